@@ -1,0 +1,331 @@
+//! What can go wrong, told so that the caller can go on.
+//!
+//! A [`Code`] to branch on, a place in the arguments, a message and a hint to show; the cause only for
+//! the log. This file imports no room: every other one raises its errors.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident => $text:literal,)*) => {
+        /// The stable reason of an [`Error`]; its text is part of the public interface.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// The code as replies, logs and the audit spell it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $text,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// No such table, or none that the caller may see.
+    UnknownTable => "unknown_table",
+    /// No such column, or none that the caller may see.
+    UnknownColumn => "unknown_column",
+    /// No such relation between tables that the caller may see.
+    UnknownRelation => "unknown_relation",
+    /// Several relations have this name; the error lists the ones that are unambiguous.
+    AmbiguousRelation => "ambiguous_relation",
+    /// No such operator for the column's type.
+    UnknownOperator => "unknown_operator",
+    /// An argument that the operation does not take.
+    UnknownArgument => "unknown_argument",
+    /// A value that does not fit its place.
+    InvalidValue => "invalid_value",
+    /// A required argument or column is absent.
+    MissingValue => "missing_value",
+    /// The column cannot be written by this caller, or by anyone.
+    ReadOnlyColumn => "read_only_column",
+    /// A write without a condition.
+    WhereRequired => "where_required",
+    /// A write would touch more rows than the caller allowed.
+    TooManyRows => "too_many_rows",
+    /// A bound on the size or shape of a request.
+    LimitExceeded => "limit_exceeded",
+    /// The caller's role may not do this.
+    Forbidden => "forbidden",
+    /// The table has no archive column.
+    NotArchivable => "not_archivable",
+    /// The row has changed since the caller read it.
+    Conflict => "conflict",
+    /// SQLSTATE 23505.
+    UniqueViolation => "unique_violation",
+    /// SQLSTATE 23503.
+    ForeignKeyViolation => "foreign_key_violation",
+    /// SQLSTATE 23502.
+    NotNullViolation => "not_null_violation",
+    /// SQLSTATE 23514.
+    CheckViolation => "check_violation",
+    /// SQLSTATE 23P01.
+    ExclusionViolation => "exclusion_violation",
+    /// Concurrent transactions collided, more often than the server retries.
+    SerializationFailure => "serialization_failure",
+    /// A cursor that is changed, foreign, or out of date.
+    InvalidCursor => "invalid_cursor",
+    /// The statement took longer than the role allows.
+    Timeout => "timeout",
+    /// Too many calls.
+    RateLimited => "rate_limited",
+    /// No valid credentials.
+    Unauthenticated => "unauthenticated",
+    /// The audit record could not be kept, so nothing was done.
+    AuditUnavailable => "audit_unavailable",
+    /// No connection to the database.
+    DatabaseUnavailable => "database_unavailable",
+    /// PostgreSQL refused the statement for another reason; `sqlstate` tells which.
+    DatabaseError => "database_error",
+    /// A fault of this software.
+    Internal => "internal",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A refused or failed request: what, where in the arguments, and what would be right.
+///
+/// Serialises to the `error` object of a reply. It holds no SQL text and no name that the caller may not
+/// see; the cause, which may, is reachable only through [`std::error::Error::source`], for the log.
+///
+/// ```
+/// use mcp_pg_core::{Code, Error};
+///
+/// let error = Error::new(Code::UnknownColumn, "public.users has no column \"nam\"")
+///     .at("/columns/0")
+///     .did_you_mean("name");
+/// assert_eq!(error.code().as_str(), "unknown_column");
+/// assert_eq!(serde_json::to_value(&error).unwrap()["did_you_mean"], "name");
+/// ```
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug, Serialize)]
+struct Inner {
+    code: Code,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    allowed: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    did_you_mean: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sqlstate: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    constraint: Option<String>,
+    retryable: bool,
+    /// The row as it is now, for `conflict`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<Value>,
+    /// How many rows a refused write would have touched, for `too_many_rows`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    row_count: Option<u64>,
+    #[serde(skip)]
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// The longest list of allowed names that an error carries.
+const ALLOWED_MOST: usize = 50;
+
+impl Error {
+    /// An error with its reason and a sentence for people.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        let retryable = matches!(
+            code,
+            Code::SerializationFailure
+                | Code::RateLimited
+                | Code::DatabaseUnavailable
+                | Code::AuditUnavailable
+                | Code::Timeout
+        );
+        Self(Box::new(Inner {
+            code,
+            message: message.into(),
+            at: None,
+            hint: None,
+            allowed: Vec::new(),
+            did_you_mean: None,
+            sqlstate: None,
+            constraint: None,
+            retryable,
+            current: None,
+            row_count: None,
+            source: None,
+        }))
+    }
+
+    /// Where in the arguments, as a JSON Pointer (RFC 6901).
+    pub fn at(mut self, pointer: impl Into<String>) -> Self {
+        self.0.at = Some(pointer.into());
+        self
+    }
+
+    /// The same error seen from one level further out: `prefix` goes before the pointer.
+    ///
+    /// ```
+    /// use mcp_pg_core::{Code, Error};
+    ///
+    /// let error = Error::new(Code::MissingValue, "no table").at("/table").inside("/operations/2");
+    /// assert_eq!(error.pointer(), Some("/operations/2/table"));
+    /// ```
+    pub fn inside(mut self, prefix: &str) -> Self {
+        let rest = self.0.at.take().unwrap_or_default();
+        self.0.at = Some(format!("{prefix}{rest}"));
+        self
+    }
+
+    /// What would be right, in a sentence.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The values or names that would be accepted; a long list is cut.
+    pub fn allowed<S: Into<String>>(mut self, allowed: impl IntoIterator<Item = S>) -> Self {
+        let mut names = allowed.into_iter().map(Into::into);
+        self.0.allowed = names.by_ref().take(ALLOWED_MOST).collect();
+        let more = names.count();
+        if more > 0 {
+            self.0.allowed.push(format!("… {more} more"));
+        }
+        self
+    }
+
+    /// The known name that was probably meant.
+    pub fn did_you_mean(mut self, name: impl Into<String>) -> Self {
+        self.0.did_you_mean = Some(name.into());
+        self
+    }
+
+    /// Sets [`Error::did_you_mean`] to the nearest of `known`, if any is near.
+    pub fn nearest<'a>(self, given: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
+        match crate::name::nearest(given, known) {
+            Some(name) => self.did_you_mean(name),
+            None => self,
+        }
+    }
+
+    /// PostgreSQL's five-letter code.
+    pub fn sqlstate(mut self, sqlstate: impl Into<String>) -> Self {
+        self.0.sqlstate = Some(sqlstate.into());
+        self
+    }
+
+    /// The constraint that was violated.
+    pub fn constraint(mut self, name: impl Into<String>) -> Self {
+        self.0.constraint = Some(name.into());
+        self
+    }
+
+    /// The row as it is now.
+    pub fn current(mut self, row: Value) -> Self {
+        self.0.current = Some(row);
+        self
+    }
+
+    /// How many rows the refused write would have touched.
+    pub fn row_count(mut self, rows: u64) -> Self {
+        self.0.row_count = Some(rows);
+        self
+    }
+
+    /// The cause, for the log alone.
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The reason.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// The sentence for people.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Where in the arguments.
+    pub fn pointer(&self) -> Option<&str> {
+        self.0.at.as_deref()
+    }
+
+    /// PostgreSQL's code, where it was PostgreSQL that refused.
+    pub fn state(&self) -> Option<&str> {
+        self.0.sqlstate.as_deref()
+    }
+
+    /// The hint for the caller.
+    pub fn advice(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        self.0.retryable
+    }
+}
+
+impl Serialize for Error {
+    fn serialize<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> std::result::Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.code, self.0.message)?;
+        if let Some(at) = &self.0.at {
+            write!(f, " (at {at})")?;
+        }
+        if let Some(hint) = &self.0.hint {
+            write!(f, "; {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// One step of a JSON Pointer: `/` and the key, escaped as RFC 6901 says.
+///
+/// ```
+/// assert_eq!(mcp_pg_core::error::step("a/b~c"), "/a~1b~0c");
+/// ```
+pub fn step(key: impl fmt::Display) -> String {
+    format!("/{}", key.to_string().replace('~', "~0").replace('/', "~1"))
+}

@@ -1,0 +1,63 @@
+//! Names of tables, and which known name a mistyped one was meant to be.
+//!
+//! Owns spelling only: whether a name exists is the schema's affair, whether a caller may know it
+//! the policy's.
+
+use std::fmt;
+
+/// The schema and name of a table, spelled as the catalogue has them.
+///
+/// ```
+/// use mcp_pg_core::TableName;
+///
+/// let name = TableName::new("public", "Order Lines");
+/// assert_eq!(name.to_string(), "public.Order Lines");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableName {
+    /// The schema's name, unquoted.
+    pub schema: String,
+    /// The table's name, unquoted.
+    pub name: String,
+}
+
+impl TableName {
+    /// A name from its two parts, both unquoted.
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { schema: schema.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+/// The known name nearest to `given`, if one is near enough to have been meant.
+///
+/// Case is ignored; up to a third of the letters (at least two) may differ. Callers pass only names that
+/// the asker may know.
+///
+/// ```
+/// use mcp_pg_core::name::nearest;
+///
+/// assert_eq!(nearest("custmers", ["orders", "customers"]), Some("customers"));
+/// assert_eq!(nearest("zebra", ["orders", "customers"]), None);
+/// ```
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Nobody mistypes a longer name, and the distance is quadratic in the length.
+    const LONGEST: usize = 128;
+    if given.chars().count() > LONGEST {
+        return None;
+    }
+    let given = given.to_lowercase();
+    let most = (given.chars().count() / 3).max(2);
+    known
+        .into_iter()
+        .filter(|name| name.len() <= LONGEST)
+        .map(|name| (strsim::damerau_levenshtein(&given, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= most && *distance < name.chars().count())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}

@@ -1,0 +1,12 @@
+//! Who may do what: roles, and the schema as one role sees it.
+//!
+//! A [`View`] is a lens: what a role may not see is not in it, so whatever reads only a View cannot tell
+//! of it. Knows the schema; not requests, not SQL.
+
+mod principal;
+mod role;
+mod settings;
+
+pub use principal::Principal;
+pub use role::{Action, Actions, Grant, Role, Setting};
+pub use settings::{Archive, AuditDetail, AuditValues, Concurrency, Limits, Settings, Timeouts};

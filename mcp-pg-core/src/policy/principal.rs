@@ -1,0 +1,41 @@
+//! Who calls.
+
+use serde_json::{Map, Value};
+
+/// An authenticated caller: never built from anything that a model wrote.
+///
+/// ```
+/// use mcp_pg_core::Principal;
+///
+/// let caller = Principal::new("nightly-report", "analyst").claim("tenant_id", "42");
+/// assert_eq!(caller.role, "analyst");
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Principal {
+    /// The name in the credentials, for the audit.
+    pub subject: String,
+    /// The role whose grants apply.
+    pub role: String,
+    /// How the caller was known: `command_line`, `api_key`, `jwt`, `library`.
+    pub method: String,
+    /// What the credentials say of the caller, for row filters, presets and session settings.
+    pub claims: Map<String, Value>,
+}
+
+impl Principal {
+    /// A caller without claims, known to the embedding program.
+    pub fn new(subject: impl Into<String>, role: impl Into<String>) -> Self {
+        Self {
+            subject: subject.into(),
+            role: role.into(),
+            method: "library".into(),
+            claims: Map::new(),
+        }
+    }
+
+    /// Adds a claim.
+    pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.into(), value.into());
+        self
+    }
+}

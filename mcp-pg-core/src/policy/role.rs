@@ -1,0 +1,149 @@
+//! Roles: what a caller may do to which tables.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Something that can be done to a table's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Read them.
+    Select,
+    /// Add some.
+    Insert,
+    /// Change them.
+    Update,
+    /// Set them aside.
+    Archive,
+    /// Bring them back.
+    Restore,
+    /// Remove them for good.
+    Delete,
+}
+
+impl Action {
+    /// Every action, in the order in which replies list them.
+    pub const ALL: [Action; 6] = [
+        Action::Select,
+        Action::Insert,
+        Action::Update,
+        Action::Archive,
+        Action::Restore,
+        Action::Delete,
+    ];
+
+    /// The action as requests and replies spell it: also the name of its tool.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::Select => "select",
+            Action::Insert => "insert",
+            Action::Update => "update",
+            Action::Archive => "archive",
+            Action::Restore => "restore",
+            Action::Delete => "delete",
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of [`Action`]s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Actions(u8);
+
+impl Actions {
+    /// No action.
+    pub const NONE: Actions = Actions(0);
+
+    /// Whether the set holds `action`.
+    pub fn contains(self, action: Action) -> bool {
+        self.0 & (1 << action as u8) != 0
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The actions of either set.
+    pub fn union(self, other: Actions) -> Actions {
+        Actions(self.0 | other.0)
+    }
+
+    /// The set without `action`.
+    pub fn without(self, action: Action) -> Actions {
+        Actions(self.0 & !(1 << action as u8))
+    }
+
+    /// The actions, in order.
+    pub fn iter(self) -> impl Iterator<Item = Action> {
+        Action::ALL.into_iter().filter(move |action| self.contains(*action))
+    }
+}
+
+impl FromIterator<Action> for Actions {
+    fn from_iter<I: IntoIterator<Item = Action>>(actions: I) -> Self {
+        actions.into_iter().fold(Actions::NONE, |set, action| Actions(set.0 | 1 << action as u8))
+    }
+}
+
+/// A named set of grants, and who the caller is to PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Role {
+    /// The name in the configuration and in credentials.
+    pub name: String,
+    /// The PostgreSQL role that statements run as (`SET LOCAL ROLE`); the login itself if absent.
+    pub database_role: Option<String>,
+    /// PostgreSQL settings for the transaction, by name.
+    pub session: BTreeMap<String, Setting>,
+    /// What it may do; what no grant gives, it may not.
+    pub grants: Vec<Grant>,
+}
+
+/// The value of a session setting: fixed, or a claim of the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting {
+    /// Always this.
+    Fixed(String),
+    /// The claim of this name; unset if the caller has no such claim.
+    Claim(String),
+}
+
+/// Actions on the tables that match a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// `schema.table`, where `*` stands for any run of characters.
+    pub tables: Vec<String>,
+    /// What may be done.
+    pub actions: Actions,
+}
+
+impl Role {
+    /// A role that may do `actions` to every table of the configured schemas.
+    pub fn everywhere(name: impl Into<String>, actions: impl IntoIterator<Item = Action>) -> Self {
+        Self {
+            name: name.into(),
+            grants: vec![Grant {
+                tables: vec!["*".into()],
+                actions: actions.into_iter().collect(),
+            }],
+            ..Self::default()
+        }
+    }
+
+    /// The roles that exist when the configuration defines none: `analyst` (select), `operator` (all but
+    /// delete), `admin` (all; hard deletion must also be allowed in [`Archive`](super::Archive)).
+    pub fn built_in() -> Vec<Role> {
+        vec![
+            Role::everywhere("analyst", [Action::Select]),
+            Role::everywhere("operator", Action::ALL.into_iter().filter(|a| *a != Action::Delete)),
+            Role::everywhere("admin", Action::ALL),
+        ]
+    }
+}

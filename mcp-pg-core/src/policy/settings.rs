@@ -1,0 +1,179 @@
+//! The rules that hold for every caller: bounds, the archive column, roles.
+
+use std::time::Duration;
+
+use super::Role;
+
+/// How an [`Engine`](crate::Engine) behaves: the parsed form of a configuration.
+///
+/// ```
+/// use mcp_pg_core::Settings;
+///
+/// let settings = Settings { schemas: vec!["sales".into()], ..Settings::default() };
+/// assert_eq!(settings.limits.default_rows, 100);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The schemas to read, in the order in which a bare table name is looked up.
+    pub schemas: Vec<String>,
+    /// The roles that callers can have.
+    pub roles: Vec<Role>,
+    /// The role of callers who bring none.
+    pub default_role: String,
+    /// Bounds on requests and replies.
+    pub limits: Limits,
+    /// Setting rows aside.
+    pub archive: Archive,
+    /// Detecting concurrent changes.
+    pub concurrency: Concurrency,
+    /// Waiting.
+    pub timeouts: Timeouts,
+    /// What the audit keeps of values.
+    pub audit: AuditDetail,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            schemas: vec!["public".into()],
+            roles: Role::built_in(),
+            default_role: "analyst".into(),
+            limits: Limits::default(),
+            archive: Archive::default(),
+            concurrency: Concurrency::default(),
+            timeouts: Timeouts::default(),
+            audit: AuditDetail::default(),
+        }
+    }
+}
+
+/// Bounds on the size and shape of requests and replies; more is `limit_exceeded`, or a cut reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows of a reply whose request names no limit.
+    pub default_rows: u64,
+    /// Most rows of any reply.
+    pub max_rows: u64,
+    /// Most bytes of a reply's rows, as JSON.
+    pub max_reply_bytes: usize,
+    /// `max_rows` of a write that names none.
+    pub max_write_rows: u64,
+    /// Most rows of one insert.
+    pub max_insert_rows: usize,
+    /// Most operations of one transaction.
+    pub max_operations: usize,
+    /// Deepest nesting of a condition.
+    pub max_depth: usize,
+    /// Most parts of a condition.
+    pub max_nodes: usize,
+    /// Longest list of an `in`.
+    pub max_list: usize,
+    /// Longest pattern of a `like` or `matches`, in bytes.
+    pub max_pattern: usize,
+    /// Most relations that one select includes, at all depths.
+    pub max_includes: usize,
+    /// Most connections to the database.
+    pub max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            default_rows: 100,
+            max_rows: 1_000,
+            max_reply_bytes: 262_144,
+            max_write_rows: 1,
+            max_insert_rows: 10_000,
+            max_operations: 100,
+            max_depth: 16,
+            max_nodes: 256,
+            max_list: 1_000,
+            max_pattern: 1_024,
+            max_includes: 16,
+            max_connections: 16,
+        }
+    }
+}
+
+/// How rows are set aside instead of deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// The column that holds when a row was archived; null means that it is not.
+    pub column: String,
+    /// Whether `delete` exists at all.
+    pub allow_hard_delete: bool,
+}
+
+impl Default for Archive {
+    fn default() -> Self {
+        Self { column: "archived_at".into(), allow_hard_delete: false }
+    }
+}
+
+/// How concurrent changes are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concurrency {
+    /// The column that counts a row's changes, where a table has it; else `xmin` serves.
+    pub version_column: String,
+    /// How often a transaction that PostgreSQL asks to retry is run again.
+    pub retries: u32,
+}
+
+impl Default for Concurrency {
+    fn default() -> Self {
+        Self { version_column: "version".into(), retries: 5 }
+    }
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// PostgreSQL's `statement_timeout`.
+    pub statement: Duration,
+    /// PostgreSQL's `lock_timeout`.
+    pub lock: Duration,
+    /// PostgreSQL's `idle_in_transaction_session_timeout`.
+    pub idle_in_transaction: Duration,
+    /// For a connection to be made.
+    pub connect: Duration,
+    /// For a connection of the pool to be free.
+    pub pool: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            statement: Duration::from_secs(10),
+            lock: Duration::from_secs(5),
+            idle_in_transaction: Duration::from_secs(30),
+            connect: Duration::from_secs(5),
+            pool: Duration::from_secs(5),
+        }
+    }
+}
+
+/// What the audit keeps besides who, what and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditDetail {
+    /// The values in arguments and images.
+    pub values: AuditValues,
+    /// Images of written rows before and after.
+    pub images: bool,
+}
+
+impl Default for AuditDetail {
+    fn default() -> Self {
+        Self { values: AuditValues::Redacted, images: true }
+    }
+}
+
+/// Which values the audit keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditValues {
+    /// All but those of masked, sensitive and encrypted columns.
+    Redacted,
+    /// All.
+    Full,
+    /// None.
+    None,
+}

@@ -1,0 +1,115 @@
+//! What a request is answered with, in the shape that replies have as JSON.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::policy::Action;
+use crate::schema::TableKind;
+
+/// The answer to a [`Request`](crate::Request).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Reply {
+    /// To `list_tables`.
+    Tables(TableList),
+    /// To `describe_table`: the members that the documentation of `describe_table` lists.
+    Table(Map<String, Value>),
+    /// To `select`, `aggregate` and every write.
+    Rows(RowSet),
+    /// To `transaction`.
+    Transaction(Committed),
+    /// To `explain`.
+    Plan(Map<String, Value>),
+}
+
+/// A page of tables.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TableList {
+    /// Names alone, or a summary of each.
+    pub tables: Vec<TableEntry>,
+    /// Goes on after the last of them.
+    pub next_cursor: Option<String>,
+}
+
+/// A table in a [`TableList`].
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TableEntry {
+    /// With `detail: "names"`.
+    Name(String),
+    /// With `detail: "summary"`.
+    Summary(TableSummary),
+}
+
+/// A line on a table.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TableSummary {
+    /// `name`, or `schema.name` outside the first configured schema.
+    pub table: String,
+    /// What it is.
+    #[schemars(with = "String")]
+    pub kind: TableKind,
+    /// The COMMENT that its owner wrote: data, not instructions.
+    pub comment: Option<String>,
+    /// The planner's estimate; null if never analysed.
+    pub estimated_rows: Option<u64>,
+    /// The primary key's columns.
+    pub primary_key: Vec<String>,
+    /// What the caller may do.
+    #[schemars(with = "Vec<String>")]
+    pub actions: Vec<Action>,
+}
+
+/// Rows, bounded: `truncated` says whether some were left out, `next_cursor` goes on exactly there.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
+pub struct RowSet {
+    /// `schema.name`.
+    pub table: String,
+    /// Column names, with `format: "columns"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Vec<String>>,
+    /// Objects, or arrays with `format: "columns"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<Value>>,
+    /// The rows as plain text, with `format: "text"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// How many rows this reply has; for a write, how many it touched.
+    pub row_count: u64,
+    /// Whether a limit cut the rows.
+    pub truncated: bool,
+    /// For `cursor` of the next call; null at the end.
+    pub next_cursor: Option<String>,
+    /// All matching rows, with `count`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Whether `count` is the planner's estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count_estimated: Option<bool>,
+    /// True if nothing was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    /// With `dry_run`: the rows as they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Vec<Value>>,
+    /// With `dry_run`: the rows as they would be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Vec<Value>>,
+    /// What else the caller should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// The answer to a transaction.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Committed {
+    /// False after a dry run.
+    pub committed: bool,
+    /// True if nothing was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    /// One for each operation, in order.
+    pub results: Vec<RowSet>,
+}

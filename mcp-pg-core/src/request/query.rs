@@ -1,0 +1,155 @@
+//! Requests that read.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Arguments of `list_tables`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListTables {
+    /// Only this schema.
+    pub schema: Option<String>,
+    /// Words to find in names and comments.
+    pub search: Option<String>,
+    /// `names` for a plain list, `summary` (the default) for kind, comment, rows, key and actions.
+    pub detail: Option<Detail>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// How much `list_tables` tells of each table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// Names alone.
+    Names,
+    /// A line on each.
+    Summary,
+}
+
+/// Arguments of `describe_table`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DescribeTable {
+    /// `name` or `schema.name`.
+    pub table: String,
+}
+
+/// Arguments of `select`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Select {
+    /// `name` or `schema.name`.
+    pub table: String,
+    /// Columns to return; all if absent.
+    pub columns: Option<Vec<String>>,
+    /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{…}, {…}]}.
+    #[serde(rename = "where")]
+    pub filter: Option<Map<String, Value>>,
+    /// Related rows by relation name: {"customer": true, "items": {"columns": ["sku"], "limit": 5}}.
+    pub include: Option<Map<String, Value>>,
+    /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}].
+    pub order_by: Option<Vec<Value>>,
+    /// Most rows to return.
+    pub limit: Option<u64>,
+    /// Rows to skip; prefer `cursor`.
+    pub offset: Option<u64>,
+    /// `next_cursor` of the page before, with the same other arguments.
+    pub cursor: Option<String>,
+    /// Also count all matching rows.
+    pub count: Option<Count>,
+    /// Archived rows: `exclude` (the default), `include` or `only`.
+    pub archived: Option<Archived>,
+    /// Adds `_version` to each row, for `if_version` of a write.
+    pub with_version: Option<bool>,
+    /// Shape of the rows: `json` objects (the default), `columns` arrays, or `text`.
+    pub format: Option<Format>,
+}
+
+/// Arguments of `aggregate`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aggregate {
+    /// `name` or `schema.name`.
+    pub table: String,
+    /// {"n": {"count": "*"}, "revenue": {"sum": "amount"}}: count, count_distinct, sum, avg, min, max.
+    pub measures: Map<String, Value>,
+    /// Conditions on the rows.
+    #[serde(rename = "where")]
+    pub filter: Option<Map<String, Value>>,
+    /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}].
+    pub group_by: Option<Vec<Value>>,
+    /// Conditions on measures.
+    pub having: Option<Map<String, Value>>,
+    /// Measures or groups to sort by.
+    pub order_by: Option<Vec<Value>>,
+    /// Most groups to return.
+    pub limit: Option<u64>,
+    /// Groups to skip.
+    pub offset: Option<u64>,
+    /// Archived rows: `exclude` (the default), `include` or `only`.
+    pub archived: Option<Archived>,
+}
+
+/// Arguments of `explain`: an operation and that operation's own arguments.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+pub struct Explain {
+    /// `select` or `aggregate`.
+    pub operation: Explained,
+    /// Also run it and report real times and rows.
+    #[serde(default)]
+    pub analyze: bool,
+    /// The arguments of that operation.
+    #[serde(flatten)]
+    pub arguments: Map<String, Value>,
+}
+
+/// What can be explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Explained {
+    /// A select.
+    Select,
+    /// An aggregate.
+    Aggregate,
+}
+
+/// Whether a select also counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Count {
+    /// No count.
+    #[default]
+    None,
+    /// Counted row by row.
+    Exact,
+    /// The planner's estimate.
+    Estimated,
+}
+
+/// What becomes of archived rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Archived {
+    /// Left out.
+    #[default]
+    Exclude,
+    /// Treated as any other.
+    Include,
+    /// Nothing else.
+    Only,
+}
+
+/// The shape of rows in a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// An object a row.
+    #[default]
+    Json,
+    /// Column names once, then an array a row.
+    Columns,
+    /// A table in plain text.
+    Text,
+}

@@ -1,0 +1,44 @@
+//! Several operations, all or nothing.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Arguments of `transaction`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transaction {
+    /// Run in order; {"$ref": "op.column"} is a value of an earlier operation's row, by `as` or index.
+    pub operations: Vec<Step>,
+    /// `serializable` (the default), `repeatable_read` or `read_committed`.
+    pub isolation: Option<Isolation>,
+    /// Run all, report, and roll back.
+    pub dry_run: Option<bool>,
+}
+
+/// One operation of a [`Transaction`].
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+pub struct Step {
+    /// `select`, `insert`, `update`, `archive`, `restore` or `delete`.
+    #[schemars(extend("enum" = ["select", "insert", "update", "archive", "restore", "delete"]))]
+    pub operation: String,
+    /// A name for `$ref` in later operations.
+    #[serde(rename = "as")]
+    pub name: Option<String>,
+    /// The table and other arguments of that operation.
+    #[serde(flatten)]
+    pub arguments: Map<String, Value>,
+}
+
+/// How far a transaction is kept from others' changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// As if it ran alone.
+    #[default]
+    Serializable,
+    /// One snapshot throughout.
+    RepeatableRead,
+    /// A snapshot a statement.
+    ReadCommitted,
+}

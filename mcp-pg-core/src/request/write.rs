@@ -1,0 +1,99 @@
+//! Requests that write.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Archived;
+
+/// Arguments of `insert`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Insert {
+    /// `name` or `schema.name`.
+    pub table: String,
+    /// A row as {"column": value}, or an array of rows.
+    #[schemars(schema_with = "rows_schema")]
+    pub data: Value,
+    /// What to do where a row with the same key exists.
+    pub on_conflict: Option<OnConflict>,
+    /// Columns of the new rows to return; all if absent.
+    pub returning: Option<Vec<String>>,
+    /// Run it, report the rows, and roll back.
+    pub dry_run: Option<bool>,
+}
+
+fn rows_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": ["object", "array"],
+        "description": "A row as {\"column\": value}, or an array of rows.",
+        "items": { "type": "object" }
+    })
+}
+
+/// What an insert does about an existing key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OnConflict {
+    /// The columns of a primary or unique key.
+    pub columns: Vec<String>,
+    /// `update` or `nothing`.
+    #[serde(rename = "do")]
+    pub action: ConflictAction,
+    /// Columns to overwrite with the given values; all given ones but the key if absent.
+    pub update: Option<Vec<String>>,
+}
+
+/// See [`OnConflict::action`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConflictAction {
+    /// Overwrite the existing row.
+    Update,
+    /// Leave the existing row as it is.
+    Nothing,
+}
+
+/// Arguments of `update`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// `name` or `schema.name`.
+    pub table: String,
+    /// Conditions, as in select; must not be empty.
+    #[serde(rename = "where", default)]
+    #[schemars(required)]
+    pub filter: Map<String, Value>,
+    /// {"column": value}; also {"$increment": 1}, {"$now": true}, {"$default": true}.
+    pub updates: Map<String, Value>,
+    /// Most rows it may touch (default 1); more changes nothing.
+    pub max_rows: Option<u64>,
+    /// `_version` from select with `with_version`; a row changed since answers `conflict`.
+    pub if_version: Option<Value>,
+    /// Columns of the changed rows to return; all if absent.
+    pub returning: Option<Vec<String>>,
+    /// Archived rows: `exclude` (the default), `include` or `only`.
+    pub archived: Option<Archived>,
+    /// Run it, report the rows before and after, and roll back.
+    pub dry_run: Option<bool>,
+}
+
+/// Arguments of `archive`, `restore` and `delete`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// `name` or `schema.name`.
+    pub table: String,
+    /// Conditions, as in select; must not be empty.
+    #[serde(rename = "where", default)]
+    #[schemars(required)]
+    pub filter: Map<String, Value>,
+    /// Most rows it may touch (default 1); more changes nothing.
+    pub max_rows: Option<u64>,
+    /// `_version` from select with `with_version`; a row changed since answers `conflict`.
+    pub if_version: Option<Value>,
+    /// Columns of the touched rows to return; all if absent.
+    pub returning: Option<Vec<String>>,
+    /// Run it, report the rows before and after, and roll back.
+    pub dry_run: Option<bool>,
+}

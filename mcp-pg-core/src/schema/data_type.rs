@@ -1,0 +1,84 @@
+//! The types of columns, resolved: a domain knows its base, an array its element.
+
+use std::sync::Arc;
+
+/// A PostgreSQL type as the catalogue describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataType {
+    /// The type's OID: its identity.
+    pub oid: u32,
+    /// The name that `format_type` gives, for display: `integer`, `public.mood`, `text[]`.
+    pub name: String,
+    /// What kind of type it is, and of what it is made.
+    pub kind: Kind,
+    /// Whether the type (a domain's base) has a default hash or btree operator class, and so `=`.
+    pub equality: bool,
+    /// Whether the type (a domain's base) has a default btree operator class, and so an order.
+    pub ordering: bool,
+}
+
+/// What a [`DataType`] is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A type of its own, built in or from an extension.
+    Base,
+    /// One of some labels, in their order.
+    Enum(Vec<String>),
+    /// An array of the element type, of any number of dimensions.
+    Array {
+        /// The type of the elements.
+        element: Arc<DataType>,
+        /// The character between elements in the text form: `,` for all but `box`.
+        delimiter: char,
+    },
+    /// Another type under a name, with rules.
+    Domain {
+        /// The type that the domain restricts; may itself be a domain.
+        base: Arc<DataType>,
+        /// Whether the domain refuses null.
+        not_null: bool,
+        /// The rules, as `pg_get_constraintdef` prints them.
+        checks: Vec<String>,
+    },
+    /// A row of named fields.
+    Composite(Vec<Field>),
+    /// A range over the subtype.
+    Range(Arc<DataType>),
+    /// Several ranges; the type is that of one range.
+    Multirange(Arc<DataType>),
+}
+
+/// A field of a composite type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The field's name.
+    pub name: String,
+    /// The field's type.
+    pub data_type: Arc<DataType>,
+}
+
+impl DataType {
+    /// The type beneath all domains: the one that values have on the wire.
+    pub fn base(&self) -> &DataType {
+        match &self.kind {
+            Kind::Domain { base, .. } => base.base(),
+            _ => self,
+        }
+    }
+
+    /// The labels, if this is an enum or a domain over one.
+    pub fn labels(&self) -> Option<&[String]> {
+        match &self.base().kind {
+            Kind::Enum(labels) => Some(labels),
+            _ => None,
+        }
+    }
+
+    /// Whether this domain, or one beneath it, refuses null.
+    pub fn refuses_null(&self) -> bool {
+        match &self.kind {
+            Kind::Domain { base, not_null, .. } => *not_null || base.refuses_null(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Constraints and indexes. Columns are given as positions in [`Table::columns`](super::Table).
+
+use crate::name::TableName;
+
+/// A primary key or a unique constraint or index without expressions and without a predicate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The constraint's name, or the index's where there is no constraint.
+    pub name: String,
+    /// Positions of the columns, in the key's order.
+    pub columns: Vec<usize>,
+    /// Whether it can be an `ON CONFLICT` target: not deferrable.
+    pub arbiter: bool,
+    /// Whether it treats nulls as equal (`NULLS NOT DISTINCT`).
+    pub nulls_equal: bool,
+}
+
+/// A foreign key: column `i` references column `i` of the other table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The constraint's name.
+    pub name: String,
+    /// Positions of the referencing columns in this table.
+    pub columns: Vec<usize>,
+    /// The referenced table; it may lie outside the configured schemas.
+    pub table: TableName,
+    /// Names of the referenced columns, paired with `columns`.
+    pub references: Vec<String>,
+    /// Whether its check may wait until commit.
+    pub deferrable: bool,
+    /// The COMMENT on the constraint.
+    pub comment: Option<String>,
+}
+
+/// A check constraint of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The constraint's name.
+    pub name: String,
+    /// The rule, as `pg_get_constraintdef` prints it.
+    pub definition: String,
+    /// Positions of the columns that it speaks of.
+    pub columns: Vec<usize>,
+    /// The COMMENT on the constraint.
+    pub comment: Option<String>,
+}
+
+/// An index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// The index's name.
+    pub name: String,
+    /// What it covers, as `pg_get_indexdef` prints each part: a column or an expression.
+    pub parts: Vec<String>,
+    /// Positions of the columns that are parts, in order; expressions are left out.
+    pub columns: Vec<usize>,
+    /// `btree`, `gin`, …
+    pub method: String,
+    /// Whether it is unique.
+    pub unique: bool,
+    /// The condition of a partial index.
+    pub predicate: Option<String>,
+}

@@ -1,0 +1,96 @@
+//! Tables, and everything else that has rows.
+
+use serde::Serialize;
+
+use super::{Check, Column, ForeignKey, Index, Key};
+use crate::name::TableName;
+
+/// A table, view, materialised view, foreign table or partitioned table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Schema and name.
+    pub name: TableName,
+    /// `pg_class.oid`.
+    pub oid: u32,
+    /// What it is.
+    pub kind: TableKind,
+    /// The COMMENT, bounded and without control characters: other people's text.
+    pub comment: Option<String>,
+    /// The planner's estimate of the rows; `None` if never analysed.
+    pub estimated_rows: Option<u64>,
+    /// The columns, in their order; only those that the login may use in some way.
+    pub columns: Vec<Column>,
+    /// The primary key, where there is one.
+    pub primary_key: Option<Key>,
+    /// Unique constraints and plain unique indexes, without the primary key.
+    pub unique_keys: Vec<Key>,
+    /// Foreign keys from this table.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Check constraints.
+    pub checks: Vec<Check>,
+    /// Indexes, those of constraints too.
+    pub indexes: Vec<Index>,
+    /// Row-level security.
+    pub row_security: RowSecurity,
+    /// What the login may do, and PostgreSQL can.
+    pub privileges: Privileges,
+}
+
+/// What a [`Table`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableKind {
+    /// An ordinary table.
+    Table,
+    /// A view.
+    View,
+    /// A materialised view.
+    MaterializedView,
+    /// A foreign table.
+    ForeignTable,
+    /// A partitioned table; its partitions are not listed.
+    PartitionedTable,
+}
+
+/// Whether row-level security applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RowSecurity {
+    /// Enabled on the table.
+    pub enabled: bool,
+    /// Applies to the table's owner too.
+    pub forced: bool,
+    /// The login escapes it: superuser, BYPASSRLS, or the owner while it is not forced.
+    pub bypassed: bool,
+}
+
+/// What the login may do with a table: its grants, and what the table's kind allows.
+///
+/// A privilege on some columns counts; the columns say which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Privileges {
+    /// Read rows.
+    pub select: bool,
+    /// Add rows.
+    pub insert: bool,
+    /// Change rows.
+    pub update: bool,
+    /// Remove rows.
+    pub delete: bool,
+    /// The login is, or is a member of, the owner.
+    pub owner: bool,
+}
+
+impl Table {
+    /// The position and definition of a column by its exact name.
+    pub fn column(&self, name: &str) -> Option<(usize, &Column)> {
+        self.columns.iter().enumerate().find(|(_, column)| column.name == name)
+    }
+
+    /// Whether rows carry PostgreSQL's system columns (`xmin`, `ctid`).
+    pub fn has_system_columns(&self) -> bool {
+        matches!(
+            self.kind,
+            TableKind::Table | TableKind::PartitionedTable | TableKind::MaterializedView
+        )
+    }
+}
