@@ -8,5 +8,5 @@ mod role;
 mod settings;
 
 pub use principal::Principal;
-pub use role::{Action, Actions, Grant, Role, Setting};
+pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
 pub use settings::{Archive, AuditDetail, AuditValues, Concurrency, Limits, Settings, Timeouts};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Something that can be done to a table's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,7 +95,7 @@ impl FromIterator<Action> for Actions {
 }
 
 /// A named set of grants, and who the caller is to PostgreSQL.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Role {
     /// The name in the configuration and in credentials.
     pub name: String,
@@ -116,12 +117,47 @@ pub enum Setting {
 }
 
 /// Actions on the tables that match a pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Grant {
     /// `schema.table`, where `*` stands for any run of characters.
     pub tables: Vec<String>,
     /// What may be done.
     pub actions: Actions,
+    /// Which columns exist, which may be written, which are masked.
+    pub columns: ColumnRules,
+    /// Conditions that every row must meet: a `where` object, in which `"claim:NAME"` is a claim.
+    pub rows: Option<Map<String, Value>>,
+    /// Columns that the server sets on every write; a caller who supplies one is refused.
+    pub preset: BTreeMap<String, Value>,
+}
+
+/// The columns of a [`Grant`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ColumnRules {
+    /// The only columns that exist; all if absent.
+    pub include: Option<Vec<String>>,
+    /// Columns that do not exist.
+    pub exclude: Vec<String>,
+    /// The only columns that may be written; all if absent.
+    pub writable: Option<Vec<String>>,
+    /// Columns that are read masked, and neither filtered, sorted nor grouped by.
+    pub mask: BTreeMap<String, Mask>,
+}
+
+/// What is shown of a masked value; null stays null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mask {
+    /// `***`.
+    Full,
+    /// The first letter and the domain: `a***@example.com`.
+    Email,
+    /// The last four characters.
+    Last4,
+    /// The SHA-256 of the value, in hexadecimal.
+    Hash,
+    /// Null.
+    Null,
 }
 
 impl Role {
@@ -132,6 +168,7 @@ impl Role {
             grants: vec![Grant {
                 tables: vec!["*".into()],
                 actions: actions.into_iter().collect(),
+                ..Grant::default()
             }],
             ..Self::default()
         }
