@@ -6,7 +6,11 @@
 mod principal;
 mod role;
 mod settings;
+mod view;
 
 pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
-pub use settings::{Archive, AuditDetail, AuditValues, Concurrency, Limits, Settings, Timeouts};
+pub use settings::{
+    Archive, AuditDetail, AuditValues, Concurrency, Limits, Settings, Timeouts,
+};
+pub use view::{ColumnView, RelationView, TableView, View};

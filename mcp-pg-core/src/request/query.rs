@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Arguments of `list_tables`.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListTables {
     /// Only this schema.
@@ -29,7 +29,7 @@ pub enum Detail {
 }
 
 /// Arguments of `describe_table`.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DescribeTable {
     /// `name` or `schema.name`.
@@ -37,7 +37,7 @@ pub struct DescribeTable {
 }
 
 /// Arguments of `select`.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Select {
     /// `name` or `schema.name`.
@@ -68,7 +68,7 @@ pub struct Select {
 }
 
 /// Arguments of `aggregate`.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Aggregate {
     /// `name` or `schema.name`.
@@ -93,7 +93,7 @@ pub struct Aggregate {
 }
 
 /// Arguments of `explain`: an operation and that operation's own arguments.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explain {
     /// `select` or `aggregate`.
     pub operation: Explained,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Arguments of `transaction`.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transaction {
     /// Run in order; {"$ref": "op.column"} is a value of an earlier operation's row, by `as` or index.
@@ -17,7 +17,7 @@ pub struct Transaction {
 }
 
 /// One operation of a [`Transaction`].
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// `select`, `insert`, `update`, `archive`, `restore` or `delete`.
     #[schemars(extend("enum" = ["select", "insert", "update", "archive", "restore", "delete"]))]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Archived;
 
 /// Arguments of `insert`.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Insert {
     /// `name` or `schema.name`.
@@ -32,7 +32,7 @@ fn rows_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 }
 
 /// What an insert does about an existing key.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OnConflict {
     /// The columns of a primary or unique key.
@@ -55,7 +55,7 @@ pub enum ConflictAction {
 }
 
 /// Arguments of `update`.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// `name` or `schema.name`.
@@ -78,8 +78,8 @@ pub struct Update {
     pub dry_run: Option<bool>,
 }
 
-/// Arguments of `archive`, `restore` and `delete`.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+/// Arguments of `archive` and `restore`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// `name` or `schema.name`.
@@ -95,5 +95,27 @@ pub struct Change {
     /// Columns of the touched rows to return; all if absent.
     pub returning: Option<Vec<String>>,
     /// Run it, report the rows before and after, and roll back.
+    pub dry_run: Option<bool>,
+}
+
+/// Arguments of `delete`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// `name` or `schema.name`.
+    pub table: String,
+    /// Conditions, as in select; must not be empty.
+    #[serde(rename = "where", default)]
+    #[schemars(required)]
+    pub filter: Map<String, Value>,
+    /// Most rows it may touch (default 1); more changes nothing.
+    pub max_rows: Option<u64>,
+    /// `_version` from select with `with_version`; a row changed since answers `conflict`.
+    pub if_version: Option<Value>,
+    /// Columns of the removed rows to return; all if absent.
+    pub returning: Option<Vec<String>>,
+    /// Archived rows: `exclude` (the default), `include` or `only`.
+    pub archived: Option<Archived>,
+    /// Run it, report the rows, and roll back.
     pub dry_run: Option<bool>,
 }

@@ -82,3 +82,26 @@ impl DataType {
         }
     }
 }
+
+impl DataType {
+    /// PostgreSQL's `text`.
+    pub fn text() -> Self {
+        Self { oid: 25, name: "text".into(), kind: Kind::Base, equality: true, ordering: true }
+    }
+
+    /// PostgreSQL's `jsonb`.
+    pub fn jsonb() -> Self {
+        Self { oid: 3802, name: "jsonb".into(), kind: Kind::Base, equality: true, ordering: true }
+    }
+
+    /// Arrays of `element`, for values that are lists of a column's type; it has no OID of its own.
+    pub fn list_of(element: &Arc<DataType>) -> Self {
+        Self {
+            oid: 0,
+            name: format!("{}[]", element.name),
+            equality: element.equality,
+            ordering: element.ordering,
+            kind: Kind::Array { element: Arc::clone(element), delimiter: ',' },
+        }
+    }
+}

@@ -6,6 +6,7 @@ mod column;
 mod comment;
 mod data_type;
 mod key;
+mod operator;
 mod relation;
 mod table;
 
@@ -13,6 +14,7 @@ pub use column::{Column, Identity};
 pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{DataType, Field, Kind};
 pub use key::{Check, ForeignKey, Index, Key};
+pub use operator::{Family, Operator};
 pub use relation::{Junction, Relation, RelationKind};
 pub use table::{Privileges, RowSecurity, Table, TableKind};
 

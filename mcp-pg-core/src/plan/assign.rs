@@ -1,0 +1,175 @@
+//! What a column is set to: a value, or something that PostgreSQL computes.
+
+use serde_json::{Map, Value};
+
+use super::{Operand, Scope};
+use crate::error::{Code, Error, Result, step};
+use crate::policy::TableView;
+use crate::schema::{Column, DataType, Family, Identity};
+
+/// What becomes of a column in a written row.
+#[derive(Debug, Clone)]
+pub enum Assign {
+    /// This value.
+    Value(Operand),
+    /// The column's default.
+    Default,
+    /// The transaction's time.
+    Now,
+    /// The old value plus this.
+    Increment(Operand),
+    /// The old array, text or JSON array, with this after it.
+    Append(Operand),
+    /// The old JSON object, with these members over it.
+    Merge(Operand),
+}
+
+/// Which kind of row is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// A new one.
+    New,
+    /// An existing one.
+    Old,
+}
+
+const COMPUTED: [&str; 7] =
+    ["$increment", "$now", "$default", "$append", "$merge", "$ref", "$literal"];
+
+impl<'v> Scope<'v> {
+    /// The column of this name, if callers may write it.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column`, or `read_only_column` with the reason.
+    pub fn writable(&self, table: &'v TableView, name: &str, written: Written) -> Result<&'v Column> {
+        let may = |column: &Column| match written {
+            Written::New => column.can_insert,
+            Written::Old => column.can_update,
+        };
+        let Some((_, column)) = table.table.column(name) else {
+            return Err(table.unknown_column(name, may));
+        };
+        if may(column) {
+            return Ok(column);
+        }
+        if !column.can_select {
+            return Err(table.unknown_column(name, may));
+        }
+        let reason = if column.generated.is_some() {
+            "PostgreSQL computes it"
+        } else if column.identity == Some(Identity::Always) {
+            "PostgreSQL numbers it: leave it out"
+        } else if table.archive.as_ref().is_some_and(|archive| archive.name == column.name) {
+            "archive sets it, and restore clears it"
+        } else {
+            "the caller's role may read it only"
+        };
+        Err(Error::new(Code::ReadOnlyColumn, format!("{} cannot be written: {reason}", column.name))
+            .allowed(table.table.columns.iter().filter(|c| may(c)).map(|c| c.name.as_str())))
+    }
+
+    /// What `value` asks to be done to `column`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value`, `not_null_violation` or `unknown_operator`, at `at` or inside it.
+    pub fn assign(&self, column: &Column, value: &Value, written: Written, at: &str) -> Result<Assign> {
+        if let Value::Object(object) = value
+            && let Some((key, argument)) = lone_operator(object)
+        {
+            if !matches!(key, "$ref" | "$literal") {
+                return self.computed(column, key, argument, written, &format!("{at}{}", step(key)));
+            }
+        }
+        let operand = self.operand(column, value, at)?;
+        if operand.is_null() && !column.nullable {
+            return Err(Error::new(
+                Code::NotNullViolation,
+                format!("{} takes no null", column.name),
+            )
+            .at(at)
+            .hint(match column.default {
+                Some(_) => "{\"$default\": true} sets its default",
+                None => "give a value",
+            }));
+        }
+        Ok(Assign::Value(operand))
+    }
+
+    fn computed(
+        &self,
+        column: &Column,
+        key: &str,
+        argument: &Value,
+        written: Written,
+        at: &str,
+    ) -> Result<Assign> {
+        let base = column.data_type.base();
+        let flag = |assign: Assign| match argument {
+            Value::Bool(true) => Ok(assign),
+            _ => Err(Error::new(Code::InvalidValue, format!("{key} takes true")).at(at)),
+        };
+        let needs = |what: &str| {
+            Err(Error::new(
+                Code::InvalidValue,
+                format!("{key} needs {what}; {} is {}", column.name, column.type_name),
+            )
+            .at(at))
+        };
+        if written == Written::New && matches!(key, "$increment" | "$append" | "$merge") {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("{key} changes an existing value, and a new row has none"),
+            )
+            .at(at));
+        }
+        let operand = || self.operand(column, argument, at);
+        match key {
+            "$default" => flag(Assign::Default),
+            "$now" if is_moment(base) => flag(Assign::Now),
+            "$now" => needs("a date or time"),
+            "$increment" if is_number(base) => Ok(Assign::Increment(operand()?)),
+            "$increment" => needs("a number"),
+            "$append" => match base.family() {
+                Family::Array | Family::Json | Family::Text => Ok(Assign::Append(operand()?)),
+                _ => needs("an array, a text or jsonb"),
+            },
+            "$merge" if base.family() == Family::Json && argument.is_object() => {
+                Ok(Assign::Merge(operand()?))
+            }
+            "$merge" => needs("jsonb and an object"),
+            _ => Err(Error::new(Code::UnknownOperator, format!("there is no {key:?}"))
+                .at(at)
+                .nearest(key, COMPUTED)
+                .allowed(COMPUTED)
+                .hint("{\"$literal\": …} writes an object as it is")),
+        }
+    }
+}
+
+/// `{"$name": argument}`.
+fn lone_operator(object: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let (key, argument) = object.iter().next()?;
+    (object.len() == 1 && key.starts_with('$')).then_some((key.as_str(), argument))
+}
+
+/// Date, time of day, and both, with and without time zone.
+fn is_moment(data_type: &DataType) -> bool {
+    matches!(data_type.oid, 1082 | 1083 | 1114 | 1184 | 1266)
+}
+
+/// Integers, numeric, floats and money.
+fn is_number(data_type: &DataType) -> bool {
+    matches!(data_type.oid, 20 | 21 | 23 | 700 | 701 | 790 | 1700)
+}
+
+/// What makes a version column count a change, if its type can.
+pub(super) fn next_version(column: &Column) -> Option<Assign> {
+    let base = column.data_type.base();
+    match base.oid {
+        20 | 21 | 23 | 1700 => Some(Assign::Increment(Operand::text(Some("1".into()), ""))),
+        1114 | 1184 => Some(Assign::Now),
+        _ => None,
+    }
+}

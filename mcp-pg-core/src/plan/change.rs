@@ -1,0 +1,209 @@
+//! Writes to rows that exist: update, archive, restore, delete.
+
+use serde_json::{Map, Value};
+
+use super::assign::{Assign, Written, next_version};
+use super::{Operand, Predicate, Scope, filter, select};
+use crate::error::{Code, Error, Result, step};
+use crate::policy::{Action, TableView};
+use crate::request::{Archived, Change, Delete, Update};
+use crate::schema::Column;
+
+/// Rows to change or remove.
+#[derive(Debug, Clone)]
+pub struct ChangePlan<'v> {
+    /// The table.
+    pub table: &'v TableView,
+    /// What is done, for the audit and for messages.
+    pub action: Action,
+    /// Which rows.
+    pub filter: Predicate<'v>,
+    /// What becomes of them.
+    pub effect: Effect<'v>,
+    /// What the changed rows must still meet for the caller to have been allowed the change.
+    pub check: Predicate<'v>,
+    /// Most rows it may touch.
+    pub max_rows: u64,
+    /// The version that the rows must still have.
+    pub if_version: Option<String>,
+    /// Positions of the columns to return.
+    pub returning: Vec<usize>,
+    /// Roll back in the end.
+    pub dry_run: bool,
+}
+
+/// What becomes of the rows of a [`ChangePlan`].
+#[derive(Debug, Clone)]
+pub enum Effect<'v> {
+    /// Columns get values.
+    Set(Vec<(&'v Column, Assign)>),
+    /// They are removed.
+    Remove,
+}
+
+/// The arguments that all these requests share.
+struct Common<'r> {
+    action: Action,
+    table: &'r str,
+    filter: &'r Map<String, Value>,
+    archived: Archived,
+    max_rows: Option<u64>,
+    if_version: Option<&'r Value>,
+    returning: Option<&'r [String]>,
+    dry_run: Option<bool>,
+}
+
+impl<'v> ChangePlan<'v> {
+    /// The plan of an update.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn update(scope: &Scope<'v>, request: &Update) -> Result<Self> {
+        let mut plan = Self::common(scope, &Common {
+            action: Action::Update,
+            table: &request.table,
+            filter: &request.filter,
+            archived: request.archived.unwrap_or_default(),
+            max_rows: request.max_rows,
+            if_version: request.if_version.as_ref(),
+            returning: request.returning.as_deref(),
+            dry_run: request.dry_run,
+        })?;
+        if request.updates.is_empty() {
+            return Err(Error::new(Code::MissingValue, "nothing to update").at("/updates"));
+        }
+        let mut set = Vec::with_capacity(request.updates.len() + 2);
+        for (name, value) in &request.updates {
+            let at = format!("/updates{}", step(name));
+            let column = scope
+                .writable(plan.table, name, Written::Old)
+                .map_err(|error| error.at(&at))?;
+            set.push((column, scope.assign(column, value, Written::Old, &at)?));
+        }
+        for (column, operand) in scope.presets(plan.table, Action::Update)? {
+            set.push((column, Assign::Value(operand)));
+        }
+        count_change(plan.table, &mut set);
+        plan.effect = Effect::Set(set);
+        plan.check = scope.visible(plan.table, Action::Update)?;
+        Ok(plan)
+    }
+
+    /// The plan of an archive or restore.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn archive(scope: &Scope<'v>, request: &Change, action: Action) -> Result<Self> {
+        let restore = action == Action::Restore;
+        let mut plan = Self::common(scope, &Common {
+            action,
+            table: &request.table,
+            filter: &request.filter,
+            archived: if restore { Archived::Only } else { Archived::Exclude },
+            max_rows: request.max_rows,
+            if_version: request.if_version.as_ref(),
+            returning: request.returning.as_deref(),
+            dry_run: request.dry_run,
+        })?;
+        let Some(column) = &plan.table.archive else {
+            return Err(Error::new(Code::Internal, "an archivable table without its column"));
+        };
+        let value = if restore { Assign::Value(Operand::text(None, "")) } else { Assign::Now };
+        let mut set = vec![(column, value)];
+        for (column, operand) in scope.presets(plan.table, action)? {
+            set.push((column, Assign::Value(operand)));
+        }
+        count_change(plan.table, &mut set);
+        plan.effect = Effect::Set(set);
+        Ok(plan)
+    }
+
+    /// The plan of a delete.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn delete(scope: &Scope<'v>, request: &Delete) -> Result<Self> {
+        Self::common(scope, &Common {
+            action: Action::Delete,
+            table: &request.table,
+            filter: &request.filter,
+            archived: request.archived.unwrap_or_default(),
+            max_rows: request.max_rows,
+            if_version: request.if_version.as_ref(),
+            returning: request.returning.as_deref(),
+            dry_run: request.dry_run,
+        })
+    }
+
+    fn common(scope: &Scope<'v>, request: &Common<'_>) -> Result<Self> {
+        let action = request.action;
+        let table = scope.table(request.table, action)?;
+        let asked = filter(scope, table, request.filter, "/where")?;
+        if !asked.restricts() {
+            return Err(Error::new(Code::WhereRequired, format!("{action} needs a condition"))
+                .at("/where")
+                .hint("name the rows, for example {\"id\": 1}; max_rows allows more than one"));
+        }
+        let if_version = match request.if_version {
+            None | Some(Value::Null) => None,
+            Some(Value::String(version)) => Some(version.clone()),
+            Some(Value::Number(version)) => Some(version.to_string()),
+            Some(_) => {
+                return Err(Error::new(
+                    Code::InvalidValue,
+                    "if_version is the _version that select gave",
+                )
+                .at("/if_version"));
+            }
+        };
+        if if_version.is_some() && !select::has_version(table) {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("rows of {} have no version", table.name()),
+            )
+            .at("/if_version"));
+        }
+        Ok(Self {
+            table,
+            action,
+            filter: Predicate::All(vec![
+                asked,
+                scope.archived(table, request.archived)?,
+                scope.visible(table, Action::Select)?,
+                scope.visible(table, action)?,
+            ]),
+            effect: Effect::Remove,
+            check: Predicate::All(vec![]),
+            max_rows: request.max_rows.unwrap_or(scope.settings.limits.max_write_rows),
+            if_version,
+            returning: scope.columns(table, request.returning, "/returning")?,
+            dry_run: request.dry_run.unwrap_or_default(),
+        })
+    }
+}
+
+/// Every change counts in the version column, unless the caller or a preset sets it.
+pub(super) fn count_change<'v>(table: &'v TableView, set: &mut Vec<(&'v Column, Assign)>) {
+    if let Some(column) = &table.version
+        && column.can_update
+        && !column.read_only()
+        && !set.iter().any(|(known, _)| known.name == column.name)
+        && let Some(next) = next_version(column)
+    {
+        set.push((column, next));
+    }
+}
+
+impl Predicate<'_> {
+    /// Whether the condition speaks of any column or relation at all.
+    pub fn restricts(&self) -> bool {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Predicate::restricts),
+            Predicate::Not(inner) => inner.restricts(),
+            Predicate::Test { .. } | Predicate::Related { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Cursors: where a page ended, sealed so that only the same query for the same role takes it.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::Scope;
+use crate::error::{Code, Error, Result};
+use crate::request::Select;
+
+/// Where the next page begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Cursor {
+    /// After the row with these values of the sort keys.
+    #[serde(rename = "k")]
+    Key(Vec<Value>),
+    /// After so many rows.
+    #[serde(rename = "o")]
+    Offset(u64),
+}
+
+/// The secret that seals cursors.
+#[derive(Clone)]
+pub struct CursorKey(Hmac<Sha256>);
+
+/// Half of SHA-256 is more than anyone will guess.
+const SEAL: usize = 16;
+
+impl CursorKey {
+    /// A key from a secret that all processes serving the same database share.
+    pub fn new(secret: &[u8]) -> Result<Self> {
+        Hmac::new_from_slice(secret)
+            .map(Self)
+            .map_err(|_| Error::new(Code::Internal, "the secret for cursors cannot be used"))
+    }
+
+    /// What a cursor of this request is good for: the same table, conditions and order, seen by the same
+    /// role in the same schema.
+    pub fn binding(&self, scope: &Scope<'_>, request: &Select) -> Vec<u8> {
+        let query = json!([
+            scope.view.role.name,
+            scope.view.fingerprint,
+            request.table,
+            request.filter,
+            request.order_by,
+            request.archived,
+        ]);
+        query.to_string().into_bytes()
+    }
+
+    /// The cursor as callers get it.
+    pub fn seal(&self, cursor: &Cursor, binding: &[u8]) -> Result<String> {
+        let mut bytes = serde_json::to_vec(cursor)
+            .map_err(|error| Error::new(Code::Internal, "a cursor cannot be written").caused_by(error))?;
+        let seal = self.mac(&bytes, binding).finalize().into_bytes();
+        bytes.extend_from_slice(&seal[..SEAL]);
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The cursor that [`CursorKey::seal`] made for the same binding.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_cursor`.
+    pub fn open(&self, sealed: &str, binding: &[u8]) -> Result<Cursor> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| invalid())?;
+        let at = bytes.len().checked_sub(SEAL).ok_or_else(invalid)?;
+        let (text, seal) = bytes.split_at(at);
+        self.mac(text, binding).verify_truncated_left(seal).map_err(|_| invalid())?;
+        serde_json::from_slice(text).map_err(|_| invalid())
+    }
+
+    fn mac(&self, text: &[u8], binding: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(&(text.len() as u64).to_be_bytes());
+        mac.update(text);
+        mac.update(binding);
+        mac
+    }
+}
+
+impl fmt::Debug for CursorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CursorKey")
+    }
+}
+
+pub(super) fn invalid() -> Error {
+    Error::new(Code::InvalidCursor, "the cursor does not belong to this query").at("/cursor").hint(
+        "give next_cursor of the reply before with the same table, where, order_by and archived; or start anew without it",
+    )
+}

@@ -1,0 +1,270 @@
+//! New rows.
+
+use serde_json::{Map, Value};
+
+use super::assign::{Assign, Written};
+use super::change::count_change;
+use super::{Predicate, Scope};
+use crate::error::{Code, Error, Result, step};
+use crate::policy::{Action, TableView};
+use crate::request::{ConflictAction, Insert, OnConflict};
+use crate::schema::{Column, TableKind};
+
+/// Rows to add.
+#[derive(Debug, Clone)]
+pub struct InsertPlan<'v> {
+    /// The table.
+    pub table: &'v TableView,
+    /// The columns that at least one row gives.
+    pub columns: Vec<&'v Column>,
+    /// The rows, each as long as `columns`.
+    pub rows: Vec<Vec<Assign>>,
+    /// What to do about existing rows.
+    pub arbiter: Option<Arbiter<'v>>,
+    /// What the new rows must meet for the caller to have been allowed to add them.
+    pub check: Predicate<'v>,
+    /// Positions of the columns to return.
+    pub returning: Vec<usize>,
+    /// Roll back in the end.
+    pub dry_run: bool,
+    /// Whether the caller sent a list of rows: a place in it then has an index.
+    pub list: bool,
+}
+
+/// A key whose existing rows are met instead of violated.
+#[derive(Debug, Clone)]
+pub struct Arbiter<'v> {
+    /// The key's columns.
+    pub columns: Vec<&'v Column>,
+    /// What an existing row gets; nothing if empty.
+    pub set: Vec<(&'v Column, Overwrite)>,
+    /// Which existing rows the caller may change.
+    pub filter: Predicate<'v>,
+}
+
+/// What an existing row's column gets.
+#[derive(Debug, Clone)]
+pub enum Overwrite {
+    /// The value that the new row would have had.
+    Given,
+    /// Something else.
+    Assign(Assign),
+}
+
+impl<'v> InsertPlan<'v> {
+    /// The plan of an insert.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn new(scope: &Scope<'v>, request: &Insert) -> Result<Self> {
+        let table = scope.table(&request.table, Action::Insert)?;
+        let (rows, list) = rows(&request.data)?;
+        let most = scope.settings.limits.max_insert_rows;
+        if rows.len() > most {
+            return Err(Error::new(
+                Code::LimitExceeded,
+                format!("one insert may have {most} rows, not {}", rows.len()),
+            )
+            .at("/data"));
+        }
+
+        let at = |index: usize| if list { format!("/data/{index}") } else { "/data".to_owned() };
+        let mut columns: Vec<&'v Column> = Vec::new();
+        for (index, row) in rows.iter().enumerate() {
+            for name in row.keys() {
+                if !columns.iter().any(|column| column.name == *name) {
+                    let place = || format!("{}{}", at(index), step(name));
+                    columns.push(
+                        scope
+                            .writable(table, name, Written::New)
+                            .map_err(|error| error.at(place()))?,
+                    );
+                }
+            }
+        }
+        let presets = scope.presets(table, Action::Insert)?;
+        let given = columns.len();
+        columns.extend(presets.iter().map(|(column, _)| *column));
+
+        let mut planned = Vec::with_capacity(rows.len());
+        for (index, row) in rows.iter().enumerate() {
+            let at = at(index);
+            require(table, row, &presets, &at)?;
+            let mut values = Vec::with_capacity(columns.len());
+            for column in &columns[..given] {
+                values.push(match row.get(&column.name) {
+                    Some(value) => {
+                        let at = format!("{at}{}", step(&column.name));
+                        scope.assign(column, value, Written::New, &at)?
+                    }
+                    None => Assign::Default,
+                });
+            }
+            values.extend(presets.iter().map(|(_, operand)| Assign::Value(operand.clone())));
+            planned.push(values);
+        }
+
+        let mut check = vec![scope.visible(table, Action::Insert)?];
+        let arbiter = match &request.on_conflict {
+            None => None,
+            Some(on_conflict) => {
+                let arbiter = arbiter(scope, table, on_conflict, &columns[..given])?;
+                check.push(scope.visible(table, Action::Update)?);
+                Some(arbiter)
+            }
+        };
+        Ok(Self {
+            table,
+            columns,
+            rows: planned,
+            arbiter,
+            check: Predicate::All(check),
+            returning: scope.columns(table, request.returning.as_deref(), "/returning")?,
+            dry_run: request.dry_run.unwrap_or_default(),
+            list,
+        })
+    }
+}
+
+/// The rows of `data`, and whether it was a list.
+fn rows(data: &Value) -> Result<(Vec<Map<String, Value>>, bool)> {
+    let wrong = |at: String| {
+        Error::new(Code::InvalidValue, "a row is an object of columns and values")
+            .at(at)
+            .hint("{\"name\": \"Ada\"}, or a list of such objects")
+    };
+    match data {
+        Value::Object(row) => Ok((vec![row.clone()], false)),
+        Value::Array(rows) if rows.is_empty() => {
+            Err(Error::new(Code::MissingValue, "there is no row to insert").at("/data"))
+        }
+        Value::Array(rows) => rows
+            .iter()
+            .enumerate()
+            .map(|(index, row)| match row {
+                Value::Object(row) => Ok(row.clone()),
+                _ => Err(wrong(format!("/data/{index}"))),
+            })
+            .collect::<Result<_>>()
+            .map(|rows| (rows, true)),
+        // JSON sent as a string.
+        Value::String(text) => match serde_json::from_str(text) {
+            Ok(value @ (Value::Object(_) | Value::Array(_))) => rows_of(value, wrong),
+            _ => Err(wrong("/data".into())),
+        },
+        _ => Err(wrong("/data".into())),
+    }
+}
+
+fn rows_of(
+    value: Value,
+    wrong: impl Fn(String) -> Error,
+) -> Result<(Vec<Map<String, Value>>, bool)> {
+    match value {
+        Value::String(_) => Err(wrong("/data".into())),
+        value => rows(&value),
+    }
+}
+
+/// Refuses a row that leaves out a column which nothing would fill.
+fn require(
+    table: &TableView,
+    row: &Map<String, Value>,
+    presets: &[(&Column, super::Operand)],
+    at: &str,
+) -> Result<()> {
+    // A trigger may fill what a row lacks, and a view's columns have no rules of their own.
+    if table.table.fills_rows || table.table.kind == TableKind::View {
+        return Ok(());
+    }
+    let missing = table.table.columns.iter().find(|column| {
+        column.can_insert
+            && column.required()
+            && !row.contains_key(&column.name)
+            && !presets.iter().any(|(preset, _)| preset.name == column.name)
+    });
+    match missing {
+        None => Ok(()),
+        Some(column) => Err(Error::new(
+            Code::MissingValue,
+            format!("{} ({}) is required", column.name, column.type_name),
+        )
+        .at(format!("{at}{}", step(&column.name)))
+        .hint("it takes no null and has no default")),
+    }
+}
+
+fn arbiter<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    request: &OnConflict,
+    given: &[&'v Column],
+) -> Result<Arbiter<'v>> {
+    let mut wanted = Vec::with_capacity(request.columns.len());
+    for (index, name) in request.columns.iter().enumerate() {
+        let at = format!("/on_conflict/columns/{index}");
+        wanted.push(table.usable(name).map_err(|error| error.inside(&at))?);
+    }
+    let keys = || table.table.primary_key.iter().chain(&table.table.unique_keys);
+    let key = keys().filter(|key| key.arbiter).find(|key| {
+        key.columns.len() == wanted.len() && key.columns.iter().all(|column| wanted.contains(column))
+    });
+    let Some(key) = key else {
+        let names = keys().filter(|key| key.arbiter).map(|key| {
+            let names: Vec<&str> =
+                key.columns.iter().map(|c| table.table.columns[*c].name.as_str()).collect();
+            names.join(", ")
+        });
+        return Err(Error::new(
+            Code::InvalidValue,
+            "these columns are no primary or unique key of the table",
+        )
+        .at("/on_conflict/columns")
+        .allowed(names));
+    };
+    let columns: Vec<&Column> = key.columns.iter().map(|c| &table.table.columns[*c]).collect();
+    let nothing = Arbiter { columns: columns.clone(), set: vec![], filter: Predicate::All(vec![]) };
+    if request.action == ConflictAction::Nothing {
+        return Ok(nothing);
+    }
+
+    table.require(Action::Update).map_err(|error| error.at("/on_conflict/do"))?;
+    let mut set: Vec<(&Column, Overwrite)> = Vec::new();
+    match &request.update {
+        Some(names) => {
+            for (index, name) in names.iter().enumerate() {
+                let at = format!("/on_conflict/update/{index}");
+                let column =
+                    scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
+                if !given.iter().any(|known| known.name == *name) {
+                    return Err(Error::new(Code::MissingValue, format!("no row gives {name:?}"))
+                        .at(at)
+                        .allowed(given.iter().map(|column| column.name.as_str())));
+                }
+                set.push((column, Overwrite::Given));
+            }
+        }
+        None => set.extend(
+            given
+                .iter()
+                .filter(|column| column.can_update)
+                .filter(|column| !columns.iter().any(|key| key.name == column.name))
+                .map(|column| (*column, Overwrite::Given)),
+        ),
+    }
+    if set.is_empty() {
+        return Ok(nothing);
+    }
+    for (column, operand) in scope.presets(table, Action::Update)? {
+        set.push((column, Overwrite::Assign(Assign::Value(operand))));
+    }
+    let known: Vec<(&Column, Assign)> =
+        set.iter().map(|(column, _)| (*column, Assign::Default)).collect();
+    let mut counted = known.clone();
+    count_change(table, &mut counted);
+    set.extend(
+        counted.into_iter().skip(known.len()).map(|(column, next)| (column, Overwrite::Assign(next))),
+    );
+    Ok(Arbiter { columns, set, filter: scope.visible(table, Action::Update)? })
+}

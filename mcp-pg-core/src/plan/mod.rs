@@ -1,0 +1,35 @@
+//! Requests → plans: every name resolved to a catalogue entry, every value checked and encoded.
+//!
+//! A plan can be made only from a [`View`](crate::policy::View), so it cannot name what the role may not
+//! see. Knows no SQL.
+
+mod assign;
+mod change;
+mod cursor;
+mod filter;
+mod insert;
+mod operand;
+mod order;
+mod scope;
+mod select;
+
+pub use assign::Assign;
+pub use change::{ChangePlan, Effect};
+pub use cursor::{Cursor, CursorKey};
+pub use filter::{Comparison, Predicate, Quantifier, filter};
+pub use insert::{Arbiter, InsertPlan, Overwrite};
+pub use operand::{Operand, Reference, Source};
+pub use order::Sort;
+pub use scope::{Earlier, Scope};
+pub use select::{SelectPlan, Start};
+
+/// What the server has decided to do, before it is SQL.
+#[derive(Debug, Clone)]
+pub enum Plan<'v> {
+    /// Read rows.
+    Select(SelectPlan<'v>),
+    /// Add rows.
+    Insert(InsertPlan<'v>),
+    /// Change or remove rows.
+    Change(ChangePlan<'v>),
+}

@@ -1,0 +1,191 @@
+//! Where a request is planned: for whom, under which rules, after which operations.
+
+use serde_json::{Map, Value};
+
+use super::Operand;
+use super::operand::Reference;
+use crate::error::{Code, Error, Result, step};
+use crate::policy::{Action, Principal, Settings, TableView, View};
+use crate::schema::{Column, DataType};
+use crate::value;
+
+/// Everything that planning may look at besides the request.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'v> {
+    /// The schema as the caller's role sees it.
+    pub view: &'v View,
+    /// The rules that hold for every caller.
+    pub settings: &'v Settings,
+    /// Who asks.
+    pub caller: &'v Principal,
+    /// The operations before this one in the same transaction, which `$ref` may name.
+    pub earlier: &'v [Earlier<'v>],
+}
+
+/// An operation of a transaction, as later ones may refer to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Earlier<'v> {
+    /// Its `as`.
+    pub name: Option<&'v str>,
+    /// Its table.
+    pub table: &'v TableView,
+}
+
+impl<'v> Scope<'v> {
+    /// The table that a request names.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_table`; `forbidden` or `not_archivable` if the role may not do `action` there.
+    pub fn table(&self, name: &str, action: Action) -> Result<&'v TableView> {
+        let table = self.view.table(name).map_err(|error| error.inside("/table"))?;
+        table.require(action)?;
+        Ok(table)
+    }
+
+    /// Positions of the named columns, or of all that may be read.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column`, at `at`.
+    pub fn columns(
+        &self,
+        table: &'v TableView,
+        names: Option<&[String]>,
+        at: &str,
+    ) -> Result<Vec<usize>> {
+        let Some(names) = names else { return Ok(table.readable_columns().collect()) };
+        let mut columns = Vec::with_capacity(names.len());
+        for (index, name) in names.iter().enumerate() {
+            if name == "*" {
+                columns.extend(table.readable_columns());
+                continue;
+            }
+            columns.push(
+                table.readable(name).map_err(|error| error.inside(&format!("{at}/{index}")))?,
+            );
+        }
+        // A column asked for twice is one member of the row.
+        let mut seen = vec![false; table.table.columns.len()];
+        columns.retain(|position| !std::mem::replace(&mut seen[*position], true));
+        Ok(columns)
+    }
+
+    /// A value for a column, checked and encoded; or the promise of one, for `{"$ref": …}`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value`, at `at` or inside it.
+    pub fn operand(&self, column: &Column, value: &Value, at: &str) -> Result<Operand> {
+        self.operand_of(&column.data_type, &column.type_name, value, at)
+    }
+
+    /// [`Scope::operand`] for a type that need not be a column's own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value`, at `at` or inside it.
+    pub fn operand_of(
+        &self,
+        data_type: &DataType,
+        type_name: &str,
+        value: &Value,
+        at: &str,
+    ) -> Result<Operand> {
+        match value {
+            Value::Object(object) if object.len() == 1 => match object.iter().next() {
+                Some((key, reference)) if key == "$ref" => {
+                    let at = format!("{at}/$ref");
+                    let reference = self.reference(reference, &at)?;
+                    return Ok(Operand::reference(reference, data_type, type_name, at));
+                }
+                Some((key, literal)) if key == "$literal" => {
+                    return self.text(data_type, type_name, literal, &format!("{at}/$literal"));
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        self.text(data_type, type_name, value, at)
+    }
+
+    fn text(&self, data_type: &DataType, type_name: &str, value: &Value, at: &str) -> Result<Operand> {
+        let text =
+            value::encode(data_type, type_name, value).map_err(|error| error.inside(at))?;
+        Ok(Operand::text(text, at))
+    }
+
+    /// The row and column that `"op.column"` or `"op.2.column"` means.
+    fn reference(&self, given: &Value, at: &str) -> Result<Reference> {
+        let wrong = |message: String| {
+            let names = self.earlier.iter().enumerate().map(|(index, earlier)| {
+                earlier.name.map_or_else(|| index.to_string(), str::to_owned)
+            });
+            Error::new(Code::InvalidValue, message)
+                .at(at)
+                .hint("\"name.column\" takes the column from the row of an earlier operation of the transaction")
+                .allowed(names)
+        };
+        let Some((operation, rest)) = given.as_str().and_then(|text| text.split_once('.')) else {
+            return Err(wrong("a $ref is \"operation.column\"".into()));
+        };
+        let found = self.earlier.iter().position(|earlier| earlier.name == Some(operation)).or_else(
+            || operation.parse().ok().filter(|index: &usize| *index < self.earlier.len()),
+        );
+        let Some(operation) = found else {
+            return Err(wrong(format!("no earlier operation is called {operation:?}")));
+        };
+        let table = self.earlier[operation].table;
+        let (row, column) = match table.readable(rest) {
+            Ok(column) => (0, column),
+            Err(error) => match rest.split_once('.') {
+                Some((row, name)) if row.parse::<usize>().is_ok() => (
+                    row.parse().unwrap_or_default(),
+                    table.readable(name).map_err(|error| error.inside(at))?,
+                ),
+                _ => return Err(error.inside(at)),
+            },
+        };
+        Ok(Reference { operation, row, column: table.table.columns[column].name.clone() })
+    }
+
+    /// A value of a grant, in which `"claim:NAME"` is a claim of the caller; `None` for an absent or null
+    /// claim.
+    pub fn granted(&self, value: &Value) -> Option<Value> {
+        match value {
+            Value::String(text) => match text.strip_prefix("claim:") {
+                Some(name) => self.caller.claims.get(name).filter(|claim| !claim.is_null()).cloned(),
+                None => Some(value.clone()),
+            },
+            Value::Array(items) => items.iter().map(|item| self.granted(item)).collect(),
+            Value::Object(members) => members
+                .iter()
+                .map(|(name, member)| Some((name.clone(), self.granted(member)?)))
+                .collect::<Option<Map<_, _>>>()
+                .map(Value::Object),
+            other => Some(other.clone()),
+        }
+    }
+
+    /// What the server sets in a write, as column and operand.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` if the caller lacks the claim.
+    pub fn presets(&self, table: &'v TableView, action: Action) -> Result<Vec<(&'v Column, Operand)>> {
+        table
+            .presets(action)
+            .iter()
+            .map(|(column, value)| {
+                let value = self.granted(value).ok_or_else(|| {
+                    Error::new(Code::Forbidden, "the caller lacks a claim that this write needs")
+                })?;
+                let operand = self.operand(column, &value, &step(&column.name)).map_err(|error| {
+                    Error::new(Code::Internal, "a preset of the role does not fit its column")
+                        .caused_by(error)
+                })?;
+                Ok((column, operand))
+            })
+            .collect()
+    }
+}

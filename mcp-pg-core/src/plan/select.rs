@@ -1,0 +1,156 @@
+//! Reads.
+
+use serde_json::Value;
+
+use super::{Cursor, Predicate, Scope, Sort, filter};
+use crate::error::{Code, Error, Result};
+use crate::policy::{Action, TableView};
+use crate::request::{Archived, Count, Format, Select};
+
+/// Rows to read.
+#[derive(Debug, Clone)]
+pub struct SelectPlan<'v> {
+    /// The table.
+    pub table: &'v TableView,
+    /// Positions of the columns to return.
+    pub columns: Vec<usize>,
+    /// What rows must meet, the page aside.
+    pub filter: Predicate<'v>,
+    /// Sort keys; where the table has a key they end with it, so that the order is total.
+    pub order: Vec<Sort>,
+    /// Whether the order is total: pages are then told by their last row, else by their offset.
+    pub keyset: bool,
+    /// Where the page begins.
+    pub start: Start,
+    /// Most rows to return.
+    pub limit: u64,
+    /// Whether to add `_version`.
+    pub with_version: bool,
+    /// Whether to count all rows that meet the filter.
+    pub count: Count,
+    /// The shape of the rows.
+    pub format: Format,
+    /// What a cursor of this query is bound to.
+    pub binding: Vec<u8>,
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Start {
+    /// After so many rows.
+    Offset(u64),
+    /// After the row with these values of the sort keys.
+    After(Vec<Option<String>>),
+}
+
+impl<'v> SelectPlan<'v> {
+    /// The plan of a select.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn new(scope: &Scope<'v>, request: &Select, cursors: &super::CursorKey) -> Result<Self> {
+        let table = scope.table(&request.table, Action::Select)?;
+        let columns = scope.columns(table, request.columns.as_deref(), "/columns")?;
+        let asked = match &request.filter {
+            Some(object) => filter(scope, table, object, "/where")?,
+            None => Predicate::All(vec![]),
+        };
+        let archived = scope.archived(table, request.archived.unwrap_or_default())?;
+        let filter = Predicate::All(vec![asked, archived, scope.visible(table, Action::Select)?]);
+
+        let mut order = scope.order(table, request.order_by.as_deref())?;
+        let key = table.row_key();
+        let keyset = key.is_some();
+        let descending = order.last().is_some_and(|sort| sort.descending);
+        for column in key.unwrap_or_default() {
+            // Reading on in the direction of the last key lets one index serve the whole order.
+            if !order.iter().any(|sort| sort.column == *column) {
+                order.push(Sort::new(*column, descending));
+            }
+        }
+
+        let with_version = request.with_version.unwrap_or_default();
+        if with_version && !has_version(table) {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("rows of {} have no version", table.name()),
+            )
+            .at("/with_version"));
+        }
+        let binding = cursors.binding(scope, request);
+        let start = match &request.cursor {
+            None => Start::Offset(request.offset.unwrap_or_default()),
+            Some(cursor) => start(table, &order, keyset, cursors.open(cursor, &binding)?)?,
+        };
+        if let Start::Offset(offset) = start
+            && i64::try_from(offset).is_err()
+        {
+            return Err(Error::new(Code::InvalidValue, "the offset is too large").at("/offset"));
+        }
+        let limits = &scope.settings.limits;
+        Ok(Self {
+            table,
+            columns,
+            filter,
+            order,
+            keyset,
+            start,
+            limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
+            with_version,
+            count: request.count.unwrap_or_default(),
+            format: request.format.unwrap_or_default(),
+            binding,
+        })
+    }
+}
+
+/// Whether rows of the table have a version: a column for it, or a system column.
+pub(super) fn has_version(table: &TableView) -> bool {
+    table.version.is_some() || table.table.has_system_columns()
+}
+
+fn start(table: &TableView, order: &[Sort], keyset: bool, cursor: Cursor) -> Result<Start> {
+    match cursor {
+        Cursor::Offset(offset) if !keyset => Ok(Start::Offset(offset)),
+        Cursor::Key(values) if keyset && values.len() == order.len() => order
+            .iter()
+            .zip(values)
+            .map(|(sort, value): (&Sort, Value)| {
+                let column = &table.table.columns[sort.column];
+                crate::value::encode(&column.data_type, &column.type_name, &value)
+                    .map_err(|_| super::cursor::invalid())
+            })
+            .collect::<Result<_>>()
+            .map(Start::After),
+        _ => Err(super::cursor::invalid()),
+    }
+}
+
+impl<'v> Scope<'v> {
+    /// Which rows count, as far as the archive goes.
+    ///
+    /// # Errors
+    ///
+    /// `not_archivable` if only archived rows are wanted of a table that has none.
+    pub fn archived(&self, table: &'v TableView, archived: Archived) -> Result<Predicate<'v>> {
+        let null = |null| match &table.archive {
+            Some(column) => Predicate::Test {
+                column,
+                path: None,
+                comparison: super::Comparison::Null(null),
+            },
+            None => Predicate::All(vec![]),
+        };
+        match archived {
+            Archived::Include => Ok(Predicate::All(vec![])),
+            Archived::Exclude => Ok(null(true)),
+            Archived::Only if table.archive.is_some() => Ok(null(false)),
+            Archived::Only => Err(Error::new(
+                Code::NotArchivable,
+                format!("{} has no archive column, so none of its rows is archived", table.name()),
+            )
+            .at("/archived")),
+        }
+    }
+}

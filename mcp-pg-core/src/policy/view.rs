@@ -1,0 +1,502 @@
+//! The schema as one role sees it.
+//!
+//! A View is a smaller schema: tables and columns that the role may not see are not in it, nor keys,
+//! relations or checks that speak of them. Everything that a caller is told is read from a View.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{Action, Actions, Grant, Mask, Role, Settings};
+use crate::error::{Code, Error, Result};
+use crate::name::TableName;
+use crate::schema::{Column, DataType, Relation, Schema, Table};
+
+/// The tables, columns and relations that exist for a role.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The role.
+    pub role: Role,
+    /// The fingerprint of the schema that it was made from.
+    pub fingerprint: u64,
+    schemas: Vec<String>,
+    tables: Vec<TableView>,
+    actions: Actions,
+    by_name: HashMap<TableName, usize>,
+    by_bare_name: HashMap<String, usize>,
+}
+
+/// A table as a role sees it.
+#[derive(Debug, Clone)]
+pub struct TableView {
+    /// The table with only the columns, keys and checks that exist for the role, and the role's rights in
+    /// place of the login's.
+    pub table: Table,
+    /// What the role may do.
+    pub actions: Actions,
+    /// Relations to tables that exist for the role.
+    pub relations: Vec<Relation>,
+    /// The column that holds when a row was archived; it need not be among the visible ones.
+    pub archive: Option<Column>,
+    /// The column that counts changes; it need not be among the visible ones.
+    pub version: Option<Column>,
+    masks: Vec<Option<Mask>>,
+    rules: BTreeMap<Action, Rules>,
+    /// The table with all its columns, for the conditions of grants: those are the operator's words.
+    whole: Option<Arc<TableView>>,
+}
+
+/// What a grant adds to an action.
+#[derive(Debug, Clone, Default)]
+struct Rules {
+    rows: Option<Map<String, Value>>,
+    preset: Vec<(Column, Value)>,
+}
+
+impl View {
+    /// The schema through the eyes of `role`.
+    pub fn new(schema: &Schema, role: &Role, settings: &Settings) -> Self {
+        let mut tables = Vec::new();
+        let mut extras = Vec::new();
+        for table in &schema.tables {
+            if let Some((table, extra)) = reduce(table, role, settings) {
+                tables.push(table);
+                extras.push(extra);
+            }
+        }
+        // A schema of the reduced tables has only the relations that can be told from them.
+        let reduced = Schema::new(schema.names.clone(), tables);
+        let mut view = Self {
+            role: role.clone(),
+            fingerprint: schema.fingerprint,
+            schemas: schema.names.clone(),
+            tables: Vec::with_capacity(extras.len()),
+            actions: Actions::NONE,
+            by_name: HashMap::new(),
+            by_bare_name: HashMap::new(),
+        };
+        let mut extras: HashMap<TableName, Extra> =
+            extras.into_iter().map(|extra| (extra.name.clone(), extra)).collect();
+        for (table, relations) in reduced.tables.into_iter().zip(reduced.relations) {
+            let Some(extra) = extras.remove(&table.name) else { continue };
+            let position = view.tables.len();
+            view.actions = view.actions.union(extra.actions);
+            view.by_name.insert(table.name.clone(), position);
+            // Tables are sorted by schema in the configured order: the first one keeps the bare name.
+            view.by_bare_name.entry(table.name.name.clone()).or_insert(position);
+            view.tables.push(TableView {
+                table,
+                relations,
+                actions: extra.actions,
+                archive: extra.archive,
+                version: extra.version,
+                masks: extra.masks,
+                rules: extra.rules,
+                whole: extra.whole,
+            });
+        }
+        view
+    }
+
+    /// The tables, sorted by schema in the configured order, and name.
+    pub fn tables(&self) -> &[TableView] {
+        &self.tables
+    }
+
+    /// What the role may do to at least one table.
+    pub fn actions(&self) -> Actions {
+        self.actions
+    }
+
+    /// The configured schemas.
+    pub fn schemas(&self) -> &[String] {
+        &self.schemas
+    }
+
+    /// The table that `name` means: `name` or `schema.name`, spelled as the catalogue has it.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_table`, with the nearest visible name.
+    pub fn table(&self, name: &str) -> Result<&TableView> {
+        let bare = self.by_bare_name.get(name);
+        let position = bare.or_else(|| {
+            // Either part may itself contain dots.
+            name.match_indices('.').find_map(|(dot, _)| {
+                self.by_name.get(&TableName::new(&name[..dot], &name[dot + 1..]))
+            })
+        });
+        position.map(|position| &self.tables[*position]).ok_or_else(|| self.unknown_table(name))
+    }
+
+    /// The table at a position, as relations give it.
+    pub fn at(&self, position: usize) -> Option<&TableView> {
+        self.tables.get(position)
+    }
+
+    fn unknown_table(&self, name: &str) -> Error {
+        let names: Vec<String> = self.tables.iter().map(|table| self.display(table)).collect();
+        let error = Error::new(Code::UnknownTable, format!("there is no table {}", shown(name)))
+            .nearest(name, names.iter().map(String::as_str))
+            .hint("list_tables finds tables by words in their names and comments");
+        if names.len() <= 50 { error.allowed(names) } else { error }
+    }
+
+    /// The shortest name that means the table: `name` in the first configured schema, else `schema.name`.
+    pub fn display(&self, table: &TableView) -> String {
+        let name = &table.table.name;
+        if self.schemas.first() == Some(&name.schema) {
+            name.name.clone()
+        } else {
+            name.to_string()
+        }
+    }
+}
+
+impl TableView {
+    /// The table's full name.
+    pub fn name(&self) -> &TableName {
+        &self.table.name
+    }
+
+    /// Refuses unless the role may do `action`.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden`, with the actions that are allowed.
+    pub fn require(&self, action: Action) -> Result<()> {
+        if self.actions.contains(action) {
+            return Ok(());
+        }
+        let archivable = self.archive.is_some();
+        if matches!(action, Action::Archive | Action::Restore) && !archivable {
+            return Err(Error::new(
+                Code::NotArchivable,
+                format!("{} has no archive column, so its rows cannot be set aside", self.name()),
+            )
+            .at("/table")
+            .allowed(self.actions.iter().map(Action::as_str)));
+        }
+        let error = Error::new(
+            Code::Forbidden,
+            format!("the caller's role may not {action} in {}", self.name()),
+        )
+        .at("/table")
+        .allowed(self.actions.iter().map(Action::as_str));
+        Err(if action == Action::Delete && self.actions.contains(Action::Archive) {
+            error.hint("archive sets rows aside, and restore brings them back")
+        } else {
+            error
+        })
+    }
+
+    /// The position of a column that may be read, by its exact name.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column`, with the nearest visible name.
+    pub fn readable(&self, name: &str) -> Result<usize> {
+        match self.table.column(name) {
+            Some((position, column)) if column.can_select => Ok(position),
+            _ => Err(self.unknown_column(name, |column| column.can_select)),
+        }
+    }
+
+    /// The position of a column that conditions and sort keys may use: readable, and not masked.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column`, or `forbidden` for a masked column.
+    pub fn usable(&self, name: &str) -> Result<usize> {
+        let position = self.readable(name)?;
+        if self.masks[position].is_some() {
+            return Err(Error::new(
+                Code::Forbidden,
+                format!("{} is masked: it can be read, and nothing else", shown(name)),
+            ));
+        }
+        Ok(position)
+    }
+
+    /// `unknown_column` for a name, with the nearest of the columns that `wanted` keeps.
+    pub fn unknown_column(&self, name: &str, wanted: impl Fn(&Column) -> bool) -> Error {
+        let names = || self.table.columns.iter().filter(|c| wanted(c)).map(|c| c.name.as_str());
+        Error::new(
+            Code::UnknownColumn,
+            format!("{} has no column {}", self.name(), shown(name)),
+        )
+        .nearest(name, names())
+        .allowed(names())
+    }
+
+    /// Positions of the columns that may be read.
+    pub fn readable_columns(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.table.columns.len()).filter(|position| self.table.columns[*position].can_select)
+    }
+
+    /// How the column at a position is shown, if not as it is.
+    pub fn mask(&self, position: usize) -> Option<Mask> {
+        self.masks.get(position).copied().flatten()
+    }
+
+    /// The conditions that the role's grant for `action` puts on every row, and the table that they
+    /// speak of: all its columns exist for them.
+    pub fn row_rule(&self, action: Action) -> Option<(&TableView, &Map<String, Value>)> {
+        let rows = self.rules.get(&action)?.rows.as_ref()?;
+        Some((self.whole.as_deref()?, rows))
+    }
+
+    /// What the server sets in every write of this kind; the columns need not be visible ones.
+    pub fn presets(&self, action: Action) -> &[(Column, Value)] {
+        self.rules.get(&action).map_or(&[], |rules| &rules.preset)
+    }
+
+    /// A key whose columns may all be used and are never null: what makes an order total.
+    pub fn row_key(&self) -> Option<&[usize]> {
+        let table = &self.table;
+        table
+            .primary_key
+            .iter()
+            .chain(table.unique_keys.iter().filter(|key| {
+                key.columns.iter().all(|position| !table.columns[*position].nullable)
+            }))
+            .map(|key| key.columns.as_slice())
+            .find(|columns| {
+                columns.iter().all(|position| {
+                    table.columns[*position].can_select && self.masks[*position].is_none()
+                })
+            })
+    }
+
+    /// Relations that `name` may mean, short or unambiguous.
+    pub fn relations_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Relation> {
+        self.relations
+            .iter()
+            .filter(move |relation| relation.name == name || relation.unambiguous == name)
+    }
+}
+
+/// A name as an error message shows it: quoted, and cut if someone sent a novel.
+pub(crate) fn shown(name: &str) -> String {
+    const LONGEST: usize = 80;
+    let mut out: String = name.escape_debug().take(LONGEST).collect();
+    if out.len() < name.len() && name.chars().count() > LONGEST {
+        out.push('…');
+    }
+    format!("\"{out}\"")
+}
+
+struct Extra {
+    name: TableName,
+    actions: Actions,
+    archive: Option<Column>,
+    version: Option<Column>,
+    masks: Vec<Option<Mask>>,
+    rules: BTreeMap<Action, Rules>,
+    whole: Option<Arc<TableView>>,
+}
+
+/// The table with only what exists for the role; `None` if nothing does.
+fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Extra)> {
+    // For each action the first grant that matches decides, so that grants never add up to more than
+    // any one of them says.
+    let grant_for = |action: Action| {
+        role.grants
+            .iter()
+            .find(|grant| grant.actions.contains(action) && grant.matches(&table.name))
+    };
+    let archive = table
+        .column(&settings.archive.column)
+        .map(|(_, column)| column)
+        .filter(|column| is_moment(&column.data_type) && column.nullable)
+        .cloned();
+    let version =
+        table.column(&settings.concurrency.version_column).map(|(_, column)| column.clone());
+
+    let may = |action: Action| match action {
+        Action::Select => table.privileges.select,
+        Action::Insert => table.privileges.insert,
+        Action::Update => table.privileges.update,
+        Action::Archive | Action::Restore => {
+            archive.as_ref().is_some_and(|column| column.can_update)
+        }
+        Action::Delete => table.privileges.delete && settings.archive.allow_hard_delete,
+    };
+    let select = grant_for(Action::Select).filter(|_| may(Action::Select));
+    // PostgreSQL needs SELECT for any write with a condition.
+    let actions: Actions = Action::ALL
+        .into_iter()
+        .filter(|action| may(*action) && grant_for(*action).is_some())
+        .filter(|action| matches!(action, Action::Select | Action::Insert) || select.is_some())
+        .collect();
+    if actions.is_empty() {
+        return None;
+    }
+    let granted = |action: Action| grant_for(action).filter(|_| actions.contains(action));
+    let (insert, update) = (granted(Action::Insert), granted(Action::Update));
+    let may_archive = actions.contains(Action::Archive) && actions.contains(Action::Restore);
+
+    let mut kept = vec![None; table.columns.len()];
+    let mut columns = Vec::new();
+    let mut masks = Vec::new();
+    for (position, column) in table.columns.iter().enumerate() {
+        let mut column = column.clone();
+        let writable = |grant: Option<&Grant>, own: bool| {
+            own && grant.is_some_and(|grant| {
+                grant.shows(&column.name)
+                    && grant.writes(&column.name)
+                    && !grant.preset.contains_key(&column.name)
+            })
+        };
+        let archives = archive.as_ref().is_some_and(|archive| archive.name == column.name);
+        let can_insert = writable(insert, column.can_insert && !column.read_only());
+        let can_update = writable(update, column.can_update && !column.read_only());
+        column.can_insert = can_insert && (!archives || may_archive);
+        column.can_update = can_update && (!archives || may_archive);
+        column.can_select =
+            column.can_select && select.is_some_and(|grant| grant.shows(&column.name));
+        if !(column.can_select || column.can_insert || column.can_update) {
+            continue;
+        }
+        kept[position] = Some(columns.len());
+        masks.push(select.and_then(|grant| grant.columns.mask.get(&column.name).copied()));
+        columns.push(column);
+    }
+
+    // A key, check or index that speaks of a column that does not exist, or is masked, does not exist.
+    let translate = |positions: &[usize]| -> Option<Vec<usize>> {
+        positions
+            .iter()
+            .map(|position| {
+                let new = (*kept.get(*position)?)?;
+                (columns.get(new).is_some_and(|c: &Column| c.can_select) && masks[new].is_none())
+                    .then_some(new)
+            })
+            .collect()
+    };
+    let reduced = Table {
+        name: table.name.clone(),
+        oid: table.oid,
+        kind: table.kind,
+        comment: table.comment.clone(),
+        estimated_rows: table.estimated_rows,
+        primary_key: table.primary_key.as_ref().and_then(|key| {
+            Some(crate::schema::Key { columns: translate(&key.columns)?, ..key.clone() })
+        }),
+        unique_keys: filtered(&table.unique_keys, |key| {
+            Some(crate::schema::Key { columns: translate(&key.columns)?, ..key.clone() })
+        }),
+        foreign_keys: filtered(&table.foreign_keys, |key| {
+            Some(crate::schema::ForeignKey { columns: translate(&key.columns)?, ..key.clone() })
+        }),
+        checks: filtered(&table.checks, |check| {
+            Some(crate::schema::Check { columns: translate(&check.columns)?, ..check.clone() })
+        }),
+        indexes: filtered(&table.indexes, |index| {
+            // An expression may speak of any column: shown only where all columns can be.
+            let whole = index.columns.len() == index.parts.len() && index.predicate.is_none();
+            let all = kept.iter().all(Option::is_some) && masks.iter().all(Option::is_none);
+            (whole || all).then_some(())?;
+            Some(crate::schema::Index { columns: translate(&index.columns)?, ..index.clone() })
+        }),
+        columns: Vec::new(),
+        row_security: table.row_security,
+        privileges: table.privileges,
+    };
+    let rules: BTreeMap<Action, Rules> = actions
+        .iter()
+        .filter_map(|action| {
+            let grant = grant_for(action)?;
+            let preset = grant.preset.iter().filter_map(|(name, value)| {
+                Some((table.column(name)?.1.clone(), value.clone()))
+            });
+            Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect() }))
+        })
+        .collect();
+    let whole = rules.values().any(|rules| rules.rows.is_some()).then(|| {
+        Arc::new(TableView {
+            table: table.clone(),
+            actions: Actions::NONE,
+            relations: Vec::new(),
+            archive: None,
+            version: None,
+            masks: vec![None; table.columns.len()],
+            rules: BTreeMap::new(),
+            whole: None,
+        })
+    });
+    let extra = Extra { name: table.name.clone(), actions, archive, version, masks, rules, whole };
+    Some((Table { columns, ..reduced }, extra))
+}
+
+fn filtered<T>(all: &[T], keep: impl Fn(&T) -> Option<T>) -> Vec<T> {
+    all.iter().filter_map(keep).collect()
+}
+
+/// Whether the type can hold when something happened: timestamp with or without time zone, date.
+fn is_moment(data_type: &DataType) -> bool {
+    matches!(data_type.base().oid, 1082 | 1114 | 1184)
+}
+
+impl Grant {
+    fn matches(&self, name: &TableName) -> bool {
+        let full = name.to_string();
+        self.tables.iter().any(|pattern| fits(pattern, &full))
+    }
+
+    fn shows(&self, column: &str) -> bool {
+        let rules = &self.columns;
+        rules.include.as_ref().is_none_or(|names| names.iter().any(|name| name == column))
+            && !rules.exclude.iter().any(|name| name == column)
+    }
+
+    fn writes(&self, column: &str) -> bool {
+        let rules = &self.columns;
+        rules.writable.as_ref().is_none_or(|names| names.iter().any(|name| name == column))
+            && !rules.mask.contains_key(column)
+    }
+}
+
+/// Whether `name` fits `pattern`, in which `*` stands for any run of characters.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let mut ends_open = !pattern.contains('*');
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(found) => rest = &rest[found + part.len()..],
+            None => return false,
+        }
+        ends_open = false;
+    }
+    ends_open && rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn patterns_stand_for_whole_names() {
+        for (pattern, name, expected) in [
+            ("*", "public.users", true),
+            ("public.*", "public.users", true),
+            ("public.*", "publicity.users", false),
+            ("public.users", "public.users", true),
+            ("public.users", "public.users2", false),
+            ("*.users", "sales.users", true),
+            ("public.u*s", "public.users", true),
+            ("public.u*s", "public.user", false),
+            ("", "public.users", false),
+        ] {
+            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! JSON arguments → a request.
+//!
+//! Unknown and missing arguments are found by the type's own JSON Schema, so that an error can name the
+//! nearest right one; harmless slips (a lone value for a list, JSON sent as a string) are mended.
+
+use std::sync::OnceLock;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
+
+use super::{
+    Aggregate, Change, Delete, DescribeTable, Explain, Insert, ListTables, Select, Transaction, Update,
+};
+use crate::error::{Code, Error, Result, step};
+
+/// The arguments of a tool: a type whose JSON Schema and parser are one.
+pub trait Arguments: DeserializeOwned + JsonSchema {
+    /// The arguments that exist, read once from the JSON Schema.
+    fn shape() -> &'static Shape;
+}
+
+/// The arguments of a type, as its JSON Schema lists them.
+#[derive(Debug)]
+pub struct Shape {
+    members: Vec<Member>,
+    /// Whether other arguments are refused here (else the type itself passes them on).
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Member {
+    name: String,
+    json_type: Option<String>,
+    required: bool,
+}
+
+impl Shape {
+    fn of<T: JsonSchema>() -> Self {
+        let schema = schemars::schema_for!(T);
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default();
+        let members = schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(name, member)| Member {
+                name: name.clone(),
+                json_type: match member.get("type") {
+                    Some(Value::String(one)) => Some(one.clone()),
+                    // An optional argument is its type or null.
+                    Some(Value::Array(several)) => match several.as_slice() {
+                        [Value::String(one), Value::String(null)] if null == "null" => Some(one.clone()),
+                        _ => None,
+                    },
+                    _ => None,
+                },
+                required: required.contains(&name.as_str()),
+            })
+            .collect();
+        Self { members, closed: schema.get("additionalProperties") == Some(&Value::Bool(false)) }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|member| member.name.as_str())
+    }
+}
+
+macro_rules! arguments {
+    ($($name:ty),*) => {
+        $(impl Arguments for $name {
+            fn shape() -> &'static Shape {
+                static SHAPE: OnceLock<Shape> = OnceLock::new();
+                SHAPE.get_or_init(Shape::of::<$name>)
+            }
+        })*
+    };
+}
+
+arguments!(
+    Aggregate, Change, Delete, DescribeTable, Explain, Insert, ListTables, Select, Transaction, Update
+);
+
+/// A request from its JSON arguments.
+///
+/// # Errors
+///
+/// `unknown_argument`, `missing_value` or `invalid_value`, each with its place.
+///
+/// ```
+/// use mcp_pg_core::request::{Select, parse};
+/// use serde_json::json;
+///
+/// let arguments = json!({"table": "users", "columns": "id", "limit": "5"});
+/// let select: Select = parse(arguments.as_object().unwrap().clone()).unwrap();
+/// assert_eq!((select.columns, select.limit), (Some(vec!["id".to_owned()]), Some(5)));
+///
+/// let wrong = parse::<Select>(json!({"tabel": "users"}).as_object().unwrap().clone());
+/// assert_eq!(wrong.unwrap_err().pointer(), Some("/tabel"));
+/// ```
+pub fn parse<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
+    let shape = T::shape();
+    if shape.closed
+        && let Some(unknown) = arguments.keys().find(|key| !shape.names().any(|name| name == *key))
+    {
+        return Err(Error::new(Code::UnknownArgument, format!("there is no argument {unknown:?}"))
+            .at(step(unknown))
+            .nearest(unknown, shape.names())
+            .allowed(shape.names()));
+    }
+    for member in &shape.members {
+        match arguments.get_mut(&member.name) {
+            Some(Value::Null) if member.json_type.is_some() => {
+                arguments.shift_remove(&member.name);
+            }
+            Some(value) => {
+                if let Some(mended) = mend(value, member.json_type.as_deref()) {
+                    *value = mended;
+                }
+            }
+            None => {}
+        }
+        // An absent condition is `where_required`, which the plan answers.
+        if member.required && member.name != "where" && !arguments.contains_key(&member.name) {
+            return Err(Error::new(
+                Code::MissingValue,
+                format!("the argument {:?} is required", member.name),
+            )
+            .at(step(&member.name)));
+        }
+    }
+    serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| told(&error))
+}
+
+/// The value that was meant, where a value of another JSON type was sent.
+fn mend(value: &Value, wanted: Option<&str>) -> Option<Value> {
+    match (wanted?, value) {
+        ("array", Value::Array(_)) | ("object", Value::Object(_)) => None,
+        ("array", Value::String(text)) if text.trim_start().starts_with('[') => {
+            serde_json::from_str(text).ok().filter(Value::is_array)
+        }
+        ("array", other) => Some(Value::Array(vec![other.clone()])),
+        ("object", Value::String(text)) => serde_json::from_str(text).ok().filter(Value::is_object),
+        ("integer", Value::String(text)) => text.parse::<u64>().ok().map(Value::from),
+        ("boolean", Value::String(text)) => text.parse::<bool>().ok().map(Value::from),
+        _ => None,
+    }
+}
+
+/// What serde found, in this crate's terms.
+fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let mut at: String = error
+        .path()
+        .iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => step(index),
+            Segment::Map { key } | Segment::Enum { variant: key } => step(key),
+            Segment::Unknown => String::new(),
+        })
+        .collect();
+    let message = error.inner().to_string();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let subject = quoted.next().unwrap_or_default();
+    let code = if message.starts_with("unknown field") {
+        Code::UnknownArgument
+    } else if message.starts_with("missing field") {
+        Code::MissingValue
+    } else {
+        Code::InvalidValue
+    };
+    if code != Code::InvalidValue && !at.ends_with(&step(subject)) {
+        at.push_str(&step(subject));
+    }
+    let known: Vec<&str> = if message.starts_with("unknown ") { quoted.collect() } else { Vec::new() };
+    // serde_json counts lines of a text that nobody sent.
+    let message = message.split(" at line ").next().unwrap_or_default();
+    Error::new(code, message).at(at).nearest(subject, known.iter().copied()).allowed(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::{Insert, Select, Update};
+    use super::{Arguments, parse};
+
+    fn check<T: Arguments>(arguments: Value, expected: (&str, &str)) {
+        let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+        match parse::<T>(arguments) {
+            Ok(_) => panic!("{expected:?} was expected"),
+            Err(error) => assert_eq!(
+                (error.code().as_str(), error.pointer().unwrap_or_default()),
+                expected,
+                "{error}"
+            ),
+        }
+    }
+
+    #[test]
+    fn every_slip_is_told_with_its_place() {
+        check::<Select>(json!({}), ("missing_value", "/table"));
+        check::<Select>(json!({"table": null}), ("missing_value", "/table"));
+        check::<Select>(json!({"table": "t", "filter": {}}), ("unknown_argument", "/filter"));
+        check::<Select>(json!({"table": "t", "limit": -1}), ("invalid_value", "/limit"));
+        check::<Select>(json!({"table": "t", "columns": [1]}), ("invalid_value", "/columns/0"));
+        check::<Select>(json!({"table": "t", "count": "exactly"}), ("invalid_value", "/count"));
+        check::<Update>(json!({"table": "t", "where": {}}), ("missing_value", "/updates"));
+        let on_conflict = json!({"table": "t", "data": {}, "on_conflict": {"column": "id"}});
+        check::<Insert>(on_conflict, ("unknown_argument", "/on_conflict/column"));
+        let on_conflict = json!({"table": "t", "data": {}, "on_conflict": {"columns": ["id"]}});
+        check::<Insert>(on_conflict, ("missing_value", "/on_conflict/do"));
+    }
+
+    #[test]
+    fn harmless_slips_are_mended() {
+        let select: Select = parse(
+            json!({"table": "t", "where": "{\"a\": 1}", "order_by": "-a", "offset": null})
+                .as_object()
+                .cloned()
+                .unwrap(),
+        )
+        .unwrap();
+        assert_eq!(select.filter, json!({"a": 1}).as_object().cloned());
+        assert_eq!(select.order_by, Some(vec![json!("-a")]));
+        assert_eq!(select.offset, None);
+    }
+}

@@ -1,0 +1,76 @@
+//! INSERT.
+
+use std::ops::Range;
+
+use sea_query::{Expr, IntoIden, OnConflict, Query};
+
+use super::change::assigned;
+use super::parameters::build;
+use super::predicate::{Conditions, constant};
+use super::{Output, SUBJECT, Statement, aliased, outputs};
+use crate::error::{Code, Error, Result};
+use crate::plan::{Assign, InsertPlan, Overwrite};
+use crate::value::Decoder;
+
+/// Most parameters of one INSERT; the protocol counts them in 16 bits, with a sign in some drivers.
+pub const INSERT_PARAMETERS: usize = 32_000;
+
+/// The statement that adds the plan's rows in `range`.
+///
+/// Its rows hold all readable columns, then whether the new row meets the plan's check.
+///
+/// # Errors
+///
+/// `internal` if the plan's rows are of different lengths.
+pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statement<'v>> {
+    let alias = SUBJECT.into_iden();
+    let mut conditions = Conditions::default();
+    let mut query = Query::insert();
+    query.into_table(aliased(plan.table, &alias));
+    let single = range.len() == 1;
+    if plan.columns.is_empty() {
+        query.or_default_values();
+    } else {
+        query.columns(plan.columns.iter().map(|column| column.name.clone()));
+        for row in plan.rows.get(range).unwrap_or_default() {
+            let values = row.iter().map(|assign| match assign {
+                Assign::Value(operand) => conditions.parameters.add(operand),
+                Assign::Now => Expr::current_timestamp(),
+                _ => Expr::Keyword(sea_query::Keyword::Default),
+            });
+            let values: Vec<Expr> = values.collect();
+            query.values(values).map_err(|error| {
+                Error::new(Code::Internal, "rows of one insert differ in length").caused_by(error)
+            })?;
+        }
+    }
+
+    if let Some(arbiter) = &plan.arbiter {
+        let mut clause = OnConflict::columns(arbiter.columns.iter().map(|column| column.name.clone()));
+        if arbiter.set.is_empty() {
+            clause.do_nothing();
+        }
+        for (column, overwrite) in &arbiter.set {
+            match overwrite {
+                Overwrite::Given => clause.update_column(column.name.clone()),
+                Overwrite::Assign(assign) => {
+                    let value = assigned(column, assign, &alias, &mut conditions);
+                    clause.value(column.name.clone(), value)
+                }
+            };
+        }
+        if let Some(filter) = conditions.expression(&arbiter.filter, &alias) {
+            clause.action_and_where(filter);
+        }
+        query.on_conflict(clause);
+    }
+
+    let (mut returning, mut columns) =
+        outputs(plan.table, &alias, plan.table.readable_columns());
+    returning.push(conditions.expression(&plan.check, &alias).unwrap_or_else(|| constant(true)));
+    columns.push(Output { name: "_check", decoder: Decoder::boolean(), mask: None });
+    query.returning(Query::returning().exprs(returning));
+    let mut statement = conditions.parameters.finish(build(&query), columns);
+    statement.recurring = single;
+    Ok(statement)
+}

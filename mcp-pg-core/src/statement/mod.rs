@@ -1,0 +1,83 @@
+//! Plans → SQL text and parameters: the only room that knows sea-query, or any SQL.
+//!
+//! Identifiers come from the plan's catalogue entries and are quoted by sea-query; every value is a
+//! parameter.
+
+mod change;
+mod insert;
+mod parameters;
+mod predicate;
+mod select;
+
+use sea_query::{DynIden, Expr, ExprTrait, IntoIden, TableRef};
+
+pub use change::{affected, change, lock};
+pub use insert::{INSERT_PARAMETERS, insert};
+pub use select::{count, estimate, select};
+
+use crate::plan::Operand;
+use crate::policy::{Mask, TableView};
+use crate::value::Decoder;
+
+/// A statement to run, and how to read its rows.
+#[derive(Debug, Clone)]
+pub struct Statement<'v> {
+    /// The text, with `$1`, `$2`, … for the parameters.
+    pub sql: String,
+    /// The parameters, in order.
+    pub parameters: Vec<Operand>,
+    /// The columns of its rows, in order.
+    pub outputs: Vec<Output<'v>>,
+    /// Whether the text will come again: only then it is worth preparing for good.
+    pub recurring: bool,
+}
+
+/// A column of a statement's rows.
+#[derive(Debug, Clone)]
+pub struct Output<'v> {
+    /// Its name in the reply.
+    pub name: &'v str,
+    /// How to read it.
+    pub decoder: &'v Decoder,
+    /// What of it is shown.
+    pub mask: Option<Mask>,
+}
+
+/// The alias of the table that a statement is about.
+const SUBJECT: &str = "t0";
+
+/// The table under an alias.
+fn aliased(table: &TableView, alias: &DynIden) -> TableRef {
+    let name = table.name();
+    let schema = sea_query::SchemaName(None, name.schema.clone().into_iden());
+    let name = sea_query::TableName(Some(schema), name.name.clone().into_iden());
+    TableRef::Table(name, Some(alias.clone()))
+}
+
+/// A column of the table under an alias.
+fn column(alias: &DynIden, name: &str) -> Expr {
+    Expr::col((alias.clone(), name.to_owned()))
+}
+
+/// The columns at these positions, each in the form that its decoder reads.
+fn outputs<'v>(
+    table: &'v TableView,
+    alias: &DynIden,
+    positions: impl IntoIterator<Item = usize>,
+) -> (Vec<Expr>, Vec<Output<'v>>) {
+    positions
+        .into_iter()
+        .map(|position| {
+            let name = table.table.columns[position].name.as_str();
+            let decoder = table.decoder(position);
+            let expression = column(alias, name);
+            let expression = if decoder.as_text() { expression.cast_as("text") } else { expression };
+            (expression, Output { name, decoder, mask: table.mask(position) })
+        })
+        .unzip()
+}
+
+/// The version of a row: its version column, or the transaction that wrote it.
+fn version(table: &TableView, alias: &DynIden) -> Expr {
+    column(alias, table.version.as_ref().map_or("xmin", |version| &version.name)).cast_as("text")
+}

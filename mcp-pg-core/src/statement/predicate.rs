@@ -1,0 +1,189 @@
+//! Conditions as SQL expressions.
+
+use sea_query::extension::postgres::{PgBinOper, PgFunc};
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, IntoIden, Query, Value};
+
+use super::parameters::Parameters;
+use super::{aliased, column};
+use crate::plan::{Comparison, Operand, Predicate, Quantifier};
+use crate::schema::{Column, Family, Operator, Relation};
+use crate::policy::TableView;
+
+/// Turns conditions into expressions; numbers the aliases of related tables.
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    pub(super) parameters: Parameters,
+    aliases: usize,
+}
+
+/// TRUE or FALSE in the text.
+pub(super) fn constant(value: bool) -> Expr {
+    Expr::Constant(Value::Bool(Some(value)))
+}
+
+impl Conditions {
+    /// The condition on the table under `alias`; `None` if every row meets it.
+    pub(super) fn expression(&mut self, predicate: &Predicate<'_>, alias: &DynIden) -> Option<Expr> {
+        match predicate {
+            Predicate::All(parts) => parts
+                .iter()
+                .filter_map(|part| self.expression(part, alias))
+                .reduce(|all, part| all.and(part)),
+            Predicate::Any(parts) => {
+                let parts: Option<Vec<Expr>> =
+                    parts.iter().map(|part| self.expression(part, alias)).collect();
+                let any = parts?.into_iter().reduce(|any, part| any.or(part));
+                Some(any.unwrap_or_else(|| constant(false)))
+            }
+            Predicate::Not(inner) => Some(match self.expression(inner, alias) {
+                Some(inner) => inner.not(),
+                None => constant(false),
+            }),
+            Predicate::Test { column, path, comparison } => {
+                Some(self.test(column, path.as_ref(), comparison, alias))
+            }
+            Predicate::Related { relation, table, junction, quantifier, filter, visible } => {
+                Some(self.related(relation, table, *junction, *quantifier, filter, visible, alias))
+            }
+        }
+    }
+
+    fn test(
+        &mut self,
+        tested: &Column,
+        path: Option<&Operand>,
+        comparison: &Comparison,
+        alias: &DynIden,
+    ) -> Expr {
+        let whole = column(alias, &tested.name);
+        let left = match path {
+            None => whole,
+            Some(path) => {
+                let text = matches!(
+                    comparison,
+                    Comparison::Binary(
+                        Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches,
+                        _
+                    )
+                );
+                let get = BinOper::Custom(if text { "#>>" } else { "#>" });
+                let whole = if tested.data_type.base().oid == 114 { whole.cast_as("jsonb") } else { whole };
+                whole.binary(get, self.parameters.add(path))
+            }
+        };
+        match comparison {
+            Comparison::Null(true) => left.is_null(),
+            Comparison::Null(false) => left.is_not_null(),
+            Comparison::Listed(false, list) => left.eq(PgFunc::any(self.parameters.add(list))),
+            Comparison::Listed(true, list) => left.ne(PgFunc::all(self.parameters.add(list))),
+            Comparison::ContainsElement(type_name, operand) => {
+                let element = self.parameters.add(operand).cast_as(type_name.clone());
+                left.binary(PgBinOper::Contains, element)
+            }
+            Comparison::Binary(operator, operand) => {
+                let right = self.parameters.add(operand);
+                let family = if path.is_some() { Family::Json } else { tested.data_type.family() };
+                binary(left, *operator, right, family)
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one variant of Predicate")]
+    fn related(
+        &mut self,
+        relation: &Relation,
+        table: &TableView,
+        junction: Option<&TableView>,
+        quantifier: Quantifier,
+        filter: &Predicate<'_>,
+        visible: &Predicate<'_>,
+        alias: &DynIden,
+    ) -> Expr {
+        let other = self.alias();
+        let mut rows = Query::select();
+        rows.expr(Expr::Constant(Value::Int(Some(1)))).from(aliased(table, &other));
+        let name = |table: &TableView, position: usize| table.table.columns[position].name.clone();
+        let subject = |position: usize| Expr::col((alias.clone(), relation.subject[position].clone()));
+        match (&relation.junction, junction) {
+            (Some(path), Some(middle)) => {
+                let between = self.alias();
+                rows.from(aliased(middle, &between));
+                for (index, (_, theirs)) in relation.columns.iter().enumerate() {
+                    rows.and_where(column(&between, &name(middle, *theirs)).eq(subject(index)));
+                }
+                for (ours, theirs) in &path.columns {
+                    rows.and_where(
+                        column(&between, &name(middle, *ours)).eq(column(&other, &name(table, *theirs))),
+                    );
+                }
+            }
+            _ => {
+                for (index, (_, theirs)) in relation.columns.iter().enumerate() {
+                    rows.and_where(column(&other, &name(table, *theirs)).eq(subject(index)));
+                }
+            }
+        }
+        if let Some(visible) = self.expression(visible, &other) {
+            rows.and_where(visible);
+        }
+        let filter = self.expression(filter, &other);
+        match quantifier {
+            Quantifier::Every => {
+                // A row for which the condition is unknown does not meet it.
+                let fails = filter.map_or_else(
+                    || constant(false),
+                    |filter| filter.binary(BinOper::Custom("IS NOT"), constant(true)),
+                );
+                rows.and_where(fails);
+                Expr::exists(rows).not()
+            }
+            quantifier => {
+                if let Some(filter) = filter {
+                    rows.and_where(filter);
+                }
+                let exists = Expr::exists(rows);
+                if quantifier == Quantifier::None { exists.not() } else { exists }
+            }
+        }
+    }
+
+    fn alias(&mut self) -> DynIden {
+        self.aliases += 1;
+        format!("t{}", self.aliases).into_iden()
+    }
+}
+
+fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {
+    let network = family == Family::Network;
+    let custom = |left: Expr, sign: &'static str, right: Expr| left.binary(BinOper::Custom(sign), right);
+    match operator {
+        Operator::Eq => left.eq(right),
+        Operator::Ne => left.ne(right),
+        Operator::Gt => left.gt(right),
+        Operator::Gte => left.gte(right),
+        Operator::Lt => left.lt(right),
+        Operator::Lte => left.lte(right),
+        Operator::IsDistinctFrom => custom(left, "IS DISTINCT FROM", right),
+        Operator::Like => left.binary(BinOper::Like, right),
+        Operator::Ilike => left.binary(PgBinOper::ILike, right),
+        Operator::Matches => left.binary(PgBinOper::Regex, right),
+        Operator::Imatches => left.binary(PgBinOper::RegexCaseInsensitive, right),
+        Operator::Contains if network => custom(left, ">>=", right),
+        Operator::ContainedBy if network => custom(left, "<<=", right),
+        Operator::Contains => left.binary(PgBinOper::Contains, right),
+        Operator::ContainedBy => left.binary(PgBinOper::Contained, right),
+        Operator::Overlaps => left.binary(PgBinOper::Overlap, right),
+        Operator::HasKey => custom(left, "?&", right),
+        Operator::Search => {
+            let document = match family {
+                Family::Search => left,
+                _ => PgFunc::to_tsvector(left, None).into(),
+            };
+            let query = PgFunc::websearch_to_tsquery(right, None);
+            document.binary(PgBinOper::Matches, query)
+        }
+        // These are planned as other comparisons.
+        Operator::In | Operator::NotIn | Operator::IsNull => left.eq(right),
+        Operator::StartsWith | Operator::EndsWith => left.binary(BinOper::Like, right),
+    }
+}

@@ -1,0 +1,149 @@
+//! SELECT: the page, the count, and the planner's estimate of it.
+
+use sea_query::{
+    DynIden, ExplainFormat, ExplainStatement, Expr, ExprTrait, Func, IntoIden, NullOrdering, Order,
+    Query, SelectStatement,
+};
+
+use super::parameters::build;
+use super::predicate::{Conditions, constant};
+use super::{Output, SUBJECT, Statement, aliased, column, outputs, version};
+use crate::plan::{Operand, SelectPlan, Sort, Start};
+use crate::policy::TableView;
+use crate::value::Decoder;
+
+/// The statement that reads a page and one row more, which tells whether there is another page.
+///
+/// Its rows hold the plan's columns, then the version if wanted, then the sort keys that a cursor needs.
+pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
+    let alias = SUBJECT.into_iden();
+    let mut conditions = Conditions::default();
+    let mut query = rows(plan, &alias, &mut conditions);
+
+    let (expressions, mut columns) = outputs(plan.table, &alias, plan.columns.iter().copied());
+    query.exprs(expressions);
+    if plan.with_version {
+        query.expr(version(plan.table, &alias));
+        columns.push(Output { name: "_version", decoder: Decoder::plain_text(), mask: None });
+    }
+    if plan.keyset {
+        let keys = plan.order.iter().map(|sort| sort.column);
+        let (expressions, keys) = outputs(plan.table, &alias, keys);
+        query.exprs(expressions);
+        columns.extend(keys);
+    }
+    if columns.is_empty() {
+        query.expr(constant(true));
+    }
+
+    for sort in &plan.order {
+        let key = column(&alias, &plan.table.table.columns[sort.column].name);
+        let order = if sort.descending { Order::Desc } else { Order::Asc };
+        // Nulls count as the largest unless told otherwise: naming the default would hide an index.
+        if sort.nulls_last == sort.descending {
+            let nulls = if sort.nulls_last { NullOrdering::Last } else { NullOrdering::First };
+            query.order_by_expr_with_nulls(key, order, nulls);
+        } else {
+            query.order_by_expr(key, order);
+        }
+    }
+    match &plan.start {
+        Start::Offset(0) => {}
+        Start::Offset(offset) => {
+            query.offset(*offset);
+        }
+        Start::After(values) => {
+            query.and_where(after(plan.table, &plan.order, values, &alias, &mut conditions));
+        }
+    }
+    query.limit(plan.limit.saturating_add(1));
+    conditions.parameters.finish(build(&query), columns)
+}
+
+/// The statement that counts all rows of the query, not only the page's.
+pub fn count<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
+    let mut conditions = Conditions::default();
+    let mut query = rows(plan, &SUBJECT.into_iden(), &mut conditions);
+    query.expr(Func::count(Expr::col(sea_query::Asterisk)).cast_as("text"));
+    let output = Output { name: "count", decoder: Decoder::plain_text(), mask: None };
+    conditions.parameters.finish(build(&query), vec![output])
+}
+
+/// The statement that asks the planner how many rows it expects; the reply is EXPLAIN's JSON.
+pub fn estimate<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
+    let mut conditions = Conditions::default();
+    let mut query = rows(plan, &SUBJECT.into_iden(), &mut conditions);
+    query.expr(constant(true));
+    let explain = ExplainStatement::new().format(ExplainFormat::Json).statement(query);
+    let built = explain.build(sea_query::PostgresQueryBuilder);
+    let output = Output { name: "plan", decoder: Decoder::plain_text(), mask: None };
+    conditions.parameters.finish(built, vec![output])
+}
+
+/// The rows that meet the plan's filter, wherever the page is.
+fn rows(plan: &SelectPlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> SelectStatement {
+    let mut query = Query::select();
+    query.from(aliased(plan.table, alias));
+    if let Some(filter) = conditions.expression(&plan.filter, alias) {
+        query.and_where(filter);
+    }
+    query
+}
+
+/// Rows that come after the one with these sort keys.
+fn after(
+    table: &TableView,
+    order: &[Sort],
+    values: &[Option<String>],
+    alias: &DynIden,
+    conditions: &mut Conditions,
+) -> Expr {
+    let keys: Vec<(Expr, &Sort, &Option<String>)> = order
+        .iter()
+        .zip(values)
+        .map(|(sort, value)| (column(alias, &table.table.columns[sort.column].name), sort, value))
+        .collect();
+    let mut operand = |value: &Option<String>| conditions.parameters.add(&Operand::text(value.clone(), ""));
+
+    // One comparison of rows is what an index can seek by; it needs one direction and no nulls.
+    let never_null = order.iter().all(|sort| !table.table.columns[sort.column].nullable);
+    let descending = order.first().is_some_and(|sort| sort.descending);
+    if never_null && order.iter().all(|sort| sort.descending == descending) {
+        let (left, right): (Vec<Expr>, Vec<Expr>) =
+            keys.into_iter().map(|(key, _, value)| (key, operand(value))).unzip();
+        let (left, right) = match <[Expr; 1]>::try_from(left) {
+            Ok([left]) => (left, right.into_iter().next().unwrap_or_else(|| constant(false))),
+            Err(left) => (Expr::tuple(left), Expr::tuple(right)),
+        };
+        return if descending { left.lt(right) } else { left.gt(right) };
+    }
+
+    // Else: beyond in the first key, or equal there and beyond in the second, and so on.
+    let mut any: Option<Expr> = None;
+    for (index, (key, sort, value)) in keys.iter().enumerate() {
+        let beyond = match (value, sort.nulls_last) {
+            (None, true) => continue,
+            (None, false) => key.clone().is_not_null(),
+            (Some(_), nulls_last) => {
+                let right = operand(value);
+                let beyond =
+                    if sort.descending { key.clone().lt(right) } else { key.clone().gt(right) };
+                let nullable = table.table.columns[sort.column].nullable;
+                if nulls_last && nullable { beyond.or(key.clone().is_null()) } else { beyond }
+            }
+        };
+        let mut all = beyond;
+        for (key, _, value) in keys.iter().take(index) {
+            let same = match value {
+                None => key.clone().is_null(),
+                Some(_) => key.clone().eq(operand(value)),
+            };
+            all = all.and(same);
+        }
+        any = Some(match any {
+            None => all,
+            Some(any) => any.or(all),
+        });
+    }
+    any.unwrap_or_else(|| constant(false))
+}
