@@ -2,11 +2,17 @@
 //!
 //! Knows events and sinks; not what a call means. A write's record is kept before its commit.
 
+mod chain;
 mod event;
+mod file;
+mod log;
+mod verify;
 
 use async_trait::async_trait;
 
 pub use event::{Actor, Client, Event, Outcome, Phase, milliseconds};
+pub use file::FileSink;
+pub use verify::{Fault, Reason, Verified, snapshot, verify};
 
 use crate::error::Result;
 

@@ -1,0 +1,282 @@
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU32;
+
+use serde_json::Value;
+
+use super::*;
+use crate::audit::{Actor, Client, Phase, Verified, snapshot, verify};
+
+/// A directory of its own for each test, removed afterwards.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "mcp-pg-audit-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.0.join("audit.jsonl")
+    }
+
+    fn records(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.log()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn verified(&self) -> Verified {
+        verify(snapshot(&self.log()).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn event(id: &str) -> Event {
+    Event {
+        time: "2026-01-02T03:04:05.678901Z".into(),
+        id: id.into(),
+        phase: Phase::Outcome,
+        actor: Actor { subject: "ann".into(), role: "analyst".into(), method: "api_key".into() },
+        client: Client::default(),
+        transport: "library".into(),
+        tool: "select".into(),
+        operation: "select".into(),
+        table: Some("public.film".into()),
+        arguments: None,
+        sql: vec![],
+        rows: Some(1),
+        outcome: None,
+        code: None,
+        duration_ms: Some(1.25),
+        before: None,
+        after: None,
+    }
+}
+
+fn append(directory: &Directory, bytes: &[u8]) {
+    let mut file = OpenOptions::new().append(true).open(directory.log()).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+fn code<T>(result: Result<T>) -> Code {
+    result.err().unwrap().code()
+}
+
+#[tokio::test]
+async fn a_record_has_its_members_in_order() {
+    let directory = Directory::new();
+    FileSink::open(directory.log()).unwrap().keep(event("a")).await.unwrap();
+    let records = directory.records();
+    let members: Vec<_> = records[0].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        members,
+        [
+            "seq",
+            "time",
+            "id",
+            "phase",
+            "actor",
+            "client",
+            "transport",
+            "tool",
+            "operation",
+            "table",
+            "rows",
+            "duration_ms",
+            "prev",
+            "hash"
+        ]
+    );
+    assert_eq!(records[0]["seq"], 1);
+    assert_eq!(records[0]["prev"], "0".repeat(64));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new();
+    FileSink::open(directory.log()).unwrap();
+    assert_eq!(fs::metadata(directory.log()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn the_chain_goes_on_after_reopening() {
+    let directory = Directory::new();
+    for id in ["a", "b", "c"] {
+        FileSink::open(directory.log()).unwrap().keep(event(id)).await.unwrap();
+    }
+    let last = &directory.records()[2];
+    assert_eq!((&last["seq"], &last["id"]), (&3.into(), &"c".into()));
+    let verified = directory.verified();
+    assert_eq!(verified.records, 3);
+    assert_eq!(last["hash"], verified.last_hash);
+}
+
+#[tokio::test]
+async fn posted_records_are_on_disk_after_flush_and_drop() {
+    let directory = Directory::new();
+    let sink = FileSink::open(directory.log()).unwrap();
+    for _ in 0..100 {
+        sink.post(event("posted")).unwrap();
+    }
+    sink.flush().await.unwrap();
+    assert_eq!(directory.verified().records, 100);
+    for _ in 0..100 {
+        sink.post(event("posted")).unwrap();
+    }
+    drop(sink);
+    assert_eq!(directory.verified().records, 200);
+}
+
+#[tokio::test]
+async fn a_torn_last_line_is_cut_off() {
+    let directory = Directory::new();
+    FileSink::open(directory.log()).unwrap().keep(event("a")).await.unwrap();
+    append(&directory, b"{\"seq\":2,\"time\":\"20");
+    FileSink::open(directory.log()).unwrap().keep(event("b")).await.unwrap();
+    assert_eq!(directory.verified().records, 2);
+}
+
+#[tokio::test]
+async fn a_line_torn_by_another_process_is_cut_off_while_running() {
+    let directory = Directory::new();
+    let sink = FileSink::open(directory.log()).unwrap();
+    append(&directory, b"{\"seq\":1,\"time\":\"20");
+    sink.keep(event("a")).await.unwrap();
+    append(&directory, &[0; 200_000]);
+    sink.keep(event("b")).await.unwrap();
+    assert_eq!(directory.verified().records, 2);
+}
+
+#[tokio::test]
+async fn a_broken_chain_is_not_continued() {
+    let directory = Directory::new();
+    FileSink::open(directory.log()).unwrap().keep(event("a")).await.unwrap();
+    let line = fs::read_to_string(directory.log()).unwrap();
+    for broken in ["no record\n", "\n", "{}\n", &line.replace("ann", "bob")] {
+        fs::write(directory.log(), broken).unwrap();
+        assert_eq!(code(FileSink::open(directory.log())), Code::AuditUnavailable, "{broken}");
+        assert_eq!(fs::read_to_string(directory.log()).unwrap(), *broken);
+    }
+}
+
+#[tokio::test]
+async fn records_that_vanish_from_the_end_are_noticed() {
+    let directory = Directory::new();
+    let sink = FileSink::open(directory.log()).unwrap();
+    sink.keep(event("a")).await.unwrap();
+    let one = fs::metadata(directory.log()).unwrap().len();
+    sink.keep(event("b")).await.unwrap();
+    for length in [one, 0] {
+        OpenOptions::new().write(true).open(directory.log()).unwrap().set_len(length).unwrap();
+        for _ in 0..2 {
+            assert_eq!(code(sink.keep(event("c")).await), Code::AuditUnavailable);
+        }
+    }
+    // Moved away, as the error advises.
+    fs::rename(directory.log(), directory.0.join("cut.jsonl")).unwrap();
+    sink.keep(event("c")).await.unwrap();
+    assert_eq!(directory.verified().records, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sinks_on_one_file_keep_one_chain() {
+    let directory = Directory::new();
+    let mut tasks = Vec::new();
+    for _ in 0..3 {
+        let sink = Arc::new(FileSink::open(directory.log()).unwrap());
+        for task in 0..4 {
+            let sink = sink.clone();
+            tasks.push(tokio::spawn(async move {
+                for _ in 0..10 {
+                    sink.keep(event(&format!("task {task}"))).await.unwrap();
+                }
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(directory.verified().records, 120);
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused() {
+    let directory = Directory::new();
+    assert_eq!(code(FileSink::open(&directory.0)), Code::AuditUnavailable);
+    assert_eq!(code(FileSink::open(directory.0.join("none/audit"))), Code::AuditUnavailable);
+    #[cfg(unix)]
+    assert_eq!(code(FileSink::open("/dev/null")), Code::AuditUnavailable);
+}
+
+#[tokio::test]
+async fn a_file_that_fails_is_tried_again_and_posted_records_wait() {
+    let directory = Directory::new();
+    let away = directory.0.with_extension("away");
+    let sink = FileSink::open(directory.log()).unwrap();
+    sink.keep(event("before")).await.unwrap();
+    fs::rename(&directory.0, &away).unwrap();
+
+    sink.post(event("waits")).unwrap();
+    let error = sink.keep(event("refused")).await.unwrap_err();
+    assert_eq!(error.code(), Code::AuditUnavailable);
+    assert!(error.is_retryable());
+    assert!(!error.to_string().contains("audit.jsonl"));
+    assert_eq!(code(sink.post(event("known to be broken"))), Code::AuditUnavailable);
+    assert_eq!(code(sink.flush().await), Code::AuditUnavailable);
+
+    fs::rename(&away, &directory.0).unwrap();
+    sink.keep(event("after")).await.unwrap();
+    sink.post(event("well again")).unwrap();
+    drop(sink);
+    let ids: Vec<_> = directory.records().iter().map(|record| record["id"].clone()).collect();
+    assert_eq!(ids, ["before", "waits", "known to be broken", "after", "well again"]);
+    assert_eq!(directory.verified().records, 5);
+}
+
+#[tokio::test]
+async fn large_parts_are_left_out_and_large_records_continued() {
+    let directory = Directory::new();
+    let text = |size| Some(Value::String("x".repeat(size)));
+    for _ in 0..2 {
+        let sink = FileSink::open(directory.log()).unwrap();
+        let parts = Event { arguments: text(10 << 20), after: text(1 << 19), ..event("parts") };
+        sink.keep(Event { sql: vec!["SELECT".repeat(1 << 20)], ..parts }).await.unwrap();
+        sink.keep(Event { before: text(1_000_000), ..event("long line") }).await.unwrap();
+        let endless = Event { tool: "x".repeat(16 << 20), ..event("endless") };
+        assert_eq!(code(sink.keep(endless).await), Code::AuditUnavailable);
+    }
+    let record = &directory.records()[0];
+    assert_eq!(record["arguments"], json!({"omitted": "10485762 bytes"}));
+    assert_eq!(record["sql"], json!([r#"{"omitted":"6291460 bytes"}"#]));
+    assert_eq!(record["after"].as_str().unwrap().len(), 1 << 19);
+    assert_eq!(directory.verified().records, 4);
+}
+
+#[test]
+fn a_full_queue_refuses_instead_of_waiting() {
+    let directory = Directory::new();
+    let sink = FileSink::open(directory.log()).unwrap();
+    let file = fs::File::open(directory.log()).unwrap();
+    // Another process that holds the file's lock.
+    file.lock().unwrap();
+    let refused = (0..3 * QUEUE).filter(|_| sink.post(event("posted")).is_err()).count();
+    assert!((QUEUE..=2 * QUEUE).contains(&refused), "{refused}");
+    file.unlock().unwrap();
+    drop(sink);
+    assert_eq!(directory.verified().records as usize, 3 * QUEUE - refused);
+}

@@ -1,0 +1,239 @@
+//! Checks the chain of an audit log.
+//!
+//! Knows the chain; not what the records tell, nor how they came to be written.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Take};
+use std::path::Path;
+
+use super::chain::{self, Head, LINE_MOST, Unreadable};
+
+/// What [`verify`] found: every record is whole and in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// How many records there are.
+    pub records: u64,
+    /// The hash of the last one, 64 zeros if there is none; kept elsewhere, it proves later that no
+    /// record was taken from the end.
+    pub last_hash: String,
+}
+
+/// The first place where a log is broken; the lines before it are whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The line, from 1.
+    pub line: u64,
+    /// The number that the record there claims, if it can be read.
+    pub seq: Option<u64>,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+/// What is wrong with a line of an audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Its hash is not that of its content: it was changed.
+    Altered,
+    /// Its number does not follow: records were removed, inserted or moved.
+    OutOfSequence {
+        /// The number that would follow.
+        expected: u64,
+    },
+    /// Its `prev` is not the hash of the record before: that one was replaced.
+    Unlinked,
+    /// It is not an audit record.
+    NotARecord,
+    /// It is the last and has no newline: writing was cut short, and nobody was told that it was kept.
+    Torn,
+    /// The log cannot be read on.
+    Unreadable(String),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::Altered => f.write_str("its hash is not that of its content: it was changed"),
+            Reason::OutOfSequence { expected } => write!(
+                f,
+                "number {expected} should be here: records were removed, inserted or moved"
+            ),
+            Reason::Unlinked => f.write_str(
+                "its prev is not the hash of the record before: one of them was replaced",
+            ),
+            Reason::NotARecord => f.write_str("it is not an audit record"),
+            Reason::Torn => f.write_str(
+                "the last line is torn: a crash cut the writing short, before anyone was told that \
+                 the record is kept; the server cuts it off when it next starts",
+            ),
+            Reason::Unreadable(error) => write!(f, "the log cannot be read on: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}", self.line)?;
+        if let Some(seq) = self.seq {
+            write!(f, " (seq {seq})")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Checks every record's hash, number and link to the one before, in one pass and with no more memory
+/// than the longest line takes.
+///
+/// Records that are missing at the end cannot be seen from the log alone: compare
+/// [`Verified::last_hash`] with one kept elsewhere. Nor can a log that somebody has chained anew from the
+/// changed record on. For the file of a running server, see [`snapshot`].
+///
+/// # Errors
+///
+/// The first fault.
+///
+/// ```
+/// use mcp_pg_core::audit::{Reason, verify};
+///
+/// assert_eq!(verify(&b""[..]).unwrap().records, 0);
+/// assert_eq!(verify(&b"{}\n"[..]).unwrap_err().reason, Reason::NotARecord);
+/// ```
+pub fn verify(mut log: impl BufRead) -> Result<Verified, Fault> {
+    let mut head = Head::start();
+    let mut line = Vec::new();
+    loop {
+        // Every record so far had the number of its line.
+        let number = head.seq.saturating_add(1);
+        let fault = |seq, reason| Fault { line: number, seq, reason };
+
+        line.clear();
+        let read = log.by_ref().take(LINE_MOST as u64).read_until(b'\n', &mut line);
+        let size = read.map_err(|error| fault(None, Reason::Unreadable(error.to_string())))?;
+        if size == 0 {
+            return Ok(Verified { records: head.seq, last_hash: head.hash });
+        }
+        let Some(record) = line.strip_suffix(b"\n") else {
+            let reason = if size < LINE_MOST { Reason::Torn } else { Reason::NotARecord };
+            return Err(fault(None, reason));
+        };
+        let link = chain::read(record).map_err(|unreadable| match unreadable {
+            Unreadable::Malformed => fault(None, Reason::NotARecord),
+            Unreadable::Altered { seq } => fault(seq, Reason::Altered),
+        })?;
+        if link.head.seq != number {
+            return Err(fault(Some(link.head.seq), Reason::OutOfSequence { expected: number }));
+        }
+        if link.prev != head.hash {
+            return Err(fault(Some(number), Reason::Unlinked));
+        }
+        head = link.head;
+    }
+}
+
+/// Opens an audit file to be read as it is now, for [`verify`] while servers go on writing to it.
+///
+/// Waits until nobody is in the middle of a record, and leaves out what is written later.
+///
+/// # Errors
+///
+/// The file cannot be opened.
+pub fn snapshot(path: &Path) -> io::Result<BufReader<Take<File>>> {
+    let file = File::open(path)?;
+    file.lock_shared()?;
+    let length = file.metadata()?.len();
+    file.unlock()?;
+    Ok(BufReader::new(file.take(length)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A log of four records, as lines with their newlines.
+    fn lines() -> Vec<String> {
+        let mut head = Head::start();
+        let record = |id: u32| {
+            let mut line = Vec::new();
+            head = head.append(format!("{{\"id\":\"call {id}\"}}").as_bytes(), &mut line);
+            String::from_utf8(line).unwrap()
+        };
+        (1..=4).map(record).collect()
+    }
+
+    fn fault(lines: &[String]) -> (u64, Option<u64>, Reason) {
+        let Fault { line, seq, reason } = verify(lines.concat().as_bytes()).unwrap_err();
+        (line, seq, reason)
+    }
+
+    #[test]
+    fn a_whole_log_passes() {
+        let lines = lines();
+        let verified = verify(lines.concat().as_bytes()).unwrap();
+        assert_eq!(verified.records, 4);
+        assert!(lines[3].contains(&verified.last_hash));
+    }
+
+    #[test]
+    fn any_changed_byte_is_found_in_its_line() {
+        let lines = lines();
+        let whole = lines.concat();
+        let second = lines[0].len()..lines[0].len() + lines[1].len();
+        for place in second {
+            let mut changed = whole.clone().into_bytes();
+            changed[place] ^= 1;
+            assert_eq!(verify(&changed[..]).unwrap_err().line, 2, "byte {place}");
+        }
+        let mut changed = lines;
+        changed[1] = changed[1].replace("call 2", "call 9");
+        assert_eq!(fault(&changed), (2, Some(2), Reason::Altered));
+    }
+
+    #[test]
+    fn removed_moved_and_inserted_records_are_found() {
+        let mut removed = lines();
+        removed.remove(1);
+        assert_eq!(fault(&removed), (2, Some(3), Reason::OutOfSequence { expected: 2 }));
+
+        let mut headless = lines();
+        headless.remove(0);
+        assert_eq!(fault(&headless), (1, Some(2), Reason::OutOfSequence { expected: 1 }));
+
+        let mut moved = lines();
+        moved.swap(1, 2);
+        assert_eq!(fault(&moved), (2, Some(3), Reason::OutOfSequence { expected: 2 }));
+
+        let mut repeated = lines();
+        repeated.insert(2, repeated[1].clone());
+        assert_eq!(fault(&repeated), (3, Some(2), Reason::OutOfSequence { expected: 3 }));
+
+        let mut replaced = lines();
+        let mut forged = Vec::new();
+        let first = chain::read(replaced[0].trim_end().as_bytes()).unwrap().head;
+        first.append(br#"{"id":"forged"}"#, &mut forged);
+        replaced[1] = String::from_utf8(forged).unwrap();
+        assert_eq!(fault(&replaced), (3, Some(3), Reason::Unlinked));
+
+        let mut foreign = lines();
+        foreign.insert(2, "\n".into());
+        assert_eq!(fault(&foreign), (3, None, Reason::NotARecord));
+    }
+
+    #[test]
+    fn a_torn_end_is_told_apart() {
+        let whole = lines().concat();
+        let last = lines()[3].len();
+        for cut in [1, 2, last - 1] {
+            let torn = verify(&whole.as_bytes()[..whole.len() - cut]).unwrap_err();
+            assert_eq!(torn, Fault { line: 4, seq: None, reason: Reason::Torn });
+        }
+    }
+
+    #[test]
+    fn an_endless_line_does_not_fill_the_memory() {
+        let endless = BufReader::new(io::repeat(b'x'));
+        assert_eq!(verify(endless).unwrap_err().reason, Reason::NotARecord);
+    }
+}
