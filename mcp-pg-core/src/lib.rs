@@ -7,6 +7,7 @@ pub mod policy;
 pub mod reply;
 pub mod request;
 pub mod schema;
+pub mod value;
 
 pub use error::{Code, Error, Result};
 pub use name::TableName;

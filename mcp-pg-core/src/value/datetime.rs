@@ -1,0 +1,190 @@
+//! Dates and times as ISO 8601, from PostgreSQL's counts and from its text.
+//!
+//! A year before 1 is written as PostgreSQL does and reads it back, `0044-03-15 BC`; one after 9999
+//! with as many digits as it needs.
+
+use serde_json::Value;
+
+/// Days from 1970-01-01 to PostgreSQL's zero, 2000-01-01.
+const EPOCH_DAYS: i64 = 10_957;
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// A date, from its days since 2000-01-01.
+pub(super) fn date(days: i32) -> Value {
+    match days {
+        i32::MAX => Value::from("infinity"),
+        i32::MIN => Value::from("-infinity"),
+        days => {
+            let mut text = String::with_capacity(10);
+            let era = push_date(&mut text, i64::from(days));
+            text.push_str(era);
+            Value::String(text)
+        }
+    }
+}
+
+/// A time of day, from its microseconds since midnight.
+pub(super) fn time(micros: i64) -> Value {
+    let mut text = String::with_capacity(15);
+    push_time(&mut text, micros.clamp(0, DAY_MICROS));
+    Value::String(text)
+}
+
+/// A timestamp, from its microseconds since 2000-01-01, with `zone` (`Z` or nothing) behind the time.
+pub(super) fn timestamp(micros: i64, zone: &str) -> Value {
+    match micros {
+        i64::MAX => Value::from("infinity"),
+        i64::MIN => Value::from("-infinity"),
+        micros => {
+            let mut text = String::with_capacity(27);
+            let era = push_date(&mut text, micros.div_euclid(DAY_MICROS));
+            text.push('T');
+            push_time(&mut text, micros.rem_euclid(DAY_MICROS));
+            text.push_str(zone);
+            text.push_str(era);
+            Value::String(text)
+        }
+    }
+}
+
+/// A timestamp from its text form: `2024-01-31 13:45:00+00`.
+pub(super) fn timestamp_from_text(text: &str) -> Value {
+    let (moment, era) = match text.strip_suffix(" BC") {
+        Some(moment) => (moment, " BC"),
+        None => (text, ""),
+    };
+    let (moment, zone) = match moment.strip_suffix("+00") {
+        Some(moment) => (moment, "Z"),
+        None => (moment, ""),
+    };
+    Value::String(match moment.split_once(' ') {
+        Some((date, time)) => format!("{date}T{time}{zone}{era}"),
+        None => format!("{moment}{zone}{era}"),
+    })
+}
+
+/// Writes the date and returns what must follow the whole: ` BC` or nothing.
+fn push_date(text: &mut String, days: i64) -> &'static str {
+    let (year, month, day) = civil(days + EPOCH_DAYS);
+    let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
+    push_digits(text, year, 4);
+    text.push('-');
+    push_digits(text, month, 2);
+    text.push('-');
+    push_digits(text, day, 2);
+    era
+}
+
+fn push_time(text: &mut String, micros: i64) {
+    let seconds = micros / 1_000_000;
+    push_digits(text, seconds / 3_600, 2);
+    text.push(':');
+    push_digits(text, seconds / 60 % 60, 2);
+    text.push(':');
+    push_digits(text, seconds % 60, 2);
+    let mut fraction = micros % 1_000_000;
+    if fraction > 0 {
+        let mut width = 6;
+        while fraction % 10 == 0 {
+            fraction /= 10;
+            width -= 1;
+        }
+        text.push('.');
+        push_digits(text, fraction, width);
+    }
+}
+
+/// Writes a number that is not negative with at least `width` digits.
+fn push_digits(text: &mut String, number: i64, width: u32) {
+    let mut unit = 10_i64.pow(width - 1);
+    while number / unit > 9 {
+        unit *= 10;
+    }
+    while unit > 0 {
+        // A remainder of ten is one digit.
+        text.push(char::from(b'0' + u8::try_from(number / unit % 10).unwrap_or(0)));
+        unit /= 10;
+    }
+}
+
+/// Year, month and day of a count of days since 1970-01-01, in the proleptic Gregorian calendar.
+///
+/// Counts from March, so that the leap day comes last: Howard Hinnant's `civil_from_days`.
+fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day)
+}
+
+/// How many days the month has; `year` 0 is 1 BC.
+pub(super) fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates() {
+        for (days, expected) in [
+            (0, "2000-01-01"),
+            (-1, "1999-12-31"),
+            (59, "2000-02-29"),
+            (8_796, "2024-01-31"),
+            (-730_119, "0001-01-01"),
+            (-730_120, "0001-12-31 BC"),
+            (2_921_940, "10000-01-01"),
+            (i32::MAX, "infinity"),
+            (i32::MIN, "-infinity"),
+        ] {
+            assert_eq!(date(days), expected);
+        }
+        // Out of PostgreSQL's range, but not of the arithmetic's.
+        date(i32::MAX - 1);
+        date(i32::MIN + 1);
+    }
+
+    #[test]
+    fn times() {
+        for (micros, expected) in [
+            (0, "00:00:00"),
+            (DAY_MICROS, "24:00:00"),
+            (49_500_500_000, "13:45:00.5"),
+            (1, "00:00:00.000001"),
+        ] {
+            assert_eq!(time(micros), expected);
+        }
+        time(i64::MIN);
+    }
+
+    #[test]
+    fn timestamps_agree_with_their_text() {
+        for (micros, text, expected) in [
+            (0, "2000-01-01 00:00:00+00", "2000-01-01T00:00:00Z"),
+            (-1, "1999-12-31 23:59:59.999999+00", "1999-12-31T23:59:59.999999Z"),
+            (-DAY_MICROS * 730_120, "0001-12-31 00:00:00+00 BC", "0001-12-31T00:00:00Z BC"),
+            (i64::MAX, "infinity", "infinity"),
+            (i64::MIN, "-infinity", "-infinity"),
+        ] {
+            assert_eq!(timestamp(micros, "Z"), expected);
+            assert_eq!(timestamp_from_text(text), expected);
+        }
+        assert_eq!(timestamp(0, ""), "2000-01-01T00:00:00");
+        assert_eq!(timestamp_from_text("2000-01-01 00:00:00"), "2000-01-01T00:00:00");
+        timestamp(i64::MIN + 1, "");
+    }
+}

@@ -1,0 +1,161 @@
+//! PostgreSQL values to JSON: a decoder made once for a column, used for each of its values.
+
+mod binary;
+mod literal;
+mod text;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::scalar::{self, Scalar};
+use crate::error::{Code, Error, Result};
+use crate::schema::{DataType, Kind};
+
+/// Turns a column's wire bytes into JSON, as the [table of forms](super) says.
+///
+/// ```
+/// use mcp_pg_core::schema::{DataType, Kind};
+/// use mcp_pg_core::value::Decoder;
+///
+/// let integer = DataType {
+///     oid: 23,
+///     name: "integer".into(),
+///     kind: Kind::Base,
+///     equality: true,
+///     ordering: true,
+/// };
+/// let decoder = Decoder::for_type(&integer);
+/// assert!(!decoder.as_text());
+/// assert_eq!(decoder.decode(Some(&[0, 0, 0, 42])).unwrap(), 42);
+/// assert!(decoder.decode(None).unwrap().is_null());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    form: Arc<Form>,
+    as_text: bool,
+}
+
+/// What a type is made of, as far as reading it goes: domains are gone.
+#[derive(Debug)]
+enum Form {
+    Scalar(Scalar),
+    Array { element: Box<Form>, delimiter: u8 },
+    Composite(Vec<(String, Form)>),
+    Range(Box<Form>),
+    Multirange(Box<Form>),
+}
+
+impl Decoder {
+    /// The decoder for columns of this type.
+    pub fn for_type(data_type: &DataType) -> Self {
+        let form = Form::of(data_type);
+        let as_text = !form.has_binary();
+        Self { form: Arc::new(form), as_text }
+    }
+
+    /// Whether the column must be selected as `CAST(column AS text)`.
+    ///
+    /// If not, it must be selected as it is, and fetched in binary format.
+    pub fn as_text(&self) -> bool {
+        self.as_text
+    }
+
+    /// The JSON for a value's bytes, in the form that [`Decoder::as_text`] tells; `None` is null.
+    ///
+    /// Bytes that are not UTF-8, as a database in `SQL_ASCII` may hold, become replacement characters.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the bytes are not of the type: it was changed since the schema was read, or the
+    /// column was selected in the other form.
+    pub fn decode(&self, raw: Option<&[u8]>) -> Result<Value> {
+        match raw {
+            None => Ok(Value::Null),
+            Some(raw) if self.as_text => self.form.text(&String::from_utf8_lossy(raw)),
+            Some(raw) => self.form.binary(raw),
+        }
+        .map_err(|Malformed| {
+            Error::new(
+                Code::Internal,
+                "a value came in a form that its column's type does not have",
+            )
+            .hint("the type may have changed since the schema was read: try again")
+        })
+    }
+}
+
+impl Form {
+    fn of(data_type: &DataType) -> Self {
+        let data_type = data_type.base();
+        if scalar::is_vector(data_type) {
+            return Self::Scalar(Scalar::Other);
+        }
+        match &data_type.kind {
+            Kind::Array { element, delimiter } => Self::Array {
+                element: Box::new(Self::of(element)),
+                delimiter: u8::try_from(*delimiter).unwrap_or(b','),
+            },
+            Kind::Composite(fields) => Self::Composite(
+                fields
+                    .iter()
+                    .map(|field| (field.name.clone(), Self::of(&field.data_type)))
+                    .collect(),
+            ),
+            Kind::Range(subtype) => Self::Range(Box::new(Self::of(subtype))),
+            Kind::Multirange(range) => Self::Multirange(Box::new(Self::of(range))),
+            Kind::Base | Kind::Enum(_) | Kind::Domain { .. } => Self::Scalar(Scalar::of(data_type)),
+        }
+    }
+
+    fn has_binary(&self) -> bool {
+        match self {
+            Self::Scalar(scalar) => scalar.has_binary(),
+            Self::Array { element, .. } => {
+                matches!(**element, Self::Scalar(scalar) if scalar.has_binary())
+            }
+            Self::Composite(_) | Self::Range(_) | Self::Multirange(_) => false,
+        }
+    }
+}
+
+/// The bytes are not a value of the type.
+#[derive(Debug, PartialEq)]
+struct Malformed;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::value::sample;
+
+    #[test]
+    fn binary_only_where_understood() {
+        let integer = sample::base(23, "integer");
+        let interval = sample::base(1186, "interval");
+        for (data_type, as_text) in [
+            (integer.clone(), false),
+            (sample::array(&integer), false),
+            (sample::domain(&sample::array(&integer)), false),
+            (sample::array(&sample::domain(&integer)), false),
+            (sample::array(&sample::domain(&sample::array(&integer))), true),
+            (sample::labels(&["a"]), false),
+            (interval.clone(), true),
+            (sample::array(&interval), true),
+            (sample::range(&integer), true),
+            (sample::composite(&[("a", &integer)]), true),
+            (sample::base(22, "int2vector"), true),
+        ] {
+            assert_eq!(Decoder::for_type(&data_type).as_text(), as_text, "{}", data_type.name);
+        }
+    }
+
+    #[test]
+    fn bytes_of_another_type_are_an_error() {
+        let decoder = Decoder::for_type(&sample::base(23, "integer"));
+        assert_eq!(decoder.decode(Some(b"123")).unwrap_err().code(), Code::Internal);
+        let decoder = Decoder::for_type(&sample::base(25, "text"));
+        assert_eq!(decoder.decode(Some(b"a\xff")).unwrap(), json!("a\u{fffd}"));
+    }
+}

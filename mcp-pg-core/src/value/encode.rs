@@ -1,0 +1,128 @@
+//! JSON to PostgreSQL values: the text of a parameter, or what is wrong with the value.
+
+mod compound;
+mod example;
+mod moment;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+
+use self::scalar::Reason;
+use super::json;
+use super::scalar::{Scalar, is_vector};
+use crate::error::{Code, Error, Result};
+use crate::schema::{DataType, Kind};
+
+/// The text that makes `value` a parameter of the type; `None` is SQL NULL.
+///
+/// `type_name` is how messages call the type: `numeric(10,2)`. Everything that
+/// [`Decoder`](super::Decoder) produces is accepted, and besides:
+///
+/// - digits in a string for any number; numbers and booleans for text; `"true"`, `"f"`, `"yes"` … for
+///   boolean;
+/// - for arrays, composites, ranges and multiranges their PostgreSQL literal in a string;
+/// - for a range, `bounds` may be left out: `[)`.
+///
+/// JSON null is SQL NULL for every type, json too. Rules of domains, the precision of numerics and the
+/// length of text are left to PostgreSQL, as is the detail of types that are known by their text alone.
+///
+/// # Errors
+///
+/// `invalid_value`, its pointer relative to `value`; `limit_exceeded` if the value is nested too deeply.
+///
+/// ```
+/// use mcp_pg_core::schema::{DataType, Kind};
+/// use mcp_pg_core::value::encode;
+///
+/// let integer = DataType {
+///     oid: 23,
+///     name: "integer".into(),
+///     kind: Kind::Base,
+///     equality: true,
+///     ordering: true,
+/// };
+/// assert_eq!(encode(&integer, "integer", &42.into()).unwrap().as_deref(), Some("42"));
+/// let error = encode(&integer, "integer", &"many".into()).unwrap_err();
+/// assert_eq!(error.message(), "expected integer, got the string \"many\"");
+/// ```
+pub fn encode(data_type: &DataType, type_name: &str, value: &Value) -> Result<Option<String>> {
+    Target { data_type: data_type.base(), name: type_name, depth: DEPTH_MOST }.encode(value)
+}
+
+/// The deepest nesting of types in types.
+const DEPTH_MOST: usize = 64;
+
+/// The type that a value is for.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    /// Never a domain.
+    data_type: &'a DataType,
+    /// What messages call it.
+    name: &'a str,
+    /// How much deeper the value may nest.
+    depth: usize,
+}
+
+impl<'a> Target<'a> {
+    /// The target for a part of the value.
+    fn part(self, data_type: &'a DataType) -> Result<Self> {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            return Err(Error::new(Code::LimitExceeded, "the value is nested too deeply").at(""));
+        };
+        Ok(Self { data_type: data_type.base(), name: &data_type.name, depth })
+    }
+
+    fn encode(self, value: &Value) -> Result<Option<String>> {
+        if value.is_null() {
+            return Ok(None);
+        }
+        let text = match &self.data_type.kind {
+            _ if is_vector(self.data_type) => self.scalar(Scalar::Other, value),
+            Kind::Array { element, delimiter } => self.array(element, *delimiter, value),
+            Kind::Composite(fields) => self.composite(fields, value),
+            Kind::Range(subtype) => self.range(subtype, value),
+            Kind::Multirange(range) => self.multirange(range, value),
+            Kind::Enum(labels) => self.label(labels, value),
+            Kind::Base | Kind::Domain { .. } => self.scalar(Scalar::of(self.data_type), value),
+        }?;
+        json::check_text(&text)?;
+        Ok(Some(text))
+    }
+
+    fn scalar(self, scalar: Scalar, value: &Value) -> Result<String> {
+        match scalar {
+            Scalar::Json | Scalar::Jsonb => json::encode(value),
+            _ => scalar.encode(self.data_type, value).map_err(|reason| match reason {
+                Reason::Unfit => self.refuse(value),
+                Reason::Because { message, hint } => {
+                    Error::new(Code::InvalidValue, message).at("").hint(hint)
+                }
+            }),
+        }
+    }
+
+    fn label(self, labels: &[String], value: &Value) -> Result<String> {
+        let given = value.as_str().unwrap_or_default();
+        if value.is_string() && labels.iter().any(|label| label == given) {
+            return Ok(given.to_owned());
+        }
+        Err(Error::new(Code::InvalidValue, self.mismatch(value))
+            .at("")
+            .hint("give one of the allowed labels, spelled exactly")
+            .allowed(labels)
+            .nearest(given, labels.iter().map(String::as_str)))
+    }
+
+    /// The error for a value that is not one of the type.
+    fn refuse(self, value: &Value) -> Error {
+        Error::new(Code::InvalidValue, self.mismatch(value))
+            .at("")
+            .hint(format!("for example {}", example::of(self.data_type)))
+    }
+
+    fn mismatch(self, value: &Value) -> String {
+        format!("expected {}, got {}", self.name, example::shown(value))
+    }
+}

@@ -1,0 +1,80 @@
+//! Words for errors: what a type's values look like, and what was given instead.
+
+use serde_json::{Value, json};
+
+use crate::schema::{DataType, Kind};
+use crate::value::scalar::{Scalar, is_vector};
+
+/// A value of the type, as JSON text.
+pub(super) fn of(data_type: &DataType) -> String {
+    const FIELDS_SHOWN: usize = 3;
+    let data_type = data_type.base();
+    match &data_type.kind {
+        _ if is_vector(data_type) => r#""1 2 3""#.to_owned(),
+        Kind::Array { element, .. } => format!("[{}]", of(element)),
+        Kind::Composite(fields) => {
+            let shown: Vec<String> = fields
+                .iter()
+                .take(FIELDS_SHOWN)
+                .map(|field| format!("{}: {}", json!(field.name), of(&field.data_type)))
+                .collect();
+            let more = if fields.len() > FIELDS_SHOWN { ", …" } else { "" };
+            format!("{{{}{more}}}", shown.join(", "))
+        }
+        Kind::Range(bound) => {
+            let bound = of(bound);
+            format!(r#"{{"lower": {bound}, "upper": {bound}, "bounds": "[]"}}"#)
+        }
+        Kind::Multirange(range) => format!("[{}]", of(range)),
+        Kind::Enum(labels) => json!(labels.first()).to_string(),
+        Kind::Base | Kind::Domain { .. } => scalar(data_type).to_owned(),
+    }
+}
+
+fn scalar(data_type: &DataType) -> &'static str {
+    match Scalar::of(data_type) {
+        Scalar::Bool => "true",
+        Scalar::Int2 | Scalar::Int4 | Scalar::Int8 | Scalar::Oid => "42",
+        Scalar::Float4 | Scalar::Float8 => "1.5",
+        Scalar::Numeric => r#"12.5, or "12345678901234567890.5" as a string"#,
+        Scalar::Text => r#""text""#,
+        Scalar::Char => r#""x""#,
+        Scalar::Uuid => r#""123e4567-e89b-42d3-a456-426614174000""#,
+        Scalar::Date => r#""2024-01-31""#,
+        Scalar::Time => r#""13:45:00""#,
+        Scalar::Timestamp => r#""2024-01-31T13:45:00""#,
+        Scalar::TimestampTz => r#""2024-01-31T13:45:00Z""#,
+        Scalar::Json | Scalar::Jsonb => r#"{"a": 1}"#,
+        Scalar::Bytea => r#""aGVsbG8=" (base64)"#,
+        Scalar::Inet => r#""192.168.0.1""#,
+        Scalar::Other => match data_type.oid {
+            600 => r#""(1,2)""#,
+            603 => r#""(1,1),(0,0)""#,
+            650 => r#""192.168.0.0/16""#,
+            774 | 829 => r#""08:00:2b:01:02:03""#,
+            790 => r#""12.34""#,
+            1186 => r#""1 day 02:00:00""#,
+            1266 => r#""13:45:00+00""#,
+            1560 | 1562 => r#""101""#,
+            _ => "its PostgreSQL text form, as a string",
+        },
+    }
+}
+
+/// The value, short enough for a message.
+pub(super) fn shown(value: &Value) -> String {
+    const LETTERS_SHOWN: usize = 40;
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => value.to_string(),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(text) => match text.char_indices().nth(LETTERS_SHOWN) {
+            Some((end, _)) => {
+                format!("the string {}…", json!(text.get(..end).unwrap_or_default()))
+            }
+            None => format!("the string {value}"),
+        },
+        Value::Array(_) => "an array".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}

@@ -1,0 +1,131 @@
+//! Dates and times as given: refuses what is plainly none, and words that mean another moment each
+//! time; the many other forms that PostgreSQL reads are left to it.
+
+use super::scalar::Reason;
+use crate::value::datetime;
+use crate::value::scalar::Scalar;
+
+/// PostgreSQL's special inputs but the infinities.
+const WORDS: [&str; 6] = ["now", "today", "tomorrow", "yesterday", "epoch", "allballs"];
+
+/// Checks the text of a date, time or timestamp.
+pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
+    let mut words = text.split(|letter: char| !letter.is_ascii_alphabetic());
+    if let Some(word) =
+        words.find(|word| WORDS.iter().any(|known| known.eq_ignore_ascii_case(word)))
+    {
+        return Err(Reason::Because {
+            message: format!("\"{word}\" is not a date or time of its own"),
+            hint: "give the date or time itself, or {\"$now\": true} for the time of the statement"
+                .to_owned(),
+        });
+    }
+    if scalar == Scalar::Time {
+        return check_time(text);
+    }
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    if unsigned.eq_ignore_ascii_case("infinity") {
+        return Ok(());
+    }
+    match iso_date(text) {
+        Some((year, month, day, rest)) => {
+            // The year before 1 is 1 BC, so 5 BC is a leap year as year −4 would be.
+            let before = text.get(text.len().saturating_sub(2)..);
+            let bc = before.is_some_and(|era| era.eq_ignore_ascii_case("bc"));
+            let year = if bc { 1 - year } else { year };
+            let exists = (1..=12).contains(&month)
+                && (1..=datetime::days_in_month(year, month)).contains(&day);
+            if !exists {
+                return Err(Reason::Unfit);
+            }
+            match rest.strip_prefix(['T', 't', ' ']) {
+                Some(time) if time.starts_with(|first: char| first.is_ascii_digit()) => {
+                    check_time(time)
+                }
+                _ => Ok(()),
+            }
+        }
+        None if text.starts_with(|first: char| first.is_ascii_digit()) => Ok(()),
+        None => Err(Reason::Unfit),
+    }
+}
+
+fn check_time(text: &str) -> Result<(), Reason> {
+    let limits = [24, 59, 60];
+    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b':').count();
+    let clock = text.get(..digits).unwrap_or_default();
+    let fits = !clock.is_empty()
+        && clock.split(':').zip(limits).all(|(part, most)| {
+            // Without colons, `134500` is a time as well.
+            part.len() != 2 || part.parse::<u8>().is_ok_and(|number| number <= most)
+        });
+    if fits { Ok(()) } else { Err(Reason::Unfit) }
+}
+
+/// Year, month, day and what follows, if the text starts with a date as ISO 8601 writes it.
+fn iso_date(text: &str) -> Option<(i64, i64, i64, &str)> {
+    let (year, rest) = text.split_once('-')?;
+    let (month, rest) = rest.split_once('-')?;
+    let (day, rest) = rest.split_at_checked(2)?;
+    let number = |digits: &str, shortest: usize, longest: usize| {
+        let plain = digits.bytes().all(|digit| digit.is_ascii_digit());
+        let fits = (shortest..=longest).contains(&digits.len());
+        if plain && fits { digits.parse().ok() } else { None }
+    };
+    // PostgreSQL's years have at most six digits.
+    Some((number(year, 4, 9)?, number(month, 2, 2)?, number(day, 2, 2)?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plausible_moments_pass() {
+        for text in [
+            "2024-02-29",
+            "2024-01-31T13:45:00Z",
+            "2024-01-31 13:45:00.123456+05:30",
+            "2024-01-31T24:00:00",
+            "2024-01-31 13:45 Europe/Paris",
+            "0044-03-15 BC",
+            "0005-02-29 BC",
+            "0044-03-15T00:00:00Z BC",
+            "294276-12-31T23:59:60Z",
+            "20240131",
+            "20240131T134500",
+            "1/31/2024",
+            "infinity",
+            "-Infinity",
+        ] {
+            assert!(check(Scalar::TimestampTz, text).is_ok(), "{text}");
+        }
+        for text in ["13:45", "13:45:00.5", "24:00:00", "134500", "04:05 PM"] {
+            assert!(check(Scalar::Time, text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn others_are_refused() {
+        for text in [
+            "",
+            "soon",
+            "2024-13-01",
+            "2023-02-29",
+            "2024-00-10",
+            "2024-01-32T00:00:00Z",
+            "2024-01-31T25:00:00Z",
+            "2024-01-31 12:60:00",
+            "é",
+        ] {
+            assert!(matches!(check(Scalar::Timestamp, text), Err(Reason::Unfit)), "{text}");
+        }
+        for text in ["now", "NOW()", " today", "tomorrow 10:00", "epoch", "2024-01-31 allballs"] {
+            let because = matches!(check(Scalar::Timestamp, text), Err(Reason::Because { .. }));
+            assert!(because, "{text}");
+        }
+        for text in ["25:00", "12:61", "infinity", ""] {
+            assert!(check(Scalar::Time, text).is_err(), "{text}");
+        }
+    }
+}

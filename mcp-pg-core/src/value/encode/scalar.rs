@@ -1,0 +1,168 @@
+//! The text of values without parts.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Number, Value};
+
+use super::moment;
+use crate::schema::DataType;
+use crate::value::numeric::SAFE;
+use crate::value::scalar::Scalar;
+
+/// Why a value is refused.
+#[derive(Debug, PartialEq)]
+pub(super) enum Reason {
+    /// It is not a value of the type.
+    Unfit,
+    /// More is to be said than that.
+    Because { message: String, hint: String },
+}
+
+impl Scalar {
+    /// The text for a value; for json, which takes any, see [`json::encode`](crate::value::json::encode).
+    pub(super) fn encode(self, data_type: &DataType, value: &Value) -> Result<String, Reason> {
+        match (self, value) {
+            (Self::Int2, _) => integer(value, i16::MIN, i16::MAX),
+            (Self::Int4, _) => integer(value, i32::MIN, i32::MAX),
+            (Self::Int8, _) => integer(value, i64::MIN, i64::MAX),
+            (Self::Oid, _) => integer(value, u32::MIN, u32::MAX),
+            (Self::Numeric, Value::Number(number)) => {
+                refuse_inexact(number)?;
+                Ok(number.to_string())
+            }
+            (Self::Numeric, Value::String(text)) if is_decimal(text) => Ok(text.clone()),
+            (Self::Float4, _) => float(value, |text| text.parse::<f32>().is_ok_and(f32::is_finite)),
+            (Self::Float8, _) => float(value, |text| text.parse::<f64>().is_ok_and(f64::is_finite)),
+            (Self::Bool, Value::Bool(truth)) => Ok(truth.to_string()),
+            (Self::Bool, Value::String(text)) => truth(text).map(|truth| truth.to_string()),
+            (Self::Text | Self::Char, Value::Number(_) | Value::Bool(_)) => Ok(value.to_string()),
+            (Self::Other, Value::Number(_)) if takes_numbers(data_type) => Ok(value.to_string()),
+            (Self::Text | Self::Char | Self::Inet | Self::Other, Value::String(text)) => {
+                Ok(text.clone())
+            }
+            (Self::Uuid, Value::String(text)) => {
+                uuid::Uuid::try_parse(text).map(|uuid| uuid.to_string()).map_err(|_| Reason::Unfit)
+            }
+            (Self::Bytea, Value::String(text)) => {
+                STANDARD.decode(text).map(|bytes| hex(&bytes)).map_err(|_| Reason::Unfit)
+            }
+            (
+                Self::Date | Self::Time | Self::Timestamp | Self::TimestampTz,
+                Value::String(text),
+            ) => moment::check(self, text).map(|()| text.clone()),
+            _ => Err(Reason::Unfit),
+        }
+    }
+}
+
+fn integer(value: &Value, least: impl Into<i128>, most: impl Into<i128>) -> Result<String, Reason> {
+    let (least, most) = (least.into(), most.into());
+    let integer = match value {
+        Value::Number(number) => {
+            refuse_inexact(number)?;
+            whole(number)
+        }
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    match integer.ok_or(Reason::Unfit)? {
+        integer if (least..=most).contains(&integer) => Ok(integer.to_string()),
+        integer => Err(Reason::Because {
+            message: format!("{integer} is out of range"),
+            hint: format!("give a number from {least} to {most}"),
+        }),
+    }
+}
+
+/// The number, if it has no fraction.
+fn whole(number: &Number) -> Option<i128> {
+    match (number.as_i64(), number.as_u64(), number.as_f64()) {
+        (Some(integer), _, _) => Some(integer.into()),
+        (_, Some(integer), _) => Some(integer.into()),
+        (_, _, Some(double)) if double.fract() == 0.0 => Some(double as i128),
+        _ => None,
+    }
+}
+
+/// Refuses a double that may have been another number when it was written.
+fn refuse_inexact(number: &Number) -> Result<(), Reason> {
+    let double = number.as_f64().filter(|_| number.as_i64().is_none() && number.as_u64().is_none());
+    if double.is_some_and(|double| double.abs() > SAFE as f64) {
+        return Err(Reason::Because {
+            message: format!("{number} is too large for a JSON number to hold exactly"),
+            hint: "send it as a string of digits".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn float(value: &Value, fits: impl Fn(&str) -> bool) -> Result<String, Reason> {
+    let text = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) if is_decimal(text) => text.clone(),
+        _ => return Err(Reason::Unfit),
+    };
+    if fits(&text) || is_special(&text) { Ok(text) } else { Err(Reason::Unfit) }
+}
+
+/// Whether PostgreSQL reads the text as a numeric: digits with a point and exponent, or a name.
+fn is_decimal(text: &str) -> bool {
+    if is_special(text) {
+        return true;
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => {
+            (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
+        }
+        None => (unsigned, None),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    digits(whole)
+        && digits(fraction)
+        && !(whole.is_empty() && fraction.is_empty())
+        && exponent.is_none_or(|exponent| !exponent.is_empty() && digits(exponent))
+}
+
+fn is_special(text: &str) -> bool {
+    ["NaN", "Infinity", "+Infinity", "-Infinity"].iter().any(|name| name.eq_ignore_ascii_case(text))
+}
+
+fn truth(text: &str) -> Result<bool, Reason> {
+    let is = |known: &&str| known.eq_ignore_ascii_case(text);
+    if ["true", "t", "yes", "y", "on", "1"].iter().any(is) {
+        Ok(true)
+    } else if ["false", "f", "no", "n", "off", "0"].iter().any(is) {
+        Ok(false)
+    } else {
+        Err(Reason::Unfit)
+    }
+}
+
+/// Whether a type that is known by its text alone is still one of numbers, or of any text.
+fn takes_numbers(data_type: &DataType) -> bool {
+    const REGPROC: u32 = 24;
+    const XID: u32 = 28;
+    const CID: u32 = 29;
+    const MONEY: u32 = 790;
+    const REGPROCEDURE_TO_REGTYPE: std::ops::RangeInclusive<u32> = 2202..=2206;
+    const REGROLE: u32 = 4096;
+    const XID8: u32 = 5069;
+    let name = data_type.name.as_str();
+    matches!(data_type.oid, REGPROC | XID | CID | MONEY | REGROLE | XID8)
+        || REGPROCEDURE_TO_REGTYPE.contains(&data_type.oid)
+        || name == "citext"
+        || name.ends_with(".citext")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    let mut text = String::with_capacity(2 + 2 * bytes.len());
+    text.push_str("\\x");
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
+}

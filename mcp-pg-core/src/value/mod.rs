@@ -1,0 +1,48 @@
+//! PostgreSQL values as JSON, and JSON as PostgreSQL values.
+//!
+//! Owns the two directions and nothing else: [`Decoder`] turns what arrives on the wire into JSON,
+//! [`encode`] turns JSON into the text of a parameter. What either produces, the other accepts. Knows
+//! types, but no tables, roles, requests or statements.
+//!
+//! The text forms are those of a session with `DateStyle` ISO, `IntervalStyle` postgres, `TimeZone`
+//! UTC, `bytea_output` hex and `extra_float_digits` 1.
+//!
+//! | PostgreSQL | JSON |
+//! |---|---|
+//! | boolean | `true`, `false` |
+//! | smallint, integer, oid | number |
+//! | bigint | number, or a string of digits beyond ±(2^53−1) |
+//! | numeric | number, or a string of digits where a double cannot hold them all |
+//! | real, double precision | number; `"NaN"`, `"Infinity"`, `"-Infinity"` |
+//! | date, time | `"2024-01-31"`, `"13:45:00.5"` |
+//! | timestamp, timestamptz | `"2024-01-31T13:45:00"`, `"2024-01-31T13:45:00Z"` |
+//! | bytea | base64 with padding |
+//! | json, jsonb | itself |
+//! | array | array, nested for each dimension |
+//! | composite | object, fields in order |
+//! | range | `{"lower": 1, "upper": 5, "bounds": "[)"}`; empty: `"bounds": "empty"` |
+//! | multirange | array of ranges |
+//! | any other | its text form, as a string |
+//!
+//! What JSON cannot tell is lost: the lower bounds of an array that does not start at 1, the trailing
+//! zeros of an unconstrained numeric, the dimensions of a multidimensional array of json, the
+//! difference between a json `null` and no value. A number within json that a double cannot hold
+//! becomes a string of its digits, and json nested more than 127 deep a string of its text.
+
+mod datetime;
+mod decode;
+mod encode;
+mod json;
+mod numeric;
+mod parameter;
+mod raw;
+#[cfg(test)]
+mod round_trip;
+#[cfg(test)]
+mod sample;
+mod scalar;
+
+pub use decode::Decoder;
+pub use encode::encode;
+pub use parameter::Text;
+pub use raw::Raw;

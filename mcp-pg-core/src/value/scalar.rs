@@ -1,0 +1,75 @@
+//! The types without parts, by the way their values are written.
+
+use crate::schema::{DataType, Kind};
+
+/// How a type without parts is written, on the wire and in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalar {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Oid,
+    Float4,
+    Float8,
+    Numeric,
+    /// Text, and whatever is sent as text: enums among them.
+    Text,
+    /// `"char"`: one byte, which need not be a letter.
+    Char,
+    Uuid,
+    Date,
+    Time,
+    Timestamp,
+    TimestampTz,
+    Json,
+    Jsonb,
+    Bytea,
+    Inet,
+    /// Any other type: known by its text form alone.
+    Other,
+}
+
+impl Scalar {
+    /// The scalar that a type without parts is.
+    pub(super) fn of(data_type: &DataType) -> Self {
+        if matches!(data_type.kind, Kind::Enum(_)) {
+            return Self::Text;
+        }
+        // The OIDs of built-in types are fixed: PostgreSQL's src/include/catalog/pg_type.dat.
+        match data_type.oid {
+            16 => Self::Bool,
+            17 => Self::Bytea,
+            18 => Self::Char,
+            19 | 25 | 1042 | 1043 => Self::Text,
+            20 => Self::Int8,
+            21 => Self::Int2,
+            23 => Self::Int4,
+            26 => Self::Oid,
+            114 => Self::Json,
+            700 => Self::Float4,
+            701 => Self::Float8,
+            869 => Self::Inet,
+            1082 => Self::Date,
+            1083 => Self::Time,
+            1114 => Self::Timestamp,
+            1184 => Self::TimestampTz,
+            1700 => Self::Numeric,
+            2950 => Self::Uuid,
+            3802 => Self::Jsonb,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether the binary form is understood; the text form always is.
+    pub(super) fn has_binary(self) -> bool {
+        !matches!(self, Self::Inet | Self::Other)
+    }
+}
+
+/// Whether the type is an array in the catalogue, but is written as numbers between spaces.
+pub(super) fn is_vector(data_type: &DataType) -> bool {
+    const INT2VECTOR: u32 = 22;
+    const OIDVECTOR: u32 = 30;
+    matches!(data_type.oid, INT2VECTOR | OIDVECTOR)
+}
