@@ -256,6 +256,12 @@ impl Error {
         self
     }
 
+    /// Whether the same call may succeed later, where the code alone does not tell.
+    pub fn retryable(mut self, retryable: bool) -> Self {
+        self.0.retryable = retryable;
+        self
+    }
+
     /// The cause, for the log alone.
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());

@@ -1,14 +1,42 @@
 //! PostgreSQL for callers who must not write SQL.
+//!
+//! An [`Engine`] reads the schema of a database, and answers typed requests for a [`Principal`]: rows to
+//! select, insert, update, archive, restore or delete, alone or several in a transaction. Identifiers come
+//! from the catalogue, values are parameters, and what the caller's role may not see does not exist for it.
+//!
+//! The modules in the order in which a request passes them:
+//!
+//! | module | turns |
+//! |---|---|
+//! | [`request`] | JSON arguments into a request |
+//! | [`policy`] | a schema and a role into a view |
+//! | [`plan`] | a view and a request into a plan |
+//! | [`statement`] | a plan into SQL text and parameters |
+//! | [`execute`] | a statement into rows |
+//! | [`reply`] | rows into an answer |
+//!
+//! Beneath them are [`schema`], the catalogue as typed models, and [`value`], PostgreSQL's values as JSON;
+//! beside them [`audit`]. [`Engine`] is the only one that knows them all.
 
-pub mod audit;
 pub mod error;
 pub mod name;
-pub mod policy;
-pub mod reply;
-pub mod request;
+
 pub mod schema;
 pub mod value;
 
+pub mod policy;
+pub mod request;
+
+pub mod plan;
+pub mod statement;
+
+pub mod audit;
+pub mod execute;
+pub mod reply;
+
+mod engine;
+
+pub use engine::{Engine, Origin};
 pub use error::{Code, Error, Result};
 pub use name::TableName;
 pub use policy::{Principal, Settings};

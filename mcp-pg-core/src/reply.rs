@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::error::{Code, Error, Result};
 use crate::policy::Action;
 use crate::schema::TableKind;
 
@@ -20,8 +21,36 @@ pub enum Reply {
     Rows(RowSet),
     /// To `transaction`.
     Transaction(Committed),
-    /// To `explain`.
-    Plan(Map<String, Value>),
+}
+
+impl Reply {
+    /// The reply as JSON: the structured content of a tool result.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if a value has no JSON form.
+    pub fn into_value(self) -> Result<Value> {
+        match self {
+            Reply::Table(description) => Ok(Value::Object(description)),
+            // Rows are JSON already: only what stands around them is made into it.
+            Reply::Rows(mut set) => {
+                let rows = set.rows.take();
+                let mut value = value_of(&set)?;
+                if let (Some(rows), Value::Object(members)) = (rows, &mut value) {
+                    // After the table's name and the columns'.
+                    let place = members.len().min(1 + usize::from(set.columns.is_some()));
+                    members.shift_insert(place, "rows".into(), Value::Array(rows));
+                }
+                Ok(value)
+            }
+            other => value_of(&other),
+        }
+    }
+}
+
+fn value_of(reply: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(reply)
+        .map_err(|error| Error::new(Code::Internal, "a reply has no JSON form").caused_by(error))
 }
 
 /// A page of tables.

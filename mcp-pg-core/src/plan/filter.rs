@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use super::{Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView};
-use crate::schema::{Column, DataType, Family, Kind, Operator, Relation, RelationKind};
+use crate::request::Archived;
+use crate::schema::{Column, DataType, Family, Found, Kind, Operator, Relation, RelationKind};
 
 /// A condition on a row.
 #[derive(Debug, Clone)]
@@ -29,12 +30,8 @@ pub enum Predicate<'v> {
     },
     /// Related rows pass a condition.
     Related {
-        /// The relation, of the table that the condition is about.
-        relation: &'v Relation,
-        /// The table at its other end.
-        table: &'v TableView,
-        /// The junction in the middle of a many-to-many relation.
-        junction: Option<&'v TableView>,
+        /// From which table to which.
+        hop: Hop<'v>,
         /// How many of the rows.
         quantifier: Quantifier,
         /// The condition.
@@ -42,6 +39,19 @@ pub enum Predicate<'v> {
         /// Which of the rows exist for the caller.
         visible: Box<Predicate<'v>>,
     },
+}
+
+/// A way from a table's rows to related ones.
+#[derive(Debug, Clone, Copy)]
+pub struct Hop<'v> {
+    /// The table that it starts from.
+    pub subject: &'v TableView,
+    /// The relation of that table.
+    pub relation: &'v Relation,
+    /// The table at its end.
+    pub table: &'v TableView,
+    /// The table in the middle, where the relation is many-to-many.
+    pub junction: Option<&'v TableView>,
 }
 
 /// What a value is tested for.
@@ -157,10 +167,9 @@ impl<'v> Parser<'_, 'v> {
             let position = table.usable(name).map_err(|error| error.inside(name_at))?;
             return self.column(&table.table.columns[position], value, at);
         }
-        let relations: Vec<&Relation> = table.relations_named(name).collect();
-        match relations.as_slice() {
-            [relation] => self.related(relation, value, at, depth),
-            [] => {
+        match Relation::find(&table.relations, name) {
+            Found::One(relation) => self.related(table, relation, value, at, depth),
+            Found::None => {
                 let relations = table.relations.iter().map(|relation| relation.name.as_str());
                 let columns = table.table.columns.iter().filter(|column| column.can_select);
                 let known: Vec<&str> =
@@ -170,32 +179,33 @@ impl<'v> Parser<'_, 'v> {
                     .nearest(name, known)
                     .at(name_at))
             }
-            several => Err(ambiguous(name, several).at(name_at)),
+            Found::Ambiguous(names) => Err(ambiguous(name, &names).at(name_at)),
         }
     }
 
     fn related(
         &mut self,
+        subject: &'v TableView,
         relation: &'v Relation,
         value: &Value,
         at: &str,
         depth: usize,
     ) -> Result<Predicate<'v>> {
         let view = self.scope.view;
-        let (Some(table), junction) = (
-            view.at(relation.table),
-            relation.junction.as_ref().and_then(|junction| view.at(junction.table)),
-        ) else {
+        let Some(table) = view.at(relation.table) else {
             return Err(Error::new(Code::Internal, "a relation leads out of the view"));
         };
-        let Value::Object(object) = value else {
-            if value.is_null() && relation.kind == RelationKind::ToOne {
-                return self.quantified(relation, table, junction, Quantifier::None, &Map::new(), at, depth);
+        let junction = relation.junction.as_ref().and_then(|junction| view.at(junction.table));
+        let hop = Hop { subject, relation, table, junction };
+        let object = match value {
+            Value::Object(object) => object,
+            Value::Null if relation.kind == RelationKind::ToOne => {
+                return self.quantified(hop, Quantifier::None, &Map::new(), at, depth);
             }
-            return Err(wrong("a relation takes a condition object", at));
+            _ => return Err(wrong("a relation takes a condition object", at)),
         };
         if relation.kind == RelationKind::ToOne {
-            return self.quantified(relation, table, junction, Quantifier::Some, object, at, depth);
+            return self.quantified(hop, Quantifier::Some, object, at, depth);
         }
         let mut all = Vec::with_capacity(object.len());
         for (key, inner) in object {
@@ -217,7 +227,7 @@ impl<'v> Parser<'_, 'v> {
             let Value::Object(inner) = inner else {
                 return Err(wrong("a condition object is wanted", &at));
             };
-            all.push(self.quantified(relation, table, junction, quantifier, inner, &at, depth)?);
+            all.push(self.quantified(hop, quantifier, inner, &at, depth)?);
         }
         if all.is_empty() {
             return Err(wrong("say how many of the related rows: some, none or every", at));
@@ -225,21 +235,21 @@ impl<'v> Parser<'_, 'v> {
         Ok(one_or(all, Predicate::All))
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn quantified(
         &mut self,
-        relation: &'v Relation,
-        table: &'v TableView,
-        junction: Option<&'v TableView>,
+        hop: Hop<'v>,
         quantifier: Quantifier,
         object: &Map<String, Value>,
         at: &str,
         depth: usize,
     ) -> Result<Predicate<'v>> {
-        table.require(Action::Select).map_err(|error| error.at(at))?;
-        let filter = Box::new(self.object(table, object, at, depth + 1)?);
-        let visible = Box::new(self.scope.visible(table, Action::Select)?);
-        Ok(Predicate::Related { relation, table, junction, quantifier, filter, visible })
+        hop.table.require(Action::Select).map_err(|error| error.at(at))?;
+        let filter = Box::new(self.object(hop.table, object, at, depth + 1)?);
+        let visible = Box::new(Predicate::All(vec![
+            self.scope.visible(hop.table, Action::Select)?,
+            self.scope.archived(hop.table, Archived::Exclude)?,
+        ]));
+        Ok(Predicate::Related { hop, quantifier, filter, visible })
     }
 
     fn column(&mut self, column: &'v Column, value: &Value, at: &str) -> Result<Predicate<'v>> {
@@ -571,9 +581,9 @@ fn unknown_operator(column: &Column, data_type: &DataType, name: &str) -> Error 
     .allowed(offered)
 }
 
-fn ambiguous(name: &str, relations: &[&Relation]) -> Error {
+fn ambiguous(name: &str, names: &[&str]) -> Error {
     Error::new(Code::AmbiguousRelation, format!("{name:?} may mean several relations"))
-        .allowed(relations.iter().map(|relation| relation.unambiguous.as_str()))
+        .allowed(names.iter().copied())
 }
 
 fn test(column: &Column, comparison: Comparison) -> Predicate<'_> {

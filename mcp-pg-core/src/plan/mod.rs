@@ -16,7 +16,7 @@ mod select;
 pub use assign::Assign;
 pub use change::{ChangePlan, Effect};
 pub use cursor::{Cursor, CursorKey};
-pub use filter::{Comparison, Predicate, Quantifier, filter};
+pub use filter::{Comparison, Hop, Predicate, Quantifier, filter};
 pub use insert::{Arbiter, InsertPlan, Overwrite};
 pub use operand::{Operand, Reference, Source};
 pub use order::Sort;

@@ -3,6 +3,8 @@
 //! A [`View`] is a lens: what a role may not see is not in it, so whatever reads only a View cannot tell
 //! of it. Knows the schema; not requests, not SQL.
 
+mod describe;
+mod mask;
 mod principal;
 mod role;
 mod settings;
@@ -13,4 +15,4 @@ pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
 pub use settings::{
     Archive, AuditDetail, AuditValues, Concurrency, Limits, Settings, Timeouts,
 };
-pub use view::{ColumnView, RelationView, TableView, View};
+pub use view::{TableView, View};

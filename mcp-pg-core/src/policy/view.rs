@@ -3,7 +3,7 @@
 //! A View is a smaller schema: tables and columns that the role may not see are not in it, nor keys,
 //! relations or checks that speak of them. Everything that a caller is told is read from a View.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use super::{Action, Actions, Grant, Mask, Role, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{Column, DataType, Relation, Schema, Table};
+use crate::value::Decoder;
 
 /// The tables, columns and relations that exist for a role.
 #[derive(Debug, Clone)]
@@ -41,6 +42,7 @@ pub struct TableView {
     pub archive: Option<Column>,
     /// The column that counts changes; it need not be among the visible ones.
     pub version: Option<Column>,
+    decoders: Vec<Decoder>,
     masks: Vec<Option<Mask>>,
     rules: BTreeMap<Action, Rules>,
     /// The table with all its columns, for the conditions of grants: those are the operator's words.
@@ -86,6 +88,7 @@ impl View {
             // Tables are sorted by schema in the configured order: the first one keeps the bare name.
             view.by_bare_name.entry(table.name.name.clone()).or_insert(position);
             view.tables.push(TableView {
+                decoders: decoders(&table),
                 table,
                 relations,
                 actions: extra.actions,
@@ -109,6 +112,15 @@ impl View {
         self.actions
     }
 
+    /// Names of the columns that are masked in some table.
+    pub fn masked_names(&self) -> HashSet<String> {
+        let masked = |table: &TableView| {
+            let columns = table.table.columns.iter().zip(&table.masks);
+            columns.filter(|(_, mask)| mask.is_some()).map(|(column, _)| column.name.clone()).collect()
+        };
+        self.tables.iter().flat_map::<Vec<String>, _>(masked).collect()
+    }
+
     /// The configured schemas.
     pub fn schemas(&self) -> &[String] {
         &self.schemas
@@ -128,6 +140,11 @@ impl View {
             })
         });
         position.map(|position| &self.tables[*position]).ok_or_else(|| self.unknown_table(name))
+    }
+
+    /// The table of exactly this schema and name.
+    pub fn named(&self, name: &TableName) -> Option<&TableView> {
+        self.by_name.get(name).map(|position| &self.tables[*position])
     }
 
     /// The table at a position, as relations give it.
@@ -238,6 +255,11 @@ impl TableView {
     /// How the column at a position is shown, if not as it is.
     pub fn mask(&self, position: usize) -> Option<Mask> {
         self.masks.get(position).copied().flatten()
+    }
+
+    /// How values of the column at a position are read.
+    pub fn decoder(&self, position: usize) -> &Decoder {
+        &self.decoders[position]
     }
 
     /// The conditions that the role's grant for `action` puts on every row, and the table that they
@@ -416,6 +438,7 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
         .collect();
     let whole = rules.values().any(|rules| rules.rows.is_some()).then(|| {
         Arc::new(TableView {
+            decoders: decoders(table),
             table: table.clone(),
             actions: Actions::NONE,
             relations: Vec::new(),
@@ -428,6 +451,10 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
     });
     let extra = Extra { name: table.name.clone(), actions, archive, version, masks, rules, whole };
     Some((Table { columns, ..reduced }, extra))
+}
+
+fn decoders(table: &Table) -> Vec<Decoder> {
+    table.columns.iter().map(|column| Decoder::for_type(&column.data_type)).collect()
 }
 
 fn filtered<T>(all: &[T], keep: impl Fn(&T) -> Option<T>) -> Vec<T> {

@@ -9,13 +9,14 @@ mod transaction;
 mod write;
 
 pub use parse::{Arguments, parse};
-pub use query::{
-    Aggregate, Archived, Count, DescribeTable, Detail, Explain, Explained, Format, ListTables, Select,
-};
+pub use query::{Archived, Count, DescribeTable, Detail, Format, ListTables, Select};
 pub use transaction::{Isolation, Step, Transaction};
 pub use write::{Change, ConflictAction, Delete, Insert, OnConflict, Update};
 
 use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Error, Result};
 
 /// A request of any kind: what [`Engine::handle`](crate::Engine::handle) answers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,8 +29,6 @@ pub enum Request {
     DescribeTable(DescribeTable),
     /// Rows of a table.
     Select(Select),
-    /// Totals over rows.
-    Aggregate(Aggregate),
     /// New rows.
     Insert(Insert),
     /// Changed rows.
@@ -42,6 +41,71 @@ pub enum Request {
     Delete(Delete),
     /// Several of these, all or nothing.
     Transaction(Transaction),
-    /// How PostgreSQL would run a select or aggregate.
-    Explain(Explain),
+}
+
+impl Request {
+    /// The request of a tool call.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_argument` for a tool that does not exist, and whatever is wrong with the arguments.
+    pub fn parse(tool: &str, arguments: Map<String, Value>) -> Result<Self> {
+        Ok(match tool {
+            "list_tables" => Request::ListTables(parse(arguments)?),
+            "describe_table" => Request::DescribeTable(parse(arguments)?),
+            "select" => Request::Select(parse(arguments)?),
+            "insert" => Request::Insert(parse(arguments)?),
+            "update" => Request::Update(parse(arguments)?),
+            "archive" => Request::Archive(parse(arguments)?),
+            "restore" => Request::Restore(parse(arguments)?),
+            "delete" => Request::Delete(parse(arguments)?),
+            "transaction" => Request::Transaction(parse(arguments)?),
+            _ => {
+                return Err(Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
+                    .nearest(tool, Self::TOOLS)
+                    .allowed(Self::TOOLS));
+            }
+        })
+    }
+
+    /// The tools that have a request of their own, in the order in which they are listed.
+    pub const TOOLS: [&str; 9] = [
+        "list_tables",
+        "describe_table",
+        "select",
+        "insert",
+        "update",
+        "archive",
+        "restore",
+        "delete",
+        "transaction",
+    ];
+
+    /// The tool that this is a call of.
+    pub fn tool(&self) -> &'static str {
+        match self {
+            Request::ListTables(_) => "list_tables",
+            Request::DescribeTable(_) => "describe_table",
+            Request::Select(_) => "select",
+            Request::Insert(_) => "insert",
+            Request::Update(_) => "update",
+            Request::Archive(_) => "archive",
+            Request::Restore(_) => "restore",
+            Request::Delete(_) => "delete",
+            Request::Transaction(_) => "transaction",
+        }
+    }
+
+    /// The table that it is about, as the caller named it.
+    pub fn table(&self) -> Option<&str> {
+        match self {
+            Request::ListTables(_) | Request::Transaction(_) => None,
+            Request::DescribeTable(request) => Some(&request.table),
+            Request::Select(request) => Some(&request.table),
+            Request::Insert(request) => Some(&request.table),
+            Request::Update(request) => Some(&request.table),
+            Request::Archive(request) | Request::Restore(request) => Some(&request.table),
+            Request::Delete(request) => Some(&request.table),
+        }
+    }
 }

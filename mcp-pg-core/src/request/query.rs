@@ -47,8 +47,6 @@ pub struct Select {
     /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{…}, {…}]}.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
-    /// Related rows by relation name: {"customer": true, "items": {"columns": ["sku"], "limit": 5}}.
-    pub include: Option<Map<String, Value>>,
     /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}].
     pub order_by: Option<Vec<Value>>,
     /// Most rows to return.
@@ -65,54 +63,6 @@ pub struct Select {
     pub with_version: Option<bool>,
     /// Shape of the rows: `json` objects (the default), `columns` arrays, or `text`.
     pub format: Option<Format>,
-}
-
-/// Arguments of `aggregate`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Aggregate {
-    /// `name` or `schema.name`.
-    pub table: String,
-    /// {"n": {"count": "*"}, "revenue": {"sum": "amount"}}: count, count_distinct, sum, avg, min, max.
-    pub measures: Map<String, Value>,
-    /// Conditions on the rows.
-    #[serde(rename = "where")]
-    pub filter: Option<Map<String, Value>>,
-    /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}].
-    pub group_by: Option<Vec<Value>>,
-    /// Conditions on measures.
-    pub having: Option<Map<String, Value>>,
-    /// Measures or groups to sort by.
-    pub order_by: Option<Vec<Value>>,
-    /// Most groups to return.
-    pub limit: Option<u64>,
-    /// Groups to skip.
-    pub offset: Option<u64>,
-    /// Archived rows: `exclude` (the default), `include` or `only`.
-    pub archived: Option<Archived>,
-}
-
-/// Arguments of `explain`: an operation and that operation's own arguments.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Explain {
-    /// `select` or `aggregate`.
-    pub operation: Explained,
-    /// Also run it and report real times and rows.
-    #[serde(default)]
-    pub analyze: bool,
-    /// The arguments of that operation.
-    #[serde(flatten)]
-    pub arguments: Map<String, Value>,
-}
-
-/// What can be explained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Explained {
-    /// A select.
-    Select,
-    /// An aggregate.
-    Aggregate,
 }
 
 /// Whether a select also counts.

@@ -4,6 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Request;
+use crate::error::{Code, Error, Result};
+
 /// Arguments of `transaction`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +31,36 @@ pub struct Step {
     /// The table and other arguments of that operation.
     #[serde(flatten)]
     pub arguments: Map<String, Value>,
+}
+
+impl Step {
+    /// The operation as a request of its own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value` for an operation that does not exist, and whatever is wrong with its arguments.
+    pub fn request(&self) -> Result<Request> {
+        const OPERATIONS: [&str; 6] = ["select", "insert", "update", "archive", "restore", "delete"];
+        let operation = self.operation.as_str();
+        if !OPERATIONS.contains(&operation) {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("{operation:?} is no operation of a transaction"),
+            )
+            .at("/operation")
+            .nearest(operation, OPERATIONS)
+            .allowed(OPERATIONS));
+        }
+        if self.arguments.contains_key("dry_run") {
+            return Err(Error::new(
+                Code::UnknownArgument,
+                "a transaction is a dry run as a whole or not at all",
+            )
+            .at("/dry_run")
+            .hint("give dry_run to the transaction"));
+        }
+        Request::parse(operation, self.arguments.clone())
+    }
 }
 
 /// How far a transaction is kept from others' changes.

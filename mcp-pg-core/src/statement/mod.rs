@@ -13,7 +13,7 @@ use sea_query::{DynIden, Expr, ExprTrait, IntoIden, TableRef};
 
 pub use change::{affected, change, lock};
 pub use insert::{INSERT_PARAMETERS, insert};
-pub use select::{count, estimate, select};
+pub use select::{counting, select};
 
 use crate::plan::Operand;
 use crate::policy::{Mask, TableView};

@@ -5,9 +5,9 @@ use sea_query::{BinOper, DynIden, Expr, ExprTrait, IntoIden, Query, Value};
 
 use super::parameters::Parameters;
 use super::{aliased, column};
-use crate::plan::{Comparison, Operand, Predicate, Quantifier};
-use crate::schema::{Column, Family, Operator, Relation};
+use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier};
 use crate::policy::TableView;
+use crate::schema::{Column, Family, Operator};
 
 /// Turns conditions into expressions; numbers the aliases of related tables.
 #[derive(Debug, Default)]
@@ -42,8 +42,8 @@ impl Conditions {
             Predicate::Test { column, path, comparison } => {
                 Some(self.test(column, path.as_ref(), comparison, alias))
             }
-            Predicate::Related { relation, table, junction, quantifier, filter, visible } => {
-                Some(self.related(relation, table, *junction, *quantifier, filter, visible, alias))
+            Predicate::Related { hop, quantifier, filter, visible } => {
+                Some(self.related(hop, *quantifier, filter, visible, alias))
             }
         }
     }
@@ -88,12 +88,9 @@ impl Conditions {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one variant of Predicate")]
     fn related(
         &mut self,
-        relation: &Relation,
-        table: &TableView,
-        junction: Option<&TableView>,
+        hop: &Hop<'_>,
         quantifier: Quantifier,
         filter: &Predicate<'_>,
         visible: &Predicate<'_>,
@@ -101,27 +98,26 @@ impl Conditions {
     ) -> Expr {
         let other = self.alias();
         let mut rows = Query::select();
-        rows.expr(Expr::Constant(Value::Int(Some(1)))).from(aliased(table, &other));
-        let name = |table: &TableView, position: usize| table.table.columns[position].name.clone();
-        let subject = |position: usize| Expr::col((alias.clone(), relation.subject[position].clone()));
-        match (&relation.junction, junction) {
+        rows.expr(Expr::Constant(Value::Int(Some(1)))).from(aliased(hop.table, &other));
+        let of = |table: &TableView, alias: &DynIden, position: usize| {
+            column(alias, &table.table.columns[position].name)
+        };
+        // The table that the subject's columns are paired with: the other one, or the junction.
+        let (near, near_alias) = match (&hop.relation.junction, hop.junction) {
             (Some(path), Some(middle)) => {
                 let between = self.alias();
                 rows.from(aliased(middle, &between));
-                for (index, (_, theirs)) in relation.columns.iter().enumerate() {
-                    rows.and_where(column(&between, &name(middle, *theirs)).eq(subject(index)));
-                }
                 for (ours, theirs) in &path.columns {
-                    rows.and_where(
-                        column(&between, &name(middle, *ours)).eq(column(&other, &name(table, *theirs))),
-                    );
+                    let same = of(middle, &between, *ours).eq(of(hop.table, &other, *theirs));
+                    rows.and_where(same);
                 }
+                (middle, between)
             }
-            _ => {
-                for (index, (_, theirs)) in relation.columns.iter().enumerate() {
-                    rows.and_where(column(&other, &name(table, *theirs)).eq(subject(index)));
-                }
-            }
+            _ => (hop.table, other.clone()),
+        };
+        for (ours, theirs) in &hop.relation.columns {
+            let same = of(near, &near_alias, *theirs).eq(of(hop.subject, alias, *ours));
+            rows.and_where(same);
         }
         if let Some(visible) = self.expression(visible, &other) {
             rows.and_where(visible);

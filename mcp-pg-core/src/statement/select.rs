@@ -10,6 +10,7 @@ use super::predicate::{Conditions, constant};
 use super::{Output, SUBJECT, Statement, aliased, column, outputs, version};
 use crate::plan::{Operand, SelectPlan, Sort, Start};
 use crate::policy::TableView;
+use crate::request::Count;
 use crate::value::Decoder;
 
 /// The statement that reads a page and one row more, which tells whether there is another page.
@@ -60,24 +61,25 @@ pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
     conditions.parameters.finish(build(&query), columns)
 }
 
-/// The statement that counts all rows of the query, not only the page's.
-pub fn count<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
+/// The statement that counts all rows of the query, not only the page's; or asks the planner how many it
+/// expects, which is answered in EXPLAIN's JSON.
+pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
     let mut conditions = Conditions::default();
     let mut query = rows(plan, &SUBJECT.into_iden(), &mut conditions);
-    query.expr(Func::count(Expr::col(sea_query::Asterisk)).cast_as("text"));
+    let built = match plan.count {
+        Count::None => return None,
+        Count::Exact => {
+            query.expr(Func::count(Expr::col(sea_query::Asterisk)).cast_as("text"));
+            build(&query)
+        }
+        Count::Estimated => {
+            query.expr(constant(true));
+            let explain = ExplainStatement::new().format(ExplainFormat::Json).statement(query);
+            explain.build(sea_query::PostgresQueryBuilder)
+        }
+    };
     let output = Output { name: "count", decoder: Decoder::plain_text(), mask: None };
-    conditions.parameters.finish(build(&query), vec![output])
-}
-
-/// The statement that asks the planner how many rows it expects; the reply is EXPLAIN's JSON.
-pub fn estimate<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
-    let mut conditions = Conditions::default();
-    let mut query = rows(plan, &SUBJECT.into_iden(), &mut conditions);
-    query.expr(constant(true));
-    let explain = ExplainStatement::new().format(ExplainFormat::Json).statement(query);
-    let built = explain.build(sea_query::PostgresQueryBuilder);
-    let output = Output { name: "plan", decoder: Decoder::plain_text(), mask: None };
-    conditions.parameters.finish(built, vec![output])
+    Some(conditions.parameters.finish(built, vec![output]))
 }
 
 /// The rows that meet the plan's filter, wherever the page is.

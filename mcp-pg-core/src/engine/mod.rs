@@ -1,0 +1,336 @@
+//! The engine: a request of a known caller in, an answer out, and a record of it in the audit.
+//!
+//! The only room that knows every other. It decides nothing itself: rights are the view's, meaning the
+//! plan's, text the statement's.
+
+mod operation;
+mod read;
+mod record;
+mod rows;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
+use tokio_postgres::Config;
+
+pub use record::Origin;
+use record::Record;
+
+use crate::audit::AuditSink;
+use crate::error::{Code, Error, Result};
+use crate::execute::{Database, Identity, Posture, is_stale};
+use crate::plan::{CursorKey, Scope};
+use crate::policy::{Principal, Role, Setting, Settings, View};
+use crate::reply::Reply;
+use crate::request::Request;
+use crate::schema::Schema;
+
+/// Answers requests on one database. Share it: every method takes `&self`.
+///
+/// ```no_run
+/// use mcp_pg_core::request::Select;
+/// use mcp_pg_core::{Engine, Principal, Reply, Request, Settings};
+/// use serde_json::json;
+///
+/// # async fn example() -> mcp_pg_core::Result<()> {
+/// let database = "postgres://app@localhost/shop".parse().expect("a valid URL");
+/// let engine = Engine::connect(database, Settings::default()).await?;
+/// let caller = Principal::new("nightly-report", "analyst");
+/// let request = Select {
+///     table: "orders".into(),
+///     filter: json!({"status": "open"}).as_object().cloned(),
+///     ..Select::default()
+/// };
+/// if let Reply::Rows(rows) = engine.handle(&caller, Request::Select(request)).await? {
+///     println!("{} open orders", rows.row_count);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Engine {
+    database: Database,
+    settings: Settings,
+    catalogue: ArcSwap<Catalogue>,
+    cursors: CursorKey,
+    audit: Option<Arc<dyn AuditSink>>,
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// The schema as each database role sees it, and the views made from it so far.
+struct Catalogue {
+    schemas: HashMap<Option<String>, Arc<Schema>>,
+    views: Mutex<HashMap<String, Arc<View>>>,
+}
+
+impl Engine {
+    /// Connects and reads the schema.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` if nothing answers or the login is refused.
+    pub async fn connect(database: Config, settings: Settings) -> Result<Self> {
+        let cursors = CursorKey::new(&cursor_secret(&database))?;
+        let database = Database::new(database, &settings)?;
+        let catalogue = read_catalogue(&database, &settings).await?;
+        Ok(Self {
+            database,
+            settings,
+            catalogue: ArcSwap::from_pointee(catalogue),
+            cursors,
+            audit: None,
+            reloading: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// Keeps a record of every call in `sink`.
+    pub fn audited(mut self, sink: Arc<dyn AuditSink>) -> Self {
+        self.audit = Some(sink);
+        self
+    }
+
+    /// The rules that hold for every caller.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The schema as the caller's role sees it.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` if there is no such role.
+    pub fn view(&self, caller: &Principal) -> Result<Arc<View>> {
+        let role = self.role(caller)?;
+        let catalogue = self.catalogue.load();
+        let mut views = catalogue.views.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = views.get(&role.name) {
+            return Ok(Arc::clone(view));
+        }
+        let schema = catalogue
+            .schemas
+            .get(&role.database_role)
+            .ok_or_else(|| Error::new(Code::Internal, "the role's schema was not read"))?;
+        let view = Arc::new(View::new(schema, role, &self.settings));
+        views.insert(role.name.clone(), Arc::clone(&view));
+        Ok(view)
+    }
+
+    fn role(&self, caller: &Principal) -> Result<&Role> {
+        self.settings.roles.iter().find(|role| role.name == caller.role).ok_or_else(|| {
+            Error::new(Code::Forbidden, "the caller's role is not one that this server knows")
+        })
+    }
+
+    /// The schema as the login sees it.
+    pub fn schema(&self) -> Arc<Schema> {
+        let catalogue = self.catalogue.load();
+        catalogue.schemas.get(&None).cloned().unwrap_or_default()
+    }
+
+    /// Answers a request, and records it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the request from being answered; nothing is half done.
+    pub async fn handle(&self, caller: &Principal, request: Request) -> Result<Reply> {
+        let arguments = match serde_json::to_value(&request) {
+            Ok(Value::Object(arguments)) => {
+                arguments.into_iter().filter(|(_, value)| !value.is_null()).collect()
+            }
+            _ => Map::new(),
+        };
+        let origin = Origin { transport: "library".into(), ..Origin::default() };
+        let mut record = Record::new(caller, &origin, request.tool(), arguments);
+        let result = self.answer(caller, &request, &mut record).await;
+        self.settle(record, result)
+    }
+
+    /// Answers a tool call with JSON arguments, and records it, whatever becomes of it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps the call from being answered, with its place in the arguments.
+    pub async fn call(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        tool: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<Reply> {
+        let mut record = Record::new(caller, origin, tool, arguments.clone());
+        let result = match Request::parse(tool, arguments) {
+            Ok(request) => self.answer(caller, &request, &mut record).await,
+            Err(error) => Err(error),
+        };
+        self.settle(record, result)
+    }
+
+    /// Records a call that was refused before it came here.
+    pub fn refuse(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        tool: &str,
+        arguments: Map<String, Value>,
+        error: &Error,
+    ) {
+        let record = Record::new(caller, origin, tool, arguments);
+        self.post(record.outcome(Err(error), &self.redaction(caller)));
+    }
+
+    async fn answer(
+        &self,
+        caller: &Principal,
+        request: &Request,
+        record: &mut Record,
+    ) -> Result<Reply> {
+        let view = self.view(caller)?;
+        match self.run(caller, &view, request, record).await {
+            // Someone changed the schema under the plan: once more, with the new one.
+            Err(error) if is_stale(&error) && self.reload().await? => {
+                record.forget();
+                let view = self.view(caller)?;
+                self.run(caller, &view, request, record).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn run(
+        &self,
+        caller: &Principal,
+        view: &View,
+        request: &Request,
+        record: &mut Record,
+    ) -> Result<Reply> {
+        let scope = Scope { view, settings: &self.settings, caller, earlier: &[] };
+        match request {
+            Request::ListTables(request) => self.list_tables(&scope, request).map(Reply::Tables),
+            Request::DescribeTable(request) => {
+                let table = view.table(&request.table).map_err(|error| error.inside("/table"))?;
+                record.table(table.name());
+                Ok(Reply::Table(view.describe(table)))
+            }
+            Request::Select(request) => self.select(&scope, request, record).await.map(Reply::Rows),
+            Request::Transaction(request) => {
+                self.transaction(&scope, request, record).await.map(Reply::Transaction)
+            }
+            request => self.write(&scope, request, record).await.map(Reply::Rows),
+        }
+    }
+
+    /// Who the caller is to PostgreSQL.
+    fn identity(&self, caller: &Principal) -> Result<Identity> {
+        let role = self.role(caller)?;
+        let settings = role.session.iter().map(|(name, setting)| {
+            let value = match setting {
+                Setting::Fixed(value) => value.clone(),
+                // An absent claim is the empty text: what a policy sees of a setting that was never made.
+                Setting::Claim(claim) => match caller.claims.get(claim) {
+                    None | Some(Value::Null) => String::new(),
+                    Some(Value::String(text)) => text.clone(),
+                    Some(Value::Array(items)) => array_literal(items),
+                    Some(other) => other.to_string(),
+                },
+            };
+            (name.clone(), value)
+        });
+        Ok(Identity { role: role.database_role.clone(), settings: settings.collect() })
+    }
+
+    /// Reads the schema again; true if it has changed. Running calls finish on the one they began with.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`; the old schema then stays.
+    pub async fn reload(&self) -> Result<bool> {
+        let before = self.catalogue.load_full();
+        let _alone = self.reloading.lock().await;
+        // Someone else may have reloaded while this call waited.
+        let current = self.catalogue.load_full();
+        if !Arc::ptr_eq(&before, &current) {
+            return Ok(true);
+        }
+        let read = read_catalogue(&self.database, &self.settings).await?;
+        let changed = read.schemas.iter().any(|(role, schema)| {
+            current.schemas.get(role).is_none_or(|known| known.fingerprint != schema.fingerprint)
+        });
+        self.catalogue.store(Arc::new(read));
+        Ok(changed)
+    }
+
+    /// Answers if the database does.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn ready(&self) -> Result<()> {
+        self.database.ready().await
+    }
+
+    /// What the login may do beyond its grants.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn posture(&self) -> Result<Posture> {
+        self.database.posture(&self.schema()).await
+    }
+
+    /// Waits until every record is kept.
+    ///
+    /// # Errors
+    ///
+    /// `audit_unavailable`.
+    pub async fn flush(&self) -> Result<()> {
+        match &self.audit {
+            Some(sink) => sink.flush().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+async fn read_catalogue(database: &Database, settings: &Settings) -> Result<Catalogue> {
+    let mut schemas = HashMap::new();
+    // PostgreSQL tells each role what it may do: that is read as the role itself.
+    for role in std::iter::once(None).chain(settings.roles.iter().map(|r| r.database_role.clone())) {
+        if !schemas.contains_key(&role) {
+            let schema = database.schema(&settings.schemas, role.as_deref()).await?;
+            schemas.insert(role, Arc::new(schema));
+        }
+    }
+    Ok(Catalogue { schemas, views: Mutex::default() })
+}
+
+/// What all processes that serve this database as this login know, and callers do not.
+fn cursor_secret(database: &Config) -> Vec<u8> {
+    let mut secret = b"mcp-pg cursor".to_vec();
+    for part in [
+        database.get_user().unwrap_or_default().as_bytes(),
+        database.get_password().unwrap_or_default(),
+        database.get_dbname().unwrap_or_default().as_bytes(),
+    ] {
+        secret.push(0);
+        secret.extend_from_slice(part);
+    }
+    secret
+}
+
+/// `{a,b}`, as policies can cast to an array.
+fn array_literal(items: &[Value]) -> String {
+    let items = items.iter().map(|item| match item {
+        Value::String(text) => {
+            format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+        }
+        other => other.to_string(),
+    });
+    format!("{{{}}}", items.collect::<Vec<_>>().join(","))
+}

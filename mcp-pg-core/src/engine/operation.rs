@@ -1,0 +1,381 @@
+//! One operation: what is planned, and what it did.
+
+use serde_json::{Map, Value};
+
+use super::record::Record;
+use super::{Engine, rows};
+use crate::error::{Code, Error, Result};
+use crate::execute::{Failure, Fetched, Keep, Place, Transaction, refusal, texts};
+use crate::plan::{ChangePlan, CursorKey, Effect, InsertPlan, Operand, Plan, Scope, SelectPlan};
+use crate::policy::{Action, TableView};
+use crate::reply::RowSet;
+use crate::request::Request;
+use crate::statement::{self, INSERT_PARAMETERS, Statement};
+
+/// Most bytes of row images that an operation holds in memory.
+const IMAGES_MOST: usize = 16 * 1024 * 1024;
+
+/// An operation in its place: its plan, and where its arguments stand.
+pub(super) struct Operation<'v> {
+    pub(super) plan: Plan<'v>,
+    pub(super) at: String,
+}
+
+/// What an operation did.
+#[derive(Default)]
+pub(super) struct Done {
+    /// The rows as they were.
+    pub(super) before: Vec<Map<String, Value>>,
+    /// The rows as they are; for a delete, as they were last.
+    pub(super) after: Vec<Map<String, Value>>,
+    /// How many there were.
+    pub(super) count: u64,
+}
+
+/// The rows that earlier operations gave.
+type Given = [Vec<Map<String, Value>>];
+
+impl<'v> Operation<'v> {
+    pub(super) fn new(
+        scope: &Scope<'v>,
+        request: &Request,
+        at: String,
+        cursors: &CursorKey,
+    ) -> Result<Self> {
+        let plan = match request {
+            Request::Select(request) => Plan::Select(SelectPlan::new(scope, request, cursors)?),
+            Request::Insert(request) => Plan::Insert(InsertPlan::new(scope, request)?),
+            Request::Update(request) => Plan::Change(ChangePlan::update(scope, request)?),
+            Request::Archive(request) => {
+                Plan::Change(ChangePlan::archive(scope, request, Action::Archive)?)
+            }
+            Request::Restore(request) => {
+                Plan::Change(ChangePlan::archive(scope, request, Action::Restore)?)
+            }
+            Request::Delete(request) => Plan::Change(ChangePlan::delete(scope, request)?),
+            _ => return Err(Error::new(Code::Internal, "not an operation on rows")),
+        };
+        Ok(Self { plan, at })
+    }
+
+    pub(super) fn table(&self) -> &'v TableView {
+        match &self.plan {
+            Plan::Select(plan) => plan.table,
+            Plan::Insert(plan) => plan.table,
+            Plan::Change(plan) => plan.table,
+        }
+    }
+
+    pub(super) fn dry_run(&self) -> bool {
+        match &self.plan {
+            Plan::Select(_) => false,
+            Plan::Insert(plan) => plan.dry_run,
+            Plan::Change(plan) => plan.dry_run,
+        }
+    }
+
+    pub(super) fn writes(&self) -> bool {
+        !matches!(self.plan, Plan::Select(_))
+    }
+
+    pub(super) fn removes(&self) -> bool {
+        matches!(&self.plan, Plan::Change(ChangePlan { effect: Effect::Remove, .. }))
+    }
+
+    /// Names of the columns to return.
+    pub(super) fn returning(&self) -> Vec<&'v str> {
+        let columns = match &self.plan {
+            Plan::Select(plan) => &plan.columns,
+            Plan::Insert(plan) => &plan.returning,
+            Plan::Change(plan) => &plan.returning,
+        };
+        let table = &self.table().table;
+        columns.iter().map(|column| table.columns[*column].name.as_str()).collect()
+    }
+
+    /// The error of a failed statement of this operation; `row` is which of the inserted ones.
+    pub(super) fn refused(
+        &self,
+        failure: Failure,
+        scope: &Scope<'_>,
+        parameters: &[Operand],
+        row: Option<usize>,
+    ) -> Error {
+        let values = match (&self.plan, row) {
+            (Plan::Insert(_), Some(row)) => Some(format!("/data/{row}")),
+            (Plan::Insert(_), None) => Some("/data".to_owned()),
+            (Plan::Change(ChangePlan { action: Action::Update, .. }), _) => {
+                Some("/updates".to_owned())
+            }
+            _ => None,
+        };
+        let place = Place {
+            view: scope.view,
+            table: self.table(),
+            values: values.as_deref(),
+            parameters,
+        };
+        refusal(failure, &place)
+    }
+}
+
+impl Engine {
+    /// Runs a write in an open transaction, and checks that it did no more than it may.
+    pub(super) async fn operate(
+        &self,
+        transaction: &mut Transaction,
+        scope: &Scope<'_>,
+        operation: &Operation<'_>,
+        given: &Given,
+        record: &mut Record,
+    ) -> Result<Done> {
+        let done = match &operation.plan {
+            Plan::Insert(plan) => {
+                self.insert(transaction, scope, operation, plan, given, record).await?
+            }
+            Plan::Change(plan) => {
+                self.change(transaction, scope, operation, plan, given, record).await?
+            }
+            Plan::Select(_) => return Err(Error::new(Code::Internal, "a select writes nothing")),
+        };
+        let image = |rows: &[Map<String, Value>]| -> Vec<Value> {
+            rows.iter().cloned().map(Value::Object).collect()
+        };
+        if self.audit.is_some() && self.settings.audit.images {
+            let after = if operation.removes() { Vec::new() } else { image(&done.after) };
+            record.images(&image(&done.before), &after);
+        }
+        record.rows(done.count);
+        Ok(done)
+    }
+
+    async fn change(
+        &self,
+        transaction: &mut Transaction,
+        scope: &Scope<'_>,
+        operation: &Operation<'_>,
+        plan: &ChangePlan<'_>,
+        given: &Given,
+        record: &mut Record,
+    ) -> Result<Done> {
+        let run = Run { scope, operation, given };
+        let lock = statement::lock(plan);
+        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes: IMAGES_MOST };
+        let found = run.statement(transaction, &lock, keep, record).await?;
+        if found.count > plan.max_rows {
+            return Err(run.too_many(transaction, plan, record).await);
+        }
+        if found.too_large.is_some() {
+            return Err(Error::new(Code::LimitExceeded, "the rows are too large to be changed at once")
+                .at("/where"));
+        }
+        let width = plan.table.readable_columns().count();
+        if let Some(version) = &plan.if_version {
+            unchanged(&lock, &found, width, version)?;
+        }
+        if found.count == 0 {
+            return Ok(Done::default());
+        }
+        let change = statement::change(plan);
+        let keep = Keep { rows: u64::MAX, bytes: IMAGES_MOST };
+        let changed = run.statement(transaction, &change, keep, record).await?;
+        if changed.count > plan.max_rows {
+            return Err(run.too_many(transaction, plan, record).await);
+        }
+        allowed(&changed, &run)?;
+        let before = found.rows.into_iter().map(|row| rows::object(&lock.outputs, row, width));
+        Ok(Done {
+            before: before.collect(),
+            after: objects(&change, changed.rows, width),
+            count: changed.count,
+        })
+    }
+
+    async fn insert(
+        &self,
+        transaction: &mut Transaction,
+        scope: &Scope<'_>,
+        operation: &Operation<'_>,
+        plan: &InsertPlan<'_>,
+        given: &Given,
+        record: &mut Record,
+    ) -> Result<Done> {
+        let run = Run { scope, operation, given };
+        let width = plan.table.readable_columns().count();
+        let total = plan.rows.len();
+        // Rows without a column are written as DEFAULT VALUES, which stands for one row.
+        let step = INSERT_PARAMETERS.checked_div(plan.columns.len()).unwrap_or(1).max(1);
+        if total > 1 {
+            let marked = transaction.savepoint().await;
+            marked.map_err(|failure| operation.refused(failure, scope, &[], None))?;
+        }
+        let mut done = Done::default();
+        let mut bytes = IMAGES_MOST;
+        for start in (0..total).step_by(step) {
+            let range = start..total.min(start + step);
+            let statement = statement::insert(plan, range)?;
+            record.statement(&statement.sql);
+            let parameters = texts(&statement.parameters, given)?;
+            let keep = Keep { rows: u64::MAX, bytes };
+            let inserted = match transaction.run(&statement, &parameters, keep).await {
+                Ok(inserted) => inserted,
+                Err(failure) => {
+                    let row = (total == 1 && plan.list).then_some(0);
+                    let error = operation.refused(failure, scope, &statement.parameters, row);
+                    if total == 1 || error.state().is_none() || error.is_retryable() {
+                        return Err(error);
+                    }
+                    return Err(run.culprit(transaction, plan).await.unwrap_or(error));
+                }
+            };
+            allowed(&inserted, &run)?;
+            done.count += inserted.count;
+            if inserted.too_large.is_some() {
+                bytes = 0;
+            }
+            done.after.extend(objects(&statement, inserted.rows, width));
+        }
+        Ok(done)
+    }
+
+    /// A select among the operations of a transaction.
+    pub(super) async fn select_within(
+        &self,
+        transaction: &mut Transaction,
+        scope: &Scope<'_>,
+        plan: &SelectPlan<'_>,
+        given: &Given,
+        record: &mut Record,
+    ) -> Result<(RowSet, Vec<Map<String, Value>>)> {
+        let page = statement::select(plan);
+        let operation = Operation { plan: Plan::Select(plan.clone()), at: String::new() };
+        let run = Run { scope, operation: &operation, given };
+        let fetched = run.statement(transaction, &page, self.keep(plan), record).await?;
+        let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
+        let rows = fetched
+            .rows
+            .iter()
+            .take(limit)
+            .map(|row| rows::object(&page.outputs, row.clone(), plan.columns.len()))
+            .collect();
+        let mut set = self.page(plan, &page, fetched)?;
+        if let Some(counting) = statement::counting(plan) {
+            let keep = Keep { rows: 1, bytes: IMAGES_MOST };
+            let counted = run.statement(transaction, &counting, keep, record).await?;
+            super::read::add_count(&mut set, plan, &counted);
+        }
+        record.rows(set.row_count);
+        Ok((set, rows))
+    }
+}
+
+/// What the statements of an operation share.
+struct Run<'r, 'v> {
+    scope: &'r Scope<'r>,
+    operation: &'r Operation<'v>,
+    given: &'r Given,
+}
+
+impl Run<'_, '_> {
+    async fn statement(
+        &self,
+        transaction: &mut Transaction,
+        statement: &Statement<'_>,
+        keep: Keep,
+        record: &mut Record,
+    ) -> Result<Fetched> {
+        record.statement(&statement.sql);
+        let parameters = texts(&statement.parameters, self.given)?;
+        transaction.run(statement, &parameters, keep).await.map_err(|failure| {
+            self.operation.refused(failure, self.scope, &statement.parameters, None)
+        })
+    }
+
+    /// `too_many_rows`, with the number.
+    async fn too_many(
+        &self,
+        transaction: &mut Transaction,
+        plan: &ChangePlan<'_>,
+        record: &mut Record,
+    ) -> Error {
+        let affected = statement::affected(plan);
+        let keep = Keep { rows: 1, bytes: IMAGES_MOST };
+        let rows = match self.statement(transaction, &affected, keep, record).await {
+            Ok(counted) => super::read::number(&counted),
+            Err(error) => return error,
+        };
+        let (action, most) = (plan.action, plan.max_rows);
+        let rows = rows.unwrap_or(most.saturating_add(1));
+        Error::new(
+            Code::TooManyRows,
+            format!("{action} would touch {rows} rows, and max_rows is {most}"),
+        )
+        .at("/where")
+        .row_count(rows)
+        .hint(format!("narrow where, or give \"max_rows\": {rows} if all of them are meant"))
+    }
+
+    /// The first row of a failed insert that fails by itself.
+    async fn culprit(&self, transaction: &mut Transaction, plan: &InsertPlan<'_>) -> Option<Error> {
+        transaction.back().await.ok()?;
+        let keep = Keep { rows: 0, bytes: 0 };
+        for row in 0..plan.rows.len() {
+            let mut statement = statement::insert(plan, row..row + 1).ok()?;
+            // The text is the same for every row.
+            statement.recurring = true;
+            let parameters = texts(&statement.parameters, self.given).ok()?;
+            if let Err(failure) = transaction.run(&statement, &parameters, keep).await {
+                let parameters = &statement.parameters;
+                return Some(self.operation.refused(failure, self.scope, parameters, Some(row)));
+            }
+        }
+        None
+    }
+}
+
+/// Refuses if a row is one that the caller's grant does not cover: the last output tells.
+fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
+    if fetched.rows.iter().all(|row| row.last() == Some(&Value::Bool(true))) {
+        return Ok(());
+    }
+    let place = match run.operation.plan {
+        Plan::Insert(_) => "/data",
+        _ => "/updates",
+    };
+    Err(Error::new(Code::Forbidden, "the caller's role may not write such a row").at(place))
+}
+
+/// Refuses if a row is not of the version that the caller read.
+fn unchanged(
+    statement: &Statement<'_>,
+    found: &Fetched,
+    width: usize,
+    version: &str,
+) -> Result<()> {
+    let conflict = |message: &str| Error::new(Code::Conflict, message).at("/if_version");
+    if found.rows.is_empty() {
+        return Err(conflict("no row meets where any more: it was changed or removed")
+            .hint("select the row again"));
+    }
+    let same = |row: &&Vec<Value>| row.get(width).and_then(Value::as_str) == Some(version);
+    match found.rows.iter().find(|row| !same(row)) {
+        None => Ok(()),
+        Some(row) => {
+            let mut current = rows::object(&statement.outputs, row.clone(), width);
+            if let Some(version) = row.get(width) {
+                current.insert("_version".into(), version.clone());
+            }
+            Err(conflict("the row has changed since it was read")
+                .current(Value::Object(current))
+                .hint("decide again by its current values, with their _version"))
+        }
+    }
+}
+
+fn objects(
+    statement: &Statement<'_>,
+    rows: Vec<Vec<Value>>,
+    width: usize,
+) -> Vec<Map<String, Value>> {
+    rows.into_iter().map(|row| rows::object(&statement.outputs, row, width)).collect()
+}

@@ -1,0 +1,233 @@
+//! Requests that read.
+
+use serde_json::Value;
+
+use super::record::Record;
+use super::{Engine, rows};
+use crate::error::{Code, Error, Result};
+use crate::execute::{Fetched, Keep, Place, refusal};
+use crate::plan::{Cursor, Scope, SelectPlan, Start};
+use crate::policy::TableView;
+use crate::reply::{RowSet, TableEntry, TableList, TableSummary};
+use crate::request::{Count, Detail, ListTables, Select};
+use crate::statement::{self, Statement};
+
+/// Tables on a page of `list_tables`, with summaries and with names alone.
+const SUMMARIES_MOST: usize = 50;
+const NAMES_MOST: usize = 500;
+/// Characters of a comment in a summary: `describe_table` has it whole.
+const SUMMARY_COMMENT_MOST: usize = 200;
+
+impl Engine {
+    pub(super) async fn select(
+        &self,
+        scope: &Scope<'_>,
+        request: &Select,
+        record: &mut Record,
+    ) -> Result<RowSet> {
+        let plan = SelectPlan::new(scope, request, &self.cursors)?;
+        record.table(plan.table.name());
+        let page = statement::select(&plan);
+        let counting = statement::counting(&plan);
+        let statements: Vec<&Statement<'_>> = std::iter::once(&page).chain(&counting).collect();
+        for statement in &statements {
+            record.statement(&statement.sql);
+        }
+        let identity = self.identity(scope.caller)?;
+        let fetched = self.database.read(&identity, &statements, self.keep(&plan)).await;
+        let fetched = fetched.map_err(|(index, failure)| {
+            let place = Place {
+                view: scope.view,
+                table: plan.table,
+                values: None,
+                parameters: &statements[index].parameters,
+            };
+            refusal(failure, &place)
+        })?;
+        let mut fetched = fetched.into_iter();
+        let mut set = self.page(&plan, &page, fetched.next().unwrap_or_default())?;
+        if let Some(counted) = fetched.next() {
+            add_count(&mut set, &plan, &counted);
+        }
+        record.rows(set.row_count);
+        Ok(set)
+    }
+
+    /// One row more than the page: it tells that there is another page.
+    pub(super) fn keep(&self, plan: &SelectPlan<'_>) -> Keep {
+        Keep { rows: plan.limit.saturating_add(1), bytes: self.settings.limits.max_reply_bytes }
+    }
+
+    /// The reply from what a [`statement::select`] gave.
+    pub(super) fn page(
+        &self,
+        plan: &SelectPlan<'_>,
+        statement: &Statement<'_>,
+        fetched: Fetched,
+    ) -> Result<RowSet> {
+        let Fetched { mut rows, count, too_large } = fetched;
+        if let (Some(bytes), true) = (too_large, rows.is_empty()) {
+            let most = self.settings.limits.max_reply_bytes;
+            return Err(Error::new(
+                Code::LimitExceeded,
+                format!("one row has {bytes} bytes, and a reply may have {most}"),
+            )
+            .at("/columns")
+            .hint("choose columns, without the large ones"));
+        }
+        let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
+        rows.truncate(limit);
+        let more = count > rows.len() as u64;
+        let width = plan.columns.len() + usize::from(plan.with_version);
+        let next_cursor = match rows.last() {
+            Some(last) if more => Some(self.cursor(plan, last, width, rows.len())?),
+            _ => None,
+        };
+        let mut notes = Vec::new();
+        if more && !plan.keyset {
+            notes.push(format!(
+                "{} has no key: pages are told by their offset, and shift when rows come or go",
+                plan.table.name()
+            ));
+        }
+        let row_count = rows.len() as u64;
+        let outputs = statement.outputs.get(..width).unwrap_or_default();
+        let (columns, rows, text) = rows::shape(outputs, rows, plan.format);
+        Ok(RowSet {
+            table: plan.table.name().to_string(),
+            columns,
+            rows,
+            text,
+            row_count,
+            truncated: more && limit > 0,
+            next_cursor,
+            notes,
+            ..RowSet::default()
+        })
+    }
+
+    fn cursor(
+        &self,
+        plan: &SelectPlan<'_>,
+        last: &[Value],
+        width: usize,
+        rows: usize,
+    ) -> Result<String> {
+        let cursor = if plan.keyset {
+            Cursor::Key(last.get(width..).unwrap_or_default().to_vec())
+        } else {
+            let start = match plan.start {
+                Start::Offset(offset) => offset,
+                Start::After(_) => 0,
+            };
+            Cursor::Offset(start.saturating_add(rows as u64))
+        };
+        self.cursors.seal(&cursor, &plan.binding)
+    }
+
+    pub(super) fn list_tables(&self, scope: &Scope<'_>, request: &ListTables) -> Result<TableList> {
+        let view = scope.view;
+        if let Some(schema) = &request.schema
+            && !view.schemas().contains(schema)
+        {
+            return Err(Error::new(Code::InvalidValue, format!("there is no schema {schema:?}"))
+                .at("/schema")
+                .nearest(schema, view.schemas().iter().map(String::as_str))
+                .allowed(view.schemas().iter().map(String::as_str)));
+        }
+        let words: Vec<String> = request
+            .search
+            .iter()
+            .flat_map(|search| search.split_whitespace().map(str::to_lowercase))
+            .collect();
+        let wanted: Vec<&TableView> = view
+            .tables()
+            .iter()
+            .filter(|table| request.schema.as_ref().is_none_or(|schema| *schema == table.name().schema))
+            .filter(|table| mentions(table, &words))
+            .collect();
+
+        let names = request.detail == Some(Detail::Names);
+        let most = if names { NAMES_MOST } else { SUMMARIES_MOST };
+        let binding = format!(
+            "tables {} {} {:?} {words:?}",
+            view.role.name, view.fingerprint, request.schema
+        );
+        let start = match &request.cursor {
+            None => 0,
+            Some(cursor) => match self.cursors.open(cursor, binding.as_bytes())? {
+                Cursor::Offset(start) => usize::try_from(start).unwrap_or(usize::MAX),
+                Cursor::Key(_) => 0,
+            },
+        };
+        let page = wanted.iter().skip(start).take(most);
+        let tables = page.map(|table| match names {
+            true => TableEntry::Name(view.display(table)),
+            false => TableEntry::Summary(summary(view, table)),
+        });
+        let end = start.saturating_add(most);
+        let next_cursor = match end < wanted.len() {
+            true => Some(self.cursors.seal(&Cursor::Offset(end as u64), binding.as_bytes())?),
+            false => None,
+        };
+        Ok(TableList { tables: tables.collect(), next_cursor })
+    }
+}
+
+fn summary(view: &crate::policy::View, table: &TableView) -> TableSummary {
+    let definition = &table.table;
+    let key = definition.primary_key.as_ref().map_or(&[][..], |key| &key.columns);
+    TableSummary {
+        table: view.display(table),
+        kind: definition.kind,
+        comment: definition.comment.as_ref().map(|comment| shortened(comment)),
+        estimated_rows: definition.estimated_rows,
+        primary_key: key.iter().map(|column| definition.columns[*column].name.clone()).collect(),
+        actions: table.actions.iter().collect(),
+    }
+}
+
+fn shortened(comment: &str) -> String {
+    match comment.char_indices().nth(SUMMARY_COMMENT_MOST) {
+        Some((end, _)) => format!("{}…", &comment[..end]),
+        None => comment.to_owned(),
+    }
+}
+
+/// Whether each word is in the table's name or comment, or in those of a column that may be read.
+fn mentions(table: &TableView, words: &[String]) -> bool {
+    words.is_empty() || {
+        let mut text = table.name().to_string();
+        let columns = table.table.columns.iter().filter(|column| column.can_select);
+        let comments = columns.flat_map(|column| [Some(&column.name), column.comment.as_ref()]);
+        for part in comments.flatten().chain(&table.table.comment) {
+            text.push('\n');
+            text.push_str(part);
+        }
+        let text = text.to_lowercase();
+        words.iter().all(|word| text.contains(word.as_str()))
+    }
+}
+
+/// Adds the count that a [`statement::counting`] gave.
+pub(super) fn add_count(set: &mut RowSet, plan: &SelectPlan<'_>, counted: &Fetched) {
+    if plan.count == Count::Estimated {
+        set.count = estimate(counted);
+        set.count_estimated = Some(true);
+    } else {
+        set.count = number(counted);
+    }
+}
+
+/// The only value of an answer, as a number.
+pub(super) fn number(fetched: &Fetched) -> Option<u64> {
+    fetched.rows.first()?.first()?.as_str()?.parse().ok()
+}
+
+/// The rows that a plan in EXPLAIN's JSON expects.
+fn estimate(fetched: &Fetched) -> Option<u64> {
+    // One line of the text is one row.
+    let lines = fetched.rows.iter().filter_map(|row| row.first()?.as_str());
+    let plan: Value = serde_json::from_str(&lines.collect::<Vec<_>>().join("\n")).ok()?;
+    plan.pointer("/0/Plan/Plan Rows")?.as_u64()
+}

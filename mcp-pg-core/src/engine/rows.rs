@@ -1,0 +1,60 @@
+//! Rows as replies show them: objects, arrays or text, within the bounds.
+
+use serde_json::{Map, Value};
+
+use crate::request::Format;
+use crate::statement::Output;
+
+/// A row as an object of its first `width` outputs.
+pub(super) fn object(outputs: &[Output<'_>], values: Vec<Value>, width: usize) -> Map<String, Value> {
+    outputs.iter().take(width).map(|output| output.name.to_owned()).zip(values).collect()
+}
+
+/// The members of a row that were asked for, in that order.
+pub(super) fn pick(row: &Map<String, Value>, names: &[&str]) -> Value {
+    names
+        .iter()
+        .filter_map(|name| row.get(*name).map(|value| ((*name).to_owned(), value.clone())))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+/// The rows in a format: `columns`, `rows` and `text` of a reply.
+pub(super) type Shaped = (Option<Vec<String>>, Option<Vec<Value>>, Option<String>);
+
+/// Shapes rows whose first `outputs.len()` values are shown.
+pub(super) fn shape(outputs: &[Output<'_>], rows: Vec<Vec<Value>>, format: Format) -> Shaped {
+    let width = outputs.len();
+    let names = || outputs.iter().map(|output| output.name.to_owned()).collect();
+    match format {
+        Format::Json => {
+            let rows = rows.into_iter().map(|row| Value::Object(object(outputs, row, width)));
+            (None, Some(rows.collect()), None)
+        }
+        Format::Columns => {
+            let rows = rows.into_iter().map(|mut row| {
+                row.truncate(width);
+                Value::Array(row)
+            });
+            (Some(names()), Some(rows.collect()), None)
+        }
+        Format::Text => (None, None, Some(text(&names(), &rows))),
+    }
+}
+
+/// A line a row, the columns separated by ` | `, under a line of their names.
+fn text(names: &[String], rows: &[Vec<Value>]) -> String {
+    let cell = |value: &Value| match value {
+        Value::Null => String::new(),
+        // A line is a row.
+        Value::String(text) => text.replace('\n', "\\n").replace('|', "\\|"),
+        other => other.to_string(),
+    };
+    let mut out = names.join(" | ");
+    for row in rows {
+        out.push('\n');
+        let cells: Vec<String> = row.iter().take(names.len()).map(cell).collect();
+        out.push_str(&cells.join(" | "));
+    }
+    out
+}

@@ -1,0 +1,256 @@
+//! Requests that write: alone or several in a transaction, guarded, recorded, then committed.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::operation::{Done, Operation};
+use super::record::Record;
+use super::{Engine, rows};
+use crate::error::{Code, Error, Result};
+use crate::execute::{Failure, Transaction};
+use crate::plan::{Earlier, Plan, Scope};
+use crate::reply::{Committed, RowSet};
+use crate::request::{self, Isolation, Request};
+
+impl Engine {
+    /// Runs one write in a transaction of its own, again if PostgreSQL asks for it.
+    pub(super) async fn write(
+        &self,
+        scope: &Scope<'_>,
+        request: &Request,
+        record: &mut Record,
+    ) -> Result<RowSet> {
+        let operation = Operation::new(scope, request, String::new(), &self.cursors)?;
+        record.table(operation.table().name());
+        let dry_run = operation.dry_run();
+        let mut tries = self.tries();
+        let done = loop {
+            match self.attempt(scope, &operation, dry_run, record).await {
+                Err(error) if tries.again(&error).await => record.forget(),
+                result => break result?,
+            }
+        };
+        Ok(self.written(&operation, done, dry_run))
+    }
+
+    async fn attempt(
+        &self,
+        scope: &Scope<'_>,
+        operation: &Operation<'_>,
+        dry_run: bool,
+        record: &mut Record,
+    ) -> Result<Done> {
+        // One snapshot for the look before and the write after: both see the same rows.
+        let identity = self.identity(scope.caller)?;
+        let isolation = Some(Isolation::RepeatableRead);
+        let mut transaction = self.database.begin(identity, isolation).await?;
+        let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
+        let operations = std::slice::from_ref(operation);
+        self.conclude(transaction, scope, operations, dry_run, record).await?;
+        Ok(done)
+    }
+
+    /// Runs several operations in one transaction.
+    pub(super) async fn transaction(
+        &self,
+        scope: &Scope<'_>,
+        request: &request::Transaction,
+        record: &mut Record,
+    ) -> Result<Committed> {
+        let most = self.settings.limits.max_operations;
+        let steps = &request.operations;
+        if steps.is_empty() {
+            return Err(Error::new(Code::MissingValue, "there is no operation").at("/operations"));
+        }
+        if steps.len() > most {
+            return Err(Error::new(
+                Code::LimitExceeded,
+                format!("a transaction may have {most} operations, not {}", steps.len()),
+            )
+            .at("/operations"));
+        }
+        let at = |index: usize| format!("/operations/{index}");
+        let mut requests = Vec::with_capacity(steps.len());
+        let mut earlier: Vec<Earlier<'_>> = Vec::with_capacity(steps.len());
+        for (index, step) in steps.iter().enumerate() {
+            let request = step.request().map_err(|error| error.inside(&at(index)))?;
+            let table = request.table().unwrap_or_default();
+            let table = scope
+                .view
+                .table(table)
+                .map_err(|error| error.inside(&format!("{}/table", at(index))))?;
+            let name = step.name.as_deref();
+            if name.is_some() && earlier.iter().any(|known| known.name == name) {
+                return Err(Error::new(Code::InvalidValue, "two operations have the same name")
+                    .at(format!("{}/as", at(index))));
+            }
+            earlier.push(Earlier { name, table });
+            requests.push(request);
+        }
+        let mut operations = Vec::with_capacity(steps.len());
+        for (index, request) in requests.iter().enumerate() {
+            let scope = Scope { earlier: &earlier[..index], ..*scope };
+            let operation = Operation::new(&scope, request, at(index), &self.cursors);
+            operations.push(operation.map_err(|error| error.inside(&at(index)))?);
+        }
+
+        let dry_run = request.dry_run.unwrap_or_default();
+        let isolation = request.isolation.unwrap_or_default();
+        let mut tries = self.tries();
+        let results = loop {
+            match self.attempt_all(scope, &operations, isolation, dry_run, record).await {
+                Err(error) if tries.again(&error).await => record.forget(),
+                result => break result?,
+            }
+        };
+        Ok(Committed { committed: !dry_run, dry_run: dry_run.then_some(true), results })
+    }
+
+    async fn attempt_all(
+        &self,
+        scope: &Scope<'_>,
+        operations: &[Operation<'_>],
+        isolation: Isolation,
+        dry_run: bool,
+        record: &mut Record,
+    ) -> Result<Vec<RowSet>> {
+        let identity = self.identity(scope.caller)?;
+        let mut transaction = self.database.begin(identity, Some(isolation)).await?;
+        let opened = transaction.open(true).await;
+        opened.map_err(|failure| deferred(failure, scope, operations))?;
+        let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
+        let mut results = Vec::with_capacity(operations.len());
+        for operation in operations {
+            let inside = |error: Error| error.inside(&operation.at);
+            if let Plan::Select(plan) = &operation.plan {
+                let (set, rows) = self
+                    .select_within(&mut transaction, scope, plan, &given, record)
+                    .await
+                    .map_err(inside)?;
+                given.push(rows);
+                results.push(set);
+            } else {
+                let done = self
+                    .operate(&mut transaction, scope, operation, &given, record)
+                    .await
+                    .map_err(inside)?;
+                given.push(done.after.clone());
+                results.push(self.written(operation, done, dry_run));
+            }
+        }
+        self.conclude(transaction, scope, operations, dry_run, record).await?;
+        Ok(results)
+    }
+
+    /// Keeps the record, then commits; or rolls a dry run back.
+    async fn conclude(
+        &self,
+        mut transaction: Transaction,
+        scope: &Scope<'_>,
+        operations: &[Operation<'_>],
+        dry_run: bool,
+        record: &mut Record,
+    ) -> Result<()> {
+        let refused = |failure| deferred(failure, scope, operations);
+        if dry_run {
+            // What the commit would have found.
+            transaction.check_constraints().await.map_err(refused)?;
+            return transaction.rollback().await.map_err(refused);
+        }
+        let writes = operations.iter().any(Operation::writes);
+        if let Some(sink) = self.audit.as_ref().filter(|_| writes) {
+            let kept = sink.keep(record.intent(&self.redaction(scope.caller))).await;
+            if let Err(error) = kept {
+                transaction.rollback().await.map_err(refused)?;
+                return Err(error);
+            }
+        }
+        transaction.commit().await.map_err(|failure| {
+            let error = refused(failure);
+            if error.code() != Code::DatabaseUnavailable {
+                return error;
+            }
+            Error::new(Code::DatabaseUnavailable, "the connection was lost during the commit")
+                .hint("the write may have happened: read the rows before trying again")
+                .retryable(false)
+                .caused_by(error)
+        })
+    }
+
+    /// The reply to a write.
+    fn written(&self, operation: &Operation<'_>, done: Done, dry_run: bool) -> RowSet {
+        let names = operation.returning();
+        let limits = &self.settings.limits;
+        let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
+        let mut bytes = 0;
+        let mut shown = |rows: &[Map<String, Value>]| -> Vec<Value> {
+            rows.iter()
+                .take(most)
+                .map(|row| rows::pick(row, &names))
+                .take_while(|row| {
+                    bytes += row.to_string().len();
+                    bytes <= limits.max_reply_bytes
+                })
+                .collect()
+        };
+        let rows = shown(&done.after);
+        let truncated = (rows.len() as u64) < done.count;
+        let removed = operation.removes();
+        let (before, after) = match dry_run {
+            false => (None, None),
+            true if removed => (Some(shown(&done.before)), Some(Vec::new())),
+            true => (Some(shown(&done.before)), Some(rows.clone())),
+        };
+        RowSet {
+            table: operation.table().name().to_string(),
+            rows: Some(rows),
+            row_count: done.count,
+            truncated,
+            dry_run: dry_run.then_some(true),
+            before,
+            after,
+            ..RowSet::default()
+        }
+    }
+
+    fn tries(&self) -> Tries {
+        Tries { left: self.settings.concurrency.retries, pause: Duration::from_millis(5) }
+    }
+}
+
+/// The error of a constraint that was checked only at the end: at the last operation on its table.
+fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -> Error {
+    let named = match &failure {
+        Failure::Database(error) => error.as_db_error().and_then(|answer| answer.table()),
+        Failure::Own(_) => None,
+    };
+    let on_table = |operation: &&Operation<'_>| {
+        Some(operation.table().name().name.as_str()) == named
+    };
+    match operations.iter().rev().find(on_table).or(operations.last()) {
+        Some(operation) => operation.refused(failure, scope, &[], None).inside(&operation.at),
+        None => Error::new(Code::Internal, "a transaction without operations"),
+    }
+}
+
+/// How often and when a transaction is run again.
+struct Tries {
+    left: u32,
+    pause: Duration,
+}
+
+impl Tries {
+    /// Whether to run again, after a pause: PostgreSQL asked for it, and it was not too often.
+    async fn again(&mut self, error: &Error) -> bool {
+        if error.code() != Code::SerializationFailure || self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        // Transactions that collided and wait equally long would collide again.
+        let spread = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
+        tokio::time::sleep(self.pause + self.pause * spread / 256).await;
+        self.pause *= 2;
+        true
+    }
+}

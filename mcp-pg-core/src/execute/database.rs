@@ -1,0 +1,275 @@
+//! The pool of connections, and what the login is allowed beyond its grants.
+
+use std::future::Future;
+
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+};
+use serde::Serialize;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Config, NoTls};
+
+use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, texts};
+use crate::error::{Code, Error, Result};
+use crate::policy::Settings;
+use crate::request::Isolation;
+use crate::schema::Schema;
+use crate::statement::Statement;
+
+/// The database, through a bounded pool of read-only sessions.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pool: Pool,
+}
+
+/// What is known of the login's power beyond its grants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Posture {
+    /// The login.
+    pub login: String,
+    /// It is a superuser: nothing is refused to it.
+    pub superuser: bool,
+    /// It has BYPASSRLS: row-level security does not apply to it.
+    pub bypass_rls: bool,
+    /// It may create roles or databases.
+    pub creates: bool,
+    /// Roles that it may become with `SET ROLE`.
+    pub member_of: Vec<String>,
+    /// Tables of the configured schemas that it owns: it could change or drop them.
+    pub owned_tables: Vec<String>,
+    /// Of those, the ones whose row-level security it escapes.
+    pub unforced_tables: Vec<String>,
+    /// `server_version`.
+    pub server_version: String,
+}
+
+/// Settings of every session; transactions that write say so themselves.
+const SESSION: &str = "SELECT pg_catalog.set_config(name, value, false) \
+     FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS s(name, value)";
+
+impl Database {
+    /// A pool for `config`; it connects when it is first used.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if there is no Tokio runtime.
+    pub fn new(mut config: Config, settings: &Settings) -> Result<Self> {
+        let timeouts = settings.timeouts;
+        config.connect_timeout(timeouts.connect);
+        if config.get_application_name().is_none() {
+            config.application_name("mcp-pg");
+        }
+        let milliseconds = |duration: std::time::Duration| duration.as_millis().to_string();
+        let session: Vec<(String, String)> = [
+            ("statement_timeout", milliseconds(timeouts.statement)),
+            ("lock_timeout", milliseconds(timeouts.lock)),
+            ("idle_in_transaction_session_timeout", milliseconds(timeouts.idle_in_transaction)),
+            ("default_transaction_read_only", "on".into()),
+            // The forms in which values are read.
+            ("TimeZone", "UTC".into()),
+            ("DateStyle", "ISO".into()),
+            ("IntervalStyle", "postgres".into()),
+            ("bytea_output", "hex".into()),
+            ("extra_float_digits", "1".into()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        let manager = Manager::from_config(
+            config,
+            NoTls,
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        let set_up = Hook::async_fn(move |client, _| {
+            let (names, values): (Vec<String>, Vec<String>) = session.iter().cloned().unzip();
+            Box::pin(async move {
+                let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+                    [(&names, Type::TEXT_ARRAY), (&values, Type::TEXT_ARRAY)];
+                client.query_typed(SESSION, &parameters).await.map_err(HookError::Backend)?;
+                Ok(())
+            })
+        });
+        let pool = Pool::builder(manager)
+            .max_size(settings.limits.max_connections)
+            .wait_timeout(Some(timeouts.pool))
+            .create_timeout(Some(timeouts.connect))
+            .recycle_timeout(Some(timeouts.connect))
+            .runtime(Runtime::Tokio1)
+            .post_create(set_up)
+            .build()
+            .map_err(|error| {
+                Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
+            })?;
+        Ok(Self { pool })
+    }
+
+    /// Reads the schema as the login, or as the role that it becomes, sees it.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`, or whatever PostgreSQL refuses.
+    pub async fn schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
+        let mut lease = Lease::new(self.connection().await?);
+        let client = lease.client()?;
+        let transaction = client
+            .build_transaction()
+            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
+            .read_only(true)
+            .start()
+            .await
+            .map_err(unavailable)?;
+        if let Some(role) = role {
+            transaction
+                .query_typed("SELECT pg_catalog.set_config('role', $1, true)", &[(&role, Type::TEXT)])
+                .await
+                .map_err(|error| {
+                    Error::new(
+                        Code::DatabaseError,
+                        format!("the login cannot become the database role {role:?}"),
+                    )
+                    .caused_by(error)
+                })?;
+        }
+        let schema = Schema::read(&transaction, names).await?;
+        transaction.commit().await.map_err(unavailable)?;
+        lease.done();
+        Ok(schema)
+    }
+
+    /// Runs statements that only read, in one snapshot if there are several.
+    ///
+    /// # Errors
+    ///
+    /// The connection's, or PostgreSQL's with the statement's position.
+    pub async fn read(
+        &self,
+        identity: &Identity,
+        statements: &[&Statement<'_>],
+        keep: Keep,
+    ) -> Result<Vec<Fetched>, (usize, Failure)> {
+        let none = |failure: Failure| (0, failure);
+        let parameters: Vec<_> = statements
+            .iter()
+            .map(|statement| texts(&statement.parameters, &[]))
+            .collect::<Result<_>>()
+            .map_err(|error| none(error.into()))?;
+        match (statements, parameters.as_slice()) {
+            // One statement is its own transaction, and every session is read-only.
+            ([statement], [parameters]) if identity.is_login() => {
+                let mut lease = Lease::new(self.connection().await.map_err(|e| none(e.into()))?);
+                let client = lease.client().map_err(|error| none(error.into()))?;
+                let fetched = fetch(client, statement, parameters, keep).await;
+                lease.done();
+                Ok(vec![fetched.map_err(none)?])
+            }
+            _ => {
+                let mut transaction =
+                    self.begin(identity.clone(), None).await.map_err(|e| none(e.into()))?;
+                let mut all = Vec::with_capacity(statements.len());
+                for (index, (statement, parameters)) in statements.iter().zip(&parameters).enumerate() {
+                    let fetched = transaction.run(statement, parameters, keep).await;
+                    all.push(fetched.map_err(|failure| (index, failure))?);
+                }
+                transaction.commit().await.map_err(none)?;
+                Ok(all)
+            }
+        }
+    }
+
+    /// A transaction; it begins with its first statement. Without an isolation level it only reads.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn begin(&self, identity: Identity, isolation: Option<Isolation>) -> Result<Transaction> {
+        Ok(Transaction::new(Lease::new(self.connection().await?), identity, isolation))
+    }
+
+    /// Answers if the database does.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn ready(&self) -> Result<()> {
+        let mut lease = Lease::new(self.connection().await?);
+        let client = lease.client()?;
+        let answered = client.execute_typed("SELECT 1", &[]).await;
+        lease.done();
+        answered.map(drop).map_err(unavailable)
+    }
+
+    /// What the login may do beyond its grants.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn posture(&self, schema: &Schema) -> Result<Posture> {
+        const ROLE: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
+             r.rolcreaterole OR r.rolcreatedb, pg_catalog.current_setting('server_version'), \
+             ARRAY(SELECT m.rolname::text FROM pg_catalog.pg_roles m WHERE m.oid <> r.oid \
+                   AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER') ORDER BY 1) \
+             FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
+        let mut lease = Lease::new(self.connection().await?);
+        let client = lease.client()?;
+        let rows = client.query_typed(ROLE, &[]).await;
+        lease.done();
+        let rows = rows.map_err(unavailable)?;
+        let row = rows
+            .first()
+            .ok_or_else(|| Error::new(Code::DatabaseError, "the login is not among the roles"))?;
+        let superuser: bool = row.try_get(1).map_err(unavailable)?;
+        let owned = schema.tables.iter().filter(|table| table.privileges.owner);
+        let unforced = owned.clone().filter(|table| {
+            table.row_security.enabled && !table.row_security.forced
+        });
+        Ok(Posture {
+            login: row.try_get(0).map_err(unavailable)?,
+            superuser,
+            bypass_rls: row.try_get(2).map_err(unavailable)?,
+            creates: row.try_get(3).map_err(unavailable)?,
+            server_version: row.try_get(4).map_err(unavailable)?,
+            // A superuser is a member of all.
+            member_of: if superuser { Vec::new() } else { row.try_get(5).map_err(unavailable)? },
+            unforced_tables: unforced.map(|table| table.name.to_string()).collect(),
+            owned_tables: owned.map(|table| table.name.to_string()).collect(),
+        })
+    }
+
+    async fn connection(&self) -> Result<Object> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => Error::new(
+                Code::DatabaseUnavailable,
+                "all connections to the database are busy",
+            )
+            .hint("try again in a moment"),
+            error => unavailable(error),
+        })
+    }
+}
+
+/// Why a statement failed: PostgreSQL refused it, or it never came so far.
+#[derive(Debug)]
+pub enum Failure {
+    /// The driver's error; it holds PostgreSQL's answer if there was one.
+    Database(tokio_postgres::Error),
+    /// This crate's own.
+    Own(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Own(error)
+    }
+}
+
+pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(Code::DatabaseUnavailable, "the database does not answer")
+        .hint("try again in a moment")
+        .caused_by(error)
+}
+
+/// Runs `work` on the runtime, if there still is one.
+pub(super) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(work);
+    }
+}

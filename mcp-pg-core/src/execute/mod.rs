@@ -1,0 +1,11 @@
+//! Statements → rows: connections, transactions, and what PostgreSQL answers.
+//!
+//! Owns every byte that goes to the database. Knows statements; not what a request is, nor who may ask.
+
+mod database;
+mod refusal;
+mod transaction;
+
+pub use database::{Database, Failure, Posture};
+pub use refusal::{Place, is_stale, refusal};
+pub use transaction::{Fetched, Identity, Keep, Transaction, texts};

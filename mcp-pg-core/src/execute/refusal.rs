@@ -1,0 +1,281 @@
+//! What PostgreSQL refused, in this crate's terms.
+//!
+//! PostgreSQL's own sentences may name tables, columns or values that the caller must not know, so they
+//! are passed on only where they speak of the caller's own input. One table maps SQLSTATE to [`Code`].
+
+use tokio_postgres::error::DbError;
+
+use super::database::{Failure, unavailable};
+use crate::error::{Code, Error, step};
+use crate::plan::Operand;
+use crate::policy::{Action, TableView, View};
+use crate::schema::ForeignKey;
+
+/// What a failed statement was about, so that its error can say where.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// What the caller may know.
+    pub view: &'a View,
+    /// The table.
+    pub table: &'a TableView,
+    /// Where the written values stand in the arguments: `/updates`, `/data`, `/data/3`.
+    pub values: Option<&'a str>,
+    /// The statement's parameters, each with its place.
+    pub parameters: &'a [Operand],
+}
+
+/// The code of a SQLSTATE.
+fn code(state: &str) -> Code {
+    match state {
+        "23505" => Code::UniqueViolation,
+        "23503" => Code::ForeignKeyViolation,
+        "23502" => Code::NotNullViolation,
+        "23514" => Code::CheckViolation,
+        "23P01" => Code::ExclusionViolation,
+        "23001" => Code::ForeignKeyViolation,
+        "40001" | "40P01" => Code::SerializationFailure,
+        "57014" | "55P03" | "25P03" | "25P04" => Code::Timeout,
+        "42501" | "44000" | "25006" => Code::Forbidden,
+        "54000" | "54001" | "54011" | "54023" | "53200" | "53400" => Code::LimitExceeded,
+        "53300" | "57P01" | "57P02" | "57P03" | "57P05" => Code::DatabaseUnavailable,
+        state if state.starts_with("08") => Code::DatabaseUnavailable,
+        // What a value of the caller's did not satisfy.
+        state if state.starts_with("22") => Code::InvalidValue,
+        // A regular expression, a network mask, a row type: errors in text that the caller gave.
+        "2201B" | "42804" | "42846" => Code::InvalidValue,
+        _ => Code::DatabaseError,
+    }
+}
+
+/// Whether the schema has changed under the statement: worth reading it anew, and trying again.
+pub fn is_stale(error: &Error) -> bool {
+    // Undefined table, column, function, object, schema, type; datatype changed; cached plan.
+    const STALE: [&str; 7] = ["42P01", "42703", "42883", "42704", "3F000", "42804", "0A000"];
+    error.state().is_some_and(|state| STALE.contains(&state))
+}
+
+/// The error for a failed statement.
+pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
+    let error = match failure {
+        Failure::Own(error) => return error,
+        Failure::Database(error) => error,
+    };
+    let Some(answer) = error.as_db_error() else {
+        return if error.is_closed() || error.code().is_none() {
+            unavailable(error)
+        } else {
+            Error::new(Code::Internal, "the driver failed").caused_by(error)
+        };
+    };
+    let state = answer.code().code();
+    let code = code(state);
+    let told = match code {
+        Code::UniqueViolation => unique(answer, place),
+        Code::ForeignKeyViolation => foreign(answer, place),
+        Code::NotNullViolation => not_null(answer, place),
+        Code::CheckViolation => check(answer, place),
+        Code::ExclusionViolation => {
+            Error::new(code, "an existing row excludes this one").at(values(place))
+        }
+        Code::SerializationFailure => {
+            Error::new(code, "concurrent transactions collided").hint("try again")
+        }
+        Code::Timeout => Error::new(code, match state {
+            "55P03" => "another transaction holds a lock on the rows for too long",
+            _ => "the statement took longer than allowed",
+        })
+        .hint("narrow the condition, or try again later"),
+        Code::Forbidden => Error::new(code, match state {
+            "44000" => "the view does not allow such rows",
+            "25006" => "this would write, in a transaction that only reads",
+            _ if answer.message().contains("row-level security") => {
+                "row-level security does not allow such a row"
+            }
+            _ => "the database does not allow this to the caller's role",
+        }),
+        Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
+        Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
+        Code::InvalidValue => invalid(answer, place),
+        // Sentences that people wrote into triggers and functions for those who use the table.
+        _ if state == "P0001" => Error::new(code, shown(answer.message())),
+        _ if state == "55000" => Error::new(code, shown(answer.message())),
+        _ => Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})")),
+    };
+    told.sqlstate(state).caused_by(error)
+}
+
+fn values(place: &Place<'_>) -> String {
+    place.values.unwrap_or_default().to_owned()
+}
+
+/// A value did not fit its type: PostgreSQL's words are about the value alone.
+fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
+    let error = Error::new(Code::InvalidValue, shown(answer.message()));
+    // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
+    let parameter = answer
+        .where_()
+        .and_then(|context| context.split("parameter $").nth(1))
+        .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>())
+        .and_then(|digits| digits.parse::<usize>().ok())
+        .and_then(|number| place.parameters.get(number.checked_sub(1)?));
+    match parameter {
+        Some(operand) if !operand.at.is_empty() => error.at(&operand.at),
+        _ => match answer.column().and_then(|name| place.table.table.column(name)) {
+            Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
+            None => error.at(values(place)),
+        },
+    }
+}
+
+fn unique(answer: &DbError, place: &Place<'_>) -> Error {
+    let error = Error::new(Code::UniqueViolation, "a row with the same key exists").at(values(place));
+    let Some(name) = answer.constraint() else { return error };
+    let table = &place.table.table;
+    let mut keys = table.primary_key.iter().chain(&table.unique_keys);
+    let Some(key) = keys.find(|key| key.name == name) else {
+        // An index over an expression, or a key with columns that the caller does not know.
+        return match table.indexes.iter().any(|index| index.name == name) {
+            true => error.constraint(name),
+            false => error,
+        };
+    };
+    let columns: Vec<&str> =
+        key.columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
+    // "Key (email)=(ada@example.com) already exists."
+    let values = answer
+        .detail()
+        .and_then(|detail| detail.strip_prefix("Key "))
+        .and_then(|detail| detail.split_once(" already exists").map(|(values, _)| values));
+    let message = match values {
+        Some(values) => format!("a row with {} exists", shown(values)),
+        None => format!("a row with the same {} exists", columns.join(", ")),
+    };
+    let at = match columns.as_slice() {
+        [column] => format!("{}{}", self::values(place), step(column)),
+        _ => self::values(place),
+    };
+    Error::new(Code::UniqueViolation, message)
+        .at(at)
+        .constraint(name)
+        .hint("change the value, or insert with on_conflict on this key")
+        .allowed(Vec::<String>::new())
+}
+
+fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
+    let name = answer.constraint().unwrap_or_default();
+    let table = &place.table.table;
+    let own = answer.table() == Some(&table.name.name) && answer.schema() == Some(&table.name.schema);
+    if own && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name) {
+        return missing_row(key, place).constraint(name);
+    }
+    // Rows of another table refer to this one; the caller may not know that table.
+    let other = place.view.tables().iter().find(|other| {
+        answer.table() == Some(&other.name().name) && answer.schema() == Some(&other.name().schema)
+    });
+    let known = other.filter(|other| other.table.foreign_keys.iter().any(|key| key.name == name));
+    let at = if place.values.is_some() { values(place) } else { "/where".to_owned() };
+    match known {
+        Some(other) => Error::new(
+            Code::ForeignKeyViolation,
+            format!("rows of {} refer to this row", place.view.display(other)),
+        )
+        .constraint(name)
+        .hint(if place.table.actions.contains(Action::Archive) {
+            "archive the row instead, or write those rows first"
+        } else {
+            "write those rows first"
+        }),
+        None => Error::new(Code::ForeignKeyViolation, "other rows refer to this row, or it to none"),
+    }
+    .at(at)
+}
+
+fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
+    let columns: Vec<&str> = key
+        .columns
+        .iter()
+        .map(|column| place.table.table.columns[*column].name.as_str())
+        .collect();
+    let error = match place.view.named(&key.table) {
+        Some(other) => Error::new(
+            Code::ForeignKeyViolation,
+            format!(
+                "{} must be the {} of a row of {}, and there is no such row",
+                columns.join(", "),
+                key.references.join(", "),
+                place.view.display(other),
+            ),
+        )
+        .hint("insert that row first, or in the same transaction"),
+        None => Error::new(
+            Code::ForeignKeyViolation,
+            format!("{} refers to a row that does not exist", columns.join(", ")),
+        ),
+    };
+    match (columns.as_slice(), place.values) {
+        ([column], Some(values)) => error.at(format!("{values}{}", step(column))),
+        (_, Some(values)) => error.at(values),
+        _ => error,
+    }
+}
+
+fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
+    match answer.column().and_then(|name| place.table.table.column(name)) {
+        Some((_, column)) => Error::new(Code::NotNullViolation, format!("{} takes no null", column.name))
+            .at(format!("{}{}", values(place), step(&column.name))),
+        None => Error::new(Code::NotNullViolation, "a value that must not be null is missing")
+            .at(values(place)),
+    }
+}
+
+fn check(answer: &DbError, place: &Place<'_>) -> Error {
+    let table = &place.table.table;
+    let name = answer.constraint().unwrap_or_default();
+    let error = match table.checks.iter().find(|check| check.name == name) {
+        Some(check) => {
+            let error = Error::new(
+                Code::CheckViolation,
+                format!("the row does not meet {}", check.definition),
+            )
+            .constraint(name);
+            match check.columns.as_slice() {
+                [column] => {
+                    let column = &table.columns[*column].name;
+                    return error.at(format!("{}{}", values(place), step(column)));
+                }
+                _ => error,
+            }
+        }
+        None => {
+            // A domain's rule names its type instead of a table.
+            let column = table.columns.iter().find(|column| {
+                answer.datatype().is_some_and(|name| {
+                    column.data_type.name == name || column.data_type.name.ends_with(&format!(".{name}"))
+                })
+            });
+            match column {
+                Some(column) => {
+                    return Error::new(
+                        Code::CheckViolation,
+                        format!("the value does not meet the rules of {}", column.data_type.name),
+                    )
+                    .constraint(name)
+                    .at(format!("{}{}", values(place), step(&column.name)));
+                }
+                None => Error::new(Code::CheckViolation, "the row does not meet a rule of the table"),
+            }
+        }
+    };
+    error.at(values(place))
+}
+
+/// A sentence of PostgreSQL's, without control characters and bounded.
+fn shown(message: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut out: String =
+        crate::schema::clean(message).unwrap_or_default().chars().take(LONGEST).collect();
+    if out.len() < message.len() && out.chars().count() == LONGEST {
+        out.push('…');
+    }
+    out
+}

@@ -1,0 +1,362 @@
+//! A transaction as the caller's database role, and the reading of rows.
+
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use futures_util::{StreamExt, pin_mut};
+use serde_json::Value;
+use tokio_postgres::NoTls;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::database::{Failure, in_background};
+use crate::error::{Code, Error, Result};
+use crate::plan::{Operand, Source};
+use crate::request::Isolation;
+use crate::statement::Statement;
+use crate::value::{self, Raw, Text};
+
+/// Who the caller is to PostgreSQL, for one transaction.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The role to become; the login if absent.
+    pub role: Option<String>,
+    /// Settings by name.
+    pub settings: Vec<(String, String)>,
+}
+
+impl Identity {
+    /// Whether there is nothing to set.
+    pub fn is_login(&self) -> bool {
+        self.role.is_none() && self.settings.is_empty()
+    }
+}
+
+/// How many rows of an answer are kept; the rest is only counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of their JSON.
+    pub bytes: usize,
+}
+
+/// The rows of a statement.
+#[derive(Debug, Default)]
+pub struct Fetched {
+    /// The kept rows, a value for each output.
+    pub rows: Vec<Vec<Value>>,
+    /// How many rows there were.
+    pub count: u64,
+    /// Bytes of the first row that was not kept for its size.
+    pub too_large: Option<usize>,
+}
+
+/// A connection on loan: if it is dropped in the middle of something, that is cancelled in PostgreSQL, and
+/// the connection is not used again.
+#[derive(Debug)]
+pub(super) struct Lease {
+    object: Option<Object>,
+    busy: bool,
+}
+
+impl Lease {
+    pub(super) fn new(object: Object) -> Self {
+        Self { object: Some(object), busy: false }
+    }
+
+    /// The connection, from now on in the middle of something.
+    pub(super) fn client(&mut self) -> Result<&mut Object> {
+        self.busy = true;
+        self.object
+            .as_mut()
+            .ok_or_else(|| Error::new(Code::Internal, "a connection was used after its return"))
+    }
+
+    /// Nothing is under way, and no transaction is open.
+    pub(super) fn done(&mut self) {
+        self.busy = false;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let Some(object) = self.object.take() else { return };
+        if !self.busy {
+            return;
+        }
+        let client = Object::take(object);
+        let token = client.cancel_token();
+        in_background(async move {
+            // Closing the connection alone would let the statement run on to its end.
+            if !client.is_closed() {
+                let cancelled = tokio::time::timeout(PATIENCE, token.cancel_query(NoTls)).await;
+                tracing::debug!(?cancelled, "cancelled the statement of an abandoned call");
+            }
+            drop(client);
+        });
+    }
+}
+
+/// An open transaction. Dropped without commit, it is rolled back.
+#[derive(Debug)]
+pub struct Transaction {
+    lease: Lease,
+    identity: Identity,
+    isolation: Option<Isolation>,
+    begun: bool,
+}
+
+const SET_IDENTITY: &str = "SELECT pg_catalog.set_config(name, value, true) \
+     FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS s(name, value)";
+
+impl Transaction {
+    pub(super) fn new(lease: Lease, identity: Identity, isolation: Option<Isolation>) -> Self {
+        Self { lease, identity, isolation, begun: false }
+    }
+
+    /// Runs a statement; the first one takes BEGIN and the identity with it in the same round trip.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL's.
+    pub async fn run(
+        &mut self,
+        statement: &Statement<'_>,
+        parameters: &[Text],
+        keep: Keep,
+    ) -> Result<Fetched, Failure> {
+        let begun = std::mem::replace(&mut self.begun, true);
+        let (identity, isolation) = (&self.identity, self.isolation);
+        let client = self.lease.client()?;
+        if begun {
+            return fetch(client, statement, parameters, keep).await;
+        }
+        // Prepared before anything of the transaction is sent, so that the messages below stay in order.
+        let prepared = prepare(client, statement).await?;
+        let (begin, become_caller, fetched) = futures_util::join!(
+            client.execute_typed(opening(isolation), &[]),
+            become_caller(client, identity),
+            fetch_prepared(client, statement, prepared, parameters, keep),
+        );
+        begin.map_err(Failure::Database)?;
+        become_caller.map_err(Failure::Database)?;
+        fetched
+    }
+
+    /// Opens the transaction without a statement, with deferrable constraints deferred if wanted.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL's.
+    pub async fn open(&mut self, deferred: bool) -> Result<(), Failure> {
+        self.begun = true;
+        let (identity, isolation) = (&self.identity, self.isolation);
+        let client = self.lease.client()?;
+        let (begin, become_caller, defer) = futures_util::join!(
+            client.execute_typed(opening(isolation), &[]),
+            become_caller(client, identity),
+            async {
+                if deferred { client.execute_typed("SET CONSTRAINTS ALL DEFERRED", &[]).await } else { Ok(0) }
+            },
+        );
+        begin.and(become_caller).and(defer).map(drop).map_err(Failure::Database)
+    }
+
+    /// Checks the constraints that were deferred, now instead of at the commit.
+    ///
+    /// # Errors
+    ///
+    /// The first violation.
+    pub async fn check_constraints(&mut self) -> Result<(), Failure> {
+        self.control("SET CONSTRAINTS ALL IMMEDIATE").await
+    }
+
+    /// Marks a place to come back to.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL's.
+    pub async fn savepoint(&mut self) -> Result<(), Failure> {
+        self.control("SAVEPOINT step").await
+    }
+
+    /// Goes back to the last savepoint.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL's.
+    pub async fn back(&mut self) -> Result<(), Failure> {
+        self.control("ROLLBACK TO SAVEPOINT step").await
+    }
+
+    /// Commits.
+    ///
+    /// # Errors
+    ///
+    /// A deferred constraint's violation, a serialization failure; or a lost connection, after which only
+    /// the database knows whether it was committed.
+    pub async fn commit(mut self) -> Result<(), Failure> {
+        let committed = self.control("COMMIT").await;
+        // After a failed COMMIT no transaction is open either.
+        self.lease.done();
+        committed
+    }
+
+    /// Rolls back.
+    ///
+    /// # Errors
+    ///
+    /// The connection's.
+    pub async fn rollback(mut self) -> Result<(), Failure> {
+        if !self.begun {
+            return Ok(());
+        }
+        self.control("ROLLBACK").await?;
+        self.lease.done();
+        Ok(())
+    }
+
+    async fn control(&mut self, command: &'static str) -> Result<(), Failure> {
+        let client = self.lease.client()?;
+        client.execute_typed(command, &[]).await.map(drop).map_err(Failure::Database)
+    }
+}
+
+fn opening(isolation: Option<Isolation>) -> &'static str {
+    match isolation {
+        None => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        Some(Isolation::Serializable) => "BEGIN ISOLATION LEVEL SERIALIZABLE READ WRITE",
+        Some(Isolation::RepeatableRead) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
+        Some(Isolation::ReadCommitted) => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+    }
+}
+
+async fn become_caller(client: &Object, identity: &Identity) -> Result<u64, tokio_postgres::Error> {
+    if identity.is_login() {
+        return Ok(0);
+    }
+    // The role comes last: the settings are the login's to make.
+    let settings = identity.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let role = identity.role.iter().map(|role| ("role", role.as_str()));
+    let (names, values): (Vec<&str>, Vec<&str>) = settings.chain(role).unzip();
+    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+        [(&names, Type::TEXT_ARRAY), (&values, Type::TEXT_ARRAY)];
+    client.execute_typed(SET_IDENTITY, &parameters).await
+}
+
+/// The parameters as PostgreSQL gets them; `results` are the rows of earlier operations, by name of the
+/// column.
+///
+/// # Errors
+///
+/// `invalid_value` where a reference leads to no row, or to a value that does not fit.
+pub fn texts(operands: &[Operand], results: &[Vec<serde_json::Map<String, Value>>]) -> Result<Vec<Text>> {
+    operands
+        .iter()
+        .map(|operand| match &operand.source {
+            Source::Text(text) => Ok(Text(text.clone())),
+            Source::Reference { reference, data_type, type_name } => {
+                let rows = results.get(reference.operation).map_or(&[][..], Vec::as_slice);
+                let value = rows.get(reference.row).and_then(|row| row.get(&reference.column));
+                let Some(value) = value else {
+                    return Err(Error::new(
+                        Code::InvalidValue,
+                        format!("operation {} gave {} rows", reference.operation, rows.len()),
+                    )
+                    .at(&operand.at));
+                };
+                value::encode(data_type, type_name, value)
+                    .map(Text)
+                    .map_err(|error| error.at(&operand.at))
+            }
+        })
+        .collect()
+}
+
+/// Most prepared statements of one connection: requests can take many shapes, and each holds memory in
+/// PostgreSQL.
+const PREPARED_MOST: usize = 500;
+
+async fn prepare(
+    client: &Object,
+    statement: &Statement<'_>,
+) -> Result<Option<tokio_postgres::Statement>, Failure> {
+    if !statement.recurring {
+        return Ok(None);
+    }
+    if client.statement_cache.size() >= PREPARED_MOST {
+        client.statement_cache.clear();
+    }
+    client.prepare_cached(&statement.sql).await.map(Some).map_err(Failure::Database)
+}
+
+pub(super) async fn fetch(
+    client: &Object,
+    statement: &Statement<'_>,
+    parameters: &[Text],
+    keep: Keep,
+) -> Result<Fetched, Failure> {
+    let prepared = prepare(client, statement).await?;
+    fetch_prepared(client, statement, prepared, parameters, keep).await
+}
+
+async fn fetch_prepared(
+    client: &Object,
+    statement: &Statement<'_>,
+    prepared: Option<tokio_postgres::Statement>,
+    parameters: &[Text],
+    keep: Keep,
+) -> Result<Fetched, Failure> {
+    let rows = match &prepared {
+        Some(prepared) => client.query_raw(prepared, parameters).await,
+        // PostgreSQL infers the types of unknown parameters here too.
+        None => {
+            let typed = parameters.iter().map(|text| (text, Type::UNKNOWN));
+            client.query_typed_raw(&statement.sql, typed).await
+        }
+    }
+    .map_err(Failure::Database)?;
+    pin_mut!(rows);
+    let mut fetched = Fetched::default();
+    let mut bytes = 0;
+    while let Some(row) = rows.next().await {
+        let row = row.map_err(Failure::Database)?;
+        fetched.count += 1;
+        if fetched.count > keep.rows || fetched.too_large.is_some() {
+            continue;
+        }
+        let mut values = Vec::with_capacity(statement.outputs.len());
+        let mut size = 2;
+        for (index, output) in statement.outputs.iter().enumerate() {
+            let Raw(raw) = row.try_get(index).map_err(Failure::Database)?;
+            let value = output.decoder.decode(raw)?;
+            let value = match output.mask {
+                None => value,
+                Some(mask) => mask.apply(&value),
+            };
+            size += output.name.len() + 4 + json_size(&value);
+            values.push(value);
+        }
+        if bytes + size > keep.bytes {
+            fetched.too_large = Some(size);
+            continue;
+        }
+        bytes += size;
+        fetched.rows.push(values);
+    }
+    Ok(fetched)
+}
+
+/// Roughly the bytes of a value's JSON: escapes count as one.
+fn json_size(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| json_size(item) + 1).sum::<usize>(),
+        Value::Object(members) => {
+            2 + members.iter().map(|(key, item)| key.len() + 4 + json_size(item)).sum::<usize>()
+        }
+    }
+}

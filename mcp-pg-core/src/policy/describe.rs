@@ -1,0 +1,208 @@
+//! What a role is told of a table: the members of `describe_table`, in their order.
+
+use serde_json::{Map, Value, json};
+
+use super::{Action, TableView, View};
+use crate::schema::{Column, ForeignKey, Identity, Kind, Operator};
+
+/// Lists longer than this are cut, with a mark that says how many more there are.
+const LIST_MOST: usize = 100;
+/// Enum labels and relations that a description shows.
+const SHORT_LIST_MOST: usize = 50;
+
+impl View {
+    /// All that a role may know of a table; empty members are left out, except `columns`, `primary_key`
+    /// and `actions`.
+    pub fn describe(&self, view: &TableView) -> Map<String, Value> {
+        let table = &view.table;
+        let names = |positions: &[usize]| -> Vec<&str> {
+            positions.iter().map(|position| table.columns[*position].name.as_str()).collect()
+        };
+        let mut out = Map::new();
+        out.insert("table".into(), json!(self.display(view)));
+        out.insert("kind".into(), json!(table.kind));
+        put(&mut out, "comment", json!(table.comment));
+        out.insert("estimated_rows".into(), json!(table.estimated_rows));
+        let columns = (0..table.columns.len()).map(|position| self.column(view, position));
+        out.insert("columns".into(), cut(columns.collect(), 1_200, "select with columns"));
+        let primary_key = table.primary_key.as_ref().map(|key| names(&key.columns));
+        out.insert("primary_key".into(), json!(primary_key.unwrap_or_default()));
+        let unique: Vec<Value> = table
+            .unique_keys
+            .iter()
+            .map(|key| json!({"name": key.name, "columns": names(&key.columns)}))
+            .collect();
+        put(&mut out, "unique_keys", cut(unique, LIST_MOST, ""));
+        let foreign: Vec<Value> = table
+            .foreign_keys
+            .iter()
+            .filter_map(|key| {
+                let (table_name, columns) = self.referenced(key)?;
+                let mut member = Map::new();
+                member.insert("name".into(), json!(key.name));
+                member.insert("columns".into(), json!(names(&key.columns)));
+                member.insert("table".into(), json!(table_name));
+                member.insert("references".into(), json!(columns));
+                put(&mut member, "comment", json!(key.comment));
+                Some(Value::Object(member))
+            })
+            .collect();
+        put(&mut out, "foreign_keys", cut(foreign, LIST_MOST, ""));
+        let relations: Vec<Value> = view
+            .relations
+            .iter()
+            .filter_map(|relation| {
+                let other = self.at(relation.table)?;
+                let shared = view.relations_named(&relation.name).nth(1).is_some()
+                    || table.column(&relation.name).is_some();
+                let name = if shared { &relation.unambiguous } else { &relation.name };
+                let columns: Vec<&str> =
+                    relation.columns.iter().map(|(ours, _)| table.columns[*ours].name.as_str()).collect();
+                Some(json!({
+                    "name": name,
+                    "kind": relation.kind,
+                    "table": self.display(other),
+                    "columns": columns,
+                }))
+            })
+            .collect();
+        put(&mut out, "relations", cut(relations, SHORT_LIST_MOST, "describe_table of the other table"));
+        let checks: Vec<Value> = table
+            .checks
+            .iter()
+            .map(|check| {
+                let mut member = Map::new();
+                member.insert("name".into(), json!(check.name));
+                member.insert("definition".into(), json!(check.definition));
+                put(&mut member, "comment", json!(check.comment));
+                Value::Object(member)
+            })
+            .collect();
+        put(&mut out, "checks", cut(checks, LIST_MOST, ""));
+        let indexes: Vec<Value> = table
+            .indexes
+            .iter()
+            .map(|index| {
+                let mut member = Map::new();
+                member.insert("name".into(), json!(index.name));
+                member.insert("parts".into(), json!(index.parts));
+                member.insert("method".into(), json!(index.method));
+                member.insert("unique".into(), json!(index.unique));
+                put(&mut member, "predicate", json!(index.predicate));
+                Value::Object(member)
+            })
+            .collect();
+        put(&mut out, "indexes", cut(indexes, LIST_MOST, ""));
+        if view.actions.contains(Action::Archive) || view.actions.contains(Action::Select) {
+            put(&mut out, "archive_column", json!(visible(view, view.archive.as_ref())));
+            put(&mut out, "version_column", json!(visible(view, view.version.as_ref())));
+        }
+        if table.row_security.enabled {
+            out.insert(
+                "row_security".into(),
+                json!({
+                    "enabled": true,
+                    "forced": table.row_security.forced,
+                    "applies": !table.row_security.bypassed,
+                }),
+            );
+        }
+        out.insert("actions".into(), json!(view.actions.iter().collect::<Vec<_>>()));
+        out
+    }
+
+    fn column(&self, view: &TableView, position: usize) -> Value {
+        let table = &view.table;
+        let column = &table.columns[position];
+        let mask = view.mask(position);
+        let mut out = Map::new();
+        out.insert("name".into(), json!(column.name));
+        out.insert("type".into(), json!(column.type_name));
+        out.insert("nullable".into(), json!(column.nullable));
+        put(&mut out, "default", json!(column.default));
+        put(
+            &mut out,
+            "identity",
+            json!(column.identity.map(|identity| match identity {
+                Identity::Always => "always",
+                Identity::ByDefault => "by_default",
+            })),
+        );
+        put(&mut out, "generated", json!(column.generated));
+        put(&mut out, "comment", json!(column.comment));
+        if let Some(labels) = column.data_type.labels() {
+            let labels = labels.iter().map(|label| json!(label)).collect();
+            put(&mut out, "enum", cut(labels, SHORT_LIST_MOST, ""));
+        }
+        if let Kind::Domain { base, checks, .. } = &column.data_type.kind {
+            let mut domain = Map::new();
+            domain.insert("name".into(), json!(column.data_type.name));
+            domain.insert("base".into(), json!(base.name));
+            put(&mut domain, "checks", json!(checks));
+            out.insert("domain".into(), Value::Object(domain));
+        }
+        let checks: Vec<&str> = table
+            .checks
+            .iter()
+            .filter(|check| check.columns == [position])
+            .map(|check| check.definition.as_str())
+            .collect();
+        put(&mut out, "checks", json!(checks));
+        let in_key =
+            table.primary_key.as_ref().is_some_and(|key| key.columns.contains(&position));
+        put(&mut out, "primary_key", json!(in_key.then_some(true)));
+        let references = table.foreign_keys.iter().find_map(|key| {
+            let index = key.columns.iter().position(|column| *column == position)?;
+            let (table, columns) = self.referenced(key)?;
+            Some(json!({"table": table, "column": columns.get(index)?}))
+        });
+        put(&mut out, "references", json!(references));
+        out.insert("writable".into(), json!(column.can_insert || column.can_update));
+        if !column.can_select {
+            out.insert("readable".into(), json!(false));
+        } else if let Some(mask) = mask {
+            out.insert("masked".into(), json!(mask));
+        } else {
+            let operators: Vec<&str> = column.data_type.operators().map(Operator::as_str).collect();
+            out.insert("operators".into(), json!(operators));
+        }
+        Value::Object(out)
+    }
+
+    /// The table and columns that a foreign key leads to, if the role may see them.
+    fn referenced<'a>(&self, key: &'a ForeignKey) -> Option<(String, Vec<&'a str>)> {
+        let table = self.named(&key.table)?;
+        let seen = |name: &String| table.table.column(name).is_some_and(|(_, column)| column.can_select);
+        key.references.iter().all(seen).then(|| {
+            (self.display(table), key.references.iter().map(String::as_str).collect())
+        })
+    }
+}
+
+fn visible<'a>(view: &TableView, column: Option<&'a Column>) -> Option<&'a str> {
+    let name = column?.name.as_str();
+    view.table.column(name).is_some_and(|(_, column)| column.can_select).then_some(name)
+}
+
+/// Adds a member unless it is empty.
+fn put(out: &mut Map<String, Value>, name: &str, value: Value) {
+    let empty = match &value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    if !empty {
+        out.insert(name.into(), value);
+    }
+}
+
+/// The list, or its beginning and a mark that says how many more there are.
+fn cut(mut items: Vec<Value>, most: usize, how: &str) -> Value {
+    let more = items.len().saturating_sub(most);
+    if more > 0 {
+        items.truncate(most);
+        let how = if how.is_empty() { String::new() } else { format!("; see {how}") };
+        items.push(Value::String(format!("… {more} more{how}")));
+    }
+    Value::Array(items)
+}
