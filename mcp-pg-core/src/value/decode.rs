@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::scalar::{self, Scalar};
+use super::scalar::Scalar;
 use crate::error::{Code, Error, Result};
 use crate::schema::{DataType, Kind};
 
@@ -88,9 +88,6 @@ impl Decoder {
 impl Form {
     fn of(data_type: &DataType) -> Self {
         let data_type = data_type.base();
-        if scalar::is_vector(data_type) {
-            return Self::Scalar(Scalar::Other);
-        }
         match &data_type.kind {
             Kind::Array { element, delimiter } => Self::Array {
                 element: Box::new(Self::of(element)),
@@ -113,9 +110,18 @@ impl Form {
             Self::Scalar(scalar) => scalar.has_binary(),
             Self::Array { element, .. } => {
                 matches!(**element, Self::Scalar(scalar) if scalar.has_binary())
+                    && !element.may_be_array()
             }
             Self::Composite(_) | Self::Range(_) | Self::Multirange(_) => false,
         }
+    }
+
+    /// Whether the JSON of a value may be an array, so that it could be taken for a dimension.
+    fn may_be_array(&self) -> bool {
+        matches!(
+            self,
+            Self::Array { .. } | Self::Multirange(_) | Self::Scalar(Scalar::Json | Scalar::Jsonb)
+        )
     }
 }
 
@@ -140,6 +146,7 @@ mod tests {
             (sample::domain(&sample::array(&integer)), false),
             (sample::array(&sample::domain(&integer)), false),
             (sample::array(&sample::domain(&sample::array(&integer))), true),
+            (sample::array(&sample::base(3802, "jsonb")), true),
             (sample::labels(&["a"]), false),
             (interval.clone(), true),
             (sample::array(&interval), true),

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use self::scalar::Reason;
 use super::json;
-use super::scalar::{Scalar, is_vector};
+use super::scalar::Scalar;
 use crate::error::{Code, Error, Result};
 use crate::schema::{DataType, Kind};
 
@@ -79,7 +79,6 @@ impl<'a> Target<'a> {
             return Ok(None);
         }
         let text = match &self.data_type.kind {
-            _ if is_vector(self.data_type) => self.scalar(Scalar::Other, value),
             Kind::Array { element, delimiter } => self.array(element, *delimiter, value),
             Kind::Composite(fields) => self.composite(fields, value),
             Kind::Range(subtype) => self.range(subtype, value),

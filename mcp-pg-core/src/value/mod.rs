@@ -25,9 +25,10 @@
 //! | any other | its text form, as a string |
 //!
 //! What JSON cannot tell is lost: the lower bounds of an array that does not start at 1, the trailing
-//! zeros of an unconstrained numeric, the dimensions of a multidimensional array of json, the
-//! difference between a json `null` and no value. A number within json that a double cannot hold
-//! becomes a string of its digits, and json nested more than 127 deep a string of its text.
+//! zeros of an unconstrained numeric, the difference between a json `null` and no value. A number within
+//! json that JSON numbers cannot hold becomes a string of its digits, and json nested more than 127 deep
+//! a string of its text. Where an element is itself written as an array (json, a multirange), an array of
+//! several dimensions is its PostgreSQL literal, in a string.
 
 mod datetime;
 mod decode;

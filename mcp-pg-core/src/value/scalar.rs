@@ -66,10 +66,3 @@ impl Scalar {
         !matches!(self, Self::Inet | Self::Other)
     }
 }
-
-/// Whether the type is an array in the catalogue, but is written as numbers between spaces.
-pub(super) fn is_vector(data_type: &DataType) -> bool {
-    const INT2VECTOR: u32 = 22;
-    const OIDVECTOR: u32 = 30;
-    matches!(data_type.oid, INT2VECTOR | OIDVECTOR)
-}

@@ -26,13 +26,13 @@ impl<'a> Literal<'a> {
         self.rest.is_empty()
     }
 
-    pub(super) fn starts_with(&self, mark: u8) -> bool {
-        self.rest.as_bytes().first() == Some(&mark)
+    pub(super) fn starts_with(&self, marks: &str) -> bool {
+        self.rest.starts_with(marks)
     }
 
     /// Reads the mark, if it is next.
     pub(super) fn eat(&mut self, mark: u8) -> bool {
-        let found = self.starts_with(mark);
+        let found = self.rest.as_bytes().first() == Some(&mark);
         if found {
             self.advance(1);
         }

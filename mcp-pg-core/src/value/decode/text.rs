@@ -18,10 +18,14 @@ impl Form {
         let value = match self {
             Self::Scalar(scalar) => return Ok(scalar.text(text)),
             Self::Array { element, delimiter } => {
-                if literal.starts_with(b'[') {
+                if literal.starts_with("[") {
                     // Bounds that do not start at 1: `[0:2]={…}`.
                     literal.item(b"=");
                     literal.expect(b'=')?;
+                }
+                if element.may_be_array() && literal.starts_with("{{") {
+                    // Where elements and dimensions look alike, the literal is the only exact form.
+                    return Ok(Value::from(text));
                 }
                 dimension(element, *delimiter, &mut literal, DIMENSIONS_MOST)
             }
@@ -84,7 +88,7 @@ fn dimension(
         return Ok(Value::Array(items));
     }
     loop {
-        items.push(if literal.starts_with(b'{') {
+        items.push(if literal.starts_with("{") {
             dimension(element, delimiter, literal, inner)?
         } else {
             let item = literal.item(&[delimiter, b'}']);
@@ -188,6 +192,8 @@ mod tests {
                 r#"{"{1,2}","{3}"}"#,
                 json!([[1, 2], [3]]),
             ),
+            (sample::array(&sample::base(3802, "jsonb")), r#"{"[1]",2}"#, json!([[1], 2])),
+            (sample::array(&sample::base(3802, "jsonb")), "{{1,2}}", json!("{{1,2}}")),
             (pair.clone(), "(1,x)", json!({"id": 1, "Na me": "x"})),
             (pair.clone(), "(,)", json!({"id": null, "Na me": null})),
             (pair.clone(), r#"(2,"")"#, json!({"id": 2, "Na me": ""})),

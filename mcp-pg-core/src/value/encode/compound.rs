@@ -21,7 +21,7 @@ impl Target<'_> {
             _ => return Err(self.refuse(value)),
         };
         let target = self.part(element)?;
-        let lengths = if is_written_as_array(target.data_type) {
+        let lengths = if may_be_array(target.data_type) {
             // An array within is one element: of json, say.
             vec![items.len()]
         } else {
@@ -99,24 +99,15 @@ impl Target<'_> {
             _ => return Err(self.refuse(value)),
         };
         self.known_keys(object, || ["lower", "upper", "bounds"].into_iter())?;
-        let bounds = match object.get("bounds") {
-            None | Some(Value::Null) => "[)",
-            Some(bounds) => bounds.as_str().unwrap_or_default(),
-        };
-        let mut marks = bounds.chars();
-        let mut literal = String::new();
-        match (marks.next(), marks.next(), marks.next()) {
-            _ if bounds == "empty"
-                && object.values().filter(|value| !value.is_null()).count() == 1 =>
-            {
-                literal.push_str("empty");
-            }
-            (Some(start @ ('[' | '(')), Some(end @ (']' | ')')), None) => {
-                literal.push(start);
-                self.member(subtype, object, "lower", &mut literal)?;
-                literal.push(',');
-                self.member(subtype, object, "upper", &mut literal)?;
-                literal.push(end);
+        let given = |name: &str| object.get(name).filter(|value| !value.is_null());
+        let bounds = given("bounds").map_or(Some("[)"), Value::as_str);
+        let (start, end) = match bounds {
+            Some("[)") => ('[', ')'),
+            Some("[]") => ('[', ']'),
+            Some("(]") => ('(', ']'),
+            Some("()") => ('(', ')'),
+            Some("empty") if given("lower").is_none() && given("upper").is_none() => {
+                return Ok("empty".to_owned());
             }
             _ => {
                 return Err(Error::new(Code::InvalidValue, "these are not bounds of a range")
@@ -124,7 +115,12 @@ impl Target<'_> {
                     .hint("\"empty\" is for a range with neither lower nor upper")
                     .allowed(["[)", "[]", "(]", "()", "empty"]));
             }
-        }
+        };
+        let mut literal = String::from(start);
+        self.member(subtype, object, "lower", &mut literal)?;
+        literal.push(',');
+        self.member(subtype, object, "upper", &mut literal)?;
+        literal.push(end);
         Ok(literal)
     }
 
@@ -172,17 +168,14 @@ impl Target<'_> {
     where
         I: Iterator<Item = &'n str>,
     {
-        match object.keys().find(|key| names().all(|name| name != key.as_str())) {
-            None => Ok(()),
-            Some(key) => {
-                let message =
-                    format!("{} has no field {}", self.name, example::shown(&key.as_str().into()));
-                Err(Error::new(Code::InvalidValue, message)
-                    .at(step(key))
-                    .allowed(names())
-                    .nearest(key, names()))
-            }
-        }
+        let Some(key) = object.keys().find(|key| names().all(|name| name != key.as_str())) else {
+            return Ok(());
+        };
+        let message = format!("{} has no field {}", self.name, example::quoted(key));
+        Err(Error::new(Code::InvalidValue, message)
+            .at(step(key))
+            .allowed(names())
+            .nearest(key, names()))
     }
 }
 
@@ -198,8 +191,8 @@ fn dimensions(value: &Value) -> Vec<usize> {
         .collect()
 }
 
-/// Whether the JSON of one value of the type may be an array.
-fn is_written_as_array(data_type: &DataType) -> bool {
+/// Whether the JSON of a value of the type may be an array.
+fn may_be_array(data_type: &DataType) -> bool {
     match data_type.kind {
         Kind::Array { .. } | Kind::Multirange(_) => true,
         Kind::Base => matches!(Scalar::of(data_type), Scalar::Json | Scalar::Jsonb),

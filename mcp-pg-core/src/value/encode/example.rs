@@ -3,14 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::schema::{DataType, Kind};
-use crate::value::scalar::{Scalar, is_vector};
+use crate::value::scalar::Scalar;
 
 /// A value of the type, as JSON text.
 pub(super) fn of(data_type: &DataType) -> String {
     const FIELDS_SHOWN: usize = 3;
     let data_type = data_type.base();
     match &data_type.kind {
-        _ if is_vector(data_type) => r#""1 2 3""#.to_owned(),
         Kind::Array { element, .. } => format!("[{}]", of(element)),
         Kind::Composite(fields) => {
             let shown: Vec<String> = fields
@@ -36,7 +35,7 @@ fn scalar(data_type: &DataType) -> &'static str {
         Scalar::Bool => "true",
         Scalar::Int2 | Scalar::Int4 | Scalar::Int8 | Scalar::Oid => "42",
         Scalar::Float4 | Scalar::Float8 => "1.5",
-        Scalar::Numeric => r#"12.5, or "12345678901234567890.5" as a string"#,
+        Scalar::Numeric => "12.5",
         Scalar::Text => r#""text""#,
         Scalar::Char => r#""x""#,
         Scalar::Uuid => r#""123e4567-e89b-42d3-a456-426614174000""#,
@@ -56,25 +55,28 @@ fn scalar(data_type: &DataType) -> &'static str {
             1186 => r#""1 day 02:00:00""#,
             1266 => r#""13:45:00+00""#,
             1560 | 1562 => r#""101""#,
-            _ => "its PostgreSQL text form, as a string",
+            _ => r#""…" (its PostgreSQL text form)"#,
         },
     }
 }
 
 /// The value, short enough for a message.
 pub(super) fn shown(value: &Value) -> String {
-    const LETTERS_SHOWN: usize = 40;
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(_) => value.to_string(),
         Value::Number(number) => format!("the number {number}"),
-        Value::String(text) => match text.char_indices().nth(LETTERS_SHOWN) {
-            Some((end, _)) => {
-                format!("the string {}…", json!(text.get(..end).unwrap_or_default()))
-            }
-            None => format!("the string {value}"),
-        },
+        Value::String(text) => format!("the string {}", quoted(text)),
         Value::Array(_) => "an array".to_owned(),
         Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+/// The text in quotes, short enough for a message.
+pub(super) fn quoted(text: &str) -> String {
+    const LETTERS_SHOWN: usize = 40;
+    match text.char_indices().nth(LETTERS_SHOWN) {
+        Some((end, _)) => format!("{}…", json!(text.get(..end))),
+        None => json!(text).to_string(),
     }
 }

@@ -164,6 +164,8 @@ fn compounds_that_do_not_fit() {
         let error = encode(&data_type, &data_type.name, &value).unwrap_err();
         assert_eq!((error.code(), error.pointer()), (Code::InvalidValue, Some(at)), "{value}");
     }
+    let error = encode(&pair, "pair", &json!({"idd": 1})).unwrap_err();
+    assert_eq!(error.message(), "pair has no field \"idd\"");
     let error = encode(&sample::labels(&["happy", "sad"]), "mood", &json!("hapy")).unwrap_err();
     let reply = serde_json::to_value(&error).unwrap();
     assert_eq!(reply["did_you_mean"], "happy");
