@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 /// A PostgreSQL type as the catalogue describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DataType {
     /// The type's OID: its identity.
     pub oid: u32,
-    /// The name that `format_type` gives, for display: `integer`, `public.mood`, `text[]`.
+    /// The name that `format_type` gives, quoted where it must be: `integer`, `public.mood`, `text[]`.
+    /// Any but a built-in type's has its schema, so it means the same under every `search_path`.
     pub name: String,
     /// What kind of type it is, and of what it is made.
     pub kind: Kind,
@@ -15,10 +16,12 @@ pub struct DataType {
     pub equality: bool,
     /// Whether the type (a domain's base) has a default btree operator class, and so an order.
     pub ordering: bool,
+    /// The COMMENT on a type of one's own, bounded and without control characters: other people's text.
+    pub comment: Option<String>,
 }
 
 /// What a [`DataType`] is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A type of its own, built in or from an extension.
     Base,
@@ -49,7 +52,7 @@ pub enum Kind {
 }
 
 /// A field of a composite type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Field {
     /// The field's name.
     pub name: String,

@@ -53,7 +53,7 @@ pub enum TableKind {
 }
 
 /// Whether row-level security applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct RowSecurity {
     /// Enabled on the table.
     pub enabled: bool,
@@ -66,7 +66,7 @@ pub struct RowSecurity {
 /// What the login may do with a table: its grants, and what the table's kind allows.
 ///
 /// A privilege on some columns counts; the columns say which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Privileges {
     /// Read rows.
     pub select: bool,
