@@ -8,7 +8,7 @@ pub struct DataType {
     /// The type's OID: its identity.
     pub oid: u32,
     /// The name that `format_type` gives, quoted where it must be: `integer`, `public.mood`, `text[]`.
-    /// Any but a built-in type's has its schema, so it means the same under every `search_path`.
+    /// Any but a built-in type's has its schema, so it means the same under every `search_path`, in a cast too.
     pub name: String,
     /// What kind of type it is, and of what it is made.
     pub kind: Kind,

@@ -10,8 +10,8 @@ use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
 ///
-/// A key is left out if it leads to a table or column that is not in `tables`, or if an earlier key of the
-/// table references the same columns by the same columns: it leads to the same rows.
+/// A key is left out if it leads to a table that is not in `tables`, if the login cannot read a column at
+/// either end, or if an earlier key of the table pairs the same columns: it leads to the same rows.
 pub(super) fn relations(
     tables: &[Table],
     by_name: &HashMap<TableName, usize>,
@@ -74,17 +74,16 @@ fn links<'a>(
     let link = |key: &'a super::ForeignKey| {
         let to = *by_name.get(&key.table)?;
         let other = tables.get(to)?;
-        let columns: Vec<(usize, usize)> = key
-            .columns
-            .iter()
-            .zip(&key.references)
-            .map(|(column, reference)| Some((*column, other.column(reference)?.0)))
-            .collect::<Option<_>>()?;
-        let stems = key
-            .columns
-            .iter()
-            .map(|column| table.columns.get(*column).map(|column| stem(&column.name)))
-            .collect::<Option<_>>()?;
+        let (mut columns, mut stems) = (Vec::new(), Vec::new());
+        for (position, reference) in key.columns.iter().zip(&key.references) {
+            let here = table.columns.get(*position)?;
+            let (there, far) = other.column(reference)?;
+            if !here.can_select || !far.can_select {
+                return None;
+            }
+            columns.push((*position, there));
+            stems.push(stem(&here.name));
+        }
         let new = seen.insert((to, columns.clone()));
         (new && !columns.is_empty()).then_some(Link {
             from,
@@ -249,3 +248,6 @@ impl Draft {
         self.forms.get(round).filter(|_| open).map(String::as_str)
     }
 }
+
+#[cfg(test)]
+mod tests;

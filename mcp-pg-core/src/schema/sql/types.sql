@@ -34,7 +34,8 @@ comparable AS MATERIALIZED (
   GROUP BY o.opcintype
 )
 SELECT t.oid,
-       pg_catalog.format_type(t.oid, NULL) AS name,
+       -- With the modifier -1, so that `bpchar` is not printed as `character`, which would mean one character.
+       pg_catalog.format_type(t.oid, -1)   AS name,
        d.description                       AS comment,
        CASE
          WHEN t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN 'array'
