@@ -103,11 +103,12 @@ impl Types {
 
 fn definition(row: &Row) -> Result<Definition, PgError> {
     let inner = row.try_get("inner_type")?;
+    let comparison: Option<bool> = row.try_get("comparison")?;
     Ok(Definition {
         name: row.try_get("name")?,
         comment: comment(row)?,
-        equality: row.try_get("equality")?,
-        ordering: row.try_get("ordering")?,
+        equality: comparison.is_some(),
+        ordering: comparison == Some(true),
         kind: match row.try_get("kind")? {
             "enum" => Unresolved::Enum(row.try_get("labels")?),
             "array" => Unresolved::Array {

@@ -65,8 +65,14 @@ SELECT t.oid,
        ARRAY(SELECT a.atttypid FROM pg_catalog.pg_attribute a
              WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
              ORDER BY a.attnum) AS field_types,
-       compared.ordering IS NOT NULL       AS equality,
-       coalesce(compared.ordering, false)  AS ordering
+       -- NULL: neither "=" nor an order; false: "=" alone; true: both. As the server does, take the class of
+       -- a type to which this one is binary-coercible: varchar has that of text, cidr that of inet.
+       (SELECT pg_catalog.bool_or(c.ordering)
+        FROM comparable c
+        WHERE c.oid = t.oid
+           OR c.oid IN (SELECT k.casttarget FROM pg_catalog.pg_cast k
+                        WHERE k.castsource = t.oid AND k.castmethod = 'b' AND k.castcontext = 'i')
+       )                                   AS comparison
 FROM used
 JOIN pg_catalog.pg_type t ON t.oid = used.oid
 LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
@@ -74,12 +80,3 @@ LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem
 LEFT JOIN pg_catalog.pg_description d
        ON d.classoid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objoid = t.oid
       AND t.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace
--- As the server does, take the operator class of a type to which this one is binary-coercible: varchar
--- has that of text, cidr that of inet.
-CROSS JOIN LATERAL (
-  SELECT pg_catalog.bool_or(c.ordering) AS ordering
-  FROM comparable c
-  WHERE c.oid = t.oid
-     OR c.oid IN (SELECT k.casttarget FROM pg_catalog.pg_cast k
-                  WHERE k.castsource = t.oid AND k.castmethod = 'b' AND k.castcontext = 'i')
-) compared
