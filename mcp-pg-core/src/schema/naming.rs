@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Junction, Relation, RelationKind, Table};
+use super::{ForeignKey, Junction, Relation, RelationKind, Table};
 use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
@@ -71,7 +71,7 @@ fn links<'a>(
 ) -> Vec<Link<'a>> {
     let Some(table) = tables.get(from) else { return Vec::new() };
     let mut seen = HashSet::new();
-    let link = |key: &'a super::ForeignKey| {
+    let link = |key: &'a ForeignKey| {
         let to = *by_name.get(&key.table)?;
         let other = tables.get(to)?;
         let (mut columns, mut stems) = (Vec::new(), Vec::new());
@@ -181,10 +181,7 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>) -> Draft {
 }
 
 /// The pairs of keys that together are the table's primary key, neither of them alone.
-fn junctions<'l, 'a>(
-    table: &Table,
-    links: &'l [Link<'a>],
-) -> impl Iterator<Item = (&'l Link<'a>, &'l Link<'a>)> {
+fn junctions<'l, 'a>(table: &Table, links: &'l [Link<'a>]) -> Vec<(&'l Link<'a>, &'l Link<'a>)> {
     let primary: HashSet<usize> =
         table.primary_key.iter().flat_map(|key| key.columns.iter().copied()).collect();
     let own =
@@ -202,7 +199,7 @@ fn junctions<'l, 'a>(
             }
         }
     }
-    pairs.into_iter()
+    pairs
 }
 
 /// Gives each of one table's relations the first of its forms that no other claims; constraint names go

@@ -11,13 +11,16 @@ mod types;
 use std::collections::{BTreeMap, HashMap};
 
 use tokio::try_join;
-use tokio_postgres::error::Error as PgError;
+use tokio_postgres::error::{Error as PgError, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 use self::types::Types;
 use super::{Schema, Table, clean};
 use crate::error::{Code, Error, Result};
+
+/// How often [`Schema::load`] tries.
+const ATTEMPTS: usize = 4;
 
 /// Tables while their parts arrive, by OID.
 type Tables = BTreeMap<u32, Table>;
@@ -40,26 +43,39 @@ impl Schema {
     /// # }
     /// ```
     pub async fn load(client: &mut Client, schemas: &[String]) -> Result<Self> {
-        let transaction = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await
-            .map_err(unreadable)?;
-        let schema = Self::read(&transaction, schemas).await?;
-        transaction.commit().await.map_err(unreadable)?;
-        Ok(schema)
+        for _ in 1..ATTEMPTS {
+            match load_once(client, schemas).await {
+                // The server prints types and expressions from the catalogue as it is now, not as in the
+                // snapshot, and stumbles over what was dropped in between. The next snapshot is whole.
+                Err(error) if error.state() == Some(SqlState::INTERNAL_ERROR.code()) => {}
+                outcome => return outcome,
+            }
+        }
+        load_once(client, schemas).await
     }
 
     /// Reads what the current role sees of these schemas, in a transaction that the caller has opened as
     /// REPEATABLE READ READ ONLY, perhaps under `SET LOCAL ROLE`.
     ///
-    /// Leaves the transaction's `search_path` empty and `jit` off, so that types and expressions are printed with their
-    /// schema and mean the same to every session. Fails with `database_unavailable` or `database_error`.
+    /// Leaves the transaction's `search_path` empty, so that types and expressions are printed with their
+    /// schema and mean the same to every session, and its `jit` off. Fails with `database_unavailable` or
+    /// `database_error`; with the SQLSTATE `XX000` if something was dropped meanwhile: try a new transaction.
     pub async fn read(transaction: &Transaction<'_>, schemas: &[String]) -> Result<Self> {
         read(transaction, schemas).await.map_err(unreadable)
     }
+}
+
+async fn load_once(client: &mut Client, schemas: &[String]) -> Result<Schema> {
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await
+        .map_err(unreadable)?;
+    let schema = Schema::read(&transaction, schemas).await?;
+    transaction.commit().await.map_err(unreadable)?;
+    Ok(schema)
 }
 
 async fn read(
