@@ -1,1 +1,3 @@
-//! Benches.
+//! What the benchmarks measure against.
+
+pub mod wide;

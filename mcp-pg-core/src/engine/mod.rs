@@ -301,7 +301,8 @@ impl std::fmt::Debug for Engine {
 async fn read_catalogue(database: &Database, settings: &Settings) -> Result<Catalogue> {
     let mut schemas = HashMap::new();
     // PostgreSQL tells each role what it may do: that is read as the role itself.
-    for role in std::iter::once(None).chain(settings.roles.iter().map(|r| r.database_role.clone())) {
+    for role in std::iter::once(None).chain(settings.roles.iter().map(|r| r.database_role.clone()))
+    {
         if !schemas.contains_key(&role) {
             let schema = database.schema(&settings.schemas, role.as_deref()).await?;
             schemas.insert(role, Arc::new(schema));

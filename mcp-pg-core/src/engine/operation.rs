@@ -109,12 +109,8 @@ impl<'v> Operation<'v> {
             }
             _ => None,
         };
-        let place = Place {
-            view: scope.view,
-            table: self.table(),
-            values: values.as_deref(),
-            parameters,
-        };
+        let place =
+            Place { view: scope.view, table: self.table(), values: values.as_deref(), parameters };
         refusal(failure, &place)
     }
 }
@@ -166,8 +162,11 @@ impl Engine {
             return Err(run.too_many(transaction, plan, record).await);
         }
         if found.too_large.is_some() {
-            return Err(Error::new(Code::LimitExceeded, "the rows are too large to be changed at once")
-                .at("/where"));
+            return Err(Error::new(
+                Code::LimitExceeded,
+                "the rows are too large to be changed at once",
+            )
+            .at("/where"));
         }
         let width = plan.table.readable_columns().count();
         if let Some(version) = &plan.if_version {

@@ -143,7 +143,9 @@ impl Engine {
         let wanted: Vec<&TableView> = view
             .tables()
             .iter()
-            .filter(|table| request.schema.as_ref().is_none_or(|schema| *schema == table.name().schema))
+            .filter(|table| {
+                request.schema.as_ref().is_none_or(|schema| *schema == table.name().schema)
+            })
             .filter(|table| mentions(table, &words))
             .collect();
 

@@ -6,7 +6,11 @@ use crate::request::Format;
 use crate::statement::Output;
 
 /// A row as an object of its first `width` outputs.
-pub(super) fn object(outputs: &[Output<'_>], values: Vec<Value>, width: usize) -> Map<String, Value> {
+pub(super) fn object(
+    outputs: &[Output<'_>],
+    values: Vec<Value>,
+    width: usize,
+) -> Map<String, Value> {
     outputs.iter().take(width).map(|output| output.name.to_owned()).zip(values).collect()
 }
 

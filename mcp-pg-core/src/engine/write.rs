@@ -225,9 +225,8 @@ fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -
         Failure::Database(error) => error.as_db_error().and_then(|answer| answer.table()),
         Failure::Own(_) => None,
     };
-    let on_table = |operation: &&Operation<'_>| {
-        Some(operation.table().name().name.as_str()) == named
-    };
+    let on_table =
+        |operation: &&Operation<'_>| Some(operation.table().name().name.as_str()) == named;
     match operations.iter().rev().find(on_table).or(operations.last()) {
         Some(operation) => operation.refused(failure, scope, &[], None).inside(&operation.at),
         None => Error::new(Code::Internal, "a transaction without operations"),

@@ -119,7 +119,10 @@ impl Database {
             .map_err(unavailable)?;
         if let Some(role) = role {
             transaction
-                .query_typed("SELECT pg_catalog.set_config('role', $1, true)", &[(&role, Type::TEXT)])
+                .query_typed(
+                    "SELECT pg_catalog.set_config('role', $1, true)",
+                    &[(&role, Type::TEXT)],
+                )
                 .await
                 .map_err(|error| {
                     Error::new(
@@ -165,7 +168,9 @@ impl Database {
                 let mut transaction =
                     self.begin(identity.clone(), None).await.map_err(|e| none(e.into()))?;
                 let mut all = Vec::with_capacity(statements.len());
-                for (index, (statement, parameters)) in statements.iter().zip(&parameters).enumerate() {
+                for (index, (statement, parameters)) in
+                    statements.iter().zip(&parameters).enumerate()
+                {
                     let fetched = transaction.run(statement, parameters, keep).await;
                     all.push(fetched.map_err(|failure| (index, failure))?);
                 }
@@ -180,7 +185,11 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub async fn begin(&self, identity: Identity, isolation: Option<Isolation>) -> Result<Transaction> {
+    pub async fn begin(
+        &self,
+        identity: Identity,
+        isolation: Option<Isolation>,
+    ) -> Result<Transaction> {
         Ok(Transaction::new(Lease::new(self.connection().await?), identity, isolation))
     }
 
@@ -218,9 +227,8 @@ impl Database {
             .ok_or_else(|| Error::new(Code::DatabaseError, "the login is not among the roles"))?;
         let superuser: bool = row.try_get(1).map_err(unavailable)?;
         let owned = schema.tables.iter().filter(|table| table.privileges.owner);
-        let unforced = owned.clone().filter(|table| {
-            table.row_security.enabled && !table.row_security.forced
-        });
+        let unforced =
+            owned.clone().filter(|table| table.row_security.enabled && !table.row_security.forced);
         Ok(Posture {
             login: row.try_get(0).map_err(unavailable)?,
             superuser,
@@ -236,11 +244,10 @@ impl Database {
 
     async fn connection(&self) -> Result<Object> {
         self.pool.get().await.map_err(|error| match error {
-            PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => Error::new(
-                Code::DatabaseUnavailable,
-                "all connections to the database are busy",
-            )
-            .hint("try again in a moment"),
+            PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
+                Error::new(Code::DatabaseUnavailable, "all connections to the database are busy")
+                    .hint("try again in a moment")
+            }
             error => unavailable(error),
         })
     }

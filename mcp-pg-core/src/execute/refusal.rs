@@ -80,19 +80,25 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
         Code::SerializationFailure => {
             Error::new(code, "concurrent transactions collided").hint("try again")
         }
-        Code::Timeout => Error::new(code, match state {
-            "55P03" => "another transaction holds a lock on the rows for too long",
-            _ => "the statement took longer than allowed",
-        })
+        Code::Timeout => Error::new(
+            code,
+            match state {
+                "55P03" => "another transaction holds a lock on the rows for too long",
+                _ => "the statement took longer than allowed",
+            },
+        )
         .hint("narrow the condition, or try again later"),
-        Code::Forbidden => Error::new(code, match state {
-            "44000" => "the view does not allow such rows",
-            "25006" => "this would write, in a transaction that only reads",
-            _ if answer.message().contains("row-level security") => {
-                "row-level security does not allow such a row"
-            }
-            _ => "the database does not allow this to the caller's role",
-        }),
+        Code::Forbidden => Error::new(
+            code,
+            match state {
+                "44000" => "the view does not allow such rows",
+                "25006" => "this would write, in a transaction that only reads",
+                _ if answer.message().contains("row-level security") => {
+                    "row-level security does not allow such a row"
+                }
+                _ => "the database does not allow this to the caller's role",
+            },
+        ),
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
         Code::InvalidValue => invalid(answer, place),
@@ -128,7 +134,8 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
 }
 
 fn unique(answer: &DbError, place: &Place<'_>) -> Error {
-    let error = Error::new(Code::UniqueViolation, "a row with the same key exists").at(values(place));
+    let error =
+        Error::new(Code::UniqueViolation, "a row with the same key exists").at(values(place));
     let Some(name) = answer.constraint() else { return error };
     let table = &place.table.table;
     let mut keys = table.primary_key.iter().chain(&table.unique_keys);
@@ -164,7 +171,8 @@ fn unique(answer: &DbError, place: &Place<'_>) -> Error {
 fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
     let name = answer.constraint().unwrap_or_default();
     let table = &place.table.table;
-    let own = answer.table() == Some(&table.name.name) && answer.schema() == Some(&table.name.schema);
+    let own =
+        answer.table() == Some(&table.name.name) && answer.schema() == Some(&table.name.schema);
     if own && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name) {
         return missing_row(key, place).constraint(name);
     }
@@ -185,17 +193,16 @@ fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
         } else {
             "write those rows first"
         }),
-        None => Error::new(Code::ForeignKeyViolation, "other rows refer to this row, or it to none"),
+        None => {
+            Error::new(Code::ForeignKeyViolation, "other rows refer to this row, or it to none")
+        }
     }
     .at(at)
 }
 
 fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
-    let columns: Vec<&str> = key
-        .columns
-        .iter()
-        .map(|column| place.table.table.columns[*column].name.as_str())
-        .collect();
+    let columns: Vec<&str> =
+        key.columns.iter().map(|column| place.table.table.columns[*column].name.as_str()).collect();
     let error = match place.view.named(&key.table) {
         Some(other) => Error::new(
             Code::ForeignKeyViolation,
@@ -221,8 +228,10 @@ fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
 
 fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
     match answer.column().and_then(|name| place.table.table.column(name)) {
-        Some((_, column)) => Error::new(Code::NotNullViolation, format!("{} takes no null", column.name))
-            .at(format!("{}{}", values(place), step(&column.name))),
+        Some((_, column)) => {
+            Error::new(Code::NotNullViolation, format!("{} takes no null", column.name))
+                .at(format!("{}{}", values(place), step(&column.name)))
+        }
         None => Error::new(Code::NotNullViolation, "a value that must not be null is missing")
             .at(values(place)),
     }
@@ -250,7 +259,8 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
             // A domain's rule names its type instead of a table.
             let column = table.columns.iter().find(|column| {
                 answer.datatype().is_some_and(|name| {
-                    column.data_type.name == name || column.data_type.name.ends_with(&format!(".{name}"))
+                    column.data_type.name == name
+                        || column.data_type.name.ends_with(&format!(".{name}"))
                 })
             });
             match column {
@@ -262,7 +272,9 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
                     .constraint(name)
                     .at(format!("{}{}", values(place), step(&column.name)));
                 }
-                None => Error::new(Code::CheckViolation, "the row does not meet a rule of the table"),
+                None => {
+                    Error::new(Code::CheckViolation, "the row does not meet a rule of the table")
+                }
             }
         }
     };

@@ -134,7 +134,8 @@ impl Transaction {
         }
         // Prepared before anything of the transaction is sent, so that the messages below stay in order.
         let prepared = prepare(client, statement).await?;
-        let (begin, become_caller, fetched) = futures_util::join!(
+        let (begin, become_caller, fetched) = tokio::join!(
+            biased;
             client.execute_typed(opening(isolation), &[]),
             become_caller(client, identity),
             fetch_prepared(client, statement, prepared, parameters, keep),
@@ -153,7 +154,8 @@ impl Transaction {
         self.begun = true;
         let (identity, isolation) = (&self.identity, self.isolation);
         let client = self.lease.client()?;
-        let (begin, become_caller, defer) = futures_util::join!(
+        let (begin, become_caller, defer) = tokio::join!(
+            biased;
             client.execute_typed(opening(isolation), &[]),
             become_caller(client, identity),
             async {
@@ -251,7 +253,10 @@ async fn become_caller(client: &Object, identity: &Identity) -> Result<u64, toki
 /// # Errors
 ///
 /// `invalid_value` where a reference leads to no row, or to a value that does not fit.
-pub fn texts(operands: &[Operand], results: &[Vec<serde_json::Map<String, Value>>]) -> Result<Vec<Text>> {
+pub fn texts(
+    operands: &[Operand],
+    results: &[Vec<serde_json::Map<String, Value>>],
+) -> Result<Vec<Text>> {
     operands
         .iter()
         .map(|operand| match &operand.source {

@@ -42,7 +42,12 @@ impl<'v> Scope<'v> {
     /// # Errors
     ///
     /// `unknown_column`, or `read_only_column` with the reason.
-    pub fn writable(&self, table: &'v TableView, name: &str, written: Written) -> Result<&'v Column> {
+    pub fn writable(
+        &self,
+        table: &'v TableView,
+        name: &str,
+        written: Written,
+    ) -> Result<&'v Column> {
         let may = |column: &Column| match written {
             Written::New => column.can_insert,
             Written::Old => column.can_update,
@@ -65,8 +70,11 @@ impl<'v> Scope<'v> {
         } else {
             "the caller's role may read it only"
         };
-        Err(Error::new(Code::ReadOnlyColumn, format!("{} cannot be written: {reason}", column.name))
-            .allowed(table.table.columns.iter().filter(|c| may(c)).map(|c| c.name.as_str())))
+        Err(Error::new(
+            Code::ReadOnlyColumn,
+            format!("{} cannot be written: {reason}", column.name),
+        )
+        .allowed(table.table.columns.iter().filter(|c| may(c)).map(|c| c.name.as_str())))
     }
 
     /// What `value` asks to be done to `column`.
@@ -74,12 +82,24 @@ impl<'v> Scope<'v> {
     /// # Errors
     ///
     /// `invalid_value`, `not_null_violation` or `unknown_operator`, at `at` or inside it.
-    pub fn assign(&self, column: &Column, value: &Value, written: Written, at: &str) -> Result<Assign> {
+    pub fn assign(
+        &self,
+        column: &Column,
+        value: &Value,
+        written: Written,
+        at: &str,
+    ) -> Result<Assign> {
         if let Value::Object(object) = value
             && let Some((key, argument)) = lone_operator(object)
         {
             if !matches!(key, "$ref" | "$literal") {
-                return self.computed(column, key, argument, written, &format!("{at}{}", step(key)));
+                return self.computed(
+                    column,
+                    key,
+                    argument,
+                    written,
+                    &format!("{at}{}", step(key)),
+                );
             }
         }
         let operand = self.operand(column, value, at)?;

@@ -60,25 +60,27 @@ impl<'v> ChangePlan<'v> {
     ///
     /// Whatever is wrong with the request, with its place.
     pub fn update(scope: &Scope<'v>, request: &Update) -> Result<Self> {
-        let mut plan = Self::common(scope, &Common {
-            action: Action::Update,
-            table: &request.table,
-            filter: &request.filter,
-            archived: request.archived.unwrap_or_default(),
-            max_rows: request.max_rows,
-            if_version: request.if_version.as_ref(),
-            returning: request.returning.as_deref(),
-            dry_run: request.dry_run,
-        })?;
+        let mut plan = Self::common(
+            scope,
+            &Common {
+                action: Action::Update,
+                table: &request.table,
+                filter: &request.filter,
+                archived: request.archived.unwrap_or_default(),
+                max_rows: request.max_rows,
+                if_version: request.if_version.as_ref(),
+                returning: request.returning.as_deref(),
+                dry_run: request.dry_run,
+            },
+        )?;
         if request.updates.is_empty() {
             return Err(Error::new(Code::MissingValue, "nothing to update").at("/updates"));
         }
         let mut set = Vec::with_capacity(request.updates.len() + 2);
         for (name, value) in &request.updates {
             let at = format!("/updates{}", step(name));
-            let column = scope
-                .writable(plan.table, name, Written::Old)
-                .map_err(|error| error.at(&at))?;
+            let column =
+                scope.writable(plan.table, name, Written::Old).map_err(|error| error.at(&at))?;
             set.push((column, scope.assign(column, value, Written::Old, &at)?));
         }
         for (column, operand) in scope.presets(plan.table, Action::Update)? {
@@ -97,16 +99,19 @@ impl<'v> ChangePlan<'v> {
     /// Whatever is wrong with the request, with its place.
     pub fn archive(scope: &Scope<'v>, request: &Change, action: Action) -> Result<Self> {
         let restore = action == Action::Restore;
-        let mut plan = Self::common(scope, &Common {
-            action,
-            table: &request.table,
-            filter: &request.filter,
-            archived: if restore { Archived::Only } else { Archived::Exclude },
-            max_rows: request.max_rows,
-            if_version: request.if_version.as_ref(),
-            returning: request.returning.as_deref(),
-            dry_run: request.dry_run,
-        })?;
+        let mut plan = Self::common(
+            scope,
+            &Common {
+                action,
+                table: &request.table,
+                filter: &request.filter,
+                archived: if restore { Archived::Only } else { Archived::Exclude },
+                max_rows: request.max_rows,
+                if_version: request.if_version.as_ref(),
+                returning: request.returning.as_deref(),
+                dry_run: request.dry_run,
+            },
+        )?;
         let Some(column) = &plan.table.archive else {
             return Err(Error::new(Code::Internal, "an archivable table without its column"));
         };
@@ -126,16 +131,19 @@ impl<'v> ChangePlan<'v> {
     ///
     /// Whatever is wrong with the request, with its place.
     pub fn delete(scope: &Scope<'v>, request: &Delete) -> Result<Self> {
-        Self::common(scope, &Common {
-            action: Action::Delete,
-            table: &request.table,
-            filter: &request.filter,
-            archived: request.archived.unwrap_or_default(),
-            max_rows: request.max_rows,
-            if_version: request.if_version.as_ref(),
-            returning: request.returning.as_deref(),
-            dry_run: request.dry_run,
-        })
+        Self::common(
+            scope,
+            &Common {
+                action: Action::Delete,
+                table: &request.table,
+                filter: &request.filter,
+                archived: request.archived.unwrap_or_default(),
+                max_rows: request.max_rows,
+                if_version: request.if_version.as_ref(),
+                returning: request.returning.as_deref(),
+                dry_run: request.dry_run,
+            },
+        )
     }
 
     fn common(scope: &Scope<'v>, request: &Common<'_>) -> Result<Self> {

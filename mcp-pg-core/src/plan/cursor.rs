@@ -55,8 +55,9 @@ impl CursorKey {
 
     /// The cursor as callers get it.
     pub fn seal(&self, cursor: &Cursor, binding: &[u8]) -> Result<String> {
-        let mut bytes = serde_json::to_vec(cursor)
-            .map_err(|error| Error::new(Code::Internal, "a cursor cannot be written").caused_by(error))?;
+        let mut bytes = serde_json::to_vec(cursor).map_err(|error| {
+            Error::new(Code::Internal, "a cursor cannot be written").caused_by(error)
+        })?;
         let seal = self.mac(&bytes, binding).finalize().into_bytes();
         bytes.extend_from_slice(&seal[..SEAL]);
         Ok(URL_SAFE_NO_PAD.encode(bytes))

@@ -169,7 +169,7 @@ impl<'v> Parser<'_, 'v> {
         }
         match Relation::find(&table.relations, name) {
             Found::One(relation) => self.related(table, relation, value, at, depth),
-            Found::None => {
+            Found::Unknown => {
                 let relations = table.relations.iter().map(|relation| relation.name.as_str());
                 let columns = table.table.columns.iter().filter(|column| column.can_select);
                 let known: Vec<&str> =
@@ -265,7 +265,9 @@ impl<'v> Parser<'_, 'v> {
                     None => (None, Arc::clone(data_type)),
                 };
                 let mut all = Vec::with_capacity(object.len());
-                for (key, value) in object.iter().filter(|(key, _)| *key != "path" || path.is_none()) {
+                for (key, value) in
+                    object.iter().filter(|(key, _)| *key != "path" || path.is_none())
+                {
                     let at = format!("{at}{}", step(key));
                     self.count(&at, 0)?;
                     let operator = operator(column, &data_type, key, path.is_some())
@@ -282,7 +284,9 @@ impl<'v> Parser<'_, 'v> {
                 Ok(one_or(all, Predicate::All))
             }
             // A list for one value is a common slip, and can only mean this.
-            Value::Array(_) if !matches!(data_type.family(), Family::Array | Family::Json | Family::Range) => {
+            Value::Array(_)
+                if !matches!(data_type.family(), Family::Array | Family::Json | Family::Range) =>
+            {
                 self.operator(column, Operator::In, value, at)
             }
             _ => self.operator(column, Operator::Eq, value, at),
@@ -315,7 +319,9 @@ impl<'v> Parser<'_, 'v> {
                 return Err(wrong(format!("{operator} takes no null"), at)
                     .hint("{\"is_null\": true} finds rows without a value"));
             }
-            Operator::Contains | Operator::StartsWith | Operator::EndsWith if data_type.is_text() => {
+            Operator::Contains | Operator::StartsWith | Operator::EndsWith
+                if data_type.is_text() =>
+            {
                 let text = self.pattern(value, at)?;
                 let escaped = escape_like(&text);
                 let pattern = match operator {
@@ -332,11 +338,14 @@ impl<'v> Parser<'_, 'v> {
                 Comparison::Binary(operator, Operand::text(Some(self.pattern(value, at)?), at))
             }
             Operator::HasKey => {
-                let keys = if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
+                let keys =
+                    if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
                 let list = DataType::list_of(&Arc::new(DataType::text()));
                 Comparison::Binary(operator, scope.operand_of(&list, "text[]", &keys, at)?)
             }
-            Operator::Contains if matches!(data_type.base().kind, Kind::Range(_)) && !is_range(value) => {
+            Operator::Contains
+                if matches!(data_type.base().kind, Kind::Range(_)) && !is_range(value) =>
+            {
                 let Kind::Range(element) = &data_type.base().kind else {
                     return Err(Error::new(Code::Internal, "a range without a subtype"));
                 };
@@ -344,7 +353,9 @@ impl<'v> Parser<'_, 'v> {
                 Comparison::ContainsElement(element.name.clone(), operand)
             }
             Operator::Contains | Operator::ContainedBy | Operator::Overlaps
-                if data_type.family() == Family::Array && !value.is_array() && !value.is_object() =>
+                if data_type.family() == Family::Array
+                    && !value.is_array()
+                    && !value.is_object() =>
             {
                 Comparison::Binary(operator, same(&Value::from(vec![value.clone()]))?)
             }
@@ -377,7 +388,8 @@ impl<'v> Parser<'_, 'v> {
             .at(at));
         }
         let negated = operator == Operator::NotIn;
-        let (nulls, values): (Vec<&Value>, Vec<&Value>) = items.iter().partition(|item| item.is_null());
+        let (nulls, values): (Vec<&Value>, Vec<&Value>) =
+            items.iter().partition(|item| item.is_null());
         // An array of arrays would be one flat list to PostgreSQL.
         let listed = if column.data_type.family() == Family::Array {
             let each = values.iter().enumerate().map(|(index, item)| {
@@ -395,12 +407,8 @@ impl<'v> Parser<'_, 'v> {
         // To people null is one of the values, though not to SQL.
         Ok(match (nulls.is_empty(), negated) {
             (true, _) => listed,
-            (false, false) => {
-                Predicate::Any(vec![listed, test(column, Comparison::Null(true))])
-            }
-            (false, true) => {
-                Predicate::All(vec![listed, test(column, Comparison::Null(false))])
-            }
+            (false, false) => Predicate::Any(vec![listed, test(column, Comparison::Null(true))]),
+            (false, true) => Predicate::All(vec![listed, test(column, Comparison::Null(false))]),
         })
     }
 
@@ -423,7 +431,8 @@ impl<'v> Parser<'_, 'v> {
             Operator::Ne if value.is_null() => Comparison::Null(false),
             Operator::In | Operator::NotIn => {
                 let list = DataType::list_of(&jsonb);
-                let values = if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
+                let values =
+                    if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
                 let operand = self.scope.operand_of(&list, "jsonb[]", &values, at)?;
                 Comparison::Listed(operator == Operator::NotIn, operand)
             }
@@ -431,7 +440,8 @@ impl<'v> Parser<'_, 'v> {
                 Comparison::Binary(operator, Operand::text(Some(self.pattern(value, at)?), at))
             }
             Operator::HasKey => {
-                let keys = if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
+                let keys =
+                    if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
                 let list = DataType::list_of(&Arc::new(DataType::text()));
                 Comparison::Binary(operator, self.scope.operand_of(&list, "text[]", &keys, at)?)
             }
@@ -454,7 +464,9 @@ impl<'v> Parser<'_, 'v> {
             steps.iter().map(text).collect()
         });
         let Some(steps) = steps.filter(|steps| !steps.is_empty()) else {
-            return Err(wrong("a path is a list of keys and indexes", &at).hint("[\"address\", \"zip\"]"));
+            return Err(
+                wrong("a path is a list of keys and indexes", &at).hint("[\"address\", \"zip\"]")
+            );
         };
         let list = DataType::list_of(&Arc::new(DataType::text()));
         self.scope.operand_of(&list, "text[]", &Value::Array(steps), &at)
@@ -564,7 +576,11 @@ fn parse_operator(name: &str) -> Option<Operator> {
 fn operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Result<Operator> {
     let offered = |operator: Operator| {
         data_type.has_operator(operator)
-            || path && matches!(operator, Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches)
+            || path
+                && matches!(
+                    operator,
+                    Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches
+                )
     };
     parse_operator(name)
         .filter(|operator| offered(*operator))

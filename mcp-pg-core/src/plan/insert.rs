@@ -208,7 +208,8 @@ fn arbiter<'v>(
     }
     let keys = || table.table.primary_key.iter().chain(&table.table.unique_keys);
     let key = keys().filter(|key| key.arbiter).find(|key| {
-        key.columns.len() == wanted.len() && key.columns.iter().all(|column| wanted.contains(column))
+        key.columns.len() == wanted.len()
+            && key.columns.iter().all(|column| wanted.contains(column))
     });
     let Some(key) = key else {
         let names = keys().filter(|key| key.arbiter).map(|key| {
@@ -264,7 +265,10 @@ fn arbiter<'v>(
     let mut counted = known.clone();
     count_change(table, &mut counted);
     set.extend(
-        counted.into_iter().skip(known.len()).map(|(column, next)| (column, Overwrite::Assign(next))),
+        counted
+            .into_iter()
+            .skip(known.len())
+            .map(|(column, next)| (column, Overwrite::Assign(next))),
     );
     Ok(Arbiter { columns, set, filter: scope.visible(table, Action::Update)? })
 }

@@ -74,15 +74,16 @@ fn sort(table: &TableView, item: &Value) -> Result<Sort> {
                 return Err(wrong("a sort key needs a column").at("/column"));
             };
             let column = sortable(table, name).map_err(|error| error.inside("/column"))?;
-            let choice = |member: &str, first: &str, second: &str| {
-                match object.get(member).map(|value| value.as_str().unwrap_or_default()) {
-                    None => Ok(None),
-                    Some(text) if text.eq_ignore_ascii_case(first) => Ok(Some(false)),
-                    Some(text) if text.eq_ignore_ascii_case(second) => Ok(Some(true)),
-                    Some(_) => Err(wrong(&format!("{member} is {first:?} or {second:?}"))
-                        .at(crate::error::step(member))
-                        .allowed([first, second])),
-                }
+            let choice = |member: &str, first: &str, second: &str| match object
+                .get(member)
+                .map(|value| value.as_str().unwrap_or_default())
+            {
+                None => Ok(None),
+                Some(text) if text.eq_ignore_ascii_case(first) => Ok(Some(false)),
+                Some(text) if text.eq_ignore_ascii_case(second) => Ok(Some(true)),
+                Some(_) => Err(wrong(&format!("{member} is {first:?} or {second:?}"))
+                    .at(crate::error::step(member))
+                    .allowed([first, second])),
             };
             let key = Sort::new(column, choice("direction", "asc", "desc")?.unwrap_or(false));
             Ok(match choice("nulls", "first", "last")? {

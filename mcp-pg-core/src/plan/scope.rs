@@ -109,9 +109,14 @@ impl<'v> Scope<'v> {
         self.text(data_type, type_name, value, at)
     }
 
-    fn text(&self, data_type: &DataType, type_name: &str, value: &Value, at: &str) -> Result<Operand> {
-        let text =
-            value::encode(data_type, type_name, value).map_err(|error| error.inside(at))?;
+    fn text(
+        &self,
+        data_type: &DataType,
+        type_name: &str,
+        value: &Value,
+        at: &str,
+    ) -> Result<Operand> {
+        let text = value::encode(data_type, type_name, value).map_err(|error| error.inside(at))?;
         Ok(Operand::text(text, at))
     }
 
@@ -129,9 +134,10 @@ impl<'v> Scope<'v> {
         let Some((operation, rest)) = given.as_str().and_then(|text| text.split_once('.')) else {
             return Err(wrong("a $ref is \"operation.column\"".into()));
         };
-        let found = self.earlier.iter().position(|earlier| earlier.name == Some(operation)).or_else(
-            || operation.parse().ok().filter(|index: &usize| *index < self.earlier.len()),
-        );
+        let found =
+            self.earlier.iter().position(|earlier| earlier.name == Some(operation)).or_else(|| {
+                operation.parse().ok().filter(|index: &usize| *index < self.earlier.len())
+            });
         let Some(operation) = found else {
             return Err(wrong(format!("no earlier operation is called {operation:?}")));
         };
@@ -154,7 +160,9 @@ impl<'v> Scope<'v> {
     pub fn granted(&self, value: &Value) -> Option<Value> {
         match value {
             Value::String(text) => match text.strip_prefix("claim:") {
-                Some(name) => self.caller.claims.get(name).filter(|claim| !claim.is_null()).cloned(),
+                Some(name) => {
+                    self.caller.claims.get(name).filter(|claim| !claim.is_null()).cloned()
+                }
                 None => Some(value.clone()),
             },
             Value::Array(items) => items.iter().map(|item| self.granted(item)).collect(),
@@ -172,7 +180,11 @@ impl<'v> Scope<'v> {
     /// # Errors
     ///
     /// `forbidden` if the caller lacks the claim.
-    pub fn presets(&self, table: &'v TableView, action: Action) -> Result<Vec<(&'v Column, Operand)>> {
+    pub fn presets(
+        &self,
+        table: &'v TableView,
+        action: Action,
+    ) -> Result<Vec<(&'v Column, Operand)>> {
         table
             .presets(action)
             .iter()
@@ -180,10 +192,11 @@ impl<'v> Scope<'v> {
                 let value = self.granted(value).ok_or_else(|| {
                     Error::new(Code::Forbidden, "the caller lacks a claim that this write needs")
                 })?;
-                let operand = self.operand(column, &value, &step(&column.name)).map_err(|error| {
-                    Error::new(Code::Internal, "a preset of the role does not fit its column")
-                        .caused_by(error)
-                })?;
+                let operand =
+                    self.operand(column, &value, &step(&column.name)).map_err(|error| {
+                        Error::new(Code::Internal, "a preset of the role does not fit its column")
+                            .caused_by(error)
+                    })?;
                 Ok((column, operand))
             })
             .collect()

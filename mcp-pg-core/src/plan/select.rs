@@ -135,11 +135,9 @@ impl<'v> Scope<'v> {
     /// `not_archivable` if only archived rows are wanted of a table that has none.
     pub fn archived(&self, table: &'v TableView, archived: Archived) -> Result<Predicate<'v>> {
         let null = |null| match &table.archive {
-            Some(column) => Predicate::Test {
-                column,
-                path: None,
-                comparison: super::Comparison::Null(null),
-            },
+            Some(column) => {
+                Predicate::Test { column, path: None, comparison: super::Comparison::Null(null) }
+            }
             None => Predicate::All(vec![]),
         };
         match archived {

@@ -56,8 +56,11 @@ impl View {
                 let shared = view.relations_named(&relation.name).nth(1).is_some()
                     || table.column(&relation.name).is_some();
                 let name = if shared { &relation.unambiguous } else { &relation.name };
-                let columns: Vec<&str> =
-                    relation.columns.iter().map(|(ours, _)| table.columns[*ours].name.as_str()).collect();
+                let columns: Vec<&str> = relation
+                    .columns
+                    .iter()
+                    .map(|(ours, _)| table.columns[*ours].name.as_str())
+                    .collect();
                 Some(json!({
                     "name": name,
                     "kind": relation.kind,
@@ -66,7 +69,11 @@ impl View {
                 }))
             })
             .collect();
-        put(&mut out, "relations", cut(relations, SHORT_LIST_MOST, "describe_table of the other table"));
+        put(
+            &mut out,
+            "relations",
+            cut(relations, SHORT_LIST_MOST, "describe_table of the other table"),
+        );
         let checks: Vec<Value> = table
             .checks
             .iter()
@@ -148,8 +155,7 @@ impl View {
             .map(|check| check.definition.as_str())
             .collect();
         put(&mut out, "checks", json!(checks));
-        let in_key =
-            table.primary_key.as_ref().is_some_and(|key| key.columns.contains(&position));
+        let in_key = table.primary_key.as_ref().is_some_and(|key| key.columns.contains(&position));
         put(&mut out, "primary_key", json!(in_key.then_some(true)));
         let references = table.foreign_keys.iter().find_map(|key| {
             let index = key.columns.iter().position(|column| *column == position)?;
@@ -172,10 +178,12 @@ impl View {
     /// The table and columns that a foreign key leads to, if the role may see them.
     fn referenced<'a>(&self, key: &'a ForeignKey) -> Option<(String, Vec<&'a str>)> {
         let table = self.named(&key.table)?;
-        let seen = |name: &String| table.table.column(name).is_some_and(|(_, column)| column.can_select);
-        key.references.iter().all(seen).then(|| {
-            (self.display(table), key.references.iter().map(String::as_str).collect())
-        })
+        let seen =
+            |name: &String| table.table.column(name).is_some_and(|(_, column)| column.can_select);
+        key.references
+            .iter()
+            .all(seen)
+            .then(|| (self.display(table), key.references.iter().map(String::as_str).collect()))
     }
 }
 

@@ -46,11 +46,13 @@ impl Mask {
                     _ => HIDDEN.to_owned(),
                 }
             }
-            Mask::Hash => Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            }),
+            Mask::Hash => {
+                Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+                    // Writing to a String cannot fail.
+                    let _ = write!(hex, "{byte:02x}");
+                    hex
+                })
+            }
         })
     }
 }

@@ -68,7 +68,7 @@ impl View {
             }
         }
         // A schema of the reduced tables has only the relations that can be told from them.
-        let reduced = Schema::new(schema.names.clone(), tables);
+        let reduced = Schema::new(schema.names.clone(), HashMap::new(), tables);
         let mut view = Self {
             role: role.clone(),
             fingerprint: schema.fingerprint,
@@ -116,7 +116,10 @@ impl View {
     pub fn masked_names(&self) -> HashSet<String> {
         let masked = |table: &TableView| {
             let columns = table.table.columns.iter().zip(&table.masks);
-            columns.filter(|(_, mask)| mask.is_some()).map(|(column, _)| column.name.clone()).collect()
+            columns
+                .filter(|(_, mask)| mask.is_some())
+                .map(|(column, _)| column.name.clone())
+                .collect()
         };
         self.tables.iter().flat_map::<Vec<String>, _>(masked).collect()
     }
@@ -239,12 +242,9 @@ impl TableView {
     /// `unknown_column` for a name, with the nearest of the columns that `wanted` keeps.
     pub fn unknown_column(&self, name: &str, wanted: impl Fn(&Column) -> bool) -> Error {
         let names = || self.table.columns.iter().filter(|c| wanted(c)).map(|c| c.name.as_str());
-        Error::new(
-            Code::UnknownColumn,
-            format!("{} has no column {}", self.name(), shown(name)),
-        )
-        .nearest(name, names())
-        .allowed(names())
+        Error::new(Code::UnknownColumn, format!("{} has no column {}", self.name(), shown(name)))
+            .nearest(name, names())
+            .allowed(names())
     }
 
     /// Positions of the columns that may be read.
@@ -403,6 +403,7 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
         kind: table.kind,
         comment: table.comment.clone(),
         estimated_rows: table.estimated_rows,
+        fills_rows: table.fills_rows,
         primary_key: table.primary_key.as_ref().and_then(|key| {
             Some(crate::schema::Key { columns: translate(&key.columns)?, ..key.clone() })
         }),
@@ -416,11 +417,11 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
             Some(crate::schema::Check { columns: translate(&check.columns)?, ..check.clone() })
         }),
         indexes: filtered(&table.indexes, |index| {
-            // An expression may speak of any column: shown only where all columns can be.
-            let whole = index.columns.len() == index.parts.len() && index.predicate.is_none();
-            let all = kept.iter().all(Option::is_some) && masks.iter().all(Option::is_none);
-            (whole || all).then_some(())?;
-            Some(crate::schema::Index { columns: translate(&index.columns)?, ..index.clone() })
+            Some(crate::schema::Index {
+                columns: translate(&index.columns)?,
+                mentions: translate(&index.mentions)?,
+                ..index.clone()
+            })
         }),
         columns: Vec::new(),
         row_security: table.row_security,
@@ -430,9 +431,10 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
         .iter()
         .filter_map(|action| {
             let grant = grant_for(action)?;
-            let preset = grant.preset.iter().filter_map(|(name, value)| {
-                Some((table.column(name)?.1.clone(), value.clone()))
-            });
+            let preset = grant
+                .preset
+                .iter()
+                .filter_map(|(name, value)| Some((table.column(name)?.1.clone(), value.clone())));
             Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect() }))
         })
         .collect();

@@ -61,9 +61,12 @@ impl Request {
             "delete" => Request::Delete(parse(arguments)?),
             "transaction" => Request::Transaction(parse(arguments)?),
             _ => {
-                return Err(Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
-                    .nearest(tool, Self::TOOLS)
-                    .allowed(Self::TOOLS));
+                return Err(Error::new(
+                    Code::UnknownArgument,
+                    format!("there is no tool {tool:?}"),
+                )
+                .nearest(tool, Self::TOOLS)
+                .allowed(Self::TOOLS));
             }
         })
     }

@@ -53,7 +53,9 @@ impl Shape {
                     Some(Value::String(one)) => Some(one.clone()),
                     // An optional argument is its type or null.
                     Some(Value::Array(several)) => match several.as_slice() {
-                        [Value::String(one), Value::String(null)] if null == "null" => Some(one.clone()),
+                        [Value::String(one), Value::String(null)] if null == "null" => {
+                            Some(one.clone())
+                        }
                         _ => None,
                     },
                     _ => None,
@@ -172,7 +174,8 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     if code != Code::InvalidValue && !at.ends_with(&step(subject)) {
         at.push_str(&step(subject));
     }
-    let known: Vec<&str> = if message.starts_with("unknown ") { quoted.collect() } else { Vec::new() };
+    let known: Vec<&str> =
+        if message.starts_with("unknown ") { quoted.collect() } else { Vec::new() };
     // serde_json counts lines of a text that nobody sent.
     let message = message.split(" at line ").next().unwrap_or_default();
     Error::new(code, message).at(at).nearest(subject, known.iter().copied()).allowed(known)

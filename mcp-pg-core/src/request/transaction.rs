@@ -40,7 +40,8 @@ impl Step {
     ///
     /// `invalid_value` for an operation that does not exist, and whatever is wrong with its arguments.
     pub fn request(&self) -> Result<Request> {
-        const OPERATIONS: [&str; 6] = ["select", "insert", "update", "archive", "restore", "delete"];
+        const OPERATIONS: [&str; 6] =
+            ["select", "insert", "update", "archive", "restore", "delete"];
         let operation = self.operation.as_str();
         if !OPERATIONS.contains(&operation) {
             return Err(Error::new(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::DataType;
 
 /// A column of a [`Table`](super::Table), as the catalogue describes it to the login.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Column {
     /// The name, spelled as the catalogue has it.
     pub name: String,
@@ -13,7 +13,8 @@ pub struct Column {
     pub number: i16,
     /// The resolved type.
     pub data_type: Arc<DataType>,
-    /// The type as `format_type` prints it with its modifier: `numeric(10,2)`.
+    /// The type with its modifier, for display: `numeric(10,2)`. Types of the first configured schema go
+    /// without its name, as everything there does.
     pub type_name: String,
     /// Whether the column accepts null (false for NOT NULL, in the table or a domain).
     pub nullable: bool,
@@ -34,7 +35,7 @@ pub struct Column {
 }
 
 /// How an identity column treats supplied values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// `GENERATED ALWAYS AS IDENTITY`: a supplied value is refused.
     Always,

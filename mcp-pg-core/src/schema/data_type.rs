@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 /// A PostgreSQL type as the catalogue describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DataType {
     /// The type's OID: its identity.
     pub oid: u32,
-    /// The name that `format_type` gives, for display: `integer`, `public.mood`, `text[]`.
+    /// The name that `format_type` gives, quoted where it must be: `integer`, `public.mood`, `text[]`.
+    /// Any but a built-in type's has its schema, so it means the same under every `search_path`, in a cast too.
     pub name: String,
     /// What kind of type it is, and of what it is made.
     pub kind: Kind,
@@ -15,10 +16,12 @@ pub struct DataType {
     pub equality: bool,
     /// Whether the type (a domain's base) has a default btree operator class, and so an order.
     pub ordering: bool,
+    /// The COMMENT on a type of one's own, bounded and without control characters: other people's text.
+    pub comment: Option<String>,
 }
 
 /// What a [`DataType`] is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A type of its own, built in or from an extension.
     Base,
@@ -49,7 +52,7 @@ pub enum Kind {
 }
 
 /// A field of a composite type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Field {
     /// The field's name.
     pub name: String,
@@ -84,14 +87,24 @@ impl DataType {
 }
 
 impl DataType {
+    /// PostgreSQL's `boolean`.
+    pub fn boolean() -> Self {
+        Self::built_in(16, "boolean")
+    }
+
     /// PostgreSQL's `text`.
     pub fn text() -> Self {
-        Self { oid: 25, name: "text".into(), kind: Kind::Base, equality: true, ordering: true }
+        Self::built_in(25, "text")
     }
 
     /// PostgreSQL's `jsonb`.
     pub fn jsonb() -> Self {
-        Self { oid: 3802, name: "jsonb".into(), kind: Kind::Base, equality: true, ordering: true }
+        Self::built_in(3802, "jsonb")
+    }
+
+    fn built_in(oid: u32, name: &str) -> Self {
+        let name = name.to_owned();
+        Self { oid, name, kind: Kind::Base, equality: true, ordering: true, comment: None }
     }
 
     /// Arrays of `element`, for values that are lists of a column's type; it has no OID of its own.
@@ -101,6 +114,7 @@ impl DataType {
             name: format!("{}[]", element.name),
             equality: element.equality,
             ordering: element.ordering,
+            comment: None,
             kind: Kind::Array { element: Arc::clone(element), delimiter: ',' },
         }
     }

@@ -3,7 +3,7 @@
 use crate::name::TableName;
 
 /// A primary key or a unique constraint or index without expressions and without a predicate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The constraint's name, or the index's where there is no constraint.
     pub name: String,
@@ -16,7 +16,7 @@ pub struct Key {
 }
 
 /// A foreign key: column `i` references column `i` of the other table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ForeignKey {
     /// The constraint's name.
     pub name: String,
@@ -33,7 +33,7 @@ pub struct ForeignKey {
 }
 
 /// A check constraint of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Check {
     /// The constraint's name.
     pub name: String,
@@ -46,11 +46,11 @@ pub struct Check {
 }
 
 /// An index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Index {
     /// The index's name.
     pub name: String,
-    /// What it covers, as `pg_get_indexdef` prints each part: a column or an expression.
+    /// What it covers, in order: names of columns, and expressions as `pg_get_indexdef` prints them.
     pub parts: Vec<String>,
     /// Positions of the columns that are parts, in order; expressions are left out.
     pub columns: Vec<usize>,
@@ -60,4 +60,6 @@ pub struct Index {
     pub unique: bool,
     /// The condition of a partial index.
     pub predicate: Option<String>,
+    /// Positions of every column that it speaks of: in parts, expressions and predicate, and included.
+    pub mentions: Vec<usize>,
 }

@@ -5,17 +5,22 @@
 mod column;
 mod comment;
 mod data_type;
+mod fingerprint;
 mod key;
+mod load;
+mod naming;
 mod operator;
 mod relation;
 mod table;
+
+use std::collections::HashMap;
 
 pub use column::{Column, Identity};
 pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{DataType, Field, Kind};
 pub use key::{Check, ForeignKey, Index, Key};
 pub use operator::{Family, Operator};
-pub use relation::{Junction, Relation, RelationKind};
+pub use relation::{Found, Junction, Relation, RelationKind};
 pub use table::{Privileges, RowSecurity, Table, TableKind};
 
 use crate::name::TableName;
@@ -26,20 +31,48 @@ pub struct Schema {
     /// The configured schemas, in the order in which a bare name is looked up.
     pub names: Vec<String>,
     /// COMMENTs on the schemas.
-    pub comments: std::collections::HashMap<String, String>,
+    pub comments: HashMap<String, String>,
     /// The tables, sorted by schema (in the configured order) and name.
     pub tables: Vec<Table>,
     /// The relations of each table, by the table's position.
     pub relations: Vec<Vec<Relation>>,
     /// A digest of all of the above but the row estimates: equal digests mean equal schemas.
     pub fingerprint: u64,
-    by_name: std::collections::HashMap<TableName, usize>,
+    by_name: HashMap<TableName, usize>,
 }
 
 impl Schema {
+    /// A schema of these tables, sorted, related and digested.
+    ///
+    /// ```
+    /// use mcp_pg_core::schema::Schema;
+    ///
+    /// let empty = Schema::new(vec!["public".into()], Default::default(), Vec::new());
+    /// assert!(empty.tables.is_empty());
+    /// ```
+    pub fn new(
+        names: Vec<String>,
+        comments: HashMap<String, String>,
+        mut tables: Vec<Table>,
+    ) -> Self {
+        let place = |schema: &str| names.iter().position(|name| name == schema);
+        // A table outside of the configured schemas comes last.
+        tables.sort_by_cached_key(|table| {
+            (place(&table.name.schema).unwrap_or(names.len()), table.name.clone())
+        });
+        let by_name = tables
+            .iter()
+            .enumerate()
+            .map(|(position, table)| (table.name.clone(), position))
+            .collect();
+        let relations = naming::relations(&tables, &by_name);
+        let fingerprint = fingerprint::fingerprint(&names, &comments, &tables);
+        Self { names, comments, tables, relations, fingerprint, by_name }
+    }
+
     /// The table with exactly this name.
     pub fn table(&self, name: &TableName) -> Option<&Table> {
-        self.position(name).map(|position| &self.tables[position])
+        self.tables.get(self.position(name)?)
     }
 
     /// The table's position in [`Schema::tables`].

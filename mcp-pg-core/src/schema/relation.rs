@@ -1,4 +1,4 @@
-//! Relations: foreign keys seen from both ends, and through junction tables, with names.
+//! Relations: foreign keys seen from both ends, and through junction tables; finding one by its name.
 
 use serde::Serialize;
 
@@ -40,4 +40,44 @@ pub struct Junction {
     pub table: usize,
     /// Pairs of column positions: in the junction, and in the table at the other end.
     pub columns: Vec<(usize, usize)>,
+}
+
+/// What [`Relation::find`] found under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// The one relation that is meant.
+    One(&'a Relation),
+    /// Several share the name; their unambiguous names.
+    Ambiguous(Vec<&'a str>),
+    /// No relation has the name.
+    Unknown,
+}
+
+impl Relation {
+    /// The relation with this name among those of one table, or of what a role sees of it.
+    ///
+    /// An unambiguous name always wins over a short one, so what it means never depends on which other
+    /// relations the asker may see.
+    ///
+    /// ```
+    /// use mcp_pg_core::schema::{Found, Relation};
+    ///
+    /// assert_eq!(Relation::find([], "customer"), Found::Unknown);
+    /// ```
+    pub fn find<'a>(relations: impl IntoIterator<Item = &'a Relation>, name: &str) -> Found<'a> {
+        let mut named = Vec::new();
+        for relation in relations {
+            if relation.unambiguous == name {
+                return Found::One(relation);
+            }
+            if relation.name == name {
+                named.push(relation);
+            }
+        }
+        match named.as_slice() {
+            [] => Found::Unknown,
+            [one] => Found::One(one),
+            several => Found::Ambiguous(several.iter().map(|r| r.unambiguous.as_str()).collect()),
+        }
+    }
 }

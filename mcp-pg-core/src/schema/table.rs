@@ -18,6 +18,8 @@ pub struct Table {
     pub comment: Option<String>,
     /// The planner's estimate of the rows; `None` if never analysed.
     pub estimated_rows: Option<u64>,
+    /// Whether a trigger may fill what an inserted row leaves out.
+    pub fills_rows: bool,
     /// The columns, in their order; only those that the login may use in some way.
     pub columns: Vec<Column>,
     /// The primary key, where there is one.
@@ -53,7 +55,7 @@ pub enum TableKind {
 }
 
 /// Whether row-level security applies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct RowSecurity {
     /// Enabled on the table.
     pub enabled: bool,
@@ -66,7 +68,7 @@ pub struct RowSecurity {
 /// What the login may do with a table: its grants, and what the table's kind allows.
 ///
 /// A privilege on some columns counts; the columns say which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Privileges {
     /// Read rows.
     pub select: bool,

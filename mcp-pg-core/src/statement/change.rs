@@ -59,8 +59,7 @@ pub fn affected<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
 pub fn change<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
-    let (mut returning, mut columns) =
-        outputs(plan.table, &alias, plan.table.readable_columns());
+    let (mut returning, mut columns) = outputs(plan.table, &alias, plan.table.readable_columns());
     let built = match &plan.effect {
         Effect::Set(set) => {
             let mut query = Query::update();
@@ -72,9 +71,8 @@ pub fn change<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
             if let Some(filter) = conditions.expression(&plan.filter, &alias) {
                 query.and_where(filter);
             }
-            returning.push(
-                conditions.expression(&plan.check, &alias).unwrap_or_else(|| constant(true)),
-            );
+            returning
+                .push(conditions.expression(&plan.check, &alias).unwrap_or_else(|| constant(true)));
             query.returning(Query::returning().exprs(returning));
             build(&query)
         }

@@ -46,7 +46,8 @@ pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statemen
     }
 
     if let Some(arbiter) = &plan.arbiter {
-        let mut clause = OnConflict::columns(arbiter.columns.iter().map(|column| column.name.clone()));
+        let mut clause =
+            OnConflict::columns(arbiter.columns.iter().map(|column| column.name.clone()));
         if arbiter.set.is_empty() {
             clause.do_nothing();
         }
@@ -65,8 +66,7 @@ pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statemen
         query.on_conflict(clause);
     }
 
-    let (mut returning, mut columns) =
-        outputs(plan.table, &alias, plan.table.readable_columns());
+    let (mut returning, mut columns) = outputs(plan.table, &alias, plan.table.readable_columns());
     returning.push(conditions.expression(&plan.check, &alias).unwrap_or_else(|| constant(true)));
     columns.push(Output { name: "_check", decoder: Decoder::boolean(), mask: None });
     query.returning(Query::returning().exprs(returning));

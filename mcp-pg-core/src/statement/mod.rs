@@ -71,7 +71,8 @@ fn outputs<'v>(
             let name = table.table.columns[position].name.as_str();
             let decoder = table.decoder(position);
             let expression = column(alias, name);
-            let expression = if decoder.as_text() { expression.cast_as("text") } else { expression };
+            let expression =
+                if decoder.as_text() { expression.cast_as("text") } else { expression };
             (expression, Output { name, decoder, mask: table.mask(position) })
         })
         .unzip()

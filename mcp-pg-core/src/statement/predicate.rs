@@ -23,7 +23,11 @@ pub(super) fn constant(value: bool) -> Expr {
 
 impl Conditions {
     /// The condition on the table under `alias`; `None` if every row meets it.
-    pub(super) fn expression(&mut self, predicate: &Predicate<'_>, alias: &DynIden) -> Option<Expr> {
+    pub(super) fn expression(
+        &mut self,
+        predicate: &Predicate<'_>,
+        alias: &DynIden,
+    ) -> Option<Expr> {
         match predicate {
             Predicate::All(parts) => parts
                 .iter()
@@ -67,7 +71,8 @@ impl Conditions {
                     )
                 );
                 let get = BinOper::Custom(if text { "#>>" } else { "#>" });
-                let whole = if tested.data_type.base().oid == 114 { whole.cast_as("jsonb") } else { whole };
+                let whole =
+                    if tested.data_type.base().oid == 114 { whole.cast_as("jsonb") } else { whole };
                 whole.binary(get, self.parameters.add(path))
             }
         };
@@ -151,7 +156,8 @@ impl Conditions {
 
 fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {
     let network = family == Family::Network;
-    let custom = |left: Expr, sign: &'static str, right: Expr| left.binary(BinOper::Custom(sign), right);
+    let custom =
+        |left: Expr, sign: &'static str, right: Expr| left.binary(BinOper::Custom(sign), right);
     match operator {
         Operator::Eq => left.eq(right),
         Operator::Ne => left.ne(right),

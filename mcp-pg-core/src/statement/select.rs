@@ -105,7 +105,8 @@ fn after(
         .zip(values)
         .map(|(sort, value)| (column(alias, &table.table.columns[sort.column].name), sort, value))
         .collect();
-    let mut operand = |value: &Option<String>| conditions.parameters.add(&Operand::text(value.clone(), ""));
+    let mut operand =
+        |value: &Option<String>| conditions.parameters.add(&Operand::text(value.clone(), ""));
 
     // One comparison of rows is what an index can seek by; it needs one direction and no nulls.
     let never_null = order.iter().all(|sort| !table.table.columns[sort.column].nullable);

@@ -4,7 +4,7 @@ mod binary;
 mod literal;
 mod text;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
@@ -24,6 +24,7 @@ use crate::schema::{DataType, Kind};
 ///     kind: Kind::Base,
 ///     equality: true,
 ///     ordering: true,
+///     comment: None,
 /// };
 /// let decoder = Decoder::for_type(&integer);
 /// assert!(!decoder.as_text());
@@ -52,6 +53,19 @@ impl Decoder {
         let form = Form::of(data_type);
         let as_text = !form.has_binary();
         Self { form: Arc::new(form), as_text }
+    }
+
+    /// The decoder for an expression of type `text`.
+    pub fn plain_text() -> &'static Self {
+        static TEXT: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(&DataType::text()));
+        &TEXT
+    }
+
+    /// The decoder for an expression of type `boolean`.
+    pub fn boolean() -> &'static Self {
+        static BOOLEAN: LazyLock<Decoder> =
+            LazyLock::new(|| Decoder::for_type(&DataType::boolean()));
+        &BOOLEAN
     }
 
     /// Whether the column must be selected as `CAST(column AS text)`.

@@ -42,6 +42,7 @@ use crate::schema::{DataType, Kind};
 ///     kind: Kind::Base,
 ///     equality: true,
 ///     ordering: true,
+///     comment: None,
 /// };
 /// assert_eq!(encode(&integer, "integer", &42.into()).unwrap().as_deref(), Some("42"));
 /// let error = encode(&integer, "integer", &"many".into()).unwrap_err();

@@ -5,7 +5,14 @@ use std::sync::Arc;
 use crate::schema::{DataType, Field, Kind};
 
 fn make(oid: u32, name: &str, kind: Kind) -> Arc<DataType> {
-    Arc::new(DataType { oid, name: name.to_owned(), kind, equality: true, ordering: true })
+    Arc::new(DataType {
+        oid,
+        name: name.to_owned(),
+        kind,
+        equality: true,
+        ordering: true,
+        comment: None,
+    })
 }
 
 pub(super) fn base(oid: u32, name: &str) -> Arc<DataType> {

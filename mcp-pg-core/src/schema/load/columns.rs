@@ -1,0 +1,54 @@
+//! Rows of `columns.sql`.
+
+use tokio_postgres::Row;
+use tokio_postgres::error::Error as PgError;
+
+use super::{Tables, comment, owner, types::Types};
+use crate::schema::{Column, Identity, Table};
+
+/// Adds the columns to their tables. `first` goes before the names of the first configured schema's types.
+pub(super) fn add(
+    tables: &mut Tables,
+    rows: &[Row],
+    types: &mut Types,
+    first: &str,
+) -> Result<(), PgError> {
+    for row in rows {
+        if let Some(table) = owner(tables, row)? {
+            let column = column(table, row, types, first)?;
+            // Possible only through what the table's kind forbids: rights to insert into a materialised view.
+            if column.can_select || column.can_insert || column.can_update {
+                table.columns.push(column);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Column, PgError> {
+    let data_type = types.get(row.try_get("type")?);
+    let type_name: &str = row.try_get("type_name")?;
+    let expression: Option<String> = row.try_get("expression")?;
+    let (default, generated) = match row.try_get("generated")? {
+        true => (None, Some(expression.unwrap_or_default())),
+        false => (expression, None),
+    };
+    Ok(Column {
+        name: row.try_get("name")?,
+        number: row.try_get("number")?,
+        nullable: !row.try_get::<_, bool>("not_null")? && !data_type.refuses_null(),
+        data_type,
+        type_name: type_name.strip_prefix(first).unwrap_or(type_name).to_owned(),
+        default,
+        identity: match row.try_get("identity")? {
+            "a" => Some(Identity::Always),
+            "d" => Some(Identity::ByDefault),
+            _ => None,
+        },
+        generated,
+        comment: comment(row)?,
+        can_select: row.try_get("can_select")?,
+        can_insert: table.privileges.insert && row.try_get("can_insert")?,
+        can_update: table.privileges.update && row.try_get("can_update")?,
+    })
+}

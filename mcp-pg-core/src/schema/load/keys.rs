@@ -1,0 +1,109 @@
+//! Rows of `indexes.sql`, `foreign_keys.sql` and `checks.sql`.
+//!
+//! What speaks of a column that the login may not use is left out whole: half a key is another key.
+
+use tokio_postgres::Row;
+use tokio_postgres::error::Error as PgError;
+
+use super::{Tables, comment, owner};
+use crate::name::TableName;
+use crate::schema::{Check, Column, ForeignKey, Index, Key, Table};
+
+pub(super) fn add_indexes(tables: &mut Tables, rows: &[Row]) -> Result<(), PgError> {
+    for row in rows {
+        if let Some(table) = owner(tables, row)? {
+            if let Some(key) = key(table, row)? {
+                match row.try_get("primary")? {
+                    true => table.primary_key = Some(key),
+                    false => table.unique_keys.push(key),
+                }
+            }
+            table.indexes.extend(index(table, row)?);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), PgError> {
+    for row in rows {
+        let Some(table) = owner(tables, row)? else { continue };
+        let Some(columns) = positions(&table.columns, row.try_get("columns")?) else { continue };
+        table.foreign_keys.push(ForeignKey {
+            name: row.try_get("name")?,
+            columns,
+            table: TableName {
+                schema: row.try_get("other_schema")?,
+                name: row.try_get("other_name")?,
+            },
+            references: row.try_get("other_columns")?,
+            deferrable: row.try_get("deferrable")?,
+            comment: comment(row)?,
+        });
+    }
+    Ok(())
+}
+
+pub(super) fn add_checks(tables: &mut Tables, rows: &[Row]) -> Result<(), PgError> {
+    for row in rows {
+        let Some(table) = owner(tables, row)? else { continue };
+        let Some(columns) = positions(&table.columns, row.try_get("columns")?) else { continue };
+        let Some(definition) = row.try_get("definition")? else { continue };
+        table.checks.push(Check {
+            name: row.try_get("name")?,
+            definition,
+            columns,
+            comment: comment(row)?,
+        });
+    }
+    Ok(())
+}
+
+/// A unique index as a key, if it is one: on columns alone, and on every row.
+fn key(table: &Table, row: &Row) -> Result<Option<Key>, PgError> {
+    let unique: bool = row.try_get("unique")?;
+    let partial = row.try_get::<_, Option<&str>>("predicate")?.is_some();
+    // An expression has the number 0, which no column has.
+    let columns = positions(&table.columns, row.try_get("columns")?);
+    let Some(columns) = columns.filter(|_| unique && !partial) else { return Ok(None) };
+    Ok(Some(Key {
+        name: row.try_get("name")?,
+        columns,
+        arbiter: row.try_get("arbiter")?,
+        nulls_equal: row.try_get("nulls_equal")?,
+    }))
+}
+
+fn index(table: &Table, row: &Row) -> Result<Option<Index>, PgError> {
+    let Some(mentions) = positions(&table.columns, row.try_get("mentions")?) else {
+        return Ok(None);
+    };
+    let mut expressions = row.try_get::<_, Vec<Option<String>>>("expressions")?.into_iter();
+    let (mut parts, mut columns) = (Vec::new(), Vec::new());
+    for number in row.try_get::<_, Vec<i16>>("columns")? {
+        match position(&table.columns, number) {
+            Some(position) => {
+                parts.extend(table.columns.get(position).map(|column| column.name.clone()));
+                columns.push(position);
+            }
+            None => parts.extend(expressions.next().flatten()),
+        }
+    }
+    Ok(Some(Index {
+        name: row.try_get("name")?,
+        parts,
+        columns,
+        method: row.try_get("method")?,
+        unique: row.try_get("unique")?,
+        predicate: row.try_get("predicate")?,
+        mentions,
+    }))
+}
+
+/// Where the columns with these numbers are; `None` if any of them is not there.
+fn positions(columns: &[Column], numbers: Vec<i16>) -> Option<Vec<usize>> {
+    numbers.into_iter().map(|number| position(columns, number)).collect()
+}
+
+fn position(columns: &[Column], number: i16) -> Option<usize> {
+    columns.binary_search_by_key(&number, |column| column.number).ok()
+}

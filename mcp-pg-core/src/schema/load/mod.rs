@@ -1,0 +1,150 @@
+//! Reads the catalogue: which queries, in which order, and how their rows become one [`Schema`].
+//!
+//! Each noun's query is a file in `sql/`, which says why it leaves rows out; each noun's rows are read by a
+//! file here. Rows find their table by OID and their columns by number, never by name.
+
+mod columns;
+mod keys;
+mod tables;
+mod types;
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio::try_join;
+use tokio_postgres::error::{Error as PgError, SqlState};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
+
+use self::types::Types;
+use super::{Schema, Table, clean};
+use crate::error::{Code, Error, Result};
+
+/// How often [`Schema::load`] tries.
+const ATTEMPTS: usize = 4;
+
+/// Tables while their parts arrive, by OID.
+type Tables = BTreeMap<u32, Table>;
+
+impl Schema {
+    /// Reads what the login sees of these schemas, in one read-only transaction of its own.
+    ///
+    /// A pooled client works too, through its `DerefMut`. A schema that does not exist, or that the login may
+    /// not use, has no tables. Fails with `database_unavailable` or `database_error`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mcp_pg_core::schema::Schema;
+    ///
+    /// let (mut client, connection) =
+    ///     tokio_postgres::connect("host=localhost user=reader", tokio_postgres::NoTls).await?;
+    /// tokio::spawn(connection);
+    /// let schema = Schema::load(&mut client, &["public".to_owned()]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn load(client: &mut Client, schemas: &[String]) -> Result<Self> {
+        for _ in 1..ATTEMPTS {
+            match load_once(client, schemas).await {
+                // The server prints types and expressions from the catalogue as it is now, not as in the
+                // snapshot, and stumbles over what was dropped in between. The next snapshot is whole.
+                Err(error) if error.state() == Some(SqlState::INTERNAL_ERROR.code()) => {}
+                outcome => return outcome,
+            }
+        }
+        load_once(client, schemas).await
+    }
+
+    /// Reads what the current role sees of these schemas, in a transaction that the caller has opened as
+    /// REPEATABLE READ READ ONLY, perhaps under `SET LOCAL ROLE`.
+    ///
+    /// Leaves the transaction's `search_path` empty, so that types and expressions are printed with their
+    /// schema and mean the same to every session, and its `jit` off. Fails with `database_unavailable` or
+    /// `database_error`; with the SQLSTATE `XX000` if something was dropped meanwhile: try a new transaction.
+    pub async fn read(transaction: &Transaction<'_>, schemas: &[String]) -> Result<Self> {
+        read(transaction, schemas).await.map_err(unreadable)
+    }
+}
+
+async fn load_once(client: &mut Client, schemas: &[String]) -> Result<Schema> {
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await
+        .map_err(unreadable)?;
+    let schema = Schema::read(&transaction, schemas).await?;
+    transaction.commit().await.map_err(unreadable)?;
+    Ok(schema)
+}
+
+async fn read(
+    transaction: &Transaction<'_>,
+    names: &[String],
+) -> std::result::Result<Schema, PgError> {
+    transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
+    // Futures polled together travel together: two round trips for everything.
+    let by_name: &[(&(dyn ToSql + Sync), Type)] = &[(&names, Type::TEXT_ARRAY)];
+    let (schemas, tables) = try_join!(
+        transaction.query_typed(include_str!("../sql/schemas.sql"), by_name),
+        transaction.query_typed(include_str!("../sql/tables.sql"), by_name),
+    )?;
+    let mut tables = tables::read(&tables)?;
+    let oids: Vec<u32> = tables.keys().copied().collect();
+    let by_oid: &[(&(dyn ToSql + Sync), Type)] = &[(&oids, Type::OID_ARRAY)];
+    let (types, columns, indexes, foreign_keys, checks) = try_join!(
+        transaction.query_typed(include_str!("../sql/types.sql"), by_oid),
+        transaction.query_typed(include_str!("../sql/columns.sql"), by_oid),
+        transaction.query_typed(include_str!("../sql/indexes.sql"), by_oid),
+        transaction.query_typed(include_str!("../sql/foreign_keys.sql"), by_oid),
+        transaction.query_typed(include_str!("../sql/checks.sql"), by_oid),
+    )?;
+    let first = first_prefix(names, &schemas)?;
+    columns::add(&mut tables, &columns, &mut Types::read(&types)?, &first)?;
+    keys::add_indexes(&mut tables, &indexes)?;
+    keys::add_foreign_keys(&mut tables, &foreign_keys)?;
+    keys::add_checks(&mut tables, &checks)?;
+    Ok(Schema::new(names.to_vec(), comments(&schemas)?, tables.into_values().collect()))
+}
+
+/// What goes before the name of everything in the first configured schema: `public.`.
+fn first_prefix(names: &[String], schemas: &[Row]) -> std::result::Result<String, PgError> {
+    for row in schemas {
+        if names.first().map(String::as_str) == Some(row.try_get("name")?) {
+            return Ok(format!("{}.", row.try_get::<_, &str>("quoted")?));
+        }
+    }
+    Ok(String::new())
+}
+
+fn comments(schemas: &[Row]) -> std::result::Result<HashMap<String, String>, PgError> {
+    let mut comments = HashMap::new();
+    for row in schemas {
+        if let Some(comment) = comment(row)? {
+            comments.insert(row.try_get("name")?, comment);
+        }
+    }
+    Ok(comments)
+}
+
+fn comment(row: &Row) -> std::result::Result<Option<String>, PgError> {
+    Ok(row.try_get::<_, Option<&str>>("comment")?.and_then(clean))
+}
+
+/// The table that a row speaks of.
+fn owner<'a>(
+    tables: &'a mut Tables,
+    row: &Row,
+) -> std::result::Result<Option<&'a mut Table>, PgError> {
+    Ok(tables.get_mut(&row.try_get::<_, u32>("table")?))
+}
+
+fn unreadable(error: PgError) -> Error {
+    let code = if error.is_closed() { Code::DatabaseUnavailable } else { Code::DatabaseError };
+    let told = Error::new(code, "the database's catalogue could not be read");
+    match error.code().map(|state| state.code().to_owned()) {
+        Some(state) => told.sqlstate(state),
+        None => told,
+    }
+    .caused_by(error)
+}

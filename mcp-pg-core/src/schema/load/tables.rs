@@ -1,0 +1,51 @@
+//! Rows of `tables.sql`.
+
+use tokio_postgres::Row;
+use tokio_postgres::error::Error as PgError;
+
+use super::{Tables, comment};
+use crate::name::TableName;
+use crate::schema::{Privileges, RowSecurity, Table, TableKind};
+
+pub(super) fn read(rows: &[Row]) -> Result<Tables, PgError> {
+    rows.iter().map(|row| table(row).map(|table| (table.oid, table))).collect()
+}
+
+fn table(row: &Row) -> Result<Table, PgError> {
+    let owner = row.try_get("owner")?;
+    let forced = row.try_get("row_security_forced")?;
+    Ok(Table {
+        name: TableName { schema: row.try_get("schema")?, name: row.try_get("name")? },
+        oid: row.try_get("oid")?,
+        kind: match row.try_get("kind")? {
+            "v" => TableKind::View,
+            "m" => TableKind::MaterializedView,
+            "f" => TableKind::ForeignTable,
+            "p" => TableKind::PartitionedTable,
+            _ => TableKind::Table,
+        },
+        comment: comment(row)?,
+        estimated_rows: row
+            .try_get::<_, Option<f64>>("estimated_rows")?
+            .map(|rows| rows.round() as u64),
+        fills_rows: row.try_get("fills_rows")?,
+        columns: Vec::new(),
+        primary_key: None,
+        unique_keys: Vec::new(),
+        foreign_keys: Vec::new(),
+        checks: Vec::new(),
+        indexes: Vec::new(),
+        row_security: RowSecurity {
+            enabled: row.try_get("row_security")?,
+            forced,
+            bypassed: row.try_get("bypasses_row_security")? || (owner && !forced),
+        },
+        privileges: Privileges {
+            select: row.try_get("can_select")?,
+            insert: row.try_get("can_insert")?,
+            update: row.try_get("can_update")?,
+            delete: row.try_get("can_delete")?,
+            owner,
+        },
+    })
+}

@@ -1,0 +1,138 @@
+//! Rows of `types.sql`, resolved into [`DataType`]s that share their parts.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_postgres::Row;
+use tokio_postgres::error::Error as PgError;
+
+use super::comment;
+use crate::schema::{DataType, Field, Kind};
+
+/// How deep types may be made of types: deeper ones are taken as they are.
+const DEPTH_MOST: usize = 64;
+
+/// Every type that the columns use: as it was read, or as resolved.
+pub(super) struct Types {
+    read: HashMap<u32, Definition>,
+    resolved: HashMap<u32, Arc<DataType>>,
+}
+
+/// A type whose parts are still OIDs.
+struct Definition {
+    name: String,
+    comment: Option<String>,
+    equality: bool,
+    ordering: bool,
+    kind: Unresolved,
+}
+
+enum Unresolved {
+    Base,
+    Enum(Vec<String>),
+    Array { element: u32, delimiter: char },
+    Domain { base: u32, not_null: bool, checks: Vec<String> },
+    Composite(Vec<(String, u32)>),
+    Range(u32),
+    Multirange(u32),
+}
+
+impl Types {
+    pub(super) fn read(rows: &[Row]) -> Result<Self, PgError> {
+        let read = rows
+            .iter()
+            .map(|row| Ok((row.try_get("oid")?, definition(row)?)))
+            .collect::<Result<_, PgError>>()?;
+        Ok(Self { read, resolved: HashMap::new() })
+    }
+
+    /// The type with this OID; one dropped since the snapshot is an unnamed base type.
+    pub(super) fn get(&mut self, oid: u32) -> Arc<DataType> {
+        self.resolve(oid, 0)
+    }
+
+    fn resolve(&mut self, oid: u32, depth: usize) -> Arc<DataType> {
+        if let Some(data_type) = self.resolved.get(&oid) {
+            return data_type.clone();
+        }
+        // Taken out while its parts are resolved, so that a circle, which PostgreSQL forbids, would end.
+        let definition = self.read.remove(&oid).unwrap_or_else(|| Definition {
+            name: "???".to_owned(),
+            comment: None,
+            equality: false,
+            ordering: false,
+            kind: Unresolved::Base,
+        });
+        let Definition { name, comment, equality, ordering, kind } = definition;
+        let kind = match kind {
+            _ if depth == DEPTH_MOST => Kind::Base,
+            Unresolved::Base => Kind::Base,
+            Unresolved::Enum(labels) => Kind::Enum(labels),
+            Unresolved::Array { element, delimiter } => {
+                Kind::Array { element: self.resolve(element, depth + 1), delimiter }
+            }
+            Unresolved::Domain { base, not_null, checks } => {
+                Kind::Domain { base: self.resolve(base, depth + 1), not_null, checks }
+            }
+            Unresolved::Composite(fields) => Kind::Composite(
+                fields
+                    .into_iter()
+                    .map(|(name, oid)| Field { name, data_type: self.resolve(oid, depth + 1) })
+                    .collect(),
+            ),
+            Unresolved::Range(subtype) => Kind::Range(self.resolve(subtype, depth + 1)),
+            Unresolved::Multirange(range) => Kind::Multirange(self.resolve(range, depth + 1)),
+        };
+        // Operator classes of whole families (anyarray, anyenum, …) apply if the parts have one.
+        let (equality, ordering) = match &kind {
+            Kind::Base => (equality, ordering),
+            Kind::Enum(_) | Kind::Range(_) | Kind::Multirange(_) => (true, true),
+            Kind::Array { element: part, .. } | Kind::Domain { base: part, .. } => {
+                (part.equality, part.ordering)
+            }
+            Kind::Composite(fields) => (
+                fields.iter().all(|field| field.data_type.equality),
+                fields.iter().all(|field| field.data_type.ordering),
+            ),
+        };
+        let data_type = Arc::new(DataType { oid, name, kind, equality, ordering, comment });
+        self.resolved.insert(oid, data_type.clone());
+        data_type
+    }
+}
+
+fn definition(row: &Row) -> Result<Definition, PgError> {
+    let inner = row.try_get("inner_type")?;
+    let comparison: Option<bool> = row.try_get("comparison")?;
+    Ok(Definition {
+        name: row.try_get("name")?,
+        comment: comment(row)?,
+        equality: comparison.is_some(),
+        ordering: comparison == Some(true),
+        kind: match row.try_get("kind")? {
+            "enum" => Unresolved::Enum(row.try_get("labels")?),
+            "array" => Unresolved::Array {
+                element: inner,
+                delimiter: row.try_get::<_, &str>("delimiter")?.chars().next().unwrap_or(','),
+            },
+            "domain" => Unresolved::Domain {
+                base: inner,
+                not_null: row.try_get("not_null")?,
+                checks: row
+                    .try_get::<_, Vec<Option<String>>>("checks")?
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+            },
+            "composite" => Unresolved::Composite(
+                row.try_get::<_, Vec<String>>("field_names")?
+                    .into_iter()
+                    .zip(row.try_get::<_, Vec<u32>>("field_types")?)
+                    .collect(),
+            ),
+            "range" => Unresolved::Range(inner),
+            "multirange" => Unresolved::Multirange(inner),
+            _ => Unresolved::Base,
+        },
+    })
+}

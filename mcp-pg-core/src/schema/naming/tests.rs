@@ -1,0 +1,232 @@
+use std::sync::Arc;
+
+use super::stem;
+use crate::name::TableName;
+use crate::schema::{
+    Column, DataType, ForeignKey, Found, Key, Kind, Privileges, Relation, RowSecurity, Schema,
+    Table, TableKind,
+};
+
+/// A table of readable integer columns; the first `key` of them are its primary key.
+fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
+    let integer = Arc::new(DataType {
+        oid: 23,
+        name: "integer".into(),
+        kind: Kind::Base,
+        equality: true,
+        ordering: true,
+        comment: None,
+    });
+    let column = |(number, name): (i16, &&str)| Column {
+        name: (*name).to_owned(),
+        number,
+        data_type: integer.clone(),
+        type_name: "integer".into(),
+        nullable: true,
+        default: None,
+        identity: None,
+        generated: None,
+        comment: None,
+        can_select: true,
+        can_insert: true,
+        can_update: true,
+    };
+    Table {
+        name: TableName::new(schema, name),
+        oid: 0,
+        kind: TableKind::Table,
+        fills_rows: false,
+        comment: None,
+        estimated_rows: None,
+        columns: (1..).zip(columns).map(column).collect(),
+        primary_key: Some(Key {
+            name: format!("{name}_pkey"),
+            columns: (0..key).collect(),
+            arbiter: true,
+            nulls_equal: false,
+        }),
+        unique_keys: Vec::new(),
+        foreign_keys: Vec::new(),
+        checks: Vec::new(),
+        indexes: Vec::new(),
+        row_security: RowSecurity::default(),
+        privileges: Privileges::default(),
+    }
+}
+
+fn references(mut table: Table, columns: &[usize], other: &str, their: &[&str]) -> Table {
+    let key: Vec<&str> = columns.iter().map(|c| table.columns[*c].name.as_str()).collect();
+    table.foreign_keys.push(ForeignKey {
+        name: format!("{}_{}_fkey", table.name.name, key.join("_")),
+        columns: columns.to_vec(),
+        table: TableName::new("public", other),
+        references: their.iter().map(|name| (*name).to_owned()).collect(),
+        deferrable: false,
+        comment: None,
+    });
+    table
+}
+
+fn schema(tables: Vec<Table>) -> Schema {
+    Schema::new(vec!["public".into(), "other".into()], Default::default(), tables)
+}
+
+/// `short unambiguous -> table` of each of the table's relations.
+fn named(schema: &Schema, table: &str) -> Vec<String> {
+    let position = schema.position(&TableName::new("public", table)).unwrap();
+    let line = |r: &Relation| {
+        format!("{} {} -> {}", r.name, r.unambiguous, schema.tables[r.table].name.name)
+    };
+    schema.relations[position].iter().map(line).collect()
+}
+
+#[test]
+fn two_keys_to_one_table_are_told_apart_by_their_columns() {
+    let film = table("public", "film", &["id", "language_id", "original_language_id", "dubbed"], 1);
+    let film = references(film, &[1], "language", &["id"]);
+    let film = references(film, &[2], "language", &["id"]);
+    let film = references(film, &[3], "language", &["id"]);
+    let schema = schema(vec![film, table("public", "language", &["id"], 1)]);
+    assert_eq!(
+        named(&schema, "film"),
+        [
+            "language film_language_id_fkey -> language",
+            "original_language film_original_language_id_fkey -> language",
+            "language film_dubbed_fkey -> language",
+        ]
+    );
+    assert_eq!(
+        named(&schema, "language"),
+        [
+            "film film_by_language -> film",
+            "film film_by_original_language -> film",
+            "film film_by_dubbed -> film",
+        ]
+    );
+    let find = |name| Relation::find(&schema.relations[1], name);
+    assert!(matches!(find("film_by_dubbed"), Found::One(r) if r.columns == [(0, 3)]));
+    assert!(matches!(find("film"), Found::Ambiguous(names) if names.len() == 3));
+    assert_eq!(find("actor"), Found::Unknown);
+}
+
+#[test]
+fn a_junction_joins_what_its_two_keys_reference() {
+    let cast = table("public", "film_actor", &["film_id", "actor_id", "role"], 2);
+    let cast = references(cast, &[0], "film", &["id"]);
+    let cast = references(cast, &[1], "actor", &["id"]);
+    let detail = references(table("public", "detail", &["film_id"], 1), &[0], "film", &["id"]);
+    let schema = schema(vec![
+        cast,
+        detail,
+        table("public", "film", &["id"], 1),
+        table("public", "actor", &["id"], 1),
+    ]);
+    assert_eq!(
+        named(&schema, "film"),
+        [
+            "detail detail_by_film -> detail",
+            "film_actor film_actor_by_film -> film_actor",
+            "actor actor_via_film_actor -> actor",
+        ]
+    );
+    let Found::One(actors) = Relation::find(&schema.relations[2], "actor") else { panic!() };
+    assert_eq!(actors.columns, [(0, 0)]);
+    assert_eq!(actors.junction.as_ref().unwrap().columns, [(1, 0)]);
+}
+
+#[test]
+fn a_table_joined_to_itself_has_a_name_for_each_direction() {
+    let friends = table("public", "friend", &["a_id", "b_id"], 2);
+    let friends = references(friends, &[0], "person", &["id"]);
+    let friends = references(friends, &[1], "person", &["id"]);
+    let person = table("public", "person", &["id", "parent_id"], 1);
+    let person = references(person, &[1], "person", &["id"]);
+    assert_eq!(
+        named(&schema(vec![friends, person]), "person"),
+        [
+            "parent person_parent_id_fkey -> person",
+            "friend friend_by_a -> friend",
+            "friend friend_by_b -> friend",
+            "person person_by_parent -> person",
+            "person person_via_friend_by_a -> person",
+            "person person_via_friend_by_b -> person",
+        ]
+    );
+}
+
+#[test]
+fn a_composite_key_is_named_by_all_of_its_columns() {
+    let line = table("public", "line", &["id", "number", "tenant_id"], 1);
+    let line = references(line, &[1, 2], "order", &["number", "tenant_id"]);
+    let schema = schema(vec![line, table("public", "order", &["tenant_id", "number"], 2)]);
+    assert_eq!(named(&schema, "line"), ["order line_number_tenant_id_fkey -> order"]);
+    assert_eq!(named(&schema, "order"), ["line line_by_number_tenant -> line"]);
+    assert_eq!(schema.relations[1][0].columns, [(1, 1), (0, 2)]);
+}
+
+#[test]
+fn same_names_in_two_schemas_are_told_apart_by_the_schema() {
+    let award = |schema| table(schema, "award", &["id", "actor_id"], 1);
+    let award = |schema| references(award(schema), &[1], "actor", &["id"]);
+    let actor = table("public", "actor", &["id"], 1);
+    assert_eq!(
+        named(&schema(vec![award("other"), actor, award("public")]), "actor"),
+        ["award public.award_by_actor -> award", "award other.award_by_actor -> award"]
+    );
+}
+
+#[test]
+fn what_cannot_be_followed_is_left_out() {
+    let hide = |mut table: Table, column: usize| {
+        table.columns[column].can_select = false;
+        table
+    };
+    let orders = || {
+        let orders = table("public", "orders", &["id", "customer_id"], 1);
+        references(orders, &[1], "customer", &["id"])
+    };
+    let customer = || table("public", "customer", &["id"], 1);
+    for tables in [
+        vec![orders()],
+        vec![hide(orders(), 1), customer()],
+        vec![orders(), hide(customer(), 0)],
+        vec![orders(), table("public", "customer", &["other"], 1)],
+    ] {
+        assert!(schema(tables).relations.iter().all(Vec::is_empty));
+    }
+    let twice = references(orders(), &[1], "customer", &["id"]);
+    assert_eq!(named(&schema(vec![twice, customer()]), "customer").len(), 1);
+}
+
+#[test]
+fn only_a_last_word_that_says_key_is_dropped() {
+    for (column, short) in [
+        ("customer_id", "customer"),
+        ("customerId", "customer"),
+        ("CustomerId", "Customer"),
+        ("CUSTOMER_ID", "CUSTOMER"),
+        ("address2Id", "address2"),
+        ("lang", "lang"),
+        ("id", "id"),
+        ("Id", "Id"),
+        ("_id", "_id"),
+        ("paid", "paid"),
+        ("VOId", "VOId"),
+    ] {
+        assert_eq!(stem(column).short, short);
+    }
+}
+
+#[test]
+fn the_fingerprint_follows_everything_but_the_estimates() {
+    let digest = |change: fn(&mut Table)| {
+        let mut table = table("public", "film", &["id"], 1);
+        change(&mut table);
+        schema(vec![table]).fingerprint
+    };
+    let plain = digest(|_| {});
+    assert_eq!(plain, digest(|table| table.estimated_rows = Some(7)));
+    assert_ne!(plain, digest(|table| table.comment = Some("films".into())));
+    assert_ne!(plain, digest(|table| table.columns[0].can_update = false));
+    assert_ne!(plain, digest(|table| table.privileges.select = true));
+}

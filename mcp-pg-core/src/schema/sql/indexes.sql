@@ -1,0 +1,41 @@
+-- The indexes of the listed tables; primary and unique keys are among them, under their constraint's name.
+-- $1: OIDs of tables (oid[]).
+--
+-- Filtered out: indexes that are not valid (a failed or running CREATE INDEX CONCURRENTLY, or a partitioned
+-- table's index that some partition lacks), for neither a plan nor ON CONFLICT can count on them.
+SELECT i.indrelid           AS "table",
+       c.relname            AS name,
+       m.amname             AS method,
+       i.indisunique        AS "unique",
+       i.indisprimary       AS "primary",
+       -- A deferrable constraint or a WITHOUT OVERLAPS one cannot be an ON CONFLICT target.
+       i.indimmediate AND NOT i.indisexclusion AS arbiter,
+       -- Through jsonb, because the column is unknown to PostgreSQL 14.
+       i.indisunique AND coalesce(pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct', '') = 'true' AS nulls_equal,
+       -- The key's columns in order, 0 for an expression; INCLUDE columns come after them and are cut off.
+       ARRAY(SELECT part.number
+             FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS part (number, place)
+             WHERE part.place <= i.indnkeyatts ORDER BY part.place) AS columns,
+       CASE WHEN i.indexprs IS NULL THEN '{}'::text[] ELSE
+         ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, part.place::int4, true)
+               FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS part (number, place)
+               WHERE part.number = 0 AND part.place <= i.indnkeyatts ORDER BY part.place)
+       END                  AS expressions,
+       pg_catalog.pg_get_expr(i.indpred, i.indrelid, true) AS predicate,
+       -- Every column that it speaks of: those of expressions and predicates are known to pg_depend alone.
+       ARRAY(SELECT part.number FROM pg_catalog.unnest(i.indkey::int2[]) AS part (number)
+             WHERE part.number > 0
+             UNION
+             SELECT d.refobjsubid::int2 FROM pg_catalog.pg_depend d
+             WHERE (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
+               AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
+               AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid
+               AND d.refobjsubid > 0
+             ORDER BY 1) AS mentions
+FROM pg_catalog.pg_index i
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_am m ON m.oid = c.relam
+WHERE i.indrelid = ANY ($1)
+  AND i.indisvalid
+  AND i.indislive
+ORDER BY i.indrelid, c.relname

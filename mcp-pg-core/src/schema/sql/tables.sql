@@ -1,0 +1,68 @@
+-- Everything with rows that the login may use in some way, and what it may do there.
+-- $1: names of schemas (text[]).
+--
+-- pg_class rather than information_schema.tables: that view has no OID, no materialised views, and no
+-- estimates, and tells nothing of row-level security. Filtered out:
+--   * partitions (relispartition): their rows are read and written through the partitioned table;
+--   * indexes, sequences, composite types, TOAST: not relations with rows of their own to offer;
+--   * relations on which the login holds no privilege that PostgreSQL could honour.
+-- Every has_…_privilege answers NULL for a relation dropped since the snapshot: coalesced to "no".
+SELECT *
+FROM (
+  SELECT c.oid,
+         n.nspname               AS schema,
+         c.relname               AS name,
+         c.relkind::text         AS kind,
+         d.description           AS comment,
+         CASE
+           WHEN c.relkind = 'v' THEN NULL
+           -- Autovacuum never analyses a partitioned table itself: its leaves know, if all were analysed.
+           WHEN c.relkind = 'p' AND c.reltuples < 0 THEN (
+             SELECT CASE WHEN pg_catalog.bool_and(leaf.reltuples >= 0)
+                         THEN pg_catalog.sum(leaf.reltuples::float8) END
+             FROM pg_catalog.pg_partition_tree(c.oid) tree
+             JOIN pg_catalog.pg_class leaf ON leaf.oid = tree.relid
+             WHERE tree.isleaf)
+           WHEN c.reltuples >= 0 THEN c.reltuples::float8
+         END                     AS estimated_rows,
+         c.relrowsecurity        AS row_security,
+         c.relforcerowsecurity   AS row_security_forced,
+         pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owner,
+         -- rolbypassrls is never inherited, so only the current role's own counts.
+         (SELECT r.rolsuper OR r.rolbypassrls
+          FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) AS bypasses_row_security,
+         -- Bits of a trigger: 1 for each row, 2 before, 4 on insert.
+         EXISTS (SELECT FROM pg_catalog.pg_trigger t
+                 WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+                   AND t.tgtype & 7 = 7) AS fills_rows,
+         coalesce(pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), false) AS can_select,
+         (possible.events & 8) <> 0
+           AND coalesce(pg_catalog.has_any_column_privilege(c.oid, 'INSERT'), false) AS can_insert,
+         (possible.events & 4) <> 0
+           AND coalesce(pg_catalog.has_any_column_privilege(c.oid, 'UPDATE'), false) AS can_update,
+         (possible.events & 16) <> 0
+           AND coalesce(pg_catalog.has_table_privilege(c.oid, 'DELETE'), false) AS can_delete
+  FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_description d
+         ON d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objoid = c.oid AND d.objsubid = 0
+  -- Bits of the commands that the relation's kind allows: 4 update, 8 insert, 16 delete.
+  CROSS JOIN LATERAL (
+    SELECT CASE
+             WHEN c.relkind IN ('r', 'p') THEN 28
+             WHEN c.relkind = 'm' THEN 0
+             -- Asking about a foreign table whose wrapper has no handler is an error, not a "no".
+             WHEN c.relkind = 'f' AND NOT EXISTS (
+               SELECT FROM pg_catalog.pg_foreign_table f
+               JOIN pg_catalog.pg_foreign_server s ON s.oid = f.ftserver
+               JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+               WHERE f.ftrelid = c.oid AND w.fdwhandler <> 0) THEN 0
+             ELSE pg_catalog.pg_relation_is_updatable(c.oid, true)
+           END AS events
+  ) possible
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND NOT c.relispartition
+    AND n.nspname = ANY ($1)
+    AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+) relation
+WHERE can_select OR can_insert OR can_update OR can_delete
