@@ -1,1 +1,3 @@
 //! Server.
+#[cfg(unix)]
+pub mod embedded;
