@@ -1,3 +1,4 @@
 //! Server.
 #[cfg(unix)]
 pub mod embedded;
+pub mod sample;
