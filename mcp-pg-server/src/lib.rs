@@ -1,4 +1,4 @@
 //! Server.
-#[cfg(unix)]
+#[cfg_attr(not(unix), path = "embedded_elsewhere.rs")]
 pub mod embedded;
 pub mod sample;
