@@ -7,6 +7,7 @@ mod tsv;
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Parser;
 use tokio_postgres::{Config, NoTls};
@@ -22,12 +23,23 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A database error says what happened in its source.
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let _ = writeln!(io::stderr(), "example-imdb: {error}{cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let (mut client, connection) = arguments.database_url.connect(NoTls).await?;
     tokio::spawn(connection);
-    for file in load::load(&mut client, &arguments.directory).await? {
-        writeln!(io::stdout(), "{file}")?;
+    for loaded in load::load(&mut client, &arguments.directory).await? {
+        writeln!(io::stdout(), "{loaded}")?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Why a row is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub(crate) enum Skip {
 
 /// An open file, read for `N` of its columns.
 pub(crate) struct Reader<const N: usize> {
+    path: PathBuf,
     input: BufReader<File>,
     positions: [usize; N],
     line: String,
@@ -35,13 +36,14 @@ impl<const N: usize> Reader<N> {
                 in_file(io::Error::new(io::ErrorKind::InvalidData, format!("no column {column}")))
             })?;
         }
-        Ok(Reader { input, positions, line: String::new() })
+        Ok(Reader { path: path.to_owned(), input, positions, line: String::new() })
     }
 
     /// The fields of the next row, or nothing at the end.
     pub(crate) fn next_row(&mut self) -> io::Result<Option<Result<[&str; N], Skip>>> {
         self.line.clear();
-        if self.input.read_line(&mut self.line)? == 0 {
+        let read = self.input.read_line(&mut self.line);
+        if read.map_err(|error| in_file(&self.path, &error))? == 0 {
             return Ok(None);
         }
         let fields: Vec<&str> = self.line.trim_end_matches(['\n', '\r']).split('\t').collect();
@@ -54,6 +56,10 @@ impl<const N: usize> Reader<N> {
         }
         Ok(Some(Ok(row)))
     }
+}
+
+fn in_file(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// A field that may be missing, which the files write as `\N`.
