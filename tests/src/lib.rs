@@ -1,1 +1,166 @@
-//! Tests.
+//! What the tests share: one throw-away PostgreSQL for all, and a database of its own for each.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot start has failed")]
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mcp_pg_core::policy::Role;
+use mcp_pg_core::{Engine, Error, Origin, Principal, Reply, Settings};
+use mcp_pg_server::embedded::Cluster;
+use mcp_pg_server::sample::Sample;
+use serde_json::{Map, Value};
+use tokio::sync::Mutex;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// A database of one test.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// How to connect to it, as a superuser.
+    pub config: Config,
+}
+
+/// The cluster that all tests of this process share. It goes when the process does.
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start().unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Text that a database is made from, once for all tests that want the same.
+static TEMPLATES: Mutex<Vec<(String, String)>> = Mutex::const_new(Vec::new());
+
+impl Database {
+    /// An empty database.
+    pub async fn empty() -> Self {
+        Self::of("").await
+    }
+
+    /// The sample shop.
+    pub async fn shop() -> Self {
+        Self::of(&Sample::Shop.sql()).await
+    }
+
+    /// The sample movies.
+    pub async fn movies() -> Self {
+        Self::of(&Sample::Movies.sql()).await
+    }
+
+    /// A database with what the SQL text makes.
+    pub async fn of(sql: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let cluster = cluster();
+        let admin = connect(&cluster.config("postgres")).await;
+        let template = {
+            // Copies must wait until the template is complete.
+            let mut templates = TEMPLATES.lock().await;
+            match templates.iter().find(|(text, _)| text == sql) {
+                Some((_, name)) => name.clone(),
+                None => {
+                    let name = format!("template_{}", templates.len());
+                    run(&admin, &format!("CREATE DATABASE {name}")).await;
+                    let client = connect(&cluster.config(&name)).await;
+                    run(&client, sql).await;
+                    templates.push((sql.to_owned(), name.clone()));
+                    name
+                }
+            }
+        };
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        // PostgreSQL refuses to copy a database that someone is still connected to.
+        let copy = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        for _ in 0..100 {
+            if admin.execute(&copy, &[]).await.is_ok() {
+                return Self { config: cluster.config(&name) };
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("{template} cannot be copied");
+    }
+
+    /// A connection of its own, as a superuser.
+    pub async fn client(&self) -> Client {
+        connect(&self.config).await
+    }
+
+    /// Runs SQL text as a superuser.
+    pub async fn sql(&self, text: &str) {
+        run(&self.client().await, text).await;
+    }
+
+    /// The first value of a query, as text.
+    pub async fn value(&self, query: &str) -> Option<String> {
+        let row = self.client().await.query_opt(query, &[]).await.expect(query)?;
+        row.get(0)
+    }
+
+    /// An engine with the built-in roles and hard deletion for `admin`.
+    pub async fn engine(&self) -> Engine {
+        self.engine_with(Settings::default()).await
+    }
+
+    /// An engine with settings of the test's own.
+    pub async fn engine_with(&self, mut settings: Settings) -> Engine {
+        if settings.roles == Role::built_in() {
+            settings.archive.allow_hard_delete = true;
+        }
+        Engine::connect(self.config.clone(), settings).await.expect("an engine")
+    }
+}
+
+/// Runs SQL text of one or more statements.
+#[expect(clippy::disallowed_methods, reason = "fixtures are our own text")]
+async fn run(client: &Client, text: &str) {
+    if let Err(error) = client.batch_execute(text).await {
+        panic!("{error:?}");
+    }
+}
+
+async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
+}
+
+/// Calls a tool as a caller of the built-in role.
+pub async fn call(
+    engine: &Engine,
+    role: &str,
+    tool: &str,
+    arguments: Value,
+) -> Result<Value, Error> {
+    call_as(engine, &Principal::new("tester", role), tool, arguments).await
+}
+
+/// Calls a tool as this caller.
+pub async fn call_as(
+    engine: &Engine,
+    caller: &Principal,
+    tool: &str,
+    arguments: Value,
+) -> Result<Value, Error> {
+    let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+    engine.call(caller, &Origin::default(), tool, arguments).await.and_then(Reply::into_value)
+}
+
+/// Code and place of the error that a call as `admin` answers.
+pub async fn refused(engine: &Engine, tool: &str, arguments: Value) -> (String, String) {
+    match call(engine, "admin", tool, arguments.clone()).await {
+        Ok(reply) => panic!("{tool} {arguments} answered {reply}"),
+        Err(error) => {
+            (error.code().as_str().to_owned(), error.pointer().unwrap_or_default().to_owned())
+        }
+    }
+}
+
+/// The rows of a reply.
+pub fn rows(reply: &Value) -> &[Value] {
+    reply["rows"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// An object literal as a map.
+pub fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => panic!("not an object"),
+    }
+}

@@ -10,6 +10,7 @@ mod rows;
 mod write;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -303,9 +304,9 @@ async fn read_catalogue(database: &Database, settings: &Settings) -> Result<Cata
     // PostgreSQL tells each role what it may do: that is read as the role itself.
     for role in std::iter::once(None).chain(settings.roles.iter().map(|r| r.database_role.clone()))
     {
-        if !schemas.contains_key(&role) {
-            let schema = database.schema(&settings.schemas, role.as_deref()).await?;
-            schemas.insert(role, Arc::new(schema));
+        if let Entry::Vacant(place) = schemas.entry(role) {
+            let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
+            place.insert(Arc::new(schema));
         }
     }
     Ok(Catalogue { schemas, views: Mutex::default() })

@@ -91,16 +91,9 @@ impl<'v> Scope<'v> {
     ) -> Result<Assign> {
         if let Value::Object(object) = value
             && let Some((key, argument)) = lone_operator(object)
+            && !matches!(key, "$ref" | "$literal")
         {
-            if !matches!(key, "$ref" | "$literal") {
-                return self.computed(
-                    column,
-                    key,
-                    argument,
-                    written,
-                    &format!("{at}{}", step(key)),
-                );
-            }
+            return self.computed(column, key, argument, written, &format!("{at}{}", step(key)));
         }
         let operand = self.operand(column, value, at)?;
         if operand.is_null() && !column.nullable {

@@ -1,0 +1,4 @@
+//! Tests of the whole, a module a feature.
+
+mod reads;
+mod writes;
