@@ -14,7 +14,7 @@ async fn a_user_and_its_preferences_are_created_together_archived_and_restored()
             {"operation": "insert", "as": "user", "table": "users",
              "data": {"email": "ada@example.com", "name": "Ada", "country": "GB"}},
             {"operation": "insert", "table": "user_preferences",
-             "data": {"user.user_id": {"$ref": "user.id"}}},
+             "data": {"user_id": {"$ref": "user.user_id"}}},
         ]}),
     )
     .await
