@@ -38,6 +38,7 @@ mod engine;
 
 pub use engine::{Engine, Origin};
 pub use error::{Code, Error, Result};
+pub use execute::Posture;
 pub use name::TableName;
 pub use policy::{Principal, Settings};
 pub use reply::Reply;
