@@ -165,7 +165,6 @@ fn unique(answer: &DbError, place: &Place<'_>) -> Error {
         .at(at)
         .constraint(name)
         .hint("change the value, or insert with on_conflict on this key")
-        .allowed(Vec::<String>::new())
 }
 
 fn foreign(answer: &DbError, place: &Place<'_>) -> Error {

@@ -12,7 +12,7 @@ async fn a_user_and_its_preferences_are_created_together_archived_and_restored()
         "transaction",
         json!({"operations": [
             {"operation": "insert", "as": "user", "table": "users",
-             "data": {"email": "ada@example.com", "name": "Ada", "country": "GB"}},
+             "data": {"email": "new.user@example.com", "name": "Ada", "country": "GB"}},
             {"operation": "insert", "table": "user_preferences",
              "data": {"user_id": {"$ref": "user.user_id"}}},
         ]}),
