@@ -21,7 +21,7 @@ async fn a_user_and_its_preferences_are_created_together_archived_and_restored()
     .unwrap();
     assert_eq!(reply["committed"], true, "{reply}");
     let id = reply["results"][0]["rows"][0]["user_id"].clone();
-    assert_eq!(reply["results"][1]["rows"][0]["user.user_id"], id);
+    assert_eq!(reply["results"][1]["rows"][0]["user_id"], id);
 
     let one = json!({"table": "users", "where": {"user_id": id}});
     call(&engine, "operator", "archive", one.clone()).await.unwrap();
