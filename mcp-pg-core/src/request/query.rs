@@ -12,7 +12,7 @@ pub struct ListTables {
     pub schema: Option<String>,
     /// Words to find in names and comments.
     pub search: Option<String>,
-    /// `names` for a plain list, `summary` (the default) for kind, comment, rows, key and actions.
+    /// A plain list of names, or a summary of each table (the default).
     pub detail: Option<Detail>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
@@ -57,11 +57,11 @@ pub struct Select {
     pub cursor: Option<String>,
     /// Also count all matching rows.
     pub count: Option<Count>,
-    /// Archived rows: `exclude` (the default), `include` or `only`.
+    /// Archived rows (default exclude).
     pub archived: Option<Archived>,
     /// Adds `_version` to each row, for `if_version` of a write.
     pub with_version: Option<bool>,
-    /// Shape of the rows: `json` objects (the default), `columns` arrays, or `text`.
+    /// Rows as objects (json, the default), arrays (columns) or text.
     pub format: Option<Format>,
 }
 
