@@ -37,7 +37,7 @@ pub enum Exit {
 pub struct Failure {
     /// The exit status.
     pub exit: Exit,
-    /// The sentence for standard error.
+    /// The sentence for standard error; empty if there is nothing to say.
     pub message: String,
 }
 
@@ -73,7 +73,11 @@ impl From<Error> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self { exit: Exit::Finding, message: error.to_string() }
+        match error.kind() {
+            // Whoever read the output has seen enough.
+            std::io::ErrorKind::BrokenPipe => Self { exit: Exit::Done, message: String::new() },
+            _ => Self { exit: Exit::Finding, message: error.to_string() },
+        }
     }
 }
 

@@ -29,8 +29,10 @@ fn main() -> ExitCode {
 }
 
 fn failed(message: &str, exit: Exit) -> ExitCode {
-    // Where nobody reads standard error, the status still tells.
-    let _ = writeln!(std::io::stderr(), "mcp-pg-server: {message}");
+    if !message.is_empty() {
+        // Where nobody reads standard error, the status still tells.
+        let _ = writeln!(std::io::stderr(), "mcp-pg-server: {message}");
+    }
     ExitCode::from(exit as u8)
 }
 
@@ -38,7 +40,7 @@ fn failed(message: &str, exit: Exit) -> ExitCode {
 /// these crates say below that: each request, with the rows in it.
 fn log_to_stderr() {
     let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    for quiet in ["rmcp=warn", "tokio_postgres=warn"] {
+    for quiet in ["rmcp=warn", "rmcp::service=error", "tokio_postgres=warn"] {
         if let Ok(directive) = quiet.parse() {
             filter = filter.add_directive(directive);
         }

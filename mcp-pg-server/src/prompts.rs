@@ -105,24 +105,24 @@ fn argument<'a>(arguments: &'a JsonObject, name: &str) -> Result<&'a str, ErrorD
         .ok_or_else(|| ErrorData::invalid_params(format!("the argument {name:?} is missing"), None))
 }
 
-/// The names of the tables, as many as there is room for.
 fn tables(view: &View) -> String {
-    let all = view.tables();
+    sentence(view.tables().iter().map(|table| view.display(table)))
+}
+
+/// The names of the tables, as many as there is room for.
+fn sentence(mut all: impl Iterator<Item = String>) -> String {
     let mut names = String::new();
-    let mut listed = 0;
-    for table in all {
-        // Names are data: quoted, so that none can pass for a sentence of the prompt.
-        let name = format!("{:?}", view.display(table));
-        if names.len() + name.len() > NAMES_MOST {
-            break;
-        }
-        if listed > 0 {
+    for name in all.by_ref() {
+        if !names.is_empty() {
             names.push_str(", ");
         }
-        names.push_str(&name);
-        listed += 1;
+        // Names are data: quoted, so that none can pass for a sentence of the prompt.
+        names.push_str(&format!("{name:?}"));
+        if names.len() > NAMES_MOST {
+            break;
+        }
     }
-    match all.len() - listed {
+    match all.count() {
         0 => format!("Its tables are {names}."),
         more => format!(
             "Its tables are {names} and {more} more (list_tables with `search` finds them)."
@@ -137,5 +137,19 @@ fn writes(view: &View) -> String {
         "Your role can only read: say what someone with the right to write would have to do.".into()
     } else {
         format!("Your role can {} (list_tables says where).", writes.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_tables_are_cut_and_counted() {
+        let few = sentence(["film", "odd \"name\""].map(str::to_owned).into_iter());
+        assert_eq!(few, "Its tables are \"film\", \"odd \\\"name\\\"\".");
+        let many = sentence((0..1_000).map(|number| format!("{number:t>63}")));
+        assert!(many.len() < NAMES_MOST + 200, "{}", many.len());
+        assert!(many.contains(" and 955 more"), "{many}");
     }
 }

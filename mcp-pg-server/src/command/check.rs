@@ -86,6 +86,9 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
             ));
         }
     }
+    if schema.tables.is_empty() {
+        return findings;
+    }
     for role in &settings.roles {
         of_role(role, schema, posture, &mut findings);
     }

@@ -1,0 +1,106 @@
+//! Arguments and replies where they differ from what their types say.
+
+use mcp_pg_core::policy::{Action, Actions};
+use mcp_pg_core::reply::{Committed, RowSet};
+use mcp_pg_core::request::Transaction;
+use rmcp::model::JsonObject;
+use serde_json::{Map, Value, json};
+
+use super::entry::{Needs, TABLE};
+use super::schema;
+
+/// The arguments of `transaction`: an operation has those of the tools that the role has.
+pub(super) fn transaction(actions: Actions) -> JsonObject {
+    let mut input = schema::input::<Transaction>();
+    let Some(step) = input
+        .get_mut("properties")
+        .and_then(|properties| properties.get_mut("operations"))
+        .and_then(|operations| operations.get_mut("items"))
+        .and_then(Value::as_object_mut)
+    else {
+        return input;
+    };
+    let operations: Vec<Action> = actions.iter().collect();
+    let mut arguments = Map::new();
+    for entry in &TABLE {
+        let Needs::One(action) = entry.needs else { continue };
+        if !operations.contains(&action) {
+            continue;
+        }
+        let mut of_tool = (entry.input)();
+        let Some(Value::Object(properties)) = of_tool.remove("properties") else { continue };
+        for (name, mut schema) in properties {
+            if let Some(schema) = schema.as_object_mut() {
+                // The tool of that name tells the rest.
+                schema.retain(|key, _| matches!(key.as_str(), "type" | "items" | "anyOf"));
+            }
+            arguments.entry(name).or_insert(schema);
+        }
+    }
+    // A page cannot be continued, nor a part be a dry run, inside a transaction.
+    for argument in ["dry_run", "cursor"] {
+        arguments.remove(argument);
+    }
+    if let Some(Value::Object(own)) = step.get_mut("properties") {
+        own.insert("operation".into(), json!({"type": "string", "enum": operations}));
+        for (name, schema) in arguments {
+            own.entry(name).or_insert(schema);
+        }
+    }
+    step.remove("description");
+    step.insert("required".into(), json!(["operation", "table"]));
+    step.insert("additionalProperties".into(), false.into());
+    input
+}
+
+/// A write's condition may be absent for the parser, so that the engine can say why it must not be.
+pub(super) fn with_condition(mut input: JsonObject) -> JsonObject {
+    input.insert(
+        "required".into(),
+        json!(input.get("required").and_then(Value::as_array).map_or_else(Vec::new, |names| {
+            names.iter().cloned().chain([json!("where")]).collect()
+        },)),
+    );
+    input
+}
+
+/// The shape of rows: what is always there, the rows themselves, and the tool's own members.
+pub(super) fn rows(own: &[&str]) -> JsonObject {
+    let mut output = schema::output::<RowSet>();
+    let required = output.get("required").cloned().unwrap_or_default();
+    let listed = |name: &str| {
+        name == "rows"
+            || own.contains(&name)
+            || required.as_array().is_some_and(|names| names.iter().any(|known| known == name))
+    };
+    if let Some(Value::Object(properties)) = output.get_mut("properties") {
+        properties.retain(|name, _| listed(name));
+    }
+    output
+}
+
+/// The shape of a transaction's reply; each result has the shape of its operation's.
+pub(super) fn results() -> JsonObject {
+    let mut output = schema::output::<Committed>();
+    if let Some(results) = output.get_mut("properties").and_then(|all| all.get_mut("results")) {
+        *results = json!({"type": "array", "items": {"type": "object"}});
+    }
+    output
+}
+
+/// The shape of `describe_table`'s reply: the members that are always there.
+pub(super) fn description() -> JsonObject {
+    let list = |items: &str| json!({"type": "array", "items": {"type": items}});
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "table": {"type": "string"},
+            "kind": {"type": "string"},
+            "columns": list("object"),
+            "primary_key": list("string"),
+            "actions": list("string"),
+        },
+        "required": ["table", "kind", "columns", "primary_key", "actions"],
+    });
+    schema.as_object().cloned().unwrap_or_default()
+}
