@@ -31,6 +31,10 @@ fn rows_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
+fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": ["string", "integer"] })
+}
+
 /// What an insert does about an existing key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +74,7 @@ pub struct Update {
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
+    #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
@@ -92,6 +97,7 @@ pub struct Change {
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
+    #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
