@@ -10,17 +10,19 @@ use serde_json::{Map, Value, json};
 
 /// The schema of a tool's arguments.
 pub(super) fn input<T: JsonSchema>() -> JsonObject {
-    root::<T>(Contract::Deserialize)
+    // What a request's list may hold besides one type is a name, or an object around it.
+    let item = json!({"anyOf": [{"type": "string"}, {"type": "object"}]});
+    root::<T>(Contract::Deserialize, Some(&item))
 }
 
 /// The schema of a reply, without descriptions: a model reads the reply itself.
 pub(super) fn output<T: JsonSchema>() -> JsonObject {
-    let mut schema = root::<T>(Contract::Serialize);
+    let mut schema = root::<T>(Contract::Serialize, None);
     undescribed(&mut schema);
     schema
 }
 
-fn root<T: JsonSchema>(contract: Contract) -> JsonObject {
+fn root<T: JsonSchema>(contract: Contract, item: Option<&Value>) -> JsonObject {
     let mut settings = SchemaSettings::draft2020_12();
     settings.inline_subschemas = true;
     settings.meta_schema = None;
@@ -32,11 +34,12 @@ fn root<T: JsonSchema>(contract: Contract) -> JsonObject {
     };
     // The type's own documentation is the tool's description already.
     object.remove("description");
-    plain(&mut object);
+    plain(&mut object, item);
     object
 }
 
-fn plain(schema: &mut JsonObject) {
+/// Makes the schema plain; `item` stands for the items of a list that may hold anything.
+fn plain(schema: &mut JsonObject, item: Option<&Value>) {
     for noise in ["title", "format", "default", "minimum"] {
         schema.remove(noise);
     }
@@ -53,25 +56,26 @@ fn plain(schema: &mut JsonObject) {
         schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         for (name, property) in properties.iter_mut() {
-            // A schema that allows everything is `true`; clients expect an object.
-            if property == &Value::Bool(true) {
-                *property = json!({});
-            }
             let Value::Object(property) = property else { continue };
             if !required.iter().any(|required| required == name) {
                 without_null(property);
             }
-            plain(property);
+            plain(property, item);
         }
     }
-    match schema.get_mut("items") {
-        Some(Value::Object(items)) => plain(items),
-        // Some clients refuse an array without it.
-        Some(items) => *items = json!({}),
-        None => {}
+    match (schema.get_mut("items"), item) {
+        (Some(Value::Object(items)), _) => plain(items, item),
+        (Some(items), Some(item)) => *items = item.clone(),
+        (Some(_), None) => {
+            schema.remove("items");
+        }
+        (None, _) => {}
     }
     if let Some(Value::Array(alternatives)) = schema.get_mut("anyOf") {
-        alternatives.iter_mut().filter_map(Value::as_object_mut).for_each(plain);
+        alternatives
+            .iter_mut()
+            .filter_map(Value::as_object_mut)
+            .for_each(|schema| plain(schema, item));
     }
 }
 
@@ -115,12 +119,12 @@ fn constants_as_enum(schema: &mut JsonObject) {
 
 /// `type: [object, array]` is `anyOf` of the two: lists of types are read by few clients.
 fn alternatives_of_types(schema: &mut JsonObject) {
-    let Some(Value::Array(types)) = schema.get("type") else { return };
-    if types.iter().any(|name| name == "null") {
+    if !schema.get("type").is_some_and(Value::is_array) {
         return;
     }
-    let types = types.clone();
-    let items = schema.remove("items");
+    let (Some(Value::Array(types)), items) = (schema.remove("type"), schema.remove("items")) else {
+        return;
+    };
     let alternatives: Vec<Value> = types
         .into_iter()
         .map(|name| match (&items, name.as_str()) {
@@ -128,7 +132,6 @@ fn alternatives_of_types(schema: &mut JsonObject) {
             _ => json!({"type": name}),
         })
         .collect();
-    schema.remove("type");
     schema.insert("anyOf".into(), alternatives.into());
 }
 
@@ -172,13 +175,20 @@ mod tests {
             insert["properties"]["data"]["anyOf"],
             json!([{"type": "object"}, {"type": "array", "items": {"type": "object"}}])
         );
+        assert_eq!(
+            select["properties"]["order_by"]["items"],
+            json!({"anyOf": [{"type": "string"}, {"type": "object"}]})
+        );
         assert_eq!(insert["properties"]["on_conflict"]["required"], json!(["columns", "do"]));
     }
 
     #[test]
     fn only_what_is_always_there_may_be_null() {
         let rows = Value::from(output::<RowSet>());
-        assert_eq!(rows["properties"]["next_cursor"], json!({"type": ["string", "null"]}));
+        assert_eq!(
+            rows["properties"]["next_cursor"],
+            json!({"anyOf": [{"type": "string"}, {"type": "null"}]})
+        );
         assert_eq!(rows["properties"]["text"], json!({"type": "string"}));
         assert_eq!(rows["required"], json!(["table", "row_count", "truncated", "next_cursor"]));
     }

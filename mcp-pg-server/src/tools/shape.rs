@@ -7,34 +7,31 @@ use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
 use super::entry::{Needs, TABLE};
-use super::schema;
+use super::{TOOLS, schema};
 
 /// The arguments of `transaction`: an operation has those of the tools that the role has.
 pub(super) fn transaction(actions: Actions) -> JsonObject {
     let mut input = schema::input::<Transaction>();
-    let Some(step) = input
+    let step = input
         .get_mut("properties")
         .and_then(|properties| properties.get_mut("operations"))
         .and_then(|operations| operations.get_mut("items"))
-        .and_then(Value::as_object_mut)
-    else {
-        return input;
-    };
-    let operations: Vec<Action> = actions.iter().collect();
+        .and_then(Value::as_object_mut);
+    let Some(step) = step else { return input };
     let mut arguments = Map::new();
-    for entry in &TABLE {
+    for (entry, tool) in TABLE.iter().zip(TOOLS.iter()) {
         let Needs::One(action) = entry.needs else { continue };
-        if !operations.contains(&action) {
+        if !actions.contains(action) {
             continue;
         }
-        let mut of_tool = (entry.input)();
-        let Some(Value::Object(properties)) = of_tool.remove("properties") else { continue };
-        for (name, mut schema) in properties {
+        let of_tool = tool.input_schema.get("properties").and_then(Value::as_object);
+        for (name, schema) in of_tool.into_iter().flatten() {
+            let mut schema = schema.clone();
             if let Some(schema) = schema.as_object_mut() {
                 // The tool of that name tells the rest.
                 schema.retain(|key, _| matches!(key.as_str(), "type" | "items" | "anyOf"));
             }
-            arguments.entry(name).or_insert(schema);
+            arguments.entry(name.clone()).or_insert(schema);
         }
     }
     // A page cannot be continued, nor a part be a dry run, inside a transaction.
@@ -42,6 +39,7 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
         arguments.remove(argument);
     }
     if let Some(Value::Object(own)) = step.get_mut("properties") {
+        let operations: Vec<Action> = actions.iter().collect();
         own.insert("operation".into(), json!({"type": "string", "enum": operations}));
         for (name, schema) in arguments {
             own.entry(name).or_insert(schema);
@@ -55,12 +53,9 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
 
 /// A write's condition may be absent for the parser, so that the engine can say why it must not be.
 pub(super) fn with_condition(mut input: JsonObject) -> JsonObject {
-    input.insert(
-        "required".into(),
-        json!(input.get("required").and_then(Value::as_array).map_or_else(Vec::new, |names| {
-            names.iter().cloned().chain([json!("where")]).collect()
-        },)),
-    );
+    if let Some(Value::Array(required)) = input.get_mut("required") {
+        required.push("where".into());
+    }
     input
 }
 
