@@ -96,6 +96,8 @@ pub enum Command {
         #[command(flatten)]
         caller: Caller,
     },
+    /// Print SQL that makes a login with the rights that the configured roles need, and no more
+    SetupSql,
     /// Work with the audit log
     #[command(subcommand)]
     Audit(Audit),

@@ -3,6 +3,7 @@
 mod check;
 mod describe;
 mod session;
+mod setup_sql;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -101,6 +102,10 @@ pub async fn run(
                 Failure::usage("name the audit log, or set audit.file in the configuration")
             })?;
             verify(&file, out)
+        }
+        Command::SetupSql => {
+            setup_sql::print(&config.settings, out)?;
+            Ok(Exit::Done)
         }
         Command::Diagram { format: DiagramFormat::Svg, .. } => {
             Err(Failure::usage("not supported yet: diagram --format svg"))
