@@ -11,11 +11,12 @@ use crate::tools;
 /// The tool of this name, if the caller's role has it; else an error, which is audited.
 ///
 /// Whether the tool exists for others is not told.
-pub(crate) async fn find_tool(
+pub(crate) fn find_tool(
     engine: &Engine,
     caller: &Principal,
     origin: &Origin,
     tool: &str,
+    arguments: &Map<String, Value>,
 ) -> Result<&'static str, Error> {
     let actions = engine.view(caller)?.actions();
     if let Some(name) = tools::names(actions).find(|name| *name == tool) {
@@ -24,7 +25,7 @@ pub(crate) async fn find_tool(
     let error = Error::new(Code::Forbidden, format!("you have no tool {tool:?}"))
         .nearest(tool, tools::names(actions))
         .allowed(tools::names(actions));
-    engine.refuse(caller, origin, tool, &error).await;
+    engine.refuse(caller, origin, tool, arguments.clone(), &error);
     Err(error)
 }
 
@@ -41,7 +42,8 @@ pub(crate) async fn run(
         Ok(outcome) => outcome,
         Err(_panic) => {
             let error = Error::new(Code::Internal, "a fault in this server ended the call");
-            engine.refuse(caller, origin, tool, &error).await;
+            // The arguments went down with it.
+            engine.refuse(caller, origin, tool, Map::new(), &error);
             Err(error)
         }
     }

@@ -30,7 +30,7 @@ pub struct Common {
     /// Database [default: the configuration's, then DATABASE_URL, then PGHOST, PGUSER, …]
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
-    /// Use a throw-away PostgreSQL with sample data
+    /// Use a throw-away PostgreSQL with sample data: movies or shop [default: movies]
     #[arg(
         long,
         global = true,

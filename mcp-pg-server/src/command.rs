@@ -9,7 +9,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use mcp_pg_core::audit;
-use mcp_pg_core::{Code, Error, Origin};
+use mcp_pg_core::{Code, Error, Origin, Reply};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -155,12 +155,12 @@ pub async fn run(
             let session = Session::open(&cli.common, config, environment).await?;
             let origin = Origin { transport: "cli".into(), client: audit::Client::default() };
             let engine = &session.engine;
-            let outcome = match call::find_tool(engine, &caller, &origin, &tool).await {
+            let outcome = match call::find_tool(engine, &caller, &origin, &tool, &arguments) {
                 Ok(tool) => call::run(engine, &caller, &origin, tool, arguments).await,
                 Err(error) => Err(error),
             };
-            let (exit, result) = match outcome {
-                Ok(reply) => (Exit::Done, reply.into_value()),
+            let (exit, result) = match outcome.and_then(Reply::into_value) {
+                Ok(value) => (Exit::Done, value),
                 Err(error) => (Exit::Finding, reply::error_object(&error)),
             };
             print_json(out, &result)?;
@@ -175,9 +175,9 @@ fn print_json(out: &mut (dyn Write + Send), value: &Value) -> std::io::Result<()
 }
 
 fn verify(file: &std::path::Path, out: &mut (dyn Write + Send)) -> Result<Exit, Failure> {
-    let log = std::fs::File::open(file)
+    let log = audit::snapshot(file)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
-    match audit::verify(std::io::BufReader::new(log)) {
+    match audit::verify(log) {
         Ok(verified) => {
             writeln!(out, "{}: {} records, unbroken", file.display(), verified.records)?;
             writeln!(out, "last hash: {}", verified.last_hash)?;

@@ -88,16 +88,13 @@ impl Handler {
         };
         let Inner { engine, rate, metrics, .. } = &*self.0;
         let origin = self.origin(cx);
-        let tool = call::find_tool(engine, &caller, &origin, &request.name)
-            .await
+        let arguments = request.arguments.unwrap_or_default();
+        let tool = call::find_tool(engine, &caller, &origin, &request.name, &arguments)
             .map_err(|error| reply::protocol_error(&error))?;
         let outcome = match rate.as_ref().map_or(Ok(()), |rate| rate.admit(&caller.subject)) {
-            Ok(()) => {
-                let arguments = request.arguments.unwrap_or_default();
-                call::run(engine, &caller, &origin, tool, arguments).await
-            }
+            Ok(()) => call::run(engine, &caller, &origin, tool, arguments).await,
             Err(error) => {
-                engine.refuse(&caller, &origin, tool, &error).await;
+                engine.refuse(&caller, &origin, tool, arguments, &error);
                 Err(error)
             }
         };
@@ -178,9 +175,9 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         guarded(async {
-            let caller = self.caller(&cx).map_err(|error| reply::protocol_error(&error))?;
-            let cursor = request.and_then(|request| request.cursor);
-            resources::list(&self.0.engine, &caller, cursor).await
+            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
+            let view = view.map_err(|error| reply::protocol_error(&error))?;
+            resources::list(&view, request.and_then(|request| request.cursor))
         })
         .await
     }
@@ -200,8 +197,10 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         guarded(async {
-            let caller = self.caller(&cx).map_err(|error| reply::protocol_error(&error))?;
-            Ok(resources::read(&self.0.engine, &caller, &request.uri).await?.into())
+            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
+            let view = view.map_err(|error| reply::protocol_error(&error))?;
+            let limits = &self.0.engine.settings().limits;
+            Ok(resources::read(&view, limits, &request.uri)?.into())
         })
         .await
     }

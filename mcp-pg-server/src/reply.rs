@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 /// A tool's result: the reply or the error, as structured content and as text.
 pub(crate) fn result(outcome: Result<Reply, Error>) -> CallToolResult {
-    match outcome {
-        Ok(reply) => CallToolResult::structured(reply.into_value()),
+    match outcome.and_then(Reply::into_value) {
+        Ok(value) => CallToolResult::structured(value),
         Err(error) => CallToolResult::structured_error(error_object(&error)),
     }
 }

@@ -1,8 +1,7 @@
 //! The schema as resources: what a client can attach without a tool call.
 
-use mcp_pg_core::reply::{TableEntry, TableList, TableSummary};
-use mcp_pg_core::request::{Detail, ListTables};
-use mcp_pg_core::{Code, Engine, Error, Principal, Reply, Request};
+use mcp_pg_core::policy::{Limits, TableView, View};
+use mcp_pg_core::{Code, Error};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rmcp::ErrorData;
 use rmcp::model::{
@@ -10,7 +9,7 @@ use rmcp::model::{
 };
 use serde_json::{Value, json};
 
-use crate::{diagram, reply, tools};
+use crate::{diagram, tools};
 
 const SCHEMA: &str = "postgresql://schema";
 const DIAGRAM: &str = "postgresql://diagram";
@@ -19,53 +18,66 @@ const ROLE: &str = "postgresql://role";
 /// The resource of one table.
 pub(crate) const TEMPLATE: &str = "postgresql://schema/{table}";
 
+/// Tables on a page of the list.
+const PAGE: usize = 100;
+
 const JSON: &str = "application/json";
 const MERMAID: &str = "text/vnd.mermaid";
 
 /// What a URI's segment must not hold unencoded (RFC 3986, unreserved characters stay).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The page of resources at `cursor`: first the whole schema, the diagram and the role, then each table.
-pub(crate) async fn list(
-    engine: &Engine,
-    caller: &Principal,
-    cursor: Option<String>,
-) -> Result<ListResourcesResult, ErrorData> {
-    let first = cursor.is_none();
-    let page = page(engine, caller, cursor).await.map_err(|error| reply::protocol_error(&error))?;
-    let mut resources = Vec::new();
-    if first {
-        resources.push(
-            Resource::new(SCHEMA, "schema")
-                .with_title("All tables")
-                .with_description("The visible tables, each with a line about it.")
-                .with_mime_type(JSON),
-        );
-        resources.push(
-            Resource::new(DIAGRAM, "diagram")
-                .with_title("Diagram")
-                .with_description(
-                    "Tables and foreign keys as a Mermaid entity-relationship diagram.",
+/// The page of resources after `cursor`: first the whole schema, the diagram and the role, then each table.
+///
+/// The cursor is the address of the last table on the page before.
+pub(crate) fn list(view: &View, cursor: Option<String>) -> Result<ListResourcesResult, ErrorData> {
+    let tables = view.tables();
+    let (mut resources, start) = match cursor {
+        None => (fixed(), 0),
+        Some(cursor) => {
+            let last = table_name(&cursor)
+                .and_then(|name| tables.iter().position(|table| view.display(table) == name));
+            let last = last.ok_or_else(|| {
+                ErrorData::invalid_params(
+                    "not a cursor of this list as it is now; begin again",
+                    None,
                 )
-                .with_mime_type(MERMAID),
-        );
-        resources.push(
-            Resource::new(ROLE, "role")
-                .with_title("Your role")
-                .with_description("What you may do to which tables, and the limits.")
-                .with_mime_type(JSON),
-        );
-    }
-    resources.extend(page.tables.into_iter().filter_map(summary).map(|table| {
-        let resource = Resource::new(table_uri(&table.table), table.table).with_mime_type(JSON);
-        match table.comment {
+            })?;
+            (Vec::new(), last + 1)
+        }
+    };
+    let rest = tables.get(start..).unwrap_or_default();
+    let page = rest.get(..PAGE).unwrap_or(rest);
+    resources.extend(page.iter().map(|table| {
+        let name = view.display(table);
+        let resource = Resource::new(table_uri(&name), name).with_mime_type(JSON);
+        match &table.table.comment {
             Some(comment) => resource.with_description(comment),
             None => resource,
         }
     }));
+    let next = page.last().filter(|_| rest.len() > page.len());
     let mut result = ListResourcesResult::with_all_items(resources);
-    result.next_cursor = page.next_cursor;
+    result.next_cursor = next.map(|table| table_uri(&view.display(table)));
     Ok(result)
+}
+
+/// The resources that are there whatever the tables are.
+fn fixed() -> Vec<Resource> {
+    vec![
+        Resource::new(SCHEMA, "schema")
+            .with_title("All tables")
+            .with_description("The visible tables, each with a line about it.")
+            .with_mime_type(JSON),
+        Resource::new(DIAGRAM, "diagram")
+            .with_title("Diagram")
+            .with_description("Tables and foreign keys as a Mermaid entity-relationship diagram.")
+            .with_mime_type(MERMAID),
+        Resource::new(ROLE, "role")
+            .with_title("Your role")
+            .with_description("What you may do to which tables, and the limits.")
+            .with_mime_type(JSON),
+    ]
 }
 
 /// The one template.
@@ -79,29 +91,28 @@ pub(crate) fn template() -> ResourceTemplate {
 }
 
 /// The resource at `uri`.
-pub(crate) async fn read(
-    engine: &Engine,
-    caller: &Principal,
+pub(crate) fn read(
+    view: &View,
+    limits: &Limits,
     uri: &str,
 ) -> Result<ReadResourceResult, ErrorData> {
     let found = match uri {
-        SCHEMA => schema(engine, caller).await.map(|schema| (schema.to_string(), JSON)),
-        ROLE => role(engine, caller).await.map(|role| (role.to_string(), JSON)),
-        DIAGRAM => engine.view(caller).map(|view| {
-            let bytes = engine.settings().limits.max_reply_bytes;
-            (diagram::mermaid(&view, bytes), MERMAID)
-        }),
-        _ => table(engine, caller, uri).map(|table| (table.to_string(), JSON)),
+        SCHEMA => Ok((schema(view, limits).to_string(), JSON)),
+        ROLE => Ok((role(view, limits).to_string(), JSON)),
+        DIAGRAM => Ok((diagram::mermaid(view, limits.max_reply_bytes), MERMAID)),
+        _ => table_name(uri)
+            .ok_or_else(|| Error::new(Code::UnknownTable, format!("there is no resource {uri:?}")))
+            .and_then(|name| view.table(&name))
+            .map(|table| (Value::Object(view.describe(table)).to_string(), JSON)),
     };
     match found {
         Ok((text, mime_type)) => Ok(ReadResourceResult::new(vec![
             ResourceContents::text(text, uri).with_mime_type(mime_type),
         ])),
-        Err(error) if error.code() == Code::UnknownTable => Err(ErrorData::resource_not_found(
+        Err(error) => Err(ErrorData::resource_not_found(
             error.to_string(),
             Some(json!({"uri": uri, "error": error})),
         )),
-        Err(error) => Err(reply::protocol_error(&error)),
     }
 }
 
@@ -109,89 +120,71 @@ fn table_uri(name: &str) -> String {
     format!("{SCHEMA}/{}", utf8_percent_encode(name, SEGMENT))
 }
 
-fn table(engine: &Engine, caller: &Principal, uri: &str) -> Result<Value, Error> {
-    let unknown = || Error::new(Code::UnknownTable, format!("there is no resource {uri:?}"));
-    let name =
-        uri.strip_prefix(SCHEMA).and_then(|rest| rest.strip_prefix('/')).ok_or_else(unknown)?;
-    let name = percent_decode_str(name).decode_utf8().map_err(|_| unknown())?;
-    let view = engine.view(caller)?;
-    Ok(Value::Object(view.describe(view.table(&name)?)))
+/// The name in a table's address.
+fn table_name(uri: &str) -> Option<String> {
+    let name = uri.strip_prefix(SCHEMA)?.strip_prefix('/')?;
+    Some(percent_decode_str(name).decode_utf8().ok()?.into_owned())
 }
 
-async fn schema(engine: &Engine, caller: &Principal) -> Result<Value, Error> {
-    let (tables, more) = all_tables(engine, caller).await?;
+fn schema(view: &View, limits: &Limits) -> Value {
+    let (tables, more) = lines(view, limits, |table| {
+        let definition = &table.table;
+        let key = definition.primary_key.iter().flat_map(|key| &key.columns);
+        let key = key.filter_map(|column| definition.columns.get(*column));
+        json!({
+            "table": view.display(table),
+            "kind": definition.kind,
+            "comment": definition.comment,
+            "estimated_rows": definition.estimated_rows,
+            "primary_key": key.map(|column| column.name.as_str()).collect::<Vec<_>>(),
+            "actions": table.actions.iter().collect::<Vec<_>>(),
+        })
+    });
     let mut schema = json!({ "tables": tables });
     mark_cut(&mut schema, more);
-    Ok(schema)
+    schema
 }
 
-async fn role(engine: &Engine, caller: &Principal) -> Result<Value, Error> {
-    let (tables, more) = all_tables(engine, caller).await?;
-    let settings = engine.settings();
-    let tables: Vec<Value> = tables
-        .into_iter()
-        .map(|table| json!({"table": table.table, "actions": table.actions}))
-        .collect();
+fn role(view: &View, limits: &Limits) -> Value {
+    let (tables, more) = lines(view, limits, |table| {
+        json!({
+            "table": view.display(table),
+            "actions": table.actions.iter().collect::<Vec<_>>(),
+        })
+    });
     let mut role = json!({
-        "role": caller.role,
-        "tools": tools::names(engine.view(caller)?.actions()).collect::<Vec<_>>(),
+        "role": view.role.name,
+        "tools": tools::names(view.actions()).collect::<Vec<_>>(),
         "limits": {
-            "default_rows": settings.limits.default_rows,
-            "max_rows": settings.limits.max_rows,
-            "max_reply_bytes": settings.limits.max_reply_bytes,
-            "max_write_rows": settings.limits.max_write_rows,
+            "default_rows": limits.default_rows,
+            "max_rows": limits.max_rows,
+            "max_reply_bytes": limits.max_reply_bytes,
+            "max_write_rows": limits.max_write_rows,
         },
         "tables": tables,
     });
     mark_cut(&mut role, more);
-    Ok(role)
+    role
 }
 
-fn mark_cut(reply: &mut Value, more: bool) {
-    if let (true, Value::Object(reply)) = (more, reply) {
-        reply.insert("truncated".into(), "list_tables gives the rest, page by page".into());
-    }
-}
-
-/// The summaries of the visible tables, up to the bytes that a reply may have; whether there are more.
-async fn all_tables(
-    engine: &Engine,
-    caller: &Principal,
-) -> Result<(Vec<TableSummary>, bool), Error> {
-    let most = engine.settings().limits.max_reply_bytes;
-    let (mut all, mut bytes, mut cursor) = (Vec::new(), 0, None);
-    loop {
-        let page = page(engine, caller, cursor).await?;
-        for table in page.tables.into_iter().filter_map(summary) {
-            bytes += serde_json::to_string(&table).map_or(0, |text| text.len());
-            if bytes > most {
-                return Ok((all, true));
-            }
-            all.push(table);
+/// A line on each table, up to the bytes that a reply may have; and how many tables are left out.
+fn lines(view: &View, limits: &Limits, line: impl Fn(&TableView) -> Value) -> (Vec<Value>, usize) {
+    let (mut lines, mut bytes) = (Vec::new(), 0);
+    for table in view.tables() {
+        let line = line(table);
+        bytes += line.to_string().len();
+        if bytes > limits.max_reply_bytes {
+            break;
         }
-        match page.next_cursor {
-            Some(next) => cursor = Some(next),
-            None => return Ok((all, false)),
-        }
+        lines.push(line);
     }
+    let more = view.tables().len() - lines.len();
+    (lines, more)
 }
 
-async fn page(
-    engine: &Engine,
-    caller: &Principal,
-    cursor: Option<String>,
-) -> Result<TableList, Error> {
-    let request = ListTables { detail: Some(Detail::Summary), cursor, ..ListTables::default() };
-    match engine.handle(caller, Request::ListTables(request)).await? {
-        Reply::Tables(page) => Ok(page),
-        _ => Err(Error::new(Code::Internal, "a list of tables was expected")),
-    }
-}
-
-fn summary(entry: TableEntry) -> Option<TableSummary> {
-    match entry {
-        TableEntry::Summary(summary) => Some(summary),
-        TableEntry::Name(_) => None,
+fn mark_cut(reply: &mut Value, more: usize) {
+    if let (1.., Value::Object(reply)) = (more, reply) {
+        reply.insert("cut".into(), format!("{more} more: list_tables gives them by page").into());
     }
 }
 
@@ -203,7 +196,8 @@ mod tests {
     fn odd_names_survive_the_uri() {
         let uri = table_uri("sales.Order Lines/é%");
         assert_eq!(uri, "postgresql://schema/sales.Order%20Lines%2F%C3%A9%25");
-        let segment = uri.rsplit('/').next().unwrap();
-        assert_eq!(percent_decode_str(segment).decode_utf8().unwrap(), "sales.Order Lines/é%");
+        assert_eq!(table_name(&uri).unwrap(), "sales.Order Lines/é%");
+        assert_eq!(table_name("postgresql://schema"), None);
+        assert_eq!(table_name("postgresql://schema/%ff"), None);
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn list(view: &View) -> Vec<Tool> {
     // Nobody counts the rest.
     let tables = if tables.len() > NAMES_MOST { &[] } else { tables };
     let tables: Vec<(String, Actions)> =
-        tables.iter().map(|table| (view.display(table), table.actions())).collect();
+        tables.iter().map(|table| (view.display(table), table.actions)).collect();
     fitted(view.actions(), &tables)
 }
 

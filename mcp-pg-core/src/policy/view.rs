@@ -469,7 +469,8 @@ fn is_moment(data_type: &DataType) -> bool {
 }
 
 impl Grant {
-    fn matches(&self, name: &TableName) -> bool {
+    /// Whether one of its patterns fits the table.
+    pub fn matches(&self, name: &TableName) -> bool {
         let full = name.to_string();
         self.tables.iter().any(|pattern| fits(pattern, &full))
     }

@@ -111,18 +111,19 @@ pub struct Change {
 pub struct Delete {
     /// `name` or `schema.name`.
     pub table: String,
-    /// Conditions, as in select; must not be empty.
+    /// Conditions, as in select; not empty.
     #[serde(rename = "where", default)]
     #[schemars(required)]
     pub filter: Map<String, Value>,
-    /// Most rows it may touch (default 1); more changes nothing.
+    /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
-    /// `_version` from select with `with_version`; a row changed since answers `conflict`.
+    /// `_version` as read; a row changed since answers `conflict`.
+    #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
-    /// Columns of the removed rows to return; all if absent.
+    /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
-    /// Archived rows: `exclude` (the default), `include` or `only`.
+    /// Archived rows (default exclude).
     pub archived: Option<Archived>,
-    /// Run it, report the rows, and roll back.
+    /// Report the rows; keep nothing.
     pub dry_run: Option<bool>,
 }

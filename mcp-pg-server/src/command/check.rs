@@ -2,17 +2,18 @@
 
 use std::io::Write;
 
+use mcp_pg_core::execute::Posture;
+use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{Role, Settings};
 use mcp_pg_core::schema::{Schema, Table};
-use mcp_pg_core::{Posture, name::nearest};
 
 use super::session::Session;
 use super::{Exit, Failure};
 use crate::cli::Common;
 use crate::config::{Config, Environment};
 
-/// Most owned tables that are named.
-const OWNED_MOST: usize = 5;
+/// Most tables that a finding names.
+const NAMED_MOST: usize = 5;
 
 /// Prints what is found; [`Exit::Finding`] if anything.
 pub(super) async fn check(
@@ -24,13 +25,7 @@ pub(super) async fn check(
     let settings = config.settings.clone();
     let session = Session::open(common, config, environment).await?;
     let posture = session.engine.posture().await?;
-    writeln!(
-        out,
-        "login {} on PostgreSQL {}, {}",
-        posture.login,
-        posture.server_version,
-        if posture.tls { "encrypted" } else { "not encrypted" }
-    )?;
+    print_posture(&posture, out)?;
     let mut findings = of_login(&posture);
     findings.extend(of_configuration(&settings, &session.engine.schema(), &posture));
     for finding in &findings {
@@ -43,6 +38,21 @@ pub(super) async fn check(
     } else {
         Ok(Exit::Finding)
     }
+}
+
+fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Result<()> {
+    let yes = |is: bool| if is { "yes" } else { "no" };
+    let roles = match posture.member_of.as_slice() {
+        [] => "none".to_owned(),
+        roles => roles.join(", "),
+    };
+    writeln!(out, "PostgreSQL:           {}", posture.server_version)?;
+    writeln!(out, "login:                {}", posture.login)?;
+    writeln!(out, "superuser:            {}", yes(posture.superuser))?;
+    writeln!(out, "BYPASSRLS:            {}", yes(posture.bypass_rls))?;
+    writeln!(out, "CREATEROLE, CREATEDB: {}", yes(posture.creates))?;
+    writeln!(out, "owns visible tables:  {}", posture.owned_tables.len())?;
+    writeln!(out, "may SET ROLE to:      {roles}")
 }
 
 /// What would let a fault of this server, or of its configuration, reach further than its grants.
@@ -59,20 +69,34 @@ fn of_login(posture: &Posture) -> Vec<String> {
             "{login} has BYPASSRLS: row-level security does not bind it. Run ALTER ROLE {login} NOBYPASSRLS"
         ));
     }
-    if !posture.owned_tables.is_empty() {
-        let mut names: Vec<&str> =
-            posture.owned_tables.iter().take(OWNED_MOST).map(String::as_str).collect();
-        let more = format!("{} more", posture.owned_tables.len().saturating_sub(OWNED_MOST));
-        if posture.owned_tables.len() > OWNED_MOST {
-            names.push(&more);
-        }
+    if posture.creates && !posture.superuser {
         findings.push(format!(
-            "{login} owns {}: an owner can change and drop a table, and escapes its row-level security \
-             unless that is forced. Connect as a login that owns nothing",
-            names.join(", ")
+            "{login} may create roles or databases. Run ALTER ROLE {login} NOCREATEROLE NOCREATEDB"
+        ));
+    }
+    if !posture.owned_tables.is_empty() {
+        findings.push(format!(
+            "{login} owns {}: an owner can change and drop a table. Connect as a login that owns nothing",
+            some_of(&posture.owned_tables)
+        ));
+    }
+    if !posture.unforced_tables.is_empty() {
+        findings.push(format!(
+            "{login} escapes the row-level security of {}, as their owner. Run ALTER TABLE … FORCE ROW LEVEL \
+             SECURITY, or connect as another login",
+            some_of(&posture.unforced_tables)
         ));
     }
     findings
+}
+
+/// The first of the names, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    let (first, rest) = names.split_at(names.len().min(NAMED_MOST));
+    match rest.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 /// What the configuration says of tables, columns and roles that are not there.
@@ -99,7 +123,7 @@ fn of_role(role: &Role, schema: &Schema, posture: &Posture, findings: &mut Vec<S
     let name = &role.name;
     if let Some(database_role) = &role.database_role
         && !posture.superuser
-        && !posture.can_set_role.contains(database_role)
+        && !posture.member_of.contains(database_role)
     {
         findings.push(format!(
             "roles.{name}.database_role: {} cannot SET ROLE {database_role}. Run GRANT {database_role} TO {}",
@@ -109,7 +133,7 @@ fn of_role(role: &Role, schema: &Schema, posture: &Posture, findings: &mut Vec<S
     for (position, grant) in role.grants.iter().enumerate() {
         let place = format!("roles.{name}.grants[{position}]");
         let tables: Vec<&Table> =
-            schema.tables.iter().filter(|table| grant.covers(&table.name)).collect();
+            schema.tables.iter().filter(|table| grant.matches(&table.name)).collect();
         if tables.is_empty() {
             findings.push(format!("{place}: {} matches no table", grant.tables.join(", ")));
             continue;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mcp_pg_core::audit::{AuditSink, FileSink};
+use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::{Code, Engine, Principal};
 use serde_json::Value;
 
@@ -15,7 +15,6 @@ use crate::sample::{self, Sample};
 /// The engine, and what must outlive it.
 pub(super) struct Session {
     pub(super) engine: Arc<Engine>,
-    sink: Option<Arc<FileSink>>,
     _cluster: Option<Cluster>,
 }
 
@@ -46,22 +45,16 @@ impl Session {
             }
             failure
         })?;
-        let sink = match &config.audit_file {
-            Some(path) => Some(Arc::new(FileSink::open(path)?)),
-            None => None,
-        };
-        let engine = match &sink {
-            Some(sink) => engine.audited(sink.clone()),
+        let engine = match &config.audit_file {
+            Some(path) => engine.audited(Arc::new(FileSink::open(path)?)),
             None => engine,
         };
-        Ok(Self { engine: Arc::new(engine), sink, _cluster: cluster })
+        Ok(Self { engine: Arc::new(engine), _cluster: cluster })
     }
 
     /// Ends it once all audit records are kept.
     pub(super) async fn close(self) -> Result<Exit, Failure> {
-        if let Some(sink) = &self.sink {
-            sink.flush().await?;
-        }
+        self.engine.flush().await?;
         Ok(Exit::Done)
     }
 }
@@ -76,9 +69,8 @@ async fn demo(sample: Sample) -> Result<(tokio_postgres::Config, Cluster), Failu
         .await
         .map_err(|error| failed(&error))?
         .map_err(|error| failed(&error))?;
-    let mut database = cluster.config("postgres");
-    sample::load(&database, sample).await.map_err(|error| failed(&error))?;
-    database.user("mcp_pg_demo");
+    let database =
+        sample::load(cluster.config("postgres"), sample).await.map_err(|error| failed(&error))?;
     Ok((database, cluster))
 }
 

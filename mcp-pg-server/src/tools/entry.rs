@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mcp_pg_core::policy::{Action, Actions};
 use mcp_pg_core::reply::TableList;
 use mcp_pg_core::request::{
-    Change, DescribeTable, Insert, ListTables, Select, Transaction, Update,
+    Change, Delete, DescribeTable, Insert, ListTables, Select, Transaction, Update,
 };
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 
@@ -127,7 +127,7 @@ pub(super) const TABLE: [Entry; 9] = [
         description: "Removes rows for good. Prefer archive where the table has it.",
         needs: Needs::One(Action::Delete),
         effect: Effect::Sets,
-        input: || shape::with_condition(schema::input::<Change>()),
+        input: || shape::with_condition(schema::input::<Delete>()),
         output: || shape::rows(&["dry_run", "before", "after"]),
     },
     Entry {
