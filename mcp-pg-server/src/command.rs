@@ -65,7 +65,11 @@ impl From<Error> for Failure {
         let mut message = error.to_string();
         let mut cause = std::error::Error::source(&error);
         while let Some(error) = cause {
-            message = format!("{message}: {error}");
+            let text = error.to_string();
+            // Some errors repeat their cause.
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
+            }
             cause = error.source();
         }
         Self { exit, message }

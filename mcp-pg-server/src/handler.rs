@@ -66,14 +66,22 @@ impl Handler {
     }
 
     fn origin(&self, cx: &RequestContext<RoleServer>) -> Origin {
-        let program = cx.client_info();
-        let address = cx
-            .extensions
-            .get::<http::request::Parts>()
+        let http = cx.extensions.get::<http::request::Parts>();
+        // Over HTTP there is no session to remember who said `initialize`: rmcp would give its own name.
+        let program = match http {
+            Some(_) => cx.meta.client_info(),
+            None => cx.client_info(),
+        };
+        let (name, version) = program.map(|program| (program.name, program.version)).unzip();
+        let agent = || {
+            let agent = http?.headers.get(http::header::USER_AGENT)?;
+            Some(agent.to_str().ok()?.to_owned())
+        };
+        let address = http
             .and_then(|parts| parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>())
             .map(|ConnectInfo(address)| address.to_string());
-        let (name, version) = program.map(|program| (program.name, program.version)).unzip();
-        Origin { transport: self.0.transport.into(), client: Client { name, version, address } }
+        let client = Client { name: name.or_else(agent), version, address };
+        Origin { transport: self.0.transport.into(), client }
     }
 
     async fn call(

@@ -79,7 +79,10 @@ fn print_table(out: &mut (dyn Write + Send), table: &Map<String, Value>) -> io::
             if !default.is_empty() {
                 rules.push(format!("default {default}"));
             }
-            for key in ["identity", "generated", "references"] {
+            if let Some(Value::Object(to)) = column.get("references") {
+                rules.push(format!("references {} ({})", text(to, "table"), text(to, "column")));
+            }
+            for key in ["identity", "generated"] {
                 let rule = text(column, key);
                 if !rule.is_empty() {
                     rules.push(format!("{key} {rule}"));

@@ -60,7 +60,7 @@ pub(super) const TABLE: [Entry; 9] = [
     Entry {
         name: "describe_table",
         title: "Describe a table",
-        description: "Columns with types, rules and operators, keys, and relations for `include`. Call it \
+        description: "Columns with types, rules and operators, keys, and relations for `where`. Call it \
             before the first select or write on a table.",
         needs: Needs::Any,
         effect: Effect::Reads,
@@ -70,7 +70,7 @@ pub(super) const TABLE: [Entry; 9] = [
     Entry {
         name: "select",
         title: "Read rows",
-        description: "Rows of a table, with related rows. In `where` all members must hold; a value means \
+        description: "Rows of a table. In `where` all members must hold; a value means \
             equals, null means is null, else {operator: value} with eq ne gt gte lt lte in not_in is_null \
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
             is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; and/or/not combine. A \
