@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, environment variables over it, command-line options over both.
 //!
-//! Raw keys first ([`raw`]), resolved values second: nothing else in this crate reads a file or a
+//! Raw keys first, resolved values second: nothing else in this crate reads a file or a
 //! variable. Knows what the engine can be told; not what the database holds.
 
 mod database;
