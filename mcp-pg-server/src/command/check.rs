@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use mcp_pg_core::execute::Posture;
+use mcp_pg_core::Posture;
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{Role, Settings};
 use mcp_pg_core::schema::{Schema, Table};
