@@ -9,7 +9,7 @@ use crate::execute::{Fetched, Keep, Place, refusal};
 use crate::plan::{Cursor, Scope, SelectPlan, Start};
 use crate::policy::TableView;
 use crate::reply::{RowSet, TableEntry, TableList, TableSummary};
-use crate::request::{Count, Detail, ListTables, Select};
+use crate::request::{Count, Detail, Format, ListTables, Select};
 use crate::statement::{self, Statement};
 
 /// Tables on a page of `list_tables`, with summaries and with names alone.
@@ -65,7 +65,7 @@ impl Engine {
         statement: &Statement<'_>,
         fetched: Fetched,
     ) -> Result<RowSet> {
-        let Fetched { mut rows, count, too_large } = fetched;
+        let Fetched { mut rows, count, cut, too_large } = fetched;
         if let (Some(bytes), true) = (too_large, rows.is_empty()) {
             let most = self.settings.limits.max_reply_bytes;
             return Err(Error::new(
@@ -78,7 +78,7 @@ impl Engine {
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
         rows.truncate(limit);
         let more = count > rows.len() as u64;
-        let width = plan.columns.len() + usize::from(plan.with_version);
+        let width = plan.columns.len() + usize::from(plan.with_version) + plan.includes.len();
         let next_cursor = match rows.last() {
             Some(last) if more => Some(self.cursor(plan, last, width, rows.len())?),
             _ => None,
@@ -90,9 +90,17 @@ impl Engine {
                 plan.table.name()
             ));
         }
+        if plan.format != Format::Json
+            && let Some(include) = plan.includes.iter().enumerate().find_map(|(index, include)| {
+                let output = width - plan.includes.len() + index;
+                cut.iter().any(|(_, known)| *known == output).then_some(include)
+            })
+        {
+            notes.push(format!("some rows have more {} than its limit", include.name));
+        }
         let row_count = rows.len() as u64;
         let outputs = statement.outputs.get(..width).unwrap_or_default();
-        let (columns, rows, text) = rows::shape(outputs, rows, plan.format);
+        let (columns, rows, text) = rows::shape(outputs, rows, &cut, plan.format);
         Ok(RowSet {
             table: plan.table.name().to_string(),
             columns,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Cursor, Predicate, Scope, Sort, filter};
+use super::{Cursor, Include, Predicate, Scope, Sort, filter};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Count, Format, Select};
@@ -14,10 +14,12 @@ pub struct SelectPlan<'v> {
     pub table: &'v TableView,
     /// Positions of the columns to return.
     pub columns: Vec<usize>,
+    /// Related rows to return with each.
+    pub includes: Vec<Include<'v>>,
     /// What rows must meet, the page aside.
     pub filter: Predicate<'v>,
     /// Sort keys; where the table has a key they end with it, so that the order is total.
-    pub order: Vec<Sort>,
+    pub order: Vec<Sort<'v>>,
     /// Whether the order is total: pages are then told by their last row, else by their offset.
     pub keyset: bool,
     /// Where the page begins.
@@ -60,15 +62,7 @@ impl<'v> SelectPlan<'v> {
         let filter = Predicate::All(vec![asked, archived, scope.visible(table, Action::Select)?]);
 
         let mut order = scope.order(table, request.order_by.as_deref())?;
-        let key = table.row_key();
-        let keyset = key.is_some();
-        let descending = order.last().is_some_and(|sort| sort.descending);
-        for column in key.unwrap_or_default() {
-            // Reading on in the direction of the last key lets one index serve the whole order.
-            if !order.iter().any(|sort| sort.column == *column) {
-                order.push(Sort::new(*column, descending));
-            }
-        }
+        let keyset = super::order::make_total(table, &mut order);
 
         let with_version = request.with_version.unwrap_or_default();
         if with_version && !has_version(table) {
@@ -81,7 +75,7 @@ impl<'v> SelectPlan<'v> {
         let binding = cursors.binding(scope, request);
         let start = match &request.cursor {
             None => Start::Offset(request.offset.unwrap_or_default()),
-            Some(cursor) => start(table, &order, keyset, cursors.open(cursor, &binding)?)?,
+            Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
         };
         if let Start::Offset(offset) = start
             && i64::try_from(offset).is_err()
@@ -92,6 +86,7 @@ impl<'v> SelectPlan<'v> {
         Ok(Self {
             table,
             columns,
+            includes: scope.includes(table, request.include.as_ref())?,
             filter,
             order,
             keyset,
@@ -110,14 +105,14 @@ pub(super) fn has_version(table: &TableView) -> bool {
     table.version.is_some() || table.table.has_system_columns()
 }
 
-fn start(table: &TableView, order: &[Sort], keyset: bool, cursor: Cursor) -> Result<Start> {
+fn start(order: &[Sort<'_>], keyset: bool, cursor: Cursor) -> Result<Start> {
     match cursor {
         Cursor::Offset(offset) if !keyset => Ok(Start::Offset(offset)),
         Cursor::Key(values) if keyset && values.len() == order.len() => order
             .iter()
             .zip(values)
-            .map(|(sort, value): (&Sort, Value)| {
-                let column = &table.table.columns[sort.column];
+            .map(|(sort, value): (&Sort<'_>, Value)| {
+                let column = sort.column;
                 crate::value::encode(&column.data_type, &column.type_name, &value)
                     .map_err(|_| super::cursor::invalid())
             })

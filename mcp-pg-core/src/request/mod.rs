@@ -9,7 +9,7 @@ mod transaction;
 mod write;
 
 pub use parse::{Arguments, parse};
-pub use query::{Archived, Count, DescribeTable, Detail, Format, ListTables, Select};
+pub use query::{Archived, Count, DescribeTable, Detail, Format, ListTables, Related, Select};
 pub use transaction::{Isolation, Step, Transaction};
 pub use write::{Change, ConflictAction, Delete, Insert, OnConflict, Update};
 

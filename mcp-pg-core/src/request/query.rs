@@ -47,6 +47,8 @@ pub struct Select {
     /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{…}, {…}]}.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
+    /// Related rows: {"customer": true, "items": {"columns": ["sku"], "where": {…}, "limit": 5}}.
+    pub include: Option<Map<String, Value>>,
     /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}].
     pub order_by: Option<Vec<Value>>,
     /// Most rows to return.
@@ -102,4 +104,23 @@ pub enum Format {
     Columns,
     /// A table in plain text.
     Text,
+}
+
+/// What is wanted of the rows of an included relation.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Related {
+    /// Columns to return; all if absent.
+    pub columns: Option<Vec<String>>,
+    /// Conditions on the related rows.
+    #[serde(rename = "where")]
+    pub filter: Option<Map<String, Value>>,
+    /// Their order.
+    pub order_by: Option<Vec<Value>>,
+    /// Most of them, for each row.
+    pub limit: Option<u64>,
+    /// Rows related to them.
+    pub include: Option<Map<String, Value>>,
+    /// Only how many there are.
+    pub count: Option<bool>,
 }

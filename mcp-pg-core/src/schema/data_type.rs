@@ -92,6 +92,11 @@ impl DataType {
         Self::built_in(16, "boolean")
     }
 
+    /// PostgreSQL's `bigint`.
+    pub fn bigint() -> Self {
+        Self::built_in(20, "bigint")
+    }
+
     /// PostgreSQL's `text`.
     pub fn text() -> Self {
         Self::built_in(25, "text")

@@ -4,7 +4,9 @@
 //! parameter.
 
 mod change;
+mod include;
 mod insert;
+mod output;
 mod parameters;
 mod predicate;
 mod select;
@@ -13,11 +15,11 @@ use sea_query::{DynIden, Expr, ExprTrait, IntoIden, TableRef};
 
 pub use change::{affected, change, lock};
 pub use insert::{INSERT_PARAMETERS, insert};
+pub use output::{Output, Reader};
 pub use select::{counting, select};
 
 use crate::plan::Operand;
-use crate::policy::{Mask, TableView};
-use crate::value::Decoder;
+use crate::policy::TableView;
 
 /// A statement to run, and how to read its rows.
 #[derive(Debug, Clone)]
@@ -30,17 +32,6 @@ pub struct Statement<'v> {
     pub outputs: Vec<Output<'v>>,
     /// Whether the text will come again: only then it is worth preparing for good.
     pub recurring: bool,
-}
-
-/// A column of a statement's rows.
-#[derive(Debug, Clone)]
-pub struct Output<'v> {
-    /// Its name in the reply.
-    pub name: &'v str,
-    /// How to read it.
-    pub decoder: &'v Decoder,
-    /// What of it is shown.
-    pub mask: Option<Mask>,
 }
 
 /// The alias of the table that a statement is about.
@@ -73,7 +64,10 @@ fn outputs<'v>(
             let expression = column(alias, name);
             let expression =
                 if decoder.as_text() { expression.cast_as("text") } else { expression };
-            (expression, Output { name, decoder, mask: table.mask(position) })
+            (
+                expression,
+                Output { name, reader: Reader::Value { decoder, mask: table.mask(position) } },
+            )
         })
         .unzip()
 }
