@@ -74,6 +74,7 @@ pub struct Update {
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
+    #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
@@ -97,6 +98,7 @@ pub struct Change {
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
+    #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
@@ -118,6 +120,7 @@ pub struct Delete {
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
+    #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
