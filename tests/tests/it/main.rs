@@ -3,4 +3,5 @@
 mod aggregate;
 mod include;
 mod reads;
+mod schema;
 mod writes;
