@@ -41,7 +41,7 @@ fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 pub struct OnConflict {
     /// The columns of a primary or unique key.
     pub columns: Vec<String>,
-    /// `update` or `nothing`.
+    /// What becomes of the existing row.
     #[serde(rename = "do")]
     pub action: ConflictAction,
     /// Columns to overwrite with the given values; all given ones but the key if absent.
@@ -74,6 +74,7 @@ pub struct Update {
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
+    #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
@@ -97,6 +98,7 @@ pub struct Change {
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
+    #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
@@ -118,6 +120,7 @@ pub struct Delete {
     /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
+    #[serde(default)]
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.

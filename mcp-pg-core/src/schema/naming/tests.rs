@@ -19,6 +19,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
     });
     let column = |(number, name): (i16, &&str)| Column {
         name: (*name).to_owned(),
+        alias: None,
         number,
         data_type: integer.clone(),
         type_name: "integer".into(),
@@ -44,6 +45,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
             columns: (0..key).collect(),
             arbiter: true,
             nulls_equal: false,
+            comment: None,
         }),
         unique_keys: Vec::new(),
         foreign_keys: Vec::new(),
