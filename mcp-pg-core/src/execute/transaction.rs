@@ -6,7 +6,7 @@ use deadpool_postgres::Object;
 use futures_util::{StreamExt, pin_mut};
 use serde_json::Value;
 use tokio_postgres::NoTls;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
 use super::database::{Failure, in_background};
 use crate::error::{Code, Error, Result};
@@ -128,23 +128,52 @@ impl Transaction {
         parameters: &[Text],
         keep: Keep,
     ) -> Result<Fetched, Failure> {
-        let begun = std::mem::replace(&mut self.begun, true);
+        if self.begun {
+            return fetch(self.lease.client()?, statement, parameters, keep).await;
+        }
+        self.begin(statement, parameters, keep, false).await
+    }
+
+    /// Runs the only statement of a transaction: from BEGIN to COMMIT in one round trip.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL's.
+    pub async fn run_alone(
+        mut self,
+        statement: &Statement<'_>,
+        parameters: &[Text],
+        keep: Keep,
+    ) -> Result<Fetched, Failure> {
+        let fetched = self.begin(statement, parameters, keep, true).await;
+        self.lease.done();
+        fetched
+    }
+
+    async fn begin(
+        &mut self,
+        statement: &Statement<'_>,
+        parameters: &[Text],
+        keep: Keep,
+        alone: bool,
+    ) -> Result<Fetched, Failure> {
+        self.begun = true;
         let (identity, isolation) = (&self.identity, self.isolation);
         let client = self.lease.client()?;
-        if begun {
-            return fetch(client, statement, parameters, keep).await;
-        }
         // Prepared before anything of the transaction is sent, so that the messages below stay in order.
+        let become_caller = become_caller(client, identity).await.map_err(Failure::Database)?;
         let prepared = prepare(client, statement).await?;
-        let (begin, become_caller, fetched) = tokio::join!(
+        let (begun, became, fetched, committed) = tokio::join!(
             biased;
             client.execute_typed(opening(isolation), &[]),
-            become_caller(client, identity),
+            become_caller,
             fetch_prepared(client, statement, prepared, parameters, keep),
+            async { if alone { client.execute_typed("COMMIT", &[]).await } else { Ok(0) } },
         );
-        begin.map_err(Failure::Database)?;
-        become_caller.map_err(Failure::Database)?;
-        fetched
+        begun.and(became).map_err(Failure::Database)?;
+        let fetched = fetched?;
+        committed.map_err(Failure::Database)?;
+        Ok(fetched)
     }
 
     /// Opens the transaction without a statement, with deferrable constraints deferred if wanted.
@@ -156,15 +185,16 @@ impl Transaction {
         self.begun = true;
         let (identity, isolation) = (&self.identity, self.isolation);
         let client = self.lease.client()?;
-        let (begin, become_caller, defer) = tokio::join!(
+        let become_caller = become_caller(client, identity).await.map_err(Failure::Database)?;
+        let (begun, became, defer) = tokio::join!(
             biased;
             client.execute_typed(opening(isolation), &[]),
-            become_caller(client, identity),
+            become_caller,
             async {
                 if deferred { client.execute_typed("SET CONSTRAINTS ALL DEFERRED", &[]).await } else { Ok(0) }
             },
         );
-        begin.and(become_caller).and(defer).map(drop).map_err(Failure::Database)
+        begun.and(became).and(defer).map(drop).map_err(Failure::Database)
     }
 
     /// Checks the constraints that were deferred, now instead of at the commit.
@@ -239,17 +269,24 @@ fn opening(isolation: Option<Isolation>) -> &'static str {
     }
 }
 
-async fn become_caller(client: &Object, identity: &Identity) -> Result<u64, tokio_postgres::Error> {
-    if identity.is_login() {
-        return Ok(0);
-    }
-    // The role comes last: the settings are the login's to make.
-    let settings = identity.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let role = identity.role.iter().map(|role| ("role", role.as_str()));
-    let (names, values): (Vec<&str>, Vec<&str>) = settings.chain(role).unzip();
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&names, Type::TEXT_ARRAY), (&values, Type::TEXT_ARRAY)];
-    client.execute_typed(SET_IDENTITY, &parameters).await
+/// What makes the transaction the caller's, ready to be sent.
+async fn become_caller<'a>(
+    client: &'a Object,
+    identity: &'a Identity,
+) -> Result<impl Future<Output = Result<u64, tokio_postgres::Error>> + 'a, tokio_postgres::Error> {
+    let prepared = match identity.is_login() {
+        true => None,
+        false => Some(client.prepare_cached(SET_IDENTITY).await?),
+    };
+    Ok(async move {
+        let Some(prepared) = prepared else { return Ok(0) };
+        // The role comes last: the settings are the login's to make.
+        let settings =
+            identity.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let role = identity.role.iter().map(|role| ("role", role.as_str()));
+        let (names, values): (Vec<&str>, Vec<&str>) = settings.chain(role).unzip();
+        client.execute(&prepared, &[&names, &values]).await
+    })
 }
 
 /// The parameters as PostgreSQL gets them; `results` are the rows of earlier operations, by name of the
