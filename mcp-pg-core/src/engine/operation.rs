@@ -109,8 +109,18 @@ impl<'v> Operation<'v> {
             }
             _ => None,
         };
-        let place =
-            Place { view: scope.view, table: self.table(), values: values.as_deref(), parameters };
+        // Columns that a row had to give, as far as the request did.
+        let given = match &self.plan {
+            Plan::Insert(plan) => Some(plan.columns.as_slice()),
+            _ => None,
+        };
+        let place = Place {
+            view: scope.view,
+            table: self.table(),
+            values: values.as_deref(),
+            given,
+            parameters,
+        };
         refusal(failure, &place)
     }
 }

@@ -9,7 +9,7 @@ use super::database::{Failure, unavailable};
 use crate::error::{Code, Error, step};
 use crate::plan::Operand;
 use crate::policy::{Action, TableView, View};
-use crate::schema::ForeignKey;
+use crate::schema::{Column, ForeignKey};
 
 /// What a failed statement was about, so that its error can say where.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub struct Place<'a> {
     pub table: &'a TableView,
     /// Where the written values stand in the arguments: `/updates`, `/data`, `/data/3`.
     pub values: Option<&'a str>,
+    /// The columns that the rows of an insert give.
+    pub given: Option<&'a [&'a Column]>,
     /// The statement's parameters, each with its place.
     pub parameters: &'a [Operand],
 }
@@ -247,8 +249,17 @@ fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
 fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
     match answer.column().and_then(|name| place.table.table.column(name)) {
         Some((_, column)) => {
-            Error::new(Code::NotNullViolation, format!("{} takes no null", column.name))
-                .at(format!("{}{}", values(place), step(&column.name)))
+            let given = place.given.is_none_or(|given| given.iter().any(|c| c.name == column.name));
+            let error = match given {
+                true => {
+                    Error::new(Code::NotNullViolation, format!("{} takes no null", column.name))
+                }
+                false => Error::new(
+                    Code::MissingValue,
+                    format!("{} ({}) is required", column.name, column.type_name),
+                ),
+            };
+            error.at(format!("{}{}", values(place), step(&column.name)))
         }
         None => Error::new(Code::NotNullViolation, "a value that must not be null is missing")
             .at(values(place)),

@@ -186,6 +186,9 @@ impl Transaction {
     ///
     /// PostgreSQL's.
     pub async fn savepoint(&mut self) -> Result<(), Failure> {
+        if !self.begun {
+            self.open(false).await?;
+        }
         self.control("SAVEPOINT step").await
     }
 

@@ -3,6 +3,7 @@
 //! A plan can be made only from a [`View`](crate::policy::View), so it cannot name what the role may not
 //! see. Knows no SQL.
 
+mod aggregate;
 mod assign;
 mod change;
 mod cursor;
@@ -15,6 +16,7 @@ mod order;
 mod scope;
 mod select;
 
+pub use aggregate::{Function, Group, Grouping, Measure};
 pub use assign::Assign;
 pub use change::{ChangePlan, Effect};
 pub use cursor::{Cursor, CursorKey};

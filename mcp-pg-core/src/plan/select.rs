@@ -1,17 +1,19 @@
 //! Reads.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Cursor, Include, Predicate, Scope, Sort, filter};
+use super::{Cursor, Grouping, Include, Predicate, Scope, Sort, filter};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView};
-use crate::request::{Archived, Count, Format, Select};
+use crate::request::{Aggregate, Archived, Count, Format, Select};
 
 /// Rows to read.
 #[derive(Debug, Clone)]
 pub struct SelectPlan<'v> {
     /// The table.
     pub table: &'v TableView,
+    /// The groups and measures that are the table, for an aggregate.
+    pub grouping: Option<Grouping<'v>>,
     /// Positions of the columns to return.
     pub columns: Vec<usize>,
     /// Related rows to return with each.
@@ -72,19 +74,24 @@ impl<'v> SelectPlan<'v> {
             )
             .at("/with_version"));
         }
-        let binding = cursors.binding(scope, request);
-        let start = match &request.cursor {
-            None => Start::Offset(request.offset.unwrap_or_default()),
+        let binding = cursors.binding(
+            scope,
+            [
+                &json!(request.table),
+                &json!(request.filter),
+                &json!(request.order_by),
+                &json!(request.archived),
+            ],
+        );
+        let cursor = request.cursor.as_deref();
+        let start = match cursor {
+            None => offset(request.offset)?,
             Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
         };
-        if let Start::Offset(offset) = start
-            && i64::try_from(offset).is_err()
-        {
-            return Err(Error::new(Code::InvalidValue, "the offset is too large").at("/offset"));
-        }
         let limits = &scope.settings.limits;
         Ok(Self {
             table,
+            grouping: None,
             columns,
             includes: scope.includes(table, request.include.as_ref())?,
             filter,
@@ -97,6 +104,66 @@ impl<'v> SelectPlan<'v> {
             format: request.format.unwrap_or_default(),
             binding,
         })
+    }
+}
+
+impl<'v> SelectPlan<'v> {
+    /// The plan of an aggregate: a select from the table `derived` that its grouping is.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn aggregate(
+        scope: &Scope<'v>,
+        request: &Aggregate,
+        grouping: Grouping<'v>,
+        derived: &'v TableView,
+        cursors: &super::CursorKey,
+    ) -> Result<Self> {
+        let filter = match &request.having {
+            Some(object) => filter(scope, derived, object, "/having")?,
+            None => Predicate::All(vec![]),
+        };
+        let mut order = scope.order(derived, request.order_by.as_deref())?;
+        // Groups are a key of themselves; a single row of totals needs none.
+        let keyset = super::order::make_total(derived, &mut order);
+        let binding = cursors.binding(
+            scope,
+            [
+                &json!(request.table),
+                &json!(request.filter),
+                &json!(request.order_by),
+                &json!([request.measures, request.group_by, request.having, request.archived]),
+            ],
+        );
+        let start = match request.cursor.as_deref() {
+            None => offset(request.offset)?,
+            Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
+        };
+        let limits = &scope.settings.limits;
+        Ok(Self {
+            table: derived,
+            grouping: Some(grouping),
+            columns: derived.readable_columns().collect(),
+            includes: Vec::new(),
+            filter,
+            order,
+            keyset,
+            start,
+            limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
+            with_version: false,
+            count: Count::None,
+            format: Format::Json,
+            binding,
+        })
+    }
+}
+
+fn offset(offset: Option<u64>) -> Result<Start> {
+    let offset = offset.unwrap_or_default();
+    match i64::try_from(offset) {
+        Ok(_) => Ok(Start::Offset(offset)),
+        Err(_) => Err(Error::new(Code::InvalidValue, "the offset is too large").at("/offset")),
     }
 }
 

@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 use super::{Action, Actions, Grant, Mask, Role, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::schema::{Column, DataType, Relation, Schema, Table};
+use crate::schema::{
+    Column, DataType, Key, Privileges, Relation, RowSecurity, Schema, Table, TableKind,
+};
 use crate::value::Decoder;
 
 /// The tables, columns and relations that exist for a role.
@@ -36,6 +38,8 @@ pub struct TableView {
     pub table: Table,
     /// What the role may do.
     pub actions: Actions,
+    /// What its grants say, whatever the table or the database's own grants allow.
+    granted: Actions,
     /// Relations to tables that exist for the role.
     pub relations: Vec<Relation>,
     /// The column that holds when a row was archived; it need not be among the visible ones.
@@ -92,6 +96,7 @@ impl View {
                 table,
                 relations,
                 actions: extra.actions,
+                granted: extra.granted,
                 archive: extra.archive,
                 version: extra.version,
                 masks: extra.masks,
@@ -175,6 +180,65 @@ impl View {
 }
 
 impl TableView {
+    /// A table that only one query has: columns by name and type, of which the first `keys` tell its rows
+    /// apart. It goes by the name of the table that it is made from.
+    pub fn derived(
+        from: &TableView,
+        columns: impl IntoIterator<Item = (String, DataType)>,
+        keys: usize,
+    ) -> Self {
+        let column = |(index, (name, data_type)): (usize, (String, DataType))| Column {
+            name,
+            alias: Some(format!("c{index}")),
+            number: 0,
+            type_name: data_type.name.clone(),
+            data_type: Arc::new(data_type),
+            nullable: true,
+            default: None,
+            identity: None,
+            generated: None,
+            comment: None,
+            can_select: true,
+            can_insert: false,
+            can_update: false,
+        };
+        let columns: Vec<Column> = columns.into_iter().enumerate().map(column).collect();
+        let key = Key {
+            name: String::new(),
+            columns: (0..keys).collect(),
+            arbiter: false,
+            nulls_equal: true,
+        };
+        let table = Table {
+            name: from.table.name.clone(),
+            oid: 0,
+            kind: TableKind::View,
+            comment: None,
+            estimated_rows: None,
+            fills_rows: false,
+            primary_key: (keys > 0).then_some(key),
+            unique_keys: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            indexes: Vec::new(),
+            row_security: RowSecurity::default(),
+            privileges: Privileges::default(),
+            columns,
+        };
+        Self {
+            decoders: decoders(&table),
+            masks: vec![None; table.columns.len()],
+            table,
+            actions: Actions::NONE,
+            granted: Actions::NONE,
+            relations: Vec::new(),
+            archive: None,
+            version: None,
+            rules: BTreeMap::new(),
+            whole: None,
+        }
+    }
+
     /// The table's full name.
     pub fn name(&self) -> &TableName {
         &self.table.name
@@ -189,8 +253,9 @@ impl TableView {
         if self.actions.contains(action) {
             return Ok(());
         }
-        let archivable = self.archive.is_some();
-        if matches!(action, Action::Archive | Action::Restore) && !archivable {
+        let granted = self.granted.contains(action);
+        if granted && matches!(action, Action::Archive | Action::Restore) && self.archive.is_none()
+        {
             return Err(Error::new(
                 Code::NotArchivable,
                 format!("{} has no archive column, so its rows cannot be set aside", self.name()),
@@ -312,6 +377,7 @@ pub(crate) fn shown(name: &str) -> String {
 struct Extra {
     name: TableName,
     actions: Actions,
+    granted: Actions,
     archive: Option<Column>,
     version: Option<Column>,
     masks: Vec<Option<Mask>>,
@@ -404,11 +470,12 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
         comment: table.comment.clone(),
         estimated_rows: table.estimated_rows,
         fills_rows: table.fills_rows,
-        primary_key: table.primary_key.as_ref().and_then(|key| {
-            Some(crate::schema::Key { columns: translate(&key.columns)?, ..key.clone() })
-        }),
+        primary_key: table
+            .primary_key
+            .as_ref()
+            .and_then(|key| Some(Key { columns: translate(&key.columns)?, ..key.clone() })),
         unique_keys: filtered(&table.unique_keys, |key| {
-            Some(crate::schema::Key { columns: translate(&key.columns)?, ..key.clone() })
+            Some(Key { columns: translate(&key.columns)?, ..key.clone() })
         }),
         foreign_keys: filtered(&table.foreign_keys, |key| {
             Some(crate::schema::ForeignKey { columns: translate(&key.columns)?, ..key.clone() })
@@ -443,6 +510,7 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
             decoders: decoders(table),
             table: table.clone(),
             actions: Actions::NONE,
+            granted: Actions::NONE,
             relations: Vec::new(),
             archive: None,
             version: None,
@@ -451,7 +519,9 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
             whole: None,
         })
     });
-    let extra = Extra { name: table.name.clone(), actions, archive, version, masks, rules, whole };
+    let granted = Action::ALL.into_iter().filter(|action| grant_for(*action).is_some()).collect();
+    let extra =
+        Extra { name: table.name.clone(), actions, granted, archive, version, masks, rules, whole };
     Some((Table { columns, ..reduced }, extra))
 }
 

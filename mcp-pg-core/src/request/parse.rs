@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
 use super::{
-    Change, Delete, DescribeTable, Insert, ListTables, Related, Select, Transaction, Update,
+    Aggregate, Change, Delete, DescribeTable, Explain, Insert, ListTables, Related, Select,
+    Transaction, Update,
 };
 use crate::error::{Code, Error, Result, step};
 
@@ -84,7 +85,19 @@ macro_rules! arguments {
     };
 }
 
-arguments!(Change, Delete, DescribeTable, Insert, ListTables, Related, Select, Transaction, Update);
+arguments!(
+    Aggregate,
+    Change,
+    Delete,
+    DescribeTable,
+    Explain,
+    Insert,
+    ListTables,
+    Related,
+    Select,
+    Transaction,
+    Update
+);
 
 /// A request from its JSON arguments.
 ///

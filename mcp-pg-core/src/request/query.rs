@@ -67,6 +67,55 @@ pub struct Select {
     pub format: Option<Format>,
 }
 
+/// Arguments of `aggregate`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aggregate {
+    /// `name` or `schema.name`.
+    pub table: String,
+    /// {"n": {"count": "*"}, "revenue": {"sum": "amount"}, "open": {"count": "*", "where": {…}}}.
+    pub measures: Map<String, Value>,
+    /// Conditions on rows.
+    #[serde(rename = "where")]
+    pub filter: Option<Map<String, Value>>,
+    /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, "customer.country"].
+    pub group_by: Option<Vec<Value>>,
+    /// Conditions on measures and groups.
+    pub having: Option<Map<String, Value>>,
+    /// Measures or groups: ["-revenue"].
+    pub order_by: Option<Vec<Value>>,
+    /// Most groups.
+    pub limit: Option<u64>,
+    /// Groups to skip.
+    pub offset: Option<u64>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Archived rows (default exclude).
+    pub archived: Option<Archived>,
+}
+
+/// Arguments of `explain`: an operation, and that operation's arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Explain {
+    /// What to explain.
+    pub operation: Explained,
+    /// Run it, and tell real rows and times.
+    pub analyze: Option<bool>,
+    /// The arguments of the operation.
+    #[serde(flatten)]
+    pub arguments: Map<String, Value>,
+}
+
+/// What can be explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Explained {
+    /// A select.
+    Select,
+    /// An aggregate.
+    Aggregate,
+}
+
 /// Whether a select also counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

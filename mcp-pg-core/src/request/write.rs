@@ -41,7 +41,7 @@ fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 pub struct OnConflict {
     /// The columns of a primary or unique key.
     pub columns: Vec<String>,
-    /// `update` or `nothing`.
+    /// What becomes of the existing row.
     #[serde(rename = "do")]
     pub action: ConflictAction,
     /// Columns to overwrite with the given values; all given ones but the key if absent.

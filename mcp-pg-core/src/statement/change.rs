@@ -98,7 +98,7 @@ pub(super) fn assigned(
     alias: &DynIden,
     conditions: &mut Conditions,
 ) -> Expr {
-    let old = column(alias, &target.name);
+    let old = column(alias, target);
     let parameters = &mut conditions.parameters;
     match assign {
         Assign::Value(operand) => parameters.add(operand),

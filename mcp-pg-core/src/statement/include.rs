@@ -7,6 +7,7 @@ use super::predicate::Conditions;
 use super::{column, outputs};
 use crate::plan::{Hop, Include, Sort};
 use crate::policy::TableView;
+use crate::schema::Column;
 use crate::value::Decoder;
 
 impl Conditions {
@@ -55,7 +56,7 @@ impl Conditions {
         let mut rows = Query::select();
         rows.from(super::aliased(hop.table, &other));
         let of = |table: &TableView, alias: &DynIden, position: usize| {
-            column(alias, &table.table.columns[position].name)
+            column(alias, &table.table.columns[position])
         };
         // The table that the subject's columns are paired with: the other one, or the junction.
         let (near, near_alias) = match (&hop.relation.junction, &hop.junction) {
@@ -84,12 +85,17 @@ impl Conditions {
     }
 
     /// A column of the row under `alias`, or of the one that a hop leads to.
-    pub(super) fn reached(&mut self, hop: Option<&Hop<'_>>, name: &str, alias: &DynIden) -> Expr {
+    pub(super) fn reached(
+        &mut self,
+        hop: Option<&Hop<'_>>,
+        reached: &Column,
+        alias: &DynIden,
+    ) -> Expr {
         match hop {
-            None => column(alias, name),
+            None => column(alias, reached),
             Some(hop) => {
                 let (mut row, other) = self.related(hop, alias);
-                row.expr(column(&other, name)).limit(1);
+                row.expr(column(&other, reached)).limit(1);
                 subquery(row)
             }
         }
@@ -103,7 +109,7 @@ impl Conditions {
         alias: &DynIden,
     ) {
         for sort in order {
-            let key = self.reached(sort.hop.as_deref(), &sort.column.name, alias);
+            let key = self.reached(sort.hop.as_deref(), sort.column, alias);
             let order =
                 if sort.descending { sea_query::Order::Desc } else { sea_query::Order::Asc };
             // Nulls count as the largest unless told otherwise: naming the default would hide an index.

@@ -3,6 +3,7 @@
 //! Identifiers come from the plan's catalogue entries and are quoted by sea-query; every value is a
 //! parameter.
 
+mod aggregate;
 mod change;
 mod include;
 mod insert;
@@ -16,10 +17,11 @@ use sea_query::{DynIden, Expr, ExprTrait, IntoIden, TableRef};
 pub use change::{affected, change, lock};
 pub use insert::{INSERT_PARAMETERS, insert};
 pub use output::{Output, Reader};
-pub use select::{counting, select};
+pub use select::{counting, explain, select};
 
 use crate::plan::Operand;
 use crate::policy::TableView;
+use crate::schema::Column;
 
 /// A statement to run, and how to read its rows.
 #[derive(Debug, Clone)]
@@ -46,7 +48,11 @@ fn aliased(table: &TableView, alias: &DynIden) -> TableRef {
 }
 
 /// A column of the table under an alias.
-fn column(alias: &DynIden, name: &str) -> Expr {
+fn column(alias: &DynIden, column: &Column) -> Expr {
+    named(alias, column.identifier())
+}
+
+fn named(alias: &DynIden, name: &str) -> Expr {
     Expr::col((alias.clone(), name.to_owned()))
 }
 
@@ -59,9 +65,10 @@ fn outputs<'v>(
     positions
         .into_iter()
         .map(|position| {
-            let name = table.table.columns[position].name.as_str();
+            let definition = &table.table.columns[position];
+            let name = definition.name.as_str();
             let decoder = table.decoder(position);
-            let expression = column(alias, name);
+            let expression = column(alias, definition);
             let expression =
                 if decoder.as_text() { expression.cast_as("text") } else { expression };
             (
@@ -74,5 +81,5 @@ fn outputs<'v>(
 
 /// The version of a row: its version column, or the transaction that wrote it.
 fn version(table: &TableView, alias: &DynIden) -> Expr {
-    column(alias, table.version.as_ref().map_or("xmin", |version| &version.name)).cast_as("text")
+    named(alias, table.version.as_ref().map_or("xmin", |version| &version.name)).cast_as("text")
 }

@@ -58,7 +58,7 @@ impl Conditions {
         comparison: &Comparison,
         alias: &DynIden,
     ) -> Expr {
-        let whole = column(alias, &tested.name);
+        let whole = column(alias, tested);
         let left = match path {
             None => whole,
             Some(path) => {

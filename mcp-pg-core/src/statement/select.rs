@@ -1,8 +1,8 @@
 //! SELECT: the page, the count, and the planner's estimate of it.
 
 use sea_query::{
-    DynIden, ExplainFormat, ExplainStatement, Expr, ExprTrait, Func, IntoIden, Query,
-    SelectStatement,
+    DynIden, ExplainFormat, ExplainStatement, Expr, ExprTrait, Func, IntoIden,
+    PostgresQueryBuilder, Query, SelectStatement,
 };
 
 use super::parameters::build;
@@ -17,9 +17,27 @@ use crate::value::Decoder;
 /// Its rows hold the plan's columns, the version if wanted, the included relations, and last the sort keys
 /// that a cursor needs.
 pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
-    let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
-    let mut query = rows(plan, &alias, &mut conditions);
+    let (query, columns) = page(plan, &mut conditions);
+    conditions.parameters.finish(build(&query), columns)
+}
+
+/// The statement that asks how PostgreSQL would read the page; the rows are lines of EXPLAIN's JSON.
+pub fn explain<'v>(plan: &SelectPlan<'v>, analyze: bool) -> Statement<'v> {
+    let mut conditions = Conditions::default();
+    let (query, _) = page(plan, &mut conditions);
+    let explain = ExplainStatement::new().format(ExplainFormat::Json).statement(query);
+    let explain = if analyze { explain.analyze() } else { explain };
+    let lines = vec![Output::value("plan", Decoder::plain_text())];
+    conditions.parameters.finish(explain.build(PostgresQueryBuilder), lines)
+}
+
+fn page<'v>(
+    plan: &SelectPlan<'v>,
+    conditions: &mut Conditions,
+) -> (SelectStatement, Vec<Output<'v>>) {
+    let alias = SUBJECT.into_iden();
+    let mut query = rows(plan, &alias, conditions);
 
     let (expressions, mut columns) = outputs(plan.table, &alias, plan.columns.iter().copied());
     query.exprs(expressions);
@@ -32,9 +50,9 @@ pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
     columns.extend(nested);
     if plan.keyset {
         for sort in &plan.order {
-            let decoder =
-                sort.hop.as_ref().map_or(plan.table, |hop| hop.table).decoder(sort.position);
-            let key = conditions.reached(sort.hop.as_deref(), &sort.column.name, &alias);
+            let owner = sort.hop.as_ref().map_or(plan.table, |hop| hop.table);
+            let decoder = owner.decoder(sort.position);
+            let key = conditions.reached(sort.hop.as_deref(), sort.column, &alias);
             query.expr(if decoder.as_text() { key.cast_as("text") } else { key });
             columns.push(Output::value(&sort.column.name, decoder));
         }
@@ -50,16 +68,16 @@ pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
             query.offset(*offset);
         }
         Start::After(values) => {
-            let beyond = after(&plan.order, values, &alias, &mut conditions);
+            let beyond = after(&plan.order, values, &alias, conditions);
             query.and_where(beyond);
         }
     }
     query.limit(plan.limit.saturating_add(1));
-    conditions.parameters.finish(build(&query), columns)
+    (query, columns)
 }
 
 /// The statement that counts all rows of the query, not only the page's; or asks the planner how many it
-/// expects, which is answered in EXPLAIN's JSON.
+/// expects, which is answered in lines of EXPLAIN's JSON.
 pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
     let mut conditions = Conditions::default();
     let mut query = rows(plan, &SUBJECT.into_iden(), &mut conditions);
@@ -72,7 +90,7 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
         Count::Estimated => {
             query.expr(constant(true));
             let explain = ExplainStatement::new().format(ExplainFormat::Json).statement(query);
-            explain.build(sea_query::PostgresQueryBuilder)
+            explain.build(PostgresQueryBuilder)
         }
     };
     let output = Output::value("count", Decoder::plain_text());
@@ -82,7 +100,10 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
 /// The rows that meet the plan's filter, wherever the page is.
 fn rows(plan: &SelectPlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> SelectStatement {
     let mut query = Query::select();
-    query.from(aliased(plan.table, alias));
+    match &plan.grouping {
+        None => query.from(aliased(plan.table, alias)),
+        Some(grouping) => query.from_subquery(conditions.grouping(grouping), alias.clone()),
+    };
     if let Some(filter) = conditions.expression(&plan.filter, alias) {
         query.and_where(filter);
     }
@@ -100,7 +121,7 @@ fn after(
         .iter()
         .zip(values)
         .map(|(sort, value)| {
-            let key = conditions.reached(sort.hop.as_deref(), &sort.column.name, alias);
+            let key = conditions.reached(sort.hop.as_deref(), sort.column, alias);
             (key, sort, value)
         })
         .collect();

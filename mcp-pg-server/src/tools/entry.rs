@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use mcp_pg_core::policy::{Action, Actions};
-use mcp_pg_core::reply::TableList;
 use mcp_pg_core::request::{
-    Change, Delete, DescribeTable, Insert, ListTables, Select, Transaction, Update,
+    Aggregate, Change, Delete, DescribeTable, Insert, ListTables, Select, Transaction, Update,
 };
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 
@@ -46,16 +45,16 @@ enum Effect {
 }
 
 /// The tools, in the order of the list.
-pub(super) const TABLE: [Entry; 9] = [
+pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "list_tables",
         title: "List tables",
-        description: "The tables you may use, with kind, comment, estimated rows, primary key and allowed \
-            actions. Start here. `search` finds words in names and comments.",
+        description: "The tables you may use, as `name` or `schema.name`, with kind, comment, estimated rows, \
+            primary key and allowed actions. Start here. `search` finds words in names and comments.",
         needs: Needs::Any,
         effect: Effect::Reads,
         input: schema::input::<ListTables>,
-        output: schema::output::<TableList>,
+        output: shape::tables,
     },
     Entry {
         name: "describe_table",
@@ -75,12 +74,24 @@ pub(super) const TABLE: [Entry; 9] = [
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
             is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; and/or/not combine. A \
             relation name conditions on related rows: to-one {\"customer\": {\"country\": \"FR\"}}, to-many \
-            {\"orders\": {\"some\": {\u{2026}}}} (some, none, every). If `truncated`, repeat the call with \
-            `cursor` = `next_cursor`.",
+            {\"orders\": {\"some\": {\u{2026}}}} (some, none, every). `include` brings related rows along. If \
+            `truncated`, repeat the call with `cursor` = `next_cursor`.",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Select>,
         output: || shape::rows(&["columns", "text", "count"]),
+    },
+    Entry {
+        name: "aggregate",
+        title: "Totals",
+        description: "Counts and totals, for all rows or for each group, in one call: count, \
+            count_distinct, sum, avg, min, max, each with a `where` of its own if wanted. Buckets: second \
+            minute hour day week month quarter year, with `time_zone` if wanted. Do not fetch rows to count \
+            them.",
+        needs: Needs::One(Action::Select),
+        effect: Effect::Reads,
+        input: schema::input::<Aggregate>,
+        output: || shape::rows(&[]),
     },
     Entry {
         name: "insert",
@@ -90,7 +101,7 @@ pub(super) const TABLE: [Entry; 9] = [
         needs: Needs::One(Action::Insert),
         effect: Effect::Adds,
         input: schema::input::<Insert>,
-        output: || shape::rows(&["dry_run", "before", "after"]),
+        output: shape::written,
     },
     Entry {
         name: "update",
@@ -100,7 +111,7 @@ pub(super) const TABLE: [Entry; 9] = [
         needs: Needs::One(Action::Update),
         effect: Effect::Overwrites,
         input: || shape::with_condition(schema::input::<Update>()),
-        output: || shape::rows(&["dry_run", "before", "after"]),
+        output: shape::written,
     },
     Entry {
         name: "archive",
@@ -110,7 +121,7 @@ pub(super) const TABLE: [Entry; 9] = [
         needs: Needs::One(Action::Archive),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Change>()),
-        output: || shape::rows(&["dry_run", "before", "after"]),
+        output: shape::written,
     },
     Entry {
         name: "restore",
@@ -119,7 +130,7 @@ pub(super) const TABLE: [Entry; 9] = [
         needs: Needs::One(Action::Restore),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Change>()),
-        output: || shape::rows(&["dry_run", "before", "after"]),
+        output: shape::written,
     },
     Entry {
         name: "delete",
@@ -128,7 +139,7 @@ pub(super) const TABLE: [Entry; 9] = [
         needs: Needs::One(Action::Delete),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Delete>()),
-        output: || shape::rows(&["dry_run", "before", "after"]),
+        output: shape::written,
     },
     Entry {
         name: "transaction",
@@ -140,6 +151,15 @@ pub(super) const TABLE: [Entry; 9] = [
         effect: Effect::Overwrites,
         input: schema::input::<Transaction>,
         output: shape::results,
+    },
+    Entry {
+        name: "explain",
+        title: "Explain a read",
+        description: "How PostgreSQL would run a select or aggregate: expected rows, cost, indexes, hints.",
+        needs: Needs::One(Action::Select),
+        effect: Effect::Reads,
+        input: shape::explain,
+        output: shape::explanation,
     },
 ];
 
@@ -158,7 +178,7 @@ impl Entry {
 
     /// The tool as it is for every role.
     pub(super) fn tool(&self) -> Tool {
-        let annotations = ToolAnnotations::new().open_world(false);
+        let annotations = ToolAnnotations::new();
         let annotations = match self.effect {
             Effect::Reads => annotations.read_only(true).destructive(false).idempotent(true),
             Effect::Adds => annotations.read_only(false).destructive(false).idempotent(false),

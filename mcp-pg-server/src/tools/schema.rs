@@ -12,7 +12,14 @@ use serde_json::{Map, Value, json};
 pub(super) fn input<T: JsonSchema>() -> JsonObject {
     // What a request's list may hold besides one type is a name, or an object around it.
     let item = json!({"anyOf": [{"type": "string"}, {"type": "object"}]});
-    root::<T>(Contract::Deserialize, Some(&item))
+    let mut schema = root::<T>(Contract::Deserialize, Some(&item));
+    // Every tool has it, and the list has little room: the first one tells what a table's name is.
+    if let Some(table) = schema.get_mut("properties").and_then(|all| all.get_mut("table"))
+        && let Some(table) = table.as_object_mut()
+    {
+        table.remove("description");
+    }
+    schema
 }
 
 /// The schema of a reply, without descriptions: a model reads the reply itself.

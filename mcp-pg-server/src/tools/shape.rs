@@ -2,7 +2,7 @@
 
 use mcp_pg_core::policy::{Action, Actions};
 use mcp_pg_core::reply::{Committed, RowSet};
-use mcp_pg_core::request::Transaction;
+use mcp_pg_core::request::{Aggregate, Explain, Select, Transaction};
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
@@ -21,7 +21,8 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
     let mut arguments = Map::new();
     for (entry, tool) in TABLE.iter().zip(TOOLS.iter()) {
         let Needs::One(action) = entry.needs else { continue };
-        if !actions.contains(action) {
+        // An operation of a transaction is called like its action.
+        if !actions.contains(action) || entry.name != action.as_str() {
             continue;
         }
         let of_tool = tool.input_schema.get("properties").and_then(Value::as_object);
@@ -34,8 +35,9 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
             arguments.entry(name.clone()).or_insert(schema);
         }
     }
-    // A page cannot be continued, nor a part be a dry run, inside a transaction.
-    for argument in ["dry_run", "cursor"] {
+    // A page cannot be continued, nor a part be a dry run, inside a transaction; how a page is shown is
+    // seldom worth its room in the list.
+    for argument in ["dry_run", "cursor", "count", "format", "with_version", "offset"] {
         arguments.remove(argument);
     }
     if let Some(Value::Object(own)) = step.get_mut("properties") {
@@ -48,6 +50,29 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
     step.remove("description");
     step.insert("required".into(), json!(["operation", "table"]));
     step.insert("additionalProperties".into(), false.into());
+    input
+}
+
+/// The arguments of `explain`: its own, and those of the operations that it explains.
+pub(super) fn explain() -> JsonObject {
+    let mut input = schema::input::<Explain>();
+    let mut arguments = schema::input::<Select>();
+    let own = arguments.get_mut("properties").map(Value::take);
+    let aggregate = schema::input::<Aggregate>().get_mut("properties").map(Value::take);
+    let all = [own, aggregate].into_iter().flatten().filter_map(|properties| match properties {
+        Value::Object(properties) => Some(properties),
+        _ => None,
+    });
+    if let Some(Value::Object(properties)) = input.get_mut("properties") {
+        for (name, mut schema) in all.flatten() {
+            if let Some(schema) = schema.as_object_mut() {
+                schema.retain(|key, _| matches!(key.as_str(), "type" | "items" | "anyOf"));
+            }
+            properties.entry(name).or_insert(schema);
+        }
+    }
+    input.insert("required".into(), json!(["operation", "table"]));
+    input.insert("additionalProperties".into(), false.into());
     input
 }
 
@@ -74,6 +99,53 @@ pub(super) fn rows(own: &[&str]) -> JsonObject {
     output
 }
 
+/// The shape of a write's reply: a [`RowSet`], of which the list has room for the chief members.
+pub(super) fn written() -> JsonObject {
+    object(json!({
+        "type": "object",
+        "properties": {
+            "table": {"type": "string"},
+            "rows": {"type": "array"},
+            "row_count": {"type": "integer"},
+            "truncated": {"type": "boolean"},
+        },
+        "required": ["table", "row_count", "truncated"],
+    }))
+}
+
+/// The shape of `list_tables`' reply, whose tables are names or summaries.
+pub(super) fn tables() -> JsonObject {
+    object(json!({
+        "type": "object",
+        "properties": {
+            "tables": {"type": "array"},
+            "next_cursor": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        },
+        "required": ["tables", "next_cursor"],
+    }))
+}
+
+/// The shape of `explain`'s reply.
+pub(super) fn explanation() -> JsonObject {
+    object(json!({
+        "type": "object",
+        "properties": {
+            "table": {"type": "string"},
+            "text": {"type": "string"},
+            "plan": {"type": "object"},
+            "hints": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["table", "text", "plan", "hints"],
+    }))
+}
+
+fn object(schema: Value) -> JsonObject {
+    match schema {
+        Value::Object(object) => object,
+        _ => JsonObject::new(),
+    }
+}
+
 /// The shape of a transaction's reply; each result has the shape of its operation's.
 pub(super) fn results() -> JsonObject {
     let mut output = schema::output::<Committed>();
@@ -86,7 +158,7 @@ pub(super) fn results() -> JsonObject {
 /// The shape of `describe_table`'s reply: the members that are always there.
 pub(super) fn description() -> JsonObject {
     let list = |items: &str| json!({"type": "array", "items": {"type": items}});
-    let schema = json!({
+    object(json!({
         "type": "object",
         "properties": {
             "table": {"type": "string"},
@@ -96,6 +168,5 @@ pub(super) fn description() -> JsonObject {
             "actions": list("string"),
         },
         "required": ["table", "kind", "columns", "primary_key", "actions"],
-    });
-    schema.as_object().cloned().unwrap_or_default()
+    }))
 }

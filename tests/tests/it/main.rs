@@ -1,5 +1,6 @@
 //! Tests of the whole, a module a feature.
 
+mod aggregate;
 mod include;
 mod insert;
 mod reads;
