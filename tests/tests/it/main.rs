@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod include;
+mod insert;
 mod reads;
 mod schema;
 mod writes;
