@@ -68,7 +68,11 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
         };
     };
     let state = answer.code().code();
-    let code = code(state);
+    let code = match code(state) {
+        // PostgreSQL was still reading a value: names in regclass, the grammar of jsonpath and tsquery.
+        Code::DatabaseError if parameter(answer).is_some() => Code::InvalidValue,
+        code => code,
+    };
     let told = match code {
         Code::UniqueViolation => unique(answer, place),
         Code::ForeignKeyViolation => foreign(answer, place),
@@ -117,20 +121,21 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
-    let parameter = answer
-        .where_()
-        .and_then(|context| context.split("parameter $").nth(1))
-        .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>())
-        .and_then(|digits| digits.parse::<usize>().ok())
-        .and_then(|number| place.parameters.get(number.checked_sub(1)?));
-    match parameter {
+    let parameter = parameter(answer);
+    match parameter.and_then(|number| place.parameters.get(number.checked_sub(1)?)) {
         Some(operand) if !operand.at.is_empty() => error.at(&operand.at),
         _ => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
             None => error.at(values(place)),
         },
     }
+}
+
+/// The number of the parameter whose value PostgreSQL was reading.
+fn parameter(answer: &DbError) -> Option<usize> {
+    // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
+    let rest = answer.where_()?.split("parameter $").nth(1)?;
+    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
 }
 
 fn unique(answer: &DbError, place: &Place<'_>) -> Error {

@@ -1,4 +1,5 @@
 //! Tests of the whole, a module a feature.
 
 mod reads;
+mod values;
 mod writes;
