@@ -21,6 +21,8 @@ pub enum Reply {
     Rows(RowSet),
     /// To `transaction`.
     Transaction(Committed),
+    /// To `explain`.
+    Plan(Explanation),
 }
 
 impl Reply {
@@ -141,4 +143,24 @@ pub struct Committed {
     pub dry_run: Option<bool>,
     /// One for each operation, in order.
     pub results: Vec<RowSet>,
+}
+
+/// The answer to an explain: the planner's numbers, without the text of any condition.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
+pub struct Explanation {
+    /// `schema.name`.
+    pub table: String,
+    /// Rows that the planner expects.
+    pub estimated_rows: Option<f64>,
+    /// The planner's cost; a page read in order costs 1.
+    pub estimated_cost: Option<f64>,
+    /// Milliseconds that it took, with `analyze`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<f64>,
+    /// The steps, outermost first, as lines.
+    pub text: String,
+    /// The steps as a tree: `step`, `table`, `index`, `rows`, `cost`, `inputs`.
+    pub plan: Value,
+    /// What would make it faster.
+    pub hints: Vec<String>,
 }

@@ -1,2 +1,53 @@
-//! Server.
-fn main() {}
+//! The program `mcp-pg-server`.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use mcp_pg_server::cli::Cli;
+use mcp_pg_server::command::{self, Exit};
+use mcp_pg_server::config::Environment;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error.to_string(), Exit::Finding),
+    };
+    let environment = Environment::of_process();
+    let mut out = std::io::stdout();
+    let outcome = runtime.block_on(command::run(cli, &environment, &mut out));
+    // A thread that still waits for standard input must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match outcome {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(failure) => failed(&failure.message, failure.exit),
+    }
+}
+
+fn failed(message: &str, exit: Exit) -> ExitCode {
+    if !message.is_empty() {
+        // Where nobody reads standard error, the status still tells.
+        let _ = writeln!(std::io::stderr(), "mcp-pg-server: {message}");
+    }
+    ExitCode::from(exit as u8)
+}
+
+/// Standard output belongs to the protocol. `RUST_LOG` may ask for more than warnings, but not for what
+/// these crates say below that: each request, with the rows in it.
+fn log_to_stderr() {
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    for quiet in ["rmcp=warn", "rmcp::service=error", "tokio_postgres=warn"] {
+        if let Ok(directive) = quiet.parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}

@@ -3,6 +3,7 @@
 //! The only room that knows every other. It decides nothing itself: rights are the view's, meaning the
 //! plan's, text the statement's.
 
+mod explain;
 mod operation;
 mod read;
 mod record;
@@ -215,6 +216,12 @@ impl Engine {
                 Ok(Reply::Table(view.describe(table)))
             }
             Request::Select(request) => self.select(&scope, request, record).await.map(Reply::Rows),
+            Request::Aggregate(request) => {
+                self.aggregate(&scope, request, record).await.map(Reply::Rows)
+            }
+            Request::Explain(request) => {
+                self.explain(&scope, request, record).await.map(Reply::Plan)
+            }
             Request::Transaction(request) => {
                 self.transaction(&scope, request, record).await.map(Reply::Transaction)
             }

@@ -6,10 +6,10 @@ use super::record::Record;
 use super::{Engine, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Place, refusal};
-use crate::plan::{Cursor, Scope, SelectPlan, Start};
+use crate::plan::{Cursor, Grouping, Scope, SelectPlan, Start};
 use crate::policy::TableView;
 use crate::reply::{RowSet, TableEntry, TableList, TableSummary};
-use crate::request::{Count, Detail, ListTables, Select};
+use crate::request::{Aggregate, Count, Detail, Format, ListTables, Select};
 use crate::statement::{self, Statement};
 
 /// Tables on a page of `list_tables`, with summaries and with names alone.
@@ -26,16 +26,55 @@ impl Engine {
         record: &mut Record,
     ) -> Result<RowSet> {
         let plan = SelectPlan::new(scope, request, &self.cursors)?;
+        self.read(scope, &plan, record).await
+    }
+
+    pub(super) async fn aggregate(
+        &self,
+        scope: &Scope<'_>,
+        request: &Aggregate,
+        record: &mut Record,
+    ) -> Result<RowSet> {
+        let grouping = Grouping::new(scope, request)?;
+        let derived = grouping.derived();
+        let plan = SelectPlan::aggregate(scope, request, grouping, &derived, &self.cursors)?;
+        self.read(scope, &plan, record).await
+    }
+
+    async fn read(
+        &self,
+        scope: &Scope<'_>,
+        plan: &SelectPlan<'_>,
+        record: &mut Record,
+    ) -> Result<RowSet> {
         record.table(plan.table.name());
-        let page = statement::select(&plan);
-        let counting = statement::counting(&plan);
+        let page = statement::select(plan);
+        let counting = statement::counting(plan);
         let statements: Vec<&Statement<'_>> = std::iter::once(&page).chain(&counting).collect();
-        for statement in &statements {
+        let fetched = self.fetch(scope, plan, &statements, record).await?;
+        let mut fetched = fetched.into_iter();
+        let mut set = self.page(plan, &page, fetched.next().unwrap_or_default())?;
+        if let Some(counted) = fetched.next() {
+            add_count(&mut set, plan, &counted);
+        }
+        record.rows(set.row_count);
+        Ok(set)
+    }
+
+    /// Runs statements of a plan that only read, in one snapshot.
+    pub(super) async fn fetch(
+        &self,
+        scope: &Scope<'_>,
+        plan: &SelectPlan<'_>,
+        statements: &[&Statement<'_>],
+        record: &mut Record,
+    ) -> Result<Vec<Fetched>> {
+        for statement in statements {
             record.statement(&statement.sql);
         }
         let identity = self.identity(scope.caller)?;
-        let fetched = self.database.read(&identity, &statements, self.keep(&plan)).await;
-        let fetched = fetched.map_err(|(index, failure)| {
+        let fetched = self.database.read(&identity, statements, self.keep(plan)).await;
+        fetched.map_err(|(index, failure)| {
             let place = Place {
                 view: scope.view,
                 table: plan.table,
@@ -43,14 +82,7 @@ impl Engine {
                 parameters: &statements[index].parameters,
             };
             refusal(failure, &place)
-        })?;
-        let mut fetched = fetched.into_iter();
-        let mut set = self.page(&plan, &page, fetched.next().unwrap_or_default())?;
-        if let Some(counted) = fetched.next() {
-            add_count(&mut set, &plan, &counted);
-        }
-        record.rows(set.row_count);
-        Ok(set)
+        })
     }
 
     /// One row more than the page: it tells that there is another page.
@@ -65,7 +97,7 @@ impl Engine {
         statement: &Statement<'_>,
         fetched: Fetched,
     ) -> Result<RowSet> {
-        let Fetched { mut rows, count, too_large } = fetched;
+        let Fetched { mut rows, count, cut, too_large } = fetched;
         if let (Some(bytes), true) = (too_large, rows.is_empty()) {
             let most = self.settings.limits.max_reply_bytes;
             return Err(Error::new(
@@ -78,21 +110,29 @@ impl Engine {
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
         rows.truncate(limit);
         let more = count > rows.len() as u64;
-        let width = plan.columns.len() + usize::from(plan.with_version);
+        let width = plan.columns.len() + usize::from(plan.with_version) + plan.includes.len();
         let next_cursor = match rows.last() {
             Some(last) if more => Some(self.cursor(plan, last, width, rows.len())?),
             _ => None,
         };
         let mut notes = Vec::new();
-        if more && !plan.keyset {
+        if more && !plan.keyset && plan.grouping.is_none() {
             notes.push(format!(
                 "{} has no key: pages are told by their offset, and shift when rows come or go",
                 plan.table.name()
             ));
         }
+        if plan.format != Format::Json
+            && let Some(include) = plan.includes.iter().enumerate().find_map(|(index, include)| {
+                let output = width - plan.includes.len() + index;
+                cut.iter().any(|(_, known)| *known == output).then_some(include)
+            })
+        {
+            notes.push(format!("some rows have more {} than its limit", include.name));
+        }
         let row_count = rows.len() as u64;
         let outputs = statement.outputs.get(..width).unwrap_or_default();
-        let (columns, rows, text) = rows::shape(outputs, rows, plan.format);
+        let (columns, rows, text) = rows::shape(outputs, rows, &cut, plan.format);
         Ok(RowSet {
             table: plan.table.name().to_string(),
             columns,
@@ -228,8 +268,12 @@ pub(super) fn number(fetched: &Fetched) -> Option<u64> {
 
 /// The rows that a plan in EXPLAIN's JSON expects.
 fn estimate(fetched: &Fetched) -> Option<u64> {
-    // One line of the text is one row.
-    let lines = fetched.rows.iter().filter_map(|row| row.first()?.as_str());
-    let plan: Value = serde_json::from_str(&lines.collect::<Vec<_>>().join("\n")).ok()?;
+    let plan: Value = serde_json::from_str(&joined_lines(fetched)).ok()?;
     plan.pointer("/0/Plan/Plan Rows")?.as_u64()
+}
+
+/// A text that came as a row for each line.
+pub(super) fn joined_lines(fetched: &Fetched) -> String {
+    let lines = fetched.rows.iter().filter_map(|row| row.first()?.as_str());
+    lines.collect::<Vec<_>>().join("\n")
 }

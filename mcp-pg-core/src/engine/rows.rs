@@ -26,14 +26,27 @@ pub(super) fn pick(row: &Map<String, Value>, names: &[&str]) -> Value {
 /// The rows in a format: `columns`, `rows` and `text` of a reply.
 pub(super) type Shaped = (Option<Vec<String>>, Option<Vec<Value>>, Option<String>);
 
-/// Shapes rows whose first `outputs.len()` values are shown.
-pub(super) fn shape(outputs: &[Output<'_>], rows: Vec<Vec<Value>>, format: Format) -> Shaped {
+/// Shapes rows whose first `outputs.len()` values are shown; `cut` says where related rows are missing.
+pub(super) fn shape(
+    outputs: &[Output<'_>],
+    rows: Vec<Vec<Value>>,
+    cut: &[(usize, usize)],
+    format: Format,
+) -> Shaped {
     let width = outputs.len();
     let names = || outputs.iter().map(|output| output.name.to_owned()).collect();
     match format {
         Format::Json => {
-            let rows = rows.into_iter().map(|row| Value::Object(object(outputs, row, width)));
-            (None, Some(rows.collect()), None)
+            let rows = rows.into_iter().map(|row| object(outputs, row, width));
+            let mut rows: Vec<Map<String, Value>> = rows.collect();
+            for (row, output) in cut {
+                if let (Some(row), Some(output)) = (rows.get_mut(*row), outputs.get(*output))
+                    && let Some(mark) = output.mark()
+                {
+                    row.insert(mark.to_owned(), Value::Bool(true));
+                }
+            }
+            (None, Some(rows.into_iter().map(Value::Object).collect()), None)
         }
         Format::Columns => {
             let rows = rows.into_iter().map(|mut row| {

@@ -47,6 +47,8 @@ pub struct Fetched {
     pub rows: Vec<Vec<Value>>,
     /// How many rows there were.
     pub count: u64,
+    /// Where related rows were cut: positions of the row and of the output.
+    pub cut: Vec<(usize, usize)>,
     /// Bytes of the first row that was not kept for its size.
     pub too_large: Option<usize>,
 }
@@ -335,13 +337,12 @@ async fn fetch_prepared(
         let mut size = 2;
         for (index, output) in statement.outputs.iter().enumerate() {
             let Raw(raw) = row.try_get(index).map_err(Failure::Database)?;
-            let value = output.decoder.decode(raw)?;
-            let value = match output.mask {
-                None => value,
-                Some(mask) => mask.apply(&value),
-            };
+            let (value, cut) = output.read(raw)?;
             size += output.name.len() + 4 + json_size(&value);
             values.push(value);
+            if cut {
+                fetched.cut.push((fetched.rows.len(), index));
+            }
         }
         if bytes + size > keep.bytes {
             fetched.too_large = Some(size);

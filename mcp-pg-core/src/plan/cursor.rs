@@ -11,7 +11,6 @@ use sha2::Sha256;
 
 use super::Scope;
 use crate::error::{Code, Error, Result};
-use crate::request::Select;
 
 /// Where the next page begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,18 +38,9 @@ impl CursorKey {
             .map_err(|_| Error::new(Code::Internal, "the secret for cursors cannot be used"))
     }
 
-    /// What a cursor of this request is good for: the same table, conditions and order, seen by the same
-    /// role in the same schema.
-    pub fn binding(&self, scope: &Scope<'_>, request: &Select) -> Vec<u8> {
-        let query = json!([
-            scope.view.role.name,
-            scope.view.fingerprint,
-            request.table,
-            request.filter,
-            request.order_by,
-            request.archived,
-        ]);
-        query.to_string().into_bytes()
+    /// What a cursor is good for: the same query, seen by the same role in the same schema.
+    pub fn binding(&self, scope: &Scope<'_>, query: [&Value; 4]) -> Vec<u8> {
+        json!([scope.view.role.name, scope.view.fingerprint, query]).to_string().into_bytes()
     }
 
     /// The cursor as callers get it.

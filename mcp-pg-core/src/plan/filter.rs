@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Operand, Scope};
+use super::hop::ambiguous;
+use super::{Hop, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView};
-use crate::request::Archived;
-use crate::schema::{Column, DataType, Family, Found, Kind, Operator, Relation, RelationKind};
+use crate::schema::{Column, DataType, Family, Found, Kind, Operator, Relation};
 
 /// A condition on a row.
 #[derive(Debug, Clone)]
@@ -30,28 +30,13 @@ pub enum Predicate<'v> {
     },
     /// Related rows pass a condition.
     Related {
-        /// From which table to which.
-        hop: Hop<'v>,
+        /// The way to them.
+        hop: Box<Hop<'v>>,
         /// How many of the rows.
         quantifier: Quantifier,
         /// The condition.
         filter: Box<Predicate<'v>>,
-        /// Which of the rows exist for the caller.
-        visible: Box<Predicate<'v>>,
     },
-}
-
-/// A way from a table's rows to related ones.
-#[derive(Debug, Clone, Copy)]
-pub struct Hop<'v> {
-    /// The table that it starts from.
-    pub subject: &'v TableView,
-    /// The relation of that table.
-    pub relation: &'v Relation,
-    /// The table at its end.
-    pub table: &'v TableView,
-    /// The table in the middle, where the relation is many-to-many.
-    pub junction: Option<&'v TableView>,
 }
 
 /// What a value is tested for.
@@ -191,20 +176,15 @@ impl<'v> Parser<'_, 'v> {
         at: &str,
         depth: usize,
     ) -> Result<Predicate<'v>> {
-        let view = self.scope.view;
-        let Some(table) = view.at(relation.table) else {
-            return Err(Error::new(Code::Internal, "a relation leads out of the view"));
-        };
-        let junction = relation.junction.as_ref().and_then(|junction| view.at(junction.table));
-        let hop = Hop { subject, relation, table, junction };
+        let hop = self.scope.hop(subject, relation).map_err(|error| error.at(at))?;
         let object = match value {
             Value::Object(object) => object,
-            Value::Null if relation.kind == RelationKind::ToOne => {
+            Value::Null if hop.is_to_one() => {
                 return self.quantified(hop, Quantifier::None, &Map::new(), at, depth);
             }
             _ => return Err(wrong("a relation takes a condition object", at)),
         };
-        if relation.kind == RelationKind::ToOne {
+        if hop.is_to_one() {
             return self.quantified(hop, Quantifier::Some, object, at, depth);
         }
         let mut all = Vec::with_capacity(object.len());
@@ -227,7 +207,7 @@ impl<'v> Parser<'_, 'v> {
             let Value::Object(inner) = inner else {
                 return Err(wrong("a condition object is wanted", &at));
             };
-            all.push(self.quantified(hop, quantifier, inner, &at, depth)?);
+            all.push(self.quantified(hop.clone(), quantifier, inner, &at, depth)?);
         }
         if all.is_empty() {
             return Err(wrong("say how many of the related rows: some, none or every", at));
@@ -243,13 +223,8 @@ impl<'v> Parser<'_, 'v> {
         at: &str,
         depth: usize,
     ) -> Result<Predicate<'v>> {
-        hop.table.require(Action::Select).map_err(|error| error.at(at))?;
         let filter = Box::new(self.object(hop.table, object, at, depth + 1)?);
-        let visible = Box::new(Predicate::All(vec![
-            self.scope.visible(hop.table, Action::Select)?,
-            self.scope.archived(hop.table, Archived::Exclude)?,
-        ]));
-        Ok(Predicate::Related { hop, quantifier, filter, visible })
+        Ok(Predicate::Related { hop: Box::new(hop), quantifier, filter })
     }
 
     fn column(&mut self, column: &'v Column, value: &Value, at: &str) -> Result<Predicate<'v>> {
@@ -595,11 +570,6 @@ fn unknown_operator(column: &Column, data_type: &DataType, name: &str) -> Error 
     )
     .nearest(name, offered.iter().copied())
     .allowed(offered)
-}
-
-fn ambiguous(name: &str, names: &[&str]) -> Error {
-    Error::new(Code::AmbiguousRelation, format!("{name:?} may mean several relations"))
-        .allowed(names.iter().copied())
 }
 
 fn test(column: &Column, comparison: Comparison) -> Predicate<'_> {

@@ -3,23 +3,29 @@
 //! A plan can be made only from a [`View`](crate::policy::View), so it cannot name what the role may not
 //! see. Knows no SQL.
 
+mod aggregate;
 mod assign;
 mod change;
 mod cursor;
 mod filter;
+mod hop;
+mod include;
 mod insert;
 mod operand;
 mod order;
 mod scope;
 mod select;
 
+pub use aggregate::{Function, Group, Grouping, Measure};
 pub use assign::Assign;
 pub use change::{ChangePlan, Effect};
 pub use cursor::{Cursor, CursorKey};
-pub use filter::{Comparison, Hop, Predicate, Quantifier, filter};
+pub use filter::{Comparison, Predicate, Quantifier, filter};
+pub use hop::Hop;
+pub use include::Include;
 pub use insert::{Arbiter, InsertPlan, Overwrite};
 pub use operand::{Operand, Reference, Source};
-pub use order::Sort;
+pub use order::{Reached, Sort};
 pub use scope::{Earlier, Scope};
 pub use select::{SelectPlan, Start};
 

@@ -1,23 +1,27 @@
 //! Reads.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Cursor, Predicate, Scope, Sort, filter};
+use super::{Cursor, Grouping, Include, Predicate, Scope, Sort, filter};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView};
-use crate::request::{Archived, Count, Format, Select};
+use crate::request::{Aggregate, Archived, Count, Format, Select};
 
 /// Rows to read.
 #[derive(Debug, Clone)]
 pub struct SelectPlan<'v> {
     /// The table.
     pub table: &'v TableView,
+    /// The groups and measures that are the table, for an aggregate.
+    pub grouping: Option<Grouping<'v>>,
     /// Positions of the columns to return.
     pub columns: Vec<usize>,
+    /// Related rows to return with each.
+    pub includes: Vec<Include<'v>>,
     /// What rows must meet, the page aside.
     pub filter: Predicate<'v>,
     /// Sort keys; where the table has a key they end with it, so that the order is total.
-    pub order: Vec<Sort>,
+    pub order: Vec<Sort<'v>>,
     /// Whether the order is total: pages are then told by their last row, else by their offset.
     pub keyset: bool,
     /// Where the page begins.
@@ -60,15 +64,7 @@ impl<'v> SelectPlan<'v> {
         let filter = Predicate::All(vec![asked, archived, scope.visible(table, Action::Select)?]);
 
         let mut order = scope.order(table, request.order_by.as_deref())?;
-        let key = table.row_key();
-        let keyset = key.is_some();
-        let descending = order.last().is_some_and(|sort| sort.descending);
-        for column in key.unwrap_or_default() {
-            // Reading on in the direction of the last key lets one index serve the whole order.
-            if !order.iter().any(|sort| sort.column == *column) {
-                order.push(Sort::new(*column, descending));
-            }
-        }
+        let keyset = super::order::make_total(table, &mut order);
 
         let with_version = request.with_version.unwrap_or_default();
         if with_version && !has_version(table) {
@@ -78,20 +74,26 @@ impl<'v> SelectPlan<'v> {
             )
             .at("/with_version"));
         }
-        let binding = cursors.binding(scope, request);
-        let start = match &request.cursor {
-            None => Start::Offset(request.offset.unwrap_or_default()),
-            Some(cursor) => start(table, &order, keyset, cursors.open(cursor, &binding)?)?,
+        let binding = cursors.binding(
+            scope,
+            [
+                &json!(request.table),
+                &json!(request.filter),
+                &json!(request.order_by),
+                &json!(request.archived),
+            ],
+        );
+        let cursor = request.cursor.as_deref();
+        let start = match cursor {
+            None => offset(request.offset)?,
+            Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
         };
-        if let Start::Offset(offset) = start
-            && i64::try_from(offset).is_err()
-        {
-            return Err(Error::new(Code::InvalidValue, "the offset is too large").at("/offset"));
-        }
         let limits = &scope.settings.limits;
         Ok(Self {
             table,
+            grouping: None,
             columns,
+            includes: scope.includes(table, request.include.as_ref())?,
             filter,
             order,
             keyset,
@@ -105,19 +107,79 @@ impl<'v> SelectPlan<'v> {
     }
 }
 
+impl<'v> SelectPlan<'v> {
+    /// The plan of an aggregate: a select from the table `derived` that its grouping is.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn aggregate(
+        scope: &Scope<'v>,
+        request: &Aggregate,
+        grouping: Grouping<'v>,
+        derived: &'v TableView,
+        cursors: &super::CursorKey,
+    ) -> Result<Self> {
+        let filter = match &request.having {
+            Some(object) => filter(scope, derived, object, "/having")?,
+            None => Predicate::All(vec![]),
+        };
+        let mut order = scope.order(derived, request.order_by.as_deref())?;
+        // Groups are a key of themselves; a single row of totals needs none.
+        let keyset = super::order::make_total(derived, &mut order);
+        let binding = cursors.binding(
+            scope,
+            [
+                &json!(request.table),
+                &json!(request.filter),
+                &json!(request.order_by),
+                &json!([request.measures, request.group_by, request.having, request.archived]),
+            ],
+        );
+        let start = match request.cursor.as_deref() {
+            None => offset(request.offset)?,
+            Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
+        };
+        let limits = &scope.settings.limits;
+        Ok(Self {
+            table: derived,
+            grouping: Some(grouping),
+            columns: derived.readable_columns().collect(),
+            includes: Vec::new(),
+            filter,
+            order,
+            keyset,
+            start,
+            limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
+            with_version: false,
+            count: Count::None,
+            format: Format::Json,
+            binding,
+        })
+    }
+}
+
+fn offset(offset: Option<u64>) -> Result<Start> {
+    let offset = offset.unwrap_or_default();
+    match i64::try_from(offset) {
+        Ok(_) => Ok(Start::Offset(offset)),
+        Err(_) => Err(Error::new(Code::InvalidValue, "the offset is too large").at("/offset")),
+    }
+}
+
 /// Whether rows of the table have a version: a column for it, or a system column.
 pub(super) fn has_version(table: &TableView) -> bool {
     table.version.is_some() || table.table.has_system_columns()
 }
 
-fn start(table: &TableView, order: &[Sort], keyset: bool, cursor: Cursor) -> Result<Start> {
+fn start(order: &[Sort<'_>], keyset: bool, cursor: Cursor) -> Result<Start> {
     match cursor {
         Cursor::Offset(offset) if !keyset => Ok(Start::Offset(offset)),
         Cursor::Key(values) if keyset && values.len() == order.len() => order
             .iter()
             .zip(values)
-            .map(|(sort, value): (&Sort, Value)| {
-                let column = &table.table.columns[sort.column];
+            .map(|(sort, value): (&Sort<'_>, Value)| {
+                let column = sort.column;
                 crate::value::encode(&column.data_type, &column.type_name, &value)
                     .map_err(|_| super::cursor::invalid())
             })

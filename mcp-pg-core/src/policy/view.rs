@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 use super::{Action, Actions, Grant, Mask, Role, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::schema::{Column, DataType, Relation, Schema, Table};
+use crate::schema::{
+    Column, DataType, Key, Privileges, Relation, RowSecurity, Schema, Table, TableKind,
+};
 use crate::value::Decoder;
 
 /// The tables, columns and relations that exist for a role.
@@ -175,6 +177,64 @@ impl View {
 }
 
 impl TableView {
+    /// A table that only one query has: columns by name and type, of which the first `keys` tell its rows
+    /// apart. It goes by the name of the table that it is made from.
+    pub fn derived(
+        from: &TableView,
+        columns: impl IntoIterator<Item = (String, DataType)>,
+        keys: usize,
+    ) -> Self {
+        let column = |(index, (name, data_type)): (usize, (String, DataType))| Column {
+            name,
+            alias: Some(format!("c{index}")),
+            number: 0,
+            type_name: data_type.name.clone(),
+            data_type: Arc::new(data_type),
+            nullable: true,
+            default: None,
+            identity: None,
+            generated: None,
+            comment: None,
+            can_select: true,
+            can_insert: false,
+            can_update: false,
+        };
+        let columns: Vec<Column> = columns.into_iter().enumerate().map(column).collect();
+        let key = Key {
+            name: String::new(),
+            columns: (0..keys).collect(),
+            arbiter: false,
+            nulls_equal: true,
+        };
+        let table = Table {
+            name: from.table.name.clone(),
+            oid: 0,
+            kind: TableKind::View,
+            comment: None,
+            estimated_rows: None,
+            fills_rows: false,
+            primary_key: (keys > 0).then_some(key),
+            unique_keys: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            indexes: Vec::new(),
+            row_security: RowSecurity::default(),
+            privileges: Privileges::default(),
+            columns,
+        };
+        Self {
+            decoders: decoders(&table),
+            masks: vec![None; table.columns.len()],
+            table,
+            actions: Actions::NONE,
+            relations: Vec::new(),
+            archive: None,
+            version: None,
+            rules: BTreeMap::new(),
+            whole: None,
+        }
+    }
+
     /// The table's full name.
     pub fn name(&self) -> &TableName {
         &self.table.name
@@ -404,11 +464,12 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
         comment: table.comment.clone(),
         estimated_rows: table.estimated_rows,
         fills_rows: table.fills_rows,
-        primary_key: table.primary_key.as_ref().and_then(|key| {
-            Some(crate::schema::Key { columns: translate(&key.columns)?, ..key.clone() })
-        }),
+        primary_key: table
+            .primary_key
+            .as_ref()
+            .and_then(|key| Some(Key { columns: translate(&key.columns)?, ..key.clone() })),
         unique_keys: filtered(&table.unique_keys, |key| {
-            Some(crate::schema::Key { columns: translate(&key.columns)?, ..key.clone() })
+            Some(Key { columns: translate(&key.columns)?, ..key.clone() })
         }),
         foreign_keys: filtered(&table.foreign_keys, |key| {
             Some(crate::schema::ForeignKey { columns: translate(&key.columns)?, ..key.clone() })
@@ -469,7 +530,8 @@ fn is_moment(data_type: &DataType) -> bool {
 }
 
 impl Grant {
-    fn matches(&self, name: &TableName) -> bool {
+    /// Whether one of its patterns fits the table.
+    pub fn matches(&self, name: &TableName) -> bool {
         let full = name.to_string();
         self.tables.iter().any(|pattern| fits(pattern, &full))
     }

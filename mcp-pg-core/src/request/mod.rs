@@ -9,7 +9,10 @@ mod transaction;
 mod write;
 
 pub use parse::{Arguments, parse};
-pub use query::{Archived, Count, DescribeTable, Detail, Format, ListTables, Select};
+pub use query::{
+    Aggregate, Archived, Count, DescribeTable, Detail, Explain, Explained, Format, ListTables,
+    Related, Select,
+};
 pub use transaction::{Isolation, Step, Transaction};
 pub use write::{Change, ConflictAction, Delete, Insert, OnConflict, Update};
 
@@ -29,6 +32,8 @@ pub enum Request {
     DescribeTable(DescribeTable),
     /// Rows of a table.
     Select(Select),
+    /// Totals over rows.
+    Aggregate(Aggregate),
     /// New rows.
     Insert(Insert),
     /// Changed rows.
@@ -41,6 +46,8 @@ pub enum Request {
     Delete(Delete),
     /// Several of these, all or nothing.
     Transaction(Transaction),
+    /// How PostgreSQL would run a select or aggregate.
+    Explain(Explain),
 }
 
 impl Request {
@@ -54,12 +61,14 @@ impl Request {
             "list_tables" => Request::ListTables(parse(arguments)?),
             "describe_table" => Request::DescribeTable(parse(arguments)?),
             "select" => Request::Select(parse(arguments)?),
+            "aggregate" => Request::Aggregate(parse(arguments)?),
             "insert" => Request::Insert(parse(arguments)?),
             "update" => Request::Update(parse(arguments)?),
             "archive" => Request::Archive(parse(arguments)?),
             "restore" => Request::Restore(parse(arguments)?),
             "delete" => Request::Delete(parse(arguments)?),
             "transaction" => Request::Transaction(parse(arguments)?),
+            "explain" => Request::Explain(parse(arguments)?),
             _ => {
                 return Err(Error::new(
                     Code::UnknownArgument,
@@ -72,16 +81,18 @@ impl Request {
     }
 
     /// The tools that have a request of their own, in the order in which they are listed.
-    pub const TOOLS: [&str; 9] = [
+    pub const TOOLS: [&str; 11] = [
         "list_tables",
         "describe_table",
         "select",
+        "aggregate",
         "insert",
         "update",
         "archive",
         "restore",
         "delete",
         "transaction",
+        "explain",
     ];
 
     /// The tool that this is a call of.
@@ -90,12 +101,14 @@ impl Request {
             Request::ListTables(_) => "list_tables",
             Request::DescribeTable(_) => "describe_table",
             Request::Select(_) => "select",
+            Request::Aggregate(_) => "aggregate",
             Request::Insert(_) => "insert",
             Request::Update(_) => "update",
             Request::Archive(_) => "archive",
             Request::Restore(_) => "restore",
             Request::Delete(_) => "delete",
             Request::Transaction(_) => "transaction",
+            Request::Explain(_) => "explain",
         }
     }
 
@@ -103,8 +116,10 @@ impl Request {
     pub fn table(&self) -> Option<&str> {
         match self {
             Request::ListTables(_) | Request::Transaction(_) => None,
+            Request::Explain(request) => request.arguments.get("table")?.as_str(),
             Request::DescribeTable(request) => Some(&request.table),
             Request::Select(request) => Some(&request.table),
+            Request::Aggregate(request) => Some(&request.table),
             Request::Insert(request) => Some(&request.table),
             Request::Update(request) => Some(&request.table),
             Request::Archive(request) | Request::Restore(request) => Some(&request.table),

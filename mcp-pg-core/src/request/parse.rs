@@ -10,7 +10,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
-use super::{Change, Delete, DescribeTable, Insert, ListTables, Select, Transaction, Update};
+use super::{
+    Aggregate, Change, Delete, DescribeTable, Explain, Insert, ListTables, Related, Select,
+    Transaction, Update,
+};
 use crate::error::{Code, Error, Result, step};
 
 /// The arguments of a tool: a type whose JSON Schema and parser are one.
@@ -82,7 +85,19 @@ macro_rules! arguments {
     };
 }
 
-arguments!(Change, Delete, DescribeTable, Insert, ListTables, Select, Transaction, Update);
+arguments!(
+    Aggregate,
+    Change,
+    Delete,
+    DescribeTable,
+    Explain,
+    Insert,
+    ListTables,
+    Related,
+    Select,
+    Transaction,
+    Update
+);
 
 /// A request from its JSON arguments.
 ///

@@ -12,7 +12,7 @@ pub struct ListTables {
     pub schema: Option<String>,
     /// Words to find in names and comments.
     pub search: Option<String>,
-    /// `names` for a plain list, `summary` (the default) for kind, comment, rows, key and actions.
+    /// A plain list of names, or a summary of each table (the default).
     pub detail: Option<Detail>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
@@ -47,6 +47,8 @@ pub struct Select {
     /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{…}, {…}]}.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
+    /// Related rows: {"customer": true, "items": {"columns": ["sku"], "where": {…}, "limit": 5}}.
+    pub include: Option<Map<String, Value>>,
     /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}].
     pub order_by: Option<Vec<Value>>,
     /// Most rows to return.
@@ -57,12 +59,61 @@ pub struct Select {
     pub cursor: Option<String>,
     /// Also count all matching rows.
     pub count: Option<Count>,
-    /// Archived rows: `exclude` (the default), `include` or `only`.
+    /// Archived rows (default exclude).
     pub archived: Option<Archived>,
     /// Adds `_version` to each row, for `if_version` of a write.
     pub with_version: Option<bool>,
-    /// Shape of the rows: `json` objects (the default), `columns` arrays, or `text`.
+    /// Rows as objects (json, the default), arrays (columns) or text.
     pub format: Option<Format>,
+}
+
+/// Arguments of `aggregate`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aggregate {
+    /// `name` or `schema.name`.
+    pub table: String,
+    /// {"n": {"count": "*"}, "revenue": {"sum": "amount"}, "open": {"count": "*", "where": {…}}}.
+    pub measures: Map<String, Value>,
+    /// Conditions on rows.
+    #[serde(rename = "where")]
+    pub filter: Option<Map<String, Value>>,
+    /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, "customer.country"].
+    pub group_by: Option<Vec<Value>>,
+    /// Conditions on measures and groups.
+    pub having: Option<Map<String, Value>>,
+    /// Measures or groups: ["-revenue"].
+    pub order_by: Option<Vec<Value>>,
+    /// Most groups.
+    pub limit: Option<u64>,
+    /// Groups to skip.
+    pub offset: Option<u64>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// Archived rows (default exclude).
+    pub archived: Option<Archived>,
+}
+
+/// Arguments of `explain`: an operation, and that operation's arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Explain {
+    /// What to explain.
+    pub operation: Explained,
+    /// Run it, and tell real rows and times.
+    pub analyze: Option<bool>,
+    /// The arguments of the operation.
+    #[serde(flatten)]
+    pub arguments: Map<String, Value>,
+}
+
+/// What can be explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Explained {
+    /// A select.
+    Select,
+    /// An aggregate.
+    Aggregate,
 }
 
 /// Whether a select also counts.
@@ -102,4 +153,23 @@ pub enum Format {
     Columns,
     /// A table in plain text.
     Text,
+}
+
+/// What is wanted of the rows of an included relation.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Related {
+    /// Columns to return; all if absent.
+    pub columns: Option<Vec<String>>,
+    /// Conditions on the related rows.
+    #[serde(rename = "where")]
+    pub filter: Option<Map<String, Value>>,
+    /// Their order.
+    pub order_by: Option<Vec<Value>>,
+    /// Most of them, for each row.
+    pub limit: Option<u64>,
+    /// Rows related to them.
+    pub include: Option<Map<String, Value>>,
+    /// Only how many there are.
+    pub count: Option<bool>,
 }

@@ -11,9 +11,9 @@ use crate::error::{Code, Error, Result};
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Transaction {
-    /// Run in order; {"$ref": "op.column"} is a value of an earlier operation's row, by `as` or index.
+    /// Run in order.
     pub operations: Vec<Step>,
-    /// `serializable` (the default), `repeatable_read` or `read_committed`.
+    /// Default serializable.
     pub isolation: Option<Isolation>,
     /// Run all, report, and roll back.
     pub dry_run: Option<bool>,

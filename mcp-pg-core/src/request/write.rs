@@ -17,9 +17,9 @@ pub struct Insert {
     pub data: Value,
     /// What to do where a row with the same key exists.
     pub on_conflict: Option<OnConflict>,
-    /// Columns of the new rows to return; all if absent.
+    /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
-    /// Run it, report the rows, and roll back.
+    /// Report the rows; keep nothing.
     pub dry_run: Option<bool>,
 }
 
@@ -31,13 +31,17 @@ fn rows_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
+fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": ["string", "integer"] })
+}
+
 /// What an insert does about an existing key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OnConflict {
     /// The columns of a primary or unique key.
     pub columns: Vec<String>,
-    /// `update` or `nothing`.
+    /// What becomes of the existing row.
     #[serde(rename = "do")]
     pub action: ConflictAction,
     /// Columns to overwrite with the given values; all given ones but the key if absent.
@@ -60,21 +64,24 @@ pub enum ConflictAction {
 pub struct Update {
     /// `name` or `schema.name`.
     pub table: String,
-    /// Conditions, as in select; must not be empty.
+    /// Conditions, as in select; not empty.
     #[serde(rename = "where", default)]
     #[schemars(required)]
     pub filter: Map<String, Value>,
-    /// {"column": value}; also {"$increment": 1}, {"$now": true}, {"$default": true}.
+    /// {"column": value}; a value may be {"$increment": 1}, {"$now": true}, {"$default": true},
+    /// {"$append": […]}, {"$merge": {…}}.
     pub updates: Map<String, Value>,
-    /// Most rows it may touch (default 1); more changes nothing.
+    /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
-    /// `_version` from select with `with_version`; a row changed since answers `conflict`.
+    /// `_version` as read; a row changed since answers `conflict`.
+    #[serde(default)]
+    #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
-    /// Columns of the changed rows to return; all if absent.
+    /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
-    /// Archived rows: `exclude` (the default), `include` or `only`.
+    /// Archived rows (default exclude).
     pub archived: Option<Archived>,
-    /// Run it, report the rows before and after, and roll back.
+    /// Report the rows before and after; keep nothing.
     pub dry_run: Option<bool>,
 }
 
@@ -84,17 +91,19 @@ pub struct Update {
 pub struct Change {
     /// `name` or `schema.name`.
     pub table: String,
-    /// Conditions, as in select; must not be empty.
+    /// Conditions, as in select; not empty.
     #[serde(rename = "where", default)]
     #[schemars(required)]
     pub filter: Map<String, Value>,
-    /// Most rows it may touch (default 1); more changes nothing.
+    /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
-    /// `_version` from select with `with_version`; a row changed since answers `conflict`.
+    /// `_version` as read; a row changed since answers `conflict`.
+    #[serde(default)]
+    #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
-    /// Columns of the touched rows to return; all if absent.
+    /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
-    /// Run it, report the rows before and after, and roll back.
+    /// Report the rows before and after; keep nothing.
     pub dry_run: Option<bool>,
 }
 
@@ -104,18 +113,20 @@ pub struct Change {
 pub struct Delete {
     /// `name` or `schema.name`.
     pub table: String,
-    /// Conditions, as in select; must not be empty.
+    /// Conditions, as in select; not empty.
     #[serde(rename = "where", default)]
     #[schemars(required)]
     pub filter: Map<String, Value>,
-    /// Most rows it may touch (default 1); more changes nothing.
+    /// Most rows it may touch (default 1).
     pub max_rows: Option<u64>,
-    /// `_version` from select with `with_version`; a row changed since answers `conflict`.
+    /// `_version` as read; a row changed since answers `conflict`.
+    #[serde(default)]
+    #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
-    /// Columns of the removed rows to return; all if absent.
+    /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
-    /// Archived rows: `exclude` (the default), `include` or `only`.
+    /// Archived rows (default exclude).
     pub archived: Option<Archived>,
-    /// Run it, report the rows, and roll back.
+    /// Report the rows; keep nothing.
     pub dry_run: Option<bool>,
 }

@@ -9,6 +9,8 @@ use super::DataType;
 pub struct Column {
     /// The name, spelled as the catalogue has it.
     pub name: String,
+    /// The name in SQL text, where it is another: that of a column which only a query has.
+    pub alias: Option<String>,
     /// `attnum`: the column's number in its table, from 1; dropped columns leave gaps.
     pub number: i16,
     /// The resolved type.
@@ -44,6 +46,11 @@ pub enum Identity {
 }
 
 impl Column {
+    /// The name in SQL text.
+    pub fn identifier(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.name)
+    }
+
     /// Whether an insert that leaves the column out is sure to be refused.
     pub fn required(&self) -> bool {
         !self.nullable

@@ -92,6 +92,21 @@ impl DataType {
         Self::built_in(16, "boolean")
     }
 
+    /// PostgreSQL's `bigint`.
+    pub fn bigint() -> Self {
+        Self::built_in(20, "bigint")
+    }
+
+    /// PostgreSQL's `numeric`.
+    pub fn numeric() -> Self {
+        Self::built_in(1700, "numeric")
+    }
+
+    /// PostgreSQL's `double precision`.
+    pub fn double() -> Self {
+        Self::built_in(701, "double precision")
+    }
+
     /// PostgreSQL's `text`.
     pub fn text() -> Self {
         Self::built_in(25, "text")

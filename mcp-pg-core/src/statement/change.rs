@@ -23,7 +23,7 @@ pub fn lock<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
     query.exprs(expressions);
     if plan.if_version.is_some() {
         query.expr(version(plan.table, &alias));
-        columns.push(Output { name: "_version", decoder: Decoder::plain_text(), mask: None });
+        columns.push(Output::value("_version", Decoder::plain_text()));
     }
     if columns.is_empty() {
         query.expr(constant(true));
@@ -49,7 +49,7 @@ pub fn affected<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
     if let Some(filter) = conditions.expression(&plan.filter, &alias) {
         query.and_where(filter);
     }
-    let output = Output { name: "count", decoder: Decoder::plain_text(), mask: None };
+    let output = Output::value("count", Decoder::plain_text());
     conditions.parameters.finish(build(&query), vec![output])
 }
 
@@ -87,7 +87,7 @@ pub fn change<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
             build(&query)
         }
     };
-    columns.push(Output { name: "_check", decoder: Decoder::boolean(), mask: None });
+    columns.push(Output::value("_check", Decoder::boolean()));
     conditions.parameters.finish(built, columns)
 }
 
@@ -98,7 +98,7 @@ pub(super) fn assigned(
     alias: &DynIden,
     conditions: &mut Conditions,
 ) -> Expr {
-    let old = column(alias, &target.name);
+    let old = column(alias, target);
     let parameters = &mut conditions.parameters;
     match assign {
         Assign::Value(operand) => parameters.add(operand),

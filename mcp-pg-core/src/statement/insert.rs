@@ -68,7 +68,7 @@ pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statemen
 
     let (mut returning, mut columns) = outputs(plan.table, &alias, plan.table.readable_columns());
     returning.push(conditions.expression(&plan.check, &alias).unwrap_or_else(|| constant(true)));
-    columns.push(Output { name: "_check", decoder: Decoder::boolean(), mask: None });
+    columns.push(Output::value("_check", Decoder::boolean()));
     query.returning(Query::returning().exprs(returning));
     let mut statement = conditions.parameters.finish(build(&query), columns);
     statement.recurring = single;

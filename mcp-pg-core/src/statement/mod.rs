@@ -3,8 +3,11 @@
 //! Identifiers come from the plan's catalogue entries and are quoted by sea-query; every value is a
 //! parameter.
 
+mod aggregate;
 mod change;
+mod include;
 mod insert;
+mod output;
 mod parameters;
 mod predicate;
 mod select;
@@ -13,11 +16,12 @@ use sea_query::{DynIden, Expr, ExprTrait, IntoIden, TableRef};
 
 pub use change::{affected, change, lock};
 pub use insert::{INSERT_PARAMETERS, insert};
-pub use select::{counting, select};
+pub use output::{Output, Reader};
+pub use select::{counting, explain, select};
 
 use crate::plan::Operand;
-use crate::policy::{Mask, TableView};
-use crate::value::Decoder;
+use crate::policy::TableView;
+use crate::schema::Column;
 
 /// A statement to run, and how to read its rows.
 #[derive(Debug, Clone)]
@@ -32,17 +36,6 @@ pub struct Statement<'v> {
     pub recurring: bool,
 }
 
-/// A column of a statement's rows.
-#[derive(Debug, Clone)]
-pub struct Output<'v> {
-    /// Its name in the reply.
-    pub name: &'v str,
-    /// How to read it.
-    pub decoder: &'v Decoder,
-    /// What of it is shown.
-    pub mask: Option<Mask>,
-}
-
 /// The alias of the table that a statement is about.
 const SUBJECT: &str = "t0";
 
@@ -55,7 +48,11 @@ fn aliased(table: &TableView, alias: &DynIden) -> TableRef {
 }
 
 /// A column of the table under an alias.
-fn column(alias: &DynIden, name: &str) -> Expr {
+fn column(alias: &DynIden, column: &Column) -> Expr {
+    named(alias, column.identifier())
+}
+
+fn named(alias: &DynIden, name: &str) -> Expr {
     Expr::col((alias.clone(), name.to_owned()))
 }
 
@@ -68,17 +65,21 @@ fn outputs<'v>(
     positions
         .into_iter()
         .map(|position| {
-            let name = table.table.columns[position].name.as_str();
+            let definition = &table.table.columns[position];
+            let name = definition.name.as_str();
             let decoder = table.decoder(position);
-            let expression = column(alias, name);
+            let expression = column(alias, definition);
             let expression =
                 if decoder.as_text() { expression.cast_as("text") } else { expression };
-            (expression, Output { name, decoder, mask: table.mask(position) })
+            (
+                expression,
+                Output { name, reader: Reader::Value { decoder, mask: table.mask(position) } },
+            )
         })
         .unzip()
 }
 
 /// The version of a row: its version column, or the transaction that wrote it.
 fn version(table: &TableView, alias: &DynIden) -> Expr {
-    column(alias, table.version.as_ref().map_or("xmin", |version| &version.name)).cast_as("text")
+    named(alias, table.version.as_ref().map_or("xmin", |version| &version.name)).cast_as("text")
 }

@@ -1,12 +1,11 @@
 //! Conditions as SQL expressions.
 
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
-use sea_query::{BinOper, DynIden, Expr, ExprTrait, IntoIden, Query, Value};
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, IntoIden, Value};
 
+use super::column;
 use super::parameters::Parameters;
-use super::{aliased, column};
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier};
-use crate::policy::TableView;
 use crate::schema::{Column, Family, Operator};
 
 /// Turns conditions into expressions; numbers the aliases of related tables.
@@ -46,8 +45,8 @@ impl Conditions {
             Predicate::Test { column, path, comparison } => {
                 Some(self.test(column, path.as_ref(), comparison, alias))
             }
-            Predicate::Related { hop, quantifier, filter, visible } => {
-                Some(self.related(hop, *quantifier, filter, visible, alias))
+            Predicate::Related { hop, quantifier, filter } => {
+                Some(self.exists(hop, *quantifier, filter, alias))
             }
         }
     }
@@ -59,7 +58,7 @@ impl Conditions {
         comparison: &Comparison,
         alias: &DynIden,
     ) -> Expr {
-        let whole = column(alias, &tested.name);
+        let whole = column(alias, tested);
         let left = match path {
             None => whole,
             Some(path) => {
@@ -93,40 +92,15 @@ impl Conditions {
         }
     }
 
-    fn related(
+    fn exists(
         &mut self,
         hop: &Hop<'_>,
         quantifier: Quantifier,
         filter: &Predicate<'_>,
-        visible: &Predicate<'_>,
         alias: &DynIden,
     ) -> Expr {
-        let other = self.alias();
-        let mut rows = Query::select();
-        rows.expr(Expr::Constant(Value::Int(Some(1)))).from(aliased(hop.table, &other));
-        let of = |table: &TableView, alias: &DynIden, position: usize| {
-            column(alias, &table.table.columns[position].name)
-        };
-        // The table that the subject's columns are paired with: the other one, or the junction.
-        let (near, near_alias) = match (&hop.relation.junction, hop.junction) {
-            (Some(path), Some(middle)) => {
-                let between = self.alias();
-                rows.from(aliased(middle, &between));
-                for (ours, theirs) in &path.columns {
-                    let same = of(middle, &between, *ours).eq(of(hop.table, &other, *theirs));
-                    rows.and_where(same);
-                }
-                (middle, between)
-            }
-            _ => (hop.table, other.clone()),
-        };
-        for (ours, theirs) in &hop.relation.columns {
-            let same = of(near, &near_alias, *theirs).eq(of(hop.subject, alias, *ours));
-            rows.and_where(same);
-        }
-        if let Some(visible) = self.expression(visible, &other) {
-            rows.and_where(visible);
-        }
+        let (mut rows, other) = self.related(hop, alias);
+        rows.expr(Expr::Constant(Value::Int(Some(1))));
         let filter = self.expression(filter, &other);
         match quantifier {
             Quantifier::Every => {
@@ -148,7 +122,8 @@ impl Conditions {
         }
     }
 
-    fn alias(&mut self) -> DynIden {
+    /// A new alias for a related table.
+    pub(super) fn alias(&mut self) -> DynIden {
         self.aliases += 1;
         format!("t{}", self.aliases).into_iden()
     }

@@ -1,68 +1,83 @@
 //! SELECT: the page, the count, and the planner's estimate of it.
 
 use sea_query::{
-    DynIden, ExplainFormat, ExplainStatement, Expr, ExprTrait, Func, IntoIden, NullOrdering, Order,
-    Query, SelectStatement,
+    DynIden, ExplainFormat, ExplainStatement, Expr, ExprTrait, Func, IntoIden,
+    PostgresQueryBuilder, Query, SelectStatement,
 };
 
 use super::parameters::build;
 use super::predicate::{Conditions, constant};
-use super::{Output, SUBJECT, Statement, aliased, column, outputs, version};
+use super::{Output, SUBJECT, Statement, aliased, outputs, version};
 use crate::plan::{Operand, SelectPlan, Sort, Start};
-use crate::policy::TableView;
 use crate::request::Count;
 use crate::value::Decoder;
 
 /// The statement that reads a page and one row more, which tells whether there is another page.
 ///
-/// Its rows hold the plan's columns, then the version if wanted, then the sort keys that a cursor needs.
+/// Its rows hold the plan's columns, the version if wanted, the included relations, and last the sort keys
+/// that a cursor needs.
 pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
-    let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
-    let mut query = rows(plan, &alias, &mut conditions);
+    let (query, columns) = page(plan, &mut conditions);
+    conditions.parameters.finish(build(&query), columns)
+}
+
+/// The statement that asks how PostgreSQL would read the page; the rows are lines of EXPLAIN's JSON.
+pub fn explain<'v>(plan: &SelectPlan<'v>, analyze: bool) -> Statement<'v> {
+    let mut conditions = Conditions::default();
+    let (query, _) = page(plan, &mut conditions);
+    let explain = ExplainStatement::new().format(ExplainFormat::Json).statement(query);
+    let explain = if analyze { explain.analyze() } else { explain };
+    let lines = vec![Output::value("plan", Decoder::plain_text())];
+    conditions.parameters.finish(explain.build(PostgresQueryBuilder), lines)
+}
+
+fn page<'v>(
+    plan: &SelectPlan<'v>,
+    conditions: &mut Conditions,
+) -> (SelectStatement, Vec<Output<'v>>) {
+    let alias = SUBJECT.into_iden();
+    let mut query = rows(plan, &alias, conditions);
 
     let (expressions, mut columns) = outputs(plan.table, &alias, plan.columns.iter().copied());
     query.exprs(expressions);
     if plan.with_version {
         query.expr(version(plan.table, &alias));
-        columns.push(Output { name: "_version", decoder: Decoder::plain_text(), mask: None });
+        columns.push(Output::value("_version", Decoder::plain_text()));
     }
+    let (related, nested) = conditions.includes(&plan.includes, &alias);
+    query.exprs(related);
+    columns.extend(nested);
     if plan.keyset {
-        let keys = plan.order.iter().map(|sort| sort.column);
-        let (expressions, keys) = outputs(plan.table, &alias, keys);
-        query.exprs(expressions);
-        columns.extend(keys);
+        for sort in &plan.order {
+            let owner = sort.hop.as_ref().map_or(plan.table, |hop| hop.table);
+            let decoder = owner.decoder(sort.position);
+            let key = conditions.reached(sort.hop.as_deref(), sort.column, &alias);
+            query.expr(if decoder.as_text() { key.cast_as("text") } else { key });
+            columns.push(Output::value(&sort.column.name, decoder));
+        }
     }
     if columns.is_empty() {
         query.expr(constant(true));
     }
 
-    for sort in &plan.order {
-        let key = column(&alias, &plan.table.table.columns[sort.column].name);
-        let order = if sort.descending { Order::Desc } else { Order::Asc };
-        // Nulls count as the largest unless told otherwise: naming the default would hide an index.
-        if sort.nulls_last == sort.descending {
-            let nulls = if sort.nulls_last { NullOrdering::Last } else { NullOrdering::First };
-            query.order_by_expr_with_nulls(key, order, nulls);
-        } else {
-            query.order_by_expr(key, order);
-        }
-    }
+    conditions.sort(&mut query, &plan.order, &alias);
     match &plan.start {
         Start::Offset(0) => {}
         Start::Offset(offset) => {
             query.offset(*offset);
         }
         Start::After(values) => {
-            query.and_where(after(plan.table, &plan.order, values, &alias, &mut conditions));
+            let beyond = after(&plan.order, values, &alias, conditions);
+            query.and_where(beyond);
         }
     }
     query.limit(plan.limit.saturating_add(1));
-    conditions.parameters.finish(build(&query), columns)
+    (query, columns)
 }
 
 /// The statement that counts all rows of the query, not only the page's; or asks the planner how many it
-/// expects, which is answered in EXPLAIN's JSON.
+/// expects, which is answered in lines of EXPLAIN's JSON.
 pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
     let mut conditions = Conditions::default();
     let mut query = rows(plan, &SUBJECT.into_iden(), &mut conditions);
@@ -75,17 +90,20 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
         Count::Estimated => {
             query.expr(constant(true));
             let explain = ExplainStatement::new().format(ExplainFormat::Json).statement(query);
-            explain.build(sea_query::PostgresQueryBuilder)
+            explain.build(PostgresQueryBuilder)
         }
     };
-    let output = Output { name: "count", decoder: Decoder::plain_text(), mask: None };
+    let output = Output::value("count", Decoder::plain_text());
     Some(conditions.parameters.finish(built, vec![output]))
 }
 
 /// The rows that meet the plan's filter, wherever the page is.
 fn rows(plan: &SelectPlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> SelectStatement {
     let mut query = Query::select();
-    query.from(aliased(plan.table, alias));
+    match &plan.grouping {
+        None => query.from(aliased(plan.table, alias)),
+        Some(grouping) => query.from_subquery(conditions.grouping(grouping), alias.clone()),
+    };
     if let Some(filter) = conditions.expression(&plan.filter, alias) {
         query.and_where(filter);
     }
@@ -94,22 +112,24 @@ fn rows(plan: &SelectPlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> 
 
 /// Rows that come after the one with these sort keys.
 fn after(
-    table: &TableView,
-    order: &[Sort],
+    order: &[Sort<'_>],
     values: &[Option<String>],
     alias: &DynIden,
     conditions: &mut Conditions,
 ) -> Expr {
-    let keys: Vec<(Expr, &Sort, &Option<String>)> = order
+    let keys: Vec<(Expr, &Sort<'_>, &Option<String>)> = order
         .iter()
         .zip(values)
-        .map(|(sort, value)| (column(alias, &table.table.columns[sort.column].name), sort, value))
+        .map(|(sort, value)| {
+            let key = conditions.reached(sort.hop.as_deref(), sort.column, alias);
+            (key, sort, value)
+        })
         .collect();
     let mut operand =
         |value: &Option<String>| conditions.parameters.add(&Operand::text(value.clone(), ""));
 
     // One comparison of rows is what an index can seek by; it needs one direction and no nulls.
-    let never_null = order.iter().all(|sort| !table.table.columns[sort.column].nullable);
+    let never_null = order.iter().all(|sort| !sort.nullable);
     let descending = order.first().is_some_and(|sort| sort.descending);
     if never_null && order.iter().all(|sort| sort.descending == descending) {
         let (left, right): (Vec<Expr>, Vec<Expr>) =
@@ -129,10 +149,10 @@ fn after(
             (None, false) => key.clone().is_not_null(),
             (Some(_), nulls_last) => {
                 let right = operand(value);
+                let key = key.clone();
                 let beyond =
                     if sort.descending { key.clone().lt(right) } else { key.clone().gt(right) };
-                let nullable = table.table.columns[sort.column].nullable;
-                if nulls_last && nullable { beyond.or(key.clone().is_null()) } else { beyond }
+                if nulls_last && sort.nullable { beyond.or(key.is_null()) } else { beyond }
             }
         };
         let mut all = beyond;

@@ -61,6 +61,12 @@ impl Decoder {
         &TEXT
     }
 
+    /// The decoder for an expression of type `bigint`.
+    pub fn bigint() -> &'static Self {
+        static BIGINT: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(&DataType::bigint()));
+        &BIGINT
+    }
+
     /// The decoder for an expression of type `boolean`.
     pub fn boolean() -> &'static Self {
         static BOOLEAN: LazyLock<Decoder> =

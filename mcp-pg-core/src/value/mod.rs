@@ -34,6 +34,7 @@ mod datetime;
 mod decode;
 mod encode;
 mod json;
+mod nested;
 mod numeric;
 mod parameter;
 mod raw;
@@ -45,5 +46,6 @@ mod scalar;
 
 pub use decode::Decoder;
 pub use encode::encode;
+pub use nested::{elements, fields};
 pub use parameter::Text;
 pub use raw::Raw;

@@ -35,6 +35,7 @@ fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Co
     };
     Ok(Column {
         name: row.try_get("name")?,
+        alias: None,
         number: row.try_get("number")?,
         nullable: !row.try_get::<_, bool>("not_null")? && !data_type.refuses_null(),
         data_type,

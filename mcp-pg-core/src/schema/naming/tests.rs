@@ -19,6 +19,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
     });
     let column = |(number, name): (i16, &&str)| Column {
         name: (*name).to_owned(),
+        alias: None,
         number,
         data_type: integer.clone(),
         type_name: "integer".into(),

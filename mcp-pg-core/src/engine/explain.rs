@@ -1,0 +1,169 @@
+//! How PostgreSQL would run a read, told without the text of any condition: a plan may name columns, row
+//! conditions and policies that the caller must not know.
+
+use serde_json::{Map, Value, json};
+
+use super::Engine;
+use super::read::joined_lines;
+use super::record::Record;
+use crate::error::{Code, Error, Result};
+use crate::plan::{Grouping, Predicate, Scope, SelectPlan};
+use crate::policy::{TableView, View};
+use crate::reply::Explanation;
+use crate::request::{Explain, Explained, parse};
+use crate::statement;
+
+/// Rows from which on reading a whole table is worth a hint.
+const MANY: f64 = 1_000.0;
+
+impl Engine {
+    pub(super) async fn explain(
+        &self,
+        scope: &Scope<'_>,
+        request: &Explain,
+        record: &mut Record,
+    ) -> Result<Explanation> {
+        let arguments = request.arguments.clone();
+        match request.operation {
+            Explained::Select => {
+                let select = parse(arguments)?;
+                let plan = SelectPlan::new(scope, &select, &self.cursors)?;
+                self.explained(scope, &plan, &plan.filter, plan.table, request, record).await
+            }
+            Explained::Aggregate => {
+                let aggregate = parse(arguments)?;
+                let grouping = Grouping::new(scope, &aggregate)?;
+                let (filter, table) = (grouping.filter.clone(), grouping.table);
+                let derived = grouping.derived();
+                let plan =
+                    SelectPlan::aggregate(scope, &aggregate, grouping, &derived, &self.cursors)?;
+                self.explained(scope, &plan, &filter, table, request, record).await
+            }
+        }
+    }
+
+    async fn explained(
+        &self,
+        scope: &Scope<'_>,
+        plan: &SelectPlan<'_>,
+        filter: &Predicate<'_>,
+        table: &TableView,
+        request: &Explain,
+        record: &mut Record,
+    ) -> Result<Explanation> {
+        record.table(table.name());
+        let explain = statement::explain(plan, request.analyze.unwrap_or_default());
+        let fetched = self.fetch(scope, plan, &[&explain], record).await?;
+        let lines = fetched.first().map(joined_lines).unwrap_or_default();
+        let told: Value = serde_json::from_str(&lines).map_err(|error| {
+            Error::new(Code::Internal, "the plan cannot be read").caused_by(error)
+        })?;
+        let root = &told[0]["Plan"];
+        let mut text = String::new();
+        let mut reads_whole = false;
+        let tree = step(scope.view, root, 0, &mut text, &mut |node| {
+            reads_whole |= node["Relation Name"] == json!(table.name().name)
+                && node["Node Type"] == json!("Seq Scan")
+                && node.get("Filter").is_some()
+        });
+        let mut hints = Vec::new();
+        if reads_whole && table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY) {
+            for column in unindexed(table, filter) {
+                hints.push(format!(
+                    "no index on {}.{column}: the filter reads the whole table",
+                    scope.view.display(table)
+                ));
+            }
+        }
+        Ok(Explanation {
+            table: table.name().to_string(),
+            estimated_rows: root["Plan Rows"].as_f64(),
+            estimated_cost: root["Total Cost"].as_f64(),
+            milliseconds: root["Actual Total Time"].as_f64(),
+            text,
+            plan: tree,
+            hints,
+        })
+    }
+}
+
+/// A step of the plan and what feeds it, with only the names that the role may know.
+fn step(
+    view: &View,
+    node: &Value,
+    depth: usize,
+    text: &mut String,
+    seen: &mut impl FnMut(&Value),
+) -> Value {
+    seen(node);
+    let named = |key: &str| node.get(key).and_then(Value::as_str);
+    // Without VERBOSE a plan has bare names: one that is visible in any schema is no secret.
+    let table = named("Relation Name")
+        .and_then(|name| view.tables().iter().find(|table| table.name().name == name));
+    let index = named("Index Name").filter(|name| {
+        view.tables().iter().any(|table| table.table.indexes.iter().any(|i| i.name == *name))
+    });
+    let mut out = Map::new();
+    let mut put = |name: &str, value: Value| {
+        if !value.is_null() {
+            out.insert(name.to_owned(), value);
+        }
+    };
+    put("step", json!(named("Node Type")));
+    put("table", json!(table.map(|table| view.display(table))));
+    put("index", json!(index));
+    put("rows", json!(node["Plan Rows"].as_f64()));
+    put("cost", json!(node["Total Cost"].as_f64()));
+    put("actual_rows", json!(node["Actual Rows"].as_f64()));
+    put("milliseconds", json!(node["Actual Total Time"].as_f64()));
+
+    let on = table.map(|table| format!(" on {}", view.display(table))).unwrap_or_default();
+    let using = index.map(|index| format!(" using {index}")).unwrap_or_default();
+    text.push_str(&format!(
+        "{:indent$}{}{on}{using} (rows {}, cost {})",
+        "",
+        named("Node Type").unwrap_or("?"),
+        node["Plan Rows"],
+        node["Total Cost"],
+        indent = depth * 2,
+    ));
+    if node.get("Actual Rows").is_some() {
+        text.push_str(&format!(" (actual rows {})", node["Actual Rows"]));
+    }
+    text.push('\n');
+    if let Some(inputs) = node.get("Plans").and_then(Value::as_array) {
+        let inputs = inputs.iter().map(|input| step(view, input, depth + 1, text, seen));
+        let inputs: Vec<Value> = inputs.collect();
+        out.insert("inputs".to_owned(), Value::Array(inputs));
+    }
+    Value::Object(out)
+}
+
+/// Columns that a condition tests and with which no visible index begins.
+fn unindexed<'v>(table: &'v TableView, filter: &Predicate<'v>) -> Vec<&'v str> {
+    let mut tested = Vec::new();
+    collect(filter, &mut tested);
+    let columns = &table.table.columns;
+    tested
+        .into_iter()
+        .filter(|name| columns.iter().any(|column| column.name == *name && column.can_select))
+        .filter(|name| {
+            !table.table.indexes.iter().any(|index| {
+                index.columns.first().is_some_and(|first| columns[*first].name == *name)
+            })
+        })
+        .collect()
+}
+
+fn collect<'v>(filter: &Predicate<'v>, tested: &mut Vec<&'v str>) {
+    match filter {
+        Predicate::All(parts) | Predicate::Any(parts) => {
+            parts.iter().for_each(|part| collect(part, tested));
+        }
+        Predicate::Not(inner) => collect(inner, tested),
+        Predicate::Test { column, .. } if !tested.contains(&column.name.as_str()) => {
+            tested.push(&column.name);
+        }
+        Predicate::Test { .. } | Predicate::Related { .. } => {}
+    }
+}

@@ -1,0 +1,308 @@
+//! Totals: groups and measures, which together are a table that only this query has.
+
+use serde_json::{Map, Value};
+
+use super::{Hop, Predicate, Scope, filter};
+use crate::error::{Code, Error, Result, step};
+use crate::policy::{Action, TableView};
+use crate::request::Aggregate;
+use crate::schema::{Column, DataType, Family, Kind};
+
+/// Rows gathered into groups, and what is measured of each.
+#[derive(Debug, Clone)]
+pub struct Grouping<'v> {
+    /// The table.
+    pub table: &'v TableView,
+    /// What its rows must meet.
+    pub filter: Predicate<'v>,
+    /// What the rows of a group share.
+    pub groups: Vec<Group<'v>>,
+    /// What is measured of each group.
+    pub measures: Vec<Measure<'v>>,
+}
+
+/// What the rows of a group share.
+#[derive(Debug, Clone)]
+pub struct Group<'v> {
+    /// Its name in the reply.
+    pub name: String,
+    /// The way to the row whose column it is; the row's own if absent.
+    pub hop: Option<Hop<'v>>,
+    /// The column.
+    pub column: &'v Column,
+    /// How much of a point in time, and in which time zone.
+    pub bucket: Option<(&'static str, Option<String>)>,
+}
+
+/// What is measured of a group.
+#[derive(Debug, Clone)]
+pub struct Measure<'v> {
+    /// Its name in the reply.
+    pub name: String,
+    /// How.
+    pub function: Function,
+    /// Of what; of whole rows if absent.
+    pub of: Option<(Option<Hop<'v>>, &'v Column)>,
+    /// Of which rows of the group.
+    pub filter: Predicate<'v>,
+}
+
+/// How a measure is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// How many.
+    Count,
+    /// How many different ones.
+    CountDistinct,
+    /// Their total.
+    Sum,
+    /// Their mean.
+    Avg,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+}
+
+impl Function {
+    const ALL: [(&'static str, Function); 6] = [
+        ("count", Function::Count),
+        ("count_distinct", Function::CountDistinct),
+        ("sum", Function::Sum),
+        ("avg", Function::Avg),
+        ("min", Function::Min),
+        ("max", Function::Max),
+    ];
+
+    fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().map(|(name, _)| name)
+    }
+
+    /// The type of the measure, if values of this type can be measured so.
+    fn of(self, data_type: &DataType) -> Option<DataType> {
+        const SMALL: [u32; 2] = [21, 23];
+        let base = data_type.base();
+        let number = matches!(base.oid, 20 | 21 | 23 | 700 | 701 | 1700);
+        match self {
+            Function::Count => Some(DataType::bigint()),
+            Function::CountDistinct => data_type.equality.then(DataType::bigint),
+            Function::Sum if SMALL.contains(&base.oid) => Some(DataType::bigint()),
+            Function::Sum | Function::Avg if base.oid == 20 => Some(DataType::numeric()),
+            Function::Avg if SMALL.contains(&base.oid) => Some(DataType::numeric()),
+            Function::Avg if base.oid == 700 => Some(DataType::double()),
+            // Numbers beyond those, money and intervals keep their type.
+            Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base.clone()),
+            Function::Avg if number || base.oid == 1186 => Some(base.clone()),
+            Function::Sum | Function::Avg => None,
+            Function::Min | Function::Max => {
+                let moment = matches!(base.oid, 1082 | 1083 | 1114 | 1184 | 1266);
+                let other = matches!(base.oid, 26 | 790 | 869 | 1186 | 3220);
+                let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. });
+                (number || moment || other || made || base.family() == Family::Text)
+                    .then(|| base.clone())
+            }
+        }
+    }
+}
+
+/// What a point in time can be cut to.
+const BUCKETS: [&str; 8] = ["second", "minute", "hour", "day", "week", "month", "quarter", "year"];
+
+impl<'v> Grouping<'v> {
+    /// The groups and measures of an aggregate.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn new(scope: &Scope<'v>, request: &Aggregate) -> Result<Self> {
+        let table = scope.table(&request.table, Action::Select)?;
+        let asked = match &request.filter {
+            Some(object) => filter(scope, table, object, "/where")?,
+            None => Predicate::All(vec![]),
+        };
+        let archived = scope.archived(table, request.archived.unwrap_or_default())?;
+        let filter = Predicate::All(vec![asked, archived, scope.visible(table, Action::Select)?]);
+        let groups = request.group_by.iter().flatten().enumerate().map(|(index, item)| {
+            group(scope, table, item).map_err(|error| error.inside(&format!("/group_by/{index}")))
+        });
+        let groups: Vec<Group<'v>> = groups.collect::<Result<_>>()?;
+        let measures = request.measures.iter().map(|(name, item)| {
+            let at = format!("/measures{}", step(name));
+            measure(scope, table, name, item, &at)
+        });
+        let measures: Vec<Measure<'v>> = measures.collect::<Result<_>>()?;
+        if measures.is_empty() {
+            return Err(Error::new(Code::MissingValue, "there is nothing to measure")
+                .at("/measures")
+                .hint("{\"n\": {\"count\": \"*\"}}"));
+        }
+        for (index, group) in groups.iter().enumerate() {
+            let twice = groups[..index].iter().any(|known| known.name == group.name);
+            if twice || measures.iter().any(|measure| measure.name == group.name) {
+                return Err(Error::new(
+                    Code::InvalidValue,
+                    format!("two columns of the reply are called {:?}", group.name),
+                )
+                .at(format!("/group_by/{index}"))
+                .hint("{\"column\": …, \"as\": \"another name\"}"));
+            }
+        }
+        Ok(Self { table, filter, groups, measures })
+    }
+
+    /// The table that the groups and measures are.
+    pub fn derived(&self) -> TableView {
+        let groups = self.groups.iter().map(|group| {
+            let data_type = match (&group.bucket, group.column.data_type.base()) {
+                (Some(_), base) => base.clone(),
+                (None, _) => (*group.column.data_type).clone(),
+            };
+            (group.name.clone(), data_type)
+        });
+        let measures = self.measures.iter().map(|measure| {
+            let of = measure.of.as_ref().map(|(_, column)| &*column.data_type);
+            let data_type = of.and_then(|data_type| measure.function.of(data_type));
+            (measure.name.clone(), data_type.unwrap_or_else(DataType::bigint))
+        });
+        TableView::derived(self.table, groups.chain(measures), self.groups.len())
+    }
+}
+
+fn group<'v>(scope: &Scope<'v>, table: &'v TableView, item: &Value) -> Result<Group<'v>> {
+    const MEMBERS: [&str; 4] = ["column", "bucket", "time_zone", "as"];
+    let wrong = |message: &str| {
+        Error::new(Code::InvalidValue, message).hint(
+            "\"status\", or {\"column\": \"created_at\", \"bucket\": \"month\", \"as\": \"month\"}",
+        )
+    };
+    let (name, options) = match item {
+        Value::String(name) => (name.as_str(), None),
+        Value::Object(options) => {
+            if let Some(unknown) = options.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
+                return Err(Error::new(
+                    Code::UnknownArgument,
+                    format!("a group has no member {unknown:?}"),
+                )
+                .at(step(unknown))
+                .nearest(unknown, MEMBERS)
+                .allowed(MEMBERS));
+            }
+            let name = options.get("column").and_then(Value::as_str);
+            (name.ok_or_else(|| wrong("a group needs a column").at("/column"))?, Some(options))
+        }
+        _ => return Err(wrong("a group is a column's name or an object")),
+    };
+    let at = if options.is_some() { "/column" } else { "" };
+    let reached = scope.reach(table, name).map_err(|error| error.inside(at))?;
+    let column = reached.column;
+    if !column.data_type.equality {
+        return Err(Error::new(
+            Code::InvalidValue,
+            format!("{} is {}, whose values cannot be told apart", column.name, column.type_name),
+        )
+        .at(at));
+    }
+    let text = |member: &str| match options.and_then(|options| options.get(member)) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if !text.contains('\0') => Ok(Some(text.as_str())),
+        Some(_) => Err(wrong(&format!("{member} is a text")).at(step(member))),
+    };
+    let bucket = match text("bucket")? {
+        None => None,
+        Some(_) if !matches!(column.data_type.base().oid, 1082 | 1114 | 1184) => {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("{} is {}, not a point in time", column.name, column.type_name),
+            )
+            .at("/bucket"));
+        }
+        Some(wanted) => match BUCKETS.into_iter().find(|bucket| *bucket == wanted) {
+            Some(bucket) => Some(bucket),
+            None => {
+                return Err(Error::new(
+                    Code::InvalidValue,
+                    format!("there is no bucket {wanted:?}"),
+                )
+                .at("/bucket")
+                .nearest(wanted, BUCKETS)
+                .allowed(BUCKETS));
+            }
+        },
+    };
+    let zone = text("time_zone")?;
+    if zone.is_some() && (bucket.is_none() || column.data_type.base().oid != 1184) {
+        return Err(
+            wrong("a time zone goes with a bucket of a timestamp with time zone").at("/time_zone")
+        );
+    }
+    Ok(Group {
+        name: text("as")?.unwrap_or(name).to_owned(),
+        hop: reached.hop,
+        column,
+        bucket: bucket.map(|bucket| (bucket, zone.map(str::to_owned))),
+    })
+}
+
+fn measure<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    name: &str,
+    item: &Value,
+    at: &str,
+) -> Result<Measure<'v>> {
+    let empty = Map::new();
+    let options = item.as_object().unwrap_or(&empty);
+    let functions: Vec<_> =
+        Function::ALL.into_iter().filter(|(f, _)| options.contains_key(*f)).collect();
+    let unknown = options
+        .keys()
+        .find(|key| *key != "where" && !Function::names().any(|function| function == key.as_str()));
+    if let Some(unknown) = unknown {
+        return Err(Error::new(Code::UnknownOperator, format!("there is no measure {unknown:?}"))
+            .at(format!("{at}{}", step(unknown)))
+            .nearest(unknown, Function::names())
+            .allowed(Function::names()));
+    }
+    let [(spelling, function)] = functions.as_slice() else {
+        return Err(Error::new(Code::InvalidValue, "a measure is one function of one column")
+            .at(at)
+            .hint("{\"sum\": \"amount\"}, or {\"count\": \"*\", \"where\": {…}}")
+            .allowed(Function::names()));
+    };
+    let inside = format!("{at}/{spelling}");
+    let of = match options.get(*spelling).and_then(Value::as_str) {
+        Some("*") if *function == Function::Count => None,
+        Some(name) => {
+            let reached = scope.reach(table, name).map_err(|error| error.inside(&inside))?;
+            if function.of(&reached.column.data_type).is_none() {
+                let column = reached.column;
+                return Err(Error::new(
+                    Code::InvalidValue,
+                    format!("{spelling} does not apply to {} ({})", column.name, column.type_name),
+                )
+                .at(inside)
+                .allowed(
+                    table
+                        .table
+                        .columns
+                        .iter()
+                        .filter(|column| {
+                            column.can_select && function.of(&column.data_type).is_some()
+                        })
+                        .map(|column| column.name.as_str()),
+                ));
+            }
+            Some((reached.hop, reached.column))
+        }
+        None => return Err(Error::new(Code::InvalidValue, "a column's name is wanted").at(inside)),
+    };
+    let asked = match options.get("where") {
+        None | Some(Value::Null) => Predicate::All(vec![]),
+        Some(Value::Object(object)) => filter(scope, table, object, &format!("{at}/where"))?,
+        Some(_) => {
+            return Err(Error::new(Code::InvalidValue, "where is a condition object")
+                .at(format!("{at}/where")));
+        }
+    };
+    Ok(Measure { name: name.to_owned(), function: *function, of, filter: asked })
+}

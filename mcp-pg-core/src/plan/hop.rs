@@ -1,0 +1,85 @@
+//! Ways from a table's rows to related ones.
+
+use super::{Predicate, Scope};
+use crate::error::{Code, Error, Result};
+use crate::policy::{Action, TableView};
+use crate::request::Archived;
+use crate::schema::{Found, Relation, RelationKind};
+
+/// A way from a table's rows to related ones that exist for the caller.
+#[derive(Debug, Clone)]
+pub struct Hop<'v> {
+    /// The table that it starts from.
+    pub subject: &'v TableView,
+    /// The relation of that table.
+    pub relation: &'v Relation,
+    /// The table at its end.
+    pub table: &'v TableView,
+    /// Which rows of that table exist for the caller.
+    pub visible: Predicate<'v>,
+    /// The table in the middle, where the relation is many-to-many, and which of its rows exist.
+    pub junction: Option<(&'v TableView, Predicate<'v>)>,
+}
+
+impl Hop<'_> {
+    /// Whether it leads to one row at most.
+    pub fn is_to_one(&self) -> bool {
+        self.relation.kind == RelationKind::ToOne
+    }
+}
+
+impl<'v> Scope<'v> {
+    /// The relation of `table` that a name means.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_relation` with the nearest name, or `ambiguous_relation` with the unambiguous ones.
+    pub fn relation(&self, table: &'v TableView, name: &str) -> Result<&'v Relation> {
+        match Relation::find(&table.relations, name) {
+            Found::One(relation) => Ok(relation),
+            Found::Ambiguous(names) => Err(ambiguous(name, &names)),
+            Found::Unknown => {
+                let names = || table.relations.iter().map(|relation| relation.name.as_str());
+                Err(Error::new(
+                    Code::UnknownRelation,
+                    format!("{} has no relation {name:?}", table.name()),
+                )
+                .nearest(name, names())
+                .allowed(names())
+                .hint("describe_table lists the relations of a table"))
+            }
+        }
+    }
+
+    /// The way along a relation of `subject`.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the relation is not the subject's, or a row condition of the role does not fit.
+    pub fn hop(&self, subject: &'v TableView, relation: &'v Relation) -> Result<Hop<'v>> {
+        let lost = || Error::new(Code::Internal, "a relation leads out of the view");
+        let table = self.view.at(relation.table).ok_or_else(lost)?;
+        table.require(Action::Select)?;
+        let junction = match &relation.junction {
+            None => None,
+            Some(junction) => {
+                let middle = self.view.at(junction.table).ok_or_else(lost)?;
+                Some((middle, self.existing(middle)?))
+            }
+        };
+        Ok(Hop { subject, relation, table, visible: self.existing(table)?, junction })
+    }
+
+    /// Which rows of a related table there are: visible ones that are not archived.
+    fn existing(&self, table: &'v TableView) -> Result<Predicate<'v>> {
+        Ok(Predicate::All(vec![
+            self.visible(table, Action::Select)?,
+            self.archived(table, Archived::Exclude)?,
+        ]))
+    }
+}
+
+pub(super) fn ambiguous(name: &str, names: &[&str]) -> Error {
+    Error::new(Code::AmbiguousRelation, format!("{name:?} may mean several relations"))
+        .allowed(names.iter().copied())
+}

@@ -1,0 +1,140 @@
+//! Related rows to return with each row.
+
+use serde_json::{Map, Value};
+
+use super::{Hop, Predicate, Scope, Sort, filter};
+use crate::error::{Code, Error, Result, step};
+use crate::policy::TableView;
+
+/// Related rows that come with each row.
+#[derive(Debug, Clone)]
+pub struct Include<'v> {
+    /// The member of the row that holds them: the relation's name.
+    pub name: &'v str,
+    /// The member that says whether they were cut.
+    pub mark: String,
+    /// The way to them.
+    pub hop: Hop<'v>,
+    /// Positions of their columns.
+    pub columns: Vec<usize>,
+    /// What they must meet.
+    pub filter: Predicate<'v>,
+    /// Their order; it ends with their key.
+    pub order: Vec<Sort<'v>>,
+    /// Most of them.
+    pub limit: u64,
+    /// Whether they are only counted.
+    pub counted: bool,
+    /// Rows related to them.
+    pub includes: Vec<Include<'v>>,
+}
+
+const MEMBERS: [&str; 6] = ["columns", "where", "order_by", "limit", "include", "count"];
+
+impl<'v> Scope<'v> {
+    /// The related rows of an `include` object.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_relation`, `ambiguous_relation`, `limit_exceeded`, or whatever is wrong inside.
+    pub fn includes(
+        &self,
+        table: &'v TableView,
+        include: Option<&Map<String, Value>>,
+    ) -> Result<Vec<Include<'v>>> {
+        let mut left = self.settings.limits.max_includes;
+        self.includes_within(table, include, "/include", &mut left)
+    }
+
+    fn includes_within(
+        &self,
+        table: &'v TableView,
+        include: Option<&Map<String, Value>>,
+        at: &str,
+        left: &mut usize,
+    ) -> Result<Vec<Include<'v>>> {
+        let members = include.into_iter().flatten();
+        members
+            .filter(|(_, options)| **options != Value::Bool(false))
+            .map(|(name, options)| {
+                let at = format!("{at}{}", step(name));
+                *left = left.checked_sub(1).ok_or_else(|| {
+                    let most = self.settings.limits.max_includes;
+                    Error::new(
+                        Code::LimitExceeded,
+                        format!("a request may include {most} relations, and no more"),
+                    )
+                    .at(&at)
+                })?;
+                self.include(table, name, options, &at, left)
+            })
+            .collect()
+    }
+
+    fn include(
+        &self,
+        table: &'v TableView,
+        name: &str,
+        options: &Value,
+        at: &str,
+        left: &mut usize,
+    ) -> Result<Include<'v>> {
+        let relation = self.relation(table, name).map_err(|error| error.at(at))?;
+        let hop = self.hop(table, relation).map_err(|error| error.at(at))?;
+        let to_one = hop.is_to_one();
+        let empty = Map::new();
+        let options = match options {
+            Value::Bool(true) => &empty,
+            Value::Object(options) => options,
+            _ => {
+                return Err(Error::new(Code::InvalidValue, "true or an object is wanted")
+                    .at(at)
+                    .hint("{\"columns\": [\"sku\"], \"order_by\": [\"-qty\"], \"limit\": 5}"));
+            }
+        };
+        let fits = |member: &str| match member {
+            "order_by" | "limit" | "count" => !to_one,
+            member => MEMBERS.contains(&member),
+        };
+        if let Some(unknown) = options.keys().find(|key| !fits(key)) {
+            let allowed = || MEMBERS.into_iter().filter(|member| fits(member));
+            return Err(Error::new(
+                Code::UnknownArgument,
+                format!("an included relation takes no {unknown:?} here"),
+            )
+            .at(format!("{at}{}", step(unknown)))
+            .nearest(unknown, allowed())
+            .allowed(allowed()));
+        }
+        // The argument types are those of a select: the same parser reads them.
+        let inner: crate::request::Related =
+            crate::request::parse(options.clone()).map_err(|error| error.inside(at))?;
+        let target = hop.table;
+        let asked = match &inner.filter {
+            Some(object) => filter(self, target, object, &format!("{at}/where"))?,
+            None => Predicate::All(vec![]),
+        };
+        let limits = &self.settings.limits;
+        let mut order =
+            self.order(target, inner.order_by.as_deref()).map_err(|error| error.inside(at))?;
+        super::order::make_total(target, &mut order);
+        Ok(Include {
+            name: if relation.unambiguous == name { &relation.unambiguous } else { &relation.name },
+            mark: format!("{name}_truncated"),
+            columns: self
+                .columns(target, inner.columns.as_deref(), "/columns")
+                .map_err(|error| error.inside(at))?,
+            filter: asked,
+            order,
+            limit: inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
+            counted: inner.count.unwrap_or_default(),
+            includes: self.includes_within(
+                target,
+                inner.include.as_ref(),
+                &format!("{at}/include"),
+                left,
+            )?,
+            hop,
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! GROUP BY: the subquery that a grouping is.
+
+use sea_query::{
+    DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden, Query, SelectStatement, Value,
+};
+
+use super::aliased;
+use super::predicate::Conditions;
+use crate::plan::{Function, Group, Grouping, Measure, Operand};
+
+impl Conditions {
+    /// The groups and measures as a subquery, whose columns are called `c0`, `c1`, …
+    pub(super) fn grouping(&mut self, grouping: &Grouping<'_>) -> SelectStatement {
+        let alias = self.alias();
+        let mut query = Query::select();
+        query.from(aliased(grouping.table, &alias));
+        for (index, group) in grouping.groups.iter().enumerate() {
+            let expression = self.group(group, &alias);
+            query.expr_as(expression, name(index));
+            // By position: the same parameter twice would be two expressions to PostgreSQL.
+            let position = i32::try_from(index).unwrap_or(i32::MAX).saturating_add(1);
+            query.add_group_by([Expr::Constant(Value::Int(Some(position)))]);
+        }
+        for (index, measure) in grouping.measures.iter().enumerate() {
+            let expression = self.measure(measure, &alias);
+            query.expr_as(expression, name(grouping.groups.len() + index));
+        }
+        if let Some(filter) = self.expression(&grouping.filter, &alias) {
+            query.and_where(filter);
+        }
+        query
+    }
+
+    fn group(&mut self, group: &Group<'_>, alias: &DynIden) -> Expr {
+        let value = self.reached(group.hop.as_ref(), group.column, alias);
+        let Some((bucket, zone)) = &group.bucket else { return value };
+        let unit = Expr::Constant(Value::String(Some((*bucket).to_owned())));
+        let date = group.column.data_type.base().oid == 1082;
+        let value = if date { value.cast_as("timestamp") } else { value };
+        let mut arguments = vec![unit, value];
+        if let Some(zone) = zone {
+            arguments.push(self.parameters.add(&Operand::text(Some(zone.clone()), "/group_by")));
+        }
+        let cut: Expr = Func::cust("date_trunc").args(arguments).into();
+        if date { cut.cast_as("date") } else { cut }
+    }
+
+    fn measure(&mut self, measure: &Measure<'_>, alias: &DynIden) -> Expr {
+        let value = match &measure.of {
+            None => Expr::col(sea_query::Asterisk),
+            Some((hop, column)) => self.reached(hop.as_ref(), column, alias),
+        };
+        let call: FunctionCall = match measure.function {
+            Function::Count => Func::count(value),
+            Function::CountDistinct => Func::count_distinct(value),
+            Function::Sum => Func::sum(value),
+            Function::Avg => Func::avg(value),
+            Function::Min => Func::min(value),
+            Function::Max => Func::max(value),
+        };
+        match self.expression(&measure.filter, alias) {
+            None => call.into(),
+            Some(filter) => call.filter(filter).into(),
+        }
+    }
+}
+
+/// The name of a column of the subquery.
+fn name(index: usize) -> DynIden {
+    format!("c{index}").into_iden()
+}

@@ -1,0 +1,131 @@
+//! Related rows as members of a row: correlated subqueries that PostgreSQL sends as records.
+
+use sea_query::{DynIden, Expr, ExprTrait, Func, Query, SelectStatement};
+
+use super::output::{Output, Reader};
+use super::predicate::Conditions;
+use super::{column, outputs};
+use crate::plan::{Hop, Include, Sort};
+use crate::policy::TableView;
+use crate::schema::Column;
+use crate::value::Decoder;
+
+impl Conditions {
+    /// The expressions and outputs of included relations, seen from the row under `alias`.
+    pub(super) fn includes<'v>(
+        &mut self,
+        includes: &[Include<'v>],
+        alias: &DynIden,
+    ) -> (Vec<Expr>, Vec<Output<'v>>) {
+        includes.iter().map(|include| self.include(include, alias)).unzip()
+    }
+
+    fn include<'v>(&mut self, include: &Include<'v>, alias: &DynIden) -> (Expr, Output<'v>) {
+        let (mut rows, other) = self.related(&include.hop, alias);
+        if let Some(filter) = self.expression(&include.filter, &other) {
+            rows.and_where(filter);
+        }
+        if include.counted {
+            rows.expr(Func::count(Expr::col(sea_query::Asterisk)));
+            return (subquery(rows), Output::value(include.name, Decoder::bigint()));
+        }
+        let (mut members, mut inner) =
+            outputs(include.hop.table, &other, include.columns.iter().copied());
+        let (related, nested) = self.includes(&include.includes, &other);
+        members.extend(related);
+        inner.extend(nested);
+        rows.expr(Func::cust("ROW").args(members));
+        if include.hop.is_to_one() {
+            rows.limit(1);
+            return (subquery(rows), Output { name: include.name, reader: Reader::Row(inner) });
+        }
+        self.sort(&mut rows, &include.order, &other);
+        rows.limit(include.limit.saturating_add(1));
+        let reader = Reader::Rows {
+            outputs: inner,
+            most: usize::try_from(include.limit).unwrap_or(usize::MAX),
+            mark: include.mark.clone(),
+        };
+        let expression = Func::cust("ARRAY").arg(subquery(rows)).into();
+        (expression, Output { name: include.name, reader })
+    }
+
+    /// The rows at the end of a hop from the row under `alias`, and their alias.
+    pub(super) fn related(&mut self, hop: &Hop<'_>, alias: &DynIden) -> (SelectStatement, DynIden) {
+        let other = self.alias();
+        let mut rows = Query::select();
+        rows.from(super::aliased(hop.table, &other));
+        let of = |table: &TableView, alias: &DynIden, position: usize| {
+            column(alias, &table.table.columns[position])
+        };
+        // The table that the subject's columns are paired with: the other one, or the junction.
+        let (near, near_alias) = match (&hop.relation.junction, &hop.junction) {
+            (Some(path), Some((middle, visible))) => {
+                let between = self.alias();
+                rows.from(super::aliased(middle, &between));
+                for (ours, theirs) in &path.columns {
+                    let same = of(middle, &between, *ours).eq(of(hop.table, &other, *theirs));
+                    rows.and_where(same);
+                }
+                if let Some(visible) = self.expression(visible, &between) {
+                    rows.and_where(visible);
+                }
+                (*middle, between)
+            }
+            _ => (hop.table, other.clone()),
+        };
+        for (ours, theirs) in &hop.relation.columns {
+            let same = of(near, &near_alias, *theirs).eq(of(hop.subject, alias, *ours));
+            rows.and_where(same);
+        }
+        if let Some(visible) = self.expression(&hop.visible, &other) {
+            rows.and_where(visible);
+        }
+        (rows, other)
+    }
+
+    /// A column of the row under `alias`, or of the one that a hop leads to.
+    pub(super) fn reached(
+        &mut self,
+        hop: Option<&Hop<'_>>,
+        reached: &Column,
+        alias: &DynIden,
+    ) -> Expr {
+        match hop {
+            None => column(alias, reached),
+            Some(hop) => {
+                let (mut row, other) = self.related(hop, alias);
+                row.expr(column(&other, reached)).limit(1);
+                subquery(row)
+            }
+        }
+    }
+
+    /// Adds sort keys.
+    pub(super) fn sort(
+        &mut self,
+        query: &mut SelectStatement,
+        order: &[Sort<'_>],
+        alias: &DynIden,
+    ) {
+        for sort in order {
+            let key = self.reached(sort.hop.as_deref(), sort.column, alias);
+            let order =
+                if sort.descending { sea_query::Order::Desc } else { sea_query::Order::Asc };
+            // Nulls count as the largest unless told otherwise: naming the default would hide an index.
+            if sort.nulls_last == sort.descending {
+                let nulls = match sort.nulls_last {
+                    true => sea_query::NullOrdering::Last,
+                    false => sea_query::NullOrdering::First,
+                };
+                query.order_by_expr_with_nulls(key, order, nulls);
+            } else {
+                query.order_by_expr(key, order);
+            }
+        }
+    }
+}
+
+pub(super) fn subquery(query: SelectStatement) -> Expr {
+    Expr::SubQuery(None, Box::new(query.into()))
+}

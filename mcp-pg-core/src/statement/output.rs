@@ -1,0 +1,96 @@
+//! How the columns of a statement's rows become JSON.
+
+use serde_json::{Map, Value};
+
+use crate::error::Result;
+use crate::policy::Mask;
+use crate::value::{Decoder, elements, fields};
+
+/// A member of a statement's rows.
+#[derive(Debug, Clone)]
+pub struct Output<'v> {
+    /// Its name in the reply.
+    pub name: &'v str,
+    /// How to read it.
+    pub reader: Reader<'v>,
+}
+
+/// How an [`Output`] is read.
+#[derive(Debug, Clone)]
+pub enum Reader<'v> {
+    /// A value.
+    Value {
+        /// From which bytes.
+        decoder: &'v Decoder,
+        /// What of it is shown.
+        mask: Option<Mask>,
+    },
+    /// A related row, as an object; null if there is none.
+    Row(Vec<Output<'v>>),
+    /// Related rows, as an array of objects.
+    Rows {
+        /// Their members.
+        outputs: Vec<Output<'v>>,
+        /// Most of them; the statement reads one more.
+        most: usize,
+        /// The member that is added if there were more.
+        mark: String,
+    },
+}
+
+impl<'v> Output<'v> {
+    /// A member that is one value.
+    pub fn value(name: &'v str, decoder: &'v Decoder) -> Self {
+        Self { name, reader: Reader::Value { decoder, mask: None } }
+    }
+
+    /// The JSON of the member, and whether it lacks some related rows.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the bytes are not of the type.
+    pub fn read(&self, raw: Option<&[u8]>) -> Result<(Value, bool)> {
+        let Some(raw) = raw else { return Ok((Value::Null, false)) };
+        match &self.reader {
+            Reader::Value { decoder, mask } => {
+                let value = decoder.decode(Some(raw))?;
+                Ok((
+                    match mask {
+                        None => value,
+                        Some(mask) => mask.apply(&value),
+                    },
+                    false,
+                ))
+            }
+            Reader::Row(outputs) => Ok((row(outputs, raw)?, false)),
+            Reader::Rows { outputs, most, .. } => {
+                let elements = elements(raw)?;
+                let cut = elements.len() > *most;
+                let rows = elements.into_iter().take(*most).flatten();
+                let rows: Result<Vec<Value>> = rows.map(|raw| row(outputs, raw)).collect();
+                Ok((Value::Array(rows?), cut))
+            }
+        }
+    }
+
+    /// The member that says that this one was cut, for related rows.
+    pub fn mark(&self) -> Option<&str> {
+        match &self.reader {
+            Reader::Rows { mark, .. } => Some(mark),
+            _ => None,
+        }
+    }
+}
+
+/// A related row as an object.
+fn row(outputs: &[Output<'_>], raw: &[u8]) -> Result<Value> {
+    let mut members = Map::with_capacity(outputs.len());
+    for (output, raw) in outputs.iter().zip(fields(raw)?) {
+        let (value, cut) = output.read(raw)?;
+        members.insert(output.name.to_owned(), value);
+        if let (true, Some(mark)) = (cut, output.mark()) {
+            members.insert(mark.to_owned(), Value::Bool(true));
+        }
+    }
+    Ok(Value::Object(members))
+}

@@ -1,0 +1,71 @@
+//! Records and arrays on the wire, taken apart: what a row with its related rows travels as.
+
+use crate::error::{Code, Error, Result};
+
+/// The fields of a record in binary form; `None` is null.
+///
+/// # Errors
+///
+/// `internal` if the bytes are no record.
+pub fn fields(raw: &[u8]) -> Result<Vec<Option<&[u8]>>> {
+    let mut wire = Wire(raw);
+    let count = wire.count()?;
+    (0..count)
+        .map(|_| {
+            // The field's type, which the reader knows.
+            wire.int()?;
+            wire.bytes()
+        })
+        .collect()
+}
+
+/// The elements of an array of one dimension in binary form; `None` is null.
+///
+/// # Errors
+///
+/// `internal` if the bytes are no such array.
+pub fn elements(raw: &[u8]) -> Result<Vec<Option<&[u8]>>> {
+    let mut wire = Wire(raw);
+    let dimensions = wire.int()?;
+    // Whether there are nulls, and the element's type.
+    wire.int()?;
+    wire.int()?;
+    if dimensions == 0 {
+        return Ok(Vec::new());
+    }
+    let count = wire.count()?;
+    // The lower bound.
+    wire.int()?;
+    (0..count).map(|_| wire.bytes()).collect()
+}
+
+struct Wire<'a>(&'a [u8]);
+
+impl<'a> Wire<'a> {
+    fn int(&mut self) -> Result<i32> {
+        let (int, rest) = self.0.split_first_chunk().ok_or_else(malformed)?;
+        self.0 = rest;
+        Ok(i32::from_be_bytes(*int))
+    }
+
+    /// A number of things of at least four bytes each.
+    fn count(&mut self) -> Result<usize> {
+        let count = usize::try_from(self.int()?).map_err(|_| malformed())?;
+        if count > self.0.len() / 4 { Err(malformed()) } else { Ok(count) }
+    }
+
+    fn bytes(&mut self) -> Result<Option<&'a [u8]>> {
+        let length = self.int()?;
+        if length == -1 {
+            return Ok(None);
+        }
+        let length = usize::try_from(length).map_err(|_| malformed())?;
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or_else(malformed)?;
+        self.0 = rest;
+        Ok(Some(bytes))
+    }
+}
+
+fn malformed() -> Error {
+    Error::new(Code::Internal, "related rows came in a form that they do not have")
+}

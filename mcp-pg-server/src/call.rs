@@ -1,0 +1,50 @@
+//! One tool call, whoever carries it: is there such a tool, what came of it, and no panic beyond here.
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use mcp_pg_core::{Code, Engine, Error, Origin, Principal, Reply};
+use serde_json::{Map, Value};
+
+use crate::tools;
+
+/// The tool of this name, if the caller's role has it; else an error, which is audited.
+///
+/// Whether the tool exists for others is not told.
+pub(crate) fn find_tool(
+    engine: &Engine,
+    caller: &Principal,
+    origin: &Origin,
+    tool: &str,
+    arguments: &Map<String, Value>,
+) -> Result<&'static str, Error> {
+    let actions = engine.view(caller)?.actions();
+    if let Some(name) = tools::names(actions).find(|name| *name == tool) {
+        return Ok(name);
+    }
+    let error = Error::new(Code::Forbidden, format!("you have no tool {tool:?}"))
+        .nearest(tool, tools::names(actions))
+        .allowed(tools::names(actions));
+    engine.refuse(caller, origin, tool, arguments.clone(), &error);
+    Err(error)
+}
+
+/// Runs the call; a panic becomes an `internal` error.
+pub(crate) async fn run(
+    engine: &Engine,
+    caller: &Principal,
+    origin: &Origin,
+    tool: &str,
+    arguments: Map<String, Value>,
+) -> Result<Reply, Error> {
+    // The engine's shared state is behind locks and swaps of its own; a call's own state is gone.
+    match AssertUnwindSafe(engine.call(caller, origin, tool, arguments)).catch_unwind().await {
+        Ok(outcome) => outcome,
+        Err(_panic) => {
+            let error = Error::new(Code::Internal, "a fault in this server ended the call");
+            // The arguments went down with it.
+            engine.refuse(caller, origin, tool, Map::new(), &error);
+            Err(error)
+        }
+    }
+}

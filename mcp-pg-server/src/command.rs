@@ -1,0 +1,247 @@
+//! What each command does, from its options to its exit status.
+
+mod check;
+mod describe;
+mod session;
+mod setup_sql;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use mcp_pg_core::audit;
+use mcp_pg_core::{Code, Error, Origin, Reply};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{Audit, Cli, Command, DiagramFormat};
+use crate::config::{Config, ConfigError, Environment};
+use crate::http::{self, ServiceOptions};
+use crate::metrics::Metrics;
+use crate::{call, diagram, reply, stdio};
+use session::Session;
+
+/// How a command ended, for the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// A finding or a failed call; already printed.
+    Finding = 1,
+    /// Wrong usage or configuration.
+    Usage = 2,
+    /// No database.
+    NoDatabase = 3,
+}
+
+/// Why a command could not be carried out.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit status.
+    pub exit: Exit,
+    /// The sentence for standard error; empty if there is nothing to say.
+    pub message: String,
+}
+
+impl Failure {
+    fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into() }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let exit = match error.code() {
+            Code::DatabaseUnavailable => Exit::NoDatabase,
+            Code::AuditUnavailable => Exit::Usage,
+            _ => Exit::Finding,
+        };
+        // The person at the keyboard may see the cause that no reply tells.
+        let mut message = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some errors repeat their cause.
+            if !message.contains(&text) {
+                message = format!("{message}: {text}");
+            }
+            cause = error.source();
+        }
+        Self { exit, message }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            // Whoever read the output has seen enough.
+            std::io::ErrorKind::BrokenPipe => Self { exit: Exit::Done, message: String::new() },
+            _ => Self { exit: Exit::Finding, message: error.to_string() },
+        }
+    }
+}
+
+/// Carries out a command; what it prints goes to `out`.
+///
+/// # Errors
+///
+/// What keeps it from being carried out; a finding is no error but [`Exit::Finding`].
+pub async fn run(
+    cli: Cli,
+    environment: &Environment,
+    out: &mut (dyn Write + Send),
+) -> Result<Exit, Failure> {
+    let mut config = Config::load(cli.common.config.as_deref(), environment)?;
+    if !cli.common.schemas.is_empty() {
+        config.settings.schemas.clone_from(&cli.common.schemas);
+    }
+    match cli.command {
+        Command::Audit(Audit::Verify { file }) => {
+            let file = file.or(config.audit_file).ok_or_else(|| {
+                Failure::usage("name the audit log, or set audit.file in the configuration")
+            })?;
+            verify(&file, out)
+        }
+        Command::SetupSql => {
+            setup_sql::print(&config.settings, out)?;
+            Ok(Exit::Done)
+        }
+        Command::Diagram { format: DiagramFormat::Svg, .. } => {
+            Err(Failure::usage("not supported yet: diagram --format svg"))
+        }
+        Command::Check => check::check(&cli.common, config, environment, out).await,
+        Command::Stdio { caller } => {
+            let caller = session::principal(caller, &config, environment)?;
+            let requests_per_minute = config.requests_per_minute;
+            let session = Session::open(&cli.common, config, environment).await?;
+            let stop = stop_on_signal();
+            stdio::serve(session.engine.clone(), caller, requests_per_minute, stop)
+                .await
+                .map_err(|message| Failure { exit: Exit::Finding, message })?;
+            session.close().await
+        }
+        Command::Http { listen } => {
+            let listener = listen_on_loopback(&listen).await?;
+            let options = ServiceOptions {
+                caller: Some(session::anonymous(&config)),
+                allowed_hosts: config.allowed_hosts.clone(),
+                allowed_origins: config.allowed_origins.clone(),
+                requests_per_minute: config.requests_per_minute,
+                metrics: Arc::new(Metrics::default()),
+            };
+            let session = Session::open(&cli.common, config, environment).await?;
+            let address = listener.local_addr()?;
+            writeln!(std::io::stderr(), "mcp-pg-server: listening on http://{address}/mcp")?;
+            http::serve(session.engine.clone(), listener, options, stop_on_signal()).await?;
+            session.close().await
+        }
+        Command::Describe { table, json, caller } => {
+            let caller = session::principal(caller, &config, environment)?;
+            let session = Session::open(&cli.common, config, environment).await?;
+            let view = session.engine.view(&caller)?;
+            describe::describe(&view, table.as_deref(), json, out)?;
+            session.close().await
+        }
+        Command::Diagram { format: DiagramFormat::Mermaid, caller } => {
+            let caller = session::principal(caller, &config, environment)?;
+            let session = Session::open(&cli.common, config, environment).await?;
+            let view = session.engine.view(&caller)?;
+            write!(out, "{}", diagram::mermaid(&view, usize::MAX))?;
+            session.close().await
+        }
+        Command::Call { tool, arguments, caller } => {
+            let caller = session::principal(caller, &config, environment)?;
+            let session = Session::open(&cli.common, config, environment).await?;
+            let origin = Origin { transport: "cli".into(), client: audit::Client::default() };
+            let engine = &session.engine;
+            let outcome = match call::find_tool(engine, &caller, &origin, &tool, &arguments) {
+                Ok(tool) => call::run(engine, &caller, &origin, tool, arguments).await,
+                Err(error) => Err(error),
+            };
+            let (exit, result) = match outcome.and_then(Reply::into_value) {
+                Ok(value) => (Exit::Done, value),
+                Err(error) => (Exit::Finding, reply::error_object(&error)),
+            };
+            print_json(out, &result)?;
+            session.close().await?;
+            Ok(exit)
+        }
+    }
+}
+
+fn print_json(out: &mut (dyn Write + Send), value: &Value) -> std::io::Result<()> {
+    writeln!(out, "{value:#}")
+}
+
+fn verify(file: &std::path::Path, out: &mut (dyn Write + Send)) -> Result<Exit, Failure> {
+    let log = audit::snapshot(file)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
+    match audit::verify(log) {
+        Ok(verified) => {
+            writeln!(out, "{}: {} records, unbroken", file.display(), verified.records)?;
+            writeln!(out, "last hash: {}", verified.last_hash)?;
+            Ok(Exit::Done)
+        }
+        Err(fault) => {
+            write!(out, "{}: broken at line {}", file.display(), fault.line)?;
+            if let Some(seq) = fault.seq {
+                write!(out, " (seq {seq})")?;
+            }
+            writeln!(out, ": {}", fault.reason)?;
+            Ok(Exit::Finding)
+        }
+    }
+}
+
+/// Binds `address`, which must be this machine's own: without credentials, whoever reaches the port has
+/// the default role.
+async fn listen_on_loopback(address: &str) -> Result<tokio::net::TcpListener, Failure> {
+    let wrong =
+        |error: std::io::Error| Failure::usage(format!("cannot listen on {address}: {error}"));
+    let addresses: Vec<_> = tokio::net::lookup_host(address).await.map_err(wrong)?.collect();
+    if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
+        return Err(Failure::usage(format!(
+            "refusing to listen on {open}: without [auth], anyone who reaches it would have the default \
+             role; listen on 127.0.0.1"
+        )));
+    }
+    tokio::net::TcpListener::bind(addresses.as_slice()).await.map_err(wrong)
+}
+
+/// A token that SIGINT or SIGTERM cancels.
+fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let cancel = stop.clone();
+    tokio::spawn(async move {
+        signalled().await;
+        cancel.cancel();
+    });
+    stop
+}
+
+#[cfg(unix)]
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%error, "SIGTERM will not end this process gently");
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn signalled() {
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,158 @@
+//! `check`: what the login could do beyond its task, and what in the configuration fits nothing.
+
+use std::io::Write;
+
+use mcp_pg_core::Posture;
+use mcp_pg_core::name::nearest;
+use mcp_pg_core::policy::{Role, Settings};
+use mcp_pg_core::schema::{Schema, Table};
+
+use super::session::Session;
+use super::{Exit, Failure};
+use crate::cli::Common;
+use crate::config::{Config, Environment};
+
+/// Most tables that a finding names.
+const NAMED_MOST: usize = 5;
+
+/// Prints what is found; [`Exit::Finding`] if anything.
+pub(super) async fn check(
+    common: &Common,
+    config: Config,
+    environment: &Environment,
+    out: &mut (dyn Write + Send),
+) -> Result<Exit, Failure> {
+    let settings = config.settings.clone();
+    let session = Session::open(common, config, environment).await?;
+    let posture = session.engine.posture().await?;
+    print_posture(&posture, out)?;
+    let mut findings = of_login(&posture);
+    findings.extend(of_configuration(&settings, &session.engine.schema(), &posture));
+    for finding in &findings {
+        writeln!(out, "finding: {finding}")?;
+    }
+    session.close().await?;
+    if findings.is_empty() {
+        writeln!(out, "no findings")?;
+        Ok(Exit::Done)
+    } else {
+        Ok(Exit::Finding)
+    }
+}
+
+fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Result<()> {
+    let yes = |is: bool| if is { "yes" } else { "no" };
+    let roles = match posture.member_of.as_slice() {
+        [] => "none".to_owned(),
+        roles => roles.join(", "),
+    };
+    writeln!(out, "PostgreSQL:           {}", posture.server_version)?;
+    writeln!(out, "login:                {}", posture.login)?;
+    writeln!(out, "superuser:            {}", yes(posture.superuser))?;
+    writeln!(out, "BYPASSRLS:            {}", yes(posture.bypass_rls))?;
+    writeln!(out, "CREATEROLE, CREATEDB: {}", yes(posture.creates))?;
+    writeln!(out, "owns visible tables:  {}", posture.owned_tables.len())?;
+    writeln!(out, "may SET ROLE to:      {roles}")
+}
+
+/// What would let a fault of this server, or of its configuration, reach further than its grants.
+fn of_login(posture: &Posture) -> Vec<String> {
+    let login = &posture.login;
+    let mut findings = Vec::new();
+    if posture.superuser {
+        findings.push(format!(
+            "{login} is a superuser: no grant and no row-level security binds it. Connect as a login made \
+             with CREATE ROLE … LOGIN NOSUPERUSER that was granted only what is needed"
+        ));
+    } else if posture.bypass_rls {
+        findings.push(format!(
+            "{login} has BYPASSRLS: row-level security does not bind it. Run ALTER ROLE {login} NOBYPASSRLS"
+        ));
+    }
+    if posture.creates && !posture.superuser {
+        findings.push(format!(
+            "{login} may create roles or databases. Run ALTER ROLE {login} NOCREATEROLE NOCREATEDB"
+        ));
+    }
+    if !posture.owned_tables.is_empty() {
+        findings.push(format!(
+            "{login} owns {}: an owner can change and drop a table. Connect as a login that owns nothing",
+            some_of(&posture.owned_tables)
+        ));
+    }
+    if !posture.unforced_tables.is_empty() {
+        findings.push(format!(
+            "{login} escapes the row-level security of {}, as their owner. Run ALTER TABLE … FORCE ROW LEVEL \
+             SECURITY, or connect as another login",
+            some_of(&posture.unforced_tables)
+        ));
+    }
+    findings
+}
+
+/// The first of the names, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    let (first, rest) = names.split_at(names.len().min(NAMED_MOST));
+    match rest.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// What the configuration says of tables, columns and roles that are not there.
+fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> Vec<String> {
+    let mut findings = Vec::new();
+    for name in &settings.schemas {
+        if !schema.tables.iter().any(|table| &table.name.schema == name) {
+            findings.push(format!(
+                "the schema {name:?} does not exist, or {} may use nothing in it",
+                posture.login
+            ));
+        }
+    }
+    if schema.tables.is_empty() {
+        return findings;
+    }
+    for role in &settings.roles {
+        of_role(role, schema, posture, &mut findings);
+    }
+    findings
+}
+
+fn of_role(role: &Role, schema: &Schema, posture: &Posture, findings: &mut Vec<String>) {
+    let name = &role.name;
+    if let Some(database_role) = &role.database_role
+        && !posture.superuser
+        && !posture.member_of.contains(database_role)
+    {
+        findings.push(format!(
+            "roles.{name}.database_role: {} cannot SET ROLE {database_role}. Run GRANT {database_role} TO {}",
+            posture.login, posture.login
+        ));
+    }
+    for (position, grant) in role.grants.iter().enumerate() {
+        let place = format!("roles.{name}.grants[{position}]");
+        let tables: Vec<&Table> =
+            schema.tables.iter().filter(|table| grant.matches(&table.name)).collect();
+        if tables.is_empty() {
+            findings.push(format!("{place}: {} matches no table", grant.tables.join(", ")));
+            continue;
+        }
+        let rules = &grant.columns;
+        let columns = (rules.include.iter().flatten().map(|column| ("columns.include", column)))
+            .chain(rules.exclude.iter().map(|column| ("columns.exclude", column)))
+            .chain(rules.writable.iter().flatten().map(|column| ("columns.writable", column)))
+            .chain(rules.mask.keys().map(|column| ("columns.mask", column)))
+            .chain(grant.preset.keys().map(|column| ("preset", column)));
+        for (key, column) in columns {
+            if tables.iter().any(|table| table.column(column).is_some()) {
+                continue;
+            }
+            let known = tables.iter().flat_map(|table| &table.columns).map(|c| c.name.as_str());
+            let hint = nearest(column, known)
+                .map(|near| format!("; did you mean {near}?"))
+                .unwrap_or_default();
+            findings.push(format!("{place}.{key}: no such table has a column {column:?}{hint}"));
+        }
+    }
+}

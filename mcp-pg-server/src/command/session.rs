@@ -1,0 +1,102 @@
+//! An engine on the database that the options name, and the caller that they name.
+
+use std::sync::Arc;
+
+use mcp_pg_core::audit::FileSink;
+use mcp_pg_core::{Code, Engine, Principal};
+use serde_json::Value;
+
+use super::{Exit, Failure};
+use crate::cli::{Caller, Common};
+use crate::config::{Config, Database, Environment, known_role};
+use crate::embedded::Cluster;
+use crate::sample::{self, Sample};
+
+/// The engine, and what must outlive it.
+pub(super) struct Session {
+    pub(super) engine: Arc<Engine>,
+    _cluster: Option<Cluster>,
+}
+
+impl Session {
+    /// Connects, reads the schema, and opens the audit log.
+    pub(super) async fn open(
+        common: &Common,
+        config: Config,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let (database, cluster) = match common.demo {
+            Some(sample) => {
+                let (database, cluster) = demo(sample).await?;
+                (database, Some(cluster))
+            }
+            None => {
+                let url = common.database_url.clone().or(config.database_url);
+                (Database { url }.resolve(environment)?, None)
+            }
+        };
+        let engine = Engine::connect(database, config.settings).await.map_err(|error| {
+            let unavailable = error.code() == Code::DatabaseUnavailable;
+            let mut failure = Failure::from(error);
+            if unavailable {
+                failure.message.push_str(
+                    "\nGive --database-url, DATABASE_URL or PGHOST, PGUSER, …; --demo needs no database.",
+                );
+            }
+            failure
+        })?;
+        let engine = match &config.audit_file {
+            Some(path) => engine.audited(Arc::new(FileSink::open(path)?)),
+            None => engine,
+        };
+        Ok(Self { engine: Arc::new(engine), _cluster: cluster })
+    }
+
+    /// Ends it once all audit records are kept.
+    pub(super) async fn close(self) -> Result<Exit, Failure> {
+        self.engine.flush().await?;
+        Ok(Exit::Done)
+    }
+}
+
+/// Starts a throw-away PostgreSQL with the sample, and a login that may do no more than it needs.
+async fn demo(sample: Sample) -> Result<(tokio_postgres::Config, Cluster), Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure {
+        exit: Exit::NoDatabase,
+        message: format!("the demo database did not start: {error}"),
+    };
+    let cluster = tokio::task::spawn_blocking(Cluster::start)
+        .await
+        .map_err(|error| failed(&error))?
+        .map_err(|error| failed(&error))?;
+    let database =
+        sample::load(cluster.config("postgres"), sample).await.map_err(|error| failed(&error))?;
+    Ok((database, cluster))
+}
+
+/// The person or program that started this process.
+pub(super) fn principal(
+    caller: Caller,
+    config: &Config,
+    environment: &Environment,
+) -> Result<Principal, Failure> {
+    let role = caller.role.unwrap_or_else(|| config.settings.default_role.clone());
+    known_role(&config.settings, &role)
+        .map_err(|error| Failure::usage(format!("--role: {error}")))?;
+    let claims = caller.claims.unwrap_or_default();
+    let subject = claims
+        .get("sub")
+        .and_then(Value::as_str)
+        .or_else(|| environment.get("USER"))
+        .unwrap_or("local")
+        .to_owned();
+    Ok(Principal { subject, role, method: "command_line".into(), claims })
+}
+
+/// Whoever reaches the loopback port.
+pub(super) fn anonymous(config: &Config) -> Principal {
+    Principal {
+        method: "loopback".into(),
+        ..Principal::new("anonymous", config.settings.default_role.clone())
+    }
+}

@@ -1,0 +1,260 @@
+//! The configuration: one TOML file, environment variables over it, command-line options over both.
+//!
+//! Raw keys first, resolved values second: nothing else in this crate reads a file or a
+//! variable. Knows what the engine can be told; not what the database holds.
+
+mod database;
+mod environment;
+mod raw;
+mod resolve;
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use mcp_pg_core::Settings;
+
+pub use database::Database;
+pub use environment::Environment;
+pub(crate) use resolve::known_role;
+
+/// The file that is read when none is named, if it is there.
+pub const DEFAULT_FILE: &str = "mcp-pg.toml";
+
+/// A configuration that means something.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `database.url`, if set: not yet joined with the environment, see [`Database::resolve`].
+    pub database_url: Option<String>,
+    /// What the engine is told.
+    pub settings: Settings,
+    /// Calls that one caller may make in a minute; no bound if absent.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Where the audit log goes; nowhere if absent.
+    pub audit_file: Option<PathBuf>,
+    /// Host names that HTTP clients may use besides the loopback ones.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of web pages that may call besides the loopback ones.
+    pub allowed_origins: Vec<String>,
+}
+
+/// A key, value or combination that is not accepted; exit status 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    /// An error with the sentence that is shown.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads `file`, or [`DEFAULT_FILE`] if that exists, and lays the environment over it.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read; a key that does not exist, with the nearest that does; a value of the
+    /// wrong type; settings that contradict each other or are not supported yet.
+    pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let (path, text) = match file {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    ConfigError::new(format!("cannot read {}: {error}", path.display()))
+                })?;
+                (Some(path), text)
+            }
+            None => match std::fs::read_to_string(DEFAULT_FILE) {
+                Ok(text) => (Some(Path::new(DEFAULT_FILE)), text),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => (None, String::new()),
+                Err(error) => {
+                    return Err(ConfigError::new(format!("cannot read {DEFAULT_FILE}: {error}")));
+                }
+            },
+        };
+        let named = |error: ConfigError| match path {
+            Some(path) => ConfigError::new(format!("{}: {error}", path.display())),
+            None => error,
+        };
+        let mut table: toml::Table = toml::from_str(&text)
+            .map_err(|error| named(ConfigError::new(error.to_string().trim_end())))?;
+        environment.overlay(&mut table)?;
+        let raw = raw::parse(table).map_err(named)?;
+        let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
+        resolve::resolve(raw, directory).map_err(named)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        parse_with(text, [])
+    }
+
+    fn parse_with<const N: usize>(
+        text: &str,
+        variables: [(&str, &str); N],
+    ) -> Result<Config, ConfigError> {
+        let mut table = toml::from_str(text).unwrap();
+        Environment::from_pairs(variables).overlay(&mut table)?;
+        resolve::resolve(raw::parse(table)?, Path::new("/etc/mcp-pg"))
+    }
+
+    fn refusal(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_configured_is_the_default() {
+        assert_eq!(parse("").unwrap().settings, Settings::default());
+    }
+
+    #[test]
+    fn the_example_file_is_the_default_configuration() {
+        let text = include_str!("../mcp-pg.example.toml");
+        let config = parse(text).unwrap();
+        assert_eq!(config.settings, Settings::default());
+        // Its commented-out keys must be right as well.
+        let uncommented: String = text
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_eq!(parse(&uncommented).unwrap().settings.default_role, "support");
+    }
+
+    #[test]
+    fn a_role_is_read_whole() {
+        let config = parse(
+            r#"
+            default_role = "support"
+            [database]
+            schemas = ["public", "sales"]
+            statement_timeout = "500ms"
+            [roles.support]
+            database_role = "app_support"
+            session = { "app.tenant" = "claim:tenant_id", "app.mode" = "agent" }
+            [[roles.support.grants]]
+            tables = ["public.customers", "sales.*"]
+            actions = ["select", "update"]
+            columns = { exclude = ["ssn"], mask = { email = "email" }, writable = ["name"] }
+            rows = { tenant_id = "claim:tenant_id", score = { gte = 3 } }
+            preset = { updated_by = "claim:sub" }
+            "#,
+        )
+        .unwrap();
+        let settings = config.settings;
+        assert_eq!(settings.timeouts.statement.as_millis(), 500);
+        let role = &settings.roles[0];
+        assert_eq!(role.database_role.as_deref(), Some("app_support"));
+        assert_eq!(
+            role.session["app.tenant"],
+            mcp_pg_core::policy::Setting::Claim("tenant_id".into())
+        );
+        assert_eq!(role.session["app.mode"], mcp_pg_core::policy::Setting::Fixed("agent".into()));
+        let grant = &role.grants[0];
+        assert_eq!(grant.columns.exclude, ["ssn"]);
+        assert_eq!(
+            serde_json::Value::from(grant.rows.clone().unwrap()),
+            serde_json::json!({"tenant_id": "claim:tenant_id", "score": {"gte": 3}})
+        );
+        assert_eq!(grant.preset["updated_by"], "claim:sub");
+    }
+
+    #[test]
+    fn the_environment_wins() {
+        let config = parse_with(
+            "[limits]\nmax_rows = 10\ndefault_rows = 5",
+            [
+                ("MCP_PG__LIMITS__MAX_ROWS", "20"),
+                ("MCP_PG__DATABASE__SCHEMAS", r#"["sales"]"#),
+                ("MCP_PG__DEFAULT_ROLE", "operator"),
+                ("MCP_PG__ARCHIVE__ALLOW_HARD_DELETE", "true"),
+                ("MCP_PG_POSTGRES_BIN", "/not/ours"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(config.settings.limits.max_rows, 20);
+        assert_eq!(config.settings.schemas, ["sales"]);
+        assert_eq!(config.settings.default_role, "operator");
+        assert!(config.settings.archive.allow_hard_delete);
+    }
+
+    #[test]
+    fn an_unknown_key_names_itself_and_the_nearest() {
+        assert_eq!(
+            refusal("[limits]\nmax_row = 3"),
+            "limits.max_row: unknown key; did you mean max_rows?"
+        );
+        assert_eq!(
+            refusal("defalt_role = \"x\""),
+            "defalt_role: unknown key; did you mean default_role?"
+        );
+        assert_eq!(
+            refusal("[[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\ncolums = {}"),
+            "roles.a.grants[0].colums: unknown key; did you mean columns?"
+        );
+        let error = parse_with("", [("MCP_PG__LIMITS__MAX_ROW", "3")]).unwrap_err();
+        assert_eq!(error.to_string(), "limits.max_row: unknown key; did you mean max_rows?");
+    }
+
+    #[test]
+    fn wrong_values_name_their_key() {
+        assert!(refusal("[limits]\nmax_rows = \"many\"").starts_with("limits.max_rows: "));
+        assert_eq!(
+            refusal("[database]\nstatement_timeout = \"10 parsecs\""),
+            "database.statement_timeout: \"10 parsecs\" is not a duration such as \"500ms\", \"10s\" or \"2m\""
+        );
+        assert_eq!(
+            refusal("[[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"selekt\"]"),
+            "roles.a.grants[0].actions[0]: no such value \"selekt\"; did you mean select?"
+        );
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        assert_eq!(
+            refusal("[limits]\ndefault_rows = 10\nmax_rows = 5"),
+            "limits.default_rows (10) is more than limits.max_rows (5)"
+        );
+        assert_eq!(
+            refusal("default_role = \"analist\""),
+            "default_role: there is no role \"analist\"; did you mean analyst?"
+        );
+        assert!(
+            refusal(
+                "default_role = \"a\"\n[[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"update\"]\n\
+                 preset = { tenant = 1 }\ncolumns = { writable = [\"tenant\"] }"
+            )
+            .contains("\"tenant\" is both preset and writable")
+        );
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused() {
+        for (text, key) in [
+            ("[auth.jwt]\nissuer = \"x\"", "[auth]"),
+            ("[queries]\ndirectory = \"q\"", "[queries]"),
+            ("[audit]\ntable = \"mcp_audit.log\"", "audit.table"),
+            ("[server]\npublic_url = \"https://x\"", "server.public_url"),
+        ] {
+            assert_eq!(refusal(text), format!("not supported yet: {key}"));
+        }
+    }
+
+    #[test]
+    fn the_audit_file_lies_beside_the_configuration() {
+        let config = parse("[audit]\nfile = \"audit.jsonl\"").unwrap();
+        assert_eq!(config.audit_file.unwrap(), Path::new("/etc/mcp-pg/audit.jsonl"));
+    }
+}

@@ -1,0 +1,81 @@
+//! Environment variables: `MCP_PG__SECTION__KEY` over the file, and those of libpq.
+
+use std::collections::BTreeMap;
+
+use super::ConfigError;
+
+const PREFIX: &str = "MCP_PG__";
+
+/// The environment variables at start, so that resolving them is a function and can be tested.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The variables of this process; those that are not Unicode are left out.
+    pub fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+        )
+    }
+
+    /// The given variables alone.
+    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// A variable that is set and not empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Lays each `MCP_PG__SECTION__KEY` over the file's keys.
+    ///
+    /// A value is read as TOML where it is TOML (`10`, `true`, `["a", "b"]`) and as text otherwise.
+    pub(super) fn overlay(&self, file: &mut toml::Table) -> Result<(), ConfigError> {
+        for (variable, value) in &self.0 {
+            let Some(path) = variable.strip_prefix(PREFIX) else { continue };
+            set(file, path, read(value)).ok_or_else(|| {
+                ConfigError::new(format!("{variable}: names no key; write {PREFIX}SECTION__KEY"))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Option<()> {
+    let (key, rest) = match path.split_once("__") {
+        Some((key, rest)) => (key, Some(rest)),
+        None => (path, None),
+    };
+    if key.is_empty() {
+        return None;
+    }
+    // Variables are upper case by custom; names such as a role's may be of any case.
+    let key = table
+        .keys()
+        .find(|known| known.eq_ignore_ascii_case(key))
+        .cloned()
+        .unwrap_or_else(|| key.to_ascii_lowercase());
+    match rest {
+        None => {
+            table.insert(key, value);
+            Some(())
+        }
+        Some(rest) => {
+            let section = table.entry(key).or_insert_with(|| toml::Table::new().into());
+            set(section.as_table_mut()?, rest, value)
+        }
+    }
+}
+
+fn read(text: &str) -> toml::Value {
+    toml::from_str::<toml::Table>(&format!("value = {text}"))
+        .ok()
+        .filter(|table| table.len() == 1)
+        .and_then(|mut table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}

@@ -1,0 +1,172 @@
+//! The keys of the configuration file as they are written; absent is absent.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mcp_pg_core::name::nearest;
+use mcp_pg_core::policy::{Action, Mask};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny};
+use serde_json::{Map, Value};
+
+use super::ConfigError;
+
+macro_rules! section {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $key:ident: $type:ty,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub(super) struct $name { $($(#[$attr])* pub(super) $key: Option<$type>,)* }
+    )*};
+}
+
+section! {
+    /// The file.
+    File {
+        default_role: String,
+        database: DatabaseKeys,
+        limits: LimitKeys,
+        archive: ArchiveKeys,
+        concurrency: ConcurrencyKeys,
+        roles: BTreeMap<String, RoleKeys>,
+        auth: IgnoredAny,
+        audit: AuditKeys,
+        queries: IgnoredAny,
+        server: ServerKeys,
+    }
+    DatabaseKeys {
+        url: String,
+        schemas: Vec<String>,
+        max_connections: usize,
+        statement_timeout: Wait,
+        lock_timeout: Wait,
+        idle_in_transaction_timeout: Wait,
+        connect_timeout: Wait,
+        pool_timeout: Wait,
+    }
+    LimitKeys {
+        default_rows: u64,
+        max_rows: u64,
+        max_reply_bytes: usize,
+        max_write_rows: u64,
+        max_insert_rows: usize,
+        max_operations: usize,
+        max_depth: usize,
+        max_nodes: usize,
+        max_list: usize,
+        max_pattern: usize,
+        max_includes: usize,
+        requests_per_minute: u32,
+    }
+    ArchiveKeys { column: String, allow_hard_delete: bool, }
+    ConcurrencyKeys { version_column: String, retries: u32, }
+    RoleKeys {
+        database_role: String,
+        session: BTreeMap<String, String>,
+        grants: Vec<GrantKeys>,
+    }
+    GrantKeys {
+        tables: Vec<String>,
+        actions: Vec<Action>,
+        columns: ColumnKeys,
+        rows: Map<String, Value>,
+        preset: BTreeMap<String, Value>,
+    }
+    ColumnKeys {
+        include: Vec<String>,
+        exclude: Vec<String>,
+        writable: Vec<String>,
+        mask: BTreeMap<String, Mask>,
+    }
+    AuditKeys { file: PathBuf, table: IgnoredAny, values: Values, images: bool, }
+    ServerKeys {
+        allowed_hosts: Vec<String>,
+        allowed_origins: Vec<String>,
+        public_url: IgnoredAny,
+    }
+}
+
+/// `audit.values`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Values {
+    Redacted,
+    Full,
+    None,
+}
+
+/// A duration: a number and `ms`, `s`, `m` or `h`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wait(pub(super) Duration);
+
+impl Wait {
+    fn parse(text: &str) -> Option<Duration> {
+        let digits = text.find(|c: char| !c.is_ascii_digit())?;
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().ok()?;
+        let milliseconds = match unit.trim() {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        // PostgreSQL keeps its timeouts as milliseconds in 32 bits.
+        number
+            .checked_mul(milliseconds)
+            .filter(|total| (1..=i32::MAX as u64).contains(total))
+            .map(Duration::from_millis)
+    }
+}
+
+impl<'de> Deserialize<'de> for Wait {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Wait;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration such as \"500ms\", \"10s\" or \"2m\"")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Wait, E> {
+                Wait::parse(text).map(Wait).ok_or_else(|| {
+                    E::custom(format!(
+                        "{text:?} is not a duration such as \"500ms\", \"10s\" or \"2m\""
+                    ))
+                })
+            }
+        }
+        deserializer.deserialize_str(Visitor)
+    }
+}
+
+/// Reads the keys.
+pub(super) fn parse(table: toml::Table) -> Result<File, ConfigError> {
+    serde_path_to_error::deserialize(table).map_err(|error| {
+        let path = error.path().to_string();
+        // toml adds a second line that repeats the path.
+        let reason = error.inner().to_string();
+        ConfigError::new(explain(&path, reason.lines().next().unwrap_or_default()))
+    })
+}
+
+/// serde's sentence with the nearest of the names that it lists.
+///
+/// An unknown name is reported as ``unknown field `x`, expected one of `a`, `b` ``: the texts between
+/// backticks are the name and the known ones.
+fn explain(path: &str, reason: &str) -> String {
+    let mut names = reason.split('`').skip(1).step_by(2);
+    let what = match reason {
+        _ if reason.starts_with("unknown field") => "unknown key",
+        _ if reason.starts_with("unknown variant") => "no such value",
+        _ => return format!("{path}: {reason}"),
+    };
+    let given = names.next().unwrap_or_default();
+    let known: Vec<&str> = names.collect();
+    let subject = if what == "unknown key" { what.to_owned() } else { format!("{what} {given:?}") };
+    match nearest(given, known.iter().copied()) {
+        Some(name) => format!("{path}: {subject}; did you mean {name}?"),
+        None => format!("{path}: {subject}; there are {}", known.join(", ")),
+    }
+}

@@ -1,0 +1,169 @@
+//! MCP over streamable HTTP, and the pages beside it: liveness, readiness, metrics.
+//!
+//! Requests carry all that they need: there are no sessions, so any number of servers can share a load.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::serve::ListenerExt;
+use http::{StatusCode, header};
+use mcp_pg_core::{Engine, Principal};
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::handler::Handler;
+use crate::limits::RequestRate;
+use crate::metrics::Metrics;
+
+/// How long calls may go on after the signal to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What [`service`] needs to know besides the engine.
+///
+/// The default trusts nobody: it has no caller, and answers loopback names only.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceOptions {
+    /// Who calls, if the request's extensions hold no [`Principal`]; refused if absent.
+    pub caller: Option<Principal>,
+    /// Names (`host` or `host:port`) that requests may be addressed to besides the loopback ones; others
+    /// get 403, so that no web page can reach the server by rebinding a name of its own.
+    pub allowed_hosts: Vec<String>,
+    /// Web pages (`https://app.example.com`) that may call besides those on loopback; others get 403.
+    pub allowed_origins: Vec<String>,
+    /// Calls of each caller in a minute; no bound if absent.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Where calls are counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A tower service that answers MCP requests.
+pub type McpService = StreamableHttpService<Handler, NeverSessionManager>;
+
+/// MCP over an engine as a tower service, to be nested into an axum application.
+///
+/// The application says who calls: its own middleware puts a [`Principal`] into the request's extensions.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use axum::{Extension, Router};
+/// use mcp_pg_core::{Engine, Principal, Settings};
+/// use mcp_pg_server::{ServiceOptions, service};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let engine = Engine::connect("postgres://localhost/app".parse()?, Settings::default()).await?;
+/// let mcp = service(Arc::new(engine), ServiceOptions::default());
+/// let app: Router = Router::new()
+///     .nest_service("/mcp", mcp)
+///     .layer(Extension(Principal::new("backoffice", "analyst")));
+/// axum::serve(tokio::net::TcpListener::bind("127.0.0.1:8080").await?, app).await?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
+    let loopback = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let pages = ["localhost", "127.0.0.1", "[::1]"]
+        .into_iter()
+        .flat_map(|host| [format!("http://{host}:*"), format!("https://{host}:*")]);
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_allowed_hosts(loopback.into_iter().chain(options.allowed_hosts))
+        .with_allowed_origins(
+            pages.chain(options.allowed_origins.into_iter().map(|origin| with_port(&origin))),
+        )
+        .enforce_origin_validation();
+    let rate = options.requests_per_minute.map(RequestRate::per_minute);
+    let handler = Handler::new(engine, "http", options.caller, rate, options.metrics);
+    StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config)
+}
+
+/// The origin with its scheme's port: without one, rmcp would let any port pass.
+fn with_port(origin: &str) -> String {
+    let origin = origin.trim_end_matches('/');
+    let has_port =
+        origin.rsplit_once(':').is_some_and(|(_, port)| port == "*" || port.parse::<u16>().is_ok());
+    match origin.split_once("://") {
+        Some(("https", _)) if !has_port => format!("{origin}:443"),
+        Some(("http", _)) if !has_port => format!("{origin}:80"),
+        _ => origin.to_owned(),
+    }
+}
+
+/// Serves `/mcp`, `/healthz`, `/readyz` and `/metrics` until `stop` is cancelled; then lets calls end, for
+/// ten seconds at most.
+///
+/// # Errors
+///
+/// Those of the listener.
+pub async fn serve(
+    engine: Arc<Engine>,
+    listener: TcpListener,
+    options: ServiceOptions,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let metrics = options.metrics.clone();
+    let app = Router::new()
+        .route("/healthz", get("ok\n"))
+        .route("/readyz", get(ready).with_state(engine.clone()))
+        .route("/metrics", get(counters).with_state(metrics))
+        .route_service("/mcp", service(engine, options))
+        .into_make_service_with_connect_info::<SocketAddr>();
+    // Without it, the second packet of a reply waits for the first one's acknowledgement: 40 ms.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY was not set");
+        }
+    });
+    let patience = {
+        let stop = stop.clone();
+        async move {
+            stop.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        }
+    };
+    let serving = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::select! {
+        ended = async { serving.await } => ended,
+        () = patience => Ok(()),
+    }
+}
+
+async fn ready(State(engine): State<Arc<Engine>>) -> Response {
+    match engine.ready().await {
+        Ok(()) => "ready\n".into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "no database\n").into_response(),
+    }
+}
+
+async fn counters(State(metrics): State<Arc<Metrics>>) -> Response {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], metrics.render()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_has_one_port() {
+        for (given, meant) in [
+            ("https://app.example.com", "https://app.example.com:443"),
+            ("http://app.example.com/", "http://app.example.com:80"),
+            ("https://app.example.com:8443", "https://app.example.com:8443"),
+            ("http://[::1]", "http://[::1]:80"),
+            ("http://localhost:*", "http://localhost:*"),
+            ("null", "null"),
+        ] {
+            assert_eq!(with_port(given), meant);
+        }
+    }
+}

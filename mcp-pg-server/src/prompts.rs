@@ -1,0 +1,155 @@
+//! Prompts: ways to begin, filled in with what the caller can see. Short, however many tables there are.
+
+use mcp_pg_core::policy::{Action, View};
+use rmcp::ErrorData;
+use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
+use serde_json::Value;
+
+use crate::reply;
+
+const EXPLORE_DATABASE: &str = "explore_database";
+const ANSWER_QUESTION: &str = "answer_question";
+pub(crate) const CHECK_DATA_QUALITY: &str = "check_data_quality";
+const PLAN_CHANGE: &str = "plan_change";
+
+/// Most bytes of table names in a prompt: about a thousand tokens.
+const NAMES_MOST: usize = 3_000;
+
+/// All prompts, the same for every caller.
+pub(crate) fn list() -> Vec<Prompt> {
+    let argument = |name: &str, description: &str| {
+        Some(vec![PromptArgument::new(name).with_description(description).with_required(true)])
+    };
+    vec![
+        Prompt::new(EXPLORE_DATABASE, Some("An overview of what the database holds."), None)
+            .with_title("Explore the database"),
+        Prompt::new(
+            ANSWER_QUESTION,
+            Some("An answer from the data, with the rows that support it."),
+            argument("question", "What you want to know."),
+        )
+        .with_title("Answer a question"),
+        Prompt::new(
+            CHECK_DATA_QUALITY,
+            Some("A look for missing, contradictory and suspicious values in a table."),
+            argument("table", "The table to check."),
+        )
+        .with_title("Check data quality"),
+        Prompt::new(
+            PLAN_CHANGE,
+            Some("A plan for a change, tried as a dry run before anything is written."),
+            argument("goal", "What should be different afterwards."),
+        )
+        .with_title("Plan a change"),
+    ]
+}
+
+/// The prompt of this name for this caller.
+pub(crate) fn get(
+    view: &View,
+    name: &str,
+    arguments: &JsonObject,
+) -> Result<GetPromptResult, ErrorData> {
+    let text = match name {
+        EXPLORE_DATABASE => format!(
+            "Give an overview of this database. {}\n\nDescribe the tables that matter most with describe_table, \
+             look at a few rows of each, and report: what the data is about, the main tables and how they \
+             relate, how much there is, and what stands out.",
+            tables(view)
+        ),
+        ANSWER_QUESTION => format!(
+            "Answer this question from the database:\n\n{}\n\n{}\n\nFind the tables with list_tables and \
+             describe_table, then select only the columns and rows that are needed; let the database filter, \
+             sort and count. If a reply is truncated, go on with its cursor or narrow the conditions. Give \
+             the answer with the rows that support it, and say what the data cannot tell.",
+            argument(arguments, "question")?,
+            tables(view)
+        ),
+        CHECK_DATA_QUALITY => {
+            let given = argument(arguments, "table")?;
+            let table = view.table(given).map_err(|error| reply::protocol_error(&error))?;
+            format!(
+                "Check the quality of the data in the table {:?}. Call describe_table on it, then look for: \
+                 missing values where they would be expected, values outside their plausible range, \
+                 duplicates that no key forbids, rows that refer to nothing through a relation, \
+                 contradictions between columns, text in several spellings. Use `count` and small limits. \
+                 Report each finding with the condition that shows it and the number of rows. Change nothing.",
+                view.display(table)
+            )
+        }
+        PLAN_CHANGE => format!(
+            "Plan this change to the database:\n\n{}\n\n{}\n\n{} Describe the tables concerned, select the rows \
+             that would change with their `_version`, and write down the operations. Try them with `dry_run` \
+             (several as one transaction), show the rows before and after, and ask before running them \
+             without it.",
+            argument(arguments, "goal")?,
+            tables(view),
+            writes(view)
+        ),
+        _ => {
+            let names: Vec<String> = list().into_iter().map(|prompt| prompt.name).collect();
+            return Err(ErrorData::invalid_params(
+                format!("there is no prompt {name:?}; there are {}", names.join(", ")),
+                None,
+            ));
+        }
+    };
+    Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]))
+}
+
+fn argument<'a>(arguments: &'a JsonObject, name: &str) -> Result<&'a str, ErrorData> {
+    arguments
+        .get(name)
+        .and_then(Value::as_str)
+        .filter(|text| !text.trim().is_empty())
+        .ok_or_else(|| ErrorData::invalid_params(format!("the argument {name:?} is missing"), None))
+}
+
+fn tables(view: &View) -> String {
+    sentence(view.tables().iter().map(|table| view.display(table)))
+}
+
+/// The names of the tables, as many as there is room for.
+fn sentence(mut all: impl Iterator<Item = String>) -> String {
+    let mut names = String::new();
+    for name in all.by_ref() {
+        if !names.is_empty() {
+            names.push_str(", ");
+        }
+        // Names are data: quoted, so that none can pass for a sentence of the prompt.
+        names.push_str(&format!("{name:?}"));
+        if names.len() > NAMES_MOST {
+            break;
+        }
+    }
+    match all.count() {
+        0 => format!("Its tables are {names}."),
+        more => format!(
+            "Its tables are {names} and {more} more (list_tables with `search` finds them)."
+        ),
+    }
+}
+
+fn writes(view: &View) -> String {
+    let writes: Vec<&str> =
+        view.actions().without(Action::Select).iter().map(Action::as_str).collect();
+    if writes.is_empty() {
+        "Your role can only read: say what someone with the right to write would have to do.".into()
+    } else {
+        format!("Your role can {} (list_tables says where).", writes.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_tables_are_cut_and_counted() {
+        let few = sentence(["film", "odd \"name\""].map(str::to_owned).into_iter());
+        assert_eq!(few, "Its tables are \"film\", \"odd \\\"name\\\"\".");
+        let many = sentence((0..1_000).map(|number| format!("{number:t>63}")));
+        assert!(many.len() < NAMES_MOST + 200, "{}", many.len());
+        assert!(many.contains(" and 955 more"), "{many}");
+    }
+}

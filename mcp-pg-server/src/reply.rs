@@ -1,0 +1,31 @@
+//! Answers and errors in the protocol's words.
+
+use mcp_pg_core::{Code, Error, Reply};
+use rmcp::ErrorData;
+use rmcp::model::CallToolResult;
+use serde_json::{Value, json};
+
+/// A tool's result: the reply or the error, as structured content and as text.
+pub(crate) fn result(outcome: Result<Reply, Error>) -> CallToolResult {
+    match outcome.and_then(Reply::into_value) {
+        Ok(value) => CallToolResult::structured(value),
+        Err(error) => CallToolResult::structured_error(error_object(&error)),
+    }
+}
+
+/// `{"error": {…}}`.
+pub(crate) fn error_object(error: &Error) -> Value {
+    json!({ "error": error })
+}
+
+/// An error of a request other than a tool call.
+pub(crate) fn protocol_error(error: &Error) -> ErrorData {
+    let message = error.to_string();
+    let data = Some(error_object(error));
+    match error.code() {
+        Code::Internal | Code::DatabaseUnavailable | Code::DatabaseError => {
+            ErrorData::internal_error(message, data)
+        }
+        _ => ErrorData::invalid_params(message, data),
+    }
+}

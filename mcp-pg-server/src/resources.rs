@@ -1,0 +1,203 @@
+//! The schema as resources: what a client can attach without a tool call.
+
+use mcp_pg_core::policy::{Limits, TableView, View};
+use mcp_pg_core::{Code, Error};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use rmcp::ErrorData;
+use rmcp::model::{
+    ListResourcesResult, ReadResourceResult, Resource, ResourceContents, ResourceTemplate,
+};
+use serde_json::{Value, json};
+
+use crate::{diagram, tools};
+
+const SCHEMA: &str = "postgresql://schema";
+const DIAGRAM: &str = "postgresql://diagram";
+const ROLE: &str = "postgresql://role";
+
+/// The resource of one table.
+pub(crate) const TEMPLATE: &str = "postgresql://schema/{table}";
+
+/// Tables on a page of the list.
+const PAGE: usize = 100;
+
+const JSON: &str = "application/json";
+const MERMAID: &str = "text/vnd.mermaid";
+
+/// What a URI's segment must not hold unencoded (RFC 3986, unreserved characters stay).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The page of resources after `cursor`: first the whole schema, the diagram and the role, then each table.
+///
+/// The cursor is the address of the last table on the page before.
+pub(crate) fn list(view: &View, cursor: Option<String>) -> Result<ListResourcesResult, ErrorData> {
+    let tables = view.tables();
+    let (mut resources, start) = match cursor {
+        None => (fixed(), 0),
+        Some(cursor) => {
+            let last = table_name(&cursor)
+                .and_then(|name| tables.iter().position(|table| view.display(table) == name));
+            let last = last.ok_or_else(|| {
+                ErrorData::invalid_params(
+                    "not a cursor of this list as it is now; begin again",
+                    None,
+                )
+            })?;
+            (Vec::new(), last + 1)
+        }
+    };
+    let rest = tables.get(start..).unwrap_or_default();
+    let page = rest.get(..PAGE).unwrap_or(rest);
+    resources.extend(page.iter().map(|table| {
+        let name = view.display(table);
+        let resource = Resource::new(table_uri(&name), name).with_mime_type(JSON);
+        match &table.table.comment {
+            Some(comment) => resource.with_description(comment),
+            None => resource,
+        }
+    }));
+    let next = page.last().filter(|_| rest.len() > page.len());
+    let mut result = ListResourcesResult::with_all_items(resources);
+    result.next_cursor = next.map(|table| table_uri(&view.display(table)));
+    Ok(result)
+}
+
+/// The resources that are there whatever the tables are.
+fn fixed() -> Vec<Resource> {
+    vec![
+        Resource::new(SCHEMA, "schema")
+            .with_title("All tables")
+            .with_description("The visible tables, each with a line about it.")
+            .with_mime_type(JSON),
+        Resource::new(DIAGRAM, "diagram")
+            .with_title("Diagram")
+            .with_description("Tables and foreign keys as a Mermaid entity-relationship diagram.")
+            .with_mime_type(MERMAID),
+        Resource::new(ROLE, "role")
+            .with_title("Your role")
+            .with_description("What you may do to which tables, and the limits.")
+            .with_mime_type(JSON),
+    ]
+}
+
+/// The one template.
+pub(crate) fn template() -> ResourceTemplate {
+    ResourceTemplate::new(TEMPLATE, "table")
+        .with_title("One table")
+        .with_description(
+            "Columns, keys, relations and rules of a table, as describe_table gives them.",
+        )
+        .with_mime_type(JSON)
+}
+
+/// The resource at `uri`.
+pub(crate) fn read(
+    view: &View,
+    limits: &Limits,
+    uri: &str,
+) -> Result<ReadResourceResult, ErrorData> {
+    let found = match uri {
+        SCHEMA => Ok((schema(view, limits).to_string(), JSON)),
+        ROLE => Ok((role(view, limits).to_string(), JSON)),
+        DIAGRAM => Ok((diagram::mermaid(view, limits.max_reply_bytes), MERMAID)),
+        _ => table_name(uri)
+            .ok_or_else(|| Error::new(Code::UnknownTable, format!("there is no resource {uri:?}")))
+            .and_then(|name| view.table(&name))
+            .map(|table| (Value::Object(view.describe(table)).to_string(), JSON)),
+    };
+    match found {
+        Ok((text, mime_type)) => Ok(ReadResourceResult::new(vec![
+            ResourceContents::text(text, uri).with_mime_type(mime_type),
+        ])),
+        Err(error) => Err(ErrorData::resource_not_found(
+            error.to_string(),
+            Some(json!({"uri": uri, "error": error})),
+        )),
+    }
+}
+
+fn table_uri(name: &str) -> String {
+    format!("{SCHEMA}/{}", utf8_percent_encode(name, SEGMENT))
+}
+
+/// The name in a table's address.
+fn table_name(uri: &str) -> Option<String> {
+    let name = uri.strip_prefix(SCHEMA)?.strip_prefix('/')?;
+    Some(percent_decode_str(name).decode_utf8().ok()?.into_owned())
+}
+
+fn schema(view: &View, limits: &Limits) -> Value {
+    let (tables, more) = lines(view, limits, |table| {
+        let definition = &table.table;
+        let key = definition.primary_key.iter().flat_map(|key| &key.columns);
+        let key = key.filter_map(|column| definition.columns.get(*column));
+        json!({
+            "table": view.display(table),
+            "kind": definition.kind,
+            "comment": definition.comment,
+            "estimated_rows": definition.estimated_rows,
+            "primary_key": key.map(|column| column.name.as_str()).collect::<Vec<_>>(),
+            "actions": table.actions.iter().collect::<Vec<_>>(),
+        })
+    });
+    let mut schema = json!({ "tables": tables });
+    mark_cut(&mut schema, more);
+    schema
+}
+
+fn role(view: &View, limits: &Limits) -> Value {
+    let (tables, more) = lines(view, limits, |table| {
+        json!({
+            "table": view.display(table),
+            "actions": table.actions.iter().collect::<Vec<_>>(),
+        })
+    });
+    let mut role = json!({
+        "role": view.role.name,
+        "tools": tools::names(view.actions()).collect::<Vec<_>>(),
+        "limits": {
+            "default_rows": limits.default_rows,
+            "max_rows": limits.max_rows,
+            "max_reply_bytes": limits.max_reply_bytes,
+            "max_write_rows": limits.max_write_rows,
+        },
+        "tables": tables,
+    });
+    mark_cut(&mut role, more);
+    role
+}
+
+/// A line on each table, up to the bytes that a reply may have; and how many tables are left out.
+fn lines(view: &View, limits: &Limits, line: impl Fn(&TableView) -> Value) -> (Vec<Value>, usize) {
+    let (mut lines, mut bytes) = (Vec::new(), 0);
+    for table in view.tables() {
+        let line = line(table);
+        bytes += line.to_string().len();
+        if bytes > limits.max_reply_bytes {
+            break;
+        }
+        lines.push(line);
+    }
+    let more = view.tables().len() - lines.len();
+    (lines, more)
+}
+
+fn mark_cut(reply: &mut Value, more: usize) {
+    if let (1.., Value::Object(reply)) = (more, reply) {
+        reply.insert("cut".into(), format!("{more} more: list_tables gives them by page").into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_names_survive_the_uri() {
+        let uri = table_uri("sales.Order Lines/é%");
+        assert_eq!(uri, "postgresql://schema/sales.Order%20Lines%2F%C3%A9%25");
+        assert_eq!(table_name(&uri).unwrap(), "sales.Order Lines/é%");
+        assert_eq!(table_name("postgresql://schema"), None);
+        assert_eq!(table_name("postgresql://schema/%ff"), None);
+    }
+}

@@ -1,0 +1,203 @@
+//! The tool list as one role sees it.
+//!
+//! Knows the request and reply types and the caller's [`View`]; not how a call is answered. A tool that
+//! the role can use on no table is not in the list.
+
+mod entry;
+mod schema;
+mod shape;
+
+use std::sync::{Arc, LazyLock};
+
+use mcp_pg_core::policy::{Actions, View};
+use rmcp::model::{JsonObject, Tool};
+use serde_json::Value;
+
+use entry::{Entry, Needs, TABLE};
+
+/// Most bytes of the whole list, as JSON; models pay for each of them in every conversation.
+const LIST_MOST: usize = 15_800;
+
+/// Most table names that a schema spells out.
+const NAMES_MOST: usize = 50;
+
+/// The tools with the schemas that all roles share; built once.
+static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| TABLE.iter().map(Entry::tool).collect());
+
+/// The names of the tools that `actions` allow, in the order of the list.
+pub(crate) fn names(actions: Actions) -> impl Iterator<Item = &'static str> {
+    TABLE.iter().filter(move |entry| entry.allowed(actions)).map(|entry| entry.name)
+}
+
+/// The list for one role: each call gives the same bytes while the view is the same.
+pub(crate) fn list(view: &View) -> Vec<Tool> {
+    let tables = view.tables();
+    // Nobody counts the rest.
+    let tables = if tables.len() > NAMES_MOST { &[] } else { tables };
+    let tables: Vec<(String, Actions)> =
+        tables.iter().map(|table| (view.display(table), table.actions)).collect();
+    fitted(view.actions(), &tables)
+}
+
+/// The tools that `actions` allow; `tables` are the names to spell out, if there is room.
+fn fitted(actions: Actions, tables: &[(String, Actions)]) -> Vec<Tool> {
+    let allowed = || TABLE.iter().zip(TOOLS.iter()).filter(|(entry, _)| entry.allowed(actions));
+    let mut tools: Vec<Tool> = allowed()
+        .map(|(entry, tool)| match entry.needs {
+            Needs::Write => {
+                let mut tool = tool.clone();
+                tool.input_schema = Arc::new(shape::transaction(actions));
+                tool
+            }
+            Needs::Any | Needs::One(_) => tool.clone(),
+        })
+        .collect();
+    if tables.is_empty() {
+        return tools;
+    }
+    let mut size: usize = tools.iter().map(bytes).sum();
+    for ((entry, _), tool) in allowed().zip(&mut tools) {
+        let Some(spelled) = spell_out(tool, entry, tables) else { continue };
+        let larger = size + bytes(&spelled) - bytes(tool);
+        if larger <= LIST_MOST {
+            size = larger;
+            *tool = spelled;
+        }
+    }
+    tools
+}
+
+/// The tool with an `enum` of the tables that it can be used on, if it has an argument `table`.
+fn spell_out(tool: &Tool, entry: &Entry, tables: &[(String, Actions)]) -> Option<Tool> {
+    let names: Vec<Value> = tables
+        .iter()
+        .filter(|(_, actions)| match entry.needs {
+            Needs::One(action) => actions.contains(action),
+            Needs::Any | Needs::Write => true,
+        })
+        .map(|(name, _)| name.as_str().into())
+        .collect();
+    let mut input = JsonObject::clone(&tool.input_schema);
+    input
+        .get_mut("properties")?
+        .get_mut("table")?
+        .as_object_mut()?
+        .insert("enum".into(), names.into());
+    let mut tool = tool.clone();
+    tool.input_schema = Arc::new(input);
+    Some(tool)
+}
+
+fn bytes(tool: &Tool) -> usize {
+    // The comma between two tools counts.
+    serde_json::to_string(tool).map_or(usize::MAX / 32, |text| text.len() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use mcp_pg_core::policy::Action;
+    use serde_json::json;
+
+    use super::*;
+
+    fn all() -> Actions {
+        Action::ALL.into_iter().collect()
+    }
+
+    fn tables(count: usize, length: usize, actions: Actions) -> Vec<(String, Actions)> {
+        (0..count).map(|number| (format!("{number:t>length$}"), actions)).collect()
+    }
+
+    fn size(tools: &[Tool]) -> usize {
+        serde_json::to_string(&json!({ "tools": tools })).unwrap().len()
+    }
+
+    #[test]
+    fn the_list_is_small_however_many_tables_there_are() {
+        for (count, length) in [(0, 1), (5, 10), (20, 12), (50, 63), (50, 127)] {
+            let tools = fitted(all(), &tables(count, length, all()));
+            assert!(size(&tools) < 16_000, "{count} tables: {} bytes", size(&tools));
+        }
+        assert!(
+            fitted(all(), &tables(20, 12, all()))[1].input_schema["properties"]["table"]
+                .get("enum")
+                .is_some()
+        );
+        // With the largest names the list is that of a thousand tables, which spells none.
+        assert_eq!(fitted(all(), &tables(50, 127, all())), fitted(all(), &[]));
+    }
+
+    #[test]
+    fn a_role_has_the_tools_that_it_can_use() {
+        let named = |actions: &[Action]| {
+            let tools = fitted(actions.iter().copied().collect(), &[]);
+            tools.iter().map(|tool| tool.name.to_string()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(named(&[]), "");
+        assert_eq!(named(&[Action::Select]), "list_tables describe_table select aggregate explain");
+        assert_eq!(named(&[Action::Insert]), "list_tables describe_table insert transaction");
+        assert_eq!(
+            named(&Action::ALL),
+            "list_tables describe_table select aggregate insert update archive restore delete \
+             transaction explain"
+        );
+    }
+
+    #[test]
+    fn a_tool_names_only_the_tables_that_it_works_on() {
+        let read = [Action::Select].into_iter().collect();
+        let tables = [("film".to_owned(), all()), ("film_list".to_owned(), read)];
+        let tools = fitted(all(), &tables);
+        let names = |tool: &str| {
+            let tool = tools.iter().find(|known| known.name == tool).unwrap();
+            tool.input_schema["properties"]["table"]["enum"].clone()
+        };
+        assert_eq!(names("select"), json!(["film", "film_list"]));
+        assert_eq!(names("update"), json!(["film"]));
+    }
+
+    #[test]
+    fn a_transaction_offers_what_the_role_may_do() {
+        let tools = fitted([Action::Update].into_iter().collect(), &[]);
+        let step = &tools[3].input_schema["properties"]["operations"]["items"];
+        assert_eq!(step["properties"]["operation"]["enum"], json!(["update"]));
+        assert_eq!(step["additionalProperties"], false);
+        let arguments: Vec<&String> = step["properties"].as_object().unwrap().keys().collect();
+        assert!(arguments.iter().any(|name| *name == "updates"));
+        assert!(!arguments.iter().any(|name| *name == "data" || *name == "dry_run"));
+    }
+
+    #[test]
+    fn schemas_are_strict_and_plain() {
+        for tool in fitted(all(), &[]) {
+            let input = &tool.input_schema;
+            assert_eq!(input["type"], "object", "{}", tool.name);
+            assert_eq!(input["additionalProperties"], false, "{}", tool.name);
+            let output = tool.output_schema.as_ref().unwrap();
+            assert_eq!(output["type"], "object", "{}", tool.name);
+            for root in [input, output] {
+                for key in ["oneOf", "anyOf", "allOf", "$schema", "$defs"] {
+                    assert!(!root.contains_key(key), "{}: {key}", tool.name);
+                }
+            }
+            let text = serde_json::to_string(&tool).unwrap();
+            for noise in ["\"$ref\":\"#", "\"format\":\"uint", "oneOf", "\"const\""] {
+                assert!(!text.contains(noise), "{}: {noise}", tool.name);
+            }
+            let annotations = tool.annotations.unwrap();
+            assert!(annotations.read_only_hint.is_some());
+            assert!(annotations.destructive_hint.is_some());
+            assert!(annotations.idempotent_hint.is_some());
+        }
+    }
+
+    #[test]
+    fn a_write_needs_a_condition() {
+        for tool in fitted(all(), &[]) {
+            if ["update", "archive", "restore", "delete"].contains(&&*tool.name) {
+                let required = tool.input_schema["required"].as_array().unwrap();
+                assert!(required.contains(&json!("where")), "{}", tool.name);
+            }
+        }
+    }
+}

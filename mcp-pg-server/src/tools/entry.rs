@@ -1,0 +1,193 @@
+//! Every tool: its texts, what a role needs to have it, and the types of its arguments and reply.
+
+use std::sync::Arc;
+
+use mcp_pg_core::policy::{Action, Actions};
+use mcp_pg_core::request::{
+    Aggregate, Change, Delete, DescribeTable, Insert, ListTables, Select, Transaction, Update,
+};
+use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+
+use super::{schema, shape};
+
+/// A tool, before it is fitted to a role.
+pub(super) struct Entry {
+    pub(super) name: &'static str,
+    title: &'static str,
+    description: &'static str,
+    pub(super) needs: Needs,
+    effect: Effect,
+    pub(super) input: fn() -> JsonObject,
+    output: fn() -> JsonObject,
+}
+
+/// What a role must be able to do on some table to have the tool.
+pub(super) enum Needs {
+    /// Anything at all.
+    Any,
+    /// This.
+    One(Action),
+    /// Some write.
+    Write,
+}
+
+/// What a call does to the data.
+#[derive(Clone, Copy)]
+enum Effect {
+    /// Nothing.
+    Reads,
+    /// Adds, so that twice is twice.
+    Adds,
+    /// Overwrites or hides what was there.
+    Overwrites,
+    /// The same, and twice is as good as once.
+    Sets,
+}
+
+/// The tools, in the order of the list.
+pub(super) const TABLE: [Entry; 11] = [
+    Entry {
+        name: "list_tables",
+        title: "List tables",
+        description: "The tables you may use, as `name` or `schema.name`, with kind, comment, estimated rows, \
+            primary key and allowed actions. Start here. `search` finds words in names and comments.",
+        needs: Needs::Any,
+        effect: Effect::Reads,
+        input: schema::input::<ListTables>,
+        output: shape::tables,
+    },
+    Entry {
+        name: "describe_table",
+        title: "Describe a table",
+        description: "Columns with types, rules and operators, keys, and relations for `where`. Call it \
+            before the first select or write on a table.",
+        needs: Needs::Any,
+        effect: Effect::Reads,
+        input: schema::input::<DescribeTable>,
+        output: shape::description,
+    },
+    Entry {
+        name: "select",
+        title: "Read rows",
+        description: "Rows of a table. In `where` all members must hold; a value means \
+            equals, null means is null, else {operator: value} with eq ne gt gte lt lte in not_in is_null \
+            like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
+            is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; and/or/not combine. A \
+            relation name conditions on related rows: to-one {\"customer\": {\"country\": \"FR\"}}, to-many \
+            {\"orders\": {\"some\": {\u{2026}}}} (some, none, every). `include` brings related rows along. If \
+            `truncated`, repeat the call with `cursor` = `next_cursor`.",
+        needs: Needs::One(Action::Select),
+        effect: Effect::Reads,
+        input: schema::input::<Select>,
+        output: || shape::rows(&["columns", "text", "count"]),
+    },
+    Entry {
+        name: "aggregate",
+        title: "Totals",
+        description: "Counts and totals, for all rows or for each group, in one call: count, \
+            count_distinct, sum, avg, min, max, each with a `where` of its own if wanted. Buckets: second \
+            minute hour day week month quarter year, with `time_zone` if wanted. Do not fetch rows to count \
+            them.",
+        needs: Needs::One(Action::Select),
+        effect: Effect::Reads,
+        input: schema::input::<Aggregate>,
+        output: || shape::rows(&[]),
+    },
+    Entry {
+        name: "insert",
+        title: "Add rows",
+        description: "Adds one row or several, all or none. Leave out columns that have defaults. A value may be \
+            {\"$now\": true} or {\"$literal\": any}.",
+        needs: Needs::One(Action::Insert),
+        effect: Effect::Adds,
+        input: schema::input::<Insert>,
+        output: shape::written,
+    },
+    Entry {
+        name: "update",
+        title: "Change rows",
+        description: "Changes the rows that match `where`. If more than `max_rows` match, nothing is changed. Use \
+            `dry_run` to see what would happen.",
+        needs: Needs::One(Action::Update),
+        effect: Effect::Overwrites,
+        input: || shape::with_condition(schema::input::<Update>()),
+        output: shape::written,
+    },
+    Entry {
+        name: "archive",
+        title: "Archive rows",
+        description: "Sets rows aside so that reads leave them out; restore brings them back. The way to \
+            remove rows.",
+        needs: Needs::One(Action::Archive),
+        effect: Effect::Sets,
+        input: || shape::with_condition(schema::input::<Change>()),
+        output: shape::written,
+    },
+    Entry {
+        name: "restore",
+        title: "Restore rows",
+        description: "Brings archived rows back.",
+        needs: Needs::One(Action::Restore),
+        effect: Effect::Sets,
+        input: || shape::with_condition(schema::input::<Change>()),
+        output: shape::written,
+    },
+    Entry {
+        name: "delete",
+        title: "Delete rows",
+        description: "Removes rows for good. Prefer archive where the table has it.",
+        needs: Needs::One(Action::Delete),
+        effect: Effect::Sets,
+        input: || shape::with_condition(schema::input::<Delete>()),
+        output: shape::written,
+    },
+    Entry {
+        name: "transaction",
+        title: "Several operations, all or nothing",
+        description: "Runs the operations in order in one transaction; any failure undoes all. Each takes \
+            the arguments of the tool of its name; {\"$ref\": \"name.column\"} is a value from the row of an \
+            earlier operation, by its `as` or its index.",
+        needs: Needs::Write,
+        effect: Effect::Overwrites,
+        input: schema::input::<Transaction>,
+        output: shape::results,
+    },
+    Entry {
+        name: "explain",
+        title: "Explain a read",
+        description: "How PostgreSQL would run a select or aggregate: expected rows, cost, indexes, hints.",
+        needs: Needs::One(Action::Select),
+        effect: Effect::Reads,
+        input: shape::explain,
+        output: shape::explanation,
+    },
+];
+
+const WRITES: [Action; 5] =
+    [Action::Insert, Action::Update, Action::Archive, Action::Restore, Action::Delete];
+
+impl Entry {
+    /// Whether a role with `actions` has the tool.
+    pub(super) fn allowed(&self, actions: Actions) -> bool {
+        match self.needs {
+            Needs::Any => !actions.is_empty(),
+            Needs::One(action) => actions.contains(action),
+            Needs::Write => WRITES.iter().any(|action| actions.contains(*action)),
+        }
+    }
+
+    /// The tool as it is for every role.
+    pub(super) fn tool(&self) -> Tool {
+        let annotations = ToolAnnotations::new();
+        let annotations = match self.effect {
+            Effect::Reads => annotations.read_only(true).destructive(false).idempotent(true),
+            Effect::Adds => annotations.read_only(false).destructive(false).idempotent(false),
+            Effect::Overwrites => annotations.read_only(false).destructive(true).idempotent(false),
+            Effect::Sets => annotations.read_only(false).destructive(true).idempotent(true),
+        };
+        Tool::new(self.name, self.description, (self.input)())
+            .with_title(self.title)
+            .with_raw_output_schema(Arc::new((self.output)()))
+            .with_annotations(annotations)
+    }
+}

@@ -1,0 +1,202 @@
+//! JSON Schemas of requests and replies, in the dialect that every client and model reads.
+//!
+//! schemars derives them from the types; here they are made plain: no references, titles, number formats
+//! or unions with null, and alternatives of constants as an `enum`.
+
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use schemars::generate::{Contract, SchemaSettings};
+use serde_json::{Map, Value, json};
+
+/// The schema of a tool's arguments.
+pub(super) fn input<T: JsonSchema>() -> JsonObject {
+    // What a request's list may hold besides one type is a name, or an object around it.
+    let item = json!({"anyOf": [{"type": "string"}, {"type": "object"}]});
+    let mut schema = root::<T>(Contract::Deserialize, Some(&item));
+    // Every tool has it, and the list has little room: the first one tells what a table's name is.
+    if let Some(table) = schema.get_mut("properties").and_then(|all| all.get_mut("table"))
+        && let Some(table) = table.as_object_mut()
+    {
+        table.remove("description");
+    }
+    schema
+}
+
+/// The schema of a reply, without descriptions: a model reads the reply itself.
+pub(super) fn output<T: JsonSchema>() -> JsonObject {
+    let mut schema = root::<T>(Contract::Serialize, None);
+    undescribed(&mut schema);
+    schema
+}
+
+fn root<T: JsonSchema>(contract: Contract, item: Option<&Value>) -> JsonObject {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.inline_subschemas = true;
+    settings.meta_schema = None;
+    settings.contract = contract;
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    let mut object = match Value::from(schema) {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    };
+    // The type's own documentation is the tool's description already.
+    object.remove("description");
+    plain(&mut object, item);
+    object
+}
+
+/// Makes the schema plain; `item` stands for the items of a list that may hold anything.
+fn plain(schema: &mut JsonObject, item: Option<&Value>) {
+    for noise in ["title", "format", "default", "minimum"] {
+        schema.remove(noise);
+    }
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description.replace('\n', " ");
+    }
+    merge_nullable(schema);
+    constants_as_enum(schema);
+    alternatives_of_types(schema);
+    if schema.get("additionalProperties") == Some(&Value::Bool(true)) {
+        schema.remove("additionalProperties");
+    }
+    let required: Vec<Value> =
+        schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        for (name, property) in properties.iter_mut() {
+            let Value::Object(property) = property else { continue };
+            if !required.iter().any(|required| required == name) {
+                without_null(property);
+            }
+            plain(property, item);
+        }
+    }
+    match (schema.get_mut("items"), item) {
+        (Some(Value::Object(items)), _) => plain(items, item),
+        (Some(items), Some(item)) => *items = item.clone(),
+        (Some(_), None) => {
+            schema.remove("items");
+        }
+        (None, _) => {}
+    }
+    if let Some(Value::Array(alternatives)) = schema.get_mut("anyOf") {
+        alternatives
+            .iter_mut()
+            .filter_map(Value::as_object_mut)
+            .for_each(|schema| plain(schema, item));
+    }
+}
+
+/// `anyOf: [X, null]` is X, or null: members of X move up.
+fn merge_nullable(schema: &mut JsonObject) {
+    let Some(Value::Array(alternatives)) = schema.get_mut("anyOf") else { return };
+    alternatives.retain(|alternative| alternative != &json!({"type": "null"}));
+    if let [Value::Object(only)] = alternatives.as_mut_slice() {
+        let only = std::mem::take(only);
+        schema.remove("anyOf");
+        for (key, value) in only {
+            schema.entry(key).or_insert(value);
+        }
+    }
+}
+
+/// `type: [X, null]` of a member that may be left out is X.
+fn without_null(schema: &mut JsonObject) {
+    let Some(Value::Array(types)) = schema.get_mut("type") else { return };
+    types.retain(|name| name != "null");
+    if let [only] = types.as_mut_slice() {
+        let only = only.take();
+        schema.insert("type".into(), only);
+    }
+    if let Some(Value::Array(values)) = schema.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+}
+
+/// `oneOf: [{const: a}, {const: b}]` is `enum: [a, b]`.
+fn constants_as_enum(schema: &mut JsonObject) {
+    let Some(Value::Array(alternatives)) = schema.get("oneOf") else { return };
+    let constants: Option<Vec<Value>> =
+        alternatives.iter().map(|alternative| alternative.get("const").cloned()).collect();
+    if let Some(constants) = constants {
+        schema.remove("oneOf");
+        schema.insert("type".into(), "string".into());
+        schema.insert("enum".into(), constants.into());
+    }
+}
+
+/// `type: [object, array]` is `anyOf` of the two: lists of types are read by few clients.
+fn alternatives_of_types(schema: &mut JsonObject) {
+    if !schema.get("type").is_some_and(Value::is_array) {
+        return;
+    }
+    let (Some(Value::Array(types)), items) = (schema.remove("type"), schema.remove("items")) else {
+        return;
+    };
+    let alternatives: Vec<Value> = types
+        .into_iter()
+        .map(|name| match (&items, name.as_str()) {
+            (Some(items), Some("array")) => json!({"type": "array", "items": items}),
+            _ => json!({"type": name}),
+        })
+        .collect();
+    schema.insert("anyOf".into(), alternatives.into());
+}
+
+fn undescribed(schema: &mut JsonObject) {
+    schema.remove("description");
+    for value in schema.values_mut() {
+        undescribed_value(value);
+    }
+}
+
+fn undescribed_value(value: &mut Value) {
+    match value {
+        Value::Object(object) => undescribed(object),
+        Value::Array(values) => values.iter_mut().for_each(undescribed_value),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mcp_pg_core::reply::RowSet;
+    use mcp_pg_core::request::{Insert, Select};
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_plain() {
+        let select = Value::from(input::<Select>());
+        assert_eq!(select["type"], "object");
+        assert_eq!(select["additionalProperties"], false);
+        assert_eq!(select["required"], json!(["table"]));
+        let properties = &select["properties"];
+        assert_eq!(
+            properties["limit"],
+            json!({"type": "integer", "description": "Most rows to return."})
+        );
+        assert_eq!(properties["archived"]["enum"], json!(["exclude", "include", "only"]));
+        assert_eq!(properties["where"]["type"], "object");
+        let insert = Value::from(input::<Insert>());
+        assert_eq!(
+            insert["properties"]["data"]["anyOf"],
+            json!([{"type": "object"}, {"type": "array", "items": {"type": "object"}}])
+        );
+        assert_eq!(
+            select["properties"]["order_by"]["items"],
+            json!({"anyOf": [{"type": "string"}, {"type": "object"}]})
+        );
+        assert_eq!(insert["properties"]["on_conflict"]["required"], json!(["columns", "do"]));
+    }
+
+    #[test]
+    fn only_what_is_always_there_may_be_null() {
+        let rows = Value::from(output::<RowSet>());
+        assert_eq!(
+            rows["properties"]["next_cursor"],
+            json!({"anyOf": [{"type": "string"}, {"type": "null"}]})
+        );
+        assert_eq!(rows["properties"]["text"], json!({"type": "string"}));
+        assert_eq!(rows["required"], json!(["table", "row_count", "truncated", "next_cursor"]));
+    }
+}

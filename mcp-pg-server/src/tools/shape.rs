@@ -1,0 +1,172 @@
+//! Arguments and replies where they differ from what their types say.
+
+use mcp_pg_core::policy::{Action, Actions};
+use mcp_pg_core::reply::{Committed, RowSet};
+use mcp_pg_core::request::{Aggregate, Explain, Select, Transaction};
+use rmcp::model::JsonObject;
+use serde_json::{Map, Value, json};
+
+use super::entry::{Needs, TABLE};
+use super::{TOOLS, schema};
+
+/// The arguments of `transaction`: an operation has those of the tools that the role has.
+pub(super) fn transaction(actions: Actions) -> JsonObject {
+    let mut input = schema::input::<Transaction>();
+    let step = input
+        .get_mut("properties")
+        .and_then(|properties| properties.get_mut("operations"))
+        .and_then(|operations| operations.get_mut("items"))
+        .and_then(Value::as_object_mut);
+    let Some(step) = step else { return input };
+    let mut arguments = Map::new();
+    for (entry, tool) in TABLE.iter().zip(TOOLS.iter()) {
+        let Needs::One(action) = entry.needs else { continue };
+        // An operation of a transaction is called like its action.
+        if !actions.contains(action) || entry.name != action.as_str() {
+            continue;
+        }
+        let of_tool = tool.input_schema.get("properties").and_then(Value::as_object);
+        for (name, schema) in of_tool.into_iter().flatten() {
+            let mut schema = schema.clone();
+            if let Some(schema) = schema.as_object_mut() {
+                // The tool of that name tells the rest.
+                schema.retain(|key, _| matches!(key.as_str(), "type" | "items" | "anyOf"));
+            }
+            arguments.entry(name.clone()).or_insert(schema);
+        }
+    }
+    // A page cannot be continued, nor a part be a dry run, inside a transaction; how a page is shown is
+    // seldom worth its room in the list.
+    for argument in ["dry_run", "cursor", "count", "format", "with_version", "offset"] {
+        arguments.remove(argument);
+    }
+    if let Some(Value::Object(own)) = step.get_mut("properties") {
+        let operations: Vec<Action> = actions.iter().collect();
+        own.insert("operation".into(), json!({"type": "string", "enum": operations}));
+        for (name, schema) in arguments {
+            own.entry(name).or_insert(schema);
+        }
+    }
+    step.remove("description");
+    step.insert("required".into(), json!(["operation", "table"]));
+    step.insert("additionalProperties".into(), false.into());
+    input
+}
+
+/// The arguments of `explain`: its own, and those of the operations that it explains.
+pub(super) fn explain() -> JsonObject {
+    let mut input = schema::input::<Explain>();
+    let mut arguments = schema::input::<Select>();
+    let own = arguments.get_mut("properties").map(Value::take);
+    let aggregate = schema::input::<Aggregate>().get_mut("properties").map(Value::take);
+    let all = [own, aggregate].into_iter().flatten().filter_map(|properties| match properties {
+        Value::Object(properties) => Some(properties),
+        _ => None,
+    });
+    if let Some(Value::Object(properties)) = input.get_mut("properties") {
+        for (name, mut schema) in all.flatten() {
+            if let Some(schema) = schema.as_object_mut() {
+                schema.retain(|key, _| matches!(key.as_str(), "type" | "items" | "anyOf"));
+            }
+            properties.entry(name).or_insert(schema);
+        }
+    }
+    input.insert("required".into(), json!(["operation", "table"]));
+    input.insert("additionalProperties".into(), false.into());
+    input
+}
+
+/// A write's condition may be absent for the parser, so that the engine can say why it must not be.
+pub(super) fn with_condition(mut input: JsonObject) -> JsonObject {
+    if let Some(Value::Array(required)) = input.get_mut("required") {
+        required.push("where".into());
+    }
+    input
+}
+
+/// The shape of rows: what is always there, the rows themselves, and the tool's own members.
+pub(super) fn rows(own: &[&str]) -> JsonObject {
+    let mut output = schema::output::<RowSet>();
+    let required = output.get("required").cloned().unwrap_or_default();
+    let listed = |name: &str| {
+        name == "rows"
+            || own.contains(&name)
+            || required.as_array().is_some_and(|names| names.iter().any(|known| known == name))
+    };
+    if let Some(Value::Object(properties)) = output.get_mut("properties") {
+        properties.retain(|name, _| listed(name));
+    }
+    output
+}
+
+/// The shape of a write's reply: a [`RowSet`], of which the list has room for the chief members.
+pub(super) fn written() -> JsonObject {
+    object(json!({
+        "type": "object",
+        "properties": {
+            "table": {"type": "string"},
+            "rows": {"type": "array"},
+            "row_count": {"type": "integer"},
+            "truncated": {"type": "boolean"},
+        },
+        "required": ["table", "row_count", "truncated"],
+    }))
+}
+
+/// The shape of `list_tables`' reply, whose tables are names or summaries.
+pub(super) fn tables() -> JsonObject {
+    object(json!({
+        "type": "object",
+        "properties": {
+            "tables": {"type": "array"},
+            "next_cursor": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        },
+        "required": ["tables", "next_cursor"],
+    }))
+}
+
+/// The shape of `explain`'s reply.
+pub(super) fn explanation() -> JsonObject {
+    object(json!({
+        "type": "object",
+        "properties": {
+            "table": {"type": "string"},
+            "text": {"type": "string"},
+            "plan": {"type": "object"},
+            "hints": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["table", "text", "plan", "hints"],
+    }))
+}
+
+fn object(schema: Value) -> JsonObject {
+    match schema {
+        Value::Object(object) => object,
+        _ => JsonObject::new(),
+    }
+}
+
+/// The shape of a transaction's reply; each result has the shape of its operation's.
+pub(super) fn results() -> JsonObject {
+    let mut output = schema::output::<Committed>();
+    if let Some(results) = output.get_mut("properties").and_then(|all| all.get_mut("results")) {
+        *results = json!({"type": "array", "items": {"type": "object"}});
+    }
+    output
+}
+
+/// The shape of `describe_table`'s reply: the members that are always there.
+pub(super) fn description() -> JsonObject {
+    let list = |items: &str| json!({"type": "array", "items": {"type": items}});
+    object(json!({
+        "type": "object",
+        "properties": {
+            "table": {"type": "string"},
+            "kind": {"type": "string"},
+            "columns": list("object"),
+            "primary_key": list("string"),
+            "actions": list("string"),
+        },
+        "required": ["table", "kind", "columns", "primary_key", "actions"],
+    }))
+}

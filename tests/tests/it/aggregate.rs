@@ -1,0 +1,105 @@
+//! aggregate and explain.
+
+use mcp_pg_tests::{Database, call, refused, rows};
+use serde_json::json;
+
+#[tokio::test]
+async fn groups_and_measures_agree_with_hand_written_sql() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let reply = call(
+        &engine,
+        "analyst",
+        "aggregate",
+        json!({
+            "table": "orders",
+            "measures": {
+                "orders": {"count": "*"},
+                "revenue": {"sum": "total"},
+                "buyers": {"count_distinct": "user_id"},
+                "big": {"count": "*", "where": {"total": {"gte": 50}}},
+                "latest": {"max": "created_at"},
+            },
+            "group_by": [
+                "status",
+                {"column": "created_at", "bucket": "year", "time_zone": "Europe/Paris", "as": "year"},
+                "user.country",
+            ],
+            "having": {"orders": {"gte": 1}, "or": [{"revenue": {"gt": 0}}, {"revenue": null}]},
+            "order_by": ["-revenue", "status"],
+        }),
+    )
+    .await
+    .unwrap();
+    let total: f64 = rows(&reply).iter().map(|row| row["revenue"].as_f64().unwrap()).sum();
+    let expected = database
+        .value("SELECT sum(total)::text FROM orders WHERE archived_at IS NULL")
+        .await
+        .unwrap();
+    assert!((total - expected.parse::<f64>().unwrap()).abs() < 0.001, "{reply:#}");
+    let groups = database
+        .value(
+            "SELECT count(*)::text FROM (SELECT DISTINCT status, \
+             date_trunc('year', o.created_at, 'Europe/Paris'), \
+             (SELECT country FROM users u WHERE u.user_id = o.user_id AND u.archived_at IS NULL) \
+             FROM orders o WHERE archived_at IS NULL) g",
+        )
+        .await
+        .unwrap();
+    assert_eq!(reply["row_count"].to_string(), groups);
+    assert!(rows(&reply)[0]["year"].as_str().unwrap().ends_with("T23:00:00Z"), "{reply}");
+}
+
+#[tokio::test]
+async fn pages_of_groups_follow_each_other() {
+    let engine = Database::shop().await.engine().await;
+    let whole = json!({"table": "orders", "measures": {"n": {"count": "*"}}, "group_by": ["user_id"], "order_by": ["-n"]});
+    let all = call(&engine, "analyst", "aggregate", whole.clone()).await.unwrap();
+    let mut arguments = whole;
+    arguments["limit"] = json!(3);
+    let mut paged = Vec::new();
+    loop {
+        let reply = call(&engine, "analyst", "aggregate", arguments.clone()).await.unwrap();
+        paged.extend(rows(&reply).to_vec());
+        match &reply["next_cursor"] {
+            serde_json::Value::Null => break,
+            cursor => arguments["cursor"] = cursor.clone(),
+        }
+    }
+    assert_eq!(paged, rows(&all));
+}
+
+#[tokio::test]
+async fn a_wrong_measure_is_told_with_its_place() {
+    let engine = Database::shop().await.engine().await;
+    for (measures, code, at) in [
+        (json!({}), "missing_value", "/measures"),
+        (json!({"n": {"total": "x"}}), "unknown_operator", "/measures/n/total"),
+        (json!({"n": {"sum": "status"}}), "invalid_value", "/measures/n/sum"),
+        (json!({"n": {"sum": "totl"}}), "unknown_column", "/measures/n/sum"),
+        (json!({"n": "count"}), "invalid_value", "/measures/n"),
+    ] {
+        let arguments = json!({"table": "orders", "measures": measures});
+        assert_eq!(refused(&engine, "aggregate", arguments).await, (code.into(), at.into()));
+    }
+    let arguments =
+        json!({"table": "orders", "measures": {"n\u{0}\"; DROP TABLE orders; --": {"count": "*"}}});
+    let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+    assert_eq!(reply["row_count"], 1);
+}
+
+#[tokio::test]
+async fn a_plan_is_told_without_the_text_of_conditions() {
+    let engine = Database::shop().await.engine().await;
+    for arguments in [
+        json!({"operation": "select", "table": "orders", "where": {"note": "secret words"}}),
+        json!({"operation": "aggregate", "table": "orders", "measures": {"n": {"count": "*"}}, "analyze": true}),
+    ] {
+        let reply = call(&engine, "analyst", "explain", arguments).await.unwrap();
+        assert!(reply["estimated_cost"].is_number(), "{reply}");
+        assert!(reply["text"].as_str().unwrap().contains("orders"), "{reply}");
+        assert!(!reply.to_string().contains("secret words"), "{reply}");
+    }
+    let arguments = json!({"operation": "select", "table": "orders", "measures": {}});
+    assert_eq!(refused(&engine, "explain", arguments).await.0, "unknown_argument");
+}
