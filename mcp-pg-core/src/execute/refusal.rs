@@ -121,8 +121,13 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    let parameter = parameter(answer);
-    match parameter.and_then(|number| place.parameters.get(number.checked_sub(1)?)) {
+    let mut given = place.parameters.iter().filter(|operand| !operand.at.is_empty());
+    let operand = match parameter(answer) {
+        Some(number) => number.checked_sub(1).and_then(|index| place.parameters.get(index)),
+        // Not of the reading, but of the use: a regular expression, say. A lone value must be the one.
+        None => given.next().filter(|_| given.next().is_none()),
+    };
+    match operand {
         Some(operand) if !operand.at.is_empty() => error.at(&operand.at),
         _ => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),

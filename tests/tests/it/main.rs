@@ -1,7 +1,8 @@
 //! Tests of the whole, a module a feature.
 
 mod aggregate;
+mod filters;
 mod include;
-mod reads;
+mod paging;
 mod values;
 mod writes;
