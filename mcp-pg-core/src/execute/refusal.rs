@@ -70,7 +70,11 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
         };
     };
     let state = answer.code().code();
-    let code = code(state);
+    let code = match code(state) {
+        // PostgreSQL was still reading a value: names in regclass, the grammar of jsonpath and tsquery.
+        Code::DatabaseError if parameter(answer).is_some() => Code::InvalidValue,
+        code => code,
+    };
     let told = match code {
         _ if raised(answer) => Error::new(code, shown(answer.message())),
         Code::UniqueViolation => unique(answer, place),
@@ -129,23 +133,26 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    match parameter(answer, place) {
-        Some(at) => error.at(at),
-        None => match answer.column().and_then(|name| place.table.table.column(name)) {
+    let mut given = place.parameters.iter().filter(|operand| !operand.at.is_empty());
+    let operand = match parameter(answer) {
+        Some(number) => number.checked_sub(1).and_then(|index| place.parameters.get(index)),
+        // Not of the reading, but of the use: a regular expression, say. A lone value must be the one.
+        None => given.next().filter(|_| given.next().is_none()),
+    };
+    match operand {
+        Some(operand) if !operand.at.is_empty() => error.at(&operand.at),
+        _ => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
             None => error.at(values(place)),
         },
     }
 }
 
-/// Where the parameter stands that PostgreSQL could not read.
-fn parameter<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
+/// The number of the parameter whose value PostgreSQL was reading.
+fn parameter(answer: &DbError) -> Option<usize> {
     // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
-    let (_, rest) = answer.where_()?.split_once("parameter $")?;
-    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-    let number: usize = digits.parse().ok()?;
-    let operand = place.parameters.get(number.checked_sub(1)?)?;
-    Some(operand.at.as_str()).filter(|at| !at.is_empty())
+    let rest = answer.where_()?.split("parameter $").nth(1)?;
+    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
 }
 
 fn unique(answer: &DbError, place: &Place<'_>) -> Error {
@@ -286,7 +293,10 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
         }
         None => {
             // A domain's rule names its type instead of a table.
-            let at = parameter(answer, place);
+            let at = parameter(answer)
+                .and_then(|number| place.parameters.get(number.checked_sub(1)?))
+                .map(|operand| operand.at.as_str())
+                .filter(|at| !at.is_empty());
             let column = table.columns.iter().find(|column| {
                 answer.datatype().is_some_and(|name| {
                     column.data_type.name == name

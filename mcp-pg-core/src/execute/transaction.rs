@@ -186,9 +186,6 @@ impl Transaction {
     ///
     /// PostgreSQL's.
     pub async fn savepoint(&mut self) -> Result<(), Failure> {
-        if !self.begun {
-            self.open(false).await?;
-        }
         self.control("SAVEPOINT step").await
     }
 

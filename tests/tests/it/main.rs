@@ -1,8 +1,10 @@
 //! Tests of the whole, a module a feature.
 
 mod aggregate;
+mod filters;
 mod include;
 mod insert;
-mod reads;
+mod paging;
 mod schema;
+mod values;
 mod writes;
