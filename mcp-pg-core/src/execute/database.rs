@@ -1,7 +1,5 @@
 //! The pool of connections, and what the login is allowed beyond its grants.
 
-use std::future::Future;
-
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
@@ -171,6 +169,12 @@ impl Database {
                 lease.done();
                 Ok(vec![fetched.map_err(none)?])
             }
+            ([statement], [parameters]) => {
+                let transaction =
+                    self.begin(identity.clone(), None).await.map_err(|e| none(e.into()))?;
+                let fetched = transaction.run_alone(statement, parameters, keep).await;
+                Ok(vec![fetched.map_err(none)?])
+            }
             _ => {
                 let mut transaction =
                     self.begin(identity.clone(), None).await.map_err(|e| none(e.into()))?;
@@ -198,6 +202,11 @@ impl Database {
         isolation: Option<Isolation>,
     ) -> Result<Transaction> {
         Ok(Transaction::new(Lease::new(self.connection().await?), identity, isolation))
+    }
+
+    /// Forgets all prepared statements: the schema that they were made for has changed.
+    pub fn forget_statements(&self) {
+        self.pool.manager().statement_caches.clear();
     }
 
     /// Answers if the database does.
@@ -279,11 +288,4 @@ pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static)
     Error::new(Code::DatabaseUnavailable, "the database does not answer")
         .hint("try again in a moment")
         .caused_by(error)
-}
-
-/// Runs `work` on the runtime, if there still is one.
-pub(super) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(work);
-    }
 }

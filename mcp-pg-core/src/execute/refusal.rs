@@ -70,8 +70,13 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
         };
     };
     let state = answer.code().code();
-    let code = code(state);
+    let code = match code(state) {
+        // PostgreSQL was still reading a value: names in regclass, the grammar of jsonpath and tsquery.
+        Code::DatabaseError if parameter(answer).is_some() => Code::InvalidValue,
+        code => code,
+    };
     let told = match code {
+        _ if raised(answer) => Error::new(code, shown(answer.message())),
         Code::UniqueViolation => unique(answer, place),
         Code::ForeignKeyViolation => foreign(answer, place),
         Code::NotNullViolation => not_null(answer, place),
@@ -101,15 +106,24 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
                 _ => "the database does not allow this to the caller's role",
             },
         ),
+        _ if answer.routine() == Some("ExecOnConflictUpdate") => {
+            Error::new(Code::InvalidValue, "two of the rows have the same key").at(values(place))
+        }
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
         Code::InvalidValue => invalid(answer, place),
-        // Sentences that people wrote into triggers and functions for those who use the table.
-        _ if state == "P0001" => Error::new(code, shown(answer.message())),
-        _ if state == "55000" => Error::new(code, shown(answer.message())),
+        _ if state == "55000" => Error::new(
+            code,
+            "this cannot be read or written as things are: a materialized view may never have been refreshed",
+        ),
         _ => Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})")),
     };
     told.sqlstate(state).caused_by(error)
+}
+
+/// Whether the sentence is one that people wrote into a function, for those who use the table.
+fn raised(answer: &DbError) -> bool {
+    answer.code().code() == "P0001" || answer.routine() == Some("exec_stmt_raise")
 }
 
 fn values(place: &Place<'_>) -> String {
@@ -119,20 +133,26 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
-    let parameter = answer
-        .where_()
-        .and_then(|context| context.split("parameter $").nth(1))
-        .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>())
-        .and_then(|digits| digits.parse::<usize>().ok())
-        .and_then(|number| place.parameters.get(number.checked_sub(1)?));
-    match parameter {
+    let mut given = place.parameters.iter().filter(|operand| !operand.at.is_empty());
+    let operand = match parameter(answer) {
+        Some(number) => number.checked_sub(1).and_then(|index| place.parameters.get(index)),
+        // Not of the reading, but of the use: a regular expression, say. A lone value must be the one.
+        None => given.next().filter(|_| given.next().is_none()),
+    };
+    match operand {
         Some(operand) if !operand.at.is_empty() => error.at(&operand.at),
         _ => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
             None => error.at(values(place)),
         },
     }
+}
+
+/// The number of the parameter whose value PostgreSQL was reading.
+fn parameter(answer: &DbError) -> Option<usize> {
+    // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
+    let rest = answer.where_()?.split("parameter $").nth(1)?;
+    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
 }
 
 fn unique(answer: &DbError, place: &Place<'_>) -> Error {
@@ -174,7 +194,13 @@ fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
     let table = &place.table.table;
     let own =
         answer.table() == Some(&table.name.name) && answer.schema() == Some(&table.name.schema);
-    if own && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name) {
+    // Rows of a table that refers to itself fail in both ways; PostgreSQL tells which in words alone.
+    let left = place.values.is_none()
+        || answer.detail().is_some_and(|detail| detail.contains("still referenced"));
+    if own
+        && !left
+        && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name)
+    {
         return missing_row(key, place).constraint(name);
     }
     // Rows of another table refer to this one; the caller may not know that table.
@@ -267,6 +293,10 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
         }
         None => {
             // A domain's rule names its type instead of a table.
+            let at = parameter(answer)
+                .and_then(|number| place.parameters.get(number.checked_sub(1)?))
+                .map(|operand| operand.at.as_str())
+                .filter(|at| !at.is_empty());
             let column = table.columns.iter().find(|column| {
                 answer.datatype().is_some_and(|name| {
                     column.data_type.name == name
@@ -275,12 +305,13 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
             });
             match column {
                 Some(column) => {
+                    let named = || format!("{}{}", values(place), step(&column.name));
                     return Error::new(
                         Code::CheckViolation,
                         format!("the value does not meet the rules of {}", column.data_type.name),
                     )
                     .constraint(name)
-                    .at(format!("{}{}", values(place), step(&column.name)));
+                    .at(at.map_or_else(named, str::to_owned));
                 }
                 None => {
                     Error::new(Code::CheckViolation, "the row does not meet a rule of the table")

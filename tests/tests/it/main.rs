@@ -3,11 +3,15 @@
 mod aggregate;
 mod architecture;
 mod cli;
+mod filters;
 mod include;
+mod insert;
 mod mcp_http;
 mod mcp_stdio;
+mod paging;
 mod program;
 mod reads;
 mod schema;
 mod transcript;
+mod values;
 mod writes;
