@@ -10,7 +10,6 @@ mod mcp_http;
 mod mcp_stdio;
 mod paging;
 mod program;
-mod reads;
 mod schema;
 mod transcript;
 mod values;
