@@ -174,3 +174,8 @@ pub fn object(value: Value) -> Map<String, Value> {
         _ => panic!("not an object"),
     }
 }
+
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
