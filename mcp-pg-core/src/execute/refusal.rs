@@ -212,7 +212,12 @@ fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
 fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
     let columns: Vec<&str> =
         key.columns.iter().map(|column| place.table.table.columns[*column].name.as_str()).collect();
-    let error = match place.view.named(&key.table) {
+    let readable = |other: &&TableView| {
+        key.references
+            .iter()
+            .all(|name| other.table.column(name).is_some_and(|(_, column)| column.can_select))
+    };
+    let error = match place.view.named(&key.table).filter(readable) {
         Some(other) => Error::new(
             Code::ForeignKeyViolation,
             format!(

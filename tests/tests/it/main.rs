@@ -5,4 +5,5 @@ mod filters;
 mod include;
 mod paging;
 mod values;
+mod views;
 mod writes;
