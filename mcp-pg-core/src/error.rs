@@ -197,7 +197,7 @@ impl Error {
     /// ```
     pub fn inside(mut self, prefix: &str) -> Self {
         let rest = self.0.at.take().unwrap_or_default();
-        self.0.at = Some(format!("{prefix}{rest}"));
+        self.0.at = Some(format!("{prefix}{rest}")).filter(|at| !at.is_empty());
         self
     }
 

@@ -3,14 +3,14 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use mcp_pg_core::{Code, Engine, Error, Origin, Principal, Reply};
+use mcp_pg_core::{Code, Engine, Error, Origin, Principal, Reply, Request};
 use serde_json::{Map, Value};
 
 use crate::tools;
 
-/// The tool of this name, if the caller's role has it; else an error, which is audited.
+/// The tool of this name; else an error, which is audited.
 ///
-/// Whether the tool exists for others is not told.
+/// One that the caller's role can use on no table is the engine's to refuse: it knows why.
 pub(crate) fn find_tool(
     engine: &Engine,
     caller: &Principal,
@@ -19,10 +19,10 @@ pub(crate) fn find_tool(
     arguments: &Map<String, Value>,
 ) -> Result<&'static str, Error> {
     let actions = engine.view(caller)?.actions();
-    if let Some(name) = tools::names(actions).find(|name| *name == tool) {
+    if let Some(name) = Request::TOOLS.into_iter().find(|name| *name == tool) {
         return Ok(name);
     }
-    let error = Error::new(Code::Forbidden, format!("you have no tool {tool:?}"))
+    let error = Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
         .nearest(tool, tools::names(actions))
         .allowed(tools::names(actions));
     engine.refuse(caller, origin, tool, arguments.clone(), &error);

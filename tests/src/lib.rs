@@ -152,6 +152,14 @@ pub async fn refused(engine: &Engine, tool: &str, arguments: Value) -> (String, 
     }
 }
 
+/// The error, as replies show it, that a call as this role answers.
+pub async fn error(engine: &Engine, role: &str, tool: &str, arguments: Value) -> Value {
+    match call(engine, role, tool, arguments.clone()).await {
+        Ok(reply) => panic!("{tool} {arguments} answered {reply}"),
+        Err(error) => serde_json::to_value(&error).expect("an error has a JSON form"),
+    }
+}
+
 /// The rows of a reply.
 pub fn rows(reply: &Value) -> &[Value] {
     reply["rows"].as_array().map_or(&[], Vec::as_slice)

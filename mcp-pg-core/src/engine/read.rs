@@ -79,6 +79,7 @@ impl Engine {
                 view: scope.view,
                 table: plan.table,
                 values: None,
+                given: None,
                 parameters: &statements[index].parameters,
             };
             refusal(failure, &place)

@@ -9,7 +9,7 @@ use super::database::{Failure, unavailable};
 use crate::error::{Code, Error, step};
 use crate::plan::Operand;
 use crate::policy::{Action, TableView, View};
-use crate::schema::ForeignKey;
+use crate::schema::{Column, ForeignKey};
 
 /// What a failed statement was about, so that its error can say where.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub struct Place<'a> {
     pub table: &'a TableView,
     /// Where the written values stand in the arguments: `/updates`, `/data`, `/data/3`.
     pub values: Option<&'a str>,
+    /// The columns that the rows of an insert give.
+    pub given: Option<&'a [&'a Column]>,
     /// The statement's parameters, each with its place.
     pub parameters: &'a [Operand],
 }
@@ -70,10 +72,11 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
     let state = answer.code().code();
     let code = match code(state) {
         // PostgreSQL was still reading a value: names in regclass, the grammar of jsonpath and tsquery.
-        Code::DatabaseError if parameter(answer).is_some() => Code::InvalidValue,
+        Code::DatabaseError if parameter(answer, place).is_some() => Code::InvalidValue,
         code => code,
     };
     let told = match code {
+        _ if raised(answer) => Error::new(code, shown(answer.message())),
         Code::UniqueViolation => unique(answer, place),
         Code::ForeignKeyViolation => foreign(answer, place),
         Code::NotNullViolation => not_null(answer, place),
@@ -103,15 +106,24 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
                 _ => "the database does not allow this to the caller's role",
             },
         ),
+        _ if answer.routine() == Some("ExecOnConflictUpdate") => {
+            Error::new(Code::InvalidValue, "two of the rows have the same key").at(values(place))
+        }
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
         Code::InvalidValue => invalid(answer, place),
-        // Sentences that people wrote into triggers and functions for those who use the table.
-        _ if state == "P0001" => Error::new(code, shown(answer.message())),
-        _ if state == "55000" => Error::new(code, shown(answer.message())),
+        _ if state == "55000" => Error::new(
+            code,
+            "this cannot be read or written as things are: a materialized view may never have been refreshed",
+        ),
         _ => Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})")),
     };
     told.sqlstate(state).caused_by(error)
+}
+
+/// Whether the sentence is one that people wrote into a function, for those who use the table.
+fn raised(answer: &DbError) -> bool {
+    answer.code().code() == "P0001" || answer.routine() == Some("exec_stmt_raise")
 }
 
 fn values(place: &Place<'_>) -> String {
@@ -121,26 +133,32 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    let mut given = place.parameters.iter().filter(|operand| !operand.at.is_empty());
-    let operand = match parameter(answer) {
-        Some(number) => number.checked_sub(1).and_then(|index| place.parameters.get(index)),
-        // Not of the reading, but of the use: a regular expression, say. A lone value must be the one.
-        None => given.next().filter(|_| given.next().is_none()),
-    };
-    match operand {
-        Some(operand) if !operand.at.is_empty() => error.at(&operand.at),
-        _ => match answer.column().and_then(|name| place.table.table.column(name)) {
+    match parameter(answer, place).or_else(|| lone(place)) {
+        Some(at) => error.at(at),
+        None => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
             None => error.at(values(place)),
         },
     }
 }
 
-/// The number of the parameter whose value PostgreSQL was reading.
-fn parameter(answer: &DbError) -> Option<usize> {
+/// Where the parameter stands that PostgreSQL could not read.
+fn parameter<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
     // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
-    let rest = answer.where_()?.split("parameter $").nth(1)?;
-    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
+    let (_, rest) = answer.where_()?.split_once("parameter $")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    let number: usize = digits.parse().ok()?;
+    let operand = place.parameters.get(number.checked_sub(1)?)?;
+    Some(operand.at.as_str()).filter(|at| !at.is_empty())
+}
+
+/// Where the only value of the caller's stands. PostgreSQL refused not its form but its use, as it does a
+/// regular expression, and does not say where.
+fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
+    let places = place.parameters.iter().map(|operand| operand.at.as_str());
+    let mut given = places.filter(|at| !at.is_empty());
+    let first = given.next();
+    first.filter(|_| given.next().is_none())
 }
 
 fn unique(answer: &DbError, place: &Place<'_>) -> Error {
@@ -182,7 +200,13 @@ fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
     let table = &place.table.table;
     let own =
         answer.table() == Some(&table.name.name) && answer.schema() == Some(&table.name.schema);
-    if own && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name) {
+    // Rows of a table that refers to itself fail in both ways; PostgreSQL tells which in words alone.
+    let left = place.values.is_none()
+        || answer.detail().is_some_and(|detail| detail.contains("still referenced"));
+    if own
+        && !left
+        && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name)
+    {
         return missing_row(key, place).constraint(name);
     }
     // Rows of another table refer to this one; the caller may not know that table.
@@ -243,8 +267,17 @@ fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
 fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
     match answer.column().and_then(|name| place.table.table.column(name)) {
         Some((_, column)) => {
-            Error::new(Code::NotNullViolation, format!("{} takes no null", column.name))
-                .at(format!("{}{}", values(place), step(&column.name)))
+            let given = place.given.is_none_or(|given| given.iter().any(|c| c.name == column.name));
+            let error = match given {
+                true => {
+                    Error::new(Code::NotNullViolation, format!("{} takes no null", column.name))
+                }
+                false => Error::new(
+                    Code::MissingValue,
+                    format!("{} ({}) is required", column.name, column.type_name),
+                ),
+            };
+            error.at(format!("{}{}", values(place), step(&column.name)))
         }
         None => Error::new(Code::NotNullViolation, "a value that must not be null is missing")
             .at(values(place)),
@@ -271,6 +304,7 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
         }
         None => {
             // A domain's rule names its type instead of a table.
+            let at = parameter(answer, place);
             let column = table.columns.iter().find(|column| {
                 answer.datatype().is_some_and(|name| {
                     column.data_type.name == name
@@ -279,12 +313,13 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
             });
             match column {
                 Some(column) => {
+                    let named = || format!("{}{}", values(place), step(&column.name));
                     return Error::new(
                         Code::CheckViolation,
                         format!("the value does not meet the rules of {}", column.data_type.name),
                     )
                     .constraint(name)
-                    .at(format!("{}{}", values(place), step(&column.name)));
+                    .at(at.map_or_else(named, str::to_owned));
                 }
                 None => {
                     Error::new(Code::CheckViolation, "the row does not meet a rule of the table")

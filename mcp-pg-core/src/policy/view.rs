@@ -38,6 +38,8 @@ pub struct TableView {
     pub table: Table,
     /// What the role may do.
     pub actions: Actions,
+    /// What its grants say, whatever the table or the database's own grants allow.
+    granted: Actions,
     /// Relations to tables that exist for the role.
     pub relations: Vec<Relation>,
     /// The column that holds when a row was archived; it need not be among the visible ones.
@@ -101,6 +103,7 @@ impl View {
                 table,
                 relations,
                 actions: extra.actions,
+                granted: extra.granted,
                 archive: extra.archive,
                 version: extra.version,
                 masks: extra.masks,
@@ -213,6 +216,7 @@ impl TableView {
             columns: (0..keys).collect(),
             arbiter: false,
             nulls_equal: true,
+            comment: None,
         };
         let table = Table {
             name: from.table.name.clone(),
@@ -235,6 +239,7 @@ impl TableView {
             masks: vec![None; table.columns.len()],
             table,
             actions: Actions::NONE,
+            granted: Actions::NONE,
             relations: Vec::new(),
             archive: None,
             version: None,
@@ -257,8 +262,9 @@ impl TableView {
         if self.actions.contains(action) {
             return Ok(());
         }
-        let archivable = self.archive.is_some();
-        if matches!(action, Action::Archive | Action::Restore) && !archivable {
+        let granted = self.granted.contains(action);
+        if granted && matches!(action, Action::Archive | Action::Restore) && self.archive.is_none()
+        {
             return Err(Error::new(
                 Code::NotArchivable,
                 format!("{} has no archive column, so its rows cannot be set aside", self.name()),
@@ -380,6 +386,7 @@ pub(crate) fn shown(name: &str) -> String {
 struct Extra {
     name: TableName,
     actions: Actions,
+    granted: Actions,
     archive: Option<Column>,
     version: Option<Column>,
     masks: Vec<Option<Mask>>,
@@ -527,6 +534,7 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
             decoders: decoders(table),
             table: table.clone(),
             actions: Actions::NONE,
+            granted: Actions::NONE,
             relations: Vec::new(),
             archive: None,
             version: None,
@@ -535,7 +543,9 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
             whole: None,
         })
     });
-    let extra = Extra { name: table.name.clone(), actions, archive, version, masks, rules, whole };
+    let granted = Action::ALL.into_iter().filter(|action| grant_for(*action).is_some()).collect();
+    let extra =
+        Extra { name: table.name.clone(), actions, granted, archive, version, masks, rules, whole };
     Some((Table { columns, ..reduced }, extra))
 }
 

@@ -3,7 +3,9 @@
 mod aggregate;
 mod filters;
 mod include;
+mod insert;
 mod paging;
+mod schema;
 mod values;
 mod views;
 mod writes;

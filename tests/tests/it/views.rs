@@ -26,6 +26,7 @@ CREATE TABLE note (note_id integer PRIMARY KEY, person_id integer REFERENCES per
   number text REFERENCES person (hush_number), body text);
 CREATE TABLE hush_note (hush_note_id integer PRIMARY KEY, person_id integer REFERENCES person);
 COMMENT ON TABLE hush_note IS 'about a person';
+ALTER TABLE person ALTER person_id RESTART 10;
 INSERT INTO tenant VALUES (1, 'one'), (2, 'two');
 INSERT INTO hush_plan VALUES (1, 'secret');
 INSERT INTO person (person_id, tenant_id, name, email, phone, hush_number, hush_score, hush_plan_id, boss_id) VALUES
