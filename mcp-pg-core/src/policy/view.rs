@@ -348,7 +348,7 @@ impl TableView {
         self.rules.get(&action).map_or(&[], |rules| &rules.preset)
     }
 
-    /// A key whose columns may all be used and are never null: what makes an order total.
+    /// A key whose columns may all be used, have an order, and are never null: what makes an order total.
     pub fn row_key(&self) -> Option<&[usize]> {
         let table = &self.table;
         table
@@ -360,7 +360,10 @@ impl TableView {
             .map(|key| key.columns.as_slice())
             .find(|columns| {
                 columns.iter().all(|position| {
-                    table.columns[*position].can_select && self.masks[*position].is_none()
+                    let column = &table.columns[*position];
+                    column.can_select
+                        && column.data_type.ordering
+                        && self.masks[*position].is_none()
                 })
             })
     }

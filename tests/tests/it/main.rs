@@ -1,6 +1,8 @@
 //! Tests of the whole, a module a feature.
 
 mod aggregate;
+mod catalogue;
+mod describe;
 mod filters;
 mod include;
 mod insert;
