@@ -2,7 +2,9 @@
 
 mod aggregate;
 mod architecture;
+mod catalogue;
 mod cli;
+mod describe;
 mod filters;
 mod include;
 mod insert;
@@ -13,4 +15,5 @@ mod program;
 mod schema;
 mod transcript;
 mod values;
+mod views;
 mod writes;
