@@ -197,7 +197,7 @@ impl Error {
     /// ```
     pub fn inside(mut self, prefix: &str) -> Self {
         let rest = self.0.at.take().unwrap_or_default();
-        self.0.at = Some(format!("{prefix}{rest}"));
+        self.0.at = Some(format!("{prefix}{rest}")).filter(|at| !at.is_empty());
         self
     }
 
@@ -313,6 +313,9 @@ impl fmt::Display for Error {
         write!(f, "{}: {}", self.0.code, self.0.message)?;
         if let Some(at) = &self.0.at {
             write!(f, " (at {at})")?;
+        }
+        if let Some(name) = &self.0.did_you_mean {
+            write!(f, "; did you mean {name:?}?")?;
         }
         if let Some(hint) = &self.0.hint {
             write!(f, "; {hint}")?;

@@ -18,6 +18,8 @@ use tokio_postgres::{Client, Config, NoTls};
 pub struct Database {
     /// How to connect to it, as a superuser.
     pub config: Config,
+    /// The same for another program.
+    pub url: String,
 }
 
 /// The cluster that all tests of this process share. It goes when the process does.
@@ -70,7 +72,7 @@ impl Database {
         let copy = format!("CREATE DATABASE {name} TEMPLATE {template}");
         for _ in 0..100 {
             if admin.execute(&copy, &[]).await.is_ok() {
-                return Self { config: cluster.config(&name) };
+                return Self { config: cluster.config(&name), url: cluster.url(&name) };
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
@@ -152,6 +154,14 @@ pub async fn refused(engine: &Engine, tool: &str, arguments: Value) -> (String, 
     }
 }
 
+/// The error, as replies show it, that a call as this role answers.
+pub async fn error(engine: &Engine, role: &str, tool: &str, arguments: Value) -> Value {
+    match call(engine, role, tool, arguments.clone()).await {
+        Ok(reply) => panic!("{tool} {arguments} answered {reply}"),
+        Err(error) => serde_json::to_value(&error).expect("an error has a JSON form"),
+    }
+}
+
 /// The rows of a reply.
 pub fn rows(reply: &Value) -> &[Value] {
     reply["rows"].as_array().map_or(&[], Vec::as_slice)
@@ -164,3 +174,8 @@ pub fn object(value: Value) -> Map<String, Value> {
         _ => panic!("not an object"),
     }
 }
+
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -344,13 +344,24 @@ impl Run<'_, '_> {
 
 /// Refuses if a row is one that the caller's grant does not cover: the last output tells.
 fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
+    let (place, check) = match &run.operation.plan {
+        Plan::Insert(plan) => ("/data", &plan.check),
+        Plan::Change(plan) => ("/updates", &plan.check),
+        Plan::Select(_) => return Ok(()),
+    };
+    if check.is_always() {
+        return Ok(());
+    }
+    if fetched.too_large.is_some() {
+        return Err(Error::new(
+            Code::LimitExceeded,
+            "the rows are too large to be checked against the caller's role at once",
+        )
+        .at(place));
+    }
     if fetched.rows.iter().all(|row| row.last() == Some(&Value::Bool(true))) {
         return Ok(());
     }
-    let place = match run.operation.plan {
-        Plan::Insert(_) => "/data",
-        _ => "/updates",
-    };
     Err(Error::new(Code::Forbidden, "the caller's role may not write such a row").at(place))
 }
 

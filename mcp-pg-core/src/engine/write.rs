@@ -117,8 +117,8 @@ impl Engine {
     ) -> Result<Vec<RowSet>> {
         let identity = self.identity(scope.caller)?;
         let mut transaction = self.database.begin(identity, Some(isolation)).await?;
-        let opened = transaction.open(true).await;
-        opened.map_err(|failure| deferred(failure, scope, operations))?;
+        let deferring = transaction.defer_constraints().await;
+        deferring.map_err(|failure| deferred(failure, scope, operations))?;
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
         for operation in operations {

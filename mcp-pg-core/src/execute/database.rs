@@ -1,7 +1,5 @@
 //! The pool of connections, and what the login is allowed beyond its grants.
 
-use std::future::Future;
-
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
@@ -206,6 +204,11 @@ impl Database {
         Ok(Transaction::new(Lease::new(self.connection().await?), identity, isolation))
     }
 
+    /// Forgets all prepared statements: the schema that they were made for has changed.
+    pub fn forget_statements(&self) {
+        self.pool.manager().statement_caches.clear();
+    }
+
     /// Answers if the database does.
     ///
     /// # Errors
@@ -285,11 +288,4 @@ pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static)
     Error::new(Code::DatabaseUnavailable, "the database does not answer")
         .hint("try again in a moment")
         .caused_by(error)
-}
-
-/// Runs `work` on the runtime, if there still is one.
-pub(super) fn in_background(work: impl Future<Output = ()> + Send + 'static) {
-    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(work);
-    }
 }

@@ -70,8 +70,13 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
         };
     };
     let state = answer.code().code();
-    let code = code(state);
+    let code = match code(state) {
+        // PostgreSQL was still reading a value: names in regclass, the grammar of jsonpath and tsquery.
+        Code::DatabaseError if parameter(answer, place).is_some() => Code::InvalidValue,
+        code => code,
+    };
     let told = match code {
+        _ if raised(answer) => Error::new(code, shown(answer.message())),
         Code::UniqueViolation => unique(answer, place),
         Code::ForeignKeyViolation => foreign(answer, place),
         Code::NotNullViolation => not_null(answer, place),
@@ -101,15 +106,24 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
                 _ => "the database does not allow this to the caller's role",
             },
         ),
+        _ if answer.routine() == Some("ExecOnConflictUpdate") => {
+            Error::new(Code::InvalidValue, "two of the rows have the same key").at(values(place))
+        }
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
         Code::InvalidValue => invalid(answer, place),
-        // Sentences that people wrote into triggers and functions for those who use the table.
-        _ if state == "P0001" => Error::new(code, shown(answer.message())),
-        _ if state == "55000" => Error::new(code, shown(answer.message())),
+        _ if state == "55000" => Error::new(
+            code,
+            "this cannot be read or written as things are: a materialized view may never have been refreshed",
+        ),
         _ => Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})")),
     };
     told.sqlstate(state).caused_by(error)
+}
+
+/// Whether the sentence is one that people wrote into a function, for those who use the table.
+fn raised(answer: &DbError) -> bool {
+    answer.code().code() == "P0001" || answer.routine() == Some("exec_stmt_raise")
 }
 
 fn values(place: &Place<'_>) -> String {
@@ -119,20 +133,32 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
-    let parameter = answer
-        .where_()
-        .and_then(|context| context.split("parameter $").nth(1))
-        .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>())
-        .and_then(|digits| digits.parse::<usize>().ok())
-        .and_then(|number| place.parameters.get(number.checked_sub(1)?));
-    match parameter {
-        Some(operand) if !operand.at.is_empty() => error.at(&operand.at),
-        _ => match answer.column().and_then(|name| place.table.table.column(name)) {
+    match parameter(answer, place).or_else(|| lone(place)) {
+        Some(at) => error.at(at),
+        None => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
             None => error.at(values(place)),
         },
     }
+}
+
+/// Where the parameter stands that PostgreSQL could not read.
+fn parameter<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
+    // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
+    let (_, rest) = answer.where_()?.split_once("parameter $")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    let number: usize = digits.parse().ok()?;
+    let operand = place.parameters.get(number.checked_sub(1)?)?;
+    Some(operand.at.as_str()).filter(|at| !at.is_empty())
+}
+
+/// Where the only value of the caller's stands. PostgreSQL refused not its form but its use, as it does a
+/// regular expression, and does not say where.
+fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
+    let places = place.parameters.iter().map(|operand| operand.at.as_str());
+    let mut given = places.filter(|at| !at.is_empty());
+    let first = given.next();
+    first.filter(|_| given.next().is_none())
 }
 
 fn unique(answer: &DbError, place: &Place<'_>) -> Error {
@@ -174,7 +200,13 @@ fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
     let table = &place.table.table;
     let own =
         answer.table() == Some(&table.name.name) && answer.schema() == Some(&table.name.schema);
-    if own && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name) {
+    // Rows of a table that refers to itself fail in both ways; PostgreSQL tells which in words alone.
+    let left = place.values.is_none()
+        || answer.detail().is_some_and(|detail| detail.contains("still referenced"));
+    if own
+        && !left
+        && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name)
+    {
         return missing_row(key, place).constraint(name);
     }
     // Rows of another table refer to this one; the caller may not know that table.
@@ -204,7 +236,12 @@ fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
 fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
     let columns: Vec<&str> =
         key.columns.iter().map(|column| place.table.table.columns[*column].name.as_str()).collect();
-    let error = match place.view.named(&key.table) {
+    let readable = |other: &&TableView| {
+        key.references
+            .iter()
+            .all(|name| other.table.column(name).is_some_and(|(_, column)| column.can_select))
+    };
+    let error = match place.view.named(&key.table).filter(readable) {
         Some(other) => Error::new(
             Code::ForeignKeyViolation,
             format!(
@@ -267,6 +304,7 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
         }
         None => {
             // A domain's rule names its type instead of a table.
+            let at = parameter(answer, place);
             let column = table.columns.iter().find(|column| {
                 answer.datatype().is_some_and(|name| {
                     column.data_type.name == name
@@ -275,12 +313,13 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
             });
             match column {
                 Some(column) => {
+                    let named = || format!("{}{}", values(place), step(&column.name));
                     return Error::new(
                         Code::CheckViolation,
                         format!("the value does not meet the rules of {}", column.data_type.name),
                     )
                     .constraint(name)
-                    .at(format!("{}{}", values(place), step(&column.name)));
+                    .at(at.map_or_else(named, str::to_owned));
                 }
                 None => {
                     Error::new(Code::CheckViolation, "the row does not meet a rule of the table")

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_postgres::NoTls;
 use tokio_postgres::types::Type;
 
-use super::database::{Failure, in_background};
+use super::database::Failure;
 use crate::error::{Code, Error, Result};
 use crate::plan::{Operand, Source};
 use crate::request::Isolation;
@@ -53,30 +53,43 @@ pub struct Fetched {
     pub too_large: Option<usize>,
 }
 
-/// A connection on loan: if it is dropped in the middle of something, that is cancelled in PostgreSQL, and
-/// the connection is not used again.
+/// A connection on loan. Dropped in the middle of a statement, that is cancelled in PostgreSQL and the
+/// connection is not used again; dropped in a transaction, that is rolled back.
 #[derive(Debug)]
 pub(super) struct Lease {
     object: Option<Object>,
-    busy: bool,
+    state: State,
+}
+
+/// What a connection is in the middle of.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Idle,
+    Transaction,
+    Statement,
 }
 
 impl Lease {
     pub(super) fn new(object: Object) -> Self {
-        Self { object: Some(object), busy: false }
+        Self { object: Some(object), state: State::Idle }
     }
 
-    /// The connection, from now on in the middle of something.
+    /// The connection, from now on in the middle of a statement.
     pub(super) fn client(&mut self) -> Result<&mut Object> {
-        self.busy = true;
+        self.state = State::Statement;
         self.object
             .as_mut()
             .ok_or_else(|| Error::new(Code::Internal, "a connection was used after its return"))
     }
 
+    /// The statement has ended; its transaction may be open.
+    fn open(&mut self) {
+        self.state = State::Transaction;
+    }
+
     /// Nothing is under way, and no transaction is open.
     pub(super) fn done(&mut self) {
-        self.busy = false;
+        self.state = State::Idle;
     }
 }
 
@@ -84,12 +97,25 @@ impl Drop for Lease {
     fn drop(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         let Some(object) = self.object.take() else { return };
-        if !self.busy {
+        if let State::Idle = self.state {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            drop(Object::take(object));
+            return;
+        };
+        if let State::Transaction = self.state {
+            runtime.spawn(async move {
+                let rollback = object.execute_typed("ROLLBACK", &[]);
+                if !matches!(tokio::time::timeout(PATIENCE, rollback).await, Ok(Ok(_))) {
+                    drop(Object::take(object));
+                }
+            });
             return;
         }
         let client = Object::take(object);
         let token = client.cancel_token();
-        in_background(async move {
+        runtime.spawn(async move {
             // Closing the connection alone would let the statement run on to its end.
             if !client.is_closed() {
                 let cancelled = tokio::time::timeout(PATIENCE, token.cancel_query(NoTls)).await;
@@ -128,10 +154,12 @@ impl Transaction {
         parameters: &[Text],
         keep: Keep,
     ) -> Result<Fetched, Failure> {
-        if self.begun {
-            return fetch(self.lease.client()?, statement, parameters, keep).await;
-        }
-        self.begin(statement, parameters, keep, false).await
+        let Self { lease, identity, isolation, begun } = self;
+        let client: &Object = lease.client()?;
+        let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
+        let fetched = inside(client, begin, fetch(client, statement, parameters, keep)).await;
+        lease.open();
+        fetched
     }
 
     /// Runs the only statement of a transaction: from BEGIN to COMMIT in one round trip.
@@ -140,61 +168,37 @@ impl Transaction {
     ///
     /// PostgreSQL's.
     pub async fn run_alone(
-        mut self,
+        self,
         statement: &Statement<'_>,
         parameters: &[Text],
         keep: Keep,
     ) -> Result<Fetched, Failure> {
-        let fetched = self.begin(statement, parameters, keep, true).await;
-        self.lease.done();
+        let Self { mut lease, identity, isolation, .. } = self;
+        let client: &Object = lease.client()?;
+        // Prepared before anything is sent: else COMMIT would go out while the statement waits for that.
+        prepare(client, statement).await?;
+        let work = async {
+            let (fetched, committed) = tokio::join!(
+                biased;
+                fetch(client, statement, parameters, keep),
+                client.execute_typed("COMMIT", &[]),
+            );
+            let fetched = fetched?;
+            committed.map_err(Failure::Database)?;
+            Ok(fetched)
+        };
+        let fetched = inside(client, Some((&identity, isolation)), work).await;
+        lease.done();
         fetched
     }
 
-    async fn begin(
-        &mut self,
-        statement: &Statement<'_>,
-        parameters: &[Text],
-        keep: Keep,
-        alone: bool,
-    ) -> Result<Fetched, Failure> {
-        self.begun = true;
-        let (identity, isolation) = (&self.identity, self.isolation);
-        let client = self.lease.client()?;
-        // Prepared before anything of the transaction is sent, so that the messages below stay in order.
-        let become_caller = become_caller(client, identity).await.map_err(Failure::Database)?;
-        let prepared = prepare(client, statement).await?;
-        let (begun, became, fetched, committed) = tokio::join!(
-            biased;
-            client.execute_typed(opening(isolation), &[]),
-            become_caller,
-            fetch_prepared(client, statement, prepared, parameters, keep),
-            async { if alone { client.execute_typed("COMMIT", &[]).await } else { Ok(0) } },
-        );
-        begun.and(became).map_err(Failure::Database)?;
-        let fetched = fetched?;
-        committed.map_err(Failure::Database)?;
-        Ok(fetched)
-    }
-
-    /// Opens the transaction without a statement, with deferrable constraints deferred if wanted.
+    /// Has deferrable constraints checked at the end instead of with each statement.
     ///
     /// # Errors
     ///
     /// PostgreSQL's.
-    pub async fn open(&mut self, deferred: bool) -> Result<(), Failure> {
-        self.begun = true;
-        let (identity, isolation) = (&self.identity, self.isolation);
-        let client = self.lease.client()?;
-        let become_caller = become_caller(client, identity).await.map_err(Failure::Database)?;
-        let (begun, became, defer) = tokio::join!(
-            biased;
-            client.execute_typed(opening(isolation), &[]),
-            become_caller,
-            async {
-                if deferred { client.execute_typed("SET CONSTRAINTS ALL DEFERRED", &[]).await } else { Ok(0) }
-            },
-        );
-        begun.and(became).and(defer).map(drop).map_err(Failure::Database)
+    pub async fn defer_constraints(&mut self) -> Result<(), Failure> {
+        self.control("SET CONSTRAINTS ALL DEFERRED").await
     }
 
     /// Checks the constraints that were deferred, now instead of at the commit.
@@ -212,9 +216,6 @@ impl Transaction {
     ///
     /// PostgreSQL's.
     pub async fn savepoint(&mut self) -> Result<(), Failure> {
-        if !self.begun {
-            self.open(false).await?;
-        }
         self.control("SAVEPOINT step").await
     }
 
@@ -255,9 +256,34 @@ impl Transaction {
     }
 
     async fn control(&mut self, command: &'static str) -> Result<(), Failure> {
-        let client = self.lease.client()?;
-        client.execute_typed(command, &[]).await.map(drop).map_err(Failure::Database)
+        let Self { lease, identity, isolation, begun } = self;
+        let client: &Object = lease.client()?;
+        let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
+        let work =
+            async { client.execute_typed(command, &[]).await.map(drop).map_err(Failure::Database) };
+        let done = inside(client, begin, work).await;
+        lease.open();
+        done
     }
+}
+
+/// Does the work after the messages that begin its transaction, without waiting for their answers.
+async fn inside<T>(
+    client: &Object,
+    begin: Option<(&Identity, Option<Isolation>)>,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let Some((identity, isolation)) = begin else { return work.await };
+    // Prepared before anything of the transaction is sent, so that the messages stay in order.
+    let become_caller = become_caller(client, identity).await.map_err(Failure::Database)?;
+    let (begun, became, done) = tokio::join!(
+        biased;
+        client.execute_typed(opening(isolation), &[]),
+        become_caller,
+        work,
+    );
+    begun.and(became).map_err(Failure::Database)?;
+    done
 }
 
 fn opening(isolation: Option<Isolation>) -> &'static str {
@@ -344,18 +370,7 @@ pub(super) async fn fetch(
     parameters: &[Text],
     keep: Keep,
 ) -> Result<Fetched, Failure> {
-    let prepared = prepare(client, statement).await?;
-    fetch_prepared(client, statement, prepared, parameters, keep).await
-}
-
-async fn fetch_prepared(
-    client: &Object,
-    statement: &Statement<'_>,
-    prepared: Option<tokio_postgres::Statement>,
-    parameters: &[Text],
-    keep: Keep,
-) -> Result<Fetched, Failure> {
-    let rows = match &prepared {
+    let rows = match &prepare(client, statement).await? {
         Some(prepared) => client.query_raw(prepared, parameters).await,
         // PostgreSQL infers the types of unknown parameters here too.
         None => {

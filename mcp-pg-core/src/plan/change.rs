@@ -32,6 +32,9 @@ pub struct ChangePlan<'v> {
     pub dry_run: bool,
 }
 
+/// One more is still a number to PostgreSQL.
+const MAX_ROWS_MOST: u64 = i64::MAX as u64 - 1;
+
 /// What becomes of the rows of a [`ChangePlan`].
 #[derive(Debug, Clone)]
 pub enum Effect<'v> {
@@ -185,7 +188,10 @@ impl<'v> ChangePlan<'v> {
             ]),
             effect: Effect::Remove,
             check: Predicate::All(vec![]),
-            max_rows: request.max_rows.unwrap_or(scope.settings.limits.max_write_rows),
+            max_rows: request
+                .max_rows
+                .unwrap_or(scope.settings.limits.max_write_rows)
+                .min(MAX_ROWS_MOST),
             if_version,
             returning: scope.columns(table, request.returning, "/returning")?,
             dry_run: request.dry_run.unwrap_or_default(),
@@ -213,5 +219,10 @@ impl Predicate<'_> {
             Predicate::Not(inner) => inner.restricts(),
             Predicate::Test { .. } | Predicate::Related { .. } => true,
         }
+    }
+
+    /// Whether every row meets it, whatever it holds.
+    pub fn is_always(&self) -> bool {
+        matches!(self, Predicate::All(parts) if parts.iter().all(Predicate::is_always))
     }
 }
