@@ -56,7 +56,7 @@ pub struct Films {
     /// tokio-postgres alone.
     pub client: Client,
     config: Config,
-    _cluster: Cluster,
+    cluster: Cluster,
 }
 
 /// Why there is nothing to measure.
@@ -72,7 +72,12 @@ impl Films {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (cluster, config) = database()?;
         let client = runtime.block_on(connect(&config, FILM))?;
-        Ok(Self { runtime, client, config, _cluster: cluster })
+        Ok(Self { runtime, client, config, cluster })
+    }
+
+    /// Where the films are, for other programs.
+    pub fn url(&self) -> String {
+        self.cluster.url("postgres")
     }
 
     /// An engine on the films, with the built-in roles and `viewer`, which is someone else to PostgreSQL.

@@ -2,4 +2,5 @@
 
 pub mod film;
 pub mod report;
+pub mod server;
 pub mod wide;

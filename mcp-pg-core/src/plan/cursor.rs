@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::Sha256;
 
 use super::Scope;
@@ -39,8 +39,14 @@ impl CursorKey {
     }
 
     /// What a cursor is good for: the same query, seen by the same role in the same schema.
-    pub fn binding(&self, scope: &Scope<'_>, query: [&Value; 4]) -> Vec<u8> {
-        json!([scope.view.role.name, scope.view.fingerprint, query]).to_string().into_bytes()
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the query has no JSON form.
+    pub fn binding(&self, scope: &Scope<'_>, query: &impl Serialize) -> Result<Vec<u8>> {
+        serde_json::to_vec(&(&scope.view.role.name, scope.view.fingerprint, query)).map_err(
+            |error| Error::new(Code::Internal, "a query has no JSON form").caused_by(error),
+        )
     }
 
     /// The cursor as callers get it.

@@ -1,6 +1,6 @@
 //! Reads.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Cursor, Grouping, Include, Predicate, Scope, Sort, filter};
 use crate::error::{Code, Error, Result};
@@ -76,13 +76,8 @@ impl<'v> SelectPlan<'v> {
         }
         let binding = cursors.binding(
             scope,
-            [
-                &json!(request.table),
-                &json!(request.filter),
-                &json!(request.order_by),
-                &json!(request.archived),
-            ],
-        );
+            &(&request.table, &request.filter, &request.order_by, request.archived),
+        )?;
         let cursor = request.cursor.as_deref();
         let start = match cursor {
             None => offset(request.offset)?,
@@ -129,13 +124,11 @@ impl<'v> SelectPlan<'v> {
         let keyset = super::order::make_total(derived, &mut order);
         let binding = cursors.binding(
             scope,
-            [
-                &json!(request.table),
-                &json!(request.filter),
-                &json!(request.order_by),
-                &json!([request.measures, request.group_by, request.having, request.archived]),
-            ],
-        );
+            &(
+                (&request.table, &request.filter, &request.order_by, request.archived),
+                (&request.measures, &request.group_by, &request.having),
+            ),
+        )?;
         let start = match request.cursor.as_deref() {
             None => offset(request.offset)?,
             Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,

@@ -4,7 +4,7 @@
 //! relations or checks that speak of them. Everything that a caller is told is read from a View.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
@@ -48,6 +48,7 @@ pub struct TableView {
     /// The column that counts changes; it need not be among the visible ones.
     pub version: Option<Column>,
     decoders: Vec<Decoder>,
+    column_list: OnceLock<String>,
     masks: Vec<Option<Mask>>,
     rules: BTreeMap<Action, Rules>,
     /// The table with all its columns, for the conditions of grants: those are the operator's words.
@@ -104,6 +105,7 @@ impl View {
             view.masked_names.extend(masked.map(|(column, _)| column.name.clone()));
             view.tables.push(TableView {
                 decoders: decoders(&table),
+                column_list: OnceLock::new(),
                 table,
                 relations,
                 actions: extra.actions,
@@ -233,6 +235,7 @@ impl TableView {
         };
         Self {
             decoders: decoders(&table),
+            column_list: OnceLock::new(),
             masks: vec![None; table.columns.len()],
             table,
             actions: Actions::NONE,
@@ -319,7 +322,7 @@ impl TableView {
     }
 
     /// Positions of the columns that may be read.
-    pub fn readable_columns(&self) -> impl Iterator<Item = usize> + '_ {
+    pub fn readable_columns(&self) -> impl Iterator<Item = usize> + Clone + '_ {
         (0..self.table.columns.len()).filter(|position| self.table.columns[*position].can_select)
     }
 
@@ -331,6 +334,11 @@ impl TableView {
     /// How values of the column at a position are read.
     pub fn decoder(&self, position: usize) -> &Decoder {
         &self.decoders[position]
+    }
+
+    /// The readable columns as a statement lists them, made when they are first asked for.
+    pub(crate) fn column_list(&self, make: impl FnOnce() -> String) -> &str {
+        self.column_list.get_or_init(make)
     }
 
     /// The conditions that the role's grant for `action` puts on every row, and the table that they
@@ -532,6 +540,7 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
     let whole = rules.values().any(|rules| rules.rows.is_some()).then(|| {
         Arc::new(TableView {
             decoders: decoders(table),
+            column_list: OnceLock::new(),
             table: table.clone(),
             actions: Actions::NONE,
             granted: Actions::NONE,

@@ -56,27 +56,35 @@ fn named(alias: &DynIden, name: &str) -> Expr {
     Expr::col((alias.clone(), name.to_owned()))
 }
 
-/// The columns at these positions, each in the form that its decoder reads.
+/// The columns at these positions, each in the form that its decoder reads, and how to read them.
 fn outputs<'v>(
     table: &'v TableView,
     alias: &DynIden,
-    positions: impl IntoIterator<Item = usize>,
+    positions: impl Iterator<Item = usize> + Clone,
 ) -> (Vec<Expr>, Vec<Output<'v>>) {
-    positions
-        .into_iter()
-        .map(|position| {
-            let definition = &table.table.columns[position];
-            let name = definition.name.as_str();
-            let decoder = table.decoder(position);
-            let expression = column(alias, definition);
-            let expression =
-                if decoder.as_text() { expression.cast_as("text") } else { expression };
-            (
-                expression,
-                Output { name, reader: Reader::Value { decoder, mask: table.mask(position) } },
-            )
-        })
-        .unzip()
+    (expressions(table, alias, positions.clone()).collect(), readers(table, positions))
+}
+
+fn expressions(
+    table: &TableView,
+    alias: &DynIden,
+    positions: impl Iterator<Item = usize>,
+) -> impl Iterator<Item = Expr> {
+    positions.map(move |position| {
+        let expression = column(alias, &table.table.columns[position]);
+        match table.decoder(position).as_text() {
+            true => expression.cast_as("text"),
+            false => expression,
+        }
+    })
+}
+
+fn readers<'v>(table: &'v TableView, positions: impl Iterator<Item = usize>) -> Vec<Output<'v>> {
+    let output = |position: usize| Output {
+        name: table.table.columns[position].name.as_str(),
+        reader: Reader::Value { decoder: table.decoder(position), mask: table.mask(position) },
+    };
+    positions.map(output).collect()
 }
 
 /// The version of a row: its version column, or the transaction that wrote it.

@@ -7,8 +7,9 @@ use sea_query::{
 
 use super::parameters::build;
 use super::predicate::{Conditions, constant, null, typed};
-use super::{Output, SUBJECT, Statement, aliased, outputs, version};
+use super::{Output, SUBJECT, Statement, aliased, expressions, readers, version};
 use crate::plan::{Operand, SelectPlan, Sort, Start};
+use crate::policy::TableView;
 use crate::request::Count;
 use crate::value::Decoder;
 
@@ -39,8 +40,16 @@ fn page<'v>(
     let alias = SUBJECT.into_iden();
     let mut query = rows(plan, &alias, conditions);
 
-    let (expressions, mut columns) = outputs(plan.table, &alias, plan.columns.iter().copied());
-    query.exprs(expressions);
+    let mut columns = readers(plan.table, plan.columns.iter().copied());
+    if plan.grouping.is_none() && plan.columns.iter().copied().eq(plan.table.readable_columns()) {
+        // Rendering all columns is most of the work: done once for a table.
+        let list = plan.table.column_list(|| column_list(plan.table, &alias));
+        if !list.is_empty() {
+            query.expr(Expr::Custom(list.to_owned().into()));
+        }
+    } else {
+        query.exprs(expressions(plan.table, &alias, plan.columns.iter().copied()));
+    }
     if plan.with_version {
         query.expr(version(plan.table, &alias));
         columns.push(Output::value("_version", Decoder::plain_text()));
@@ -76,14 +85,24 @@ fn page<'v>(
     (query, columns)
 }
 
+/// The readable columns as the text of a select list.
+fn column_list(table: &TableView, alias: &DynIden) -> String {
+    let mut all = Query::select();
+    all.exprs(expressions(table, alias, table.readable_columns()));
+    let (text, _) = build(&all);
+    text.strip_prefix("SELECT ").unwrap_or_default().to_owned()
+}
+
 /// The statement that counts all rows of the query, not only the page's; or asks the planner how many it
 /// expects, which is answered in lines of EXPLAIN's JSON.
 pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
+    if plan.count == Count::None {
+        return None;
+    }
     let mut conditions = Conditions::default();
     let mut query = rows(plan, &SUBJECT.into_iden(), &mut conditions);
     let built = match plan.count {
-        Count::None => return None,
-        Count::Exact => {
+        Count::None | Count::Exact => {
             query.expr(Func::count(Expr::col(sea_query::Asterisk)).cast_as("text"));
             build(&query)
         }
