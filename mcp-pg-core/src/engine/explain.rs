@@ -51,7 +51,6 @@ impl Engine {
         request: &Explain,
         record: &mut Record,
     ) -> Result<Explanation> {
-        record.table(table.name());
         let explain = statement::explain(plan, request.analyze.unwrap_or_default());
         let fetched = self.fetch(scope, plan, &[&explain], record).await?;
         let lines = fetched.first().map(joined_lines).unwrap_or_default();

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use tokio_postgres::Config;
 
 pub use record::Origin;
-use record::Record;
+use record::{Call, Record};
 
 use crate::audit::AuditSink;
 use crate::error::{Code, Error, Result};
@@ -144,9 +144,9 @@ impl Engine {
             _ => Map::new(),
         };
         let origin = Origin { transport: "library".into(), ..Origin::default() };
-        let mut record = Record::new(caller, &origin, request.tool(), arguments);
-        let result = self.answer(caller, &request, &mut record).await;
-        self.settle(record, result)
+        let mut call = Call::new(self, Record::new(caller, &origin, request.tool(), arguments));
+        let result = self.answer(caller, &request, &mut call.record).await;
+        call.settle(result)
     }
 
     /// Answers a tool call with JSON arguments, and records it, whatever becomes of it.
@@ -161,12 +161,12 @@ impl Engine {
         tool: &str,
         arguments: Map<String, Value>,
     ) -> Result<Reply> {
-        let mut record = Record::new(caller, origin, tool, arguments.clone());
+        let mut call = Call::new(self, Record::new(caller, origin, tool, arguments.clone()));
         let result = match Request::parse(tool, arguments) {
-            Ok(request) => self.answer(caller, &request, &mut record).await,
+            Ok(request) => self.answer(caller, &request, &mut call.record).await,
             Err(error) => Err(error),
         };
-        self.settle(record, result)
+        call.settle(result)
     }
 
     /// Records a call that was refused before it came here.
@@ -189,9 +189,13 @@ impl Engine {
         record: &mut Record,
     ) -> Result<Reply> {
         let view = self.view(caller)?;
+        if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
+            record.table(table.name());
+        }
         match self.run(caller, &view, request, record).await {
             // Someone changed the schema under the plan: once more, with the new one.
-            Err(error) if is_stale(&error) && self.reload().await? => {
+            Err(error) if is_stale(&error) => {
+                self.reload().await?;
                 record.forget();
                 let view = self.view(caller)?;
                 self.run(caller, &view, request, record).await
@@ -212,7 +216,6 @@ impl Engine {
             Request::ListTables(request) => self.list_tables(&scope, request).map(Reply::Tables),
             Request::DescribeTable(request) => {
                 let table = view.table(&request.table).map_err(|error| error.inside("/table"))?;
-                record.table(table.name());
                 Ok(Reply::Table(view.describe(table)))
             }
             Request::Select(request) => self.select(&scope, request, record).await.map(Reply::Rows),
@@ -266,6 +269,7 @@ impl Engine {
             current.schemas.get(role).is_none_or(|known| known.fingerprint != schema.fingerprint)
         });
         self.catalogue.store(Arc::new(read));
+        self.database.forget_statements();
         Ok(changed)
     }
 

@@ -47,7 +47,6 @@ impl Engine {
         plan: &SelectPlan<'_>,
         record: &mut Record,
     ) -> Result<RowSet> {
-        record.table(plan.table.name());
         let page = statement::select(plan);
         let counting = statement::counting(plan);
         let statements: Vec<&Statement<'_>> = std::iter::once(&page).chain(&counting).collect();

@@ -34,6 +34,15 @@ pub(super) struct Record {
     rows: Option<u64>,
     before: Vec<Value>,
     after: Vec<Value>,
+    /// An intent was sent to be kept.
+    intended: bool,
+}
+
+/// A call that its record follows to the end, even if that is the caller's going away.
+pub(super) struct Call<'e> {
+    engine: &'e Engine,
+    pub(super) record: Record,
+    settled: bool,
 }
 
 /// Which values the audit may not hold.
@@ -66,14 +75,12 @@ impl Record {
             rows: None,
             before: Vec::new(),
             after: Vec::new(),
+            intended: false,
         }
     }
 
     pub(super) fn table(&mut self, name: &TableName) {
-        // A transaction names its tables in its arguments.
-        if self.tool != "transaction" {
-            self.table = Some(name.to_string());
-        }
+        self.table = Some(name.to_string());
     }
 
     pub(super) fn statement(&mut self, sql: &str) {
@@ -95,12 +102,18 @@ impl Record {
     pub(super) fn forget(&mut self) {
         self.sql.clear();
         self.rows = None;
+        self.forget_images();
+    }
+
+    /// Forgets the images of rows that will not be kept.
+    pub(super) fn forget_images(&mut self) {
         self.before.clear();
         self.after.clear();
     }
 
     /// The event that must be kept before a commit.
-    pub(super) fn intent(&self, redaction: &Redaction) -> Event {
+    pub(super) fn intent(&mut self, redaction: &Redaction) -> Event {
+        self.intended = true;
         self.event(Phase::Intent, redaction)
     }
 
@@ -112,7 +125,18 @@ impl Record {
             Err(error) => Outcome::of(error.code()),
         });
         event.code = result.err().map(Error::code);
-        event.duration_ms = Some(milliseconds(self.started.elapsed()));
+        if result.is_err() {
+            // Nothing was written, whatever was about to be.
+            (event.rows, event.before, event.after) = (None, None, None);
+        }
+        event
+    }
+
+    /// The event of a call that nobody waited for: an error without a code.
+    fn abandoned(&self, redaction: &Redaction) -> Event {
+        let mut event = self.event(Phase::Outcome, redaction);
+        event.outcome = Some(Outcome::Error);
+        (event.rows, event.before, event.after) = (None, None, None);
         event
     }
 
@@ -136,7 +160,7 @@ impl Record {
             rows: self.rows,
             outcome: None,
             code: None,
-            duration_ms: None,
+            duration_ms: (phase == Phase::Outcome).then(|| milliseconds(self.started.elapsed())),
             before: image(&self.before),
             after: image(&self.after),
         }
@@ -147,20 +171,67 @@ impl Redaction {
     /// The value with what may not be kept replaced.
     fn apply(&self, value: &Value) -> Value {
         match value {
-            Value::Object(members) => members
-                .iter()
-                .map(|(name, member)| {
-                    let member = match self.names.contains(name) {
+            Value::Object(members) => {
+                // `{"column": "email", "eq": …}` is as much about it as `{"email": …}`.
+                let named = members.get("column").and_then(Value::as_str);
+                let hidden = named.is_some_and(|name| self.names.contains(name));
+                let member = |(name, member): (&String, &Value)| {
+                    let member = match self.names.contains(name) || hidden && name != "column" {
                         true => json!("[redacted]"),
                         false => self.apply(member),
                     };
                     (name.clone(), member)
-                })
-                .collect::<Map<_, _>>()
-                .into(),
+                };
+                members.iter().map(member).collect::<Map<_, _>>().into()
+            }
             Value::Array(items) => items.iter().map(|item| self.apply(item)).collect(),
             leaf if self.values == AuditValues::None && !leaf.is_null() => json!("[omitted]"),
+            // Arguments may come as text of JSON.
+            Value::String(text)
+                if !self.names.is_empty() && text.trim_start().starts_with(['{', '[']) =>
+            {
+                match serde_json::from_str(text) {
+                    Ok(inner) => Value::String(self.apply(&inner).to_string()),
+                    Err(_) => value.clone(),
+                }
+            }
             leaf => leaf.clone(),
+        }
+    }
+}
+
+impl<'e> Call<'e> {
+    pub(super) fn new(engine: &'e Engine, record: Record) -> Self {
+        Self { engine, record, settled: false }
+    }
+
+    /// Records how the call ended, and passes its result on.
+    pub(super) fn settle(mut self, result: Result<Reply>) -> Result<Reply> {
+        self.settled = true;
+        let record = &self.record;
+        if self.engine.audit.is_some() {
+            let outcome = result.as_ref().map(|_| ());
+            self.engine.post(record.outcome(outcome, &self.redaction()));
+        }
+        if let Err(error) = &result
+            && let Some(cause) = std::error::Error::source(error)
+        {
+            tracing::debug!(code = %error.code(), tool = record.tool, cause = %chain(cause), "refused");
+        }
+        result
+    }
+
+    fn redaction(&self) -> Redaction {
+        let actor = &self.record.actor;
+        self.engine.redaction(&Principal::new(actor.subject.clone(), actor.role.clone()))
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        // After an intent only the database knows.
+        if !self.settled && !self.record.intended && self.engine.audit.is_some() {
+            self.engine.post(self.record.abandoned(&self.redaction()));
         }
     }
 }
@@ -174,21 +245,6 @@ impl Engine {
             _ => HashSet::new(),
         };
         Redaction { values: detail.values, images: detail.images, names }
-    }
-
-    /// Records how the call ended, and passes its result on.
-    pub(super) fn settle(&self, record: Record, result: Result<Reply>) -> Result<Reply> {
-        if self.audit.is_some() {
-            let caller = Principal::new(record.actor.subject.clone(), record.actor.role.clone());
-            let outcome = result.as_ref().map(|_| ());
-            self.post(record.outcome(outcome, &self.redaction(&caller)));
-        }
-        if let Err(error) = &result
-            && let Some(cause) = std::error::Error::source(error)
-        {
-            tracing::debug!(code = %error.code(), tool = record.tool, cause = %chain(cause), "refused");
-        }
-        result
     }
 
     pub(super) fn post(&self, event: Event) {

@@ -22,7 +22,6 @@ impl Engine {
         record: &mut Record,
     ) -> Result<RowSet> {
         let operation = Operation::new(scope, request, String::new(), &self.cursors)?;
-        record.table(operation.table().name());
         let dry_run = operation.dry_run();
         let mut tries = self.tries();
         let done = loop {
@@ -154,6 +153,7 @@ impl Engine {
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations);
         if dry_run {
+            record.forget_images();
             // What the commit would have found.
             transaction.check_constraints().await.map_err(refused)?;
             return transaction.rollback().await.map_err(refused);
