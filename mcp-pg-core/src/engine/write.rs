@@ -219,7 +219,7 @@ impl Engine {
     }
 }
 
-/// The error of a constraint that was checked only at the end: at the last operation on its table.
+/// The error of a constraint that was checked only at the end: at the last write to its table.
 fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -> Error {
     let named = match &failure {
         Failure::Database(error) => error.as_db_error().and_then(|answer| answer.table()),
@@ -227,7 +227,8 @@ fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -
     };
     let on_table =
         |operation: &&Operation<'_>| Some(operation.table().name().name.as_str()) == named;
-    match operations.iter().rev().find(on_table).or(operations.last()) {
+    let mut writes = operations.iter().rev().filter(|operation| operation.writes());
+    match writes.clone().find(on_table).or(writes.next()).or(operations.last()) {
         Some(operation) => operation.refused(failure, scope, &[], None).inside(&operation.at),
         None => Error::new(Code::Internal, "a transaction without operations"),
     }

@@ -106,6 +106,18 @@ impl Database {
     ///
     /// `database_unavailable`, or whatever PostgreSQL refuses.
     pub async fn schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
+        // What is dropped while the catalogue is read makes PostgreSQL fail with an internal error.
+        const DROPPED: &str = "XX000";
+        let mut left = 3;
+        loop {
+            match self.read_schema(names, role).await {
+                Err(error) if error.state() == Some(DROPPED) && left > 0 => left -= 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn read_schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
         let mut lease = Lease::new(self.connection().await?);
         let client = lease.client()?;
         let transaction = client
@@ -116,19 +128,14 @@ impl Database {
             .await
             .map_err(unavailable)?;
         if let Some(role) = role {
-            transaction
-                .query_typed(
-                    "SELECT pg_catalog.set_config('role', $1, true)",
-                    &[(&role, Type::TEXT)],
+            let set = "SELECT pg_catalog.set_config('role', $1, true)";
+            transaction.query_typed(set, &[(&role, Type::TEXT)]).await.map_err(|error| {
+                Error::new(
+                    Code::DatabaseError,
+                    format!("the login cannot become the database role {role:?}"),
                 )
-                .await
-                .map_err(|error| {
-                    Error::new(
-                        Code::DatabaseError,
-                        format!("the login cannot become the database role {role:?}"),
-                    )
-                    .caused_by(error)
-                })?;
+                .caused_by(error)
+            })?;
         }
         let schema = Schema::read(&transaction, names).await?;
         transaction.commit().await.map_err(unavailable)?;

@@ -30,7 +30,13 @@ impl View {
         let unique: Vec<Value> = table
             .unique_keys
             .iter()
-            .map(|key| json!({"name": key.name, "columns": names(&key.columns)}))
+            .map(|key| {
+                let mut member = Map::new();
+                member.insert("name".into(), json!(key.name));
+                member.insert("columns".into(), json!(names(&key.columns)));
+                put(&mut member, "comment", json!(key.comment));
+                Value::Object(member)
+            })
             .collect();
         put(&mut out, "unique_keys", cut(unique, LIST_MOST, ""));
         let foreign: Vec<Value> = table

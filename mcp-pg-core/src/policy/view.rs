@@ -208,6 +208,7 @@ impl TableView {
             columns: (0..keys).collect(),
             arbiter: false,
             nulls_equal: true,
+            comment: None,
         };
         let table = Table {
             name: from.table.name.clone(),

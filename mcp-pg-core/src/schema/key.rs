@@ -13,6 +13,8 @@ pub struct Key {
     pub arbiter: bool,
     /// Whether it treats nulls as equal (`NULLS NOT DISTINCT`).
     pub nulls_equal: bool,
+    /// The COMMENT on the constraint.
+    pub comment: Option<String>,
 }
 
 /// A foreign key: column `i` references column `i` of the other table.

@@ -6,6 +6,7 @@ mod column;
 mod comment;
 mod data_type;
 mod fingerprint;
+mod function;
 mod key;
 mod load;
 mod naming;
@@ -18,6 +19,7 @@ use std::collections::HashMap;
 pub use column::{Column, Identity};
 pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{DataType, Field, Kind};
+pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
 pub use operator::{Family, Operator};
 pub use relation::{Found, Junction, Relation, RelationKind};
@@ -36,7 +38,9 @@ pub struct Schema {
     pub tables: Vec<Table>,
     /// The relations of each table, by the table's position.
     pub relations: Vec<Vec<Relation>>,
-    /// A digest of all of the above but the row estimates: equal digests mean equal schemas.
+    /// Functions and procedures, by schema and name.
+    pub functions: Vec<Function>,
+    /// A digest of the tables, without the row estimates: equal digests mean equal tables.
     pub fingerprint: u64,
     by_name: HashMap<TableName, usize>,
 }
@@ -67,7 +71,7 @@ impl Schema {
             .collect();
         let relations = naming::relations(&tables, &by_name);
         let fingerprint = fingerprint::fingerprint(&names, &comments, &tables);
-        Self { names, comments, tables, relations, fingerprint, by_name }
+        Self { names, comments, tables, relations, functions: Vec::new(), fingerprint, by_name }
     }
 
     /// The table with exactly this name.

@@ -2,9 +2,11 @@
 
 mod aggregate;
 mod archive;
+mod concurrency;
 mod delete;
 mod include;
 mod insert;
 mod reads;
+mod schema;
+mod transaction;
 mod update;
-mod writes;

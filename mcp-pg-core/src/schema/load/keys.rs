@@ -70,6 +70,7 @@ fn key(table: &Table, row: &Row) -> Result<Option<Key>, PgError> {
         columns,
         arbiter: row.try_get("arbiter")?,
         nulls_equal: row.try_get("nulls_equal")?,
+        comment: comment(row)?,
     }))
 }
 

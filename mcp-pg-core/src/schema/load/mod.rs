@@ -16,7 +16,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 use self::types::Types;
-use super::{Schema, Table, clean};
+use super::{Function, Schema, Table, clean};
 use crate::error::{Code, Error, Result};
 
 /// How often [`Schema::load`] tries.
@@ -85,8 +85,9 @@ async fn read(
     transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
     // Futures polled together travel together: two round trips for everything.
     let by_name: &[(&(dyn ToSql + Sync), Type)] = &[(&names, Type::TEXT_ARRAY)];
-    let (schemas, tables) = try_join!(
+    let (schemas, functions, tables) = try_join!(
         transaction.query_typed(include_str!("../sql/schemas.sql"), by_name),
+        transaction.query_typed(include_str!("../sql/functions.sql"), by_name),
         transaction.query_typed(include_str!("../sql/tables.sql"), by_name),
     )?;
     let mut tables = tables::read(&tables)?;
@@ -104,7 +105,19 @@ async fn read(
     keys::add_indexes(&mut tables, &indexes)?;
     keys::add_foreign_keys(&mut tables, &foreign_keys)?;
     keys::add_checks(&mut tables, &checks)?;
-    Ok(Schema::new(names.to_vec(), comments(&schemas)?, tables.into_values().collect()))
+    let tables = tables.into_values().collect();
+    let functions = functions.iter().map(function).collect::<Result<_, PgError>>()?;
+    Ok(Schema { functions, ..Schema::new(names.to_vec(), comments(&schemas)?, tables) })
+}
+
+fn function(row: &Row) -> Result<Function, PgError> {
+    Ok(Function {
+        schema: row.try_get("schema")?,
+        name: row.try_get("name")?,
+        arguments: row.try_get("arguments")?,
+        result: row.try_get("result")?,
+        comment: comment(row)?,
+    })
 }
 
 /// What goes before the name of everything in the first configured schema: `public.`.

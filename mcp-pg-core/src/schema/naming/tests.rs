@@ -45,6 +45,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
             columns: (0..key).collect(),
             arbiter: true,
             nulls_equal: false,
+            comment: None,
         }),
         unique_keys: Vec::new(),
         foreign_keys: Vec::new(),
