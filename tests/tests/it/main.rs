@@ -2,10 +2,12 @@
 
 mod aggregate;
 mod archive;
+mod audit;
 mod concurrency;
 mod delete;
 mod include;
 mod insert;
+mod outage;
 mod reads;
 mod schema;
 mod transaction;
