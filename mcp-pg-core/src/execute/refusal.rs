@@ -72,7 +72,7 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
     let state = answer.code().code();
     let code = match code(state) {
         // PostgreSQL was still reading a value: names in regclass, the grammar of jsonpath and tsquery.
-        Code::DatabaseError if parameter(answer).is_some() => Code::InvalidValue,
+        Code::DatabaseError if parameter(answer, place).is_some() => Code::InvalidValue,
         code => code,
     };
     let told = match code {
@@ -133,26 +133,32 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    let mut given = place.parameters.iter().filter(|operand| !operand.at.is_empty());
-    let operand = match parameter(answer) {
-        Some(number) => number.checked_sub(1).and_then(|index| place.parameters.get(index)),
-        // Not of the reading, but of the use: a regular expression, say. A lone value must be the one.
-        None => given.next().filter(|_| given.next().is_none()),
-    };
-    match operand {
-        Some(operand) if !operand.at.is_empty() => error.at(&operand.at),
-        _ => match answer.column().and_then(|name| place.table.table.column(name)) {
+    match parameter(answer, place).or_else(|| lone(place)) {
+        Some(at) => error.at(at),
+        None => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
             None => error.at(values(place)),
         },
     }
 }
 
-/// The number of the parameter whose value PostgreSQL was reading.
-fn parameter(answer: &DbError) -> Option<usize> {
+/// Where the parameter stands that PostgreSQL could not read.
+fn parameter<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
     // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
-    let rest = answer.where_()?.split("parameter $").nth(1)?;
-    rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
+    let (_, rest) = answer.where_()?.split_once("parameter $")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    let number: usize = digits.parse().ok()?;
+    let operand = place.parameters.get(number.checked_sub(1)?)?;
+    Some(operand.at.as_str()).filter(|at| !at.is_empty())
+}
+
+/// Where the only value of the caller's stands. PostgreSQL refused not its form but its use, as it does a
+/// regular expression, and does not say where.
+fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
+    let places = place.parameters.iter().map(|operand| operand.at.as_str());
+    let mut given = places.filter(|at| !at.is_empty());
+    let first = given.next();
+    first.filter(|_| given.next().is_none())
 }
 
 fn unique(answer: &DbError, place: &Place<'_>) -> Error {
@@ -230,7 +236,12 @@ fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
 fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
     let columns: Vec<&str> =
         key.columns.iter().map(|column| place.table.table.columns[*column].name.as_str()).collect();
-    let error = match place.view.named(&key.table) {
+    let readable = |other: &&TableView| {
+        key.references
+            .iter()
+            .all(|name| other.table.column(name).is_some_and(|(_, column)| column.can_select))
+    };
+    let error = match place.view.named(&key.table).filter(readable) {
         Some(other) => Error::new(
             Code::ForeignKeyViolation,
             format!(
@@ -293,10 +304,7 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
         }
         None => {
             // A domain's rule names its type instead of a table.
-            let at = parameter(answer)
-                .and_then(|number| place.parameters.get(number.checked_sub(1)?))
-                .map(|operand| operand.at.as_str())
-                .filter(|at| !at.is_empty());
+            let at = parameter(answer, place);
             let column = table.columns.iter().find(|column| {
                 answer.datatype().is_some_and(|name| {
                     column.data_type.name == name

@@ -86,9 +86,16 @@ impl View {
         };
         let mut extras: HashMap<TableName, Extra> =
             extras.into_iter().map(|extra| (extra.name.clone(), extra)).collect();
-        for (table, relations) in reduced.tables.into_iter().zip(reduced.relations) {
+        let masks: Vec<Vec<Option<Mask>>> = reduced
+            .tables
+            .iter()
+            .map(|table| extras.get(&table.name).map(|extra| extra.masks.clone()))
+            .map(Option::unwrap_or_default)
+            .collect();
+        for (table, mut relations) in reduced.tables.into_iter().zip(reduced.relations) {
             let Some(extra) = extras.remove(&table.name) else { continue };
             let position = view.tables.len();
+            relations.retain(|relation| !by_masked(relation, position, &masks));
             view.actions = view.actions.union(extra.actions);
             view.by_name.insert(table.name.clone(), position);
             // Tables are sorted by schema in the configured order: the first one keeps the bare name.
@@ -194,6 +201,7 @@ impl TableView {
             default: None,
             identity: None,
             generated: None,
+            generated_from: Vec::new(),
             comment: None,
             can_select: true,
             can_insert: false,
@@ -337,7 +345,7 @@ impl TableView {
         self.rules.get(&action).map_or(&[], |rules| &rules.preset)
     }
 
-    /// A key whose columns may all be used and are never null: what makes an order total.
+    /// A key whose columns may all be used, have an order, and are never null: what makes an order total.
     pub fn row_key(&self) -> Option<&[usize]> {
         let table = &self.table;
         table
@@ -349,7 +357,10 @@ impl TableView {
             .map(|key| key.columns.as_slice())
             .find(|columns| {
                 columns.iter().all(|position| {
-                    table.columns[*position].can_select && self.masks[*position].is_none()
+                    let column = &table.columns[*position];
+                    column.can_select
+                        && column.data_type.ordering
+                        && self.masks[*position].is_none()
                 })
             })
     }
@@ -450,6 +461,20 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
         columns.push(column);
     }
 
+    // What a generated column is computed from is told only to those who see all of it.
+    let seen = |column: &Column, mask: &Option<Mask>| column.can_select && mask.is_none();
+    let seen: Vec<i16> = columns
+        .iter()
+        .zip(&masks)
+        .filter(|(column, mask)| seen(column, mask))
+        .map(|(column, _)| column.number)
+        .collect();
+    for column in &mut columns {
+        if !column.generated_from.iter().all(|number| seen.contains(number)) {
+            column.generated = Some("…".to_owned());
+        }
+    }
+
     // A key, check or index that speaks of a column that does not exist, or is masked, does not exist.
     let translate = |positions: &[usize]| -> Option<Vec<usize>> {
         positions
@@ -466,7 +491,8 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
         oid: table.oid,
         kind: table.kind,
         comment: table.comment.clone(),
-        estimated_rows: table.estimated_rows,
+        // How many rows others have is none of the caller's business.
+        estimated_rows: table.estimated_rows.filter(|_| select.is_some_and(|s| s.rows.is_none())),
         fills_rows: table.fills_rows,
         primary_key: table
             .primary_key
@@ -521,6 +547,18 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
     let extra =
         Extra { name: table.name.clone(), actions, granted, archive, version, masks, rules, whole };
     Some((Table { columns, ..reduced }, extra))
+}
+
+/// Whether rows are related by a masked column of any table: following it would tell equal values.
+fn by_masked(relation: &Relation, subject: usize, masks: &[Vec<Option<Mask>>]) -> bool {
+    let masked = |table: usize, column: usize| {
+        masks.get(table).and_then(|masks| masks.get(column)).is_some_and(Option::is_some)
+    };
+    let far = relation.table;
+    let near = relation.junction.as_ref().map_or(far, |junction| junction.table);
+    let beyond = relation.junction.iter().flat_map(|junction| &junction.columns);
+    relation.columns.iter().any(|(here, there)| masked(subject, *here) || masked(near, *there))
+        || beyond.into_iter().any(|(here, there)| masked(near, *here) || masked(far, *there))
 }
 
 fn decoders(table: &Table) -> Vec<Decoder> {

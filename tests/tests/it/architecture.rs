@@ -22,8 +22,17 @@ const ROOMS: [(&str, &[&str]); 12] = [
     (
         "engine",
         &[
-            "audit", "execute", "reply", "statement", "plan", "policy", "request", "value", "schema",
-            "name", "error",
+            "audit",
+            "execute",
+            "reply",
+            "statement",
+            "plan",
+            "policy",
+            "request",
+            "value",
+            "schema",
+            "name",
+            "error",
         ],
     ),
 ];

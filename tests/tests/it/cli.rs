@@ -38,7 +38,10 @@ async fn a_wrong_configuration_names_the_key_and_the_nearest() {
         ("[limits]\nmax_rows = \"many\"", ["limits.max_rows", "many"]),
         ("[limits]\nmax_rows = 5\ndefault_rows = 10", ["default_rows", "max_rows"]),
         ("default_role = \"boss\"", ["default_role", "boss"]),
-        ("[roles.a]\n[[roles.a.grants]]\ntables = [\"t\"]\nactions = [\"reed\"]", ["reed", "select"]),
+        (
+            "[roles.a]\n[[roles.a.grants]]\ntables = [\"t\"]\nactions = [\"reed\"]",
+            ["reed", "select"],
+        ),
         ("[database\n", ["TOML", "1"]),
     ] {
         let path = file(text);
@@ -64,7 +67,8 @@ async fn without_a_database_the_status_is_three_and_no_password_is_told() {
     let database = Database::shop().await;
     let missing = database.url.replace("/test_", "/no_such_");
     for url in [NOWHERE, &missing] {
-        for arguments in [["check"].as_slice(), &["describe"], &["call", "list_tables"], &["stdio"]] {
+        for arguments in [["check"].as_slice(), &["describe"], &["call", "list_tables"], &["stdio"]]
+        {
             let ended = Ended::of(program(arguments).args(["--database-url", url])).await;
             assert_eq!(ended.status, Some(3), "{arguments:?}: {ended:?}");
             assert_eq!(ended.out, "");
@@ -77,8 +81,16 @@ async fn without_a_database_the_status_is_three_and_no_password_is_told() {
 #[tokio::test]
 async fn the_database_is_found_in_the_environment() {
     let database = Database::shop().await;
-    let tables = json!(["inventory", "order_items", "orders", "payments", "products", "reviews",
-        "user_preferences", "users"]);
+    let tables = json!([
+        "inventory",
+        "order_items",
+        "orders",
+        "payments",
+        "products",
+        "reviews",
+        "user_preferences",
+        "users"
+    ]);
     let ask = ["call", "list_tables", r#"{"detail": "names"}"#];
     let by_url = Ended::of(program(&ask).env("DATABASE_URL", &database.url)).await;
     assert_eq!(by_url.json()["tables"], tables);
@@ -135,7 +147,8 @@ async fn describe_and_diagram_show_the_schema() {
     assert_eq!(all.status, Some(0));
     assert!(all.out.contains("user_preferences") && all.out.contains("Customers of the shop."));
     let one = Ended::of(program(&["describe", "users", "--json"]).args(url)).await;
-    let told = Ended::of(program(&["call", "describe_table", r#"{"table": "users"}"#]).args(url)).await;
+    let told =
+        Ended::of(program(&["call", "describe_table", r#"{"table": "users"}"#]).args(url)).await;
     assert_eq!(one.json(), told.json());
     let none = Ended::of(program(&["describe", "user"]).args(url)).await;
     assert_eq!(none.status, Some(1), "{none:?}");

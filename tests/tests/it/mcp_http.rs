@@ -26,7 +26,10 @@ async fn what_the_readme_shows_happens_over_http_as_well() {
             let (status, answer) = server.request(era, "tools/call", request.clone(), &[]).await;
             assert_eq!(status, 200, "{answer}");
             let real = &answer["result"]["structuredContent"];
-            assert!(transcript::matches(&shown.reply, real), "{era:?}: {request} answers {answer:#}");
+            assert!(
+                transcript::matches(&shown.reply, real),
+                "{era:?}: {request} answers {answer:#}"
+            );
         }
     }
 }
@@ -63,7 +66,8 @@ async fn foreign_pages_and_names_are_shut_out() {
         "[server]\nallowed_hosts = [\"mcp.example.com\"]\nallowed_origins = [\"https://app.example.com\"]",
     );
     let server =
-        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()]).await;
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
     let local = format!("http://{}", server.address);
     for (name, value, expected) in [
         ("Origin", local.as_str(), 200),
@@ -117,7 +121,8 @@ async fn a_database_that_goes_and_comes_back() {
     let ask = async || {
         let request = call("list_tables", json!({}));
         server.request(Era::Initialize, "tools/call", request.clone(), &[]).await;
-        let request = call("select", json!({"table": "pg_settings", "columns": ["name"], "limit": 1}));
+        let request =
+            call("select", json!({"table": "pg_settings", "columns": ["name"], "limit": 1}));
         server.request(Era::Initialize, "tools/call", request, &[]).await.1
     };
     assert_eq!(ask().await["result"]["isError"], true, "there is no such table");

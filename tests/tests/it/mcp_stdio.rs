@@ -74,7 +74,8 @@ async fn standard_output_carries_the_protocol_alone() {
         .unwrap()
         .lines()
         .map(|line| {
-            let message: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+            let message: Value =
+                serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
             assert_eq!(message["jsonrpc"], "2.0", "{line}");
             message["id"].as_u64().unwrap_or_else(|| panic!("unasked: {line}"))
         })
@@ -137,8 +138,7 @@ async fn each_role_has_the_tools_that_it_can_use_in_sixteen_kilobytes() {
 #[tokio::test]
 async fn a_tool_of_another_role_is_refused() {
     let database = Database::shop().await;
-    let session =
-        Session::open(&["stdio", "--database-url", &database.url], Era::Initialize).await;
+    let session = Session::open(&["stdio", "--database-url", &database.url], Era::Initialize).await;
     let update = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "x"}});
     let refused = session.call("update", update.clone()).await.unwrap();
     assert_eq!(refused["error"]["code"], "forbidden", "{refused}");
@@ -296,7 +296,8 @@ async fn a_demo_leaves_nothing_behind_however_it_ends() {
             assert!(attempt < 1_000, "{} is still there", directory.display());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let alive = std::process::Command::new("ps").args(["-o", "stat=", "-p", &postgres]).output();
+        let alive =
+            std::process::Command::new("ps").args(["-o", "stat=", "-p", &postgres]).output();
         let state = String::from_utf8(alive.unwrap().stdout).unwrap().trim().to_owned();
         assert!(state.is_empty() || state.starts_with('Z'), "postgres runs on: {state}");
     }

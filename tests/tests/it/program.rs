@@ -100,7 +100,9 @@ impl Session {
     pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Result<Value, ServiceError> {
         let result = self.client.call_tool(params(tool, arguments)).await?;
         let structured = result.structured_content.expect("structured content");
-        let [text] = result.content.as_slice() else { panic!("one block, not {:?}", result.content) };
+        let [text] = result.content.as_slice() else {
+            panic!("one block, not {:?}", result.content)
+        };
         let text: Value = serde_json::from_str(&text.as_text().unwrap().text).unwrap();
         assert_eq!(text, structured);
         assert_eq!(result.is_error == Some(true), structured.get("error").is_some());
@@ -194,7 +196,8 @@ impl Served {
             }
         }
         headers.extend_from_slice(more);
-        let body = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let body =
+            serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let (status, body) = self.send("POST", "/mcp", &headers, &body.to_string()).await;
         (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
     }
