@@ -1,5 +1,12 @@
 //! Tests of the whole, a module a feature.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests, their helpers too"
+)]
+
 mod aggregate;
 mod architecture;
 mod archive;
