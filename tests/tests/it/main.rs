@@ -7,6 +7,7 @@ mod filters;
 mod include;
 mod insert;
 mod paging;
+mod real_databases;
 mod schema;
 mod values;
 mod views;
