@@ -24,6 +24,7 @@ mod mcp_stdio;
 mod outage;
 mod paging;
 mod program;
+mod real_databases;
 mod schema;
 mod transaction;
 mod transcript;
