@@ -20,6 +20,8 @@ use tokio_postgres::{Client, Config, NoTls};
 pub struct Database {
     /// How to connect to it, as a superuser.
     pub config: Config,
+    /// The same for another program.
+    pub url: String,
 }
 
 /// The cluster that all tests of this process share. It goes when the process does.
@@ -72,7 +74,7 @@ impl Database {
         let copy = format!("CREATE DATABASE {name} TEMPLATE {template}");
         for _ in 0..100 {
             if admin.execute(&copy, &[]).await.is_ok() {
-                return Self { config: cluster.config(&name) };
+                return Self { config: cluster.config(&name), url: cluster.url(&name) };
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
@@ -174,3 +176,8 @@ pub fn object(value: Value) -> Map<String, Value> {
         _ => panic!("not an object"),
     }
 }
+
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -137,16 +137,17 @@ impl Engine {
     ///
     /// Whatever keeps the request from being answered; nothing is half done.
     pub async fn handle(&self, caller: &Principal, request: Request) -> Result<Reply> {
-        let arguments = match serde_json::to_value(&request) {
+        let arguments = || match serde_json::to_value(&request) {
             Ok(Value::Object(arguments)) => {
                 arguments.into_iter().filter(|(_, value)| !value.is_null()).collect()
             }
             _ => Map::new(),
         };
         let origin = Origin { transport: "library".into(), ..Origin::default() };
-        let mut record = Record::new(caller, &origin, request.tool(), arguments);
+        let mut record = self.record(caller, &origin, request.tool(), arguments);
         let result = self.answer(caller, &request, &mut record).await;
-        self.settle(record, result)
+        self.settle(caller, request.tool(), record, result.as_ref().map(|_| ()));
+        result
     }
 
     /// Answers a tool call with JSON arguments, and records it, whatever becomes of it.
@@ -161,12 +162,13 @@ impl Engine {
         tool: &str,
         arguments: Map<String, Value>,
     ) -> Result<Reply> {
-        let mut record = Record::new(caller, origin, tool, arguments.clone());
+        let mut record = self.record(caller, origin, tool, || arguments.clone());
         let result = match Request::parse(tool, arguments) {
             Ok(request) => self.answer(caller, &request, &mut record).await,
             Err(error) => Err(error),
         };
-        self.settle(record, result)
+        self.settle(caller, tool, record, result.as_ref().map(|_| ()));
+        result
     }
 
     /// Records a call that was refused before it came here.
@@ -178,8 +180,8 @@ impl Engine {
         arguments: Map<String, Value>,
         error: &Error,
     ) {
-        let record = Record::new(caller, origin, tool, arguments);
-        self.post(record.outcome(Err(error), &self.redaction(caller)));
+        let record = self.record(caller, origin, tool, || arguments);
+        self.settle(caller, tool, record, Err(error));
     }
 
     async fn answer(

@@ -1,6 +1,6 @@
 //! What is noted of a call while it runs, and how it becomes an audit event.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use serde_json::{Map, Value, json};
@@ -9,8 +9,7 @@ use super::Engine;
 use crate::audit::{Actor, Client, Event, Outcome, Phase, milliseconds};
 use crate::error::{Error, Result};
 use crate::name::TableName;
-use crate::policy::{AuditValues, Principal};
-use crate::reply::Reply;
+use crate::policy::{AuditValues, Principal, View};
 
 /// Whence a call came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,8 +20,10 @@ pub struct Origin {
     pub client: Client,
 }
 
-/// A call while it runs.
-pub(super) struct Record {
+/// A call while it runs; nothing is noted where no sink would keep it.
+pub(super) struct Record(Option<Box<Notes>>);
+
+struct Notes {
     id: String,
     started: Instant,
     actor: Actor,
@@ -40,17 +41,12 @@ pub(super) struct Record {
 pub(super) struct Redaction {
     values: AuditValues,
     images: bool,
-    names: HashSet<String>,
+    view: Option<Arc<View>>,
 }
 
 impl Record {
-    pub(super) fn new(
-        caller: &Principal,
-        origin: &Origin,
-        tool: &str,
-        arguments: Map<String, Value>,
-    ) -> Self {
-        Self {
+    fn new(caller: &Principal, origin: &Origin, tool: &str, arguments: Map<String, Value>) -> Self {
+        Self(Some(Box::new(Notes {
             id: uuid::Uuid::now_v7().to_string(),
             started: Instant::now(),
             actor: Actor {
@@ -66,46 +62,53 @@ impl Record {
             rows: None,
             before: Vec::new(),
             after: Vec::new(),
-        }
+        })))
     }
 
     pub(super) fn table(&mut self, name: &TableName) {
         // A transaction names its tables in its arguments.
-        if self.tool != "transaction" {
-            self.table = Some(name.to_string());
+        if let Some(notes) = &mut self.0
+            && notes.tool != "transaction"
+        {
+            notes.table = Some(name.to_string());
         }
     }
 
     pub(super) fn statement(&mut self, sql: &str) {
-        if !self.sql.iter().any(|known| known == sql) {
-            self.sql.push(sql.to_owned());
+        if let Some(notes) = &mut self.0
+            && !notes.sql.iter().any(|known| known == sql)
+        {
+            notes.sql.push(sql.to_owned());
         }
     }
 
     pub(super) fn images(&mut self, before: &[Value], after: &[Value]) {
-        self.before.extend_from_slice(before);
-        self.after.extend_from_slice(after);
+        if let Some(notes) = &mut self.0 {
+            notes.before.extend_from_slice(before);
+            notes.after.extend_from_slice(after);
+        }
     }
 
     pub(super) fn rows(&mut self, rows: u64) {
-        self.rows = Some(self.rows.unwrap_or_default() + rows);
+        if let Some(notes) = &mut self.0 {
+            notes.rows = Some(notes.rows.unwrap_or_default() + rows);
+        }
     }
 
     /// Forgets what was noted of an attempt that came to nothing.
     pub(super) fn forget(&mut self) {
-        self.sql.clear();
-        self.rows = None;
-        self.before.clear();
-        self.after.clear();
+        if let Some(notes) = &mut self.0 {
+            notes.sql.clear();
+            notes.rows = None;
+            notes.before.clear();
+            notes.after.clear();
+        }
     }
+}
 
-    /// The event that must be kept before a commit.
-    pub(super) fn intent(&self, redaction: &Redaction) -> Event {
-        self.event(Phase::Intent, redaction)
-    }
-
+impl Notes {
     /// The event that ends the call.
-    pub(super) fn outcome(&self, result: Result<(), &Error>, redaction: &Redaction) -> Event {
+    fn outcome(&self, result: Result<(), &Error>, redaction: &Redaction) -> Event {
         let mut event = self.event(Phase::Outcome, redaction);
         event.outcome = Some(match result {
             Ok(()) => Outcome::Ok,
@@ -144,13 +147,18 @@ impl Record {
 }
 
 impl Redaction {
+    /// Whether values under this name are masked somewhere.
+    fn hides(&self, name: &str) -> bool {
+        self.view.as_ref().is_some_and(|view| view.masked_names().contains(name))
+    }
+
     /// The value with what may not be kept replaced.
     fn apply(&self, value: &Value) -> Value {
         match value {
             Value::Object(members) => members
                 .iter()
                 .map(|(name, member)| {
-                    let member = match self.names.contains(name) {
+                    let member = match self.hides(name) {
                         true => json!("[redacted]"),
                         false => self.apply(member),
                     };
@@ -167,35 +175,56 @@ impl Redaction {
 
 impl Engine {
     /// Which values of this caller's calls the audit may not hold.
-    pub(super) fn redaction(&self, caller: &Principal) -> Redaction {
+    fn redaction(&self, caller: &Principal) -> Redaction {
         let detail = self.settings.audit;
-        let names = match (detail.values, self.view(caller)) {
-            (AuditValues::Redacted, Ok(view)) => view.masked_names(),
-            _ => HashSet::new(),
+        let view = match detail.values {
+            AuditValues::Redacted => self.view(caller).ok(),
+            AuditValues::Full | AuditValues::None => None,
         };
-        Redaction { values: detail.values, images: detail.images, names }
+        Redaction { values: detail.values, images: detail.images, view }
     }
 
-    /// Records how the call ended, and passes its result on.
-    pub(super) fn settle(&self, record: Record, result: Result<Reply>) -> Result<Reply> {
-        if self.audit.is_some() {
-            let caller = Principal::new(record.actor.subject.clone(), record.actor.role.clone());
-            let outcome = result.as_ref().map(|_| ());
-            self.post(record.outcome(outcome, &self.redaction(&caller)));
+    /// The record of a call that begins.
+    pub(super) fn record(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        tool: &str,
+        arguments: impl FnOnce() -> Map<String, Value>,
+    ) -> Record {
+        match self.audit {
+            Some(_) => Record::new(caller, origin, tool, arguments()),
+            None => Record(None),
         }
-        if let Err(error) = &result
-            && let Some(cause) = std::error::Error::source(error)
-        {
-            tracing::debug!(code = %error.code(), tool = record.tool, cause = %chain(cause), "refused");
-        }
-        result
     }
 
-    pub(super) fn post(&self, event: Event) {
-        if let Some(sink) = &self.audit
-            && let Err(error) = sink.post(event)
+    /// Keeps the intent of a write, before its commit.
+    pub(super) async fn keep_intent(&self, caller: &Principal, record: &Record) -> Result<()> {
+        match (&self.audit, &record.0) {
+            (Some(sink), Some(notes)) => {
+                sink.keep(notes.event(Phase::Intent, &self.redaction(caller))).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Records how the call ended.
+    pub(super) fn settle(
+        &self,
+        caller: &Principal,
+        tool: &str,
+        record: Record,
+        result: Result<(), &Error>,
+    ) {
+        if let (Some(sink), Some(notes)) = (&self.audit, record.0)
+            && let Err(error) = sink.post(notes.outcome(result, &self.redaction(caller)))
         {
             tracing::error!(%error, "an audit record may be lost");
+        }
+        if let Err(error) = result
+            && let Some(cause) = std::error::Error::source(error)
+        {
+            tracing::debug!(code = %error.code(), tool, cause = %chain(cause), "refused");
         }
     }
 }

@@ -159,12 +159,9 @@ impl Engine {
             return transaction.rollback().await.map_err(refused);
         }
         let writes = operations.iter().any(Operation::writes);
-        if let Some(sink) = self.audit.as_ref().filter(|_| writes) {
-            let kept = sink.keep(record.intent(&self.redaction(scope.caller))).await;
-            if let Err(error) = kept {
-                transaction.rollback().await.map_err(refused)?;
-                return Err(error);
-            }
+        if writes && let Err(error) = self.keep_intent(scope.caller, record).await {
+            transaction.rollback().await.map_err(refused)?;
+            return Err(error);
         }
         transaction.commit().await.map_err(|failure| {
             let error = refused(failure);

@@ -28,6 +28,7 @@ pub struct View {
     actions: Actions,
     by_name: HashMap<TableName, usize>,
     by_bare_name: HashMap<String, usize>,
+    masked_names: HashSet<String>,
 }
 
 /// A table as a role sees it.
@@ -81,6 +82,7 @@ impl View {
             actions: Actions::NONE,
             by_name: HashMap::new(),
             by_bare_name: HashMap::new(),
+            masked_names: HashSet::new(),
         };
         let mut extras: HashMap<TableName, Extra> =
             extras.into_iter().map(|extra| (extra.name.clone(), extra)).collect();
@@ -98,6 +100,8 @@ impl View {
             view.by_name.insert(table.name.clone(), position);
             // Tables are sorted by schema in the configured order: the first one keeps the bare name.
             view.by_bare_name.entry(table.name.name.clone()).or_insert(position);
+            let masked = table.columns.iter().zip(&extra.masks).filter(|(_, mask)| mask.is_some());
+            view.masked_names.extend(masked.map(|(column, _)| column.name.clone()));
             view.tables.push(TableView {
                 decoders: decoders(&table),
                 table,
@@ -125,15 +129,8 @@ impl View {
     }
 
     /// Names of the columns that are masked in some table.
-    pub fn masked_names(&self) -> HashSet<String> {
-        let masked = |table: &TableView| {
-            let columns = table.table.columns.iter().zip(&table.masks);
-            columns
-                .filter(|(_, mask)| mask.is_some())
-                .map(|(column, _)| column.name.clone())
-                .collect()
-        };
-        self.tables.iter().flat_map::<Vec<String>, _>(masked).collect()
+    pub fn masked_names(&self) -> &HashSet<String> {
+        &self.masked_names
     }
 
     /// The configured schemas.
