@@ -390,9 +390,9 @@ pub(super) async fn fetch(
         }
         let mut values = Vec::with_capacity(statement.outputs.len());
         let mut size = 2;
-        for (index, output) in statement.outputs.iter().enumerate() {
+        for (index, (output, column)) in statement.outputs.iter().zip(row.columns()).enumerate() {
             let Raw(raw) = row.try_get(index).map_err(Failure::Database)?;
-            let (value, cut) = output.read(raw)?;
+            let (value, cut) = output.read(column.type_().oid(), raw)?;
             size += output.name.len() + 4 + json_size(&value);
             values.push(value);
             if cut {
