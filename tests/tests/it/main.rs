@@ -3,6 +3,7 @@
 mod aggregate;
 mod archive;
 mod audit;
+mod bad_input;
 mod concurrency;
 mod delete;
 mod include;
