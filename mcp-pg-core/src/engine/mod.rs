@@ -27,7 +27,7 @@ use crate::execute::{Database, Identity, Posture, is_stale};
 use crate::plan::{CursorKey, Scope};
 use crate::policy::{Principal, Role, Setting, Settings, View};
 use crate::reply::Reply;
-use crate::request::Request;
+use crate::request::{Request, check_depth};
 use crate::schema::Schema;
 
 /// Answers requests on one database. Share it: every method takes `&self`.
@@ -162,8 +162,10 @@ impl Engine {
         tool: &str,
         arguments: Map<String, Value>,
     ) -> Result<Reply> {
-        let mut record = Record::new(self, caller, origin, tool, || arguments.clone());
-        let result = match Request::parse(tool, arguments) {
+        let depth = check_depth(&arguments);
+        let noted = || if depth.is_ok() { arguments.clone() } else { Map::new() };
+        let mut record = Record::new(self, caller, origin, tool, noted);
+        let result = match depth.and_then(|()| Request::parse(tool, arguments)) {
             Ok(request) => self.answer(caller, &request, &mut record).await,
             Err(error) => Err(error),
         };

@@ -11,6 +11,7 @@ mod aggregate;
 mod architecture;
 mod archive;
 mod audit;
+mod bad_input;
 mod catalogue;
 mod cli;
 mod concurrency;
