@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot start has failed")]
 
+mod dump;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -58,7 +60,8 @@ impl Database {
             match templates.iter().find(|(text, _)| text == sql) {
                 Some((_, name)) => name.clone(),
                 None => {
-                    let name = format!("template_{}", templates.len());
+                    static TEMPLATE: AtomicUsize = AtomicUsize::new(0);
+                    let name = format!("template_{}", TEMPLATE.fetch_add(1, Ordering::Relaxed));
                     run(&admin, &format!("CREATE DATABASE {name}")).await;
                     let client = connect(&cluster.config(&name)).await;
                     run(&client, sql).await;

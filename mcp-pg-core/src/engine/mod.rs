@@ -27,7 +27,7 @@ use crate::execute::{Database, Identity, Posture, is_stale};
 use crate::plan::{CursorKey, Scope};
 use crate::policy::{Principal, Role, Setting, Settings, View};
 use crate::reply::Reply;
-use crate::request::Request;
+use crate::request::{Request, check_depth};
 use crate::schema::Schema;
 
 /// Answers requests on one database. Share it: every method takes `&self`.
@@ -144,9 +144,9 @@ impl Engine {
             _ => Map::new(),
         };
         let origin = Origin { transport: "library".into(), ..Origin::default() };
-        let mut record = self.record(caller, &origin, request.tool(), arguments);
+        let mut record = Record::new(self, caller, &origin, request.tool(), arguments);
         let result = self.answer(caller, &request, &mut record).await;
-        self.settle(caller, request.tool(), record, result.as_ref().map(|_| ()));
+        record.settle(result.as_ref().map(|_| ()));
         result
     }
 
@@ -162,12 +162,14 @@ impl Engine {
         tool: &str,
         arguments: Map<String, Value>,
     ) -> Result<Reply> {
-        let mut record = self.record(caller, origin, tool, || arguments.clone());
-        let result = match Request::parse(tool, arguments) {
+        let depth = check_depth(&arguments);
+        let noted = || if depth.is_ok() { arguments.clone() } else { Map::new() };
+        let mut record = Record::new(self, caller, origin, tool, noted);
+        let result = match depth.and_then(|()| Request::parse(tool, arguments)) {
             Ok(request) => self.answer(caller, &request, &mut record).await,
             Err(error) => Err(error),
         };
-        self.settle(caller, tool, record, result.as_ref().map(|_| ()));
+        record.settle(result.as_ref().map(|_| ()));
         result
     }
 
@@ -180,20 +182,24 @@ impl Engine {
         arguments: Map<String, Value>,
         error: &Error,
     ) {
-        let record = self.record(caller, origin, tool, || arguments);
-        self.settle(caller, tool, record, Err(error));
+        let record = Record::new(self, caller, origin, tool, || arguments);
+        record.settle(Err(error));
     }
 
     async fn answer(
         &self,
         caller: &Principal,
         request: &Request,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Reply> {
         let view = self.view(caller)?;
+        if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
+            record.table(table.name());
+        }
         match self.run(caller, &view, request, record).await {
             // Someone changed the schema under the plan: once more, with the new one.
-            Err(error) if is_stale(&error) && self.reload().await? => {
+            Err(error) if is_stale(&error) => {
+                self.reload().await?;
                 record.forget();
                 let view = self.view(caller)?;
                 self.run(caller, &view, request, record).await
@@ -207,27 +213,27 @@ impl Engine {
         caller: &Principal,
         view: &View,
         request: &Request,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Reply> {
         let scope = Scope { view, settings: &self.settings, caller, earlier: &[] };
         match request {
             Request::ListTables(request) => self.list_tables(&scope, request).map(Reply::Tables),
             Request::DescribeTable(request) => {
                 let table = view.table(&request.table).map_err(|error| error.inside("/table"))?;
-                record.table(table.name());
                 Ok(Reply::Table(view.describe(table)))
             }
             Request::Select(request) => self.select(&scope, request, record).await.map(Reply::Rows),
             Request::Aggregate(request) => {
                 self.aggregate(&scope, request, record).await.map(Reply::Rows)
             }
+            // Boxed, so that the future of a select need not have room for theirs.
             Request::Explain(request) => {
-                self.explain(&scope, request, record).await.map(Reply::Plan)
+                Box::pin(self.explain(&scope, request, record)).await.map(Reply::Plan)
             }
             Request::Transaction(request) => {
-                self.transaction(&scope, request, record).await.map(Reply::Transaction)
+                Box::pin(self.transaction(&scope, request, record)).await.map(Reply::Transaction)
             }
-            request => self.write(&scope, request, record).await.map(Reply::Rows),
+            request => Box::pin(self.write(&scope, request, record)).await.map(Reply::Rows),
         }
     }
 
@@ -268,6 +274,7 @@ impl Engine {
             current.schemas.get(role).is_none_or(|known| known.fingerprint != schema.fingerprint)
         });
         self.catalogue.store(Arc::new(read));
+        self.database.forget_statements();
         Ok(changed)
     }
 

@@ -20,8 +20,14 @@ pub struct Origin {
     pub client: Client,
 }
 
-/// A call while it runs; nothing is noted where no sink would keep it.
-pub(super) struct Record(Option<Box<Notes>>);
+/// A call while it runs. Its record follows it to the end, even if that is the caller's going away; nothing
+/// is noted where no sink would keep it.
+pub(super) struct Record<'e> {
+    engine: &'e Engine,
+    caller: &'e Principal,
+    tool: &'e str,
+    notes: Option<Box<Notes>>,
+}
 
 struct Notes {
     id: String,
@@ -35,47 +41,57 @@ struct Notes {
     rows: Option<u64>,
     before: Vec<Value>,
     after: Vec<Value>,
+    /// An intent was sent to be kept: from then on only the database knows.
+    intended: bool,
 }
 
 /// Which values the audit may not hold.
-pub(super) struct Redaction {
+struct Redaction {
     values: AuditValues,
     images: bool,
     view: Option<Arc<View>>,
 }
 
-impl Record {
-    fn new(caller: &Principal, origin: &Origin, tool: &str, arguments: Map<String, Value>) -> Self {
-        Self(Some(Box::new(Notes {
-            id: uuid::Uuid::now_v7().to_string(),
-            started: Instant::now(),
-            actor: Actor {
-                subject: caller.subject.clone(),
-                role: caller.role.clone(),
-                method: caller.method.clone(),
-            },
-            origin: origin.clone(),
-            tool: tool.to_owned(),
-            arguments,
-            table: None,
-            sql: Vec::new(),
-            rows: None,
-            before: Vec::new(),
-            after: Vec::new(),
-        })))
+impl<'e> Record<'e> {
+    /// The record of a call that begins.
+    pub(super) fn new(
+        engine: &'e Engine,
+        caller: &'e Principal,
+        origin: &Origin,
+        tool: &'e str,
+        arguments: impl FnOnce() -> Map<String, Value>,
+    ) -> Self {
+        let notes = engine.audit.as_ref().map(|_| {
+            Box::new(Notes {
+                id: uuid::Uuid::now_v7().to_string(),
+                started: Instant::now(),
+                actor: Actor {
+                    subject: caller.subject.clone(),
+                    role: caller.role.clone(),
+                    method: caller.method.clone(),
+                },
+                origin: origin.clone(),
+                tool: tool.to_owned(),
+                arguments: arguments(),
+                table: None,
+                sql: Vec::new(),
+                rows: None,
+                before: Vec::new(),
+                after: Vec::new(),
+                intended: false,
+            })
+        });
+        Self { engine, caller, tool, notes }
     }
 
     pub(super) fn table(&mut self, name: &TableName) {
-        // A transaction names its tables in its arguments.
-        if let Some(notes) = &mut self.0
-            && notes.tool != "transaction"
-        {
+        if let Some(notes) = &mut self.notes {
             notes.table = Some(name.to_string());
         }
     }
 
     pub(super) fn statement(&mut self, sql: &str) {
-        if let Some(notes) = &mut self.0
+        if let Some(notes) = &mut self.notes
             && !notes.sql.iter().any(|known| known == sql)
         {
             notes.sql.push(sql.to_owned());
@@ -83,25 +99,77 @@ impl Record {
     }
 
     pub(super) fn images(&mut self, before: &[Value], after: &[Value]) {
-        if let Some(notes) = &mut self.0 {
+        if let Some(notes) = &mut self.notes {
             notes.before.extend_from_slice(before);
             notes.after.extend_from_slice(after);
         }
     }
 
     pub(super) fn rows(&mut self, rows: u64) {
-        if let Some(notes) = &mut self.0 {
+        if let Some(notes) = &mut self.notes {
             notes.rows = Some(notes.rows.unwrap_or_default() + rows);
         }
     }
 
     /// Forgets what was noted of an attempt that came to nothing.
     pub(super) fn forget(&mut self) {
-        if let Some(notes) = &mut self.0 {
+        if let Some(notes) = &mut self.notes {
             notes.sql.clear();
             notes.rows = None;
+        }
+        self.forget_images();
+    }
+
+    /// Forgets the images of rows that will not be kept.
+    pub(super) fn forget_images(&mut self) {
+        if let Some(notes) = &mut self.notes {
             notes.before.clear();
             notes.after.clear();
+        }
+    }
+
+    /// Keeps the intent of a write, before its commit.
+    pub(super) async fn keep_intent(&mut self) -> Result<()> {
+        let redaction = self.redaction();
+        match (&self.engine.audit, &mut self.notes) {
+            (Some(sink), Some(notes)) => {
+                notes.intended = true;
+                sink.keep(notes.event(Phase::Intent, &redaction)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Records how the call ended.
+    pub(super) fn settle(mut self, result: Result<(), &Error>) {
+        if let Some(notes) = self.notes.take() {
+            self.engine.post(notes.outcome(result, &self.redaction()));
+        }
+        if let Err(error) = result
+            && let Some(cause) = std::error::Error::source(error)
+        {
+            tracing::debug!(code = %error.code(), tool = self.tool, cause = %chain(cause), "refused");
+        }
+    }
+
+    /// Which values the audit may not hold.
+    fn redaction(&self) -> Redaction {
+        let detail = self.engine.settings.audit;
+        let view = match detail.values {
+            AuditValues::Redacted => self.engine.view(self.caller).ok(),
+            AuditValues::Full | AuditValues::None => None,
+        };
+        Redaction { values: detail.values, images: detail.images, view }
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        // Nobody waited for the end.
+        if let Some(notes) = self.notes.take()
+            && !notes.intended
+        {
+            self.engine.post(notes.abandoned(&self.redaction()));
         }
     }
 }
@@ -115,7 +183,18 @@ impl Notes {
             Err(error) => Outcome::of(error.code()),
         });
         event.code = result.err().map(Error::code);
-        event.duration_ms = Some(milliseconds(self.started.elapsed()));
+        if result.is_err() {
+            // Nothing was written, whatever was about to be.
+            (event.rows, event.before, event.after) = (None, None, None);
+        }
+        event
+    }
+
+    /// The event of a call that nobody waited for: an error without a code.
+    fn abandoned(&self, redaction: &Redaction) -> Event {
+        let mut event = self.event(Phase::Outcome, redaction);
+        event.outcome = Some(Outcome::Error);
+        (event.rows, event.before, event.after) = (None, None, None);
         event
     }
 
@@ -139,7 +218,7 @@ impl Notes {
             rows: self.rows,
             outcome: None,
             code: None,
-            duration_ms: None,
+            duration_ms: (phase == Phase::Outcome).then(|| milliseconds(self.started.elapsed())),
             before: image(&self.before),
             after: image(&self.after),
         }
@@ -152,79 +231,48 @@ impl Redaction {
         self.view.as_ref().is_some_and(|view| view.masked_names().contains(name))
     }
 
+    fn hides_some(&self) -> bool {
+        self.view.as_ref().is_some_and(|view| !view.masked_names().is_empty())
+    }
+
     /// The value with what may not be kept replaced.
     fn apply(&self, value: &Value) -> Value {
         match value {
-            Value::Object(members) => members
-                .iter()
-                .map(|(name, member)| {
-                    let member = match self.hides(name) {
+            Value::Object(members) => {
+                // `{"column": "email", "eq": …}` is as much about it as `{"email": …}`.
+                let named = members.get("column").and_then(Value::as_str);
+                let hidden = named.is_some_and(|name| self.hides(name));
+                let member = |(name, member): (&String, &Value)| {
+                    let member = match self.hides(name) || hidden && name != "column" {
                         true => json!("[redacted]"),
                         false => self.apply(member),
                     };
                     (name.clone(), member)
-                })
-                .collect::<Map<_, _>>()
-                .into(),
+                };
+                members.iter().map(member).collect::<Map<_, _>>().into()
+            }
             Value::Array(items) => items.iter().map(|item| self.apply(item)).collect(),
             leaf if self.values == AuditValues::None && !leaf.is_null() => json!("[omitted]"),
+            // Arguments may come as text of JSON.
+            Value::String(text)
+                if self.hides_some() && text.trim_start().starts_with(['{', '[']) =>
+            {
+                match serde_json::from_str(text) {
+                    Ok(inner) => Value::String(self.apply(&inner).to_string()),
+                    Err(_) => value.clone(),
+                }
+            }
             leaf => leaf.clone(),
         }
     }
 }
 
 impl Engine {
-    /// Which values of this caller's calls the audit may not hold.
-    fn redaction(&self, caller: &Principal) -> Redaction {
-        let detail = self.settings.audit;
-        let view = match detail.values {
-            AuditValues::Redacted => self.view(caller).ok(),
-            AuditValues::Full | AuditValues::None => None,
-        };
-        Redaction { values: detail.values, images: detail.images, view }
-    }
-
-    /// The record of a call that begins.
-    pub(super) fn record(
-        &self,
-        caller: &Principal,
-        origin: &Origin,
-        tool: &str,
-        arguments: impl FnOnce() -> Map<String, Value>,
-    ) -> Record {
-        match self.audit {
-            Some(_) => Record::new(caller, origin, tool, arguments()),
-            None => Record(None),
-        }
-    }
-
-    /// Keeps the intent of a write, before its commit.
-    pub(super) async fn keep_intent(&self, caller: &Principal, record: &Record) -> Result<()> {
-        match (&self.audit, &record.0) {
-            (Some(sink), Some(notes)) => {
-                sink.keep(notes.event(Phase::Intent, &self.redaction(caller))).await
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Records how the call ended.
-    pub(super) fn settle(
-        &self,
-        caller: &Principal,
-        tool: &str,
-        record: Record,
-        result: Result<(), &Error>,
-    ) {
-        if let (Some(sink), Some(notes)) = (&self.audit, record.0)
-            && let Err(error) = sink.post(notes.outcome(result, &self.redaction(caller)))
+    fn post(&self, event: Event) {
+        if let Some(sink) = &self.audit
+            && let Err(error) = sink.post(event)
         {
             tracing::error!(%error, "an audit record may be lost");
-        }
-        if let Err(error) = result
-            && let Some(cause) = std::error::Error::source(error)
-        {
-            tracing::debug!(code = %error.code(), tool, cause = %chain(cause), "refused");
         }
     }
 }

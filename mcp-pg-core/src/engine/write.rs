@@ -19,10 +19,9 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         request: &Request,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<RowSet> {
         let operation = Operation::new(scope, request, String::new(), &self.cursors)?;
-        record.table(operation.table().name());
         let dry_run = operation.dry_run();
         let mut tries = self.tries();
         let done = loop {
@@ -39,7 +38,7 @@ impl Engine {
         scope: &Scope<'_>,
         operation: &Operation<'_>,
         dry_run: bool,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Done> {
         // One snapshot for the look before and the write after: both see the same rows.
         let identity = self.identity(scope.caller)?;
@@ -56,7 +55,7 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         request: &request::Transaction,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Committed> {
         let most = self.settings.limits.max_operations;
         let steps = &request.operations;
@@ -113,7 +112,7 @@ impl Engine {
         operations: &[Operation<'_>],
         isolation: Isolation,
         dry_run: bool,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Vec<RowSet>> {
         let identity = self.identity(scope.caller)?;
         let mut transaction = self.database.begin(identity, Some(isolation)).await?;
@@ -150,16 +149,17 @@ impl Engine {
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
         dry_run: bool,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations);
         if dry_run {
+            record.forget_images();
             // What the commit would have found.
             transaction.check_constraints().await.map_err(refused)?;
             return transaction.rollback().await.map_err(refused);
         }
         let writes = operations.iter().any(Operation::writes);
-        if writes && let Err(error) = self.keep_intent(scope.caller, record).await {
+        if writes && let Err(error) = record.keep_intent().await {
             transaction.rollback().await.map_err(refused)?;
             return Err(error);
         }
@@ -216,7 +216,7 @@ impl Engine {
     }
 }
 
-/// The error of a constraint that was checked only at the end: at the last operation on its table.
+/// The error of a constraint that was checked only at the end: at the last write to its table.
 fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -> Error {
     let named = match &failure {
         Failure::Database(error) => error.as_db_error().and_then(|answer| answer.table()),
@@ -224,7 +224,8 @@ fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -
     };
     let on_table =
         |operation: &&Operation<'_>| Some(operation.table().name().name.as_str()) == named;
-    match operations.iter().rev().find(on_table).or(operations.last()) {
+    let mut writes = operations.iter().rev().filter(|operation| operation.writes());
+    match writes.clone().find(on_table).or(writes.next()).or(operations.last()) {
         Some(operation) => operation.refused(failure, scope, &[], None).inside(&operation.at),
         None => Error::new(Code::Internal, "a transaction without operations"),
     }

@@ -81,9 +81,7 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
         Code::ForeignKeyViolation => foreign(answer, place),
         Code::NotNullViolation => not_null(answer, place),
         Code::CheckViolation => check(answer, place),
-        Code::ExclusionViolation => {
-            Error::new(code, "an existing row excludes this one").at(values(place))
-        }
+        Code::ExclusionViolation => exclusion(answer, place),
         Code::SerializationFailure => {
             Error::new(code, "concurrent transactions collided").hint("try again")
         }
@@ -126,6 +124,12 @@ fn raised(answer: &DbError) -> bool {
     answer.code().code() == "P0001" || answer.routine() == Some("exec_stmt_raise")
 }
 
+/// Whether it was the table itself that refused, not another one that a trigger writes to.
+fn is_own(answer: &DbError, place: &Place<'_>) -> bool {
+    let name = place.table.name();
+    answer.table() == Some(&name.name) && answer.schema() == Some(&name.schema)
+}
+
 fn values(place: &Place<'_>) -> String {
     place.values.unwrap_or_default().to_owned()
 }
@@ -133,12 +137,25 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    match parameter(answer, place).or_else(|| lone(place)) {
+    match parameter(answer, place).or_else(|| pattern(answer, place)).or_else(|| lone(place)) {
         Some(at) => error.at(at),
         None => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
-            None => error.at(values(place)),
+            None => error.inside(place.values.unwrap_or_default()),
         },
+    }
+}
+
+/// Where the regular expression stands that PostgreSQL could not read, if there is only one.
+fn pattern<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
+    let mut patterns = place
+        .parameters
+        .iter()
+        .map(|operand| operand.at.as_str())
+        .filter(|at| at.ends_with("/matches") || at.ends_with("/imatches"));
+    match (answer.code().code(), patterns.next(), patterns.next()) {
+        ("2201B", Some(at), None) => Some(at),
+        _ => None,
     }
 }
 
@@ -164,7 +181,7 @@ fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
 fn unique(answer: &DbError, place: &Place<'_>) -> Error {
     let error =
         Error::new(Code::UniqueViolation, "a row with the same key exists").at(values(place));
-    let Some(name) = answer.constraint() else { return error };
+    let Some(name) = answer.constraint().filter(|_| is_own(answer, place)) else { return error };
     let table = &place.table.table;
     let mut keys = table.primary_key.iter().chain(&table.unique_keys);
     let Some(key) = keys.find(|key| key.name == name) else {
@@ -195,11 +212,26 @@ fn unique(answer: &DbError, place: &Place<'_>) -> Error {
         .hint("change the value, or insert with on_conflict on this key")
 }
 
+fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
+    let error = Error::new(Code::ExclusionViolation, "an existing row excludes this one");
+    let table = &place.table.table;
+    // The constraint's index tells whether the caller may know of it.
+    match table.indexes.iter().find(|index| Some(index.name.as_str()) == answer.constraint()) {
+        None => error.at(values(place)),
+        Some(index) => match index.mentions.as_slice() {
+            [column] => {
+                error.at(format!("{}{}", values(place), step(&table.columns[*column].name)))
+            }
+            _ => error.at(values(place)),
+        }
+        .constraint(&index.name),
+    }
+}
+
 fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
     let name = answer.constraint().unwrap_or_default();
     let table = &place.table.table;
-    let own =
-        answer.table() == Some(&table.name.name) && answer.schema() == Some(&table.name.schema);
+    let own = is_own(answer, place);
     // Rows of a table that refers to itself fail in both ways; PostgreSQL tells which in words alone.
     let left = place.values.is_none()
         || answer.detail().is_some_and(|detail| detail.contains("still referenced"));

@@ -135,9 +135,6 @@ pub struct Transaction {
     begun: bool,
 }
 
-const SET_IDENTITY: &str = "SELECT pg_catalog.set_config(name, value, true) \
-     FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS s(name, value)";
-
 impl Transaction {
     pub(super) fn new(lease: Lease, identity: Identity, isolation: Option<Isolation>) -> Self {
         Self { lease, identity, isolation, begun: false }
@@ -177,11 +174,12 @@ impl Transaction {
         let client: &Object = lease.client()?;
         // Prepared before anything is sent: else COMMIT would go out while the statement waits for that.
         prepare(client, statement).await?;
+        let commit = client.prepare_cached("COMMIT").await.map_err(Failure::Database)?;
         let work = async {
             let (fetched, committed) = tokio::join!(
                 biased;
                 fetch(client, statement, parameters, keep),
-                client.execute_typed("COMMIT", &[]),
+                client.execute(&commit, &[]),
             );
             let fetched = fetched?;
             committed.map_err(Failure::Database)?;
@@ -275,10 +273,11 @@ async fn inside<T>(
 ) -> Result<T, Failure> {
     let Some((identity, isolation)) = begin else { return work.await };
     // Prepared before anything of the transaction is sent, so that the messages stay in order.
+    let begin = client.prepare_cached(opening(isolation)).await.map_err(Failure::Database)?;
     let become_caller = become_caller(client, identity).await.map_err(Failure::Database)?;
     let (begun, became, done) = tokio::join!(
         biased;
-        client.execute_typed(opening(isolation), &[]),
+        client.execute(&begin, &[]),
         become_caller,
         work,
     );
@@ -300,18 +299,24 @@ async fn become_caller<'a>(
     client: &'a Object,
     identity: &'a Identity,
 ) -> Result<impl Future<Output = Result<u64, tokio_postgres::Error>> + 'a, tokio_postgres::Error> {
-    let prepared = match identity.is_login() {
+    // The role comes last: the settings are the login's to make.
+    let settings = identity.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let role = identity.role.iter().map(|role| ("role", role.as_str()));
+    let parameters: Vec<&str> =
+        settings.chain(role).flat_map(|(name, value)| [name, value]).collect();
+    let calls: Vec<String> = (1..=parameters.len())
+        .step_by(2)
+        .map(|name| format!("pg_catalog.set_config(${name}, ${}, true)", name + 1))
+        .collect();
+    let prepared = match calls.is_empty() {
         true => None,
-        false => Some(client.prepare_cached(SET_IDENTITY).await?),
+        false => Some(client.prepare_cached(&format!("SELECT {}", calls.join(", "))).await?),
     };
     Ok(async move {
-        let Some(prepared) = prepared else { return Ok(0) };
-        // The role comes last: the settings are the login's to make.
-        let settings =
-            identity.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let role = identity.role.iter().map(|role| ("role", role.as_str()));
-        let (names, values): (Vec<&str>, Vec<&str>) = settings.chain(role).unzip();
-        client.execute(&prepared, &[&names, &values]).await
+        match prepared {
+            None => Ok(0),
+            Some(prepared) => client.execute_raw(&prepared, parameters).await,
+        }
     })
 }
 
@@ -390,9 +395,9 @@ pub(super) async fn fetch(
         }
         let mut values = Vec::with_capacity(statement.outputs.len());
         let mut size = 2;
-        for (index, output) in statement.outputs.iter().enumerate() {
+        for (index, (output, column)) in statement.outputs.iter().zip(row.columns()).enumerate() {
             let Raw(raw) = row.try_get(index).map_err(Failure::Database)?;
-            let (value, cut) = output.read(raw)?;
+            let (value, cut) = output.read(column.type_().oid(), raw)?;
             size += output.name.len() + 4 + json_size(&value);
             values.push(value);
             if cut {

@@ -137,7 +137,15 @@ impl<'v> Scope<'v> {
             )
             .at(at));
         }
-        let operand = || self.operand(column, argument, at);
+        // One element is a list of one.
+        let list = (base.family() == Family::Array && !argument.is_array())
+            .then(|| Value::Array(vec![argument.clone()]));
+        let operand = || match argument {
+            Value::Null => {
+                Err(Error::new(Code::InvalidValue, format!("{key} takes no null")).at(at))
+            }
+            argument => self.operand(column, list.as_ref().unwrap_or(argument), at),
+        };
         match key {
             "$default" => flag(Assign::Default),
             "$now" if is_moment(base) => flag(Assign::Now),

@@ -6,6 +6,7 @@
 mod aggregate;
 mod assign;
 mod change;
+mod comparison;
 mod cursor;
 mod filter;
 mod hop;
@@ -19,8 +20,9 @@ mod select;
 pub use aggregate::{Function, Group, Grouping, Measure};
 pub use assign::Assign;
 pub use change::{ChangePlan, Effect};
+pub use comparison::Comparison;
 pub use cursor::{Cursor, CursorKey};
-pub use filter::{Comparison, Predicate, Quantifier, filter};
+pub use filter::{Predicate, Quantifier, filter};
 pub use hop::Hop;
 pub use include::Include;
 pub use insert::{Arbiter, InsertPlan, Overwrite};

@@ -168,8 +168,12 @@ impl View {
 
     fn unknown_table(&self, name: &str) -> Error {
         let names: Vec<String> = self.tables.iter().map(|table| self.display(table)).collect();
+        let full: Vec<String> = match name.contains('.') {
+            true => self.tables.iter().map(|table| table.name().to_string()).collect(),
+            false => Vec::new(),
+        };
         let error = Error::new(Code::UnknownTable, format!("there is no table {}", shown(name)))
-            .nearest(name, names.iter().map(String::as_str))
+            .nearest(name, names.iter().chain(&full).map(String::as_str))
             .hint("list_tables finds tables by words in their names and comments");
         if names.len() <= 50 { error.allowed(names) } else { error }
     }

@@ -8,7 +8,7 @@ mod query;
 mod transaction;
 mod write;
 
-pub use parse::{Arguments, parse};
+pub use parse::{Arguments, check_depth, parse};
 pub use query::{
     Aggregate, Archived, Count, DescribeTable, Detail, Explain, Explained, Format, ListTables,
     Related, Select,

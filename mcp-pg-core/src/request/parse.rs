@@ -99,6 +99,37 @@ arguments!(
     Update
 );
 
+/// How deeply arguments may nest: as deep as JSON parsers take them.
+const DEPTH_MOST: usize = 128;
+
+/// Refuses arguments that are nested so deeply that looking at them would take too much stack.
+///
+/// # Errors
+///
+/// `limit_exceeded`, at the argument.
+pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
+    for (name, argument) in arguments {
+        let mut open = vec![(argument, 1)];
+        while let Some((value, depth)) = open.pop() {
+            if depth > DEPTH_MOST {
+                return Err(Error::new(
+                    Code::LimitExceeded,
+                    format!("arguments may be nested {DEPTH_MOST} levels deep, and no more"),
+                )
+                .at(step(name)));
+            }
+            match value {
+                Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),
+                Value::Object(members) => {
+                    open.extend(members.values().map(|member| (member, depth + 1)));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A request from its JSON arguments.
 ///
 /// # Errors

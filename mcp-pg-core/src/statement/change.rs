@@ -1,7 +1,7 @@
 //! Writes to rows that exist: the locking SELECT that looks first, UPDATE and DELETE.
 
 use sea_query::extension::postgres::PgBinOper;
-use sea_query::{DynIden, Expr, ExprTrait, IntoIden, Query};
+use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, Query};
 
 use super::parameters::build;
 use super::predicate::{Conditions, constant};
@@ -32,8 +32,10 @@ pub fn lock<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
         query.and_where(filter);
     }
     query.limit(plan.max_rows.saturating_add(1));
-    // A view may be one whose rows PostgreSQL cannot lock.
-    if plan.table.table.kind != TableKind::View {
+    // A view may be one whose rows PostgreSQL cannot lock, and locks take the right to update. Without one,
+    // a concurrent change makes the statement after this one fail, and the transaction run again.
+    let table = &plan.table.table;
+    if table.kind != TableKind::View && table.privileges.update {
         query.lock_exclusive();
     }
     conditions.parameters.finish(build(&query), columns)
@@ -45,7 +47,7 @@ pub fn affected<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
     let mut conditions = Conditions::default();
     let mut query = Query::select();
     query.from(aliased(plan.table, &alias));
-    query.expr(sea_query::Func::count(Expr::col(sea_query::Asterisk)).cast_as("text"));
+    query.expr(Func::count(Expr::col(sea_query::Asterisk)).cast_as("text"));
     if let Some(filter) = conditions.expression(&plan.filter, &alias) {
         query.and_where(filter);
     }
@@ -106,7 +108,9 @@ pub(super) fn assigned(
         Assign::Now => Expr::current_timestamp(),
         Assign::Increment(operand) => old.add(parameters.add(operand)),
         Assign::Append(operand) | Assign::Merge(operand) => {
-            old.binary(PgBinOper::Concatenate, parameters.add(operand))
+            let longer = old.binary(PgBinOper::Concatenate, parameters.add(operand));
+            // What is added to nothing is all there is.
+            Func::coalesce([longer, parameters.add(operand)]).into()
         }
     }
 }

@@ -44,15 +44,16 @@ impl<'v> Output<'v> {
         Self { name, reader: Reader::Value { decoder, mask: None } }
     }
 
-    /// The JSON of the member, and whether it lacks some related rows.
+    /// The JSON of the member, whose bytes come as a type; and whether it lacks some related rows.
     ///
     /// # Errors
     ///
     /// `internal` if the bytes are not of the type.
-    pub fn read(&self, raw: Option<&[u8]>) -> Result<(Value, bool)> {
+    pub fn read(&self, oid: u32, raw: Option<&[u8]>) -> Result<(Value, bool)> {
         let Some(raw) = raw else { return Ok((Value::Null, false)) };
         match &self.reader {
             Reader::Value { decoder, mask } => {
+                decoder.expect(oid)?;
                 let value = decoder.decode(Some(raw))?;
                 Ok((
                     match mask {
@@ -85,8 +86,8 @@ impl<'v> Output<'v> {
 /// A related row as an object.
 fn row(outputs: &[Output<'_>], raw: &[u8]) -> Result<Value> {
     let mut members = Map::with_capacity(outputs.len());
-    for (output, raw) in outputs.iter().zip(fields(raw)?) {
-        let (value, cut) = output.read(raw)?;
+    for (output, (oid, raw)) in outputs.iter().zip(fields(raw)?) {
+        let (value, cut) = output.read(oid, raw)?;
         members.insert(output.name.to_owned(), value);
         if let (true, Some(mark)) = (cut, output.mark()) {
             members.insert(mark.to_owned(), Value::Bool(true));

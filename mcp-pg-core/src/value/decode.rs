@@ -35,6 +35,9 @@ use crate::schema::{DataType, Kind};
 pub struct Decoder {
     form: Arc<Form>,
     as_text: bool,
+    /// The type's own OID and that of its base, one of which comes with the bytes; none are told of text
+    /// that a statement casts.
+    oids: Option<[u32; 2]>,
 }
 
 /// What a type is made of, as far as reading it goes: domains are gone.
@@ -52,12 +55,14 @@ impl Decoder {
     pub fn for_type(data_type: &DataType) -> Self {
         let form = Form::of(data_type);
         let as_text = !form.has_binary();
-        Self { form: Arc::new(form), as_text }
+        let oids = (!as_text).then(|| [data_type.oid, data_type.base().oid]);
+        Self { form: Arc::new(form), as_text, oids }
     }
 
     /// The decoder for an expression of type `text`.
     pub fn plain_text() -> &'static Self {
-        static TEXT: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(&DataType::text()));
+        static TEXT: LazyLock<Decoder> =
+            LazyLock::new(|| Decoder { oids: None, ..Decoder::for_type(&DataType::text()) });
         &TEXT
     }
 
@@ -81,6 +86,18 @@ impl Decoder {
         self.as_text
     }
 
+    /// Refuses bytes that come as another type than the one that the decoder is for.
+    ///
+    /// # Errors
+    ///
+    /// `internal`: the column's type was changed since the schema was read.
+    pub fn expect(&self, oid: u32) -> Result<()> {
+        match self.oids {
+            Some(oids) if !oids.contains(&oid) => Err(changed()),
+            _ => Ok(()),
+        }
+    }
+
     /// The JSON for a value's bytes, in the form that [`Decoder::as_text`] tells; `None` is null.
     ///
     /// Bytes that are not UTF-8, as a database in `SQL_ASCII` may hold, become replacement characters.
@@ -95,14 +112,15 @@ impl Decoder {
             Some(raw) if self.as_text => self.form.text(&String::from_utf8_lossy(raw)),
             Some(raw) => self.form.binary(raw),
         }
-        .map_err(|Malformed| {
-            Error::new(
-                Code::Internal,
-                "a value came in a form that its column's type does not have",
-            )
-            .hint("the type may have changed since the schema was read: try again")
-        })
+        .map_err(|Malformed| changed())
     }
+}
+
+fn changed() -> Error {
+    Error::new(Code::Internal, "a value came in a form that its column's type does not have")
+        .hint("the type may have changed since the schema was read: try again")
+        // What PostgreSQL says of a prepared statement whose columns have changed.
+        .sqlstate("0A000")
 }
 
 impl Form {

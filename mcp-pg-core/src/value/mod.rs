@@ -46,6 +46,6 @@ mod scalar;
 
 pub use decode::Decoder;
 pub use encode::encode;
-pub use nested::{elements, fields};
+pub use nested::{FieldBytes, elements, fields};
 pub use parameter::Text;
 pub use raw::Raw;

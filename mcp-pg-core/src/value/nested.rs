@@ -2,21 +2,18 @@
 
 use crate::error::{Code, Error, Result};
 
-/// The fields of a record in binary form; `None` is null.
+/// A field of a record: the OID of its type, and its bytes; `None` is null.
+pub type FieldBytes<'a> = (u32, Option<&'a [u8]>);
+
+/// The fields of a record in binary form.
 ///
 /// # Errors
 ///
 /// `internal` if the bytes are no record.
-pub fn fields(raw: &[u8]) -> Result<Vec<Option<&[u8]>>> {
+pub fn fields(raw: &[u8]) -> Result<Vec<FieldBytes<'_>>> {
     let mut wire = Wire(raw);
     let count = wire.count()?;
-    (0..count)
-        .map(|_| {
-            // The field's type, which the reader knows.
-            wire.int()?;
-            wire.bytes()
-        })
-        .collect()
+    (0..count).map(|_| Ok((wire.int()?.cast_unsigned(), wire.bytes()?))).collect()
 }
 
 /// The elements of an array of one dimension in binary form; `None` is null.

@@ -1,19 +1,34 @@
 //! Tests of the whole, a module a feature.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests, their helpers too"
+)]
+
 mod aggregate;
 mod architecture;
+mod archive;
+mod audit;
+mod bad_input;
 mod catalogue;
 mod cli;
+mod concurrency;
+mod delete;
 mod describe;
 mod filters;
 mod include;
 mod insert;
 mod mcp_http;
 mod mcp_stdio;
+mod outage;
 mod paging;
 mod program;
+mod real_databases;
 mod schema;
+mod transaction;
 mod transcript;
+mod update;
 mod values;
 mod views;
-mod writes;

@@ -1,0 +1,365 @@
+//! Conditions on one column: operators and their operands.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::filter::{Parser, one_or, wrong};
+use super::{Operand, Predicate};
+use crate::error::{Code, Error, Result, step};
+use crate::schema::{Column, DataType, Family, Kind, Operator};
+
+/// What a value is tested for.
+#[derive(Debug, Clone)]
+pub enum Comparison {
+    /// IS NULL, or IS NOT NULL.
+    Null(bool),
+    /// An operator between the value and an operand of the same type, or of the type it takes.
+    Binary(Operator, Operand),
+    /// Equal to one of the elements of an array, or (negated) to none.
+    Listed(bool, Operand),
+    /// A range or multirange contains one value or one range, of this type.
+    ContainsElement(String, Operand),
+}
+
+impl<'v> Parser<'_, 'v> {
+    /// A condition on a column's value.
+    pub(super) fn column(
+        &mut self,
+        column: &'v Column,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let data_type = &column.data_type;
+        match value {
+            Value::Null => Ok(test(column, Comparison::Null(true))),
+            Value::Object(object) if is_operand(data_type, object) => {
+                self.operator(column, Operator::Eq, value, at)
+            }
+            Value::Object(object) => {
+                let (path, data_type) = match object.get("path") {
+                    Some(path) => (Some(self.path(column, path, at)?), Arc::new(DataType::jsonb())),
+                    None => (None, Arc::clone(data_type)),
+                };
+                let mut all = Vec::with_capacity(object.len());
+                for (key, value) in
+                    object.iter().filter(|(key, _)| *key != "path" || path.is_none())
+                {
+                    let at = format!("{at}{}", step(key));
+                    self.count(&at, 0)?;
+                    let operator = operator(column, &data_type, key, path.is_some())
+                        .map_err(|error| error.at(&at))?;
+                    all.push(match &path {
+                        None => self.operator(column, operator, value, &at)?,
+                        Some(path) => self.at_path(column, path, operator, value, &at)?,
+                    });
+                }
+                if all.is_empty() {
+                    return Err(wrong("an operator is missing", at)
+                        .allowed(data_type.operators().map(Operator::as_str)));
+                }
+                Ok(one_or(all, Predicate::All))
+            }
+            // A list for one value is a common slip, and can only mean this.
+            Value::Array(_)
+                if !matches!(data_type.family(), Family::Array | Family::Json | Family::Range) =>
+            {
+                self.operator(column, Operator::In, value, at)
+            }
+            _ => self.operator(column, Operator::Eq, value, at),
+        }
+    }
+
+    fn operator(
+        &mut self,
+        column: &'v Column,
+        operator: Operator,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let scope = self.scope;
+        let data_type = &column.data_type;
+        if !data_type.has_operator(operator) {
+            return Err(unknown_operator(column, data_type, operator.as_str()).at(at));
+        }
+        let same = |value: &Value| scope.operand(column, value, at);
+        let comparison = match operator {
+            Operator::IsNull => match value {
+                Value::Bool(null) => Comparison::Null(*null),
+                _ => return Err(wrong("is_null takes true or false", at)),
+            },
+            Operator::Eq if value.is_null() => Comparison::Null(true),
+            Operator::Ne if value.is_null() => Comparison::Null(false),
+            Operator::In | Operator::NotIn => {
+                return self.list(column, None, operator, value, at);
+            }
+            Operator::IsDistinctFrom => Comparison::Binary(operator, same(value)?),
+            _ if value.is_null() => {
+                return Err(wrong(format!("{operator} takes no null"), at)
+                    .hint("{\"is_null\": true} finds rows without a value"));
+            }
+            Operator::Contains | Operator::StartsWith | Operator::EndsWith
+                if data_type.is_text() =>
+            {
+                let text = self.pattern(value, at)?;
+                let escaped = escape_like(&text);
+                let pattern = match operator {
+                    Operator::StartsWith => format!("{escaped}%"),
+                    Operator::EndsWith => format!("%{escaped}"),
+                    _ => format!("%{escaped}%"),
+                };
+                Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
+            }
+            Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
+                Comparison::Binary(operator, Operand::text(Some(self.pattern(value, at)?), at))
+            }
+            Operator::Search => {
+                Comparison::Binary(operator, Operand::text(Some(self.pattern(value, at)?), at))
+            }
+            Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
+            Operator::Contains if let Some(part) = contained(data_type, value) => {
+                let operand = scope.operand_of(part, &part.name, value, at)?;
+                Comparison::ContainsElement(part.name.clone(), operand)
+            }
+            Operator::Contains | Operator::ContainedBy | Operator::Overlaps
+                if data_type.family() == Family::Array
+                    && !value.is_array()
+                    && !value.is_object() =>
+            {
+                Comparison::Binary(operator, same(&Value::from(vec![value.clone()]))?)
+            }
+            Operator::Contains | Operator::ContainedBy | Operator::Overlaps => {
+                self.bounded(value, at)?;
+                Comparison::Binary(operator, same(value)?)
+            }
+            _ => Comparison::Binary(operator, same(value)?),
+        };
+        Ok(test(column, comparison))
+    }
+
+    /// One of a list, or none of it; null is one of the values here, though not to SQL.
+    fn list(
+        &mut self,
+        column: &'v Column,
+        path: Option<&Operand>,
+        operator: Operator,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let (scope, negated) = (self.scope, operator == Operator::NotIn);
+        self.bounded(value, at)?;
+        let items: Vec<(String, &Value)> = match value {
+            Value::Array(items) => {
+                let places = items.iter().enumerate();
+                places.map(|(index, item)| (format!("{at}/{index}"), item)).collect()
+            }
+            lone => vec![(at.to_owned(), lone)],
+        };
+        let (nulls, items): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|(_, item)| item.is_null());
+        let jsonb;
+        let data_type = match path {
+            None => &column.data_type,
+            Some(_) => {
+                jsonb = Arc::new(DataType::jsonb());
+                &jsonb
+            }
+        };
+        let type_name = if path.is_none() { &column.type_name } else { &data_type.name };
+        let test = |comparison| Predicate::Test { column, path: path.cloned(), comparison };
+        // An array of arrays would be one flat list to PostgreSQL.
+        let listed = if data_type.family() == Family::Array {
+            let each = items.iter().map(|(at, item)| {
+                let operand = scope.operand_of(data_type, type_name, item, at)?;
+                Ok(test(Comparison::Binary(Operator::Eq, operand)))
+            });
+            let any = Predicate::Any(each.collect::<Result<_>>()?);
+            if negated { Predicate::Not(Box::new(any)) } else { any }
+        } else {
+            let list = DataType::list_of(data_type);
+            let values = items.iter().map(|(_, item)| (*item).clone()).collect();
+            let operand = scope.operand_of(&list, &list.name, &Value::Array(values), at);
+            let operand = operand.or_else(|error| {
+                // Its place counts without the nulls: whichever item is wrong says it right.
+                let each =
+                    items.iter().map(|(at, item)| scope.operand_of(data_type, type_name, item, at));
+                each.collect::<Result<Vec<_>>>().and(Err(error))
+            })?;
+            test(Comparison::Listed(negated, operand))
+        };
+        Ok(match (nulls.is_empty(), negated) {
+            (true, _) => listed,
+            (false, false) => Predicate::Any(vec![listed, test(Comparison::Null(true))]),
+            (false, true) => Predicate::All(vec![listed, test(Comparison::Null(false))]),
+        })
+    }
+
+    /// Refuses a list that is too long.
+    fn bounded(&self, value: &Value, at: &str) -> Result<()> {
+        let most = self.scope.settings.limits.max_list;
+        match value.as_array().map(Vec::len) {
+            Some(length) if length > most => Err(Error::new(
+                Code::LimitExceeded,
+                format!("a list may have {most} values, not {length}"),
+            )
+            .at(at)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The keys of a `has_key`: one, or several.
+    fn keys(&self, value: &Value, at: &str) -> Result<Operand> {
+        self.bounded(value, at)?;
+        let keys = if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
+        let list = DataType::list_of(&Arc::new(DataType::text()));
+        self.scope.operand_of(&list, "text[]", &keys, at)
+    }
+
+    /// A test of a part of a JSON value: text operators see its text, the others its JSON.
+    fn at_path(
+        &mut self,
+        column: &'v Column,
+        path: &Operand,
+        operator: Operator,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let jsonb = DataType::jsonb();
+        let comparison = match operator {
+            Operator::IsNull => match value {
+                Value::Bool(null) => Comparison::Null(*null),
+                _ => return Err(wrong("is_null takes true or false", at)),
+            },
+            Operator::Eq if value.is_null() => Comparison::Null(true),
+            Operator::Ne if value.is_null() => Comparison::Null(false),
+            Operator::In | Operator::NotIn => {
+                return self.list(column, Some(path), operator, value, at);
+            }
+            Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
+                Comparison::Binary(operator, Operand::text(Some(self.pattern(value, at)?), at))
+            }
+            Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
+            _ => Comparison::Binary(operator, self.scope.operand_of(&jsonb, "jsonb", value, at)?),
+        };
+        Ok(Predicate::Test { column, path: Some(path.clone()), comparison })
+    }
+
+    fn path(&mut self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
+        let at = format!("{at}/path");
+        self.bounded(path, &at)?;
+        if !matches!(column.data_type.base().oid, 114 | 3802) {
+            return Err(unknown_operator(column, &column.data_type, "path").at(at));
+        }
+        let steps: Option<Vec<Value>> = path.as_array().map(Vec::as_slice).and_then(|steps| {
+            let text = |step: &Value| match step {
+                Value::String(_) => Some(step.clone()),
+                Value::Number(index) => Some(Value::String(index.to_string())),
+                _ => None,
+            };
+            steps.iter().map(text).collect()
+        });
+        let Some(steps) = steps.filter(|steps| !steps.is_empty()) else {
+            return Err(
+                wrong("a path is a list of keys and indexes", &at).hint("[\"address\", \"zip\"]")
+            );
+        };
+        let list = DataType::list_of(&Arc::new(DataType::text()));
+        self.scope.operand_of(&list, "text[]", &Value::Array(steps), &at)
+    }
+
+    fn pattern(&self, value: &Value, at: &str) -> Result<String> {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return Err(wrong("a text is wanted", at)),
+        };
+        let most = self.scope.settings.limits.max_pattern;
+        if text.len() > most {
+            return Err(Error::new(
+                Code::LimitExceeded,
+                format!("a pattern may have {most} bytes, not {}", text.len()),
+            )
+            .at(at));
+        }
+        if text.contains('\0') {
+            return Err(wrong("text cannot hold NUL", at));
+        }
+        Ok(text)
+    }
+}
+
+/// Whether an object stands for a value of the type, not for operators.
+fn is_operand(data_type: &DataType, object: &Map<String, Value>) -> bool {
+    if object.len() == 1 && object.keys().all(|key| key == "$ref" || key == "$literal") {
+        return true;
+    }
+    let holds_objects = match &data_type.base().kind {
+        Kind::Range(_) | Kind::Composite(_) => true,
+        _ => data_type.family() == Family::Json,
+    };
+    holds_objects && !object.keys().any(|key| parse_operator(key).is_some() || key == "path")
+}
+
+/// The type of `value` where a range or multirange is to contain it and it is no value of the same type.
+fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType> {
+    let is_range = match value {
+        Value::Object(_) => true,
+        Value::String(text) => text.starts_with(['[', '(']) || text == "empty",
+        _ => false,
+    };
+    match &data_type.base().kind {
+        Kind::Range(element) => (!is_range).then_some(element),
+        Kind::Multirange(range) if is_range => Some(range),
+        Kind::Multirange(range) => match (&range.base().kind, value) {
+            (_, Value::Array(_)) => None,
+            (_, Value::String(text)) if text.starts_with('{') => None,
+            (Kind::Range(element), _) => Some(element),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+pub(super) fn parse_operator(name: &str) -> Option<Operator> {
+    Operator::ALL.iter().copied().find(|operator| operator.as_str() == name)
+}
+
+fn operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Result<Operator> {
+    let offered = |operator: Operator| {
+        data_type.has_operator(operator)
+            || path
+                && matches!(
+                    operator,
+                    Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches
+                )
+    };
+    parse_operator(name)
+        .filter(|operator| offered(*operator))
+        .ok_or_else(|| unknown_operator(column, data_type, name))
+}
+
+fn unknown_operator(column: &Column, data_type: &DataType, name: &str) -> Error {
+    let offered: Vec<&str> = data_type.operators().map(Operator::as_str).collect();
+    Error::new(
+        Code::UnknownOperator,
+        format!("{} is {}, which has no operator {name:?}", column.name, column.type_name),
+    )
+    .nearest(name, offered.iter().copied())
+    .allowed(offered)
+}
+
+fn test(column: &Column, comparison: Comparison) -> Predicate<'_> {
+    Predicate::Test { column, path: None, comparison }
+}
+
+/// The text as a LIKE pattern that matches nothing else.
+fn escape_like(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}

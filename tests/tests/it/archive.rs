@@ -1,0 +1,100 @@
+//! archive and restore: rows set aside and brought back.
+
+use mcp_pg_tests::{Database, call, error, refused, rows};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_row_is_set_aside_and_brought_back() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let one = json!({"table": "users", "where": {"user_id": 1}});
+    let reply = call(&engine, "operator", "archive", one.clone()).await.unwrap();
+    assert_eq!(reply["row_count"], 1);
+    assert!(rows(&reply)[0]["archived_at"].is_string());
+    assert_eq!(rows(&reply)[0]["version"], 2);
+    // It is gone from reads and writes.
+    let gone = call(&engine, "operator", "select", one.clone()).await.unwrap();
+    assert_eq!(gone["row_count"], 0);
+    let again = call(&engine, "operator", "archive", one.clone()).await.unwrap();
+    assert_eq!(again["row_count"], 0);
+    let update = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}});
+    assert_eq!(call(&engine, "operator", "update", update).await.unwrap()["row_count"], 0);
+    let delete = call(&engine, "admin", "delete", one.clone()).await.unwrap();
+    assert_eq!(delete["row_count"], 0);
+
+    let reply = call(&engine, "operator", "restore", one.clone()).await.unwrap();
+    assert_eq!(rows(&reply)[0]["archived_at"], json!(null));
+    assert_eq!(rows(&reply)[0]["version"], 3);
+    assert_eq!(call(&engine, "operator", "restore", one.clone()).await.unwrap()["row_count"], 0);
+    assert_eq!(call(&engine, "operator", "select", one).await.unwrap()["row_count"], 1);
+}
+
+#[tokio::test]
+async fn a_dry_run_sets_nothing_aside() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let reply = call(
+        &engine,
+        "operator",
+        "archive",
+        json!({"table": "users", "where": {"status": "active"}, "max_rows": 20, "dry_run": true,
+               "returning": ["archived_at"]}),
+    )
+    .await
+    .unwrap();
+    assert_eq!(reply["row_count"], 7);
+    assert_eq!(reply["before"][6], json!({"archived_at": null}));
+    assert!(reply["after"][6]["archived_at"].is_string());
+    let archived = "SELECT count(*)::text FROM users WHERE archived_at IS NOT NULL";
+    assert_eq!(database.value(archived).await.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn only_archivable_tables_and_few_rows() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    for tool in ["archive", "restore"] {
+        let arguments = json!({"table": "payments", "where": {"amount": {"gt": 0}}});
+        let found = refused(&engine, tool, arguments).await;
+        assert_eq!(found, ("not_archivable".into(), "/table".into()), "{tool}");
+    }
+    let many = json!({"table": "orders", "where": {"status": "pending"}});
+    let reply = error(&engine, "operator", "archive", many).await;
+    assert_eq!((&reply["code"], &reply["row_count"]), (&json!("too_many_rows"), &json!(5)));
+    let archived = "SELECT count(*)::text FROM orders WHERE archived_at IS NOT NULL";
+    assert_eq!(database.value(archived).await.unwrap(), "6");
+    let updates = json!({"table": "users", "where": {"user_id": 1}, "updates": {}});
+    assert_eq!(
+        refused(&engine, "archive", updates).await,
+        ("unknown_argument".into(), "/updates".into())
+    );
+}
+
+#[tokio::test]
+async fn each_role_has_its_actions() {
+    let engine = Database::shop().await.engine().await;
+    let one = json!({"table": "users", "where": {"user_id": 1}});
+    for tool in ["archive", "restore", "delete"] {
+        let reply = error(&engine, "analyst", tool, one.clone()).await;
+        assert_eq!(reply["code"], "forbidden", "{tool}");
+        assert_eq!(reply["allowed"], json!(["select"]), "{tool}");
+    }
+    for (tool, arguments) in [
+        ("insert", json!({"table": "payments", "data": {}})),
+        ("update", json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}})),
+    ] {
+        assert_eq!(error(&engine, "analyst", tool, arguments).await["code"], "forbidden", "{tool}");
+    }
+    assert_eq!(error(&engine, "operator", "delete", one.clone()).await["code"], "forbidden");
+    assert_eq!(error(&engine, "nobody", "select", one).await["code"], "forbidden");
+
+    let described = json!({"table": "users"});
+    for (role, actions) in [
+        ("analyst", json!(["select"])),
+        ("operator", json!(["select", "insert", "update", "archive", "restore"])),
+        ("admin", json!(["select", "insert", "update", "archive", "restore", "delete"])),
+    ] {
+        let reply = call(&engine, role, "describe_table", described.clone()).await.unwrap();
+        assert_eq!(reply["actions"], actions, "{role}");
+    }
+}

@@ -1,0 +1,215 @@
+//! A database that is away, comes back, or changes under the engine.
+
+use std::time::Duration;
+
+use mcp_pg_core::{Engine, Settings};
+use mcp_pg_server::embedded::Cluster;
+use mcp_pg_tests::{Database, call, error, refused, rows};
+use serde_json::json;
+use tokio_postgres::NoTls;
+
+const ITEMS: &str = "CREATE TABLE items (id integer PRIMARY KEY, n integer NOT NULL);
+    INSERT INTO items VALUES (1, 1), (2, 2);";
+
+#[tokio::test]
+async fn a_database_that_is_down_at_the_start() {
+    let mut config = tokio_postgres::Config::new();
+    config.host_path("/nowhere/at/all").user("postgres").password("open sesame").dbname("shop");
+    let error = Engine::connect(config, Settings::default()).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "database_unavailable");
+    assert!(error.is_retryable());
+    assert!(!format!("{error}").contains("sesame"));
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_exist() {
+    let mut config = Database::empty().await.config;
+    config.dbname("no such database");
+    let error = Engine::connect(config, Settings::default()).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "database_unavailable");
+}
+
+#[tokio::test]
+async fn a_database_that_stops_for_good() {
+    let cluster = Cluster::start().unwrap();
+    let config = cluster.config("postgres");
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.execute("CREATE TABLE items (id integer PRIMARY KEY)", &[]).await.unwrap();
+    let engine = Engine::connect(config, Settings::default()).await.unwrap();
+    call(&engine, "operator", "insert", json!({"table": "items", "data": {"id": 1}}))
+        .await
+        .unwrap();
+    drop(cluster);
+    for (tool, arguments) in [
+        ("select", json!({"table": "items"})),
+        ("insert", json!({"table": "items", "data": {"id": 2}})),
+        ("transaction", json!({"operations": [{"operation": "select", "table": "items"}]})),
+    ] {
+        let reply = error(&engine, "operator", tool, arguments).await;
+        assert_eq!(
+            (&reply["code"], &reply["retryable"]),
+            (&json!("database_unavailable"), &json!(true)),
+            "{tool}"
+        );
+    }
+    assert_eq!(engine.ready().await.unwrap_err().code().as_str(), "database_unavailable");
+    // What needs no database is still answered.
+    call(&engine, "operator", "describe_table", json!({"table": "items"})).await.unwrap();
+    assert_eq!(refused(&engine, "select", json!({"table": "itemz"})).await.0, "unknown_table");
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_and_comes_back() {
+    let database = Database::of(ITEMS).await;
+    let engine = database.engine().await;
+    let select = || call(&engine, "operator", "select", json!({"table": "items"}));
+    let insert = |id: i32| {
+        call(&engine, "operator", "insert", json!({"table": "items", "data": {"id": id, "n": 0}}))
+    };
+    select().await.unwrap();
+
+    let name = database.config.get_dbname().unwrap();
+    let mut admin = database.config.clone();
+    admin.dbname("postgres");
+    let admin = Database { config: admin, url: String::new() };
+    admin.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+    admin
+        .sql(&format!(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+        ))
+        .await;
+    for _ in 0..2 {
+        let error = select().await.unwrap_err();
+        assert_eq!(error.code().as_str(), "database_unavailable", "{error}");
+        let error = insert(8).await.unwrap_err();
+        assert_eq!(error.code().as_str(), "database_unavailable", "{error}");
+        assert!(error.is_retryable());
+    }
+    admin.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+    assert_eq!(select().await.unwrap()["row_count"], 2);
+    insert(3).await.unwrap();
+    assert_eq!(select().await.unwrap()["row_count"], 3);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_cut_in_the_middle_of_a_write() {
+    let database = Database::of(
+        "CREATE TABLE items (id integer PRIMARY KEY);
+         CREATE FUNCTION suicide() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END';
+         CREATE TRIGGER suicide BEFORE INSERT ON items FOR EACH ROW WHEN (NEW.id = 1) EXECUTE FUNCTION suicide();",
+    )
+    .await;
+    let engine = database.engine().await;
+    let insert = |id: i32| json!({"table": "items", "data": {"id": id}});
+    let reply = error(&engine, "operator", "insert", insert(1)).await;
+    assert_eq!(
+        (&reply["code"], &reply["retryable"]),
+        (&json!("database_unavailable"), &json!(true))
+    );
+    let operations = json!({"operations": [
+        {"operation": "insert", "table": "items", "data": {"id": 5}},
+        {"operation": "insert", "table": "items", "data": {"id": 1}},
+    ]});
+    assert_eq!(
+        error(&engine, "operator", "transaction", operations).await["code"],
+        "database_unavailable"
+    );
+    call(&engine, "operator", "insert", insert(2)).await.unwrap();
+    assert_eq!(database.value("SELECT string_agg(id::text, ',') FROM items").await.unwrap(), "2");
+}
+
+#[tokio::test]
+async fn a_table_dropped_between_two_calls() {
+    let database = Database::of(ITEMS).await;
+    let engine = database.engine().await;
+    let all = json!({"table": "items"});
+    call(&engine, "operator", "select", all.clone()).await.unwrap();
+    database.sql("DROP TABLE items").await;
+    assert_eq!(
+        refused(&engine, "select", all.clone()).await,
+        ("unknown_table".into(), "/table".into())
+    );
+    let insert = json!({"table": "items", "data": {"id": 3, "n": 3}});
+    assert_eq!(refused(&engine, "insert", insert.clone()).await.0, "unknown_table");
+    database.sql("CREATE TABLE items (id integer PRIMARY KEY, n text)").await;
+    engine.reload().await.unwrap();
+    let reply = call(&engine, "operator", "insert", insert.clone()).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"id": 3, "n": "3"}]));
+
+    // Dropped and made anew without a word.
+    database
+        .sql("DROP TABLE items; CREATE TABLE items (id bigint PRIMARY KEY, m text DEFAULT 'x')")
+        .await;
+    let insert = json!({"table": "items", "data": {"id": 4, "n": "y"}});
+    let reply = error(&engine, "operator", "insert", insert).await;
+    assert_eq!((&reply["code"], &reply["at"]), (&json!("unknown_column"), &json!("/data/n")));
+    assert_eq!(reply["allowed"], json!(["id", "m"]));
+    let insert = json!({"table": "items", "data": {"id": 4}});
+    let reply = call(&engine, "operator", "insert", insert).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"id": 4, "m": "x"}]));
+}
+
+#[tokio::test]
+async fn a_column_that_is_dropped_or_gets_another_type() {
+    let database = Database::of(ITEMS).await;
+    let mut settings = Settings::default();
+    settings.limits.max_connections = 4;
+    let engine = database.engine_with(settings).await;
+    let select =
+        || call(&engine, "operator", "select", json!({"table": "items", "order_by": ["id"]}));
+    // The same statement is prepared in several connections.
+    for reply in futures_util::future::join_all((0..4).map(|_| select())).await {
+        reply.unwrap();
+    }
+    database.sql("ALTER TABLE items ALTER n TYPE real").await;
+    for reply in futures_util::future::join_all((0..8).map(|_| select())).await {
+        assert_eq!(rows(&reply.unwrap())[1], json!({"id": 2, "n": 2.0}));
+    }
+    let update = json!({"table": "items", "where": {"id": 1}, "updates": {"n": 1}});
+    call(&engine, "operator", "update", update.clone()).await.unwrap();
+    database.sql("ALTER TABLE items ALTER n TYPE text").await;
+    // In connections that never saw it either.
+    database
+        .sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        .await;
+    let reply = loop {
+        match select().await {
+            Ok(reply) => break reply,
+            // A connection whose end the pool has not seen yet.
+            Err(error) => assert_eq!(error.code().as_str(), "database_unavailable"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!(rows(&reply)[1], json!({"id": 2, "n": "2"}));
+    let reply = call(&engine, "operator", "update", update).await.unwrap();
+    assert_eq!(rows(&reply)[0]["n"], "1");
+
+    database.sql("ALTER TABLE items DROP n").await;
+    assert_eq!(rows(&select().await.unwrap())[1], json!({"id": 2}));
+    let named = json!({"table": "items", "columns": ["n"]});
+    assert_eq!(refused(&engine, "select", named).await.0, "unknown_column");
+}
+
+#[tokio::test]
+async fn a_right_that_is_taken_away() {
+    let database = Database::of(
+        "CREATE TABLE items (id integer PRIMARY KEY); INSERT INTO items VALUES (1);
+         DO $$ BEGIN CREATE ROLE clerk LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+         GRANT SELECT, INSERT ON items TO clerk;",
+    )
+    .await;
+    let mut config = database.config.clone();
+    config.user("clerk");
+    let engine = Engine::connect(config, Settings::default()).await.unwrap();
+    let insert = json!({"table": "items", "data": {"id": 2}});
+    database.sql("REVOKE INSERT ON items FROM clerk").await;
+    let reply = error(&engine, "operator", "insert", insert).await;
+    assert_eq!(reply["code"], "forbidden");
+    assert!(!reply.to_string().contains("clerk"), "{reply}");
+    assert_eq!(
+        call(&engine, "operator", "select", json!({"table": "items"})).await.unwrap()["row_count"],
+        1
+    );
+}
