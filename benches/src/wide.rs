@@ -16,8 +16,13 @@ pub const TABLES: usize = 1_000;
 /// assert_eq!(sql.matches("REFERENCES").count(), 3_700);
 /// ```
 pub fn wide_schema_sql() -> String {
+    schema_sql(TABLES)
+}
+
+/// The first `tables` of them.
+pub fn schema_sql(tables: usize) -> String {
     let mut sql = String::from("CREATE TYPE state AS ENUM ('new', 'open', 'done');\n");
-    for table in 0..TABLES {
+    for table in 0..tables {
         // Writing into a string cannot fail.
         let _ = write_table(&mut sql, table);
     }

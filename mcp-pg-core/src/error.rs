@@ -314,6 +314,9 @@ impl fmt::Display for Error {
         if let Some(at) = &self.0.at {
             write!(f, " (at {at})")?;
         }
+        if let Some(name) = &self.0.did_you_mean {
+            write!(f, "; did you mean {name:?}?")?;
+        }
         if let Some(hint) = &self.0.hint {
             write!(f, "; {hint}")?;
         }

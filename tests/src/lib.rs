@@ -18,6 +18,8 @@ use tokio_postgres::{Client, Config, NoTls};
 pub struct Database {
     /// How to connect to it, as a superuser.
     pub config: Config,
+    /// The same for another program.
+    pub url: String,
 }
 
 /// The cluster that all tests of this process share. It goes when the process does.
@@ -71,7 +73,7 @@ impl Database {
         let copy = format!("CREATE DATABASE {name} TEMPLATE {template}");
         for _ in 0..100 {
             if admin.execute(&copy, &[]).await.is_ok() {
-                return Self { config: cluster.config(&name) };
+                return Self { config: cluster.config(&name), url: cluster.url(&name) };
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
@@ -173,3 +175,8 @@ pub fn object(value: Value) -> Map<String, Value> {
         _ => panic!("not an object"),
     }
 }
+
+/// The README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

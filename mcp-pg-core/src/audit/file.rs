@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -18,6 +19,9 @@ use crate::error::{Code, Error, Result};
 
 /// How many records may wait to be written.
 const QUEUE: usize = 1024;
+
+/// How long posted records wait for others to share their write, unless someone waits for one.
+const GATHER: Duration = Duration::from_millis(2);
 
 /// The most bytes that the arguments, an image or the statements of one record may take.
 const PART_MOST: usize = 1 << 20;
@@ -75,7 +79,7 @@ pub struct FileSink {
     // Dropped before the writer, which ends when the queue is closed and empty.
     jobs: mpsc::Sender<Job>,
     broken: Arc<AtomicBool>,
-    _writer: Joined,
+    writer: Joined,
 }
 
 impl FileSink {
@@ -98,13 +102,14 @@ impl FileSink {
         let broken = Arc::new(AtomicBool::new(false));
         let writer = Writer { log, queue, pending: Vec::new(), broken: broken.clone() };
         let thread = thread::Builder::new().name("audit".into()).spawn(|| writer.run());
-        Ok(Self { jobs, broken, _writer: Joined(Some(thread.map_err(unusable)?)) })
+        Ok(Self { jobs, broken, writer: Joined(Some(thread.map_err(unusable)?)) })
     }
 
     async fn wait_for(&self, event: Option<Vec<u8>>) -> Result<()> {
         let (done, kept) = oneshot::channel();
         let job = Job { event, done: Some(done) };
         self.jobs.send(job).await.map_err(|_| unavailable("the writer has ended"))?;
+        self.writer.hurry();
         kept.await.unwrap_or_else(|_| Err(unavailable("the writer has ended")))
     }
 }
@@ -156,6 +161,10 @@ struct Writer {
 impl Writer {
     fn run(mut self) {
         while let Some(job) = self.queue.blocking_recv() {
+            if job.done.is_none() {
+                // Whoever waits for a record ends this.
+                thread::park_timeout(GATHER);
+            }
             self.pending.push(job);
             while self.pending.len() < QUEUE
                 && let Ok(job) = self.queue.try_recv()
@@ -215,6 +224,15 @@ impl Writer {
 /// A thread that is waited for when this is dropped.
 #[derive(Debug)]
 struct Joined(Option<JoinHandle<()>>);
+
+impl Joined {
+    /// Ends the thread's pause, or the next one.
+    fn hurry(&self) {
+        if let Some(thread) = &self.0 {
+            thread.thread().unpark();
+        }
+    }
+}
 
 impl Drop for Joined {
     fn drop(&mut self) {

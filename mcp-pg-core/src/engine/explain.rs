@@ -21,7 +21,7 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         request: &Explain,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Explanation> {
         let arguments = request.arguments.clone();
         match request.operation {
@@ -49,7 +49,7 @@ impl Engine {
         filter: &Predicate<'_>,
         table: &TableView,
         request: &Explain,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Explanation> {
         let explain = statement::explain(plan, request.analyze.unwrap_or_default());
         let fetched = self.fetch(scope, plan, &[&explain], record).await?;

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use tokio_postgres::Config;
 
 pub use record::Origin;
-use record::{Call, Record};
+use record::Record;
 
 use crate::audit::AuditSink;
 use crate::error::{Code, Error, Result};
@@ -137,16 +137,17 @@ impl Engine {
     ///
     /// Whatever keeps the request from being answered; nothing is half done.
     pub async fn handle(&self, caller: &Principal, request: Request) -> Result<Reply> {
-        let arguments = match serde_json::to_value(&request) {
+        let arguments = || match serde_json::to_value(&request) {
             Ok(Value::Object(arguments)) => {
                 arguments.into_iter().filter(|(_, value)| !value.is_null()).collect()
             }
             _ => Map::new(),
         };
         let origin = Origin { transport: "library".into(), ..Origin::default() };
-        let mut call = Call::new(self, Record::new(caller, &origin, request.tool(), arguments));
-        let result = self.answer(caller, &request, &mut call.record).await;
-        call.settle(result)
+        let mut record = Record::new(self, caller, &origin, request.tool(), arguments);
+        let result = self.answer(caller, &request, &mut record).await;
+        record.settle(result.as_ref().map(|_| ()));
+        result
     }
 
     /// Answers a tool call with JSON arguments, and records it, whatever becomes of it.
@@ -162,13 +163,14 @@ impl Engine {
         arguments: Map<String, Value>,
     ) -> Result<Reply> {
         let depth = check_depth(&arguments);
-        let noted = if depth.is_ok() { arguments.clone() } else { Map::new() };
-        let mut call = Call::new(self, Record::new(caller, origin, tool, noted));
+        let noted = || if depth.is_ok() { arguments.clone() } else { Map::new() };
+        let mut record = Record::new(self, caller, origin, tool, noted);
         let result = match depth.and_then(|()| Request::parse(tool, arguments)) {
-            Ok(request) => self.answer(caller, &request, &mut call.record).await,
+            Ok(request) => self.answer(caller, &request, &mut record).await,
             Err(error) => Err(error),
         };
-        call.settle(result)
+        record.settle(result.as_ref().map(|_| ()));
+        result
     }
 
     /// Records a call that was refused before it came here.
@@ -180,15 +182,15 @@ impl Engine {
         arguments: Map<String, Value>,
         error: &Error,
     ) {
-        let record = Record::new(caller, origin, tool, arguments);
-        self.post(record.outcome(Err(error), &self.redaction(caller)));
+        let record = Record::new(self, caller, origin, tool, || arguments);
+        record.settle(Err(error));
     }
 
     async fn answer(
         &self,
         caller: &Principal,
         request: &Request,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Reply> {
         let view = self.view(caller)?;
         if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
@@ -211,7 +213,7 @@ impl Engine {
         caller: &Principal,
         view: &View,
         request: &Request,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Reply> {
         let scope = Scope { view, settings: &self.settings, caller, earlier: &[] };
         match request {

@@ -133,7 +133,7 @@ impl Engine {
         scope: &Scope<'_>,
         operation: &Operation<'_>,
         given: &Given,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Done> {
         let done = match &operation.plan {
             Plan::Insert(plan) => {
@@ -162,7 +162,7 @@ impl Engine {
         operation: &Operation<'_>,
         plan: &ChangePlan<'_>,
         given: &Given,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Done> {
         let run = Run { scope, operation, given };
         let lock = statement::lock(plan);
@@ -207,7 +207,7 @@ impl Engine {
         operation: &Operation<'_>,
         plan: &InsertPlan<'_>,
         given: &Given,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Done> {
         let run = Run { scope, operation, given };
         let width = plan.table.readable_columns().count();
@@ -254,7 +254,7 @@ impl Engine {
         scope: &Scope<'_>,
         plan: &SelectPlan<'_>,
         given: &Given,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<(RowSet, Vec<Map<String, Value>>)> {
         let page = statement::select(plan);
         let operation = Operation { plan: Plan::Select(plan.clone()), at: String::new() };
@@ -291,7 +291,7 @@ impl Run<'_, '_> {
         transaction: &mut Transaction,
         statement: &Statement<'_>,
         keep: Keep,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Fetched> {
         record.statement(&statement.sql);
         let parameters = texts(&statement.parameters, self.given)?;
@@ -305,7 +305,7 @@ impl Run<'_, '_> {
         &self,
         transaction: &mut Transaction,
         plan: &ChangePlan<'_>,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Error {
         let affected = statement::affected(plan);
         let keep = Keep { rows: 1, bytes: IMAGES_MOST };

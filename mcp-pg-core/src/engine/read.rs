@@ -23,7 +23,7 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         request: &Select,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<RowSet> {
         let plan = SelectPlan::new(scope, request, &self.cursors)?;
         self.read(scope, &plan, record).await
@@ -33,7 +33,7 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         request: &Aggregate,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<RowSet> {
         let grouping = Grouping::new(scope, request)?;
         let derived = grouping.derived();
@@ -45,7 +45,7 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         plan: &SelectPlan<'_>,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<RowSet> {
         let page = statement::select(plan);
         let counting = statement::counting(plan);
@@ -66,7 +66,7 @@ impl Engine {
         scope: &Scope<'_>,
         plan: &SelectPlan<'_>,
         statements: &[&Statement<'_>],
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Vec<Fetched>> {
         for statement in statements {
             record.statement(&statement.sql);

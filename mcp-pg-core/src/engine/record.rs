@@ -1,6 +1,6 @@
 //! What is noted of a call while it runs, and how it becomes an audit event.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use serde_json::{Map, Value, json};
@@ -9,8 +9,7 @@ use super::Engine;
 use crate::audit::{Actor, Client, Event, Outcome, Phase, milliseconds};
 use crate::error::{Error, Result};
 use crate::name::TableName;
-use crate::policy::{AuditValues, Principal};
-use crate::reply::Reply;
+use crate::policy::{AuditValues, Principal, View};
 
 /// Whence a call came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,8 +20,16 @@ pub struct Origin {
     pub client: Client,
 }
 
-/// A call while it runs.
-pub(super) struct Record {
+/// A call while it runs. Its record follows it to the end, even if that is the caller's going away; nothing
+/// is noted where no sink would keep it.
+pub(super) struct Record<'e> {
+    engine: &'e Engine,
+    caller: &'e Principal,
+    tool: &'e str,
+    notes: Option<Box<Notes>>,
+}
+
+struct Notes {
     id: String,
     started: Instant,
     actor: Actor,
@@ -34,91 +41,142 @@ pub(super) struct Record {
     rows: Option<u64>,
     before: Vec<Value>,
     after: Vec<Value>,
-    /// An intent was sent to be kept.
+    /// An intent was sent to be kept: from then on only the database knows.
     intended: bool,
 }
 
-/// A call that its record follows to the end, even if that is the caller's going away.
-pub(super) struct Call<'e> {
-    engine: &'e Engine,
-    pub(super) record: Record,
-    settled: bool,
-}
-
 /// Which values the audit may not hold.
-pub(super) struct Redaction {
+struct Redaction {
     values: AuditValues,
     images: bool,
-    names: HashSet<String>,
+    view: Option<Arc<View>>,
 }
 
-impl Record {
+impl<'e> Record<'e> {
+    /// The record of a call that begins.
     pub(super) fn new(
-        caller: &Principal,
+        engine: &'e Engine,
+        caller: &'e Principal,
         origin: &Origin,
-        tool: &str,
-        arguments: Map<String, Value>,
+        tool: &'e str,
+        arguments: impl FnOnce() -> Map<String, Value>,
     ) -> Self {
-        Self {
-            id: uuid::Uuid::now_v7().to_string(),
-            started: Instant::now(),
-            actor: Actor {
-                subject: caller.subject.clone(),
-                role: caller.role.clone(),
-                method: caller.method.clone(),
-            },
-            origin: origin.clone(),
-            tool: tool.to_owned(),
-            arguments,
-            table: None,
-            sql: Vec::new(),
-            rows: None,
-            before: Vec::new(),
-            after: Vec::new(),
-            intended: false,
-        }
+        let notes = engine.audit.as_ref().map(|_| {
+            Box::new(Notes {
+                id: uuid::Uuid::now_v7().to_string(),
+                started: Instant::now(),
+                actor: Actor {
+                    subject: caller.subject.clone(),
+                    role: caller.role.clone(),
+                    method: caller.method.clone(),
+                },
+                origin: origin.clone(),
+                tool: tool.to_owned(),
+                arguments: arguments(),
+                table: None,
+                sql: Vec::new(),
+                rows: None,
+                before: Vec::new(),
+                after: Vec::new(),
+                intended: false,
+            })
+        });
+        Self { engine, caller, tool, notes }
     }
 
     pub(super) fn table(&mut self, name: &TableName) {
-        self.table = Some(name.to_string());
+        if let Some(notes) = &mut self.notes {
+            notes.table = Some(name.to_string());
+        }
     }
 
     pub(super) fn statement(&mut self, sql: &str) {
-        if !self.sql.iter().any(|known| known == sql) {
-            self.sql.push(sql.to_owned());
+        if let Some(notes) = &mut self.notes
+            && !notes.sql.iter().any(|known| known == sql)
+        {
+            notes.sql.push(sql.to_owned());
         }
     }
 
     pub(super) fn images(&mut self, before: &[Value], after: &[Value]) {
-        self.before.extend_from_slice(before);
-        self.after.extend_from_slice(after);
+        if let Some(notes) = &mut self.notes {
+            notes.before.extend_from_slice(before);
+            notes.after.extend_from_slice(after);
+        }
     }
 
     pub(super) fn rows(&mut self, rows: u64) {
-        self.rows = Some(self.rows.unwrap_or_default() + rows);
+        if let Some(notes) = &mut self.notes {
+            notes.rows = Some(notes.rows.unwrap_or_default() + rows);
+        }
     }
 
     /// Forgets what was noted of an attempt that came to nothing.
     pub(super) fn forget(&mut self) {
-        self.sql.clear();
-        self.rows = None;
+        if let Some(notes) = &mut self.notes {
+            notes.sql.clear();
+            notes.rows = None;
+        }
         self.forget_images();
     }
 
     /// Forgets the images of rows that will not be kept.
     pub(super) fn forget_images(&mut self) {
-        self.before.clear();
-        self.after.clear();
+        if let Some(notes) = &mut self.notes {
+            notes.before.clear();
+            notes.after.clear();
+        }
     }
 
-    /// The event that must be kept before a commit.
-    pub(super) fn intent(&mut self, redaction: &Redaction) -> Event {
-        self.intended = true;
-        self.event(Phase::Intent, redaction)
+    /// Keeps the intent of a write, before its commit.
+    pub(super) async fn keep_intent(&mut self) -> Result<()> {
+        let redaction = self.redaction();
+        match (&self.engine.audit, &mut self.notes) {
+            (Some(sink), Some(notes)) => {
+                notes.intended = true;
+                sink.keep(notes.event(Phase::Intent, &redaction)).await
+            }
+            _ => Ok(()),
+        }
     }
 
+    /// Records how the call ended.
+    pub(super) fn settle(mut self, result: Result<(), &Error>) {
+        if let Some(notes) = self.notes.take() {
+            self.engine.post(notes.outcome(result, &self.redaction()));
+        }
+        if let Err(error) = result
+            && let Some(cause) = std::error::Error::source(error)
+        {
+            tracing::debug!(code = %error.code(), tool = self.tool, cause = %chain(cause), "refused");
+        }
+    }
+
+    /// Which values the audit may not hold.
+    fn redaction(&self) -> Redaction {
+        let detail = self.engine.settings.audit;
+        let view = match detail.values {
+            AuditValues::Redacted => self.engine.view(self.caller).ok(),
+            AuditValues::Full | AuditValues::None => None,
+        };
+        Redaction { values: detail.values, images: detail.images, view }
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        // Nobody waited for the end.
+        if let Some(notes) = self.notes.take()
+            && !notes.intended
+        {
+            self.engine.post(notes.abandoned(&self.redaction()));
+        }
+    }
+}
+
+impl Notes {
     /// The event that ends the call.
-    pub(super) fn outcome(&self, result: Result<(), &Error>, redaction: &Redaction) -> Event {
+    fn outcome(&self, result: Result<(), &Error>, redaction: &Redaction) -> Event {
         let mut event = self.event(Phase::Outcome, redaction);
         event.outcome = Some(match result {
             Ok(()) => Outcome::Ok,
@@ -168,15 +226,24 @@ impl Record {
 }
 
 impl Redaction {
+    /// Whether values under this name are masked somewhere.
+    fn hides(&self, name: &str) -> bool {
+        self.view.as_ref().is_some_and(|view| view.masked_names().contains(name))
+    }
+
+    fn hides_some(&self) -> bool {
+        self.view.as_ref().is_some_and(|view| !view.masked_names().is_empty())
+    }
+
     /// The value with what may not be kept replaced.
     fn apply(&self, value: &Value) -> Value {
         match value {
             Value::Object(members) => {
                 // `{"column": "email", "eq": …}` is as much about it as `{"email": …}`.
                 let named = members.get("column").and_then(Value::as_str);
-                let hidden = named.is_some_and(|name| self.names.contains(name));
+                let hidden = named.is_some_and(|name| self.hides(name));
                 let member = |(name, member): (&String, &Value)| {
-                    let member = match self.names.contains(name) || hidden && name != "column" {
+                    let member = match self.hides(name) || hidden && name != "column" {
                         true => json!("[redacted]"),
                         false => self.apply(member),
                     };
@@ -188,7 +255,7 @@ impl Redaction {
             leaf if self.values == AuditValues::None && !leaf.is_null() => json!("[omitted]"),
             // Arguments may come as text of JSON.
             Value::String(text)
-                if !self.names.is_empty() && text.trim_start().starts_with(['{', '[']) =>
+                if self.hides_some() && text.trim_start().starts_with(['{', '[']) =>
             {
                 match serde_json::from_str(text) {
                     Ok(inner) => Value::String(self.apply(&inner).to_string()),
@@ -200,54 +267,8 @@ impl Redaction {
     }
 }
 
-impl<'e> Call<'e> {
-    pub(super) fn new(engine: &'e Engine, record: Record) -> Self {
-        Self { engine, record, settled: false }
-    }
-
-    /// Records how the call ended, and passes its result on.
-    pub(super) fn settle(mut self, result: Result<Reply>) -> Result<Reply> {
-        self.settled = true;
-        let record = &self.record;
-        if self.engine.audit.is_some() {
-            let outcome = result.as_ref().map(|_| ());
-            self.engine.post(record.outcome(outcome, &self.redaction()));
-        }
-        if let Err(error) = &result
-            && let Some(cause) = std::error::Error::source(error)
-        {
-            tracing::debug!(code = %error.code(), tool = record.tool, cause = %chain(cause), "refused");
-        }
-        result
-    }
-
-    fn redaction(&self) -> Redaction {
-        let actor = &self.record.actor;
-        self.engine.redaction(&Principal::new(actor.subject.clone(), actor.role.clone()))
-    }
-}
-
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        // After an intent only the database knows.
-        if !self.settled && !self.record.intended && self.engine.audit.is_some() {
-            self.engine.post(self.record.abandoned(&self.redaction()));
-        }
-    }
-}
-
 impl Engine {
-    /// Which values of this caller's calls the audit may not hold.
-    pub(super) fn redaction(&self, caller: &Principal) -> Redaction {
-        let detail = self.settings.audit;
-        let names = match (detail.values, self.view(caller)) {
-            (AuditValues::Redacted, Ok(view)) => view.masked_names(),
-            _ => HashSet::new(),
-        };
-        Redaction { values: detail.values, images: detail.images, names }
-    }
-
-    pub(super) fn post(&self, event: Event) {
+    fn post(&self, event: Event) {
         if let Some(sink) = &self.audit
             && let Err(error) = sink.post(event)
         {

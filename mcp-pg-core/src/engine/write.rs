@@ -19,7 +19,7 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         request: &Request,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<RowSet> {
         let operation = Operation::new(scope, request, String::new(), &self.cursors)?;
         let dry_run = operation.dry_run();
@@ -38,7 +38,7 @@ impl Engine {
         scope: &Scope<'_>,
         operation: &Operation<'_>,
         dry_run: bool,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Done> {
         // One snapshot for the look before and the write after: both see the same rows.
         let identity = self.identity(scope.caller)?;
@@ -55,7 +55,7 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         request: &request::Transaction,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Committed> {
         let most = self.settings.limits.max_operations;
         let steps = &request.operations;
@@ -112,7 +112,7 @@ impl Engine {
         operations: &[Operation<'_>],
         isolation: Isolation,
         dry_run: bool,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<Vec<RowSet>> {
         let identity = self.identity(scope.caller)?;
         let mut transaction = self.database.begin(identity, Some(isolation)).await?;
@@ -149,7 +149,7 @@ impl Engine {
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
         dry_run: bool,
-        record: &mut Record,
+        record: &mut Record<'_>,
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations);
         if dry_run {
@@ -159,12 +159,9 @@ impl Engine {
             return transaction.rollback().await.map_err(refused);
         }
         let writes = operations.iter().any(Operation::writes);
-        if let Some(sink) = self.audit.as_ref().filter(|_| writes) {
-            let kept = sink.keep(record.intent(&self.redaction(scope.caller))).await;
-            if let Err(error) = kept {
-                transaction.rollback().await.map_err(refused)?;
-                return Err(error);
-            }
+        if writes && let Err(error) = record.keep_intent().await {
+            transaction.rollback().await.map_err(refused)?;
+            return Err(error);
         }
         transaction.commit().await.map_err(|failure| {
             let error = refused(failure);

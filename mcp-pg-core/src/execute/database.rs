@@ -169,6 +169,12 @@ impl Database {
                 lease.done();
                 Ok(vec![fetched.map_err(none)?])
             }
+            ([statement], [parameters]) => {
+                let transaction =
+                    self.begin(identity.clone(), None).await.map_err(|e| none(e.into()))?;
+                let fetched = transaction.run_alone(statement, parameters, keep).await;
+                Ok(vec![fetched.map_err(none)?])
+            }
             _ => {
                 let mut transaction =
                     self.begin(identity.clone(), None).await.map_err(|e| none(e.into()))?;

@@ -70,7 +70,11 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
         };
     };
     let state = answer.code().code();
-    let code = code(state);
+    let code = match code(state) {
+        // PostgreSQL was still reading a value: names in regclass, the grammar of jsonpath and tsquery.
+        Code::DatabaseError if parameter(answer, place).is_some() => Code::InvalidValue,
+        code => code,
+    };
     let told = match code {
         _ if raised(answer) => Error::new(code, shown(answer.message())),
         Code::UniqueViolation => unique(answer, place),
@@ -133,25 +137,12 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    match parameter(answer, place).or_else(|| pattern(answer, place)) {
+    match parameter(answer, place).or_else(|| lone(place)) {
         Some(at) => error.at(at),
         None => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
             None => error.inside(place.values.unwrap_or_default()),
         },
-    }
-}
-
-/// Where the regular expression stands that PostgreSQL could not read, if there is only one.
-fn pattern<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
-    let mut patterns = place
-        .parameters
-        .iter()
-        .map(|operand| operand.at.as_str())
-        .filter(|at| at.ends_with("/matches") || at.ends_with("/imatches"));
-    match (answer.code().code(), patterns.next(), patterns.next()) {
-        ("2201B", Some(at), None) => Some(at),
-        _ => None,
     }
 }
 
@@ -163,6 +154,15 @@ fn parameter<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
     let number: usize = digits.parse().ok()?;
     let operand = place.parameters.get(number.checked_sub(1)?)?;
     Some(operand.at.as_str()).filter(|at| !at.is_empty())
+}
+
+/// Where the only value of the caller's stands. PostgreSQL refused not its form but its use, as it does a
+/// regular expression, and does not say where.
+fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
+    let places = place.parameters.iter().map(|operand| operand.at.as_str());
+    let mut given = places.filter(|at| !at.is_empty());
+    let first = given.next();
+    first.filter(|_| given.next().is_none())
 }
 
 fn unique(answer: &DbError, place: &Place<'_>) -> Error {
@@ -255,7 +255,12 @@ fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
 fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
     let columns: Vec<&str> =
         key.columns.iter().map(|column| place.table.table.columns[*column].name.as_str()).collect();
-    let error = match place.view.named(&key.table) {
+    let readable = |other: &&TableView| {
+        key.references
+            .iter()
+            .all(|name| other.table.column(name).is_some_and(|(_, column)| column.can_select))
+    };
+    let error = match place.view.named(&key.table).filter(readable) {
         Some(other) => Error::new(
             Code::ForeignKeyViolation,
             format!(

@@ -6,7 +6,7 @@ use deadpool_postgres::Object;
 use futures_util::{StreamExt, pin_mut};
 use serde_json::Value;
 use tokio_postgres::NoTls;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
 use super::database::Failure;
 use crate::error::{Code, Error, Result};
@@ -162,6 +162,36 @@ impl Transaction {
         fetched
     }
 
+    /// Runs the only statement of a transaction: from BEGIN to COMMIT in one round trip.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL's.
+    pub async fn run_alone(
+        self,
+        statement: &Statement<'_>,
+        parameters: &[Text],
+        keep: Keep,
+    ) -> Result<Fetched, Failure> {
+        let Self { mut lease, identity, isolation, .. } = self;
+        let client: &Object = lease.client()?;
+        // Prepared before anything is sent: else COMMIT would go out while the statement waits for that.
+        prepare(client, statement).await?;
+        let work = async {
+            let (fetched, committed) = tokio::join!(
+                biased;
+                fetch(client, statement, parameters, keep),
+                client.execute_typed("COMMIT", &[]),
+            );
+            let fetched = fetched?;
+            committed.map_err(Failure::Database)?;
+            Ok(fetched)
+        };
+        let fetched = inside(client, Some((&identity, isolation)), work).await;
+        lease.done();
+        fetched
+    }
+
     /// Has deferrable constraints checked at the end instead of with each statement.
     ///
     /// # Errors
@@ -244,13 +274,15 @@ async fn inside<T>(
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let Some((identity, isolation)) = begin else { return work.await };
-    let (begun, become_caller, done) = tokio::join!(
+    // Prepared before anything of the transaction is sent, so that the messages stay in order.
+    let become_caller = become_caller(client, identity).await.map_err(Failure::Database)?;
+    let (begun, became, done) = tokio::join!(
         biased;
         client.execute_typed(opening(isolation), &[]),
-        become_caller(client, identity),
+        become_caller,
         work,
     );
-    begun.and(become_caller).map_err(Failure::Database)?;
+    begun.and(became).map_err(Failure::Database)?;
     done
 }
 
@@ -263,17 +295,24 @@ fn opening(isolation: Option<Isolation>) -> &'static str {
     }
 }
 
-async fn become_caller(client: &Object, identity: &Identity) -> Result<u64, tokio_postgres::Error> {
-    if identity.is_login() {
-        return Ok(0);
-    }
-    // The role comes last: the settings are the login's to make.
-    let settings = identity.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let role = identity.role.iter().map(|role| ("role", role.as_str()));
-    let (names, values): (Vec<&str>, Vec<&str>) = settings.chain(role).unzip();
-    let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-        [(&names, Type::TEXT_ARRAY), (&values, Type::TEXT_ARRAY)];
-    client.execute_typed(SET_IDENTITY, &parameters).await
+/// What makes the transaction the caller's, ready to be sent.
+async fn become_caller<'a>(
+    client: &'a Object,
+    identity: &'a Identity,
+) -> Result<impl Future<Output = Result<u64, tokio_postgres::Error>> + 'a, tokio_postgres::Error> {
+    let prepared = match identity.is_login() {
+        true => None,
+        false => Some(client.prepare_cached(SET_IDENTITY).await?),
+    };
+    Ok(async move {
+        let Some(prepared) = prepared else { return Ok(0) };
+        // The role comes last: the settings are the login's to make.
+        let settings =
+            identity.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let role = identity.role.iter().map(|role| ("role", role.as_str()));
+        let (names, values): (Vec<&str>, Vec<&str>) = settings.chain(role).unzip();
+        client.execute(&prepared, &[&names, &values]).await
+    })
 }
 
 /// The parameters as PostgreSQL gets them; `results` are the rows of earlier operations, by name of the

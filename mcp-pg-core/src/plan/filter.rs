@@ -48,7 +48,7 @@ pub enum Comparison {
     Binary(Operator, Operand),
     /// Equal to one of the elements of an array, or (negated) to none.
     Listed(bool, Operand),
-    /// A range contains one value, of this type.
+    /// A range or multirange contains one value or one range, of this type.
     ContainsElement(String, Operand),
 }
 
@@ -288,7 +288,9 @@ impl<'v> Parser<'_, 'v> {
             },
             Operator::Eq if value.is_null() => Comparison::Null(true),
             Operator::Ne if value.is_null() => Comparison::Null(false),
-            Operator::In | Operator::NotIn => return self.list(column, operator, value, at),
+            Operator::In | Operator::NotIn => {
+                return self.list(column, None, operator, value, at);
+            }
             Operator::IsDistinctFrom => Comparison::Binary(operator, same(value)?),
             _ if value.is_null() => {
                 return Err(wrong(format!("{operator} takes no null"), at)
@@ -312,20 +314,10 @@ impl<'v> Parser<'_, 'v> {
             Operator::Search => {
                 Comparison::Binary(operator, Operand::text(Some(self.pattern(value, at)?), at))
             }
-            Operator::HasKey => {
-                let keys =
-                    if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
-                let list = DataType::list_of(&Arc::new(DataType::text()));
-                Comparison::Binary(operator, scope.operand_of(&list, "text[]", &keys, at)?)
-            }
-            Operator::Contains
-                if matches!(data_type.base().kind, Kind::Range(_)) && !is_range(value) =>
-            {
-                let Kind::Range(element) = &data_type.base().kind else {
-                    return Err(Error::new(Code::Internal, "a range without a subtype"));
-                };
-                let operand = scope.operand_of(element, &element.name, value, at)?;
-                Comparison::ContainsElement(element.name.clone(), operand)
+            Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
+            Operator::Contains if let Some(part) = contained(data_type, value) => {
+                let operand = scope.operand_of(part, &part.name, value, at)?;
+                Comparison::ContainsElement(part.name.clone(), operand)
             }
             Operator::Contains | Operator::ContainedBy | Operator::Overlaps
                 if data_type.family() == Family::Array
@@ -334,57 +326,91 @@ impl<'v> Parser<'_, 'v> {
             {
                 Comparison::Binary(operator, same(&Value::from(vec![value.clone()]))?)
             }
+            Operator::Contains | Operator::ContainedBy | Operator::Overlaps => {
+                self.bounded(value, at)?;
+                Comparison::Binary(operator, same(value)?)
+            }
             _ => Comparison::Binary(operator, same(value)?),
         };
         Ok(test(column, comparison))
     }
 
+    /// One of a list, or none of it; null is one of the values here, though not to SQL.
     fn list(
         &mut self,
         column: &'v Column,
+        path: Option<&Operand>,
         operator: Operator,
         value: &Value,
         at: &str,
     ) -> Result<Predicate<'v>> {
-        let lone;
-        let items = match value {
-            Value::Array(items) => items,
-            other => {
-                lone = vec![other.clone()];
-                &lone
+        let (scope, negated) = (self.scope, operator == Operator::NotIn);
+        self.bounded(value, at)?;
+        let items: Vec<(String, &Value)> = match value {
+            Value::Array(items) => {
+                let places = items.iter().enumerate();
+                places.map(|(index, item)| (format!("{at}/{index}"), item)).collect()
+            }
+            lone => vec![(at.to_owned(), lone)],
+        };
+        let (nulls, items): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|(_, item)| item.is_null());
+        let jsonb;
+        let data_type = match path {
+            None => &column.data_type,
+            Some(_) => {
+                jsonb = Arc::new(DataType::jsonb());
+                &jsonb
             }
         };
-        let most = self.scope.settings.limits.max_list;
-        if items.len() > most {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("a list may have {most} values, not {}", items.len()),
-            )
-            .at(at));
-        }
-        let negated = operator == Operator::NotIn;
-        let (nulls, values): (Vec<&Value>, Vec<&Value>) =
-            items.iter().partition(|item| item.is_null());
+        let type_name = if path.is_none() { &column.type_name } else { &data_type.name };
+        let test = |comparison| Predicate::Test { column, path: path.cloned(), comparison };
         // An array of arrays would be one flat list to PostgreSQL.
-        let listed = if column.data_type.family() == Family::Array {
-            let each = values.iter().enumerate().map(|(index, item)| {
-                let operand = self.scope.operand(column, item, &format!("{at}/{index}"))?;
-                Ok(test(column, Comparison::Binary(Operator::Eq, operand)))
+        let listed = if data_type.family() == Family::Array {
+            let each = items.iter().map(|(at, item)| {
+                let operand = scope.operand_of(data_type, type_name, item, at)?;
+                Ok(test(Comparison::Binary(Operator::Eq, operand)))
             });
             let any = Predicate::Any(each.collect::<Result<_>>()?);
             if negated { Predicate::Not(Box::new(any)) } else { any }
         } else {
-            let list = DataType::list_of(&column.data_type);
-            let values = Value::Array(values.into_iter().cloned().collect());
-            let operand = self.scope.operand_of(&list, &list.name, &values, at)?;
-            test(column, Comparison::Listed(negated, operand))
+            let list = DataType::list_of(data_type);
+            let values = items.iter().map(|(_, item)| (*item).clone()).collect();
+            let operand = scope.operand_of(&list, &list.name, &Value::Array(values), at);
+            let operand = operand.or_else(|error| {
+                // Its place counts without the nulls: whichever item is wrong says it right.
+                let each =
+                    items.iter().map(|(at, item)| scope.operand_of(data_type, type_name, item, at));
+                each.collect::<Result<Vec<_>>>().and(Err(error))
+            })?;
+            test(Comparison::Listed(negated, operand))
         };
-        // To people null is one of the values, though not to SQL.
         Ok(match (nulls.is_empty(), negated) {
             (true, _) => listed,
-            (false, false) => Predicate::Any(vec![listed, test(column, Comparison::Null(true))]),
-            (false, true) => Predicate::All(vec![listed, test(column, Comparison::Null(false))]),
+            (false, false) => Predicate::Any(vec![listed, test(Comparison::Null(true))]),
+            (false, true) => Predicate::All(vec![listed, test(Comparison::Null(false))]),
         })
+    }
+
+    /// Refuses a list that is too long.
+    fn bounded(&self, value: &Value, at: &str) -> Result<()> {
+        let most = self.scope.settings.limits.max_list;
+        match value.as_array().map(Vec::len) {
+            Some(length) if length > most => Err(Error::new(
+                Code::LimitExceeded,
+                format!("a list may have {most} values, not {length}"),
+            )
+            .at(at)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The keys of a `has_key`: one, or several.
+    fn keys(&self, value: &Value, at: &str) -> Result<Operand> {
+        self.bounded(value, at)?;
+        let keys = if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
+        let list = DataType::list_of(&Arc::new(DataType::text()));
+        self.scope.operand_of(&list, "text[]", &keys, at)
     }
 
     /// A test of a part of a JSON value: text operators see its text, the others its JSON.
@@ -396,7 +422,7 @@ impl<'v> Parser<'_, 'v> {
         value: &Value,
         at: &str,
     ) -> Result<Predicate<'v>> {
-        let jsonb = Arc::new(DataType::jsonb());
+        let jsonb = DataType::jsonb();
         let comparison = match operator {
             Operator::IsNull => match value {
                 Value::Bool(null) => Comparison::Null(*null),
@@ -405,21 +431,12 @@ impl<'v> Parser<'_, 'v> {
             Operator::Eq if value.is_null() => Comparison::Null(true),
             Operator::Ne if value.is_null() => Comparison::Null(false),
             Operator::In | Operator::NotIn => {
-                let list = DataType::list_of(&jsonb);
-                let values =
-                    if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
-                let operand = self.scope.operand_of(&list, "jsonb[]", &values, at)?;
-                Comparison::Listed(operator == Operator::NotIn, operand)
+                return self.list(column, Some(path), operator, value, at);
             }
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
                 Comparison::Binary(operator, Operand::text(Some(self.pattern(value, at)?), at))
             }
-            Operator::HasKey => {
-                let keys =
-                    if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
-                let list = DataType::list_of(&Arc::new(DataType::text()));
-                Comparison::Binary(operator, self.scope.operand_of(&list, "text[]", &keys, at)?)
-            }
+            Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
             _ => Comparison::Binary(operator, self.scope.operand_of(&jsonb, "jsonb", value, at)?),
         };
         Ok(Predicate::Test { column, path: Some(path.clone()), comparison })
@@ -427,6 +444,7 @@ impl<'v> Parser<'_, 'v> {
 
     fn path(&mut self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
         let at = format!("{at}/path");
+        self.bounded(path, &at)?;
         if !matches!(column.data_type.base().oid, 114 | 3802) {
             return Err(unknown_operator(column, &column.data_type, "path").at(at));
         }
@@ -536,11 +554,23 @@ fn is_operand(data_type: &DataType, object: &Map<String, Value>) -> bool {
     holds_objects && !object.keys().any(|key| parse_operator(key).is_some() || key == "path")
 }
 
-fn is_range(value: &Value) -> bool {
-    match value {
+/// The type of `value` where a range or multirange is to contain it and it is no value of the same type.
+fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType> {
+    let is_range = match value {
         Value::Object(_) => true,
         Value::String(text) => text.starts_with(['[', '(']) || text == "empty",
         _ => false,
+    };
+    match &data_type.base().kind {
+        Kind::Range(element) => (!is_range).then_some(element),
+        Kind::Multirange(range) if is_range => Some(range),
+        Kind::Multirange(range) => match (&range.base().kind, value) {
+            (_, Value::Array(_)) => None,
+            (_, Value::String(text)) if text.starts_with('{') => None,
+            (Kind::Range(element), _) => Some(element),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -9,6 +9,10 @@ use crate::schema::{Column, ForeignKey, Identity, Kind, Operator};
 const LIST_MOST: usize = 100;
 /// Enum labels and relations that a description shows.
 const SHORT_LIST_MOST: usize = 50;
+/// Bytes of a description, of which its columns may have most; its other lists share what is left.
+const BYTES_MOST: usize = 60_000;
+const COLUMNS_BYTES_MOST: usize = 48_000;
+const OTHER_LISTS: usize = 5;
 
 impl View {
     /// All that a role may know of a table; empty members are left out, except `columns`, `primary_key`
@@ -23,8 +27,9 @@ impl View {
         out.insert("kind".into(), json!(table.kind));
         put(&mut out, "comment", json!(table.comment));
         out.insert("estimated_rows".into(), json!(table.estimated_rows));
-        let columns = (0..table.columns.len()).map(|position| self.column(view, position));
-        out.insert("columns".into(), cut(columns.collect(), 1_200, "select with columns"));
+        let columns = self.columns(view);
+        let room = BYTES_MOST.saturating_sub(size(&columns)) / OTHER_LISTS;
+        out.insert("columns".into(), columns);
         let primary_key = table.primary_key.as_ref().map(|key| names(&key.columns));
         out.insert("primary_key".into(), json!(primary_key.unwrap_or_default()));
         let unique: Vec<Value> = table
@@ -38,7 +43,7 @@ impl View {
                 Value::Object(member)
             })
             .collect();
-        put(&mut out, "unique_keys", cut(unique, LIST_MOST, ""));
+        put(&mut out, "unique_keys", cut(unique, LIST_MOST, room, ""));
         let foreign: Vec<Value> = table
             .foreign_keys
             .iter()
@@ -53,7 +58,7 @@ impl View {
                 Some(Value::Object(member))
             })
             .collect();
-        put(&mut out, "foreign_keys", cut(foreign, LIST_MOST, ""));
+        put(&mut out, "foreign_keys", cut(foreign, LIST_MOST, room, ""));
         let relations: Vec<Value> = view
             .relations
             .iter()
@@ -78,7 +83,7 @@ impl View {
         put(
             &mut out,
             "relations",
-            cut(relations, SHORT_LIST_MOST, "describe_table of the other table"),
+            cut(relations, SHORT_LIST_MOST, room, "describe_table of the other table"),
         );
         let checks: Vec<Value> = table
             .checks
@@ -91,7 +96,7 @@ impl View {
                 Value::Object(member)
             })
             .collect();
-        put(&mut out, "checks", cut(checks, LIST_MOST, ""));
+        put(&mut out, "checks", cut(checks, LIST_MOST, room, ""));
         let indexes: Vec<Value> = table
             .indexes
             .iter()
@@ -105,7 +110,7 @@ impl View {
                 Value::Object(member)
             })
             .collect();
-        put(&mut out, "indexes", cut(indexes, LIST_MOST, ""));
+        put(&mut out, "indexes", cut(indexes, LIST_MOST, room, ""));
         if view.actions.contains(Action::Archive) || view.actions.contains(Action::Select) {
             put(&mut out, "archive_column", json!(visible(view, view.archive.as_ref())));
             put(&mut out, "version_column", json!(visible(view, view.version.as_ref())));
@@ -122,6 +127,29 @@ impl View {
         }
         out.insert("actions".into(), json!(view.actions.iter().collect::<Vec<_>>()));
         out
+    }
+
+    /// The columns; in a table of very many, the later ones by name and type alone.
+    fn columns(&self, view: &TableView) -> Value {
+        let brief: Vec<Value> = view
+            .table
+            .columns
+            .iter()
+            .map(|column| json!({"name": column.name, "type": column.type_name}))
+            .collect();
+        let mut spent: usize = brief.iter().map(size).sum();
+        let mut columns = Vec::with_capacity(brief.len());
+        for (position, brief) in brief.into_iter().enumerate() {
+            let whole = self.column(view, position);
+            let more = size(&whole).saturating_sub(size(&brief));
+            if spent + more > COLUMNS_BYTES_MOST {
+                columns.push(brief);
+            } else {
+                spent += more;
+                columns.push(whole);
+            }
+        }
+        cut(columns, usize::MAX, COLUMNS_BYTES_MOST, "the rows that select returns")
     }
 
     fn column(&self, view: &TableView, position: usize) -> Value {
@@ -145,7 +173,7 @@ impl View {
         put(&mut out, "comment", json!(column.comment));
         if let Some(labels) = column.data_type.labels() {
             let labels = labels.iter().map(|label| json!(label)).collect();
-            put(&mut out, "enum", cut(labels, SHORT_LIST_MOST, ""));
+            put(&mut out, "enum", cut(labels, SHORT_LIST_MOST, BYTES_MOST, ""));
         }
         if let Kind::Domain { base, checks, .. } = &column.data_type.kind {
             let mut domain = Map::new();
@@ -210,13 +238,24 @@ fn put(out: &mut Map<String, Value>, name: &str, value: Value) {
     }
 }
 
-/// The list, or its beginning and a mark that says how many more there are.
-fn cut(mut items: Vec<Value>, most: usize, how: &str) -> Value {
-    let more = items.len().saturating_sub(most);
+/// The list, or as much of its beginning as fits and a mark that says how many more there are.
+fn cut(mut items: Vec<Value>, most: usize, bytes: usize, how: &str) -> Value {
+    let mut spent = 0;
+    let fitting = items.iter().take(most).take_while(|item| {
+        spent += size(item);
+        spent <= bytes
+    });
+    let fitting = fitting.count();
+    let more = items.len() - fitting;
     if more > 0 {
-        items.truncate(most);
+        items.truncate(fitting);
         let how = if how.is_empty() { String::new() } else { format!("; see {how}") };
         items.push(Value::String(format!("… {more} more{how}")));
     }
     Value::Array(items)
+}
+
+/// Bytes of a member as JSON, and of the comma behind it.
+fn size(value: &Value) -> usize {
+    value.to_string().len() + 1
 }

@@ -28,6 +28,7 @@ pub struct View {
     actions: Actions,
     by_name: HashMap<TableName, usize>,
     by_bare_name: HashMap<String, usize>,
+    masked_names: HashSet<String>,
 }
 
 /// A table as a role sees it.
@@ -81,16 +82,26 @@ impl View {
             actions: Actions::NONE,
             by_name: HashMap::new(),
             by_bare_name: HashMap::new(),
+            masked_names: HashSet::new(),
         };
         let mut extras: HashMap<TableName, Extra> =
             extras.into_iter().map(|extra| (extra.name.clone(), extra)).collect();
-        for (table, relations) in reduced.tables.into_iter().zip(reduced.relations) {
+        let masks: Vec<Vec<Option<Mask>>> = reduced
+            .tables
+            .iter()
+            .map(|table| extras.get(&table.name).map(|extra| extra.masks.clone()))
+            .map(Option::unwrap_or_default)
+            .collect();
+        for (table, mut relations) in reduced.tables.into_iter().zip(reduced.relations) {
             let Some(extra) = extras.remove(&table.name) else { continue };
             let position = view.tables.len();
+            relations.retain(|relation| !by_masked(relation, position, &masks));
             view.actions = view.actions.union(extra.actions);
             view.by_name.insert(table.name.clone(), position);
             // Tables are sorted by schema in the configured order: the first one keeps the bare name.
             view.by_bare_name.entry(table.name.name.clone()).or_insert(position);
+            let masked = table.columns.iter().zip(&extra.masks).filter(|(_, mask)| mask.is_some());
+            view.masked_names.extend(masked.map(|(column, _)| column.name.clone()));
             view.tables.push(TableView {
                 decoders: decoders(&table),
                 table,
@@ -118,15 +129,8 @@ impl View {
     }
 
     /// Names of the columns that are masked in some table.
-    pub fn masked_names(&self) -> HashSet<String> {
-        let masked = |table: &TableView| {
-            let columns = table.table.columns.iter().zip(&table.masks);
-            columns
-                .filter(|(_, mask)| mask.is_some())
-                .map(|(column, _)| column.name.clone())
-                .collect()
-        };
-        self.tables.iter().flat_map::<Vec<String>, _>(masked).collect()
+    pub fn masked_names(&self) -> &HashSet<String> {
+        &self.masked_names
     }
 
     /// The configured schemas.
@@ -201,6 +205,7 @@ impl TableView {
             default: None,
             identity: None,
             generated: None,
+            generated_from: Vec::new(),
             comment: None,
             can_select: true,
             can_insert: false,
@@ -344,7 +349,7 @@ impl TableView {
         self.rules.get(&action).map_or(&[], |rules| &rules.preset)
     }
 
-    /// A key whose columns may all be used and are never null: what makes an order total.
+    /// A key whose columns may all be used, have an order, and are never null: what makes an order total.
     pub fn row_key(&self) -> Option<&[usize]> {
         let table = &self.table;
         table
@@ -356,7 +361,10 @@ impl TableView {
             .map(|key| key.columns.as_slice())
             .find(|columns| {
                 columns.iter().all(|position| {
-                    table.columns[*position].can_select && self.masks[*position].is_none()
+                    let column = &table.columns[*position];
+                    column.can_select
+                        && column.data_type.ordering
+                        && self.masks[*position].is_none()
                 })
             })
     }
@@ -457,6 +465,20 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
         columns.push(column);
     }
 
+    // What a generated column is computed from is told only to those who see all of it.
+    let seen = |column: &Column, mask: &Option<Mask>| column.can_select && mask.is_none();
+    let seen: Vec<i16> = columns
+        .iter()
+        .zip(&masks)
+        .filter(|(column, mask)| seen(column, mask))
+        .map(|(column, _)| column.number)
+        .collect();
+    for column in &mut columns {
+        if !column.generated_from.iter().all(|number| seen.contains(number)) {
+            column.generated = Some("…".to_owned());
+        }
+    }
+
     // A key, check or index that speaks of a column that does not exist, or is masked, does not exist.
     let translate = |positions: &[usize]| -> Option<Vec<usize>> {
         positions
@@ -473,7 +495,8 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
         oid: table.oid,
         kind: table.kind,
         comment: table.comment.clone(),
-        estimated_rows: table.estimated_rows,
+        // How many rows others have is none of the caller's business.
+        estimated_rows: table.estimated_rows.filter(|_| select.is_some_and(|s| s.rows.is_none())),
         fills_rows: table.fills_rows,
         primary_key: table
             .primary_key
@@ -528,6 +551,18 @@ fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Ext
     let extra =
         Extra { name: table.name.clone(), actions, granted, archive, version, masks, rules, whole };
     Some((Table { columns, ..reduced }, extra))
+}
+
+/// Whether rows are related by a masked column of any table: following it would tell equal values.
+fn by_masked(relation: &Relation, subject: usize, masks: &[Vec<Option<Mask>>]) -> bool {
+    let masked = |table: usize, column: usize| {
+        masks.get(table).and_then(|masks| masks.get(column)).is_some_and(Option::is_some)
+    };
+    let far = relation.table;
+    let near = relation.junction.as_ref().map_or(far, |junction| junction.table);
+    let beyond = relation.junction.iter().flat_map(|junction| &junction.columns);
+    relation.columns.iter().any(|(here, there)| masked(subject, *here) || masked(near, *there))
+        || beyond.into_iter().any(|(here, there)| masked(near, *here) || masked(far, *there))
 }
 
 fn decoders(table: &Table) -> Vec<Decoder> {

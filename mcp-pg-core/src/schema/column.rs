@@ -26,6 +26,8 @@ pub struct Column {
     pub identity: Option<Identity>,
     /// The expression of a generated column; such a column is never written.
     pub generated: Option<String>,
+    /// Numbers of the columns that a generated column is computed from.
+    pub generated_from: Vec<i16>,
     /// The COMMENT, bounded and without control characters: other people's text.
     pub comment: Option<String>,
     /// The login may read the column.

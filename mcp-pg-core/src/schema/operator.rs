@@ -125,10 +125,12 @@ impl DataType {
             Eq | Ne | In | NotIn | IsDistinctFrom => equality,
             Gt | Gte | Lt | Lte => ordering,
             Like | Ilike | StartsWith | EndsWith | Matches | Imatches => family == Family::Text,
+            // PostgreSQL compares the elements.
+            Contains | ContainedBy | Overlaps if family == Family::Array => equality,
             Contains => !matches!(family, Family::Search | Family::Other),
             ContainedBy | Overlaps if family == Family::Network => true,
-            ContainedBy => matches!(family, Family::Json | Family::Array | Family::Range),
-            Overlaps => matches!(family, Family::Array | Family::Range),
+            ContainedBy => matches!(family, Family::Json | Family::Range),
+            Overlaps => family == Family::Range,
             HasKey => family == Family::Json,
             Search => matches!(family, Family::Search | Family::Text),
         })

@@ -1,12 +1,12 @@
 //! Conditions as SQL expressions.
 
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
-use sea_query::{BinOper, DynIden, Expr, ExprTrait, IntoIden, Value};
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, IntoIden, Keyword, Value};
 
 use super::column;
 use super::parameters::Parameters;
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier};
-use crate::schema::{Column, Family, Operator};
+use crate::schema::{Column, DataType, Family, Kind, Operator};
 
 /// Turns conditions into expressions; numbers the aliases of related tables.
 #[derive(Debug, Default)]
@@ -76,16 +76,27 @@ impl Conditions {
             }
         };
         match comparison {
-            Comparison::Null(true) => left.is_null(),
-            Comparison::Null(false) => left.is_not_null(),
-            Comparison::Listed(false, list) => left.eq(PgFunc::any(self.parameters.add(list))),
-            Comparison::Listed(true, list) => left.ne(PgFunc::all(self.parameters.add(list))),
+            Comparison::Null(wanted) if path.is_some() => {
+                if *wanted {
+                    left.is_null()
+                } else {
+                    left.is_not_null()
+                }
+            }
+            Comparison::Null(wanted) => null(left, &tested.data_type, *wanted),
+            Comparison::Listed(negated, list) => {
+                let list = self.parameters.add(list);
+                let list = if path.is_some() { list } else { typed(list, &tested.data_type, "[]") };
+                if *negated { left.ne(PgFunc::all(list)) } else { left.eq(PgFunc::any(list)) }
+            }
             Comparison::ContainsElement(type_name, operand) => {
                 let element = self.parameters.add(operand).cast_as(type_name.clone());
                 left.binary(PgBinOper::Contains, element)
             }
             Comparison::Binary(operator, operand) => {
                 let right = self.parameters.add(operand);
+                let right =
+                    if path.is_some() { right } else { typed(right, &tested.data_type, "") };
                 let family = if path.is_some() { Family::Json } else { tested.data_type.family() };
                 binary(left, *operator, right, family)
             }
@@ -126,6 +137,28 @@ impl Conditions {
     pub(super) fn alias(&mut self) -> DynIden {
         self.aliases += 1;
         format!("t{}", self.aliases).into_iden()
+    }
+}
+
+/// A parameter that is compared with a value of the type. Beside a composite PostgreSQL would take it for
+/// a row of no type at all, which no text becomes.
+pub(super) fn typed(parameter: Expr, data_type: &DataType, suffix: &str) -> Expr {
+    let base = data_type.base();
+    match base.kind {
+        Kind::Composite(_) => parameter.cast_as(format!("{}{suffix}", base.name)),
+        _ => parameter,
+    }
+}
+
+/// Whether a value of the type is null, or (not `wanted`) is not. `IS NULL` asks a composite for its fields.
+pub(super) fn null(value: Expr, data_type: &DataType, wanted: bool) -> Expr {
+    match (&data_type.base().kind, wanted) {
+        (Kind::Composite(_), _) => {
+            let operator = if wanted { "IS NOT DISTINCT FROM" } else { "IS DISTINCT FROM" };
+            value.binary(BinOper::Custom(operator), Expr::Keyword(Keyword::Null))
+        }
+        (_, true) => value.is_null(),
+        (_, false) => value.is_not_null(),
     }
 }
 

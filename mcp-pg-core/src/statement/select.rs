@@ -6,7 +6,7 @@ use sea_query::{
 };
 
 use super::parameters::build;
-use super::predicate::{Conditions, constant};
+use super::predicate::{Conditions, constant, null, typed};
 use super::{Output, SUBJECT, Statement, aliased, outputs, version};
 use crate::plan::{Operand, SelectPlan, Sort, Start};
 use crate::request::Count;
@@ -125,15 +125,17 @@ fn after(
             (key, sort, value)
         })
         .collect();
-    let mut operand =
-        |value: &Option<String>| conditions.parameters.add(&Operand::text(value.clone(), ""));
+    let mut operand = |sort: &Sort<'_>, value: &Option<String>| {
+        let parameter = conditions.parameters.add(&Operand::text(value.clone(), ""));
+        typed(parameter, &sort.column.data_type, "")
+    };
 
     // One comparison of rows is what an index can seek by; it needs one direction and no nulls.
     let never_null = order.iter().all(|sort| !sort.nullable);
     let descending = order.first().is_some_and(|sort| sort.descending);
     if never_null && order.iter().all(|sort| sort.descending == descending) {
         let (left, right): (Vec<Expr>, Vec<Expr>) =
-            keys.into_iter().map(|(key, _, value)| (key, operand(value))).unzip();
+            keys.into_iter().map(|(key, sort, value)| (key, operand(sort, value))).unzip();
         let (left, right) = match <[Expr; 1]>::try_from(left) {
             Ok([left]) => (left, right.into_iter().next().unwrap_or_else(|| constant(false))),
             Err(left) => (Expr::tuple(left), Expr::tuple(right)),
@@ -146,20 +148,23 @@ fn after(
     for (index, (key, sort, value)) in keys.iter().enumerate() {
         let beyond = match (value, sort.nulls_last) {
             (None, true) => continue,
-            (None, false) => key.clone().is_not_null(),
+            (None, false) => null(key.clone(), &sort.column.data_type, false),
             (Some(_), nulls_last) => {
-                let right = operand(value);
+                let right = operand(sort, value);
                 let key = key.clone();
                 let beyond =
                     if sort.descending { key.clone().lt(right) } else { key.clone().gt(right) };
-                if nulls_last && sort.nullable { beyond.or(key.is_null()) } else { beyond }
+                match nulls_last && sort.nullable {
+                    true => beyond.or(null(key, &sort.column.data_type, true)),
+                    false => beyond,
+                }
             }
         };
         let mut all = beyond;
-        for (key, _, value) in keys.iter().take(index) {
+        for (key, sort, value) in keys.iter().take(index) {
             let same = match value {
-                None => key.clone().is_null(),
-                Some(_) => key.clone().eq(operand(value)),
+                None => null(key.clone(), &sort.column.data_type, true),
+                Some(_) => key.clone().eq(operand(sort, value)),
             };
             all = all.and(same);
         }

@@ -72,7 +72,7 @@ async fn a_database_that_goes_away_and_comes_back() {
     let name = database.config.get_dbname().unwrap();
     let mut admin = database.config.clone();
     admin.dbname("postgres");
-    let admin = Database { config: admin };
+    let admin = Database { config: admin, url: String::new() };
     admin.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
     admin
         .sql(&format!(

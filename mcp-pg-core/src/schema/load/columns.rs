@@ -47,6 +47,7 @@ fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Co
             _ => None,
         },
         generated,
+        generated_from: row.try_get("generated_from")?,
         comment: comment(row)?,
         can_select: row.try_get("can_select")?,
         can_insert: table.privileges.insert && row.try_get("can_insert")?,

@@ -27,6 +27,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         default: None,
         identity: None,
         generated: None,
+        generated_from: Vec::new(),
         comment: None,
         can_select: true,
         can_insert: true,

@@ -36,6 +36,16 @@ SELECT a.attrelid             AS "table",
        a.attidentity::text    AS identity,
        a.attgenerated <> ''   AS generated,
        pg_catalog.pg_get_expr(e.adbin, e.adrelid, true) AS expression,
+       -- Since PostgreSQL 15 it is the expression that depends on them, before it was the column.
+       CASE WHEN a.attgenerated <> '' THEN ARRAY(
+         SELECT DISTINCT k.refobjsubid::pg_catalog.int2
+         FROM pg_catalog.pg_depend k
+         WHERE k.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+           AND k.refobjid = a.attrelid AND k.refobjsubid > 0 AND k.refobjsubid <> a.attnum
+           AND (k.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND k.objid = e.oid
+                OR k.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND k.objid = a.attrelid
+                   AND k.objsubid = a.attnum))
+       ELSE '{}' END          AS generated_from,
        d.description          AS comment,
        granted.can_select,
        granted.can_insert AND (r.relkind <> 'v' OR r.replaces_insert OR auto.updatable) AS can_insert,

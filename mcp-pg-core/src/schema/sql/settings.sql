@@ -1,3 +1,5 @@
 -- For this transaction alone: names are printed with their schema whatever the login's search_path, and
 -- no catalogue query is compiled, which took a second for a database of 20 tables.
-SELECT pg_catalog.set_config('search_path', '', true), pg_catalog.set_config('jit', 'off', true)
+-- The schemas searched before are noted: only operators found there can be written without one.
+SELECT pg_catalog.set_config('mcp_pg.searched', pg_catalog.current_schemas(true)::text, true),
+       pg_catalog.set_config('search_path', '', true), pg_catalog.set_config('jit', 'off', true)

@@ -26,12 +26,15 @@ WITH RECURSIVE used (oid) AS (
     WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
   ) part (oid)
 ),
--- Types with a default operator class: a hash one has "=", a btree one an order too.
+-- Types with a default operator class: a hash one has "=", a btree one an order too. Those of an extension
+-- in a schema that is not searched are left out: conditions could not name their operators.
 comparable AS MATERIALIZED (
   SELECT o.opcintype AS oid, pg_catalog.bool_or(m.amname = 'btree') AS ordering
   FROM pg_catalog.pg_opclass o
   JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod
+  JOIN pg_catalog.pg_namespace n ON n.oid = o.opcnamespace
   WHERE o.opcdefault AND m.amname IN ('btree', 'hash')
+    AND n.nspname = ANY (pg_catalog.current_setting('mcp_pg.searched')::pg_catalog.name[])
   GROUP BY o.opcintype
 )
 SELECT t.oid,

@@ -1,0 +1,40 @@
+//! From a request to SQL text and parameters, without a database.
+
+use criterion::Criterion;
+use mcp_pg_benches::film::{Fault, Films, UUID, caller};
+use mcp_pg_benches::report::Comparison;
+use mcp_pg_core::plan::{CursorKey, Scope, SelectPlan};
+use mcp_pg_core::request::Select;
+use mcp_pg_core::statement;
+use serde_json::{Value, json};
+
+fn main() -> Result<(), Fault> {
+    let mut criterion = Criterion::default().configure_from_args();
+    let films = Films::start()?;
+    let engine = films.engine()?;
+    let caller = caller("analyst");
+    let view = engine.view(&caller)?;
+    let cursors = CursorKey::new(b"secret")?;
+    let scope = Scope { view: &view, settings: engine.settings(), caller: &caller, earlier: &[] };
+    let select = |table: &str, filter: Value| Select {
+        table: table.into(),
+        filter: filter.as_object().cloned(),
+        ..Select::default()
+    };
+    let by_key = select("film", json!({"film_id": 10}));
+    let by_uuid = select("film_by_uuid", json!({"id": UUID}));
+
+    let plan = SelectPlan::new(&scope, &by_key, &cursors)?;
+    let mut group = Comparison::new(&mut criterion, "plan and build of a select by key");
+    group.measure("both", || {
+        SelectPlan::new(&scope, &by_key, &cursors).map(|plan| statement::select(&plan).sql)
+    });
+    group.measure("both by uuid", || {
+        SelectPlan::new(&scope, &by_uuid, &cursors).map(|plan| statement::select(&plan).sql)
+    });
+    group.measure("plan", || SelectPlan::new(&scope, &by_key, &cursors).is_ok());
+    group.measure("build", || statement::select(&plan).sql);
+    group.finish("both");
+    criterion.final_summary();
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! `Engine` selects beside prepared tokio-postgres queries that let PostgreSQL make the JSON.
+
+use std::sync::Arc;
+
+use criterion::Criterion;
+use mcp_pg_benches::film::{Fault, Films, UUID, by_key, by_uuid, caller, many};
+use mcp_pg_benches::report::Comparison;
+use mcp_pg_core::audit::FileSink;
+use mcp_pg_core::value::Raw;
+use mcp_pg_core::{Engine, Principal, Reply, Request};
+use serde_json::Value;
+use tokio_postgres::Row;
+
+const BY_KEY: &str = "SELECT row_to_json(t)::text FROM film t WHERE film_id = $1";
+const BY_UUID: &str = "SELECT row_to_json(t)::text FROM film_by_uuid t WHERE id = $1::text::uuid";
+const MANY: &str = "SELECT row_to_json(t)::text FROM film t ORDER BY film_id LIMIT $1";
+const BINARY: &str = "SELECT film_id, title, description, release_year, language_id, \
+    original_language_id, rental_duration, rental_rate, length, replacement_cost, rating, \
+    last_update, special_features, attributes FROM film ORDER BY film_id LIMIT $1";
+
+fn main() -> Result<(), Fault> {
+    let mut criterion = Criterion::default().configure_from_args();
+    let films = Films::start()?;
+    let runtime = &films.runtime;
+    let client = &films.client;
+    let engine = films.engine()?;
+    let log = std::env::temp_dir().join(format!("mcp-pg-bench-{}.jsonl", std::process::id()));
+    let audited = films.engine()?.audited(Arc::new(FileSink::open(&log)?));
+    let (analyst, viewer) = (caller("analyst"), caller("viewer"));
+
+    runtime.block_on(async {
+        expect(&engine, &analyst, by_key(10), 1).await?;
+        expect(&engine, &viewer, by_key(10), 1).await?;
+        expect(&engine, &analyst, by_uuid(), 1).await?;
+        expect(&engine, &analyst, many(1_000), 1_000).await
+    })?;
+
+    let raw = runtime.block_on(client.prepare(BY_KEY))?;
+    let mut group = Comparison::new(&mut criterion, "select by key");
+    group.measure_async("raw", runtime, || async {
+        client.query_one(&raw, &[&10_i32]).await.map(|row| row.get::<_, String>(0))
+    });
+    group.measure_async("raw and parsed", runtime, || async {
+        client.query_one(&raw, &[&10_i32]).await.map(|row| parsed(&row))
+    });
+    group.measure_async("engine", runtime, || engine.handle(&analyst, by_key(10)));
+    group.measure_async("engine as database role", runtime, || engine.handle(&viewer, by_key(10)));
+    group.measure_async("engine with file audit", runtime, || audited.handle(&analyst, by_key(10)));
+    group.finish("raw");
+
+    let raw = runtime.block_on(client.prepare(BY_UUID))?;
+    let mut group = Comparison::new(&mut criterion, "select by uuid");
+    group.measure_async("raw", runtime, || async {
+        client.query_one(&raw, &[&UUID]).await.map(|row| row.get::<_, String>(0))
+    });
+    group.measure_async("engine", runtime, || engine.handle(&analyst, by_uuid()));
+    group.finish("raw");
+
+    let raw = runtime.block_on(client.prepare(MANY))?;
+    let binary = runtime.block_on(client.prepare(BINARY))?;
+    for (name, count) in [("100 rows", 100), ("1,000 rows", 1_000)] {
+        let limit = i64::try_from(count)?;
+        let mut group = Comparison::new(&mut criterion, name);
+        group.measure_async("raw", runtime, || async {
+            let rows = client.query(&raw, &[&limit]).await;
+            rows.map(|rows| rows.iter().map(|row| row.get(0)).collect::<Vec<String>>())
+        });
+        group.measure_async("raw and parsed", runtime, || async {
+            let rows = client.query(&raw, &[&limit]).await;
+            rows.map(|rows| rows.iter().map(parsed).collect::<Vec<Value>>())
+        });
+        group.measure_async("raw binary, unread", runtime, || async {
+            client.query(&binary, &[&limit]).await
+        });
+        group.measure_async("engine", runtime, || engine.handle(&analyst, many(count)));
+        group.finish("raw");
+    }
+
+    let rows = runtime.block_on(client.query(&binary, &[&1_000_i64]))?;
+    let view = engine.view(&analyst)?;
+    let film = view.table("film")?;
+    let mut group = Comparison::new(&mut criterion, "1,000 rows from bytes to values");
+    group.measure("decoders", || {
+        rows.iter()
+            .map(|row| {
+                (0..row.len())
+                    .map(|column| {
+                        film.decoder(column)
+                            .decode(row.try_get::<_, Raw<'_>>(column)?.0)
+                            .map_err(Fault::from)
+                    })
+                    .collect::<Result<Vec<Value>, Fault>>()
+            })
+            .collect::<Result<Vec<_>, Fault>>()
+    });
+    group.finish("decoders");
+
+    criterion.final_summary();
+    drop(audited);
+    std::fs::remove_file(log)?;
+    Ok(())
+}
+
+fn parsed(row: &Row) -> Value {
+    serde_json::from_str(row.get(0)).unwrap_or_default()
+}
+
+/// Fails unless the engine answers with so many rows: an error would be fast.
+async fn expect(
+    engine: &Engine,
+    caller: &Principal,
+    request: Request,
+    count: usize,
+) -> Result<(), Fault> {
+    match engine.handle(caller, request).await? {
+        Reply::Rows(set) if set.rows.as_ref().is_some_and(|rows| rows.len() == count) => Ok(()),
+        other => Err(format!("not {count} rows: {other:?}").into()),
+    }
+}

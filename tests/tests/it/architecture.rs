@@ -1,0 +1,122 @@
+//! The arrows between the rooms of the core, as ARCHITECTURE.md draws them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ARCHITECTURE: &str = include_str!("../../../ARCHITECTURE.md");
+const README: &str = include_str!("../../../README.md");
+
+/// Each room, and those that it may use.
+const ROOMS: [(&str, &[&str]); 12] = [
+    ("name", &[]),
+    ("error", &["name"]),
+    ("schema", &["name", "error"]),
+    ("value", &["schema", "error"]),
+    ("policy", &["value", "schema", "name", "error"]),
+    ("request", &["error"]),
+    ("plan", &["policy", "request", "value", "schema", "error"]),
+    ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
+    ("execute", &["statement", "plan", "policy", "request", "value", "schema", "error"]),
+    ("audit", &["error"]),
+    ("reply", &["policy", "schema", "error"]),
+    (
+        "engine",
+        &[
+            "audit",
+            "execute",
+            "reply",
+            "statement",
+            "plan",
+            "policy",
+            "request",
+            "value",
+            "schema",
+            "name",
+            "error",
+        ],
+    ),
+];
+
+/// Every source file of the core with its room and its text.
+fn files() -> Vec<(PathBuf, String, String)> {
+    fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../mcp-pg-core/src");
+    let mut found = Vec::new();
+    walk(&source, &mut found);
+    found
+        .into_iter()
+        .map(|path| {
+            let inside = path.strip_prefix(&source).unwrap();
+            let first = Path::new(inside.components().next().unwrap().as_os_str());
+            let room = first.file_stem().unwrap().to_str().unwrap().to_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            (inside.to_owned(), room, text)
+        })
+        .collect()
+}
+
+/// The lines that the compiler reads.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.starts_with("//"))
+}
+
+#[test]
+fn arrows_go_down() {
+    let mut arrows = 0;
+    for (path, room, text) in files().into_iter().filter(|(_, room, _)| room != "lib") {
+        let find = |name: &str| ROOMS.iter().find(|(room, _)| *room == name);
+        let (_, below) = find(&room).unwrap_or_else(|| panic!("{}: no room", path.display()));
+        for line in code(&text) {
+            for rest in line.split("crate::").skip(1) {
+                let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+                // What is no room is a name that the crate's root repeats.
+                if name == room || find(name).is_none() {
+                    continue;
+                }
+                arrows += 1;
+                assert!(below.contains(&name), "{}: {line}", path.display());
+            }
+        }
+    }
+    assert!(arrows > 100, "{arrows} arrows were found");
+}
+
+#[test]
+fn only_one_room_knows_sea_query_and_one_talks_to_postgresql() {
+    for (path, room, text) in files() {
+        for line in code(&text) {
+            if line.contains("sea_query") {
+                assert_eq!(room, "statement", "{}: {line}", path.display());
+            }
+            if line.contains("tokio_postgres") {
+                let allowed = room == "execute"
+                    || path.starts_with("schema/load")
+                    || line == "use tokio_postgres::Config;" && room == "engine";
+                assert!(allowed, "{}: {line}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_drawing_names_every_room() {
+    for (room, _) in ROOMS {
+        assert!(ARCHITECTURE.contains(&format!("`{room}`")), "ARCHITECTURE.md: no `{room}`");
+    }
+}
+
+#[test]
+fn the_readme_names_every_code() {
+    for code in mcp_pg_core::Code::ALL {
+        assert!(README.contains(&format!("`{code}`")), "README.md: no `{code}`");
+    }
+}

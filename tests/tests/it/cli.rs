@@ -1,0 +1,222 @@
+//! The command line: what is printed, and how it ends.
+
+use mcp_pg_tests::Database;
+use serde_json::json;
+
+use crate::program::{Ended, file, program, run};
+
+/// Nobody listens there.
+const NOWHERE: &str = "postgres://someone:very-secret@127.0.0.1:1/nowhere";
+
+/// Status 2, nothing printed, and a sentence with each of the words.
+async fn misused(arguments: &[&str], words: &[&str]) {
+    let ended = run(arguments).await;
+    assert_eq!(ended.status, Some(2), "{arguments:?}: {ended:?}");
+    assert_eq!(ended.out, "", "{arguments:?}");
+    for word in words {
+        assert!(ended.err.contains(word), "{arguments:?}: no {word} in {}", ended.err);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_option_or_argument_names_the_nearest() {
+    misused(&["stdio", "--databse-url", "x"], &["--databse-url", "--database-url"]).await;
+    misused(&["stdoi"], &["stdoi", "stdio"]).await;
+    misused(&["check", "--demo=shops"], &["shops", "shop"]).await;
+    misused(&["call", "select", "[1]"], &["not a JSON object"]).await;
+    misused(&["call", "select", "{"], &["not a JSON object"]).await;
+    misused(&["check", "--demo", "--database-url", NOWHERE], &["--demo", "--database-url"]).await;
+    misused(&["call", "select", "--role", "analist"], &["analist", "analyst"]).await;
+    misused(&["describe", "--claims", "7"], &["not a JSON object"]).await;
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_names_the_key_and_the_nearest() {
+    for (text, words) in [
+        ("[limits]\nmax_row = 3", ["limits.max_row", "max_rows"]),
+        ("[limts]\nmax_rows = 3", ["limts", "limits"]),
+        ("[limits]\nmax_rows = \"many\"", ["limits.max_rows", "many"]),
+        ("[limits]\nmax_rows = 5\ndefault_rows = 10", ["default_rows", "max_rows"]),
+        ("default_role = \"boss\"", ["default_role", "boss"]),
+        (
+            "[roles.a]\n[[roles.a.grants]]\ntables = [\"t\"]\nactions = [\"reed\"]",
+            ["reed", "select"],
+        ),
+        ("[database\n", ["TOML", "1"]),
+    ] {
+        let path = file(text);
+        misused(&["check", "--config", path.to_str().unwrap()], &words).await;
+    }
+    misused(&["check", "--config", "/nowhere/mcp-pg.toml"], &["/nowhere/mcp-pg.toml"]).await;
+    let ended = Ended::of(program(&["check"]).env("MCP_PG__LIMITS__MAX_ROW", "3")).await;
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.err.contains("max_rows"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn http_listens_on_loopback_alone() {
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        misused(&["http", "--listen", address, "--database-url", NOWHERE], &["refusing", "[auth]"])
+            .await;
+    }
+    misused(&["http", "--listen", "127.0.0.1:many"], &["127.0.0.1:many"]).await;
+}
+
+#[tokio::test]
+async fn without_a_database_the_status_is_three_and_no_password_is_told() {
+    let database = Database::shop().await;
+    let missing = database.url.replace("/test_", "/no_such_");
+    for url in [NOWHERE, &missing] {
+        for arguments in [["check"].as_slice(), &["describe"], &["call", "list_tables"], &["stdio"]]
+        {
+            let ended = Ended::of(program(arguments).args(["--database-url", url])).await;
+            assert_eq!(ended.status, Some(3), "{arguments:?}: {ended:?}");
+            assert_eq!(ended.out, "");
+            assert!(ended.err.contains("--demo"), "{ended:?}");
+            assert!(!ended.err.contains("very-secret"), "{ended:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_database_is_found_in_the_environment() {
+    let database = Database::shop().await;
+    let tables = json!([
+        "inventory",
+        "order_items",
+        "orders",
+        "payments",
+        "products",
+        "reviews",
+        "user_preferences",
+        "users"
+    ]);
+    let ask = ["call", "list_tables", r#"{"detail": "names"}"#];
+    let by_url = Ended::of(program(&ask).env("DATABASE_URL", &database.url)).await;
+    assert_eq!(by_url.json()["tables"], tables);
+    let host = match &database.config.get_hosts()[0] {
+        tokio_postgres::config::Host::Unix(path) => path.to_str().unwrap().to_owned(),
+        tokio_postgres::config::Host::Tcp(name) => name.clone(),
+    };
+    let by_parts = Ended::of(
+        program(&ask)
+            .env("PGHOST", host)
+            .env("PGUSER", "postgres")
+            .env("PGDATABASE", database.config.get_dbname().unwrap()),
+    )
+    .await;
+    assert_eq!(by_parts.json()["tables"], tables);
+    let config = file(&format!("[database]\nurl = {:?}", database.url));
+    let by_file = Ended::of(
+        program(&ask).args(["--config", config.to_str().unwrap()]).env("DATABASE_URL", NOWHERE),
+    )
+    .await;
+    assert_eq!(by_file.json()["tables"], tables);
+}
+
+#[tokio::test]
+async fn a_call_prints_its_result_and_its_status_tells() {
+    let database = Database::shop().await;
+    let url = ["--database-url", &database.url];
+    let select = r#"{"table": "users", "columns": ["name"], "where": {"user_id": 1}}"#;
+    let done = Ended::of(program(&["call", "select", select]).args(url)).await;
+    assert_eq!(done.status, Some(0), "{done:?}");
+    assert_eq!(done.json()["rows"], json!([{"name": "Ada Marsh"}]));
+    assert_eq!(done.err, "");
+
+    let wrong = Ended::of(program(&["call", "select", r#"{"table": "user"}"#]).args(url)).await;
+    assert_eq!(wrong.status, Some(1), "{wrong:?}");
+    assert_eq!(wrong.json()["error"]["code"], "unknown_table");
+    assert_eq!(wrong.json()["error"]["did_you_mean"], "users");
+
+    let update = r#"{"table": "users", "where": {"user_id": 1}, "updates": {"name": "Eve"}}"#;
+    let refused = Ended::of(program(&["call", "update", update]).args(url)).await;
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    assert_eq!(refused.json()["error"]["code"], "forbidden");
+    let allowed =
+        Ended::of(program(&["call", "update", update, "--role", "operator"]).args(url)).await;
+    assert_eq!(allowed.status, Some(0), "{allowed:?}");
+    assert_eq!(allowed.json()["rows"][0]["name"], "Eve");
+}
+
+#[tokio::test]
+async fn describe_and_diagram_show_the_schema() {
+    let database = Database::shop().await;
+    let url = ["--database-url", &database.url];
+    let all = Ended::of(program(&["describe"]).args(url)).await;
+    assert_eq!(all.status, Some(0));
+    assert!(all.out.contains("user_preferences") && all.out.contains("Customers of the shop."));
+    let one = Ended::of(program(&["describe", "users", "--json"]).args(url)).await;
+    let told =
+        Ended::of(program(&["call", "describe_table", r#"{"table": "users"}"#]).args(url)).await;
+    assert_eq!(one.json(), told.json());
+    let none = Ended::of(program(&["describe", "user"]).args(url)).await;
+    assert_eq!(none.status, Some(1), "{none:?}");
+    assert!(none.err.contains("users"), "{none:?}");
+    let drawing = Ended::of(program(&["diagram"]).args(url)).await;
+    assert!(drawing.out.starts_with("erDiagram\n"), "{drawing:?}");
+}
+
+#[tokio::test]
+async fn check_finds_what_is_too_much_and_what_fits_nothing() {
+    let sound = run(&["check", "--demo=shop"]).await;
+    assert_eq!(sound.status, Some(0), "{sound:?}");
+    assert!(sound.out.ends_with("no findings\n"), "{sound:?}");
+
+    let database = Database::shop().await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.user\"]\nactions = [\"select\"]\n\
+         [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }",
+    );
+    let ended = Ended::of(
+        program(&["check", "--config", config.to_str().unwrap()])
+            .args(["--database-url", &database.url]),
+    )
+    .await;
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    for words in [
+        "postgres is a superuser",
+        "roles.a.grants[0]: public.user matches no table",
+        "roles.a.grants[1].columns.exclude: no such table has a column \"emial\"; did you mean email?",
+    ] {
+        assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
+    }
+}
+
+#[tokio::test]
+async fn the_audit_file_is_verified_and_a_forged_record_named() {
+    let database = Database::shop().await;
+    let log = file("");
+    std::fs::remove_file(&log).unwrap();
+    let log = log.to_str().unwrap();
+    let config = file(&format!("[audit]\nfile = {log:?}"));
+    for arguments in [r#"{"table": "users", "limit": 1}"#, r#"{"table": "nowhere"}"#, "{}"] {
+        Ended::of(
+            program(&["call", "select", arguments, "--config", config.to_str().unwrap()])
+                .args(["--database-url", &database.url]),
+        )
+        .await;
+    }
+    let whole = run(&["audit", "verify", log]).await;
+    assert_eq!(whole.status, Some(0), "{whole:?}");
+    assert!(whole.out.contains("3 records, unbroken"), "{whole:?}");
+    let forged = std::fs::read_to_string(log).unwrap().replace("unknown_table", "unknown_Table");
+    std::fs::write(log, forged).unwrap();
+    let broken = run(&["audit", "verify", log]).await;
+    assert_eq!(broken.status, Some(1), "{broken:?}");
+    assert!(broken.out.contains("broken at line 2 (seq 2)"), "{broken:?}");
+    misused(&["audit", "verify", "/nowhere/audit.jsonl"], &["/nowhere/audit.jsonl"]).await;
+    misused(&["audit", "verify"], &["audit.file"]).await;
+}
+
+#[tokio::test]
+async fn setup_sql_makes_a_login_that_check_approves() {
+    let database = Database::shop().await;
+    let printed = run(&["setup-sql"]).await;
+    assert_eq!(printed.status, Some(0));
+    // Roles belong to the whole cluster: a name of this test's own.
+    database.sql(&printed.out.replace("mcp_pg", "mcp_pg_of_this_test")).await;
+    let url = database.url.replace("postgres://postgres@", "postgres://mcp_pg_of_this_test@");
+    let sound = run(&["check", "--database-url", &url]).await;
+    assert_eq!(sound.status, Some(0), "{sound:?}");
+}

@@ -1,0 +1,158 @@
+//! describe_table and list_tables: what they tell, member by member.
+
+use mcp_pg_tests::{Database, call, refused};
+use serde_json::{Value, json};
+
+/// The description of a table must be what is checked in under `snapshots`.
+async fn check(table: &str, expected: &str) {
+    let engine = Database::shop().await.engine().await;
+    let told = call(&engine, "admin", "describe_table", json!({"table": table})).await.unwrap();
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        let file = format!("{}/tests/it/snapshots/{table}.json", env!("CARGO_MANIFEST_DIR"));
+        std::fs::write(file, format!("{}\n", serde_json::to_string_pretty(&told).unwrap()))
+            .unwrap();
+        return;
+    }
+    let expected: Value = serde_json::from_str(expected).unwrap();
+    assert_eq!(told, expected, "{told:#}");
+    let order = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(order(&told), order(&expected));
+}
+
+#[tokio::test]
+async fn users() {
+    check("users", include_str!("snapshots/users.json")).await;
+}
+
+#[tokio::test]
+async fn products() {
+    check("products", include_str!("snapshots/products.json")).await;
+}
+
+#[tokio::test]
+async fn inventory() {
+    check("inventory", include_str!("snapshots/inventory.json")).await;
+}
+
+#[tokio::test]
+async fn order_items() {
+    check("order_items", include_str!("snapshots/order_items.json")).await;
+}
+
+#[tokio::test]
+async fn reviews() {
+    check("reviews", include_str!("snapshots/reviews.json")).await;
+}
+
+#[tokio::test]
+async fn domains_keys_and_relations_between_schemas() {
+    let database = Database::of(
+        "CREATE SCHEMA sales; CREATE DOMAIN zip AS text CHECK (VALUE ~ '^[0-9]+$');
+         CREATE TABLE place (id integer PRIMARY KEY, zip zip, serial serial, identity integer GENERATED ALWAYS AS IDENTITY);
+         CREATE TABLE sales.shop (id integer PRIMARY KEY, place_id integer UNIQUE REFERENCES place);
+         CREATE TABLE sales.place (id integer PRIMARY KEY);
+         CREATE MATERIALIZED VIEW sales.stored AS SELECT 1 AS one;
+         CREATE VIEW seen AS SELECT id, zip FROM place;",
+    )
+    .await;
+    let settings = mcp_pg_core::Settings {
+        schemas: vec!["public".into(), "sales".into()],
+        ..mcp_pg_core::Settings::default()
+    };
+    let engine = database.engine_with(settings).await;
+    let describe = async |table: &str| {
+        call(&engine, "admin", "describe_table", json!({"table": table})).await.unwrap()
+    };
+    let place = describe("place").await;
+    let zip = &place["columns"][1];
+    assert_eq!(zip["type"], "zip");
+    assert_eq!(zip["domain"]["base"], "text");
+    assert!(zip["domain"]["checks"][0].as_str().unwrap().contains("^[0-9]+$"), "{zip}");
+    assert!(place["columns"][2]["default"].as_str().unwrap().contains("nextval"));
+    assert_eq!(place["columns"][3]["identity"], "always");
+    assert_eq!(place["columns"][3]["writable"], false);
+    assert_eq!(
+        place["relations"],
+        json!([
+            {"name": "shop", "kind": "to_many", "table": "sales.shop", "columns": ["id"]},
+        ])
+    );
+    let shop = describe("shop").await;
+    assert_eq!(shop["table"], "sales.shop");
+    assert_eq!(shop["columns"][1]["references"], json!({"table": "place", "column": "id"}));
+    assert_eq!(
+        shop["foreign_keys"],
+        json!([
+            {"name": "shop_place_id_fkey", "columns": ["place_id"], "table": "place", "references": ["id"]},
+        ])
+    );
+    assert_eq!(
+        shop["unique_keys"],
+        json!([{"name": "shop_place_id_key", "columns": ["place_id"]}])
+    );
+    let stored = describe("sales.stored").await;
+    assert_eq!(
+        (&stored["kind"], &stored["actions"]),
+        (&json!("materialized_view"), &json!(["select"]))
+    );
+    let seen = describe("seen").await;
+    assert_eq!(
+        (&seen["kind"], &seen["primary_key"], &seen["estimated_rows"]),
+        (&json!("view"), &json!([]), &Value::Null)
+    );
+    assert_eq!(describe("sales.place").await["table"], "sales.place");
+}
+
+#[tokio::test]
+async fn lists() {
+    let database = Database::shop().await;
+    database.sql("ANALYZE").await;
+    let engine = database.engine().await;
+    let list =
+        async |arguments: Value| call(&engine, "operator", "list_tables", arguments).await.unwrap();
+    let names = list(json!({"detail": "names"})).await;
+    assert_eq!(
+        names,
+        json!({
+            "tables": ["inventory", "order_items", "orders", "payments", "products", "reviews", "user_preferences", "users"],
+            "next_cursor": null,
+        })
+    );
+    let summaries = list(json!({"schema": "public"})).await;
+    let users = summaries["tables"].as_array().unwrap().last().unwrap();
+    let count: u64 =
+        database.value("SELECT count(*)::text FROM users").await.unwrap().parse().unwrap();
+    assert_eq!(
+        users,
+        &json!({
+            "table": "users", "kind": "table", "comment": "Customers of the shop.", "estimated_rows": count,
+            "primary_key": ["user_id"], "actions": ["select", "insert", "update", "archive", "restore"],
+        })
+    );
+    for (search, found) in [
+        ("SHOP", json!(["order_items", "orders", "products", "reviews", "users"])),
+        ("stock", json!(["inventory"])),
+        ("stars", json!(["reviews"])),
+        ("rating excellent", json!(["reviews"])),
+        ("nothing at all", json!([])),
+        ("", names["tables"].clone()),
+    ] {
+        let reply = list(json!({"search": search, "detail": "names"})).await;
+        let found: Vec<&Value> = found.as_array().unwrap().iter().collect();
+        let listed: Vec<&Value> = reply["tables"].as_array().unwrap().iter().collect();
+        if search == "SHOP" {
+            assert!(found.iter().any(|name| listed.contains(name)), "{reply}");
+        } else {
+            assert_eq!(listed, found, "{search}");
+        }
+    }
+    let unknown = refused(&engine, "list_tables", json!({"schema": "pubic"})).await;
+    assert_eq!(unknown, ("invalid_value".to_owned(), "/schema".to_owned()));
+    let error =
+        call(&engine, "admin", "list_tables", json!({"schema": "pubic"})).await.unwrap_err();
+    assert_eq!(serde_json::to_value(&error).unwrap()["did_you_mean"], "public");
+    let unknown = refused(&engine, "describe_table", json!({"table": "user"})).await;
+    assert_eq!(unknown, ("unknown_table".to_owned(), "/table".to_owned()));
+    let cursor = refused(&engine, "list_tables", json!({"cursor": "x"})).await;
+    assert_eq!(cursor, ("invalid_cursor".to_owned(), "/cursor".to_owned()));
+}

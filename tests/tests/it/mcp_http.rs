@@ -1,0 +1,208 @@
+//! MCP over HTTP, and the pages beside it.
+
+use std::time::Duration;
+
+use mcp_pg_server::embedded::Cluster;
+use mcp_pg_tests::Database;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use crate::mcp_stdio::{SLOW, until_slow};
+use crate::program::{ERAS, Era, Served, file};
+use crate::transcript;
+
+fn call(tool: &str, arguments: Value) -> Value {
+    json!({"name": tool, "arguments": arguments})
+}
+
+#[tokio::test]
+async fn what_the_readme_shows_happens_over_http_as_well() {
+    let config = file("default_role = \"operator\"");
+    for era in ERAS {
+        let server = Served::start(&["--demo=shop", "--config", config.to_str().unwrap()]).await;
+        for shown in transcript::read(include_str!("../../../README.md")) {
+            let request = call(&shown.tool, shown.arguments);
+            let (status, answer) = server.request(era, "tools/call", request.clone(), &[]).await;
+            assert_eq!(status, 200, "{answer}");
+            let real = &answer["result"]["structuredContent"];
+            assert!(
+                transcript::matches(&shown.reply, real),
+                "{era:?}: {request} answers {answer:#}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn both_eras_are_greeted() {
+    let database = Database::shop().await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "it", "version": "1"}});
+    let (_, greeted) = server.request(Era::Initialize, "initialize", hello, &[]).await;
+    assert_eq!(greeted["result"]["protocolVersion"], "2025-11-25", "{greeted}");
+    assert_eq!(greeted["result"]["serverInfo"]["name"], "mcp-pg");
+    let (_, greeted) = server.request(Era::Discover, "server/discover", json!({}), &[]).await;
+    let versions = greeted["result"]["supportedVersions"].as_array().expect("versions");
+    assert!(versions.contains(&"2026-07-28".into()), "{greeted}");
+    for era in ERAS {
+        let (status, list) = server.request(era, "tools/list", json!({}), &[]).await;
+        assert_eq!(status, 200);
+        assert!(list["result"]["tools"].as_array().is_some_and(|t| t.len() >= 3), "{list}");
+        if era == Era::Discover {
+            assert_eq!(list["result"]["cacheScope"], "private", "a list depends on the role");
+        }
+        let none = call("nothing", json!({}));
+        let (_, refused) = server.request(era, "tools/call", none, &[]).await;
+        assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn foreign_pages_and_names_are_shut_out() {
+    let database = Database::shop().await;
+    let config = file(
+        "[server]\nallowed_hosts = [\"mcp.example.com\"]\nallowed_origins = [\"https://app.example.com\"]",
+    );
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    let local = format!("http://{}", server.address);
+    for (name, value, expected) in [
+        ("Origin", local.as_str(), 200),
+        ("Origin", "http://localhost:3000", 200),
+        ("Origin", "https://app.example.com", 200),
+        ("Origin", "https://app.example.com:8443", 403),
+        ("Origin", "https://app.example.com.evil.example", 403),
+        ("Origin", "http://app.example.com", 403),
+        ("Origin", "https://evil.example", 403),
+        ("Origin", "null", 403),
+        ("Host", "mcp.example.com", 200),
+        ("Host", "localhost", 200),
+        ("Host", "evil.example", 403),
+        ("Host", "127.0.0.1.evil.example", 403),
+    ] {
+        for era in ERAS {
+            let (status, answer) =
+                server.request(era, "tools/list", json!({}), &[(name, value)]).await;
+            assert_eq!(status, expected, "{name}: {value}, {era:?}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_for_those_who_run_it() {
+    let database = Database::shop().await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    assert_eq!(server.get("/healthz").await, (200, "ok\n".into()));
+    assert_eq!(server.get("/readyz").await, (200, "ready\n".into()));
+    assert_eq!(server.get("/").await.0, 404);
+    for table in ["users", "nowhere"] {
+        let request = call("select", json!({"table": table, "limit": 1}));
+        server.request(Era::Discover, "tools/call", request, &[]).await;
+    }
+    let (status, page) = server.get("/metrics").await;
+    assert_eq!(status, 200);
+    for line in [
+        "mcp_pg_calls_total{tool=\"select\",code=\"ok\"} 1",
+        "mcp_pg_calls_total{tool=\"select\",code=\"unknown_table\"} 1",
+        "mcp_pg_call_duration_seconds_count{tool=\"select\"} 2",
+    ] {
+        assert!(page.lines().any(|have| have == line), "no {line} in\n{page}");
+    }
+    assert!(!page.contains("users"), "names of the schema are not told:\n{page}");
+}
+
+#[tokio::test]
+async fn a_database_that_goes_and_comes_back() {
+    let cluster = Cluster::start().unwrap();
+    let server = Served::start(&["--database-url", &cluster.url("postgres")]).await;
+    let ask = async || {
+        let request = call("list_tables", json!({}));
+        server.request(Era::Initialize, "tools/call", request.clone(), &[]).await;
+        let request =
+            call("select", json!({"table": "pg_settings", "columns": ["name"], "limit": 1}));
+        server.request(Era::Initialize, "tools/call", request, &[]).await.1
+    };
+    assert_eq!(ask().await["result"]["isError"], true, "there is no such table");
+    assert_eq!(server.get("/readyz").await.0, 200);
+
+    // Connections that the pool holds are cut; the next request makes new ones.
+    let (client, connection) =
+        cluster.config("postgres").connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let cut: i64 = client.query_one(cut, &[]).await.unwrap().get(0);
+    assert!(cut >= 1);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(server.get("/readyz").await.0, 200);
+
+    drop((client, cluster));
+    assert_eq!(server.get("/readyz").await, (503, "no database\n".into()));
+    assert_eq!(server.get("/healthz").await.0, 200, "the process is well");
+}
+
+#[tokio::test]
+async fn a_call_without_its_database_says_so_and_recovers() {
+    let database = Database::shop().await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let ask = async || {
+        let request = call("select", json!({"table": "users", "limit": 1}));
+        let (_, answer) = server.request(Era::Initialize, "tools/call", request, &[]).await;
+        answer["result"]["structuredContent"].clone()
+    };
+    assert_eq!(ask().await["row_count"], 1);
+    let name = database.config.get_dbname().unwrap().to_owned();
+    let mut other = database.config.clone();
+    let (admin, connection) =
+        other.dbname("postgres").connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let allow = async |yes: bool| {
+        let alter = format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {yes}");
+        admin.execute(&alter, &[]).await.unwrap();
+    };
+    allow(false).await;
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+    admin.query(cut, &[&name]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let refused = ask().await;
+    assert_eq!(refused["error"]["code"], "database_unavailable", "{refused}");
+    assert_eq!(refused["error"]["retryable"], true);
+    assert!(!refused.to_string().contains(&name), "{refused}");
+    allow(true).await;
+    assert_eq!(ask().await["row_count"], 1);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_stops_its_statement() {
+    let database = Database::of(SLOW).await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "select", "arguments": {"table": "slow"}}})
+    .to_string();
+    let mut connection = TcpStream::connect(&server.address).await.unwrap();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n\
+         Content-Length: {}\r\n\r\n",
+        server.address,
+        body.len()
+    );
+    connection.write_all((head + &body).as_bytes()).await.unwrap();
+    until_slow(&database, true).await;
+    drop(connection);
+    until_slow(&database, false).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_ends_it_gently() {
+    let database = Database::shop().await;
+    let mut served = Served::start(&["--database-url", &database.url]).await;
+    let id = served.server.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());
+    let status = tokio::time::timeout(Duration::from_secs(5), served.server.wait()).await;
+    assert_eq!(status.unwrap().unwrap().code(), Some(0));
+}
