@@ -2,7 +2,7 @@
 
 use criterion::Criterion;
 use mcp_pg_benches::film::{Fault, Films, UUID, caller};
-use mcp_pg_benches::report::Comparison;
+use mcp_pg_benches::report::{Comparison, computed};
 use mcp_pg_core::plan::{CursorKey, Scope, SelectPlan};
 use mcp_pg_core::request::Select;
 use mcp_pg_core::statement;
@@ -25,16 +25,23 @@ fn main() -> Result<(), Fault> {
     let by_uuid = select("film_by_uuid", json!({"id": UUID}));
 
     let plan = SelectPlan::new(&scope, &by_key, &cursors)?;
-    let mut group = Comparison::new(&mut criterion, "plan and build of a select by key");
-    group.measure("both", || {
-        SelectPlan::new(&scope, &by_key, &cursors).map(|plan| statement::select(&plan).sql)
-    });
-    group.measure("both by uuid", || {
-        SelectPlan::new(&scope, &by_uuid, &cursors).map(|plan| statement::select(&plan).sql)
-    });
-    group.measure("plan", || SelectPlan::new(&scope, &by_key, &cursors).is_ok());
-    group.measure("build", || statement::select(&plan).sql);
-    group.finish("both");
+    let mut group = Comparison::new(
+        &mut criterion,
+        "plan and build of a select by key",
+        "both",
+        computed(|| {
+            SelectPlan::new(&scope, &by_key, &cursors).map(|plan| statement::select(&plan).sql)
+        }),
+    );
+    group.measure(
+        "both by uuid",
+        computed(|| {
+            SelectPlan::new(&scope, &by_uuid, &cursors).map(|plan| statement::select(&plan).sql)
+        }),
+    );
+    group.measure("plan", computed(|| SelectPlan::new(&scope, &by_key, &cursors).is_ok()));
+    group.measure("build", computed(|| statement::select(&plan).sql));
+    group.finish();
     criterion.final_summary();
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use criterion::Criterion;
 use mcp_pg_benches::film::{Fault, Films, UUID, by_key, by_uuid, caller, many};
-use mcp_pg_benches::report::Comparison;
+use mcp_pg_benches::report::{Comparison, awaited, computed};
 use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::value::Raw;
 use mcp_pg_core::{Engine, Principal, Reply, Request};
@@ -36,64 +36,93 @@ fn main() -> Result<(), Fault> {
     })?;
 
     let raw = runtime.block_on(client.prepare(BY_KEY))?;
-    let mut group = Comparison::new(&mut criterion, "select by key");
-    group.measure_async("raw", runtime, || async {
-        client.query_one(&raw, &[&10_i32]).await.map(|row| row.get::<_, String>(0))
-    });
-    group.measure_async("raw and parsed", runtime, || async {
-        client.query_one(&raw, &[&10_i32]).await.map(|row| parsed(&row))
-    });
-    group.measure_async("engine", runtime, || engine.handle(&analyst, by_key(10)));
-    group.measure_async("engine as database role", runtime, || engine.handle(&viewer, by_key(10)));
-    group.measure_async("engine with file audit", runtime, || audited.handle(&analyst, by_key(10)));
-    group.finish("raw");
+    let mut group = Comparison::new(
+        &mut criterion,
+        "select by key",
+        "raw",
+        awaited(runtime, || async {
+            client.query_one(&raw, &[&10_i32]).await.map(|row| row.get::<_, String>(0))
+        }),
+    );
+    group.measure(
+        "raw and parsed",
+        awaited(runtime, || async {
+            client.query_one(&raw, &[&10_i32]).await.map(|row| parsed(&row))
+        }),
+    );
+    group.measure("engine", awaited(runtime, || engine.handle(&analyst, by_key(10))));
+    group.measure(
+        "engine as database role",
+        awaited(runtime, || engine.handle(&viewer, by_key(10))),
+    );
+    group.measure(
+        "engine with file audit",
+        awaited(runtime, || audited.handle(&analyst, by_key(10))),
+    );
+    group.finish();
 
     let raw = runtime.block_on(client.prepare(BY_UUID))?;
-    let mut group = Comparison::new(&mut criterion, "select by uuid");
-    group.measure_async("raw", runtime, || async {
-        client.query_one(&raw, &[&UUID]).await.map(|row| row.get::<_, String>(0))
-    });
-    group.measure_async("engine", runtime, || engine.handle(&analyst, by_uuid()));
-    group.finish("raw");
+    let mut group = Comparison::new(
+        &mut criterion,
+        "select by uuid",
+        "raw",
+        awaited(runtime, || async {
+            client.query_one(&raw, &[&UUID]).await.map(|row| row.get::<_, String>(0))
+        }),
+    );
+    group.measure("engine", awaited(runtime, || engine.handle(&analyst, by_uuid())));
+    group.finish();
 
     let raw = runtime.block_on(client.prepare(MANY))?;
     let binary = runtime.block_on(client.prepare(BINARY))?;
     for (name, count) in [("100 rows", 100), ("1,000 rows", 1_000)] {
         let limit = i64::try_from(count)?;
-        let mut group = Comparison::new(&mut criterion, name);
-        group.measure_async("raw", runtime, || async {
-            let rows = client.query(&raw, &[&limit]).await;
-            rows.map(|rows| rows.iter().map(|row| row.get(0)).collect::<Vec<String>>())
-        });
-        group.measure_async("raw and parsed", runtime, || async {
-            let rows = client.query(&raw, &[&limit]).await;
-            rows.map(|rows| rows.iter().map(parsed).collect::<Vec<Value>>())
-        });
-        group.measure_async("raw binary, unread", runtime, || async {
-            client.query(&binary, &[&limit]).await
-        });
-        group.measure_async("engine", runtime, || engine.handle(&analyst, many(count)));
-        group.finish("raw");
+        let mut group = Comparison::new(
+            &mut criterion,
+            name,
+            "raw",
+            awaited(runtime, || async {
+                let rows = client.query(&raw, &[&limit]).await;
+                rows.map(|rows| rows.iter().map(|row| row.get(0)).collect::<Vec<String>>())
+            }),
+        );
+        group.measure(
+            "raw and parsed",
+            awaited(runtime, || async {
+                let rows = client.query(&raw, &[&limit]).await;
+                rows.map(|rows| rows.iter().map(parsed).collect::<Vec<Value>>())
+            }),
+        );
+        group.measure(
+            "raw binary, unread",
+            awaited(runtime, || async { client.query(&binary, &[&limit]).await }),
+        );
+        group.measure("engine", awaited(runtime, || engine.handle(&analyst, many(count))));
+        group.finish();
     }
 
     let rows = runtime.block_on(client.query(&binary, &[&1_000_i64]))?;
     let view = engine.view(&analyst)?;
     let film = view.table("film")?;
-    let mut group = Comparison::new(&mut criterion, "1,000 rows from bytes to values");
-    group.measure("decoders", || {
-        rows.iter()
-            .map(|row| {
-                (0..row.len())
-                    .map(|column| {
-                        film.decoder(column)
-                            .decode(row.try_get::<_, Raw<'_>>(column)?.0)
-                            .map_err(Fault::from)
-                    })
-                    .collect::<Result<Vec<Value>, Fault>>()
-            })
-            .collect::<Result<Vec<_>, Fault>>()
-    });
-    group.finish("decoders");
+    let group = Comparison::new(
+        &mut criterion,
+        "1,000 rows from bytes to values",
+        "decoders",
+        computed(|| {
+            rows.iter()
+                .map(|row| {
+                    (0..row.len())
+                        .map(|column| {
+                            film.decoder(column)
+                                .decode(row.try_get::<_, Raw<'_>>(column)?.0)
+                                .map_err(Fault::from)
+                        })
+                        .collect::<Result<Vec<Value>, Fault>>()
+                })
+                .collect::<Result<Vec<_>, Fault>>()
+        }),
+    );
+    group.finish();
 
     criterion.final_summary();
     drop(audited);

@@ -2,7 +2,7 @@
 
 use criterion::Criterion;
 use mcp_pg_benches::film::{Fault, connect, database};
-use mcp_pg_benches::report::Comparison;
+use mcp_pg_benches::report::{Comparison, awaited, computed};
 use mcp_pg_benches::wide::wide_schema_sql;
 use mcp_pg_core::policy::{Role, View};
 use mcp_pg_core::schema::Schema;
@@ -21,13 +21,17 @@ fn main() -> Result<(), Fault> {
     let schema = engine.schema();
     let analyst = Role::built_in().into_iter().next().ok_or("no role")?;
 
-    let mut group = Comparison::new(&mut criterion, "1,000 tables");
-    group.measure_async("introspection", &runtime, || async {
-        let mut client = connect(&config, "").await.map_err(Fault::from)?;
-        Schema::load(&mut client, &settings.schemas).await.map_err(Fault::from)
-    });
-    group.measure("view", || View::new(&schema, &analyst, &settings));
-    group.finish("");
+    let mut group = Comparison::new(
+        &mut criterion,
+        "1,000 tables",
+        "introspection",
+        awaited(&runtime, || async {
+            let mut client = connect(&config, "").await.map_err(Fault::from)?;
+            Schema::load(&mut client, &settings.schemas).await.map_err(Fault::from)
+        }),
+    );
+    group.measure("view", computed(|| View::new(&schema, &analyst, &settings)));
+    group.finish();
     criterion.final_summary();
     Ok(())
 }

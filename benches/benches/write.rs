@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use criterion::Criterion;
 use mcp_pg_benches::film::{Fault, Films, caller};
-use mcp_pg_benches::report::Comparison;
+use mcp_pg_benches::report::{Comparison, awaited};
 use mcp_pg_core::Request;
 use mcp_pg_core::audit::FileSink;
 use serde_json::{Map, Value, json};
@@ -38,26 +38,32 @@ fn main() -> Result<(), Fault> {
     }
 
     let raw = runtime.block_on(client.prepare(INSERT))?;
-    let mut group = Comparison::new(&mut criterion, "insert of a row");
-    group.measure_async("raw transaction", runtime, || {
-        transaction(client, &raw, &[&"New", &1_i16, &90_i16])
-    });
-    group.measure_async("engine", runtime, || engine.handle(&operator, insert.clone()));
-    group.measure_async("engine with file audit", runtime, || {
-        audited.handle(&operator, insert.clone())
-    });
-    group.finish("raw transaction");
+    let mut group = Comparison::new(
+        &mut criterion,
+        "insert of a row",
+        "raw transaction",
+        awaited(runtime, || transaction(client, &raw, &[&"New", &1_i16, &90_i16])),
+    );
+    group.measure("engine", awaited(runtime, || engine.handle(&operator, insert.clone())));
+    group.measure(
+        "engine with file audit",
+        awaited(runtime, || audited.handle(&operator, insert.clone())),
+    );
+    group.finish();
 
     let raw = runtime.block_on(client.prepare(UPDATE))?;
-    let mut group = Comparison::new(&mut criterion, "update of a row by key");
-    group.measure_async("raw transaction", runtime, || {
-        transaction(client, &raw, &[&8_i32, &91_i16])
-    });
-    group.measure_async("engine", runtime, || engine.handle(&operator, update.clone()));
-    group.measure_async("engine with file audit", runtime, || {
-        audited.handle(&operator, update.clone())
-    });
-    group.finish("raw transaction");
+    let mut group = Comparison::new(
+        &mut criterion,
+        "update of a row by key",
+        "raw transaction",
+        awaited(runtime, || transaction(client, &raw, &[&8_i32, &91_i16])),
+    );
+    group.measure("engine", awaited(runtime, || engine.handle(&operator, update.clone())));
+    group.measure(
+        "engine with file audit",
+        awaited(runtime, || audited.handle(&operator, update.clone())),
+    );
+    group.finish();
 
     criterion.final_summary();
     drop(audited);

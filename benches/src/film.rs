@@ -36,6 +36,7 @@ SELECT n, 'Film number ' || n, 'A tale of a mad scientist who must sink a databa
        timestamptz '2024-01-31 13:45:00+00' + n * interval '1 minute',
        ARRAY['Trailers', 'Deleted Scenes'], jsonb_build_object('stars', n % 5, 'tags', '[\"a\", \"b\"]'::jsonb)
 FROM generate_series(1, 2000) n;
+SELECT setval('film_film_id_seq', 2000);
 CREATE TABLE film_by_uuid AS
 SELECT md5(film_id::text)::uuid AS id, title, description, release_year, language_id,
        original_language_id, rental_duration, rental_rate, length, replacement_cost, rating,

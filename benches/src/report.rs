@@ -1,94 +1,117 @@
 //! Medians of a run, and their ratios.
 
 use std::future::Future;
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 use tokio::runtime::Runtime;
 
-/// A group of benchmarks that print, when all have run, how each compares to one of them.
+/// A group of benchmarks, each compared with the first one.
+///
+/// Every sample of the others is taken right after one of the first, and the ratio printed is the median of
+/// the samples' ratios: what else the machine does slows both down alike.
+#[expect(missing_debug_implementations, reason = "criterion's groups have no Debug")]
 pub struct Comparison<'c> {
     group: BenchmarkGroup<'c, WallTime>,
     name: &'static str,
-    medians: Vec<(&'static str, Duration)>,
+    base: (&'static str, Box<dyn FnMut(u64) -> Duration + 'c>),
+    lines: Vec<String>,
 }
 
 impl<'c> Comparison<'c> {
-    /// A new group.
-    pub fn new(criterion: &'c mut Criterion, name: &'static str) -> Self {
+    /// A group that compares with `base`, which it measures at once.
+    pub fn new(
+        criterion: &'c mut Criterion,
+        name: &'static str,
+        base_name: &'static str,
+        base: impl FnMut(u64) -> Duration + 'c,
+    ) -> Self {
         let mut group = criterion.benchmark_group(name);
         group.warm_up_time(Duration::from_millis(500));
         group.measurement_time(Duration::from_secs(3));
-        Self { group, name, medians: Vec::new() }
-    }
-
-    /// Measures a computation.
-    pub fn measure<T>(&mut self, name: &'static str, mut work: impl FnMut() -> T) {
+        let base: (_, Box<dyn FnMut(u64) -> Duration>) = (base_name, Box::new(base));
+        let mut comparison = Self { group, name, base, lines: Vec::new() };
         let mut samples = Vec::new();
-        self.group.bench_function(name, |bencher| {
+        let run = &mut comparison.base.1;
+        comparison.group.bench_function(base_name, |bencher| {
             bencher.iter_custom(|times| {
-                let start = Instant::now();
-                for _ in 0..times {
-                    std::hint::black_box(work());
-                }
-                sampled(&mut samples, start, times)
+                let elapsed = run(times);
+                samples.push(micros(elapsed, times));
+                elapsed
             });
         });
-        self.keep(name, samples);
+        if let Some(unit) = median(samples) {
+            comparison.lines.push(format!("{name}: {base_name} {unit:.2} µs"));
+        }
+        comparison
     }
 
-    /// Measures a computation that waits.
-    pub fn measure_async<F: Future>(
-        &mut self,
-        name: &'static str,
-        runtime: &Runtime,
-        mut work: impl FnMut() -> F,
-    ) {
+    /// Measures another one.
+    pub fn measure(&mut self, name: &'static str, mut run: impl FnMut(u64) -> Duration) {
         let mut samples = Vec::new();
+        let mut ratios = Vec::new();
+        let (base_name, base) = &mut self.base;
         self.group.bench_function(name, |bencher| {
             bencher.iter_custom(|times| {
-                runtime.block_on(async {
-                    let start = Instant::now();
-                    for _ in 0..times {
-                        std::hint::black_box(work().await);
-                    }
-                    sampled(&mut samples, start, times)
-                })
+                let unit = base(times);
+                let elapsed = run(times);
+                samples.push(micros(elapsed, times));
+                ratios.push(elapsed.as_secs_f64() / unit.as_secs_f64());
+                elapsed
             });
         });
-        self.keep(name, samples);
-    }
-
-    fn keep(&mut self, name: &'static str, mut samples: Vec<Duration>) {
-        samples.sort();
         // A filter on the command line may have left this one out.
-        if let Some(median) = samples.get(samples.len() / 2) {
-            self.medians.push((name, *median));
+        if let (Some(time), Some(ratio)) = (median(samples), median(ratios)) {
+            let group = self.name;
+            self.lines
+                .push(format!("{group}: {name} {time:.2} µs, {name}/{base_name} = {ratio:.2}"));
         }
     }
 
-    /// Prints the medians, and their ratios to the median of `base`.
+    /// Prints the medians and ratios.
     #[expect(clippy::print_stdout, reason = "what a benchmark is for")]
-    pub fn finish(self, base: &str) {
+    pub fn finish(self) {
         self.group.finish();
-        let base = self.medians.iter().find(|(name, _)| *name == base);
-        for (name, median) in &self.medians {
-            let micros = median.as_secs_f64() * 1e6;
-            match base {
-                Some((base, unit)) if base != name => {
-                    let ratio = micros / (unit.as_secs_f64() * 1e6);
-                    println!("{}: {name} {micros:.2} µs, {name}/{base} = {ratio:.2}", self.name);
-                }
-                _ => println!("{}: {name} {micros:.2} µs", self.name),
-            }
+        for line in self.lines {
+            println!("{line}");
         }
     }
 }
 
-/// The time of all rounds, after noting that of one.
-fn sampled(samples: &mut Vec<Duration>, start: Instant, times: u64) -> Duration {
-    let elapsed = start.elapsed();
-    samples.push(elapsed.div_f64(times as f64));
-    elapsed
+/// The time that so many rounds of a computation take.
+pub fn computed<T>(mut work: impl FnMut() -> T) -> impl FnMut(u64) -> Duration {
+    move |times| {
+        let start = Instant::now();
+        for _ in 0..times {
+            black_box(work());
+        }
+        start.elapsed()
+    }
+}
+
+/// The time that so many rounds of a computation that waits take.
+pub fn awaited<F: Future>(
+    runtime: &Runtime,
+    mut work: impl FnMut() -> F,
+) -> impl FnMut(u64) -> Duration {
+    move |times| {
+        runtime.block_on(async {
+            let start = Instant::now();
+            for _ in 0..times {
+                black_box(work().await);
+            }
+            start.elapsed()
+        })
+    }
+}
+
+fn micros(elapsed: Duration, times: u64) -> f64 {
+    elapsed.as_secs_f64() * 1e6 / times as f64
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }

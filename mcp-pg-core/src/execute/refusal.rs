@@ -137,12 +137,25 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    match parameter(answer, place).or_else(|| lone(place)) {
+    match parameter(answer, place).or_else(|| pattern(answer, place)).or_else(|| lone(place)) {
         Some(at) => error.at(at),
         None => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
             None => error.inside(place.values.unwrap_or_default()),
         },
+    }
+}
+
+/// Where the regular expression stands that PostgreSQL could not read, if there is only one.
+fn pattern<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
+    let mut patterns = place
+        .parameters
+        .iter()
+        .map(|operand| operand.at.as_str())
+        .filter(|at| at.ends_with("/matches") || at.ends_with("/imatches"));
+    match (answer.code().code(), patterns.next(), patterns.next()) {
+        ("2201B", Some(at), None) => Some(at),
+        _ => None,
     }
 }
 

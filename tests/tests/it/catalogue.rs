@@ -51,10 +51,10 @@ async fn unreadable(engine: &Engine, role: &str) -> Vec<(String, mcp_pg_core::Er
         let size = described.to_string().len();
         assert!(size < DESCRIPTION_MOST, "{name} is described in {size} bytes");
         assert_eq!(described["table"], json!(name));
-        if described["actions"].as_array().unwrap().contains(&json!("select")) {
-            if let Err(error) = call(engine, role, "select", table).await {
-                failed.push((name, error));
-            }
+        if described["actions"].as_array().unwrap().contains(&json!("select"))
+            && let Err(error) = call(engine, role, "select", table).await
+        {
+            failed.push((name, error));
         }
     }
     failed

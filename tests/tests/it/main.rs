@@ -1,5 +1,12 @@
 //! Tests of the whole, a module a feature.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "these are tests, their helpers too"
+)]
+
 mod aggregate;
 mod architecture;
 mod archive;
@@ -18,6 +25,7 @@ mod mcp_stdio;
 mod outage;
 mod paging;
 mod program;
+mod real_databases;
 mod schema;
 mod transaction;
 mod transcript;
