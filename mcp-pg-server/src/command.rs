@@ -136,8 +136,9 @@ pub async fn run(
             };
             let session = Session::open(&cli.common, config, environment).await?;
             let address = listener.local_addr()?;
+            let stop = stop_on_signal();
             writeln!(std::io::stderr(), "mcp-pg-server: listening on http://{address}/mcp")?;
-            http::serve(session.engine.clone(), listener, options, stop_on_signal()).await?;
+            http::serve(session.engine.clone(), listener, options, stop).await?;
             session.close().await
         }
         Command::Describe { table, json, caller } => {
@@ -213,35 +214,37 @@ async fn listen_on_loopback(address: &str) -> Result<tokio::net::TcpListener, Fa
     tokio::net::TcpListener::bind(addresses.as_slice()).await.map_err(wrong)
 }
 
-/// A token that SIGINT or SIGTERM cancels.
+/// A token that SIGINT or SIGTERM cancels, from now on.
+#[cfg(unix)]
+fn stop_on_signal() -> CancellationToken {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        // Registered here, not in the task: a signal may come before that first runs.
+        match signal(kind) {
+            Ok(mut signals) => {
+                let cancel = stop.clone();
+                tokio::spawn(async move {
+                    signals.recv().await;
+                    cancel.cancel();
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, ?kind, "a signal will not end this process gently")
+            }
+        }
+    }
+    stop
+}
+
+/// A token that Ctrl-C cancels.
+#[cfg(not(unix))]
 fn stop_on_signal() -> CancellationToken {
     let stop = CancellationToken::new();
     let cancel = stop.clone();
     tokio::spawn(async move {
-        signalled().await;
+        let _ = tokio::signal::ctrl_c().await;
         cancel.cancel();
     });
     stop
-}
-
-#[cfg(unix)]
-async fn signalled() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM will not end this process gently");
-            let _ = tokio::signal::ctrl_c().await;
-        }
-    }
-}
-
-#[cfg(not(unix))]
-async fn signalled() {
-    let _ = tokio::signal::ctrl_c().await;
 }
