@@ -4,8 +4,10 @@
 //! of it. Knows the schema; not requests, not SQL.
 
 mod describe;
+mod grant;
 mod mask;
 mod principal;
+mod reduce;
 mod role;
 mod settings;
 mod view;

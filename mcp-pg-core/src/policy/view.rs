@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
-use super::{Action, Actions, Grant, Mask, Role, Settings};
+use super::reduce::{Extra, reduce};
+use super::{Action, Actions, Mask, Role, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{
@@ -57,9 +58,9 @@ pub struct TableView {
 
 /// What a grant adds to an action.
 #[derive(Debug, Clone, Default)]
-struct Rules {
-    rows: Option<Map<String, Value>>,
-    preset: Vec<(Column, Value)>,
+pub(super) struct Rules {
+    pub(super) rows: Option<Map<String, Value>>,
+    pub(super) preset: Vec<(Column, Value)>,
 }
 
 impl View {
@@ -190,6 +191,23 @@ impl View {
 }
 
 impl TableView {
+    /// The table with all its columns and no rights, for the conditions of grants.
+    pub(super) fn whole(table: &Table) -> Self {
+        Self {
+            decoders: decoders(table),
+            column_list: OnceLock::new(),
+            masks: vec![None; table.columns.len()],
+            table: table.clone(),
+            actions: Actions::NONE,
+            granted: Actions::NONE,
+            relations: Vec::new(),
+            archive: None,
+            version: None,
+            rules: BTreeMap::new(),
+            whole: None,
+        }
+    }
+
     /// A table that only one query has: columns by name and type, of which the first `keys` tell its rows
     /// apart. It goes by the name of the table that it is made from.
     pub fn derived(
@@ -237,19 +255,7 @@ impl TableView {
             privileges: Privileges::default(),
             columns,
         };
-        Self {
-            decoders: decoders(&table),
-            column_list: OnceLock::new(),
-            masks: vec![None; table.columns.len()],
-            table,
-            actions: Actions::NONE,
-            granted: Actions::NONE,
-            relations: Vec::new(),
-            archive: None,
-            version: None,
-            rules: BTreeMap::new(),
-            whole: None,
-        }
+        Self::whole(&table)
     }
 
     /// The table's full name.
@@ -395,173 +401,6 @@ pub(crate) fn shown(name: &str) -> String {
     format!("\"{out}\"")
 }
 
-struct Extra {
-    name: TableName,
-    actions: Actions,
-    granted: Actions,
-    archive: Option<Column>,
-    version: Option<Column>,
-    masks: Vec<Option<Mask>>,
-    rules: BTreeMap<Action, Rules>,
-    whole: Option<Arc<TableView>>,
-}
-
-/// The table with only what exists for the role; `None` if nothing does.
-fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Extra)> {
-    // For each action the first grant that matches decides, so that grants never add up to more than
-    // any one of them says.
-    let grant_for = |action: Action| {
-        role.grants
-            .iter()
-            .find(|grant| grant.actions.contains(action) && grant.matches(&table.name))
-    };
-    let archive = table
-        .column(&settings.archive.column)
-        .map(|(_, column)| column)
-        .filter(|column| is_moment(&column.data_type) && column.nullable)
-        .cloned();
-    let version =
-        table.column(&settings.concurrency.version_column).map(|(_, column)| column.clone());
-
-    let may = |action: Action| match action {
-        Action::Select => table.privileges.select,
-        Action::Insert => table.privileges.insert,
-        Action::Update => table.privileges.update,
-        Action::Archive | Action::Restore => {
-            archive.as_ref().is_some_and(|column| column.can_update)
-        }
-        Action::Delete => table.privileges.delete && settings.archive.allow_hard_delete,
-    };
-    let select = grant_for(Action::Select).filter(|_| may(Action::Select));
-    // PostgreSQL needs SELECT for any write with a condition.
-    let actions: Actions = Action::ALL
-        .into_iter()
-        .filter(|action| may(*action) && grant_for(*action).is_some())
-        .filter(|action| matches!(action, Action::Select | Action::Insert) || select.is_some())
-        .collect();
-    if actions.is_empty() {
-        return None;
-    }
-    let granted = |action: Action| grant_for(action).filter(|_| actions.contains(action));
-    let (insert, update) = (granted(Action::Insert), granted(Action::Update));
-    let may_archive = actions.contains(Action::Archive) && actions.contains(Action::Restore);
-
-    let mut kept = vec![None; table.columns.len()];
-    let mut columns = Vec::new();
-    let mut masks = Vec::new();
-    for (position, column) in table.columns.iter().enumerate() {
-        let mut column = column.clone();
-        let writable = |grant: Option<&Grant>, own: bool| {
-            own && grant.is_some_and(|grant| {
-                grant.shows(&column.name)
-                    && grant.writes(&column.name)
-                    && !grant.preset.contains_key(&column.name)
-            })
-        };
-        let archives = archive.as_ref().is_some_and(|archive| archive.name == column.name);
-        let can_insert = writable(insert, column.can_insert && !column.read_only());
-        let can_update = writable(update, column.can_update && !column.read_only());
-        column.can_insert = can_insert && (!archives || may_archive);
-        column.can_update = can_update && (!archives || may_archive);
-        column.can_select =
-            column.can_select && select.is_some_and(|grant| grant.shows(&column.name));
-        if !(column.can_select || column.can_insert || column.can_update) {
-            continue;
-        }
-        kept[position] = Some(columns.len());
-        masks.push(select.and_then(|grant| grant.columns.mask.get(&column.name).copied()));
-        columns.push(column);
-    }
-
-    // What a generated column is computed from is told only to those who see all of it.
-    let seen = |column: &Column, mask: &Option<Mask>| column.can_select && mask.is_none();
-    let seen: Vec<i16> = columns
-        .iter()
-        .zip(&masks)
-        .filter(|(column, mask)| seen(column, mask))
-        .map(|(column, _)| column.number)
-        .collect();
-    for column in &mut columns {
-        if !column.generated_from.iter().all(|number| seen.contains(number)) {
-            column.generated = Some("…".to_owned());
-        }
-    }
-
-    // A key, check or index that speaks of a column that does not exist, or is masked, does not exist.
-    let translate = |positions: &[usize]| -> Option<Vec<usize>> {
-        positions
-            .iter()
-            .map(|position| {
-                let new = (*kept.get(*position)?)?;
-                (columns.get(new).is_some_and(|c: &Column| c.can_select) && masks[new].is_none())
-                    .then_some(new)
-            })
-            .collect()
-    };
-    let reduced = Table {
-        name: table.name.clone(),
-        oid: table.oid,
-        kind: table.kind,
-        comment: table.comment.clone(),
-        // How many rows others have is none of the caller's business.
-        estimated_rows: table.estimated_rows.filter(|_| select.is_some_and(|s| s.rows.is_none())),
-        fills_rows: table.fills_rows,
-        primary_key: table
-            .primary_key
-            .as_ref()
-            .and_then(|key| Some(Key { columns: translate(&key.columns)?, ..key.clone() })),
-        unique_keys: filtered(&table.unique_keys, |key| {
-            Some(Key { columns: translate(&key.columns)?, ..key.clone() })
-        }),
-        foreign_keys: filtered(&table.foreign_keys, |key| {
-            Some(crate::schema::ForeignKey { columns: translate(&key.columns)?, ..key.clone() })
-        }),
-        checks: filtered(&table.checks, |check| {
-            Some(crate::schema::Check { columns: translate(&check.columns)?, ..check.clone() })
-        }),
-        indexes: filtered(&table.indexes, |index| {
-            Some(crate::schema::Index {
-                columns: translate(&index.columns)?,
-                mentions: translate(&index.mentions)?,
-                ..index.clone()
-            })
-        }),
-        columns: Vec::new(),
-        row_security: table.row_security,
-        privileges: table.privileges,
-    };
-    let rules: BTreeMap<Action, Rules> = actions
-        .iter()
-        .filter_map(|action| {
-            let grant = grant_for(action)?;
-            let preset = grant
-                .preset
-                .iter()
-                .filter_map(|(name, value)| Some((table.column(name)?.1.clone(), value.clone())));
-            Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect() }))
-        })
-        .collect();
-    let whole = rules.values().any(|rules| rules.rows.is_some()).then(|| {
-        Arc::new(TableView {
-            decoders: decoders(table),
-            column_list: OnceLock::new(),
-            table: table.clone(),
-            actions: Actions::NONE,
-            granted: Actions::NONE,
-            relations: Vec::new(),
-            archive: None,
-            version: None,
-            masks: vec![None; table.columns.len()],
-            rules: BTreeMap::new(),
-            whole: None,
-        })
-    });
-    let granted = Action::ALL.into_iter().filter(|action| grant_for(*action).is_some()).collect();
-    let extra =
-        Extra { name: table.name.clone(), actions, granted, archive, version, masks, rules, whole };
-    Some((Table { columns, ..reduced }, extra))
-}
-
 /// Whether rows are related by a masked column of any table: following it would tell equal values.
 fn by_masked(relation: &Relation, subject: usize, masks: &[Vec<Option<Mask>>]) -> bool {
     let masked = |table: usize, column: usize| {
@@ -576,76 +415,4 @@ fn by_masked(relation: &Relation, subject: usize, masks: &[Vec<Option<Mask>>]) -
 
 fn decoders(table: &Table) -> Vec<Decoder> {
     table.columns.iter().map(|column| Decoder::for_type(&column.data_type)).collect()
-}
-
-fn filtered<T>(all: &[T], keep: impl Fn(&T) -> Option<T>) -> Vec<T> {
-    all.iter().filter_map(keep).collect()
-}
-
-/// Whether the type can hold when something happened: timestamp with or without time zone, date.
-fn is_moment(data_type: &DataType) -> bool {
-    matches!(data_type.base().oid, 1082 | 1114 | 1184)
-}
-
-impl Grant {
-    /// Whether one of its patterns fits the table.
-    pub fn matches(&self, name: &TableName) -> bool {
-        let full = name.to_string();
-        self.tables.iter().any(|pattern| fits(pattern, &full))
-    }
-
-    fn shows(&self, column: &str) -> bool {
-        let rules = &self.columns;
-        rules.include.as_ref().is_none_or(|names| names.iter().any(|name| name == column))
-            && !rules.exclude.iter().any(|name| name == column)
-    }
-
-    fn writes(&self, column: &str) -> bool {
-        let rules = &self.columns;
-        rules.writable.as_ref().is_none_or(|names| names.iter().any(|name| name == column))
-            && !rules.mask.contains_key(column)
-    }
-}
-
-/// Whether `name` fits `pattern`, in which `*` stands for any run of characters.
-fn fits(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
-        return false;
-    };
-    let mut ends_open = !pattern.contains('*');
-    let mut parts = parts.peekable();
-    while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(found) => rest = &rest[found + part.len()..],
-            None => return false,
-        }
-        ends_open = false;
-    }
-    ends_open && rest.is_empty()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fits;
-
-    #[test]
-    fn patterns_stand_for_whole_names() {
-        for (pattern, name, expected) in [
-            ("*", "public.users", true),
-            ("public.*", "public.users", true),
-            ("public.*", "publicity.users", false),
-            ("public.users", "public.users", true),
-            ("public.users", "public.users2", false),
-            ("*.users", "sales.users", true),
-            ("public.u*s", "public.users", true),
-            ("public.u*s", "public.user", false),
-            ("", "public.users", false),
-        ] {
-            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 }

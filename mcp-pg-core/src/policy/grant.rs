@@ -1,0 +1,69 @@
+//! Which tables and columns a grant speaks of.
+
+use super::Grant;
+use crate::name::TableName;
+
+impl Grant {
+    /// Whether one of its patterns fits the table.
+    pub fn matches(&self, name: &TableName) -> bool {
+        let full = name.to_string();
+        self.tables.iter().any(|pattern| fits(pattern, &full))
+    }
+
+    /// Whether the column exists under the grant.
+    pub(super) fn shows(&self, column: &str) -> bool {
+        let rules = &self.columns;
+        rules.include.as_ref().is_none_or(|names| names.iter().any(|name| name == column))
+            && !rules.exclude.iter().any(|name| name == column)
+    }
+
+    /// Whether the column may be written under the grant.
+    pub(super) fn writes(&self, column: &str) -> bool {
+        let rules = &self.columns;
+        rules.writable.as_ref().is_none_or(|names| names.iter().any(|name| name == column))
+            && !rules.mask.contains_key(column)
+    }
+}
+
+/// Whether `name` fits `pattern`, in which `*` stands for any run of characters.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let mut ends_open = !pattern.contains('*');
+    let mut parts = parts.peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(found) => rest = &rest[found + part.len()..],
+            None => return false,
+        }
+        ends_open = false;
+    }
+    ends_open && rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn patterns_stand_for_whole_names() {
+        for (pattern, name, expected) in [
+            ("*", "public.users", true),
+            ("public.*", "public.users", true),
+            ("public.*", "publicity.users", false),
+            ("public.users", "public.users", true),
+            ("public.users", "public.users2", false),
+            ("*.users", "sales.users", true),
+            ("public.u*s", "public.users", true),
+            ("public.u*s", "public.user", false),
+            ("", "public.users", false),
+        ] {
+            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A table with only what exists for a role: the one place where rights are decided.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::view::{Rules, TableView};
+use super::{Action, Actions, Grant, Mask, Role, Settings};
+use crate::name::TableName;
+use crate::schema::{Column, DataType, Key, Table};
+
+/// What a reduced table has besides itself.
+pub(super) struct Extra {
+    pub(super) name: TableName,
+    pub(super) actions: Actions,
+    pub(super) granted: Actions,
+    pub(super) archive: Option<Column>,
+    pub(super) version: Option<Column>,
+    pub(super) masks: Vec<Option<Mask>>,
+    pub(super) rules: BTreeMap<Action, Rules>,
+    pub(super) whole: Option<Arc<TableView>>,
+}
+
+/// The table with only what exists for the role; `None` if nothing does.
+pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Extra)> {
+    // For each action the first grant that matches decides, so that grants never add up to more than
+    // any one of them says.
+    let grant_for = |action: Action| {
+        role.grants
+            .iter()
+            .find(|grant| grant.actions.contains(action) && grant.matches(&table.name))
+    };
+    let archive = table
+        .column(&settings.archive.column)
+        .map(|(_, column)| column)
+        .filter(|column| is_moment(&column.data_type) && column.nullable)
+        .cloned();
+    let version =
+        table.column(&settings.concurrency.version_column).map(|(_, column)| column.clone());
+
+    let may = |action: Action| match action {
+        Action::Select => table.privileges.select,
+        Action::Insert => table.privileges.insert,
+        Action::Update => table.privileges.update,
+        Action::Archive | Action::Restore => {
+            archive.as_ref().is_some_and(|column| column.can_update)
+        }
+        Action::Delete => table.privileges.delete && settings.archive.allow_hard_delete,
+    };
+    let select = grant_for(Action::Select).filter(|_| may(Action::Select));
+    // PostgreSQL needs SELECT for any write with a condition.
+    let actions: Actions = Action::ALL
+        .into_iter()
+        .filter(|action| may(*action) && grant_for(*action).is_some())
+        .filter(|action| matches!(action, Action::Select | Action::Insert) || select.is_some())
+        .collect();
+    if actions.is_empty() {
+        return None;
+    }
+    let granted = |action: Action| grant_for(action).filter(|_| actions.contains(action));
+    let (insert, update) = (granted(Action::Insert), granted(Action::Update));
+    let may_archive = actions.contains(Action::Archive) && actions.contains(Action::Restore);
+
+    let mut kept = vec![None; table.columns.len()];
+    let mut columns = Vec::new();
+    let mut masks = Vec::new();
+    for (position, column) in table.columns.iter().enumerate() {
+        let mut column = column.clone();
+        let writable = |grant: Option<&Grant>, own: bool| {
+            own && grant.is_some_and(|grant| {
+                grant.shows(&column.name)
+                    && grant.writes(&column.name)
+                    && !grant.preset.contains_key(&column.name)
+            })
+        };
+        let archives = archive.as_ref().is_some_and(|archive| archive.name == column.name);
+        let can_insert = writable(insert, column.can_insert && !column.read_only());
+        let can_update = writable(update, column.can_update && !column.read_only());
+        column.can_insert = can_insert && (!archives || may_archive);
+        column.can_update = can_update && (!archives || may_archive);
+        column.can_select =
+            column.can_select && select.is_some_and(|grant| grant.shows(&column.name));
+        if !(column.can_select || column.can_insert || column.can_update) {
+            continue;
+        }
+        kept[position] = Some(columns.len());
+        masks.push(select.and_then(|grant| grant.columns.mask.get(&column.name).copied()));
+        columns.push(column);
+    }
+
+    // What a generated column is computed from is told only to those who see all of it.
+    let seen = |column: &Column, mask: &Option<Mask>| column.can_select && mask.is_none();
+    let seen: Vec<i16> = columns
+        .iter()
+        .zip(&masks)
+        .filter(|(column, mask)| seen(column, mask))
+        .map(|(column, _)| column.number)
+        .collect();
+    for column in &mut columns {
+        if !column.generated_from.iter().all(|number| seen.contains(number)) {
+            column.generated = Some("…".to_owned());
+        }
+    }
+
+    // A key, check or index that speaks of a column that does not exist, or is masked, does not exist.
+    let translate = |positions: &[usize]| -> Option<Vec<usize>> {
+        positions
+            .iter()
+            .map(|position| {
+                let new = (*kept.get(*position)?)?;
+                (columns.get(new).is_some_and(|c: &Column| c.can_select) && masks[new].is_none())
+                    .then_some(new)
+            })
+            .collect()
+    };
+    let reduced = Table {
+        name: table.name.clone(),
+        oid: table.oid,
+        kind: table.kind,
+        comment: table.comment.clone(),
+        // How many rows others have is none of the caller's business.
+        estimated_rows: table.estimated_rows.filter(|_| select.is_some_and(|s| s.rows.is_none())),
+        fills_rows: table.fills_rows,
+        primary_key: table
+            .primary_key
+            .as_ref()
+            .and_then(|key| Some(Key { columns: translate(&key.columns)?, ..key.clone() })),
+        unique_keys: filtered(&table.unique_keys, |key| {
+            Some(Key { columns: translate(&key.columns)?, ..key.clone() })
+        }),
+        foreign_keys: filtered(&table.foreign_keys, |key| {
+            Some(crate::schema::ForeignKey { columns: translate(&key.columns)?, ..key.clone() })
+        }),
+        checks: filtered(&table.checks, |check| {
+            Some(crate::schema::Check { columns: translate(&check.columns)?, ..check.clone() })
+        }),
+        indexes: filtered(&table.indexes, |index| {
+            Some(crate::schema::Index {
+                columns: translate(&index.columns)?,
+                mentions: translate(&index.mentions)?,
+                ..index.clone()
+            })
+        }),
+        columns: Vec::new(),
+        row_security: table.row_security,
+        privileges: table.privileges,
+    };
+    let rules: BTreeMap<Action, Rules> = actions
+        .iter()
+        .filter_map(|action| {
+            let grant = grant_for(action)?;
+            let preset = grant
+                .preset
+                .iter()
+                .filter_map(|(name, value)| Some((table.column(name)?.1.clone(), value.clone())));
+            Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect() }))
+        })
+        .collect();
+    let whole =
+        rules.values().any(|rules| rules.rows.is_some()).then(|| Arc::new(TableView::whole(table)));
+    let granted = Action::ALL.into_iter().filter(|action| grant_for(*action).is_some()).collect();
+    let extra =
+        Extra { name: table.name.clone(), actions, granted, archive, version, masks, rules, whole };
+    Some((Table { columns, ..reduced }, extra))
+}
+
+fn filtered<T>(all: &[T], keep: impl Fn(&T) -> Option<T>) -> Vec<T> {
+    all.iter().filter_map(keep).collect()
+}
+
+/// Whether the type can hold when something happened: timestamp with or without time zone, date.
+fn is_moment(data_type: &DataType) -> bool {
+    matches!(data_type.base().oid, 1082 | 1114 | 1184)
+}
