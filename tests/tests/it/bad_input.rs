@@ -571,7 +571,7 @@ async fn views_are_written_through() {
 async fn an_expensive_pattern_is_stopped() {
     let database = Database::of(
         "CREATE TABLE texts (id integer PRIMARY KEY, body text);
-         INSERT INTO texts SELECT n, repeat('a', 5000) || n FROM generate_series(1, 2000) n;",
+         INSERT INTO texts SELECT n, repeat('a', 5000) || n FROM generate_series(1, 20) n;",
     )
     .await;
     let mut settings = Settings::default();
@@ -582,7 +582,9 @@ async fn an_expensive_pattern_is_stopped() {
         refused(&engine, "select", broken).await,
         ("invalid_value".into(), "/where/body/matches".into())
     );
-    let slow = json!({"table": "texts", "where": {"body": {"matches": "(a+)+(b|c)+x(a*)*y"}}});
+    // References back make PostgreSQL try every division of a text: minutes, not milliseconds.
+    let pattern = r"^(.*)(.*)(.*)\2\1\3[0-9]y?$";
+    let slow = json!({"table": "texts", "where": {"body": {"matches": pattern}}});
     assert_eq!(refused(&engine, "select", slow).await.0, "timeout");
     let good = json!({"table": "texts", "where": {"id": 1}, "columns": ["id"]});
     assert_eq!(call(&engine, "admin", "select", good).await.unwrap()["row_count"], 1);
