@@ -154,9 +154,10 @@ impl<'e> Record<'e> {
 
     /// Which values the audit may not hold.
     fn redaction(&self) -> Redaction {
-        let detail = self.engine.settings.audit;
+        let catalogue = self.engine.catalogue.load();
+        let detail = catalogue.settings.audit;
         let view = match detail.values {
-            AuditValues::Redacted => self.engine.view(self.caller).ok(),
+            AuditValues::Redacted => catalogue.view(self.caller).ok(),
             AuditValues::Full | AuditValues::None => None,
         };
         Redaction { values: detail.values, images: detail.images, view }
