@@ -12,6 +12,7 @@ mod filter;
 mod hop;
 mod include;
 mod insert;
+mod marked;
 mod operand;
 mod order;
 mod scope;
