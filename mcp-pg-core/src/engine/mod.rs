@@ -3,10 +3,12 @@
 //! The only room that knows every other. It decides nothing itself: rights are the view's, meaning the
 //! plan's, text the statement's.
 
+mod change;
 mod explain;
 mod operation;
 mod read;
 mod record;
+mod related;
 mod rows;
 mod write;
 
