@@ -24,6 +24,7 @@ impl Catalogue {
         for role in std::iter::once(None).chain(roles) {
             if let Entry::Vacant(place) = schemas.entry(role) {
                 let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
+                let schema = schema.obeying(&settings.comments.owners);
                 place.insert(Arc::new(schema));
             }
         }

@@ -13,7 +13,7 @@ use super::{Action, Actions, Marks, Mask, Role, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{
-    Column, DataType, Key, Privileges, Relation, RowSecurity, Schema, Table, TableKind,
+    Column, ColumnHints, DataType, Key, Privileges, Relation, RowSecurity, Schema, Table, TableKind,
 };
 use crate::value::Decoder;
 
@@ -240,6 +240,7 @@ impl TableView {
             generated: None,
             generated_from: Vec::new(),
             comment: None,
+            hints: ColumnHints::default(),
             can_select: true,
             can_insert: false,
             can_update: false,
@@ -257,6 +258,8 @@ impl TableView {
             oid: 0,
             kind: TableKind::View,
             comment: None,
+            owner: String::new(),
+            directives: Vec::new(),
             estimated_rows: None,
             fills_rows: false,
             primary_key: (keys > 0).then_some(key),

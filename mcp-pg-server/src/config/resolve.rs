@@ -37,6 +37,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let concurrency = file.concurrency.unwrap_or_default();
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
+    put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
     settings.columns = marks(file.columns.unwrap_or_default())?;
     put(&mut settings.audit.images, audit.images);
     put(

@@ -17,6 +17,7 @@ mod cli;
 mod concurrency;
 mod delete;
 mod describe;
+mod directives;
 mod example;
 mod filters;
 mod include;
