@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::read::{add_count, keep};
 use super::record::Record;
 use super::{Engine, rows};
 use crate::error::{Code, Error, Result};
@@ -166,7 +167,7 @@ impl Engine {
         let image = |rows: &[Map<String, Value>]| -> Vec<Value> {
             rows.iter().cloned().map(Value::Object).collect()
         };
-        if self.audit.is_some() && self.settings.audit.images {
+        if self.audit.is_some() && scope.settings.audit.images {
             let after = if operation.removes() { Vec::new() } else { image(&done.after) };
             record.images(&image(&done.before), &after);
         }
@@ -235,7 +236,7 @@ impl Engine {
         let page = statement::select(plan);
         let operation = Operation { plan: Plan::Select(plan.clone()), at: String::new() };
         let run = Run { scope, operation: &operation, given };
-        let fetched = run.statement(transaction, &page, self.keep(plan), record).await?;
+        let fetched = run.statement(transaction, &page, keep(scope, plan), record).await?;
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
         let rows = fetched
             .rows
@@ -243,11 +244,11 @@ impl Engine {
             .take(limit)
             .map(|row| rows::object(&page.outputs, row.clone(), plan.columns.len()))
             .collect();
-        let mut set = self.page(plan, &page, fetched)?;
+        let mut set = self.page(scope, plan, &page, fetched)?;
         if let Some(counting) = statement::counting(plan) {
             let keep = Keep { rows: 1, bytes: IMAGES_MOST };
             let counted = run.statement(transaction, &counting, keep, record).await?;
-            super::read::add_count(&mut set, plan, &counted);
+            add_count(&mut set, plan, &counted);
         }
         record.rows(set.row_count);
         Ok((set, rows))
