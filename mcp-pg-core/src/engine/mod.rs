@@ -4,10 +4,12 @@
 //! plan's, text the statement's.
 
 mod catalogue;
+mod change;
 mod explain;
 mod operation;
 mod read;
 mod record;
+mod related;
 mod rows;
 mod write;
 

@@ -95,12 +95,10 @@ impl Engine {
         let Fetched { mut rows, count, cut, too_large } = fetched;
         if let (Some(bytes), true) = (too_large, rows.is_empty()) {
             let most = scope.settings.limits.max_reply_bytes;
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("one row has {bytes} bytes, and a reply may have {most}"),
-            )
-            .at("/columns")
-            .hint("choose columns, without the large ones"));
+            let message = format!("one row has {bytes} bytes, and a reply may have {most}");
+            return Err(Error::exceeded("max_reply_bytes", message)
+                .at("/columns")
+                .hint("choose columns, without the large ones"));
         }
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
         rows.truncate(limit);

@@ -62,11 +62,8 @@ impl Engine {
             return Err(Error::new(Code::MissingValue, "there is no operation").at("/operations"));
         }
         if steps.len() > most {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("a transaction may have {most} operations, not {}", steps.len()),
-            )
-            .at("/operations"));
+            let message = format!("a transaction may have {most} operations, not {}", steps.len());
+            return Err(Error::exceeded("max_operations", message).at("/operations"));
         }
         let at = |index: usize| format!("/operations/{index}");
         let mut requests = Vec::with_capacity(steps.len());
@@ -183,23 +180,34 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
     let limits = &scope.settings.limits;
     let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
     let mut bytes = 0;
-    let mut shown = |rows: &[Map<String, Value>]| -> Vec<Value> {
+    let mut shown = |rows: &[Map<String, Value>], related: &[Map<String, Value>]| {
         rows.iter()
             .take(most)
-            .map(|row| rows::pick(row, &names))
+            .enumerate()
+            .map(|(index, row)| {
+                let mut row = rows::pick(row, &names);
+                row.extend(related.get(index).cloned().unwrap_or_default());
+                Value::Object(row)
+            })
             .take_while(|row| {
                 bytes += row.to_string().len();
                 bytes <= limits.max_reply_bytes
             })
-            .collect()
+            .collect::<Vec<Value>>()
     };
-    let rows = shown(&done.after);
+    let rows = match &done.related {
+        None => shown(&done.after, &[]),
+        Some(related) => {
+            let complete = done.after.len().min(related.len());
+            shown(done.after.get(..complete).unwrap_or_default(), related)
+        }
+    };
     let truncated = (rows.len() as u64) < done.count;
     let removed = operation.removes();
     let (before, after) = match dry_run {
         false => (None, None),
-        true if removed => (Some(shown(&done.before)), Some(Vec::new())),
-        true => (Some(shown(&done.before)), Some(rows.clone())),
+        true if removed => (Some(shown(&done.before, &[])), Some(Vec::new())),
+        true => (Some(shown(&done.before, &[])), Some(rows.clone())),
     };
     let mut set = RowSet {
         table: operation.table().name().to_string(),
@@ -209,6 +217,7 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
         dry_run: dry_run.then_some(true),
         before,
         after,
+        notes: done.notes,
         ..RowSet::default()
     };
     set.label_untrusted(operation.plan.marked(|marks| marks.untrusted));

@@ -9,10 +9,11 @@ impl Plan<'_> {
     pub fn marked(&self, wanted: fn(Marks) -> bool) -> Vec<String> {
         match self {
             Plan::Select(plan) => plan.marked(wanted),
-            Plan::Insert(InsertPlan { table, returning, .. })
-            | Plan::Change(ChangePlan { table, returning, .. }) => {
+            Plan::Insert(InsertPlan { table, returning, includes, .. })
+            | Plan::Change(ChangePlan { table, returning, includes, .. }) => {
                 let mut names = Vec::new();
                 columns(table, returning, "", wanted, &mut names);
+                related(includes, "", wanted, &mut names);
                 names
             }
         }
@@ -27,6 +28,13 @@ impl SelectPlan<'_> {
         related(&self.includes, "", wanted, &mut names);
         names
     }
+}
+
+/// [`Plan::marked`] for related rows alone.
+pub fn marked(includes: &[Include<'_>], wanted: fn(Marks) -> bool) -> Vec<String> {
+    let mut names = Vec::new();
+    related(includes, "", wanted, &mut names);
+    names
 }
 
 fn columns(

@@ -12,6 +12,7 @@ mod architecture;
 mod archive;
 mod audit;
 mod bad_input;
+mod bulk;
 mod catalogue;
 mod cli;
 mod concurrency;
