@@ -1,5 +1,7 @@
 //! `check`: what the login could do beyond its task, and what in the configuration fits nothing.
 
+mod columns;
+
 use std::io::Write;
 
 use mcp_pg_core::Posture;
@@ -23,8 +25,15 @@ pub(super) async fn check(
     let session = Session::open(common, config, environment).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
+    let schema = session.engine.schema();
+    for owner in &schema.directives.distrusted {
+        writeln!(
+            out,
+            "note: @mcp in comments of {owner} has no effect: comments.owners does not name it"
+        )?;
+    }
     let mut findings = posture::findings(&known);
-    findings.extend(of_configuration(&settings, &session.engine.schema(), &known));
+    findings.extend(of_configuration(&settings, &schema, &known));
     for finding in &findings {
         writeln!(out, "finding: {finding}")?;
     }
@@ -69,6 +78,7 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
     for role in &settings.roles {
         of_role(role, schema, posture, &mut findings);
     }
+    findings.extend(columns::of_columns(settings, schema));
     findings
 }
 

@@ -30,6 +30,8 @@ section! {
         limits: LimitKeys,
         archive: ArchiveKeys,
         concurrency: ConcurrencyKeys,
+        columns: MarkKeys,
+        comments: CommentKeys,
         roles: BTreeMap<String, RoleKeys>,
         auth: AuthSection,
         audit: AuditKeys,
@@ -62,6 +64,8 @@ section! {
         requests_per_minute: u32,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
+    CommentKeys { owners: Vec<String>, }
+    MarkKeys { sensitive: Vec<String>, untrusted: Vec<String>, }
     ConcurrencyKeys { version_column: String, retries: u32, }
     RoleKeys {
         database_role: String,
