@@ -274,7 +274,13 @@ impl Engine {
     ///
     /// `database_unavailable`.
     pub async fn posture(&self) -> Result<Posture> {
-        self.database.posture(&self.schema()).await
+        let catalogue = self.catalogue.load_full();
+        let roles: Vec<(&str, &Schema)> = catalogue
+            .schemas
+            .iter()
+            .filter_map(|(role, schema)| Some((role.as_deref()?, &**schema)))
+            .collect();
+        self.database.posture(&self.schema(), &roles).await
     }
 
     /// Waits until every record is kept.
