@@ -36,6 +36,14 @@ impl Catalogue {
         self.schemas.get(&None).cloned().unwrap_or_default()
     }
 
+    /// The callers' database roles, and the schema as each sees it.
+    pub(super) fn of_database_roles(&self) -> Vec<(&str, &Schema)> {
+        self.schemas
+            .iter()
+            .filter_map(|(role, schema)| Some((role.as_deref()?, &**schema)))
+            .collect()
+    }
+
     /// The schema as the caller's role sees it.
     pub(super) fn view(&self, caller: &Principal) -> Result<Arc<View>> {
         let role = self.role(caller)?;
