@@ -9,7 +9,7 @@ use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, Role, Setting};
 
 use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait};
-use super::{Config, ConfigError, auth};
+use super::{Config, ConfigError, auth, encryption};
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
@@ -36,6 +36,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
+    settings.encryption = encryption::resolve(file.encryption.unwrap_or_default(), directory)?;
     settings.columns = marks(file.columns.unwrap_or_default())?;
     put(&mut settings.audit.images, audit.images);
     put(
@@ -228,6 +229,7 @@ fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
         exclude: columns.exclude.unwrap_or_default(),
         writable: columns.writable,
         mask: columns.mask.unwrap_or_default(),
+        decrypt: columns.decrypt.unwrap_or_default(),
     };
     let preset = keys.preset.unwrap_or_default();
     let contradiction = |column: &String, both: &str| {

@@ -22,6 +22,7 @@ mod concurrency;
 mod delete;
 mod describe;
 mod directives;
+mod encryption;
 mod example;
 mod filters;
 mod include;
