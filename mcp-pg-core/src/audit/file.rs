@@ -9,12 +9,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use super::chain::{FRAME_MOST, LINE_MOST};
+use super::encode::encode;
 use super::log::Log;
-use super::{AuditSink, Event};
+use super::{AuditSink, Event, unavailable};
 use crate::error::{Code, Error, Result};
 
 /// How many records may wait to be written.
@@ -22,9 +21,6 @@ const QUEUE: usize = 1024;
 
 /// How long posted records wait for others to share their write, unless someone waits for one.
 const GATHER: Duration = Duration::from_millis(2);
-
-/// The most bytes that the arguments, an image or the statements of one record may take.
-const PART_MOST: usize = 1 << 20;
 
 /// Appends audit records to a file, one JSON object a line, each chained to the one before by its hash.
 ///
@@ -242,44 +238,6 @@ impl Drop for Joined {
             tracing::error!("the audit writer has failed");
         }
     }
-}
-
-/// The error of a running sink: callers learn that it is so, the log why.
-fn unavailable(reason: &str) -> Error {
-    Error::new(Code::AuditUnavailable, "the audit record cannot be kept").caused_by(reason)
-}
-
-/// The event as JSON text, what is too large left out.
-fn encode(mut event: Event) -> Result<Vec<u8>> {
-    let mut text = serialise(&event)?;
-    if text.len() > PART_MOST {
-        for part in [&mut event.arguments, &mut event.before, &mut event.after] {
-            if let Some(value) = part
-                && let Some(mark) = omitted(&serialise(value)?)
-            {
-                *value = mark;
-            }
-        }
-        if let Some(mark) = omitted(&serialise(&event.sql)?) {
-            event.sql = vec![mark.to_string()];
-        }
-        text = serialise(&event)?;
-    }
-    if text.len() > LINE_MOST - FRAME_MOST {
-        return Err(unavailable("the record is too large"));
-    }
-    Ok(text)
-}
-
-/// What stands for a part that is too large.
-fn omitted(text: &[u8]) -> Option<Value> {
-    (text.len() > PART_MOST).then(|| json!({"omitted": format!("{} bytes", text.len())}))
-}
-
-fn serialise(value: &impl serde::Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| {
-        Error::new(Code::Internal, "the audit record cannot be written as JSON").caused_by(error)
-    })
 }
 
 #[cfg(test)]

@@ -2,10 +2,14 @@
 //!
 //! Knows the chain; not what the records tell, nor how they came to be written.
 
+mod table;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Take};
 use std::path::Path;
+
+pub use table::Ledgers;
 
 use super::chain::{self, Head, LINE_MOST, Unreadable};
 
@@ -22,7 +26,7 @@ pub struct Verified {
 /// The first place where a log is broken; the lines before it are whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The line, from 1.
+    /// The line, from 1; of a table, the position.
     pub line: u64,
     /// The number that the record there claims, if it can be read.
     pub seq: Option<u64>,
@@ -43,6 +47,8 @@ pub enum Reason {
     },
     /// Its `prev` is not the hash of the record before: that one was replaced.
     Unlinked,
+    /// It ties in the end of another chain that is not there: records were removed.
+    Untied,
     /// It is not an audit record.
     NotARecord,
     /// It is the last and has no newline: writing was cut short, and nobody was told that it was kept.
@@ -61,6 +67,9 @@ impl fmt::Display for Reason {
             ),
             Reason::Unlinked => f.write_str(
                 "its prev is not the hash of the record before: one of them was replaced",
+            ),
+            Reason::Untied => f.write_str(
+                "it names a record of another chain that is not there: that one was removed or replaced",
             ),
             Reason::NotARecord => f.write_str("it is not an audit record"),
             Reason::Torn => f.write_str(

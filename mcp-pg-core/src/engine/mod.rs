@@ -4,10 +4,12 @@
 //! plan's, text the statement's.
 
 mod explain;
+mod journal;
 mod operation;
 mod read;
 mod record;
 mod rows;
+mod sinks;
 mod write;
 
 use std::collections::HashMap;
@@ -18,8 +20,10 @@ use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use tokio_postgres::Config;
 
+pub use journal::verify_table;
 pub use record::Origin;
 use record::Record;
+use sinks::Sinks;
 
 use crate::audit::AuditSink;
 use crate::error::{Code, Error, Result};
@@ -57,7 +61,7 @@ pub struct Engine {
     settings: Settings,
     catalogue: ArcSwap<Catalogue>,
     cursors: CursorKey,
-    audit: Option<Arc<dyn AuditSink>>,
+    sinks: Sinks,
     reloading: tokio::sync::Mutex<()>,
 }
 
@@ -72,24 +76,26 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `database_unavailable` if nothing answers or the login is refused.
+    /// `database_unavailable` if nothing answers or the login is refused; `audit_unavailable` if the audit
+    /// table is not there, or not the login's to read and add to.
     pub async fn connect(database: Config, settings: Settings) -> Result<Self> {
         let cursors = CursorKey::new(&cursor_secret(&database))?;
         let database = Database::new(database, &settings)?;
         let catalogue = read_catalogue(&database, &settings).await?;
+        let sinks = Sinks::open(&database, settings.audit.table.as_ref()).await?;
         Ok(Self {
             database,
             settings,
             catalogue: ArcSwap::from_pointee(catalogue),
             cursors,
-            audit: None,
+            sinks,
             reloading: tokio::sync::Mutex::new(()),
         })
     }
 
-    /// Keeps a record of every call in `sink`.
+    /// Keeps a record of every call in `sink`, besides the table of the settings and other sinks.
     pub fn audited(mut self, sink: Arc<dyn AuditSink>) -> Self {
-        self.audit = Some(sink);
+        self.sinks.add(sink);
         self
     }
 
@@ -146,8 +152,7 @@ impl Engine {
         let origin = Origin { transport: "library".into(), ..Origin::default() };
         let mut record = Record::new(self, caller, &origin, request.tool(), arguments);
         let result = self.answer(caller, &request, &mut record).await;
-        record.settle(result.as_ref().map(|_| ()));
-        result
+        record.settle(result).await
     }
 
     /// Answers a tool call with JSON arguments, and records it, whatever becomes of it.
@@ -169,8 +174,7 @@ impl Engine {
             Ok(request) => self.answer(caller, &request, &mut record).await,
             Err(error) => Err(error),
         };
-        record.settle(result.as_ref().map(|_| ()));
-        result
+        record.settle(result).await
     }
 
     /// Records a call that was refused before it came here.
@@ -183,7 +187,7 @@ impl Engine {
         error: &Error,
     ) {
         let record = Record::new(self, caller, origin, tool, || arguments);
-        record.settle(Err(error));
+        record.refused(error);
     }
 
     async fn answer(
@@ -302,10 +306,7 @@ impl Engine {
     ///
     /// `audit_unavailable`.
     pub async fn flush(&self) -> Result<()> {
-        match &self.audit {
-            Some(sink) => sink.flush().await,
-            None => Ok(()),
-        }
+        self.sinks.flush().await
     }
 }
 
@@ -322,7 +323,11 @@ async fn read_catalogue(database: &Database, settings: &Settings) -> Result<Cata
     {
         if let Entry::Vacant(place) = schemas.entry(role) {
             let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
-            place.insert(Arc::new(schema));
+            place.insert(Arc::new(match &settings.audit.table {
+                // Nobody may write to it, or learn from it what others do.
+                Some(audit) => schema.without(audit),
+                None => schema,
+            }));
         }
     }
     Ok(Catalogue { schemas, views: Mutex::default() })

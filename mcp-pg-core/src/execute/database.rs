@@ -4,6 +4,7 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use serde::Serialize;
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, NoTls};
 
@@ -185,7 +186,7 @@ impl Database {
                     let fetched = transaction.run(statement, parameters, keep).await;
                     all.push(fetched.map_err(|failure| (index, failure))?);
                 }
-                transaction.commit().await.map_err(none)?;
+                transaction.commit(None).await.map_err(none)?;
                 Ok(all)
             }
         }
@@ -258,7 +259,7 @@ impl Database {
         })
     }
 
-    async fn connection(&self) -> Result<Object> {
+    pub(super) async fn connection(&self) -> Result<Object> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
                 Error::new(Code::DatabaseUnavailable, "all connections to the database are busy")
@@ -276,6 +277,19 @@ pub enum Failure {
     Database(tokio_postgres::Error),
     /// This crate's own.
     Own(Error),
+}
+
+impl Failure {
+    /// Whether it is certain that nothing was committed.
+    pub fn rolled_back(&self) -> bool {
+        match self {
+            Failure::Own(_) => true,
+            // With FATAL, the connection ends: perhaps only after the commit.
+            Failure::Database(error) => error
+                .as_db_error()
+                .is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error)),
+        }
+    }
 }
 
 impl From<Error> for Failure {

@@ -2,10 +2,12 @@
 //!
 //! Owns every byte that goes to the database. Knows statements; not what a request is, nor who may ask.
 
+mod append;
 mod database;
 mod refusal;
 mod transaction;
 
+pub use append::Append;
 pub use database::{Database, Failure, Posture};
 pub use refusal::{Place, is_stale, refusal};
 pub use transaction::{Fetched, Identity, Keep, Transaction, texts};

@@ -14,5 +14,7 @@ mod view;
 
 pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
-pub use settings::{Archive, AuditDetail, AuditValues, Concurrency, Limits, Settings, Timeouts};
+pub use settings::{
+    Archive, AuditDetail, AuditValues, Concurrency, Limits, OnFailure, Settings, Timeouts,
+};
 pub use view::{TableView, View};
