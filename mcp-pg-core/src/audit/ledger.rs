@@ -76,9 +76,11 @@ impl Ledger {
             #[serde(default)]
             joins: Vec<String>,
         }
-        let read = newest.into_iter().filter_map(|record| serde_json::from_str::<Ends>(record).ok());
+        let read =
+            newest.into_iter().filter_map(|record| serde_json::from_str::<Ends>(record).ok());
         let ends: Vec<Ends> = read.collect();
-        let named = |hash: &String| ends.iter().any(|end| end.prev == *hash || end.joins.contains(hash));
+        let named =
+            |hash: &String| ends.iter().any(|end| end.prev == *hash || end.joins.contains(hash));
         let loose = ends.iter().map(|end| &end.hash).filter(|hash| !named(hash)).cloned().collect();
         Arc::new(Self(Mutex::new(Chains { idle: Vec::new(), loose })))
     }

@@ -8,6 +8,7 @@ mod event;
 mod file;
 mod ledger;
 mod log;
+mod rotation;
 mod table;
 mod verify;
 
@@ -17,7 +18,7 @@ pub use event::{Actor, Client, Event, Outcome, Phase, milliseconds};
 pub use file::FileSink;
 pub use ledger::{Encoded, Entry, Ledger};
 pub use table::AuditTable;
-pub use verify::{Fault, Ledgers, Reason, Verified, snapshot, verify};
+pub use verify::{Fault, Ledgers, Reason, Verified, snapshot, verify, verify_file};
 
 use crate::error::{Code, Error, Result};
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Config;
 
-use crate::audit::{AuditTable, Encoded, Entry, Event, Fault, Ledger, Ledgers, Verified, unavailable};
+use crate::audit::{
+    AuditTable, Encoded, Entry, Event, Fault, Ledger, Ledgers, Verified, unavailable,
+};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Append, Database, Failure, Transaction};
 use crate::name::TableName;
@@ -160,10 +162,8 @@ impl Writer {
     async fn write(&mut self) {
         while !self.pending.is_empty() {
             let batch = self.pending.len().min(BATCH);
-            let events = self.pending.iter().take(batch).filter_map(|job| job.event.as_ref());
-            let mut events = events.peekable();
-            let added = match events.peek() {
-                Some(_) => self.add(self.ledger.entry(events)).await,
+            let added = match self.entry(batch) {
+                Some(entry) => self.add(entry).await,
                 None => Ok(()),
             };
             match added {
@@ -184,6 +184,13 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// The first pending records, unless there are only flushes.
+    fn entry(&self, batch: usize) -> Option<Entry> {
+        let events = self.pending.iter().take(batch).filter_map(|job| job.event.as_ref());
+        let mut events = events.peekable();
+        events.peek().is_some().then(|| self.ledger.entry(events))
     }
 
     async fn add(&self, entry: Entry) -> Result<(), Failure> {

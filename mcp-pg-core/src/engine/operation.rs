@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::read::{add_count, keep, number};
 use super::record::Record;
 use super::{Engine, rows};
 use crate::error::{Code, Error, Result};
@@ -147,7 +148,7 @@ impl Engine {
         let image = |rows: &[Map<String, Value>]| -> Vec<Value> {
             rows.iter().cloned().map(Value::Object).collect()
         };
-        if !self.sinks.is_empty() && self.settings.audit.images {
+        if !self.sinks.is_empty() && scope.settings.audit.images {
             let after = if operation.removes() { Vec::new() } else { image(&done.after) };
             record.images(&image(&done.before), &after);
         }
@@ -259,7 +260,7 @@ impl Engine {
         let page = statement::select(plan);
         let operation = Operation { plan: Plan::Select(plan.clone()), at: String::new() };
         let run = Run { scope, operation: &operation, given };
-        let fetched = run.statement(transaction, &page, self.keep(plan), record).await?;
+        let fetched = run.statement(transaction, &page, keep(scope, plan), record).await?;
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
         let rows = fetched
             .rows
@@ -267,11 +268,11 @@ impl Engine {
             .take(limit)
             .map(|row| rows::object(&page.outputs, row.clone(), plan.columns.len()))
             .collect();
-        let mut set = self.page(plan, &page, fetched)?;
+        let mut set = self.page(scope, plan, &page, fetched)?;
         if let Some(counting) = statement::counting(plan) {
             let keep = Keep { rows: 1, bytes: IMAGES_MOST };
             let counted = run.statement(transaction, &counting, keep, record).await?;
-            super::read::add_count(&mut set, plan, &counted);
+            add_count(&mut set, plan, &counted);
         }
         record.rows(set.row_count);
         Ok((set, rows))
@@ -310,7 +311,7 @@ impl Run<'_, '_> {
         let affected = statement::affected(plan);
         let keep = Keep { rows: 1, bytes: IMAGES_MOST };
         let rows = match self.statement(transaction, &affected, keep, record).await {
-            Ok(counted) => super::read::number(&counted),
+            Ok(counted) => number(&counted),
             Err(error) => return error,
         };
         let (action, most) = (plan.action, plan.max_rows);

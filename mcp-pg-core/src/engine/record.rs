@@ -158,7 +158,7 @@ impl<'e> Record<'e> {
         let Some(notes) = self.notes.take() else { return answer };
         let event = notes.outcome(answer.as_ref().map(drop), &redaction);
         let sinks = &self.engine.sinks;
-        if notes.committed || self.engine.settings.audit.on_failure == OnFailure::Warn {
+        if notes.committed || self.engine.settings().audit.on_failure == OnFailure::Warn {
             // What is done is done.
             sinks.post(event, notes.committed);
             return answer;
@@ -179,9 +179,10 @@ impl<'e> Record<'e> {
 
     /// Which values the audit may not hold.
     fn redaction(&self) -> Redaction {
-        let detail = &self.engine.settings.audit;
+        let catalogue = self.engine.catalogue.load();
+        let detail = &catalogue.settings.audit;
         let view = match detail.values {
-            AuditValues::Redacted => self.engine.view(self.caller).ok(),
+            AuditValues::Redacted => catalogue.view(self.caller).ok(),
             AuditValues::Full | AuditValues::None => None,
         };
         Redaction { values: detail.values, images: detail.images, view }
@@ -251,13 +252,17 @@ impl Notes {
 }
 
 impl Redaction {
-    /// Whether values under this name are masked somewhere.
+    /// Whether values under this name are masked or sensitive somewhere.
     fn hides(&self, name: &str) -> bool {
-        self.view.as_ref().is_some_and(|view| view.masked_names().contains(name))
+        self.view.as_ref().is_some_and(|view| {
+            view.masked_names().contains(name) || view.sensitive_names().contains(name)
+        })
     }
 
     fn hides_some(&self) -> bool {
-        self.view.as_ref().is_some_and(|view| !view.masked_names().is_empty())
+        self.view.as_ref().is_some_and(|view| {
+            !view.masked_names().is_empty() || !view.sensitive_names().is_empty()
+        })
     }
 
     /// The value with what may not be kept replaced.
@@ -268,7 +273,9 @@ impl Redaction {
                 let named = members.get("column").and_then(Value::as_str);
                 let hidden = named.is_some_and(|name| self.hides(name));
                 let member = |(name, member): (&String, &Value)| {
-                    let member = match self.hides(name) || hidden && name != "column" {
+                    // A cursor holds sort keys, which are values.
+                    let keys = name == "cursor" && self.hides_some();
+                    let member = match keys || self.hides(name) || hidden && name != "column" {
                         true => json!("[redacted]"),
                         false => self.apply(member),
                     };

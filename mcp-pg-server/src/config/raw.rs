@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ section! {
         limits: LimitKeys,
         archive: ArchiveKeys,
         concurrency: ConcurrencyKeys,
+        columns: MarkKeys,
         roles: BTreeMap<String, RoleKeys>,
         auth: IgnoredAny,
         audit: AuditKeys,
@@ -61,6 +63,7 @@ section! {
         requests_per_minute: u32,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
+    MarkKeys { sensitive: Vec<String>, untrusted: Vec<String>, }
     ConcurrencyKeys { version_column: String, retries: u32, }
     RoleKeys {
         database_role: String,
@@ -80,7 +83,14 @@ section! {
         writable: Vec<String>,
         mask: BTreeMap<String, Mask>,
     }
-    AuditKeys { file: PathBuf, table: IgnoredAny, values: Values, images: bool, }
+    AuditKeys {
+        file: PathBuf,
+        max_file_bytes: NonZeroU64,
+        table: String,
+        values: Values,
+        images: bool,
+        on_failure: Failing,
+    }
     ServerKeys {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,
@@ -95,6 +105,14 @@ pub(super) enum Values {
     Redacted,
     Full,
     None,
+}
+
+/// `audit.on_failure`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Failing {
+    Refuse,
+    Warn,
 }
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.

@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
 
-use mcp_pg_core::Settings;
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{AuditValues, ColumnRules, Grant, Role, Setting};
+use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, Setting};
+use mcp_pg_core::{Settings, TableName};
 
-use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, RoleKeys, Values, Wait};
-use super::{Config, ConfigError};
+use super::raw::{
+    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait,
+};
+use super::{AuditFile, Config, ConfigError};
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
-    let audit = file.audit.unwrap_or_default();
     let server = file.server.unwrap_or_default();
     for (present, key) in [
         (file.auth.is_some(), "[auth]"),
         (file.queries.is_some(), "[queries]"),
-        (audit.table.is_some(), "audit.table"),
         (server.public_url.is_some(), "server.public_url"),
     ] {
         if present {
@@ -37,22 +37,15 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let concurrency = file.concurrency.unwrap_or_default();
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
-    put(&mut settings.audit.images, audit.images);
-    put(
-        &mut settings.audit.values,
-        audit.values.map(|values| match values {
-            Values::Redacted => AuditValues::Redacted,
-            Values::Full => AuditValues::Full,
-            Values::None => AuditValues::None,
-        }),
-    );
+    settings.columns = marks(file.columns.unwrap_or_default())?;
+    let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
 
     Ok(Config {
         database_url,
         settings,
         requests_per_minute,
-        audit_file: audit.file.map(|path| directory.join(path)),
+        audit_file,
         allowed_hosts: server.allowed_hosts.unwrap_or_default(),
         allowed_origins: server.allowed_origins.unwrap_or_default(),
     })
@@ -121,6 +114,66 @@ fn apply_limits(
                 "limits.requests_per_minute: must be at least 1; leave it out for no limit",
             )
         }),
+    }
+}
+
+fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
+    let marks = ColumnMarks {
+        sensitive: keys.sensitive.unwrap_or_default(),
+        untrusted: keys.untrusted.unwrap_or_default(),
+    };
+    for (key, patterns) in [("sensitive", &marks.sensitive), ("untrusted", &marks.untrusted)] {
+        for (position, pattern) in patterns.iter().enumerate() {
+            if !pattern.contains('*') && pattern.matches('.').count() < 2 {
+                return Err(ConfigError::new(format!(
+                    "columns.{key}[{position}]: {pattern:?} is not schema.table.column; * stands for any name"
+                )));
+            }
+        }
+    }
+    Ok(marks)
+}
+
+/// Also gives the audit file.
+fn apply_audit(
+    settings: &mut Settings,
+    keys: AuditKeys,
+    directory: &Path,
+) -> Result<Option<AuditFile>, ConfigError> {
+    let audit = &mut settings.audit;
+    if let Some(name) = keys.table {
+        let parts = name.split_once('.').filter(|(schema, table)| {
+            !schema.is_empty() && !table.is_empty() && !table.contains('.')
+        });
+        let (schema, table) = parts.ok_or_else(|| {
+            ConfigError::new(format!("audit.table: {name:?} is not \"schema.table\""))
+        })?;
+        audit.table = Some(TableName::new(schema, table));
+    }
+    put(&mut audit.images, keys.images);
+    put(
+        &mut audit.values,
+        keys.values.map(|values| match values {
+            Values::Redacted => AuditValues::Redacted,
+            Values::Full => AuditValues::Full,
+            Values::None => AuditValues::None,
+        }),
+    );
+    put(
+        &mut audit.on_failure,
+        keys.on_failure.map(|failing| match failing {
+            Failing::Refuse => OnFailure::Refuse,
+            Failing::Warn => OnFailure::Warn,
+        }),
+    );
+    match keys.file {
+        Some(path) => {
+            Ok(Some(AuditFile { path: directory.join(path), max_bytes: keys.max_file_bytes }))
+        }
+        None if keys.max_file_bytes.is_some() => {
+            Err(ConfigError::new("audit.max_file_bytes: there is no audit.file"))
+        }
+        None => Ok(None),
     }
 }
 

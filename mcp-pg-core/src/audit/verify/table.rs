@@ -48,8 +48,8 @@ impl Ledgers {
             Unreadable::Altered { seq } => fault(seq, Reason::Altered),
         })?;
         let seq = link.head.seq;
-        let ties: Ties = serde_json::from_str(record)
-            .map_err(|_| fault(Some(seq), Reason::NotARecord))?;
+        let ties: Ties =
+            serde_json::from_str(record).map_err(|_| fault(Some(seq), Reason::NotARecord))?;
         let head = self.heads.entry(ties.chain).or_insert_with(Head::start);
         let expected = head.seq.saturating_add(1);
         if seq != expected {
