@@ -4,10 +4,12 @@
 
 mod append;
 mod database;
+mod posture;
 mod refusal;
 mod transaction;
 
 pub use append::Append;
-pub use database::{Database, Failure, Posture};
+pub use database::{Database, Failure};
+pub use posture::Posture;
 pub use refusal::{Place, is_stale, refusal};
 pub use transaction::{Fetched, Identity, Keep, Transaction, texts};

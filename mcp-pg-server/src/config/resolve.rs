@@ -11,24 +11,19 @@ use mcp_pg_core::{Settings, TableName};
 use super::raw::{
     AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait,
 };
-use super::{AuditFile, Config, ConfigError};
+use super::{AuditFile, Config, ConfigError, auth};
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
     let server = file.server.unwrap_or_default();
-    for (present, key) in [
-        (file.auth.is_some(), "[auth]"),
-        (file.queries.is_some(), "[queries]"),
-        (server.public_url.is_some(), "server.public_url"),
-    ] {
-        if present {
-            return Err(ConfigError::new(format!("not supported yet: {key}")));
-        }
+    if file.queries.is_some() {
+        return Err(ConfigError::new("not supported yet: [queries]"));
     }
 
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
     let database_url = database.url.take();
+    let allow_unsafe_login = database.allow_unsafe_login.unwrap_or(false);
     apply_database(&mut settings, database)?;
     let requests_per_minute = apply_limits(&mut settings, file.limits.unwrap_or_default())?;
     let archive = file.archive.unwrap_or_default();
@@ -37,12 +32,18 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let concurrency = file.concurrency.unwrap_or_default();
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
+    put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
     settings.columns = marks(file.columns.unwrap_or_default())?;
     let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
+    let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
+    let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
     Ok(Config {
         database_url,
+        allow_unsafe_login,
+        auth,
+        public_url,
         settings,
         requests_per_minute,
         audit_file,
@@ -235,7 +236,13 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
             })
         })
         .collect::<Result<_, _>>()?;
-    Ok(Role { name, database_role: keys.database_role, session, grants })
+    Ok(Role {
+        name,
+        database_role: keys.database_role,
+        session,
+        confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
+        grants,
+    })
 }
 
 fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
