@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod explain;
+mod follow;
 mod operation;
 mod read;
 mod record;
@@ -16,9 +17,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
+use tokio::sync::broadcast;
 use tokio_postgres::Config;
 
 use catalogue::Catalogue;
+pub use follow::Change;
 pub use record::Origin;
 use record::Record;
 
@@ -61,7 +64,11 @@ pub struct Engine {
     reloading: tokio::sync::Mutex<()>,
     /// How many readings of the catalogue have begun.
     readings: AtomicU64,
+    changes: broadcast::Sender<Change>,
 }
+
+/// Changes that a slow receiver may be behind.
+const CHANGES_MOST: usize = 64;
 
 impl Engine {
     /// Connects and reads the schema.
@@ -80,6 +87,7 @@ impl Engine {
             audit: None,
             reloading: tokio::sync::Mutex::new(()),
             readings: AtomicU64::new(0),
+            changes: broadcast::Sender::new(CHANGES_MOST),
         })
     }
 
@@ -179,7 +187,7 @@ impl Engine {
         match self.run(&scope, request, record).await {
             // Someone changed the schema under the plan: once more, with the new one.
             Err(error) if is_stale(&error) => {
-                self.reload().await?;
+                self.refresh().await?;
                 record.forget();
                 let catalogue = self.catalogue.load_full();
                 let view = catalogue.view(caller)?;
@@ -235,6 +243,17 @@ impl Engine {
         Ok(!self.catalogue.load().same(&before))
     }
 
+    /// Reloads if the database is not as it was read, for a call that found it so.
+    async fn refresh(&self) -> Result<()> {
+        let catalogue = self.catalogue.load_full();
+        if self.database.signature(&catalogue.settings.schemas).await? == catalogue.signature {
+            // Someone else has reloaded; a statement prepared before that may still be about.
+            self.database.forget_statements();
+            return Ok(());
+        }
+        self.reload().await.map(drop)
+    }
+
     /// Takes new settings and reads the schema by them; true if anything has changed. Running calls finish
     /// on what they began with. The connections stay: their number and timeouts are those of the start.
     ///
@@ -251,9 +270,12 @@ impl Engine {
     /// Only for who holds `reloading`.
     async fn replace(&self, settings: Arc<Settings>) -> Result<()> {
         self.readings.fetch_add(1, Ordering::SeqCst);
-        let read = Catalogue::read(&self.database, settings).await?;
-        self.catalogue.store(Arc::new(read));
+        let read = Arc::new(Catalogue::read(&self.database, settings).await?);
+        let before = self.catalogue.swap(read.clone());
         self.database.forget_statements();
+        if !read.same(&before) {
+            self.tell(Change::Catalogue);
+        }
         Ok(())
     }
 

@@ -3,9 +3,11 @@
 //! Owns every byte that goes to the database. Knows statements; not what a request is, nor who may ask.
 
 mod database;
+mod listen;
 mod refusal;
 mod transaction;
 
 pub use database::{Database, Failure, Posture};
+pub use listen::{Heard, Listener, ROWS_CHANNEL, SCHEMA_CHANNEL};
 pub use refusal::{Place, is_stale, refusal};
 pub use transaction::{Fetched, Identity, Keep, Transaction, texts};

@@ -21,6 +21,7 @@ pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{DataType, Field, Kind};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
+pub use load::Signature;
 pub use operator::{Family, Operator};
 pub use relation::{Found, Junction, Relation, RelationKind};
 pub use table::{Privileges, RowSecurity, Table, TableKind};
