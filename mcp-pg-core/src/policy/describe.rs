@@ -197,6 +197,9 @@ impl View {
             Some(json!({"table": table, "column": columns.get(index)?}))
         });
         put(&mut out, "references", json!(references));
+        let marks = view.marks(position);
+        put(&mut out, "sensitive", json!(marks.sensitive.then_some(true)));
+        put(&mut out, "untrusted", json!(marks.untrusted.then_some(true)));
         out.insert("writable".into(), json!(column.can_insert || column.can_update));
         if !column.can_select {
             out.insert("readable".into(), json!(false));

@@ -26,7 +26,7 @@ impl Grant {
 }
 
 /// Whether `name` fits `pattern`, in which `*` stands for any run of characters.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::view::{Rules, TableView};
-use super::{Action, Actions, Grant, Mask, Role, Settings};
+use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
 use crate::name::TableName;
 use crate::schema::{Column, DataType, Key, Table};
 
@@ -16,6 +16,7 @@ pub(super) struct Extra {
     pub(super) archive: Option<Column>,
     pub(super) version: Option<Column>,
     pub(super) masks: Vec<Option<Mask>>,
+    pub(super) marks: Vec<Marks>,
     pub(super) rules: BTreeMap<Action, Rules>,
     pub(super) whole: Option<Arc<TableView>>,
 }
@@ -63,6 +64,7 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
     let mut kept = vec![None; table.columns.len()];
     let mut columns = Vec::new();
     let mut masks = Vec::new();
+    let mut marks = Vec::new();
     for (position, column) in table.columns.iter().enumerate() {
         let mut column = column.clone();
         let writable = |grant: Option<&Grant>, own: bool| {
@@ -84,6 +86,7 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         }
         kept[position] = Some(columns.len());
         masks.push(select.and_then(|grant| grant.columns.mask.get(&column.name).copied()));
+        marks.push(settings.columns.of(&table.name, &column.name));
         columns.push(column);
     }
 
@@ -158,8 +161,17 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
     let whole =
         rules.values().any(|rules| rules.rows.is_some()).then(|| Arc::new(TableView::whole(table)));
     let granted = Action::ALL.into_iter().filter(|action| grant_for(*action).is_some()).collect();
-    let extra =
-        Extra { name: table.name.clone(), actions, granted, archive, version, masks, rules, whole };
+    let extra = Extra {
+        name: table.name.clone(),
+        actions,
+        granted,
+        archive,
+        version,
+        masks,
+        marks,
+        rules,
+        whole,
+    };
     Some((Table { columns, ..reduced }, extra))
 }
 

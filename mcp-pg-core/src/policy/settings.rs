@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Role;
+use super::{ColumnMarks, Role};
 
 /// How an [`Engine`](crate::Engine) behaves: the parsed form of a configuration.
 ///
@@ -20,6 +20,8 @@ pub struct Settings {
     pub roles: Vec<Role>,
     /// The role of callers who bring none.
     pub default_role: String,
+    /// Which columns are sensitive, and which untrusted.
+    pub columns: ColumnMarks,
     /// Bounds on requests and replies.
     pub limits: Limits,
     /// Setting rows aside.
@@ -38,6 +40,7 @@ impl Default for Settings {
             schemas: vec!["public".into()],
             roles: Role::built_in(),
             default_role: "analyst".into(),
+            columns: ColumnMarks::default(),
             limits: Limits::default(),
             archive: Archive::default(),
             concurrency: Concurrency::default(),

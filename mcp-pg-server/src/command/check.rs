@@ -1,5 +1,7 @@
 //! `check`: what the login could do beyond its task, and what in the configuration fits nothing.
 
+mod columns;
+
 use std::io::Write;
 
 use mcp_pg_core::Posture;
@@ -116,6 +118,7 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
     for role in &settings.roles {
         of_role(role, schema, posture, &mut findings);
     }
+    findings.extend(columns::of_columns(settings, schema));
     findings
 }
 

@@ -30,6 +30,7 @@ section! {
         limits: LimitKeys,
         archive: ArchiveKeys,
         concurrency: ConcurrencyKeys,
+        columns: MarkKeys,
         roles: BTreeMap<String, RoleKeys>,
         auth: IgnoredAny,
         audit: AuditKeys,
@@ -61,6 +62,7 @@ section! {
         requests_per_minute: u32,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
+    MarkKeys { sensitive: Vec<String>, untrusted: Vec<String>, }
     ConcurrencyKeys { version_column: String, retries: u32, }
     RoleKeys {
         database_role: String,

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{AuditValues, ColumnRules, Grant, Role, Setting};
+use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, Role, Setting};
 
-use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, RoleKeys, Values, Wait};
+use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait};
 use super::{Config, ConfigError};
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
@@ -37,6 +37,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let concurrency = file.concurrency.unwrap_or_default();
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
+    settings.columns = marks(file.columns.unwrap_or_default())?;
     put(&mut settings.audit.images, audit.images);
     put(
         &mut settings.audit.values,
@@ -122,6 +123,23 @@ fn apply_limits(
             )
         }),
     }
+}
+
+fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
+    let marks = ColumnMarks {
+        sensitive: keys.sensitive.unwrap_or_default(),
+        untrusted: keys.untrusted.unwrap_or_default(),
+    };
+    for (key, patterns) in [("sensitive", &marks.sensitive), ("untrusted", &marks.untrusted)] {
+        for (position, pattern) in patterns.iter().enumerate() {
+            if !pattern.contains('*') && pattern.matches('.').count() < 2 {
+                return Err(ConfigError::new(format!(
+                    "columns.{key}[{position}]: {pattern:?} is not schema.table.column; * stands for any name"
+                )));
+            }
+        }
+    }
+    Ok(marks)
 }
 
 fn apply_roles(

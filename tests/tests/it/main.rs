@@ -21,6 +21,7 @@ mod example;
 mod filters;
 mod include;
 mod insert;
+mod marks;
 mod mcp_http;
 mod mcp_stdio;
 mod outage;
