@@ -107,8 +107,8 @@ pub async fn run(
             })?;
             verify(&file, out)
         }
-        Command::SetupSql => {
-            setup_sql::print(&config.settings, out)?;
+        Command::SetupSql { notify } => {
+            setup_sql::print(&config.settings, &notify, out)?;
             Ok(Exit::Done)
         }
         Command::Diagram { format: DiagramFormat::Svg, .. } => {
@@ -120,6 +120,7 @@ pub async fn run(
             let requests_per_minute = config.requests_per_minute;
             let session = Session::open(&cli.common, config, environment).await?;
             let stop = stop_on_signal();
+            let _following = session.follow();
             stdio::serve(session.engine.clone(), caller, requests_per_minute, stop)
                 .await
                 .map_err(|message| Failure { exit: Exit::Finding, message })?;
@@ -133,10 +134,12 @@ pub async fn run(
                 allowed_origins: config.allowed_origins.clone(),
                 requests_per_minute: config.requests_per_minute,
                 metrics: Arc::new(Metrics::default()),
+                stop: CancellationToken::new(),
             };
             let session = Session::open(&cli.common, config, environment).await?;
             let address = listener.local_addr()?;
             let stop = stop_on_signal();
+            let _following = session.follow();
             writeln!(std::io::stderr(), "mcp-pg-server: listening on http://{address}/mcp")?;
             http::serve(session.engine.clone(), listener, options, stop).await?;
             session.close().await

@@ -11,6 +11,7 @@ mod resolve;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mcp_pg_core::Settings;
 
@@ -26,6 +27,8 @@ pub const DEFAULT_FILE: &str = "mcp-pg.toml";
 pub struct Config {
     /// `database.url`, if set: not yet joined with the environment, see [`Database::resolve`].
     pub database_url: Option<String>,
+    /// How often to look whether the schema has changed, where no trigger tells.
+    pub schema_poll: Duration,
     /// What the engine is told.
     pub settings: Settings,
     /// Calls that one caller may make in a minute; no bound if absent.

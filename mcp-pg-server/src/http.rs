@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::handler::Handler;
 use crate::limits::RequestRate;
 use crate::metrics::Metrics;
+use crate::subscriptions::Subscriptions;
 
 /// How long calls may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -42,6 +43,8 @@ pub struct ServiceOptions {
     pub requests_per_minute: Option<NonZeroU32>,
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
+    /// Cancelled, it ends the streams of subscribers, which else have no end; calls go on.
+    pub stop: CancellationToken,
 }
 
 /// A tower service that answers MCP requests.
@@ -82,7 +85,14 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         )
         .enforce_origin_validation();
     let rate = options.requests_per_minute.map(RequestRate::per_minute);
-    let handler = Handler::new(engine, "http", options.caller, rate, options.metrics);
+    let handler = Handler::new(
+        engine,
+        "http",
+        options.caller,
+        rate,
+        options.metrics,
+        Subscriptions::of_streams(options.stop),
+    );
     StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config)
 }
 
@@ -107,9 +117,10 @@ fn with_port(origin: &str) -> String {
 pub async fn serve(
     engine: Arc<Engine>,
     listener: TcpListener,
-    options: ServiceOptions,
+    mut options: ServiceOptions,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    options.stop = stop.clone();
     let metrics = options.metrics.clone();
     let app = Router::new()
         .route("/healthz", get("ok\n"))

@@ -70,6 +70,9 @@ pub struct Engine {
 /// Changes that a slow receiver may be behind.
 const CHANGES_MOST: usize = 64;
 
+/// How often a call is tried again while others change the schema.
+const STALE_MOST: u32 = 5;
+
 impl Engine {
     /// Connects and reads the schema.
     ///
@@ -177,24 +180,25 @@ impl Engine {
         request: &Request,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
-        // One for the whole call: what is swapped meanwhile is for the next one.
-        let catalogue = self.catalogue.load_full();
-        let view = catalogue.view(caller)?;
-        if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
-            record.table(table.name());
-        }
-        let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
-        match self.run(&scope, request, record).await {
-            // Someone changed the schema under the plan: once more, with the new one.
-            Err(error) if is_stale(&error) => {
-                self.refresh().await?;
-                record.forget();
-                let catalogue = self.catalogue.load_full();
-                let view = catalogue.view(caller)?;
-                let settings = &catalogue.settings;
-                self.run(&Scope { view: &view, settings, ..scope }, request, record).await
+        let mut left = STALE_MOST;
+        loop {
+            // One for the whole attempt: what is swapped meanwhile is for the next one.
+            let catalogue = self.catalogue.load_full();
+            let view = catalogue.view(caller)?;
+            if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
+                record.table(table.name());
             }
-            answer => answer,
+            let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
+            match self.run(&scope, request, record).await {
+                // Someone changed the schema under the plan: again, with the new one.
+                Err(error) if is_stale(&error) && left > 0 => {
+                    let fresh = self.refresh(&catalogue).await?;
+                    // Without news, one more attempt is for statements that were prepared before.
+                    left = if fresh { left - 1 } else { 0 };
+                    record.forget();
+                }
+                answer => return answer,
+            }
         }
     }
 
@@ -243,15 +247,17 @@ impl Engine {
         Ok(!self.catalogue.load().same(&before))
     }
 
-    /// Reloads if the database is not as it was read, for a call that found it so.
-    async fn refresh(&self) -> Result<()> {
+    /// Reloads if the database is not as it was read, for a call that has found `used` wanting; true if what
+    /// is there now is another.
+    async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
         let catalogue = self.catalogue.load_full();
-        if self.database.signature(&catalogue.settings.schemas).await? == catalogue.signature {
-            // Someone else has reloaded; a statement prepared before that may still be about.
+        let now = self.database.signature(&catalogue.settings.schemas).await?;
+        if now == catalogue.signature {
             self.database.forget_statements();
-            return Ok(());
+        } else {
+            self.reload().await?;
         }
-        self.reload().await.map(drop)
+        Ok(!Arc::ptr_eq(used, &self.catalogue.load()))
     }
 
     /// Takes new settings and reads the schema by them; true if anything has changed. Running calls finish

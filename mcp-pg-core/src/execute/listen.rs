@@ -48,6 +48,9 @@ struct Inbox {
 
 impl Listener {
     pub(super) async fn connect(config: &Config) -> Result<Self> {
+        let mut config = config.clone();
+        let name = config.get_application_name().unwrap_or("mcp-pg").to_owned();
+        config.application_name(format!("{name} listener"));
         let (client, connection) = config.connect(NoTls).await.map_err(unavailable)?;
         let inbox = Arc::new(Inbox::default());
         tokio::spawn(receive(connection, inbox.clone()));

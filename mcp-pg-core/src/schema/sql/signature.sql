@@ -44,7 +44,8 @@ WITH named AS MATERIALIZED (
   UNION ALL
   SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_enum
   UNION ALL
-  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_description WHERE objoid >= 16384
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_description
+  WHERE objoid >= 16384 OR objoid = ANY ((SELECT schemas FROM named)::oid[])
   UNION ALL
   SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_auth_members
 )
