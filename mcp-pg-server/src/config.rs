@@ -3,6 +3,7 @@
 //! Raw keys first, resolved values second: nothing else in this crate reads a file or a
 //! variable. Knows what the engine can be told; not what the database holds.
 
+mod auth;
 mod database;
 mod environment;
 mod raw;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use mcp_pg_core::Settings;
 
+pub use auth::Auth;
 pub use database::Database;
 pub use environment::Environment;
 pub(crate) use resolve::known_role;
@@ -29,6 +31,12 @@ pub struct Config {
     pub database_url: Option<String>,
     /// How often to look whether the schema has changed, where no trigger tells.
     pub schema_poll: Duration,
+    /// Whether `http` may listen beyond loopback with a login that row-level security does not bind.
+    pub allow_unsafe_login: bool,
+    /// Who may call over HTTP; whoever reaches the loopback port if absent.
+    pub auth: Option<Auth>,
+    /// Scheme, host and port at which clients reach the server.
+    pub public_url: Option<String>,
     /// What the engine is told.
     pub settings: Settings,
     /// Calls that one caller may make in a minute; no bound if absent.
@@ -246,10 +254,8 @@ mod tests {
     #[test]
     fn what_is_not_built_is_refused() {
         for (text, key) in [
-            ("[auth.jwt]\nissuer = \"x\"", "[auth]"),
             ("[queries]\ndirectory = \"q\"", "[queries]"),
             ("[audit]\ntable = \"mcp_audit.log\"", "audit.table"),
-            ("[server]\npublic_url = \"https://x\"", "server.public_url"),
         ] {
             assert_eq!(refusal(text), format!("not supported yet: {key}"));
         }

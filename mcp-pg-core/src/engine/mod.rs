@@ -4,11 +4,13 @@
 //! plan's, text the statement's.
 
 mod catalogue;
+mod change;
 mod explain;
 mod follow;
 mod operation;
 mod read;
 mod record;
+mod related;
 mod rows;
 mod write;
 
@@ -300,7 +302,8 @@ impl Engine {
     ///
     /// `database_unavailable`.
     pub async fn posture(&self) -> Result<Posture> {
-        self.database.posture(&self.schema()).await
+        let catalogue = self.catalogue.load_full();
+        self.database.posture(&catalogue.schema(), &catalogue.of_database_roles()).await
     }
 
     /// Waits until every record is kept.

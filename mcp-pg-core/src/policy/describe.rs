@@ -171,6 +171,8 @@ impl View {
         );
         put(&mut out, "generated", json!(column.generated));
         put(&mut out, "comment", json!(column.comment));
+        put(&mut out, "unit", json!(column.hints.unit));
+        put(&mut out, "examples", json!(column.hints.examples));
         if let Some(labels) = column.data_type.labels() {
             let labels = labels.iter().map(|label| json!(label)).collect();
             put(&mut out, "enum", cut(labels, SHORT_LIST_MOST, BYTES_MOST, ""));

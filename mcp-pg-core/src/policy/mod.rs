@@ -16,5 +16,7 @@ mod view;
 pub use mark::{ColumnMarks, Marks};
 pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
-pub use settings::{Archive, AuditDetail, AuditValues, Concurrency, Limits, Settings, Timeouts};
+pub use settings::{
+    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, Settings, Timeouts,
+};
 pub use view::{TableView, View};

@@ -69,7 +69,7 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         let mut column = column.clone();
         let writable = |grant: Option<&Grant>, own: bool| {
             own && grant.is_some_and(|grant| {
-                grant.shows(&column.name)
+                grant.shows(&column)
                     && grant.writes(&column.name)
                     && !grant.preset.contains_key(&column.name)
             })
@@ -79,14 +79,17 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         let can_update = writable(update, column.can_update && !column.read_only());
         column.can_insert = can_insert && (!archives || may_archive);
         column.can_update = can_update && (!archives || may_archive);
-        column.can_select =
-            column.can_select && select.is_some_and(|grant| grant.shows(&column.name));
+        column.can_select = column.can_select && select.is_some_and(|grant| grant.shows(&column));
         if !(column.can_select || column.can_insert || column.can_update) {
             continue;
         }
         kept[position] = Some(columns.len());
         masks.push(select.and_then(|grant| grant.columns.mask.get(&column.name).copied()));
-        marks.push(settings.columns.of(&table.name, &column.name));
+        let mark = settings.columns.of(&table.name, &column.name);
+        marks.push(Marks {
+            sensitive: mark.sensitive || column.hints.sensitive,
+            untrusted: mark.untrusted || column.hints.untrusted,
+        });
         columns.push(column);
     }
 
@@ -120,6 +123,8 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         oid: table.oid,
         kind: table.kind,
         comment: table.comment.clone(),
+        owner: table.owner.clone(),
+        directives: Vec::new(),
         // How many rows others have is none of the caller's business.
         estimated_rows: table.estimated_rows.filter(|_| select.is_some_and(|s| s.rows.is_none())),
         fills_rows: table.fills_rows,

@@ -22,6 +22,8 @@ pub struct Settings {
     pub default_role: String,
     /// Which columns are sensitive, and which untrusted.
     pub columns: ColumnMarks,
+    /// Whose comments may hold directives.
+    pub comments: Comments,
     /// Bounds on requests and replies.
     pub limits: Limits,
     /// Setting rows aside.
@@ -41,6 +43,7 @@ impl Default for Settings {
             roles: Role::built_in(),
             default_role: "analyst".into(),
             columns: ColumnMarks::default(),
+            comments: Comments::default(),
             limits: Limits::default(),
             archive: Archive::default(),
             concurrency: Concurrency::default(),
@@ -96,6 +99,13 @@ impl Default for Limits {
             max_connections: 16,
         }
     }
+}
+
+/// Which comments are more than text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Comments {
+    /// PostgreSQL roles: directives on what they own are obeyed.
+    pub owners: Vec<String>,
 }
 
 /// How rows are set aside instead of deleted.

@@ -14,7 +14,7 @@ use super::{Action, Actions, Marks, Mask, Role, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{
-    Column, DataType, Key, Privileges, Relation, RowSecurity, Schema, Table, TableKind,
+    Column, ColumnHints, DataType, Key, Privileges, Relation, RowSecurity, Schema, Table, TableKind,
 };
 use crate::value::Decoder;
 
@@ -230,13 +230,15 @@ impl TableView {
         }
     }
 
-    /// A table that only one query has: columns by name and type, of which the first `keys` tell its rows
+    /// A table that only one query has: columns by name, type and marks, of which the first `keys` tell its rows
     /// apart. It goes by the name of the table that it is made from.
     pub fn derived(
         from: &TableView,
-        columns: impl IntoIterator<Item = (String, DataType)>,
+        columns: impl IntoIterator<Item = (String, DataType, Marks)>,
         keys: usize,
     ) -> Self {
+        let (columns, marks): (Vec<_>, Vec<Marks>) =
+            columns.into_iter().map(|(name, data_type, marks)| ((name, data_type), marks)).unzip();
         let column = |(index, (name, data_type)): (usize, (String, DataType))| Column {
             name,
             alias: Some(format!("c{index}")),
@@ -249,6 +251,7 @@ impl TableView {
             generated: None,
             generated_from: Vec::new(),
             comment: None,
+            hints: ColumnHints::default(),
             can_select: true,
             can_insert: false,
             can_update: false,
@@ -266,6 +269,8 @@ impl TableView {
             oid: 0,
             kind: TableKind::View,
             comment: None,
+            owner: String::new(),
+            directives: Vec::new(),
             estimated_rows: None,
             fills_rows: false,
             primary_key: (keys > 0).then_some(key),
@@ -277,7 +282,7 @@ impl TableView {
             privileges: Privileges::default(),
             columns,
         };
-        Self::whole(&table)
+        Self { marks, ..Self::whole(&table) }
     }
 
     /// The table's full name.

@@ -10,7 +10,7 @@ use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, Role, Setting};
 
 use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait};
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, auth};
 
 /// How often to look whether the schema has changed, where nothing tells.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
@@ -19,12 +19,9 @@ const SCHEMA_POLL: Duration = Duration::from_secs(2);
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
     let audit = file.audit.unwrap_or_default();
     let server = file.server.unwrap_or_default();
-    for (present, key) in [
-        (file.auth.is_some(), "[auth]"),
-        (file.queries.is_some(), "[queries]"),
-        (audit.table.is_some(), "audit.table"),
-        (server.public_url.is_some(), "server.public_url"),
-    ] {
+    for (present, key) in
+        [(file.queries.is_some(), "[queries]"), (audit.table.is_some(), "audit.table")]
+    {
         if present {
             return Err(ConfigError::new(format!("not supported yet: {key}")));
         }
@@ -34,6 +31,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let mut database = file.database.unwrap_or_default();
     let database_url = database.url.take();
     let schema_poll = database.schema_poll.take().map_or(SCHEMA_POLL, |wait| wait.0);
+    let allow_unsafe_login = database.allow_unsafe_login.unwrap_or(false);
     apply_database(&mut settings, database)?;
     let requests_per_minute = apply_limits(&mut settings, file.limits.unwrap_or_default())?;
     let archive = file.archive.unwrap_or_default();
@@ -42,6 +40,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let concurrency = file.concurrency.unwrap_or_default();
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
+    put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
     settings.columns = marks(file.columns.unwrap_or_default())?;
     put(&mut settings.audit.images, audit.images);
     put(
@@ -53,10 +52,15 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         }),
     );
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
+    let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
+    let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
     Ok(Config {
         database_url,
         schema_poll,
+        allow_unsafe_login,
+        auth,
+        public_url,
         settings,
         requests_per_minute,
         audit_file: audit.file.map(|path| directory.join(path)),
@@ -206,7 +210,13 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
             })
         })
         .collect::<Result<_, _>>()?;
-    Ok(Role { name, database_role: keys.database_role, session, grants })
+    Ok(Role {
+        name,
+        database_role: keys.database_role,
+        session,
+        confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
+        grants,
+    })
 }
 
 fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {

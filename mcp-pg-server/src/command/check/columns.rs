@@ -1,10 +1,10 @@
-//! What the configuration says of columns, table by table, that are not there.
+//! What the configuration and comments say of columns, and is not so.
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::ColumnMarks;
 use mcp_pg_core::schema::Schema;
 
-/// The findings on `[columns]`.
+/// The findings on `[columns]`, `[comments]` and directives.
 pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
     let mut findings = Vec::new();
     let marks = &settings.columns;
@@ -19,5 +19,12 @@ pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
             }
         }
     }
+    for owner in &settings.comments.owners {
+        if !schema.tables.iter().any(|table| &table.owner == owner) {
+            findings
+                .push(format!("comments.owners: {owner} owns no table of the configured schemas"));
+        }
+    }
+    findings.extend(schema.directives.faults.iter().cloned());
     findings
 }
