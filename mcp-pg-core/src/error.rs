@@ -181,6 +181,18 @@ impl Error {
         }))
     }
 
+    /// `limit_exceeded`, because of the bound of this name in the configuration's `[limits]`.
+    ///
+    /// ```
+    /// use mcp_pg_core::Error;
+    ///
+    /// let error = Error::exceeded("max_list", "a list may have 1000 values, not 1001");
+    /// assert_eq!(error.message(), "a list may have 1000 values, not 1001 (limits.max_list)");
+    /// ```
+    pub fn exceeded(bound: &str, message: impl fmt::Display) -> Self {
+        Self::new(Code::LimitExceeded, format!("{message} (limits.{bound})"))
+    }
+
     /// Where in the arguments, as a JSON Pointer (RFC 6901).
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
         self.0.at = Some(pointer.into());

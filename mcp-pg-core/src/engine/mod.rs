@@ -3,29 +3,32 @@
 //! The only room that knows every other. It decides nothing itself: rights are the view's, meaning the
 //! plan's, text the statement's.
 
+mod catalogue;
+mod change;
 mod explain;
 mod operation;
 mod read;
 mod record;
+mod related;
 mod rows;
 mod write;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use tokio_postgres::Config;
 
+use catalogue::Catalogue;
 pub use record::Origin;
 use record::Record;
 
 use crate::audit::AuditSink;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::execute::{Database, Identity, Posture, is_stale};
 use crate::plan::{CursorKey, Scope};
-use crate::policy::{Principal, Role, Setting, Settings, View};
+use crate::policy::{Principal, Setting, Settings, View};
 use crate::reply::Reply;
 use crate::request::{Request, check_depth};
 use crate::schema::Schema;
@@ -54,17 +57,12 @@ use crate::schema::Schema;
 /// ```
 pub struct Engine {
     database: Database,
-    settings: Settings,
     catalogue: ArcSwap<Catalogue>,
     cursors: CursorKey,
     audit: Option<Arc<dyn AuditSink>>,
     reloading: tokio::sync::Mutex<()>,
-}
-
-/// The schema as each database role sees it, and the views made from it so far.
-struct Catalogue {
-    schemas: HashMap<Option<String>, Arc<Schema>>,
-    views: Mutex<HashMap<String, Arc<View>>>,
+    /// How many readings of the catalogue have begun.
+    readings: AtomicU64,
 }
 
 impl Engine {
@@ -76,14 +74,14 @@ impl Engine {
     pub async fn connect(database: Config, settings: Settings) -> Result<Self> {
         let cursors = CursorKey::new(&cursor_secret(&database))?;
         let database = Database::new(database, &settings)?;
-        let catalogue = read_catalogue(&database, &settings).await?;
+        let catalogue = Catalogue::read(&database, Arc::new(settings)).await?;
         Ok(Self {
             database,
-            settings,
             catalogue: ArcSwap::from_pointee(catalogue),
             cursors,
             audit: None,
             reloading: tokio::sync::Mutex::new(()),
+            readings: AtomicU64::new(0),
         })
     }
 
@@ -93,9 +91,9 @@ impl Engine {
         self
     }
 
-    /// The rules that hold for every caller.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// The rules that hold for every caller, as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.catalogue.load().settings)
     }
 
     /// The schema as the caller's role sees it.
@@ -104,31 +102,12 @@ impl Engine {
     ///
     /// `forbidden` if there is no such role.
     pub fn view(&self, caller: &Principal) -> Result<Arc<View>> {
-        let role = self.role(caller)?;
-        let catalogue = self.catalogue.load();
-        let mut views = catalogue.views.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(view) = views.get(&role.name) {
-            return Ok(Arc::clone(view));
-        }
-        let schema = catalogue
-            .schemas
-            .get(&role.database_role)
-            .ok_or_else(|| Error::new(Code::Internal, "the role's schema was not read"))?;
-        let view = Arc::new(View::new(schema, role, &self.settings));
-        views.insert(role.name.clone(), Arc::clone(&view));
-        Ok(view)
-    }
-
-    fn role(&self, caller: &Principal) -> Result<&Role> {
-        self.settings.roles.iter().find(|role| role.name == caller.role).ok_or_else(|| {
-            Error::new(Code::Forbidden, "the caller's role is not one that this server knows")
-        })
+        self.catalogue.load().view(caller)
     }
 
     /// The schema as the login sees it.
     pub fn schema(&self) -> Arc<Schema> {
-        let catalogue = self.catalogue.load();
-        catalogue.schemas.get(&None).cloned().unwrap_or_default()
+        self.catalogue.load().schema()
     }
 
     /// Answers a request, and records it.
@@ -192,17 +171,22 @@ impl Engine {
         request: &Request,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
-        let view = self.view(caller)?;
+        // One for the whole call: what is swapped meanwhile is for the next one.
+        let catalogue = self.catalogue.load_full();
+        let view = catalogue.view(caller)?;
         if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
             record.table(table.name());
         }
-        match self.run(caller, &view, request, record).await {
+        let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
+        match self.run(&scope, request, record).await {
             // Someone changed the schema under the plan: once more, with the new one.
             Err(error) if is_stale(&error) => {
                 Box::pin(self.reload()).await?;
                 record.forget();
-                let view = self.view(caller)?;
-                self.run(caller, &view, request, record).await
+                let catalogue = self.catalogue.load_full();
+                let view = catalogue.view(caller)?;
+                let settings = &catalogue.settings;
+                self.run(&Scope { view: &view, settings, ..scope }, request, record).await
             }
             answer => answer,
         }
@@ -210,50 +194,30 @@ impl Engine {
 
     async fn run(
         &self,
-        caller: &Principal,
-        view: &View,
+        scope: &Scope<'_>,
         request: &Request,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
-        let scope = Scope { view, settings: &self.settings, caller, earlier: &[] };
         match request {
-            Request::ListTables(request) => self.list_tables(&scope, request).map(Reply::Tables),
+            Request::ListTables(request) => self.list_tables(scope, request).map(Reply::Tables),
             Request::DescribeTable(request) => {
-                let table = view.table(&request.table).map_err(|error| error.inside("/table"))?;
-                Ok(Reply::Table(view.describe(table)))
+                let table = scope.view.table(&request.table);
+                let table = table.map_err(|error| error.inside("/table"))?;
+                Ok(Reply::Table(scope.view.describe(table)))
             }
-            Request::Select(request) => self.select(&scope, request, record).await.map(Reply::Rows),
+            Request::Select(request) => self.select(scope, request, record).await.map(Reply::Rows),
             // Boxed, so that the future of a select need not have room for theirs.
             Request::Aggregate(request) => {
-                Box::pin(self.aggregate(&scope, request, record)).await.map(Reply::Rows)
+                Box::pin(self.aggregate(scope, request, record)).await.map(Reply::Rows)
             }
             Request::Explain(request) => {
-                Box::pin(self.explain(&scope, request, record)).await.map(Reply::Plan)
+                Box::pin(self.explain(scope, request, record)).await.map(Reply::Plan)
             }
             Request::Transaction(request) => {
-                Box::pin(self.transaction(&scope, request, record)).await.map(Reply::Transaction)
+                Box::pin(self.transaction(scope, request, record)).await.map(Reply::Transaction)
             }
-            request => Box::pin(self.write(&scope, request, record)).await.map(Reply::Rows),
+            request => Box::pin(self.write(scope, request, record)).await.map(Reply::Rows),
         }
-    }
-
-    /// Who the caller is to PostgreSQL.
-    fn identity(&self, caller: &Principal) -> Result<Identity> {
-        let role = self.role(caller)?;
-        let settings = role.session.iter().map(|(name, setting)| {
-            let value = match setting {
-                Setting::Fixed(value) => value.clone(),
-                // An absent claim is the empty text: what a policy sees of a setting that was never made.
-                Setting::Claim(claim) => match caller.claims.get(claim) {
-                    None | Some(Value::Null) => String::new(),
-                    Some(Value::String(text)) => text.clone(),
-                    Some(Value::Array(items)) => array_literal(items),
-                    Some(other) => other.to_string(),
-                },
-            };
-            (name.clone(), value)
-        });
-        Ok(Identity { role: role.database_role.clone(), settings: settings.collect() })
     }
 
     /// Reads the schema again; true if it has changed. Running calls finish on the one they began with.
@@ -263,19 +227,36 @@ impl Engine {
     /// `database_unavailable`; the old schema then stays.
     pub async fn reload(&self) -> Result<bool> {
         let before = self.catalogue.load_full();
+        let begun = self.readings.load(Ordering::SeqCst);
         let _alone = self.reloading.lock().await;
-        // Someone else may have reloaded while this call waited.
-        let current = self.catalogue.load_full();
-        if !Arc::ptr_eq(&before, &current) {
-            return Ok(true);
+        // What was read from here on by someone else while this call waited is as good.
+        if self.readings.load(Ordering::SeqCst) == begun {
+            let settings = Arc::clone(&self.catalogue.load().settings);
+            self.replace(settings).await?;
         }
-        let read = read_catalogue(&self.database, &self.settings).await?;
-        let changed = read.schemas.iter().any(|(role, schema)| {
-            current.schemas.get(role).is_none_or(|known| known.fingerprint != schema.fingerprint)
-        });
+        Ok(!self.catalogue.load().same(&before))
+    }
+
+    /// Takes new settings and reads the schema by them; true if anything has changed. Running calls finish
+    /// on what they began with. The connections stay: their number and timeouts are those of the start.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`, or a database role that the login cannot become; the old settings then stay.
+    pub async fn reconfigure(&self, settings: Settings) -> Result<bool> {
+        let before = self.catalogue.load_full();
+        let _alone = self.reloading.lock().await;
+        self.replace(Arc::new(settings)).await?;
+        Ok(!self.catalogue.load().same(&before))
+    }
+
+    /// Only for who holds `reloading`.
+    async fn replace(&self, settings: Arc<Settings>) -> Result<()> {
+        self.readings.fetch_add(1, Ordering::SeqCst);
+        let read = Catalogue::read(&self.database, settings).await?;
         self.catalogue.store(Arc::new(read));
         self.database.forget_statements();
-        Ok(changed)
+        Ok(())
     }
 
     /// Answers if the database does.
@@ -293,7 +274,13 @@ impl Engine {
     ///
     /// `database_unavailable`.
     pub async fn posture(&self) -> Result<Posture> {
-        self.database.posture(&self.schema()).await
+        let catalogue = self.catalogue.load_full();
+        let roles: Vec<(&str, &Schema)> = catalogue
+            .schemas
+            .iter()
+            .filter_map(|(role, schema)| Some((role.as_deref()?, &**schema)))
+            .collect();
+        self.database.posture(&self.schema(), &roles).await
     }
 
     /// Waits until every record is kept.
@@ -311,21 +298,27 @@ impl Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Engine").field("settings", &self.settings()).finish_non_exhaustive()
     }
 }
 
-async fn read_catalogue(database: &Database, settings: &Settings) -> Result<Catalogue> {
-    let mut schemas = HashMap::new();
-    // PostgreSQL tells each role what it may do: that is read as the role itself.
-    for role in std::iter::once(None).chain(settings.roles.iter().map(|r| r.database_role.clone()))
-    {
-        if let Entry::Vacant(place) = schemas.entry(role) {
-            let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
-            place.insert(Arc::new(schema));
-        }
-    }
-    Ok(Catalogue { schemas, views: Mutex::default() })
+/// Who the caller is to PostgreSQL.
+fn identity(scope: &Scope<'_>) -> Identity {
+    let role = &scope.view.role;
+    let settings = role.session.iter().map(|(name, setting)| {
+        let value = match setting {
+            Setting::Fixed(value) => value.clone(),
+            // An absent claim is the empty text: what a policy sees of a setting that was never made.
+            Setting::Claim(claim) => match scope.caller.claims.get(claim) {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Array(items)) => array_literal(items),
+                Some(other) => other.to_string(),
+            },
+        };
+        (name.clone(), value)
+    });
+    Identity { role: role.database_role.clone(), settings: settings.collect() }
 }
 
 /// What all processes that serve this database as this login know, and callers do not.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::record::Record;
-use super::{Engine, rows};
+use super::{Engine, identity, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Place, refusal};
 use crate::plan::{Cursor, Grouping, Scope, SelectPlan, Start};
@@ -52,7 +52,7 @@ impl Engine {
         let statements: Vec<&Statement<'_>> = std::iter::once(&page).chain(&counting).collect();
         let fetched = self.fetch(scope, plan, &statements, record).await?;
         let mut fetched = fetched.into_iter();
-        let mut set = self.page(plan, &page, fetched.next().unwrap_or_default())?;
+        let mut set = self.page(scope, plan, &page, fetched.next().unwrap_or_default())?;
         if let Some(counted) = fetched.next() {
             add_count(&mut set, plan, &counted);
         }
@@ -71,8 +71,7 @@ impl Engine {
         for statement in statements {
             record.statement(&statement.sql);
         }
-        let identity = self.identity(scope.caller)?;
-        let fetched = self.database.read(&identity, statements, self.keep(plan)).await;
+        let fetched = self.database.read(&identity(scope), statements, keep(scope, plan)).await;
         fetched.map_err(|(index, failure)| {
             let place = Place {
                 view: scope.view,
@@ -85,27 +84,21 @@ impl Engine {
         })
     }
 
-    /// One row more than the page: it tells that there is another page.
-    pub(super) fn keep(&self, plan: &SelectPlan<'_>) -> Keep {
-        Keep { rows: plan.limit.saturating_add(1), bytes: self.settings.limits.max_reply_bytes }
-    }
-
     /// The reply from what a [`statement::select`] gave.
     pub(super) fn page(
         &self,
+        scope: &Scope<'_>,
         plan: &SelectPlan<'_>,
         statement: &Statement<'_>,
         fetched: Fetched,
     ) -> Result<RowSet> {
         let Fetched { mut rows, count, cut, too_large } = fetched;
         if let (Some(bytes), true) = (too_large, rows.is_empty()) {
-            let most = self.settings.limits.max_reply_bytes;
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("one row has {bytes} bytes, and a reply may have {most}"),
-            )
-            .at("/columns")
-            .hint("choose columns, without the large ones"));
+            let most = scope.settings.limits.max_reply_bytes;
+            let message = format!("one row has {bytes} bytes, and a reply may have {most}");
+            return Err(Error::exceeded("max_reply_bytes", message)
+                .at("/columns")
+                .hint("choose columns, without the large ones"));
         }
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
         rows.truncate(limit);
@@ -214,6 +207,11 @@ impl Engine {
         };
         Ok(TableList { tables: tables.collect(), next_cursor })
     }
+}
+
+/// One row more than the page: it tells that there is another page.
+pub(super) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
+    Keep { rows: plan.limit.saturating_add(1), bytes: scope.settings.limits.max_reply_bytes }
 }
 
 fn summary(view: &crate::policy::View, table: &TableView) -> TableSummary {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::operation::{Done, Operation};
 use super::record::Record;
-use super::{Engine, rows};
+use super::{Engine, identity, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Transaction};
 use crate::plan::{Earlier, Plan, Scope};
@@ -23,14 +23,14 @@ impl Engine {
     ) -> Result<RowSet> {
         let operation = Operation::new(scope, request, String::new(), &self.cursors)?;
         let dry_run = operation.dry_run();
-        let mut tries = self.tries();
+        let mut tries = Tries::of(scope);
         let done = loop {
             match self.attempt(scope, &operation, dry_run, record).await {
                 Err(error) if tries.again(&error).await => record.forget(),
                 result => break result?,
             }
         };
-        Ok(self.written(&operation, done, dry_run))
+        Ok(written(scope, &operation, done, dry_run))
     }
 
     async fn attempt(
@@ -41,9 +41,8 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<Done> {
         // One snapshot for the look before and the write after: both see the same rows.
-        let identity = self.identity(scope.caller)?;
         let isolation = Some(Isolation::RepeatableRead);
-        let mut transaction = self.database.begin(identity, isolation).await?;
+        let mut transaction = self.database.begin(identity(scope), isolation).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
         self.conclude(transaction, scope, operations, dry_run, record).await?;
@@ -57,17 +56,14 @@ impl Engine {
         request: &request::Transaction,
         record: &mut Record<'_>,
     ) -> Result<Committed> {
-        let most = self.settings.limits.max_operations;
+        let most = scope.settings.limits.max_operations;
         let steps = &request.operations;
         if steps.is_empty() {
             return Err(Error::new(Code::MissingValue, "there is no operation").at("/operations"));
         }
         if steps.len() > most {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("a transaction may have {most} operations, not {}", steps.len()),
-            )
-            .at("/operations"));
+            let message = format!("a transaction may have {most} operations, not {}", steps.len());
+            return Err(Error::exceeded("max_operations", message).at("/operations"));
         }
         let at = |index: usize| format!("/operations/{index}");
         let mut requests = Vec::with_capacity(steps.len());
@@ -96,7 +92,7 @@ impl Engine {
 
         let dry_run = request.dry_run.unwrap_or_default();
         let isolation = request.isolation.unwrap_or_default();
-        let mut tries = self.tries();
+        let mut tries = Tries::of(scope);
         let results = loop {
             match self.attempt_all(scope, &operations, isolation, dry_run, record).await {
                 Err(error) if tries.again(&error).await => record.forget(),
@@ -114,8 +110,7 @@ impl Engine {
         dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<Vec<RowSet>> {
-        let identity = self.identity(scope.caller)?;
-        let mut transaction = self.database.begin(identity, Some(isolation)).await?;
+        let mut transaction = self.database.begin(identity(scope), Some(isolation)).await?;
         let deferring = transaction.defer_constraints().await;
         deferring.map_err(|failure| deferred(failure, scope, operations))?;
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
@@ -135,7 +130,7 @@ impl Engine {
                     .await
                     .map_err(inside)?;
                 given.push(done.after.clone());
-                results.push(self.written(operation, done, dry_run));
+                results.push(written(scope, operation, done, dry_run));
             }
         }
         self.conclude(transaction, scope, operations, dry_run, record).await?;
@@ -174,45 +169,53 @@ impl Engine {
                 .caused_by(error)
         })
     }
+}
 
-    /// The reply to a write.
-    fn written(&self, operation: &Operation<'_>, done: Done, dry_run: bool) -> RowSet {
-        let names = operation.returning();
-        let limits = &self.settings.limits;
-        let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
-        let mut bytes = 0;
-        let mut shown = |rows: &[Map<String, Value>]| -> Vec<Value> {
-            rows.iter()
-                .take(most)
-                .map(|row| rows::pick(row, &names))
-                .take_while(|row| {
-                    bytes += row.to_string().len();
-                    bytes <= limits.max_reply_bytes
-                })
-                .collect()
-        };
-        let rows = shown(&done.after);
-        let truncated = (rows.len() as u64) < done.count;
-        let removed = operation.removes();
-        let (before, after) = match dry_run {
-            false => (None, None),
-            true if removed => (Some(shown(&done.before)), Some(Vec::new())),
-            true => (Some(shown(&done.before)), Some(rows.clone())),
-        };
-        RowSet {
-            table: operation.table().name().to_string(),
-            rows: Some(rows),
-            row_count: done.count,
-            truncated,
-            dry_run: dry_run.then_some(true),
-            before,
-            after,
-            ..RowSet::default()
+/// The reply to a write.
+fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bool) -> RowSet {
+    let names = operation.returning();
+    let limits = &scope.settings.limits;
+    let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
+    let mut bytes = 0;
+    let mut shown = |rows: &[Map<String, Value>], related: &[Map<String, Value>]| {
+        rows.iter()
+            .take(most)
+            .enumerate()
+            .map(|(index, row)| {
+                let mut row = rows::pick(row, &names);
+                row.extend(related.get(index).cloned().unwrap_or_default());
+                Value::Object(row)
+            })
+            .take_while(|row| {
+                bytes += row.to_string().len();
+                bytes <= limits.max_reply_bytes
+            })
+            .collect::<Vec<Value>>()
+    };
+    let rows = match &done.related {
+        None => shown(&done.after, &[]),
+        Some(related) => {
+            let complete = done.after.len().min(related.len());
+            shown(done.after.get(..complete).unwrap_or_default(), related)
         }
-    }
-
-    fn tries(&self) -> Tries {
-        Tries { left: self.settings.concurrency.retries, pause: Duration::from_millis(5) }
+    };
+    let truncated = (rows.len() as u64) < done.count;
+    let removed = operation.removes();
+    let (before, after) = match dry_run {
+        false => (None, None),
+        true if removed => (Some(shown(&done.before, &[])), Some(Vec::new())),
+        true => (Some(shown(&done.before, &[])), Some(rows.clone())),
+    };
+    RowSet {
+        table: operation.table().name().to_string(),
+        rows: Some(rows),
+        row_count: done.count,
+        truncated,
+        dry_run: dry_run.then_some(true),
+        before,
+        after,
+        notes: done.notes,
+        ..RowSet::default()
     }
 }
 
@@ -238,6 +241,10 @@ struct Tries {
 }
 
 impl Tries {
+    fn of(scope: &Scope<'_>) -> Self {
+        Self { left: scope.settings.concurrency.retries, pause: Duration::from_millis(5) }
+    }
+
     /// Whether to run again, after a pause: PostgreSQL asked for it, and it was not too often.
     async fn again(&mut self, error: &Error) -> bool {
         if error.code() != Code::SerializationFailure || self.left == 0 {

@@ -45,7 +45,7 @@ mod sample;
 mod scalar;
 
 pub use decode::Decoder;
-pub use encode::encode;
+pub use encode::{encode, text_array};
 pub use nested::{FieldBytes, elements, fields};
 pub use parameter::Text;
 pub use raw::Raw;

@@ -30,14 +30,17 @@ section! {
         limits: LimitKeys,
         archive: ArchiveKeys,
         concurrency: ConcurrencyKeys,
+        columns: MarkKeys,
+        comments: CommentKeys,
         roles: BTreeMap<String, RoleKeys>,
-        auth: IgnoredAny,
+        auth: AuthSection,
         audit: AuditKeys,
         queries: IgnoredAny,
         server: ServerKeys,
     }
     DatabaseKeys {
         url: String,
+        allow_unsafe_login: bool,
         schemas: Vec<String>,
         max_connections: usize,
         statement_timeout: Wait,
@@ -61,6 +64,8 @@ section! {
         requests_per_minute: u32,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
+    CommentKeys { owners: Vec<String>, }
+    MarkKeys { sensitive: Vec<String>, untrusted: Vec<String>, }
     ConcurrencyKeys { version_column: String, retries: u32, }
     RoleKeys {
         database_role: String,
@@ -80,11 +85,13 @@ section! {
         writable: Vec<String>,
         mask: BTreeMap<String, Mask>,
     }
+    AuthSection { api_keys: Vec<ApiKeyKeys>, }
+    ApiKeyKeys { name: String, hash: String, role: String, claims: Map<String, Value>, }
     AuditKeys { file: PathBuf, table: IgnoredAny, values: Values, images: bool, }
     ServerKeys {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,
-        public_url: IgnoredAny,
+        public_url: String,
     }
 }
 

@@ -16,7 +16,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 use self::types::Types;
-use super::{Function, Schema, Table, clean};
+use super::directive::split;
+use super::{Directive, Function, Schema, Subject, Table, clean};
 use crate::error::{Code, Error, Result};
 
 /// How often [`Schema::load`] tries.
@@ -141,7 +142,15 @@ fn comments(schemas: &[Row]) -> std::result::Result<HashMap<String, String>, PgE
 }
 
 fn comment(row: &Row) -> std::result::Result<Option<String>, PgError> {
-    Ok(row.try_get::<_, Option<&str>>("comment")?.and_then(clean))
+    let comment: Option<&str> = row.try_get("comment")?;
+    Ok(comment.and_then(|comment| clean(split(comment).0)))
+}
+
+/// The directive in a row's comment.
+fn directive(row: &Row, subject: Subject) -> std::result::Result<Option<Directive>, PgError> {
+    let comment: Option<&str> = row.try_get("comment")?;
+    let text = comment.and_then(|comment| split(comment).1);
+    Ok(text.map(|text| Directive { subject, text: text.to_owned() }))
 }
 
 /// The table that a row speaks of.

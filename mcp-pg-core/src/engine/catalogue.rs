@@ -1,0 +1,70 @@
+//! What the engine knows at one moment: the settings, the schema as each database role sees it, and the
+//! views made from both so far. Never changed, only replaced: whoever holds one sees a consistent whole.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{Code, Error, Result};
+use crate::execute::Database;
+use crate::policy::{Principal, Role, Settings, View};
+use crate::schema::Schema;
+
+pub(super) struct Catalogue {
+    pub(super) settings: Arc<Settings>,
+    schemas: HashMap<Option<String>, Arc<Schema>>,
+    views: Mutex<HashMap<String, Arc<View>>>,
+}
+
+impl Catalogue {
+    pub(super) async fn read(database: &Database, settings: Arc<Settings>) -> Result<Self> {
+        let mut schemas = HashMap::new();
+        // PostgreSQL tells each role what it may do: that is read as the role itself.
+        let roles = settings.roles.iter().map(|role| role.database_role.clone());
+        for role in std::iter::once(None).chain(roles) {
+            if let Entry::Vacant(place) = schemas.entry(role) {
+                let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
+                let schema = schema.obeying(&settings.comments.owners);
+                place.insert(Arc::new(schema));
+            }
+        }
+        Ok(Self { settings, schemas, views: Mutex::default() })
+    }
+
+    /// The schema as the login sees it.
+    pub(super) fn schema(&self) -> Arc<Schema> {
+        self.schemas.get(&None).cloned().unwrap_or_default()
+    }
+
+    /// The schema as the caller's role sees it.
+    pub(super) fn view(&self, caller: &Principal) -> Result<Arc<View>> {
+        let role = self.role(caller)?;
+        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(view) = views.get(&role.name) {
+            return Ok(Arc::clone(view));
+        }
+        let schema = self
+            .schemas
+            .get(&role.database_role)
+            .ok_or_else(|| Error::new(Code::Internal, "the role's schema was not read"))?;
+        let view = Arc::new(View::new(schema, role, &self.settings));
+        views.insert(role.name.clone(), Arc::clone(&view));
+        Ok(view)
+    }
+
+    fn role(&self, caller: &Principal) -> Result<&Role> {
+        self.settings.roles.iter().find(|role| role.name == caller.role).ok_or_else(|| {
+            Error::new(Code::Forbidden, "the caller's role is not one that this server knows")
+        })
+    }
+
+    /// Whether every role finds the same settings and tables as in `other`.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.settings == other.settings
+            && self.schemas.len() == other.schemas.len()
+            && self.schemas.iter().all(|(role, schema)| {
+                let known = other.schemas.get(role);
+                known.is_some_and(|known| known.fingerprint == schema.fingerprint)
+            })
+    }
+}

@@ -1,0 +1,195 @@
+//! The login: it can do what the roles need, and no more.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use mcp_pg_core::policy::{Action, Settings};
+
+/// The login's name.
+const LOGIN: &str = "mcp_pg";
+
+/// Prints the statements for these settings.
+pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
+    writeln!(
+        out,
+        "-- A login for mcp-pg-server. Run it in the database, as the owner of its tables,"
+    )?;
+    writeln!(out, "-- then set a password: \\password {LOGIN}")?;
+    writeln!(
+        out,
+        "CREATE ROLE {LOGIN} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;"
+    )?;
+    for schema in &settings.schemas {
+        writeln!(out, "GRANT USAGE ON SCHEMA {} TO {LOGIN};", identifier(schema))?;
+    }
+    let mut patterns: BTreeMap<&str, Privileges> = BTreeMap::new();
+    for role in &settings.roles {
+        if let Some(database_role) = &role.database_role {
+            writeln!(out, "-- Callers with the role {} have the rights of this one.", role.name)?;
+            writeln!(out, "GRANT {} TO {LOGIN};", identifier(database_role))?;
+            continue;
+        }
+        for grant in &role.grants {
+            for pattern in &grant.tables {
+                let privileges = patterns.entry(pattern).or_default();
+                for action in grant.actions.iter() {
+                    privileges.add(action, settings.archive.allow_hard_delete);
+                }
+            }
+        }
+    }
+    for (pattern, privileges) in &patterns {
+        print_grants(settings, pattern, *privileges, out)?;
+    }
+    if patterns.values().any(|privileges| privileges.insert) {
+        // Default values of key columns come from sequences; identity columns need no grant.
+        for schema in &settings.schemas {
+            let schema = identifier(schema);
+            writeln!(out, "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {LOGIN};")?;
+            writeln!(
+                out,
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {LOGIN};"
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn print_grants(
+    settings: &Settings,
+    pattern: &str,
+    privileges: Privileges,
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    let list = privileges.list();
+    let whole_schemas: Vec<&String> = settings
+        .schemas
+        .iter()
+        .filter(|schema| pattern == "*" || pattern.strip_suffix(".*") == Some(schema))
+        .collect();
+    for schema in &whole_schemas {
+        let schema = identifier(schema);
+        writeln!(out, "GRANT {list} ON ALL TABLES IN SCHEMA {schema} TO {LOGIN};")?;
+        writeln!(
+            out,
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {list} ON TABLES TO {LOGIN};"
+        )?;
+    }
+    if whole_schemas.is_empty() {
+        let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
+        writeln!(
+            out,
+            "DO $mcp_pg$\nDECLARE t regclass;\nBEGIN\n  FOR t IN SELECT c.oid FROM pg_class c JOIN \
+             pg_namespace n ON n.oid = c.relnamespace\n    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND \
+             n.nspname IN ({})\n      AND n.nspname || '.' || c.relname LIKE {}\n  LOOP EXECUTE format('GRANT \
+             {list} ON %s TO {LOGIN}', t); END LOOP;\nEND $mcp_pg$;",
+            schemas.join(", "),
+            literal(&like(pattern)),
+        )?;
+    }
+    Ok(())
+}
+
+/// What PostgreSQL must allow; reading always, since conditions and returned rows read.
+#[derive(Clone, Copy, Default)]
+struct Privileges {
+    insert: bool,
+    update: bool,
+    delete: bool,
+}
+
+impl Privileges {
+    fn add(&mut self, action: Action, hard_delete: bool) {
+        match action {
+            Action::Select => {}
+            Action::Insert => self.insert = true,
+            Action::Update | Action::Archive | Action::Restore => self.update = true,
+            Action::Delete => self.delete |= hard_delete,
+        }
+    }
+
+    fn list(self) -> String {
+        let mut list = String::from("SELECT");
+        for (needed, name) in
+            [(self.insert, ", INSERT"), (self.update, ", UPDATE"), (self.delete, ", DELETE")]
+        {
+            if needed {
+                list.push_str(name);
+            }
+        }
+        list
+    }
+}
+
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    // E'' reads backslashes the same whatever standard_conforming_strings is.
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// The pattern in LIKE's language.
+fn like(pattern: &str) -> String {
+    let mut like = String::new();
+    for c in pattern.chars() {
+        match c {
+            '*' => like.push('%'),
+            '%' | '_' | '\\' => like.extend(['\\', c]),
+            _ => like.push(c),
+        }
+    }
+    like
+}
+
+#[cfg(test)]
+mod tests {
+    use mcp_pg_core::policy::{Grant, Role};
+
+    use super::*;
+
+    fn sql(settings: &Settings) -> String {
+        let mut out = Vec::new();
+        print(settings, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_built_in_roles_need_no_delete_unless_it_is_allowed() {
+        let mut settings = Settings::default();
+        assert!(sql(&settings).contains(
+            "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA \"public\" TO mcp_pg;"
+        ));
+        settings.archive.allow_hard_delete = true;
+        assert!(sql(&settings).contains("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES"));
+    }
+
+    #[test]
+    fn a_pattern_is_matched_and_a_database_role_is_granted() {
+        let reader = Role {
+            name: "reader".into(),
+            grants: vec![Grant {
+                tables: vec!["sales.order_*".into()],
+                actions: [Action::Select].into_iter().collect(),
+                ..Grant::default()
+            }],
+            ..Role::default()
+        };
+        let support = Role {
+            name: "support".into(),
+            database_role: Some("app \"support\"".into()),
+            ..Role::default()
+        };
+        let settings = Settings {
+            schemas: vec!["sales".into()],
+            roles: vec![reader, support],
+            ..Settings::default()
+        };
+        let sql = sql(&settings);
+        assert!(sql.contains(r"LIKE E'sales.order\\_%'"), "{sql}");
+        assert!(sql.contains("'GRANT SELECT ON %s TO mcp_pg'"), "{sql}");
+        assert!(sql.contains(r#"GRANT "app ""support""" TO mcp_pg;"#), "{sql}");
+        assert!(!sql.contains("ALL TABLES"), "{sql}");
+    }
+}

@@ -1,0 +1,39 @@
+//! Questions that people ask of three well-known databases, each with a call and the SQL that answers it
+//! by hand: all agree. They pass without a word where the database's dump is not on this machine.
+
+use mcp_pg_tests::Database;
+
+use crate::example::examples;
+
+const PAGILA: &str = include_str!("../../fixtures/questions/pagila.md");
+const CHINOOK: &str = include_str!("../../fixtures/questions/chinook.md");
+const NORTHWIND: &str = include_str!("../../fixtures/questions/northwind.md");
+
+async fn ask(name: &str, questions: &str) {
+    let Some(database) = Database::real(name).await else { return };
+    let engine = database.engine().await;
+    for question in examples(questions) {
+        question.check(&database, &engine).await;
+    }
+}
+
+#[test]
+fn there_are_fifty_questions() {
+    let all = [PAGILA, CHINOOK, NORTHWIND].map(|questions| examples(questions).len());
+    assert!(all.iter().sum::<usize>() >= 50, "{all:?}");
+}
+
+#[tokio::test]
+async fn pagila() {
+    ask("pagila", PAGILA).await;
+}
+
+#[tokio::test]
+async fn chinook() {
+    ask("chinook_serial", CHINOOK).await;
+}
+
+#[tokio::test]
+async fn northwind() {
+    ask("northwind", NORTHWIND).await;
+}
