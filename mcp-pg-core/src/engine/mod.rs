@@ -275,12 +275,7 @@ impl Engine {
     /// `database_unavailable`.
     pub async fn posture(&self) -> Result<Posture> {
         let catalogue = self.catalogue.load_full();
-        let roles: Vec<(&str, &Schema)> = catalogue
-            .schemas
-            .iter()
-            .filter_map(|(role, schema)| Some((role.as_deref()?, &**schema)))
-            .collect();
-        self.database.posture(&self.schema(), &roles).await
+        self.database.posture(&catalogue.schema(), &catalogue.of_database_roles()).await
     }
 
     /// Waits until every record is kept.

@@ -70,6 +70,7 @@ section! {
     RoleKeys {
         database_role: String,
         session: BTreeMap<String, String>,
+        confirm_after_untrusted: bool,
         grants: Vec<GrantKeys>,
     }
     GrantKeys {

@@ -204,7 +204,13 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
             })
         })
         .collect::<Result<_, _>>()?;
-    Ok(Role { name, database_role: keys.database_role, session, grants })
+    Ok(Role {
+        name,
+        database_role: keys.database_role,
+        session,
+        confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
+        grants,
+    })
 }
 
 fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
