@@ -6,7 +6,7 @@ use deadpool_postgres::{
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, NoTls};
 
-use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, texts};
+use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, prepare, texts};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
@@ -144,7 +144,11 @@ impl Database {
             // One statement is its own transaction, and every session is read-only.
             ([statement], [parameters]) if identity.is_login() => {
                 let client = lease.client().map_err(|error| none(error.into()))?;
-                let fetched = fetch(client, statement, parameters, keep).await;
+                let prepared = prepare(client, statement).await;
+                let fetched = match prepared {
+                    Ok(prepared) => fetch(client, prepared, statement, parameters, keep).await,
+                    Err(failure) => Err(failure),
+                };
                 lease.done();
                 Ok(vec![fetched.map_err(none)?])
             }
