@@ -37,6 +37,7 @@ mod property;
 mod questions;
 mod real_databases;
 mod schema;
+mod sql_shapes;
 mod transaction;
 mod transcript;
 mod update;
