@@ -274,7 +274,8 @@ impl Engine {
     ///
     /// `database_unavailable`.
     pub async fn posture(&self) -> Result<Posture> {
-        self.database.posture(&self.schema()).await
+        let catalogue = self.catalogue.load_full();
+        self.database.posture(&catalogue.schema(), &catalogue.of_database_roles()).await
     }
 
     /// Waits until every record is kept.

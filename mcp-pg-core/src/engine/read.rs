@@ -128,7 +128,7 @@ impl Engine {
         let row_count = rows.len() as u64;
         let outputs = statement.outputs.get(..width).unwrap_or_default();
         let (columns, rows, text) = rows::shape(outputs, rows, &cut, plan.format);
-        Ok(RowSet {
+        let mut set = RowSet {
             table: plan.table.name().to_string(),
             columns,
             rows,
@@ -138,7 +138,9 @@ impl Engine {
             next_cursor,
             notes,
             ..RowSet::default()
-        })
+        };
+        set.label_untrusted(plan.marked(|marks| marks.untrusted));
+        Ok(set)
     }
 
     fn cursor(

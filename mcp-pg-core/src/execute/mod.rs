@@ -3,9 +3,11 @@
 //! Owns every byte that goes to the database. Knows statements; not what a request is, nor who may ask.
 
 mod database;
+mod posture;
 mod refusal;
 mod transaction;
 
-pub use database::{Database, Failure, Posture};
+pub use database::{Database, Failure};
+pub use posture::Posture;
 pub use refusal::{Place, is_stale, refusal};
 pub use transaction::{Fetched, Identity, Keep, Transaction, texts};

@@ -221,13 +221,15 @@ impl TableView {
         }
     }
 
-    /// A table that only one query has: columns by name and type, of which the first `keys` tell its rows
+    /// A table that only one query has: columns by name, type and marks, of which the first `keys` tell its rows
     /// apart. It goes by the name of the table that it is made from.
     pub fn derived(
         from: &TableView,
-        columns: impl IntoIterator<Item = (String, DataType)>,
+        columns: impl IntoIterator<Item = (String, DataType, Marks)>,
         keys: usize,
     ) -> Self {
+        let (columns, marks): (Vec<_>, Vec<Marks>) =
+            columns.into_iter().map(|(name, data_type, marks)| ((name, data_type), marks)).unzip();
         let column = |(index, (name, data_type)): (usize, (String, DataType))| Column {
             name,
             alias: Some(format!("c{index}")),
@@ -271,7 +273,7 @@ impl TableView {
             privileges: Privileges::default(),
             columns,
         };
-        Self::whole(&table)
+        Self { marks, ..Self::whole(&table) }
     }
 
     /// The table's full name.

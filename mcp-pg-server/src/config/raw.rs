@@ -33,13 +33,14 @@ section! {
         columns: MarkKeys,
         comments: CommentKeys,
         roles: BTreeMap<String, RoleKeys>,
-        auth: IgnoredAny,
+        auth: AuthSection,
         audit: AuditKeys,
         queries: IgnoredAny,
         server: ServerKeys,
     }
     DatabaseKeys {
         url: String,
+        allow_unsafe_login: bool,
         schemas: Vec<String>,
         max_connections: usize,
         statement_timeout: Wait,
@@ -69,6 +70,7 @@ section! {
     RoleKeys {
         database_role: String,
         session: BTreeMap<String, String>,
+        confirm_after_untrusted: bool,
         grants: Vec<GrantKeys>,
     }
     GrantKeys {
@@ -84,11 +86,13 @@ section! {
         writable: Vec<String>,
         mask: BTreeMap<String, Mask>,
     }
+    AuthSection { api_keys: Vec<ApiKeyKeys>, }
+    ApiKeyKeys { name: String, hash: String, role: String, claims: Map<String, Value>, }
     AuditKeys { file: PathBuf, table: IgnoredAny, values: Values, images: bool, }
     ServerKeys {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,
-        public_url: IgnoredAny,
+        public_url: String,
     }
 }
 

@@ -9,18 +9,15 @@ use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, Role, Setting};
 
 use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait};
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, auth};
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
     let audit = file.audit.unwrap_or_default();
     let server = file.server.unwrap_or_default();
-    for (present, key) in [
-        (file.auth.is_some(), "[auth]"),
-        (file.queries.is_some(), "[queries]"),
-        (audit.table.is_some(), "audit.table"),
-        (server.public_url.is_some(), "server.public_url"),
-    ] {
+    for (present, key) in
+        [(file.queries.is_some(), "[queries]"), (audit.table.is_some(), "audit.table")]
+    {
         if present {
             return Err(ConfigError::new(format!("not supported yet: {key}")));
         }
@@ -29,6 +26,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
     let database_url = database.url.take();
+    let allow_unsafe_login = database.allow_unsafe_login.unwrap_or(false);
     apply_database(&mut settings, database)?;
     let requests_per_minute = apply_limits(&mut settings, file.limits.unwrap_or_default())?;
     let archive = file.archive.unwrap_or_default();
@@ -49,9 +47,14 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         }),
     );
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
+    let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
+    let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
     Ok(Config {
         database_url,
+        allow_unsafe_login,
+        auth,
+        public_url,
         settings,
         requests_per_minute,
         audit_file: audit.file.map(|path| directory.join(path)),
@@ -201,7 +204,13 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
             })
         })
         .collect::<Result<_, _>>()?;
-    Ok(Role { name, database_role: keys.database_role, session, grants })
+    Ok(Role {
+        name,
+        database_role: keys.database_role,
+        session,
+        confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
+        grants,
+    })
 }
 
 fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {

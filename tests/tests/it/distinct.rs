@@ -74,6 +74,7 @@ async fn what_distinct_rows_cannot_have_is_refused() {
     for (more, code, at) in [
         (json!({"columns": ["city"], "order_by": ["id"]}), "unknown_column", "/order_by/0"),
         (json!({"columns": ["city", "kind"]}), "invalid_value", "/columns"),
+        (json!({"columns": []}), "missing_value", "/columns"),
         (json!({"columns": ["town"]}), "unknown_column", "/columns/0"),
         (json!({"columns": ["city"], "with_version": true}), "invalid_value", "/with_version"),
         (json!({"columns": ["city"], "include": {"x": true}}), "invalid_value", "/include"),
