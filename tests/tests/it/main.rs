@@ -39,6 +39,7 @@ mod questions;
 mod rank;
 mod real_databases;
 mod schema;
+mod sql_shapes;
 mod transaction;
 mod transcript;
 mod update;
