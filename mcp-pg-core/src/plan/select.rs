@@ -158,6 +158,7 @@ impl<'v> SelectPlan<'v> {
             filter: Predicate::All(vec![]),
             order,
             keyset,
+            single: false,
             start,
             limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
             with_version: false,
