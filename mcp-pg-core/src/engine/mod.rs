@@ -194,7 +194,7 @@ impl Engine {
             match self.run(&scope, request, record).await {
                 // Someone changed the schema under the plan: again, with the new one.
                 Err(error) if is_stale(&error) && left > 0 => {
-                    let fresh = self.refresh(&catalogue).await?;
+                    let fresh = Box::pin(self.refresh(&catalogue)).await?;
                     // Without news, one more attempt is for statements that were prepared before.
                     left = if fresh { left - 1 } else { 0 };
                     record.forget();
@@ -218,10 +218,10 @@ impl Engine {
                 Ok(Reply::Table(scope.view.describe(table)))
             }
             Request::Select(request) => self.select(scope, request, record).await.map(Reply::Rows),
-            Request::Aggregate(request) => {
-                self.aggregate(scope, request, record).await.map(Reply::Rows)
-            }
             // Boxed, so that the future of a select need not have room for theirs.
+            Request::Aggregate(request) => {
+                Box::pin(self.aggregate(scope, request, record)).await.map(Reply::Rows)
+            }
             Request::Explain(request) => {
                 Box::pin(self.explain(scope, request, record)).await.map(Reply::Plan)
             }
