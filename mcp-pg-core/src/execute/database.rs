@@ -6,17 +6,19 @@ use deadpool_postgres::{
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, NoTls};
 
+use super::listen::Listener;
 use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, prepare, texts};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
-use crate::schema::Schema;
+use crate::schema::{Schema, Signature};
 use crate::statement::Statement;
 
 /// The database, through a bounded pool of read-only sessions.
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: Pool,
+    config: Config,
 }
 
 /// Settings of every session; transactions that write say so themselves.
@@ -51,7 +53,7 @@ impl Database {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         let manager = Manager::from_config(
-            config,
+            config.clone(),
             NoTls,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
@@ -75,7 +77,7 @@ impl Database {
             .map_err(|error| {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
-        Ok(Self { pool })
+        Ok(Self { pool, config })
     }
 
     /// Reads the schema as the login, or as the role that it becomes, sees it.
@@ -119,6 +121,27 @@ impl Database {
         transaction.commit().await.map_err(unavailable)?;
         lease.done();
         Ok(schema)
+    }
+
+    /// What the schemas are like now, for comparison with an earlier time.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`, or whatever PostgreSQL refuses.
+    pub async fn signature(&self, names: &[String]) -> Result<Signature> {
+        let mut lease = Lease::new(self.connection().await?);
+        let read = Signature::read(lease.client()?, names).await;
+        lease.done();
+        read.map(|(signature, _)| signature)
+    }
+
+    /// A session that hears what triggers tell, beside the pool.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn listen(&self) -> Result<Listener> {
+        Listener::connect(&self.config).await
     }
 
     /// Runs statements that only read, in one snapshot if there are several.
