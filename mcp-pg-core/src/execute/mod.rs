@@ -4,12 +4,14 @@
 
 mod append;
 mod database;
+mod listen;
 mod posture;
 mod refusal;
 mod transaction;
 
 pub use append::Append;
 pub use database::{Database, Failure};
+pub use listen::{Heard, Listener, ROWS_CHANNEL, SCHEMA_CHANNEL};
 pub use posture::Posture;
 pub use refusal::{Place, is_stale, refusal};
 pub use transaction::{Fetched, Identity, Keep, Transaction, texts};

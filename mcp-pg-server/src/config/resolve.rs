@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, Setting};
@@ -12,6 +13,9 @@ use super::raw::{
     AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait,
 };
 use super::{AuditFile, Config, ConfigError, auth};
+
+/// How often to look whether the schema has changed, where nothing tells.
+const SCHEMA_POLL: Duration = Duration::from_secs(2);
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
@@ -23,6 +27,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
     let database_url = database.url.take();
+    let schema_poll = database.schema_poll.take().map_or(SCHEMA_POLL, |wait| wait.0);
     let allow_unsafe_login = database.allow_unsafe_login.unwrap_or(false);
     apply_database(&mut settings, database)?;
     let requests_per_minute = apply_limits(&mut settings, file.limits.unwrap_or_default())?;
@@ -41,6 +46,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
 
     Ok(Config {
         database_url,
+        schema_poll,
         allow_unsafe_login,
         auth,
         public_url,
