@@ -29,7 +29,11 @@ impl Catalogue {
             if let Entry::Vacant(place) = schemas.entry(role) {
                 let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
                 let schema = schema.obeying(&settings.comments.owners);
-                place.insert(Arc::new(schema));
+                place.insert(Arc::new(match &settings.audit.table {
+                    // Nobody may write to it, or learn from it what others do.
+                    Some(audit) => schema.without(audit),
+                    None => schema,
+                }));
             }
         }
         Ok(Self { settings, signature, schemas, views: Mutex::default() })

@@ -88,6 +88,15 @@ impl Schema {
         }
     }
 
+    /// The same without a table: as if it did not exist.
+    pub fn without(mut self, name: &TableName) -> Self {
+        if self.position(name).is_none() {
+            return self;
+        }
+        self.tables.retain(|table| table.name != *name);
+        Self { functions: self.functions, ..Self::new(self.names, self.comments, self.tables) }
+    }
+
     /// The table with exactly this name.
     pub fn table(&self, name: &TableName) -> Option<&Table> {
         self.tables.get(self.position(name)?)
