@@ -1,5 +1,7 @@
 //! One operation: what is planned, and what it did.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
 use super::read::{add_count, keep};
@@ -48,9 +50,12 @@ impl<'v> Operation<'v> {
         request: &Request,
         at: String,
         cursors: &CursorKey,
+        derived: &'v OnceLock<TableView>,
     ) -> Result<Self> {
         let plan = match request {
-            Request::Select(request) => Plan::Select(SelectPlan::new(scope, request, cursors)?),
+            Request::Select(request) => {
+                Plan::Select(SelectPlan::new(scope, request, cursors, derived)?)
+            }
             Request::Insert(request) => Plan::Insert(InsertPlan::new(scope, request)?),
             Request::Update(request) => Plan::Change(ChangePlan::update(scope, request)?),
             Request::Archive(request) => {
@@ -185,7 +190,7 @@ impl Engine {
         let image = |rows: &[Map<String, Value>]| -> Vec<Value> {
             rows.iter().cloned().map(Value::Object).collect()
         };
-        if self.audit.is_some() && scope.settings.audit.images {
+        if !self.sinks.is_empty() && scope.settings.audit.images {
             let after = if operation.removes() { Vec::new() } else { image(&done.after) };
             record.images(&image(&done.before), &after);
         }

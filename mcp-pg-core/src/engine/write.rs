@@ -1,5 +1,6 @@
 //! Requests that write: alone or several in a transaction, guarded, recorded, then committed.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use super::{Engine, identity, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Transaction};
 use crate::plan::{Earlier, Plan, Scope};
+use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
 use crate::request::{self, Isolation, Request};
 
@@ -21,7 +23,8 @@ impl Engine {
         request: &Request,
         record: &mut Record<'_>,
     ) -> Result<RowSet> {
-        let operation = Operation::new(scope, request, String::new(), &self.cursors)?;
+        let derived = OnceLock::new();
+        let operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
         let dry_run = operation.dry_run();
         let mut tries = Tries::of(scope);
         let done = loop {
@@ -83,10 +86,11 @@ impl Engine {
             earlier.push(Earlier { name, table });
             requests.push(request);
         }
+        let derived: Vec<OnceLock<TableView>> = steps.iter().map(|_| OnceLock::new()).collect();
         let mut operations = Vec::with_capacity(steps.len());
-        for (index, request) in requests.iter().enumerate() {
+        for (index, (request, derived)) in requests.iter().zip(&derived).enumerate() {
             let scope = Scope { earlier: &earlier[..index], ..*scope };
-            let operation = Operation::new(&scope, request, at(index), &self.cursors);
+            let operation = Operation::new(&scope, request, at(index), &self.cursors, derived);
             operations.push(operation.map_err(|error| error.inside(&at(index)))?);
         }
 
@@ -156,12 +160,21 @@ impl Engine {
             transaction.check_constraints().await.map_err(refused)?;
             return transaction.rollback().await.map_err(refused);
         }
-        let writes = operations.iter().any(Operation::writes);
-        if writes && let Err(error) = record.keep_intent().await {
-            transaction.rollback().await.map_err(refused)?;
-            return Err(error);
+        if !operations.iter().any(Operation::writes) {
+            return transaction.commit(None).await.map_err(refused);
         }
-        transaction.commit().await.map_err(|failure| {
+        let entry = match record.intend().await {
+            Ok(entry) => entry,
+            Err(error) => {
+                transaction.rollback().await.map_err(refused)?;
+                return Err(error);
+            }
+        };
+        let committed = self.sinks.commit(transaction, entry).await;
+        if committed.is_ok() {
+            record.committed();
+        }
+        committed.map_err(|failure| {
             let error = refused(failure);
             if error.code() != Code::DatabaseUnavailable {
                 return error;
@@ -211,7 +224,7 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
     };
     let mut set = RowSet {
         table: operation.table().name().to_string(),
-        rows: Some(rows),
+        rows: Some(rows.into()),
         row_count: done.count,
         truncated,
         dry_run: dry_run.then_some(true),

@@ -19,6 +19,6 @@ pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
 pub use sealed::{Encryption, Sealed};
 pub use settings::{
-    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, Settings, Timeouts,
+    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, Settings, Timeouts,
 };
 pub use view::{TableView, View};

@@ -346,8 +346,10 @@ async fn the_audit_never_holds_plain_text() {
             std::env::temp_dir().join(format!("sealed-{}-{values:?}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let file = directory.join("audit.jsonl");
-        let settings =
-            Settings { audit: AuditDetail { values, images: true }, ..settings(&["a", "index"]) };
+        let settings = Settings {
+            audit: AuditDetail { values, ..AuditDetail::default() },
+            ..settings(&["a", "index"])
+        };
         let sink = Arc::new(FileSink::open(&file).unwrap());
         let engine = database.engine_with(settings).await.audited(sink);
         add(&engine, "clerk", 1, SSN).await;
