@@ -7,8 +7,11 @@ use std::path::Path;
 use mcp_pg_core::Settings;
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, Role, Setting};
+use mcp_pg_core::schema::DeclaredRelation;
 
-use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait};
+use super::raw::{
+    DatabaseKeys, File, GrantKeys, LimitKeys, MarkKeys, RelationKeys, RoleKeys, Values, Wait,
+};
 use super::{Config, ConfigError, auth};
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
@@ -46,6 +49,8 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
             Values::None => AuditValues::None,
         }),
     );
+    let relations = file.relations.unwrap_or_default().into_iter().enumerate();
+    settings.relations = relations.map(declared).collect::<Result<_, _>>()?;
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
     let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
@@ -144,6 +149,18 @@ fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
         }
     }
     Ok(marks)
+}
+
+fn declared((index, keys): (usize, RelationKeys)) -> Result<DeclaredRelation, ConfigError> {
+    let missing = |key: &str| ConfigError::new(format!("relations[{index}].{key}: must be given"));
+    Ok(DeclaredRelation {
+        table: keys.table.ok_or_else(|| missing("table"))?,
+        columns: keys.columns.ok_or_else(|| missing("columns"))?,
+        to: keys.to.ok_or_else(|| missing("to"))?,
+        references: keys.references.unwrap_or_default(),
+        name: keys.name,
+        inverse: keys.inverse,
+    })
 }
 
 fn apply_roles(

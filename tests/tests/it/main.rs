@@ -38,6 +38,7 @@ mod property;
 mod questions;
 mod rank;
 mod real_databases;
+mod relations;
 mod schema;
 mod transaction;
 mod transcript;
