@@ -112,8 +112,8 @@ pub async fn run(
             verify(&file, out)
         }
         Command::HashKey { .. } => Ok(Exit::Done),
-        Command::SetupSql => {
-            setup_sql::print(&config.settings, out)?;
+        Command::SetupSql { notify } => {
+            setup_sql::print(&config.settings, &notify, out)?;
             Ok(Exit::Done)
         }
         Command::Diagram { format: DiagramFormat::Svg, .. } => {
@@ -127,6 +127,7 @@ pub async fn run(
             let engine = session.engine.clone();
             tokio::spawn(async move { posture::warn(&engine).await });
             let stop = stop_on_signal();
+            let _following = session.follow();
             stdio::serve(session.engine.clone(), caller, requests_per_minute, stop)
                 .await
                 .map_err(|message| Failure { exit: Exit::Finding, message })?;

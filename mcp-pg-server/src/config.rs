@@ -12,6 +12,7 @@ mod resolve;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mcp_pg_core::Settings;
 
@@ -28,6 +29,8 @@ pub const DEFAULT_FILE: &str = "mcp-pg.toml";
 pub struct Config {
     /// `database.url`, if set: not yet joined with the environment, see [`Database::resolve`].
     pub database_url: Option<String>,
+    /// How often to look whether the schema has changed, where no trigger tells.
+    pub schema_poll: Duration,
     /// Whether `http` may listen beyond loopback with a login that row-level security does not bind.
     pub allow_unsafe_login: bool,
     /// Who may call over HTTP; whoever reaches the loopback port if absent.

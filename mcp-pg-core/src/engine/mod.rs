@@ -6,6 +6,7 @@
 mod catalogue;
 mod change;
 mod explain;
+mod follow;
 mod operation;
 mod read;
 mod record;
@@ -18,9 +19,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
+use tokio::sync::broadcast;
 use tokio_postgres::Config;
 
 use catalogue::Catalogue;
+pub use follow::Change;
 pub use record::Origin;
 use record::Record;
 
@@ -63,7 +66,14 @@ pub struct Engine {
     reloading: tokio::sync::Mutex<()>,
     /// How many readings of the catalogue have begun.
     readings: AtomicU64,
+    changes: broadcast::Sender<Change>,
 }
+
+/// Changes that a slow receiver may be behind.
+const CHANGES_MOST: usize = 64;
+
+/// How often a call is tried again while others change the schema.
+const STALE_MOST: u32 = 5;
 
 impl Engine {
     /// Connects and reads the schema.
@@ -82,6 +92,7 @@ impl Engine {
             audit: None,
             reloading: tokio::sync::Mutex::new(()),
             readings: AtomicU64::new(0),
+            changes: broadcast::Sender::new(CHANGES_MOST),
         })
     }
 
@@ -171,24 +182,25 @@ impl Engine {
         request: &Request,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
-        // One for the whole call: what is swapped meanwhile is for the next one.
-        let catalogue = self.catalogue.load_full();
-        let view = catalogue.view(caller)?;
-        if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
-            record.table(table.name());
-        }
-        let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
-        match self.run(&scope, request, record).await {
-            // Someone changed the schema under the plan: once more, with the new one.
-            Err(error) if is_stale(&error) => {
-                self.reload().await?;
-                record.forget();
-                let catalogue = self.catalogue.load_full();
-                let view = catalogue.view(caller)?;
-                let settings = &catalogue.settings;
-                self.run(&Scope { view: &view, settings, ..scope }, request, record).await
+        let mut left = STALE_MOST;
+        loop {
+            // One for the whole attempt: what is swapped meanwhile is for the next one.
+            let catalogue = self.catalogue.load_full();
+            let view = catalogue.view(caller)?;
+            if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
+                record.table(table.name());
             }
-            answer => answer,
+            let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
+            match self.run(&scope, request, record).await {
+                // Someone changed the schema under the plan: again, with the new one.
+                Err(error) if is_stale(&error) && left > 0 => {
+                    let fresh = Box::pin(self.refresh(&catalogue)).await?;
+                    // Without news, one more attempt is for statements that were prepared before.
+                    left = if fresh { left - 1 } else { 0 };
+                    record.forget();
+                }
+                answer => return answer,
+            }
         }
     }
 
@@ -206,10 +218,10 @@ impl Engine {
                 Ok(Reply::Table(scope.view.describe(table)))
             }
             Request::Select(request) => self.select(scope, request, record).await.map(Reply::Rows),
-            Request::Aggregate(request) => {
-                self.aggregate(scope, request, record).await.map(Reply::Rows)
-            }
             // Boxed, so that the future of a select need not have room for theirs.
+            Request::Aggregate(request) => {
+                Box::pin(self.aggregate(scope, request, record)).await.map(Reply::Rows)
+            }
             Request::Explain(request) => {
                 Box::pin(self.explain(scope, request, record)).await.map(Reply::Plan)
             }
@@ -237,6 +249,19 @@ impl Engine {
         Ok(!self.catalogue.load().same(&before))
     }
 
+    /// Reloads if the database is not as it was read, for a call that has found `used` wanting; true if what
+    /// is there now is another.
+    async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
+        let catalogue = self.catalogue.load_full();
+        let now = self.database.signature(&catalogue.settings.schemas).await?;
+        if now == catalogue.signature {
+            self.database.forget_statements();
+        } else {
+            self.reload().await?;
+        }
+        Ok(!Arc::ptr_eq(used, &self.catalogue.load()))
+    }
+
     /// Takes new settings and reads the schema by them; true if anything has changed. Running calls finish
     /// on what they began with. The connections stay: their number and timeouts are those of the start.
     ///
@@ -253,9 +278,12 @@ impl Engine {
     /// Only for who holds `reloading`.
     async fn replace(&self, settings: Arc<Settings>) -> Result<()> {
         self.readings.fetch_add(1, Ordering::SeqCst);
-        let read = Catalogue::read(&self.database, settings).await?;
-        self.catalogue.store(Arc::new(read));
+        let read = Arc::new(Catalogue::read(&self.database, settings).await?);
+        let before = self.catalogue.swap(read.clone());
         self.database.forget_statements();
+        if !read.same(&before) {
+            self.tell(Change::Catalogue);
+        }
         Ok(())
     }
 

@@ -25,6 +25,7 @@ pub use declared::DeclaredRelation;
 pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
+pub use load::Signature;
 pub use operator::{Family, Operator};
 pub use relation::{Found, Junction, Relation, RelationKind};
 pub use table::{Privileges, RowSecurity, Table, TableKind};

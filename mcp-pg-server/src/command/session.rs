@@ -1,10 +1,12 @@
 //! An engine on the database that the options name, and the caller that they name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::{Code, Engine, Principal};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
 use super::{Exit, Failure};
 use crate::cli::{Caller, Common};
@@ -15,6 +17,7 @@ use crate::sample::{self, Sample};
 /// The engine, and what must outlive it.
 pub(super) struct Session {
     pub(super) engine: Arc<Engine>,
+    schema_poll: Duration,
     _cluster: Option<Cluster>,
 }
 
@@ -49,13 +52,28 @@ impl Session {
             Some(path) => engine.audited(Arc::new(FileSink::open(path)?)),
             None => engine,
         };
-        Ok(Self { engine: Arc::new(engine), _cluster: cluster })
+        Ok(Self { engine: Arc::new(engine), schema_poll: config.schema_poll, _cluster: cluster })
+    }
+
+    /// Follows the database's changes until the handle is dropped.
+    pub(super) fn follow(&self) -> AbortOnDrop {
+        let (engine, poll) = (self.engine.clone(), self.schema_poll);
+        AbortOnDrop(tokio::spawn(async move { match engine.follow(poll).await {} }))
     }
 
     /// Ends it once all audit records are kept.
     pub(super) async fn close(self) -> Result<Exit, Failure> {
         self.engine.flush().await?;
         Ok(Exit::Done)
+    }
+}
+
+/// A task that ends when this is dropped.
+pub(super) struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

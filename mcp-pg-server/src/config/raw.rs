@@ -49,6 +49,7 @@ section! {
         idle_in_transaction_timeout: Wait,
         connect_timeout: Wait,
         pool_timeout: Wait,
+        schema_poll: Wait,
     }
     LimitKeys {
         default_rows: u64,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::name::nearest;
@@ -13,6 +14,9 @@ use super::raw::{
     DatabaseKeys, File, GrantKeys, LimitKeys, MarkKeys, RelationKeys, RoleKeys, Values, Wait,
 };
 use super::{Config, ConfigError, auth};
+
+/// How often to look whether the schema has changed, where nothing tells.
+const SCHEMA_POLL: Duration = Duration::from_secs(2);
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
@@ -29,6 +33,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
     let database_url = database.url.take();
+    let schema_poll = database.schema_poll.take().map_or(SCHEMA_POLL, |wait| wait.0);
     let allow_unsafe_login = database.allow_unsafe_login.unwrap_or(false);
     apply_database(&mut settings, database)?;
     let requests_per_minute = apply_limits(&mut settings, file.limits.unwrap_or_default())?;
@@ -57,6 +62,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
 
     Ok(Config {
         database_url,
+        schema_poll,
         allow_unsafe_login,
         auth,
         public_url,

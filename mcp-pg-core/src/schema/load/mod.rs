@@ -5,6 +5,7 @@
 
 mod columns;
 mod keys;
+mod signature;
 mod tables;
 mod target_list;
 mod types;
@@ -17,6 +18,7 @@ use tokio_postgres::error::{Error as PgError, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
+pub use self::signature::Signature;
 use self::types::Types;
 use self::views::Rules;
 use super::directive::split;
