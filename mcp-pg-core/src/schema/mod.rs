@@ -90,6 +90,15 @@ impl Schema {
         }
     }
 
+    /// The same without a table: as if it did not exist.
+    pub fn without(mut self, name: &TableName) -> Self {
+        if self.position(name).is_none() {
+            return self;
+        }
+        self.tables.retain(|table| table.name != *name);
+        self.renewed()
+    }
+
     /// The same with relations and digest made anew, after something was added to its tables.
     fn renewed(self) -> Self {
         let Self { names, comments, tables, functions, directives, .. } = self;

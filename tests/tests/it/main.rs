@@ -11,6 +11,7 @@ mod aggregate;
 mod architecture;
 mod archive;
 mod audit;
+mod audit_table;
 mod auth_api_key;
 mod auth_embedded;
 mod auth_listen;
