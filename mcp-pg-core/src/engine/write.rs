@@ -215,7 +215,7 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
     };
     let mut set = RowSet {
         table: operation.table().name().to_string(),
-        rows: Some(rows),
+        rows: Some(rows.into()),
         row_count: done.count,
         truncated,
         dry_run: dry_run.then_some(true),

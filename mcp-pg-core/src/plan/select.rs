@@ -26,6 +26,8 @@ pub struct SelectPlan<'v> {
     pub order: Vec<Sort<'v>>,
     /// Whether the order is total: pages are then told by their last row, else by their offset.
     pub keyset: bool,
+    /// Whether the filter gives the values of a key, so that there is one row at most: then there is no order.
+    pub single: bool,
     /// Where the page begins.
     pub start: Start,
     /// Most rows to return.
@@ -69,7 +71,11 @@ impl<'v> SelectPlan<'v> {
         let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
 
         let mut order = scope.order(table, request.order_by.as_deref())?;
-        let keyset = super::order::make_total(table, &mut order);
+        let single = filter.is_single(table);
+        if single {
+            order.clear();
+        }
+        let keyset = !single && super::order::make_total(table, &mut order);
 
         let with_version = request.with_version.unwrap_or_default();
         if with_version && !has_version(table) {
@@ -97,6 +103,7 @@ impl<'v> SelectPlan<'v> {
             filter,
             order,
             keyset,
+            single,
             start,
             limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
             with_version,
@@ -151,6 +158,7 @@ impl<'v> SelectPlan<'v> {
             filter: Predicate::All(vec![]),
             order,
             keyset,
+            single: false,
             start,
             limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
             with_version: false,
@@ -200,6 +208,7 @@ impl<'v> SelectPlan<'v> {
             filter,
             order,
             keyset,
+            single: false,
             start,
             limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
             with_version: false,

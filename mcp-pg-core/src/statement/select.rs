@@ -84,7 +84,9 @@ fn page<'v>(
             query.and_where(beyond);
         }
     }
-    query.limit(plan.limit.saturating_add(1));
+    if !plan.single {
+        query.limit(plan.limit.saturating_add(1));
+    }
     (query, columns)
 }
 
