@@ -25,6 +25,7 @@ mod directives;
 mod distinct;
 mod example;
 mod filters;
+mod guide;
 mod hostile;
 mod include;
 mod insert;
