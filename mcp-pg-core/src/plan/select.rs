@@ -52,6 +52,11 @@ pub enum Start {
 }
 
 impl<'v> SelectPlan<'v> {
+    /// Whether it returns every column that there is to read, in their own order.
+    pub fn is_whole(&self) -> bool {
+        self.grouping.is_none() && self.columns.iter().copied().eq(self.table.readable_columns())
+    }
+
     /// The plan of a select; `derived` keeps the table that distinct rows are, which only this plan has.
     ///
     /// # Errors
