@@ -26,6 +26,7 @@ mod directives;
 mod distinct;
 mod example;
 mod filters;
+mod guide;
 mod hostile;
 mod include;
 mod insert;
