@@ -55,6 +55,7 @@ pub struct TableView {
     pub version: Option<Column>,
     decoders: Vec<Decoder>,
     column_list: OnceLock<String>,
+    column_names: OnceLock<Arc<[String]>>,
     masks: Vec<Option<Mask>>,
     marks: Vec<Marks>,
     closed: Vec<bool>,
@@ -127,6 +128,7 @@ impl View {
             view.tables.push(TableView {
                 decoders: decoders(&table),
                 column_list: OnceLock::new(),
+                column_names: OnceLock::new(),
                 table,
                 relations,
                 actions: extra.actions,
@@ -230,6 +232,7 @@ impl TableView {
         Self {
             decoders: decoders(table),
             column_list: OnceLock::new(),
+            column_names: OnceLock::new(),
             masks: vec![None; table.columns.len()],
             marks: vec![Marks::default(); table.columns.len()],
             closed: vec![false; table.columns.len()],
@@ -423,6 +426,15 @@ impl TableView {
     /// The readable columns as a statement lists them, made when they are first asked for.
     pub(crate) fn column_list(&self, make: impl FnOnce() -> String) -> &str {
         self.column_list.get_or_init(make)
+    }
+
+    /// The names of the readable columns, held once for all replies.
+    pub(crate) fn column_names(&self) -> Arc<[String]> {
+        let names = || {
+            let columns = self.readable_columns().map(|column| &self.table.columns[column]);
+            columns.map(|column| column.name.clone()).collect()
+        };
+        Arc::clone(self.column_names.get_or_init(names))
     }
 
     /// The conditions that the role's grant for `action` puts on every row, and the table that they

@@ -27,6 +27,7 @@ mod distinct;
 mod encryption;
 mod example;
 mod filters;
+mod guide;
 mod hostile;
 mod include;
 mod insert;
