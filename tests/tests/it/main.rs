@@ -25,6 +25,7 @@ mod describe;
 mod directives;
 mod distinct;
 mod example;
+mod explain;
 mod filters;
 mod hostile;
 mod include;
