@@ -24,6 +24,7 @@ mod delete;
 mod describe;
 mod directives;
 mod distinct;
+mod encryption;
 mod example;
 mod filters;
 mod guide;
