@@ -105,7 +105,8 @@ impl Entity {
                 .filter_map(|relation| {
                     let other = view.at(relation.table)?;
                     let mut own = relation.columns.iter().map(|(own, _)| *own);
-                    let nullable = |own| definition.columns.get(own).is_some_and(|c| c.nullable);
+                    let nullable =
+                        |own: usize| definition.columns.get(own).is_some_and(|c| c.nullable);
                     Some(Reference {
                         label: relation.name.clone(),
                         table: view.display(other),

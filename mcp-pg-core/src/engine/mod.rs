@@ -7,11 +7,13 @@ mod catalogue;
 mod change;
 mod explain;
 mod follow;
+mod journal;
 mod operation;
 mod read;
 mod record;
 mod related;
 mod rows;
+mod sinks;
 mod write;
 
 use std::sync::Arc;
@@ -24,8 +26,10 @@ use tokio_postgres::Config;
 
 use catalogue::Catalogue;
 pub use follow::Change;
+pub use journal::verify_table;
 pub use record::Origin;
 use record::Record;
+use sinks::Sinks;
 
 use crate::audit::AuditSink;
 use crate::error::{Error, Result};
@@ -62,7 +66,7 @@ pub struct Engine {
     database: Database,
     catalogue: ArcSwap<Catalogue>,
     cursors: CursorKey,
-    audit: Option<Arc<dyn AuditSink>>,
+    sinks: Sinks,
     reloading: tokio::sync::Mutex<()>,
     /// How many readings of the catalogue have begun.
     readings: AtomicU64,
@@ -80,25 +84,27 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `database_unavailable` if nothing answers or the login is refused.
+    /// `database_unavailable` if nothing answers or the login is refused; `audit_unavailable` if the audit
+    /// table is not there, or not the login's to read and add to.
     pub async fn connect(database: Config, settings: Settings) -> Result<Self> {
         let cursors = CursorKey::new(&cursor_secret(&database))?;
         let database = Database::new(database, &settings)?;
+        let sinks = Sinks::open(&database, settings.audit.table.as_ref()).await?;
         let catalogue = Catalogue::read(&database, Arc::new(settings)).await?;
         Ok(Self {
             database,
             catalogue: ArcSwap::from_pointee(catalogue),
             cursors,
-            audit: None,
+            sinks,
             reloading: tokio::sync::Mutex::new(()),
             readings: AtomicU64::new(0),
             changes: broadcast::Sender::new(CHANGES_MOST),
         })
     }
 
-    /// Keeps a record of every call in `sink`.
+    /// Keeps a record of every call in `sink`, besides the table of the settings and other sinks.
     pub fn audited(mut self, sink: Arc<dyn AuditSink>) -> Self {
-        self.audit = Some(sink);
+        self.sinks.add(sink);
         self
     }
 
@@ -136,8 +142,7 @@ impl Engine {
         let origin = Origin { transport: "library".into(), ..Origin::default() };
         let mut record = Record::new(self, caller, &origin, request.tool(), arguments);
         let result = self.answer(caller, &request, &mut record).await;
-        record.settle(result.as_ref().map(|_| ()));
-        result
+        record.settle(result).await
     }
 
     /// Answers a tool call with JSON arguments, and records it, whatever becomes of it.
@@ -159,8 +164,7 @@ impl Engine {
             Ok(request) => self.answer(caller, &request, &mut record).await,
             Err(error) => Err(error),
         };
-        record.settle(result.as_ref().map(|_| ()));
-        result
+        record.settle(result).await
     }
 
     /// Records a call that was refused before it came here.
@@ -173,7 +177,7 @@ impl Engine {
         error: &Error,
     ) {
         let record = Record::new(self, caller, origin, tool, || arguments);
-        record.settle(Err(error));
+        record.refused(error);
     }
 
     async fn answer(
@@ -263,13 +267,15 @@ impl Engine {
     }
 
     /// Takes new settings and reads the schema by them; true if anything has changed. Running calls finish
-    /// on what they began with. The connections stay: their number and timeouts are those of the start.
+    /// on what they began with. The connections, with their number and timeouts, and the audit table stay
+    /// those of the start.
     ///
     /// # Errors
     ///
     /// `database_unavailable`, or a database role that the login cannot become; the old settings then stay.
-    pub async fn reconfigure(&self, settings: Settings) -> Result<bool> {
+    pub async fn reconfigure(&self, mut settings: Settings) -> Result<bool> {
         let before = self.catalogue.load_full();
+        settings.audit.table.clone_from(&before.settings.audit.table);
         let _alone = self.reloading.lock().await;
         self.replace(Arc::new(settings)).await?;
         Ok(!self.catalogue.load().same(&before))
@@ -312,10 +318,7 @@ impl Engine {
     ///
     /// `audit_unavailable`.
     pub async fn flush(&self) -> Result<()> {
-        match &self.audit {
-            Some(sink) => sink.flush().await,
-            None => Ok(()),
-        }
+        self.sinks.flush().await
     }
 }
 

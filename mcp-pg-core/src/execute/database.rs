@@ -3,6 +3,7 @@
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, NoTls};
 
@@ -191,7 +192,7 @@ impl Database {
                         let fetched = transaction.run(statement, parameters, keep).await;
                         all.push(fetched.map_err(|failure| (index, failure))?);
                     }
-                    transaction.commit().await.map_err(none)?;
+                    transaction.commit(None).await.map_err(none)?;
                     Ok(all)
                 })
                 .await
@@ -248,6 +249,19 @@ pub enum Failure {
     Database(tokio_postgres::Error),
     /// This crate's own.
     Own(Error),
+}
+
+impl Failure {
+    /// Whether it is certain that nothing was committed.
+    pub fn rolled_back(&self) -> bool {
+        match self {
+            Failure::Own(_) => true,
+            // With FATAL, the connection ends: perhaps only after the commit.
+            Failure::Database(error) => error
+                .as_db_error()
+                .is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error)),
+        }
+    }
 }
 
 impl From<Error> for Failure {

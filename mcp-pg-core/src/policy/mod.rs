@@ -17,6 +17,6 @@ pub use mark::{ColumnMarks, Marks};
 pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
 pub use settings::{
-    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, Settings, Timeouts,
+    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, Settings, Timeouts,
 };
 pub use view::{TableView, View};

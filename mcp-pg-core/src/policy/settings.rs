@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::{ColumnMarks, Role};
+use crate::name::TableName;
+use crate::schema::DeclaredRelation;
 
 /// How an [`Engine`](crate::Engine) behaves: the parsed form of a configuration.
 ///
@@ -16,6 +18,8 @@ use super::{ColumnMarks, Role};
 pub struct Settings {
     /// The schemas to read, in the order in which a bare table name is looked up.
     pub schemas: Vec<String>,
+    /// Relations that no foreign key tells.
+    pub relations: Vec<DeclaredRelation>,
     /// The roles that callers can have.
     pub roles: Vec<Role>,
     /// The role of callers who bring none.
@@ -40,6 +44,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             schemas: vec!["public".into()],
+            relations: Vec::new(),
             roles: Role::built_in(),
             default_role: "analyst".into(),
             columns: ColumnMarks::default(),
@@ -166,18 +171,36 @@ impl Default for Timeouts {
 }
 
 /// What the audit keeps besides who, what and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditDetail {
+    /// The table that records go to, in the database itself; it does not exist for any caller.
+    pub table: Option<TableName>,
     /// The values in arguments and images.
     pub values: AuditValues,
     /// Images of written rows before and after.
     pub images: bool,
+    /// What becomes of a read whose record cannot be kept; a write is always refused.
+    pub on_failure: OnFailure,
 }
 
 impl Default for AuditDetail {
     fn default() -> Self {
-        Self { values: AuditValues::Redacted, images: true }
+        Self {
+            table: None,
+            values: AuditValues::Redacted,
+            images: true,
+            on_failure: OnFailure::Warn,
+        }
     }
+}
+
+/// What becomes of a read whose record cannot be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It is answered only once its record is kept.
+    Refuse,
+    /// It is answered at once; the server's log tells of the failure.
+    Warn,
 }
 
 /// Which values the audit keeps.

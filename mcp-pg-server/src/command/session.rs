@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::{Exit, Failure};
 use crate::cli::{Caller, Common};
-use crate::config::{Config, Database, Environment, known_role};
+use crate::config::{AuditFile, Config, Database, Environment, known_role};
 use crate::embedded::Cluster;
 use crate::sample::{self, Sample};
 
@@ -49,7 +49,12 @@ impl Session {
             failure
         })?;
         let engine = match &config.audit_file {
-            Some(path) => engine.audited(Arc::new(FileSink::open(path)?)),
+            Some(AuditFile { path, max_bytes: None }) => {
+                engine.audited(Arc::new(FileSink::open(path)?))
+            }
+            Some(AuditFile { path, max_bytes: Some(bytes) }) => {
+                engine.audited(Arc::new(FileSink::rotating(path, *bytes)?))
+            }
             None => engine,
         };
         Ok(Self { engine: Arc::new(engine), schema_poll: config.schema_poll, _cluster: cluster })

@@ -2,6 +2,7 @@
 //!
 //! One file for each thing that is made. Knows the settings; connects to nothing.
 
+mod audit;
 mod login;
 mod quote;
 mod trigger;
@@ -19,5 +20,6 @@ pub(super) fn print(
     login::print(settings, out)?;
     trigger::print_schema(out)?;
     let schema = settings.schemas.first().map_or("public", String::as_str);
-    trigger::print_rows(notify, schema, out)
+    trigger::print_rows(notify, schema, out)?;
+    audit::print(settings, out)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ section! {
         limits: LimitKeys,
         archive: ArchiveKeys,
         concurrency: ConcurrencyKeys,
+        relations: Vec<RelationKeys>,
         columns: MarkKeys,
         comments: CommentKeys,
         roles: BTreeMap<String, RoleKeys>,
@@ -68,6 +70,14 @@ section! {
     CommentKeys { owners: Vec<String>, }
     MarkKeys { sensitive: Vec<String>, untrusted: Vec<String>, }
     ConcurrencyKeys { version_column: String, retries: u32, }
+    RelationKeys {
+        table: String,
+        columns: Vec<String>,
+        to: String,
+        references: Vec<String>,
+        name: String,
+        inverse: String,
+    }
     RoleKeys {
         database_role: String,
         session: BTreeMap<String, String>,
@@ -89,7 +99,14 @@ section! {
     }
     AuthSection { api_keys: Vec<ApiKeyKeys>, }
     ApiKeyKeys { name: String, hash: String, role: String, claims: Map<String, Value>, }
-    AuditKeys { file: PathBuf, table: IgnoredAny, values: Values, images: bool, }
+    AuditKeys {
+        file: PathBuf,
+        max_file_bytes: NonZeroU64,
+        table: String,
+        values: Values,
+        images: bool,
+        on_failure: Failing,
+    }
     ServerKeys {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,
@@ -104,6 +121,14 @@ pub(super) enum Values {
     Redacted,
     Full,
     None,
+}
+
+/// `audit.on_failure`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Failing {
+    Refuse,
+    Warn,
 }
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.

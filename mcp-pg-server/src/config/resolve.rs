@@ -5,26 +5,25 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
-use mcp_pg_core::Settings;
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, Role, Setting};
+use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, Setting};
+use mcp_pg_core::schema::DeclaredRelation;
+use mcp_pg_core::{Settings, TableName};
 
-use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait};
-use super::{Config, ConfigError, auth};
+use super::raw::{
+    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RelationKeys, RoleKeys,
+    Values, Wait,
+};
+use super::{AuditFile, Config, ConfigError, auth};
 
 /// How often to look whether the schema has changed, where nothing tells.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
-    let audit = file.audit.unwrap_or_default();
     let server = file.server.unwrap_or_default();
-    for (present, key) in
-        [(file.queries.is_some(), "[queries]"), (audit.table.is_some(), "audit.table")]
-    {
-        if present {
-            return Err(ConfigError::new(format!("not supported yet: {key}")));
-        }
+    if file.queries.is_some() {
+        return Err(ConfigError::new("not supported yet: [queries]"));
     }
 
     let mut settings = Settings::default();
@@ -42,15 +41,9 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.concurrency.retries, concurrency.retries);
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
     settings.columns = marks(file.columns.unwrap_or_default())?;
-    put(&mut settings.audit.images, audit.images);
-    put(
-        &mut settings.audit.values,
-        audit.values.map(|values| match values {
-            Values::Redacted => AuditValues::Redacted,
-            Values::Full => AuditValues::Full,
-            Values::None => AuditValues::None,
-        }),
-    );
+    let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
+    let relations = file.relations.unwrap_or_default().into_iter().enumerate();
+    settings.relations = relations.map(declared).collect::<Result<_, _>>()?;
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
     let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
@@ -63,7 +56,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         public_url,
         settings,
         requests_per_minute,
-        audit_file: audit.file.map(|path| directory.join(path)),
+        audit_file,
         allowed_hosts: server.allowed_hosts.unwrap_or_default(),
         allowed_origins: server.allowed_origins.unwrap_or_default(),
     })
@@ -150,6 +143,61 @@ fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
         }
     }
     Ok(marks)
+}
+
+fn declared((index, keys): (usize, RelationKeys)) -> Result<DeclaredRelation, ConfigError> {
+    let missing = |key: &str| ConfigError::new(format!("relations[{index}].{key}: must be given"));
+    Ok(DeclaredRelation {
+        table: keys.table.ok_or_else(|| missing("table"))?,
+        columns: keys.columns.ok_or_else(|| missing("columns"))?,
+        to: keys.to.ok_or_else(|| missing("to"))?,
+        references: keys.references.unwrap_or_default(),
+        name: keys.name,
+        inverse: keys.inverse,
+    })
+}
+
+/// Also gives the audit file.
+fn apply_audit(
+    settings: &mut Settings,
+    keys: AuditKeys,
+    directory: &Path,
+) -> Result<Option<AuditFile>, ConfigError> {
+    let audit = &mut settings.audit;
+    if let Some(name) = keys.table {
+        let parts = name.split_once('.').filter(|(schema, table)| {
+            !schema.is_empty() && !table.is_empty() && !table.contains('.')
+        });
+        let (schema, table) = parts.ok_or_else(|| {
+            ConfigError::new(format!("audit.table: {name:?} is not \"schema.table\""))
+        })?;
+        audit.table = Some(TableName::new(schema, table));
+    }
+    put(&mut audit.images, keys.images);
+    put(
+        &mut audit.values,
+        keys.values.map(|values| match values {
+            Values::Redacted => AuditValues::Redacted,
+            Values::Full => AuditValues::Full,
+            Values::None => AuditValues::None,
+        }),
+    );
+    put(
+        &mut audit.on_failure,
+        keys.on_failure.map(|failing| match failing {
+            Failing::Refuse => OnFailure::Refuse,
+            Failing::Warn => OnFailure::Warn,
+        }),
+    );
+    match keys.file {
+        Some(path) => {
+            Ok(Some(AuditFile { path: directory.join(path), max_bytes: keys.max_file_bytes }))
+        }
+        None if keys.max_file_bytes.is_some() => {
+            Err(ConfigError::new("audit.max_file_bytes: there is no audit.file"))
+        }
+        None => Ok(None),
+    }
 }
 
 fn apply_roles(

@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("plan", &["policy", "request", "value", "schema", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
     ("execute", &["statement", "plan", "policy", "request", "value", "schema", "name", "error"]),
-    ("audit", &["error"]),
+    ("audit", &["name", "error"]),
     ("reply", &["policy", "schema", "error"]),
     (
         "engine",

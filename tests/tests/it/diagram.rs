@@ -55,7 +55,8 @@ async fn fifty_tables_stand_apart_within_the_picture() {
     for (number, [left, top, right, bottom]) in boxes.iter().enumerate() {
         assert!(*left >= 0.0 && *top >= 0.0 && *right <= width && *bottom <= height);
         for other in &boxes[..number] {
-            let apart = *left >= other[2] || *right <= other[0] || *top >= other[3] || *bottom <= other[1];
+            let apart =
+                *left >= other[2] || *right <= other[0] || *top >= other[3] || *bottom <= other[1];
             assert!(apart, "{:?} lies over {other:?}", boxes[number]);
         }
     }
@@ -77,7 +78,11 @@ async fn one_table_and_what_is_near_it() {
         assert_eq!(tables.join(" "), near, "{depth}");
         // A line to a table that is not drawn would draw it.
         assert_eq!(text.matches("--").count(), tables.len() - 1, "{text}");
-        assert_eq!(boxes(&drawn(&database, &["--format", "svg", "--around", "a", "--depth", depth]).await).len(), tables.len());
+        assert_eq!(
+            boxes(&drawn(&database, &["--format", "svg", "--around", "a", "--depth", depth]).await)
+                .len(),
+            tables.len()
+        );
     }
     let absent = run(&["diagram", "--around", "aa", "--database-url", &database.url]).await;
     assert_eq!(absent.status, Some(1), "{absent:?}");

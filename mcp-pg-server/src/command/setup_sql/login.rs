@@ -8,7 +8,7 @@ use mcp_pg_core::policy::{Action, Settings};
 use super::quote::{identifier, literal};
 
 /// The login's name.
-const LOGIN: &str = "mcp_pg";
+pub(super) const LOGIN: &str = "mcp_pg";
 
 /// Prints the statements for these settings.
 pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
