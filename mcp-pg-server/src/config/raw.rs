@@ -34,6 +34,7 @@ section! {
         relations: Vec<RelationKeys>,
         columns: MarkKeys,
         comments: CommentKeys,
+        encryption: EncryptionKeys,
         roles: BTreeMap<String, RoleKeys>,
         auth: AuthSection,
         audit: AuditKeys,
@@ -67,6 +68,13 @@ section! {
         requests_per_minute: u32,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
+    EncryptionKeys {
+        columns: Vec<String>,
+        blind_index: BTreeMap<String, String>,
+        key_file: PathBuf,
+        /// From the environment.
+        keys: String,
+    }
     CommentKeys { owners: Vec<String>, }
     MarkKeys { sensitive: Vec<String>, untrusted: Vec<String>, }
     ConcurrencyKeys { version_column: String, retries: u32, }
@@ -96,6 +104,7 @@ section! {
         exclude: Vec<String>,
         writable: Vec<String>,
         mask: BTreeMap<String, Mask>,
+        decrypt: Vec<String>,
     }
     AuthSection { api_keys: Vec<ApiKeyKeys>, }
     ApiKeyKeys { name: String, hash: String, role: String, claims: Map<String, Value>, }

@@ -14,7 +14,7 @@ use super::raw::{
     AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RelationKeys, RoleKeys,
     Values, Wait,
 };
-use super::{AuditFile, Config, ConfigError, auth};
+use super::{AuditFile, Config, ConfigError, auth, encryption};
 
 /// How often to look whether the schema has changed, where nothing tells.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
@@ -40,6 +40,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
+    settings.encryption = encryption::resolve(file.encryption.unwrap_or_default(), directory)?;
     settings.columns = marks(file.columns.unwrap_or_default())?;
     let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
     let relations = file.relations.unwrap_or_default().into_iter().enumerate();
@@ -282,6 +283,7 @@ fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
         exclude: columns.exclude.unwrap_or_default(),
         writable: columns.writable,
         mask: columns.mask.unwrap_or_default(),
+        decrypt: columns.decrypt.unwrap_or_default(),
     };
     let preset = keys.preset.unwrap_or_default();
     let contradiction = |column: &String, both: &str| {
