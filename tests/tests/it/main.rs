@@ -27,6 +27,7 @@ mod directives;
 mod distinct;
 mod encryption;
 mod example;
+mod explain;
 mod filters;
 mod guide;
 mod hostile;
