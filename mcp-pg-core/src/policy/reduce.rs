@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::view::{Rules, TableView};
 use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
 use crate::name::TableName;
-use crate::schema::{Column, DataType, Key, Table};
+use crate::schema::{Column, DataType, ForeignKey, Key, Table};
 
 /// What a reduced table has besides itself.
 pub(super) struct Extra {
@@ -118,6 +118,8 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
             })
             .collect()
     };
+    let referring =
+        |key: &ForeignKey| Some(ForeignKey { columns: translate(&key.columns)?, ..key.clone() });
     let reduced = Table {
         name: table.name.clone(),
         oid: table.oid,
@@ -135,9 +137,8 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         unique_keys: filtered(&table.unique_keys, |key| {
             Some(Key { columns: translate(&key.columns)?, ..key.clone() })
         }),
-        foreign_keys: filtered(&table.foreign_keys, |key| {
-            Some(crate::schema::ForeignKey { columns: translate(&key.columns)?, ..key.clone() })
-        }),
+        foreign_keys: filtered(&table.foreign_keys, referring),
+        logical_keys: filtered(&table.logical_keys, referring),
         checks: filtered(&table.checks, |check| {
             Some(crate::schema::Check { columns: translate(&check.columns)?, ..check.clone() })
         }),

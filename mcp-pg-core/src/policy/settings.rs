@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{ColumnMarks, Role};
 use crate::name::TableName;
+use crate::schema::DeclaredRelation;
 
 /// How an [`Engine`](crate::Engine) behaves: the parsed form of a configuration.
 ///
@@ -17,6 +18,8 @@ use crate::name::TableName;
 pub struct Settings {
     /// The schemas to read, in the order in which a bare table name is looked up.
     pub schemas: Vec<String>,
+    /// Relations that no foreign key tells.
+    pub relations: Vec<DeclaredRelation>,
     /// The roles that callers can have.
     pub roles: Vec<Role>,
     /// The role of callers who bring none.
@@ -41,6 +44,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             schemas: vec!["public".into()],
+            relations: Vec::new(),
             roles: Role::built_in(),
             default_role: "analyst".into(),
             columns: ColumnMarks::default(),

@@ -55,6 +55,7 @@ pub struct TableView {
     pub version: Option<Column>,
     decoders: Vec<Decoder>,
     column_list: OnceLock<String>,
+    column_names: OnceLock<Arc<[String]>>,
     masks: Vec<Option<Mask>>,
     marks: Vec<Marks>,
     rules: BTreeMap<Action, Rules>,
@@ -125,6 +126,7 @@ impl View {
             view.tables.push(TableView {
                 decoders: decoders(&table),
                 column_list: OnceLock::new(),
+                column_names: OnceLock::new(),
                 table,
                 relations,
                 actions: extra.actions,
@@ -226,6 +228,7 @@ impl TableView {
         Self {
             decoders: decoders(table),
             column_list: OnceLock::new(),
+            column_names: OnceLock::new(),
             masks: vec![None; table.columns.len()],
             marks: vec![Marks::default(); table.columns.len()],
             table: table.clone(),
@@ -259,6 +262,7 @@ impl TableView {
             identity: None,
             generated: None,
             generated_from: Vec::new(),
+            origin: None,
             comment: None,
             hints: ColumnHints::default(),
             can_select: true,
@@ -285,6 +289,7 @@ impl TableView {
             primary_key: (keys > 0).then_some(key),
             unique_keys: Vec::new(),
             foreign_keys: Vec::new(),
+            logical_keys: Vec::new(),
             checks: Vec::new(),
             indexes: Vec::new(),
             row_security: RowSecurity::default(),
@@ -390,6 +395,15 @@ impl TableView {
     /// The readable columns as a statement lists them, made when they are first asked for.
     pub(crate) fn column_list(&self, make: impl FnOnce() -> String) -> &str {
         self.column_list.get_or_init(make)
+    }
+
+    /// The names of the readable columns, held once for all replies.
+    pub(crate) fn column_names(&self) -> Arc<[String]> {
+        let names = || {
+            let columns = self.readable_columns().map(|column| &self.table.columns[column]);
+            columns.map(|column| column.name.clone()).collect()
+        };
+        Arc::clone(self.column_names.get_or_init(names))
     }
 
     /// The conditions that the role's grant for `action` puts on every row, and the table that they

@@ -41,7 +41,7 @@ fn page<'v>(
     let mut query = rows(plan, &alias, conditions);
 
     let mut columns = readers(plan.table, plan.columns.iter().copied());
-    if plan.grouping.is_none() && plan.columns.iter().copied().eq(plan.table.readable_columns()) {
+    if plan.is_whole() {
         // Rendering all columns is most of the work: done once for a table.
         let list = plan.table.column_list(|| column_list(plan.table, &alias));
         if !list.is_empty() {

@@ -32,6 +32,7 @@ section! {
         limits: LimitKeys,
         archive: ArchiveKeys,
         concurrency: ConcurrencyKeys,
+        relations: Vec<RelationKeys>,
         columns: MarkKeys,
         comments: CommentKeys,
         roles: BTreeMap<String, RoleKeys>,
@@ -70,6 +71,14 @@ section! {
     CommentKeys { owners: Vec<String>, }
     MarkKeys { sensitive: Vec<String>, untrusted: Vec<String>, }
     ConcurrencyKeys { version_column: String, retries: u32, }
+    RelationKeys {
+        table: String,
+        columns: Vec<String>,
+        to: String,
+        references: Vec<String>,
+        name: String,
+        inverse: String,
+    }
     RoleKeys {
         database_role: String,
         session: BTreeMap<String, String>,

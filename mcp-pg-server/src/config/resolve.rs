@@ -9,10 +9,12 @@ use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{
     Action, Actions, AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, Setting,
 };
+use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Settings, TableName};
 
 use super::raw::{
-    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait,
+    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RelationKeys, RoleKeys,
+    Values, Wait,
 };
 use super::{AuditFile, Config, ConfigError, auth};
 
@@ -42,6 +44,8 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
     settings.columns = marks(file.columns.unwrap_or_default())?;
     let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
+    let relations = file.relations.unwrap_or_default().into_iter().enumerate();
+    settings.relations = relations.map(declared).collect::<Result<_, _>>()?;
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
     let confirm = asked("confirm", file.confirm.unwrap_or_default())?;
     for role in &mut settings.roles {
@@ -145,6 +149,18 @@ fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
         }
     }
     Ok(marks)
+}
+
+fn declared((index, keys): (usize, RelationKeys)) -> Result<DeclaredRelation, ConfigError> {
+    let missing = |key: &str| ConfigError::new(format!("relations[{index}].{key}: must be given"));
+    Ok(DeclaredRelation {
+        table: keys.table.ok_or_else(|| missing("table"))?,
+        columns: keys.columns.ok_or_else(|| missing("columns"))?,
+        to: keys.to.ok_or_else(|| missing("to"))?,
+        references: keys.references.unwrap_or_default(),
+        name: keys.name,
+        inverse: keys.inverse,
+    })
 }
 
 /// Also gives the audit file.

@@ -42,6 +42,7 @@ mod property;
 mod questions;
 mod rank;
 mod real_databases;
+mod relations;
 mod schema;
 mod sql_shapes;
 mod subscribe;

@@ -1,10 +1,10 @@
-//! What the configuration and comments say of columns, and is not so.
+//! What the configuration and comments say of columns and relations, and is not so.
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::ColumnMarks;
 use mcp_pg_core::schema::Schema;
 
-/// The findings on `[columns]`, `[comments]` and directives.
+/// The findings on `[columns]`, `[comments]`, `[[relations]]` and directives.
 pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
     let mut findings = Vec::new();
     let marks = &settings.columns;
@@ -25,6 +25,7 @@ pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
                 .push(format!("comments.owners: {owner} owns no table of the configured schemas"));
         }
     }
+    findings.extend(schema.clone().declaring(&settings.relations).1);
     findings.extend(schema.directives.faults.iter().cloned());
     findings
 }
