@@ -287,7 +287,7 @@ async fn reads_of_sensitive_columns_are_flagged() {
     let mut settings = Settings::default();
     settings.columns.sensitive = vec!["public.users.email".into()];
     let engine = log.engine(&database, settings).await;
-    let rename = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}});
+    let rename = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}, "returning": ["email"]});
     for (tool, arguments, flagged) in [
         ("select", json!({"table": "users", "limit": 1}), json!(["email"])),
         ("select", json!({"table": "users", "columns": ["name"], "limit": 1}), Value::Null),

@@ -121,7 +121,11 @@ async fn no_kill_leaves_a_committed_write_without_its_record() {
 
     let parts = std::fs::read_dir(log.parent().unwrap()).unwrap().map(|part| part.unwrap().path());
     let name = log.to_str().unwrap();
-    let parts: Vec<_> = parts.filter(|part| part.to_str().unwrap().starts_with(name)).collect();
+    let is_part = |path: &str| {
+        let rest = path.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let parts: Vec<_> = parts.filter(|part| is_part(part.to_str().unwrap())).collect();
     let lines: String = parts.iter().map(|part| std::fs::read_to_string(part).unwrap()).collect();
     let records: Vec<Value> =
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
