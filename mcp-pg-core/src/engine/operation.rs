@@ -203,6 +203,7 @@ impl Engine {
             record.images(&image(&done.before), &after);
         }
         record.rows(done.count);
+        record.sensitive(|| operation.plan.marked(|marks| marks.sensitive));
         let run = Run { scope, operation, given };
         done.related = self.related(transaction, &run, &done.after, record).await?;
         Ok(done)
