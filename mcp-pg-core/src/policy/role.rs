@@ -109,6 +109,8 @@ pub struct Role {
     pub confirm: Actions,
     /// What it may do; what no grant gives, it may not.
     pub grants: Vec<Grant>,
+    /// Whether `explain` may run what it explains, and tell how long each step took.
+    pub analyze: bool,
 }
 
 /// The value of a session setting: fixed, or a claim of the caller.
@@ -148,6 +150,8 @@ pub struct ColumnRules {
     pub writable: Option<Vec<String>>,
     /// Columns that are read masked, and neither filtered, sorted nor grouped by.
     pub mask: BTreeMap<String, Mask>,
+    /// Encrypted columns that are read as they were written; all others read as `***`.
+    pub decrypt: Vec<String>,
 }
 
 /// What is shown of a masked value; null stays null.
@@ -181,12 +185,13 @@ impl Role {
     }
 
     /// The roles that exist when the configuration defines none: `analyst` (select), `operator` (all but
-    /// delete), `admin` (all; hard deletion must also be allowed in [`Archive`](super::Archive)).
+    /// delete), `admin` (all, and `explain` with `analyze`; hard deletion must also be allowed in
+    /// [`Archive`](super::Archive)).
     pub fn built_in() -> Vec<Role> {
         vec![
             Role::everywhere("analyst", [Action::Select]),
             Role::everywhere("operator", Action::ALL.into_iter().filter(|a| *a != Action::Delete)),
-            Role::everywhere("admin", Action::ALL),
+            Role { analyze: true, ..Role::everywhere("admin", Action::ALL) },
         ]
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ColumnMarks, Role};
+use super::{ColumnMarks, Encryption, Role};
 use crate::name::TableName;
 use crate::schema::DeclaredRelation;
 
@@ -26,6 +26,8 @@ pub struct Settings {
     pub default_role: String,
     /// Which columns are sensitive, and which untrusted.
     pub columns: ColumnMarks,
+    /// Which columns are encrypted, and with which keys.
+    pub encryption: Encryption,
     /// Whose comments may hold directives.
     pub comments: Comments,
     /// Bounds on requests and replies.
@@ -48,6 +50,7 @@ impl Default for Settings {
             roles: Role::built_in(),
             default_role: "analyst".into(),
             columns: ColumnMarks::default(),
+            encryption: Encryption::default(),
             comments: Comments::default(),
             limits: Limits::default(),
             archive: Archive::default(),
@@ -83,6 +86,8 @@ pub struct Limits {
     pub max_pattern: usize,
     /// Most relations that one select includes, at all depths.
     pub max_includes: usize,
+    /// Most sort keys, and most groups and measures, of one request.
+    pub max_keys: usize,
     /// Most connections to the database.
     pub max_connections: usize,
 }
@@ -101,6 +106,7 @@ impl Default for Limits {
             max_list: 1_000,
             max_pattern: 1_024,
             max_includes: 16,
+            max_keys: 64,
             max_connections: 16,
         }
     }

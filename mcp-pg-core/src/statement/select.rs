@@ -84,6 +84,7 @@ fn page<'v>(
             query.and_where(beyond);
         }
     }
+    conditions.join(&mut query, &alias);
     if !plan.single {
         query.limit(plan.limit.saturating_add(1));
     }
@@ -202,5 +203,16 @@ fn after(
             Some(any) => any.or(all),
         });
     }
-    any.unwrap_or_else(|| constant(false))
+    let any = any.unwrap_or_else(|| constant(false));
+    // Said once more of the first key alone, it is what an index can seek by.
+    match keys.into_iter().next() {
+        Some((key, sort, value @ Some(_)))
+            if !(sort.nullable && sort.nulls_last) && matches!(sort.measured, Measured::Value) =>
+        {
+            let right = operand(sort, value);
+            let bound = if sort.descending { key.lte(right) } else { key.gte(right) };
+            bound.and(any)
+        }
+        _ => any,
+    }
 }

@@ -35,6 +35,7 @@ section! {
         relations: Vec<RelationKeys>,
         columns: MarkKeys,
         comments: CommentKeys,
+        encryption: EncryptionKeys,
         roles: BTreeMap<String, RoleKeys>,
         auth: AuthSection,
         audit: AuditKeys,
@@ -65,9 +66,17 @@ section! {
         max_list: usize,
         max_pattern: usize,
         max_includes: usize,
+        max_keys: usize,
         requests_per_minute: u32,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
+    EncryptionKeys {
+        columns: Vec<String>,
+        blind_index: BTreeMap<String, String>,
+        key_file: PathBuf,
+        /// From the environment.
+        keys: String,
+    }
     CommentKeys { owners: Vec<String>, }
     MarkKeys { sensitive: Vec<String>, untrusted: Vec<String>, }
     ConcurrencyKeys { version_column: String, retries: u32, }
@@ -85,6 +94,7 @@ section! {
         confirm_after_untrusted: bool,
         confirm: Vec<Action>,
         grants: Vec<GrantKeys>,
+        analyze: bool,
     }
     GrantKeys {
         tables: Vec<String>,
@@ -99,6 +109,7 @@ section! {
         exclude: Vec<String>,
         writable: Vec<String>,
         mask: BTreeMap<String, Mask>,
+        decrypt: Vec<String>,
     }
     AuthSection { api_keys: Vec<ApiKeyKeys>, }
     ApiKeyKeys { name: String, hash: String, role: String, claims: Map<String, Value>, }

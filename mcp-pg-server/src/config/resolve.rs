@@ -16,7 +16,7 @@ use super::raw::{
     AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RelationKeys, RoleKeys,
     Values, Wait,
 };
-use super::{AuditFile, Config, ConfigError, auth};
+use super::{AuditFile, Config, ConfigError, auth, encryption};
 
 /// How often to look whether the schema has changed, where nothing tells.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
@@ -42,6 +42,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
+    settings.encryption = encryption::resolve(file.encryption.unwrap_or_default(), directory)?;
     settings.columns = marks(file.columns.unwrap_or_default())?;
     let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
     let relations = file.relations.unwrap_or_default().into_iter().enumerate();
@@ -113,6 +114,7 @@ fn apply_limits(
     put(&mut limits.max_list, keys.max_list);
     put(&mut limits.max_pattern, keys.max_pattern);
     put(&mut limits.max_includes, keys.max_includes);
+    put(&mut limits.max_keys, keys.max_keys);
     for (key, value) in [("default_rows", limits.default_rows), ("max_rows", limits.max_rows)] {
         if value == 0 {
             return Err(ConfigError::new(format!("limits.{key}: must be at least 1")));
@@ -273,6 +275,7 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
         session,
         confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
         grants,
+        analyze: keys.analyze.unwrap_or_default(),
     })
 }
 
@@ -300,6 +303,7 @@ fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
         exclude: columns.exclude.unwrap_or_default(),
         writable: columns.writable,
         mask: columns.mask.unwrap_or_default(),
+        decrypt: columns.decrypt.unwrap_or_default(),
     };
     let preset = keys.preset.unwrap_or_default();
     let contradiction = |column: &String, both: &str| {

@@ -2,9 +2,9 @@
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::ColumnMarks;
-use mcp_pg_core::schema::Schema;
+use mcp_pg_core::schema::{Column, Schema};
 
-/// The findings on `[columns]`, `[comments]`, `[[relations]]` and directives.
+/// The findings on `[columns]`, `[encryption]`, `[comments]`, `[[relations]]` and directives.
 pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
     let mut findings = Vec::new();
     let marks = &settings.columns;
@@ -17,6 +17,18 @@ pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
             if !fits {
                 findings.push(format!("columns.{key}: {pattern:?} matches no column"));
             }
+        }
+    }
+    let encryption = &settings.encryption;
+    for name in &encryption.columns {
+        let found = schema.tables.iter().find_map(|table| {
+            let full = |column: &&Column| format!("{}.{}", table.name, column.name) == *name;
+            Some((table, table.columns.iter().find(full)?))
+        });
+        match found.map(|(table, column)| encryption.check(table, column)) {
+            None => findings.push(format!("encryption.columns: there is no column {name}")),
+            Some(Err(reason)) => findings.push(format!("encryption.columns: {reason}")),
+            Some(Ok(())) => {}
         }
     }
     for owner in &settings.comments.owners {
