@@ -307,6 +307,7 @@ impl Engine {
     async fn replace(&self, settings: Arc<Settings>) -> Result<()> {
         self.readings.fetch_add(1, Ordering::SeqCst);
         let read = Arc::new(Catalogue::read(&self.database, settings).await?);
+        read.prepare(&self.catalogue.load());
         let before = self.catalogue.swap(read.clone());
         self.database.forget_statements();
         if !read.same(&before) {
