@@ -23,6 +23,8 @@ pub enum Reply {
     Transaction(Committed),
     /// To `explain`.
     Plan(Explanation),
+    /// To a canned query.
+    Query(QueryResult),
 }
 
 impl Reply {
@@ -128,6 +130,27 @@ pub struct RowSet {
     /// With `dry_run`: the rows as they would be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Vec<Value>>,
+    /// What else the caller should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// The rows of a canned query, bounded: `truncated` says whether some were left out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
+pub struct QueryResult {
+    /// The tool's name.
+    pub query: String,
+    /// Objects with the query's columns.
+    pub rows: Vec<Value>,
+    /// How many rows this reply has; for a write that returns none, how many it touched.
+    pub row_count: u64,
+    /// Whether a limit cut the rows.
+    pub truncated: bool,
+    /// Always null: a query is continued only by its own parameters.
+    pub next_cursor: Option<String>,
+    /// True if nothing was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
     /// What else the caller should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

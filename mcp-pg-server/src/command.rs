@@ -161,7 +161,7 @@ pub async fn run(
             let origin = Origin { transport: "cli".into(), client: audit::Client::default() };
             let engine = &session.engine;
             let outcome = match call::find_tool(engine, &caller, &origin, &tool, &arguments) {
-                Ok(tool) => call::run(engine, &caller, &origin, tool, arguments).await,
+                Ok(()) => call::run(engine, &caller, &origin, &tool, arguments).await,
                 Err(error) => Err(error),
             };
             let (exit, result) = match outcome.and_then(Reply::into_value) {

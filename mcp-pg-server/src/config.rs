@@ -244,7 +244,6 @@ mod tests {
     fn what_is_not_built_is_refused() {
         for (text, key) in [
             ("[auth.jwt]\nissuer = \"x\"", "[auth]"),
-            ("[queries]\ndirectory = \"q\"", "[queries]"),
             ("[audit]\ntable = \"mcp_audit.log\"", "audit.table"),
             ("[server]\npublic_url = \"https://x\"", "server.public_url"),
         ] {

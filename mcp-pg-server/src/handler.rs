@@ -10,6 +10,8 @@ use std::time::Instant;
 use axum::extract::ConnectInfo;
 use futures_util::FutureExt;
 use mcp_pg_core::audit::Client;
+use mcp_pg_core::canned::Query;
+use mcp_pg_core::policy::View;
 use mcp_pg_core::{Code, Engine, Error, Origin, Principal};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
@@ -65,6 +67,18 @@ impl Handler {
             .ok_or_else(|| Error::new(Code::Unauthenticated, "the request names no caller"))
     }
 
+    /// What the caller finds: the schema, and queries of the server's own.
+    fn lists(
+        &self,
+        cx: &RequestContext<RoleServer>,
+    ) -> Result<(Arc<View>, Vec<Arc<Query>>), ErrorData> {
+        let engine = &self.0.engine;
+        let lists = self
+            .caller(cx)
+            .and_then(|caller| Ok((engine.view(&caller)?, engine.queries(&caller)?)));
+        lists.map_err(|error| reply::protocol_error(&error))
+    }
+
     fn origin(&self, cx: &RequestContext<RoleServer>) -> Origin {
         let http = cx.extensions.get::<http::request::Parts>();
         // Over HTTP there is no session to remember who said `initialize`: rmcp would give its own name.
@@ -97,7 +111,8 @@ impl Handler {
         let Inner { engine, rate, metrics, .. } = &*self.0;
         let origin = self.origin(cx);
         let arguments = request.arguments.unwrap_or_default();
-        let tool = call::find_tool(engine, &caller, &origin, &request.name, &arguments)
+        let tool = &*request.name;
+        call::find_tool(engine, &caller, &origin, tool, &arguments)
             .map_err(|error| reply::protocol_error(&error))?;
         let outcome = match rate.as_ref().map_or(Ok(()), |rate| rate.admit(&caller.subject)) {
             Ok(()) => call::run(engine, &caller, &origin, tool, arguments).await,
@@ -156,10 +171,8 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         guarded(async {
-            no_cursor(request)?;
-            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
-            let view = view.map_err(|error| reply::protocol_error(&error))?;
-            Ok(ListToolsResult::with_all_items(tools::list(&view)))
+            let (view, queries) = self.lists(&cx)?;
+            tools::page(&view, &queries, request.and_then(|request| request.cursor))
         })
         .await
     }
@@ -205,10 +218,9 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         guarded(async {
-            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
-            let view = view.map_err(|error| reply::protocol_error(&error))?;
+            let (view, queries) = self.lists(&cx)?;
             let limits = &self.0.engine.settings().limits;
-            Ok(resources::read(&view, limits, &request.uri)?.into())
+            Ok(resources::read(&view, limits, &queries, &request.uri)?.into())
         })
         .await
     }

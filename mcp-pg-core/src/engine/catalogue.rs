@@ -1,10 +1,11 @@
-//! What the engine knows at one moment: the settings, the schema as each database role sees it, and the
-//! views made from both so far. Never changed, only replaced: whoever holds one sees a consistent whole.
+//! What the engine knows at one moment: the settings, the schema as each database role sees it, the views
+//! made from both so far, and the canned queries. Never changed, only replaced: whoever holds one sees a consistent whole.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::canned::Canned;
 use crate::error::{Code, Error, Result};
 use crate::execute::Database;
 use crate::policy::{Principal, Role, Settings, View};
@@ -12,12 +13,18 @@ use crate::schema::Schema;
 
 pub(super) struct Catalogue {
     pub(super) settings: Arc<Settings>,
+    pub(super) canned: Canned,
     schemas: HashMap<Option<String>, Arc<Schema>>,
     views: Mutex<HashMap<String, Arc<View>>>,
 }
 
 impl Catalogue {
-    pub(super) async fn read(database: &Database, settings: Arc<Settings>) -> Result<Self> {
+    /// Reads all of it; canned queries that have become faulty stay as they were `before`.
+    pub(super) async fn read(
+        database: &Database,
+        settings: Arc<Settings>,
+        before: Option<&Catalogue>,
+    ) -> Result<Self> {
         let mut schemas = HashMap::new();
         // PostgreSQL tells each role what it may do: that is read as the role itself.
         let roles = settings.roles.iter().map(|role| role.database_role.clone());
@@ -27,7 +34,9 @@ impl Catalogue {
                 place.insert(Arc::new(schema));
             }
         }
-        Ok(Self { settings, schemas, views: Mutex::default() })
+        let before = before.map(|before| &before.canned);
+        let canned = Canned::read(database, &settings, before).await?;
+        Ok(Self { settings, canned, schemas, views: Mutex::default() })
     }
 
     /// The schema as the login sees it.
@@ -57,9 +66,10 @@ impl Catalogue {
         })
     }
 
-    /// Whether every role finds the same settings and tables as in `other`.
+    /// Whether every role finds the same settings, tables and tools as in `other`.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.settings == other.settings
+            && self.canned.same(&other.canned)
             && self.schemas.len() == other.schemas.len()
             && self.schemas.iter().all(|(role, schema)| {
                 let known = other.schemas.get(role);

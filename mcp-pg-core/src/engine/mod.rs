@@ -3,9 +3,11 @@
 //! The only room that knows every other. It decides nothing itself: rights are the view's, meaning the
 //! plan's, text the statement's.
 
+mod canned;
 mod catalogue;
 mod explain;
 mod operation;
+mod query;
 mod read;
 mod record;
 mod rows;
@@ -23,6 +25,7 @@ pub use record::Origin;
 use record::Record;
 
 use crate::audit::AuditSink;
+use crate::canned::{Fault, Query};
 use crate::error::{Error, Result};
 use crate::execute::{Database, Identity, Posture, is_stale};
 use crate::plan::{CursorKey, Scope};
@@ -72,7 +75,7 @@ impl Engine {
     pub async fn connect(database: Config, settings: Settings) -> Result<Self> {
         let cursors = CursorKey::new(&cursor_secret(&database))?;
         let database = Database::new(database, &settings)?;
-        let catalogue = Catalogue::read(&database, Arc::new(settings)).await?;
+        let catalogue = Catalogue::read(&database, Arc::new(settings), None).await?;
         Ok(Self {
             database,
             catalogue: ArcSwap::from_pointee(catalogue),
@@ -106,6 +109,22 @@ impl Engine {
     /// The schema as the login sees it.
     pub fn schema(&self) -> Arc<Schema> {
         self.catalogue.load().schema()
+    }
+
+    /// The canned queries and functions that the caller has as tools, by name.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` if there is no such role.
+    pub fn queries(&self, caller: &Principal) -> Result<Vec<Arc<Query>>> {
+        let catalogue = self.catalogue.load();
+        let view = catalogue.view(caller)?;
+        Ok(catalogue.canned.of_role(&view.role).cloned().collect())
+    }
+
+    /// What is wrong with canned queries and functions that are meant to be tools.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.catalogue.load().canned.faults.clone()
     }
 
     /// Answers a request, and records it.
@@ -142,9 +161,15 @@ impl Engine {
         let depth = check_depth(&arguments);
         let noted = || if depth.is_ok() { arguments.clone() } else { Map::new() };
         let mut record = Record::new(self, caller, origin, tool, noted);
-        let result = match depth.and_then(|()| Request::parse(tool, arguments)) {
-            Ok(request) => self.answer(caller, &request, &mut record).await,
+        let result = match depth {
             Err(error) => Err(error),
+            Ok(()) if !Request::TOOLS.contains(&tool) => {
+                Box::pin(self.answer_query(caller, tool, &arguments, &mut record)).await
+            }
+            Ok(()) => match Request::parse(tool, arguments) {
+                Ok(request) => self.answer(caller, &request, &mut record).await,
+                Err(error) => Err(error),
+            },
         };
         record.settle(result.as_ref().map(|_| ()));
         result
@@ -218,7 +243,8 @@ impl Engine {
         }
     }
 
-    /// Reads the schema again; true if it has changed. Running calls finish on the one they began with.
+    /// Reads the schema and the canned queries again; true if anything has changed. A query that has become
+    /// faulty keeps its last good form. Running calls finish on the one they began with.
     ///
     /// # Errors
     ///
@@ -251,7 +277,8 @@ impl Engine {
     /// Only for who holds `reloading`.
     async fn replace(&self, settings: Arc<Settings>) -> Result<()> {
         self.readings.fetch_add(1, Ordering::SeqCst);
-        let read = Catalogue::read(&self.database, settings).await?;
+        let before = self.catalogue.load_full();
+        let read = Catalogue::read(&self.database, settings, Some(&before)).await?;
         self.catalogue.store(Arc::new(read));
         self.database.forget_statements();
         Ok(())

@@ -143,22 +143,34 @@ impl Engine {
     /// Keeps the record, then commits; or rolls a dry run back.
     async fn conclude(
         &self,
-        mut transaction: Transaction,
+        transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
         dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations);
+        let writes = operations.iter().any(Operation::writes);
+        self.finish(transaction, writes, dry_run, record, &refused).await
+    }
+
+    /// The same for any transaction, whose failures are told by `refused`.
+    pub(super) async fn finish(
+        &self,
+        mut transaction: Transaction,
+        writes: bool,
+        dry_run: bool,
+        record: &mut Record<'_>,
+        refused: &(dyn Fn(Failure) -> Error + Sync),
+    ) -> Result<()> {
         if dry_run {
             record.forget_images();
             // What the commit would have found.
-            transaction.check_constraints().await.map_err(refused)?;
+            transaction.check_constraints().await.map_err(&refused)?;
             return transaction.rollback().await.map_err(refused);
         }
-        let writes = operations.iter().any(Operation::writes);
         if writes && let Err(error) = record.keep_intent().await {
-            transaction.rollback().await.map_err(refused)?;
+            transaction.rollback().await.map_err(&refused)?;
             return Err(error);
         }
         transaction.commit().await.map_err(|failure| {
@@ -226,18 +238,18 @@ fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -
 }
 
 /// How often and when a transaction is run again.
-struct Tries {
+pub(super) struct Tries {
     left: u32,
     pause: Duration,
 }
 
 impl Tries {
-    fn of(scope: &Scope<'_>) -> Self {
+    pub(super) fn of(scope: &Scope<'_>) -> Self {
         Self { left: scope.settings.concurrency.retries, pause: Duration::from_millis(5) }
     }
 
     /// Whether to run again, after a pause: PostgreSQL asked for it, and it was not too often.
-    async fn again(&mut self, error: &Error) -> bool {
+    pub(super) async fn again(&mut self, error: &Error) -> bool {
         if error.code() != Code::SerializationFailure || self.left == 0 {
             return false;
         }

@@ -258,7 +258,7 @@ impl Database {
         })
     }
 
-    async fn connection(&self) -> Result<Object> {
+    pub(super) async fn connection(&self) -> Result<Object> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
                 Error::new(Code::DatabaseUnavailable, "all connections to the database are busy")

@@ -3,9 +3,13 @@
 //! Owns every byte that goes to the database. Knows statements; not what a request is, nor who may ask.
 
 mod database;
+mod inspect;
+mod query_refusal;
 mod refusal;
 mod transaction;
 
 pub use database::{Database, Failure, Posture};
+pub use inspect::Refused;
+pub use query_refusal::query_refusal;
 pub use refusal::{Place, is_stale, refusal};
 pub use transaction::{Fetched, Identity, Keep, Transaction, texts};

@@ -14,5 +14,5 @@ mod view;
 
 pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
-pub use settings::{Archive, AuditDetail, AuditValues, Concurrency, Limits, Settings, Timeouts};
+pub use settings::{Archive, AuditDetail, AuditValues, Concurrency, Limits, Queries, Settings, Timeouts};
 pub use view::{TableView, View};

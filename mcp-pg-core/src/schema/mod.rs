@@ -12,6 +12,8 @@ mod load;
 mod naming;
 mod operator;
 mod relation;
+mod routine;
+mod signature;
 mod table;
 
 use std::collections::HashMap;
@@ -23,6 +25,8 @@ pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
 pub use operator::{Family, Operator};
 pub use relation::{Found, Junction, Relation, RelationKind};
+pub use routine::{Argument, ArgumentMode, Routine};
+pub use signature::Signature;
 pub use table::{Privileges, RowSecurity, Table, TableKind};
 
 use crate::name::TableName;

@@ -11,6 +11,7 @@ mod output;
 mod parameters;
 mod predicate;
 mod select;
+mod touched;
 
 use sea_query::{DynIden, Expr, ExprTrait, IntoIden, TableRef};
 
@@ -18,6 +19,7 @@ pub use change::{affected, change, lock};
 pub use insert::{INSERT_PARAMETERS, insert};
 pub use output::{Output, Reader};
 pub use select::{counting, explain, select};
+pub use touched::touched;
 
 use crate::plan::Operand;
 use crate::policy::TableView;

@@ -27,6 +27,7 @@ pub(super) async fn check(
     let posture = session.engine.posture().await?;
     print_posture(&posture, out)?;
     let mut findings = of_login(&posture);
+    findings.extend(session.engine.faults().iter().map(ToString::to_string));
     findings.extend(of_configuration(&settings, &session.engine.schema(), &posture));
     for finding in &findings {
         writeln!(out, "finding: {finding}")?;

@@ -33,7 +33,7 @@ section! {
         roles: BTreeMap<String, RoleKeys>,
         auth: IgnoredAny,
         audit: AuditKeys,
-        queries: IgnoredAny,
+        queries: QueryKeys,
         server: ServerKeys,
     }
     DatabaseKeys {
@@ -81,6 +81,7 @@ section! {
         mask: BTreeMap<String, Mask>,
     }
     AuditKeys { file: PathBuf, table: IgnoredAny, values: Values, images: bool, }
+    QueryKeys { directory: PathBuf, functions: Vec<String>, }
     ServerKeys {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,

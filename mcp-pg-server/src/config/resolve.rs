@@ -17,7 +17,6 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let server = file.server.unwrap_or_default();
     for (present, key) in [
         (file.auth.is_some(), "[auth]"),
-        (file.queries.is_some(), "[queries]"),
         (audit.table.is_some(), "audit.table"),
         (server.public_url.is_some(), "server.public_url"),
     ] {
@@ -46,6 +45,9 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
             Values::None => AuditValues::None,
         }),
     );
+    let queries = file.queries.unwrap_or_default();
+    settings.queries.directory = queries.directory.map(|path| directory.join(path));
+    put(&mut settings.queries.functions, queries.functions);
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
 
     Ok(Config {

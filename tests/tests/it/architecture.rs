@@ -7,7 +7,7 @@ const ARCHITECTURE: &str = include_str!("../../../ARCHITECTURE.md");
 const README: &str = include_str!("../../../README.md");
 
 /// Each room, and those that it may use.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("name", &[]),
     ("error", &["name"]),
     ("schema", &["name", "error"]),
@@ -17,12 +17,14 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("plan", &["policy", "request", "value", "schema", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
     ("execute", &["statement", "plan", "policy", "request", "value", "schema", "error"]),
+    ("canned", &["statement", "plan", "policy", "value", "schema", "name", "error"]),
     ("audit", &["error"]),
     ("reply", &["policy", "schema", "error"]),
     (
         "engine",
         &[
             "audit",
+            "canned",
             "execute",
             "reply",
             "statement",
