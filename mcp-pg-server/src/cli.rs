@@ -50,10 +50,10 @@ pub struct Common {
 #[derive(Debug, Args)]
 pub struct Caller {
     /// The caller's role [default: the configuration's default_role]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", env = "MCP_PG_ROLE")]
     pub role: Option<String>,
     /// The caller's claims, for row filters, presets and session settings
-    #[arg(long, value_name = "JSON", value_parser = object)]
+    #[arg(long, value_name = "JSON", value_parser = object, env = "MCP_PG_CLAIMS", hide_env_values = true)]
     pub claims: Option<Map<String, Value>>,
 }
 
@@ -98,6 +98,12 @@ pub enum Command {
     },
     /// Print SQL that makes a login with the rights that the configured roles need, and no more
     SetupSql,
+    /// Make an API key and its hash: the key for the caller, the hash for the configuration
+    HashKey {
+        /// Read the key from standard input instead of making one
+        #[arg(long)]
+        stdin: bool,
+    },
     /// Work with the audit log
     #[command(subcommand)]
     Audit(Audit),

@@ -2,11 +2,13 @@
 
 mod check;
 mod describe;
+mod hash_key;
+mod listen;
+mod posture;
 mod session;
 mod setup_sql;
 
 use std::io::Write;
-use std::sync::Arc;
 
 use mcp_pg_core::audit;
 use mcp_pg_core::{Code, Error, Origin, Reply};
@@ -15,8 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Audit, Cli, Command, DiagramFormat};
 use crate::config::{Config, ConfigError, Environment};
-use crate::http::{self, ServiceOptions};
-use crate::metrics::Metrics;
 use crate::{call, diagram, reply, stdio};
 use session::Session;
 
@@ -96,6 +96,10 @@ pub async fn run(
     environment: &Environment,
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
+    if let Command::HashKey { stdin } = cli.command {
+        hash_key::print(stdin, out)?;
+        return Ok(Exit::Done);
+    }
     let mut config = Config::load(cli.common.config.as_deref(), environment)?;
     if !cli.common.schemas.is_empty() {
         config.settings.schemas.clone_from(&cli.common.schemas);
@@ -107,6 +111,7 @@ pub async fn run(
             })?;
             verify(&file, out)
         }
+        Command::HashKey { .. } => Ok(Exit::Done),
         Command::SetupSql => {
             setup_sql::print(&config.settings, out)?;
             Ok(Exit::Done)
@@ -119,6 +124,8 @@ pub async fn run(
             let caller = session::principal(caller, &config, environment)?;
             let requests_per_minute = config.requests_per_minute;
             let session = Session::open(&cli.common, config, environment).await?;
+            let engine = session.engine.clone();
+            tokio::spawn(async move { posture::warn(&engine).await });
             let stop = stop_on_signal();
             stdio::serve(session.engine.clone(), caller, requests_per_minute, stop)
                 .await
@@ -126,19 +133,7 @@ pub async fn run(
             session.close().await
         }
         Command::Http { listen } => {
-            let listener = listen_on_loopback(&listen).await?;
-            let options = ServiceOptions {
-                caller: Some(session::anonymous(&config)),
-                allowed_hosts: config.allowed_hosts.clone(),
-                allowed_origins: config.allowed_origins.clone(),
-                requests_per_minute: config.requests_per_minute,
-                metrics: Arc::new(Metrics::default()),
-            };
-            let session = Session::open(&cli.common, config, environment).await?;
-            let address = listener.local_addr()?;
-            let stop = stop_on_signal();
-            writeln!(std::io::stderr(), "mcp-pg-server: listening on http://{address}/mcp")?;
-            http::serve(session.engine.clone(), listener, options, stop).await?;
+            let session = listen::serve(&listen, &cli.common, config, environment).await?;
             session.close().await
         }
         Command::Describe { table, json, caller } => {
@@ -197,21 +192,6 @@ fn verify(file: &std::path::Path, out: &mut (dyn Write + Send)) -> Result<Exit, 
             Ok(Exit::Finding)
         }
     }
-}
-
-/// Binds `address`, which must be this machine's own: without credentials, whoever reaches the port has
-/// the default role.
-async fn listen_on_loopback(address: &str) -> Result<tokio::net::TcpListener, Failure> {
-    let wrong =
-        |error: std::io::Error| Failure::usage(format!("cannot listen on {address}: {error}"));
-    let addresses: Vec<_> = tokio::net::lookup_host(address).await.map_err(wrong)?.collect();
-    if let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback()) {
-        return Err(Failure::usage(format!(
-            "refusing to listen on {open}: without [auth], anyone who reaches it would have the default \
-             role; listen on 127.0.0.1"
-        )));
-    }
-    tokio::net::TcpListener::bind(addresses.as_slice()).await.map_err(wrong)
 }
 
 /// A token that SIGINT or SIGTERM cancels, from now on.

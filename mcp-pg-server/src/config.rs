@@ -3,6 +3,7 @@
 //! Raw keys first, resolved values second: nothing else in this crate reads a file or a
 //! variable. Knows what the engine can be told; not what the database holds.
 
+mod auth;
 mod database;
 mod environment;
 mod raw;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use mcp_pg_core::Settings;
 
+pub use auth::Auth;
 pub use database::Database;
 pub use environment::Environment;
 pub(crate) use resolve::known_role;
@@ -26,6 +28,12 @@ pub const DEFAULT_FILE: &str = "mcp-pg.toml";
 pub struct Config {
     /// `database.url`, if set: not yet joined with the environment, see [`Database::resolve`].
     pub database_url: Option<String>,
+    /// Whether `http` may listen beyond loopback with a login that row-level security does not bind.
+    pub allow_unsafe_login: bool,
+    /// Who may call over HTTP; whoever reaches the loopback port if absent.
+    pub auth: Option<Auth>,
+    /// Scheme, host and port at which clients reach the server.
+    pub public_url: Option<String>,
     /// What the engine is told.
     pub settings: Settings,
     /// Calls that one caller may make in a minute; no bound if absent.
@@ -242,11 +250,7 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_refused() {
-        for (text, key) in [
-            ("[auth.jwt]\nissuer = \"x\"", "[auth]"),
-            ("[audit]\ntable = \"mcp_audit.log\"", "audit.table"),
-            ("[server]\npublic_url = \"https://x\"", "server.public_url"),
-        ] {
+        for (text, key) in [("[audit]\ntable = \"mcp_audit.log\"", "audit.table")] {
             assert_eq!(refusal(text), format!("not supported yet: {key}"));
         }
     }

@@ -7,7 +7,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::ConnectInfo;
 use futures_util::FutureExt;
 use mcp_pg_core::audit::Client;
 use mcp_pg_core::canned::Query;
@@ -24,7 +23,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use crate::limits::RequestRate;
 use crate::metrics::Metrics;
-use crate::{call, completion, prompts, reply, resources, tools};
+use crate::{call, completion, origin, prompts, reply, resources, tools};
 
 const INSTRUCTIONS: &str = "Reads and changes a PostgreSQL database through typed tools; there is no SQL. Begin \
     with list_tables, then describe_table, whose names of columns, relations and operators are the only ones \
@@ -87,14 +86,8 @@ impl Handler {
             None => cx.client_info(),
         };
         let (name, version) = program.map(|program| (program.name, program.version)).unzip();
-        let agent = || {
-            let agent = http?.headers.get(http::header::USER_AGENT)?;
-            Some(agent.to_str().ok()?.to_owned())
-        };
-        let address = http
-            .and_then(|parts| parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>())
-            .map(|ConnectInfo(address)| address.to_string());
-        let client = Client { name: name.or_else(agent), version, address };
+        let sender = http.map(origin::of_http).unwrap_or_default();
+        let client = Client { name: name.or(sender.name), version, address: sender.address };
         Origin { transport: self.0.transport.into(), client }
     }
 

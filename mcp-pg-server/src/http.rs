@@ -2,23 +2,33 @@
 //!
 //! Requests carry all that they need: there are no sessions, so any number of servers can share a load.
 
+use std::convert::Infallible;
+use std::fmt::{self, Display};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
-use http::{StatusCode, header};
+use axum::{Json, Router};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Request, StatusCode, header};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::BoxBody;
 use mcp_pg_core::{Engine, Principal};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 
+use crate::auth::{Authenticator, ENDPOINT, Gate, ProtectedResource};
 use crate::handler::Handler;
 use crate::limits::RequestRate;
 use crate::metrics::Metrics;
@@ -29,10 +39,15 @@ const GRACE: Duration = Duration::from_secs(10);
 /// What [`service`] needs to know besides the engine.
 ///
 /// The default trusts nobody: it has no caller, and answers loopback names only.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ServiceOptions {
-    /// Who calls, if the request's extensions hold no [`Principal`]; refused if absent.
+    /// Decides who calls. Whom it refuses gets no answer but 401, 403 or 503.
+    pub authenticator: Option<Arc<dyn Authenticator>>,
+    /// Who calls, if there is no authenticator and the request's extensions hold no [`Principal`]; refused if
+    /// absent.
     pub caller: Option<Principal>,
+    /// What `WWW-Authenticate` and the metadata (RFC 9728) tell those who have no token yet.
+    pub resource: Option<ProtectedResource>,
     /// Names (`host` or `host:port`) that requests may be addressed to besides the loopback ones; others
     /// get 403, so that no web page can reach the server by rebinding a name of its own.
     pub allowed_hosts: Vec<String>,
@@ -44,12 +59,55 @@ pub struct ServiceOptions {
     pub metrics: Arc<Metrics>,
 }
 
-/// A tower service that answers MCP requests.
-pub type McpService = StreamableHttpService<Handler, NeverSessionManager>;
+impl fmt::Debug for ServiceOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceOptions").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+/// A tower service that answers MCP requests of callers that are known.
+#[derive(Clone)]
+pub struct McpService {
+    gate: Arc<Gate>,
+    mcp: StreamableHttpService<Handler, NeverSessionManager>,
+}
+
+impl fmt::Debug for McpService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("McpService").finish_non_exhaustive()
+    }
+}
+
+impl<B> Service<Request<B>> for McpService
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Display,
+{
+    type Response = http::Response<BoxBody<Bytes, Infallible>>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Self { gate, mut mcp } = self.clone();
+        Box::pin(async move {
+            let (mut head, body) = request.into_parts();
+            match gate.pass(&mut head).await {
+                Ok(()) => mcp.call(Request::from_parts(head, body)).await,
+                Err(refusal) => Ok(refusal.map(|body| body.boxed())),
+            }
+        })
+    }
+}
 
 /// MCP over an engine as a tower service, to be nested into an axum application.
 ///
-/// The application says who calls: its own middleware puts a [`Principal`] into the request's extensions.
+/// The application says who calls: by an [`Authenticator`] in the options, or by middleware of its own that
+/// puts a [`Principal`] into the request's extensions.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -81,9 +139,16 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
             pages.chain(options.allowed_origins.into_iter().map(|origin| with_port(&origin))),
         )
         .enforce_origin_validation();
+    let gate = Gate {
+        engine: engine.clone(),
+        authenticator: options.authenticator,
+        resource: options.resource,
+        metrics: options.metrics.clone(),
+    };
     let rate = options.requests_per_minute.map(RequestRate::per_minute);
     let handler = Handler::new(engine, "http", options.caller, rate, options.metrics);
-    StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config)
+    let mcp = StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config);
+    McpService { gate: Arc::new(gate), mcp }
 }
 
 /// The origin with its scheme's port: without one, rmcp would let any port pass.
@@ -98,8 +163,8 @@ fn with_port(origin: &str) -> String {
     }
 }
 
-/// Serves `/mcp`, `/healthz`, `/readyz` and `/metrics` until `stop` is cancelled; then lets calls end, for
-/// ten seconds at most.
+/// Serves `/mcp`, `/healthz`, `/readyz`, `/metrics` and the metadata of the options' resource until `stop` is
+/// cancelled; then lets calls end, for ten seconds at most.
 ///
 /// # Errors
 ///
@@ -111,11 +176,18 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let metrics = options.metrics.clone();
-    let app = Router::new()
+    let mut app = Router::new();
+    for path in ProtectedResource::PATHS {
+        if let Some(resource) = &options.resource {
+            let metadata = resource.metadata();
+            app = app.route(path, get(async move || Json(metadata)));
+        }
+    }
+    let app = app
         .route("/healthz", get("ok\n"))
         .route("/readyz", get(ready).with_state(engine.clone()))
         .route("/metrics", get(counters).with_state(metrics))
-        .route_service("/mcp", service(engine, options))
+        .route_service(ENDPOINT, service(engine, options))
         .into_make_service_with_connect_info::<SocketAddr>();
     // Without it, the second packet of a reply waits for the first one's acknowledgement: 40 ms.
     let listener = listener.tap_io(|connection| {

@@ -4,6 +4,7 @@
 //! input and output. The rest is what the program `mcp-pg-server` adds: its configuration, and a
 //! throw-away PostgreSQL to try it on.
 
+pub mod auth;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -18,6 +19,7 @@ mod handler;
 pub mod http;
 mod limits;
 mod metrics;
+mod origin;
 mod prompts;
 mod reply;
 mod resources;

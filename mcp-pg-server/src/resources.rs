@@ -151,7 +151,8 @@ fn schema(view: &View, limits: &Limits) -> Value {
 
 fn role(view: &View, limits: &Limits, queries: &[Arc<Query>]) -> Value {
     let own = queries.iter().map(|query| query.name.as_str());
-    let tools: Vec<&str> = tools::names(view.actions()).map(|name| name as &str).chain(own).collect();
+    let tools: Vec<&str> =
+        tools::names(view.actions()).map(|name| name as &str).chain(own).collect();
     let (tables, more) = lines(view, limits, |table| {
         json!({
             "table": view.display(table),

@@ -91,9 +91,11 @@ impl Source {
 impl Call {
     /// What a caller can give, in order.
     pub(super) fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
-        self.routine.arguments.iter().filter(|argument| argument.mode != ArgumentMode::Out).map(
-            |argument| Input { name: &argument.name, default: argument.default },
-        )
+        self.routine
+            .arguments
+            .iter()
+            .filter(|argument| argument.mode != ArgumentMode::Out)
+            .map(|argument| Input { name: &argument.name, default: argument.default })
     }
 
     /// Whether it is a procedure.
@@ -115,7 +117,8 @@ impl Call {
         // Without a name an argument is told by its position.
         let by_name = routine.arguments.iter().all(|argument| argument.named);
         for argument in &routine.arguments {
-            let label = if by_name { format!("{} => ", quoted(&argument.name)) } else { String::new() };
+            let label =
+                if by_name { format!("{} => ", quoted(&argument.name)) } else { String::new() };
             if argument.mode == ArgumentMode::Out {
                 if routine.procedure {
                     list.push(format!("{label}NULL"));

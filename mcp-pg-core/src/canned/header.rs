@@ -186,10 +186,11 @@ impl Declared {
     fn read(text: &str, offset: usize) -> Result<Self, String> {
         const FORM: &str = "write @param NAME TYPE [= DEFAULT]: description";
         let (declaration, description) = split_description(text);
-        let (declaration, rules) = match outside_quotes(declaration, |_, rest| rest.starts_with('{')) {
-            Some(at) => (&declaration[..at], Some(&declaration[at..])),
-            None => (declaration, None),
-        };
+        let (declaration, rules) =
+            match outside_quotes(declaration, |_, rest| rest.starts_with('{')) {
+                Some(at) => (&declaration[..at], Some(&declaration[at..])),
+                None => (declaration, None),
+            };
         let (declared, default) = match outside_quotes(declaration, |before, rest| {
             rest.starts_with('=') && before.ends_with(char::is_whitespace)
         }) {
@@ -197,8 +198,7 @@ impl Declared {
             None => (declaration, None),
         };
         let declared = declared.trim();
-        let (name, type_name) =
-            declared.split_once(char::is_whitespace).unwrap_or((declared, ""));
+        let (name, type_name) = declared.split_once(char::is_whitespace).unwrap_or((declared, ""));
         let name = name.strip_prefix(':').unwrap_or(name);
         // Either of them may say that the value may be left out.
         let (name, optional_name) = match name.strip_suffix('?') {
@@ -333,9 +333,7 @@ mod tests {
         let all: Vec<_> = header
             .parameters
             .iter()
-            .map(|p| {
-                (&*p.name, p.type_name.as_deref(), p.given.clone(), p.description.as_deref())
-            })
+            .map(|p| (&*p.name, p.type_name.as_deref(), p.given.clone(), p.description.as_deref()))
             .collect();
         let default = |value| Given::Default(value);
         assert_eq!(

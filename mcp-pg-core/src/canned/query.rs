@@ -95,7 +95,8 @@ impl Query {
         let (names, text) = match origin {
             Origin::Statement(sql) => {
                 let counted = sql.verb == Verb::Change;
-                let shown = Shown { columns: &columns, verb: sql.verb, writes: header.writes, limit };
+                let shown =
+                    Shown { columns: &columns, verb: sql.verb, writes: header.writes, limit };
                 let sent = shown.statement(&sql.text).map_err(|what| Fault::new(&place, what))?;
                 (sql.names, Text::Fixed { sql: sent, counted })
             }
@@ -192,9 +193,7 @@ impl Query {
                     && let Some(parameter) = self.parameters.get(gap)
                 {
                     let message = format!("{} is required before those after it", parameter.name);
-                    return Err(
-                        Error::new(Code::MissingValue, message).at(step(&parameter.name))
-                    );
+                    return Err(Error::new(Code::MissingValue, message).at(step(&parameter.name)));
                 }
                 let (sql, _) = call.statement(|input| matches!(values.get(input), Some(Some(_))));
                 self.shown(call).statement(&sql).unwrap_or(sql)
@@ -325,7 +324,9 @@ impl Shown<'_> {
                 let most = self.limit.saturating_add(1);
                 Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names}) LIMIT {most}"))
             }
-            (Verb::Select, false) => Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names})")),
+            (Verb::Select, false) => {
+                Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names})"))
+            }
             (Verb::Change, false) => {
                 Ok(format!("WITH q ({names}) AS (\n{sql}\n) SELECT {expressions} FROM q"))
             }

@@ -27,7 +27,9 @@ impl Query {
             own.map(|p| (p.name.clone(), Value::Object(p.schema(comment)))).collect();
         for name in self.write_arguments() {
             let schema = match name {
-                "dry_run" => json!({"type": "boolean", "description": "Show what would happen, keep nothing."}),
+                "dry_run" => {
+                    json!({"type": "boolean", "description": "Show what would happen, keep nothing."})
+                }
                 _ => json!({"type": "integer", "description": "Most rows that may be written."}),
             };
             properties.insert(name.to_owned(), schema);

@@ -99,12 +99,13 @@ impl Source {
             Err(wrong) => return fault(wrong.message, wrong.offset),
         };
         if header.tool.is_some() {
-            return fault("@tool is for comments of functions: a file's name is its tool's".into(), 0);
+            return fault(
+                "@tool is for comments of functions: a file's name is its tool's".into(),
+                0,
+            );
         }
         match Sql::number(&text, body, &header) {
-            Ok(sql) => {
-                Ok(Self { name, place: path, origin: Origin::Statement(sql), header, text })
-            }
+            Ok(sql) => Ok(Self { name, place: path, origin: Origin::Statement(sql), header, text }),
             Err((message, offset)) => fault(message, offset),
         }
     }

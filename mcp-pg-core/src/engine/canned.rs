@@ -82,7 +82,8 @@ impl Canned {
         let routines = database.routines(schemas, &roles).await?;
         for schema in schemas {
             if !routines.iter().any(|routine| routine.schema == *schema) {
-                let message = format!("no function of the schema {schema:?} says @tool in its comment");
+                let message =
+                    format!("no function of the schema {schema:?} says @tool in its comment");
                 self.faults.push(Fault::new("queries.functions", message));
             }
         }
@@ -92,10 +93,7 @@ impl Canned {
     }
 
     /// The good ones; the faults are noted.
-    fn sound(
-        &mut self,
-        read: impl Iterator<Item = Result<Option<Source>, Fault>>,
-    ) -> Vec<Source> {
+    fn sound(&mut self, read: impl Iterator<Item = Result<Option<Source>, Fault>>) -> Vec<Source> {
         let mut sources = Vec::new();
         for source in read {
             match source {
@@ -211,11 +209,7 @@ impl Canned {
     }
 }
 
-fn query(
-    source: Source,
-    signature: Result<Signature, Refused>,
-    most: u64,
-) -> Result<Query, Fault> {
+fn query(source: Source, signature: Result<Signature, Refused>, most: u64) -> Result<Query, Fault> {
     match signature {
         Ok(signature) => Query::new(source, signature, most),
         Err(Refused { message, position }) => {

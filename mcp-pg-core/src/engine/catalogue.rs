@@ -14,7 +14,7 @@ use crate::schema::Schema;
 pub(super) struct Catalogue {
     pub(super) settings: Arc<Settings>,
     pub(super) canned: Canned,
-    schemas: HashMap<Option<String>, Arc<Schema>>,
+    pub(super) schemas: HashMap<Option<String>, Arc<Schema>>,
     views: Mutex<HashMap<String, Arc<View>>>,
 }
 
@@ -31,6 +31,7 @@ impl Catalogue {
         for role in std::iter::once(None).chain(roles) {
             if let Entry::Vacant(place) = schemas.entry(role) {
                 let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
+                let schema = schema.obeying(&settings.comments.owners);
                 place.insert(Arc::new(schema));
             }
         }
@@ -42,6 +43,14 @@ impl Catalogue {
     /// The schema as the login sees it.
     pub(super) fn schema(&self) -> Arc<Schema> {
         self.schemas.get(&None).cloned().unwrap_or_default()
+    }
+
+    /// The callers' database roles, and the schema as each sees it.
+    pub(super) fn of_database_roles(&self) -> Vec<(&str, &Schema)> {
+        self.schemas
+            .iter()
+            .filter_map(|(role, schema)| Some((role.as_deref()?, &**schema)))
+            .collect()
     }
 
     /// The schema as the caller's role sees it.

@@ -5,11 +5,13 @@
 
 mod canned;
 mod catalogue;
+mod change;
 mod explain;
 mod operation;
 mod query;
 mod read;
 mod record;
+mod related;
 mod rows;
 mod write;
 
@@ -299,7 +301,8 @@ impl Engine {
     ///
     /// `database_unavailable`.
     pub async fn posture(&self) -> Result<Posture> {
-        self.database.posture(&self.schema()).await
+        let catalogue = self.catalogue.load_full();
+        self.database.posture(&catalogue.schema(), &catalogue.of_database_roles()).await
     }
 
     /// Waits until every record is kept.

@@ -2,19 +2,21 @@
 
 use serde_json::{Map, Value};
 
-use super::read::{add_count, keep, number};
+use super::read::{add_count, keep};
 use super::record::Record;
 use super::{Engine, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Fetched, Keep, Place, Transaction, refusal, texts};
-use crate::plan::{ChangePlan, CursorKey, Effect, InsertPlan, Operand, Plan, Scope, SelectPlan};
+use crate::plan::{
+    ChangePlan, CursorKey, Effect, Include, InsertPlan, Operand, Plan, Scope, SelectPlan, marked,
+};
 use crate::policy::{Action, TableView};
 use crate::reply::RowSet;
 use crate::request::Request;
 use crate::statement::{self, INSERT_PARAMETERS, Statement};
 
 /// Most bytes of row images that an operation holds in memory.
-const IMAGES_MOST: usize = 16 * 1024 * 1024;
+pub(super) const IMAGES_MOST: usize = 16 * 1024 * 1024;
 
 /// An operation in its place: its plan, and where its arguments stand.
 pub(super) struct Operation<'v> {
@@ -31,10 +33,14 @@ pub(super) struct Done {
     pub(super) after: Vec<Map<String, Value>>,
     /// How many there were.
     pub(super) count: u64,
+    /// What is related to the rows that the reply shows, where that is asked for.
+    pub(super) related: Option<Vec<Map<String, Value>>>,
+    /// What the caller should know besides.
+    pub(super) notes: Vec<String>,
 }
 
 /// The rows that earlier operations gave.
-type Given = [Vec<Map<String, Value>>];
+pub(super) type Given = [Vec<Map<String, Value>>];
 
 impl<'v> Operation<'v> {
     pub(super) fn new(
@@ -79,8 +85,35 @@ impl<'v> Operation<'v> {
         !matches!(self.plan, Plan::Select(_))
     }
 
+    /// Whether later operations can know values that outsiders wrote: those that it shows, and all of a row
+    /// that it changes.
+    pub(super) fn reads_untrusted(&self) -> bool {
+        let table = self.table();
+        // What a new row holds, the caller gave; not so what an existing one does.
+        let existing = match &self.plan {
+            Plan::Select(_) => false,
+            Plan::Change(_) => true,
+            Plan::Insert(plan) => plan.arbiter.is_some(),
+        };
+        let shown = match &self.plan {
+            Plan::Select(plan) => plan.marked(|marks| marks.untrusted),
+            Plan::Insert(_) | Plan::Change(_) => marked(self.includes(), |marks| marks.untrusted),
+        };
+        !shown.is_empty()
+            || existing && table.readable_columns().any(|column| table.marks(column).untrusted)
+    }
+
     pub(super) fn removes(&self) -> bool {
         matches!(&self.plan, Plan::Change(ChangePlan { effect: Effect::Remove, .. }))
+    }
+
+    /// Related rows to return with each written one.
+    pub(super) fn includes(&self) -> &[Include<'v>] {
+        match &self.plan {
+            Plan::Select(_) => &[],
+            Plan::Insert(plan) => &plan.includes,
+            Plan::Change(plan) => &plan.includes,
+        }
     }
 
     /// Names of the columns to return.
@@ -94,7 +127,7 @@ impl<'v> Operation<'v> {
         columns.iter().map(|column| table.columns[*column].name.as_str()).collect()
     }
 
-    /// The error of a failed statement of this operation; `row` is which of the inserted ones.
+    /// The error of a failed statement of this operation; `row` is which of the rows that it lists.
     pub(super) fn refused(
         &self,
         failure: Failure,
@@ -105,7 +138,10 @@ impl<'v> Operation<'v> {
         let values = match (&self.plan, row) {
             (Plan::Insert(_), Some(row)) => Some(format!("/data/{row}")),
             (Plan::Insert(_), None) => Some("/data".to_owned()),
-            (Plan::Change(ChangePlan { action: Action::Update, .. }), _) => {
+            (Plan::Change(ChangePlan { action: Action::Update, .. }), Some(row)) => {
+                Some(format!("/updates/{row}"))
+            }
+            (Plan::Change(ChangePlan { action: Action::Update, .. }), None) => {
                 Some("/updates".to_owned())
             }
             _ => None,
@@ -136,12 +172,13 @@ impl Engine {
         given: &Given,
         record: &mut Record<'_>,
     ) -> Result<Done> {
-        let done = match &operation.plan {
+        let mut done = match &operation.plan {
             Plan::Insert(plan) => {
                 self.insert(transaction, scope, operation, plan, given, record).await?
             }
             Plan::Change(plan) => {
-                self.change(transaction, scope, operation, plan, given, record).await?
+                let run = Run { scope, operation, given };
+                self.change(transaction, &run, plan, record).await?
             }
             Plan::Select(_) => return Err(Error::new(Code::Internal, "a select writes nothing")),
         };
@@ -153,52 +190,9 @@ impl Engine {
             record.images(&image(&done.before), &after);
         }
         record.rows(done.count);
-        Ok(done)
-    }
-
-    async fn change(
-        &self,
-        transaction: &mut Transaction,
-        scope: &Scope<'_>,
-        operation: &Operation<'_>,
-        plan: &ChangePlan<'_>,
-        given: &Given,
-        record: &mut Record<'_>,
-    ) -> Result<Done> {
         let run = Run { scope, operation, given };
-        let lock = statement::lock(plan);
-        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes: IMAGES_MOST };
-        let found = run.statement(transaction, &lock, keep, record).await?;
-        if found.count > plan.max_rows {
-            return Err(run.too_many(transaction, plan, record).await);
-        }
-        if found.too_large.is_some() {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                "the rows are too large to be changed at once",
-            )
-            .at("/where"));
-        }
-        let width = plan.table.readable_columns().count();
-        if let Some(version) = &plan.if_version {
-            unchanged(&lock, &found, width, version)?;
-        }
-        if found.count == 0 {
-            return Ok(Done::default());
-        }
-        let change = statement::change(plan);
-        let keep = Keep { rows: u64::MAX, bytes: IMAGES_MOST };
-        let changed = run.statement(transaction, &change, keep, record).await?;
-        if changed.count > plan.max_rows {
-            return Err(run.too_many(transaction, plan, record).await);
-        }
-        allowed(&changed, &run)?;
-        let before = found.rows.into_iter().map(|row| rows::object(&lock.outputs, row, width));
-        Ok(Done {
-            before: before.collect(),
-            after: objects(&change, changed.rows, width),
-            count: changed.count,
-        })
+        done.related = self.related(transaction, &run, &done.after, record).await?;
+        Ok(done)
     }
 
     async fn insert(
@@ -280,14 +274,14 @@ impl Engine {
 }
 
 /// What the statements of an operation share.
-struct Run<'r, 'v> {
-    scope: &'r Scope<'r>,
-    operation: &'r Operation<'v>,
-    given: &'r Given,
+pub(super) struct Run<'r, 'v> {
+    pub(super) scope: &'r Scope<'r>,
+    pub(super) operation: &'r Operation<'v>,
+    pub(super) given: &'r Given,
 }
 
 impl Run<'_, '_> {
-    async fn statement(
+    pub(super) async fn statement(
         &self,
         transaction: &mut Transaction,
         statement: &Statement<'_>,
@@ -301,28 +295,9 @@ impl Run<'_, '_> {
         })
     }
 
-    /// `too_many_rows`, with the number.
-    async fn too_many(
-        &self,
-        transaction: &mut Transaction,
-        plan: &ChangePlan<'_>,
-        record: &mut Record<'_>,
-    ) -> Error {
-        let affected = statement::affected(plan);
-        let keep = Keep { rows: 1, bytes: IMAGES_MOST };
-        let rows = match self.statement(transaction, &affected, keep, record).await {
-            Ok(counted) => number(&counted),
-            Err(error) => return error,
-        };
-        let (action, most) = (plan.action, plan.max_rows);
-        let rows = rows.unwrap_or(most.saturating_add(1));
-        Error::new(
-            Code::TooManyRows,
-            format!("{action} would touch {rows} rows, and max_rows is {most}"),
-        )
-        .at("/where")
-        .row_count(rows)
-        .hint(format!("narrow where, or give \"max_rows\": {rows} if all of them are meant"))
+    /// The error of a command that no parameter belongs to.
+    pub(super) fn refused(&self, failure: Failure) -> Error {
+        self.operation.refused(failure, self.scope, &[], None)
     }
 
     /// The first row of a failed insert that fails by itself.
@@ -344,7 +319,7 @@ impl Run<'_, '_> {
 }
 
 /// Refuses if a row is one that the caller's grant does not cover: the last output tells.
-fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
+pub(super) fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
     let (place, check) = match &run.operation.plan {
         Plan::Insert(plan) => ("/data", &plan.check),
         Plan::Change(plan) => ("/updates", &plan.check),
@@ -366,34 +341,7 @@ fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
     Err(Error::new(Code::Forbidden, "the caller's role may not write such a row").at(place))
 }
 
-/// Refuses if a row is not of the version that the caller read.
-fn unchanged(
-    statement: &Statement<'_>,
-    found: &Fetched,
-    width: usize,
-    version: &str,
-) -> Result<()> {
-    let conflict = |message: &str| Error::new(Code::Conflict, message).at("/if_version");
-    if found.rows.is_empty() {
-        return Err(conflict("no row meets where any more: it was changed or removed")
-            .hint("select the row again"));
-    }
-    let same = |row: &&Vec<Value>| row.get(width).and_then(Value::as_str) == Some(version);
-    match found.rows.iter().find(|row| !same(row)) {
-        None => Ok(()),
-        Some(row) => {
-            let mut current = rows::object(&statement.outputs, row.clone(), width);
-            if let Some(version) = row.get(width) {
-                current.insert("_version".into(), version.clone());
-            }
-            Err(conflict("the row has changed since it was read")
-                .current(Value::Object(current))
-                .hint("decide again by its current values, with their _version"))
-        }
-    }
-}
-
-fn objects(
+pub(super) fn objects(
     statement: &Statement<'_>,
     rows: Vec<Vec<Value>>,
     width: usize,

@@ -91,9 +91,8 @@ impl Engine {
             };
         }
         let read = self.database.read(&call.identity, &[&statement], keep).await;
-        let fetched = read.map_err(|(_, failure)| {
-            query_refusal(failure, &view, &statement.parameters)
-        })?;
+        let fetched =
+            read.map_err(|(_, failure)| query_refusal(failure, &view, &statement.parameters))?;
         let result = call.result(fetched.into_iter().next().unwrap_or_default())?;
         record.rows(result.row_count);
         Ok(result)

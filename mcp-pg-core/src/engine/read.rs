@@ -95,12 +95,10 @@ impl Engine {
         let Fetched { mut rows, count, cut, too_large, .. } = fetched;
         if let (Some(bytes), true) = (too_large, rows.is_empty()) {
             let most = scope.settings.limits.max_reply_bytes;
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("one row has {bytes} bytes, and a reply may have {most}"),
-            )
-            .at("/columns")
-            .hint("choose columns, without the large ones"));
+            let message = format!("one row has {bytes} bytes, and a reply may have {most}");
+            return Err(Error::exceeded("max_reply_bytes", message)
+                .at("/columns")
+                .hint("choose columns, without the large ones"));
         }
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
         rows.truncate(limit);
@@ -128,7 +126,7 @@ impl Engine {
         let row_count = rows.len() as u64;
         let outputs = statement.outputs.get(..width).unwrap_or_default();
         let (columns, rows, text) = rows::shape(outputs, rows, &cut, plan.format);
-        Ok(RowSet {
+        let mut set = RowSet {
             table: plan.table.name().to_string(),
             columns,
             rows,
@@ -138,7 +136,9 @@ impl Engine {
             next_cursor,
             notes,
             ..RowSet::default()
-        })
+        };
+        set.label_untrusted(plan.marked(|marks| marks.untrusted));
+        Ok(set)
     }
 
     fn cursor(

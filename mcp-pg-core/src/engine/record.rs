@@ -236,13 +236,17 @@ impl Notes {
 }
 
 impl Redaction {
-    /// Whether values under this name are masked somewhere.
+    /// Whether values under this name are masked or sensitive somewhere.
     fn hides(&self, name: &str) -> bool {
-        self.view.as_ref().is_some_and(|view| view.masked_names().contains(name))
+        self.view.as_ref().is_some_and(|view| {
+            view.masked_names().contains(name) || view.sensitive_names().contains(name)
+        })
     }
 
     fn hides_some(&self) -> bool {
-        self.view.as_ref().is_some_and(|view| !view.masked_names().is_empty())
+        self.view.as_ref().is_some_and(|view| {
+            !view.masked_names().is_empty() || !view.sensitive_names().is_empty()
+        })
     }
 
     /// The value with what may not be kept replaced.
@@ -253,7 +257,9 @@ impl Redaction {
                 let named = members.get("column").and_then(Value::as_str);
                 let hidden = named.is_some_and(|name| self.hides(name));
                 let member = |(name, member): (&String, &Value)| {
-                    let member = match self.hides(name) || hidden && name != "column" {
+                    // A cursor holds sort keys, which are values.
+                    let keys = name == "cursor" && self.hides_some();
+                    let member = match keys || self.hides(name) || hidden && name != "column" {
                         true => json!("[redacted]"),
                         false => self.apply(member),
                     };

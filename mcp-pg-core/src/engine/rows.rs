@@ -15,12 +15,11 @@ pub(super) fn object(
 }
 
 /// The members of a row that were asked for, in that order.
-pub(super) fn pick(row: &Map<String, Value>, names: &[&str]) -> Value {
+pub(super) fn pick(row: &Map<String, Value>, names: &[&str]) -> Map<String, Value> {
     names
         .iter()
         .filter_map(|name| row.get(*name).map(|value| ((*name).to_owned(), value.clone())))
-        .collect::<Map<_, _>>()
-        .into()
+        .collect()
 }
 
 /// The rows in a format: `columns`, `rows` and `text` of a reply.

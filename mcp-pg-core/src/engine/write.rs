@@ -62,11 +62,8 @@ impl Engine {
             return Err(Error::new(Code::MissingValue, "there is no operation").at("/operations"));
         }
         if steps.len() > most {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("a transaction may have {most} operations, not {}", steps.len()),
-            )
-            .at("/operations"));
+            let message = format!("a transaction may have {most} operations, not {}", steps.len());
+            return Err(Error::exceeded("max_operations", message).at("/operations"));
         }
         let at = |index: usize| format!("/operations/{index}");
         let mut requests = Vec::with_capacity(steps.len());
@@ -93,6 +90,9 @@ impl Engine {
             operations.push(operation.map_err(|error| error.inside(&at(index)))?);
         }
 
+        if scope.view.role.confirm_after_untrusted {
+            no_write_after_untrusted(&operations)?;
+        }
         let dry_run = request.dry_run.unwrap_or_default();
         let isolation = request.isolation.unwrap_or_default();
         let mut tries = Tries::of(scope);
@@ -192,25 +192,36 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
     let limits = &scope.settings.limits;
     let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
     let mut bytes = 0;
-    let mut shown = |rows: &[Map<String, Value>]| -> Vec<Value> {
+    let mut shown = |rows: &[Map<String, Value>], related: &[Map<String, Value>]| {
         rows.iter()
             .take(most)
-            .map(|row| rows::pick(row, &names))
+            .enumerate()
+            .map(|(index, row)| {
+                let mut row = rows::pick(row, &names);
+                row.extend(related.get(index).cloned().unwrap_or_default());
+                Value::Object(row)
+            })
             .take_while(|row| {
                 bytes += row.to_string().len();
                 bytes <= limits.max_reply_bytes
             })
-            .collect()
+            .collect::<Vec<Value>>()
     };
-    let rows = shown(&done.after);
+    let rows = match &done.related {
+        None => shown(&done.after, &[]),
+        Some(related) => {
+            let complete = done.after.len().min(related.len());
+            shown(done.after.get(..complete).unwrap_or_default(), related)
+        }
+    };
     let truncated = (rows.len() as u64) < done.count;
     let removed = operation.removes();
     let (before, after) = match dry_run {
         false => (None, None),
-        true if removed => (Some(shown(&done.before)), Some(Vec::new())),
-        true => (Some(shown(&done.before)), Some(rows.clone())),
+        true if removed => (Some(shown(&done.before, &[])), Some(Vec::new())),
+        true => (Some(shown(&done.before, &[])), Some(rows.clone())),
     };
-    RowSet {
+    let mut set = RowSet {
         table: operation.table().name().to_string(),
         rows: Some(rows),
         row_count: done.count,
@@ -218,7 +229,29 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
         dry_run: dry_run.then_some(true),
         before,
         after,
+        notes: done.notes,
         ..RowSet::default()
+    };
+    set.label_untrusted(operation.plan.marked(|marks| marks.untrusted));
+    set
+}
+
+/// Refuses a write that comes after a read of what outsiders wrote: what they wrote may have asked for it.
+fn no_write_after_untrusted(operations: &[Operation<'_>]) -> Result<()> {
+    let mut reads = operations.iter().skip_while(|operation| !operation.reads_untrusted());
+    let Some(read) = reads.next() else { return Ok(()) };
+    match reads.find(|operation| operation.writes()) {
+        None => Ok(()),
+        Some(write) => Err(Error::new(
+            Code::Forbidden,
+            format!(
+                "{} is read before this write, and holds what outsiders wrote: the caller's role may not \
+                 write after that without a confirmation",
+                read.table().name()
+            ),
+        )
+        .at(&write.at)
+        .hint("leave those columns out of the read, or write in a call of its own")),
     }
 }
 

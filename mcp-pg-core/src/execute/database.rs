@@ -1,9 +1,8 @@
-//! The pool of connections, and what the login is allowed beyond its grants.
+//! The pool of connections.
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
-use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, NoTls};
 
@@ -18,27 +17,6 @@ use crate::statement::Statement;
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: Pool,
-}
-
-/// What is known of the login's power beyond its grants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Posture {
-    /// The login.
-    pub login: String,
-    /// It is a superuser: nothing is refused to it.
-    pub superuser: bool,
-    /// It has BYPASSRLS: row-level security does not apply to it.
-    pub bypass_rls: bool,
-    /// It may create roles or databases.
-    pub creates: bool,
-    /// Roles that it may become with `SET ROLE`.
-    pub member_of: Vec<String>,
-    /// Tables of the configured schemas that it owns: it could change or drop them.
-    pub owned_tables: Vec<String>,
-    /// Of those, the ones whose row-level security it escapes.
-    pub unforced_tables: Vec<String>,
-    /// `server_version`.
-    pub server_version: String,
 }
 
 /// Settings of every session; transactions that write say so themselves.
@@ -220,42 +198,6 @@ impl Database {
         let answered = client.execute_typed("SELECT 1", &[]).await;
         lease.done();
         answered.map(drop).map_err(unavailable)
-    }
-
-    /// What the login may do beyond its grants.
-    ///
-    /// # Errors
-    ///
-    /// `database_unavailable`.
-    pub async fn posture(&self, schema: &Schema) -> Result<Posture> {
-        const ROLE: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
-             r.rolcreaterole OR r.rolcreatedb, pg_catalog.current_setting('server_version'), \
-             ARRAY(SELECT m.rolname::text FROM pg_catalog.pg_roles m WHERE m.oid <> r.oid \
-                   AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER') ORDER BY 1) \
-             FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
-        let mut lease = Lease::new(self.connection().await?);
-        let client = lease.client()?;
-        let rows = client.query_typed(ROLE, &[]).await;
-        lease.done();
-        let rows = rows.map_err(unavailable)?;
-        let row = rows
-            .first()
-            .ok_or_else(|| Error::new(Code::DatabaseError, "the login is not among the roles"))?;
-        let superuser: bool = row.try_get(1).map_err(unavailable)?;
-        let owned = schema.tables.iter().filter(|table| table.privileges.owner);
-        let unforced =
-            owned.clone().filter(|table| table.row_security.enabled && !table.row_security.forced);
-        Ok(Posture {
-            login: row.try_get(0).map_err(unavailable)?,
-            superuser,
-            bypass_rls: row.try_get(2).map_err(unavailable)?,
-            creates: row.try_get(3).map_err(unavailable)?,
-            server_version: row.try_get(4).map_err(unavailable)?,
-            // A superuser is a member of all.
-            member_of: if superuser { Vec::new() } else { row.try_get(5).map_err(unavailable)? },
-            unforced_tables: unforced.map(|table| table.name.to_string()).collect(),
-            owned_tables: owned.map(|table| table.name.to_string()).collect(),
-        })
     }
 
     pub(super) async fn connection(&self) -> Result<Object> {

@@ -4,12 +4,14 @@
 
 mod database;
 mod inspect;
+mod posture;
 mod query_refusal;
 mod refusal;
 mod transaction;
 
-pub use database::{Database, Failure, Posture};
+pub use database::{Database, Failure};
 pub use inspect::Refused;
+pub use posture::Posture;
 pub use query_refusal::query_refusal;
 pub use refusal::{Place, is_stale, refusal};
 pub use transaction::{Fetched, Identity, Keep, Transaction, texts};

@@ -46,7 +46,9 @@ pub fn query_refusal(failure: Failure, view: &View, parameters: &[Operand]) -> E
             Error::new(code, "concurrent transactions collided").hint("try again")
         }
         Code::Timeout => match state {
-            "55P03" => Error::new(code, "another transaction holds a lock on the rows for too long"),
+            "55P03" => {
+                Error::new(code, "another transaction holds a lock on the rows for too long")
+            }
             _ => Error::new(code, "the query took longer than allowed"),
         },
         Code::Forbidden if state == "25006" => {

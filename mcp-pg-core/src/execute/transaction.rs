@@ -332,26 +332,33 @@ pub fn texts(
     operands: &[Operand],
     results: &[Vec<serde_json::Map<String, Value>>],
 ) -> Result<Vec<Text>> {
-    operands
-        .iter()
-        .map(|operand| match &operand.source {
-            Source::Text(text) => Ok(Text(text.clone())),
-            Source::Reference { reference, data_type, type_name } => {
-                let rows = results.get(reference.operation).map_or(&[][..], Vec::as_slice);
-                let value = rows.get(reference.row).and_then(|row| row.get(&reference.column));
-                let Some(value) = value else {
-                    return Err(Error::new(
-                        Code::InvalidValue,
-                        format!("operation {} gave {} rows", reference.operation, rows.len()),
-                    )
-                    .at(&operand.at));
-                };
-                value::encode(data_type, type_name, value)
-                    .map(Text)
-                    .map_err(|error| error.at(&operand.at))
-            }
-        })
-        .collect()
+    operands.iter().map(|operand| text(operand, results).map(Text)).collect()
+}
+
+fn text(
+    operand: &Operand,
+    results: &[Vec<serde_json::Map<String, Value>>],
+) -> Result<Option<String>> {
+    match &operand.source {
+        Source::Text(text) => Ok(text.clone()),
+        Source::Reference { reference, data_type, type_name } => {
+            let rows = results.get(reference.operation).map_or(&[][..], Vec::as_slice);
+            let value = rows.get(reference.row).and_then(|row| row.get(&reference.column));
+            let Some(value) = value else {
+                return Err(Error::new(
+                    Code::InvalidValue,
+                    format!("operation {} gave {} rows", reference.operation, rows.len()),
+                )
+                .at(&operand.at));
+            };
+            value::encode(data_type, type_name, value).map_err(|error| error.at(&operand.at))
+        }
+        Source::List(values) => {
+            let values: Vec<Option<String>> =
+                values.iter().map(|value| text(value, results)).collect::<Result<_>>()?;
+            Ok(Some(value::text_array(values.iter().map(Option::as_deref))))
+        }
+    }
 }
 
 /// Most prepared statements of one connection: requests can take many shapes, and each holds memory in

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Hop, Predicate, Scope, filter};
 use crate::error::{Code, Error, Result, step};
-use crate::policy::{Action, TableView};
+use crate::policy::{Action, Marks, TableView};
 use crate::request::Aggregate;
 use crate::schema::{Column, DataType, Family, Kind};
 
@@ -157,15 +157,27 @@ impl<'v> Grouping<'v> {
                 (Some(_), base) => base.clone(),
                 (None, _) => (*group.column.data_type).clone(),
             };
-            (group.name.clone(), data_type)
+            (group.name.clone(), data_type, marks(self.table, group.hop.as_ref(), group.column))
         });
         let measures = self.measures.iter().map(|measure| {
             let of = measure.of.as_ref().map(|(_, column)| &*column.data_type);
             let data_type = of.and_then(|data_type| measure.function.of(data_type));
-            (measure.name.clone(), data_type.unwrap_or_else(DataType::bigint))
+            let shown = match (measure.function, &measure.of) {
+                (Function::Min | Function::Max, Some((hop, column))) => {
+                    marks(self.table, hop.as_ref(), column)
+                }
+                _ => Marks::default(),
+            };
+            (measure.name.clone(), data_type.unwrap_or_else(DataType::bigint), shown)
         });
         TableView::derived(self.table, groups.chain(measures), self.groups.len())
     }
+}
+
+/// The marks of a column that a group or measure shows values of.
+fn marks(table: &TableView, hop: Option<&Hop<'_>>, column: &Column) -> Marks {
+    let table = hop.map_or(table, |hop| hop.table);
+    table.table.column(&column.name).map_or(Marks::default(), |(position, _)| table.marks(position))
 }
 
 fn group<'v>(scope: &Scope<'v>, table: &'v TableView, item: &Value) -> Result<Group<'v>> {

@@ -24,6 +24,19 @@ pub enum Assign {
     Merge(Operand),
 }
 
+impl Assign {
+    /// The value that it takes, if it takes one.
+    pub fn operand(&self) -> Option<&Operand> {
+        match self {
+            Assign::Default | Assign::Now => None,
+            Assign::Value(operand)
+            | Assign::Increment(operand)
+            | Assign::Append(operand)
+            | Assign::Merge(operand) => Some(operand),
+        }
+    }
+}
+
 /// Which kind of row is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, next_version};
-use super::{Operand, Predicate, Scope, filter, select};
+use super::{Each, Include, Operand, Predicate, Scope, filter, select};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
@@ -28,6 +28,8 @@ pub struct ChangePlan<'v> {
     pub if_version: Option<String>,
     /// Positions of the columns to return.
     pub returning: Vec<usize>,
+    /// Related rows to return with each.
+    pub includes: Vec<Include<'v>>,
     /// Roll back in the end.
     pub dry_run: bool,
 }
@@ -38,8 +40,10 @@ const MAX_ROWS_MOST: u64 = i64::MAX as u64 - 1;
 /// What becomes of the rows of a [`ChangePlan`].
 #[derive(Debug, Clone)]
 pub enum Effect<'v> {
-    /// Columns get values.
+    /// Columns get values, the same in every row.
     Set(Vec<(&'v Column, Assign)>),
+    /// Columns get values, in each row its own.
+    SetEach(Each<'v>),
     /// They are removed.
     Remove,
 }
@@ -53,7 +57,10 @@ struct Common<'r> {
     max_rows: Option<u64>,
     if_version: Option<&'r Value>,
     returning: Option<&'r [String]>,
+    include: Option<&'r Map<String, Value>>,
     dry_run: Option<bool>,
+    /// How many rows the request names itself, so that it needs no condition.
+    named: Option<usize>,
 }
 
 impl<'v> ChangePlan<'v> {
@@ -63,6 +70,7 @@ impl<'v> ChangePlan<'v> {
     ///
     /// Whatever is wrong with the request, with its place.
     pub fn update(scope: &Scope<'v>, request: &Update) -> Result<Self> {
+        let (rows, list) = super::insert::rows(&request.updates, "/updates", "update")?;
         let mut plan = Self::common(
             scope,
             &Common {
@@ -73,24 +81,22 @@ impl<'v> ChangePlan<'v> {
                 max_rows: request.max_rows,
                 if_version: request.if_version.as_ref(),
                 returning: request.returning.as_deref(),
+                include: request.include.as_ref(),
                 dry_run: request.dry_run,
+                named: list.then_some(rows.len()),
             },
         )?;
-        if request.updates.is_empty() {
-            return Err(Error::new(Code::MissingValue, "nothing to update").at("/updates"));
-        }
-        let mut set = Vec::with_capacity(request.updates.len() + 2);
-        for (name, value) in &request.updates {
-            let at = format!("/updates{}", step(name));
-            let column =
-                scope.writable(plan.table, name, Written::Old).map_err(|error| error.at(&at))?;
-            set.push((column, scope.assign(column, value, Written::Old, &at)?));
-        }
-        for (column, operand) in scope.presets(plan.table, Action::Update)? {
-            set.push((column, Assign::Value(operand)));
-        }
-        count_change(plan.table, &mut set);
-        plan.effect = Effect::Set(set);
+        plan.effect = match rows.as_slice() {
+            [row] if !list => Effect::Set(assignments(scope, plan.table, row, "/updates")?),
+            rows if plan.if_version.is_none() => {
+                Effect::SetEach(Each::new(scope, plan.table, rows)?)
+            }
+            _ => {
+                return Err(Error::new(Code::InvalidValue, "each row has a version of its own")
+                    .at("/if_version")
+                    .hint("give _version in each of the updates"));
+            }
+        };
         plan.check = scope.visible(plan.table, Action::Update)?;
         Ok(plan)
     }
@@ -112,7 +118,9 @@ impl<'v> ChangePlan<'v> {
                 max_rows: request.max_rows,
                 if_version: request.if_version.as_ref(),
                 returning: request.returning.as_deref(),
+                include: request.include.as_ref(),
                 dry_run: request.dry_run,
+                named: None,
             },
         )?;
         let Some(column) = &plan.table.archive else {
@@ -144,7 +152,9 @@ impl<'v> ChangePlan<'v> {
                 max_rows: request.max_rows,
                 if_version: request.if_version.as_ref(),
                 returning: request.returning.as_deref(),
+                include: None,
                 dry_run: request.dry_run,
+                named: None,
             },
         )
     }
@@ -153,7 +163,7 @@ impl<'v> ChangePlan<'v> {
         let action = request.action;
         let table = scope.table(request.table, action)?;
         let asked = filter(scope, table, request.filter, "/where")?;
-        if !asked.restricts() {
+        if !asked.restricts() && request.named.is_none() {
             return Err(Error::new(Code::WhereRequired, format!("{action} needs a condition"))
                 .at("/where")
                 .hint("name the rows, for example {\"id\": 1}; max_rows allows more than one"));
@@ -177,6 +187,11 @@ impl<'v> ChangePlan<'v> {
             )
             .at("/if_version"));
         }
+        // Who names each row means all of them.
+        let default_rows = match request.named {
+            Some(named) => named as u64,
+            None => scope.settings.limits.max_write_rows,
+        };
         Ok(Self {
             table,
             action,
@@ -188,15 +203,36 @@ impl<'v> ChangePlan<'v> {
             ]),
             effect: Effect::Remove,
             check: Predicate::All(vec![]),
-            max_rows: request
-                .max_rows
-                .unwrap_or(scope.settings.limits.max_write_rows)
-                .min(MAX_ROWS_MOST),
+            max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
             if_version,
             returning: scope.columns(table, request.returning, "/returning")?,
+            includes: scope.written_includes(table, request.include)?,
             dry_run: request.dry_run.unwrap_or_default(),
         })
     }
+}
+
+/// What becomes of the columns of an existing row: what the caller sets, and what the server does.
+pub(super) fn assignments<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    updates: &Map<String, Value>,
+    at: &str,
+) -> Result<Vec<(&'v Column, Assign)>> {
+    if updates.is_empty() {
+        return Err(Error::new(Code::MissingValue, "nothing to update").at(at));
+    }
+    let mut set = Vec::with_capacity(updates.len() + 2);
+    for (name, value) in updates {
+        let at = format!("{at}{}", step(name));
+        let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
+        set.push((column, scope.assign(column, value, Written::Old, &at)?));
+    }
+    for (column, operand) in scope.presets(table, Action::Update)? {
+        set.push((column, Assign::Value(operand)));
+    }
+    count_change(table, &mut set);
+    Ok(set)
 }
 
 /// Every change counts in the version column, unless the caller or a preset sets it.

@@ -198,11 +198,10 @@ impl<'v> Parser<'_, 'v> {
     fn bounded(&self, value: &Value, at: &str) -> Result<()> {
         let most = self.scope.settings.limits.max_list;
         match value.as_array().map(Vec::len) {
-            Some(length) if length > most => Err(Error::new(
-                Code::LimitExceeded,
-                format!("a list may have {most} values, not {length}"),
-            )
-            .at(at)),
+            Some(length) if length > most => {
+                let message = format!("a list may have {most} values, not {length}");
+                Err(Error::exceeded("max_list", message).at(at))
+            }
             _ => Ok(()),
         }
     }
@@ -275,11 +274,8 @@ impl<'v> Parser<'_, 'v> {
         };
         let most = self.scope.settings.limits.max_pattern;
         if text.len() > most {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("a pattern may have {most} bytes, not {}", text.len()),
-            )
-            .at(at));
+            let message = format!("a pattern may have {most} bytes, not {}", text.len());
+            return Err(Error::exceeded("max_pattern", message).at(at));
         }
         if text.contains('\0') {
             return Err(wrong("text cannot hold NUL", at));

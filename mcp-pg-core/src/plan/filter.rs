@@ -218,19 +218,16 @@ impl<'v> Parser<'_, 'v> {
     pub(super) fn count(&mut self, at: &str, depth: usize) -> Result<()> {
         let limits = &self.scope.settings.limits;
         self.nodes += 1;
-        let (what, most) = if depth > limits.max_depth {
-            ("nested", limits.max_depth)
+        let (bound, message) = if depth > limits.max_depth {
+            let most = limits.max_depth;
+            ("max_depth", format!("a condition may be nested {most} levels deep, and no more"))
         } else if self.nodes > limits.max_nodes {
-            ("made of", limits.max_nodes)
+            let most = limits.max_nodes;
+            ("max_nodes", format!("a condition may be made of {most} parts, and no more"))
         } else {
             return Ok(());
         };
-        let unit = if what == "nested" { "levels deep" } else { "parts" };
-        Err(Error::new(
-            Code::LimitExceeded,
-            format!("a condition may be {what} {most} {unit}, and no more"),
-        )
-        .at(at))
+        Err(Error::exceeded(bound, message).at(at))
     }
 }
 

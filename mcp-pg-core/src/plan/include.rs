@@ -46,6 +46,27 @@ impl<'v> Scope<'v> {
         self.includes_within(table, include, "/include", &mut left)
     }
 
+    /// The related rows that come with the rows that a write returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scope::includes`], and `invalid_value` where no key tells the rows apart.
+    pub fn written_includes(
+        &self,
+        table: &'v TableView,
+        include: Option<&Map<String, Value>>,
+    ) -> Result<Vec<Include<'v>>> {
+        let includes = self.includes(table, include)?;
+        if !includes.is_empty() && table.row_key().is_none() {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("{} has no key by which to find what is related", table.name()),
+            )
+            .at("/include"));
+        }
+        Ok(includes)
+    }
+
     fn includes_within(
         &self,
         table: &'v TableView,
@@ -60,11 +81,8 @@ impl<'v> Scope<'v> {
                 let at = format!("{at}{}", step(name));
                 *left = left.checked_sub(1).ok_or_else(|| {
                     let most = self.settings.limits.max_includes;
-                    Error::new(
-                        Code::LimitExceeded,
-                        format!("a request may include {most} relations, and no more"),
-                    )
-                    .at(&at)
+                    let message = format!("a request may include {most} relations, and no more");
+                    Error::exceeded("max_includes", message).at(&at)
                 })?;
                 self.include(table, name, options, &at, left)
             })

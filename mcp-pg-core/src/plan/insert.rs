@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written};
 use super::change::count_change;
-use super::{Predicate, Scope};
+use super::{Include, Predicate, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView};
 use crate::request::{ConflictAction, Insert, OnConflict};
@@ -25,6 +25,8 @@ pub struct InsertPlan<'v> {
     pub check: Predicate<'v>,
     /// Positions of the columns to return.
     pub returning: Vec<usize>,
+    /// Related rows to return with each.
+    pub includes: Vec<Include<'v>>,
     /// Roll back in the end.
     pub dry_run: bool,
     /// Whether the caller sent a list of rows: a place in it then has an index.
@@ -59,14 +61,11 @@ impl<'v> InsertPlan<'v> {
     /// Whatever is wrong with the request, with its place.
     pub fn new(scope: &Scope<'v>, request: &Insert) -> Result<Self> {
         let table = scope.table(&request.table, Action::Insert)?;
-        let (rows, list) = rows(&request.data)?;
+        let (rows, list) = rows(&request.data, "/data", "row")?;
         let most = scope.settings.limits.max_insert_rows;
         if rows.len() > most {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                format!("one insert may have {most} rows, not {}", rows.len()),
-            )
-            .at("/data"));
+            let message = format!("one insert may have {most} rows, not {}", rows.len());
+            return Err(Error::exceeded("max_insert_rows", message).at("/data"));
         }
 
         let at = |index: usize| if list { format!("/data/{index}") } else { "/data".to_owned() };
@@ -121,49 +120,40 @@ impl<'v> InsertPlan<'v> {
             arbiter,
             check: Predicate::All(check),
             returning: scope.columns(table, request.returning.as_deref(), "/returning")?,
+            includes: scope.written_includes(table, request.include.as_ref())?,
             dry_run: request.dry_run.unwrap_or_default(),
             list,
         })
     }
 }
 
-/// The rows of `data`, and whether it was a list.
-fn rows(data: &Value) -> Result<(Vec<Map<String, Value>>, bool)> {
+/// The rows at `at`, and whether they are a list; `what` is how messages call one.
+pub(super) fn rows(given: &Value, at: &str, what: &str) -> Result<(Vec<Map<String, Value>>, bool)> {
     let wrong = |at: String| {
-        Error::new(Code::InvalidValue, "a row is an object of columns and values")
+        Error::new(Code::InvalidValue, format!("a {what} is an object of columns and values"))
             .at(at)
             .hint("{\"name\": \"Ada\"}, or a list of such objects")
     };
-    match data {
+    match given {
         Value::Object(row) => Ok((vec![row.clone()], false)),
         Value::Array(rows) if rows.is_empty() => {
-            Err(Error::new(Code::MissingValue, "there is no row to insert").at("/data"))
+            Err(Error::new(Code::MissingValue, format!("there is no {what}")).at(at))
         }
         Value::Array(rows) => rows
             .iter()
             .enumerate()
             .map(|(index, row)| match row {
                 Value::Object(row) => Ok(row.clone()),
-                _ => Err(wrong(format!("/data/{index}"))),
+                _ => Err(wrong(format!("{at}/{index}"))),
             })
             .collect::<Result<_>>()
             .map(|rows| (rows, true)),
         // JSON sent as a string.
         Value::String(text) => match serde_json::from_str(text) {
-            Ok(value @ (Value::Object(_) | Value::Array(_))) => rows_of(value, wrong),
-            _ => Err(wrong("/data".into())),
+            Ok(inner @ (Value::Object(_) | Value::Array(_))) => rows(&inner, at, what),
+            _ => Err(wrong(at.to_owned())),
         },
-        _ => Err(wrong("/data".into())),
-    }
-}
-
-fn rows_of(
-    value: Value,
-    wrong: impl Fn(String) -> Error,
-) -> Result<(Vec<Map<String, Value>>, bool)> {
-    match value {
-        Value::String(_) => Err(wrong("/data".into())),
-        value => rows(&value),
+        _ => Err(wrong(at.to_owned())),
     }
 }
 

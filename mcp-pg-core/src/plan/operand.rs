@@ -27,6 +27,8 @@ pub enum Source {
         /// The type as people write it.
         type_name: String,
     },
+    /// Several values in their text forms, as one `text[]`.
+    List(Vec<Operand>),
 }
 
 /// A column of a row that an earlier operation of the same transaction returns.
@@ -61,6 +63,11 @@ impl Operand {
             },
             at: at.into(),
         }
+    }
+
+    /// Several values as one `text[]`, for a statement that casts each to its type.
+    pub fn list(values: Vec<Operand>, at: impl Into<String>) -> Self {
+        Self { source: Source::List(values), at: at.into() }
     }
 
     /// Whether the value is known to be null.

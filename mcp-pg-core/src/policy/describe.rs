@@ -171,6 +171,8 @@ impl View {
         );
         put(&mut out, "generated", json!(column.generated));
         put(&mut out, "comment", json!(column.comment));
+        put(&mut out, "unit", json!(column.hints.unit));
+        put(&mut out, "examples", json!(column.hints.examples));
         if let Some(labels) = column.data_type.labels() {
             let labels = labels.iter().map(|label| json!(label)).collect();
             put(&mut out, "enum", cut(labels, SHORT_LIST_MOST, BYTES_MOST, ""));
@@ -197,6 +199,9 @@ impl View {
             Some(json!({"table": table, "column": columns.get(index)?}))
         });
         put(&mut out, "references", json!(references));
+        let marks = view.marks(position);
+        put(&mut out, "sensitive", json!(marks.sensitive.then_some(true)));
+        put(&mut out, "untrusted", json!(marks.untrusted.then_some(true)));
         out.insert("writable".into(), json!(column.can_insert || column.can_update));
         if !column.can_select {
             out.insert("readable".into(), json!(false));

@@ -2,6 +2,7 @@
 
 use super::Grant;
 use crate::name::TableName;
+use crate::schema::Column;
 
 impl Grant {
     /// Whether one of its patterns fits the table.
@@ -11,10 +12,13 @@ impl Grant {
     }
 
     /// Whether the column exists under the grant.
-    pub(super) fn shows(&self, column: &str) -> bool {
+    pub(super) fn shows(&self, column: &Column) -> bool {
         let rules = &self.columns;
-        rules.include.as_ref().is_none_or(|names| names.iter().any(|name| name == column))
-            && !rules.exclude.iter().any(|name| name == column)
+        let included = match &rules.include {
+            Some(names) => names.contains(&column.name),
+            None => !column.hints.hidden,
+        };
+        included && !rules.exclude.contains(&column.name)
     }
 
     /// Whether the column may be written under the grant.
@@ -26,7 +30,7 @@ impl Grant {
 }
 
 /// Whether `name` fits `pattern`, in which `*` stands for any run of characters.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;

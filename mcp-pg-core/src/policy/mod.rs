@@ -5,6 +5,7 @@
 
 mod describe;
 mod grant;
+mod mark;
 mod mask;
 mod principal;
 mod reduce;
@@ -12,7 +13,10 @@ mod role;
 mod settings;
 mod view;
 
+pub use mark::{ColumnMarks, Marks};
 pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
-pub use settings::{Archive, AuditDetail, AuditValues, Concurrency, Limits, Queries, Settings, Timeouts};
+pub use settings::{
+    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, Queries, Settings, Timeouts,
+};
 pub use view::{TableView, View};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::view::{Rules, TableView};
-use super::{Action, Actions, Grant, Mask, Role, Settings};
+use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
 use crate::name::TableName;
 use crate::schema::{Column, DataType, Key, Table};
 
@@ -16,6 +16,7 @@ pub(super) struct Extra {
     pub(super) archive: Option<Column>,
     pub(super) version: Option<Column>,
     pub(super) masks: Vec<Option<Mask>>,
+    pub(super) marks: Vec<Marks>,
     pub(super) rules: BTreeMap<Action, Rules>,
     pub(super) whole: Option<Arc<TableView>>,
 }
@@ -63,11 +64,12 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
     let mut kept = vec![None; table.columns.len()];
     let mut columns = Vec::new();
     let mut masks = Vec::new();
+    let mut marks = Vec::new();
     for (position, column) in table.columns.iter().enumerate() {
         let mut column = column.clone();
         let writable = |grant: Option<&Grant>, own: bool| {
             own && grant.is_some_and(|grant| {
-                grant.shows(&column.name)
+                grant.shows(&column)
                     && grant.writes(&column.name)
                     && !grant.preset.contains_key(&column.name)
             })
@@ -77,13 +79,17 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         let can_update = writable(update, column.can_update && !column.read_only());
         column.can_insert = can_insert && (!archives || may_archive);
         column.can_update = can_update && (!archives || may_archive);
-        column.can_select =
-            column.can_select && select.is_some_and(|grant| grant.shows(&column.name));
+        column.can_select = column.can_select && select.is_some_and(|grant| grant.shows(&column));
         if !(column.can_select || column.can_insert || column.can_update) {
             continue;
         }
         kept[position] = Some(columns.len());
         masks.push(select.and_then(|grant| grant.columns.mask.get(&column.name).copied()));
+        let mark = settings.columns.of(&table.name, &column.name);
+        marks.push(Marks {
+            sensitive: mark.sensitive || column.hints.sensitive,
+            untrusted: mark.untrusted || column.hints.untrusted,
+        });
         columns.push(column);
     }
 
@@ -117,6 +123,8 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         oid: table.oid,
         kind: table.kind,
         comment: table.comment.clone(),
+        owner: table.owner.clone(),
+        directives: Vec::new(),
         // How many rows others have is none of the caller's business.
         estimated_rows: table.estimated_rows.filter(|_| select.is_some_and(|s| s.rows.is_none())),
         fills_rows: table.fills_rows,
@@ -158,8 +166,17 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
     let whole =
         rules.values().any(|rules| rules.rows.is_some()).then(|| Arc::new(TableView::whole(table)));
     let granted = Action::ALL.into_iter().filter(|action| grant_for(*action).is_some()).collect();
-    let extra =
-        Extra { name: table.name.clone(), actions, granted, archive, version, masks, rules, whole };
+    let extra = Extra {
+        name: table.name.clone(),
+        actions,
+        granted,
+        archive,
+        version,
+        masks,
+        marks,
+        rules,
+        whole,
+    };
     Some((Table { columns, ..reduced }, extra))
 }
 

@@ -103,6 +103,8 @@ pub struct Role {
     pub database_role: Option<String>,
     /// PostgreSQL settings for the transaction, by name.
     pub session: BTreeMap<String, Setting>,
+    /// In a transaction, its writes after a read of untrusted columns need a confirmation.
+    pub confirm_after_untrusted: bool,
     /// What it may do; what no grant gives, it may not.
     pub grants: Vec<Grant>,
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Role;
+use super::{ColumnMarks, Role};
 
 /// How an [`Engine`](crate::Engine) behaves: the parsed form of a configuration.
 ///
@@ -21,6 +21,10 @@ pub struct Settings {
     pub roles: Vec<Role>,
     /// The role of callers who bring none.
     pub default_role: String,
+    /// Which columns are sensitive, and which untrusted.
+    pub columns: ColumnMarks,
+    /// Whose comments may hold directives.
+    pub comments: Comments,
     /// Bounds on requests and replies.
     pub limits: Limits,
     /// Setting rows aside.
@@ -41,6 +45,8 @@ impl Default for Settings {
             schemas: vec!["public".into()],
             roles: Role::built_in(),
             default_role: "analyst".into(),
+            columns: ColumnMarks::default(),
+            comments: Comments::default(),
             limits: Limits::default(),
             archive: Archive::default(),
             concurrency: Concurrency::default(),
@@ -97,6 +103,13 @@ impl Default for Limits {
             max_connections: 16,
         }
     }
+}
+
+/// Which comments are more than text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Comments {
+    /// PostgreSQL roles: directives on what they own are obeyed.
+    pub owners: Vec<String>,
 }
 
 /// How rows are set aside instead of deleted.

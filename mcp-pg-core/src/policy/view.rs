@@ -9,11 +9,11 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::reduce::{Extra, reduce};
-use super::{Action, Actions, Mask, Role, Settings};
+use super::{Action, Actions, Marks, Mask, Role, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{
-    Column, DataType, Key, Privileges, Relation, RowSecurity, Schema, Table, TableKind,
+    Column, ColumnHints, DataType, Key, Privileges, Relation, RowSecurity, Schema, Table, TableKind,
 };
 use crate::value::Decoder;
 
@@ -30,6 +30,7 @@ pub struct View {
     by_name: HashMap<TableName, usize>,
     by_bare_name: HashMap<String, usize>,
     masked_names: HashSet<String>,
+    sensitive_names: HashSet<String>,
 }
 
 /// A table as a role sees it.
@@ -51,6 +52,7 @@ pub struct TableView {
     decoders: Vec<Decoder>,
     column_list: OnceLock<String>,
     masks: Vec<Option<Mask>>,
+    marks: Vec<Marks>,
     rules: BTreeMap<Action, Rules>,
     /// The table with all its columns, for the conditions of grants: those are the operator's words.
     whole: Option<Arc<TableView>>,
@@ -85,6 +87,7 @@ impl View {
             by_name: HashMap::new(),
             by_bare_name: HashMap::new(),
             masked_names: HashSet::new(),
+            sensitive_names: HashSet::new(),
         };
         let mut extras: HashMap<TableName, Extra> =
             extras.into_iter().map(|extra| (extra.name.clone(), extra)).collect();
@@ -104,6 +107,9 @@ impl View {
             view.by_bare_name.entry(table.name.name.clone()).or_insert(position);
             let masked = table.columns.iter().zip(&extra.masks).filter(|(_, mask)| mask.is_some());
             view.masked_names.extend(masked.map(|(column, _)| column.name.clone()));
+            let sensitive =
+                table.columns.iter().zip(&extra.marks).filter(|(_, mark)| mark.sensitive);
+            view.sensitive_names.extend(sensitive.map(|(column, _)| column.name.clone()));
             view.tables.push(TableView {
                 decoders: decoders(&table),
                 column_list: OnceLock::new(),
@@ -114,6 +120,7 @@ impl View {
                 archive: extra.archive,
                 version: extra.version,
                 masks: extra.masks,
+                marks: extra.marks,
                 rules: extra.rules,
                 whole: extra.whole,
             });
@@ -134,6 +141,11 @@ impl View {
     /// Names of the columns that are masked in some table.
     pub fn masked_names(&self) -> &HashSet<String> {
         &self.masked_names
+    }
+
+    /// Names of the columns that are sensitive in some table.
+    pub fn sensitive_names(&self) -> &HashSet<String> {
+        &self.sensitive_names
     }
 
     /// The configured schemas.
@@ -197,6 +209,7 @@ impl TableView {
             decoders: decoders(table),
             column_list: OnceLock::new(),
             masks: vec![None; table.columns.len()],
+            marks: vec![Marks::default(); table.columns.len()],
             table: table.clone(),
             actions: Actions::NONE,
             granted: Actions::NONE,
@@ -208,13 +221,15 @@ impl TableView {
         }
     }
 
-    /// A table that only one query has: columns by name and type, of which the first `keys` tell its rows
+    /// A table that only one query has: columns by name, type and marks, of which the first `keys` tell its rows
     /// apart. It goes by the name of the table that it is made from.
     pub fn derived(
         from: &TableView,
-        columns: impl IntoIterator<Item = (String, DataType)>,
+        columns: impl IntoIterator<Item = (String, DataType, Marks)>,
         keys: usize,
     ) -> Self {
+        let (columns, marks): (Vec<_>, Vec<Marks>) =
+            columns.into_iter().map(|(name, data_type, marks)| ((name, data_type), marks)).unzip();
         let column = |(index, (name, data_type)): (usize, (String, DataType))| Column {
             name,
             alias: Some(format!("c{index}")),
@@ -227,6 +242,7 @@ impl TableView {
             generated: None,
             generated_from: Vec::new(),
             comment: None,
+            hints: ColumnHints::default(),
             can_select: true,
             can_insert: false,
             can_update: false,
@@ -244,6 +260,8 @@ impl TableView {
             oid: 0,
             kind: TableKind::View,
             comment: None,
+            owner: String::new(),
+            directives: Vec::new(),
             estimated_rows: None,
             fills_rows: false,
             primary_key: (keys > 0).then_some(key),
@@ -255,7 +273,7 @@ impl TableView {
             privileges: Privileges::default(),
             columns,
         };
-        Self::whole(&table)
+        Self { marks, ..Self::whole(&table) }
     }
 
     /// The table's full name.
@@ -339,6 +357,11 @@ impl TableView {
     /// How the column at a position is shown, if not as it is.
     pub fn mask(&self, position: usize) -> Option<Mask> {
         self.masks.get(position).copied().flatten()
+    }
+
+    /// What is to be known of the values of the column at a position.
+    pub fn marks(&self, position: usize) -> Marks {
+        self.marks.get(position).copied().unwrap_or_default()
     }
 
     /// How values of the column at a position are read.

@@ -19,6 +19,8 @@ pub struct Insert {
     pub on_conflict: Option<OnConflict>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
+    /// Related rows to return with each, as in select.
+    pub include: Option<Map<String, Value>>,
     /// Report the rows; keep nothing.
     pub dry_run: Option<bool>,
 }
@@ -27,6 +29,16 @@ fn rows_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": ["object", "array"],
         "description": "A row as {\"column\": value}, or an array of rows.",
+        "items": { "type": "object" }
+    })
+}
+
+fn updates_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": ["object", "array"],
+        "description": "{\"column\": value}; a value may be {\"$increment\": 1}, {\"$now\": true}, \
+            {\"$default\": true}, {\"$append\": […]}, {\"$merge\": {…}}. Or a list, each row with its key: \
+            [{\"id\": 1, \"rate\": 2}, …]; `where` is then {} or narrows.",
         "items": { "type": "object" }
     })
 }
@@ -64,14 +76,16 @@ pub enum ConflictAction {
 pub struct Update {
     /// `name` or `schema.name`.
     pub table: String,
-    /// Conditions, as in select; not empty.
+    /// Conditions, as in select; not empty, unless `updates` names the rows.
     #[serde(rename = "where", default)]
-    #[schemars(required)]
+    #[schemars(required, description = "Conditions, as in select; not empty.")]
     pub filter: Map<String, Value>,
-    /// {"column": value}; a value may be {"$increment": 1}, {"$now": true}, {"$default": true},
-    /// {"$append": […]}, {"$merge": {…}}.
-    pub updates: Map<String, Value>,
-    /// Most rows it may touch (default 1).
+    /// An object of columns and values, for all rows that match; or a list of such objects, each with the
+    /// columns of a primary or unique key, which name its row.
+    #[schemars(schema_with = "updates_schema")]
+    pub updates: Value,
+    /// Most rows it may touch (default 1; as many as `updates` names, if it is a list).
+    #[schemars(description = "Most rows it may touch (default 1).")]
     pub max_rows: Option<u64>,
     /// `_version` as read; a row changed since answers `conflict`.
     #[serde(default)]
@@ -79,6 +93,8 @@ pub struct Update {
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
+    /// Related rows to return with each.
+    pub include: Option<Map<String, Value>>,
     /// Archived rows (default exclude).
     pub archived: Option<Archived>,
     /// Report the rows before and after; keep nothing.
@@ -103,6 +119,8 @@ pub struct Change {
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
+    /// Related rows to return with each.
+    pub include: Option<Map<String, Value>>,
     /// Report the rows before and after; keep nothing.
     pub dry_run: Option<bool>,
 }

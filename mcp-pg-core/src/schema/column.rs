@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::DataType;
+use super::{ColumnHints, DataType};
 
 /// A column of a [`Table`](super::Table), as the catalogue describes it to the login.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,6 +30,8 @@ pub struct Column {
     pub generated_from: Vec<i16>,
     /// The COMMENT, bounded and without control characters: other people's text.
     pub comment: Option<String>,
+    /// What directives say of it.
+    pub hints: ColumnHints,
     /// The login may read the column.
     pub can_select: bool,
     /// The login may supply the column in an insert.

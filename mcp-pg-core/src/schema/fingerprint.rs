@@ -27,6 +27,8 @@ pub(super) fn fingerprint(
             oid,
             kind,
             comment,
+            owner,
+            directives,
             estimated_rows: _,
             columns,
             primary_key,
@@ -40,6 +42,7 @@ pub(super) fn fingerprint(
         } = table;
         (name, oid, kind, comment, columns).hash(&mut digest);
         (primary_key, unique_keys, foreign_keys, checks, indexes).hash(&mut digest);
+        (owner, directives).hash(&mut digest);
         (row_security, privileges, fills_rows).hash(&mut digest);
     }
     digest.finish()

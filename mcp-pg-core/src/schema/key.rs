@@ -1,5 +1,6 @@
 //! Constraints and indexes. Columns are given as positions in [`Table::columns`](super::Table).
 
+use super::RelationNames;
 use crate::name::TableName;
 
 /// A primary key or a unique constraint or index without expressions and without a predicate.
@@ -30,6 +31,8 @@ pub struct ForeignKey {
     pub references: Vec<String>,
     /// Whether its check may wait until commit.
     pub deferrable: bool,
+    /// What its relations are called, where a directive says so.
+    pub relation_names: RelationNames,
     /// The COMMENT on the constraint.
     pub comment: Option<String>,
 }

@@ -5,6 +5,7 @@
 mod column;
 mod comment;
 mod data_type;
+mod directive;
 mod fingerprint;
 mod function;
 mod key;
@@ -21,6 +22,7 @@ use std::collections::HashMap;
 pub use column::{Column, Identity};
 pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{DataType, Field, Kind};
+pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
 pub use operator::{Family, Operator};
@@ -44,6 +46,8 @@ pub struct Schema {
     pub relations: Vec<Vec<Relation>>,
     /// Functions and procedures, by schema and name.
     pub functions: Vec<Function>,
+    /// What became of the directives in comments, once [`Schema::obeying`] has looked.
+    pub directives: Directives,
     /// A digest of the tables, without the row estimates: equal digests mean equal tables.
     pub fingerprint: u64,
     by_name: HashMap<TableName, usize>,
@@ -75,7 +79,16 @@ impl Schema {
             .collect();
         let relations = naming::relations(&tables, &by_name);
         let fingerprint = fingerprint::fingerprint(&names, &comments, &tables);
-        Self { names, comments, tables, relations, functions: Vec::new(), fingerprint, by_name }
+        Self {
+            names,
+            comments,
+            tables,
+            relations,
+            functions: Vec::new(),
+            directives: Directives::default(),
+            fingerprint,
+            by_name,
+        }
     }
 
     /// The table with exactly this name.

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{ForeignKey, Junction, Relation, RelationKind, Table};
+use super::{ForeignKey, Junction, Relation, RelationKind, RelationNames, Table};
 use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
@@ -46,6 +46,8 @@ struct Link<'a> {
     /// Pairs of column positions: in the referencing table, and in the referenced one.
     columns: Vec<(usize, usize)>,
     constraint: &'a str,
+    /// What a directive calls its relations.
+    named: &'a RelationNames,
     from_name: &'a TableName,
     to_name: &'a TableName,
     /// The key's columns, each as a short name.
@@ -90,6 +92,7 @@ fn links<'a>(
             to,
             columns,
             constraint: &key.name,
+            named: &key.relation_names,
             from_name: &table.name,
             to_name: &other.name,
             stems,
@@ -124,8 +127,9 @@ impl Link<'_> {
 }
 
 fn to_one(link: &Link<'_>) -> Draft {
-    let name = match link.stems.as_slice() {
-        [stem] if stem.short != stem.whole => stem.short,
+    let name = match (&link.named.to_one, link.stems.as_slice()) {
+        (Some(name), _) => name,
+        (None, [stem]) if stem.short != stem.whole => stem.short,
         _ => &link.to_name.name,
     };
     Draft {
@@ -147,7 +151,7 @@ fn to_many(link: &Link<'_>) -> Draft {
     let (table, by) = (link.from_name, link.stem());
     Draft {
         relation: Relation {
-            name: table.name.clone(),
+            name: link.named.to_many.as_ref().unwrap_or(&table.name).clone(),
             unambiguous: String::new(),
             kind: RelationKind::ToMany,
             table: link.from,

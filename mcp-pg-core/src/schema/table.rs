@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Check, Column, ForeignKey, Index, Key};
+use super::{Check, Column, Directive, ForeignKey, Index, Key};
 use crate::name::TableName;
 
 /// A table, view, materialised view, foreign table or partitioned table.
@@ -16,6 +16,10 @@ pub struct Table {
     pub kind: TableKind,
     /// The COMMENT, bounded and without control characters: other people's text.
     pub comment: Option<String>,
+    /// The role that owns it.
+    pub owner: String,
+    /// Directives in its comments, until [`Schema::obeying`](super::Schema::obeying) has looked at them.
+    pub directives: Vec<Directive>,
     /// The planner's estimate of the rows; `None` if never analysed.
     pub estimated_rows: Option<u64>,
     /// Whether a trigger may fill what an inserted row leaves out.

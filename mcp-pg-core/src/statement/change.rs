@@ -1,42 +1,51 @@
 //! Writes to rows that exist: the locking SELECT that looks first, UPDATE and DELETE.
 
 use sea_query::extension::postgres::PgBinOper;
-use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, Query};
+use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, LockType, Query, SelectStatement};
 
+use super::named::{self, Named};
 use super::parameters::build;
 use super::predicate::{Conditions, constant};
 use super::{Output, SUBJECT, Statement, aliased, column, outputs, version};
-use crate::plan::{Assign, ChangePlan, Effect};
+use crate::plan::{Assign, ChangePlan, Effect, NamedRow, Operand};
 use crate::schema::{Column, TableKind};
 use crate::value::Decoder;
 
 /// The statement that locks the rows a change is about, and reads them as they are.
 ///
-/// Its rows hold all readable columns, then the version if the plan asks for one. It reads one row more
-/// than the plan allows.
+/// Its rows hold all readable columns, then the version if the plan asks for one, then, where the request
+/// names its rows one by one, the position of the name. It reads one row more than the plan allows.
 pub fn lock<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
-    let mut query = Query::select();
-    query.from(aliased(plan.table, &alias));
+    let mut query = concerned(plan, &alias, &mut conditions);
     let (expressions, mut columns) = outputs(plan.table, &alias, plan.table.readable_columns());
     query.exprs(expressions);
-    if plan.if_version.is_some() {
+    let (versioned, named) = match &plan.effect {
+        Effect::SetEach(each) => (each.versioned(), true),
+        _ => (plan.if_version.is_some(), false),
+    };
+    if versioned {
         query.expr(version(plan.table, &alias));
         columns.push(Output::value("_version", Decoder::plain_text()));
     }
+    if named {
+        let (position, output) = named::position();
+        query.expr(position);
+        columns.push(output);
+    }
     if columns.is_empty() {
         query.expr(constant(true));
-    }
-    if let Some(filter) = conditions.expression(&plan.filter, &alias) {
-        query.and_where(filter);
     }
     query.limit(plan.max_rows.saturating_add(1));
     // A view may be one whose rows PostgreSQL cannot lock, and locks take the right to update. Without one,
     // a concurrent change makes the statement after this one fail, and the transaction run again.
     let table = &plan.table.table;
     if table.kind != TableKind::View && table.privileges.update {
-        query.lock_exclusive();
+        match named {
+            false => query.lock_exclusive(),
+            true => query.lock_with_tables(LockType::Update, [SUBJECT]),
+        };
     }
     conditions.parameters.finish(build(&query), columns)
 }
@@ -45,72 +54,143 @@ pub fn lock<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
 pub fn affected<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
-    let mut query = Query::select();
-    query.from(aliased(plan.table, &alias));
+    let mut query = concerned(plan, &alias, &mut conditions);
     query.expr(Func::count(Expr::col(sea_query::Asterisk)).cast_as("text"));
-    if let Some(filter) = conditions.expression(&plan.filter, &alias) {
-        query.and_where(filter);
-    }
     let output = Output::value("count", Decoder::plain_text());
     conditions.parameters.finish(build(&query), vec![output])
 }
 
-/// The statement that changes the rows.
-///
-/// Its rows hold all readable columns, then whether the row still meets the plan's check.
-pub fn change<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
-    let alias = SUBJECT.into_iden();
-    let mut conditions = Conditions::default();
-    let (mut returning, mut columns) = outputs(plan.table, &alias, plan.table.readable_columns());
-    let built = match &plan.effect {
-        Effect::Set(set) => {
-            let mut query = Query::update();
-            query.table(aliased(plan.table, &alias));
-            for (target, assign) in set {
-                let value = assigned(target, assign, &alias, &mut conditions);
-                query.value(target.name.clone(), value);
-            }
-            if let Some(filter) = conditions.expression(&plan.filter, &alias) {
-                query.and_where(filter);
-            }
-            returning
-                .push(conditions.expression(&plan.check, &alias).unwrap_or_else(|| constant(true)));
-            query.returning(Query::returning().exprs(returning));
-            build(&query)
-        }
-        Effect::Remove => {
-            let mut query = Query::delete();
-            query.from_table(aliased(plan.table, &alias));
-            if let Some(filter) = conditions.expression(&plan.filter, &alias) {
-                query.and_where(filter);
-            }
-            returning.push(constant(true));
-            query.returning(Query::returning().exprs(returning));
-            build(&query)
-        }
-    };
-    columns.push(Output::value("_check", Decoder::boolean()));
-    conditions.parameters.finish(built, columns)
+/// The rows that a change is about, yet without a select list.
+fn concerned(
+    plan: &ChangePlan<'_>,
+    alias: &DynIden,
+    conditions: &mut Conditions,
+) -> SelectStatement {
+    let mut query = Query::select();
+    query.from(aliased(plan.table, alias));
+    if let Effect::SetEach(each) = &plan.effect {
+        let positions = each.rows().map(|row| row.index);
+        let values: Vec<&[Operand]> = each.rows().map(|row| row.key.as_slice()).collect();
+        let named = Named::new(positions, &each.key, values, "/updates", conditions);
+        query.from(named.table()).and_where(named::is_named(&each.key, alias));
+    }
+    if let Some(filter) = conditions.expression(&plan.filter, alias) {
+        query.and_where(filter);
+    }
+    query
 }
 
-/// What a column of an existing row is set to.
+/// The statements that change the rows: one, or one for each batch of rows that the request names.
+///
+/// Their rows hold all readable columns, then the position of the name if there is one, then whether the
+/// row still meets the plan's check.
+pub fn changes<'v>(plan: &ChangePlan<'v>) -> Vec<Statement<'v>> {
+    match &plan.effect {
+        Effect::Set(set) => vec![update(plan, set)],
+        Effect::SetEach(each) => {
+            each.batches.iter().map(|rows| update_each(plan, &each.key, rows)).collect()
+        }
+        Effect::Remove => vec![remove(plan)],
+    }
+}
+
+fn update<'v>(plan: &ChangePlan<'v>, set: &[(&Column, Assign)]) -> Statement<'v> {
+    let alias = SUBJECT.into_iden();
+    let mut conditions = Conditions::default();
+    let mut query = Query::update();
+    query.table(aliased(plan.table, &alias));
+    for (target, assign) in set {
+        let value =
+            assigned(target, assign, &alias, &mut |operand| conditions.parameters.add(operand));
+        query.value(target.name.clone(), value);
+    }
+    if let Some(filter) = conditions.expression(&plan.filter, &alias) {
+        query.and_where(filter);
+    }
+    let (returning, columns) = returned(plan, None, &alias, &mut conditions);
+    query.returning(Query::returning().exprs(returning));
+    conditions.parameters.finish(build(&query), columns)
+}
+
+fn remove<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
+    let alias = SUBJECT.into_iden();
+    let mut conditions = Conditions::default();
+    let mut query = Query::delete();
+    query.from_table(aliased(plan.table, &alias));
+    if let Some(filter) = conditions.expression(&plan.filter, &alias) {
+        query.and_where(filter);
+    }
+    let (returning, columns) = returned(plan, None, &alias, &mut conditions);
+    query.returning(Query::returning().exprs(returning));
+    conditions.parameters.finish(build(&query), columns)
+}
+
+/// What the statements return.
+fn returned<'v>(
+    plan: &ChangePlan<'v>,
+    position: Option<(Expr, Output<'v>)>,
+    alias: &DynIden,
+    conditions: &mut Conditions,
+) -> (Vec<Expr>, Vec<Output<'v>>) {
+    let (mut returning, mut columns) = outputs(plan.table, alias, plan.table.readable_columns());
+    let check = conditions.expression(&plan.check, alias).unwrap_or_else(|| constant(true));
+    let check = (check, Output::value("_check", Decoder::boolean()));
+    for (expression, output) in position.into_iter().chain([check]) {
+        returning.push(expression);
+        columns.push(output);
+    }
+    (returning, columns)
+}
+
+/// The statement of [`changes`] for some of the named rows, which set the same columns in the same way.
+pub fn update_each<'v>(
+    plan: &ChangePlan<'v>,
+    key: &[&Column],
+    rows: &[NamedRow<'v>],
+) -> Statement<'v> {
+    const AT: &str = "/updates";
+    let alias = SUBJECT.into_iden();
+    let mut conditions = Conditions::default();
+    let values: Vec<&[Operand]> = rows.iter().map(|row| row.key.as_slice()).collect();
+    let positions = rows.iter().map(|row| row.index);
+    let mut named = Named::new(positions, key, values, AT, &mut conditions);
+    let mut query = Query::update();
+    query.table(aliased(plan.table, &alias));
+    for (place, (target, assign)) in rows.first().into_iter().flat_map(|row| &row.set).enumerate() {
+        let name = format!("v{place}");
+        if assign.operand().is_some() {
+            let operands = rows.iter().filter_map(|row| row.set.get(place)?.1.operand().cloned());
+            named.add(&target.data_type, &name, operands.collect(), AT, &mut conditions);
+        }
+        let value = assigned(target, assign, &alias, &mut |_| named::member(&name));
+        query.value(target.name.clone(), value);
+    }
+    query.from(named.table()).and_where(named::is_named(key, &alias));
+    if let Some(filter) = conditions.expression(&plan.filter, &alias) {
+        query.and_where(filter);
+    }
+    let (returning, columns) = returned(plan, Some(named::position()), &alias, &mut conditions);
+    query.returning(Query::returning().exprs(returning));
+    conditions.parameters.finish(build(&query), columns)
+}
+
+/// What a column of an existing row is set to; `value` gives the expression of an operand.
 pub(super) fn assigned(
     target: &Column,
     assign: &Assign,
     alias: &DynIden,
-    conditions: &mut Conditions,
+    value: &mut impl FnMut(&Operand) -> Expr,
 ) -> Expr {
     let old = column(alias, target);
-    let parameters = &mut conditions.parameters;
     match assign {
-        Assign::Value(operand) => parameters.add(operand),
+        Assign::Value(operand) => value(operand),
         Assign::Default => Expr::Keyword(sea_query::Keyword::Default),
         Assign::Now => Expr::current_timestamp(),
-        Assign::Increment(operand) => old.add(parameters.add(operand)),
+        Assign::Increment(operand) => old.add(value(operand)),
         Assign::Append(operand) | Assign::Merge(operand) => {
-            let longer = old.binary(PgBinOper::Concatenate, parameters.add(operand));
+            let longer = old.binary(PgBinOper::Concatenate, value(operand));
             // What is added to nothing is all there is.
-            Func::coalesce([longer, parameters.add(operand)]).into()
+            Func::coalesce([longer, value(operand)]).into()
         }
     }
 }

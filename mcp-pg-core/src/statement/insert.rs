@@ -55,7 +55,9 @@ pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statemen
             match overwrite {
                 Overwrite::Given => clause.update_column(column.name.clone()),
                 Overwrite::Assign(assign) => {
-                    let value = assigned(column, assign, &alias, &mut conditions);
+                    let value = assigned(column, assign, &alias, &mut |operand| {
+                        conditions.parameters.add(operand)
+                    });
                     clause.value(column.name.clone(), value)
                 }
             };

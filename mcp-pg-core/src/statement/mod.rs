@@ -7,6 +7,7 @@ mod aggregate;
 mod change;
 mod include;
 mod insert;
+mod named;
 mod output;
 mod parameters;
 mod predicate;
@@ -15,8 +16,9 @@ mod touched;
 
 use sea_query::{DynIden, Expr, ExprTrait, IntoIden, TableRef};
 
-pub use change::{affected, change, lock};
+pub use change::{affected, changes, lock, update_each};
 pub use insert::{INSERT_PARAMETERS, insert};
+pub use named::related;
 pub use output::{Output, Reader};
 pub use select::{counting, explain, select};
 pub use touched::touched;

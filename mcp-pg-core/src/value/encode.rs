@@ -9,6 +9,7 @@ mod tests;
 
 use serde_json::Value;
 
+pub use self::compound::text_array;
 use self::scalar::Reason;
 use super::json;
 use super::scalar::Scalar;

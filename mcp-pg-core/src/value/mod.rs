@@ -46,7 +46,7 @@ mod sample;
 mod scalar;
 
 pub use decode::Decoder;
-pub use encode::encode;
+pub use encode::{encode, text_array};
 pub use json_schema::{accepted, produced};
 pub use nested::{FieldBytes, elements, fields};
 pub use parameter::Text;

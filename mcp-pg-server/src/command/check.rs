@@ -1,5 +1,7 @@
 //! `check`: what the login could do beyond its task, and what in the configuration fits nothing.
 
+mod columns;
+
 use std::io::Write;
 
 use mcp_pg_core::Posture;
@@ -8,12 +10,9 @@ use mcp_pg_core::policy::{Role, Settings};
 use mcp_pg_core::schema::{Schema, Table};
 
 use super::session::Session;
-use super::{Exit, Failure};
+use super::{Exit, Failure, posture};
 use crate::cli::Common;
 use crate::config::{Config, Environment};
-
-/// Most tables that a finding names.
-const NAMED_MOST: usize = 5;
 
 /// Prints what is found; [`Exit::Finding`] if anything.
 pub(super) async fn check(
@@ -24,11 +23,18 @@ pub(super) async fn check(
 ) -> Result<Exit, Failure> {
     let settings = config.settings.clone();
     let session = Session::open(common, config, environment).await?;
-    let posture = session.engine.posture().await?;
-    print_posture(&posture, out)?;
-    let mut findings = of_login(&posture);
+    let known = session.engine.posture().await?;
+    print_posture(&known, out)?;
+    let schema = session.engine.schema();
+    for owner in &schema.directives.distrusted {
+        writeln!(
+            out,
+            "note: @mcp in comments of {owner} has no effect: comments.owners does not name it"
+        )?;
+    }
+    let mut findings = posture::findings(&known);
     findings.extend(session.engine.faults().iter().map(ToString::to_string));
-    findings.extend(of_configuration(&settings, &session.engine.schema(), &posture));
+    findings.extend(of_configuration(&settings, &schema, &known));
     for finding in &findings {
         writeln!(out, "finding: {finding}")?;
     }
@@ -56,50 +62,6 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
     writeln!(out, "may SET ROLE to:      {roles}")
 }
 
-/// What would let a fault of this server, or of its configuration, reach further than its grants.
-fn of_login(posture: &Posture) -> Vec<String> {
-    let login = &posture.login;
-    let mut findings = Vec::new();
-    if posture.superuser {
-        findings.push(format!(
-            "{login} is a superuser: no grant and no row-level security binds it. Connect as a login made \
-             with CREATE ROLE … LOGIN NOSUPERUSER that was granted only what is needed"
-        ));
-    } else if posture.bypass_rls {
-        findings.push(format!(
-            "{login} has BYPASSRLS: row-level security does not bind it. Run ALTER ROLE {login} NOBYPASSRLS"
-        ));
-    }
-    if posture.creates && !posture.superuser {
-        findings.push(format!(
-            "{login} may create roles or databases. Run ALTER ROLE {login} NOCREATEROLE NOCREATEDB"
-        ));
-    }
-    if !posture.owned_tables.is_empty() {
-        findings.push(format!(
-            "{login} owns {}: an owner can change and drop a table. Connect as a login that owns nothing",
-            some_of(&posture.owned_tables)
-        ));
-    }
-    if !posture.unforced_tables.is_empty() {
-        findings.push(format!(
-            "{login} escapes the row-level security of {}, as their owner. Run ALTER TABLE … FORCE ROW LEVEL \
-             SECURITY, or connect as another login",
-            some_of(&posture.unforced_tables)
-        ));
-    }
-    findings
-}
-
-/// The first of the names, and how many more there are.
-fn some_of(names: &[String]) -> String {
-    let (first, rest) = names.split_at(names.len().min(NAMED_MOST));
-    match rest.len() {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
-    }
-}
-
 /// What the configuration says of tables, columns and roles that are not there.
 fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> Vec<String> {
     let mut findings = Vec::new();
@@ -117,6 +79,7 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
     for role in &settings.roles {
         of_role(role, schema, posture, &mut findings);
     }
+    findings.extend(columns::of_columns(settings, schema));
     findings
 }
 

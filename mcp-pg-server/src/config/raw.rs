@@ -30,14 +30,17 @@ section! {
         limits: LimitKeys,
         archive: ArchiveKeys,
         concurrency: ConcurrencyKeys,
+        columns: MarkKeys,
+        comments: CommentKeys,
         roles: BTreeMap<String, RoleKeys>,
-        auth: IgnoredAny,
+        auth: AuthSection,
         audit: AuditKeys,
         queries: QueryKeys,
         server: ServerKeys,
     }
     DatabaseKeys {
         url: String,
+        allow_unsafe_login: bool,
         schemas: Vec<String>,
         max_connections: usize,
         statement_timeout: Wait,
@@ -61,10 +64,13 @@ section! {
         requests_per_minute: u32,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
+    CommentKeys { owners: Vec<String>, }
+    MarkKeys { sensitive: Vec<String>, untrusted: Vec<String>, }
     ConcurrencyKeys { version_column: String, retries: u32, }
     RoleKeys {
         database_role: String,
         session: BTreeMap<String, String>,
+        confirm_after_untrusted: bool,
         grants: Vec<GrantKeys>,
     }
     GrantKeys {
@@ -80,12 +86,14 @@ section! {
         writable: Vec<String>,
         mask: BTreeMap<String, Mask>,
     }
+    AuthSection { api_keys: Vec<ApiKeyKeys>, }
+    ApiKeyKeys { name: String, hash: String, role: String, claims: Map<String, Value>, }
     AuditKeys { file: PathBuf, table: IgnoredAny, values: Values, images: bool, }
     QueryKeys { directory: PathBuf, functions: Vec<String>, }
     ServerKeys {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,
-        public_url: IgnoredAny,
+        public_url: String,
     }
 }
 

@@ -6,28 +6,23 @@ use std::path::Path;
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{AuditValues, ColumnRules, Grant, Role, Setting};
+use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, Role, Setting};
 
-use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, RoleKeys, Values, Wait};
-use super::{Config, ConfigError};
+use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait};
+use super::{Config, ConfigError, auth};
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
     let audit = file.audit.unwrap_or_default();
     let server = file.server.unwrap_or_default();
-    for (present, key) in [
-        (file.auth.is_some(), "[auth]"),
-        (audit.table.is_some(), "audit.table"),
-        (server.public_url.is_some(), "server.public_url"),
-    ] {
-        if present {
-            return Err(ConfigError::new(format!("not supported yet: {key}")));
-        }
+    if audit.table.is_some() {
+        return Err(ConfigError::new("not supported yet: audit.table"));
     }
 
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
     let database_url = database.url.take();
+    let allow_unsafe_login = database.allow_unsafe_login.unwrap_or(false);
     apply_database(&mut settings, database)?;
     let requests_per_minute = apply_limits(&mut settings, file.limits.unwrap_or_default())?;
     let archive = file.archive.unwrap_or_default();
@@ -36,6 +31,8 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let concurrency = file.concurrency.unwrap_or_default();
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
+    put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
+    settings.columns = marks(file.columns.unwrap_or_default())?;
     put(&mut settings.audit.images, audit.images);
     put(
         &mut settings.audit.values,
@@ -49,9 +46,14 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     settings.queries.directory = queries.directory.map(|path| directory.join(path));
     put(&mut settings.queries.functions, queries.functions);
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
+    let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
+    let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
     Ok(Config {
         database_url,
+        allow_unsafe_login,
+        auth,
+        public_url,
         settings,
         requests_per_minute,
         audit_file: audit.file.map(|path| directory.join(path)),
@@ -126,6 +128,23 @@ fn apply_limits(
     }
 }
 
+fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
+    let marks = ColumnMarks {
+        sensitive: keys.sensitive.unwrap_or_default(),
+        untrusted: keys.untrusted.unwrap_or_default(),
+    };
+    for (key, patterns) in [("sensitive", &marks.sensitive), ("untrusted", &marks.untrusted)] {
+        for (position, pattern) in patterns.iter().enumerate() {
+            if !pattern.contains('*') && pattern.matches('.').count() < 2 {
+                return Err(ConfigError::new(format!(
+                    "columns.{key}[{position}]: {pattern:?} is not schema.table.column; * stands for any name"
+                )));
+            }
+        }
+    }
+    Ok(marks)
+}
+
 fn apply_roles(
     settings: &mut Settings,
     roles: BTreeMap<String, RoleKeys>,
@@ -184,7 +203,13 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
             })
         })
         .collect::<Result<_, _>>()?;
-    Ok(Role { name, database_role: keys.database_role, session, grants })
+    Ok(Role {
+        name,
+        database_role: keys.database_role,
+        session,
+        confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
+        grants,
+    })
 }
 
 fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {

@@ -84,6 +84,20 @@ pub(super) fn with_condition(mut input: JsonObject) -> JsonObject {
     input
 }
 
+/// The arguments of a write without values: those of `update`, which tells what they are. The list has
+/// room for that once.
+pub(super) fn like_update(input: JsonObject) -> JsonObject {
+    let mut input = with_condition(input);
+    if let Some(Value::Object(properties)) = input.get_mut("properties") {
+        for (name, property) in properties {
+            if let Some(property) = property.as_object_mut().filter(|_| name != "where") {
+                property.remove("description");
+            }
+        }
+    }
+    input
+}
+
 /// The shape of rows: what is always there, the rows themselves, and the tool's own members.
 pub(super) fn rows(own: &[&str]) -> JsonObject {
     let mut output = schema::output::<RowSet>();

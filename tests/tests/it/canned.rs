@@ -216,7 +216,10 @@ async fn a_fault_names_file_line_and_column() {
         "write.sql:1:1: INSERT writes: say so with -- @writes",
         "drop.sql:2:1: a canned query is a SELECT",
     ] {
-        assert!(faults.iter().any(|fault| fault.starts_with(expected)), "{expected} in {faults:#?}");
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(expected)),
+            "{expected} in {faults:#?}"
+        );
     }
     assert_eq!(names(&engine, "admin"), ["good"]);
 }
@@ -237,11 +240,9 @@ async fn claims_are_the_servers_to_fill() {
     .await;
     assert_eq!(input(&engine, "notes")["properties"], json!({}));
     let caller = Principal::new("tester", "analyst");
-    for (claim, expected) in [
-        (json!(7), json!([{"id": 1}])),
-        (json!("8"), json!([{"id": 2}])),
-        (Value::Null, json!([])),
-    ] {
+    for (claim, expected) in
+        [(json!(7), json!([{"id": 1}])), (json!("8"), json!([{"id": 2}])), (Value::Null, json!([]))]
+    {
         let caller = caller.clone().claim("tenant_id", claim);
         let reply = call_as(&engine, &caller, "notes", json!({})).await.unwrap();
         assert_eq!(reply["rows"], expected);
@@ -300,7 +301,10 @@ async fn a_query_runs_as_the_role_and_only_reads() {
     )
     .await;
     let mut settings = settings(directory([
-        ("titles.sql", "-- @roles viewer\nSELECT id, current_user::text AS who FROM title ORDER BY id"),
+        (
+            "titles.sql",
+            "-- @roles viewer\nSELECT id, current_user::text AS who FROM title ORDER BY id",
+        ),
         ("secret.sql", "-- @roles viewer\nSELECT id FROM hidden"),
         ("sneak.sql", "-- @roles analyst\nSELECT sneak()"),
         ("slow.sql", "-- @roles analyst\n-- @timeout 50ms\nSELECT pg_sleep(5)::text AS slept"),
@@ -345,11 +349,9 @@ async fn without_roles_a_query_is_for_those_to_whom_it_tells_nothing_new() {
     clerk.grants[0].columns.exclude = vec!["email".into()];
     settings.roles.push(clerk);
     let engine = Engine::connect(database.config.clone(), settings.clone()).await.unwrap();
-    for (role, expected) in [
-        ("analyst", &["all", "read"][..]),
-        ("operator", &["read", "write"]),
-        ("clerk", &["all"]),
-    ] {
+    for (role, expected) in
+        [("analyst", &["all", "read"][..]), ("operator", &["read", "write"]), ("clerk", &["all"])]
+    {
         assert_eq!(names(&engine, role), expected, "{role}");
     }
     settings.roles.retain(|role| role.name == "clerk");
@@ -368,12 +370,18 @@ async fn a_write_is_guarded_and_recorded() {
     .await;
     let log = file("");
     let files = directory([
-        ("raise.sql", "-- @writes\n-- @param ids integer[]\nUPDATE item SET price = price + 1 WHERE id = ANY (:ids)"),
+        (
+            "raise.sql",
+            "-- @writes\n-- @param ids integer[]\nUPDATE item SET price = price + 1 WHERE id = ANY (:ids)",
+        ),
         (
             "add.sql",
             "-- @writes\n-- @additive\nINSERT INTO item VALUES (:id, :price, '1 day') RETURNING id, wait",
         ),
-        ("trim.sql", "-- @writes\n-- @max_rows 2\nDELETE FROM item WHERE price > :price RETURNING id"),
+        (
+            "trim.sql",
+            "-- @writes\n-- @max_rows 2\nDELETE FROM item WHERE price > :price RETURNING id",
+        ),
         (
             "hide.sql",
             "-- @writes\nWITH gone AS (DELETE FROM item WHERE id >= :id RETURNING id) SELECT count(*) AS n FROM gone",
@@ -418,7 +426,8 @@ async fn a_write_is_guarded_and_recorded() {
     engine.flush().await.unwrap();
     let text = std::fs::read_to_string(&log).unwrap();
     verify(text.as_bytes()).unwrap();
-    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let records: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let added: Vec<&Value> = records
         .iter()
         .filter(|record| record["tool"] == "add" && record["arguments"]["id"] == 9)

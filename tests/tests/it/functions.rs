@@ -174,7 +174,16 @@ async fn a_volatile_function_is_a_write() {
 #[tokio::test]
 async fn who_may_not_execute_it_does_not_have_it() {
     let (_database, engine) = engine().await;
-    let reads = ["account_stats", "accounts", "add", "days", "describe_place", "find_id", "find_name", "own"];
+    let reads = [
+        "account_stats",
+        "accounts",
+        "add",
+        "days",
+        "describe_place",
+        "find_id",
+        "find_name",
+        "own",
+    ];
     let clerk = names(&engine, "clerk");
     assert_eq!(clerk, reads);
     let analyst = names(&engine, "analyst");

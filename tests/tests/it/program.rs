@@ -123,8 +123,11 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) async fn start(arguments: &[&str]) -> Self {
-        let mut server =
-            program(&["http", "--listen", "127.0.0.1:0"]).args(arguments).spawn().unwrap();
+        Self::listen("127.0.0.1:0", arguments).await
+    }
+
+    pub(crate) async fn listen(address: &str, arguments: &[&str]) -> Self {
+        let mut server = program(&["http", "--listen", address]).args(arguments).spawn().unwrap();
         let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
         let address = loop {
             let line = lines.next_line().await.unwrap().expect("the address");
@@ -135,6 +138,13 @@ impl Served {
         // Whoever stops reading would stop the server at its next log line.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { address, server }
+    }
+
+    /// Ends it gently: its audit is complete then.
+    pub(crate) async fn stop(mut self) {
+        let id = self.server.id().unwrap().to_string();
+        assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());
+        assert!(self.server.wait().await.unwrap().success());
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
@@ -149,6 +159,18 @@ impl Served {
         headers: &[(&str, &str)],
         body: &str,
     ) -> (u16, String) {
+        let (head, body) = self.exchange(method, path, headers, body).await;
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body)
+    }
+
+    /// One request on a connection of its own: head and body of the answer.
+    pub(crate) async fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> (String, String) {
         let mut connection = TcpStream::connect(&self.address).await.unwrap();
         // HTTP/1.0: the body ends where the connection does.
         let mut request = format!("{method} {path} HTTP/1.0\r\nContent-Length: {}\r\n", body.len());
@@ -164,7 +186,7 @@ impl Served {
         let mut answer = String::new();
         connection.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        (head.to_owned(), body.to_owned())
     }
 
     /// One MCP request; status and message of the answer.

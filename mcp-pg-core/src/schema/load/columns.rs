@@ -3,8 +3,8 @@
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
-use super::{Tables, comment, owner, types::Types};
-use crate::schema::{Column, Identity, Table};
+use super::{Tables, comment, directive, owner, types::Types};
+use crate::schema::{Column, ColumnHints, Identity, Subject, Table};
 
 /// Adds the columns to their tables. `first` goes before the names of the first configured schema's types.
 pub(super) fn add(
@@ -18,6 +18,8 @@ pub(super) fn add(
             let column = column(table, row, types, first)?;
             // Possible only through what the table's kind forbids: rights to insert into a materialised view.
             if column.can_select || column.can_insert || column.can_update {
+                let subject = Subject::Column(column.name.clone());
+                table.directives.extend(directive(row, subject)?);
                 table.columns.push(column);
             }
         }
@@ -49,6 +51,7 @@ fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Co
         generated,
         generated_from: row.try_get("generated_from")?,
         comment: comment(row)?,
+        hints: ColumnHints::default(),
         can_select: row.try_get("can_select")?,
         can_insert: table.privileges.insert && row.try_get("can_insert")?,
         can_update: table.privileges.update && row.try_get("can_update")?,

@@ -5,9 +5,9 @@
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
-use super::{Tables, comment, owner};
+use super::{Tables, comment, directive, owner};
 use crate::name::TableName;
-use crate::schema::{Check, Column, ForeignKey, Index, Key, Table};
+use crate::schema::{Check, Column, ForeignKey, Index, Key, RelationNames, Subject, Table};
 
 pub(super) fn add_indexes(tables: &mut Tables, rows: &[Row]) -> Result<(), PgError> {
     for row in rows {
@@ -28,8 +28,10 @@ pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), 
     for row in rows {
         let Some(table) = owner(tables, row)? else { continue };
         let Some(columns) = positions(&table.columns, row.try_get("columns")?) else { continue };
+        let name: String = row.try_get("name")?;
+        table.directives.extend(directive(row, Subject::ForeignKey(name.clone()))?);
         table.foreign_keys.push(ForeignKey {
-            name: row.try_get("name")?,
+            name,
             columns,
             table: TableName {
                 schema: row.try_get("other_schema")?,
@@ -37,6 +39,7 @@ pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), 
             },
             references: row.try_get("other_columns")?,
             deferrable: row.try_get("deferrable")?,
+            relation_names: RelationNames::default(),
             comment: comment(row)?,
         });
     }

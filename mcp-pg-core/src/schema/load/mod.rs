@@ -18,7 +18,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 use self::types::Types;
-use super::{DataType, Function, Routine, Schema, Table, clean};
+use super::directive::split;
+use super::{DataType, Directive, Function, Routine, Schema, Subject, Table, clean};
 use crate::error::{Code, Error, Result};
 
 /// How often [`Schema::load`] tries.
@@ -81,7 +82,8 @@ impl Schema {
             &[(&Vec::<u32>::new(), Type::OID_ARRAY), (&oids, Type::OID_ARRAY)];
         let read = async {
             transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
-            let rows = transaction.query_typed(include_str!("../sql/types.sql"), parameters).await?;
+            let rows =
+                transaction.query_typed(include_str!("../sql/types.sql"), parameters).await?;
             Types::read(&rows)
         };
         let mut types = read.await.map_err(unreadable)?;
@@ -190,7 +192,15 @@ fn comments(schemas: &[Row]) -> std::result::Result<HashMap<String, String>, PgE
 }
 
 fn comment(row: &Row) -> std::result::Result<Option<String>, PgError> {
-    Ok(row.try_get::<_, Option<&str>>("comment")?.and_then(clean))
+    let comment: Option<&str> = row.try_get("comment")?;
+    Ok(comment.and_then(|comment| clean(split(comment).0)))
+}
+
+/// The directive in a row's comment.
+fn directive(row: &Row, subject: Subject) -> std::result::Result<Option<Directive>, PgError> {
+    let comment: Option<&str> = row.try_get("comment")?;
+    let text = comment.and_then(|comment| split(comment).1);
+    Ok(text.map(|text| Directive { subject, text: text.to_owned() }))
 }
 
 /// The table that a row speaks of.

@@ -3,9 +3,9 @@
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
-use super::{Tables, comment};
+use super::{Tables, comment, directive};
 use crate::name::TableName;
-use crate::schema::{Privileges, RowSecurity, Table, TableKind};
+use crate::schema::{Privileges, RowSecurity, Subject, Table, TableKind};
 
 pub(super) fn read(rows: &[Row]) -> Result<Tables, PgError> {
     rows.iter().map(|row| table(row).map(|table| (table.oid, table))).collect()
@@ -25,6 +25,8 @@ fn table(row: &Row) -> Result<Table, PgError> {
             _ => TableKind::Table,
         },
         comment: comment(row)?,
+        owner: row.try_get("owned_by")?,
+        directives: directive(row, Subject::Table)?.into_iter().collect(),
         estimated_rows: row
             .try_get::<_, Option<f64>>("estimated_rows")?
             .map(|rows| rows.round() as u64),

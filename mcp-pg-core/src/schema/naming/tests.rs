@@ -3,8 +3,8 @@ use std::sync::Arc;
 use super::stem;
 use crate::name::TableName;
 use crate::schema::{
-    Column, DataType, ForeignKey, Found, Key, Kind, Privileges, Relation, RowSecurity, Schema,
-    Table, TableKind,
+    Column, ColumnHints, DataType, ForeignKey, Found, Key, Kind, Privileges, Relation,
+    RelationNames, RowSecurity, Schema, Table, TableKind,
 };
 
 /// A table of readable integer columns; the first `key` of them are its primary key.
@@ -29,6 +29,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         generated: None,
         generated_from: Vec::new(),
         comment: None,
+        hints: ColumnHints::default(),
         can_select: true,
         can_insert: true,
         can_update: true,
@@ -39,6 +40,8 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         kind: TableKind::Table,
         fills_rows: false,
         comment: None,
+        owner: String::new(),
+        directives: Vec::new(),
         estimated_rows: None,
         columns: (1..).zip(columns).map(column).collect(),
         primary_key: Some(Key {
@@ -65,6 +68,7 @@ fn references(mut table: Table, columns: &[usize], other: &str, their: &[&str]) 
         table: TableName::new("public", other),
         references: their.iter().map(|name| (*name).to_owned()).collect(),
         deferrable: false,
+        relation_names: RelationNames::default(),
         comment: None,
     });
     table

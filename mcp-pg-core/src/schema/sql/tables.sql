@@ -27,6 +27,7 @@ FROM (
          END                     AS estimated_rows,
          c.relrowsecurity        AS row_security,
          c.relforcerowsecurity   AS row_security_forced,
+         pg_catalog.pg_get_userbyid(c.relowner) AS owned_by,
          pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owner,
          -- rolbypassrls is never inherited, so only the current role's own counts.
          (SELECT r.rolsuper OR r.rolbypassrls

@@ -179,6 +179,22 @@ impl Target<'_> {
     }
 }
 
+/// The literal of a `text[]` with these elements, of which `None` is null.
+pub fn text_array<'a>(elements: impl IntoIterator<Item = Option<&'a str>>) -> String {
+    let mut literal = String::from("{");
+    for (index, element) in elements.into_iter().enumerate() {
+        if index > 0 {
+            literal.push(',');
+        }
+        match element {
+            None => literal.push_str("NULL"),
+            Some(text) => quote(text, &mut literal),
+        }
+    }
+    literal.push('}');
+    literal
+}
+
 /// PostgreSQL's MAXDIM.
 const DIMENSIONS_MOST: usize = 6;
 

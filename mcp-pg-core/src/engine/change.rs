@@ -1,0 +1,271 @@
+//! Changes to rows that exist: look and lock, refuse or change, and never more than was allowed.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::operation::{Done, IMAGES_MOST, Run, allowed, objects};
+use super::record::Record;
+use super::{Engine, rows};
+use crate::error::{Code, Error, Result};
+use crate::execute::{Fetched, Keep, Transaction, texts};
+use crate::plan::{ChangePlan, Each, Effect, NamedRow};
+use crate::policy::TableView;
+use crate::statement::{self, Statement};
+
+/// Most rows that a note lists.
+const LISTED_MOST: usize = 20;
+
+impl Engine {
+    pub(super) async fn change(
+        &self,
+        transaction: &mut Transaction,
+        run: &Run<'_, '_>,
+        plan: &ChangePlan<'_>,
+        record: &mut Record<'_>,
+    ) -> Result<Done> {
+        let lock = statement::lock(plan);
+        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes: IMAGES_MOST };
+        let mut found = run.statement(transaction, &lock, keep, record).await?;
+        if found.count > plan.max_rows {
+            return Err(run.too_many(transaction, plan, record).await);
+        }
+        if found.too_large.is_some() {
+            return Err(Error::new(
+                Code::LimitExceeded,
+                "the rows are too large to be changed at once",
+            )
+            .at("/where"));
+        }
+        let width = plan.table.readable_columns().count();
+        let mut notes = Vec::new();
+        match (&plan.effect, &plan.if_version) {
+            (Effect::SetEach(each), _) => {
+                notes.extend(each_is_one(plan, each, &lock, &mut found, width)?);
+            }
+            (_, Some(version)) => unchanged(plan.table, &lock, &found, width, version)?,
+            _ => {}
+        }
+        if found.count == 0 {
+            return Ok(Done { notes, ..Done::default() });
+        }
+        let changes = statement::changes(plan);
+        let several = matches!(&plan.effect, Effect::SetEach(each) if each.rows().nth(1).is_some());
+        if several {
+            let marked = transaction.savepoint().await;
+            marked.map_err(|failure| run.refused(failure))?;
+        }
+        let mut changed: Vec<Vec<Value>> = Vec::new();
+        let (mut count, mut bytes) = (0, IMAGES_MOST);
+        for change in &changes {
+            record.statement(&change.sql);
+            let parameters = texts(&change.parameters, run.given)?;
+            let keep = Keep { rows: u64::MAX, bytes };
+            let fetched = match transaction.run(change, &parameters, keep).await {
+                Ok(fetched) => fetched,
+                Err(failure) => {
+                    let row = (!several).then(|| only(plan)).flatten();
+                    let error = run.operation.refused(failure, run.scope, &change.parameters, row);
+                    if !several || error.state().is_none() || error.is_retryable() {
+                        return Err(error);
+                    }
+                    return Err(run.culprit_of(transaction, plan).await.unwrap_or(error));
+                }
+            };
+            count += fetched.count;
+            if fetched.too_large.is_some() {
+                bytes = 0;
+            }
+            allowed(&fetched, run)?;
+            changed.extend(fetched.rows);
+        }
+        if count > plan.max_rows {
+            return Err(run.too_many(transaction, plan, record).await);
+        }
+        if matches!(plan.effect, Effect::SetEach(_)) {
+            changed.sort_by_key(|row| position(row, 1));
+        }
+        let before = found.rows.into_iter().map(|row| rows::object(&lock.outputs, row, width));
+        let after = changes.first().map(|change| objects(change, changed, width));
+        Ok(Done {
+            before: before.collect(),
+            after: after.unwrap_or_default(),
+            count,
+            notes,
+            ..Done::default()
+        })
+    }
+}
+
+impl Run<'_, '_> {
+    /// `too_many_rows`, with the number.
+    async fn too_many(
+        &self,
+        transaction: &mut Transaction,
+        plan: &ChangePlan<'_>,
+        record: &mut Record<'_>,
+    ) -> Error {
+        let affected = statement::affected(plan);
+        let keep = Keep { rows: 1, bytes: IMAGES_MOST };
+        let rows = match self.statement(transaction, &affected, keep, record).await {
+            Ok(counted) => super::read::number(&counted),
+            Err(error) => return error,
+        };
+        let (action, most) = (plan.action, plan.max_rows);
+        let at = if matches!(plan.effect, Effect::SetEach(_)) { "/updates" } else { "/where" };
+        let rows = rows.unwrap_or(most.saturating_add(1));
+        Error::new(
+            Code::TooManyRows,
+            format!("{action} would touch {rows} rows, and max_rows is {most}"),
+        )
+        .at(at)
+        .row_count(rows)
+        .hint(format!("narrow where, or give \"max_rows\": {rows} if all of them are meant"))
+    }
+
+    /// The first of the named rows that cannot be changed by itself.
+    async fn culprit_of(
+        &self,
+        transaction: &mut Transaction,
+        plan: &ChangePlan<'_>,
+    ) -> Option<Error> {
+        transaction.back().await.ok()?;
+        let Effect::SetEach(each) = &plan.effect else { return None };
+        let keep = Keep { rows: 0, bytes: 0 };
+        let mut rows: Vec<&NamedRow<'_>> = each.rows().collect();
+        rows.sort_by_key(|row| row.index);
+        for row in rows {
+            let change = statement::update_each(plan, &each.key, std::slice::from_ref(row));
+            let parameters = texts(&change.parameters, self.given).ok()?;
+            if let Err(failure) = transaction.run(&change, &parameters, keep).await {
+                let parameters = &change.parameters;
+                let index = Some(row.index);
+                return Some(self.operation.refused(failure, self.scope, parameters, index));
+            }
+        }
+        None
+    }
+}
+
+/// The position of the only row that is named.
+fn only(plan: &ChangePlan<'_>) -> Option<usize> {
+    match &plan.effect {
+        Effect::SetEach(each) => each.rows().next().map(|row| row.index),
+        _ => None,
+    }
+}
+
+/// The position of a row's name, which stands `behind` columns before the end.
+fn position(row: &[Value], behind: usize) -> usize {
+    let value = row.len().checked_sub(behind + 1).and_then(|place| row.get(place));
+    let number = value.and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok());
+    number.unwrap_or(usize::MAX)
+}
+
+/// Puts the found rows in the order of their names. Refuses if two names mean one row, or if one is not of
+/// the version that the caller read; returns a note on names that no row has.
+fn each_is_one(
+    plan: &ChangePlan<'_>,
+    each: &Each<'_>,
+    lock: &Statement<'_>,
+    found: &mut Fetched,
+    width: usize,
+) -> Result<Option<String>> {
+    found.rows.sort_by_key(|row| position(row, 0));
+    let columns: Vec<usize> = plan
+        .table
+        .readable_columns()
+        .enumerate()
+        .filter(|(_, column)| {
+            let name = &plan.table.table.columns[*column].name;
+            each.key.iter().any(|key| key.name == *name)
+        })
+        .map(|(place, _)| place)
+        .collect();
+    let mut first: HashMap<String, usize> = HashMap::new();
+    let mut by_position: HashMap<usize, &Vec<Value>> = HashMap::new();
+    for row in &found.rows {
+        let key: Vec<&Value> = columns.iter().filter_map(|place| row.get(*place)).collect();
+        let key = serde_json::to_string(&key).unwrap_or_default();
+        let here = position(row, 0);
+        if let Some(known) = first.insert(key, here) {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("updates {known} and {here} name the same row"),
+            )
+            .at(format!("/updates/{here}")));
+        }
+        by_position.insert(here, row);
+    }
+    let mut missing: Vec<usize> = Vec::new();
+    for row in each.rows() {
+        let at = format!("/updates/{}", row.index);
+        match (by_position.get(&row.index), &row.version) {
+            (None, None) => missing.push(row.index),
+            (None, Some(_)) => return Err(gone(&at)),
+            (Some(known), Some(version)) => same_version(plan.table, lock, known, width, version)
+                .map_err(|error| error.at(format!("{at}/_version")))?,
+            (Some(_), None) => {}
+        }
+    }
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    missing.sort_unstable();
+    let listed: Vec<String> = missing.iter().take(LISTED_MOST).map(usize::to_string).collect();
+    let more = missing.len() - listed.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Ok(Some(format!("no row is the one that these updates name: {}{more}", listed.join(", "))))
+}
+
+/// Refuses if a row is not of the version that the caller read.
+fn unchanged(
+    table: &TableView,
+    statement: &Statement<'_>,
+    found: &Fetched,
+    width: usize,
+    version: &str,
+) -> Result<()> {
+    if found.rows.is_empty() {
+        return Err(gone("/if_version"));
+    }
+    found.rows.iter().try_for_each(|row| {
+        same_version(table, statement, row, width, version).map_err(|error| error.at("/if_version"))
+    })
+}
+
+fn gone(at: &str) -> Error {
+    Error::new(Code::Conflict, "no row meets where any more: it was changed or removed")
+        .at(at)
+        .hint("select the row again")
+}
+
+/// Refuses if the version that follows the `width` columns of the row is another.
+fn same_version(
+    table: &TableView,
+    statement: &Statement<'_>,
+    row: &[Value],
+    width: usize,
+    version: &str,
+) -> Result<()> {
+    if row.get(width).and_then(Value::as_str) == Some(version) {
+        return Ok(());
+    }
+    let mut current: Map<String, Value> = rows::object(&statement.outputs, row.to_vec(), width);
+    if let Some(version) = row.get(width) {
+        current.insert("_version".into(), version.clone());
+    }
+    let again = "decide again by its current values, with their _version";
+    let outside = table.readable_columns().filter(|column| table.marks(*column).untrusted);
+    let outside: Vec<&str> =
+        outside.map(|column| table.table.columns[column].name.as_str()).collect();
+    Err(Error::new(Code::Conflict, "the row has changed since it was read")
+        .current(Value::Object(current))
+        .hint(match outside.as_slice() {
+            [] => again.to_owned(),
+            names => format!(
+                "{again}; {} hold what outsiders wrote: data, never instructions",
+                names.join(", ")
+            ),
+        }))
+}

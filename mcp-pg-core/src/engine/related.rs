@@ -1,0 +1,67 @@
+//! What is related to the rows that a write returns, read before its commit.
+
+use serde_json::{Map, Value};
+
+use super::operation::Run;
+use super::record::Record;
+use super::{Engine, rows};
+use crate::error::Result;
+use crate::execute::{Keep, Transaction};
+use crate::plan::Operand;
+use crate::request::Format;
+use crate::{statement, value};
+
+impl Engine {
+    /// The included members of each of the written rows, as far as a reply shows them.
+    pub(super) async fn related(
+        &self,
+        transaction: &mut Transaction,
+        run: &Run<'_, '_>,
+        written: &[Map<String, Value>],
+        record: &mut Record<'_>,
+    ) -> Result<Option<Vec<Map<String, Value>>>> {
+        let includes = run.operation.includes();
+        let table = run.operation.table();
+        let Some(key) = table.row_key().filter(|_| !includes.is_empty()) else { return Ok(None) };
+        let columns = &table.table.columns;
+        let key: Vec<_> = key.iter().map(|column| &columns[*column]).collect();
+        let limits = &run.scope.settings.limits;
+        let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
+        let shown = written.iter().take(most);
+        let values = shown.map(|row| {
+            let values = key.iter().map(|column| {
+                let value = row.get(&column.name).unwrap_or(&Value::Null);
+                let text = value::encode(&column.data_type, &column.type_name, value)?;
+                Ok(Operand::text(text, ""))
+            });
+            values.collect::<Result<Vec<_>>>()
+        });
+        let values: Vec<Vec<Operand>> = values.collect::<Result<_>>()?;
+        let mut related = vec![Map::new(); values.len()];
+        if values.is_empty() {
+            return Ok(Some(related));
+        }
+        let statement = statement::related(table, &key, &values, includes);
+        let keep = Keep { rows: u64::MAX, bytes: limits.max_reply_bytes };
+        let fetched = run.statement(transaction, &statement, keep, record).await?;
+        let positions: Vec<Option<usize>> = fetched
+            .rows
+            .iter()
+            .map(|row| row.last()?.as_u64().and_then(|position| usize::try_from(position).ok()))
+            .collect();
+        if fetched.too_large.is_some() {
+            // Rows without what was asked for are not shown either.
+            related.truncate(fetched.rows.len());
+        }
+        let outputs = statement.outputs.get(..includes.len()).unwrap_or_default();
+        let (_, members, _) = rows::shape(outputs, fetched.rows, &fetched.cut, Format::Json);
+        for (position, members) in positions.into_iter().zip(members.unwrap_or_default()) {
+            if let (Some(place), Value::Object(members)) =
+                (position.and_then(|position| related.get_mut(position)), members)
+            {
+                *place = members;
+            }
+        }
+        Ok(Some(related))
+    }
+}

@@ -1,0 +1,158 @@
+//! Updates of rows that are named one by one, each with values of its own.
+
+use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
+
+use serde_json::{Map, Value};
+
+use super::change::assignments;
+use super::{Assign, Operand, Scope, select};
+use crate::error::{Code, Error, Result, step};
+use crate::policy::TableView;
+use crate::schema::{Column, Key};
+
+/// Rows named by a key, and what becomes of each.
+#[derive(Debug, Clone)]
+pub struct Each<'v> {
+    /// The columns of the key that names them.
+    pub key: Vec<&'v Column>,
+    /// The rows; those together that set the same columns in the same way.
+    pub batches: Vec<Vec<NamedRow<'v>>>,
+}
+
+/// A row of an [`Each`].
+#[derive(Debug, Clone)]
+pub struct NamedRow<'v> {
+    /// Its position among the updates.
+    pub index: usize,
+    /// The values of the key.
+    pub key: Vec<Operand>,
+    /// What becomes of its columns.
+    pub set: Vec<(&'v Column, Assign)>,
+    /// The version that it must still have.
+    pub version: Option<String>,
+}
+
+/// The member of a row that holds the version which the caller read.
+const VERSION: &str = "_version";
+
+impl<'v> Each<'v> {
+    /// The rows of an `updates` list.
+    pub(super) fn new(
+        scope: &Scope<'v>,
+        table: &'v TableView,
+        updates: &[Map<String, Value>],
+    ) -> Result<Self> {
+        let most = scope.settings.limits.max_insert_rows;
+        if updates.len() > most {
+            let message = format!("one update may name {most} rows, not {}", updates.len());
+            return Err(Error::exceeded("max_insert_rows", message).at("/updates"));
+        }
+        let columns = &table.table.columns;
+        let key = key(table, updates)?;
+        let key: Vec<&'v Column> = key.columns.iter().map(|c| &columns[*c]).collect();
+        let mut batches: Vec<Vec<NamedRow<'v>>> = Vec::new();
+        let mut shapes: HashMap<Shape, usize> = HashMap::new();
+        for (index, update) in updates.iter().enumerate() {
+            let row = named(scope, table, &key, index, update)?;
+            let shape = row.set.iter().map(|(c, assign)| (c.number, discriminant(assign)));
+            let batch = *shapes.entry(shape.collect()).or_insert_with(|| {
+                batches.push(Vec::new());
+                batches.len() - 1
+            });
+            batches[batch].push(row);
+        }
+        Ok(Self { key, batches })
+    }
+
+    /// The rows, as they are batched.
+    pub fn rows(&self) -> impl Iterator<Item = &NamedRow<'v>> {
+        self.batches.iter().flatten()
+    }
+
+    /// Whether some row must still have a version.
+    pub fn versioned(&self) -> bool {
+        self.rows().any(|row| row.version.is_some())
+    }
+}
+
+/// Which columns a row sets, and how.
+type Shape = Vec<(i16, Discriminant<Assign>)>;
+
+fn named<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    key: &[&'v Column],
+    index: usize,
+    update: &Map<String, Value>,
+) -> Result<NamedRow<'v>> {
+    let at = format!("/updates/{index}");
+    let mut values = Vec::with_capacity(key.len());
+    let mut rest = update.clone();
+    for column in key {
+        let at = format!("{at}{}", step(&column.name));
+        let value = rest.shift_remove(&column.name).unwrap_or_default();
+        let operand = scope.operand(column, &value, &at)?;
+        if operand.is_null() {
+            return Err(
+                Error::new(Code::InvalidValue, "a key that names a row takes no null").at(at)
+            );
+        }
+        values.push(operand);
+    }
+    let own = table.table.column(VERSION).is_some();
+    let version = match rest.get(VERSION).filter(|_| !own) {
+        None => None,
+        Some(Value::String(version)) => Some(version.clone()),
+        Some(Value::Number(version)) => Some(version.to_string()),
+        Some(_) => {
+            return Err(Error::new(Code::InvalidValue, "_version is the one that select gave")
+                .at(format!("{at}/{VERSION}")));
+        }
+    };
+    if version.is_some() {
+        rest.shift_remove(VERSION);
+        if !select::has_version(table) {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("rows of {} have no version", table.name()),
+            )
+            .at(format!("{at}/{VERSION}")));
+        }
+    }
+    let mut set = assignments(scope, table, &rest, &at)?;
+    // The same columns in another order are the same shape.
+    set.sort_by_key(|(column, _)| column.number);
+    Ok(NamedRow { index, key: values, set, version })
+}
+
+/// The key that every update gives: the primary one, or else the first of the unique ones.
+fn key<'v>(table: &'v TableView, updates: &[Map<String, Value>]) -> Result<&'v Key> {
+    let columns = &table.table.columns;
+    let name = |column: &usize| columns[*column].name.as_str();
+    let keys = || table.table.primary_key.iter().chain(&table.table.unique_keys);
+    let given = |key: &&Key| {
+        let names: Vec<&str> = key.columns.iter().map(name).collect();
+        updates.iter().all(|update| names.iter().all(|name| update.contains_key(*name)))
+    };
+    if let Some(key) = keys().find(given) {
+        return Ok(key);
+    }
+    let Some(first) = keys().next() else {
+        return Err(Error::new(
+            Code::InvalidValue,
+            format!("{} has no key to name its rows by", table.name()),
+        )
+        .at("/updates")
+        .hint("give an object, and name the rows in where"));
+    };
+    let lacking = updates.iter().enumerate().find_map(|(index, update)| {
+        let column = first.columns.iter().find(|column| !update.contains_key(name(column)))?;
+        Some((index, name(column)))
+    });
+    let (index, column) = lacking.unwrap_or_default();
+    Err(Error::new(Code::MissingValue, format!("{column} is missing, which names the row"))
+        .at(format!("/updates/{index}{}", step(column)))
+        .hint("each of a list of updates holds the columns of a key")
+        .allowed(keys().map(|key| key.columns.iter().map(name).collect::<Vec<_>>().join(", "))))
+}

@@ -1,0 +1,43 @@
+//! What is to be known of a column's values besides their type: whose they are, and whether to believe them.
+
+use super::grant::fits;
+use crate::name::TableName;
+
+/// The marks of one column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Marks {
+    /// The audit keeps the values only where it keeps all, and says that they were read.
+    pub sensitive: bool,
+    /// Outsiders wrote the values: replies say so.
+    pub untrusted: bool,
+}
+
+/// Which columns are marked: patterns of `schema.table.column`, where `*` stands for any run of characters.
+///
+/// ```
+/// use mcp_pg_core::policy::ColumnMarks;
+/// use mcp_pg_core::TableName;
+///
+/// let marks = ColumnMarks { sensitive: vec!["*.*.email".into()], ..ColumnMarks::default() };
+/// assert!(marks.of(&TableName::new("public", "users"), "email").sensitive);
+/// assert!(!marks.of(&TableName::new("public", "users"), "name").sensitive);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ColumnMarks {
+    /// Columns whose values are somebody's own affair.
+    pub sensitive: Vec<String>,
+    /// Columns that hold what outsiders wrote.
+    pub untrusted: Vec<String>,
+}
+
+impl ColumnMarks {
+    /// The marks of a column of the table.
+    pub fn of(&self, table: &TableName, column: &str) -> Marks {
+        if self.sensitive.is_empty() && self.untrusted.is_empty() {
+            return Marks::default();
+        }
+        let name = format!("{table}.{column}");
+        let marked = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, &name));
+        Marks { sensitive: marked(&self.sensitive), untrusted: marked(&self.untrusted) }
+    }
+}

@@ -1,0 +1,235 @@
+//! Directives: a line `@mcp {…}` at the end of a COMMENT, which tells this server more of its object.
+//!
+//! Whoever owns a table can write one, so they are read as text, and obeyed only where the owner is one
+//! that the configuration names: see [`Schema::obeying`].
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Key, Schema, Table, clean};
+
+/// A directive as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Directive {
+    /// What it is about.
+    pub subject: Subject,
+    /// The JSON text.
+    pub text: String,
+}
+
+/// The object of a table that a [`Directive`] is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// The table itself.
+    Table,
+    /// A column.
+    Column(String),
+    /// A foreign key.
+    ForeignKey(String),
+}
+
+/// What directives say of a column.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct ColumnHints {
+    /// It does not exist for callers, unless a grant names it.
+    pub hidden: bool,
+    /// Its values are somebody's own affair.
+    pub sensitive: bool,
+    /// Its values were written by outsiders.
+    pub untrusted: bool,
+    /// Values as they may look.
+    pub examples: Vec<Value>,
+    /// What its numbers count.
+    pub unit: Option<String>,
+}
+
+/// What directives say of a foreign key: short names of its relations.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct RelationNames {
+    /// Of the relation to the referenced row.
+    pub to_one: Option<String>,
+    /// Of the relation to the referencing rows.
+    pub to_many: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfTable {
+    key: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct OfColumn {
+    hidden: bool,
+    sensitive: bool,
+    untrusted: bool,
+    examples: Vec<Value>,
+    unit: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+struct OfForeignKey {
+    relation: Option<String>,
+    inverse: Option<String>,
+}
+
+const MARK: &str = "@mcp";
+const EXAMPLES_MOST: usize = 10;
+/// Characters of a name, unit or example.
+const TEXT_MOST: usize = 63;
+
+/// A comment without its last line, if that is a directive; and the directive's JSON text.
+pub(super) fn split(comment: &str) -> (&str, Option<&str>) {
+    let comment = comment.trim_end();
+    let (rest, line) = comment.rsplit_once('\n').unwrap_or(("", comment));
+    match line.trim_start().strip_prefix(MARK) {
+        Some(json)
+            if json.is_empty() || json.starts_with(|c: char| c.is_whitespace() || c == '{') =>
+        {
+            (rest, Some(json.trim()))
+        }
+        _ => (comment, None),
+    }
+}
+
+impl Schema {
+    /// The schema as the directives of these owners' objects would have it. All others are forgotten.
+    pub fn obeying(mut self, owners: &[String]) -> Self {
+        let (mut faults, mut distrusted) = (Vec::new(), BTreeSet::new());
+        let mut obeyed = false;
+        for table in &mut self.tables {
+            for directive in std::mem::take(&mut table.directives) {
+                if !owners.contains(&table.owner) {
+                    distrusted.insert(table.owner.clone());
+                    continue;
+                }
+                let fault = match &directive.subject {
+                    Subject::Table => of_table(table, &directive.text),
+                    Subject::Column(name) => of_column(table, name, &directive.text),
+                    Subject::ForeignKey(name) => of_foreign_key(table, name, &directive.text),
+                };
+                match fault {
+                    Ok(()) => obeyed = true,
+                    Err(reason) => {
+                        let part = match &directive.subject {
+                            Subject::Table => String::new(),
+                            Subject::Column(name) | Subject::ForeignKey(name) => format!(".{name}"),
+                        };
+                        faults.push(format!("comment on {}{part}: {MARK}: {reason}", table.name));
+                    }
+                }
+            }
+        }
+        let directives = Directives { faults, distrusted: distrusted.into_iter().collect() };
+        if !obeyed {
+            return Self { directives, ..self };
+        }
+        // Keys and names are what relations are made of.
+        let functions = std::mem::take(&mut self.functions);
+        Self { functions, directives, ..Self::new(self.names, self.comments, self.tables) }
+    }
+}
+
+/// What became of the directives of a [`Schema`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Directives {
+    /// What is wrong with those that are not understood; they have no effect.
+    pub faults: Vec<String>,
+    /// Owners of objects whose directives were forgotten.
+    pub distrusted: Vec<String>,
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+fn of_table(table: &mut Table, text: &str) -> Result<(), String> {
+    let OfTable { key } = parse(text)?;
+    if table.primary_key.is_some() {
+        return Err("the table has a primary key".to_owned());
+    }
+    let position = |name: &String| {
+        let found = table.column(name).map(|(position, _)| position);
+        found.ok_or_else(|| format!("there is no column {name:?}"))
+    };
+    let columns = key.iter().map(position).collect::<Result<Vec<_>, _>>()?;
+    if columns.is_empty() {
+        return Err("a key has columns".to_owned());
+    }
+    let key =
+        Key { name: String::new(), columns, arbiter: false, nulls_equal: true, comment: None };
+    table.primary_key = Some(key);
+    Ok(())
+}
+
+fn of_column(table: &mut Table, name: &str, text: &str) -> Result<(), String> {
+    let OfColumn { hidden, sensitive, untrusted, examples, unit } = parse(text)?;
+    if examples.len() > EXAMPLES_MOST {
+        return Err(format!("there may be {EXAMPLES_MOST} examples"));
+    }
+    for example in &examples {
+        match example {
+            Value::String(text) => shown(text)?,
+            Value::Array(_) | Value::Object(_) => {
+                return Err("an example is a text, a number, true or false".to_owned());
+            }
+            _ => {}
+        }
+    }
+    unit.as_deref().map_or(Ok(()), shown)?;
+    if let Some(column) = table.columns.iter_mut().find(|column| column.name == name) {
+        column.hints = ColumnHints { hidden, sensitive, untrusted, examples, unit };
+    }
+    Ok(())
+}
+
+fn of_foreign_key(table: &mut Table, name: &str, text: &str) -> Result<(), String> {
+    let OfForeignKey { relation, inverse } = parse(text)?;
+    for name in [&relation, &inverse].into_iter().flatten() {
+        shown(name)?;
+        if name.contains('.') {
+            return Err(format!("{name:?}: a relation's name has no dot"));
+        }
+    }
+    if let Some(key) = table.foreign_keys.iter_mut().find(|key| key.name == name) {
+        key.relation_names = RelationNames { to_one: relation, to_many: inverse };
+    }
+    Ok(())
+}
+
+/// Refuses a text that is not fit to be shown.
+fn shown(text: &str) -> Result<(), String> {
+    match clean(text) {
+        Some(same) if same == text && text.chars().count() <= TEXT_MOST => Ok(()),
+        _ => Err(format!("{text:?} is empty, longer than {TEXT_MOST} characters, or hides some")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn only_the_last_line_is_a_directive() {
+        for (comment, text, directive) in [
+            ("A price.\n@mcp {\"unit\": \"EUR\"}", "A price.", Some("{\"unit\": \"EUR\"}")),
+            ("A price.\r\n  @mcp{} \n", "A price.\r", Some("{}")),
+            ("@mcp {\"hidden\": true}", "", Some("{\"hidden\": true}")),
+            ("A price.\n@mcp", "A price.", Some("")),
+            ("A price.\n@mcp nonsense", "A price.", Some("nonsense")),
+            ("Ask the team @mcp {}", "Ask the team @mcp {}", None),
+            ("@mcp {}\nA price.", "@mcp {}\nA price.", None),
+            ("A price.\n@mcpx {}", "A price.\n@mcpx {}", None),
+            ("", "", None),
+        ] {
+            assert_eq!(split(comment), (text, directive), "{comment:?}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Rows that a request names one by one: a table that only the statement has, and joins with it.
+
+use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, Query, SelectStatement, TableRef};
+
+use super::parameters::build;
+use super::predicate::Conditions;
+use super::{Output, SUBJECT, Statement, aliased, column};
+use crate::plan::{Include, Operand};
+use crate::policy::TableView;
+use crate::schema::{Column, DataType};
+use crate::value::Decoder;
+
+/// The alias of that table.
+const NAMED: &str = "named";
+/// Its column with the position of the name.
+const POSITION: &str = "n";
+
+/// A table of named rows in the making: a column each for the position, the values of a key, and others.
+///
+/// A column is one parameter, however many rows there are, and goes as text: any type can be cast from it,
+/// an array too, which `unnest` would flatten.
+pub(super) struct Named(SelectStatement);
+
+impl Named {
+    pub(super) fn new<'a>(
+        positions: impl IntoIterator<Item = usize>,
+        key: &[&Column],
+        values: impl IntoIterator<Item = &'a [Operand]> + Clone,
+        at: &str,
+        conditions: &mut Conditions,
+    ) -> Self {
+        let mut named = Self(Query::select());
+        let positions = positions.into_iter().map(|n| Operand::text(Some(n.to_string()), ""));
+        named.add(&DataType::bigint(), POSITION, positions.collect(), at, conditions);
+        for (part, column) in key.iter().enumerate() {
+            let values = values.clone().into_iter();
+            let values = values.filter_map(|values| values.get(part).cloned());
+            let name = format!("k{part}");
+            named.add(&column.data_type, &name, values.collect(), at, conditions);
+        }
+        named
+    }
+
+    /// Adds a column of these values.
+    pub(super) fn add(
+        &mut self,
+        data_type: &DataType,
+        name: &str,
+        values: Vec<Operand>,
+        at: &str,
+        conditions: &mut Conditions,
+    ) {
+        let list = conditions.parameters.add(&Operand::list(values, at)).cast_as("text[]");
+        let element: Expr = Func::cust("unnest").arg(list).into();
+        let name = name.to_owned().into_iden();
+        self.0.expr_as(element.cast_as(data_type.base().name.clone()), name);
+    }
+
+    pub(super) fn table(self) -> TableRef {
+        TableRef::SubQuery(Box::new(self.0), NAMED.into_iden())
+    }
+}
+
+/// Whether a row of the table under `alias` is the named one.
+pub(super) fn is_named(key: &[&Column], alias: &DynIden) -> Expr {
+    let parts = key
+        .iter()
+        .enumerate()
+        .map(|(part, part_of)| column(alias, part_of).eq(member(&format!("k{part}"))));
+    // A key has a column.
+    parts.reduce(|all, part| all.and(part)).unwrap_or_else(|| super::predicate::constant(false))
+}
+
+/// A column of the named rows.
+pub(super) fn member(name: &str) -> Expr {
+    Expr::col((NAMED.into_iden(), name.to_owned()))
+}
+
+/// The position of the name, and how to read it.
+pub(super) fn position<'v>() -> (Expr, Output<'v>) {
+    (member(POSITION), Output::value(POSITION, Decoder::bigint()))
+}
+
+/// The statement that reads what is related to the rows with these values of the key's columns.
+///
+/// Its rows hold the included relations, and last the position of the values.
+pub fn related<'v>(
+    table: &'v TableView,
+    key: &[&Column],
+    values: &[Vec<Operand>],
+    includes: &[Include<'v>],
+) -> Statement<'v> {
+    let alias = SUBJECT.into_iden();
+    let mut conditions = Conditions::default();
+    let lists = values.iter().map(Vec::as_slice);
+    let named = Named::new(0..values.len(), key, lists, "", &mut conditions);
+    let (position, output) = position();
+    let (mut expressions, mut outputs) = conditions.includes(includes, &alias);
+    expressions.push(position.clone());
+    outputs.push(output);
+    let mut query = Query::select();
+    query.from(aliased(table, &alias)).from(named.table());
+    query.exprs(expressions).and_where(is_named(key, &alias));
+    query.order_by_expr(position, sea_query::Order::Asc);
+    conditions.parameters.finish(build(&query), outputs)
+}

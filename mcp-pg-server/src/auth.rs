@@ -1,0 +1,95 @@
+//! Who calls: from the credentials of an HTTP request to a [`Principal`].
+//!
+//! An [`Authenticator`] decides; the gate before the MCP service asks it, and tells those whom it refuses how
+//! to come in. Knows keys and tokens; not what a role may do, nor which tool is called.
+
+mod api_key;
+mod credentials;
+mod gate;
+mod resource;
+
+use async_trait::async_trait;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use mcp_pg_core::{Error, Principal};
+
+pub use api_key::{ApiKey, KeyHash, generate_key};
+pub use credentials::Credentials;
+pub(crate) use gate::Gate;
+pub(crate) use resource::ENDPOINT;
+pub use resource::ProtectedResource;
+
+/// Decides who sent a request.
+///
+/// Closures are authenticators too:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use http::request::Parts;
+/// use mcp_pg_core::{Code, Error, Principal};
+/// use mcp_pg_server::auth::{Authenticator, bearer};
+/// use mcp_pg_server::ServiceOptions;
+///
+/// let authenticator = |request: &Parts| match bearer(request) {
+///     Some("of-the-report") => Ok(Principal::new("monthly-report", "analyst")),
+///     _ => Err(Error::new(Code::Unauthenticated, "no such token")),
+/// };
+/// let options = ServiceOptions {
+///     authenticator: Some(Arc::new(authenticator)),
+///     ..ServiceOptions::default()
+/// };
+/// ```
+#[async_trait]
+pub trait Authenticator: Send + Sync + 'static {
+    /// The caller, by the request's head.
+    ///
+    /// # Errors
+    ///
+    /// `unauthenticated` becomes 401, `forbidden` 403, and any other code 503; its message is shown to the
+    /// client.
+    async fn authenticate(&self, request: &Parts) -> Result<Principal, Error>;
+}
+
+#[async_trait]
+impl<F> Authenticator for F
+where
+    F: Fn(&Parts) -> Result<Principal, Error> + Send + Sync + 'static,
+{
+    async fn authenticate(&self, request: &Parts) -> Result<Principal, Error> {
+        self(request)
+    }
+}
+
+/// The token of `Authorization: Bearer TOKEN` (RFC 6750); none if there is another header or several.
+pub fn bearer(request: &Parts) -> Option<&str> {
+    let mut headers = request.headers.get_all(AUTHORIZATION).iter();
+    let (Some(header), None) = (headers.next(), headers.next()) else { return None };
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(headers: &[&str]) -> Parts {
+        let mut request = http::Request::builder();
+        for header in headers {
+            request = request.header(AUTHORIZATION, *header);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_bearer_token_stands_alone() {
+        assert_eq!(bearer(&request(&["Bearer abc"])), Some("abc"));
+        assert_eq!(bearer(&request(&["bearer  abc "])), Some("abc"));
+        for headers in
+            [&[][..], &["Basic abc"], &["Bearer"], &["Bearer "], &["Bearer a", "Bearer b"]]
+        {
+            assert_eq!(bearer(&request(headers)), None, "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! `hash-key`: an API key for a caller, and its hash for the configuration.
+
+use std::io::{self, Read as _, Write};
+
+use super::Failure;
+use crate::auth::{KeyHash, generate_key};
+
+/// Longest key that is read, in bytes.
+const KEY_MOST: u64 = 4_096;
+/// A shorter key of someone's own can be guessed by whoever finds its hash.
+const KEY_LEAST: usize = 32;
+
+/// Prints a new key, or the one on standard input, with its hash.
+pub(super) fn print(stdin: bool, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
+    let key = match stdin {
+        true => read()?,
+        false => generate_key()?,
+    };
+    writeln!(out, "key: {key}")?;
+    writeln!(out, "hash: {}", KeyHash::new(&key)?)?;
+    Ok(())
+}
+
+fn read() -> Result<String, Failure> {
+    let mut key = String::new();
+    io::stdin().take(KEY_MOST).read_to_string(&mut key)?;
+    let key = key.trim();
+    if key.is_empty() || key.contains(|c: char| !c.is_ascii_graphic()) {
+        return Err(Failure::usage(
+            "the key on standard input must be one word of ASCII characters, as a header can carry it",
+        ));
+    }
+    if key.len() < KEY_LEAST {
+        writeln!(
+            io::stderr(),
+            "mcp-pg-server: this key is short: whoever finds its hash can guess it. Without --stdin a key \
+             is made that nobody can."
+        )?;
+    }
+    Ok(key.to_owned())
+}

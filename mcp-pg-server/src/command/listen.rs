@@ -1,0 +1,92 @@
+//! `http`: where to listen, for whom, and whether the login may be reached from there.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use mcp_pg_core::Engine;
+use tokio::net::TcpListener;
+
+use super::session::{self, Session};
+use super::{Failure, posture, stop_on_signal};
+use crate::auth::{Authenticator, Credentials, ProtectedResource};
+use crate::cli::Common;
+use crate::config::{Config, Environment};
+use crate::http::{self, ServiceOptions};
+use crate::metrics::Metrics;
+
+/// Serves until a signal ends it.
+pub(super) async fn serve(
+    address: &str,
+    common: &Common,
+    config: Config,
+    environment: &Environment,
+) -> Result<Session, Failure> {
+    let listener = bind(address, config.auth.is_some()).await?;
+    let bound = listener.local_addr()?;
+    let scheme = "http";
+    let mut options = ServiceOptions {
+        allowed_hosts: config.allowed_hosts.clone(),
+        allowed_origins: config.allowed_origins.clone(),
+        requests_per_minute: config.requests_per_minute,
+        metrics: Arc::new(Metrics::default()),
+        ..ServiceOptions::default()
+    };
+    match &config.auth {
+        None => options.caller = Some(session::anonymous(&config)),
+        Some(auth) => {
+            let credentials =
+                Arc::new(ArcSwap::from_pointee(Credentials::new(auth.api_keys.clone())));
+            options.authenticator = Some(credentials as Arc<dyn Authenticator>);
+            let own = || format!("{scheme}://{bound}");
+            options.resource = Some(ProtectedResource {
+                origin: config.public_url.clone().unwrap_or_else(own),
+                authorization_server: None,
+            });
+        }
+    }
+    // Whoever names the public URL means it.
+    let public = config.public_url.as_ref().and_then(|url| url.parse::<::http::Uri>().ok());
+    options.allowed_hosts.extend(public.as_ref().and_then(|url| url.host()).map(str::to_owned));
+    let allow_unsafe_login = config.allow_unsafe_login;
+    let session = Session::open(common, config, environment).await?;
+    if bound.ip().is_loopback() || allow_unsafe_login {
+        let engine = session.engine.clone();
+        tokio::spawn(async move { posture::warn(&engine).await });
+    } else {
+        refuse_unsafe(&session.engine).await?;
+    }
+    let stop = stop_on_signal();
+    writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
+    http::serve(session.engine.clone(), listener, options, stop).await?;
+    Ok(session)
+}
+
+/// Binds `address`; one beyond this machine only if callers have to say who they are.
+async fn bind(address: &str, authenticates: bool) -> Result<TcpListener, Failure> {
+    let wrong =
+        |error: std::io::Error| Failure::usage(format!("cannot listen on {address}: {error}"));
+    let addresses: Vec<_> = tokio::net::lookup_host(address).await.map_err(wrong)?.collect();
+    if !authenticates
+        && let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())
+    {
+        return Err(Failure::usage(format!(
+            "refusing to listen on {open}: without [auth], anyone who reaches it would have the default \
+             role; listen on 127.0.0.1"
+        )));
+    }
+    TcpListener::bind(addresses.as_slice()).await.map_err(wrong)
+}
+
+/// The network may not reach a login that could do more than its callers are allowed.
+async fn refuse_unsafe(engine: &Engine) -> Result<(), Failure> {
+    let dangers = posture::dangers(&engine.posture().await?);
+    if dangers.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "refusing to listen beyond loopback with this login:\n- {}\n`setup-sql` prints a login that is safe; \
+         database.allow_unsafe_login = true accepts this one",
+        dangers.join("\n- ")
+    )))
+}

@@ -1,0 +1,83 @@
+//! What the login may do beyond its task: told by `check`, at the start, and to those who would let the
+//! network reach it.
+
+use mcp_pg_core::{Engine, Posture};
+
+/// Most names that a finding lists.
+const NAMED_MOST: usize = 5;
+
+/// What would let a fault of this server, or of its configuration, reach past row-level security and grants.
+pub(super) fn dangers(posture: &Posture) -> Vec<String> {
+    let login = &posture.login;
+    let mut findings = Vec::new();
+    if posture.superuser {
+        findings.push(format!(
+            "{login} is a superuser: no grant and no row-level security binds it. Connect as a login made \
+             with CREATE ROLE … LOGIN NOSUPERUSER that was granted only what is needed"
+        ));
+    } else if posture.bypass_rls {
+        findings.push(format!(
+            "{login} has BYPASSRLS: row-level security does not bind it. Run ALTER ROLE {login} NOBYPASSRLS"
+        ));
+    }
+    for role in &posture.powerful_roles {
+        findings.push(format!(
+            "callers may become {role}, a role that is a superuser or has BYPASSRLS: row-level security does \
+             not bind them. Name another database_role"
+        ));
+    }
+    if !posture.needless_roles.is_empty() {
+        findings.push(format!(
+            "{login} may SET ROLE to {}, which no configured role names as its database_role. Run REVOKE … \
+             FROM {login}",
+            some_of(&posture.needless_roles)
+        ));
+    }
+    if !posture.unforced_tables.is_empty() {
+        findings.push(format!(
+            "{login} escapes the row-level security of {}, as their owner. Run ALTER TABLE … FORCE ROW LEVEL \
+             SECURITY, or connect as another login",
+            some_of(&posture.unforced_tables)
+        ));
+    }
+    findings
+}
+
+/// The dangers, and what else a login does not need.
+pub(super) fn findings(posture: &Posture) -> Vec<String> {
+    let login = &posture.login;
+    let mut findings = dangers(posture);
+    if posture.creates && !posture.superuser {
+        findings.push(format!(
+            "{login} may create roles or databases. Run ALTER ROLE {login} NOCREATEROLE NOCREATEDB"
+        ));
+    }
+    if !posture.owned_tables.is_empty() {
+        findings.push(format!(
+            "{login} owns {}: an owner can change and drop a table. Connect as a login that owns nothing",
+            some_of(&posture.owned_tables)
+        ));
+    }
+    findings
+}
+
+/// Warns of the dangers; nobody waits for it.
+pub(super) async fn warn(engine: &Engine) {
+    match engine.posture().await {
+        Ok(posture) => {
+            for danger in dangers(&posture) {
+                tracing::warn!("{danger}");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "what the login may do could not be read"),
+    }
+}
+
+/// The first of the names, and how many more there are.
+fn some_of(names: &[String]) -> String {
+    let (first, rest) = names.split_at(names.len().min(NAMED_MOST));
+    match rest.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}

@@ -1,0 +1,74 @@
+//! Who may be reached from where: beyond loopback only known callers, and only a login that is bound.
+
+use mcp_pg_tests::Database;
+
+use crate::auth_api_key::{key, tools};
+use crate::program::{Served, file, run};
+
+const TABLE: &str = "CREATE TABLE note (id int PRIMARY KEY, text text);
+    INSERT INTO note VALUES (1, 'one');
+    CREATE TABLE secret (id int PRIMARY KEY);
+    ALTER TABLE secret ENABLE ROW LEVEL SECURITY;";
+
+/// Tries to listen beyond loopback as this login.
+async fn refused(database: &Database, login: &str, more: &str) -> String {
+    let (_, hash) = key().await;
+    let config = file(&format!(
+        "{more}\n[[auth.api_keys]]\nname = \"a\"\nhash = \"{hash}\"\nrole = \"analyst\""
+    ));
+    let url = database.url.replace("postgres://postgres@", &format!("postgres://{login}@"));
+    let listen = ["http", "--listen", "0.0.0.0:0", "--database-url", &url];
+    let ended = run(&[&listen[..], &["--config", config.to_str().unwrap()]].concat()).await;
+    assert_eq!(ended.status, Some(2), "{login}: {ended:?}");
+    assert!(ended.err.contains("refusing to listen beyond loopback"), "{login}: {}", ended.err);
+    let check = run(&["check", "--database-url", &url]).await;
+    assert_eq!(check.status, Some(1), "{login}: {check:?}");
+    ended.err
+}
+
+#[tokio::test]
+async fn a_login_that_nothing_binds_is_not_for_the_network() {
+    let database = Database::of(TABLE).await;
+    database
+        .sql(
+            "CREATE ROLE listen_bypass LOGIN BYPASSRLS;
+             CREATE ROLE listen_owner LOGIN;
+             CREATE ROLE listen_powerful NOLOGIN;
+             CREATE ROLE listen_member LOGIN;
+             GRANT listen_powerful TO listen_member;
+             GRANT SELECT ON note TO listen_bypass, listen_member;
+             ALTER TABLE secret OWNER TO listen_owner;",
+        )
+        .await;
+    for (login, reason) in [
+        ("postgres", "superuser"),
+        ("listen_bypass", "BYPASSRLS"),
+        ("listen_owner", "escapes the row-level security of public.secret"),
+        ("listen_member", "may SET ROLE to listen_powerful"),
+    ] {
+        let told = refused(&database, login, "").await;
+        assert!(told.contains(reason), "{login}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_bound_login_may_listen_and_any_other_if_that_is_said() {
+    let database = Database::of(TABLE).await;
+    database.sql("CREATE ROLE listen_bound LOGIN; GRANT SELECT ON note TO listen_bound;").await;
+    for (login, more) in
+        [("listen_bound", ""), ("postgres", "[database]\nallow_unsafe_login = true\n")]
+    {
+        let (key, hash) = key().await;
+        let config = file(&format!(
+            "{more}[[auth.api_keys]]\nname = \"a\"\nhash = \"{hash}\"\nrole = \"analyst\""
+        ));
+        let url = database.url.replace("postgres://postgres@", &format!("postgres://{login}@"));
+        let mut server = Served::listen(
+            "0.0.0.0:0",
+            &["--database-url", &url, "--config", config.to_str().unwrap()],
+        )
+        .await;
+        server.address = server.address.replace("0.0.0.0", "127.0.0.1");
+        assert!(tools(&server, &key).await.contains(&"select".to_owned()), "{login}");
+    }
+}

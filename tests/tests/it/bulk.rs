@@ -1,0 +1,251 @@
+//! update with a list: different values for different rows, named by a key.
+
+use mcp_pg_core::Engine;
+use mcp_pg_tests::{Database, call, error, refused, rows};
+use serde_json::{Value, json};
+
+const STOCK: &str = "
+    CREATE TABLE places (place text, shelf integer, held integer CHECK (held >= 0), note varchar(20),
+        tags text[], meta jsonb, price numeric(8,2), at timestamptz DEFAULT '2020-01-01 00:00:00Z',
+        mood mood, version integer NOT NULL DEFAULT 1, label text UNIQUE, PRIMARY KEY (place, shelf));
+    INSERT INTO places (place, shelf, held, note, tags, meta, price, mood, label)
+        SELECT p, n, 10 * n, 'old', '{a}', '{\"k\": 1}', 1.50, 'calm', p || n
+        FROM unnest('{a,b}'::text[]) p, generate_series(1, 3) n;
+    CREATE TABLE loose (a integer);";
+
+async fn stock() -> (Database, Engine) {
+    let database =
+        Database::of(&format!("CREATE TYPE mood AS ENUM ('calm', 'loud');{STOCK}")).await;
+    let engine = database.engine().await;
+    (database, engine)
+}
+
+#[tokio::test]
+async fn rows_get_values_of_their_own_in_one_call() {
+    let (database, engine) = stock().await;
+    let reply = call(
+        &engine,
+        "operator",
+        "update",
+        json!({
+            "table": "places",
+            "where": {},
+            "updates": [
+                {"shelf": 2, "place": "b", "held": 7, "note": "x"},
+                {"place": "a", "shelf": 1, "held": {"$increment": 5}, "note": null},
+                {"place": "a", "shelf": 3, "held": {"$increment": -30}, "note": {"$literal": "y"}},
+                {"place": "a", "shelf": 2, "tags": ["b", "c\"d,{}"], "meta": {"$merge": {"l": [2]}},
+                 "price": "7.25", "mood": "loud"},
+                {"place": "b", "shelf": 1, "tags": {"$append": ["z"]}, "at": {"$default": true}},
+                {"place": "b", "shelf": 3, "at": {"$now": true}},
+            ],
+            "returning": ["place", "shelf", "held", "note", "tags", "meta", "price", "mood", "version"],
+        }),
+    )
+    .await
+    .unwrap();
+    assert_eq!(reply["row_count"], 6);
+    let row = |place: &str, shelf: i32, held: i32, note: Value| {
+        json!({"place": place, "shelf": shelf, "held": held, "note": note, "tags": ["a"],
+               "meta": {"k": 1}, "price": 1.5, "mood": "calm", "version": 2})
+    };
+    let mut fourth = row("a", 2, 20, json!("old"));
+    fourth["tags"] = json!(["b", "c\"d,{}"]);
+    fourth["meta"] = json!({"k": 1, "l": [2]});
+    fourth["price"] = json!(7.25);
+    fourth["mood"] = json!("loud");
+    let mut fifth = row("b", 1, 10, json!("old"));
+    fifth["tags"] = json!(["a", "z"]);
+    // In the order in which they were named.
+    assert_eq!(
+        rows(&reply),
+        [
+            row("b", 2, 7, json!("x")),
+            row("a", 1, 15, Value::Null),
+            row("a", 3, 0, json!("y")),
+            fourth,
+            fifth,
+            row("b", 3, 30, json!("old")),
+        ]
+    );
+    let now = "SELECT count(*)::text FROM places WHERE at > '2020-01-02'";
+    assert_eq!(database.value(now).await.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn thousands_of_rows_are_updated_at_once() {
+    let database = Database::of(
+        "CREATE TABLE many (id integer PRIMARY KEY, n integer NOT NULL, t text);
+         INSERT INTO many SELECT i, 0, 'x' FROM generate_series(1, 6000) i;",
+    )
+    .await;
+    let engine = database.engine().await;
+    let updates: Vec<Value> =
+        (1..=5000).map(|id| json!({"id": id, "n": id * 2, "t": format!("t{id}")})).collect();
+    let arguments = json!({"table": "many", "updates": updates, "returning": ["id"]});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!(reply["row_count"], 5000);
+    let right = "SELECT (count(*) FILTER (WHERE n = id * 2 AND t = 't' || id))::text FROM many";
+    assert_eq!(database.value(right).await.unwrap(), "5000");
+}
+
+#[tokio::test]
+async fn another_key_names_rows_as_well() {
+    let (_database, engine) = stock().await;
+    let arguments = json!({"table": "places", "where": {"held": {"gte": 20}},
+        "updates": [{"label": "a1", "held": 1}, {"label": "a2", "held": 2}, {"label": "zz", "held": 3}],
+        "returning": ["label", "held"]});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    // The condition narrows: a1 holds 10.
+    assert_eq!(rows(&reply), [json!({"label": "a2", "held": 2})]);
+    assert_eq!(reply["notes"], json!(["no row is the one that these updates name: 0, 2"]));
+}
+
+#[tokio::test]
+async fn a_wrong_row_is_named_and_nothing_changes() {
+    let (database, engine) = stock().await;
+    let good = json!({"place": "a", "shelf": 1, "held": 1});
+    for (updates, code, at) in [
+        (json!([]), "missing_value", "/updates"),
+        (json!("no"), "invalid_value", "/updates"),
+        (json!(null), "invalid_value", "/updates"),
+        (json!([1]), "invalid_value", "/updates/0"),
+        (json!([good, {"place": "a", "held": 1}]), "missing_value", "/updates/1/shelf"),
+        (json!([good, {"place": "a", "shelf": 2}]), "missing_value", "/updates/1"),
+        (
+            json!([good, {"place": "a", "shelf": null, "held": 1}]),
+            "invalid_value",
+            "/updates/1/shelf",
+        ),
+        (
+            json!([good, {"place": "a", "shelf": 2, "held": "x"}]),
+            "invalid_value",
+            "/updates/1/held",
+        ),
+        (json!([good, {"place": "a", "shelf": 2, "hold": 1}]), "unknown_column", "/updates/1/hold"),
+        (
+            json!([good, {"place": "a", "shelf": 2, "held": -1}]),
+            "check_violation",
+            "/updates/1/held",
+        ),
+        (
+            json!([good, {"place": "a", "shelf": 2, "held": {"$increment": -21}}]),
+            "check_violation",
+            "/updates/1/held",
+        ),
+        (
+            json!([good, {"place": "a", "shelf": 2, "label": "b1"}]),
+            "unique_violation",
+            "/updates/1/label",
+        ),
+        (json!([good, {"place": "a", "shelf": 1, "held": 2}]), "invalid_value", "/updates/1"),
+        (
+            json!([good, {"place": "a", "shelf": 2, "held": 1, "_version": 9}]),
+            "conflict",
+            "/updates/1/_version",
+        ),
+    ] {
+        let arguments = json!({"table": "places", "where": {}, "updates": updates});
+        let found = refused(&engine, "update", arguments).await;
+        assert_eq!(found, (code.to_owned(), at.to_owned()), "{updates}");
+    }
+    let arguments = json!({"table": "loose", "updates": [{"a": 1}]});
+    assert_eq!(refused(&engine, "update", arguments).await.0, "invalid_value");
+    let arguments = json!({"table": "places", "updates": [good], "if_version": 1});
+    assert_eq!(refused(&engine, "update", arguments).await.1, "/if_version");
+    let untouched = "SELECT count(*)::text FROM places WHERE version = 1";
+    assert_eq!(database.value(untouched).await.unwrap(), "6");
+}
+
+#[tokio::test]
+async fn no_more_rows_than_max_rows_and_only_read_versions() {
+    let (database, engine) = stock().await;
+    let updates =
+        json!([{"place": "a", "shelf": 1, "held": 1}, {"place": "a", "shelf": 2, "held": 2}]);
+    let arguments = json!({"table": "places", "updates": updates, "max_rows": 1});
+    let told = error(&engine, "operator", "update", arguments).await;
+    assert_eq!((&told["code"], &told["row_count"]), (&json!("too_many_rows"), &json!(2)));
+    let dry =
+        json!({"table": "places", "updates": updates, "dry_run": true, "returning": ["held"]});
+    let reply = call(&engine, "operator", "update", dry).await.unwrap();
+    assert_eq!(reply["before"], json!([{"held": 10}, {"held": 20}]));
+    assert_eq!(reply["after"], json!([{"held": 1}, {"held": 2}]));
+    let versioned = json!([{"place": "a", "shelf": 1, "held": 1, "_version": "1"},
+                           {"place": "a", "shelf": 2, "held": 2, "_version": 1}]);
+    let arguments = json!({"table": "places", "updates": versioned});
+    let reply = call(&engine, "operator", "update", arguments.clone()).await.unwrap();
+    assert_eq!(reply["row_count"], 2);
+    let told = error(&engine, "operator", "update", arguments).await;
+    assert_eq!((&told["code"], &told["current"]["held"]), (&json!("conflict"), &json!(1)));
+    assert_eq!(told["current"]["_version"], "2");
+    let held = "SELECT sum(held)::text FROM places WHERE place = 'a' AND shelf < 3";
+    assert_eq!(database.value(held).await.unwrap(), "3");
+}
+
+#[tokio::test]
+async fn a_row_of_a_transaction_gives_keys_and_values() {
+    let (_database, engine) = stock().await;
+    let arguments = json!({"operations": [
+        {"operation": "select", "as": "s", "table": "places", "where": {"label": "b3"}},
+        {"operation": "update", "table": "places", "where": {}, "returning": ["label", "held"], "updates": [
+            {"place": {"$ref": "s.place"}, "shelf": {"$ref": "s.shelf"}, "held": 0},
+            {"place": "a", "shelf": 1, "held": {"$ref": "s.held"}},
+        ]},
+    ]});
+    let reply = call(&engine, "operator", "transaction", arguments).await.unwrap();
+    assert_eq!(
+        reply["results"][1]["rows"],
+        json!([{"label": "b3", "held": 0}, {"label": "a1", "held": 30}])
+    );
+}
+
+#[tokio::test]
+async fn related_rows_come_with_written_ones() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let include = json!({
+        "user": {"columns": ["email"]},
+        "order_items": {"columns": ["quantity"], "limit": 1, "order_by": ["product_id"]},
+        "payments": {"count": true},
+    });
+    let select = json!({"table": "orders", "columns": ["order_id"], "include": include, "limit": 2,
+        "where": {"order_items": {"some": {}}}, "order_by": ["order_id"]});
+    let expected = call(&engine, "operator", "select", select).await.unwrap();
+    let orders: Vec<&Value> = rows(&expected).iter().map(|row| &row["order_id"]).collect();
+    let arguments = json!({"table": "orders", "where": {"order_id": {"in": orders}}, "max_rows": 2,
+        "updates": {"note": "seen"}, "returning": ["order_id"], "include": include});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    let mut found = rows(&reply).to_vec();
+    found.sort_by_key(|row| row["order_id"].as_i64());
+    assert_eq!(found, rows(&expected));
+
+    let arguments = json!({"table": "orders", "where": {"order_id": orders[0]}, "returning": ["order_id"],
+        "include": {"user": {"columns": ["user_id"]}}});
+    for tool in ["archive", "restore"] {
+        let reply = call(&engine, "operator", tool, arguments.clone()).await.unwrap();
+        assert!(rows(&reply)[0]["user"]["user_id"].is_number(), "{tool}: {reply}");
+    }
+    // Parent and children in one call, and the parent's new children with a later operation.
+    let arguments = json!({"operations": [
+        {"operation": "insert", "as": "o", "table": "orders", "data": {"user_id": 1},
+         "returning": ["order_id"], "include": {"user": {"columns": ["email"]}, "order_items": true}},
+        {"operation": "insert", "table": "order_items", "returning": ["quantity"], "data": [
+            {"order_id": {"$ref": "o.order_id"}, "product_id": 1, "quantity": 2, "unit_price": 3},
+            {"order_id": {"$ref": "o.order_id"}, "product_id": 2, "quantity": 1, "unit_price": 3},
+        ], "include": {"order": {"columns": ["order_id"], "include": {"order_items": {"count": true}}}}},
+    ]});
+    let reply = call(&engine, "operator", "transaction", arguments).await.unwrap();
+    let order = &reply["results"][0]["rows"][0];
+    assert_eq!(order["user"], json!({"email": "ada@example.com"}), "{reply}");
+    assert_eq!(order["order_items"], json!([]));
+    for item in reply["results"][1]["rows"].as_array().unwrap() {
+        assert_eq!(item["order"]["order_items"], 2, "{reply}");
+        assert_eq!(item["order"]["order_id"], order["order_id"]);
+    }
+    let arguments = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "A"},
+        "include": {"nothing": true}});
+    assert_eq!(
+        refused(&engine, "update", arguments).await,
+        ("unknown_relation".into(), "/include/nothing".into())
+    );
+}
