@@ -48,6 +48,7 @@ pub struct Query {
     /// The digest of all that a caller can notice.
     pub digest: u64,
     pub(super) columns: Vec<Column>,
+    column_names: Arc<[String]>,
     /// Names in the text: those of its tables are among them.
     pub(super) names: HashSet<String>,
     text: Text,
@@ -116,6 +117,7 @@ impl Query {
             limit,
             max_rows: header.max_rows,
             digest: hasher.finish(),
+            column_names: columns.iter().map(|column| column.name.clone()).collect(),
             columns,
             names,
             text,
@@ -151,6 +153,11 @@ impl Query {
     /// Whether it is a statement of a file, not a function.
     pub fn is_statement(&self) -> bool {
         matches!(self.text, Text::Fixed { .. })
+    }
+
+    /// The names of its columns.
+    pub fn column_names(&self) -> Arc<[String]> {
+        Arc::clone(&self.column_names)
     }
 
     /// Whether its rows have anything in them.

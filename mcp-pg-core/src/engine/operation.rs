@@ -1,5 +1,7 @@
 //! One operation: what is planned, and what it did.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
 use super::read::{add_count, keep};
@@ -48,9 +50,12 @@ impl<'v> Operation<'v> {
         request: &Request,
         at: String,
         cursors: &CursorKey,
+        derived: &'v OnceLock<TableView>,
     ) -> Result<Self> {
         let plan = match request {
-            Request::Select(request) => Plan::Select(SelectPlan::new(scope, request, cursors)?),
+            Request::Select(request) => {
+                Plan::Select(SelectPlan::new(scope, request, cursors, derived)?)
+            }
             Request::Insert(request) => Plan::Insert(InsertPlan::new(scope, request)?),
             Request::Update(request) => Plan::Change(ChangePlan::update(scope, request)?),
             Request::Archive(request) => {

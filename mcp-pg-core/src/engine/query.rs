@@ -4,13 +4,13 @@ use serde_json::{Map, Value};
 
 use super::record::Record;
 use super::write::Tries;
-use super::{Engine, identity, rows};
+use super::{Engine, identity};
 use crate::canned::Query;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Identity, Keep, is_stale, query_refusal, texts};
 use crate::plan::Scope;
 use crate::policy::Principal;
-use crate::reply::{QueryResult, Reply};
+use crate::reply::{QueryResult, Reply, Rows};
 use crate::request::{Isolation, Request};
 use crate::statement::{self, Statement};
 
@@ -142,8 +142,9 @@ impl Engine {
         if !query.has_columns() {
             result.row_count = rows;
         }
-        if scope.settings.audit.images {
-            record.images(&[], &result.rows);
+        if self.audit.is_some() && scope.settings.audit.images {
+            let rows = result.rows.clone().map(Rows::into_values).unwrap_or_default();
+            record.images(&[], &rows);
         }
         record.rows(rows);
         self.finish(transaction, true, own.dry_run, record, &refused).await?;
@@ -161,13 +162,9 @@ impl Call<'_> {
         }
         let width = self.statement.outputs.len();
         // A function that returns nothing has a row with nothing in it.
-        let rows: Vec<Value> = match width {
-            0 => Vec::new(),
-            _ => fetched
-                .rows
-                .into_iter()
-                .map(|row| Value::Object(rows::object(&self.statement.outputs, row, width)))
-                .collect(),
+        let rows = match width {
+            0 => Rows::from(Vec::new()),
+            _ => Rows::named(self.query.column_names(), fetched.rows, Vec::new()),
         };
         let row_count = rows.len() as u64;
         let truncated = width > 0 && fetched.count > row_count;
@@ -178,7 +175,15 @@ impl Call<'_> {
             false => Vec::new(),
         };
         let query = self.query.name.clone();
-        Ok(QueryResult { query, rows, row_count, truncated, notes, ..QueryResult::default() })
+        Ok(QueryResult {
+            query,
+            rows: Some(rows),
+            row_count,
+            truncated,
+            next_cursor: None,
+            dry_run: None,
+            notes,
+        })
     }
 }
 

@@ -1,12 +1,14 @@
 //! Requests that read.
 
+use std::sync::OnceLock;
+
 use serde_json::Value;
 
 use super::record::Record;
 use super::{Engine, identity, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Place, refusal};
-use crate::plan::{Cursor, Grouping, Scope, SelectPlan, Start};
+use crate::plan::{Cursor, Scope, SelectPlan, Start};
 use crate::policy::TableView;
 use crate::reply::{RowSet, TableEntry, TableList, TableSummary};
 use crate::request::{Aggregate, Count, Detail, Format, ListTables, Select};
@@ -25,7 +27,8 @@ impl Engine {
         request: &Select,
         record: &mut Record<'_>,
     ) -> Result<RowSet> {
-        let plan = SelectPlan::new(scope, request, &self.cursors)?;
+        let derived = OnceLock::new();
+        let plan = SelectPlan::new(scope, request, &self.cursors, &derived)?;
         self.read(scope, &plan, record).await
     }
 
@@ -35,9 +38,8 @@ impl Engine {
         request: &Aggregate,
         record: &mut Record<'_>,
     ) -> Result<RowSet> {
-        let grouping = Grouping::new(scope, request)?;
-        let derived = grouping.derived();
-        let plan = SelectPlan::aggregate(scope, request, grouping, &derived, &self.cursors)?;
+        let derived = OnceLock::new();
+        let plan = SelectPlan::aggregate(scope, request, &self.cursors, &derived)?;
         self.read(scope, &plan, record).await
     }
 

@@ -8,6 +8,7 @@ use super::{Engine, rows};
 use crate::error::Result;
 use crate::execute::{Keep, Transaction};
 use crate::plan::Operand;
+use crate::reply::Rows;
 use crate::request::Format;
 use crate::{statement, value};
 
@@ -55,7 +56,8 @@ impl Engine {
         }
         let outputs = statement.outputs.get(..includes.len()).unwrap_or_default();
         let (_, members, _) = rows::shape(outputs, fetched.rows, &fetched.cut, Format::Json);
-        for (position, members) in positions.into_iter().zip(members.unwrap_or_default()) {
+        let members = members.map(Rows::into_values).unwrap_or_default();
+        for (position, members) in positions.into_iter().zip(members) {
             if let (Some(place), Value::Object(members)) =
                 (position.and_then(|position| related.get_mut(position)), members)
             {

@@ -1,5 +1,6 @@
 //! Requests that write: alone or several in a transaction, guarded, recorded, then committed.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use super::{Engine, identity, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Transaction};
 use crate::plan::{Earlier, Plan, Scope};
+use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
 use crate::request::{self, Isolation, Request};
 
@@ -21,7 +23,8 @@ impl Engine {
         request: &Request,
         record: &mut Record<'_>,
     ) -> Result<RowSet> {
-        let operation = Operation::new(scope, request, String::new(), &self.cursors)?;
+        let derived = OnceLock::new();
+        let operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
         let dry_run = operation.dry_run();
         let mut tries = Tries::of(scope);
         let done = loop {
@@ -83,10 +86,11 @@ impl Engine {
             earlier.push(Earlier { name, table });
             requests.push(request);
         }
+        let derived: Vec<OnceLock<TableView>> = steps.iter().map(|_| OnceLock::new()).collect();
         let mut operations = Vec::with_capacity(steps.len());
-        for (index, request) in requests.iter().enumerate() {
+        for (index, (request, derived)) in requests.iter().zip(&derived).enumerate() {
             let scope = Scope { earlier: &earlier[..index], ..*scope };
-            let operation = Operation::new(&scope, request, at(index), &self.cursors);
+            let operation = Operation::new(&scope, request, at(index), &self.cursors, derived);
             operations.push(operation.map_err(|error| error.inside(&at(index)))?);
         }
 
@@ -223,7 +227,7 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
     };
     let mut set = RowSet {
         table: operation.table().name().to_string(),
-        rows: Some(rows),
+        rows: Some(rows.into()),
         row_count: done.count,
         truncated,
         dry_run: dry_run.then_some(true),

@@ -6,7 +6,7 @@ use deadpool_postgres::{
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, NoTls};
 
-use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, texts};
+use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, prepare, texts};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
@@ -138,33 +138,40 @@ impl Database {
             .map(|statement| texts(&statement.parameters, &[]))
             .collect::<Result<_>>()
             .map_err(|error| none(error.into()))?;
+        let connection = self.connection().await.map_err(|error| none(error.into()))?;
+        let mut lease = Lease::new(connection);
         match (statements, parameters.as_slice()) {
             // One statement is its own transaction, and every session is read-only.
             ([statement], [parameters]) if identity.is_login() => {
-                let mut lease = Lease::new(self.connection().await.map_err(|e| none(e.into()))?);
                 let client = lease.client().map_err(|error| none(error.into()))?;
-                let fetched = fetch(client, statement, parameters, keep).await;
+                let prepared = prepare(client, statement).await;
+                let fetched = match prepared {
+                    Ok(prepared) => fetch(client, prepared, statement, parameters, keep).await,
+                    Err(failure) => Err(failure),
+                };
                 lease.done();
                 Ok(vec![fetched.map_err(none)?])
             }
             ([statement], [parameters]) => {
-                let transaction =
-                    self.begin(identity.clone(), None).await.map_err(|e| none(e.into()))?;
-                let fetched = transaction.run_alone(statement, parameters, keep).await;
+                let transaction = Transaction::new(lease, identity.clone(), None);
+                // Boxed, like the next, so that the future of the first case need not have room for theirs.
+                let fetched = Box::pin(transaction.run_alone(statement, parameters, keep)).await;
                 Ok(vec![fetched.map_err(none)?])
             }
             _ => {
-                let mut transaction =
-                    self.begin(identity.clone(), None).await.map_err(|e| none(e.into()))?;
-                let mut all = Vec::with_capacity(statements.len());
-                for (index, (statement, parameters)) in
-                    statements.iter().zip(&parameters).enumerate()
-                {
-                    let fetched = transaction.run(statement, parameters, keep).await;
-                    all.push(fetched.map_err(|failure| (index, failure))?);
-                }
-                transaction.commit().await.map_err(none)?;
-                Ok(all)
+                Box::pin(async {
+                    let mut transaction = Transaction::new(lease, identity.clone(), None);
+                    let mut all = Vec::with_capacity(statements.len());
+                    for (index, (statement, parameters)) in
+                        statements.iter().zip(&parameters).enumerate()
+                    {
+                        let fetched = transaction.run(statement, parameters, keep).await;
+                        all.push(fetched.map_err(|failure| (index, failure))?);
+                    }
+                    transaction.commit().await.map_err(none)?;
+                    Ok(all)
+                })
+                .await
             }
         }
     }

@@ -156,7 +156,12 @@ impl Transaction {
         let Self { lease, identity, isolation, begun } = self;
         let client: &Object = lease.client()?;
         let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
-        let fetched = inside(client, begin, fetch(client, statement, parameters, keep)).await;
+        let work = async {
+            let prepared = prepare(client, statement).await?;
+            fetch(client, prepared, statement, parameters, keep).await
+        };
+        // Boxed, here and below: futures are moved into each other, and this one is large.
+        let fetched = inside(client, begin, Box::pin(work)).await;
         lease.open();
         fetched
     }
@@ -175,19 +180,19 @@ impl Transaction {
         let Self { mut lease, identity, isolation, .. } = self;
         let client: &Object = lease.client()?;
         // Prepared before anything is sent: else COMMIT would go out while the statement waits for that.
-        prepare(client, statement).await?;
+        let prepared = prepare(client, statement).await?;
         let commit = client.prepare_cached("COMMIT").await.map_err(Failure::Database)?;
         let work = async {
             let (fetched, committed) = tokio::join!(
                 biased;
-                fetch(client, statement, parameters, keep),
+                fetch(client, prepared, statement, parameters, keep),
                 client.execute(&commit, &[]),
             );
             let fetched = fetched?;
             committed.map_err(Failure::Database)?;
             Ok(fetched)
         };
-        let fetched = inside(client, Some((&identity, isolation)), work).await;
+        let fetched = inside(client, Some((&identity, isolation)), Box::pin(work)).await;
         lease.done();
         fetched
     }
@@ -365,7 +370,7 @@ fn text(
 /// PostgreSQL.
 const PREPARED_MOST: usize = 500;
 
-async fn prepare(
+pub(super) async fn prepare(
     client: &Object,
     statement: &Statement<'_>,
 ) -> Result<Option<tokio_postgres::Statement>, Failure> {
@@ -378,13 +383,15 @@ async fn prepare(
     client.prepare_cached(&statement.sql).await.map(Some).map_err(Failure::Database)
 }
 
+/// Sends a statement, which is prepared if it recurs, and reads its rows.
 pub(super) async fn fetch(
     client: &Object,
+    prepared: Option<tokio_postgres::Statement>,
     statement: &Statement<'_>,
     parameters: &[Text],
     keep: Keep,
 ) -> Result<Fetched, Failure> {
-    let rows = match &prepare(client, statement).await? {
+    let rows = match &prepared {
         Some(prepared) => client.query_raw(prepared, parameters).await,
         // PostgreSQL infers the types of unknown parameters here too.
         None => {

@@ -31,7 +31,7 @@ pub use include::Include;
 pub use insert::{Arbiter, InsertPlan, Overwrite};
 pub use marked::marked;
 pub use operand::{Operand, Reference, Source};
-pub use order::{Reached, Sort};
+pub use order::{Measured, Reached, Sort};
 pub use scope::{Earlier, Scope};
 pub use select::{SelectPlan, Start};
 

@@ -1,8 +1,12 @@
 //! What a request is answered with, in the shape that replies have as JSON.
 
+mod rows;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+pub use rows::{Row, Rows};
 
 use crate::error::{Code, Error, Result};
 use crate::policy::Action;
@@ -52,14 +56,22 @@ impl Reply {
     pub fn into_value(self) -> Result<Value> {
         match self {
             Reply::Table(description) => Ok(Value::Object(description)),
-            // Rows are JSON already: only what stands around them is made into it.
+            // Values are JSON already: only what stands around them is made into it.
             Reply::Rows(mut set) => {
                 let rows = set.rows.take();
                 let mut value = value_of(&set)?;
                 if let (Some(rows), Value::Object(members)) = (rows, &mut value) {
                     // After the table's name and the columns'.
                     let place = members.len().min(1 + usize::from(set.columns.is_some()));
-                    members.shift_insert(place, "rows".into(), Value::Array(rows));
+                    members.shift_insert(place, "rows".into(), Value::Array(rows.into_values()));
+                }
+                Ok(value)
+            }
+            Reply::Query(mut result) => {
+                let rows = result.rows.take().map(Rows::into_values).unwrap_or_default();
+                let mut value = value_of(&result)?;
+                if let Value::Object(members) = &mut value {
+                    members.shift_insert(1, "rows".into(), Value::Array(rows));
                 }
                 Ok(value)
             }
@@ -126,7 +138,7 @@ pub struct RowSet {
     pub columns: Option<Vec<String>>,
     /// Objects, or arrays with `format: "columns"`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rows: Option<Vec<Value>>,
+    pub rows: Option<Rows>,
     /// The rows as plain text, with `format: "text"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -160,12 +172,13 @@ pub struct RowSet {
 }
 
 /// The rows of a canned query, bounded: `truncated` says whether some were left out.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct QueryResult {
     /// The tool's name.
     pub query: String,
     /// Objects with the query's columns.
-    pub rows: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Rows>,
     /// How many rows this reply has; for a write that returns none, how many it touched.
     pub row_count: u64,
     /// Whether a limit cut the rows.
