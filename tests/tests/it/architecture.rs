@@ -16,7 +16,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("request", &["error"]),
     ("plan", &["policy", "request", "value", "schema", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
-    ("execute", &["statement", "plan", "policy", "request", "value", "schema", "error"]),
+    ("execute", &["statement", "plan", "policy", "request", "value", "schema", "name", "error"]),
     ("canned", &["statement", "plan", "policy", "value", "schema", "name", "error"]),
     ("audit", &["error"]),
     ("reply", &["policy", "schema", "error"]),

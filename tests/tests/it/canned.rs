@@ -131,7 +131,7 @@ async fn types_come_from_the_statement_and_descriptions_from_the_columns() {
         &database,
         [(
             "people.sql",
-            "-- @param moods?\n-- @param ids?: some of them\n-- @param data?\n-- @param born?\n-- @param name?\n\
+            "-- @param moods?\n-- @param ids?: some of them\n-- @param data?\n-- @param born?\n-- @param name text?\n\
              SELECT *, 'x'::text COLLATE \"C\" AS \"Ünïcode \"\"name\"\"\", ARRAY[wait] AS waits, \
                (1, 'a')::record IS NULL AS no\n\
              FROM person p WHERE (:name IS NULL OR p.name = :name) \

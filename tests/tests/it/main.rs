@@ -26,6 +26,7 @@ mod describe;
 mod directives;
 mod distinct;
 mod example;
+mod examples;
 mod filters;
 mod functions;
 mod hostile;
