@@ -32,6 +32,7 @@ use crate::auth::{Authenticator, ENDPOINT, Gate, ProtectedResource};
 use crate::handler::Handler;
 use crate::limits::RequestRate;
 use crate::metrics::Metrics;
+use crate::subscriptions::Subscriptions;
 
 /// How long calls may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -57,6 +58,8 @@ pub struct ServiceOptions {
     pub requests_per_minute: Option<NonZeroU32>,
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
+    /// Cancelled, it ends the streams of subscribers, which else have no end; calls go on.
+    pub stop: CancellationToken,
 }
 
 impl fmt::Debug for ServiceOptions {
@@ -146,7 +149,14 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         metrics: options.metrics.clone(),
     };
     let rate = options.requests_per_minute.map(RequestRate::per_minute);
-    let handler = Handler::new(engine, "http", options.caller, rate, options.metrics);
+    let handler = Handler::new(
+        engine,
+        "http",
+        options.caller,
+        rate,
+        options.metrics,
+        Subscriptions::of_streams(options.stop),
+    );
     let mcp = StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config);
     McpService { gate: Arc::new(gate), mcp }
 }
@@ -172,9 +182,10 @@ fn with_port(origin: &str) -> String {
 pub async fn serve(
     engine: Arc<Engine>,
     listener: TcpListener,
-    options: ServiceOptions,
+    mut options: ServiceOptions,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    options.stop = stop.clone();
     let metrics = options.metrics.clone();
     let mut app = Router::new();
     for path in ProtectedResource::PATHS {

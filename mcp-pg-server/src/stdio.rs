@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::handler::Handler;
 use crate::limits::RequestRate;
 use crate::metrics::Metrics;
+use crate::subscriptions::Subscriptions;
 
 /// Serves `caller` until the client closes the input or `stop` is cancelled.
 ///
@@ -25,7 +26,14 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), String> {
     let rate = requests_per_minute.map(RequestRate::per_minute);
-    let handler = Handler::new(engine, "stdio", Some(caller), rate, Arc::new(Metrics::default()));
+    let handler = Handler::new(
+        engine,
+        "stdio",
+        Some(caller),
+        rate,
+        Arc::new(Metrics::default()),
+        Subscriptions::of_session(),
+    );
     match handler.serve_with_ct(stdio_pipes(), stop).await {
         Ok(session) => session
             .waiting()

@@ -14,7 +14,7 @@ use super::source::{Origin, Source, Verb};
 use crate::error::{Code, Error, Result, step};
 use crate::plan::Operand;
 use crate::policy::{Action, Role};
-use crate::schema::{DataType, Signature};
+use crate::schema::{DataType, Described};
 use crate::statement::{Output, Statement};
 use crate::value::Decoder;
 
@@ -23,7 +23,7 @@ use crate::value::Decoder;
 pub struct Query {
     /// The tool's name.
     pub name: String,
-    /// The file's path, or the function's signature.
+    /// The file's path, or the function's described.
     pub place: String,
     /// A title for people.
     pub title: Option<String>,
@@ -80,12 +80,12 @@ impl Query {
     /// # Errors
     ///
     /// What keeps it from being a tool.
-    pub fn new(source: Source, signature: Signature, most: u64) -> Result<Self, Fault> {
+    pub fn new(source: Source, described: Described, most: u64) -> Result<Self, Fault> {
         let mut hasher = DefaultHasher::new();
         (&source.name, &source.text, source.statement()).hash(&mut hasher);
-        let columns = columns(&source, &signature)?;
-        let parameters = parameters(&source, &signature)?;
-        for (name, data_type) in &signature.columns {
+        let columns = columns(&source, &described)?;
+        let parameters = parameters(&source, &described)?;
+        for (name, data_type) in &described.columns {
             (name, &data_type.name).hash(&mut hasher);
         }
         for parameter in &parameters {
@@ -252,7 +252,7 @@ impl Query {
     }
 }
 
-fn parameters(source: &Source, signature: &Signature) -> Result<Vec<Parameter>, Fault> {
+fn parameters(source: &Source, described: &Described) -> Result<Vec<Parameter>, Fault> {
     let wanted: Vec<(&str, &[String], bool)> = match &source.origin {
         Origin::Statement(sql) => {
             let used = sql.parameters.iter();
@@ -263,7 +263,7 @@ fn parameters(source: &Source, signature: &Signature) -> Result<Vec<Parameter>, 
         }
     };
     let mut parameters = Vec::with_capacity(wanted.len());
-    for ((name, compared, omitted), data_type) in wanted.into_iter().zip(&signature.parameters) {
+    for ((name, compared, omitted), data_type) in wanted.into_iter().zip(&described.parameters) {
         let data_type = Arc::clone(data_type);
         let declared = source.declared(name);
         let parameter = Parameter::new(name, data_type, declared, compared.to_vec(), omitted)
@@ -277,11 +277,11 @@ fn parameters(source: &Source, signature: &Signature) -> Result<Vec<Parameter>, 
     Ok(parameters)
 }
 
-fn columns(source: &Source, signature: &Signature) -> Result<Vec<Column>, Fault> {
-    let mut columns: Vec<Column> = Vec::with_capacity(signature.columns.len());
-    for (name, data_type) in &signature.columns {
+fn columns(source: &Source, described: &Described) -> Result<Vec<Column>, Fault> {
+    let mut columns: Vec<Column> = Vec::with_capacity(described.columns.len());
+    for (name, data_type) in &described.columns {
         if data_type.oid == VOID {
-            match signature.columns.as_slice() {
+            match described.columns.as_slice() {
                 [_] => continue,
                 _ => return Err(source.fault(format!("the column {name} is void"), None)),
             }

@@ -10,7 +10,7 @@ use crate::execute::{Database, Refused};
 use crate::name::nearest;
 use crate::policy::{Role, Settings};
 use crate::request::Request;
-use crate::schema::Signature;
+use crate::schema::Described;
 
 #[derive(Default)]
 pub(super) struct Canned {
@@ -133,7 +133,7 @@ impl Canned {
         sources: Vec<Source>,
     ) -> Result<Vec<Query>> {
         let texts: Vec<String> = sources.iter().map(Source::statement).collect();
-        let signatures = database.signatures(&texts).await?;
+        let signatures = database.described(&texts).await?;
         let mut queries = Vec::with_capacity(sources.len());
         for (source, signature) in sources.into_iter().zip(signatures) {
             match query(source, signature, settings.limits.max_rows) {
@@ -153,7 +153,7 @@ impl Canned {
                 Err(message) => self.faults.push(Fault::new(&query.place, message)),
             }
         }
-        let signatures = database.signatures(&sent).await?;
+        let signatures = database.described(&sent).await?;
         let mut good = Vec::with_capacity(sendable.len());
         for (query, signature) in sendable.into_iter().zip(signatures) {
             match signature {
@@ -209,7 +209,7 @@ impl Canned {
     }
 }
 
-fn query(source: Source, signature: Result<Signature, Refused>, most: u64) -> Result<Query, Fault> {
+fn query(source: Source, signature: Result<Described, Refused>, most: u64) -> Result<Query, Fault> {
     match signature {
         Ok(signature) => Query::new(source, signature, most),
         Err(Refused { message, position }) => {

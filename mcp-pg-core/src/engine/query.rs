@@ -142,7 +142,7 @@ impl Engine {
         if !query.has_columns() {
             result.row_count = rows;
         }
-        if self.audit.is_some() && scope.settings.audit.images {
+        if !self.sinks.is_empty() && scope.settings.audit.images {
             let rows = result.rows.clone().map(Rows::into_values).unwrap_or_default();
             record.images(&[], &rows);
         }

@@ -3,20 +3,23 @@
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, NoTls};
 
+use super::listen::Listener;
 use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, prepare, texts};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
-use crate::schema::Schema;
+use crate::schema::{Schema, Signature};
 use crate::statement::Statement;
 
 /// The database, through a bounded pool of read-only sessions.
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: Pool,
+    config: Config,
 }
 
 /// Settings of every session; transactions that write say so themselves.
@@ -51,7 +54,7 @@ impl Database {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         let manager = Manager::from_config(
-            config,
+            config.clone(),
             NoTls,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
@@ -75,7 +78,7 @@ impl Database {
             .map_err(|error| {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
-        Ok(Self { pool })
+        Ok(Self { pool, config })
     }
 
     /// Reads the schema as the login, or as the role that it becomes, sees it.
@@ -119,6 +122,27 @@ impl Database {
         transaction.commit().await.map_err(unavailable)?;
         lease.done();
         Ok(schema)
+    }
+
+    /// What the schemas are like now, for comparison with an earlier time.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`, or whatever PostgreSQL refuses.
+    pub async fn signature(&self, names: &[String]) -> Result<Signature> {
+        let mut lease = Lease::new(self.connection().await?);
+        let read = Signature::read(lease.client()?, names).await;
+        lease.done();
+        read.map(|(signature, _)| signature)
+    }
+
+    /// A session that hears what triggers tell, beside the pool.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn listen(&self) -> Result<Listener> {
+        Listener::connect(&self.config).await
     }
 
     /// Runs statements that only read, in one snapshot if there are several.
@@ -168,7 +192,7 @@ impl Database {
                         let fetched = transaction.run(statement, parameters, keep).await;
                         all.push(fetched.map_err(|failure| (index, failure))?);
                     }
-                    transaction.commit().await.map_err(none)?;
+                    transaction.commit(None).await.map_err(none)?;
                     Ok(all)
                 })
                 .await
@@ -225,6 +249,19 @@ pub enum Failure {
     Database(tokio_postgres::Error),
     /// This crate's own.
     Own(Error),
+}
+
+impl Failure {
+    /// Whether it is certain that nothing was committed.
+    pub fn rolled_back(&self) -> bool {
+        match self {
+            Failure::Own(_) => true,
+            // With FATAL, the connection ends: perhaps only after the commit.
+            Failure::Database(error) => error
+                .as_db_error()
+                .is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error)),
+        }
+    }
 }
 
 impl From<Error> for Failure {

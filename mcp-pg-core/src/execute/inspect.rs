@@ -8,7 +8,7 @@ use tokio_postgres::error::{Error as PgError, ErrorPosition};
 use super::database::{Database, unavailable};
 use super::transaction::Lease;
 use crate::error::Result;
-use crate::schema::{DataType, Routine, Schema, Signature};
+use crate::schema::{DataType, Described, Routine, Schema};
 
 /// Why PostgreSQL does not take a statement, for the person who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +41,10 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub async fn signatures(
+    pub async fn described(
         &self,
         statements: &[String],
-    ) -> Result<Vec<Result<Signature, Refused>>> {
+    ) -> Result<Vec<Result<Described, Refused>>> {
         if statements.is_empty() {
             return Ok(Vec::new());
         }
@@ -74,7 +74,7 @@ impl Database {
         lease.done();
         Ok(prepared
             .into_iter()
-            .map(|prepared| prepared.map(|prepared| signature(&prepared, &types)))
+            .map(|prepared| prepared.map(|prepared| described(&prepared, &types)))
             .collect())
     }
 
@@ -99,12 +99,12 @@ impl Database {
     }
 }
 
-fn signature(
+fn described(
     statement: &tokio_postgres::Statement,
     types: &HashMap<u32, Arc<DataType>>,
-) -> Signature {
+) -> Described {
     let known = |oid: u32| types.get(&oid).cloned().unwrap_or_else(|| Arc::new(DataType::text()));
-    Signature {
+    Described {
         parameters: statement.params().iter().map(|data_type| known(data_type.oid())).collect(),
         columns: statement
             .columns()

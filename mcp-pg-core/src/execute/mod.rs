@@ -2,15 +2,19 @@
 //!
 //! Owns every byte that goes to the database. Knows statements; not what a request is, nor who may ask.
 
+mod append;
 mod database;
 mod inspect;
+mod listen;
 mod posture;
 mod query_refusal;
 mod refusal;
 mod transaction;
 
+pub use append::Append;
 pub use database::{Database, Failure};
 pub use inspect::Refused;
+pub use listen::{Heard, Listener, ROWS_CHANNEL, SCHEMA_CHANNEL};
 pub use posture::Posture;
 pub use query_refusal::query_refusal;
 pub use refusal::{Place, is_stale, refusal};

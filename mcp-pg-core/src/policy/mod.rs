@@ -17,6 +17,7 @@ pub use mark::{ColumnMarks, Marks};
 pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
 pub use settings::{
-    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, Queries, Settings, Timeouts,
+    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, Queries, Settings,
+    Timeouts,
 };
 pub use view::{TableView, View};

@@ -5,6 +5,7 @@
 mod column;
 mod comment;
 mod data_type;
+mod described;
 mod directive;
 mod fingerprint;
 mod function;
@@ -14,7 +15,6 @@ mod naming;
 mod operator;
 mod relation;
 mod routine;
-mod signature;
 mod table;
 
 use std::collections::HashMap;
@@ -22,13 +22,14 @@ use std::collections::HashMap;
 pub use column::{Column, Identity};
 pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{DataType, Field, Kind};
+pub use described::Described;
 pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
+pub use load::Signature;
 pub use operator::{Family, Operator};
 pub use relation::{Found, Junction, Relation, RelationKind};
 pub use routine::{Argument, ArgumentMode, Routine};
-pub use signature::Signature;
 pub use table::{Privileges, RowSecurity, Table, TableKind};
 
 use crate::name::TableName;
@@ -89,6 +90,15 @@ impl Schema {
             fingerprint,
             by_name,
         }
+    }
+
+    /// The same without a table: as if it did not exist.
+    pub fn without(mut self, name: &TableName) -> Self {
+        if self.position(name).is_none() {
+            return self;
+        }
+        self.tables.retain(|table| table.name != *name);
+        Self { functions: self.functions, ..Self::new(self.names, self.comments, self.tables) }
     }
 
     /// The table with exactly this name.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ section! {
         idle_in_transaction_timeout: Wait,
         connect_timeout: Wait,
         pool_timeout: Wait,
+        schema_poll: Wait,
     }
     LimitKeys {
         default_rows: u64,
@@ -88,7 +90,14 @@ section! {
     }
     AuthSection { api_keys: Vec<ApiKeyKeys>, }
     ApiKeyKeys { name: String, hash: String, role: String, claims: Map<String, Value>, }
-    AuditKeys { file: PathBuf, table: IgnoredAny, values: Values, images: bool, }
+    AuditKeys {
+        file: PathBuf,
+        max_file_bytes: NonZeroU64,
+        table: String,
+        values: Values,
+        images: bool,
+        on_failure: Failing,
+    }
     QueryKeys { directory: PathBuf, functions: Vec<String>, }
     ServerKeys {
         allowed_hosts: Vec<String>,
@@ -104,6 +113,14 @@ pub(super) enum Values {
     Redacted,
     Full,
     None,
+}
+
+/// `audit.on_failure`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Failing {
+    Refuse,
+    Warn,
 }
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.

@@ -3,25 +3,28 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 
-use mcp_pg_core::Settings;
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, Role, Setting};
+use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, Setting};
+use mcp_pg_core::{Settings, TableName};
 
-use super::raw::{DatabaseKeys, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait};
-use super::{Config, ConfigError, auth};
+use super::raw::{
+    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait,
+};
+use super::{AuditFile, Config, ConfigError, auth};
+
+/// How often to look whether the schema has changed, where nothing tells.
+const SCHEMA_POLL: Duration = Duration::from_secs(2);
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
-    let audit = file.audit.unwrap_or_default();
     let server = file.server.unwrap_or_default();
-    if audit.table.is_some() {
-        return Err(ConfigError::new("not supported yet: audit.table"));
-    }
 
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
     let database_url = database.url.take();
+    let schema_poll = database.schema_poll.take().map_or(SCHEMA_POLL, |wait| wait.0);
     let allow_unsafe_login = database.allow_unsafe_login.unwrap_or(false);
     apply_database(&mut settings, database)?;
     let requests_per_minute = apply_limits(&mut settings, file.limits.unwrap_or_default())?;
@@ -33,30 +36,23 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.concurrency.retries, concurrency.retries);
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
     settings.columns = marks(file.columns.unwrap_or_default())?;
-    put(&mut settings.audit.images, audit.images);
-    put(
-        &mut settings.audit.values,
-        audit.values.map(|values| match values {
-            Values::Redacted => AuditValues::Redacted,
-            Values::Full => AuditValues::Full,
-            Values::None => AuditValues::None,
-        }),
-    );
     let queries = file.queries.unwrap_or_default();
     settings.queries.directory = queries.directory.map(|path| directory.join(path));
     put(&mut settings.queries.functions, queries.functions);
+    let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
     let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
     Ok(Config {
         database_url,
+        schema_poll,
         allow_unsafe_login,
         auth,
         public_url,
         settings,
         requests_per_minute,
-        audit_file: audit.file.map(|path| directory.join(path)),
+        audit_file,
         allowed_hosts: server.allowed_hosts.unwrap_or_default(),
         allowed_origins: server.allowed_origins.unwrap_or_default(),
     })
@@ -143,6 +139,49 @@ fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
         }
     }
     Ok(marks)
+}
+
+/// Also gives the audit file.
+fn apply_audit(
+    settings: &mut Settings,
+    keys: AuditKeys,
+    directory: &Path,
+) -> Result<Option<AuditFile>, ConfigError> {
+    let audit = &mut settings.audit;
+    if let Some(name) = keys.table {
+        let parts = name.split_once('.').filter(|(schema, table)| {
+            !schema.is_empty() && !table.is_empty() && !table.contains('.')
+        });
+        let (schema, table) = parts.ok_or_else(|| {
+            ConfigError::new(format!("audit.table: {name:?} is not \"schema.table\""))
+        })?;
+        audit.table = Some(TableName::new(schema, table));
+    }
+    put(&mut audit.images, keys.images);
+    put(
+        &mut audit.values,
+        keys.values.map(|values| match values {
+            Values::Redacted => AuditValues::Redacted,
+            Values::Full => AuditValues::Full,
+            Values::None => AuditValues::None,
+        }),
+    );
+    put(
+        &mut audit.on_failure,
+        keys.on_failure.map(|failing| match failing {
+            Failing::Refuse => OnFailure::Refuse,
+            Failing::Warn => OnFailure::Warn,
+        }),
+    );
+    match keys.file {
+        Some(path) => {
+            Ok(Some(AuditFile { path: directory.join(path), max_bytes: keys.max_file_bytes }))
+        }
+        None if keys.max_file_bytes.is_some() => {
+            Err(ConfigError::new("audit.max_file_bytes: there is no audit.file"))
+        }
+        None => Ok(None),
+    }
 }
 
 fn apply_roles(

@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
     ("execute", &["statement", "plan", "policy", "request", "value", "schema", "name", "error"]),
     ("canned", &["statement", "plan", "policy", "value", "schema", "name", "error"]),
-    ("audit", &["error"]),
+    ("audit", &["name", "error"]),
     ("reply", &["policy", "schema", "error"]),
     (
         "engine",

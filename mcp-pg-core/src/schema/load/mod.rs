@@ -6,6 +6,7 @@
 mod columns;
 mod keys;
 mod routines;
+mod signature;
 mod tables;
 mod types;
 
@@ -17,6 +18,7 @@ use tokio_postgres::error::{Error as PgError, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
+pub use self::signature::Signature;
 use self::types::Types;
 use super::directive::split;
 use super::{DataType, Directive, Function, Routine, Schema, Subject, Table, clean};

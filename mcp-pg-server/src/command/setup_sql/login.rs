@@ -5,8 +5,10 @@ use std::io::{self, Write};
 
 use mcp_pg_core::policy::{Action, Settings};
 
+use super::quote::{identifier, literal};
+
 /// The login's name.
-const LOGIN: &str = "mcp_pg";
+pub(super) const LOGIN: &str = "mcp_pg";
 
 /// Prints the statements for these settings.
 pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
@@ -119,15 +121,6 @@ impl Privileges {
         }
         list
     }
-}
-
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-fn literal(text: &str) -> String {
-    // E'' reads backslashes the same whatever standard_conforming_strings is.
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// The pattern in LIKE's language.

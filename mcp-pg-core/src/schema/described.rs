@@ -6,7 +6,7 @@ use super::DataType;
 
 /// The types of a statement's parameters and columns, as PostgreSQL infers them.
 #[derive(Debug, Clone, Default)]
-pub struct Signature {
+pub struct Described {
     /// The types of its parameters, in order.
     pub parameters: Vec<Arc<DataType>>,
     /// The names and types of its columns, in order.
