@@ -32,16 +32,11 @@ pub(crate) fn names(actions: Actions) -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(move |entry| entry.allowed(actions)).map(|entry| entry.name)
 }
 
-/// The page of the list after `cursor`, the last tool of the page before: the built-in tools, then the
-/// caller's own queries. Each call gives the same bytes while view and queries are the same.
+/// The list for one caller: the built-in tools, then the queries. Each call gives the same bytes while view
+/// and queries are the same.
 ///
-/// While everything fits one page there is one: for that queries are told more briefly, and tables' names
-/// left out.
-pub(crate) fn page(
-    view: &View,
-    queries: &[Arc<Query>],
-    cursor: Option<String>,
-) -> Result<ListToolsResult, ErrorData> {
+/// For all to fit one page, queries are told more briefly, and tables' names left out.
+pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Tool> {
     let tables = view.tables();
     // Nobody counts the rest.
     let tables = if tables.len() > NAMES_MOST { &[] } else { tables };
@@ -58,7 +53,14 @@ pub(crate) fn page(
     let room = LIST_MOST.saturating_sub(size(&own)).max(least);
     let mut tools = fitted(actions, &tables, room);
     tools.extend(own);
+    tools
+}
 
+/// The page of the list after `cursor`: the name of the last tool on the page before.
+pub(crate) fn page(
+    mut tools: Vec<Tool>,
+    cursor: Option<String>,
+) -> Result<ListToolsResult, ErrorData> {
     let start = match &cursor {
         None => 0,
         Some(last) => {

@@ -18,7 +18,7 @@ use tokio_postgres::{Config, NoTls};
 #[derive(Parser)]
 enum Arguments {
     /// Load IMDb's public data files into an empty database
-    Load(Load),
+    Load(Box<Load>),
     /// Run mcp-pg-server with this example's configuration on a throw-away database of sample movies
     Demo {
         /// What to do, as mcp-pg-server takes it [default: stdio]

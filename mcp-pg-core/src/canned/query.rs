@@ -130,7 +130,7 @@ impl Query {
     /// table without exception, and insert and update too if it writes.
     pub fn is_for(&self, role: &Role) -> bool {
         let named = match &self.roles {
-            Some(roles) => roles.iter().any(|name| *name == role.name),
+            Some(roles) => roles.contains(&role.name),
             None => {
                 role.is_unrestricted(Action::Select)
                     && (!self.writes

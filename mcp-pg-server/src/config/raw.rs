@@ -9,7 +9,7 @@ use std::time::Duration;
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{Action, Mask};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny};
+use serde::de::{self, Deserializer};
 use serde_json::{Map, Value};
 
 use super::ConfigError;
