@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, Setting};
+use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Settings, TableName};
 
 use super::raw::{
-    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RoleKeys, Values, Wait,
+    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RelationKeys, RoleKeys,
+    Values, Wait,
 };
-use super::{AuditFile, Config, ConfigError, auth};
+use super::{AuditFile, Config, ConfigError, auth, encryption};
 
 /// How often to look whether the schema has changed, where nothing tells.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
@@ -35,11 +37,14 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
+    settings.encryption = encryption::resolve(file.encryption.unwrap_or_default(), directory)?;
     settings.columns = marks(file.columns.unwrap_or_default())?;
     let queries = file.queries.unwrap_or_default();
     settings.queries.directory = queries.directory.map(|path| directory.join(path));
     put(&mut settings.queries.functions, queries.functions);
     let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
+    let relations = file.relations.unwrap_or_default().into_iter().enumerate();
+    settings.relations = relations.map(declared).collect::<Result<_, _>>()?;
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
     let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
@@ -139,6 +144,18 @@ fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
         }
     }
     Ok(marks)
+}
+
+fn declared((index, keys): (usize, RelationKeys)) -> Result<DeclaredRelation, ConfigError> {
+    let missing = |key: &str| ConfigError::new(format!("relations[{index}].{key}: must be given"));
+    Ok(DeclaredRelation {
+        table: keys.table.ok_or_else(|| missing("table"))?,
+        columns: keys.columns.ok_or_else(|| missing("columns"))?,
+        to: keys.to.ok_or_else(|| missing("to"))?,
+        references: keys.references.unwrap_or_default(),
+        name: keys.name,
+        inverse: keys.inverse,
+    })
 }
 
 /// Also gives the audit file.
@@ -266,6 +283,7 @@ fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
         exclude: columns.exclude.unwrap_or_default(),
         writable: columns.writable,
         mask: columns.mask.unwrap_or_default(),
+        decrypt: columns.decrypt.unwrap_or_default(),
     };
     let preset = keys.preset.unwrap_or_default();
     let contradiction = |column: &String, both: &str| {

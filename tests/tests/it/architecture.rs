@@ -10,9 +10,10 @@ const README: &str = include_str!("../../../README.md");
 const ROOMS: [(&str, &[&str]); 13] = [
     ("name", &[]),
     ("error", &["name"]),
+    ("cipher", &["error"]),
     ("schema", &["name", "error"]),
     ("value", &["schema", "error"]),
-    ("policy", &["value", "schema", "name", "error"]),
+    ("policy", &["cipher", "value", "schema", "name", "error"]),
     ("request", &["error"]),
     ("plan", &["policy", "request", "value", "schema", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
