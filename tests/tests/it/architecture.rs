@@ -7,7 +7,7 @@ const ARCHITECTURE: &str = include_str!("../../../ARCHITECTURE.md");
 const README: &str = include_str!("../../../README.md");
 
 /// Each room, and those that it may use.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("name", &[]),
     ("error", &["name"]),
     ("cipher", &["error"]),
