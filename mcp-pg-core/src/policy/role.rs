@@ -107,6 +107,8 @@ pub struct Role {
     pub confirm_after_untrusted: bool,
     /// What it may do; what no grant gives, it may not.
     pub grants: Vec<Grant>,
+    /// Whether `explain` may run what it explains, and tell how long each step took.
+    pub analyze: bool,
 }
 
 /// The value of a session setting: fixed, or a claim of the caller.
@@ -190,12 +192,13 @@ impl Role {
     }
 
     /// The roles that exist when the configuration defines none: `analyst` (select), `operator` (all but
-    /// delete), `admin` (all; hard deletion must also be allowed in [`Archive`](super::Archive)).
+    /// delete), `admin` (all, and `explain` with `analyze`; hard deletion must also be allowed in
+    /// [`Archive`](super::Archive)).
     pub fn built_in() -> Vec<Role> {
         vec![
             Role::everywhere("analyst", [Action::Select]),
             Role::everywhere("operator", Action::ALL.into_iter().filter(|a| *a != Action::Delete)),
-            Role::everywhere("admin", Action::ALL),
+            Role { analyze: true, ..Role::everywhere("admin", Action::ALL) },
         ]
     }
 }

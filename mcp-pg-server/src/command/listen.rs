@@ -8,7 +8,7 @@ use mcp_pg_core::Engine;
 use tokio::net::TcpListener;
 
 use super::session::{self, Session};
-use super::{Failure, posture, stop_on_signal};
+use super::{Failure, posture, reload, stop_on_signal};
 use crate::auth::{Authenticator, Credentials, ProtectedResource};
 use crate::cli::Common;
 use crate::config::{Config, Environment};
@@ -22,6 +22,7 @@ pub(super) async fn serve(
     config: Config,
     environment: &Environment,
 ) -> Result<Session, Failure> {
+    let source = reload::Source::new(common, environment, &config);
     let listener = bind(address, config.auth.is_some()).await?;
     let bound = listener.local_addr()?;
     let scheme = "http";
@@ -32,12 +33,13 @@ pub(super) async fn serve(
         metrics: Arc::new(Metrics::default()),
         ..ServiceOptions::default()
     };
+    let mut credentials = None;
     match &config.auth {
         None => options.caller = Some(session::anonymous(&config)),
         Some(auth) => {
-            let credentials =
-                Arc::new(ArcSwap::from_pointee(Credentials::new(auth.api_keys.clone())));
-            options.authenticator = Some(credentials as Arc<dyn Authenticator>);
+            let accepted = Arc::new(ArcSwap::from_pointee(Credentials::new(auth.api_keys.clone())));
+            options.authenticator = Some(accepted.clone() as Arc<dyn Authenticator>);
+            credentials = Some(accepted);
             let own = || format!("{scheme}://{bound}");
             options.resource = Some(ProtectedResource {
                 origin: config.public_url.clone().unwrap_or_else(own),
@@ -59,7 +61,17 @@ pub(super) async fn serve(
     let stop = stop_on_signal();
     let _following = session.follow();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
-    http::serve(session.engine.clone(), listener, options, stop).await?;
+    let hang_up = options.hang_up.clone();
+    let apply = |config: &Config| {
+        if let (Some(credentials), Some(auth)) = (&credentials, &config.auth) {
+            credentials.store(Arc::new(Credentials::new(auth.api_keys.clone())));
+            hang_up.notify_waiters();
+        }
+    };
+    tokio::select! {
+        served = http::serve(session.engine.clone(), listener, options, stop) => served?,
+        never = source.follow(&session.engine, apply) => match never {},
+    }
     Ok(session)
 }
 

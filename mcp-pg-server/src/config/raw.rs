@@ -65,6 +65,7 @@ section! {
         max_list: usize,
         max_pattern: usize,
         max_includes: usize,
+        max_keys: usize,
         requests_per_minute: u32,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
@@ -91,6 +92,7 @@ section! {
         session: BTreeMap<String, String>,
         confirm_after_untrusted: bool,
         grants: Vec<GrantKeys>,
+        analyze: bool,
     }
     GrantKeys {
         tables: Vec<String>,

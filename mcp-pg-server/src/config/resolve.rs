@@ -108,6 +108,7 @@ fn apply_limits(
     put(&mut limits.max_list, keys.max_list);
     put(&mut limits.max_pattern, keys.max_pattern);
     put(&mut limits.max_includes, keys.max_includes);
+    put(&mut limits.max_keys, keys.max_keys);
     for (key, value) in [("default_rows", limits.default_rows), ("max_rows", limits.max_rows)] {
         if value == 0 {
             return Err(ConfigError::new(format!("limits.{key}: must be at least 1")));
@@ -265,6 +266,7 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
         session,
         confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
         grants,
+        analyze: keys.analyze.unwrap_or_default(),
     })
 }
 
