@@ -57,6 +57,7 @@ impl Engine {
             add_count(&mut set, plan, &counted);
         }
         record.rows(set.row_count);
+        record.sensitive(|| plan.marked(|marks| marks.sensitive));
         Ok(set)
     }
 

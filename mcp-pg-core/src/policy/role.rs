@@ -105,6 +105,8 @@ pub struct Role {
     pub session: BTreeMap<String, Setting>,
     /// In a transaction, its writes after a read of untrusted columns need a confirmation.
     pub confirm_after_untrusted: bool,
+    /// What is done only after the user has agreed to it, whatever the grant.
+    pub confirm: Actions,
     /// What it may do; what no grant gives, it may not.
     pub grants: Vec<Grant>,
     /// Whether `explain` may run what it explains, and tell how long each step took.
@@ -127,6 +129,8 @@ pub struct Grant {
     pub tables: Vec<String>,
     /// What may be done.
     pub actions: Actions,
+    /// What of it is done only after the user has agreed to it.
+    pub confirm: Actions,
     /// Which columns exist, which may be written, which are masked.
     pub columns: ColumnRules,
     /// Conditions that every row must meet: a `where` object, in which `"claim:NAME"` is a claim.

@@ -27,6 +27,7 @@ section! {
     /// The file.
     File {
         default_role: String,
+        confirm: Vec<Action>,
         database: DatabaseKeys,
         limits: LimitKeys,
         archive: ArchiveKeys,
@@ -91,12 +92,14 @@ section! {
         database_role: String,
         session: BTreeMap<String, String>,
         confirm_after_untrusted: bool,
+        confirm: Vec<Action>,
         grants: Vec<GrantKeys>,
         analyze: bool,
     }
     GrantKeys {
         tables: Vec<String>,
         actions: Vec<Action>,
+        confirm: Vec<Action>,
         columns: ColumnKeys,
         rows: Map<String, Value>,
         preset: BTreeMap<String, Value>,
