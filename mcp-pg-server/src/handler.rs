@@ -171,7 +171,7 @@ impl Handler {
         &self,
         caller: &Principal,
         origin: &Origin,
-        tool: &'static str,
+        tool: &str,
         arguments: Map<String, Value>,
         agreed: Option<String>,
         cx: &RequestContext<RoleServer>,

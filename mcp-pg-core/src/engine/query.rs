@@ -147,7 +147,7 @@ impl Engine {
             record.images(&[], &rows);
         }
         record.rows(rows);
-        self.finish(transaction, true, own.dry_run, record, &refused).await?;
+        self.finish(transaction, Some(Ok(())), own.dry_run, record, &refused).await?;
         result.dry_run = own.dry_run.then_some(true);
         Ok(result)
     }

@@ -159,15 +159,20 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations);
-        let writes = operations.iter().any(Operation::writes);
+        let agreed = match &record.consent {
+            Some(consent) if !dry_run => consent.check(scope, operations, touched),
+            _ => Ok(()),
+        };
+        let writes = operations.iter().any(Operation::writes).then_some(agreed);
         self.finish(transaction, writes, dry_run, record, &refused).await
     }
 
-    /// The same for any transaction, whose failures are told by `refused`.
+    /// The same for any transaction, whose failures are told by `refused`; `writes` says of one that writes
+    /// whether that was agreed to.
     pub(super) async fn finish(
         &self,
         mut transaction: Transaction,
-        writes: bool,
+        writes: Option<Result<()>>,
         dry_run: bool,
         record: &mut Record<'_>,
         refused: &(dyn Fn(Failure) -> Error + Sync),
@@ -178,12 +183,8 @@ impl Engine {
             transaction.check_constraints().await.map_err(refused)?;
             return transaction.rollback().await.map_err(refused);
         }
-        if !writes {
+        let Some(agreed) = writes else {
             return transaction.commit(None).await.map_err(refused);
-        }
-        let agreed = match &record.consent {
-            Some(consent) => consent.check(scope, operations, touched),
-            None => Ok(()),
         };
         let entry = match agreed {
             Ok(()) => record.intend().await,
