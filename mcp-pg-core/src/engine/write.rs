@@ -151,7 +151,7 @@ impl Engine {
     /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to.
     async fn conclude(
         &self,
-        mut transaction: Transaction,
+        transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
         touched: &[u64],
@@ -159,18 +159,32 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations);
+        let agreed = match &record.consent {
+            Some(consent) if !dry_run => consent.check(scope, operations, touched),
+            _ => Ok(()),
+        };
+        let writes = operations.iter().any(Operation::writes).then_some(agreed);
+        self.finish(transaction, writes, dry_run, record, &refused).await
+    }
+
+    /// The same for any transaction, whose failures are told by `refused`; `writes` says of one that writes
+    /// whether that was agreed to.
+    pub(super) async fn finish(
+        &self,
+        mut transaction: Transaction,
+        writes: Option<Result<()>>,
+        dry_run: bool,
+        record: &mut Record<'_>,
+        refused: &(dyn Fn(Failure) -> Error + Sync),
+    ) -> Result<()> {
         if dry_run {
             record.forget_images();
             // What the commit would have found.
             transaction.check_constraints().await.map_err(refused)?;
             return transaction.rollback().await.map_err(refused);
         }
-        if !operations.iter().any(Operation::writes) {
+        let Some(agreed) = writes else {
             return transaction.commit(None).await.map_err(refused);
-        }
-        let agreed = match &record.consent {
-            Some(consent) => consent.check(scope, operations, touched),
-            None => Ok(()),
         };
         let entry = match agreed {
             Ok(()) => record.intend().await,
@@ -285,18 +299,18 @@ fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -
 }
 
 /// How often and when a transaction is run again.
-struct Tries {
+pub(super) struct Tries {
     left: u32,
     pause: Duration,
 }
 
 impl Tries {
-    fn of(scope: &Scope<'_>) -> Self {
+    pub(super) fn of(scope: &Scope<'_>) -> Self {
         Self { left: scope.settings.concurrency.retries, pause: Duration::from_millis(5) }
     }
 
     /// Whether to run again, after a pause: PostgreSQL asked for it, and it was not too often.
-    async fn again(&mut self, error: &Error) -> bool {
+    pub(super) async fn again(&mut self, error: &Error) -> bool {
         if error.code() != Code::SerializationFailure || self.left == 0 {
             return false;
         }
