@@ -32,13 +32,14 @@ pub mod plan;
 pub mod statement;
 
 pub mod audit;
+pub mod canned;
 pub mod execute;
 pub mod reply;
 
 mod engine;
 
 pub use engine::{Change, Engine, Origin, verify_table};
-pub use error::{Code, Error, Result};
+pub use error::{Code, Error, Question, Result};
 pub use execute::Posture;
 pub use name::TableName;
 pub use policy::{Principal, Settings};

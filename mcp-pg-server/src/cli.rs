@@ -92,6 +92,9 @@ pub enum Command {
         /// Its arguments, a JSON object.
         #[arg(value_name = "JSON", value_parser = object, default_value = "{}")]
         arguments: Map<String, Value>,
+        /// Agree to what the role must ask its user about
+        #[arg(long)]
+        yes: bool,
         /// Who calls.
         #[command(flatten)]
         caller: Caller,

@@ -158,13 +158,23 @@ pub async fn run(
             write!(out, "{drawing}")?;
             session.close().await
         }
-        Command::Call { tool, arguments, caller } => {
+        Command::Call { tool, arguments, yes, caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
             let origin = Origin { transport: "cli".into(), client: audit::Client::default() };
             let engine = &session.engine;
             let outcome = match call::find_tool(engine, &caller, &origin, &tool, &arguments) {
-                Ok(tool) => call::run(engine, &caller, &origin, tool, arguments).await,
+                Ok(()) => {
+                    let first =
+                        call::run(engine, &caller, &origin, &tool, arguments.clone(), None).await;
+                    match first.as_ref().err().and_then(Error::question).filter(|_| yes) {
+                        None => first,
+                        Some(question) => {
+                            let agreed = Some(question.plan.as_str());
+                            call::run(engine, &caller, &origin, &tool, arguments, agreed).await
+                        }
+                    }
+                }
                 Err(error) => Err(error),
             };
             let (exit, result) = match outcome.and_then(Reply::into_value) {

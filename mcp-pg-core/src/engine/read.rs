@@ -57,6 +57,7 @@ impl Engine {
             add_count(&mut set, plan, &counted);
         }
         record.rows(set.row_count);
+        record.sensitive(|| plan.marked(|marks| marks.sensitive));
         Ok(set)
     }
 
@@ -92,7 +93,7 @@ impl Engine {
         statement: &Statement<'_>,
         fetched: Fetched,
     ) -> Result<RowSet> {
-        let Fetched { mut rows, count, cut, too_large } = fetched;
+        let Fetched { mut rows, count, cut, too_large, .. } = fetched;
         if let (Some(bytes), true) = (too_large, rows.is_empty()) {
             let most = scope.settings.limits.max_reply_bytes;
             let message = format!("one row has {bytes} bytes, and a reply may have {most}");

@@ -48,7 +48,7 @@ impl Engine {
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
-        self.conclude(transaction, scope, operations, dry_run, record).await?;
+        self.conclude(transaction, scope, operations, &[done.count], dry_run, record).await?;
         Ok(done)
     }
 
@@ -123,6 +123,7 @@ impl Engine {
         deferring.map_err(|failure| deferred(failure, scope, operations))?;
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
+        let mut touched = Vec::with_capacity(operations.len());
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
             if let Plan::Select(plan) = &operation.plan {
@@ -131,6 +132,7 @@ impl Engine {
                     .await
                     .map_err(inside)?;
                 given.push(rows);
+                touched.push(set.row_count);
                 results.push(set);
             } else {
                 let done = self
@@ -138,33 +140,57 @@ impl Engine {
                     .await
                     .map_err(inside)?;
                 given.push(done.after.clone());
+                touched.push(done.count);
                 results.push(written(scope, operation, done, dry_run));
             }
         }
-        self.conclude(transaction, scope, operations, dry_run, record).await?;
+        self.conclude(transaction, scope, operations, &touched, dry_run, record).await?;
         Ok(results)
     }
 
-    /// Keeps the record, then commits; or rolls a dry run back.
+    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to.
     async fn conclude(
         &self,
-        mut transaction: Transaction,
+        transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
+        touched: &[u64],
         dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations);
+        let agreed = match &record.consent {
+            Some(consent) if !dry_run => consent.check(scope, operations, touched),
+            _ => Ok(()),
+        };
+        let writes = operations.iter().any(Operation::writes).then_some(agreed);
+        self.finish(transaction, writes, dry_run, record, &refused).await
+    }
+
+    /// The same for any transaction, whose failures are told by `refused`; `writes` says of one that writes
+    /// whether that was agreed to.
+    pub(super) async fn finish(
+        &self,
+        mut transaction: Transaction,
+        writes: Option<Result<()>>,
+        dry_run: bool,
+        record: &mut Record<'_>,
+        refused: &(dyn Fn(Failure) -> Error + Sync),
+    ) -> Result<()> {
         if dry_run {
             record.forget_images();
             // What the commit would have found.
             transaction.check_constraints().await.map_err(refused)?;
             return transaction.rollback().await.map_err(refused);
         }
-        if !operations.iter().any(Operation::writes) {
+        let Some(agreed) = writes else {
             return transaction.commit(None).await.map_err(refused);
-        }
-        let entry = match record.intend().await {
+        };
+        let entry = match agreed {
+            Ok(()) => record.intend().await,
+            Err(error) => Err(error),
+        };
+        let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 transaction.rollback().await.map_err(refused)?;
@@ -273,18 +299,18 @@ fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -
 }
 
 /// How often and when a transaction is run again.
-struct Tries {
+pub(super) struct Tries {
     left: u32,
     pause: Duration,
 }
 
 impl Tries {
-    fn of(scope: &Scope<'_>) -> Self {
+    pub(super) fn of(scope: &Scope<'_>) -> Self {
         Self { left: scope.settings.concurrency.retries, pause: Duration::from_millis(5) }
     }
 
     /// Whether to run again, after a pause: PostgreSQL asked for it, and it was not too often.
-    async fn again(&mut self, error: &Error) -> bool {
+    pub(super) async fn again(&mut self, error: &Error) -> bool {
         if error.code() != Code::SerializationFailure || self.left == 0 {
             return false;
         }

@@ -105,6 +105,8 @@ pub struct Role {
     pub session: BTreeMap<String, Setting>,
     /// In a transaction, its writes after a read of untrusted columns need a confirmation.
     pub confirm_after_untrusted: bool,
+    /// What is done only after the user has agreed to it, whatever the grant.
+    pub confirm: Actions,
     /// What it may do; what no grant gives, it may not.
     pub grants: Vec<Grant>,
     /// Whether `explain` may run what it explains, and tell how long each step took.
@@ -127,6 +129,8 @@ pub struct Grant {
     pub tables: Vec<String>,
     /// What may be done.
     pub actions: Actions,
+    /// What of it is done only after the user has agreed to it.
+    pub confirm: Actions,
     /// Which columns exist, which may be written, which are masked.
     pub columns: ColumnRules,
     /// Conditions that every row must meet: a `where` object, in which `"claim:NAME"` is a claim.
@@ -178,6 +182,17 @@ impl Role {
             }],
             ..Self::default()
         }
+    }
+
+    /// Whether it may do `action` to everything: the grant that decides is for all tables, rows and columns.
+    pub fn is_unrestricted(&self, action: Action) -> bool {
+        let grant = self.grants.iter().find(|grant| grant.actions.contains(action));
+        grant.is_some_and(|grant| {
+            grant.tables.iter().any(|pattern| pattern == "*")
+                && grant.columns == ColumnRules::default()
+                && grant.rows.is_none()
+                && grant.preset.is_empty()
+        })
     }
 
     /// The roles that exist when the configuration defines none: `analyst` (select), `operator` (all but

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{Action, Mask};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny};
+use serde::de::{self, Deserializer};
 use serde_json::{Map, Value};
 
 use super::ConfigError;
@@ -27,6 +27,7 @@ section! {
     /// The file.
     File {
         default_role: String,
+        confirm: Vec<Action>,
         database: DatabaseKeys,
         limits: LimitKeys,
         archive: ArchiveKeys,
@@ -38,7 +39,7 @@ section! {
         roles: BTreeMap<String, RoleKeys>,
         auth: AuthSection,
         audit: AuditKeys,
-        queries: IgnoredAny,
+        queries: QueryKeys,
         server: ServerKeys,
     }
     DatabaseKeys {
@@ -91,12 +92,14 @@ section! {
         database_role: String,
         session: BTreeMap<String, String>,
         confirm_after_untrusted: bool,
+        confirm: Vec<Action>,
         grants: Vec<GrantKeys>,
         analyze: bool,
     }
     GrantKeys {
         tables: Vec<String>,
         actions: Vec<Action>,
+        confirm: Vec<Action>,
         columns: ColumnKeys,
         rows: Map<String, Value>,
         preset: BTreeMap<String, Value>,
@@ -118,6 +121,7 @@ section! {
         images: bool,
         on_failure: Failing,
     }
+    QueryKeys { directory: PathBuf, functions: Vec<String>, }
     ServerKeys {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, Setting};
+use mcp_pg_core::policy::{
+    Action, Actions, AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, Setting,
+};
 use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Settings, TableName};
 
@@ -22,9 +24,6 @@ const SCHEMA_POLL: Duration = Duration::from_secs(2);
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
     let server = file.server.unwrap_or_default();
-    if file.queries.is_some() {
-        return Err(ConfigError::new("not supported yet: [queries]"));
-    }
 
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
@@ -42,10 +41,17 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
     settings.encryption = encryption::resolve(file.encryption.unwrap_or_default(), directory)?;
     settings.columns = marks(file.columns.unwrap_or_default())?;
+    let queries = file.queries.unwrap_or_default();
+    settings.queries.directory = queries.directory.map(|path| directory.join(path));
+    put(&mut settings.queries.functions, queries.functions);
     let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
     let relations = file.relations.unwrap_or_default().into_iter().enumerate();
     settings.relations = relations.map(declared).collect::<Result<_, _>>()?;
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
+    let confirm = asked("confirm", file.confirm.unwrap_or_default())?;
+    for role in &mut settings.roles {
+        role.confirm = role.confirm.union(confirm);
+    }
     let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
@@ -260,14 +266,26 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
             })
         })
         .collect::<Result<_, _>>()?;
+    let confirm = asked("confirm", keys.confirm.unwrap_or_default())
+        .map_err(|error| ConfigError::new(format!("roles.{name}.{error}")))?;
     Ok(Role {
         name,
+        confirm,
         database_role: keys.database_role,
         session,
         confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
         grants,
         analyze: keys.analyze.unwrap_or_default(),
     })
+}
+
+/// Actions that the user must agree to: a read changes nothing.
+fn asked(key: &str, actions: Vec<Action>) -> Result<Actions, ConfigError> {
+    let actions: Actions = actions.into_iter().collect();
+    match actions.contains(Action::Select) {
+        true => Err(ConfigError::new(format!("{key}: only writes can be confirmed, not select"))),
+        false => Ok(actions),
+    }
 }
 
 fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
@@ -307,5 +325,10 @@ fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
             return contradiction(column, "writable and excluded");
         }
     }
-    Ok(Grant { tables, actions: actions.into_iter().collect(), columns, rows: keys.rows, preset })
+    let actions: Actions = actions.into_iter().collect();
+    let confirm = asked("confirm", keys.confirm.unwrap_or_default())?;
+    if let Some(action) = confirm.iter().find(|action| !actions.contains(*action)) {
+        return Err(ConfigError::new(format!("confirm: {action} is not among the actions")));
+    }
+    Ok(Grant { tables, actions, confirm, columns, rows: keys.rows, preset })
 }
