@@ -95,9 +95,6 @@ impl Engine {
             operations.push(operation.map_err(|error| error.inside(&at(index)))?);
         }
 
-        if scope.view.role.confirm_after_untrusted {
-            no_write_after_untrusted(&operations)?;
-        }
         let dry_run = request.dry_run.unwrap_or_default();
         let isolation = request.isolation.unwrap_or_default();
         let mut tries = Tries::of(scope);
@@ -262,25 +259,6 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
     };
     set.label_untrusted(operation.plan.marked(|marks| marks.untrusted));
     set
-}
-
-/// Refuses a write that comes after a read of what outsiders wrote: what they wrote may have asked for it.
-fn no_write_after_untrusted(operations: &[Operation<'_>]) -> Result<()> {
-    let mut reads = operations.iter().skip_while(|operation| !operation.reads_untrusted());
-    let Some(read) = reads.next() else { return Ok(()) };
-    match reads.find(|operation| operation.writes()) {
-        None => Ok(()),
-        Some(write) => Err(Error::new(
-            Code::Forbidden,
-            format!(
-                "{} is read before this write, and holds what outsiders wrote: the caller's role may not \
-                 write after that without a confirmation",
-                read.table().name()
-            ),
-        )
-        .at(&write.at)
-        .hint("leave those columns out of the read, or write in a call of its own")),
-    }
 }
 
 /// The error of a constraint that was checked only at the end: at the last write to its table.
