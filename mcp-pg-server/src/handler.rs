@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use mcp_pg_core::audit::Client;
+use mcp_pg_core::canned::Query;
+use mcp_pg_core::policy::View;
 use mcp_pg_core::{Code, Engine, Error, Origin, Principal, Reply};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
@@ -87,6 +89,18 @@ impl Handler {
             .ok_or_else(|| Error::new(Code::Unauthenticated, "the request names no caller"))
     }
 
+    /// What the caller finds: the schema, and queries of the server's own.
+    fn lists(
+        &self,
+        cx: &RequestContext<RoleServer>,
+    ) -> Result<(Arc<View>, Vec<Arc<Query>>), ErrorData> {
+        let engine = &self.0.engine;
+        let lists = self
+            .caller(cx)
+            .and_then(|caller| Ok((engine.view(&caller)?, engine.queries(&caller)?)));
+        lists.map_err(|error| reply::protocol_error(&error))
+    }
+
     fn origin(&self, cx: &RequestContext<RoleServer>) -> Origin {
         let http = cx.extensions.get::<http::request::Parts>();
         // Over HTTP there is no session to remember who said `initialize`: rmcp would give its own name.
@@ -113,7 +127,8 @@ impl Handler {
         let Inner { engine, rate, metrics, .. } = &*self.0;
         let origin = self.origin(cx);
         let arguments = request.arguments.unwrap_or_default();
-        let tool = call::find_tool(engine, &caller, &origin, &request.name, &arguments)
+        let tool = &*request.name;
+        call::find_tool(engine, &caller, &origin, tool, &arguments)
             .map_err(|error| reply::protocol_error(&error))?;
         let outcome = match rate.as_ref().map_or(Ok(()), |rate| rate.admit(&caller.subject)) {
             Ok(()) => {
@@ -156,7 +171,7 @@ impl Handler {
         &self,
         caller: &Principal,
         origin: &Origin,
-        tool: &'static str,
+        tool: &str,
         arguments: Map<String, Value>,
         agreed: Option<String>,
         cx: &RequestContext<RoleServer>,
@@ -285,12 +300,12 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         guarded(async {
-            no_cursor(request)?;
-            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
-            let view = view.map_err(|error| reply::protocol_error(&error))?;
-            Ok(ListToolsResult::with_all_items(tools::list(&view))
-                .with_ttl_ms(FRESH)
-                .with_cache_scope(CacheScope::Private))
+            let (view, queries) = self.lists(&cx)?;
+            let page = tools::page(
+                tools::list(&view, &queries),
+                request.and_then(|request| request.cursor),
+            )?;
+            Ok(page.with_ttl_ms(FRESH).with_cache_scope(CacheScope::Private))
         })
         .await
     }
@@ -339,10 +354,9 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         guarded(async {
-            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
-            let view = view.map_err(|error| reply::protocol_error(&error))?;
+            let (view, queries) = self.lists(&cx)?;
             let limits = &self.0.engine.settings().limits;
-            let read = resources::read(&view, limits, &request.uri)?;
+            let read = resources::read(&view, limits, &queries, &request.uri)?;
             Ok(read.with_ttl_ms(FRESH).with_cache_scope(CacheScope::Private).into())
         })
         .await

@@ -19,6 +19,7 @@ pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
 pub use sealed::{Encryption, Sealed};
 pub use settings::{
-    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, Settings, Timeouts,
+    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, Queries, Settings,
+    Timeouts,
 };
 pub use view::{TableView, View};

@@ -33,6 +33,7 @@ pub(super) async fn check(
         )?;
     }
     let mut findings = posture::findings(&known);
+    findings.extend(session.engine.faults().iter().map(ToString::to_string));
     findings.extend(of_configuration(&settings, &schema, &known));
     for finding in &findings {
         writeln!(out, "finding: {finding}")?;
