@@ -22,6 +22,7 @@ pub(super) async fn check(
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
     let settings = config.settings.clone();
+    let credentials = config.auth.as_ref().map(|auth| auth.credentials());
     let session = Session::open(common, config, environment).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
@@ -33,6 +34,7 @@ pub(super) async fn check(
         )?;
     }
     let mut findings = posture::findings(&known);
+    findings.extend(credentials.and_then(Result::err).map(|error| error.to_string()));
     findings.extend(of_configuration(&settings, &schema, &known));
     for finding in &findings {
         writeln!(out, "finding: {finding}")?;

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use super::session::{self, Session};
 use super::{Failure, posture, stop_on_signal};
-use crate::auth::{Authenticator, Credentials, ProtectedResource};
+use crate::auth::{Credentials, ProtectedResource};
 use crate::cli::Common;
 use crate::config::{Config, Environment};
 use crate::http::{self, ServiceOptions};
@@ -35,13 +35,15 @@ pub(super) async fn serve(
     match &config.auth {
         None => options.caller = Some(session::anonymous(&config)),
         Some(auth) => {
-            let credentials =
-                Arc::new(ArcSwap::from_pointee(Credentials::new(auth.api_keys.clone())));
-            options.authenticator = Some(credentials as Arc<dyn Authenticator>);
+            let credentials: Arc<ArcSwap<Credentials>> =
+                Arc::new(ArcSwap::from_pointee(auth.credentials()?));
+            let first = credentials.load_full();
+            tokio::spawn(async move { first.prepare().await });
+            options.authenticator = Some(credentials);
             let own = || format!("{scheme}://{bound}");
             options.resource = Some(ProtectedResource {
                 origin: config.public_url.clone().unwrap_or_else(own),
-                authorization_server: None,
+                authorization_server: auth.jwt.as_ref().map(|jwt| jwt.issuer.clone()),
             });
         }
     }

@@ -85,8 +85,18 @@ section! {
         writable: Vec<String>,
         mask: BTreeMap<String, Mask>,
     }
-    AuthSection { api_keys: Vec<ApiKeyKeys>, }
+    AuthSection { api_keys: Vec<ApiKeyKeys>, jwt: JwtKeys, }
     ApiKeyKeys { name: String, hash: String, role: String, claims: Map<String, Value>, }
+    JwtKeys {
+        issuer: String,
+        audience: Audience,
+        jwks_url: String,
+        jwks_file: PathBuf,
+        public_key_file: PathBuf,
+        algorithms: Vec<SigningAlgorithm>,
+        role_claim: String,
+        leeway: Wait,
+    }
     AuditKeys { file: PathBuf, table: IgnoredAny, values: Values, images: bool, }
     ServerKeys {
         allowed_hosts: Vec<String>,
@@ -102,6 +112,22 @@ pub(super) enum Values {
     Redacted,
     Full,
     None,
+}
+
+/// `auth.jwt.audience`: a name, or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
+pub(super) enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// Algorithms that tokens can be signed by: with public keys, so that nobody who can verify one can sign one.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) enum SigningAlgorithm {
+    RS256,
+    ES256,
+    EdDSA,
 }
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.

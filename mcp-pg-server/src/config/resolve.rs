@@ -47,7 +47,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         }),
     );
     apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
-    let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
+    let auth = file.auth.map(|keys| auth::resolve(keys, &settings, directory)).transpose()?;
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
     Ok(Config {

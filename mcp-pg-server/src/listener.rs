@@ -1,0 +1,100 @@
+//! Connections of HTTP clients, encrypted or not.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+
+/// For one handshake; and most that go on at one time.
+const PATIENCE: Duration = Duration::from_secs(10);
+const HANDSHAKES_MOST: usize = 256;
+/// After a failure that is not one connection's: no file descriptors are left, for instance.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts connections.
+pub(crate) struct Connections {
+    tcp: TcpListener,
+    tls: Option<TlsAcceptor>,
+    handshakes: JoinSet<io::Result<(TlsStream<TcpStream>, SocketAddr)>>,
+}
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl Connections {
+    pub(crate) fn new(tcp: TcpListener, tls: Option<TlsAcceptor>) -> Self {
+        Self { tcp, tls, handshakes: JoinSet::new() }
+    }
+}
+
+impl Listener for Connections {
+    type Io = Either<TcpStream, TlsStream<TcpStream>>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let more = self.handshakes.len() < HANDSHAKES_MOST;
+            tokio::select! {
+                accepted = self.tcp.accept(), if more => {
+                    let Ok((connection, peer)) = accepted else {
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    };
+                    // Without it, the second packet of a reply waits for the first one's acknowledgement: 40 ms.
+                    if let Err(error) = connection.set_nodelay(true) {
+                        tracing::debug!(%error, "TCP_NODELAY was not set");
+                    }
+                    let Some(tls) = &self.tls else { return (Either::Left(connection), peer) };
+                    // A client that takes its time must not keep the others waiting.
+                    let handshake = tokio::time::timeout(PATIENCE, tls.accept(connection));
+                    self.handshakes.spawn(async move { Ok((handshake.await??, peer)) });
+                }
+                Some(done) = self.handshakes.join_next() => {
+                    if let Ok(Ok((connection, peer))) = done {
+                        return (Either::Right(connection), peer);
+                    }
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
+
+impl Connected<IncomingStream<'_, Connections>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Connections>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+/// What encrypts connections with this certificate chain and private key, both PEM files.
+pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
+    let named = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| named(certificate, &error))?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| named(key, &error))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|error| named(certificate, &error))?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
