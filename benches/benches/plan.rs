@@ -1,5 +1,7 @@
 //! From a request to SQL text and parameters, without a database.
 
+use std::sync::OnceLock;
+
 use criterion::Criterion;
 use mcp_pg_benches::film::{Fault, Films, UUID, caller};
 use mcp_pg_benches::report::{Comparison, computed};
@@ -24,22 +26,26 @@ fn main() -> Result<(), Fault> {
     let by_key = select("film", json!({"film_id": 10}));
     let by_uuid = select("film_by_uuid", json!({"id": UUID}));
 
-    let plan = SelectPlan::new(&scope, &by_key, &cursors)?;
+    let derived = OnceLock::new();
+    let plan = SelectPlan::new(&scope, &by_key, &cursors, &derived)?;
     let mut group = Comparison::new(
         &mut criterion,
         "plan and build of a select by key",
         "both",
         computed(|| {
-            SelectPlan::new(&scope, &by_key, &cursors).map(|plan| statement::select(&plan).sql)
+            SelectPlan::new(&scope, &by_key, &cursors, &derived)
+                .map(|plan| statement::select(&plan).sql)
         }),
     );
     group.measure(
         "both by uuid",
         computed(|| {
-            SelectPlan::new(&scope, &by_uuid, &cursors).map(|plan| statement::select(&plan).sql)
+            SelectPlan::new(&scope, &by_uuid, &cursors, &derived)
+                .map(|plan| statement::select(&plan).sql)
         }),
     );
-    group.measure("plan", computed(|| SelectPlan::new(&scope, &by_key, &cursors).is_ok()));
+    group
+        .measure("plan", computed(|| SelectPlan::new(&scope, &by_key, &cursors, &derived).is_ok()));
     group.measure("build", computed(|| statement::select(&plan).sql));
     group.finish();
     criterion.final_summary();

@@ -1,5 +1,9 @@
 //! What the benchmarks measure against, and how they print what they found.
 
+/// As in the program: both sides of each comparison allocate with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub mod film;
 pub mod report;
 pub mod server;

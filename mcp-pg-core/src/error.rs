@@ -9,6 +9,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::name::is_hidden;
+
 /// `Result` with this crate's [`Error`], unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -167,7 +169,7 @@ impl Error {
         );
         Self(Box::new(Inner {
             code,
-            message: message.into(),
+            message: legible(message.into()),
             at: None,
             hint: None,
             allowed: Vec::new(),
@@ -215,7 +217,7 @@ impl Error {
 
     /// What would be right, in a sentence.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.hint = Some(legible(hint.into()));
         self
     }
 
@@ -340,6 +342,22 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
     }
+}
+
+/// The text with what would not show, or would change how the rest shows, spelled out: names come from the
+/// catalogue and values from callers.
+fn legible(text: String) -> String {
+    if !text.contains(is_hidden) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match is_hidden(c) {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 /// One step of a JSON Pointer: `/` and the key, escaped as RFC 6901 says.

@@ -34,6 +34,15 @@ impl fmt::Display for TableName {
     }
 }
 
+/// Whether a character does not show, or changes how others show: control, bidirectional and zero-width ones.
+/// Line breaks and tabs show.
+pub(crate) fn is_hidden(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c,
+            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// The known name nearest to `given`, if one is near enough to have been meant.
 ///
 /// Case is ignored; up to a third of the letters (at least two) may differ. Callers pass only names that

@@ -122,12 +122,12 @@ pub async fn run(
         Command::Check => check::check(&cli.common, config, environment, out).await,
         Command::Stdio { caller } => {
             let caller = session::principal(caller, &config, environment)?;
-            let requests_per_minute = config.requests_per_minute;
+            let limits = config.request_limits.clone();
             let session = Session::open(&cli.common, config, environment).await?;
             let engine = session.engine.clone();
             tokio::spawn(async move { posture::warn(&engine).await });
             let stop = stop_on_signal();
-            stdio::serve(session.engine.clone(), caller, requests_per_minute, stop)
+            stdio::serve(session.engine.clone(), caller, &limits, stop)
                 .await
                 .map_err(|message| Failure { exit: Exit::Finding, message })?;
             session.close().await

@@ -19,7 +19,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use crate::limits::RequestRate;
+use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::{call, completion, origin, prompts, reply, resources, tools};
 
@@ -36,7 +36,7 @@ struct Inner {
     engine: Arc<Engine>,
     transport: &'static str,
     caller: Option<Principal>,
-    rate: Option<RequestRate>,
+    limiter: Limiter,
     metrics: Arc<Metrics>,
 }
 
@@ -49,10 +49,10 @@ impl Handler {
         engine: Arc<Engine>,
         transport: &'static str,
         caller: Option<Principal>,
-        rate: Option<RequestRate>,
+        limiter: Limiter,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self(Arc::new(Inner { engine, transport, caller, rate, metrics }))
+        Self(Arc::new(Inner { engine, transport, caller, limiter, metrics }))
     }
 
     fn caller(&self, cx: &RequestContext<RoleServer>) -> Result<Principal, Error> {
@@ -87,13 +87,15 @@ impl Handler {
             Ok(caller) => caller,
             Err(error) => return Ok(reply::result(Err(error)).into()),
         };
-        let Inner { engine, rate, metrics, .. } = &*self.0;
+        let Inner { engine, limiter, metrics, .. } = &*self.0;
         let origin = self.origin(cx);
         let arguments = request.arguments.unwrap_or_default();
+        // What is refused counts too: it must not be a way to try things without bound.
+        let admitted = limiter.admit(&caller);
         let tool = call::find_tool(engine, &caller, &origin, &request.name, &arguments)
             .map_err(|error| reply::protocol_error(&error))?;
-        let outcome = match rate.as_ref().map_or(Ok(()), |rate| rate.admit(&caller.subject)) {
-            Ok(()) => call::run(engine, &caller, &origin, tool, arguments).await,
+        let outcome = match admitted {
+            Ok(_permit) => call::run(engine, &caller, &origin, tool, arguments).await,
             Err(error) => {
                 engine.refuse(&caller, &origin, tool, arguments, &error);
                 Err(error)
@@ -200,8 +202,7 @@ impl ServerHandler for Handler {
         guarded(async {
             let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
             let view = view.map_err(|error| reply::protocol_error(&error))?;
-            let limits = &self.0.engine.settings().limits;
-            Ok(resources::read(&view, limits, &request.uri)?.into())
+            Ok(resources::read(&view, &view.limits, &request.uri)?.into())
         })
         .await
     }

@@ -18,6 +18,7 @@ mod diagram;
 mod handler;
 pub mod http;
 mod limits;
+pub mod listener;
 mod metrics;
 mod origin;
 mod prompts;
@@ -28,4 +29,5 @@ mod tools;
 
 pub use handler::Handler;
 pub use http::{McpService, ServiceOptions, service};
+pub use limits::{CallerLimits, RequestLimits};
 pub use metrics::Metrics;

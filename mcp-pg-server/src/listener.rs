@@ -1,10 +1,10 @@
 //! Connections of HTTP clients, encrypted or not.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Accepts connections.
 pub(crate) struct Connections {
     tcp: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Certificate>,
     handshakes: JoinSet<io::Result<(TlsStream<TcpStream>, SocketAddr)>>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Connections {
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
 impl Connections {
-    pub(crate) fn new(tcp: TcpListener, tls: Option<TlsAcceptor>) -> Self {
+    pub(crate) fn new(tcp: TcpListener, tls: Option<Certificate>) -> Self {
         Self { tcp, tls, handshakes: JoinSet::new() }
     }
 }
@@ -58,7 +58,7 @@ impl Listener for Connections {
                     if let Err(error) = connection.set_nodelay(true) {
                         tracing::debug!(%error, "TCP_NODELAY was not set");
                     }
-                    let Some(tls) = &self.tls else { return (Either::Left(connection), peer) };
+                    let Some(Certificate(tls)) = &self.tls else { return (Either::Left(connection), peer) };
                     // A client that takes its time must not keep the others waiting.
                     let handshake = tokio::time::timeout(PATIENCE, tls.accept(connection));
                     self.handshakes.spawn(async move { Ok((handshake.await??, peer)) });
@@ -83,18 +83,34 @@ impl Connected<IncomingStream<'_, Connections>> for Peer {
     }
 }
 
-/// What encrypts connections with this certificate chain and private key, both PEM files.
-pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
-    let named = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| named(certificate, &error))?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| named(key, &error))?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|error| named(certificate, &error))?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+/// The certificate that this server shows, with its private key.
+#[derive(Clone)]
+pub struct Certificate(TlsAcceptor);
+
+impl Certificate {
+    /// Reads the chain and the key, both PEM files.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with which file, in a sentence.
+    pub fn read(chain: &Path, key: &Path) -> Result<Self, String> {
+        let named = |path: &Path, error: &dyn fmt::Display| format!("{}: {error}", path.display());
+        let certificates = CertificateDer::pem_file_iter(chain)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| named(chain, &error))?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| named(key, &error))?;
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_no_client_auth()
+            .with_single_cert(certificates, private)
+            .map_err(|error| named(chain, &error))?;
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Certificate")
+    }
 }

@@ -10,6 +10,10 @@ use mcp_pg_server::command::{self, Exit};
 use mcp_pg_server::config::Environment;
 use tracing_subscriber::EnvFilter;
 
+/// A call makes many small objects.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();

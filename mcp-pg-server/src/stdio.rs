@@ -1,6 +1,5 @@
 //! MCP on standard input and output.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use mcp_pg_core::{Engine, Principal};
@@ -10,7 +9,7 @@ use rmcp::transport::io::stdio_pipes;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::Handler;
-use crate::limits::RequestRate;
+use crate::limits::{Limiter, RequestLimits};
 use crate::metrics::Metrics;
 
 /// Serves `caller` until the client closes the input or `stop` is cancelled.
@@ -21,11 +20,12 @@ use crate::metrics::Metrics;
 pub async fn serve(
     engine: Arc<Engine>,
     caller: Principal,
-    requests_per_minute: Option<NonZeroU32>,
+    limits: &RequestLimits,
     stop: CancellationToken,
 ) -> Result<(), String> {
-    let rate = requests_per_minute.map(RequestRate::per_minute);
-    let handler = Handler::new(engine, "stdio", Some(caller), rate, Arc::new(Metrics::default()));
+    let limiter = Limiter::new(limits);
+    let handler =
+        Handler::new(engine, "stdio", Some(caller), limiter, Arc::new(Metrics::default()));
     match handler.serve_with_ct(stdio_pipes(), stop).await {
         Ok(session) => session
             .waiting()

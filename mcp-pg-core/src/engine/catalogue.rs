@@ -12,7 +12,7 @@ use crate::schema::Schema;
 
 pub(super) struct Catalogue {
     pub(super) settings: Arc<Settings>,
-    schemas: HashMap<Option<String>, Arc<Schema>>,
+    pub(super) schemas: HashMap<Option<String>, Arc<Schema>>,
     views: Mutex<HashMap<String, Arc<View>>>,
 }
 

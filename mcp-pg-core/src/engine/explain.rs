@@ -1,13 +1,15 @@
 //! How PostgreSQL would run a read, told without the text of any condition: a plan may name columns, row
 //! conditions and policies that the caller must not know.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value, json};
 
 use super::Engine;
 use super::read::joined_lines;
 use super::record::Record;
 use crate::error::{Code, Error, Result};
-use crate::plan::{Grouping, Predicate, Scope, SelectPlan};
+use crate::plan::{Predicate, Scope, SelectPlan};
 use crate::policy::{TableView, View};
 use crate::reply::Explanation;
 use crate::request::{Explain, Explained, parse};
@@ -24,35 +26,21 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<Explanation> {
         let arguments = request.arguments.clone();
-        match request.operation {
+        let derived = OnceLock::new();
+        let plan = match request.operation {
             Explained::Select => {
-                let select = parse(arguments)?;
-                let plan = SelectPlan::new(scope, &select, &self.cursors)?;
-                self.explained(scope, &plan, &plan.filter, plan.table, request, record).await
+                SelectPlan::new(scope, &parse(arguments)?, &self.cursors, &derived)?
             }
             Explained::Aggregate => {
-                let aggregate = parse(arguments)?;
-                let grouping = Grouping::new(scope, &aggregate)?;
-                let (filter, table) = (grouping.filter.clone(), grouping.table);
-                let derived = grouping.derived();
-                let plan =
-                    SelectPlan::aggregate(scope, &aggregate, grouping, &derived, &self.cursors)?;
-                self.explained(scope, &plan, &filter, table, request, record).await
+                SelectPlan::aggregate(scope, &parse(arguments)?, &self.cursors, &derived)?
             }
-        }
-    }
-
-    async fn explained(
-        &self,
-        scope: &Scope<'_>,
-        plan: &SelectPlan<'_>,
-        filter: &Predicate<'_>,
-        table: &TableView,
-        request: &Explain,
-        record: &mut Record<'_>,
-    ) -> Result<Explanation> {
-        let explain = statement::explain(plan, request.analyze.unwrap_or_default());
-        let fetched = self.fetch(scope, plan, &[&explain], record).await?;
+        };
+        let (filter, table) = match &plan.grouping {
+            Some(grouping) => (&grouping.filter, grouping.table),
+            None => (&plan.filter, plan.table),
+        };
+        let explain = statement::explain(&plan, request.analyze.unwrap_or_default());
+        let fetched = self.fetch(scope, &plan, &[&explain], record).await?;
         let lines = fetched.first().map(joined_lines).unwrap_or_default();
         let told: Value = serde_json::from_str(&lines).map_err(|error| {
             Error::new(Code::Internal, "the plan cannot be read").caused_by(error)

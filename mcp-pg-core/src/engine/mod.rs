@@ -181,7 +181,7 @@ impl Engine {
         match self.run(&scope, request, record).await {
             // Someone changed the schema under the plan: once more, with the new one.
             Err(error) if is_stale(&error) => {
-                self.reload().await?;
+                Box::pin(self.reload()).await?;
                 record.forget();
                 let catalogue = self.catalogue.load_full();
                 let view = catalogue.view(caller)?;
@@ -206,10 +206,10 @@ impl Engine {
                 Ok(Reply::Table(scope.view.describe(table)))
             }
             Request::Select(request) => self.select(scope, request, record).await.map(Reply::Rows),
-            Request::Aggregate(request) => {
-                self.aggregate(scope, request, record).await.map(Reply::Rows)
-            }
             // Boxed, so that the future of a select need not have room for theirs.
+            Request::Aggregate(request) => {
+                Box::pin(self.aggregate(scope, request, record)).await.map(Reply::Rows)
+            }
             Request::Explain(request) => {
                 Box::pin(self.explain(scope, request, record)).await.map(Reply::Plan)
             }
@@ -313,7 +313,11 @@ fn identity(scope: &Scope<'_>) -> Identity {
         };
         (name.clone(), value)
     });
-    Identity { role: role.database_role.clone(), settings: settings.collect() }
+    let timeout = role
+        .limits
+        .statement_timeout
+        .map(|timeout| ("statement_timeout".to_owned(), timeout.as_millis().to_string()));
+    Identity { role: role.database_role.clone(), settings: settings.chain(timeout).collect() }
 }
 
 /// What all processes that serve this database as this login know, and callers do not.

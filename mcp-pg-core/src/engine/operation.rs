@@ -1,5 +1,7 @@
 //! One operation: what is planned, and what it did.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
 use super::read::{add_count, keep};
@@ -8,7 +10,7 @@ use super::{Engine, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Fetched, Keep, Place, Transaction, refusal, texts};
 use crate::plan::{
-    ChangePlan, CursorKey, Effect, Include, InsertPlan, Operand, Plan, Scope, SelectPlan,
+    ChangePlan, CursorKey, Effect, Include, InsertPlan, Operand, Plan, Scope, SelectPlan, marked,
 };
 use crate::policy::{Action, TableView};
 use crate::reply::RowSet;
@@ -48,9 +50,12 @@ impl<'v> Operation<'v> {
         request: &Request,
         at: String,
         cursors: &CursorKey,
+        derived: &'v OnceLock<TableView>,
     ) -> Result<Self> {
         let plan = match request {
-            Request::Select(request) => Plan::Select(SelectPlan::new(scope, request, cursors)?),
+            Request::Select(request) => {
+                Plan::Select(SelectPlan::new(scope, request, cursors, derived)?)
+            }
             Request::Insert(request) => Plan::Insert(InsertPlan::new(scope, request)?),
             Request::Update(request) => Plan::Change(ChangePlan::update(scope, request)?),
             Request::Archive(request) => {
@@ -83,6 +88,24 @@ impl<'v> Operation<'v> {
 
     pub(super) fn writes(&self) -> bool {
         !matches!(self.plan, Plan::Select(_))
+    }
+
+    /// Whether later operations can know values that outsiders wrote: those that it shows, and all of a row
+    /// that it changes.
+    pub(super) fn reads_untrusted(&self) -> bool {
+        let table = self.table();
+        // What a new row holds, the caller gave; not so what an existing one does.
+        let existing = match &self.plan {
+            Plan::Select(_) => false,
+            Plan::Change(_) => true,
+            Plan::Insert(plan) => plan.arbiter.is_some(),
+        };
+        let shown = match &self.plan {
+            Plan::Select(plan) => plan.marked(|marks| marks.untrusted),
+            Plan::Insert(_) | Plan::Change(_) => marked(self.includes(), |marks| marks.untrusted),
+        };
+        !shown.is_empty()
+            || existing && table.readable_columns().any(|column| table.marks(column).untrusted)
     }
 
     pub(super) fn removes(&self) -> bool {

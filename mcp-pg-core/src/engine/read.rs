@@ -1,12 +1,14 @@
 //! Requests that read.
 
+use std::sync::OnceLock;
+
 use serde_json::Value;
 
 use super::record::Record;
 use super::{Engine, identity, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Place, refusal};
-use crate::plan::{Cursor, Grouping, Scope, SelectPlan, Start};
+use crate::plan::{Cursor, Scope, SelectPlan, Start};
 use crate::policy::TableView;
 use crate::reply::{RowSet, TableEntry, TableList, TableSummary};
 use crate::request::{Aggregate, Count, Detail, Format, ListTables, Select};
@@ -25,7 +27,8 @@ impl Engine {
         request: &Select,
         record: &mut Record<'_>,
     ) -> Result<RowSet> {
-        let plan = SelectPlan::new(scope, request, &self.cursors)?;
+        let derived = OnceLock::new();
+        let plan = SelectPlan::new(scope, request, &self.cursors, &derived)?;
         self.read(scope, &plan, record).await
     }
 
@@ -35,9 +38,8 @@ impl Engine {
         request: &Aggregate,
         record: &mut Record<'_>,
     ) -> Result<RowSet> {
-        let grouping = Grouping::new(scope, request)?;
-        let derived = grouping.derived();
-        let plan = SelectPlan::aggregate(scope, request, grouping, &derived, &self.cursors)?;
+        let derived = OnceLock::new();
+        let plan = SelectPlan::aggregate(scope, request, &self.cursors, &derived)?;
         self.read(scope, &plan, record).await
     }
 
@@ -94,7 +96,7 @@ impl Engine {
     ) -> Result<RowSet> {
         let Fetched { mut rows, count, cut, too_large } = fetched;
         if let (Some(bytes), true) = (too_large, rows.is_empty()) {
-            let most = scope.settings.limits.max_reply_bytes;
+            let most = scope.view.limits.max_reply_bytes;
             let message = format!("one row has {bytes} bytes, and a reply may have {most}");
             return Err(Error::exceeded("max_reply_bytes", message)
                 .at("/columns")
@@ -126,7 +128,7 @@ impl Engine {
         let row_count = rows.len() as u64;
         let outputs = statement.outputs.get(..width).unwrap_or_default();
         let (columns, rows, text) = rows::shape(outputs, rows, &cut, plan.format);
-        Ok(RowSet {
+        let mut set = RowSet {
             table: plan.table.name().to_string(),
             columns,
             rows,
@@ -136,7 +138,9 @@ impl Engine {
             next_cursor,
             notes,
             ..RowSet::default()
-        })
+        };
+        set.label_untrusted(plan.marked(|marks| marks.untrusted));
+        Ok(set)
     }
 
     fn cursor(
@@ -211,7 +215,7 @@ impl Engine {
 
 /// One row more than the page: it tells that there is another page.
 pub(super) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
-    Keep { rows: plan.limit.saturating_add(1), bytes: scope.settings.limits.max_reply_bytes }
+    Keep { rows: plan.limit.saturating_add(1), bytes: scope.view.limits.max_reply_bytes }
 }
 
 fn summary(view: &crate::policy::View, table: &TableView) -> TableSummary {

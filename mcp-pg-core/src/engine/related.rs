@@ -8,6 +8,7 @@ use super::{Engine, rows};
 use crate::error::Result;
 use crate::execute::{Keep, Transaction};
 use crate::plan::Operand;
+use crate::reply::Rows;
 use crate::request::Format;
 use crate::{statement, value};
 
@@ -25,7 +26,7 @@ impl Engine {
         let Some(key) = table.row_key().filter(|_| !includes.is_empty()) else { return Ok(None) };
         let columns = &table.table.columns;
         let key: Vec<_> = key.iter().map(|column| &columns[*column]).collect();
-        let limits = &run.scope.settings.limits;
+        let limits = &run.scope.view.limits;
         let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
         let shown = written.iter().take(most);
         let values = shown.map(|row| {
@@ -55,7 +56,8 @@ impl Engine {
         }
         let outputs = statement.outputs.get(..includes.len()).unwrap_or_default();
         let (_, members, _) = rows::shape(outputs, fetched.rows, &fetched.cut, Format::Json);
-        for (position, members) in positions.into_iter().zip(members.unwrap_or_default()) {
+        let members = members.map(Rows::into_values).unwrap_or_default();
+        for (position, members) in positions.into_iter().zip(members) {
             if let (Some(place), Value::Object(members)) =
                 (position.and_then(|position| related.get_mut(position)), members)
             {

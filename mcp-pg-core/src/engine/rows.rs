@@ -1,7 +1,10 @@
 //! Rows as replies show them: objects, arrays or text, within the bounds.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
+use crate::reply::Rows;
 use crate::request::Format;
 use crate::statement::Output;
 
@@ -23,7 +26,7 @@ pub(super) fn pick(row: &Map<String, Value>, names: &[&str]) -> Map<String, Valu
 }
 
 /// The rows in a format: `columns`, `rows` and `text` of a reply.
-pub(super) type Shaped = (Option<Vec<String>>, Option<Vec<Value>>, Option<String>);
+pub(super) type Shaped = (Option<Vec<String>>, Option<Rows>, Option<String>);
 
 /// Shapes rows whose first `outputs.len()` values are shown; `cut` says where related rows are missing.
 pub(super) fn shape(
@@ -33,26 +36,23 @@ pub(super) fn shape(
     format: Format,
 ) -> Shaped {
     let width = outputs.len();
-    let names = || outputs.iter().map(|output| output.name.to_owned()).collect();
+    let names =
+        || -> Arc<[String]> { outputs.iter().map(|output| output.name.to_owned()).collect() };
     match format {
         Format::Json => {
-            let rows = rows.into_iter().map(|row| object(outputs, row, width));
-            let mut rows: Vec<Map<String, Value>> = rows.collect();
-            for (row, output) in cut {
-                if let (Some(row), Some(output)) = (rows.get_mut(*row), outputs.get(*output))
-                    && let Some(mark) = output.mark()
-                {
-                    row.insert(mark.to_owned(), Value::Bool(true));
-                }
-            }
-            (None, Some(rows.into_iter().map(Value::Object).collect()), None)
+            let mark = |(row, output): &(usize, usize)| {
+                Some((*row, outputs.get(*output)?.mark()?.to_owned()))
+            };
+            let marks = cut.iter().filter_map(mark).collect();
+            (None, Some(Rows::named(names(), rows, marks)), None)
         }
         Format::Columns => {
             let rows = rows.into_iter().map(|mut row| {
                 row.truncate(width);
                 Value::Array(row)
             });
-            (Some(names()), Some(rows.collect()), None)
+            let rows: Vec<Value> = rows.collect();
+            (Some(names().to_vec()), Some(rows.into()), None)
         }
         Format::Text => (None, None, Some(text(&names(), &rows))),
     }

@@ -1,5 +1,6 @@
 //! Requests that write: alone or several in a transaction, guarded, recorded, then committed.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use super::{Engine, identity, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Transaction};
 use crate::plan::{Earlier, Plan, Scope};
+use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
 use crate::request::{self, Isolation, Request};
 
@@ -21,7 +23,8 @@ impl Engine {
         request: &Request,
         record: &mut Record<'_>,
     ) -> Result<RowSet> {
-        let operation = Operation::new(scope, request, String::new(), &self.cursors)?;
+        let derived = OnceLock::new();
+        let operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
         let dry_run = operation.dry_run();
         let mut tries = Tries::of(scope);
         let done = loop {
@@ -56,7 +59,7 @@ impl Engine {
         request: &request::Transaction,
         record: &mut Record<'_>,
     ) -> Result<Committed> {
-        let most = scope.settings.limits.max_operations;
+        let most = scope.view.limits.max_operations;
         let steps = &request.operations;
         if steps.is_empty() {
             return Err(Error::new(Code::MissingValue, "there is no operation").at("/operations"));
@@ -83,13 +86,17 @@ impl Engine {
             earlier.push(Earlier { name, table });
             requests.push(request);
         }
+        let derived: Vec<OnceLock<TableView>> = steps.iter().map(|_| OnceLock::new()).collect();
         let mut operations = Vec::with_capacity(steps.len());
-        for (index, request) in requests.iter().enumerate() {
+        for (index, (request, derived)) in requests.iter().zip(&derived).enumerate() {
             let scope = Scope { earlier: &earlier[..index], ..*scope };
-            let operation = Operation::new(&scope, request, at(index), &self.cursors);
+            let operation = Operation::new(&scope, request, at(index), &self.cursors, derived);
             operations.push(operation.map_err(|error| error.inside(&at(index)))?);
         }
 
+        if scope.view.role.confirm_after_untrusted {
+            no_write_after_untrusted(&operations)?;
+        }
         let dry_run = request.dry_run.unwrap_or_default();
         let isolation = request.isolation.unwrap_or_default();
         let mut tries = Tries::of(scope);
@@ -174,7 +181,7 @@ impl Engine {
 /// The reply to a write.
 fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bool) -> RowSet {
     let names = operation.returning();
-    let limits = &scope.settings.limits;
+    let limits = &scope.view.limits;
     let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
     let mut bytes = 0;
     let mut shown = |rows: &[Map<String, Value>], related: &[Map<String, Value>]| {
@@ -206,9 +213,9 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
         true if removed => (Some(shown(&done.before, &[])), Some(Vec::new())),
         true => (Some(shown(&done.before, &[])), Some(rows.clone())),
     };
-    RowSet {
+    let mut set = RowSet {
         table: operation.table().name().to_string(),
-        rows: Some(rows),
+        rows: Some(rows.into()),
         row_count: done.count,
         truncated,
         dry_run: dry_run.then_some(true),
@@ -216,6 +223,27 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
         after,
         notes: done.notes,
         ..RowSet::default()
+    };
+    set.label_untrusted(operation.plan.marked(|marks| marks.untrusted));
+    set
+}
+
+/// Refuses a write that comes after a read of what outsiders wrote: what they wrote may have asked for it.
+fn no_write_after_untrusted(operations: &[Operation<'_>]) -> Result<()> {
+    let mut reads = operations.iter().skip_while(|operation| !operation.reads_untrusted());
+    let Some(read) = reads.next() else { return Ok(()) };
+    match reads.find(|operation| operation.writes()) {
+        None => Ok(()),
+        Some(write) => Err(Error::new(
+            Code::Forbidden,
+            format!(
+                "{} is read before this write, and holds what outsiders wrote: the caller's role may not \
+                 write after that without a confirmation",
+                read.table().name()
+            ),
+        )
+        .at(&write.at)
+        .hint("leave those columns out of the read, or write in a call of its own")),
     }
 }
 

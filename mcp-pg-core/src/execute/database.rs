@@ -1,12 +1,17 @@
 //! The pool of connections.
 
+use std::sync::Arc;
+
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
+use rustls::ClientConfig;
+use tokio_postgres::Config;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, texts};
+use super::tls::client_config;
+use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, prepare, texts};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
@@ -17,6 +22,8 @@ use crate::statement::Statement;
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: Pool,
+    /// Cancels statements as their connections were made.
+    tls: Arc<ClientConfig>,
 }
 
 /// Settings of every session; transactions that write say so themselves.
@@ -50,9 +57,10 @@ impl Database {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        let tls = client_config(&settings.tls)?;
         let manager = Manager::from_config(
             config,
-            NoTls,
+            MakeRustlsConnect::new(tls.clone()),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let set_up = Hook::async_fn(move |client, _| {
@@ -75,7 +83,7 @@ impl Database {
             .map_err(|error| {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
-        Ok(Self { pool })
+        Ok(Self { pool, tls: Arc::new(tls) })
     }
 
     /// Reads the schema as the login, or as the role that it becomes, sees it.
@@ -96,7 +104,7 @@ impl Database {
     }
 
     async fn read_schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let client = lease.client()?;
         let transaction = client
             .build_transaction()
@@ -138,33 +146,39 @@ impl Database {
             .map(|statement| texts(&statement.parameters, &[]))
             .collect::<Result<_>>()
             .map_err(|error| none(error.into()))?;
+        let mut lease = self.lease().await.map_err(|error| none(error.into()))?;
         match (statements, parameters.as_slice()) {
             // One statement is its own transaction, and every session is read-only.
             ([statement], [parameters]) if identity.is_login() => {
-                let mut lease = Lease::new(self.connection().await.map_err(|e| none(e.into()))?);
                 let client = lease.client().map_err(|error| none(error.into()))?;
-                let fetched = fetch(client, statement, parameters, keep).await;
+                let prepared = prepare(client, statement).await;
+                let fetched = match prepared {
+                    Ok(prepared) => fetch(client, prepared, statement, parameters, keep).await,
+                    Err(failure) => Err(failure),
+                };
                 lease.done();
                 Ok(vec![fetched.map_err(none)?])
             }
             ([statement], [parameters]) => {
-                let transaction =
-                    self.begin(identity.clone(), None).await.map_err(|e| none(e.into()))?;
-                let fetched = transaction.run_alone(statement, parameters, keep).await;
+                let transaction = Transaction::new(lease, identity.clone(), None);
+                // Boxed, like the next, so that the future of the first case need not have room for theirs.
+                let fetched = Box::pin(transaction.run_alone(statement, parameters, keep)).await;
                 Ok(vec![fetched.map_err(none)?])
             }
             _ => {
-                let mut transaction =
-                    self.begin(identity.clone(), None).await.map_err(|e| none(e.into()))?;
-                let mut all = Vec::with_capacity(statements.len());
-                for (index, (statement, parameters)) in
-                    statements.iter().zip(&parameters).enumerate()
-                {
-                    let fetched = transaction.run(statement, parameters, keep).await;
-                    all.push(fetched.map_err(|failure| (index, failure))?);
-                }
-                transaction.commit().await.map_err(none)?;
-                Ok(all)
+                Box::pin(async {
+                    let mut transaction = Transaction::new(lease, identity.clone(), None);
+                    let mut all = Vec::with_capacity(statements.len());
+                    for (index, (statement, parameters)) in
+                        statements.iter().zip(&parameters).enumerate()
+                    {
+                        let fetched = transaction.run(statement, parameters, keep).await;
+                        all.push(fetched.map_err(|failure| (index, failure))?);
+                    }
+                    transaction.commit().await.map_err(none)?;
+                    Ok(all)
+                })
+                .await
             }
         }
     }
@@ -179,7 +193,7 @@ impl Database {
         identity: Identity,
         isolation: Option<Isolation>,
     ) -> Result<Transaction> {
-        Ok(Transaction::new(Lease::new(self.connection().await?), identity, isolation))
+        Ok(Transaction::new(self.lease().await?, identity, isolation))
     }
 
     /// Forgets all prepared statements: the schema that they were made for has changed.
@@ -193,14 +207,19 @@ impl Database {
     ///
     /// `database_unavailable`.
     pub async fn ready(&self) -> Result<()> {
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let client = lease.client()?;
         let answered = client.execute_typed("SELECT 1", &[]).await;
         lease.done();
         answered.map(drop).map_err(unavailable)
     }
 
-    pub(super) async fn connection(&self) -> Result<Object> {
+    /// A connection on loan.
+    pub(super) async fn lease(&self) -> Result<Lease> {
+        Ok(Lease::new(self.connection().await?, self.tls.clone()))
+    }
+
+    async fn connection(&self) -> Result<Object> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
                 Error::new(Code::DatabaseUnavailable, "all connections to the database are busy")

@@ -5,6 +5,7 @@
 mod database;
 mod posture;
 mod refusal;
+mod tls;
 mod transaction;
 
 pub use database::{Database, Failure};

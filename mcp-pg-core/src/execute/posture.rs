@@ -4,7 +4,6 @@ use serde::Serialize;
 use tokio_postgres::types::Type;
 
 use super::database::{Database, unavailable};
-use super::transaction::Lease;
 use crate::error::{Code, Error, Result};
 use crate::schema::{Schema, Table};
 
@@ -57,7 +56,7 @@ impl Database {
     /// `database_unavailable`.
     pub async fn posture(&self, schema: &Schema, roles: &[(&str, &Schema)]) -> Result<Posture> {
         let names: Vec<&str> = roles.iter().map(|(name, _)| *name).collect();
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let client = lease.client()?;
         let rows = client.query_typed(LOGIN, &[(&names, Type::TEXT_ARRAY)]).await;
         lease.done();

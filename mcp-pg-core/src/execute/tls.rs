@@ -11,26 +11,28 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore,
     SignatureScheme,
 };
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::{Code, Error, Result};
 use crate::policy::{ServerIdentity, Tls};
 
-/// What makes connections as the settings say; whether they are encrypted at all is the connection's `sslmode`.
-pub(super) fn connector(tls: &Tls) -> Result<MakeRustlsConnect> {
+/// How encrypted connections are made; whether they are encrypted at all is the connection's `sslmode`.
+///
+/// # Errors
+///
+/// `invalid_value` if the root certificates cannot be used.
+pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match tls.identity {
         ServerIdentity::Any => Arc::new(AnyCertificate(provider.clone())),
         ServerIdentity::Authority => Arc::new(AnyName(authority(tls, provider.clone())?)),
         ServerIdentity::Name => authority(tls, provider.clone())?,
     };
-    let config = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| wrong("TLS cannot be set up").caused_by(error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    Ok(MakeRustlsConnect::new(config))
+        .with_no_client_auth())
 }
 
 fn authority(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>> {
@@ -38,11 +40,11 @@ fn authority(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Arc<WebPkiServe
     match &tls.root_certificates {
         Some(pem) => {
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-                let added = certificate.map_err(|error| wrong("a root certificate is not PEM").caused_by(error))
-                    .and_then(|certificate| roots.add(certificate).map_err(|error| {
-                        wrong("a root certificate cannot be used").caused_by(error)
-                    }));
-                added?;
+                let certificate = certificate
+                    .map_err(|error| wrong("a root certificate is not PEM").caused_by(error))?;
+                roots
+                    .add(certificate)
+                    .map_err(|error| wrong("a root certificate cannot be used").caused_by(error))?;
             }
         }
         None => {

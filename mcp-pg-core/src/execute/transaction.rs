@@ -1,12 +1,14 @@
 //! A transaction as the caller's database role, and the reading of rows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 use futures_util::{StreamExt, pin_mut};
+use rustls::ClientConfig;
 use serde_json::Value;
-use tokio_postgres::NoTls;
 use tokio_postgres::types::Type;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::database::Failure;
 use crate::error::{Code, Error, Result};
@@ -59,6 +61,8 @@ pub struct Fetched {
 pub(super) struct Lease {
     object: Option<Object>,
     state: State,
+    /// How to connect for a cancellation.
+    tls: Arc<ClientConfig>,
 }
 
 /// What a connection is in the middle of.
@@ -70,8 +74,8 @@ enum State {
 }
 
 impl Lease {
-    pub(super) fn new(object: Object) -> Self {
-        Self { object: Some(object), state: State::Idle }
+    pub(super) fn new(object: Object, tls: Arc<ClientConfig>) -> Self {
+        Self { object: Some(object), state: State::Idle, tls }
     }
 
     /// The connection, from now on in the middle of a statement.
@@ -115,10 +119,11 @@ impl Drop for Lease {
         }
         let client = Object::take(object);
         let token = client.cancel_token();
+        let tls = MakeRustlsConnect::new(ClientConfig::clone(&self.tls));
         runtime.spawn(async move {
             // Closing the connection alone would let the statement run on to its end.
             if !client.is_closed() {
-                let cancelled = tokio::time::timeout(PATIENCE, token.cancel_query(NoTls)).await;
+                let cancelled = tokio::time::timeout(PATIENCE, token.cancel_query(tls)).await;
                 tracing::debug!(?cancelled, "cancelled the statement of an abandoned call");
             }
             drop(client);
@@ -154,7 +159,12 @@ impl Transaction {
         let Self { lease, identity, isolation, begun } = self;
         let client: &Object = lease.client()?;
         let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
-        let fetched = inside(client, begin, fetch(client, statement, parameters, keep)).await;
+        let work = async {
+            let prepared = prepare(client, statement).await?;
+            fetch(client, prepared, statement, parameters, keep).await
+        };
+        // Boxed, here and below: futures are moved into each other, and this one is large.
+        let fetched = inside(client, begin, Box::pin(work)).await;
         lease.open();
         fetched
     }
@@ -173,19 +183,19 @@ impl Transaction {
         let Self { mut lease, identity, isolation, .. } = self;
         let client: &Object = lease.client()?;
         // Prepared before anything is sent: else COMMIT would go out while the statement waits for that.
-        prepare(client, statement).await?;
+        let prepared = prepare(client, statement).await?;
         let commit = client.prepare_cached("COMMIT").await.map_err(Failure::Database)?;
         let work = async {
             let (fetched, committed) = tokio::join!(
                 biased;
-                fetch(client, statement, parameters, keep),
+                fetch(client, prepared, statement, parameters, keep),
                 client.execute(&commit, &[]),
             );
             let fetched = fetched?;
             committed.map_err(Failure::Database)?;
             Ok(fetched)
         };
-        let fetched = inside(client, Some((&identity, isolation)), work).await;
+        let fetched = inside(client, Some((&identity, isolation)), Box::pin(work)).await;
         lease.done();
         fetched
     }
@@ -363,7 +373,7 @@ fn text(
 /// PostgreSQL.
 const PREPARED_MOST: usize = 500;
 
-async fn prepare(
+pub(super) async fn prepare(
     client: &Object,
     statement: &Statement<'_>,
 ) -> Result<Option<tokio_postgres::Statement>, Failure> {
@@ -376,13 +386,15 @@ async fn prepare(
     client.prepare_cached(&statement.sql).await.map(Some).map_err(Failure::Database)
 }
 
+/// Sends a statement, which is prepared if it recurs, and reads its rows.
 pub(super) async fn fetch(
     client: &Object,
+    prepared: Option<tokio_postgres::Statement>,
     statement: &Statement<'_>,
     parameters: &[Text],
     keep: Keep,
 ) -> Result<Fetched, Failure> {
-    let rows = match &prepare(client, statement).await? {
+    let rows = match &prepared {
         Some(prepared) => client.query_raw(prepared, parameters).await,
         // PostgreSQL infers the types of unknown parameters here too.
         None => {

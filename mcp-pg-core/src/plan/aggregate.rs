@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::{Hop, Predicate, Scope, filter};
 use crate::error::{Code, Error, Result, step};
-use crate::policy::{Action, TableView};
-use crate::request::Aggregate;
+use crate::policy::{Action, Marks, TableView};
+use crate::request::{Aggregate, Select};
 use crate::schema::{Column, DataType, Family, Kind};
 
 /// Rows gathered into groups, and what is measured of each.
@@ -116,12 +116,7 @@ impl<'v> Grouping<'v> {
     /// Whatever is wrong with the request, with its place.
     pub fn new(scope: &Scope<'v>, request: &Aggregate) -> Result<Self> {
         let table = scope.table(&request.table, Action::Select)?;
-        let asked = match &request.filter {
-            Some(object) => filter(scope, table, object, "/where")?,
-            None => Predicate::All(vec![]),
-        };
-        let archived = scope.archived(table, request.archived.unwrap_or_default())?;
-        let filter = Predicate::All(vec![asked, archived, scope.visible(table, Action::Select)?]);
+        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
         let groups = request.group_by.iter().flatten().enumerate().map(|(index, item)| {
             group(scope, table, item).map_err(|error| error.inside(&format!("/group_by/{index}")))
         });
@@ -150,6 +145,31 @@ impl<'v> Grouping<'v> {
         Ok(Self { table, filter, groups, measures })
     }
 
+    /// The different combinations of a select's columns: groups of which nothing is measured.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub(super) fn distinct(scope: &Scope<'v>, request: &Select) -> Result<Self> {
+        let table = scope.table(&request.table, Action::Select)?;
+        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
+        let positions = scope.columns(table, request.columns.as_deref(), "/columns")?;
+        if positions.is_empty() {
+            return Err(
+                Error::new(Code::MissingValue, "distinct rows need a column").at("/columns")
+            );
+        }
+        let groups = positions.into_iter().map(|position| {
+            let column = &table.table.columns[position];
+            table.usable(&column.name)?;
+            told_apart(column)?;
+            Ok(Group { name: column.name.clone(), hop: None, column, bucket: None })
+        });
+        let groups = groups.collect::<Result<_>>();
+        let groups = groups.map_err(|error: Error| error.inside("/columns"))?;
+        Ok(Self { table, filter, groups, measures: Vec::new() })
+    }
+
     /// The table that the groups and measures are.
     pub fn derived(&self) -> TableView {
         let groups = self.groups.iter().map(|group| {
@@ -157,15 +177,37 @@ impl<'v> Grouping<'v> {
                 (Some(_), base) => base.clone(),
                 (None, _) => (*group.column.data_type).clone(),
             };
-            (group.name.clone(), data_type)
+            (group.name.clone(), data_type, marks(self.table, group.hop.as_ref(), group.column))
         });
         let measures = self.measures.iter().map(|measure| {
             let of = measure.of.as_ref().map(|(_, column)| &*column.data_type);
             let data_type = of.and_then(|data_type| measure.function.of(data_type));
-            (measure.name.clone(), data_type.unwrap_or_else(DataType::bigint))
+            let shown = match (measure.function, &measure.of) {
+                (Function::Min | Function::Max, Some((hop, column))) => {
+                    marks(self.table, hop.as_ref(), column)
+                }
+                _ => Marks::default(),
+            };
+            (measure.name.clone(), data_type.unwrap_or_else(DataType::bigint), shown)
         });
         TableView::derived(self.table, groups.chain(measures), self.groups.len())
     }
+}
+
+/// Refuses a column whose values have no `=`.
+fn told_apart(column: &Column) -> Result<()> {
+    if column.data_type.equality {
+        return Ok(());
+    }
+    let (name, type_name) = (&column.name, &column.type_name);
+    let message = format!("{name} is {type_name}, whose values cannot be told apart");
+    Err(Error::new(Code::InvalidValue, message))
+}
+
+/// The marks of a column that a group or measure shows values of.
+fn marks(table: &TableView, hop: Option<&Hop<'_>>, column: &Column) -> Marks {
+    let table = hop.map_or(table, |hop| hop.table);
+    table.table.column(&column.name).map_or(Marks::default(), |(position, _)| table.marks(position))
 }
 
 fn group<'v>(scope: &Scope<'v>, table: &'v TableView, item: &Value) -> Result<Group<'v>> {
@@ -195,13 +237,7 @@ fn group<'v>(scope: &Scope<'v>, table: &'v TableView, item: &Value) -> Result<Gr
     let at = if options.is_some() { "/column" } else { "" };
     let reached = scope.reach(table, name).map_err(|error| error.inside(at))?;
     let column = reached.column;
-    if !column.data_type.equality {
-        return Err(Error::new(
-            Code::InvalidValue,
-            format!("{} is {}, whose values cannot be told apart", column.name, column.type_name),
-        )
-        .at(at));
-    }
+    told_apart(column).map_err(|error| error.inside(at))?;
     let text = |member: &str| match options.and_then(|options| options.get(member)) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if !text.contains('\0') => Ok(Some(text.as_str())),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::filter::{Parser, one_or, wrong};
-use super::{Operand, Predicate};
+use super::{Operand, Predicate, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
@@ -101,7 +101,7 @@ impl<'v> Parser<'_, 'v> {
             Operator::Contains | Operator::StartsWith | Operator::EndsWith
                 if data_type.is_text() =>
             {
-                let text = self.pattern(value, at)?;
+                let text = scope.words(value, at)?;
                 let escaped = escape_like(&text);
                 let pattern = match operator {
                     Operator::StartsWith => format!("{escaped}%"),
@@ -111,10 +111,10 @@ impl<'v> Parser<'_, 'v> {
                 Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
             }
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
-                Comparison::Binary(operator, Operand::text(Some(self.pattern(value, at)?), at))
+                Comparison::Binary(operator, Operand::text(Some(scope.words(value, at)?), at))
             }
             Operator::Search => {
-                Comparison::Binary(operator, Operand::text(Some(self.pattern(value, at)?), at))
+                Comparison::Binary(operator, Operand::text(Some(scope.words(value, at)?), at))
             }
             Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
             Operator::Contains if let Some(part) = contained(data_type, value) => {
@@ -196,7 +196,7 @@ impl<'v> Parser<'_, 'v> {
 
     /// Refuses a list that is too long.
     fn bounded(&self, value: &Value, at: &str) -> Result<()> {
-        let most = self.scope.settings.limits.max_list;
+        let most = self.scope.view.limits.max_list;
         match value.as_array().map(Vec::len) {
             Some(length) if length > most => {
                 let message = format!("a list may have {most} values, not {length}");
@@ -235,7 +235,8 @@ impl<'v> Parser<'_, 'v> {
                 return self.list(column, Some(path), operator, value, at);
             }
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
-                Comparison::Binary(operator, Operand::text(Some(self.pattern(value, at)?), at))
+                let text = self.scope.words(value, at)?;
+                Comparison::Binary(operator, Operand::text(Some(text), at))
             }
             Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
             _ => Comparison::Binary(operator, self.scope.operand_of(&jsonb, "jsonb", value, at)?),
@@ -265,14 +266,17 @@ impl<'v> Parser<'_, 'v> {
         let list = DataType::list_of(&Arc::new(DataType::text()));
         self.scope.operand_of(&list, "text[]", &Value::Array(steps), &at)
     }
+}
 
-    fn pattern(&self, value: &Value, at: &str) -> Result<String> {
+impl Scope<'_> {
+    /// A pattern, or words to search for.
+    pub(super) fn words(&self, value: &Value, at: &str) -> Result<String> {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
             _ => return Err(wrong("a text is wanted", at)),
         };
-        let most = self.scope.settings.limits.max_pattern;
+        let most = self.view.limits.max_pattern;
         if text.len() > most {
             let message = format!("a pattern may have {most} bytes, not {}", text.len());
             return Err(Error::exceeded("max_pattern", message).at(at));

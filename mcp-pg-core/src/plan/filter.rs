@@ -7,7 +7,7 @@ use super::hop::ambiguous;
 use super::{Comparison, Hop, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView};
-use crate::schema::{Column, Found, Relation};
+use crate::schema::{Column, Found, Operator, Relation};
 
 /// A condition on a row.
 #[derive(Debug, Clone)]
@@ -36,6 +36,33 @@ pub enum Predicate<'v> {
         /// The condition.
         filter: Box<Predicate<'v>>,
     },
+}
+
+impl Predicate<'_> {
+    /// Whether no two rows of the table can meet the condition: it gives the value of each column of a key.
+    pub fn is_single(&self, table: &TableView) -> bool {
+        let definition = &table.table;
+        let keys = definition.primary_key.iter().chain(&definition.unique_keys);
+        // A deferrable key may hold duplicates until the commit.
+        keys.filter(|key| key.arbiter).any(|key| {
+            key.columns.iter().all(|position| {
+                definition.columns.get(*position).is_some_and(|column| self.fixes(column))
+            })
+        })
+    }
+
+    /// Whether the condition gives the column's value.
+    fn fixes(&self, wanted: &Column) -> bool {
+        match self {
+            Predicate::All(all) => all.iter().any(|one| one.fixes(wanted)),
+            Predicate::Test {
+                column,
+                path: None,
+                comparison: Comparison::Binary(Operator::Eq, _),
+            } => std::ptr::eq(*column, wanted),
+            _ => false,
+        }
+    }
 }
 
 /// How many related rows must pass.
@@ -216,7 +243,7 @@ impl<'v> Parser<'_, 'v> {
 
     /// Refuses one part more, or deeper, than a condition may have.
     pub(super) fn count(&mut self, at: &str, depth: usize) -> Result<()> {
-        let limits = &self.scope.settings.limits;
+        let limits = &self.scope.view.limits;
         self.nodes += 1;
         let (bound, message) = if depth > limits.max_depth {
             let most = limits.max_depth;

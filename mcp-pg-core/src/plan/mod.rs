@@ -13,6 +13,7 @@ mod filter;
 mod hop;
 mod include;
 mod insert;
+mod marked;
 mod operand;
 mod order;
 mod scope;
@@ -28,8 +29,9 @@ pub use filter::{Predicate, Quantifier, filter};
 pub use hop::Hop;
 pub use include::Include;
 pub use insert::{Arbiter, InsertPlan, Overwrite};
+pub use marked::marked;
 pub use operand::{Operand, Reference, Source};
-pub use order::{Reached, Sort};
+pub use order::{Measured, Reached, Sort};
 pub use scope::{Earlier, Scope};
 pub use select::{SelectPlan, Start};
 

@@ -1,11 +1,23 @@
 //! Sort keys.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Hop, Scope};
+use super::{Hop, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
-use crate::schema::Column;
+use crate::schema::{Column, DataType, Operator};
+use crate::value;
+
+/// What rows are sorted by: the value of a column, or a measure of it.
+#[derive(Debug, Clone)]
+pub enum Measured {
+    /// The value itself.
+    Value,
+    /// How well the text matches these words.
+    Rank(Operand),
+    /// How far the value is from this one.
+    Distance(Operand),
+}
 
 /// A sort key: a column, a direction, and where nulls go.
 #[derive(Debug, Clone)]
@@ -16,6 +28,8 @@ pub struct Sort<'v> {
     pub column: &'v Column,
     /// Its position in its table.
     pub position: usize,
+    /// What of it counts.
+    pub measured: Measured,
     /// Whether it may be null.
     pub nullable: bool,
     /// Largest first.
@@ -29,12 +43,36 @@ impl<'v> Sort<'v> {
     pub fn new(table: &'v TableView, position: usize, descending: bool) -> Self {
         let column = &table.table.columns[position];
         let nullable = column.nullable;
-        Self { hop: None, column, position, nullable, descending, nulls_last: !descending }
+        let measured = Measured::Value;
+        Self {
+            hop: None,
+            column,
+            position,
+            measured,
+            nullable,
+            descending,
+            nulls_last: !descending,
+        }
+    }
+
+    /// The text of a value that this key had in some row.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value` if it is not of the key's type.
+    pub fn encode(&self, value: &Value) -> Result<Option<String>> {
+        match self.measured {
+            Measured::Value => value::encode(&self.column.data_type, &self.column.type_name, value),
+            _ => value::encode(&DataType::double(), "double precision", value),
+        }
     }
 
     fn same(&self, other: &Self) -> bool {
         let constraint = |sort: &Self| sort.hop.as_ref().map(|hop| hop.relation.constraint.clone());
-        self.position == other.position && constraint(self) == constraint(other)
+        let values = [self, other].map(|sort| matches!(sort.measured, Measured::Value));
+        values == [true, true]
+            && self.position == other.position
+            && constraint(self) == constraint(other)
     }
 }
 
@@ -62,7 +100,10 @@ impl<'v> Scope<'v> {
         let mut keys: Vec<Sort<'v>> = Vec::new();
         for (index, item) in order_by.unwrap_or_default().iter().enumerate() {
             let at = format!("/order_by/{index}");
-            let key = self.sort(table, item).map_err(|error| error.inside(&at))?;
+            let mut key = self.sort(table, item).map_err(|error| error.inside(&at))?;
+            if let Measured::Rank(operand) | Measured::Distance(operand) = &mut key.measured {
+                operand.at.insert_str(0, &at);
+            }
             // A second key on the same column can change nothing.
             if !keys.iter().any(|known| known.same(&key)) {
                 keys.push(key);
@@ -84,10 +125,10 @@ impl<'v> Scope<'v> {
                     Some(rest) if table.table.column(text).is_none() => (rest, true),
                     _ => (text.as_str(), false),
                 };
-                self.sortable(table, name, descending)
+                self.sortable(table, name, Measured::Value, descending)
             }
             Value::Object(object) => {
-                const MEMBERS: [&str; 3] = ["column", "direction", "nulls"];
+                const MEMBERS: [&str; 5] = ["column", "direction", "nulls", "rank", "distance"];
                 if let Some(unknown) = object.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
                     return Err(Error::new(
                         Code::UnknownArgument,
@@ -112,10 +153,19 @@ impl<'v> Scope<'v> {
                         .at(step(member))
                         .allowed([first, second])),
                 };
-                let descending = choice("direction", "asc", "desc")?.unwrap_or(false);
+                let column =
+                    self.reach(table, name).map_err(|error| error.inside("/column"))?.column;
+                let measured = self.measured(column, object)?;
+                // The best match comes first, and the nearest: that is what they are asked for.
+                let best = matches!(measured, Measured::Rank(_));
                 let nulls_last = choice("nulls", "first", "last")?;
+                let nulls_last = match measured {
+                    Measured::Value => nulls_last,
+                    _ => nulls_last.or(Some(true)),
+                };
+                let descending = choice("direction", "asc", "desc")?.unwrap_or(best);
                 let key = self
-                    .sortable(table, name, descending)
+                    .sortable(table, name, measured, descending)
                     .map_err(|error| error.inside("/column"))?;
                 Ok(Sort { nulls_last: nulls_last.unwrap_or(key.nulls_last), ..key })
             }
@@ -123,11 +173,51 @@ impl<'v> Scope<'v> {
         }
     }
 
+    /// What of the column a sort key's object asks for.
+    fn measured(&self, column: &Column, object: &Map<String, Value>) -> Result<Measured> {
+        let given = |member: &str| object.get(member).filter(|value| !value.is_null());
+        match (given("rank"), given("distance")) {
+            (None, None) => Ok(Measured::Value),
+            (Some(_), Some(_)) => {
+                Err(Error::new(Code::InvalidValue, "a sort key has a rank or a distance")
+                    .at("/distance"))
+            }
+            (Some(words), None) => {
+                if !column.data_type.has_operator(Operator::Search) {
+                    return Err(Error::new(
+                        Code::InvalidValue,
+                        format!("{} is {}, not text to rank", column.name, column.type_name),
+                    )
+                    .at("/column"));
+                }
+                let words = self.words(words, "/rank")?;
+                Ok(Measured::Rank(Operand::text(Some(words), "/rank")))
+            }
+            (None, Some(from)) => {
+                if !column.data_type.distance {
+                    return Err(Error::new(
+                        Code::InvalidValue,
+                        format!("{} is {}, which has no distance", column.name, column.type_name),
+                    )
+                    .at("/column")
+                    .hint("text has one where the extension pg_trgm is installed"));
+                }
+                self.operand(column, from, "/distance").map(Measured::Distance)
+            }
+        }
+    }
+
     /// A key on a column, or on `relation.column` of a to-one relation.
-    fn sortable(&self, table: &'v TableView, name: &str, descending: bool) -> Result<Sort<'v>> {
+    fn sortable(
+        &self,
+        table: &'v TableView,
+        name: &str,
+        measured: Measured,
+        descending: bool,
+    ) -> Result<Sort<'v>> {
         let reached = self.reach(table, name)?;
         let column = reached.column;
-        if !column.data_type.ordering {
+        if matches!(measured, Measured::Value) && !column.data_type.ordering {
             let owner = reached.hop.as_ref().map_or(table, |hop| hop.table);
             let columns = owner.table.columns.iter();
             let sortable = columns.filter(|column| column.can_select && column.data_type.ordering);
@@ -142,6 +232,7 @@ impl<'v> Scope<'v> {
             hop: reached.hop.map(Box::new),
             column,
             position: reached.position,
+            measured,
             descending,
             nulls_last: !descending,
         })

@@ -1,6 +1,8 @@
 //! Reads.
 
-use serde_json::Value;
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value};
 
 use super::{Cursor, Grouping, Include, Predicate, Scope, Sort, filter};
 use crate::error::{Code, Error, Result};
@@ -24,6 +26,8 @@ pub struct SelectPlan<'v> {
     pub order: Vec<Sort<'v>>,
     /// Whether the order is total: pages are then told by their last row, else by their offset.
     pub keyset: bool,
+    /// Whether the filter gives the values of a key, so that there is one row at most: then there is no order.
+    pub single: bool,
     /// Where the page begins.
     pub start: Start,
     /// Most rows to return.
@@ -48,23 +52,30 @@ pub enum Start {
 }
 
 impl<'v> SelectPlan<'v> {
-    /// The plan of a select.
+    /// The plan of a select; `derived` keeps the table that distinct rows are, which only this plan has.
     ///
     /// # Errors
     ///
     /// Whatever is wrong with the request, with its place.
-    pub fn new(scope: &Scope<'v>, request: &Select, cursors: &super::CursorKey) -> Result<Self> {
+    pub fn new(
+        scope: &Scope<'v>,
+        request: &Select,
+        cursors: &super::CursorKey,
+        derived: &'v OnceLock<TableView>,
+    ) -> Result<Self> {
+        if request.distinct == Some(true) {
+            return Self::distinct(scope, request, cursors, derived);
+        }
         let table = scope.table(&request.table, Action::Select)?;
         let columns = scope.columns(table, request.columns.as_deref(), "/columns")?;
-        let asked = match &request.filter {
-            Some(object) => filter(scope, table, object, "/where")?,
-            None => Predicate::All(vec![]),
-        };
-        let archived = scope.archived(table, request.archived.unwrap_or_default())?;
-        let filter = Predicate::All(vec![asked, archived, scope.visible(table, Action::Select)?]);
+        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
 
         let mut order = scope.order(table, request.order_by.as_deref())?;
-        let keyset = super::order::make_total(table, &mut order);
+        let single = filter.is_single(table);
+        if single {
+            order.clear();
+        }
+        let keyset = !single && super::order::make_total(table, &mut order);
 
         let with_version = request.with_version.unwrap_or_default();
         if with_version && !has_version(table) {
@@ -83,7 +94,7 @@ impl<'v> SelectPlan<'v> {
             None => offset(request.offset)?,
             Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
         };
-        let limits = &scope.settings.limits;
+        let limits = &scope.view.limits;
         Ok(Self {
             table,
             grouping: None,
@@ -92,6 +103,7 @@ impl<'v> SelectPlan<'v> {
             filter,
             order,
             keyset,
+            single,
             start,
             limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
             with_version,
@@ -103,7 +115,60 @@ impl<'v> SelectPlan<'v> {
 }
 
 impl<'v> SelectPlan<'v> {
-    /// The plan of an aggregate: a select from the table `derived` that its grouping is.
+    /// The plan of a select of distinct rows, which are groups without measures.
+    fn distinct(
+        scope: &Scope<'v>,
+        request: &Select,
+        cursors: &super::CursorKey,
+        derived: &'v OnceLock<TableView>,
+    ) -> Result<Self> {
+        let refuse = |at: &str| {
+            let message = "a distinct row stands for several, and has this no more";
+            Err(Error::new(Code::InvalidValue, message)
+                .at(at)
+                .hint("aggregate with group_by counts them"))
+        };
+        if request.include.as_ref().is_some_and(|include| !include.is_empty()) {
+            return refuse("/include");
+        }
+        if request.with_version == Some(true) {
+            return refuse("/with_version");
+        }
+        let grouping = Grouping::distinct(scope, request)?;
+        let derived = derived.get_or_init(|| grouping.derived());
+        let mut order = scope.order(derived, request.order_by.as_deref())?;
+        let keyset = super::order::make_total(derived, &mut order);
+        let binding = cursors.binding(
+            scope,
+            &(
+                (&request.table, &request.filter, &request.order_by, request.archived),
+                ("distinct", &request.columns),
+            ),
+        )?;
+        let start = match request.cursor.as_deref() {
+            None => offset(request.offset)?,
+            Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
+        };
+        let limits = &scope.view.limits;
+        Ok(Self {
+            table: derived,
+            grouping: Some(grouping),
+            columns: derived.readable_columns().collect(),
+            includes: Vec::new(),
+            filter: Predicate::All(vec![]),
+            order,
+            keyset,
+            single: false,
+            start,
+            limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
+            with_version: false,
+            count: request.count.unwrap_or_default(),
+            format: request.format.unwrap_or_default(),
+            binding,
+        })
+    }
+
+    /// The plan of an aggregate: a select from the table that its grouping is, which `derived` keeps.
     ///
     /// # Errors
     ///
@@ -111,10 +176,11 @@ impl<'v> SelectPlan<'v> {
     pub fn aggregate(
         scope: &Scope<'v>,
         request: &Aggregate,
-        grouping: Grouping<'v>,
-        derived: &'v TableView,
         cursors: &super::CursorKey,
+        derived: &'v OnceLock<TableView>,
     ) -> Result<Self> {
+        let grouping = Grouping::new(scope, request)?;
+        let derived = derived.get_or_init(|| grouping.derived());
         let filter = match &request.having {
             Some(object) => filter(scope, derived, object, "/having")?,
             None => Predicate::All(vec![]),
@@ -133,7 +199,7 @@ impl<'v> SelectPlan<'v> {
             None => offset(request.offset)?,
             Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
         };
-        let limits = &scope.settings.limits;
+        let limits = &scope.view.limits;
         Ok(Self {
             table: derived,
             grouping: Some(grouping),
@@ -142,6 +208,7 @@ impl<'v> SelectPlan<'v> {
             filter,
             order,
             keyset,
+            single: false,
             start,
             limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
             with_version: false,
@@ -172,9 +239,7 @@ fn start(order: &[Sort<'_>], keyset: bool, cursor: Cursor) -> Result<Start> {
             .iter()
             .zip(values)
             .map(|(sort, value): (&Sort<'_>, Value)| {
-                let column = sort.column;
-                crate::value::encode(&column.data_type, &column.type_name, &value)
-                    .map_err(|_| super::cursor::invalid())
+                sort.encode(&value).map_err(|_| super::cursor::invalid())
             })
             .collect::<Result<_>>()
             .map(Start::After),
@@ -183,6 +248,21 @@ fn start(order: &[Sort<'_>], keyset: bool, cursor: Cursor) -> Result<Start> {
 }
 
 impl<'v> Scope<'v> {
+    /// What the rows of a read must meet: the caller's condition, the archive's, the role's.
+    pub(super) fn asked(
+        &self,
+        table: &'v TableView,
+        condition: Option<&Map<String, Value>>,
+        archived: Option<Archived>,
+    ) -> Result<Predicate<'v>> {
+        let asked = match condition {
+            Some(object) => filter(self, table, object, "/where")?,
+            None => Predicate::All(vec![]),
+        };
+        let archived = self.archived(table, archived.unwrap_or_default())?;
+        Ok(Predicate::All(vec![asked, archived, self.visible(table, Action::Select)?]))
+    }
+
     /// Which rows count, as far as the archive goes.
     ///
     /// # Errors

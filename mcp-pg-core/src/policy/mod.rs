@@ -15,8 +15,9 @@ mod view;
 
 pub use mark::{ColumnMarks, Marks};
 pub use principal::Principal;
-pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
+pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, RoleLimits, Setting};
 pub use settings::{
-    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, Settings, Timeouts,
+    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, ServerIdentity, Settings,
+    Timeouts, Tls,
 };
 pub use view::{TableView, View};

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::reduce::{Extra, reduce};
-use super::{Action, Actions, Marks, Mask, Role, Settings};
+use super::{Action, Actions, Limits, Marks, Mask, Role, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{
@@ -22,6 +22,8 @@ use crate::value::Decoder;
 pub struct View {
     /// The role.
     pub role: Role,
+    /// The bounds that hold for it.
+    pub limits: Limits,
     /// The fingerprint of the schema that it was made from.
     pub fingerprint: u64,
     schemas: Vec<String>,
@@ -80,6 +82,7 @@ impl View {
         let reduced = Schema::new(schema.names.clone(), HashMap::new(), tables);
         let mut view = Self {
             role: role.clone(),
+            limits: role.limits.over(&settings.limits),
             fingerprint: schema.fingerprint,
             schemas: schema.names.clone(),
             tables: Vec::with_capacity(extras.len()),
@@ -221,13 +224,15 @@ impl TableView {
         }
     }
 
-    /// A table that only one query has: columns by name and type, of which the first `keys` tell its rows
+    /// A table that only one query has: columns by name, type and marks, of which the first `keys` tell its rows
     /// apart. It goes by the name of the table that it is made from.
     pub fn derived(
         from: &TableView,
-        columns: impl IntoIterator<Item = (String, DataType)>,
+        columns: impl IntoIterator<Item = (String, DataType, Marks)>,
         keys: usize,
     ) -> Self {
+        let (columns, marks): (Vec<_>, Vec<Marks>) =
+            columns.into_iter().map(|(name, data_type, marks)| ((name, data_type), marks)).unzip();
         let column = |(index, (name, data_type)): (usize, (String, DataType))| Column {
             name,
             alias: Some(format!("c{index}")),
@@ -271,7 +276,7 @@ impl TableView {
             privileges: Privileges::default(),
             columns,
         };
-        Self::whole(&table)
+        Self { marks, ..Self::whole(&table) }
     }
 
     /// The table's full name.

@@ -44,12 +44,15 @@ pub struct Select {
     pub table: String,
     /// Columns to return; all if absent.
     pub columns: Option<Vec<String>>,
+    /// Each combination of `columns` once.
+    pub distinct: Option<bool>,
     /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{…}, {…}]}.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
     /// Related rows: {"customer": true, "items": {"columns": ["sku"], "where": {…}, "limit": 5}}.
     pub include: Option<Map<String, Value>>,
-    /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}].
+    /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}]; best text
+    /// match first: {"column": "body", "rank": "words"}; nearest first: {"column": "title", "distance": "text"}.
     pub order_by: Option<Vec<Value>>,
     /// Most rows to return.
     pub limit: Option<u64>,

@@ -1,5 +1,7 @@
 //! Comments: other people's text, made safe to show.
 
+use crate::name::is_hidden;
+
 /// The longest comment that is kept, in characters.
 pub const COMMENT_MOST: usize = 2_000;
 
@@ -15,18 +17,11 @@ pub const COMMENT_MOST: usize = 2_000;
 /// assert_eq!(clean(" \n"), None);
 /// ```
 pub fn clean(text: &str) -> Option<String> {
-    let mut kept = text.chars().filter(|c| !hidden(*c));
+    let mut kept = text.chars().filter(|c| !is_hidden(*c));
     let mut out: String = kept.by_ref().take(COMMENT_MOST).collect();
     if kept.next().is_some() {
         out.push('…');
     }
     let out = out.trim();
     (!out.is_empty()).then(|| out.to_owned())
-}
-
-fn hidden(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

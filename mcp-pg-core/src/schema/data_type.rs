@@ -16,6 +16,8 @@ pub struct DataType {
     pub equality: bool,
     /// Whether the type (a domain's base) has a default btree operator class, and so an order.
     pub ordering: bool,
+    /// Whether `<->` tells how far two values of the type (a domain's base) are apart.
+    pub distance: bool,
     /// The COMMENT on a type of one's own, bounded and without control characters: other people's text.
     pub comment: Option<String>,
 }
@@ -119,7 +121,15 @@ impl DataType {
 
     fn built_in(oid: u32, name: &str) -> Self {
         let name = name.to_owned();
-        Self { oid, name, kind: Kind::Base, equality: true, ordering: true, comment: None }
+        Self {
+            oid,
+            name,
+            kind: Kind::Base,
+            equality: true,
+            ordering: true,
+            distance: false,
+            comment: None,
+        }
     }
 
     /// Arrays of `element`, for values that are lists of a column's type; it has no OID of its own.
@@ -129,6 +139,7 @@ impl DataType {
             name: format!("{}[]", element.name),
             equality: element.equality,
             ordering: element.ordering,
+            distance: false,
             comment: None,
             kind: Kind::Array { element: Arc::clone(element), delimiter: ',' },
         }

@@ -1,11 +1,12 @@
 //! Related rows as members of a row: correlated subqueries that PostgreSQL sends as records.
 
-use sea_query::{DynIden, Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_query::extension::postgres::PgFunc;
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement};
 
 use super::output::{Output, Reader};
-use super::predicate::Conditions;
+use super::predicate::{Conditions, document};
 use super::{column, outputs};
-use crate::plan::{Hop, Include, Sort};
+use crate::plan::{Hop, Include, Measured, Sort};
 use crate::policy::TableView;
 use crate::schema::Column;
 use crate::value::Decoder;
@@ -101,6 +102,33 @@ impl Conditions {
         }
     }
 
+    /// What rows are sorted by.
+    pub(super) fn sort_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
+        let value = self.reached(sort.hop.as_deref(), sort.column, alias);
+        let data_type = &sort.column.data_type;
+        match &sort.measured {
+            Measured::Value => value,
+            Measured::Rank(words) => {
+                let document = document(value, data_type.family());
+                let query = PgFunc::websearch_to_tsquery(self.parameters.add(words), None);
+                Func::cust("ts_rank").args([document, query.into()]).into()
+            }
+            Measured::Distance(from) => {
+                let from = self.parameters.add(from).cast_as(data_type.base().name.clone());
+                value.binary(BinOper::Custom("<->"), from)
+            }
+        }
+    }
+
+    /// A sort key as a cursor has it: a measure may be of more than one type.
+    pub(super) fn cursor_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
+        let key = self.sort_key(sort, alias);
+        match sort.measured {
+            Measured::Value => key,
+            _ => key.cast_as("double precision"),
+        }
+    }
+
     /// Adds sort keys.
     pub(super) fn sort(
         &mut self,
@@ -109,7 +137,7 @@ impl Conditions {
         alias: &DynIden,
     ) {
         for sort in order {
-            let key = self.reached(sort.hop.as_deref(), sort.column, alias);
+            let key = self.sort_key(sort, alias);
             let order =
                 if sort.descending { sea_query::Order::Desc } else { sea_query::Order::Asc };
             // Nulls count as the largest unless told otherwise: naming the default would hide an index.

@@ -162,6 +162,14 @@ pub(super) fn null(value: Expr, data_type: &DataType, wanted: bool) -> Expr {
     }
 }
 
+/// What a text search looks through.
+pub(super) fn document(value: Expr, family: Family) -> Expr {
+    match family {
+        Family::Search => value,
+        _ => PgFunc::to_tsvector(value, None).into(),
+    }
+}
+
 fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {
     let network = family == Family::Network;
     let custom =
@@ -185,12 +193,8 @@ fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {
         Operator::Overlaps => left.binary(PgBinOper::Overlap, right),
         Operator::HasKey => custom(left, "?&", right),
         Operator::Search => {
-            let document = match family {
-                Family::Search => left,
-                _ => PgFunc::to_tsvector(left, None).into(),
-            };
             let query = PgFunc::websearch_to_tsquery(right, None);
-            document.binary(PgBinOper::Matches, query)
+            document(left, family).binary(PgBinOper::Matches, query)
         }
         // These are planned as other comparisons.
         Operator::In | Operator::NotIn | Operator::IsNull => left.eq(right),

@@ -8,7 +8,7 @@ use sea_query::{
 use super::parameters::build;
 use super::predicate::{Conditions, constant, null, typed};
 use super::{Output, SUBJECT, Statement, aliased, expressions, readers, version};
-use crate::plan::{Operand, SelectPlan, Sort, Start};
+use crate::plan::{Measured, Operand, SelectPlan, Sort, Start};
 use crate::policy::TableView;
 use crate::request::Count;
 use crate::value::Decoder;
@@ -60,8 +60,11 @@ fn page<'v>(
     if plan.keyset {
         for sort in &plan.order {
             let owner = sort.hop.as_ref().map_or(plan.table, |hop| hop.table);
-            let decoder = owner.decoder(sort.position);
-            let key = conditions.reached(sort.hop.as_deref(), sort.column, &alias);
+            let decoder = match sort.measured {
+                Measured::Value => owner.decoder(sort.position),
+                _ => Decoder::double(),
+            };
+            let key = conditions.cursor_key(sort, &alias);
             query.expr(if decoder.as_text() { key.cast_as("text") } else { key });
             columns.push(Output::value(&sort.column.name, decoder));
         }
@@ -81,7 +84,9 @@ fn page<'v>(
             query.and_where(beyond);
         }
     }
-    query.limit(plan.limit.saturating_add(1));
+    if !plan.single {
+        query.limit(plan.limit.saturating_add(1));
+    }
     (query, columns)
 }
 
@@ -139,14 +144,19 @@ fn after(
     let keys: Vec<(Expr, &Sort<'_>, &Option<String>)> = order
         .iter()
         .zip(values)
-        .map(|(sort, value)| {
-            let key = conditions.reached(sort.hop.as_deref(), sort.column, alias);
-            (key, sort, value)
-        })
+        .map(|(sort, value)| (conditions.cursor_key(sort, alias), sort, value))
         .collect();
     let mut operand = |sort: &Sort<'_>, value: &Option<String>| {
         let parameter = conditions.parameters.add(&Operand::text(value.clone(), ""));
-        typed(parameter, &sort.column.data_type, "")
+        match sort.measured {
+            Measured::Value => typed(parameter, &sort.column.data_type, ""),
+            _ => parameter,
+        }
+    };
+    let missing = |key: Expr, sort: &Sort<'_>, wanted: bool| match sort.measured {
+        Measured::Value => null(key, &sort.column.data_type, wanted),
+        _ if wanted => key.is_null(),
+        _ => key.is_not_null(),
     };
 
     // One comparison of rows is what an index can seek by; it needs one direction and no nulls.
@@ -167,14 +177,14 @@ fn after(
     for (index, (key, sort, value)) in keys.iter().enumerate() {
         let beyond = match (value, sort.nulls_last) {
             (None, true) => continue,
-            (None, false) => null(key.clone(), &sort.column.data_type, false),
+            (None, false) => missing(key.clone(), sort, false),
             (Some(_), nulls_last) => {
                 let right = operand(sort, value);
                 let key = key.clone();
                 let beyond =
                     if sort.descending { key.clone().lt(right) } else { key.clone().gt(right) };
                 match nulls_last && sort.nullable {
-                    true => beyond.or(null(key, &sort.column.data_type, true)),
+                    true => beyond.or(missing(key, sort, true)),
                     false => beyond,
                 }
             }
@@ -182,7 +192,7 @@ fn after(
         let mut all = beyond;
         for (key, sort, value) in keys.iter().take(index) {
             let same = match value {
-                None => null(key.clone(), &sort.column.data_type, true),
+                None => missing(key.clone(), sort, true),
                 Some(_) => key.clone().eq(operand(sort, value)),
             };
             all = all.and(same);

@@ -24,6 +24,7 @@ use crate::schema::{DataType, Kind};
 ///     kind: Kind::Base,
 ///     equality: true,
 ///     ordering: true,
+///     distance: false,
 ///     comment: None,
 /// };
 /// let decoder = Decoder::for_type(&integer);
@@ -70,6 +71,12 @@ impl Decoder {
     pub fn bigint() -> &'static Self {
         static BIGINT: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(&DataType::bigint()));
         &BIGINT
+    }
+
+    /// The decoder for an expression of type `double precision`.
+    pub fn double() -> &'static Self {
+        static DOUBLE: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(&DataType::double()));
+        &DOUBLE
     }
 
     /// The decoder for an expression of type `boolean`.

@@ -43,6 +43,7 @@ use crate::schema::{DataType, Kind};
 ///     kind: Kind::Base,
 ///     equality: true,
 ///     ordering: true,
+///     distance: false,
 ///     comment: None,
 /// };
 /// assert_eq!(encode(&integer, "integer", &42.into()).unwrap().as_deref(), Some("42"));

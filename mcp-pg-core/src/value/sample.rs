@@ -11,6 +11,7 @@ fn make(oid: u32, name: &str, kind: Kind) -> Arc<DataType> {
         kind,
         equality: true,
         ordering: true,
+        distance: false,
         comment: None,
     })
 }

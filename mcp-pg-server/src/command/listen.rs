@@ -13,6 +13,7 @@ use crate::auth::{Credentials, ProtectedResource};
 use crate::cli::Common;
 use crate::config::{Config, Environment};
 use crate::http::{self, ServiceOptions};
+use crate::listener::Certificate;
 use crate::metrics::Metrics;
 
 /// Serves until a signal ends it.
@@ -24,11 +25,16 @@ pub(super) async fn serve(
 ) -> Result<Session, Failure> {
     let listener = bind(address, config.auth.is_some()).await?;
     let bound = listener.local_addr()?;
-    let scheme = "http";
+    let certificate = config.certificate.as_ref().map(|(chain, key)| {
+        Certificate::read(chain, key).map_err(|reason| Failure::usage(format!("server: {reason}")))
+    });
+    let certificate = certificate.transpose()?;
+    let scheme = if certificate.is_some() { "https" } else { "http" };
     let mut options = ServiceOptions {
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
-        requests_per_minute: config.requests_per_minute,
+        limits: config.request_limits.clone(),
+        max_request_bytes: config.max_request_bytes,
         metrics: Arc::new(Metrics::default()),
         ..ServiceOptions::default()
     };
@@ -60,7 +66,7 @@ pub(super) async fn serve(
     }
     let stop = stop_on_signal();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
-    http::serve(session.engine.clone(), listener, options, stop).await?;
+    http::serve(session.engine.clone(), listener, certificate, options, stop).await?;
     Ok(session)
 }
 

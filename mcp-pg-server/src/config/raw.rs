@@ -62,6 +62,8 @@ section! {
         max_pattern: usize,
         max_includes: usize,
         requests_per_minute: u32,
+        concurrency: u32,
+        max_request_bytes: usize,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
     CommentKeys { owners: Vec<String>, }
@@ -70,7 +72,16 @@ section! {
     RoleKeys {
         database_role: String,
         session: BTreeMap<String, String>,
+        limits: RoleLimitKeys,
+        confirm_after_untrusted: bool,
         grants: Vec<GrantKeys>,
+    }
+    RoleLimitKeys {
+        max_rows: u64,
+        max_reply_bytes: usize,
+        statement_timeout: Wait,
+        requests_per_minute: u32,
+        concurrency: u32,
     }
     GrantKeys {
         tables: Vec<String>,
@@ -102,6 +113,8 @@ section! {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,
         public_url: String,
+        tls_certificate: PathBuf,
+        tls_key: PathBuf,
     }
 }
 

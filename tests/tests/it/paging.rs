@@ -308,3 +308,45 @@ async fn a_cursor_of_one_caller_tells_nothing_to_another_of_the_role() {
     let reply = call_as(&engine, &two, "select", select).await.unwrap();
     assert!(rows(&reply).iter().all(|row| row["kind"] == "kind 2"), "{reply}");
 }
+
+#[tokio::test]
+async fn a_row_named_by_its_key_is_a_page_of_its_own() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    for (arguments, expected) in [
+        (
+            json!({"table": "item", "where": {"id": 7}, "order_by": ["-kind"], "columns": ["id"]}),
+            json!([{"id": 7}]),
+        ),
+        (json!({"table": "item", "where": {"id": 7, "kind": "none"}}), json!([])),
+        (json!({"table": "item", "where": {"id": 7}, "offset": 1}), json!([])),
+        (json!({"table": "item", "where": {"id": 7}, "limit": 0}), json!([])),
+        (
+            json!({"table": "two", "where": {"and": [{"b": 3}, {"a": {"eq": 1}}]}}),
+            json!([{"a": 1, "b": 3, "c": "c"}]),
+        ),
+        // Half a key names no row.
+        (
+            json!({"table": "two", "where": {"a": 1}, "columns": ["b"], "order_by": ["-b"]}),
+            json!([{"b": 4}, {"b": 3}, {"b": 2}, {"b": 1}, {"b": 0}]),
+        ),
+        (
+            json!({"table": "item", "where": {"or": [{"id": 1}, {"id": 2}]}, "columns": ["id"]}),
+            json!([{"id": 1}, {"id": 2}]),
+        ),
+        (
+            json!({"table": "item", "where": {"not": {"id": {"gt": 1}}}, "columns": ["id"]}),
+            json!([{"id": 1}]),
+        ),
+    ] {
+        let reply = call(&engine, "analyst", "select", arguments.clone()).await.unwrap();
+        assert_eq!(reply["rows"], expected, "{arguments}");
+        assert_eq!((&reply["truncated"], &reply["next_cursor"]), (&json!(false), &Value::Null));
+    }
+    let (code, at) = refused(
+        &engine,
+        "select",
+        json!({"table": "item", "where": {"id": 7}, "order_by": ["nil"]}),
+    )
+    .await;
+    assert_eq!((code.as_str(), at.as_str()), ("unknown_column", "/order_by/0"));
+}

@@ -24,6 +24,7 @@ struct Definition {
     comment: Option<String>,
     equality: bool,
     ordering: bool,
+    distance: bool,
     kind: Unresolved,
 }
 
@@ -61,9 +62,10 @@ impl Types {
             comment: None,
             equality: false,
             ordering: false,
+            distance: false,
             kind: Unresolved::Base,
         });
-        let Definition { name, comment, equality, ordering, kind } = definition;
+        let Definition { name, comment, equality, ordering, distance, kind } = definition;
         let kind = match kind {
             _ if depth == DEPTH_MOST => Kind::Base,
             Unresolved::Base => Kind::Base,
@@ -95,7 +97,12 @@ impl Types {
                 fields.iter().all(|field| field.data_type.ordering),
             ),
         };
-        let data_type = Arc::new(DataType { oid, name, kind, equality, ordering, comment });
+        let distance = match &kind {
+            Kind::Domain { base, .. } => base.distance,
+            _ => distance,
+        };
+        let data_type =
+            Arc::new(DataType { oid, name, kind, equality, ordering, distance, comment });
         self.resolved.insert(oid, data_type.clone());
         data_type
     }
@@ -109,6 +116,7 @@ fn definition(row: &Row) -> Result<Definition, PgError> {
         comment: comment(row)?,
         equality: comparison.is_some(),
         ordering: comparison == Some(true),
+        distance: row.try_get("distance")?,
         kind: match row.try_get("kind")? {
             "enum" => Unresolved::Enum(row.try_get("labels")?),
             "array" => Unresolved::Array {

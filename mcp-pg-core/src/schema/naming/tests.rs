@@ -15,6 +15,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         kind: Kind::Base,
         equality: true,
         ordering: true,
+        distance: false,
         comment: None,
     });
     let column = |(number, name): (i16, &&str)| Column {

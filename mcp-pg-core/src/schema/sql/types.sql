@@ -36,6 +36,15 @@ comparable AS MATERIALIZED (
   WHERE o.opcdefault AND m.amname IN ('btree', 'hash')
     AND n.nspname = ANY (pg_catalog.current_setting('mcp_pg.searched')::pg_catalog.name[])
   GROUP BY o.opcintype
+),
+-- Types with a distance: the geometric ones have it, text with pg_trgm, vectors with their extension.
+measurable AS MATERIALIZED (
+  SELECT o.oprleft AS oid
+  FROM pg_catalog.pg_operator o
+  JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+  WHERE o.oprname = '<->' AND o.oprleft = o.oprright
+    AND o.oprresult IN ('pg_catalog.float4'::pg_catalog.regtype, 'pg_catalog.float8'::pg_catalog.regtype)
+    AND n.nspname = ANY (pg_catalog.current_setting('mcp_pg.searched')::pg_catalog.name[])
 )
 SELECT t.oid,
        -- With the modifier -1, so that `bpchar` is not printed as `character`, which would mean one character.
@@ -77,7 +86,12 @@ SELECT t.oid,
         WHERE c.oid = t.oid
            OR c.oid IN (SELECT k.casttarget FROM pg_catalog.pg_cast k
                         WHERE k.castsource = t.oid AND k.castmethod = 'b' AND k.castcontext = 'i')
-       )                                   AS comparison
+       )                                   AS comparison,
+       EXISTS (SELECT FROM measurable m
+               WHERE m.oid = t.oid
+                  OR m.oid IN (SELECT k.casttarget FROM pg_catalog.pg_cast k
+                               WHERE k.castsource = t.oid AND k.castmethod = 'b' AND k.castcontext = 'i')
+       )                                   AS distance
 FROM used
 JOIN pg_catalog.pg_type t ON t.oid = used.oid
 LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem

@@ -1,0 +1,63 @@
+//! Which marked columns a plan gives values of.
+
+use super::{ChangePlan, Include, InsertPlan, Plan, SelectPlan};
+use crate::policy::{Marks, TableView};
+
+impl Plan<'_> {
+    /// Names of the columns whose values the reply shows and whose marks are `wanted`: `column`, or
+    /// `relation.column` for related rows.
+    pub fn marked(&self, wanted: fn(Marks) -> bool) -> Vec<String> {
+        match self {
+            Plan::Select(plan) => plan.marked(wanted),
+            Plan::Insert(InsertPlan { table, returning, includes, .. })
+            | Plan::Change(ChangePlan { table, returning, includes, .. }) => {
+                let mut names = Vec::new();
+                columns(table, returning, "", wanted, &mut names);
+                related(includes, "", wanted, &mut names);
+                names
+            }
+        }
+    }
+}
+
+impl SelectPlan<'_> {
+    /// [`Plan::marked`] for a select or aggregate.
+    pub fn marked(&self, wanted: fn(Marks) -> bool) -> Vec<String> {
+        let mut names = Vec::new();
+        columns(self.table, &self.columns, "", wanted, &mut names);
+        related(&self.includes, "", wanted, &mut names);
+        names
+    }
+}
+
+/// [`Plan::marked`] for related rows alone.
+pub fn marked(includes: &[Include<'_>], wanted: fn(Marks) -> bool) -> Vec<String> {
+    let mut names = Vec::new();
+    related(includes, "", wanted, &mut names);
+    names
+}
+
+fn columns(
+    table: &TableView,
+    positions: &[usize],
+    prefix: &str,
+    wanted: fn(Marks) -> bool,
+    names: &mut Vec<String>,
+) {
+    let marked = positions.iter().filter(|position| wanted(table.marks(**position)));
+    let columns = marked.filter_map(|position| table.table.columns.get(*position));
+    names.extend(columns.map(|column| format!("{prefix}{}", column.name)));
+}
+
+fn related(
+    includes: &[Include<'_>],
+    prefix: &str,
+    wanted: fn(Marks) -> bool,
+    names: &mut Vec<String>,
+) {
+    for include in includes.iter().filter(|include| !include.counted) {
+        let prefix = format!("{prefix}{}.", include.name);
+        columns(include.hop.table, &include.columns, &prefix, wanted, names);
+        related(&include.includes, &prefix, wanted, names);
+    }
+}

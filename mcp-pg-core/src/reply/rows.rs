@@ -1,0 +1,186 @@
+//! The rows of a reply: their values, and once for all of them what those are called.
+//!
+//! An object for each row would hold every name as often as there are rows; it is made only when the reply
+//! becomes JSON.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+use serde_json::{Map, Value};
+
+/// Rows, which are arrays of objects in JSON, or arrays of arrays with `format: "columns"`.
+///
+/// ```
+/// # use mcp_pg_core::reply::Rows;
+/// # use serde_json::json;
+/// let rows = Rows::from(vec![json!({"id": 7, "title": "Alien"})]);
+/// let titles: Vec<_> = rows.iter().filter_map(|row| row.get("title")?.as_str()).collect();
+/// assert_eq!(titles, ["Alien"]);
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rows(Form);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Form {
+    /// Values, each row's paired with the names.
+    Named {
+        names: Arc<[String]>,
+        rows: Vec<Vec<Value>>,
+        /// Members that only some rows have: which row, and which member is true of it.
+        marks: Vec<(usize, String)>,
+    },
+    /// What is JSON already.
+    Values(Vec<Value>),
+}
+
+/// A row of [`Rows`].
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'r>(Fields<'r>);
+
+#[derive(Debug, Clone, Copy)]
+enum Fields<'r> {
+    Named(&'r [String], &'r [Value]),
+    Value(&'r Value),
+}
+
+impl Rows {
+    /// Rows whose first values have these names; `marks` are members that are true of some rows.
+    pub(crate) fn named(
+        names: Arc<[String]>,
+        rows: Vec<Vec<Value>>,
+        marks: Vec<(usize, String)>,
+    ) -> Self {
+        Self(Form::Named { names, rows, marks })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Form::Named { rows, .. } => rows.len(),
+            Form::Values(rows) => rows.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each row.
+    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.len()).filter_map(|index| self.row(index))
+    }
+
+    /// The row at a position.
+    pub fn row(&self, index: usize) -> Option<Row<'_>> {
+        Some(Row(match &self.0 {
+            Form::Named { names, rows, .. } => Fields::Named(names, rows.get(index)?),
+            Form::Values(rows) => Fields::Value(rows.get(index)?),
+        }))
+    }
+
+    /// The rows as JSON.
+    pub fn into_values(self) -> Vec<Value> {
+        let (names, rows, marks) = match self.0 {
+            Form::Values(rows) => return rows,
+            Form::Named { names, rows, marks } => (names, rows, marks),
+        };
+        let object = |row: Vec<Value>| names.iter().cloned().zip(row).collect::<Map<_, _>>();
+        let mut objects: Vec<Map<String, Value>> = rows.into_iter().map(object).collect();
+        for (row, mark) in marks {
+            if let Some(row) = objects.get_mut(row) {
+                row.insert(mark, Value::Bool(true));
+            }
+        }
+        objects.into_iter().map(Value::Object).collect()
+    }
+}
+
+impl<'r> Row<'r> {
+    /// The value of a member of an object.
+    pub fn get(&self, name: &str) -> Option<&'r Value> {
+        match self.0 {
+            Fields::Named(names, values) => {
+                names.iter().zip(values).find(|(known, _)| *known == name).map(|(_, value)| value)
+            }
+            Fields::Value(value) => value.get(name),
+        }
+    }
+}
+
+impl From<Vec<Value>> for Rows {
+    fn from(rows: Vec<Value>) -> Self {
+        Self(Form::Values(rows))
+    }
+}
+
+impl Serialize for Rows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (names, rows, marks) = match &self.0 {
+            Form::Values(rows) => return rows.serialize(serializer),
+            Form::Named { names, rows, marks } => (names, rows, marks),
+        };
+        let mut array = serializer.serialize_seq(Some(rows.len()))?;
+        for (index, values) in rows.iter().enumerate() {
+            let marks = marks.iter().filter(|(row, _)| *row == index).map(|(_, mark)| mark);
+            array.serialize_element(&Object { names, values, marks: marks.collect() })?;
+        }
+        array.end()
+    }
+}
+
+struct Object<'r> {
+    names: &'r [String],
+    values: &'r [Value],
+    marks: Vec<&'r String>,
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(None)?;
+        for (name, value) in self.names.iter().zip(self.values) {
+            object.serialize_entry(name, value)?;
+        }
+        for mark in &self.marks {
+            object.serialize_entry(mark, &true)?;
+        }
+        object.end()
+    }
+}
+
+impl JsonSchema for Rows {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Rows".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Vec::<Value>::json_schema(generator)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn both_ways_to_json_agree() {
+        let names: Arc<[String]> = ["id".to_owned(), "items".to_owned()].into();
+        let values =
+            vec![vec![json!(1), json!([2]), json!("a sort key")], vec![json!(3), json!([])]];
+        let rows = Rows::named(names, values, vec![(0, "items_truncated".into())]);
+        let expected =
+            json!([{"id": 1, "items": [2], "items_truncated": true}, {"id": 3, "items": []}]);
+        assert_eq!(serde_json::to_value(&rows).unwrap(), expected);
+        assert_eq!(rows.row(1).and_then(|row| row.get("id")), Some(&json!(3)));
+        assert_eq!(Value::from(rows.into_values()), expected);
+    }
+}

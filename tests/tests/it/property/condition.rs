@@ -1,0 +1,386 @@
+//! Conditions: random ones, their JSON, and whether a row meets them by SQL's logic of three values.
+
+use serde_json::{Map, Value, json};
+
+use super::choices::Choices;
+use super::value::{Kind, items, json_at, json_contains, like, same_json};
+use super::world::{Many, Row, World};
+
+/// A condition on a row.
+#[derive(Debug, Clone)]
+pub(crate) enum Condition {
+    /// All of several; written as one object if no name stands twice in it.
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    /// Operators and operands on a column, or on a part of it.
+    Column {
+        name: String,
+        kind: Kind,
+        path: Option<Vec<String>>,
+        tests: Vec<(&'static str, Value)>,
+    },
+    Related {
+        relation: usize,
+        name: &'static str,
+        quantifier: &'static str,
+        inner: Box<Condition>,
+    },
+}
+
+/// Columns that conditions may speak of, with values that occur there.
+pub(crate) struct Subject<'w> {
+    pub(crate) columns: Vec<(String, Kind)>,
+    pub(crate) rows: Vec<&'w Row>,
+    /// The table, for conditions on related rows.
+    pub(crate) table: Option<usize>,
+}
+
+impl<'w> Subject<'w> {
+    pub(crate) fn table(world: &'w World, table: usize) -> Self {
+        let (columns, rows) = (&world.tables[table].columns, &world.tables[table].rows);
+        Subject { columns: columns.clone(), rows: rows.iter().collect(), table: Some(table) }
+    }
+
+    /// A value of a column, or null.
+    fn value(&self, name: &str, choices: &mut Choices<'_>) -> Value {
+        match self.rows.len() {
+            0 => Value::Null,
+            _ => choices.pick(&self.rows)[name].clone(),
+        }
+    }
+}
+
+impl Condition {
+    pub(crate) fn random(
+        world: &World,
+        subject: &Subject<'_>,
+        choices: &mut Choices<'_>,
+        depth: usize,
+    ) -> Condition {
+        let several = |choices: &mut Choices<'_>| {
+            (0..1 + choices.below(3))
+                .map(|_| Condition::random(world, subject, choices, depth + 1))
+                .collect()
+        };
+        let form = if depth > 3 { 0 } else { choices.below(10) };
+        match form {
+            6 => Condition::All(several(choices)),
+            7 => Condition::Any(several(choices)),
+            8 => Condition::Not(Box::new(Condition::random(world, subject, choices, depth + 1))),
+            4 | 5 | 9 => match subject.table.map(|table| world.from(table)) {
+                Some(relations) if !relations.is_empty() => {
+                    let relation = *choices.pick(&relations);
+                    let related = &world.relations[relation];
+                    let quantifier = match related.many {
+                        Many::ToOne => "",
+                        Many::ToMany => choices.pick(&["some", "none", "every"]),
+                    };
+                    let inner = Subject::table(world, related.to);
+                    let inner = Condition::random(world, &inner, choices, depth + 1);
+                    Condition::Related {
+                        relation,
+                        name: related.name,
+                        quantifier,
+                        inner: Box::new(inner),
+                    }
+                }
+                _ => Condition::column(subject, choices),
+            },
+            _ => Condition::column(subject, choices),
+        }
+    }
+
+    fn column(subject: &Subject<'_>, choices: &mut Choices<'_>) -> Condition {
+        let (name, kind) = choices.pick(&subject.columns).clone();
+        let value = |choices: &mut Choices<'_>| subject.value(&name, choices);
+        if kind == Kind::Json && choices.chance(50) {
+            let path = vec![(*choices.pick(&["a", "b", "0", "c", "theme"])).to_owned()];
+            let path = if choices.chance(30) { [path, vec!["0".into()]].concat() } else { path };
+            let part = json_at(&value(choices), &path).cloned().unwrap_or(json!("x"));
+            let test = match choices.below(6) {
+                0 | 1 => ("eq", part),
+                2 => ("ne", part),
+                3 => ("in", json!([part, "x", 1])),
+                4 => ("is_null", json!(choices.chance(50))),
+                _ => ("like", json!("%o%")),
+            };
+            return Condition::Column { name, kind, path: Some(path), tests: vec![test] };
+        }
+        let mut tests: Vec<(&'static str, Value)> = Vec::new();
+        for _ in 0..1 + choices.below(3) / 2 {
+            let operator = *choices.pick(&operators(&kind));
+            if tests.iter().any(|(known, _)| *known == operator) {
+                continue;
+            }
+            let operand = match operator {
+                "is_null" => json!(choices.chance(50)),
+                "in" | "not_in" => {
+                    (0..choices.below(5)).map(|_| value(choices)).collect::<Vec<_>>().into()
+                }
+                "eq" | "ne" | "is_distinct_from" => value(choices),
+                _ => match value(choices) {
+                    Value::Null => continue,
+                    operand => patterned(&kind, operator, operand, choices),
+                },
+            };
+            tests.push((operator, operand));
+        }
+        if tests.is_empty() {
+            tests.push(("is_null", json!(true)));
+        }
+        Condition::Column { name, kind, path: None, tests }
+    }
+
+    /// The condition as a `where` object.
+    pub(crate) fn json(&self) -> Map<String, Value> {
+        let mut object = Map::new();
+        let (name, value) = match self {
+            Condition::All(parts) => {
+                let objects: Vec<Map<String, Value>> = parts.iter().map(Condition::json).collect();
+                let names: Vec<&String> = objects.iter().flat_map(Map::keys).collect();
+                let twice =
+                    |name: &&String| names.iter().filter(|other| other == &name).count() > 1;
+                if !names.iter().any(twice) {
+                    return objects.into_iter().flatten().collect();
+                }
+                ("and".to_owned(), json!(objects))
+            }
+            Condition::Any(parts) => {
+                ("or".to_owned(), parts.iter().map(|part| Value::Object(part.json())).collect())
+            }
+            Condition::Not(inner) => ("not".to_owned(), inner.json().into()),
+            Condition::Column { name, kind, path, tests } => {
+                let short = path.is_none() && *kind != Kind::Json;
+                match tests.as_slice() {
+                    [("eq", value)] if short => (name.clone(), value.clone()),
+                    tests => {
+                        let tests =
+                            tests.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+                        let mut object: Map<String, Value> = tests.collect();
+                        if let Some(path) = path {
+                            object.insert("path".into(), json!(path));
+                        }
+                        (name.clone(), object.into())
+                    }
+                }
+            }
+            Condition::Related { name, quantifier: "", inner, .. } => {
+                ((*name).to_owned(), inner.json().into())
+            }
+            Condition::Related { name, quantifier, inner, .. } => {
+                ((*name).to_owned(), json!({*quantifier: inner.json()}))
+            }
+        };
+        object.insert(name, value);
+        object
+    }
+
+    /// Whether a row meets it: `index` is its place in its table.
+    pub(crate) fn holds(&self, world: &World, row: &Row, index: usize) -> Option<bool> {
+        let each = |parts: &[Condition], decisive: bool| {
+            let results: Vec<_> = parts.iter().map(|part| part.holds(world, row, index)).collect();
+            match () {
+                () if results.contains(&Some(decisive)) => Some(decisive),
+                () if results.contains(&None) => None,
+                () => Some(!decisive),
+            }
+        };
+        match self {
+            Condition::All(parts) => each(parts, false),
+            Condition::Any(parts) => each(parts, true),
+            Condition::Not(inner) => inner.holds(world, row, index).map(|holds| !holds),
+            Condition::Column { name, kind, path, tests } => {
+                let results: Vec<Option<bool>> = tests
+                    .iter()
+                    .map(|(operator, operand)| match path {
+                        None => test(kind, &row[name], operator, operand),
+                        Some(path) => at_path(json_at(&row[name], path), operator, operand),
+                    })
+                    .collect();
+                match () {
+                    () if results.contains(&Some(false)) => Some(false),
+                    () if results.contains(&None) => None,
+                    () => Some(true),
+                }
+            }
+            Condition::Related { relation, quantifier, inner, .. } => {
+                let relation = &world.relations[*relation];
+                let mut related = relation.rows[index].iter().map(|index| {
+                    inner.holds(world, &world.tables[relation.to].rows[*index], *index)
+                        == Some(true)
+                });
+                Some(match *quantifier {
+                    "none" => !related.any(|holds| holds),
+                    "every" => related.all(|holds| holds),
+                    _ => related.any(|holds| holds),
+                })
+            }
+        }
+    }
+}
+
+fn operators(kind: &Kind) -> Vec<&'static str> {
+    let mut all = vec!["is_null"];
+    if kind.has_equality() {
+        all.extend(["eq", "ne", "in", "not_in", "is_distinct_from"]);
+    }
+    if kind.has_order() {
+        all.extend(["gt", "gte", "lt", "lte"]);
+    }
+    all.extend(match kind {
+        Kind::Text => {
+            &["like", "ilike", "starts_with", "ends_with", "contains", "matches", "imatches"][..]
+        }
+        Kind::Array(_) => &["contains", "contained_by", "overlaps"],
+        Kind::Json => &["contains", "contained_by", "has_key"],
+        _ => &[],
+    });
+    all
+}
+
+/// A value of a column made into what an operator takes.
+fn patterned(kind: &Kind, operator: &str, value: Value, choices: &mut Choices<'_>) -> Value {
+    match (kind, operator) {
+        (Kind::Text, "gt" | "gte" | "lt" | "lte") => value,
+        (Kind::Text, _) => {
+            let text: Vec<char> = value.as_str().unwrap_or_default().chars().collect();
+            let start = choices.below(text.len() + 1);
+            let part = &text[start..start + choices.below(text.len() - start + 1)];
+            let part: String = match operator {
+                "matches" | "imatches" => {
+                    part.iter().filter(|c| c.is_ascii_alphanumeric()).collect()
+                }
+                _ => part.iter().collect(),
+            };
+            let part = if choices.chance(30) { part.to_ascii_uppercase() } else { part };
+            match operator {
+                // A backslash at the end escapes nothing, which PostgreSQL refuses.
+                "like" | "ilike" => {
+                    let part = part.replace('\\', "_");
+                    choices
+                        .pick(&[format!("%{part}%"), format!("{part}%"), format!("_{part}%")])
+                        .clone()
+                        .into()
+                }
+                "matches" | "imatches" => choices
+                    .pick(&[part.clone(), format!("^{part}"), format!("{part}$")])
+                    .clone()
+                    .into(),
+                _ => part.into(),
+            }
+        }
+        (Kind::Array(_), "contains" | "contained_by" | "overlaps") => {
+            items(&value).iter().filter(|_| choices.chance(70)).cloned().collect()
+        }
+        (Kind::Json, "has_key") => (*choices.pick(&["a", "b", "c"])).into(),
+        _ => value,
+    }
+}
+
+/// Whether a value passes a test.
+fn test(kind: &Kind, value: &Value, operator: &str, operand: &Value) -> Option<bool> {
+    match operator {
+        "is_null" => return Some(operand == &json!(value.is_null())),
+        "eq" if operand.is_null() => return Some(value.is_null()),
+        "ne" if operand.is_null() => return Some(!value.is_null()),
+        "is_distinct_from" => {
+            return Some(match (value.is_null(), operand.is_null()) {
+                (false, false) => !kind.equal(value, operand),
+                (value, operand) => value != operand,
+            });
+        }
+        "in" | "not_in" => {
+            let null = items(operand).iter().any(Value::is_null);
+            let listed = items(operand)
+                .iter()
+                .any(|item| !item.is_null() && !value.is_null() && kind.equal(value, item));
+            let all_null = items(operand).iter().all(Value::is_null);
+            return match (operator, value.is_null()) {
+                ("in", true) if null => Some(true),
+                (_, true) if all_null && null => Some(operator == "in"),
+                // Nothing is in an empty list, not even what is unknown.
+                (_, true) if all_null => Some(operator == "not_in"),
+                (_, true) if null => Some(false),
+                (_, true) => None,
+                ("in", false) => Some(listed),
+                _ => Some(!listed),
+            };
+        }
+        _ if value.is_null() => return None,
+        _ => {}
+    }
+    let text = || value.as_str().unwrap_or_default();
+    let pattern = || operand.as_str().unwrap_or_default();
+    Some(match (kind, operator) {
+        (_, "eq") => kind.equal(value, operand),
+        (_, "ne") => !kind.equal(value, operand),
+        (_, "gt") => kind.compare(value, operand).is_gt(),
+        (_, "gte") => kind.compare(value, operand).is_ge(),
+        (_, "lt") => kind.compare(value, operand).is_lt(),
+        (_, "lte") => kind.compare(value, operand).is_le(),
+        (Kind::Text, _) => text_test(text(), operator, pattern()),
+        (Kind::Array(element), _) => {
+            let has = |array: &Value, wanted: &Value| {
+                items(array)
+                    .iter()
+                    .any(|item| !item.is_null() && !wanted.is_null() && element.equal(item, wanted))
+            };
+            match operator {
+                "contains" => items(operand).iter().all(|wanted| has(value, wanted)),
+                "contained_by" => items(value).iter().all(|wanted| has(operand, wanted)),
+                _ => items(value).iter().any(|wanted| has(operand, wanted)),
+            }
+        }
+        (_, "contains") => json_contains(value, operand),
+        (_, "contained_by") => json_contains(operand, value),
+        (_, _) => match value {
+            Value::Object(members) => members.contains_key(pattern()),
+            Value::Array(items) => items.contains(operand),
+            value => value == operand,
+        },
+    })
+}
+
+fn text_test(text: &str, operator: &str, pattern: &str) -> bool {
+    let (text, pattern) = match operator {
+        "ilike" | "imatches" => (text.to_ascii_lowercase(), pattern.to_ascii_lowercase()),
+        _ => (text.to_owned(), pattern.to_owned()),
+    };
+    match operator {
+        "starts_with" => text.starts_with(&pattern),
+        "ends_with" => text.ends_with(&pattern),
+        "contains" => text.contains(&pattern),
+        "like" | "ilike" => {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            like(&chars(&text), &chars(&pattern))
+        }
+        _ => match (pattern.strip_prefix('^'), pattern.strip_suffix('$')) {
+            (Some(start), _) => text.starts_with(start),
+            (_, Some(end)) => text.ends_with(end),
+            _ => text.contains(&pattern),
+        },
+    }
+}
+
+/// Whether a part of a JSON value, if it is there, passes a test. JSON's null is a value there.
+fn at_path(part: Option<&Value>, operator: &str, operand: &Value) -> Option<bool> {
+    match operator {
+        "is_null" => return Some(operand == &json!(part.is_none())),
+        "eq" if operand.is_null() => return Some(part.is_none()),
+        "ne" if operand.is_null() => return Some(part.is_some()),
+        "in" if part.is_none() && items(operand).contains(&Value::Null) => return Some(true),
+        _ => {}
+    }
+    let part = part?;
+    match operator {
+        "eq" => Some(same_json(part, operand)),
+        "ne" => Some(!same_json(part, operand)),
+        "in" => Some(items(operand).iter().any(|item| !item.is_null() && same_json(part, item))),
+        _ => match part {
+            Value::Null => None,
+            Value::String(text) => Some(text_test(text, "like", "%o%")),
+            other => Some(text_test(&other.to_string(), "like", "%o%")),
+        },
+    }
+}
