@@ -36,7 +36,7 @@ pub mod reply;
 
 mod engine;
 
-pub use engine::{Engine, Origin};
+pub use engine::{Change, Engine, Origin, verify_table};
 pub use error::{Code, Error, Result};
 pub use execute::Posture;
 pub use name::TableName;

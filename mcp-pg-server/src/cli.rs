@@ -96,8 +96,13 @@ pub enum Command {
         #[command(flatten)]
         caller: Caller,
     },
-    /// Print SQL that makes a login with the rights that the configured roles need, and no more
-    SetupSql,
+    /// Print SQL that makes a login with the rights that the configured roles need, and triggers that tell
+    /// what changes
+    SetupSql {
+        /// Tell subscribers when rows of this table change; may be given several times
+        #[arg(long, value_name = "TABLE")]
+        notify: Vec<String>,
+    },
     /// Make an API key and its hash: the key for the caller, the hash for the configuration
     HashKey {
         /// Read the key from standard input instead of making one

@@ -7,6 +7,7 @@ mod listen;
 mod posture;
 mod session;
 mod setup_sql;
+mod verify;
 
 use std::io::Write;
 
@@ -106,14 +107,11 @@ pub async fn run(
     }
     match cli.command {
         Command::Audit(Audit::Verify { file }) => {
-            let file = file.or(config.audit_file).ok_or_else(|| {
-                Failure::usage("name the audit log, or set audit.file in the configuration")
-            })?;
-            verify(&file, out)
+            verify::verify(&cli.common, config, environment, file, out).await
         }
         Command::HashKey { .. } => Ok(Exit::Done),
-        Command::SetupSql => {
-            setup_sql::print(&config.settings, out)?;
+        Command::SetupSql { notify } => {
+            setup_sql::print(&config.settings, &notify, out)?;
             Ok(Exit::Done)
         }
         Command::Diagram { format: DiagramFormat::Svg, .. } => {
@@ -127,6 +125,7 @@ pub async fn run(
             let engine = session.engine.clone();
             tokio::spawn(async move { posture::warn(&engine).await });
             let stop = stop_on_signal();
+            let _following = session.follow();
             stdio::serve(session.engine.clone(), caller, &limits, stop)
                 .await
                 .map_err(|message| Failure { exit: Exit::Finding, message })?;
@@ -172,26 +171,6 @@ pub async fn run(
 
 fn print_json(out: &mut (dyn Write + Send), value: &Value) -> std::io::Result<()> {
     writeln!(out, "{value:#}")
-}
-
-fn verify(file: &std::path::Path, out: &mut (dyn Write + Send)) -> Result<Exit, Failure> {
-    let log = audit::snapshot(file)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
-    match audit::verify(log) {
-        Ok(verified) => {
-            writeln!(out, "{}: {} records, unbroken", file.display(), verified.records)?;
-            writeln!(out, "last hash: {}", verified.last_hash)?;
-            Ok(Exit::Done)
-        }
-        Err(fault) => {
-            write!(out, "{}: broken at line {}", file.display(), fault.line)?;
-            if let Some(seq) = fault.seq {
-                write!(out, " (seq {seq})")?;
-            }
-            writeln!(out, ": {}", fault.reason)?;
-            Ok(Exit::Finding)
-        }
-    }
 }
 
 /// A token that SIGINT or SIGTERM cancels, from now on.

@@ -12,7 +12,9 @@ mod resolve;
 mod sslmode;
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mcp_pg_core::Settings;
 
@@ -31,6 +33,8 @@ pub const DEFAULT_FILE: &str = "mcp-pg.toml";
 pub struct Config {
     /// `database.url`, if set: not yet joined with the environment, see [`Database::resolve`].
     pub database_url: Option<String>,
+    /// How often to look whether the schema has changed, where no trigger tells.
+    pub schema_poll: Duration,
     /// Whether `http` may listen beyond loopback with a login that row-level security does not bind.
     pub allow_unsafe_login: bool,
     /// Who may call over HTTP; whoever reaches the loopback port if absent.
@@ -46,11 +50,20 @@ pub struct Config {
     /// The files of the certificate and key for HTTP; connections are not encrypted if absent.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// Where the audit log goes; nowhere if absent.
-    pub audit_file: Option<PathBuf>,
+    pub audit_file: Option<AuditFile>,
     /// Host names that HTTP clients may use besides the loopback ones.
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages that may call besides the loopback ones.
     pub allowed_origins: Vec<String>,
+}
+
+/// The audit file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How large it grows before it is rotated; without end if absent.
+    pub max_bytes: Option<NonZeroU64>,
 }
 
 /// A key, value or combination that is not accepted; exit status 2.
@@ -257,17 +270,26 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_refused() {
-        for (text, key) in [
-            ("[queries]\ndirectory = \"q\"", "[queries]"),
-            ("[audit]\ntable = \"mcp_audit.log\"", "audit.table"),
-        ] {
-            assert_eq!(refusal(text), format!("not supported yet: {key}"));
+        assert_eq!(refusal("[queries]\ndirectory = \"q\""), "not supported yet: [queries]");
+    }
+
+    #[test]
+    fn the_audit_table_has_a_schema_and_a_name() {
+        let config = parse("[audit]\ntable = \"mcp_audit.log\"\non_failure = \"refuse\"").unwrap();
+        let audit = config.settings.audit;
+        assert_eq!(audit.table, Some(mcp_pg_core::TableName::new("mcp_audit", "log")));
+        assert_eq!(audit.on_failure, mcp_pg_core::policy::OnFailure::Refuse);
+        for name in ["log", ".log", "a.", "a.b.c"] {
+            let refusal = refusal(&format!("[audit]\ntable = \"{name}\""));
+            assert_eq!(refusal, format!("audit.table: \"{name}\" is not \"schema.table\""));
         }
     }
 
     #[test]
     fn the_audit_file_lies_beside_the_configuration() {
         let config = parse("[audit]\nfile = \"audit.jsonl\"").unwrap();
-        assert_eq!(config.audit_file.unwrap(), Path::new("/etc/mcp-pg/audit.jsonl"));
+        assert_eq!(config.audit_file.unwrap().path, Path::new("/etc/mcp-pg/audit.jsonl"));
+        let refusal = refusal("[audit]\nmax_file_bytes = 1000");
+        assert_eq!(refusal, "audit.max_file_bytes: there is no audit.file");
     }
 }

@@ -30,6 +30,7 @@ use crate::handler::Handler;
 use crate::limits::{Limiter, RequestLimits};
 use crate::listener::{Certificate, Connections, Peer};
 use crate::metrics::Metrics;
+use crate::subscriptions::Subscriptions;
 
 /// How long calls may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -57,6 +58,8 @@ pub struct ServiceOptions {
     pub max_request_bytes: Option<usize>,
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
+    /// Cancelled, it ends the streams of subscribers, which else have no end; calls go on.
+    pub stop: CancellationToken,
 }
 
 impl fmt::Debug for ServiceOptions {
@@ -149,8 +152,14 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         resource: options.resource,
         metrics: options.metrics.clone(),
     };
-    let limiter = Limiter::new(&options.limits);
-    let handler = Handler::new(engine, "http", options.caller, limiter, options.metrics);
+    let handler = Handler::new(
+        engine,
+        "http",
+        options.caller,
+        Limiter::new(&options.limits),
+        options.metrics,
+        Subscriptions::of_streams(options.stop),
+    );
     let mcp = StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config);
     McpService { gate: Arc::new(gate), mcp }
 }
@@ -177,9 +186,10 @@ pub async fn serve(
     engine: Arc<Engine>,
     listener: TcpListener,
     tls: Option<Certificate>,
-    options: ServiceOptions,
+    mut options: ServiceOptions,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    options.stop = stop.clone();
     let metrics = options.metrics.clone();
     let mut app = Router::new();
     for path in ProtectedResource::PATHS {

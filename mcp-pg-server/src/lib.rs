@@ -25,6 +25,8 @@ mod prompts;
 mod reply;
 mod resources;
 pub mod stdio;
+mod subscriber;
+mod subscriptions;
 mod tools;
 
 pub use handler::Handler;

@@ -100,10 +100,7 @@ pub(crate) fn read(
         SCHEMA => Ok((schema(view, limits).to_string(), JSON)),
         ROLE => Ok((role(view, limits).to_string(), JSON)),
         DIAGRAM => Ok((diagram::mermaid(view, limits.max_reply_bytes), MERMAID)),
-        _ => table_name(uri)
-            .ok_or_else(|| Error::new(Code::UnknownTable, format!("there is no resource {uri:?}")))
-            .and_then(|name| view.table(&name))
-            .map(|table| (Value::Object(view.describe(table)).to_string(), JSON)),
+        _ => table(view, uri).map(|table| (Value::Object(view.describe(table)).to_string(), JSON)),
     };
     match found {
         Ok((text, mime_type)) => Ok(ReadResourceResult::new(vec![
@@ -114,6 +111,24 @@ pub(crate) fn read(
             Some(json!({"uri": uri, "error": error})),
         )),
     }
+}
+
+/// Whether the resource is there whatever the tables are.
+pub(crate) fn is_fixed(uri: &str) -> bool {
+    [SCHEMA, DIAGRAM, ROLE].contains(&uri)
+}
+
+/// Whether this is the address of a table, be there such a table or not.
+pub(crate) fn is_table(uri: &str) -> bool {
+    table_name(uri).is_some()
+}
+
+/// The table whose resource this is.
+pub(crate) fn table<'v>(view: &'v View, uri: &str) -> Result<&'v TableView, Error> {
+    let name = table_name(uri);
+    let name = name
+        .ok_or_else(|| Error::new(Code::UnknownTable, format!("there is no resource {uri:?}")))?;
+    view.table(&name)
 }
 
 fn table_uri(name: &str) -> String {

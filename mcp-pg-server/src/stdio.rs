@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::handler::Handler;
 use crate::limits::{Limiter, RequestLimits};
 use crate::metrics::Metrics;
+use crate::subscriptions::Subscriptions;
 
 /// Serves `caller` until the client closes the input or `stop` is cancelled.
 ///
@@ -23,9 +24,14 @@ pub async fn serve(
     limits: &RequestLimits,
     stop: CancellationToken,
 ) -> Result<(), String> {
-    let limiter = Limiter::new(limits);
-    let handler =
-        Handler::new(engine, "stdio", Some(caller), limiter, Arc::new(Metrics::default()));
+    let handler = Handler::new(
+        engine,
+        "stdio",
+        Some(caller),
+        Limiter::new(limits),
+        Arc::new(Metrics::default()),
+        Subscriptions::of_session(),
+    );
     match handler.serve_with_ct(stdio_pipes(), stop).await {
         Ok(session) => session
             .waiting()

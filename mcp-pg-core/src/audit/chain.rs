@@ -66,8 +66,7 @@ impl Head {
     ///
     /// `event` is a JSON object of at least one member, as text.
     pub(super) fn append(&self, event: &[u8], lines: &mut Vec<u8>) -> Head {
-        let members = event.strip_prefix(b"{").unwrap_or(event);
-        let members = members.strip_suffix(b"}").unwrap_or(members);
+        let members = members(event);
         let seq = self.seq.saturating_add(1);
         let begin = lines.len();
         lines.extend_from_slice(format!("{{\"seq\":{seq},").as_bytes());
@@ -80,6 +79,12 @@ impl Head {
         lines.push(b'\n');
         Head { seq, hash }
     }
+}
+
+/// What is between the braces of a JSON object.
+pub(super) fn members(object: &[u8]) -> &[u8] {
+    let members = object.strip_prefix(b"{").unwrap_or(object);
+    members.strip_suffix(b"}").unwrap_or(members)
 }
 
 /// Reads a line, given without its newline, and checks it against its own hash.

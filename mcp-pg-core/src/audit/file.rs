@@ -2,6 +2,7 @@
 //!
 //! Knows how callers wait, and what to do when the file fails; not how records are laid out in it.
 
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,22 +10,21 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use super::chain::{FRAME_MOST, LINE_MOST};
-use super::log::Log;
-use super::{AuditSink, Event};
+use super::encode::encode;
+use super::log::{Limits, Log};
+use super::{AuditSink, Event, unavailable};
 use crate::error::{Code, Error, Result};
 
 /// How many records may wait to be written.
 const QUEUE: usize = 1024;
 
+/// How long another process may hold the file's lock, which it needs for a batch.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How long posted records wait for others to share their write, unless someone waits for one.
 const GATHER: Duration = Duration::from_millis(2);
-
-/// The most bytes that the arguments, an image or the statements of one record may take.
-const PART_MOST: usize = 1 << 20;
 
 /// Appends audit records to a file, one JSON object a line, each chained to the one before by its hash.
 ///
@@ -92,12 +92,25 @@ impl FileSink {
     /// `audit_unavailable` where the file cannot be used, or its last line is not a whole record: a
     /// broken chain is not continued.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
+        Self::with(path.as_ref(), Limits { bytes: None, patience: PATIENCE })
+    }
+
+    /// The same, and before the file would be larger than `bytes`, it is renamed, with the number of its last
+    /// record after its name: `audit.jsonl.000000000042`. The chain goes on in the new file.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileSink::open`].
+    pub fn rotating(path: impl AsRef<Path>, bytes: NonZeroU64) -> Result<Self> {
+        Self::with(path.as_ref(), Limits { bytes: Some(bytes), patience: PATIENCE })
+    }
+
+    fn with(path: &Path, limits: Limits) -> Result<Self> {
         let unusable = |error: std::io::Error| {
             let message = format!("the audit file {} cannot be used: {error}", path.display());
             Error::new(Code::AuditUnavailable, message).caused_by(error)
         };
-        let log = Log::open(path).map_err(unusable)?;
+        let log = Log::open(path, limits).map_err(unusable)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         let broken = Arc::new(AtomicBool::new(false));
         let writer = Writer { log, queue, pending: Vec::new(), broken: broken.clone() };
@@ -180,8 +193,8 @@ impl Writer {
 
     /// Writes all that is pending at once and tells who waits.
     fn write(&mut self) {
-        let mut events = self.pending.iter().filter_map(|job| job.event.as_deref()).peekable();
-        if events.peek().is_none() {
+        let events = self.pending.iter().filter_map(|job| job.event.as_deref());
+        if events.clone().next().is_none() {
             return self.settle();
         }
         match self.log.append(events) {
@@ -242,44 +255,6 @@ impl Drop for Joined {
             tracing::error!("the audit writer has failed");
         }
     }
-}
-
-/// The error of a running sink: callers learn that it is so, the log why.
-fn unavailable(reason: &str) -> Error {
-    Error::new(Code::AuditUnavailable, "the audit record cannot be kept").caused_by(reason)
-}
-
-/// The event as JSON text, what is too large left out.
-fn encode(mut event: Event) -> Result<Vec<u8>> {
-    let mut text = serialise(&event)?;
-    if text.len() > PART_MOST {
-        for part in [&mut event.arguments, &mut event.before, &mut event.after] {
-            if let Some(value) = part
-                && let Some(mark) = omitted(&serialise(value)?)
-            {
-                *value = mark;
-            }
-        }
-        if let Some(mark) = omitted(&serialise(&event.sql)?) {
-            event.sql = vec![mark.to_string()];
-        }
-        text = serialise(&event)?;
-    }
-    if text.len() > LINE_MOST - FRAME_MOST {
-        return Err(unavailable("the record is too large"));
-    }
-    Ok(text)
-}
-
-/// What stands for a part that is too large.
-fn omitted(text: &[u8]) -> Option<Value> {
-    (text.len() > PART_MOST).then(|| json!({"omitted": format!("{} bytes", text.len())}))
-}
-
-fn serialise(value: &impl serde::Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| {
-        Error::new(Code::Internal, "the audit record cannot be written as JSON").caused_by(error)
-    })
 }
 
 #[cfg(test)]

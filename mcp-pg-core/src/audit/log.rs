@@ -1,20 +1,34 @@
-//! The audit file itself: found, locked, continued and appended to, one batch of records at a time.
+//! The audit file itself: found, locked, continued, appended to, one batch of records at a time, and rotated.
 //!
 //! Knows files and the chain; not events, queues or who waits.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::chain::{self, Head, LINE_MOST};
+use super::rotation;
 
 /// An append-only file of chained records, which other processes may append to as well.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
+    limits: Limits,
     /// The file as this process last left it.
     known: End,
+}
+
+/// How large the file may grow, and how long another process may keep it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Bytes before the file is rotated; `None`: it never is.
+    pub(super) bytes: Option<NonZeroU64>,
+    /// For the lock.
+    pub(super) patience: Duration,
 }
 
 /// A file, and how far it is a whole chain.
@@ -31,11 +45,12 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// The file cannot be opened, read or written, or its last complete line is not a record.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let known = find_end(lock(path)?, None)?;
+    /// The file cannot be opened, read or written, its last complete line is not a record, or another
+    /// process does not let go of its lock.
+    pub(super) fn open(path: &Path, limits: Limits) -> io::Result<Self> {
+        let known = find_end(path, lock(path, limits.patience)?, None)?;
         known.file.unlock()?;
-        Ok(Self { path: path.to_owned(), known })
+        Ok(Self { path: path.to_owned(), limits, known })
     }
 
     /// Where the file is.
@@ -49,19 +64,25 @@ impl Log {
     ///
     /// As [`Log::open`]; also where records that this process has written are gone from the file. The
     /// next call tries again from the start.
-    pub(super) fn append<'a>(&mut self, events: impl Iterator<Item = &'a [u8]>) -> io::Result<()> {
-        // Opened anew for each batch: the file may have been moved away, or its disk have come back.
-        let file = lock(&self.path)?;
-        let same = identity(&file.metadata()?) == identity(&self.known.file.metadata()?);
-        if !same {
-            tracing::warn!(file = %self.path.display(), "the audit file was replaced; going on in the new one");
-        }
-        let mut end = find_end(file, same.then_some(&self.known))?;
-
-        let mut lines = Vec::new();
-        for event in events {
-            end.head = end.head.append(event, &mut lines);
-        }
+    pub(super) fn append<'a>(
+        &mut self,
+        events: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> io::Result<()> {
+        let (mut end, lines) = loop {
+            let end = self.end()?;
+            let mut head = end.head.clone();
+            let mut lines = Vec::new();
+            for event in events.clone() {
+                head = head.append(event, &mut lines);
+            }
+            let length = end.length.saturating_add(lines.len() as u64);
+            if end.length == 0 || self.limits.bytes.is_none_or(|most| length <= most.get()) {
+                break (End { head, ..end }, lines);
+            }
+            // Whoever else waits for this file finds that it has another name now.
+            fs::rename(&self.path, rotation::name(&self.path, end.head.seq))?;
+            self.known = end;
+        };
         if let Err(error) = end.file.write_all(&lines).and_then(|()| end.file.sync_data()) {
             // Closing the file, on the way out, releases the lock.
             if let Err(error) = end.file.set_len(end.length) {
@@ -74,29 +95,71 @@ impl Log {
         self.known = end;
         Ok(())
     }
+
+    /// The locked file and the end of its chain.
+    fn end(&self) -> io::Result<End> {
+        // Opened anew for each batch: the file may have been moved away, or its disk have come back.
+        let file = lock(&self.path, self.limits.patience)?;
+        let same = identity(&file.metadata()?) == identity(&self.known.file.metadata()?);
+        let end = find_end(&self.path, file, same.then_some(&self.known))?;
+        if end.head.seq < self.known.head.seq {
+            tracing::warn!(file = %self.path.display(), "the audit file was replaced; going on in the new one");
+        }
+        Ok(end)
+    }
 }
 
 /// Opens or creates the file and waits until no other process is writing to it.
-fn lock(path: &Path) -> io::Result<File> {
+fn lock(path: &Path, patience: Duration) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(invalid("it is not a regular file"));
-    }
-    file.lock()?;
+    let deadline = Instant::now() + patience;
+    let file = loop {
+        let file = options.open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(invalid("it is not a regular file"));
+        }
+        wait(deadline, || file.try_lock())?;
+        // While this process waited, another one may have rotated the file.
+        match fs::metadata(path) {
+            Ok(current) if identity(&current) == identity(&file.metadata()?) => break file,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    };
     if cfg!(unix) && file.metadata()?.len() == 0 {
         // A new file is lost in a crash unless its directory is written, too.
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        File::open(rotation::directory(path))?.sync_all()?;
     }
     Ok(file)
 }
 
+/// Tries for a lock until the deadline: a process may be stopped while it holds it.
+pub(super) fn wait(
+    deadline: Instant,
+    mut attempt: impl FnMut() -> Result<(), TryLockError>,
+) -> io::Result<()> {
+    let mut pause = Duration::from_micros(100);
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                let reason = "another process does not let go of its lock";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
+            }
+            Err(TryLockError::WouldBlock) => {
+                thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
 /// The end of the chain in a locked file, of which `known` was the end when this process last wrote.
-fn find_end(file: File, known: Option<&End>) -> io::Result<End> {
+fn find_end(path: &Path, file: File, known: Option<&End>) -> io::Result<End> {
     let length = file.metadata()?.len();
     if let Some(known) = known.filter(|known| known.length == length) {
         return Ok(End { file, length, head: known.head.clone() });
@@ -105,12 +168,9 @@ fn find_end(file: File, known: Option<&End>) -> io::Result<End> {
     if known.is_some_and(|known| last.end < known.length) {
         return Err(invalid("records are gone from its end; keep it, and move it away to go on"));
     }
-    let head = if last.is_empty() {
-        Head::start()
-    } else {
-        let line = read_range(&file, &last)?;
-        let link = chain::read(line.strip_suffix(b"\n").unwrap_or(&line));
-        link.map_err(|_| invalid("its last line is not an audit record, or was changed"))?.head
+    let head = match last.is_empty() {
+        true => before(path)?,
+        false => read_head(&file, &last)?,
     };
     if last.end < length {
         tracing::warn!(
@@ -120,6 +180,25 @@ fn find_end(file: File, known: Option<&End>) -> io::Result<End> {
         file.set_len(last.end)?;
     }
     Ok(End { file, length: last.end, head })
+}
+
+/// The head that a new file goes on from: that of the last one that was rotated away.
+fn before(path: &Path) -> io::Result<Head> {
+    let Some((seq, rotated)) = rotation::newest(path)? else { return Ok(Head::start()) };
+    let file = File::open(rotated)?;
+    let last = last_line(&file, file.metadata()?.len())?;
+    match read_head(&file, &last) {
+        Ok(head) if head.seq == seq => Ok(head),
+        _ => Err(invalid(
+            "the file that was rotated before it does not end with the record of its name",
+        )),
+    }
+}
+
+fn read_head(file: &File, last: &Range<u64>) -> io::Result<Head> {
+    let line = read_range(file, last)?;
+    let link = chain::read(line.strip_suffix(b"\n").unwrap_or(&line));
+    Ok(link.map_err(|_| invalid("its last line is not an audit record, or was changed"))?.head)
 }
 
 /// Where the last complete line is, newline included; empty if there is none.

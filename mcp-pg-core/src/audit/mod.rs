@@ -3,18 +3,24 @@
 //! Knows events and sinks; not what a call means. A write's record is kept before its commit.
 
 mod chain;
+mod encode;
 mod event;
 mod file;
+mod ledger;
 mod log;
+mod rotation;
+mod table;
 mod verify;
 
 use async_trait::async_trait;
 
 pub use event::{Actor, Client, Event, Outcome, Phase, milliseconds};
 pub use file::FileSink;
-pub use verify::{Fault, Reason, Verified, snapshot, verify};
+pub use ledger::{Encoded, Entry, Ledger};
+pub use table::AuditTable;
+pub use verify::{Fault, Ledgers, Reason, Verified, snapshot, verify, verify_file};
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 
 /// Where audit records go.
 ///
@@ -33,4 +39,9 @@ pub trait AuditSink: Send + Sync {
 
     /// Waits until all posted records are kept.
     async fn flush(&self) -> Result<()>;
+}
+
+/// The error of a running sink: callers learn that it is so, the log why.
+pub(crate) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(Code::AuditUnavailable, "the audit record cannot be kept").caused_by(cause)
 }

@@ -2,12 +2,24 @@
 //!
 //! Knows the chain; not what the records tell, nor how they came to be written.
 
+mod table;
+
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Take};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, Read, Seek, Take};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+pub use table::Ledgers;
 
 use super::chain::{self, Head, LINE_MOST, Unreadable};
+use super::log::wait;
+use super::rotation;
+
+/// How long a server may hold the lock.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What [`verify`] found: every record is whole and in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +34,7 @@ pub struct Verified {
 /// The first place where a log is broken; the lines before it are whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The line, from 1.
+    /// The line, from 1; of a table, the position.
     pub line: u64,
     /// The number that the record there claims, if it can be read.
     pub seq: Option<u64>,
@@ -43,6 +55,8 @@ pub enum Reason {
     },
     /// Its `prev` is not the hash of the record before: that one was replaced.
     Unlinked,
+    /// It ties in the end of another chain that is not there: records were removed.
+    Untied,
     /// It is not an audit record.
     NotARecord,
     /// It is the last and has no newline: writing was cut short, and nobody was told that it was kept.
@@ -61,6 +75,9 @@ impl fmt::Display for Reason {
             ),
             Reason::Unlinked => f.write_str(
                 "its prev is not the hash of the record before: one of them was replaced",
+            ),
+            Reason::Untied => f.write_str(
+                "it names a record of another chain that is not there: that one was removed or replaced",
             ),
             Reason::NotARecord => f.write_str("it is not an audit record"),
             Reason::Torn => f.write_str(
@@ -101,19 +118,73 @@ impl std::error::Error for Fault {}
 /// assert_eq!(verify(&b""[..]).unwrap().records, 0);
 /// assert_eq!(verify(&b"{}\n"[..]).unwrap_err().reason, Reason::NotARecord);
 /// ```
-pub fn verify(mut log: impl BufRead) -> Result<Verified, Fault> {
+pub fn verify(log: impl BufRead) -> Result<Verified, Fault> {
+    let head = go_on(Head::start(), log)?;
+    Ok(Verified { records: head.seq, last_hash: head.hash })
+}
+
+/// Checks a file of a running server, as it is now, after all the parts that were rotated away from it: see
+/// [`FileSink::rotating`](super::FileSink::rotating). Inside is the first fault, with the file that it is in.
+///
+/// # Errors
+///
+/// A file cannot be opened or read.
+pub fn verify_file(path: &Path) -> io::Result<Result<Verified, (PathBuf, Fault)>> {
+    let file = rotation::file_of(path);
+    let mut parts = Vec::new();
+    let mut least = u64::MAX;
+    let mut before = Some(path.to_owned());
+    while let Some(part) = before {
+        let mut log = snapshot(&part)?;
+        before = match first_seq(&mut log)? {
+            // A forged number must not lead around in a circle.
+            Some(seq) if seq < least => {
+                least = seq;
+                seq.checked_sub(1).map(|seq| rotation::name(&file, seq))
+            }
+            None if parts.is_empty() => rotation::newest(&file)?.map(|(_, part)| part),
+            _ => None,
+        };
+        before = before.filter(|part| part.exists());
+        parts.push((part, log));
+    }
     let mut head = Head::start();
+    for (path, log) in parts.into_iter().rev() {
+        head = match go_on(head, log) {
+            Ok(head) => head,
+            Err(fault) => return Ok(Err((path, fault))),
+        };
+    }
+    Ok(Ok(Verified { records: head.seq, last_hash: head.hash }))
+}
+
+/// The number that the first record claims; the log is left at its beginning.
+fn first_seq(log: &mut BufReader<Take<File>>) -> io::Result<Option<u64>> {
+    #[derive(Deserialize)]
+    struct Place {
+        seq: u64,
+    }
     let mut line = Vec::new();
-    loop {
-        // Every record so far had the number of its line.
-        let number = head.seq.saturating_add(1);
-        let fault = |seq, reason| Fault { line: number, seq, reason };
+    log.by_ref().take(LINE_MOST as u64).read_until(b'\n', &mut line)?;
+    let limit = log.get_ref().limit() + log.buffer().len() as u64 + line.len() as u64;
+    let mut file = log.get_ref().get_ref().try_clone()?;
+    file.rewind()?;
+    *log = BufReader::new(file.take(limit));
+    // What is no record is found when the file is checked.
+    Ok(serde_json::from_slice::<Place>(&line).ok().map(|place| place.seq))
+}
+
+/// Checks a log that goes on from `head`, and gives the new one.
+fn go_on(mut head: Head, mut log: impl BufRead) -> Result<Head, Fault> {
+    let mut line = Vec::new();
+    for place in 1.. {
+        let fault = |seq, reason| Fault { line: place, seq, reason };
 
         line.clear();
         let read = log.by_ref().take(LINE_MOST as u64).read_until(b'\n', &mut line);
         let size = read.map_err(|error| fault(None, Reason::Unreadable(error.to_string())))?;
         if size == 0 {
-            return Ok(Verified { records: head.seq, last_hash: head.hash });
+            break;
         }
         let Some(record) = line.strip_suffix(b"\n") else {
             let reason = if size < LINE_MOST { Reason::Torn } else { Reason::NotARecord };
@@ -123,14 +194,16 @@ pub fn verify(mut log: impl BufRead) -> Result<Verified, Fault> {
             Unreadable::Malformed => fault(None, Reason::NotARecord),
             Unreadable::Altered { seq } => fault(seq, Reason::Altered),
         })?;
-        if link.head.seq != number {
-            return Err(fault(Some(link.head.seq), Reason::OutOfSequence { expected: number }));
+        let expected = head.seq.saturating_add(1);
+        if link.head.seq != expected {
+            return Err(fault(Some(link.head.seq), Reason::OutOfSequence { expected }));
         }
         if link.prev != head.hash {
-            return Err(fault(Some(number), Reason::Unlinked));
+            return Err(fault(Some(expected), Reason::Unlinked));
         }
         head = link.head;
     }
+    Ok(head)
 }
 
 /// Opens an audit file to be read as it is now, for [`verify`] while servers go on writing to it.
@@ -139,10 +212,10 @@ pub fn verify(mut log: impl BufRead) -> Result<Verified, Fault> {
 ///
 /// # Errors
 ///
-/// The file cannot be opened.
+/// The file cannot be opened, or a process does not let go of its lock.
 pub fn snapshot(path: &Path) -> io::Result<BufReader<Take<File>>> {
     let file = File::open(path)?;
-    file.lock_shared()?;
+    wait(Instant::now() + PATIENCE, || file.try_lock_shared())?;
     let length = file.metadata()?.len();
     file.unlock()?;
     Ok(BufReader::new(file.take(length)))

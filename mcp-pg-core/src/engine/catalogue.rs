@@ -8,16 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::{Code, Error, Result};
 use crate::execute::Database;
 use crate::policy::{Principal, Role, Settings, View};
-use crate::schema::Schema;
+use crate::schema::{Schema, Signature};
 
 pub(super) struct Catalogue {
     pub(super) settings: Arc<Settings>,
+    /// Of the catalogue shortly before it was read.
+    pub(super) signature: Signature,
     pub(super) schemas: HashMap<Option<String>, Arc<Schema>>,
     views: Mutex<HashMap<String, Arc<View>>>,
 }
 
 impl Catalogue {
     pub(super) async fn read(database: &Database, settings: Arc<Settings>) -> Result<Self> {
+        // First: what changes after this is noticed, if need be twice.
+        let signature = database.signature(&settings.schemas).await?;
         let mut schemas = HashMap::new();
         // PostgreSQL tells each role what it may do: that is read as the role itself.
         let roles = settings.roles.iter().map(|role| role.database_role.clone());
@@ -25,10 +29,14 @@ impl Catalogue {
             if let Entry::Vacant(place) = schemas.entry(role) {
                 let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
                 let schema = schema.obeying(&settings.comments.owners);
-                place.insert(Arc::new(schema));
+                place.insert(Arc::new(match &settings.audit.table {
+                    // Nobody may write to it, or learn from it what others do.
+                    Some(audit) => schema.without(audit),
+                    None => schema,
+                }));
             }
         }
-        Ok(Self { settings, schemas, views: Mutex::default() })
+        Ok(Self { settings, signature, schemas, views: Mutex::default() })
     }
 
     /// The schema as the login sees it.

@@ -6,11 +6,14 @@
 mod catalogue;
 mod change;
 mod explain;
+mod follow;
+mod journal;
 mod operation;
 mod read;
 mod record;
 mod related;
 mod rows;
+mod sinks;
 mod write;
 
 use std::sync::Arc;
@@ -18,11 +21,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
+use tokio::sync::broadcast;
 use tokio_postgres::Config;
 
 use catalogue::Catalogue;
+pub use follow::Change;
+pub use journal::verify_table;
 pub use record::Origin;
 use record::Record;
+use sinks::Sinks;
 
 use crate::audit::AuditSink;
 use crate::error::{Error, Result};
@@ -59,35 +66,45 @@ pub struct Engine {
     database: Database,
     catalogue: ArcSwap<Catalogue>,
     cursors: CursorKey,
-    audit: Option<Arc<dyn AuditSink>>,
+    sinks: Sinks,
     reloading: tokio::sync::Mutex<()>,
     /// How many readings of the catalogue have begun.
     readings: AtomicU64,
+    changes: broadcast::Sender<Change>,
 }
+
+/// Changes that a slow receiver may be behind.
+const CHANGES_MOST: usize = 64;
+
+/// How often a call is tried again while others change the schema.
+const STALE_MOST: u32 = 5;
 
 impl Engine {
     /// Connects and reads the schema.
     ///
     /// # Errors
     ///
-    /// `database_unavailable` if nothing answers or the login is refused.
+    /// `database_unavailable` if nothing answers or the login is refused; `audit_unavailable` if the audit
+    /// table is not there, or not the login's to read and add to.
     pub async fn connect(database: Config, settings: Settings) -> Result<Self> {
         let cursors = CursorKey::new(&cursor_secret(&database))?;
         let database = Database::new(database, &settings)?;
+        let sinks = Sinks::open(&database, settings.audit.table.as_ref()).await?;
         let catalogue = Catalogue::read(&database, Arc::new(settings)).await?;
         Ok(Self {
             database,
             catalogue: ArcSwap::from_pointee(catalogue),
             cursors,
-            audit: None,
+            sinks,
             reloading: tokio::sync::Mutex::new(()),
             readings: AtomicU64::new(0),
+            changes: broadcast::Sender::new(CHANGES_MOST),
         })
     }
 
-    /// Keeps a record of every call in `sink`.
+    /// Keeps a record of every call in `sink`, besides the table of the settings and other sinks.
     pub fn audited(mut self, sink: Arc<dyn AuditSink>) -> Self {
-        self.audit = Some(sink);
+        self.sinks.add(sink);
         self
     }
 
@@ -125,8 +142,7 @@ impl Engine {
         let origin = Origin { transport: "library".into(), ..Origin::default() };
         let mut record = Record::new(self, caller, &origin, request.tool(), arguments);
         let result = self.answer(caller, &request, &mut record).await;
-        record.settle(result.as_ref().map(|_| ()));
-        result
+        record.settle(result).await
     }
 
     /// Answers a tool call with JSON arguments, and records it, whatever becomes of it.
@@ -148,8 +164,7 @@ impl Engine {
             Ok(request) => self.answer(caller, &request, &mut record).await,
             Err(error) => Err(error),
         };
-        record.settle(result.as_ref().map(|_| ()));
-        result
+        record.settle(result).await
     }
 
     /// Records a call that was refused before it came here.
@@ -162,7 +177,7 @@ impl Engine {
         error: &Error,
     ) {
         let record = Record::new(self, caller, origin, tool, || arguments);
-        record.settle(Err(error));
+        record.refused(error);
     }
 
     async fn answer(
@@ -171,24 +186,25 @@ impl Engine {
         request: &Request,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
-        // One for the whole call: what is swapped meanwhile is for the next one.
-        let catalogue = self.catalogue.load_full();
-        let view = catalogue.view(caller)?;
-        if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
-            record.table(table.name());
-        }
-        let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
-        match self.run(&scope, request, record).await {
-            // Someone changed the schema under the plan: once more, with the new one.
-            Err(error) if is_stale(&error) => {
-                Box::pin(self.reload()).await?;
-                record.forget();
-                let catalogue = self.catalogue.load_full();
-                let view = catalogue.view(caller)?;
-                let settings = &catalogue.settings;
-                self.run(&Scope { view: &view, settings, ..scope }, request, record).await
+        let mut left = STALE_MOST;
+        loop {
+            // One for the whole attempt: what is swapped meanwhile is for the next one.
+            let catalogue = self.catalogue.load_full();
+            let view = catalogue.view(caller)?;
+            if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
+                record.table(table.name());
             }
-            answer => answer,
+            let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
+            match self.run(&scope, request, record).await {
+                // Someone changed the schema under the plan: again, with the new one.
+                Err(error) if is_stale(&error) && left > 0 => {
+                    let fresh = Box::pin(self.refresh(&catalogue)).await?;
+                    // Without news, one more attempt is for statements that were prepared before.
+                    left = if fresh { left - 1 } else { 0 };
+                    record.forget();
+                }
+                answer => return answer,
+            }
         }
     }
 
@@ -237,14 +253,29 @@ impl Engine {
         Ok(!self.catalogue.load().same(&before))
     }
 
+    /// Reloads if the database is not as it was read, for a call that has found `used` wanting; true if what
+    /// is there now is another.
+    async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
+        let catalogue = self.catalogue.load_full();
+        let now = self.database.signature(&catalogue.settings.schemas).await?;
+        if now == catalogue.signature {
+            self.database.forget_statements();
+        } else {
+            self.reload().await?;
+        }
+        Ok(!Arc::ptr_eq(used, &self.catalogue.load()))
+    }
+
     /// Takes new settings and reads the schema by them; true if anything has changed. Running calls finish
-    /// on what they began with. The connections stay: their number and timeouts are those of the start.
+    /// on what they began with. The connections, with their number and timeouts, and the audit table stay
+    /// those of the start.
     ///
     /// # Errors
     ///
     /// `database_unavailable`, or a database role that the login cannot become; the old settings then stay.
-    pub async fn reconfigure(&self, settings: Settings) -> Result<bool> {
+    pub async fn reconfigure(&self, mut settings: Settings) -> Result<bool> {
         let before = self.catalogue.load_full();
+        settings.audit.table.clone_from(&before.settings.audit.table);
         let _alone = self.reloading.lock().await;
         self.replace(Arc::new(settings)).await?;
         Ok(!self.catalogue.load().same(&before))
@@ -253,9 +284,12 @@ impl Engine {
     /// Only for who holds `reloading`.
     async fn replace(&self, settings: Arc<Settings>) -> Result<()> {
         self.readings.fetch_add(1, Ordering::SeqCst);
-        let read = Catalogue::read(&self.database, settings).await?;
-        self.catalogue.store(Arc::new(read));
+        let read = Arc::new(Catalogue::read(&self.database, settings).await?);
+        let before = self.catalogue.swap(read.clone());
         self.database.forget_statements();
+        if !read.same(&before) {
+            self.tell(Change::Catalogue);
+        }
         Ok(())
     }
 
@@ -284,10 +318,7 @@ impl Engine {
     ///
     /// `audit_unavailable`.
     pub async fn flush(&self) -> Result<()> {
-        match &self.audit {
-            Some(sink) => sink.flush().await,
-            None => Ok(()),
-        }
+        self.sinks.flush().await
     }
 }
 

@@ -190,7 +190,7 @@ impl Engine {
         let image = |rows: &[Map<String, Value>]| -> Vec<Value> {
             rows.iter().cloned().map(Value::Object).collect()
         };
-        if self.audit.is_some() && scope.settings.audit.images {
+        if !self.sinks.is_empty() && scope.settings.audit.images {
             let after = if operation.removes() { Vec::new() } else { image(&done.after) };
             record.images(&image(&done.before), &after);
         }

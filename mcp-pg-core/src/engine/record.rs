@@ -6,10 +6,11 @@ use std::time::{Instant, SystemTime};
 use serde_json::{Map, Value, json};
 
 use super::Engine;
-use crate::audit::{Actor, Client, Event, Outcome, Phase, milliseconds};
+use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds};
 use crate::error::{Error, Result};
 use crate::name::TableName;
-use crate::policy::{AuditValues, Principal, View};
+use crate::policy::{AuditValues, OnFailure, Principal, View};
+use crate::reply::Reply;
 
 /// Whence a call came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +44,8 @@ struct Notes {
     after: Vec<Value>,
     /// An intent was sent to be kept: from then on only the database knows.
     intended: bool,
+    /// The write is done.
+    committed: bool,
 }
 
 /// Which values the audit may not hold.
@@ -61,7 +64,7 @@ impl<'e> Record<'e> {
         tool: &'e str,
         arguments: impl FnOnce() -> Map<String, Value>,
     ) -> Self {
-        let notes = engine.audit.as_ref().map(|_| {
+        let notes = (!engine.sinks.is_empty()).then(|| {
             Box::new(Notes {
                 id: uuid::Uuid::now_v7().to_string(),
                 started: Instant::now(),
@@ -79,6 +82,7 @@ impl<'e> Record<'e> {
                 before: Vec::new(),
                 after: Vec::new(),
                 intended: false,
+                committed: false,
             })
         });
         Self { engine, caller, tool, notes }
@@ -128,34 +132,55 @@ impl<'e> Record<'e> {
         }
     }
 
-    /// Keeps the intent of a write, before its commit.
-    pub(super) async fn keep_intent(&mut self) -> Result<()> {
+    /// Keeps the intent of a write before its commit, and gives what is to be committed with it.
+    pub(super) async fn intend(&mut self) -> Result<Option<Entry>> {
         let redaction = self.redaction();
-        match (&self.engine.audit, &mut self.notes) {
-            (Some(sink), Some(notes)) => {
-                notes.intended = true;
-                sink.keep(notes.event(Phase::Intent, &redaction)).await
-            }
-            _ => Ok(()),
+        let Some(notes) = &mut self.notes else { return Ok(None) };
+        let sinks = &self.engine.sinks;
+        notes.intended = true;
+        sinks.keep_intent(|| notes.event(Phase::Intent, &redaction)).await?;
+        sinks.entry(|| notes.outcome(Ok(()), &redaction))
+    }
+
+    /// The write was committed, and its outcome with it where the audit has a table.
+    pub(super) fn committed(&mut self) {
+        if let Some(notes) = &mut self.notes {
+            notes.committed = true;
         }
     }
 
-    /// Records how the call ended.
-    pub(super) fn settle(mut self, result: Result<(), &Error>) {
-        if let Some(notes) = self.notes.take() {
-            self.engine.post(notes.outcome(result, &self.redaction()));
+    /// Records how the call ended, and gives its answer.
+    pub(super) async fn settle(mut self, answer: Result<Reply>) -> Result<Reply> {
+        if let Err(error) = &answer {
+            trace(self.tool, error);
         }
-        if let Err(error) = result
-            && let Some(cause) = std::error::Error::source(error)
-        {
-            tracing::debug!(code = %error.code(), tool = self.tool, cause = %chain(cause), "refused");
+        let redaction = self.redaction();
+        let Some(notes) = self.notes.take() else { return answer };
+        let event = notes.outcome(answer.as_ref().map(drop), &redaction);
+        let sinks = &self.engine.sinks;
+        if notes.committed || self.engine.settings().audit.on_failure == OnFailure::Warn {
+            // What is done is done.
+            sinks.post(event, notes.committed);
+            return answer;
+        }
+        match (sinks.keep(event).await, answer) {
+            (Err(error), Ok(_)) => Err(error),
+            (_, answer) => answer,
+        }
+    }
+
+    /// Records a call that was refused, without waiting for that.
+    pub(super) fn refused(mut self, error: &Error) {
+        trace(self.tool, error);
+        if let Some(notes) = self.notes.take() {
+            self.engine.sinks.post(notes.outcome(Err(error), &self.redaction()), false);
         }
     }
 
     /// Which values the audit may not hold.
     fn redaction(&self) -> Redaction {
         let catalogue = self.engine.catalogue.load();
-        let detail = catalogue.settings.audit;
+        let detail = &catalogue.settings.audit;
         let view = match detail.values {
             AuditValues::Redacted => catalogue.view(self.caller).ok(),
             AuditValues::Full | AuditValues::None => None,
@@ -170,7 +195,7 @@ impl Drop for Record<'_> {
         if let Some(notes) = self.notes.take()
             && !notes.intended
         {
-            self.engine.post(notes.abandoned(&self.redaction()));
+            self.engine.sinks.post(notes.abandoned(&self.redaction()), false);
         }
     }
 }
@@ -274,13 +299,10 @@ impl Redaction {
     }
 }
 
-impl Engine {
-    fn post(&self, event: Event) {
-        if let Some(sink) = &self.audit
-            && let Err(error) = sink.post(event)
-        {
-            tracing::error!(%error, "an audit record may be lost");
-        }
+/// Tells the log what the caller is not told.
+fn trace(tool: &str, error: &Error) {
+    if let Some(cause) = std::error::Error::source(error) {
+        tracing::debug!(code = %error.code(), tool, cause = %chain(cause), "refused");
     }
 }
 

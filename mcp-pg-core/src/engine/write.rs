@@ -160,12 +160,21 @@ impl Engine {
             transaction.check_constraints().await.map_err(refused)?;
             return transaction.rollback().await.map_err(refused);
         }
-        let writes = operations.iter().any(Operation::writes);
-        if writes && let Err(error) = record.keep_intent().await {
-            transaction.rollback().await.map_err(refused)?;
-            return Err(error);
+        if !operations.iter().any(Operation::writes) {
+            return transaction.commit(None).await.map_err(refused);
         }
-        transaction.commit().await.map_err(|failure| {
+        let entry = match record.intend().await {
+            Ok(entry) => entry,
+            Err(error) => {
+                transaction.rollback().await.map_err(refused)?;
+                return Err(error);
+            }
+        };
+        let committed = self.sinks.commit(transaction, entry).await;
+        if committed.is_ok() {
+            record.committed();
+        }
+        committed.map_err(|failure| {
             let error = refused(failure);
             if error.code() != Code::DatabaseUnavailable {
                 return error;

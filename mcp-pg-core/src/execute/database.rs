@@ -7,22 +7,25 @@ use deadpool_postgres::{
 };
 use rustls::ClientConfig;
 use tokio_postgres::Config;
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::listen::Listener;
 use super::tls::client_config;
 use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, prepare, texts};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
-use crate::schema::Schema;
+use crate::schema::{Schema, Signature};
 use crate::statement::Statement;
 
 /// The database, through a bounded pool of read-only sessions.
 #[derive(Debug, Clone)]
 pub struct Database {
     pool: Pool,
-    /// Cancels statements as their connections were made.
+    config: Config,
+    /// How other connections are made: to cancel, to listen.
     tls: Arc<ClientConfig>,
 }
 
@@ -59,7 +62,7 @@ impl Database {
         .into();
         let tls = client_config(&settings.tls)?;
         let manager = Manager::from_config(
-            config,
+            config.clone(),
             MakeRustlsConnect::new(tls.clone()),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
@@ -83,7 +86,7 @@ impl Database {
             .map_err(|error| {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
-        Ok(Self { pool, tls: Arc::new(tls) })
+        Ok(Self { pool, config, tls: Arc::new(tls) })
     }
 
     /// Reads the schema as the login, or as the role that it becomes, sees it.
@@ -127,6 +130,27 @@ impl Database {
         transaction.commit().await.map_err(unavailable)?;
         lease.done();
         Ok(schema)
+    }
+
+    /// What the schemas are like now, for comparison with an earlier time.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`, or whatever PostgreSQL refuses.
+    pub async fn signature(&self, names: &[String]) -> Result<Signature> {
+        let mut lease = self.lease().await?;
+        let read = Signature::read(lease.client()?, names).await;
+        lease.done();
+        read.map(|(signature, _)| signature)
+    }
+
+    /// A session that hears what triggers tell, beside the pool.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn listen(&self) -> Result<Listener> {
+        Listener::connect(&self.config, &self.tls).await
     }
 
     /// Runs statements that only read, in one snapshot if there are several.
@@ -175,7 +199,7 @@ impl Database {
                         let fetched = transaction.run(statement, parameters, keep).await;
                         all.push(fetched.map_err(|failure| (index, failure))?);
                     }
-                    transaction.commit().await.map_err(none)?;
+                    transaction.commit(None).await.map_err(none)?;
                     Ok(all)
                 })
                 .await
@@ -237,6 +261,19 @@ pub enum Failure {
     Database(tokio_postgres::Error),
     /// This crate's own.
     Own(Error),
+}
+
+impl Failure {
+    /// Whether it is certain that nothing was committed.
+    pub fn rolled_back(&self) -> bool {
+        match self {
+            Failure::Own(_) => true,
+            // With FATAL, the connection ends: perhaps only after the commit.
+            Failure::Database(error) => error
+                .as_db_error()
+                .is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error)),
+        }
+    }
 }
 
 impl From<Error> for Failure {

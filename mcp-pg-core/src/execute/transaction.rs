@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio_postgres::types::Type;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::append::{Append, Ending};
 use super::database::Failure;
 use crate::error::{Code, Error, Result};
 use crate::plan::{Operand, Source};
@@ -236,17 +237,36 @@ impl Transaction {
         self.control("ROLLBACK TO SAVEPOINT step").await
     }
 
-    /// Commits.
+    /// Commits, with rows of the server's own if there are any: both or neither, in one round trip.
     ///
     /// # Errors
     ///
     /// A deferred constraint's violation, a serialization failure; or a lost connection, after which only
-    /// the database knows whether it was committed.
-    pub async fn commit(mut self) -> Result<(), Failure> {
+    /// the database knows whether it was committed: see [`Failure::rolled_back`]. `audit_unavailable` if the
+    /// rows are refused.
+    pub async fn commit(mut self, append: Option<&Append<'_>>) -> Result<(), Failure> {
+        if let Some(append) = append {
+            return self.commit_with(append).await;
+        }
         let committed = self.control("COMMIT").await;
         // After a failed COMMIT no transaction is open either.
         self.lease.done();
         committed
+    }
+
+    async fn commit_with(mut self, append: &Append<'_>) -> Result<(), Failure> {
+        let Self { lease, identity, isolation, begun } = &mut self;
+        let client: &Object = lease.client()?;
+        let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
+        let ended = match Ending::prepare(client, append, identity.role.as_deref()).await {
+            Ok(ending) => inside(client, begin, ending.send(client)).await,
+            Err(failure) => Err(failure),
+        };
+        match &ended {
+            Ok(()) => lease.done(),
+            Err(_) => lease.open(),
+        }
+        ended
     }
 
     /// Rolls back.

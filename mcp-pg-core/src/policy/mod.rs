@@ -17,7 +17,7 @@ pub use mark::{ColumnMarks, Marks};
 pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, RoleLimits, Setting};
 pub use settings::{
-    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, ServerIdentity, Settings,
-    Timeouts, Tls,
+    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, ServerIdentity,
+    Settings, Timeouts, Tls,
 };
 pub use view::{TableView, View};

@@ -4,6 +4,7 @@
 //! relations or checks that speak of them. Everything that a caller is told is read from a View.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
@@ -26,6 +27,8 @@ pub struct View {
     pub limits: Limits,
     /// The fingerprint of the schema that it was made from.
     pub fingerprint: u64,
+    /// A digest of what the role sees: another one means that something of it is new.
+    pub digest: u64,
     schemas: Vec<String>,
     tables: Vec<TableView>,
     actions: Actions,
@@ -84,6 +87,7 @@ impl View {
             role: role.clone(),
             limits: role.limits.over(&settings.limits),
             fingerprint: schema.fingerprint,
+            digest: 0,
             schemas: schema.names.clone(),
             tables: Vec::with_capacity(extras.len()),
             actions: Actions::NONE,
@@ -100,10 +104,14 @@ impl View {
             .map(|table| extras.get(&table.name).map(|extra| extra.masks.clone()))
             .map(Option::unwrap_or_default)
             .collect();
+        let mut digest = DefaultHasher::new();
+        reduced.fingerprint.hash(&mut digest);
         for (table, mut relations) in reduced.tables.into_iter().zip(reduced.relations) {
             let Some(extra) = extras.remove(&table.name) else { continue };
             let position = view.tables.len();
             relations.retain(|relation| !by_masked(relation, position, &masks));
+            // What a description tells of a table besides the table itself.
+            format!("{:?}", (extra.actions, &extra.masks, &extra.marks)).hash(&mut digest);
             view.actions = view.actions.union(extra.actions);
             view.by_name.insert(table.name.clone(), position);
             // Tables are sorted by schema in the configured order: the first one keeps the bare name.
@@ -128,6 +136,7 @@ impl View {
                 whole: extra.whole,
             });
         }
+        view.digest = digest.finish();
         view
     }
 

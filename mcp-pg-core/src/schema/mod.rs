@@ -23,6 +23,7 @@ pub use data_type::{DataType, Field, Kind};
 pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
+pub use load::Signature;
 pub use operator::{Family, Operator};
 pub use relation::{Found, Junction, Relation, RelationKind};
 pub use table::{Privileges, RowSecurity, Table, TableKind};
@@ -85,6 +86,15 @@ impl Schema {
             fingerprint,
             by_name,
         }
+    }
+
+    /// The same without a table: as if it did not exist.
+    pub fn without(mut self, name: &TableName) -> Self {
+        if self.position(name).is_none() {
+            return self;
+        }
+        self.tables.retain(|table| table.name != *name);
+        Self { functions: self.functions, ..Self::new(self.names, self.comments, self.tables) }
     }
 
     /// The table with exactly this name.

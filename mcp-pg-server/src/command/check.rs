@@ -66,13 +66,11 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
 /// What the configuration says of tables, columns and roles that are not there.
 fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> Vec<String> {
     let mut findings = Vec::new();
-    for name in &settings.schemas {
-        if !schema.tables.iter().any(|table| &table.name.schema == name) {
-            findings.push(format!(
-                "the schema {name:?} does not exist, or {} may use nothing in it",
-                posture.login
-            ));
-        }
+    for name in &posture.unusable_schemas {
+        findings.push(format!(
+            "the schema {name:?} does not exist, or {} may use nothing in it",
+            posture.login
+        ));
     }
     if schema.tables.is_empty() {
         return findings;

@@ -65,6 +65,7 @@ pub(super) async fn serve(
         refuse_unsafe(&session.engine).await?;
     }
     let stop = stop_on_signal();
+    let _following = session.follow();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
     http::serve(session.engine.clone(), listener, certificate, options, stop).await?;
     Ok(session)

@@ -1,20 +1,23 @@
 //! An engine on the database that the options name, and the caller that they name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::{Code, Engine, Principal};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
 use super::{Exit, Failure};
 use crate::cli::{Caller, Common};
-use crate::config::{Config, Database, Environment, known_role};
+use crate::config::{AuditFile, Config, Database, Environment, known_role};
 use crate::embedded::Cluster;
 use crate::sample::{self, Sample};
 
 /// The engine, and what must outlive it.
 pub(super) struct Session {
     pub(super) engine: Arc<Engine>,
+    schema_poll: Duration,
     _cluster: Option<Cluster>,
 }
 
@@ -48,16 +51,36 @@ impl Session {
             failure
         })?;
         let engine = match &config.audit_file {
-            Some(path) => engine.audited(Arc::new(FileSink::open(path)?)),
+            Some(AuditFile { path, max_bytes: None }) => {
+                engine.audited(Arc::new(FileSink::open(path)?))
+            }
+            Some(AuditFile { path, max_bytes: Some(bytes) }) => {
+                engine.audited(Arc::new(FileSink::rotating(path, *bytes)?))
+            }
             None => engine,
         };
-        Ok(Self { engine: Arc::new(engine), _cluster: cluster })
+        Ok(Self { engine: Arc::new(engine), schema_poll: config.schema_poll, _cluster: cluster })
+    }
+
+    /// Follows the database's changes until the handle is dropped.
+    pub(super) fn follow(&self) -> AbortOnDrop {
+        let (engine, poll) = (self.engine.clone(), self.schema_poll);
+        AbortOnDrop(tokio::spawn(async move { match engine.follow(poll).await {} }))
     }
 
     /// Ends it once all audit records are kept.
     pub(super) async fn close(self) -> Result<Exit, Failure> {
         self.engine.flush().await?;
         Ok(Exit::Done)
+    }
+}
+
+/// A task that ends when this is dropped.
+pub(super) struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -2,13 +2,24 @@
 //!
 //! One file for each thing that is made. Knows the settings; connects to nothing.
 
+mod audit;
 mod login;
+mod quote;
+mod trigger;
 
 use std::io::{self, Write};
 
 use mcp_pg_core::Settings;
 
-/// Prints the statements for these settings.
-pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
-    login::print(settings, out)
+/// Prints the statements for these settings; changed rows of the tables in `notify` are to be told.
+pub(super) fn print(
+    settings: &Settings,
+    notify: &[String],
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    login::print(settings, out)?;
+    trigger::print_schema(out)?;
+    let schema = settings.schemas.first().map_or("public", String::as_str);
+    trigger::print_rows(notify, schema, out)?;
+    audit::print(settings, out)
 }

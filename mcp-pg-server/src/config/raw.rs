@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ section! {
         idle_in_transaction_timeout: Wait,
         connect_timeout: Wait,
         pool_timeout: Wait,
+        schema_poll: Wait,
     }
     LimitKeys {
         default_rows: u64,
@@ -108,7 +110,14 @@ section! {
         role_claim: String,
         leeway: Wait,
     }
-    AuditKeys { file: PathBuf, table: IgnoredAny, values: Values, images: bool, }
+    AuditKeys {
+        file: PathBuf,
+        max_file_bytes: NonZeroU64,
+        table: String,
+        values: Values,
+        images: bool,
+        on_failure: Failing,
+    }
     ServerKeys {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,
@@ -141,6 +150,14 @@ pub(super) enum SigningAlgorithm {
     RS256,
     ES256,
     EdDSA,
+}
+
+/// `audit.on_failure`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Failing {
+    Refuse,
+    Warn,
 }
 
 /// A duration: a number and `ms`, `s`, `m` or `h`.

@@ -2,32 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
-use mcp_pg_core::Settings;
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{
-    AuditValues, ColumnMarks, ColumnRules, Grant, Role, RoleLimits, Setting,
+    AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, RoleLimits, Setting,
 };
+use mcp_pg_core::{Settings, TableName};
 
-use super::raw::{DatabaseKeys, File, GrantKeys, MarkKeys, RoleKeys, Values, Wait};
-use super::{Config, ConfigError, auth, limits};
+use super::raw::{
+    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, MarkKeys, RoleKeys, Values, Wait,
+};
+use super::{AuditFile, Config, ConfigError, auth, limits};
 use crate::limits::RequestLimits;
+
+/// How often to look whether the schema has changed, where nothing tells.
+const SCHEMA_POLL: Duration = Duration::from_secs(2);
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
-    let audit = file.audit.unwrap_or_default();
     let server = file.server.unwrap_or_default();
-    for (present, key) in
-        [(file.queries.is_some(), "[queries]"), (audit.table.is_some(), "audit.table")]
-    {
-        if present {
-            return Err(ConfigError::new(format!("not supported yet: {key}")));
-        }
+    if file.queries.is_some() {
+        return Err(ConfigError::new("not supported yet: [queries]"));
     }
 
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
     let database_url = database.url.take();
+    let schema_poll = database.schema_poll.take().map_or(SCHEMA_POLL, |wait| wait.0);
     let allow_unsafe_login = database.allow_unsafe_login.unwrap_or(false);
     apply_database(&mut settings, database)?;
     let limit_keys = file.limits.unwrap_or_default();
@@ -42,15 +44,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.concurrency.retries, concurrency.retries);
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
     settings.columns = marks(file.columns.unwrap_or_default())?;
-    put(&mut settings.audit.images, audit.images);
-    put(
-        &mut settings.audit.values,
-        audit.values.map(|values| match values {
-            Values::Redacted => AuditValues::Redacted,
-            Values::Full => AuditValues::Full,
-            Values::None => AuditValues::None,
-        }),
-    );
+    let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
     let roles = file.roles.unwrap_or_default();
     for (name, keys) in &roles {
         if let Some(keys) = &keys.limits {
@@ -72,6 +66,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
 
     Ok(Config {
         database_url,
+        schema_poll,
         allow_unsafe_login,
         auth,
         public_url,
@@ -79,7 +74,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         request_limits,
         max_request_bytes,
         certificate,
-        audit_file: audit.file.map(|path| directory.join(path)),
+        audit_file,
         allowed_hosts: server.allowed_hosts.unwrap_or_default(),
         allowed_origins: server.allowed_origins.unwrap_or_default(),
     })
@@ -125,6 +120,49 @@ fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
         }
     }
     Ok(marks)
+}
+
+/// Also gives the audit file.
+fn apply_audit(
+    settings: &mut Settings,
+    keys: AuditKeys,
+    directory: &Path,
+) -> Result<Option<AuditFile>, ConfigError> {
+    let audit = &mut settings.audit;
+    if let Some(name) = keys.table {
+        let parts = name.split_once('.').filter(|(schema, table)| {
+            !schema.is_empty() && !table.is_empty() && !table.contains('.')
+        });
+        let (schema, table) = parts.ok_or_else(|| {
+            ConfigError::new(format!("audit.table: {name:?} is not \"schema.table\""))
+        })?;
+        audit.table = Some(TableName::new(schema, table));
+    }
+    put(&mut audit.images, keys.images);
+    put(
+        &mut audit.values,
+        keys.values.map(|values| match values {
+            Values::Redacted => AuditValues::Redacted,
+            Values::Full => AuditValues::Full,
+            Values::None => AuditValues::None,
+        }),
+    );
+    put(
+        &mut audit.on_failure,
+        keys.on_failure.map(|failing| match failing {
+            Failing::Refuse => OnFailure::Refuse,
+            Failing::Warn => OnFailure::Warn,
+        }),
+    );
+    match keys.file {
+        Some(path) => {
+            Ok(Some(AuditFile { path: directory.join(path), max_bytes: keys.max_file_bytes }))
+        }
+        None if keys.max_file_bytes.is_some() => {
+            Err(ConfigError::new("audit.max_file_bytes: there is no audit.file"))
+        }
+        None => Ok(None),
+    }
 }
 
 fn apply_roles(

@@ -16,8 +16,8 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("request", &["error"]),
     ("plan", &["policy", "request", "value", "schema", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
-    ("execute", &["statement", "plan", "policy", "request", "value", "schema", "error"]),
-    ("audit", &["error"]),
+    ("execute", &["statement", "plan", "policy", "request", "value", "schema", "name", "error"]),
+    ("audit", &["name", "error"]),
     ("reply", &["policy", "schema", "error"]),
     (
         "engine",

@@ -22,7 +22,7 @@ fn marked(values: AuditValues) -> Settings {
             sensitive: patterns(&["public.customer.ssn", "*.*.email"]),
             untrusted: patterns(&["public.review.title", "public.review.b*"]),
         },
-        audit: AuditDetail { values, images: true },
+        audit: AuditDetail { values, ..AuditDetail::default() },
         ..Settings::default()
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rmcp::model::{CallToolRequestParams, ProtocolVersion};
 use rmcp::service::RunningService;
-use rmcp::{ClientLifecycleMode, ClientServiceExt, RoleClient, ServiceError};
+use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient, ServiceError};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -77,13 +77,20 @@ pub(crate) enum Era {
 pub(crate) const ERAS: [Era; 2] = [Era::Initialize, Era::Discover];
 
 /// rmcp's client at the pipes of a program that serves MCP.
-pub(crate) struct Session {
-    pub(crate) client: RunningService<RoleClient, ()>,
+pub(crate) struct Session<H: ClientHandler = ()> {
+    pub(crate) client: RunningService<RoleClient, H>,
     pub(crate) server: Child,
 }
 
 impl Session {
     pub(crate) async fn open(arguments: &[&str], era: Era) -> Self {
+        Self::open_with((), arguments, era).await
+    }
+}
+
+impl<H: ClientHandler> Session<H> {
+    /// A session whose client does with notifications what `handler` does.
+    pub(crate) async fn open_with(handler: H, arguments: &[&str], era: Era) -> Self {
         let mut server = program(arguments).stdin(Stdio::piped()).spawn().unwrap();
         let pipes = (server.stdout.take().unwrap(), server.stdin.take().unwrap());
         let lifecycle = match era {
@@ -92,7 +99,7 @@ impl Session {
                 preferred_versions: vec![ProtocolVersion::V_2026_07_28],
             },
         };
-        let client = ().serve_with_lifecycle(pipes, lifecycle).await.unwrap();
+        let client = handler.serve_with_lifecycle(pipes, lifecycle).await.unwrap();
         Self { client, server }
     }
 
@@ -131,7 +138,8 @@ impl Served {
         let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
         let address = loop {
             let line = lines.next_line().await.unwrap().expect("the address");
-            if let Some((_, address)) = line.split_once("listening on http://") {
+            if let Some((_, url)) = line.split_once("listening on ") {
+                let (_, address) = url.split_once("://").expect("a URL");
                 break address.trim_end_matches("/mcp").to_owned();
             }
         };

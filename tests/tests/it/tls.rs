@@ -154,7 +154,7 @@ async fn http_is_encrypted_if_there_are_a_certificate_and_a_key() {
     let server =
         Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
             .await;
-    let address = server.address.trim_start_matches("https://").to_owned();
+    let address = server.address.clone();
     // One that says nothing must not keep the others waiting.
     let _silent = TcpStream::connect(&address).await.unwrap();
     let get = async |root: &str, name: &'static str| -> std::io::Result<String> {

@@ -3,10 +3,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU32;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::{Actor, Client, Phase, Verified, snapshot, verify};
+use crate::audit::Reason;
+use crate::audit::rotation;
+use crate::audit::{Actor, Client, Phase, Verified, snapshot, verify, verify_file};
 
 /// A directory of its own for each test, removed afterwards.
 struct Directory(PathBuf);
@@ -124,6 +126,62 @@ async fn the_chain_goes_on_after_reopening() {
     let verified = directory.verified();
     assert_eq!(verified.records, 3);
     assert_eq!(last["hash"], verified.last_hash);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_file_takes_the_chain_along() {
+    let directory = Directory::new();
+    let bytes = NonZeroU64::new(2_000).unwrap();
+    let mut tasks = Vec::new();
+    for _ in 0..3 {
+        let sink = FileSink::rotating(directory.log(), bytes).unwrap();
+        tasks.push(tokio::spawn(async move {
+            for id in 0..20 {
+                sink.keep(event(&id.to_string())).await.unwrap();
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let parts: Vec<_> = fs::read_dir(&directory.0).unwrap().map(|part| part.unwrap()).collect();
+    assert!(parts.len() > 10, "{parts:?}");
+    assert!(parts.iter().all(|part| part.metadata().unwrap().len() <= bytes.get()));
+    let verified = verify_file(&directory.log()).unwrap().unwrap();
+    assert_eq!(verified.records, 60);
+
+    // A crash just after the renaming leaves nothing in the file's place.
+    fs::rename(directory.log(), rotation::name(&directory.log(), 60)).unwrap();
+    FileSink::rotating(directory.log(), bytes).unwrap().keep(event("after")).await.unwrap();
+    assert_eq!(verify_file(&directory.log()).unwrap().unwrap().records, 61);
+    assert_eq!(directory.records()[0]["seq"], 61);
+
+    // A part alone is followed to the beginning, too; and each must be there.
+    let mut parts: Vec<PathBuf> = parts.iter().map(|part| part.path()).collect();
+    parts.sort();
+    assert!(verify_file(&parts[3]).unwrap().is_ok());
+    let (part, line) = (&parts[2], fs::read_to_string(&parts[2]).unwrap());
+    fs::write(part, line.replacen("ann", "bob", 1)).unwrap();
+    let (file, fault) = verify_file(&directory.log()).unwrap().unwrap_err();
+    assert_eq!((&file, fault.line, fault.reason), (part, 1, Reason::Altered));
+    fs::remove_file(part).unwrap();
+    let (file, fault) = verify_file(&directory.log()).unwrap().unwrap_err();
+    assert_eq!((&file, fault.line), (&parts[3], 1));
+    assert_eq!(fault.reason, Reason::OutOfSequence { expected: 1 });
+}
+
+#[test]
+fn a_process_that_keeps_the_lock_is_not_waited_for_forever() {
+    let directory = Directory::new();
+    let limits = Limits { bytes: None, patience: Duration::from_millis(20) };
+    let mut log = Log::open(&directory.log(), limits).unwrap();
+    let other = fs::File::open(directory.log()).unwrap();
+    other.lock().unwrap();
+    let error = log.append([b"{\"id\":1}".as_slice()].into_iter()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    other.unlock().unwrap();
+    log.append([b"{\"id\":1}".as_slice()].into_iter()).unwrap();
+    assert_eq!(directory.verified().records, 1);
 }
 
 #[tokio::test]

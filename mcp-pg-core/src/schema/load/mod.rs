@@ -5,6 +5,7 @@
 
 mod columns;
 mod keys;
+mod signature;
 mod tables;
 mod types;
 
@@ -15,6 +16,7 @@ use tokio_postgres::error::{Error as PgError, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
+pub use self::signature::Signature;
 use self::types::Types;
 use super::directive::split;
 use super::{Directive, Function, Schema, Subject, Table, clean};

@@ -1,0 +1,45 @@
+//! An event as the text of its record, within bounds.
+//!
+//! Knows sizes and JSON; not where the record goes.
+
+use serde_json::{Value, json};
+
+use super::chain::{FRAME_MOST, LINE_MOST};
+use super::{Event, unavailable};
+use crate::error::{Code, Error, Result};
+
+/// The most bytes that the arguments, an image or the statements of one record may take.
+const PART_MOST: usize = 1 << 20;
+
+/// The event as JSON text, what is too large left out.
+pub(super) fn encode(mut event: Event) -> Result<Vec<u8>> {
+    let mut text = serialise(&event)?;
+    if text.len() > PART_MOST {
+        for part in [&mut event.arguments, &mut event.before, &mut event.after] {
+            if let Some(value) = part
+                && let Some(mark) = omitted(&serialise(value)?)
+            {
+                *value = mark;
+            }
+        }
+        if let Some(mark) = omitted(&serialise(&event.sql)?) {
+            event.sql = vec![mark.to_string()];
+        }
+        text = serialise(&event)?;
+    }
+    if text.len() > LINE_MOST - FRAME_MOST {
+        return Err(unavailable("the record is too large"));
+    }
+    Ok(text)
+}
+
+/// What stands for a part that is too large.
+fn omitted(text: &[u8]) -> Option<Value> {
+    (text.len() > PART_MOST).then(|| json!({"omitted": format!("{} bytes", text.len())}))
+}
+
+fn serialise(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| {
+        Error::new(Code::Internal, "the audit record cannot be written as JSON").caused_by(error)
+    })
+}

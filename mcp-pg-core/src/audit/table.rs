@@ -1,0 +1,81 @@
+//! The audit table: its definition and the statements for it, as text.
+//!
+//! Knows SQL about this one table; not who runs it.
+
+use crate::name::TableName;
+
+/// The table that audit records go to.
+///
+/// ```
+/// use mcp_pg_core::TableName;
+/// use mcp_pg_core::audit::AuditTable;
+///
+/// let table = AuditTable::new(&TableName::new("mcp_audit", "log"));
+/// assert!(table.definition().contains("CREATE TABLE IF NOT EXISTS \"mcp_audit\".\"log\""));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditTable {
+    schema: String,
+    table: String,
+}
+
+impl AuditTable {
+    /// The table of this name.
+    pub fn new(name: &TableName) -> Self {
+        let schema = quoted(&name.schema);
+        let table = format!("{schema}.{}", quoted(&name.name));
+        Self { schema, table }
+    }
+
+    /// What makes the table, and lets `login`, which must exist, add and read records but never change or
+    /// remove one.
+    pub fn definition_for(&self, login: &str) -> String {
+        let Self { schema, table } = self;
+        let login = quoted(login);
+        format!(
+            "{}REVOKE ALL ON {table} FROM PUBLIC, {login};\n\
+             GRANT USAGE ON SCHEMA {schema} TO {login};\n\
+             GRANT SELECT, INSERT ON {table} TO {login};\n",
+            self.definition()
+        )
+    }
+
+    /// What makes the table.
+    pub fn definition(&self) -> String {
+        let Self { schema, table } = self;
+        format!(
+            "CREATE SCHEMA IF NOT EXISTS {schema};\n\
+             CREATE TABLE IF NOT EXISTS {table} (\n  \
+               position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n  \
+               record json NOT NULL\n\
+             );\n\
+             COMMENT ON TABLE {table} IS 'Audit records of mcp-pg-server, hash-chained: add only.';\n"
+        )
+    }
+
+    /// Adds the records of a text array, in its order.
+    pub(crate) fn insert(&self) -> String {
+        format!(
+            "INSERT INTO {} (record) SELECT line::pg_catalog.json FROM pg_catalog.unnest($1::text[]) \
+             WITH ORDINALITY AS r(line, place) ORDER BY place",
+            self.table
+        )
+    }
+
+    /// The newest records, in no order.
+    pub(crate) fn newest(&self) -> String {
+        format!("SELECT record::text FROM {} ORDER BY position DESC LIMIT 64", self.table)
+    }
+
+    /// The next records after a position, with their positions, in order.
+    pub(crate) fn page(&self) -> String {
+        format!(
+            "SELECT position, record::text FROM {} WHERE position > $1 ORDER BY position LIMIT 500",
+            self.table
+        )
+    }
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,94 @@
+//! The live database: notices what changes in it, and tells those who want to know.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Engine;
+use crate::error::Result;
+use crate::execute::Listener;
+use crate::name::TableName;
+
+/// What comes within this time of a first notice is one change.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// How often to look although a trigger tells: it may be dropped, and it tells nothing of roles.
+const LOOK_ANYWAY: Duration = Duration::from_secs(60);
+
+/// Pauses between attempts to connect.
+const PAUSE_LEAST: Duration = Duration::from_millis(500);
+const PAUSE_MOST: Duration = Duration::from_secs(30);
+
+/// Something that callers may have read before has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The schema or the settings: what a role sees may be another, see [`View::digest`](crate::policy::View).
+    Catalogue,
+    /// Rows of these tables. Whether a caller may know is for the receiver to ask.
+    Rows(Arc<BTreeSet<TableName>>),
+    /// For a while nobody was listening: any rows may have changed.
+    Missed,
+}
+
+impl Engine {
+    /// What changes from now on. The schema and the rows are watched as long as [`Engine::follow`] runs.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// Follows the database for good: to be spawned, and dropped at the end.
+    ///
+    /// Listens on a connection of its own, for the triggers that `mcp-pg-server setup-sql` makes. Where none
+    /// tells of the schema, it compares a digest of the catalogue every `poll`. A changed schema is read anew
+    /// while calls go on with the old one.
+    pub async fn follow(&self, poll: Duration) -> Infallible {
+        let mut pause = PAUSE_LEAST;
+        let mut first = true;
+        loop {
+            if let Ok(listener) = self.database.listen().await {
+                pause = PAUSE_LEAST;
+                if !std::mem::take(&mut first) {
+                    self.tell(Change::Missed);
+                }
+                let Err(error) = self.attend(&listener, poll).await;
+                tracing::warn!(%error, "the database is not followed for the moment");
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MOST);
+        }
+    }
+
+    /// Follows it until the connection is lost.
+    async fn attend(&self, listener: &Listener, poll: Duration) -> Result<Infallible> {
+        loop {
+            let catalogue = self.catalogue.load_full();
+            let (signature, told) = listener.signature(&catalogue.settings.schemas).await?;
+            if signature != catalogue.signature
+                && let Err(error) = self.reload().await
+            {
+                tracing::warn!(%error, "the schema has changed, and the old one stays");
+            }
+            let next = Instant::now() + if told { poll.max(LOOK_ANYWAY) } else { poll };
+            while let Ok(heard) = timeout_at(next, listener.wait()).await {
+                heard?;
+                sleep(SETTLE).await;
+                let heard = listener.take();
+                if !heard.rows.is_empty() {
+                    self.tell(Change::Rows(Arc::new(heard.rows)));
+                }
+                if heard.schema {
+                    break;
+                }
+            }
+        }
+    }
+
+    pub(super) fn tell(&self, change: Change) {
+        // Nobody need be there to hear it.
+        let _ = self.changes.send(change);
+    }
+}

@@ -1,0 +1,144 @@
+//! A connection of its own, on which PostgreSQL tells what has changed.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::sync::Notify;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Notification};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::database::unavailable;
+use crate::error::{Code, Error, Result};
+use crate::name::TableName;
+use crate::schema::Signature;
+
+/// The channel on which an event trigger tells that the schema has changed.
+pub const SCHEMA_CHANNEL: &str = "mcp_pg_schema";
+/// The channel on which triggers of tables tell that rows have changed: `["schema", "table"]`.
+pub const ROWS_CHANNEL: &str = "mcp_pg_rows";
+
+/// Most tables that are remembered between two looks.
+const TABLES_MOST: usize = 10_000;
+
+/// How long an answer on this connection may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What was told since the last look.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// The schema has changed.
+    pub schema: bool,
+    /// Tables whose rows have changed.
+    pub rows: BTreeSet<TableName>,
+}
+
+/// A session that listens. Dropped, it ends.
+#[derive(Debug)]
+pub struct Listener {
+    client: Client,
+    inbox: Arc<Inbox>,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    heard: Mutex<Heard>,
+    arrived: Notify,
+}
+
+impl Listener {
+    pub(super) async fn connect(config: &Config, tls: &ClientConfig) -> Result<Self> {
+        let mut config = config.clone();
+        let name = config.get_application_name().unwrap_or("mcp-pg").to_owned();
+        config.application_name(format!("{name} listener"));
+        let tls = MakeRustlsConnect::new(tls.clone());
+        let (client, connection) = config.connect(tls).await.map_err(unavailable)?;
+        let inbox = Arc::new(Inbox::default());
+        tokio::spawn(receive(connection, inbox.clone()));
+        for channel in [SCHEMA_CHANNEL, ROWS_CHANNEL] {
+            let listen = format!("LISTEN {channel}");
+            patiently(async { client.execute_typed(&listen, &[]).await.map_err(unavailable) })
+                .await?;
+        }
+        Ok(Self { client, inbox })
+    }
+
+    /// The signature of these schemas, and whether changes to them will be told.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` once the connection is lost.
+    pub async fn signature(&self, schemas: &[String]) -> Result<(Signature, bool)> {
+        patiently(Signature::read(&self.client, schemas)).await
+    }
+
+    /// Waits until something was told, or the connection is lost.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` once the connection is lost.
+    pub async fn wait(&self) -> Result<()> {
+        loop {
+            let arrived = self.inbox.arrived.notified();
+            if self.client.is_closed() {
+                return Err(Error::new(Code::DatabaseUnavailable, "the connection was lost"));
+            }
+            if self.inbox.lock(|heard| *heard != Heard::default()) {
+                return Ok(());
+            }
+            arrived.await;
+        }
+    }
+
+    /// What was told since the last look; however often, each thing is there once.
+    pub fn take(&self) -> Heard {
+        self.inbox.lock(std::mem::take)
+    }
+}
+
+impl Inbox {
+    fn lock<T>(&self, work: impl FnOnce(&mut Heard) -> T) -> T {
+        work(&mut self.heard.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put(&self, notification: &Notification) {
+        self.lock(|heard| match notification.channel() {
+            SCHEMA_CHANNEL => heard.schema = true,
+            // Anyone who may connect may notify: what is no name of a table is nothing.
+            _ => {
+                if let Ok((schema, table)) =
+                    serde_json::from_str::<(String, String)>(notification.payload())
+                    && heard.rows.len() < TABLES_MOST
+                {
+                    heard.rows.insert(TableName::new(&schema, &table));
+                }
+            }
+        });
+    }
+}
+
+/// Drives the connection to its end.
+async fn receive<S, T>(mut connection: Connection<S, T>, inbox: Arc<Inbox>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notification(notification) = message {
+            inbox.put(&notification);
+            inbox.arrived.notify_waiters();
+        }
+    }
+    drop(connection);
+    inbox.arrived.notify_waiters();
+}
+
+/// A connection that went silent is as good as lost.
+async fn patiently<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(PATIENCE, work).await {
+        Ok(result) => result,
+        Err(elapsed) => Err(unavailable(elapsed)),
+    }
+}

@@ -1,0 +1,56 @@
+-- One line of text that is another after any change of what the other queries here read, and whether a trigger
+-- tells of such changes. $1: names of schemas (text[]).
+--
+-- Every row of the catalogue bears the transaction that wrote it (xmin). Number and sum are others after any DDL,
+-- whichever transaction commits first, and neither ANALYZE nor VACUUM moves them: they write in place. The
+-- cheapest number that xmin gives is its age, which counts from now: hence the subtraction of a fixed one's.
+-- Filtered out: temporary tables, which some applications make all the time, and what lies in other schemas;
+-- but types count wherever they are, since columns use them from anywhere.
+WITH named AS MATERIALIZED (
+  SELECT array_agg(oid) AS schemas FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
+), owned AS MATERIALIZED (
+  SELECT array_agg(oid) AS tables FROM pg_catalog.pg_class
+  WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+    AND relnamespace = ANY ((SELECT schemas FROM named)::oid[])
+), part (number, ages) AS (
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
+  UNION ALL
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_class
+  WHERE relnamespace = ANY ((SELECT schemas FROM named)::oid[])
+  UNION ALL
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_attribute
+  WHERE attrelid = ANY ((SELECT tables FROM owned)::oid[]) AND attnum > 0
+  UNION ALL
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_attrdef
+  WHERE adrelid = ANY ((SELECT tables FROM owned)::oid[])
+  UNION ALL
+  -- contypid: checks of domains.
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_constraint
+  WHERE connamespace = ANY ((SELECT schemas FROM named)::oid[]) OR contypid <> 0
+  UNION ALL
+  -- An index is in pg_class before it is complete, and no other row tells when it is.
+  SELECT count(*), NULL FROM pg_catalog.pg_index WHERE NOT indisvalid
+  UNION ALL
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_trigger WHERE NOT tgisinternal
+  UNION ALL
+  -- 16384 is the first OID that is not PostgreSQL's own.
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_rewrite WHERE oid >= 16384
+  UNION ALL
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_proc
+  WHERE pronamespace = ANY ((SELECT schemas FROM named)::oid[])
+  UNION ALL
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_type
+  WHERE oid >= 16384 AND typtype <> 'c' AND typelem = 0
+  UNION ALL
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_enum
+  UNION ALL
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_description
+  WHERE objoid >= 16384 OR objoid = ANY ((SELECT schemas FROM named)::oid[])
+  UNION ALL
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_auth_members
+)
+SELECT string_agg(concat_ws(':', number, ages - number * pg_catalog.age('3'::pg_catalog.xid)), ' ')
+         AS signature,
+       EXISTS (SELECT FROM pg_catalog.pg_event_trigger
+               WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told
+FROM part

@@ -1,0 +1,15 @@
+//! The audit table: the login adds and reads records, and can neither change nor remove one.
+
+use std::io::{self, Write};
+
+use mcp_pg_core::Settings;
+use mcp_pg_core::audit::AuditTable;
+
+use super::login::LOGIN;
+
+/// Prints the statements for these settings.
+pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
+    let Some(table) = &settings.audit.table else { return Ok(()) };
+    writeln!(out, "\n-- The audit table, which must not be the login's own.")?;
+    write!(out, "{}", AuditTable::new(table).definition_for(LOGIN))
+}

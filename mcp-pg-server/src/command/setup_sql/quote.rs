@@ -1,0 +1,12 @@
+//! Names and texts in SQL that a person will run.
+
+/// A name as SQL takes it.
+pub(super) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as SQL takes it.
+pub(super) fn literal(text: &str) -> String {
+    // E'' reads backslashes the same whatever standard_conforming_strings is.
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}

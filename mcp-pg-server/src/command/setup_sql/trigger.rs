@@ -1,0 +1,70 @@
+//! Triggers that tell a running server at once what has changed.
+
+use std::io::{self, Write};
+
+use mcp_pg_core::execute::{ROWS_CHANNEL, SCHEMA_CHANNEL};
+
+use super::quote::{identifier, literal};
+
+/// Prints the event trigger that tells of changes to the schema.
+pub(super) fn print_schema(out: &mut (dyn Write + Send)) -> io::Result<()> {
+    write!(
+        out,
+        "
+-- Tells running servers of changes to the schema. Event triggers are a superuser's to make; without this one the
+-- server looks for itself every few seconds.
+CREATE SCHEMA IF NOT EXISTS mcp_pg;
+CREATE OR REPLACE FUNCTION mcp_pg.schema_changed() RETURNS event_trigger LANGUAGE plpgsql
+SET search_path = pg_catalog AS $mcp_pg$
+BEGIN
+  -- Dropped objects are in no list; temporary ones are nobody else's.
+  IF tg_tag LIKE 'DROP %' OR EXISTS (
+    SELECT FROM pg_event_trigger_ddl_commands() WHERE schema_name IS DISTINCT FROM 'pg_temp'
+  ) THEN
+    PERFORM pg_notify({channel}, '');
+  END IF;
+END $mcp_pg$;
+DROP EVENT TRIGGER IF EXISTS mcp_pg_schema;
+CREATE EVENT TRIGGER mcp_pg_schema ON ddl_command_end EXECUTE FUNCTION mcp_pg.schema_changed();
+",
+        channel = literal(SCHEMA_CHANNEL),
+    )
+}
+
+/// Prints triggers that tell when rows of these tables change: which table, and nothing else. A name without a
+/// schema is one of `schema`.
+pub(super) fn print_rows(
+    tables: &[String],
+    schema: &str,
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    if tables.is_empty() {
+        return Ok(());
+    }
+    write!(
+        out,
+        "
+-- Tells running servers that rows have changed, once for each statement: the table's name and no values.
+CREATE SCHEMA IF NOT EXISTS mcp_pg;
+CREATE OR REPLACE FUNCTION mcp_pg.rows_changed() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog AS $mcp_pg$
+BEGIN
+  PERFORM pg_notify({channel}, json_build_array(tg_table_schema, tg_table_name)::text);
+  RETURN NULL;
+END $mcp_pg$;
+",
+        channel = literal(ROWS_CHANNEL),
+    )?;
+    for table in tables {
+        let (schema, table) = table.split_once('.').unwrap_or((schema, table));
+        let table = format!("{}.{}", identifier(schema), identifier(table));
+        write!(
+            out,
+            "DROP TRIGGER IF EXISTS mcp_pg_rows ON {table};
+CREATE TRIGGER mcp_pg_rows AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION mcp_pg.rows_changed();
+"
+        )?;
+    }
+    Ok(())
+}

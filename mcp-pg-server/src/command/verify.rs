@@ -1,0 +1,71 @@
+//! `audit verify`: whether the audit's chains are whole.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use mcp_pg_core::audit::{self, Fault, Verified};
+use mcp_pg_core::verify_table;
+
+use super::{Exit, Failure};
+use crate::cli::Common;
+use crate::config::{Config, Database, Environment};
+
+/// Checks the named file; without one, the file and the table of the configuration.
+pub(super) async fn verify(
+    common: &Common,
+    config: Config,
+    environment: &Environment,
+    named: Option<PathBuf>,
+    out: &mut (dyn Write + Send),
+) -> Result<Exit, Failure> {
+    let table = config.settings.audit.table.filter(|_| named.is_none());
+    let file = named.or(config.audit_file.map(|file| file.path));
+    if file.is_none() && table.is_none() {
+        return Err(Failure::usage(
+            "name the audit log, or set audit.file or audit.table in the configuration",
+        ));
+    }
+    let mut exit = Exit::Done;
+    if let Some(file) = file {
+        exit = match audit::verify_file(&file)
+            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?
+        {
+            Ok(verified) => whole(&file.display(), &verified, out)?,
+            Err((part, fault)) => broken(&part.display(), "line", &fault, out)?,
+        };
+    }
+    if let Some(table) = table {
+        let url = common.database_url.clone().or(config.database_url);
+        let (database, tls) = Database { url }.resolve(environment)?;
+        let log = format!("table {table}");
+        match verify_table(database, tls, &table).await? {
+            Ok(verified) => whole(&log, &verified, out)?,
+            Err(fault) => {
+                exit = Exit::Finding;
+                broken(&log, "position", &fault, out)?
+            }
+        };
+    }
+    Ok(exit)
+}
+
+fn whole(log: &dyn Display, verified: &Verified, out: &mut (dyn Write + Send)) -> io::Result<Exit> {
+    writeln!(out, "{log}: {} records, unbroken", verified.records)?;
+    writeln!(out, "last hash: {}", verified.last_hash)?;
+    Ok(Exit::Done)
+}
+
+fn broken(
+    log: &dyn Display,
+    place: &str,
+    fault: &Fault,
+    out: &mut (dyn Write + Send),
+) -> io::Result<Exit> {
+    write!(out, "{log}: broken at {place} {}", fault.line)?;
+    if let Some(seq) = fault.seq {
+        write!(out, " (seq {seq})")?;
+    }
+    writeln!(out, ": {}", fault.reason)?;
+    Ok(Exit::Finding)
+}

@@ -1,0 +1,166 @@
+//! Who is told of changes: the client of a session, or those of any number of streams.
+//!
+//! Knows callers and their bounds; what they are told is the [`subscriber`](crate::subscriber)'s.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mcp_pg_core::{Engine, Principal};
+use rmcp::model::SubscriptionFilter;
+use rmcp::service::SubscriptionContext;
+use rmcp::{ErrorData, Peer, RoleServer};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::subscriber::{Sink, Topics, WATCHED_MOST, tell};
+use crate::{reply, resources};
+
+/// Streams that one caller may hold open at a time.
+const STREAMS_MOST: usize = 32;
+
+/// The subscriptions of one handler.
+pub(crate) struct Subscriptions {
+    /// What the session's client wants to hear, and what ends its telling.
+    session: Option<(Arc<Topics>, DropGuard)>,
+    /// Open streams by caller.
+    streams: Mutex<HashMap<String, usize>>,
+    stop: CancellationToken,
+}
+
+impl Subscriptions {
+    /// For a transport that is one session.
+    pub(crate) fn of_session() -> Self {
+        let stop = CancellationToken::new();
+        let topics = Arc::new(Topics::new(true, true));
+        let session = Some((topics, stop.clone().drop_guard()));
+        Self { session, streams: Mutex::default(), stop }
+    }
+
+    /// For a transport without sessions; its streams end when `stop` is cancelled.
+    pub(crate) fn of_streams(stop: CancellationToken) -> Self {
+        Self { session: None, streams: Mutex::default(), stop }
+    }
+
+    pub(crate) fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// From now on the session's client is told.
+    pub(crate) fn begin_session(
+        &self,
+        engine: Arc<Engine>,
+        caller: Principal,
+        peer: Peer<RoleServer>,
+    ) {
+        let Some((topics, _)) = &self.session else { return };
+        let telling = tell(engine, caller, topics.clone(), Sink::Session(peer));
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(telling));
+    }
+
+    /// The session's client wants to hear of this resource as well.
+    pub(crate) fn watch(
+        &self,
+        engine: &Engine,
+        caller: &Principal,
+        uri: &str,
+    ) -> Result<(), ErrorData> {
+        let topics = self.topics()?;
+        let view = engine.view(caller).map_err(|error| reply::protocol_error(&error))?;
+        if !resources::is_fixed(uri) {
+            resources::table(&view, uri).map_err(|error| {
+                let uri = serde_json::json!({"uri": uri, "error": error});
+                ErrorData::resource_not_found(error.to_string(), Some(uri))
+            })?;
+        }
+        match topics.watch(engine, caller, uri) {
+            true => Ok(()),
+            false => Err(ErrorData::invalid_params(
+                format!("a client may subscribe to {WATCHED_MOST} resources"),
+                None,
+            )),
+        }
+    }
+
+    /// The session's client has heard enough of this resource.
+    pub(crate) fn unwatch(&self, uri: &str) -> Result<(), ErrorData> {
+        self.topics()?.unwatch(uri);
+        Ok(())
+    }
+
+    fn topics(&self) -> Result<&Topics, ErrorData> {
+        self.session.as_ref().map(|(topics, _)| &**topics).ok_or_else(|| {
+            ErrorData::invalid_request(
+                "this transport has no sessions: use subscriptions/listen, of protocol 2026-07-28",
+                None,
+            )
+        })
+    }
+
+    /// Tells the client of a stream until it leaves, or the server stops.
+    pub(crate) async fn stream(
+        &self,
+        engine: Arc<Engine>,
+        caller: Principal,
+        cx: &SubscriptionContext,
+    ) -> Result<(), ErrorData> {
+        let Some(_place) = self.place(&caller.subject) else {
+            return Err(ErrorData::invalid_request(
+                format!("a caller may hold {STREAMS_MOST} streams open"),
+                None,
+            ));
+        };
+        let accepted = cx.accepted();
+        let topics = Arc::new(Topics::new(
+            accepted.tools_list_changed == Some(true),
+            accepted.resources_list_changed == Some(true),
+        ));
+        for uri in accepted.resource_subscriptions.iter().flatten() {
+            topics.watch(&engine, &caller, uri);
+        }
+        tokio::select! {
+            () = cx.cancelled() => {}
+            () = self.stop.cancelled() => {}
+            () = tell(engine, caller, topics, Sink::Stream(cx.sink().clone())) => {}
+        }
+        Ok(())
+    }
+
+    /// A place among the caller's streams, if there is one left.
+    fn place(&self, caller: &str) -> Option<Place<'_>> {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = streams.entry(caller.to_owned()).or_default();
+        if *open >= STREAMS_MOST {
+            return None;
+        }
+        *open += 1;
+        Some(Place { subscriptions: self, caller: caller.to_owned() })
+    }
+}
+
+/// One open stream; dropped, it is closed.
+struct Place<'s> {
+    subscriptions: &'s Subscriptions,
+    caller: String,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let streams = &self.subscriptions.streams;
+        let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = streams.get_mut(&self.caller) {
+            *open -= 1;
+            if *open == 0 {
+                streams.remove(&self.caller);
+            }
+        }
+    }
+}
+
+/// As much of a filter as any client may ask for; what its role may not know is never told.
+pub(crate) fn acceptable(requested: &SubscriptionFilter) -> SubscriptionFilter {
+    let mut accepted = requested.clone();
+    if let Some(uris) = &mut accepted.resource_subscriptions {
+        uris.retain(|uri| resources::is_fixed(uri) || resources::is_table(uri));
+        uris.truncate(WATCHED_MOST);
+    }
+    accepted
+}

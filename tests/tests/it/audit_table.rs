@@ -1,0 +1,335 @@
+//! The audit table: a write's record is committed with the write, and the chains stay whole.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use mcp_pg_core::audit::{AuditTable, Fault, FileSink, Reason, Verified};
+use mcp_pg_core::policy::{Action, OnFailure, Role, Tls};
+use mcp_pg_core::{Engine, Settings, TableName, verify_table};
+use mcp_pg_tests::{Database, call, error};
+use serde_json::{Value, json};
+
+use crate::program::{file, run};
+
+fn name() -> TableName {
+    TableName::new("mcp_audit", "log")
+}
+
+fn settings() -> Settings {
+    let mut settings = Settings::default();
+    settings.audit.table = Some(name());
+    settings
+}
+
+/// The sample shop with an audit table.
+async fn shop() -> Database {
+    let database = Database::shop().await;
+    database.sql(&AuditTable::new(&name()).definition()).await;
+    database
+}
+
+async fn check(database: &Database) -> Result<Verified, Fault> {
+    verify_table(database.config.clone(), Tls::default(), &name()).await.unwrap()
+}
+
+/// The records so far, whose chains are whole.
+async fn records(database: &Database, engine: &Engine) -> Vec<Value> {
+    engine.flush().await.unwrap();
+    check(database).await.unwrap();
+    let all = "SELECT coalesce(json_agg(record ORDER BY position), '[]')::text FROM mcp_audit.log";
+    serde_json::from_str(&database.value(all).await.unwrap()).unwrap()
+}
+
+fn rename(user: i64) -> Value {
+    json!({"table": "users", "where": {"user_id": user}, "updates": {"name": "X"}})
+}
+
+#[tokio::test]
+async fn a_writes_record_is_committed_with_it() {
+    let database = shop().await;
+    let engine = database.engine_with(settings()).await;
+    call(&engine, "admin", "update", rename(1)).await.unwrap();
+    let same = "SELECT (l.xmin = u.xmin)::text FROM users u, mcp_audit.log l WHERE user_id = 1";
+    assert_eq!(database.value(same).await.as_deref(), Some("true"));
+    let records = records(&database, &engine).await;
+    let [record] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((&record["seq"], &record["phase"]), (&json!(1), &json!("outcome")));
+    assert_eq!((&record["outcome"], &record["rows"]), (&json!("ok"), &json!(1)));
+    assert_eq!((&record["tool"], &record["table"]), (&json!("update"), &json!("public.users")));
+    assert_eq!(record["before"][0]["name"], "Ada Marsh");
+    assert_eq!(record["after"][0]["name"], "X");
+}
+
+#[tokio::test]
+async fn every_call_leaves_one_record_and_calls_in_turn_are_one_chain() {
+    let database = shop().await;
+    let engine = database.engine_with(settings()).await;
+    let product =
+        json!({"table": "products", "data": {"sku": "NEW-001", "name": "New", "price": 1}});
+    let calls = [
+        ("analyst", "select", json!({"table": "users", "limit": 1}), "ok"),
+        ("operator", "insert", product.clone(), "ok"),
+        ("operator", "insert", product.clone(), "error"),
+        ("analyst", "insert", product, "denied"),
+        ("admin", "select", json!({"table": "userz\u{0}"}), "error"),
+        ("admin", "transaction", json!({"operations": [], "dry_run": true}), "error"),
+        ("admin", "delete", json!({"table": "reviews", "where": {"review_id": 1}}), "ok"),
+    ];
+    for (role, tool, arguments, _) in &calls {
+        let _ = call(&engine, role, tool, arguments.clone()).await;
+        engine.flush().await.unwrap();
+    }
+    let records = records(&database, &engine).await;
+    assert_eq!(records.len(), calls.len());
+    for (place, (record, (_, tool, _, outcome))) in records.iter().zip(&calls).enumerate() {
+        assert_eq!((&record["tool"], &record["outcome"]), (&json!(tool), &json!(outcome)));
+        assert_eq!(record["seq"], json!(place + 1), "{record}");
+        assert_eq!(record["chain"], records[0]["chain"], "{record}");
+    }
+    // Every record can be taken apart, whatever the caller sent.
+    let tables = "SELECT string_agg(record #>> '{arguments,table}', ' ') FROM mcp_audit.log";
+    assert!(database.value(tables).await.unwrap().contains("userz"));
+}
+
+#[tokio::test]
+async fn concurrent_and_failed_writes_of_several_servers_leave_the_chains_whole() {
+    let database = shop().await;
+    let engines = [database.engine_with(settings()).await, database.engine_with(settings()).await];
+    let add = |n: usize| {
+        let increment =
+            json!({"quantity": {"$increment": if n.is_multiple_of(5) { -9_999 } else { 1 }}});
+        let arguments =
+            json!({"table": "inventory", "where": {"product_id": 1 + n % 4}, "updates": increment});
+        let engine = &engines[n % 2];
+        async move {
+            call(engine, "analyst", "select", json!({"table": "users", "limit": 1})).await.unwrap();
+            call(engine, "admin", "update", arguments).await
+        }
+    };
+    let before = "SELECT sum(quantity)::text FROM inventory";
+    let sum = async || database.value(before).await.unwrap().parse::<i64>().unwrap();
+    let begun = sum().await;
+    let replies = futures_util::future::join_all((0..60).map(add)).await;
+    let done = replies.iter().filter(|reply| reply.is_ok()).count();
+    assert!(done > 0 && done < 60, "{done}");
+    engines[1].flush().await.unwrap();
+    let records = records(&database, &engines[0]).await;
+    assert_eq!(records.len(), 120);
+    let committed = records.iter().filter(|r| r["tool"] == "update" && r["outcome"] == "ok");
+    assert_eq!(committed.count(), done);
+    assert_eq!(sum().await - begun, done as i64);
+}
+
+/// The record as it was before its last change, back in its place.
+async fn put_back(database: &Database, position: &str, record: &str) {
+    let client = database.client().await;
+    let insert = "INSERT INTO mcp_audit.log OVERRIDING SYSTEM VALUE \
+        VALUES (($1::text)::bigint, ($2::text)::json) \
+        ON CONFLICT (position) DO UPDATE SET record = excluded.record";
+    client.execute(insert, &[&position, &record]).await.unwrap();
+}
+
+#[tokio::test]
+async fn any_changed_or_removed_record_is_found() {
+    let database = shop().await;
+    for _ in 0..2 {
+        let engine = database.engine_with(settings()).await;
+        let calls = (1..=6).map(|user| call(&engine, "admin", "update", rename(user)));
+        for reply in futures_util::future::join_all(calls).await {
+            reply.unwrap();
+        }
+        // What ties the ends of the chains together.
+        for user in 7..9 {
+            call(&engine, "admin", "update", rename(user)).await.unwrap();
+        }
+        records(&database, &engine).await;
+    }
+    let client = database.client().await;
+    let all = "SELECT position::text, record::text FROM mcp_audit.log ORDER BY log.position";
+    let rows = client.query(all, &[]).await.unwrap();
+    assert_eq!(rows.len(), 16);
+    for (place, row) in rows.iter().enumerate() {
+        let (position, record): (&str, &str) = (row.get(0), row.get(1));
+        let forged = record.replace("\"X\"", "\"Y\"");
+        assert_ne!(forged, record);
+        put_back(&database, position, &forged).await;
+        let fault = check(&database).await.unwrap_err();
+        assert_eq!((fault.line.to_string(), fault.reason), (position.into(), Reason::Altered));
+
+        database.sql(&format!("DELETE FROM mcp_audit.log WHERE position = {position}")).await;
+        let found = check(&database).await;
+        // From the end, a record can be taken without a trace in the table alone.
+        assert_eq!(found.is_err(), place + 1 < rows.len(), "{position}: {found:?}");
+        put_back(&database, position, record).await;
+        check(&database).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_record_is_the_servers_whoever_the_caller_is_to_the_database() {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let role = format!("app_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let database = shop().await;
+    // A trigger that is deferred to the commit runs as whoever commits.
+    database
+        .sql(&format!(
+            "CREATE ROLE {role}; GRANT SELECT, UPDATE ON users TO {role};
+             CREATE TABLE witness (who text); GRANT INSERT ON witness TO {role};
+             CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
+                 $$BEGIN INSERT INTO public.witness VALUES (current_user); RETURN NULL; END$$;
+             CREATE CONSTRAINT TRIGGER note AFTER UPDATE ON users
+                 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note();"
+        ))
+        .await;
+    let support = Role {
+        database_role: Some(role.clone()),
+        ..Role::everywhere("support", [Action::Select, Action::Update])
+    };
+    let engine = database.engine_with(Settings { roles: vec![support], ..settings() }).await;
+    for user in [1, 2] {
+        call(&engine, "support", "update", rename(user)).await.unwrap();
+    }
+    let who = "SELECT string_agg(DISTINCT who, ' ') FROM witness";
+    assert_eq!(database.value(who).await, Some(role.clone()));
+    assert_eq!(records(&database, &engine).await.len(), 2);
+    database.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role};")).await;
+}
+
+#[tokio::test]
+async fn a_login_adds_records_and_changes_none() {
+    let database = Database::shop().await;
+    let login = format!("auditor_{}", std::process::id());
+    let table = AuditTable::new(&name());
+    let made = table.definition_for(&login);
+    database
+        .sql(&format!(
+            "CREATE ROLE {login} LOGIN; GRANT UPDATE, SELECT ON users TO {login}; {made}"
+        ))
+        .await;
+    let mut config = database.config.clone();
+    config.user(&login);
+    let engine = Engine::connect(config.clone(), settings()).await.unwrap();
+    call(&engine, "admin", "update", rename(1)).await.unwrap();
+    assert_eq!(records(&database, &engine).await.len(), 1);
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for statement in [
+        "UPDATE mcp_audit.log SET record = '{}'",
+        "DELETE FROM mcp_audit.log",
+        "TRUNCATE mcp_audit.log",
+        "DROP TABLE mcp_audit.log",
+    ] {
+        client.execute(statement, &[]).await.unwrap_err();
+    }
+    database.sql(&format!("DROP OWNED BY {login}; DROP ROLE {login};")).await;
+}
+
+#[tokio::test]
+async fn without_the_table_nothing_is_written_and_reads_are_answered_as_configured() {
+    let database = shop().await;
+    let engine = database.engine_with(settings()).await;
+    let mut strict = settings();
+    strict.audit.on_failure = OnFailure::Refuse;
+    let strict = database.engine_with(strict).await;
+    let read = json!({"table": "users", "where": {"user_id": 1}});
+    call(&strict, "admin", "select", read.clone()).await.unwrap();
+    assert_eq!(records(&database, &strict).await.len(), 1);
+
+    database.sql("ALTER TABLE mcp_audit.log RENAME TO away").await;
+    for engine in [&engine, &strict] {
+        let reply = error(engine, "admin", "update", rename(1)).await;
+        assert_eq!(reply["code"], "audit_unavailable", "{reply}");
+        assert!(!reply.to_string().contains("mcp_audit"), "{reply}");
+    }
+    let name = "SELECT name FROM users WHERE user_id = 1";
+    assert_eq!(database.value(name).await.as_deref(), Some("Ada Marsh"));
+    call(&engine, "admin", "select", read.clone()).await.unwrap();
+    let reply = error(&strict, "admin", "select", read.clone()).await;
+    assert_eq!((&reply["code"], &reply["retryable"]), (&json!("audit_unavailable"), &json!(true)));
+
+    database.sql("ALTER TABLE mcp_audit.away RENAME TO log").await;
+    call(&engine, "admin", "update", rename(1)).await.unwrap();
+    call(&strict, "admin", "select", read).await.unwrap();
+    strict.flush().await.unwrap();
+    records(&database, &engine).await;
+}
+
+#[tokio::test]
+async fn a_server_does_not_start_without_the_table() {
+    let database = Database::shop().await;
+    let error = Engine::connect(database.config.clone(), settings()).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "audit_unavailable");
+    assert!(error.message().contains("setup-sql"), "{error}");
+}
+
+#[tokio::test]
+async fn the_table_does_not_exist_for_callers() {
+    let database = shop().await;
+    let mut settings = settings();
+    settings.schemas.push("mcp_audit".into());
+    let engine = database.engine_with(settings).await;
+    for (tool, arguments) in [
+        ("select", json!({"table": "mcp_audit.log"})),
+        ("describe_table", json!({"table": "log"})),
+        ("insert", json!({"table": "mcp_audit.log", "data": {"record": {}}})),
+    ] {
+        let reply = error(&engine, "admin", tool, arguments).await;
+        assert_eq!(reply["code"], "unknown_table", "{reply}");
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_verifies_both_logs_and_names_the_broken_record() {
+    let database = shop().await;
+    let log = file("");
+    let log = log.to_str().unwrap();
+    let mut config = format!("[audit]\nfile = {log:?}\ntable = \"mcp_audit.log\"\n");
+    config.push_str(&format!("[database]\nurl = {:?}\n", database.url));
+    let config = file(&config);
+    let config = config.to_str().unwrap();
+    for user in 1..=3 {
+        let update = rename(user).to_string();
+        let done = run(&["call", "update", &update, "--role", "admin", "--config", config]).await;
+        assert_eq!(done.status, Some(0), "{done:?}");
+    }
+    let verify = ["audit", "verify", "--config", config];
+    let whole = run(&verify).await;
+    assert_eq!(whole.status, Some(0), "{whole:?}");
+    assert!(whole.out.contains(&format!("{log}: 6 records, unbroken")), "{whole:?}");
+    assert!(whole.out.contains("table mcp_audit.log: 3 records, unbroken"), "{whole:?}");
+
+    // Each process has a chain of its own, tied to those before.
+    database.sql("DELETE FROM mcp_audit.log WHERE position = 2").await;
+    let broken = run(&verify).await;
+    assert_eq!(broken.status, Some(1), "{broken:?}");
+    assert!(broken.out.contains("table mcp_audit.log: broken at position 3"), "{broken:?}");
+    let alone = run(&["audit", "verify", log, "--config", config]).await;
+    assert_eq!(alone.status, Some(0), "{alone:?}");
+    let elsewhere = run(&[
+        "audit",
+        "verify",
+        "--config",
+        config,
+        "--database-url",
+        "postgres://nobody@127.0.0.1:1/x",
+    ])
+    .await;
+    assert_eq!(elsewhere.status, Some(3), "{elsewhere:?}");
+}
+
+#[tokio::test]
+async fn a_file_may_be_kept_besides() {
+    let database = shop().await;
+    let log = file("");
+    let sink = Arc::new(FileSink::open(&log).unwrap());
+    let engine = database.engine_with(settings()).await.audited(sink);
+    call(&engine, "admin", "update", rename(1)).await.unwrap();
+    call(&engine, "admin", "select", json!({"table": "users", "limit": 1})).await.unwrap();
+    let table = records(&database, &engine).await;
+    let text = std::fs::read_to_string(log).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids =
+        |records: &[Value]| -> Vec<Value> { records.iter().map(|r| r["id"].clone()).collect() };
+    assert_eq!(ids(&table), ids(&lines)[1..]);
+    assert_eq!(lines[0]["phase"], "intent");
+}

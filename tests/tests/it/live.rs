@@ -1,0 +1,198 @@
+//! A schema that changes while the engine runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use mcp_pg_core::{Change, Engine};
+use mcp_pg_tests::{Database, call, rows};
+use serde_json::{Value, json};
+use tokio::sync::broadcast::Receiver;
+
+use crate::program::run;
+
+const ITEMS: &str = "CREATE TABLE items (id integer PRIMARY KEY, n integer NOT NULL);
+    INSERT INTO items SELECT i, i FROM generate_series(1, 50) i;";
+
+/// The triggers that `setup-sql` prints, without the login.
+pub(crate) async fn triggers(arguments: &[&str]) -> String {
+    let printed = run(&[&["setup-sql"], arguments].concat()).await.out;
+    let (_, triggers) = printed.split_once("\n-- Tells").expect("triggers");
+    format!("-- Tells{triggers}")
+}
+
+/// An engine that follows its database, and what it tells.
+async fn followed(database: &Database, poll: Duration) -> (Arc<Engine>, Receiver<Change>) {
+    let engine = Arc::new(database.engine().await);
+    let changes = engine.changes();
+    let follower = engine.clone();
+    tokio::spawn(async move { follower.follow(poll).await });
+    // It follows once it listens.
+    let listening = "SELECT count(*)::text FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name LIKE '%listener'
+        AND state = 'idle' AND query NOT LIKE 'LISTEN%'";
+    while database.value(listening).await.as_deref() == Some("0") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    (engine, changes)
+}
+
+async fn next(changes: &mut Receiver<Change>) -> Change {
+    let change = tokio::time::timeout(Duration::from_secs(10), changes.recv()).await;
+    change.expect("a change within ten seconds").unwrap()
+}
+
+async fn names(engine: &Engine) -> Value {
+    call(engine, "analyst", "list_tables", json!({"detail": "names"})).await.unwrap()["tables"]
+        .clone()
+}
+
+#[tokio::test]
+async fn a_new_table_is_seen_without_a_call_that_fails() {
+    let an_hour = Duration::from_secs(3_600);
+    for (poll, sql) in [(Duration::from_millis(50), String::new()), (an_hour, triggers(&[]).await)]
+    {
+        let database = Database::of(ITEMS).await;
+        database.sql(&sql).await;
+        let (engine, mut changes) = followed(&database, poll).await;
+        for (ddl, tables) in [
+            ("CREATE TABLE added (id integer)", json!(["added", "items"])),
+            ("ALTER TABLE added RENAME TO renamed", json!(["items", "renamed"])),
+            ("DROP TABLE renamed", json!(["items"])),
+        ] {
+            database.sql(ddl).await;
+            assert_eq!(next(&mut changes).await, Change::Catalogue, "{ddl}");
+            assert_eq!(names(&engine).await, tables, "{ddl}");
+        }
+        database.sql("CREATE TEMPORARY TABLE nobody_elses (id integer)").await;
+        database.sql("COMMENT ON COLUMN items.n IS 'How many'").await;
+        assert_eq!(next(&mut changes).await, Change::Catalogue);
+        let described = call(&engine, "analyst", "describe_table", json!({"table": "items"})).await;
+        assert_eq!(described.unwrap()["columns"][1]["comment"], "How many");
+        assert!(changes.try_recv().is_err(), "nothing else has changed");
+    }
+}
+
+#[tokio::test]
+async fn every_kind_of_change_is_noticed() {
+    let database = Database::of(ITEMS).await;
+    let engine = database.engine().await;
+    database
+        .sql(
+            "CREATE TYPE mood AS ENUM ('sad'); CREATE DOMAIN zip AS text;
+             CREATE TABLE other (id integer PRIMARY KEY, mood mood, zip zip);
+             CREATE VIEW shown AS SELECT id FROM items; CREATE ROLE live_reader",
+        )
+        .await;
+    assert!(engine.reload().await.unwrap());
+    for ddl in [
+        "ALTER TABLE items ALTER n DROP NOT NULL",
+        "ALTER TABLE items ALTER n SET DEFAULT 1",
+        "ALTER TABLE items ALTER n SET DEFAULT 2",
+        "ALTER TABLE items ADD CONSTRAINT positive CHECK (n > 0)",
+        "ALTER TABLE other ADD FOREIGN KEY (id) REFERENCES items",
+        "CREATE UNIQUE INDEX CONCURRENTLY ON items (n)",
+        "ALTER TYPE mood ADD VALUE 'glad'",
+        "ALTER DOMAIN zip ADD CHECK (VALUE <> '')",
+        "COMMENT ON SCHEMA public IS 'What it is all about'",
+        "CREATE OR REPLACE VIEW shown AS SELECT DISTINCT id FROM items",
+        "ALTER TABLE items ENABLE ROW LEVEL SECURITY",
+    ] {
+        assert!(!engine.reload().await.unwrap(), "before {ddl}");
+        let before = signature(&database).await;
+        database.sql(ddl).await;
+        assert_ne!(signature(&database).await, before, "{ddl}");
+        assert!(engine.reload().await.unwrap(), "{ddl}");
+    }
+    let before = signature(&database).await;
+    for statement in
+        ["INSERT INTO items VALUES (100, 100)", "ANALYZE", "VACUUM", "DROP ROLE live_reader"]
+    {
+        database.sql(statement).await;
+    }
+    assert_eq!(signature(&database).await, before);
+}
+
+async fn signature(database: &Database) -> mcp_pg_core::schema::Signature {
+    let client = database.client().await;
+    let schemas = ["public".to_owned()];
+    mcp_pg_core::schema::Signature::read(&client, &schemas).await.unwrap().0
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_made_again() {
+    let database = Database::of(ITEMS).await;
+    database.sql(&triggers(&["--notify", "items"]).await).await;
+    let (engine, mut changes) = followed(&database, Duration::from_secs(3_600)).await;
+    database
+        .sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid();
+             CREATE TABLE meanwhile (id integer)",
+        )
+        .await;
+    let mut heard = vec![next(&mut changes).await, next(&mut changes).await];
+    heard.sort_by_key(|change| *change == Change::Catalogue);
+    assert_eq!(heard, [Change::Missed, Change::Catalogue]);
+    assert_eq!(names(&engine).await, json!(["items", "meanwhile"]));
+    database.sql("UPDATE items SET n = n + 1").await;
+    let Change::Rows(tables) = next(&mut changes).await else { panic!("not rows") };
+    assert_eq!(tables.iter().map(ToString::to_string).collect::<Vec<_>>(), ["public.items"]);
+}
+
+#[tokio::test]
+async fn a_burst_of_changed_rows_is_few_changes_and_junk_is_none() {
+    let database = Database::of(ITEMS).await;
+    database.sql(&triggers(&["--notify", "public.items"]).await).await;
+    let (_engine, mut changes) = followed(&database, Duration::from_secs(3_600)).await;
+    let client = database.client().await;
+    for junk in ["", "items", "[1]", "[\"public\"]", "{}"] {
+        client.execute("SELECT pg_notify('mcp_pg_rows', $1)", &[&junk]).await.unwrap();
+    }
+    for _ in 0..200 {
+        client.execute("UPDATE items SET n = n + 1 WHERE id = 1", &[]).await.unwrap();
+    }
+    client.execute("CREATE TABLE last (id integer)", &[]).await.unwrap();
+    let mut told = 0;
+    while let Change::Rows(tables) = next(&mut changes).await {
+        assert_eq!(tables.len(), 1);
+        told += 1;
+    }
+    assert!((1..=40).contains(&told), "{told} changes for 200 statements");
+}
+
+#[tokio::test]
+async fn calls_in_flight_lose_nothing_while_the_schema_changes() {
+    let database = Database::of(ITEMS).await;
+    database.sql(&triggers(&[]).await).await;
+    let (engine, _changes) = followed(&database, Duration::from_secs(3_600)).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let callers = (0..4).map(|_| {
+        let (engine, done) = (engine.clone(), done.clone());
+        tokio::spawn(async move {
+            let mut calls = 0;
+            while !done.load(Ordering::Relaxed) {
+                let reply = call(&engine, "operator", "select", json!({"table": "items"})).await;
+                assert_eq!(rows(&reply.unwrap()).len(), 50);
+                let change = json!({"table": "items", "where": {"id": 1}, "updates": {"n": 7}});
+                call(&engine, "operator", "update", change).await.unwrap();
+                calls += 2;
+            }
+            calls
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    for number in 0..10 {
+        let kind = if number % 2 == 0 { "bigint" } else { "integer" };
+        database
+            .sql(&format!(
+                "CREATE TABLE t{number} (id integer); ALTER TABLE items ADD extra_{number} text;
+                 ALTER TABLE items ALTER n TYPE {kind}; COMMENT ON TABLE items IS '{number}'"
+            ))
+            .await;
+    }
+    done.store(true, Ordering::Relaxed);
+    for caller in callers {
+        assert!(caller.await.unwrap() > 0);
+    }
+}

@@ -1,0 +1,339 @@
+//! What clients are told of changes, in both eras and over both transports.
+
+use std::time::Duration;
+
+use mcp_pg_tests::Database;
+use rmcp::model::{
+    ResourceUpdatedNotificationParam, ServerNotification, SubscribeRequestParams,
+    SubscriptionFilter, UnsubscribeRequestParams,
+};
+use rmcp::service::NotificationContext;
+use rmcp::{ClientHandler, RoleClient};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::live::triggers;
+use crate::program::{ERAS, Era, Served, Session, file};
+
+/// A client that writes down what it is told: `tools`, `resources`, or the address of a resource.
+struct Ear(UnboundedSender<String>);
+
+impl ClientHandler for Ear {
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.0.send("tools".into()).unwrap();
+    }
+
+    async fn on_resource_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.0.send("resources".into()).unwrap();
+    }
+
+    async fn on_resource_updated(
+        &self,
+        updated: ResourceUpdatedNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.0.send(updated.uri).unwrap();
+    }
+}
+
+/// A client that listens.
+struct Listening {
+    session: Session<Ear>,
+    heard: UnboundedReceiver<String>,
+}
+
+impl Listening {
+    async fn open(arguments: &[&str], era: Era, uris: &[&str]) -> Self {
+        let (told, heard) = unbounded_channel();
+        let session = Session::open_with(Ear(told.clone()), arguments, era).await;
+        match era {
+            Era::Initialize => {
+                for uri in uris {
+                    subscribe(&session, uri).await.unwrap();
+                }
+            }
+            Era::Discover => {
+                let mut filter = SubscriptionFilter::new();
+                filter.tools_list_changed = Some(true);
+                filter.resources_list_changed = Some(true);
+                filter.resource_subscriptions =
+                    Some(uris.iter().map(|uri| uri.to_string()).collect());
+                let mut stream = session.client.listen(filter).await.unwrap();
+                tokio::spawn(async move {
+                    while let Ok(Some(notification)) = stream.next().await {
+                        let what = match notification {
+                            ServerNotification::ToolListChangedNotification(_) => "tools".into(),
+                            ServerNotification::ResourceListChangedNotification(_) => {
+                                "resources".into()
+                            }
+                            ServerNotification::ResourceUpdatedNotification(updated) => {
+                                updated.params.uri
+                            }
+                            other => panic!("{other:?}"),
+                        };
+                        let _ = told.send(what);
+                    }
+                });
+            }
+        }
+        Self { session, heard }
+    }
+
+    /// Waits for exactly these, in any order.
+    async fn hear(&mut self, expected: &[&str]) {
+        let mut heard = Vec::new();
+        while heard.len() < expected.len() {
+            let next = tokio::time::timeout(Duration::from_secs(10), self.heard.recv()).await;
+            heard.push(next.unwrap_or_else(|_| panic!("only {heard:?} of {expected:?}")).unwrap());
+        }
+        heard.sort();
+        let mut expected = expected.to_vec();
+        expected.sort();
+        assert_eq!(heard, expected);
+    }
+}
+
+#[expect(deprecated, reason = "the older era")]
+async fn subscribe(session: &Session<Ear>, uri: &str) -> Result<(), rmcp::ServiceError> {
+    session.client.subscribe(SubscribeRequestParams::new(uri)).await
+}
+
+const USERS: &str = "postgresql://schema/users";
+const ORDERS: &str = "postgresql://schema/orders";
+
+#[tokio::test]
+async fn a_live_client_sees_the_schema_change() {
+    let poll = file("[database]\nschema_poll = \"50ms\"");
+    for era in ERAS {
+        for triggered in [false, true] {
+            let database = Database::shop().await;
+            let mut arguments = vec!["stdio", "--database-url", &database.url];
+            if triggered {
+                database.sql(&triggers(&[]).await).await;
+            } else {
+                arguments.extend(["--config", poll.to_str().unwrap()]);
+            }
+            let mut client = Listening::open(&arguments, era, &[USERS]).await;
+            let spelled = async |client: &Listening| -> Value {
+                let tools = client.session.client.list_all_tools().await.unwrap();
+                let select = tools.iter().find(|tool| tool.name == "select").unwrap();
+                select.input_schema["properties"]["table"]["enum"].clone()
+            };
+            assert!(!spelled(&client).await.to_string().contains("gift"));
+
+            database.sql("CREATE TABLE gift (id integer PRIMARY KEY)").await;
+            client.hear(&["tools", "resources"]).await;
+            assert!(spelled(&client).await.to_string().contains("gift"));
+            let resources = client.session.client.list_all_resources().await.unwrap();
+            assert!(resources.iter().any(|known| known.uri == "postgresql://schema/gift"));
+            let listed = client.session.call("list_tables", json!({"search": "gift"})).await;
+            assert_eq!(listed.unwrap()["tables"][0]["table"], "gift");
+
+            database.sql("ALTER TABLE users ADD nickname text").await;
+            client.hear(&["tools", "resources", USERS]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_that_the_role_may_read_are_told_and_no_others() {
+    let roles = file(
+        "default_role = \"clerk\"\n[[roles.clerk.grants]]\ntables = [\"public.orders\"]\n\
+         actions = [\"select\"]\n[[roles.clerk.grants]]\ntables = [\"public.users\"]\nactions = [\"insert\"]",
+    );
+    for era in ERAS {
+        let database = Database::shop().await;
+        let notify = ["users", "orders", "products"].map(|table| ["--notify", table]).concat();
+        database.sql(&triggers(&notify).await).await;
+        let arguments =
+            ["stdio", "--database-url", &database.url, "--config", roles.to_str().unwrap()];
+        let mut client = Listening::open(&arguments, era, &[USERS, ORDERS]).await;
+        if era == Era::Initialize {
+            let hidden = subscribe(&client.session, "postgresql://schema/products").await;
+            let absent = subscribe(&client.session, "postgresql://schema/productz").await;
+            let told = |result: Result<(), rmcp::ServiceError>| {
+                result.unwrap_err().to_string().replace("productz", "products")
+            };
+            assert_eq!(told(hidden), told(absent));
+        }
+        // users may be written and not read; products do not exist for the role.
+        for change in ["users SET name = name", "products SET name = name", "orders SET note = 'x'"]
+        {
+            database.sql(&format!("UPDATE {change}")).await;
+        }
+        client.hear(&[ORDERS]).await;
+        let writer = database.client().await;
+        for _ in 0..100 {
+            writer.execute("UPDATE users SET name = name", &[]).await.unwrap();
+            writer.execute("UPDATE orders SET note = 'y'", &[]).await.unwrap();
+        }
+        client.hear(&[ORDERS]).await;
+        if era == Era::Initialize {
+            #[expect(deprecated, reason = "the older era")]
+            let enough = client.session.client.unsubscribe(UnsubscribeRequestParams::new(ORDERS));
+            enough.await.unwrap();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            while let Ok(heard) = client.heard.try_recv() {
+                assert_eq!(heard, ORDERS);
+            }
+            database.sql("UPDATE orders SET note = 'z'").await;
+            // What comes next is of the schema.
+            database.sql("COMMENT ON TABLE orders IS 'Orders'").await;
+            client.hear(&["tools", "resources"]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_session_watches_a_bounded_number_of_resources() {
+    let tables: String = (0..210).map(|n| format!("CREATE TABLE t{n} (id integer);")).collect();
+    let database = Database::of(&tables).await;
+    let arguments = ["stdio", "--database-url", &database.url];
+    let client = Listening::open(&arguments, Era::Initialize, &[]).await;
+    for number in 0..200 {
+        subscribe(&client.session, &format!("postgresql://schema/t{number}")).await.unwrap();
+    }
+    subscribe(&client.session, "postgresql://schema/t7").await.unwrap();
+    let refused = subscribe(&client.session, "postgresql://schema/t200").await.unwrap_err();
+    assert!(refused.to_string().contains("200 resources"), "{refused}");
+}
+
+/// The stream of `subscriptions/listen` over HTTP.
+struct Stream(tokio::io::Lines<BufReader<TcpStream>>);
+
+impl Stream {
+    async fn open(server: &Served, filter: Value) -> Self {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {
+        "notifications": filter,
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": {"name": "it", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }}})
+        .to_string();
+        let mut connection = TcpStream::connect(&server.address).await.unwrap();
+        let request = format!(
+            "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
+             Mcp-Method: subscriptions/listen\r\nContent-Length: {}\r\n\r\n{body}",
+            server.address,
+            body.len()
+        );
+        connection.write_all(request.as_bytes()).await.unwrap();
+        Self(BufReader::new(connection).lines())
+    }
+
+    /// The next message.
+    async fn next(&mut self) -> Value {
+        let message = async {
+            loop {
+                let line = self.0.next_line().await.unwrap().expect("a message");
+                if let Some(data) = line.strip_prefix("data: ")
+                    && !data.is_empty()
+                {
+                    return serde_json::from_str(data).unwrap();
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), message).await.expect("a message")
+    }
+}
+
+#[tokio::test]
+async fn a_stream_over_http_tells_of_schema_and_rows() {
+    let database = Database::shop().await;
+    database.sql(&triggers(&["--notify", "orders"]).await).await;
+    let mut server = Served::start(&["--database-url", &database.url]).await;
+    let filter =
+        json!({"toolsListChanged": true, "resourceSubscriptions": [ORDERS, "file:///etc"]});
+    let mut stream = Stream::open(&server, filter).await;
+    let accepted = stream.next().await;
+    assert_eq!(accepted["method"], "notifications/subscriptions/acknowledged", "{accepted}");
+    let granted = &accepted["params"]["notifications"];
+    assert_eq!(*granted, json!({"toolsListChanged": true, "resourceSubscriptions": [ORDERS]}));
+
+    database.sql("CREATE TABLE gift (id integer)").await;
+    assert_eq!(stream.next().await["method"], "notifications/tools/list_changed");
+    database.sql("UPDATE orders SET note = 'x'").await;
+    let updated = stream.next().await;
+    assert_eq!(updated["method"], "notifications/resources/updated");
+    assert_eq!(updated["params"]["uri"], ORDERS);
+    assert!(!updated.to_string().contains("'x'"));
+
+    // A stream has no end of its own, and holds up no one else's.
+    let id = server.server.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());
+    let status = tokio::time::timeout(Duration::from_secs(5), server.server.wait()).await;
+    assert_eq!(status.unwrap().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn streams_of_one_caller_are_bounded() {
+    let database = Database::shop().await;
+    database.sql(&triggers(&[]).await).await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let filter = || json!({"toolsListChanged": true});
+    let mut streams = Vec::new();
+    for _ in 0..32 {
+        let mut stream = Stream::open(&server, filter()).await;
+        stream.next().await;
+        streams.push(stream);
+    }
+    let mut refused = Stream::open(&server, filter()).await;
+    let mut last = refused.next().await;
+    if last.get("error").is_none() {
+        last = refused.next().await;
+    }
+    assert!(last["error"]["message"].as_str().unwrap().contains("32 streams"), "{last}");
+    // A place is free once the server has seen that its stream is closed.
+    streams.pop();
+    for attempt in 0.. {
+        assert!(attempt < 500, "no place became free");
+        let mut again = Stream::open(&server, filter()).await;
+        again.next().await;
+        database.sql(&format!("CREATE TABLE gift_{attempt} (id integer)")).await;
+        if again.next().await["method"] == "notifications/tools/list_changed" {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn older_http_clients_are_told_that_there_is_nothing_to_subscribe_to() {
+    let database = Database::shop().await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "it", "version": "1"}});
+    let (_, greeted) = server.request(Era::Initialize, "initialize", hello, &[]).await;
+    let capabilities = &greeted["result"]["capabilities"];
+    assert_eq!((&capabilities["tools"], &capabilities["resources"]), (&json!({}), &json!({})));
+    let request = json!({"uri": USERS});
+    let (_, refused) = server.request(Era::Initialize, "resources/subscribe", request, &[]).await;
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("subscriptions/listen"), "{refused}");
+    let (_, discovered) = server.request(Era::Discover, "server/discover", json!({}), &[]).await;
+    assert_eq!(discovered["result"]["capabilities"]["resources"]["subscribe"], true);
+}
+
+#[tokio::test]
+async fn what_depends_on_the_role_is_private_and_soon_stale() {
+    let database = Database::shop().await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    for (method, params, scope, ttl) in [
+        ("tools/list", json!({}), "private", 1_000),
+        ("resources/list", json!({}), "private", 1_000),
+        ("resources/read", json!({"uri": USERS}), "private", 1_000),
+        ("resources/templates/list", json!({}), "public", 3_600_000),
+        ("prompts/list", json!({}), "public", 3_600_000),
+    ] {
+        let (_, answer) = server.request(Era::Discover, method, params, &[]).await;
+        let result = &answer["result"];
+        assert_eq!(
+            (&result["cacheScope"], &result["ttlMs"]),
+            (&json!(scope), &json!(ttl)),
+            "{method}"
+        );
+    }
+}
