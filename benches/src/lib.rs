@@ -6,5 +6,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub mod film;
 pub mod report;
+pub mod sales;
 pub mod server;
 pub mod wide;

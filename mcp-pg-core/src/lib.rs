@@ -15,12 +15,13 @@
 //! | [`execute`] | a statement into rows |
 //! | [`reply`] | rows into an answer |
 //!
-//! Beneath them are [`schema`], the catalogue as typed models, and [`value`], PostgreSQL's values as JSON;
-//! beside them [`audit`]. [`Engine`] is the only one that knows them all.
+//! Beneath them are [`schema`], the catalogue as typed models, [`value`], PostgreSQL's values as JSON, and
+//! [`cipher`], which encrypts some of them; beside them [`audit`]. [`Engine`] is the only one that knows them all.
 
 pub mod error;
 pub mod name;
 
+pub mod cipher;
 pub mod schema;
 pub mod value;
 

@@ -30,7 +30,7 @@ impl TableName {
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.schema, self.name)
+        [&self.schema, ".", &self.name].into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 

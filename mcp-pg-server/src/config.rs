@@ -5,6 +5,7 @@
 
 mod auth;
 mod database;
+mod encryption;
 mod environment;
 mod limits;
 mod raw;

@@ -271,7 +271,8 @@ mod tests {
     fn a_server_that_does_not_start_says_why() {
         let directory = create_directory().expect("a directory");
         let account = Account::for_owner_of(&directory).expect("an account");
-        let error = run(&directory, Path::new("/nowhere"), account).expect_err("no initdb");
+        let error =
+            run(&directory, Path::new("/nowhere"), account, PORT, "").expect_err("no initdb");
         assert!(error.to_string().contains("/nowhere/initdb"), "{error}");
         assert!(!directory.exists());
     }

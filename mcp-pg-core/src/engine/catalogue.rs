@@ -29,11 +29,17 @@ impl Catalogue {
             if let Entry::Vacant(place) = schemas.entry(role) {
                 let schema = database.schema(&settings.schemas, place.key().as_deref()).await?;
                 let schema = schema.obeying(&settings.comments.owners);
-                place.insert(Arc::new(match &settings.audit.table {
-                    // Nobody may write to it, or learn from it what others do.
+                // Nobody may write to the audit's table, or learn from it what others do.
+                let schema = match &settings.audit.table {
                     Some(audit) => schema.without(audit),
                     None => schema,
-                }));
+                };
+                let (schema, faults) = schema.declaring(&settings.relations);
+                // A role may lack what the login has, so only its own faults count; `check` tells them too.
+                for fault in faults.iter().filter(|_| place.key().is_none()) {
+                    tracing::warn!("{fault}");
+                }
+                place.insert(Arc::new(schema));
             }
         }
         Ok(Self { settings, signature, schemas, views: Mutex::default() })

@@ -50,7 +50,7 @@ impl<'v> Operation<'v> {
         request: &Request,
         at: String,
         cursors: &CursorKey,
-        derived: &'v OnceLock<TableView>,
+        derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
         let plan = match request {
             Request::Select(request) => {

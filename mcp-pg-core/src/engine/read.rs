@@ -127,7 +127,11 @@ impl Engine {
         }
         let row_count = rows.len() as u64;
         let outputs = statement.outputs.get(..width).unwrap_or_default();
-        let (columns, rows, text) = rows::shape(outputs, rows, &cut, plan.format);
+        let names = match plan.is_whole() && width == plan.columns.len() {
+            true => plan.table.column_names(),
+            false => rows::names(outputs),
+        };
+        let (columns, rows, text) = rows::shape(names, outputs, rows, &cut, plan.format);
         let mut set = RowSet {
             table: plan.table.name().to_string(),
             columns,

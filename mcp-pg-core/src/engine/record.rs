@@ -182,8 +182,8 @@ impl<'e> Record<'e> {
         let catalogue = self.engine.catalogue.load();
         let detail = &catalogue.settings.audit;
         let view = match detail.values {
-            AuditValues::Redacted => catalogue.view(self.caller).ok(),
-            AuditValues::Full | AuditValues::None => None,
+            AuditValues::Redacted | AuditValues::Full => catalogue.view(self.caller).ok(),
+            AuditValues::None => None,
         };
         Redaction { values: detail.values, images: detail.images, view }
     }
@@ -255,13 +255,18 @@ impl Redaction {
     /// Whether values under this name are masked or sensitive somewhere.
     fn hides(&self, name: &str) -> bool {
         self.view.as_ref().is_some_and(|view| {
-            view.masked_names().contains(name) || view.sensitive_names().contains(name)
+            // Encrypted is encrypted wherever it is kept.
+            view.encrypted_names().contains(name)
+                || self.values != AuditValues::Full
+                    && (view.masked_names().contains(name) || view.sensitive_names().contains(name))
         })
     }
 
     fn hides_some(&self) -> bool {
         self.view.as_ref().is_some_and(|view| {
-            !view.masked_names().is_empty() || !view.sensitive_names().is_empty()
+            !view.encrypted_names().is_empty()
+                || self.values != AuditValues::Full
+                    && !(view.masked_names().is_empty() && view.sensitive_names().is_empty())
         })
     }
 

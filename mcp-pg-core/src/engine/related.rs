@@ -55,7 +55,8 @@ impl Engine {
             related.truncate(fetched.rows.len());
         }
         let outputs = statement.outputs.get(..includes.len()).unwrap_or_default();
-        let (_, members, _) = rows::shape(outputs, fetched.rows, &fetched.cut, Format::Json);
+        let names = rows::names(outputs);
+        let (_, members, _) = rows::shape(names, outputs, fetched.rows, &fetched.cut, Format::Json);
         let members = members.map(Rows::into_values).unwrap_or_default();
         for (position, members) in positions.into_iter().zip(members) {
             if let (Some(place), Value::Object(members)) =

@@ -28,23 +28,28 @@ pub(super) fn pick(row: &Map<String, Value>, names: &[&str]) -> Map<String, Valu
 /// The rows in a format: `columns`, `rows` and `text` of a reply.
 pub(super) type Shaped = (Option<Vec<String>>, Option<Rows>, Option<String>);
 
-/// Shapes rows whose first `outputs.len()` values are shown; `cut` says where related rows are missing.
+/// What the outputs are called.
+pub(super) fn names(outputs: &[Output<'_>]) -> Arc<[String]> {
+    outputs.iter().map(|output| output.name.to_owned()).collect()
+}
+
+/// Shapes rows whose first `outputs.len()` values are shown, under these names; `cut` says where related
+/// rows are missing.
 pub(super) fn shape(
+    names: Arc<[String]>,
     outputs: &[Output<'_>],
     rows: Vec<Vec<Value>>,
     cut: &[(usize, usize)],
     format: Format,
 ) -> Shaped {
     let width = outputs.len();
-    let names =
-        || -> Arc<[String]> { outputs.iter().map(|output| output.name.to_owned()).collect() };
     match format {
         Format::Json => {
             let mark = |(row, output): &(usize, usize)| {
                 Some((*row, outputs.get(*output)?.mark()?.to_owned()))
             };
             let marks = cut.iter().filter_map(mark).collect();
-            (None, Some(Rows::named(names(), rows, marks)), None)
+            (None, Some(Rows::named(names, rows, marks)), None)
         }
         Format::Columns => {
             let rows = rows.into_iter().map(|mut row| {
@@ -52,9 +57,9 @@ pub(super) fn shape(
                 Value::Array(row)
             });
             let rows: Vec<Value> = rows.collect();
-            (Some(names().to_vec()), Some(rows.into()), None)
+            (Some(names.to_vec()), Some(rows.into()), None)
         }
-        Format::Text => (None, None, Some(text(&names(), &rows))),
+        Format::Text => (None, None, Some(text(&names, &rows))),
     }
 }
 

@@ -86,7 +86,8 @@ impl Engine {
             earlier.push(Earlier { name, table });
             requests.push(request);
         }
-        let derived: Vec<OnceLock<TableView>> = steps.iter().map(|_| OnceLock::new()).collect();
+        let derived: Vec<OnceLock<Box<TableView>>> =
+            steps.iter().map(|_| OnceLock::new()).collect();
         let mut operations = Vec::with_capacity(steps.len());
         for (index, (request, derived)) in requests.iter().zip(&derived).enumerate() {
             let scope = Scope { earlier: &earlier[..index], ..*scope };

@@ -226,7 +226,10 @@ pub(super) fn assignments<'v>(
     for (name, value) in updates {
         let at = format!("{at}{}", step(name));
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
-        set.push((column, scope.assign(column, value, Written::Old, &at)?));
+        match table.sealed(&column.name) {
+            Some(sealed) => set.extend(scope.assign_sealed(sealed, column, value, &at)?),
+            None => set.push((column, scope.assign(column, value, Written::Old, &at)?)),
+        }
     }
     for (column, operand) in scope.presets(table, Action::Update)? {
         set.push((column, Assign::Value(operand)));

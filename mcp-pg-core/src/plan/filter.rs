@@ -163,6 +163,16 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         self.count(at, depth)?;
         if table.table.column(name).is_some_and(|(_, column)| column.can_select) {
+            let position = table.readable(name).map_err(|error| error.inside(name_at))?;
+            if let Some(sealed) = table.sealed(name)
+                && let Some(index) = sealed.index()
+                && sealed.opened()
+                && table.mask(position).is_none()
+            {
+                let column = &table.table.columns[position];
+                let value = self.scope.indexed(table, column, sealed, value, at)?;
+                return self.column(index, &value, at);
+            }
             let position = table.usable(name).map_err(|error| error.inside(name_at))?;
             return self.column(&table.table.columns[position], value, at);
         }

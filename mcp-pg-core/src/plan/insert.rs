@@ -6,7 +6,7 @@ use super::assign::{Assign, Written};
 use super::change::count_change;
 use super::{Include, Predicate, Scope};
 use crate::error::{Code, Error, Result, step};
-use crate::policy::{Action, TableView};
+use crate::policy::{Action, Sealed, TableView};
 use crate::request::{ConflictAction, Insert, OnConflict};
 use crate::schema::{Column, TableKind};
 
@@ -84,6 +84,10 @@ impl<'v> InsertPlan<'v> {
         }
         let presets = scope.presets(table, Action::Insert)?;
         let given = columns.len();
+        // Blind indexes of what is given, in the order of their columns.
+        let sealed: Vec<&'v Sealed> =
+            columns.iter().filter_map(|column| table.sealed(&column.name)).collect();
+        columns.extend(sealed.iter().filter_map(|sealed| sealed.index()));
         columns.extend(presets.iter().map(|(column, _)| *column));
 
         let mut planned = Vec::with_capacity(rows.len());
@@ -91,15 +95,26 @@ impl<'v> InsertPlan<'v> {
             let at = at(index);
             require(table, row, &presets, &at)?;
             let mut values = Vec::with_capacity(columns.len());
+            let mut indexes = Vec::with_capacity(sealed.len());
             for column in &columns[..given] {
-                values.push(match row.get(&column.name) {
-                    Some(value) => {
-                        let at = format!("{at}{}", step(&column.name));
-                        scope.assign(column, value, Written::New, &at)?
+                let at = format!("{at}{}", step(&column.name));
+                let (value, sealed) = (row.get(&column.name), table.sealed(&column.name));
+                values.push(match (value, sealed) {
+                    (Some(value), Some(sealed)) => {
+                        let set = scope.assign_sealed(sealed, column, value, &at)?;
+                        let mut set = set.into_iter().map(|(_, assign)| assign);
+                        let written = set.next().unwrap_or(Assign::Default);
+                        indexes.extend(set);
+                        written
                     }
-                    None => Assign::Default,
+                    (Some(value), None) => scope.assign(column, value, Written::New, &at)?,
+                    (None, sealed) => {
+                        indexes.extend(sealed.and_then(Sealed::index).map(|_| Assign::Default));
+                        Assign::Default
+                    }
                 });
             }
+            values.extend(indexes);
             values.extend(presets.iter().map(|(_, operand)| Assign::Value(operand.clone())));
             planned.push(values);
         }
@@ -221,7 +236,7 @@ fn arbiter<'v>(
     }
 
     table.require(Action::Update).map_err(|error| error.at("/on_conflict/do"))?;
-    let mut set: Vec<(&Column, Overwrite)> = Vec::new();
+    let mut set: Vec<(&'v Column, Overwrite)> = Vec::new();
     match &request.update {
         Some(names) => {
             for (index, name) in names.iter().enumerate() {
@@ -247,6 +262,9 @@ fn arbiter<'v>(
     if set.is_empty() {
         return Ok(nothing);
     }
+    let indexes = |(column, _): &(&'v Column, Overwrite)| table.sealed(&column.name)?.index();
+    let indexes: Vec<&'v Column> = set.iter().filter_map(indexes).collect();
+    set.extend(indexes.into_iter().map(|column| (column, Overwrite::Given)));
     for (column, operand) in scope.presets(table, Action::Update)? {
         set.push((column, Overwrite::Assign(Assign::Value(operand))));
     }

@@ -17,6 +17,7 @@ mod marked;
 mod operand;
 mod order;
 mod scope;
+mod sealed;
 mod select;
 
 pub use aggregate::{Function, Group, Grouping, Measure};

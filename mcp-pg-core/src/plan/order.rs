@@ -68,11 +68,11 @@ impl<'v> Sort<'v> {
     }
 
     fn same(&self, other: &Self) -> bool {
-        let constraint = |sort: &Self| sort.hop.as_ref().map(|hop| hop.relation.constraint.clone());
+        let relation = |sort: &Self| sort.hop.as_ref().map(|hop| hop.relation.unambiguous.clone());
         let values = [self, other].map(|sort| matches!(sort.measured, Measured::Value));
         values == [true, true]
             && self.position == other.position
-            && constraint(self) == constraint(other)
+            && relation(self) == relation(other)
     }
 }
 

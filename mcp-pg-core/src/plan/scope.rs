@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Operand;
 use super::operand::Reference;
+use super::{Assign, Operand};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, Principal, Settings, TableView, View};
 use crate::schema::{Column, DataType};
@@ -192,13 +192,27 @@ impl<'v> Scope<'v> {
                 let value = self.granted(value).ok_or_else(|| {
                     Error::new(Code::Forbidden, "the caller lacks a claim that this write needs")
                 })?;
-                let operand =
-                    self.operand(column, &value, &step(&column.name)).map_err(|error| {
-                        Error::new(Code::Internal, "a preset of the role does not fit its column")
-                            .caused_by(error)
-                    })?;
-                Ok((column, operand))
+                let unfit = |error: Error| {
+                    Error::new(Code::Internal, "a preset of the role does not fit its column")
+                        .caused_by(error)
+                };
+                let at = step(&column.name);
+                match table.sealed(&column.name) {
+                    Some(sealed) => {
+                        let set = self.assign_sealed(sealed, column, &value, &at).map_err(unfit)?;
+                        let set = set.into_iter().filter_map(|(column, assign)| match assign {
+                            Assign::Value(operand) => Some((column, operand)),
+                            _ => None,
+                        });
+                        Ok(set.collect())
+                    }
+                    None if self.settings.encryption.names(table.name(), &column.name) => {
+                        Err(Error::new(Code::Internal, "a preset column cannot be encrypted"))
+                    }
+                    None => Ok(vec![(column, self.operand(column, &value, &at).map_err(unfit)?)]),
+                }
             })
-            .collect()
+            .collect::<Result<Vec<Vec<_>>>>()
+            .map(|sets| sets.into_iter().flatten().collect())
     }
 }

@@ -52,6 +52,11 @@ pub enum Start {
 }
 
 impl<'v> SelectPlan<'v> {
+    /// Whether it returns every column that there is to read, in their own order.
+    pub fn is_whole(&self) -> bool {
+        self.grouping.is_none() && self.columns.iter().copied().eq(self.table.readable_columns())
+    }
+
     /// The plan of a select; `derived` keeps the table that distinct rows are, which only this plan has.
     ///
     /// # Errors
@@ -61,7 +66,7 @@ impl<'v> SelectPlan<'v> {
         scope: &Scope<'v>,
         request: &Select,
         cursors: &super::CursorKey,
-        derived: &'v OnceLock<TableView>,
+        derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
         if request.distinct == Some(true) {
             return Self::distinct(scope, request, cursors, derived);
@@ -120,7 +125,7 @@ impl<'v> SelectPlan<'v> {
         scope: &Scope<'v>,
         request: &Select,
         cursors: &super::CursorKey,
-        derived: &'v OnceLock<TableView>,
+        derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
         let refuse = |at: &str| {
             let message = "a distinct row stands for several, and has this no more";
@@ -135,7 +140,7 @@ impl<'v> SelectPlan<'v> {
             return refuse("/with_version");
         }
         let grouping = Grouping::distinct(scope, request)?;
-        let derived = derived.get_or_init(|| grouping.derived());
+        let derived = derived.get_or_init(|| Box::new(grouping.derived()));
         let mut order = scope.order(derived, request.order_by.as_deref())?;
         let keyset = super::order::make_total(derived, &mut order);
         let binding = cursors.binding(
@@ -177,10 +182,10 @@ impl<'v> SelectPlan<'v> {
         scope: &Scope<'v>,
         request: &Aggregate,
         cursors: &super::CursorKey,
-        derived: &'v OnceLock<TableView>,
+        derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
         let grouping = Grouping::new(scope, request)?;
-        let derived = derived.get_or_init(|| grouping.derived());
+        let derived = derived.get_or_init(|| Box::new(grouping.derived()));
         let filter = match &request.having {
             Some(object) => filter(scope, derived, object, "/having")?,
             None => Predicate::All(vec![]),

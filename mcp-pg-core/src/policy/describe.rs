@@ -205,6 +205,10 @@ impl View {
         out.insert("writable".into(), json!(column.can_insert || column.can_update));
         if !column.can_select {
             out.insert("readable".into(), json!(false));
+        } else if let Some(sealed) = view.sealed(&column.name).filter(|_| mask.is_none()) {
+            out.insert("encrypted".into(), json!(true));
+            let equality = sealed.index().map(|_| ["eq", "in", "is_null"]);
+            put(&mut out, "operators", json!(equality));
         } else if let Some(mask) = mask {
             out.insert("masked".into(), json!(mask));
         } else {

@@ -10,12 +10,14 @@ mod mask;
 mod principal;
 mod reduce;
 mod role;
+mod sealed;
 mod settings;
 mod view;
 
 pub use mark::{ColumnMarks, Marks};
 pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, RoleLimits, Setting};
+pub use sealed::{Encryption, Sealed};
 pub use settings::{
     Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, ServerIdentity,
     Settings, Timeouts, Tls,

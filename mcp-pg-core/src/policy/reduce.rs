@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::sealed::Sealed;
 use super::view::{Rules, TableView};
 use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
 use crate::name::TableName;
-use crate::schema::{Column, DataType, Key, Table};
+use crate::schema::{Column, DataType, ForeignKey, Key, Table};
 
 /// What a reduced table has besides itself.
 pub(super) struct Extra {
@@ -17,6 +18,9 @@ pub(super) struct Extra {
     pub(super) version: Option<Column>,
     pub(super) masks: Vec<Option<Mask>>,
     pub(super) marks: Vec<Marks>,
+    /// Which columns can be read, and nothing else: masked and encrypted ones.
+    pub(super) closed: Vec<bool>,
+    pub(super) sealed: BTreeMap<String, Arc<Sealed>>,
     pub(super) rules: BTreeMap<Action, Rules>,
     pub(super) whole: Option<Arc<TableView>>,
 }
@@ -65,6 +69,9 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
     let mut columns = Vec::new();
     let mut masks = Vec::new();
     let mut marks = Vec::new();
+    let mut closed = Vec::new();
+    let mut sealed = BTreeMap::new();
+    let encryption = &settings.encryption;
     for (position, column) in table.columns.iter().enumerate() {
         let mut column = column.clone();
         let writable = |grant: Option<&Grant>, own: bool| {
@@ -77,14 +84,30 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         let archives = archive.as_ref().is_some_and(|archive| archive.name == column.name);
         let can_insert = writable(insert, column.can_insert && !column.read_only());
         let can_update = writable(update, column.can_update && !column.read_only());
+        let encrypted = encryption.names(&table.name, &column.name);
+        let opened =
+            encrypted && select.is_some_and(|grant| grant.columns.decrypt.contains(&column.name));
+        let cipher = encrypted.then(|| encryption.sealed(table, &column, opened)).flatten();
+        // Nobody sees what the server fills, and what cannot be encrypted is not written.
+        let filled = encryption.indexes(table, &column.name);
+        let fixed = filled || encrypted && cipher.is_none();
+        let (can_insert, can_update) = (can_insert && !fixed, can_update && !fixed);
+        if let Some(cipher) = cipher {
+            sealed.insert(column.name.clone(), Arc::new(cipher));
+        }
         column.can_insert = can_insert && (!archives || may_archive);
         column.can_update = can_update && (!archives || may_archive);
-        column.can_select = column.can_select && select.is_some_and(|grant| grant.shows(&column));
+        column.can_select =
+            column.can_select && !filled && select.is_some_and(|grant| grant.shows(&column));
         if !(column.can_select || column.can_insert || column.can_update) {
             continue;
         }
         kept[position] = Some(columns.len());
-        masks.push(select.and_then(|grant| grant.columns.mask.get(&column.name).copied()));
+        let mask = select.and_then(|grant| grant.columns.mask.get(&column.name).copied());
+        let readable = opened && sealed.contains_key(&column.name);
+        let mask = if encrypted && !readable { Some(Mask::Full) } else { mask };
+        closed.push(encrypted || mask.is_some());
+        masks.push(mask);
         let mark = settings.columns.of(&table.name, &column.name);
         marks.push(Marks {
             sensitive: mark.sensitive || column.hints.sensitive,
@@ -94,11 +117,10 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
     }
 
     // What a generated column is computed from is told only to those who see all of it.
-    let seen = |column: &Column, mask: &Option<Mask>| column.can_select && mask.is_none();
     let seen: Vec<i16> = columns
         .iter()
-        .zip(&masks)
-        .filter(|(column, mask)| seen(column, mask))
+        .zip(&closed)
+        .filter(|(column, closed)| column.can_select && !**closed)
         .map(|(column, _)| column.number)
         .collect();
     for column in &mut columns {
@@ -107,17 +129,19 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         }
     }
 
-    // A key, check or index that speaks of a column that does not exist, or is masked, does not exist.
+    // A key, check or index that speaks of a column that does not exist, or is closed, does not exist.
     let translate = |positions: &[usize]| -> Option<Vec<usize>> {
         positions
             .iter()
             .map(|position| {
                 let new = (*kept.get(*position)?)?;
-                (columns.get(new).is_some_and(|c: &Column| c.can_select) && masks[new].is_none())
+                (columns.get(new).is_some_and(|c: &Column| c.can_select) && !closed[new])
                     .then_some(new)
             })
             .collect()
     };
+    let referring =
+        |key: &ForeignKey| Some(ForeignKey { columns: translate(&key.columns)?, ..key.clone() });
     let reduced = Table {
         name: table.name.clone(),
         oid: table.oid,
@@ -135,9 +159,8 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         unique_keys: filtered(&table.unique_keys, |key| {
             Some(Key { columns: translate(&key.columns)?, ..key.clone() })
         }),
-        foreign_keys: filtered(&table.foreign_keys, |key| {
-            Some(crate::schema::ForeignKey { columns: translate(&key.columns)?, ..key.clone() })
-        }),
+        foreign_keys: filtered(&table.foreign_keys, referring),
+        logical_keys: filtered(&table.logical_keys, referring),
         checks: filtered(&table.checks, |check| {
             Some(crate::schema::Check { columns: translate(&check.columns)?, ..check.clone() })
         }),
@@ -163,8 +186,10 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
             Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect() }))
         })
         .collect();
-    let whole =
-        rules.values().any(|rules| rules.rows.is_some()).then(|| Arc::new(TableView::whole(table)));
+    let whole = rules
+        .values()
+        .any(|rules| rules.rows.is_some())
+        .then(|| Arc::new(TableView::whole(table).with_sealed(settings)));
     let granted = Action::ALL.into_iter().filter(|action| grant_for(*action).is_some()).collect();
     let extra = Extra {
         name: table.name.clone(),
@@ -174,6 +199,8 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         version,
         masks,
         marks,
+        closed,
+        sealed,
         rules,
         whole,
     };

@@ -173,6 +173,8 @@ pub struct ColumnRules {
     pub writable: Option<Vec<String>>,
     /// Columns that are read masked, and neither filtered, sorted nor grouped by.
     pub mask: BTreeMap<String, Mask>,
+    /// Encrypted columns that are read as they were written; all others read as `***`.
+    pub decrypt: Vec<String>,
 }
 
 /// What is shown of a masked value; null stays null.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{ColumnMarks, Role};
+use super::{ColumnMarks, Encryption, Role};
 use crate::name::TableName;
+use crate::schema::DeclaredRelation;
 
 /// How an [`Engine`](crate::Engine) behaves: the parsed form of a configuration.
 ///
@@ -17,12 +18,16 @@ use crate::name::TableName;
 pub struct Settings {
     /// The schemas to read, in the order in which a bare table name is looked up.
     pub schemas: Vec<String>,
+    /// Relations that no foreign key tells.
+    pub relations: Vec<DeclaredRelation>,
     /// The roles that callers can have.
     pub roles: Vec<Role>,
     /// The role of callers who bring none.
     pub default_role: String,
     /// Which columns are sensitive, and which untrusted.
     pub columns: ColumnMarks,
+    /// Which columns are encrypted, and with which keys.
+    pub encryption: Encryption,
     /// Whose comments may hold directives.
     pub comments: Comments,
     /// Bounds on requests and replies.
@@ -65,9 +70,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             schemas: vec!["public".into()],
+            relations: Vec::new(),
             roles: Role::built_in(),
             default_role: "analyst".into(),
             columns: ColumnMarks::default(),
+            encryption: Encryption::default(),
             comments: Comments::default(),
             limits: Limits::default(),
             archive: Archive::default(),

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::reduce::{Extra, reduce};
-use super::{Action, Actions, Limits, Marks, Mask, Role, Settings};
+use super::{Action, Actions, Limits, Marks, Mask, Role, Sealed, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{
@@ -36,6 +36,7 @@ pub struct View {
     by_bare_name: HashMap<String, usize>,
     masked_names: HashSet<String>,
     sensitive_names: HashSet<String>,
+    encrypted_names: HashSet<String>,
 }
 
 /// A table as a role sees it.
@@ -56,8 +57,11 @@ pub struct TableView {
     pub version: Option<Column>,
     decoders: Vec<Decoder>,
     column_list: OnceLock<String>,
+    column_names: OnceLock<Arc<[String]>>,
     masks: Vec<Option<Mask>>,
     marks: Vec<Marks>,
+    closed: Vec<bool>,
+    sealed: BTreeMap<String, Arc<Sealed>>,
     rules: BTreeMap<Action, Rules>,
     /// The table with all its columns, for the conditions of grants: those are the operator's words.
     whole: Option<Arc<TableView>>,
@@ -95,13 +99,14 @@ impl View {
             by_bare_name: HashMap::new(),
             masked_names: HashSet::new(),
             sensitive_names: HashSet::new(),
+            encrypted_names: HashSet::new(),
         };
         let mut extras: HashMap<TableName, Extra> =
             extras.into_iter().map(|extra| (extra.name.clone(), extra)).collect();
-        let masks: Vec<Vec<Option<Mask>>> = reduced
+        let closed: Vec<Vec<bool>> = reduced
             .tables
             .iter()
-            .map(|table| extras.get(&table.name).map(|extra| extra.masks.clone()))
+            .map(|table| extras.get(&table.name).map(|extra| extra.closed.clone()))
             .map(Option::unwrap_or_default)
             .collect();
         let mut digest = DefaultHasher::new();
@@ -109,13 +114,15 @@ impl View {
         for (table, mut relations) in reduced.tables.into_iter().zip(reduced.relations) {
             let Some(extra) = extras.remove(&table.name) else { continue };
             let position = view.tables.len();
-            relations.retain(|relation| !by_masked(relation, position, &masks));
+            relations.retain(|relation| !by_closed(relation, position, &closed));
             // What a description tells of a table besides the table itself.
-            format!("{:?}", (extra.actions, &extra.masks, &extra.marks)).hash(&mut digest);
+            format!("{:?}", (extra.actions, &extra.masks, &extra.marks, &extra.closed))
+                .hash(&mut digest);
             view.actions = view.actions.union(extra.actions);
             view.by_name.insert(table.name.clone(), position);
             // Tables are sorted by schema in the configured order: the first one keeps the bare name.
             view.by_bare_name.entry(table.name.name.clone()).or_insert(position);
+            view.encrypted_names.extend(extra.sealed.keys().cloned());
             let masked = table.columns.iter().zip(&extra.masks).filter(|(_, mask)| mask.is_some());
             view.masked_names.extend(masked.map(|(column, _)| column.name.clone()));
             let sensitive =
@@ -124,6 +131,7 @@ impl View {
             view.tables.push(TableView {
                 decoders: decoders(&table),
                 column_list: OnceLock::new(),
+                column_names: OnceLock::new(),
                 table,
                 relations,
                 actions: extra.actions,
@@ -132,6 +140,8 @@ impl View {
                 version: extra.version,
                 masks: extra.masks,
                 marks: extra.marks,
+                closed: extra.closed,
+                sealed: extra.sealed,
                 rules: extra.rules,
                 whole: extra.whole,
             });
@@ -158,6 +168,11 @@ impl View {
     /// Names of the columns that are sensitive in some table.
     pub fn sensitive_names(&self) -> &HashSet<String> {
         &self.sensitive_names
+    }
+
+    /// Names of the columns that are encrypted in some table.
+    pub fn encrypted_names(&self) -> &HashSet<String> {
+        &self.encrypted_names
     }
 
     /// The configured schemas.
@@ -220,8 +235,11 @@ impl TableView {
         Self {
             decoders: decoders(table),
             column_list: OnceLock::new(),
+            column_names: OnceLock::new(),
             masks: vec![None; table.columns.len()],
             marks: vec![Marks::default(); table.columns.len()],
+            closed: vec![false; table.columns.len()],
+            sealed: BTreeMap::new(),
             table: table.clone(),
             actions: Actions::NONE,
             granted: Actions::NONE,
@@ -231,6 +249,19 @@ impl TableView {
             rules: BTreeMap::new(),
             whole: None,
         }
+    }
+
+    /// The same with its encrypted columns, for tests of equality.
+    pub(super) fn with_sealed(mut self, settings: &Settings) -> Self {
+        for (position, column) in self.table.columns.iter().enumerate() {
+            if settings.encryption.names(&self.table.name, &column.name) {
+                self.closed[position] = true;
+                if let Some(sealed) = settings.encryption.sealed(&self.table, column, true) {
+                    self.sealed.insert(column.name.clone(), Arc::new(sealed));
+                }
+            }
+        }
+        self
     }
 
     /// A table that only one query has: columns by name, type and marks, of which the first `keys` tell its rows
@@ -253,6 +284,7 @@ impl TableView {
             identity: None,
             generated: None,
             generated_from: Vec::new(),
+            origin: None,
             comment: None,
             hints: ColumnHints::default(),
             can_select: true,
@@ -279,6 +311,7 @@ impl TableView {
             primary_key: (keys > 0).then_some(key),
             unique_keys: Vec::new(),
             foreign_keys: Vec::new(),
+            logical_keys: Vec::new(),
             checks: Vec::new(),
             indexes: Vec::new(),
             row_security: RowSecurity::default(),
@@ -337,17 +370,24 @@ impl TableView {
         }
     }
 
-    /// The position of a column that conditions and sort keys may use: readable, and not masked.
+    /// The position of a column that conditions and sort keys may use: readable, and neither masked nor
+    /// encrypted.
     ///
     /// # Errors
     ///
-    /// `unknown_column`, or `forbidden` for a masked column.
+    /// `unknown_column`, or `forbidden` for such a column.
     pub fn usable(&self, name: &str) -> Result<usize> {
         let position = self.readable(name)?;
         if self.masks[position].is_some() {
             return Err(Error::new(
                 Code::Forbidden,
                 format!("{} is masked: it can be read, and nothing else", shown(name)),
+            ));
+        }
+        if self.closed[position] {
+            return Err(Error::new(
+                Code::Forbidden,
+                format!("{} is encrypted: it can be read, and nothing else", shown(name)),
             ));
         }
         Ok(position)
@@ -376,6 +416,11 @@ impl TableView {
         self.marks.get(position).copied().unwrap_or_default()
     }
 
+    /// The cipher of an encrypted column, by its exact name; the column need not be a visible one.
+    pub fn sealed(&self, name: &str) -> Option<&Sealed> {
+        self.sealed.get(name).map(Arc::as_ref)
+    }
+
     /// How values of the column at a position are read.
     pub fn decoder(&self, position: usize) -> &Decoder {
         &self.decoders[position]
@@ -384,6 +429,15 @@ impl TableView {
     /// The readable columns as a statement lists them, made when they are first asked for.
     pub(crate) fn column_list(&self, make: impl FnOnce() -> String) -> &str {
         self.column_list.get_or_init(make)
+    }
+
+    /// The names of the readable columns, held once for all replies.
+    pub(crate) fn column_names(&self) -> Arc<[String]> {
+        let names = || {
+            let columns = self.readable_columns().map(|column| &self.table.columns[column]);
+            columns.map(|column| column.name.clone()).collect()
+        };
+        Arc::clone(self.column_names.get_or_init(names))
     }
 
     /// The conditions that the role's grant for `action` puts on every row, and the table that they
@@ -411,9 +465,7 @@ impl TableView {
             .find(|columns| {
                 columns.iter().all(|position| {
                     let column = &table.columns[*position];
-                    column.can_select
-                        && column.data_type.ordering
-                        && self.masks[*position].is_none()
+                    column.can_select && column.data_type.ordering && !self.closed[*position]
                 })
             })
     }
@@ -436,16 +488,16 @@ pub(crate) fn shown(name: &str) -> String {
     format!("\"{out}\"")
 }
 
-/// Whether rows are related by a masked column of any table: following it would tell equal values.
-fn by_masked(relation: &Relation, subject: usize, masks: &[Vec<Option<Mask>>]) -> bool {
-    let masked = |table: usize, column: usize| {
-        masks.get(table).and_then(|masks| masks.get(column)).is_some_and(Option::is_some)
+/// Whether rows are related by a closed column of any table: following it would tell equal values.
+fn by_closed(relation: &Relation, subject: usize, closed: &[Vec<bool>]) -> bool {
+    let hidden = |table: usize, column: usize| {
+        closed.get(table).and_then(|closed| closed.get(column)) == Some(&true)
     };
     let far = relation.table;
     let near = relation.junction.as_ref().map_or(far, |junction| junction.table);
     let beyond = relation.junction.iter().flat_map(|junction| &junction.columns);
-    relation.columns.iter().any(|(here, there)| masked(subject, *here) || masked(near, *there))
-        || beyond.into_iter().any(|(here, there)| masked(near, *here) || masked(far, *there))
+    relation.columns.iter().any(|(here, there)| hidden(subject, *here) || hidden(near, *there))
+        || beyond.into_iter().any(|(here, there)| hidden(near, *here) || hidden(far, *there))
 }
 
 fn decoders(table: &Table) -> Vec<Decoder> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{ColumnHints, DataType};
+use crate::name::TableName;
 
 /// A column of a [`Table`](super::Table), as the catalogue describes it to the login.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,6 +29,8 @@ pub struct Column {
     pub generated: Option<String>,
     /// Numbers of the columns that a generated column is computed from.
     pub generated_from: Vec<i16>,
+    /// Where a view's column comes from unchanged: a column of a table beneath the view.
+    pub origin: Option<Origin>,
     /// The COMMENT, bounded and without control characters: other people's text.
     pub comment: Option<String>,
     /// What directives say of it.
@@ -38,6 +41,15 @@ pub struct Column {
     pub can_insert: bool,
     /// The login may change the column.
     pub can_update: bool,
+}
+
+/// The column of a table whose values a view's column shows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The table; it may lie outside the configured schemas.
+    pub table: TableName,
+    /// The column's name.
+    pub column: String,
 }
 
 /// How an identity column treats supplied values.

@@ -132,8 +132,7 @@ impl Schema {
             return Self { directives, ..self };
         }
         // Keys and names are what relations are made of.
-        let functions = std::mem::take(&mut self.functions);
-        Self { functions, directives, ..Self::new(self.names, self.comments, self.tables) }
+        Self { directives, ..self }.renewed()
     }
 }
 

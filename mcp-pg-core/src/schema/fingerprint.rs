@@ -34,6 +34,7 @@ pub(super) fn fingerprint(
             primary_key,
             unique_keys,
             foreign_keys,
+            logical_keys,
             checks,
             indexes,
             row_security,
@@ -42,7 +43,7 @@ pub(super) fn fingerprint(
         } = table;
         (name, oid, kind, comment, columns).hash(&mut digest);
         (primary_key, unique_keys, foreign_keys, checks, indexes).hash(&mut digest);
-        (owner, directives).hash(&mut digest);
+        (owner, directives, logical_keys).hash(&mut digest);
         (row_security, privileges, fills_rows).hash(&mut digest);
     }
     digest.finish()

@@ -5,6 +5,7 @@
 mod column;
 mod comment;
 mod data_type;
+mod declared;
 mod directive;
 mod fingerprint;
 mod function;
@@ -17,9 +18,10 @@ mod table;
 
 use std::collections::HashMap;
 
-pub use column::{Column, Identity};
+pub use column::{Column, Identity, Origin};
 pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{DataType, Field, Kind};
+pub use declared::DeclaredRelation;
 pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
@@ -94,7 +96,13 @@ impl Schema {
             return self;
         }
         self.tables.retain(|table| table.name != *name);
-        Self { functions: self.functions, ..Self::new(self.names, self.comments, self.tables) }
+        self.renewed()
+    }
+
+    /// The same with relations and digest made anew, after something was added to its tables.
+    fn renewed(self) -> Self {
+        let Self { names, comments, tables, functions, directives, .. } = self;
+        Self { functions, directives, ..Self::new(names, comments, tables) }
     }
 
     /// The table with exactly this name.

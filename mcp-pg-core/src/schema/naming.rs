@@ -10,14 +10,18 @@ use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
 ///
+/// Besides foreign keys, the logical ones count; and a key to a table leads to the views that show the
+/// columns it refers to, too. What comes of those never takes a name from what comes of foreign keys.
+///
 /// A key is left out if it leads to a table that is not in `tables`, if the login cannot read a column at
 /// either end, or if an earlier key of the table pairs the same columns: it leads to the same rows.
 pub(super) fn relations(
     tables: &[Table],
     by_name: &HashMap<TableName, usize>,
 ) -> Vec<Vec<Relation>> {
+    let views = views(tables);
     let links: Vec<Vec<Link<'_>>> =
-        (0..tables.len()).map(|from| links(tables, by_name, from)).collect();
+        (0..tables.len()).map(|from| links(tables, by_name, &views, from)).collect();
     let mut drafts: Vec<Vec<Draft>> = tables.iter().map(|_| Vec::new()).collect();
     let mut add = |table: usize, draft: Draft| {
         if let Some(drafts) = drafts.get_mut(table) {
@@ -39,13 +43,31 @@ pub(super) fn relations(
     drafts.into_iter().map(name_apart).collect()
 }
 
-/// A foreign key whose both ends are known.
+/// The views that show columns of each table, by the table's name.
+fn views(tables: &[Table]) -> HashMap<&TableName, Vec<usize>> {
+    let mut views: HashMap<&TableName, Vec<usize>> = HashMap::new();
+    for (position, table) in tables.iter().enumerate() {
+        for origin in table.columns.iter().filter_map(|column| column.origin.as_ref()) {
+            let views = views.entry(&origin.table).or_default();
+            if views.last() != Some(&position) {
+                views.push(position);
+            }
+        }
+    }
+    views
+}
+
+/// A key whose both ends are known.
 struct Link<'a> {
     from: usize,
     to: usize,
     /// Pairs of column positions: in the referencing table, and in the referenced one.
     columns: Vec<(usize, usize)>,
     constraint: &'a str,
+    /// Whether no foreign key says so itself.
+    logical: bool,
+    /// Whether it leads to a view while the table beneath it is there too.
+    beside: bool,
     /// What a directive calls its relations.
     named: &'a RelationNames,
     from_name: &'a TableName,
@@ -63,42 +85,80 @@ struct Stem<'a> {
 /// A relation whose unambiguous name is yet to be chosen: the first of `forms` that no other has.
 struct Draft {
     relation: Relation,
+    logical: bool,
     forms: Vec<String>,
 }
 
 fn links<'a>(
     tables: &'a [Table],
     by_name: &HashMap<TableName, usize>,
+    views: &HashMap<&TableName, Vec<usize>>,
     from: usize,
 ) -> Vec<Link<'a>> {
     let Some(table) = tables.get(from) else { return Vec::new() };
     let mut seen = HashSet::new();
-    let link = |key: &'a ForeignKey| {
-        let to = *by_name.get(&key.table)?;
-        let other = tables.get(to)?;
-        let (mut columns, mut stems) = (Vec::new(), Vec::new());
-        for (position, reference) in key.columns.iter().zip(&key.references) {
-            let here = table.columns.get(*position)?;
-            let (there, far) = other.column(reference)?;
-            if !here.can_select || !far.can_select {
-                return None;
-            }
-            columns.push((*position, there));
-            stems.push(stem(&here.name));
-        }
-        let new = seen.insert((to, columns.clone()));
-        (new && !columns.is_empty()).then_some(Link {
-            from,
-            to,
-            columns,
-            constraint: &key.name,
-            named: &key.relation_names,
-            from_name: &table.name,
-            to_name: &other.name,
-            stems,
-        })
+    let mut links = Vec::new();
+    let mut add = |key: &'a ForeignKey, to: usize, logical: bool, beside: bool| {
+        let link = link(tables, from, key, to, logical, beside);
+        links.extend(link.filter(|link| seen.insert((link.to, link.columns.clone()))));
     };
-    table.foreign_keys.iter().filter_map(link).collect()
+    for key in &table.foreign_keys {
+        by_name.get(&key.table).into_iter().for_each(|to| add(key, *to, false, false));
+    }
+    for key in &table.logical_keys {
+        by_name.get(&key.table).into_iter().for_each(|to| add(key, *to, true, false));
+    }
+    let logical = table.logical_keys.iter().map(|key| (key, true));
+    for (key, logical) in table.foreign_keys.iter().map(|key| (key, false)).chain(logical) {
+        let there = by_name.contains_key(&key.table);
+        // A view leads to a table rather than to all the views of it.
+        if !(logical && there) {
+            let views = views.get(&key.table).into_iter().flatten();
+            views.for_each(|view| add(key, *view, true, there));
+        }
+    }
+    links
+}
+
+/// The way along a key to the table that it refers to, or to a view that shows the columns.
+fn link<'a>(
+    tables: &'a [Table],
+    from: usize,
+    key: &'a ForeignKey,
+    to: usize,
+    logical: bool,
+    beside: bool,
+) -> Option<Link<'a>> {
+    let (table, other) = (tables.get(from)?, tables.get(to)?);
+    let (mut columns, mut stems) = (Vec::new(), Vec::new());
+    for (position, reference) in key.columns.iter().zip(&key.references) {
+        let here = table.columns.get(*position)?;
+        let (there, far) = match other.name == key.table {
+            true => other.column(reference)?,
+            false => other.columns.iter().enumerate().find(|(_, column)| {
+                let origin = column.origin.as_ref();
+                origin
+                    .is_some_and(|origin| origin.table == key.table && origin.column == *reference)
+            })?,
+        };
+        if !here.can_select || !far.can_select {
+            return None;
+        }
+        columns.push((*position, there));
+        stems.push(stem(&here.name));
+    }
+    (!columns.is_empty()).then_some(Link {
+        from,
+        to,
+        columns,
+        constraint: &key.name,
+        logical,
+        beside,
+        named: &key.relation_names,
+        from_name: &table.name,
+        to_name: &other.name,
+        stems,
+    })
 }
 
 /// `customer_id` and `customerId` without their last word; a name that is nothing else stays.
@@ -128,8 +188,8 @@ impl Link<'_> {
 
 fn to_one(link: &Link<'_>) -> Draft {
     let name = match (&link.named.to_one, link.stems.as_slice()) {
-        (Some(name), _) => name,
-        (None, [stem]) if stem.short != stem.whole => stem.short,
+        (Some(name), _) if !link.beside => name,
+        (_, [stem]) if !link.beside && stem.short != stem.whole => stem.short,
         _ => &link.to_name.name,
     };
     Draft {
@@ -142,8 +202,15 @@ fn to_one(link: &Link<'_>) -> Draft {
             junction: None,
             constraint: link.constraint.to_owned(),
         },
-        // Constraint names are unique within their table.
-        forms: Vec::new(),
+        logical: link.logical,
+        // Constraint names are unique within their table; a view has none.
+        forms: match link.logical {
+            false => Vec::new(),
+            true => {
+                let (to, by) = (link.to_name, link.stem());
+                vec![format!("{}_by_{by}", to.name), format!("{to}_by_{by}")]
+            }
+        },
     }
 }
 
@@ -159,6 +226,7 @@ fn to_many(link: &Link<'_>) -> Draft {
             junction: None,
             constraint: link.constraint.to_owned(),
         },
+        logical: link.logical,
         forms: vec![format!("{}_by_{by}", table.name), format!("{table}_by_{by}")],
     }
 }
@@ -176,6 +244,7 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>) -> Draft {
             junction: Some(Junction { table: near.from, columns: far.columns.clone() }),
             constraint: near.constraint.to_owned(),
         },
+        logical: near.logical || far.logical,
         forms: vec![
             format!("{}_via_{}", table.name, junction.name),
             format!("{}_via_{}_by_{by}", table.name, junction.name),
@@ -198,7 +267,8 @@ fn junctions<'l, 'a>(table: &Table, links: &'l [Link<'a>]) -> Vec<(&'l Link<'a>,
     let mut pairs = Vec::new();
     for (place, (near, here)) in parts.iter().enumerate() {
         for (far, there) in parts.iter().skip(place + 1) {
-            if here.union(there).count() == primary.len() {
+            let known = !(near.logical && far.logical);
+            if known && here.union(there).count() == primary.len() {
                 pairs.push((*near, *far));
             }
         }
@@ -207,20 +277,34 @@ fn junctions<'l, 'a>(table: &Table, links: &'l [Link<'a>]) -> Vec<(&'l Link<'a>,
 }
 
 /// Gives each of one table's relations the first of its forms that no other claims; constraint names go
-/// first. What still collides is numbered.
-fn name_apart(mut drafts: Vec<Draft>) -> Vec<Relation> {
+/// first, and foreign keys before logical ones. What still collides is numbered.
+fn name_apart(drafts: Vec<Draft>) -> Vec<Relation> {
     let mut taken: HashSet<String> = HashSet::new();
+    let (mut logical, mut drafts): (Vec<Draft>, Vec<Draft>) =
+        drafts.into_iter().partition(|draft| draft.logical);
     for draft in drafts.iter_mut().filter(|draft| draft.relation.kind == RelationKind::ToOne) {
         draft.relation.unambiguous = draft.relation.constraint.clone();
         taken.insert(draft.relation.unambiguous.clone());
     }
+    choose(&mut drafts, &mut taken);
+    choose(&mut logical, &mut taken);
+    let names: HashSet<String> = drafts.iter().map(|draft| draft.relation.name.clone()).collect();
+    for relation in logical.iter_mut().map(|draft| &mut draft.relation) {
+        if names.contains(&relation.name) || taken.contains(&relation.name) {
+            relation.name.clone_from(&relation.unambiguous);
+        }
+    }
+    drafts.into_iter().chain(logical).map(|draft| draft.relation).collect()
+}
+
+fn choose(drafts: &mut [Draft], taken: &mut HashSet<String>) {
     let longest = drafts.iter().map(|draft| draft.forms.len()).max().unwrap_or(0);
     for round in 0..longest {
         let mut claims: HashMap<String, usize> = HashMap::new();
         for form in drafts.iter().filter_map(|draft| draft.claim(round)) {
             *claims.entry(form.to_owned()).or_default() += 1;
         }
-        for draft in &mut drafts {
+        for draft in &mut *drafts {
             let Some(form) = draft.claim(round) else { continue };
             if claims.get(form) == Some(&1) && !taken.contains(form) {
                 let form = form.to_owned();
@@ -239,7 +323,6 @@ fn name_apart(mut drafts: Vec<Draft>) -> Vec<Relation> {
             }
         }
     }
-    drafts.into_iter().map(|draft| draft.relation).collect()
 }
 
 impl Draft {

@@ -28,6 +28,7 @@ impl Conditions {
         if let Some(filter) = self.expression(&grouping.filter, &alias) {
             query.and_where(filter);
         }
+        self.join(&mut query, &alias);
         query
     }
 

@@ -1,10 +1,10 @@
 //! Related rows as members of a row: correlated subqueries that PostgreSQL sends as records.
 
 use sea_query::extension::postgres::PgFunc;
-use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement, TableRef};
 
 use super::output::{Output, Reader};
-use super::predicate::{Conditions, document};
+use super::predicate::{Conditions, constant, document};
 use super::{column, outputs};
 use crate::plan::{Hop, Include, Measured, Sort};
 use crate::policy::TableView;
@@ -41,6 +41,7 @@ impl Conditions {
             return (subquery(rows), Output { name: include.name, reader: Reader::Row(inner) });
         }
         self.sort(&mut rows, &include.order, &other);
+        self.join(&mut rows, &other);
         rows.limit(include.limit.saturating_add(1));
         let reader = Reader::Rows {
             outputs: inner,
@@ -63,11 +64,12 @@ impl Conditions {
         let (near, near_alias) = match (&hop.relation.junction, &hop.junction) {
             (Some(path), Some((middle, visible))) => {
                 let between = self.alias();
-                rows.from(super::aliased(middle, &between));
-                for (ours, theirs) in &path.columns {
-                    let same = of(middle, &between, *ours).eq(of(hop.table, &other, *theirs));
-                    rows.and_where(same);
-                }
+                let pairs = path.columns.iter().map(|(ours, theirs)| {
+                    of(middle, &between, *ours).eq(of(hop.table, &other, *theirs))
+                });
+                let same = pairs.reduce(|all, pair| all.and(pair));
+                let same = same.unwrap_or_else(|| constant(true));
+                rows.inner_join(super::aliased(middle, &between), same);
                 if let Some(visible) = self.expression(visible, &between) {
                     rows.and_where(visible);
                 }
@@ -86,6 +88,9 @@ impl Conditions {
     }
 
     /// A column of the row under `alias`, or of the one that a hop leads to.
+    ///
+    /// Where a key says that there is one at most, its table is joined to the query: see
+    /// [`Conditions::join`].
     pub(super) fn reached(
         &mut self,
         hop: Option<&Hop<'_>>,
@@ -94,11 +99,44 @@ impl Conditions {
     ) -> Expr {
         match hop {
             None => column(alias, reached),
+            Some(hop) if leads_to_a_key(hop) => {
+                let joined = self.joined(hop, alias);
+                column(&joined, reached)
+            }
             Some(hop) => {
                 let (mut row, other) = self.related(hop, alias);
                 row.expr(column(&other, reached)).limit(1);
                 subquery(row)
             }
+        }
+    }
+
+    /// The alias of the row that a hop leads to, in the query that has the row under `alias`.
+    fn joined(&mut self, hop: &Hop<'_>, alias: &DynIden) -> DynIden {
+        let relation = &hop.relation.unambiguous;
+        let same = |join: &&Join| join.from == *alias && join.relation == *relation;
+        if let Some(join) = self.joins.iter().find(same) {
+            return join.alias.clone();
+        }
+        let other = self.alias();
+        let mut on = paired(hop, alias, &other);
+        if let Some(visible) = self.expression(&hop.visible, &other) {
+            on = on.and(visible);
+        }
+        self.joins.push(Join {
+            from: alias.clone(),
+            relation: relation.clone(),
+            table: super::aliased(hop.table, &other),
+            alias: other.clone(),
+            on,
+        });
+        other
+    }
+
+    /// Joins to a query the rows that its expressions have reached from the row under `alias`.
+    pub(super) fn join(&mut self, query: &mut SelectStatement, alias: &DynIden) {
+        for join in self.joins.extract_if(.., |join| join.from == *alias) {
+            query.left_join(join.table, join.on);
         }
     }
 
@@ -152,6 +190,42 @@ impl Conditions {
             }
         }
     }
+}
+
+/// A row that expressions reach from another.
+#[derive(Debug)]
+pub(super) struct Join {
+    from: DynIden,
+    relation: String,
+    table: TableRef,
+    alias: DynIden,
+    on: Expr,
+}
+
+/// Whether the columns that a hop compares at its end hold a key, so that a join cannot double a row.
+fn leads_to_a_key(hop: &Hop<'_>) -> bool {
+    let table = &hop.table.table;
+    let compared =
+        |position: &usize| hop.relation.columns.iter().any(|(_, theirs)| theirs == position);
+    hop.is_to_one()
+        && table
+            .primary_key
+            .iter()
+            .chain(&table.unique_keys)
+            .any(|key| key.arbiter && key.columns.iter().all(compared))
+}
+
+/// The columns of the two ends of a hop are the same.
+fn paired(hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
+    let of = |table: &TableView, alias: &DynIden, position: usize| {
+        column(alias, &table.table.columns[position])
+    };
+    let pairs = hop
+        .relation
+        .columns
+        .iter()
+        .map(|(ours, theirs)| of(hop.table, far, *theirs).eq(of(hop.subject, near, *ours)));
+    pairs.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true))
 }
 
 pub(super) fn subquery(query: SelectStatement) -> Expr {

@@ -84,7 +84,11 @@ fn expressions(
 fn readers<'v>(table: &'v TableView, positions: impl Iterator<Item = usize>) -> Vec<Output<'v>> {
     let output = |position: usize| Output {
         name: table.table.columns[position].name.as_str(),
-        reader: Reader::Value { decoder: table.decoder(position), mask: table.mask(position) },
+        reader: Reader::Value {
+            decoder: table.decoder(position),
+            sealed: table.sealed(&table.table.columns[position].name).filter(|s| s.opened()),
+            mask: table.mask(position),
+        },
     };
     positions.map(output).collect()
 }

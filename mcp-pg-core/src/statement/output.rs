@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::Result;
-use crate::policy::Mask;
+use crate::policy::{Mask, Sealed};
 use crate::value::{Decoder, elements, fields};
 
 /// A member of a statement's rows.
@@ -22,6 +22,8 @@ pub enum Reader<'v> {
     Value {
         /// From which bytes.
         decoder: &'v Decoder,
+        /// How to open it, if it is encrypted and the role may.
+        sealed: Option<&'v Sealed>,
         /// What of it is shown.
         mask: Option<Mask>,
     },
@@ -41,7 +43,7 @@ pub enum Reader<'v> {
 impl<'v> Output<'v> {
     /// A member that is one value.
     pub fn value(name: &'v str, decoder: &'v Decoder) -> Self {
-        Self { name, reader: Reader::Value { decoder, mask: None } }
+        Self { name, reader: Reader::Value { decoder, sealed: None, mask: None } }
     }
 
     /// The JSON of the member, whose bytes come as a type; and whether it lacks some related rows.
@@ -52,9 +54,13 @@ impl<'v> Output<'v> {
     pub fn read(&self, oid: u32, raw: Option<&[u8]>) -> Result<(Value, bool)> {
         let Some(raw) = raw else { return Ok((Value::Null, false)) };
         match &self.reader {
-            Reader::Value { decoder, mask } => {
+            Reader::Value { decoder, sealed, mask } => {
                 decoder.expect(oid)?;
                 let value = decoder.decode(Some(raw))?;
+                let value = match sealed {
+                    None => value,
+                    Some(sealed) => sealed.open(&value),
+                };
                 Ok((
                     match mask {
                         None => value,

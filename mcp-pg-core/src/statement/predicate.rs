@@ -4,6 +4,7 @@ use sea_query::extension::postgres::{PgBinOper, PgFunc};
 use sea_query::{BinOper, DynIden, Expr, ExprTrait, IntoIden, Keyword, Value};
 
 use super::column;
+use super::include::Join;
 use super::parameters::Parameters;
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
@@ -12,6 +13,8 @@ use crate::schema::{Column, DataType, Family, Kind, Operator};
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     pub(super) parameters: Parameters,
+    /// Rows that expressions have reached, and that no query has joined yet.
+    pub(super) joins: Vec<Join>,
     aliases: usize,
 }
 

@@ -41,7 +41,7 @@ fn page<'v>(
     let mut query = rows(plan, &alias, conditions);
 
     let mut columns = readers(plan.table, plan.columns.iter().copied());
-    if plan.grouping.is_none() && plan.columns.iter().copied().eq(plan.table.readable_columns()) {
+    if plan.is_whole() {
         // Rendering all columns is most of the work: done once for a table.
         let list = plan.table.column_list(|| column_list(plan.table, &alias));
         if !list.is_empty() {
@@ -84,6 +84,7 @@ fn page<'v>(
             query.and_where(beyond);
         }
     }
+    conditions.join(&mut query, &alias);
     if !plan.single {
         query.limit(plan.limit.saturating_add(1));
     }
@@ -202,5 +203,16 @@ fn after(
             Some(any) => any.or(all),
         });
     }
-    any.unwrap_or_else(|| constant(false))
+    let any = any.unwrap_or_else(|| constant(false));
+    // Said once more of the first key alone, it is what an index can seek by.
+    match keys.into_iter().next() {
+        Some((key, sort, value @ Some(_)))
+            if !(sort.nullable && sort.nulls_last) && matches!(sort.measured, Measured::Value) =>
+        {
+            let right = operand(sort, value);
+            let bound = if sort.descending { key.lte(right) } else { key.gte(right) };
+            bound.and(any)
+        }
+        _ => any,
+    }
 }

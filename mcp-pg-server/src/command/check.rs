@@ -106,6 +106,7 @@ fn of_role(role: &Role, schema: &Schema, posture: &Posture, findings: &mut Vec<S
             .chain(rules.exclude.iter().map(|column| ("columns.exclude", column)))
             .chain(rules.writable.iter().flatten().map(|column| ("columns.writable", column)))
             .chain(rules.mask.keys().map(|column| ("columns.mask", column)))
+            .chain(rules.decrypt.iter().map(|column| ("columns.decrypt", column)))
             .chain(grant.preset.keys().map(|column| ("preset", column)));
         for (key, column) in columns {
             if tables.iter().any(|table| table.column(column).is_some()) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::ConfigError;
 
 const PREFIX: &str = "MCP_PG__";
+const ENCRYPTION_KEYS: &str = "MCP_PG_ENCRYPTION_KEYS";
 
 /// The environment variables at start, so that resolving them is a function and can be tested.
 #[derive(Debug, Clone, Default)]
@@ -37,8 +38,15 @@ impl Environment {
     /// A value is read as TOML where it is TOML (`10`, `true`, `["a", "b"]`) and as text otherwise.
     pub(super) fn overlay(&self, file: &mut toml::Table) -> Result<(), ConfigError> {
         for (variable, value) in &self.0 {
-            let Some(path) = variable.strip_prefix(PREFIX) else { continue };
-            set(file, path, read(value)).ok_or_else(|| {
+            // Keys have a name of their own, for those who keep secrets apart; they are no TOML.
+            let (path, value) = if variable == ENCRYPTION_KEYS {
+                ("ENCRYPTION__KEYS", toml::Value::String(value.clone()))
+            } else if let Some(path) = variable.strip_prefix(PREFIX) {
+                (path, read(value))
+            } else {
+                continue;
+            };
+            set(file, path, value).ok_or_else(|| {
                 ConfigError::new(format!("{variable}: names no key; write {PREFIX}SECTION__KEY"))
             })?;
         }

@@ -31,8 +31,10 @@ section! {
         limits: LimitKeys,
         archive: ArchiveKeys,
         concurrency: ConcurrencyKeys,
+        relations: Vec<RelationKeys>,
         columns: MarkKeys,
         comments: CommentKeys,
+        encryption: EncryptionKeys,
         roles: BTreeMap<String, RoleKeys>,
         auth: AuthSection,
         audit: AuditKeys,
@@ -68,9 +70,24 @@ section! {
         max_request_bytes: usize,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
+    EncryptionKeys {
+        columns: Vec<String>,
+        blind_index: BTreeMap<String, String>,
+        key_file: PathBuf,
+        /// From the environment.
+        keys: String,
+    }
     CommentKeys { owners: Vec<String>, }
     MarkKeys { sensitive: Vec<String>, untrusted: Vec<String>, }
     ConcurrencyKeys { version_column: String, retries: u32, }
+    RelationKeys {
+        table: String,
+        columns: Vec<String>,
+        to: String,
+        references: Vec<String>,
+        name: String,
+        inverse: String,
+    }
     RoleKeys {
         database_role: String,
         session: BTreeMap<String, String>,
@@ -97,6 +114,7 @@ section! {
         exclude: Vec<String>,
         writable: Vec<String>,
         mask: BTreeMap<String, Mask>,
+        decrypt: Vec<String>,
     }
     AuthSection { api_keys: Vec<ApiKeyKeys>, jwt: JwtKeys, }
     ApiKeyKeys { name: String, hash: String, role: String, claims: Map<String, Value>, }

@@ -8,12 +8,14 @@ use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{
     AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, RoleLimits, Setting,
 };
+use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Settings, TableName};
 
 use super::raw::{
-    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, MarkKeys, RoleKeys, Values, Wait,
+    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, MarkKeys, RelationKeys, RoleKeys, Values,
+    Wait,
 };
-use super::{AuditFile, Config, ConfigError, auth, limits};
+use super::{AuditFile, Config, ConfigError, auth, encryption, limits};
 use crate::limits::RequestLimits;
 
 /// How often to look whether the schema has changed, where nothing tells.
@@ -43,8 +45,11 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
+    settings.encryption = encryption::resolve(file.encryption.unwrap_or_default(), directory)?;
     settings.columns = marks(file.columns.unwrap_or_default())?;
     let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
+    let relations = file.relations.unwrap_or_default().into_iter().enumerate();
+    settings.relations = relations.map(declared).collect::<Result<_, _>>()?;
     let roles = file.roles.unwrap_or_default();
     for (name, keys) in &roles {
         if let Some(keys) = &keys.limits {
@@ -120,6 +125,18 @@ fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
         }
     }
     Ok(marks)
+}
+
+fn declared((index, keys): (usize, RelationKeys)) -> Result<DeclaredRelation, ConfigError> {
+    let missing = |key: &str| ConfigError::new(format!("relations[{index}].{key}: must be given"));
+    Ok(DeclaredRelation {
+        table: keys.table.ok_or_else(|| missing("table"))?,
+        columns: keys.columns.ok_or_else(|| missing("columns"))?,
+        to: keys.to.ok_or_else(|| missing("to"))?,
+        references: keys.references.unwrap_or_default(),
+        name: keys.name,
+        inverse: keys.inverse,
+    })
 }
 
 /// Also gives the audit file.
@@ -252,6 +269,7 @@ fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
         exclude: columns.exclude.unwrap_or_default(),
         writable: columns.writable,
         mask: columns.mask.unwrap_or_default(),
+        decrypt: columns.decrypt.unwrap_or_default(),
     };
     let preset = keys.preset.unwrap_or_default();
     let contradiction = |column: &String, both: &str| {

@@ -7,12 +7,13 @@ const ARCHITECTURE: &str = include_str!("../../../ARCHITECTURE.md");
 const README: &str = include_str!("../../../README.md");
 
 /// Each room, and those that it may use.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("name", &[]),
     ("error", &["name"]),
+    ("cipher", &["error"]),
     ("schema", &["name", "error"]),
     ("value", &["schema", "error"]),
-    ("policy", &["value", "schema", "name", "error"]),
+    ("policy", &["cipher", "value", "schema", "name", "error"]),
     ("request", &["error"]),
     ("plan", &["policy", "request", "value", "schema", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),

@@ -55,6 +55,7 @@ impl Example {
     pub(crate) async fn check(&self, database: &Database, engine: &Engine) {
         let client = database.client().await;
         execute(&client, "SET TIME ZONE 'UTC'").await;
+        let numbers = Numbers::read(&client).await;
         execute(&client, "BEGIN").await;
         let mut expected = Vec::new();
         for statement in &self.sql {
@@ -62,6 +63,7 @@ impl Example {
         }
         let stored = self.stored(&client).await;
         execute(&client, "ROLLBACK").await;
+        numbers.restore(&client).await;
 
         let answers = self.answers(engine).await;
         assert_eq!(answers.len(), expected.len(), "{}: statements", self.title);
@@ -123,6 +125,24 @@ impl Example {
             stored.extend(rows.iter().map(|row| row.get::<_, String>(0)));
         }
         stored
+    }
+}
+
+/// How far each sequence has counted, which no rollback takes back.
+struct Numbers(Vec<(String, Option<i64>)>);
+
+impl Numbers {
+    async fn read(client: &Client) -> Self {
+        let all = "SELECT format('%I.%I', schemaname, sequencename), last_value FROM pg_sequences";
+        let rows = client.query(all, &[]).await.expect("sequences");
+        Self(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    async fn restore(&self, client: &Client) {
+        for (sequence, last) in &self.0 {
+            let set = "SELECT setval($1::text::regclass, coalesce($2::bigint, 1), $2 IS NOT NULL)";
+            client.execute(set, &[sequence, last]).await.expect("a sequence");
+        }
     }
 }
 

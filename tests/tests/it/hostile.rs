@@ -308,9 +308,11 @@ async fn answer(engine: &Engine, tool: &str, arguments: &Value) -> Result<(), St
         return fault("SQL is shown");
     }
     if let Some(at) = error.pointer().filter(|at| !at.is_empty()) {
-        // What is missing has a place too: that of what would hold it.
-        let holder = at.rsplit_once('/').map_or("", |(holder, _)| holder);
-        if arguments.pointer(at).or_else(|| arguments.pointer(holder)).is_none() {
+        // What is missing has a place too: in what would hold it. And a lone value stands for a list of one.
+        let holder = |at: &str| at.rsplit_once('/').map_or(String::new(), |(at, _)| at.to_owned());
+        let lone = at.replace("/0", "");
+        let places = [holder(at), holder(&lone), at.to_owned(), lone];
+        if !places.iter().any(|at| arguments.pointer(at).is_some()) {
             return fault("the place is not in the arguments");
         }
     }

@@ -50,6 +50,7 @@ fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Co
         },
         generated,
         generated_from: row.try_get("generated_from")?,
+        origin: None,
         comment: comment(row)?,
         hints: ColumnHints::default(),
         can_select: row.try_get("can_select")?,

@@ -7,7 +7,9 @@ mod columns;
 mod keys;
 mod signature;
 mod tables;
+mod target_list;
 mod types;
+mod views;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,6 +20,7 @@ use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 pub use self::signature::Signature;
 use self::types::Types;
+use self::views::Rules;
 use super::directive::split;
 use super::{Directive, Function, Schema, Subject, Table, clean};
 use crate::error::{Code, Error, Result};
@@ -86,7 +89,7 @@ async fn read(
     names: &[String],
 ) -> std::result::Result<Schema, PgError> {
     transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
-    // Futures polled together travel together: two round trips for everything.
+    // Futures polled together travel together: two round trips for everything but what lies beneath views.
     let by_name: &[(&(dyn ToSql + Sync), Type)] = &[(&names, Type::TEXT_ARRAY)];
     let (schemas, functions, tables) = try_join!(
         transaction.query_typed(include_str!("../sql/schemas.sql"), by_name),
@@ -96,18 +99,29 @@ async fn read(
     let mut tables = tables::read(&tables)?;
     let oids: Vec<u32> = tables.keys().copied().collect();
     let by_oid: &[(&(dyn ToSql + Sync), Type)] = &[(&oids, Type::OID_ARRAY)];
-    let (types, columns, indexes, foreign_keys, checks) = try_join!(
+    let (types, columns, indexes, foreign_keys, checks, rules) = try_join!(
         transaction.query_typed(include_str!("../sql/types.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/columns.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/indexes.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/foreign_keys.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/checks.sql"), by_oid),
+        transaction.query_typed(include_str!("../sql/view_rules.sql"), by_oid),
     )?;
     let first = first_prefix(names, &schemas)?;
     columns::add(&mut tables, &columns, &mut Types::read(&types)?, &first)?;
     keys::add_indexes(&mut tables, &indexes)?;
     keys::add_foreign_keys(&mut tables, &foreign_keys)?;
     keys::add_checks(&mut tables, &checks)?;
+    let rules = Rules::read(&rules)?;
+    let beneath = rules.tables();
+    if !beneath.is_empty() {
+        let beneath: &[(&(dyn ToSql + Sync), Type)] = &[(&beneath, Type::OID_ARRAY)];
+        let (names, keys) = try_join!(
+            transaction.query_typed(include_str!("../sql/origins.sql"), beneath),
+            transaction.query_typed(include_str!("../sql/foreign_keys.sql"), beneath),
+        )?;
+        views::add(&mut tables, &rules, &names, &keys)?;
+    }
     let tables = tables.into_values().collect();
     let functions = functions.iter().map(function).collect::<Result<_, PgError>>()?;
     Ok(Schema { functions, ..Schema::new(names.to_vec(), comments(&schemas)?, tables) })

@@ -35,6 +35,7 @@ fn table(row: &Row) -> Result<Table, PgError> {
         primary_key: None,
         unique_keys: Vec::new(),
         foreign_keys: Vec::new(),
+        logical_keys: Vec::new(),
         checks: Vec::new(),
         indexes: Vec::new(),
         row_security: RowSecurity {

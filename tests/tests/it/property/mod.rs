@@ -11,6 +11,8 @@ mod select;
 mod value;
 mod world;
 
+use std::time::Duration;
+
 use aggregate::Aggregate;
 use choices::Choices;
 use mcp_pg_core::{Engine, Settings};
@@ -50,6 +52,7 @@ fn compare(
         let mut settings = Settings::default();
         // A page is cut where its request says.
         settings.limits.max_reply_bytes = 1 << 26;
+        settings.timeouts.statement = Duration::from_secs(60);
         (database.engine_with(settings).await, World::load(&database, tables, relations).await)
     });
     let numbers = proptest::collection::vec(proptest::num::u32::ANY, 0..CHOICES);

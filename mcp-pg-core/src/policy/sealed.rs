@@ -1,0 +1,173 @@
+//! Encrypted columns: which they are, who reads them, and where their blind index is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::cipher::{ColumnCipher, KeyRing};
+use crate::error::Result;
+use crate::name::TableName;
+use crate::schema::{Column, Table};
+
+/// The columns that the server encrypts, and with which keys.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Encryption {
+    /// `schema.table.column`, spelled as the catalogue has them.
+    pub columns: Vec<String>,
+    /// For some of them the column of the same table that tells equal values.
+    pub blind_index: BTreeMap<String, String>,
+    /// The keys; without them nothing is read or written.
+    pub keys: Option<Arc<KeyRing>>,
+}
+
+/// What a value that does not open reads as: it was written by someone else, or under a lost key.
+const UNDECIPHERABLE: &str = "[undecipherable]";
+
+/// An encrypted column, as one role may use it.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    cipher: ColumnCipher,
+    form: Form,
+    index: Option<(Column, Form)>,
+    opened: bool,
+}
+
+/// What a column holds a sealed value or an index as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Bytes,
+}
+
+impl Form {
+    fn of(column: &Column) -> Option<Self> {
+        match column.data_type.base().oid {
+            25 => Some(Self::Text),
+            17 => Some(Self::Bytes),
+            // Sealed values are longer than plain ones.
+            1043 if column.type_name == "character varying" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+impl Encryption {
+    /// Whether the column is one of the encrypted ones, or the blind index of one, and what keeps it from
+    /// being used as such.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, in a sentence.
+    pub fn check(&self, table: &Table, column: &Column) -> Result<(), String> {
+        let name = format!("{}.{}", table.name, column.name);
+        if Form::of(column).is_none() {
+            return Err(format!("{name} is {}: text and bytea can be encrypted", column.type_name));
+        }
+        if column.default.is_some() || column.generated.is_some() {
+            return Err(format!("{name} has a default, which PostgreSQL writes as it is"));
+        }
+        let position = table.column(&column.name).map(|(position, _)| position);
+        let keys = table.primary_key.iter().chain(&table.unique_keys).map(|key| &key.columns);
+        let foreign = table.foreign_keys.iter().map(|key| &key.columns);
+        let indexes = table.indexes.iter().map(|index| &index.mentions);
+        if keys.chain(foreign).chain(indexes).any(|all| position.is_some_and(|p| all.contains(&p)))
+        {
+            return Err(format!("{name} is in a key or index, which cannot tell sealed values"));
+        }
+        let Some(index) = self.blind_index.get(&name) else { return Ok(()) };
+        match table.column(index) {
+            None => Err(format!("{name}: its blind index {index:?} is no column of the table")),
+            Some((_, index)) if index.name == column.name || Form::of(index).is_none() => {
+                Err(format!("{name}: its blind index must be another column, of text or bytea"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Whether the column is encrypted.
+    pub(crate) fn names(&self, table: &TableName, column: &str) -> bool {
+        !self.columns.is_empty() && self.columns.contains(&format!("{table}.{column}"))
+    }
+
+    /// Whether the column is the blind index of another one of the table.
+    pub(super) fn indexes(&self, table: &Table, column: &str) -> bool {
+        self.blind_index.iter().any(|(name, index)| {
+            index == column
+                && table.columns.iter().any(|c| *name == format!("{}.{}", table.name, c.name))
+        })
+    }
+
+    /// The encrypted column, if the server can treat it as such.
+    pub(super) fn sealed(&self, table: &Table, column: &Column, opened: bool) -> Option<Sealed> {
+        let name = format!("{}.{}", table.name, column.name);
+        let ring = Arc::clone(self.keys.as_ref()?);
+        let index = self.blind_index.get(&name).filter(|_| ring.can_index());
+        let index = index.and_then(|index| table.column(index)).and_then(|(_, index)| {
+            Some((Column { can_select: false, ..index.clone() }, Form::of(index)?))
+        });
+        let cipher = ColumnCipher::new(ring, &table.name.schema, &table.name.name, &column.name);
+        Some(Sealed { cipher, form: Form::of(column)?, index, opened })
+    }
+}
+
+impl Sealed {
+    /// Whether the role reads the values as they were written.
+    pub fn opened(&self) -> bool {
+        self.opened
+    }
+
+    /// The column that tells equal values.
+    pub fn index(&self) -> Option<&Column> {
+        self.index.as_ref().map(|(column, _)| column)
+    }
+
+    /// The value of a column, as it was before it was sealed.
+    pub fn open(&self, value: &Value) -> Value {
+        let Value::String(text) = value else { return value.clone() };
+        let plain = match self.form {
+            Form::Text => self.cipher.open(text).and_then(|plain| String::from_utf8(plain).ok()),
+            // Bytes are base64 in JSON, whatever they hold.
+            Form::Bytes => STANDARD
+                .decode(text)
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .and_then(|sealed| self.cipher.open(&sealed))
+                .map(|plain| STANDARD.encode(plain)),
+        };
+        Value::String(plain.unwrap_or_else(|| UNDECIPHERABLE.to_owned()))
+    }
+
+    /// The JSON value that is written for a plain one, both of the column's type; null stays null.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if it cannot be sealed.
+    pub fn seal(&self, value: &Value) -> Result<Value> {
+        let Some(plain) = self.plain(value) else { return Ok(Value::Null) };
+        let sealed = self.cipher.seal(&plain)?;
+        Ok(Value::String(match self.form {
+            Form::Text => sealed,
+            Form::Bytes => STANDARD.encode(sealed),
+        }))
+    }
+
+    /// The JSON value of the blind index for a plain one; null stays null.
+    pub fn digest(&self, value: &Value) -> Value {
+        let plain = self.plain(value);
+        let digest = plain.and_then(|plain| self.cipher.index(&plain));
+        // Base64 is what JSON has for bytes; as text it is itself.
+        digest.map_or(Value::Null, |digest| Value::String(STANDARD.encode(digest)))
+    }
+
+    fn plain(&self, value: &Value) -> Option<Vec<u8>> {
+        match (value, self.form) {
+            (Value::Null, _) => None,
+            (Value::String(text), Form::Text) => Some(text.clone().into_bytes()),
+            (Value::String(text), Form::Bytes) => Some(STANDARD.decode(text).unwrap_or_default()),
+            (other, _) => Some(other.to_string().into_bytes()),
+        }
+    }
+}

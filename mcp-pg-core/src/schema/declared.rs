@@ -1,0 +1,142 @@
+//! Relations that somebody declares, where no foreign key tells them.
+
+use super::{Column, Family, ForeignKey, RelationNames, Schema};
+use crate::name::{TableName, nearest};
+
+/// A relation between tables or views that the configuration declares. PostgreSQL does not enforce it.
+///
+/// ```
+/// use mcp_pg_core::schema::DeclaredRelation;
+///
+/// let sales_to_shops = DeclaredRelation {
+///     table: "sales_by_store".into(),
+///     columns: vec!["store".into()],
+///     to: "store".into(),
+///     references: vec!["store_id".into()],
+///     ..DeclaredRelation::default()
+/// };
+/// assert!(sales_to_shops.name.is_none());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeclaredRelation {
+    /// The referring table or view: `name`, or `schema.name`.
+    pub table: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// The table or view that they refer to.
+    pub to: String,
+    /// The columns there, paired with `columns`; those of its primary key if empty.
+    pub references: Vec<String>,
+    /// What the relation to the one row is called; by the usual rules if absent.
+    pub name: Option<String>,
+    /// What the relation back to the many rows is called; by the usual rules if absent.
+    pub inverse: Option<String>,
+}
+
+impl Schema {
+    /// The schema with these relations too, and what is wrong with those that do not fit and are left out.
+    ///
+    /// What a fault says is for the operator: its place in the list comes first.
+    pub fn declaring(mut self, declared: &[DeclaredRelation]) -> (Self, Vec<String>) {
+        let mut faults = Vec::new();
+        let mut keys: Vec<(usize, ForeignKey)> = Vec::new();
+        for (index, relation) in declared.iter().enumerate() {
+            match self.key(relation) {
+                Ok(key) => keys.push(key),
+                Err(reason) => faults.push(format!("relations[{index}].{reason}")),
+            }
+        }
+        if keys.is_empty() {
+            return (self, faults);
+        }
+        for (table, key) in keys {
+            if let Some(table) = self.tables.get_mut(table) {
+                table.logical_keys.push(key);
+            }
+        }
+        (self.renewed(), faults)
+    }
+
+    /// The key that a declaration is, and the position of its table.
+    fn key(&self, declared: &DeclaredRelation) -> Result<(usize, ForeignKey), String> {
+        let table = self.called(&declared.table).map_err(|reason| format!("table: {reason}"))?;
+        let to = self.called(&declared.to).map_err(|reason| format!("to: {reason}"))?;
+        let (from, other) = (&self.tables[table], &self.tables[to]);
+        let references: Vec<String> = match (declared.references.as_slice(), &other.primary_key) {
+            ([], Some(key)) => {
+                key.columns.iter().map(|column| other.columns[*column].name.clone()).collect()
+            }
+            ([], None) => {
+                return Err(format!("references: {} has no primary key; name columns", other.name));
+            }
+            (named, _) => named.to_vec(),
+        };
+        if declared.columns.is_empty() || declared.columns.len() != references.len() {
+            return Err(format!(
+                "columns: there are {}, and {} that they refer to",
+                declared.columns.len(),
+                references.len()
+            ));
+        }
+        let mut columns = Vec::with_capacity(references.len());
+        for (name, reference) in declared.columns.iter().zip(&references) {
+            let (position, column) =
+                named(&from.columns, name).map_err(|reason| format!("columns: {reason}"))?;
+            let (_, referenced) = named(&other.columns, reference)
+                .map_err(|reason| format!("references: {reason}"))?;
+            if !comparable(column, referenced) {
+                return Err(format!(
+                    "columns: {name} is {}, and {reference} is {}",
+                    column.type_name, referenced.type_name
+                ));
+            }
+            columns.push(position);
+        }
+        let key = ForeignKey {
+            name: format!("declared_{}", declared.columns.join("_")),
+            columns,
+            table: other.name.clone(),
+            references,
+            deferrable: false,
+            comment: None,
+            relation_names: RelationNames {
+                to_one: declared.name.clone(),
+                to_many: declared.inverse.clone(),
+            },
+        };
+        Ok((table, key))
+    }
+
+    /// The position of the table that a name or `schema.name` means.
+    fn called(&self, name: &str) -> Result<usize, String> {
+        let bare = self.tables.iter().position(|table| table.name.name == name);
+        let full = || {
+            name.match_indices('.')
+                .find_map(|(dot, _)| self.position(&TableName::new(&name[..dot], &name[dot + 1..])))
+        };
+        bare.or_else(full).ok_or_else(|| {
+            let names = self.tables.iter().map(|table| table.name.name.as_str());
+            format!("there is no table {name:?}{}", hint(name, names))
+        })
+    }
+}
+
+fn named<'a>(columns: &'a [Column], name: &str) -> Result<(usize, &'a Column), String> {
+    columns.iter().enumerate().find(|(_, column)| column.name == name).ok_or_else(|| {
+        let names = columns.iter().map(|column| column.name.as_str());
+        format!("there is no column {name:?}{}", hint(name, names))
+    })
+}
+
+fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+}
+
+/// Whether PostgreSQL has an `=` between the columns' types.
+fn comparable(one: &Column, other: &Column) -> bool {
+    const INTEGERS_AND_NUMERIC: [u32; 4] = [20, 21, 23, 1700];
+    let (one, other) = (one.data_type.base(), other.data_type.base());
+    let both = |types: &[u32]| types.contains(&one.oid) && types.contains(&other.oid);
+    let text = one.family() == Family::Text && other.family() == Family::Text;
+    one.equality && (one.oid == other.oid || both(&INTEGERS_AND_NUMERIC) || text)
+}

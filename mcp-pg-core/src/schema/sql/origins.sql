@@ -1,0 +1,11 @@
+-- The names of tables and their columns that views show, wherever they lie.
+-- $1: OIDs of tables (oid[]).
+SELECT a.attrelid AS "table",
+       n.nspname  AS schema,
+       c.relname  AS name,
+       a.attnum   AS number,
+       a.attname  AS "column"
+FROM pg_catalog.pg_attribute a
+JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'f')
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped

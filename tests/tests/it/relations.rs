@@ -1,0 +1,201 @@
+//! Relations of views, and declared ones.
+
+use mcp_pg_core::policy::{Action, Grant, Role};
+use mcp_pg_core::schema::DeclaredRelation;
+use mcp_pg_core::{Engine, Settings};
+use mcp_pg_tests::{Database, call, error, refused, rows};
+use serde_json::{Value, json};
+
+const FIXTURE: &str = "
+    CREATE SCHEMA hidden;
+    CREATE TABLE customer (customer_id integer PRIMARY KEY, name text NOT NULL, country text);
+    CREATE TABLE orders (order_id integer PRIMARY KEY, customer_id integer REFERENCES customer, total integer,
+        parent_id integer REFERENCES orders);
+    CREATE TABLE tag (tag_id integer PRIMARY KEY, label text);
+    CREATE TABLE order_tag (order_id integer REFERENCES orders, tag_id integer REFERENCES tag,
+        PRIMARY KEY (order_id, tag_id));
+    CREATE VIEW french AS SELECT customer_id AS number, name, upper(name) AS loud FROM customer
+        WHERE country = 'FR';
+    CREATE VIEW open_orders AS
+        SELECT o.order_id, o.customer_id, o.total, (SELECT max(t.tag_id) FROM tag t) AS latest
+        FROM (SELECT * FROM orders) o JOIN customer c USING (customer_id);
+    CREATE VIEW spent AS SELECT customer_id, sum(total) AS spent FROM open_orders GROUP BY customer_id;
+    CREATE MATERIALIZED VIEW totals AS SELECT o.order_id AS id, o.total FROM orders o;
+    CREATE VIEW pairs AS SELECT a.order_id AS first_id, b.order_id AS second_id, a.customer_id AS buyer,
+        b.customer_id AS other_id FROM orders a JOIN orders b ON b.parent_id = a.order_id;
+    CREATE TABLE hidden.author (author_id integer PRIMARY KEY, name text);
+    CREATE TABLE hidden.book (book_id integer PRIMARY KEY, author_id integer REFERENCES hidden.author, title text);
+    CREATE VIEW author AS SELECT author_id, name FROM hidden.author;
+    CREATE VIEW book AS SELECT book_id, author_id, title FROM hidden.book;
+    CREATE TABLE note (note_id integer PRIMARY KEY, about bigint, body text, label varchar(10));
+    INSERT INTO customer VALUES (1, 'Ada', 'FR'), (2, 'Bo', 'SE');
+    INSERT INTO orders VALUES (10, 1, 5, NULL), (11, 1, 7, 10), (12, 2, 9, 10);
+    INSERT INTO tag VALUES (1, 'new'); INSERT INTO order_tag VALUES (11, 1);
+    INSERT INTO hidden.author VALUES (1, 'Ursula'); INSERT INTO hidden.book VALUES (1, 1, 'One'), (2, 1, 'Two');
+    INSERT INTO note VALUES (1, 10, 'late', 'new'), (2, 10, 'paid', NULL);
+    REFRESH MATERIALIZED VIEW totals;";
+
+async fn first(engine: &Engine, arguments: Value) -> Value {
+    rows(&call(engine, "analyst", "select", arguments).await.unwrap())[0].clone()
+}
+
+#[tokio::test]
+async fn a_view_has_the_relations_of_the_columns_that_it_shows() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let french = json!({"table": "french", "include": {"orders": {"columns": ["order_id"]}}});
+    assert_eq!(
+        first(&engine, french).await,
+        json!({"number": 1, "name": "Ada", "loud": "ADA", "orders": [{"order_id": 10}, {"order_id": 11}]})
+    );
+    let open = json!({"table": "open_orders", "columns": ["order_id"], "where": {"customer": {"name": "Bo"}},
+        "include": {"customer": {"columns": ["name"]}}, "order_by": ["-customer.name"]});
+    assert_eq!(first(&engine, open).await, json!({"order_id": 12, "customer": {"name": "Bo"}}));
+    // Through a view on a view, grouped.
+    let spent = json!({"table": "spent", "order_by": ["customer.name"], "include": {"customer": {"columns": ["name"]}}});
+    assert_eq!(
+        first(&engine, spent).await,
+        json!({"customer_id": 1, "spent": 12, "customer": {"name": "Ada"}})
+    );
+    let totals = json!({"table": "totals", "where": {"id": 11}, "include": {
+        "tag": {"columns": ["label"]}, "order_tag": {"count": true}, "orders": {"columns": ["order_id"]}}});
+    assert_eq!(
+        first(&engine, totals).await,
+        json!({"id": 11, "total": 7, "tag": [{"label": "new"}], "order_tag": 1, "orders": []})
+    );
+    // Tables have the views, under the views' names; what they had keeps its names.
+    let order = json!({"table": "orders", "columns": ["order_id"], "where": {"order_id": 10}, "include": {
+        "customer": {"columns": ["name"]}, "french": {"columns": ["loud"]}, "orders": {"count": true}}});
+    assert_eq!(
+        first(&engine, order).await,
+        json!({"order_id": 10, "customer": {"name": "Ada"}, "french": {"loud": "ADA"}, "orders": 2})
+    );
+    let customer = json!({"table": "customer", "columns": ["name"], "where": {"spent": {"some": {"spent": {"gt": 10}}}}});
+    assert_eq!(first(&engine, customer).await, json!({"name": "Ada"}));
+}
+
+#[tokio::test]
+async fn views_over_tables_that_are_not_offered_are_related() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let author = json!({"table": "author", "include": {"book": {"columns": ["title"]}}});
+    assert_eq!(
+        first(&engine, author).await,
+        json!({"author_id": 1, "name": "Ursula", "book": [{"title": "One"}, {"title": "Two"}]})
+    );
+    let book = json!({"table": "book", "columns": ["title"], "include": {"author": {"columns": ["name"]}},
+        "where": {"author": {"name": "Ursula"}}, "order_by": ["title"]});
+    assert_eq!(first(&engine, book).await, json!({"title": "One", "author": {"name": "Ursula"}}));
+    let told = call(&engine, "analyst", "describe_table", json!({"table": "book"})).await.unwrap();
+    assert_eq!(
+        told["relations"],
+        json!([{"name": "author", "kind": "to_one", "table": "author", "columns": ["author_id"]}])
+    );
+    assert!(!told.to_string().contains("hidden") && !told.to_string().contains("fkey"), "{told}");
+}
+
+#[tokio::test]
+async fn a_table_joined_with_itself_is_told_apart() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let told = error(
+        &engine,
+        "analyst",
+        "select",
+        json!({"table": "customer", "include": {"pairs": true}}),
+    )
+    .await;
+    assert_eq!(told["code"], "ambiguous_relation");
+    assert_eq!(told["allowed"], json!(["pairs_by_buyer", "pairs_by_other"]));
+    let pair = json!({"table": "pairs", "columns": ["first_id"], "where": {"second_id": 12},
+        "include": {"customer": {"columns": ["name"]}, "other": {"columns": ["name"]}}});
+    assert_eq!(
+        first(&engine, pair).await,
+        json!({"first_id": 10, "customer": {"name": "Ada"}, "other": {"name": "Bo"}})
+    );
+}
+
+#[tokio::test]
+async fn a_relation_needs_both_ends_to_be_seen() {
+    let database = Database::of(FIXTURE).await;
+    let mut role = Role { name: "analyst".into(), ..Role::default() };
+    role.grants.push(Grant {
+        tables: vec!["public.open_orders".into(), "public.french".into()],
+        actions: [Action::Select].into_iter().collect(),
+        ..Grant::default()
+    });
+    let settings = Settings { roles: vec![role], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let told =
+        call(&engine, "analyst", "describe_table", json!({"table": "open_orders"})).await.unwrap();
+    // Without the table, the view leads to the view of it.
+    assert_eq!(
+        told["relations"],
+        json!([{"name": "customer", "kind": "to_one", "table": "french", "columns": ["customer_id"]}])
+    );
+    let hidden = json!({"table": "french", "include": {"orders": true}});
+    assert_eq!(error(&engine, "analyst", "select", hidden).await["code"], "unknown_relation");
+}
+
+fn declared(
+    columns: &[&str],
+    to: &str,
+    references: &[&str],
+    names: [Option<&str>; 2],
+) -> DeclaredRelation {
+    let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    DeclaredRelation {
+        table: "public.note".into(),
+        columns: list(columns),
+        to: to.into(),
+        references: list(references),
+        name: names[0].map(str::to_owned),
+        inverse: names[1].map(str::to_owned),
+    }
+}
+
+#[tokio::test]
+async fn declared_relations_are_as_good_as_keys() {
+    let database = Database::of(FIXTURE).await;
+    let relations = vec![
+        declared(&["about"], "orders", &[], [Some("subject"), Some("notes")]),
+        declared(&["label"], "tag", &["label"], [None, None]),
+    ];
+    let engine = database.engine_with(Settings { relations, ..Settings::default() }).await;
+    let note = json!({"table": "note", "columns": ["body"], "where": {"note_id": 1}, "include": {
+        "subject": {"columns": ["total"], "include": {"notes": {"count": true}}}, "tag": {"columns": ["tag_id"]}}});
+    assert_eq!(
+        first(&engine, note).await,
+        json!({"body": "late", "subject": {"total": 5, "notes": 2}, "tag": {"tag_id": 1}})
+    );
+    let named = json!({"table": "note", "include": {"orders_by_about": {"columns": ["total"]}}, "columns": []});
+    assert_eq!(first(&engine, named).await["orders_by_about"], json!({"total": 5}));
+    let none =
+        json!({"table": "orders", "where": {"notes": {"none": {}}}, "columns": ["order_id"]});
+    assert_eq!(first(&engine, none).await, json!({"order_id": 11}));
+}
+
+#[tokio::test]
+async fn a_declaration_that_does_not_fit_is_told_and_has_no_effect() {
+    let database = Database::of(FIXTURE).await;
+    let relations = vec![
+        declared(&["about"], "order", &[], [None, None]),
+        declared(&["abuot"], "orders", &[], [None, None]),
+        declared(&["about"], "french", &[], [None, None]),
+        declared(&["about"], "tag", &["label"], [None, None]),
+        declared(&["about", "label"], "tag", &[], [None, None]),
+    ];
+    let engine = database
+        .engine_with(Settings { relations: relations.clone(), ..Settings::default() })
+        .await;
+    let (_, faults) = engine.schema().as_ref().clone().declaring(&relations);
+    assert_eq!(
+        faults,
+        [
+            "relations[0].to: there is no table \"order\"; did you mean orders?",
+            "relations[1].columns: there is no column \"abuot\"; did you mean about?",
+            "relations[2].references: public.french has no primary key; name columns",
+            "relations[3].columns: about is bigint, and label is text",
+            "relations[4].columns: there are 2, and 1 that they refer to",
+        ]
+    );
+    let arguments = json!({"table": "note", "include": {"orders": true}});
+    assert_eq!(refused(&engine, "select", arguments).await.0, "unknown_relation");
+}
