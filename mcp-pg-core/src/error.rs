@@ -150,7 +150,18 @@ struct Inner {
     #[serde(skip_serializing_if = "Option::is_none")]
     row_count: Option<u64>,
     #[serde(skip)]
+    question: Option<Question>,
+    #[serde(skip)]
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What a user must agree to before a write is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// What would be done, in a sentence.
+    pub text: String,
+    /// A digest of exactly that: of the caller, the request and the number of rows.
+    pub plan: String,
 }
 
 /// The longest list of allowed names that an error carries.
@@ -179,6 +190,7 @@ impl Error {
             retryable,
             current: None,
             row_count: None,
+            question: None,
             source: None,
         }))
     }
@@ -270,6 +282,12 @@ impl Error {
         self
     }
 
+    /// What the user must be asked before the same call can succeed.
+    pub fn asking(mut self, question: Question) -> Self {
+        self.0.question = Some(question);
+        self
+    }
+
     /// Whether the same call may succeed later, where the code alone does not tell.
     pub fn retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = retryable;
@@ -300,6 +318,11 @@ impl Error {
     /// PostgreSQL's code, where it was PostgreSQL that refused.
     pub fn state(&self) -> Option<&str> {
         self.0.sqlstate.as_deref()
+    }
+
+    /// What the user must be asked.
+    pub fn question(&self) -> Option<&Question> {
+        self.0.question.as_ref()
     }
 
     /// The hint for the caller.

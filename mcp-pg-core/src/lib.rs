@@ -38,7 +38,7 @@ pub mod reply;
 mod engine;
 
 pub use engine::{Change, Engine, Origin, verify_table};
-pub use error::{Code, Error, Result};
+pub use error::{Code, Error, Question, Result};
 pub use execute::Posture;
 pub use name::TableName;
 pub use policy::{Principal, Settings};

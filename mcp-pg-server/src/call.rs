@@ -29,16 +29,20 @@ pub(crate) fn find_tool(
     Err(error)
 }
 
-/// Runs the call; a panic becomes an `internal` error.
+/// Runs the call, of which `agreed` is the plan if the user has agreed to one; a panic becomes an `internal` error.
 pub(crate) async fn run(
     engine: &Engine,
     caller: &Principal,
     origin: &Origin,
     tool: &str,
     arguments: Map<String, Value>,
+    agreed: Option<&str>,
 ) -> Result<Reply, Error> {
     // The engine's shared state is behind locks and swaps of its own; a call's own state is gone.
-    match AssertUnwindSafe(engine.call(caller, origin, tool, arguments)).catch_unwind().await {
+    match AssertUnwindSafe(engine.call_agreed(caller, origin, tool, arguments, agreed))
+        .catch_unwind()
+        .await
+    {
         Ok(outcome) => outcome,
         Err(_panic) => {
             let error = Error::new(Code::Internal, "a fault in this server ended the call");

@@ -92,6 +92,9 @@ pub enum Command {
         /// Its arguments, a JSON object.
         #[arg(value_name = "JSON", value_parser = object, default_value = "{}")]
         arguments: Map<String, Value>,
+        /// Agree to what the role must ask its user about
+        #[arg(long)]
+        yes: bool,
         /// Who calls.
         #[command(flatten)]
         caller: Caller,
@@ -117,6 +120,12 @@ pub enum Command {
         /// The language of the drawing
         #[arg(long, value_enum, default_value = "mermaid")]
         format: DiagramFormat,
+        /// Only this table and those near it
+        #[arg(long, value_name = "TABLE")]
+        around: Option<String>,
+        /// How many references away they may be
+        #[arg(long, value_name = "N", default_value_t = 1, requires = "around")]
+        depth: usize,
         /// Who asks.
         #[command(flatten)]
         caller: Caller,

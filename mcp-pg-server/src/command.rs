@@ -5,6 +5,7 @@ mod describe;
 mod hash_key;
 mod listen;
 mod posture;
+mod reload;
 mod session;
 mod setup_sql;
 mod verify;
@@ -17,8 +18,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Audit, Cli, Command, DiagramFormat};
-use crate::config::{Config, ConfigError, Environment};
-use crate::{call, diagram, reply, stdio};
+use crate::config::{ConfigError, Environment};
+use crate::diagram::Diagram;
+use crate::{call, reply, stdio};
 use session::Session;
 
 /// How a command ended, for the shell.
@@ -101,10 +103,7 @@ pub async fn run(
         hash_key::print(stdin, out)?;
         return Ok(Exit::Done);
     }
-    let mut config = Config::load(cli.common.config.as_deref(), environment)?;
-    if !cli.common.schemas.is_empty() {
-        config.settings.schemas.clone_from(&cli.common.schemas);
-    }
+    let config = reload::load(&cli.common, environment)?;
     match cli.command {
         Command::Audit(Audit::Verify { file }) => {
             verify::verify(&cli.common, config, environment, file, out).await
@@ -114,21 +113,23 @@ pub async fn run(
             setup_sql::print(&config.settings, &notify, out)?;
             Ok(Exit::Done)
         }
-        Command::Diagram { format: DiagramFormat::Svg, .. } => {
-            Err(Failure::usage("not supported yet: diagram --format svg"))
-        }
         Command::Check => check::check(&cli.common, config, environment, out).await,
         Command::Stdio { caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let limits = config.request_limits.clone();
+            let source = reload::Source::new(&cli.common, environment, &config);
             let session = Session::open(&cli.common, config, environment).await?;
             let engine = session.engine.clone();
             tokio::spawn(async move { posture::warn(&engine).await });
             let stop = stop_on_signal();
             let _following = session.follow();
-            stdio::serve(session.engine.clone(), caller, &limits, stop)
-                .await
-                .map_err(|message| Failure { exit: Exit::Finding, message })?;
+            let serving = stdio::serve(session.engine.clone(), caller, &limits, stop);
+            tokio::select! {
+                served = serving => {
+                    served.map_err(|message| Failure { exit: Exit::Finding, message })?;
+                }
+                never = source.follow(&session.engine, |_| {}) => match never {},
+            }
             session.close().await
         }
         Command::Http { listen } => {
@@ -142,20 +143,38 @@ pub async fn run(
             describe::describe(&view, table.as_deref(), json, out)?;
             session.close().await
         }
-        Command::Diagram { format: DiagramFormat::Mermaid, caller } => {
+        Command::Diagram { format, around, depth, caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
             let view = session.engine.view(&caller)?;
-            write!(out, "{}", diagram::mermaid(&view, usize::MAX))?;
+            let diagram = match &around {
+                None => Diagram::whole(&view),
+                Some(table) => Diagram::around(&view, table, depth)?,
+            };
+            let drawing = match format {
+                DiagramFormat::Mermaid => diagram.mermaid(usize::MAX),
+                DiagramFormat::Svg => diagram.svg().map_err(Failure::usage)?,
+            };
+            write!(out, "{drawing}")?;
             session.close().await
         }
-        Command::Call { tool, arguments, caller } => {
+        Command::Call { tool, arguments, yes, caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
             let origin = Origin { transport: "cli".into(), client: audit::Client::default() };
             let engine = &session.engine;
             let outcome = match call::find_tool(engine, &caller, &origin, &tool, &arguments) {
-                Ok(tool) => call::run(engine, &caller, &origin, tool, arguments).await,
+                Ok(tool) => {
+                    let first =
+                        call::run(engine, &caller, &origin, tool, arguments.clone(), None).await;
+                    match first.as_ref().err().and_then(Error::question).filter(|_| yes) {
+                        None => first,
+                        Some(question) => {
+                            let agreed = Some(question.plan.as_str());
+                            call::run(engine, &caller, &origin, tool, arguments, agreed).await
+                        }
+                    }
+                }
                 Err(error) => Err(error),
             };
             let (exit, result) = match outcome.and_then(Reply::into_value) {

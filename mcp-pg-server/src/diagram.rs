@@ -1,120 +1,119 @@
-//! The visible tables as a Mermaid entity-relationship diagram.
+//! The visible tables and their references, as text for Mermaid or as a picture.
+//!
+//! Knows what a caller sees; not who asks.
 
-use std::fmt::Write as _;
+mod mermaid;
+mod picture;
 
-use mcp_pg_core::policy::View;
-use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
-/// The diagram, cut after `most` bytes with a line that says so.
-pub(crate) fn mermaid(view: &View, most: usize) -> String {
-    let mut diagram = String::from("erDiagram\n");
-    let tables = view.tables();
-    for (position, table) in tables.iter().enumerate() {
-        let part = entity(&view.describe(table));
-        if diagram.len() + part.len() > most {
-            let _ = writeln!(diagram, "    %% cut: {} more tables", tables.len() - position);
-            break;
-        }
-        diagram.push_str(&part);
-    }
-    diagram
+use mcp_pg_core::Error;
+use mcp_pg_core::policy::{TableView, View};
+use mcp_pg_core::schema::RelationKind;
+
+/// Tables with their columns and references.
+#[derive(Debug, Default)]
+pub(crate) struct Diagram {
+    tables: Vec<Entity>,
 }
 
-/// One table with its columns, and a line for each of its references.
-fn entity(table: &Map<String, Value>) -> String {
-    let name = quoted(text(table, "table"));
-    let mut part = format!("    {name} {{\n");
-    let primary_key: Vec<&str> =
-        list(table, "primary_key").iter().filter_map(Value::as_str).collect();
-    let references: Vec<&Map<String, Value>> = list(table, "relations")
-        .iter()
-        .filter_map(Value::as_object)
-        .filter(|relation| text(relation, "kind") == "to_one")
-        .collect();
-    let mut nullable = Vec::new();
-    for column in list(table, "columns").iter().filter_map(Value::as_object) {
-        let column_name = text(column, "name");
-        if column.get("nullable").and_then(Value::as_bool) == Some(true) {
-            nullable.push(column_name);
+#[derive(Debug)]
+struct Entity {
+    name: String,
+    columns: Vec<Attribute>,
+    references: Vec<Reference>,
+}
+
+#[derive(Debug)]
+struct Attribute {
+    name: String,
+    type_name: String,
+    primary: bool,
+    foreign: bool,
+}
+
+/// A foreign key to another table of the diagram.
+#[derive(Debug)]
+struct Reference {
+    label: String,
+    table: String,
+    /// Rows without it are allowed.
+    optional: bool,
+}
+
+impl Diagram {
+    /// All that the role sees.
+    pub(crate) fn whole(view: &View) -> Self {
+        Self::of(view, &(0..view.tables().len()).collect())
+    }
+
+    /// A table, and those that are `depth` relations or less away from it.
+    pub(crate) fn around(view: &View, table: &str, depth: usize) -> Result<Self, Error> {
+        let centre = view.table(table)?.name();
+        let mut near: BTreeSet<usize> =
+            view.tables().iter().position(|table| table.name() == centre).into_iter().collect();
+        for _ in 0..depth {
+            let tables = near.iter().filter_map(|position| view.at(*position));
+            let relations = tables.flat_map(|table| &table.relations);
+            let further: Vec<usize> = relations
+                .filter(|relation| relation.kind != RelationKind::ManyToMany)
+                .map(|relation| relation.table)
+                .collect();
+            let known = near.len();
+            near.extend(further);
+            if near.len() == known {
+                break;
+            }
         }
-        let is_reference =
-            references.iter().any(|relation| columns(relation).contains(&column_name));
-        let key = match (primary_key.contains(&column_name), is_reference) {
-            (true, true) => " PK,FK",
-            (true, false) => " PK",
-            (false, true) => " FK",
-            (false, false) => "",
+        Ok(Self::of(view, &near))
+    }
+
+    fn of(view: &View, positions: &BTreeSet<usize>) -> Self {
+        let tables = positions.iter().filter_map(|position| view.at(*position));
+        Self { tables: tables.map(|table| Entity::new(view, table, positions)).collect() }
+    }
+}
+
+impl Entity {
+    fn new(view: &View, table: &TableView, shown: &BTreeSet<usize>) -> Self {
+        let definition = &table.table;
+        let references = || {
+            table.relations.iter().filter(|relation| {
+                relation.kind == RelationKind::ToOne && shown.contains(&relation.table)
+            })
         };
-        let (kind, column_name) = (word(text(column, "type")), word(column_name));
-        let _ = writeln!(part, "        {kind} {column_name}{key}");
-    }
-    part.push_str("    }\n");
-    for relation in references {
-        let optional = columns(relation).iter().any(|column| nullable.contains(column));
-        let one = if optional { "o|" } else { "||" };
-        let other = quoted(text(relation, "table"));
-        let label = quoted(text(relation, "name"));
-        let _ = writeln!(part, "    {name} }}o--{one} {other} : {label}");
-    }
-    part
-}
-
-fn text<'a>(object: &'a Map<String, Value>, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn list<'a>(object: &'a Map<String, Value>, key: &str) -> &'a [Value] {
-    object.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-fn columns(relation: &Map<String, Value>) -> Vec<&str> {
-    list(relation, "columns").iter().filter_map(Value::as_str).collect()
-}
-
-/// A name as Mermaid takes it: quoted, without what ends a quotation or a line.
-fn quoted(name: &str) -> String {
-    let name: String =
-        name.chars().map(|c| if c == '"' || c.is_control() { '_' } else { c }).collect();
-    format!("\"{name}\"")
-}
-
-/// A word as Mermaid takes it for types and attributes: it begins with a letter and has no spaces.
-fn word(name: &str) -> String {
-    let mut word: String =
-        name.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' }).collect();
-    if !word.starts_with(|c: char| c.is_alphabetic()) {
-        word.insert(0, 'x');
-    }
-    word
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_table_with_keys_and_references() {
-        let table = json!({
-            "table": "sales.Order \"Lines\"",
-            "columns": [
-                {"name": "id", "type": "integer", "nullable": false},
-                {"name": "film id", "type": "character varying(10)", "nullable": true},
-            ],
-            "primary_key": ["id"],
-            "relations": [
-                {"name": "film", "kind": "to_one", "table": "film", "columns": ["film id"]},
-                {"name": "notes", "kind": "to_many", "table": "notes", "columns": ["id"]},
-            ],
-        });
-        assert_eq!(
-            entity(table.as_object().unwrap()),
-            "    \"sales.Order _Lines_\" {\n\
-             \x20       integer id PK\n\
-             \x20       character_varying_10_ film_id FK\n\
-             \x20   }\n\
-             \x20   \"sales.Order _Lines_\" }o--o| \"film\" : \"film\"\n"
-        );
+        let in_key = |position| {
+            definition.primary_key.as_ref().is_some_and(|key| key.columns.contains(&position))
+        };
+        let refers = |position| {
+            references().any(|relation| relation.columns.iter().any(|(own, _)| *own == position))
+        };
+        Self {
+            name: view.display(table),
+            columns: definition
+                .columns
+                .iter()
+                .enumerate()
+                .map(|(position, column)| Attribute {
+                    name: column.name.clone(),
+                    type_name: column.type_name.clone(),
+                    primary: in_key(position),
+                    foreign: refers(position),
+                })
+                .collect(),
+            references: references()
+                .filter_map(|relation| {
+                    let other = view.at(relation.table)?;
+                    let mut own = relation.columns.iter().map(|(own, _)| *own);
+                    let nullable =
+                        |own: usize| definition.columns.get(own).is_some_and(|c| c.nullable);
+                    Some(Reference {
+                        label: relation.name.clone(),
+                        table: view.display(other),
+                        optional: own.any(nullable),
+                    })
+                })
+                .collect(),
+        }
     }
 }

@@ -9,22 +9,24 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use mcp_pg_core::audit::Client;
-use mcp_pg_core::{Code, Engine, Error, Origin, Principal};
+use mcp_pg_core::{Code, Engine, Error, Origin, Principal, Reply};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
     GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams,
-    InitializeResult, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-    ResourcesCapability, ServerCapabilities, SubscribeRequestParams, SubscriptionFilter,
-    ToolsCapability, UnsubscribeRequestParams,
+    InitializeResult, InputRequiredResult, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
+    ReadResourceResponse, ResourcesCapability, ServerCapabilities, SubscribeRequestParams,
+    SubscriptionFilter, ToolsCapability, UnsubscribeRequestParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::{Map, Value};
 
+use crate::confirm::{Means, Questions};
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::subscriptions::{Subscriptions, acceptable};
-use crate::{call, completion, origin, prompts, reply, resources, tools};
+use crate::{call, completion, confirm, origin, prompts, reply, resources, tools};
 
 const INSTRUCTIONS: &str = "Reads and changes a PostgreSQL database through typed tools; there is no SQL. Begin \
     with list_tables, then describe_table, whose names of columns, relations and operators are the only ones \
@@ -49,6 +51,14 @@ struct Inner {
     limiter: Limiter,
     metrics: Arc<Metrics>,
     subscriptions: Subscriptions,
+    questions: Option<Questions>,
+}
+
+/// What a call comes to.
+enum Answer {
+    Reply(Reply),
+    /// The client is to ask its user.
+    Question(InputRequiredResult),
 }
 
 impl Handler {
@@ -64,7 +74,16 @@ impl Handler {
         metrics: Arc<Metrics>,
         subscriptions: Subscriptions,
     ) -> Self {
-        Self(Arc::new(Inner { engine, transport, caller, limiter, metrics, subscriptions }))
+        let questions = Questions::new();
+        Self(Arc::new(Inner {
+            engine,
+            transport,
+            caller,
+            limiter,
+            metrics,
+            subscriptions,
+            questions,
+        }))
     }
 
     fn caller(&self, cx: &RequestContext<RoleServer>) -> Result<Principal, Error> {
@@ -107,7 +126,21 @@ impl Handler {
         let tool = call::find_tool(engine, &caller, &origin, &request.name, &arguments)
             .map_err(|error| reply::protocol_error(&error))?;
         let outcome = match admitted {
-            Ok(_permit) => call::run(engine, &caller, &origin, tool, arguments).await,
+            Ok(_permit) => {
+                let agreed = match (&self.0.questions, &request.request_state) {
+                    (Some(questions), Some(state)) => {
+                        questions.answer(&caller, state, request.input_responses.as_ref())
+                    }
+                    _ => Ok(None),
+                };
+                match agreed {
+                    Ok(agreed) => self.run(&caller, &origin, tool, arguments, agreed, cx).await,
+                    Err(error) => {
+                        engine.refuse(&caller, &origin, tool, arguments, &error);
+                        Err(error)
+                    }
+                }
+            }
             Err(error) => {
                 engine.refuse(&caller, &origin, tool, arguments, &error);
                 Err(error)
@@ -121,7 +154,51 @@ impl Handler {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             tracing::error!(tool, code, cause, "a call failed");
         }
-        Ok(reply::result(outcome).into())
+        Ok(match outcome {
+            Ok(Answer::Question(question)) => question.into(),
+            Ok(Answer::Reply(answer)) => reply::result(Ok(answer)).into(),
+            Err(error) => reply::result(Err(error)).into(),
+        })
+    }
+
+    /// Runs the call, after asking the user if it needs that.
+    async fn run(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        tool: &'static str,
+        arguments: Map<String, Value>,
+        agreed: Option<String>,
+        cx: &RequestContext<RoleServer>,
+    ) -> Result<Answer, Error> {
+        let Inner { engine, subscriptions, questions, .. } = &*self.0;
+        let again = engine.view(caller)?.confirms().then(|| arguments.clone());
+        let outcome = call::run(engine, caller, origin, tool, arguments, agreed.as_deref()).await;
+        let (Err(error), Some(arguments)) = (&outcome, again) else {
+            return outcome.map(Answer::Reply);
+        };
+        let Some(question) = error.question() else { return outcome.map(Answer::Reply) };
+        match Means::of(cx, subscriptions.has_session()) {
+            Means::None => outcome.map(Answer::Reply),
+            Means::Again => match questions.as_ref().and_then(|all| all.put(question, caller)) {
+                Some(result) => Ok(Answer::Question(result)),
+                None => outcome.map(Answer::Reply),
+            },
+            Means::Session => {
+                let answer = confirm::ask(&cx.peer, question).await;
+                match answer.and_then(|yes| yes.then_some(()).ok_or_else(confirm::declined)) {
+                    Ok(()) => {
+                        let agreed = Some(question.plan.as_str());
+                        let reply = call::run(engine, caller, origin, tool, arguments, agreed);
+                        reply.await.map(Answer::Reply)
+                    }
+                    Err(error) => {
+                        engine.refuse(caller, origin, tool, arguments, &error);
+                        Err(error)
+                    }
+                }
+            }
+        }
     }
 }
 

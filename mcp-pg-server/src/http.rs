@@ -22,6 +22,7 @@ use mcp_pg_core::{Engine, Principal};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
@@ -60,6 +61,8 @@ pub struct ServiceOptions {
     pub metrics: Arc<Metrics>,
     /// Cancelled, it ends the streams of subscribers, which else have no end; calls go on.
     pub stop: CancellationToken,
+    /// Notified, it ends the streams that are open: their callers come again with their credentials.
+    pub hang_up: Arc<Notify>,
 }
 
 impl fmt::Debug for ServiceOptions {
@@ -158,7 +161,7 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         options.caller,
         Limiter::new(&options.limits),
         options.metrics,
-        Subscriptions::of_streams(options.stop),
+        Subscriptions::of_streams(options.stop, options.hang_up),
     );
     let mcp = StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config);
     McpService { gate: Arc::new(gate), mcp }

@@ -14,6 +14,7 @@ pub mod sample;
 
 mod call;
 mod completion;
+mod confirm;
 mod diagram;
 mod handler;
 pub mod http;

@@ -1,5 +1,7 @@
 //! Prompts: ways to begin, filled in with what the caller can see. Short, however many tables there are.
 
+mod overview;
+
 use mcp_pg_core::policy::{Action, View};
 use rmcp::ErrorData;
 use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
@@ -8,9 +10,9 @@ use serde_json::Value;
 use crate::reply;
 
 const EXPLORE_DATABASE: &str = "explore_database";
-const ANSWER_QUESTION: &str = "answer_question";
+pub(crate) const ANSWER_QUESTION: &str = "answer_question";
 pub(crate) const CHECK_DATA_QUALITY: &str = "check_data_quality";
-const PLAN_CHANGE: &str = "plan_change";
+pub(crate) const PLAN_CHANGE: &str = "plan_change";
 
 /// Most bytes of table names in a prompt: about a thousand tokens.
 const NAMES_MOST: usize = 3_000;
@@ -52,10 +54,10 @@ pub(crate) fn get(
 ) -> Result<GetPromptResult, ErrorData> {
     let text = match name {
         EXPLORE_DATABASE => format!(
-            "Give an overview of this database. {}\n\nDescribe the tables that matter most with describe_table, \
+            "Give an overview of this database.\n\n{}\nDescribe the tables that matter most with describe_table, \
              look at a few rows of each, and report: what the data is about, the main tables and how they \
              relate, how much there is, and what stands out.",
-            tables(view)
+            overview::overview(view)
         ),
         ANSWER_QUESTION => format!(
             "Answer this question from the database:\n\n{}\n\n{}\n\nFind the tables with list_tables and \

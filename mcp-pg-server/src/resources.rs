@@ -1,6 +1,7 @@
 //! The schema as resources: what a client can attach without a tool call.
 
 use mcp_pg_core::policy::{Limits, TableView, View};
+use mcp_pg_core::reply::TableSummary;
 use mcp_pg_core::{Code, Error};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rmcp::ErrorData;
@@ -9,7 +10,8 @@ use rmcp::model::{
 };
 use serde_json::{Value, json};
 
-use crate::{diagram, tools};
+use crate::diagram::Diagram;
+use crate::tools;
 
 const SCHEMA: &str = "postgresql://schema";
 const DIAGRAM: &str = "postgresql://diagram";
@@ -99,7 +101,7 @@ pub(crate) fn read(
     let found = match uri {
         SCHEMA => Ok((schema(view, limits).to_string(), JSON)),
         ROLE => Ok((role(view, limits).to_string(), JSON)),
-        DIAGRAM => Ok((diagram::mermaid(view, limits.max_reply_bytes), MERMAID)),
+        DIAGRAM => Ok((Diagram::whole(view).mermaid(limits.max_reply_bytes), MERMAID)),
         _ => table(view, uri).map(|table| (Value::Object(view.describe(table)).to_string(), JSON)),
     };
     match found {
@@ -142,19 +144,7 @@ fn table_name(uri: &str) -> Option<String> {
 }
 
 fn schema(view: &View, limits: &Limits) -> Value {
-    let (tables, more) = lines(view, limits, |table| {
-        let definition = &table.table;
-        let key = definition.primary_key.iter().flat_map(|key| &key.columns);
-        let key = key.filter_map(|column| definition.columns.get(*column));
-        json!({
-            "table": view.display(table),
-            "kind": definition.kind,
-            "comment": definition.comment,
-            "estimated_rows": definition.estimated_rows,
-            "primary_key": key.map(|column| column.name.as_str()).collect::<Vec<_>>(),
-            "actions": table.actions.iter().collect::<Vec<_>>(),
-        })
-    });
+    let (tables, more) = lines(view, limits, |table| json!(TableSummary::new(view, table)));
     let mut schema = json!({ "tables": tables });
     mark_cut(&mut schema, more);
     schema

@@ -9,6 +9,7 @@ use mcp_pg_core::{Engine, Principal};
 use rmcp::model::SubscriptionFilter;
 use rmcp::service::SubscriptionContext;
 use rmcp::{ErrorData, Peer, RoleServer};
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::subscriber::{Sink, Topics, WATCHED_MOST, tell};
@@ -24,6 +25,7 @@ pub(crate) struct Subscriptions {
     /// Open streams by caller.
     streams: Mutex<HashMap<String, usize>>,
     stop: CancellationToken,
+    hang_up: Arc<Notify>,
 }
 
 impl Subscriptions {
@@ -32,12 +34,13 @@ impl Subscriptions {
         let stop = CancellationToken::new();
         let topics = Arc::new(Topics::new(true, true));
         let session = Some((topics, stop.clone().drop_guard()));
-        Self { session, streams: Mutex::default(), stop }
+        Self { session, streams: Mutex::default(), stop, hang_up: Arc::default() }
     }
 
-    /// For a transport without sessions; its streams end when `stop` is cancelled.
-    pub(crate) fn of_streams(stop: CancellationToken) -> Self {
-        Self { session: None, streams: Mutex::default(), stop }
+    /// For a transport without sessions; its streams end when `stop` is cancelled, and the present ones when
+    /// `hang_up` is notified.
+    pub(crate) fn of_streams(stop: CancellationToken, hang_up: Arc<Notify>) -> Self {
+        Self { session: None, streams: Mutex::default(), stop, hang_up }
     }
 
     pub(crate) fn has_session(&self) -> bool {
@@ -119,6 +122,7 @@ impl Subscriptions {
         tokio::select! {
             () = cx.cancelled() => {}
             () = self.stop.cancelled() => {}
+            () = self.hang_up.notified() => {}
             () = tell(engine, caller, topics, Sink::Stream(cx.sink().clone())) => {}
         }
         Ok(())

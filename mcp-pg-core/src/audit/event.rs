@@ -38,6 +38,9 @@ pub struct Event {
     /// How many rows were returned or touched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// The columns marked as sensitive whose values were answered: `column`, or `relation.column`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sensitive: Vec<String>,
     /// How it ended; absent in an intent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,

@@ -80,6 +80,16 @@ impl Catalogue {
         })
     }
 
+    /// Makes the views that `before` has, so that no call waits for them.
+    pub(super) fn prepare(&self, before: &Self) {
+        let roles: Vec<String> =
+            before.views.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        for role in roles {
+            // A role that is gone has no view.
+            let _ = self.view(&Principal::new("", role));
+        }
+    }
+
     /// Whether every role finds the same settings and tables as in `other`.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.settings == other.settings

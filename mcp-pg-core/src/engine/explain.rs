@@ -9,10 +9,11 @@ use super::Engine;
 use super::read::joined_lines;
 use super::record::Record;
 use crate::error::{Code, Error, Result};
-use crate::plan::{Predicate, Scope, SelectPlan};
+use crate::plan::{Hop, Include, Predicate, Scope, SelectPlan};
 use crate::policy::{TableView, View};
 use crate::reply::Explanation;
 use crate::request::{Explain, Explained, parse};
+use crate::schema::{Column, Index};
 use crate::statement;
 
 /// Rows from which on reading a whole table is worth a hint.
@@ -25,6 +26,14 @@ impl Engine {
         request: &Explain,
         record: &mut Record<'_>,
     ) -> Result<Explanation> {
+        if request.analyze == Some(true) && !scope.view.role.analyze {
+            return Err(Error::new(
+                Code::Forbidden,
+                "the caller's role may not run what it explains",
+            )
+            .at("/analyze")
+            .hint("without analyze the planner's estimates are told"));
+        }
         let arguments = request.arguments.clone();
         let derived = OnceLock::new();
         let plan = match request.operation {
@@ -47,19 +56,28 @@ impl Engine {
         })?;
         let root = &told[0]["Plan"];
         let mut text = String::new();
-        let mut reads_whole = false;
+        let mut read_whole: Vec<String> = Vec::new();
         let tree = step(scope.view, root, 0, &mut text, &mut |node| {
-            reads_whole |= node["Relation Name"] == json!(table.name().name)
-                && node["Node Type"] == json!("Seq Scan")
-                && node.get("Filter").is_some()
+            // A scan of an index without a condition on it reads everything, too.
+            if node.get("Filter").is_some() && node.get("Index Cond").is_none() {
+                read_whole.extend(node["Relation Name"].as_str().map(str::to_owned));
+            }
         });
+        let mut tested = Vec::new();
+        conditions(table, filter, &mut tested);
+        related(&plan.includes, &mut tested);
         let mut hints = Vec::new();
-        if reads_whole && table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY) {
-            for column in unindexed(table, filter) {
-                hints.push(format!(
-                    "no index on {}.{column}: the filter reads the whole table",
-                    scope.view.display(table)
-                ));
+        for (table, column) in tested {
+            let large = table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY);
+            if large && read_whole.contains(&table.name().name) && !leads(table, column) {
+                let hint = format!(
+                    "no index on {}.{}: the filter reads the whole table",
+                    scope.view.display(table),
+                    column.name
+                );
+                if !hints.contains(&hint) {
+                    hints.push(hint);
+                }
             }
         }
         Ok(Explanation {
@@ -126,31 +144,48 @@ fn step(
     Value::Object(out)
 }
 
-/// Columns that a condition tests and with which no visible index begins.
-fn unindexed<'v>(table: &'v TableView, filter: &Predicate<'v>) -> Vec<&'v str> {
-    let mut tested = Vec::new();
-    collect(filter, &mut tested);
+/// Whether a visible index begins with the column.
+fn leads(table: &TableView, column: &Column) -> bool {
     let columns = &table.table.columns;
-    tested
-        .into_iter()
-        .filter(|name| columns.iter().any(|column| column.name == *name && column.can_select))
-        .filter(|name| {
-            !table.table.indexes.iter().any(|index| {
-                index.columns.first().is_some_and(|first| columns[*first].name == *name)
-            })
-        })
-        .collect()
+    let first = |index: &Index| index.columns.first().map(|first| &columns[*first].name);
+    table.table.indexes.iter().any(|index| first(index) == Some(&column.name))
 }
 
-fn collect<'v>(filter: &Predicate<'v>, tested: &mut Vec<&'v str>) {
+/// Adds the columns that a condition compares, of the table and of related ones, as far as they are visible.
+fn conditions<'v>(
+    table: &'v TableView,
+    filter: &Predicate<'v>,
+    tested: &mut Vec<(&'v TableView, &'v Column)>,
+) {
     match filter {
         Predicate::All(parts) | Predicate::Any(parts) => {
-            parts.iter().for_each(|part| collect(part, tested));
+            parts.iter().for_each(|part| conditions(table, part, tested));
         }
-        Predicate::Not(inner) => collect(inner, tested),
-        Predicate::Test { column, .. } if !tested.contains(&column.name.as_str()) => {
-            tested.push(&column.name);
+        Predicate::Not(inner) => conditions(table, inner, tested),
+        Predicate::Test { column, .. } => {
+            // What the operator's own conditions compare may be hidden.
+            let known = table.table.column(&column.name).map(|(_, column)| column);
+            tested.extend(known.filter(|known| known.can_select).map(|known| (table, known)));
         }
-        Predicate::Test { .. } | Predicate::Related { .. } => {}
+        Predicate::Related { hop, filter, .. } => {
+            joined(hop, tested);
+            conditions(hop.table, filter, tested);
+        }
     }
+}
+
+/// Adds the columns by which included rows are found, and those that their conditions compare.
+fn related<'v>(includes: &[Include<'v>], tested: &mut Vec<(&'v TableView, &'v Column)>) {
+    for include in includes {
+        joined(&include.hop, tested);
+        conditions(include.hop.table, &include.filter, tested);
+        related(&include.includes, tested);
+    }
+}
+
+/// Adds the columns at the end of a hop.
+fn joined<'v>(hop: &Hop<'v>, tested: &mut Vec<(&'v TableView, &'v Column)>) {
+    let near = hop.junction.as_ref().map_or(hop.table, |(junction, _)| *junction);
+    let columns = hop.relation.columns.iter();
+    tested.extend(columns.map(|(_, theirs)| (near, &near.table.columns[*theirs])));
 }

@@ -5,6 +5,7 @@
 
 mod catalogue;
 mod change;
+mod confirm;
 mod explain;
 mod follow;
 mod journal;
@@ -25,6 +26,7 @@ use tokio::sync::broadcast;
 use tokio_postgres::Config;
 
 use catalogue::Catalogue;
+use confirm::Consent;
 pub use follow::Change;
 pub use journal::verify_table;
 pub use record::Origin;
@@ -141,7 +143,7 @@ impl Engine {
         };
         let origin = Origin { transport: "library".into(), ..Origin::default() };
         let mut record = Record::new(self, caller, &origin, request.tool(), arguments);
-        let result = self.answer(caller, &request, &mut record).await;
+        let result = self.answer(caller, &request, None, &mut record).await;
         record.settle(result).await
     }
 
@@ -157,11 +159,29 @@ impl Engine {
         tool: &str,
         arguments: Map<String, Value>,
     ) -> Result<Reply> {
+        self.call_agreed(caller, origin, tool, arguments, None).await
+    }
+
+    /// The same for a call that the user may have agreed to: `agreed` is the plan of the
+    /// [`Question`](crate::Question) of an earlier refusal.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::call`]; `forbidden` with a new question if this is not what was agreed to, because the
+    /// call is another one, or would touch another number of rows by now.
+    pub async fn call_agreed(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        tool: &str,
+        arguments: Map<String, Value>,
+        agreed: Option<&str>,
+    ) -> Result<Reply> {
         let depth = check_depth(&arguments);
         let noted = || if depth.is_ok() { arguments.clone() } else { Map::new() };
         let mut record = Record::new(self, caller, origin, tool, noted);
         let result = match depth.and_then(|()| Request::parse(tool, arguments)) {
-            Ok(request) => self.answer(caller, &request, &mut record).await,
+            Ok(request) => self.answer(caller, &request, agreed, &mut record).await,
             Err(error) => Err(error),
         };
         record.settle(result).await
@@ -184,6 +204,7 @@ impl Engine {
         &self,
         caller: &Principal,
         request: &Request,
+        agreed: Option<&str>,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
         let mut left = STALE_MOST;
@@ -195,6 +216,7 @@ impl Engine {
                 record.table(table.name());
             }
             let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
+            record.consent = Consent::new(&scope, request, agreed);
             match self.run(&scope, request, record).await {
                 // Someone changed the schema under the plan: again, with the new one.
                 Err(error) if is_stale(&error) && left > 0 => {
@@ -285,6 +307,7 @@ impl Engine {
     async fn replace(&self, settings: Arc<Settings>) -> Result<()> {
         self.readings.fetch_add(1, Ordering::SeqCst);
         let read = Arc::new(Catalogue::read(&self.database, settings).await?);
+        read.prepare(&self.catalogue.load());
         let before = self.catalogue.swap(read.clone());
         self.database.forget_statements();
         if !read.same(&before) {

@@ -86,6 +86,14 @@ impl<'v> Operation<'v> {
         }
     }
 
+    pub(super) fn action(&self) -> Action {
+        match &self.plan {
+            Plan::Select(_) => Action::Select,
+            Plan::Insert(_) => Action::Insert,
+            Plan::Change(plan) => plan.action,
+        }
+    }
+
     pub(super) fn writes(&self) -> bool {
         !matches!(self.plan, Plan::Select(_))
     }
@@ -195,6 +203,7 @@ impl Engine {
             record.images(&image(&done.before), &after);
         }
         record.rows(done.count);
+        record.sensitive(|| operation.plan.marked(|marks| marks.sensitive));
         let run = Run { scope, operation, given };
         done.related = self.related(transaction, &run, &done.after, record).await?;
         Ok(done)
@@ -274,6 +283,7 @@ impl Engine {
             add_count(&mut set, plan, &counted);
         }
         record.rows(set.row_count);
+        record.sensitive(|| plan.marked(|marks| marks.sensitive));
         Ok((set, rows))
     }
 }

@@ -17,8 +17,6 @@ use crate::statement::{self, Statement};
 /// Tables on a page of `list_tables`, with summaries and with names alone.
 const SUMMARIES_MOST: usize = 50;
 const NAMES_MOST: usize = 500;
-/// Characters of a comment in a summary: `describe_table` has it whole.
-const SUMMARY_COMMENT_MOST: usize = 200;
 
 impl Engine {
     pub(super) async fn select(
@@ -59,6 +57,7 @@ impl Engine {
             add_count(&mut set, plan, &counted);
         }
         record.rows(set.row_count);
+        record.sensitive(|| plan.marked(|marks| marks.sensitive));
         Ok(set)
     }
 
@@ -206,7 +205,7 @@ impl Engine {
         let page = wanted.iter().skip(start).take(most);
         let tables = page.map(|table| match names {
             true => TableEntry::Name(view.display(table)),
-            false => TableEntry::Summary(summary(view, table)),
+            false => TableEntry::Summary(TableSummary::new(view, table)),
         });
         let end = start.saturating_add(most);
         let next_cursor = match end < wanted.len() {
@@ -220,26 +219,6 @@ impl Engine {
 /// One row more than the page: it tells that there is another page.
 pub(super) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
     Keep { rows: plan.limit.saturating_add(1), bytes: scope.view.limits.max_reply_bytes }
-}
-
-fn summary(view: &crate::policy::View, table: &TableView) -> TableSummary {
-    let definition = &table.table;
-    let key = definition.primary_key.as_ref().map_or(&[][..], |key| &key.columns);
-    TableSummary {
-        table: view.display(table),
-        kind: definition.kind,
-        comment: definition.comment.as_ref().map(|comment| shortened(comment)),
-        estimated_rows: definition.estimated_rows,
-        primary_key: key.iter().map(|column| definition.columns[*column].name.clone()).collect(),
-        actions: table.actions.iter().collect(),
-    }
-}
-
-fn shortened(comment: &str) -> String {
-    match comment.char_indices().nth(SUMMARY_COMMENT_MOST) {
-        Some((end, _)) => format!("{}…", &comment[..end]),
-        None => comment.to_owned(),
-    }
 }
 
 /// Whether each word is in the table's name or comment, or in those of a column that may be read.

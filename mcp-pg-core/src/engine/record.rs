@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 use serde_json::{Map, Value, json};
 
 use super::Engine;
+use super::confirm::Consent;
 use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds};
 use crate::error::{Error, Result};
 use crate::name::TableName;
@@ -28,6 +29,8 @@ pub(super) struct Record<'e> {
     caller: &'e Principal,
     tool: &'e str,
     notes: Option<Box<Notes>>,
+    /// The request, and the plan that the user has agreed to, where there is something to agree to.
+    pub(super) consent: Option<Consent>,
 }
 
 struct Notes {
@@ -40,6 +43,7 @@ struct Notes {
     table: Option<String>,
     sql: Vec<String>,
     rows: Option<u64>,
+    sensitive: Vec<String>,
     before: Vec<Value>,
     after: Vec<Value>,
     /// An intent was sent to be kept: from then on only the database knows.
@@ -79,13 +83,14 @@ impl<'e> Record<'e> {
                 table: None,
                 sql: Vec::new(),
                 rows: None,
+                sensitive: Vec::new(),
                 before: Vec::new(),
                 after: Vec::new(),
                 intended: false,
                 committed: false,
             })
         });
-        Self { engine, caller, tool, notes }
+        Self { engine, caller, tool, notes, consent: None }
     }
 
     pub(super) fn table(&mut self, name: &TableName) {
@@ -112,6 +117,17 @@ impl<'e> Record<'e> {
     pub(super) fn rows(&mut self, rows: u64) {
         if let Some(notes) = &mut self.notes {
             notes.rows = Some(notes.rows.unwrap_or_default() + rows);
+        }
+    }
+
+    /// Notes which sensitive columns are answered.
+    pub(super) fn sensitive(&mut self, columns: impl FnOnce() -> Vec<String>) {
+        if let Some(notes) = &mut self.notes {
+            for column in columns() {
+                if !notes.sensitive.contains(&column) {
+                    notes.sensitive.push(column);
+                }
+            }
         }
     }
 
@@ -210,8 +226,9 @@ impl Notes {
         });
         event.code = result.err().map(Error::code);
         if result.is_err() {
-            // Nothing was written, whatever was about to be.
+            // Nothing was written or answered, whatever was about to be.
             (event.rows, event.before, event.after) = (None, None, None);
+            event.sensitive.clear();
         }
         event
     }
@@ -221,6 +238,7 @@ impl Notes {
         let mut event = self.event(Phase::Outcome, redaction);
         event.outcome = Some(Outcome::Error);
         (event.rows, event.before, event.after) = (None, None, None);
+        event.sensitive.clear();
         event
     }
 
@@ -242,6 +260,7 @@ impl Notes {
             arguments: Some(redaction.apply(&Value::Object(self.arguments.clone()))),
             sql: self.sql.clone(),
             rows: self.rows,
+            sensitive: self.sensitive.clone(),
             outcome: None,
             code: None,
             duration_ms: (phase == Phase::Outcome).then(|| milliseconds(self.started.elapsed())),

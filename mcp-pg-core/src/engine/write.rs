@@ -48,7 +48,7 @@ impl Engine {
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
-        self.conclude(transaction, scope, operations, dry_run, record).await?;
+        self.conclude(transaction, scope, operations, &[done.count], dry_run, record).await?;
         Ok(done)
     }
 
@@ -123,6 +123,7 @@ impl Engine {
         deferring.map_err(|failure| deferred(failure, scope, operations))?;
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
+        let mut touched = Vec::with_capacity(operations.len());
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
             if let Plan::Select(plan) = &operation.plan {
@@ -131,6 +132,7 @@ impl Engine {
                     .await
                     .map_err(inside)?;
                 given.push(rows);
+                touched.push(set.row_count);
                 results.push(set);
             } else {
                 let done = self
@@ -138,19 +140,21 @@ impl Engine {
                     .await
                     .map_err(inside)?;
                 given.push(done.after.clone());
+                touched.push(done.count);
                 results.push(written(scope, operation, done, dry_run));
             }
         }
-        self.conclude(transaction, scope, operations, dry_run, record).await?;
+        self.conclude(transaction, scope, operations, &touched, dry_run, record).await?;
         Ok(results)
     }
 
-    /// Keeps the record, then commits; or rolls a dry run back.
+    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to.
     async fn conclude(
         &self,
         mut transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
+        touched: &[u64],
         dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<()> {
@@ -164,7 +168,15 @@ impl Engine {
         if !operations.iter().any(Operation::writes) {
             return transaction.commit(None).await.map_err(refused);
         }
-        let entry = match record.intend().await {
+        let agreed = match &record.consent {
+            Some(consent) => consent.check(scope, operations, touched),
+            None => Ok(()),
+        };
+        let entry = match agreed {
+            Ok(()) => record.intend().await,
+            Err(error) => Err(error),
+        };
+        let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
                 transaction.rollback().await.map_err(refused)?;

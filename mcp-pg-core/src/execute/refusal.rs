@@ -9,7 +9,7 @@ use super::database::{Failure, unavailable};
 use crate::error::{Code, Error, step};
 use crate::plan::Operand;
 use crate::policy::{Action, TableView, View};
-use crate::schema::{Column, ForeignKey};
+use crate::schema::{Column, ForeignKey, Key, Table, TableKind};
 
 /// What a failed statement was about, so that its error can say where.
 #[derive(Debug, Clone, Copy)]
@@ -181,8 +181,13 @@ fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
 fn unique(answer: &DbError, place: &Place<'_>) -> Error {
     let error =
         Error::new(Code::UniqueViolation, "a row with the same key exists").at(values(place));
-    let Some(name) = answer.constraint().filter(|_| is_own(answer, place)) else { return error };
     let table = &place.table.table;
+    if table.kind == TableKind::PartitionedTable
+        && let Some(key) = key_of_partition(answer, table)
+    {
+        return same_key(key, None, place);
+    }
+    let Some(name) = answer.constraint().filter(|_| is_own(answer, place)) else { return error };
     let mut keys = table.primary_key.iter().chain(&table.unique_keys);
     let Some(key) = keys.find(|key| key.name == name) else {
         // An index over an expression, or a key with columns that the caller does not know.
@@ -191,13 +196,29 @@ fn unique(answer: &DbError, place: &Place<'_>) -> Error {
             false => error,
         };
     };
-    let columns: Vec<&str> =
-        key.columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
     // "Key (email)=(ada@example.com) already exists."
     let values = answer
         .detail()
         .and_then(|detail| detail.strip_prefix("Key "))
         .and_then(|detail| detail.split_once(" already exists").map(|(values, _)| values));
+    same_key(key, values, place)
+}
+
+/// The key that a partition says is violated: its own index has another name, but the same columns.
+fn key_of_partition<'t>(answer: &DbError, table: &'t Table) -> Option<&'t Key> {
+    let (columns, _) = answer.detail()?.strip_prefix("Key (")?.split_once(")=(")?;
+    let columns: Vec<&str> = columns.split(", ").map(|name| name.trim_matches('"')).collect();
+    let mut keys = table.primary_key.iter().chain(&table.unique_keys);
+    keys.find(|key| {
+        key.columns.iter().map(|column| &table.columns[*column].name).eq(columns.iter())
+    })
+}
+
+/// The error of a key that a row has already; `values` are what PostgreSQL says of the key's.
+fn same_key(key: &Key, values: Option<&str>, place: &Place<'_>) -> Error {
+    let table = &place.table.table;
+    let columns: Vec<&str> =
+        key.columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
     let message = match values {
         Some(values) => format!("a row with {} exists", shown(values)),
         None => format!("a row with the same {} exists", columns.join(", ")),
@@ -208,7 +229,7 @@ fn unique(answer: &DbError, place: &Place<'_>) -> Error {
     };
     Error::new(Code::UniqueViolation, message)
         .at(at)
-        .constraint(name)
+        .constraint(&key.name)
         .hint("change the value, or insert with on_conflict on this key")
 }
 

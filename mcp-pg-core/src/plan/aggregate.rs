@@ -117,6 +117,8 @@ impl<'v> Grouping<'v> {
     pub fn new(scope: &Scope<'v>, request: &Aggregate) -> Result<Self> {
         let table = scope.table(&request.table, Action::Select)?;
         let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
+        scope.few(request.group_by.as_ref().map_or(0, Vec::len), "groups", "/group_by")?;
+        scope.few(request.measures.len(), "measures", "/measures")?;
         let groups = request.group_by.iter().flatten().enumerate().map(|(index, item)| {
             group(scope, table, item).map_err(|error| error.inside(&format!("/group_by/{index}")))
         });

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Operand, Scope};
+use super::{Operand, Scope, Source};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Identity};
@@ -120,6 +120,7 @@ impl<'v> Scope<'v> {
                 None => "give a value",
             }));
         }
+        fits(column, &operand, at)?;
         Ok(Assign::Value(operand))
     }
 
@@ -179,6 +180,44 @@ impl<'v> Scope<'v> {
                 .allowed(COMPUTED)
                 .hint("{\"$literal\": …} writes an object as it is")),
         }
+    }
+}
+
+/// Refuses a value that is too large for the column's length or precision: PostgreSQL would too, but among
+/// several values it does not say which.
+fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
+    let Source::Text(Some(text)) = &operand.source else { return Ok(()) };
+    let bounds = column.type_name.strip_suffix(')').and_then(|name| name.split_once('('));
+    let Some((name, bounds)) = bounds else { return Ok(()) };
+    let refuse = |message: String| Err(Error::new(Code::InvalidValue, message).at(at));
+    match name {
+        "character varying" | "character" => {
+            // Spaces too many are cut off without a word.
+            let length = text.trim_end_matches(' ').chars().count();
+            match bounds.parse::<usize>() {
+                Ok(most) if length > most => {
+                    refuse(format!("{} takes {most} characters, not {length}", column.name))
+                }
+                _ => Ok(()),
+            }
+        }
+        "numeric" => {
+            let (precision, scale) = bounds.split_once(',').unwrap_or((bounds, "0"));
+            let digits = text.trim_start_matches(['-', '+', '0']);
+            let whole = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+            let plain = !digits.contains(['e', 'E']);
+            match (precision.parse::<i64>(), scale.parse::<i64>(), i64::try_from(whole)) {
+                (Ok(precision), Ok(scale), Ok(whole)) if plain && whole > precision - scale => {
+                    let most = precision - scale;
+                    refuse(format!(
+                        "{} is {}, which takes {most} digits before the point, not {whole}",
+                        column.name, column.type_name
+                    ))
+                }
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
     }
 }
 

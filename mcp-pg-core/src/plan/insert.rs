@@ -222,12 +222,19 @@ fn arbiter<'v>(
                 key.columns.iter().map(|c| table.table.columns[*c].name.as_str()).collect();
             names.join(", ")
         });
-        return Err(Error::new(
+        let error = Error::new(
             Code::InvalidValue,
             "these columns are no primary or unique key of the table",
         )
         .at("/on_conflict/columns")
-        .allowed(names));
+        .allowed(names);
+        let partly = table.table.indexes.iter().any(|index| {
+            index.unique && wanted.iter().all(|column| index.mentions.contains(column))
+        });
+        return Err(match partly {
+            true => error.hint("an index that is unique on some rows only, or on an expression, or checked later, is none"),
+            false => error,
+        });
     };
     let columns: Vec<&Column> = key.columns.iter().map(|c| &table.table.columns[*c]).collect();
     let nothing = Arbiter { columns: columns.clone(), set: vec![], filter: Predicate::All(vec![]) };

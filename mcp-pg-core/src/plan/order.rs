@@ -98,6 +98,7 @@ impl<'v> Scope<'v> {
     /// `unknown_column`, or `invalid_value` for a type that has no order.
     pub fn order(&self, table: &'v TableView, order_by: Option<&[Value]>) -> Result<Vec<Sort<'v>>> {
         let mut keys: Vec<Sort<'v>> = Vec::new();
+        self.few(order_by.map_or(0, <[Value]>::len), "sort keys", "/order_by")?;
         for (index, item) in order_by.unwrap_or_default().iter().enumerate() {
             let at = format!("/order_by/{index}");
             let mut key = self.sort(table, item).map_err(|error| error.inside(&at))?;
@@ -110,6 +111,16 @@ impl<'v> Scope<'v> {
             }
         }
         Ok(keys)
+    }
+
+    /// Refuses a request with more keys of a kind than allowed.
+    pub(super) fn few(&self, count: usize, what: &str, at: &str) -> Result<()> {
+        let most = self.view.limits.max_keys;
+        if count <= most {
+            return Ok(());
+        }
+        let message = format!("a request may have {most} {what}, not {count}");
+        Err(Error::exceeded("max_keys", message).at(at))
     }
 
     fn sort(&self, table: &'v TableView, item: &Value) -> Result<Sort<'v>> {

@@ -183,7 +183,8 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
                 .preset
                 .iter()
                 .filter_map(|(name, value)| Some((table.column(name)?.1.clone(), value.clone())));
-            Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect() }))
+            let confirm = role.confirm.union(grant.confirm).contains(action);
+            Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect(), confirm }))
         })
         .collect();
     let whole = rules

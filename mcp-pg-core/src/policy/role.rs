@@ -108,8 +108,12 @@ pub struct Role {
     pub session: BTreeMap<String, Setting>,
     /// In a transaction, its writes after a read of untrusted columns need a confirmation.
     pub confirm_after_untrusted: bool,
+    /// What is done only after the user has agreed to it, whatever the grant.
+    pub confirm: Actions,
     /// What it may do; what no grant gives, it may not.
     pub grants: Vec<Grant>,
+    /// Whether `explain` may run what it explains, and tell how long each step took.
+    pub analyze: bool,
     /// Bounds of its own.
     pub limits: RoleLimits,
 }
@@ -154,6 +158,8 @@ pub struct Grant {
     pub tables: Vec<String>,
     /// What may be done.
     pub actions: Actions,
+    /// What of it is done only after the user has agreed to it.
+    pub confirm: Actions,
     /// Which columns exist, which may be written, which are masked.
     pub columns: ColumnRules,
     /// Conditions that every row must meet: a `where` object, in which `"claim:NAME"` is a claim.
@@ -208,12 +214,13 @@ impl Role {
     }
 
     /// The roles that exist when the configuration defines none: `analyst` (select), `operator` (all but
-    /// delete), `admin` (all; hard deletion must also be allowed in [`Archive`](super::Archive)).
+    /// delete), `admin` (all, and `explain` with `analyze`; hard deletion must also be allowed in
+    /// [`Archive`](super::Archive)).
     pub fn built_in() -> Vec<Role> {
         vec![
             Role::everywhere("analyst", [Action::Select]),
             Role::everywhere("operator", Action::ALL.into_iter().filter(|a| *a != Action::Delete)),
-            Role::everywhere("admin", Action::ALL),
+            Role { analyze: true, ..Role::everywhere("admin", Action::ALL) },
         ]
     }
 }

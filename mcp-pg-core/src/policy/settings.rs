@@ -111,6 +111,8 @@ pub struct Limits {
     pub max_pattern: usize,
     /// Most relations that one select includes, at all depths.
     pub max_includes: usize,
+    /// Most sort keys, and most groups and measures, of one request.
+    pub max_keys: usize,
     /// Most connections to the database.
     pub max_connections: usize,
 }
@@ -129,6 +131,7 @@ impl Default for Limits {
             max_list: 1_000,
             max_pattern: 1_024,
             max_includes: 16,
+            max_keys: 64,
             max_connections: 16,
         }
     }

@@ -36,6 +36,7 @@ pub struct View {
     by_bare_name: HashMap<String, usize>,
     masked_names: HashSet<String>,
     sensitive_names: HashSet<String>,
+    confirms: bool,
     encrypted_names: HashSet<String>,
 }
 
@@ -72,6 +73,7 @@ pub struct TableView {
 pub(super) struct Rules {
     pub(super) rows: Option<Map<String, Value>>,
     pub(super) preset: Vec<(Column, Value)>,
+    pub(super) confirm: bool,
 }
 
 impl View {
@@ -99,6 +101,7 @@ impl View {
             by_bare_name: HashMap::new(),
             masked_names: HashSet::new(),
             sensitive_names: HashSet::new(),
+            confirms: false,
             encrypted_names: HashSet::new(),
         };
         let mut extras: HashMap<TableName, Extra> =
@@ -119,6 +122,7 @@ impl View {
             format!("{:?}", (extra.actions, &extra.masks, &extra.marks, &extra.closed))
                 .hash(&mut digest);
             view.actions = view.actions.union(extra.actions);
+            view.confirms |= extra.rules.values().any(|rules| rules.confirm);
             view.by_name.insert(table.name.clone(), position);
             // Tables are sorted by schema in the configured order: the first one keeps the bare name.
             view.by_bare_name.entry(table.name.name.clone()).or_insert(position);
@@ -158,6 +162,11 @@ impl View {
     /// What the role may do to at least one table.
     pub fn actions(&self) -> Actions {
         self.actions
+    }
+
+    /// Whether there is anything that the user must agree to before it is done.
+    pub fn confirms(&self) -> bool {
+        self.confirms
     }
 
     /// Names of the columns that are masked in some table.
@@ -445,6 +454,11 @@ impl TableView {
     pub fn row_rule(&self, action: Action) -> Option<(&TableView, &Map<String, Value>)> {
         let rows = self.rules.get(&action)?.rows.as_ref()?;
         Some((self.whole.as_deref()?, rows))
+    }
+
+    /// Whether the user must agree before the action is done.
+    pub fn confirms(&self, action: Action) -> bool {
+        self.rules.get(&action).is_some_and(|rules| rules.confirm)
     }
 
     /// What the server sets in every write of this kind; the columns need not be visible ones.

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 pub use rows::{Row, Rows};
 
 use crate::error::{Code, Error, Result};
-use crate::policy::Action;
-use crate::schema::TableKind;
+use crate::policy::{Action, TableView, View};
+use crate::schema::{Table, TableKind};
 
 /// The answer to a [`Request`](crate::Request).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -116,6 +116,32 @@ pub struct TableSummary {
     /// What the caller may do.
     #[schemars(with = "Vec<String>")]
     pub actions: Vec<Action>,
+}
+
+/// Characters of a comment in a summary: a description has it whole.
+const SUMMARY_COMMENT_MOST: usize = 200;
+
+impl TableSummary {
+    /// The line on this table of a view.
+    pub fn new(view: &View, table: &TableView) -> Self {
+        let Table { kind, comment, estimated_rows, primary_key, columns, .. } = &table.table;
+        let key = primary_key.iter().flat_map(|key| &key.columns);
+        Self {
+            table: view.display(table),
+            kind: *kind,
+            comment: comment.as_deref().map(shortened),
+            estimated_rows: *estimated_rows,
+            primary_key: key.map(|column| columns[*column].name.clone()).collect(),
+            actions: table.actions.iter().collect(),
+        }
+    }
+}
+
+fn shortened(comment: &str) -> String {
+    match comment.char_indices().nth(SUMMARY_COMMENT_MOST) {
+        Some((end, _)) => format!("{}…", &comment[..end]),
+        None => comment.to_owned(),
+    }
 }
 
 /// Rows, bounded: `truncated` says whether some were left out, `next_cursor` goes on exactly there.

@@ -72,7 +72,12 @@ pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statemen
     returning.push(conditions.expression(&plan.check, &alias).unwrap_or_else(|| constant(true)));
     columns.push(Output::value("_check", Decoder::boolean()));
     query.returning(Query::returning().exprs(returning));
-    let mut statement = conditions.parameters.finish(build(&query), columns);
+    let (mut sql, values) = build(&query);
+    if plan.columns.is_empty() {
+        // What sea-query writes is no row of a table without columns. An identifier would double the quotes.
+        sql = sql.replacen(" AS \"t0\" VALUES (DEFAULT)", " AS \"t0\" DEFAULT VALUES", 1);
+    }
+    let mut statement = conditions.parameters.finish((sql, values), columns);
     statement.recurring = single;
     Ok(statement)
 }

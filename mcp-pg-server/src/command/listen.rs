@@ -8,7 +8,7 @@ use mcp_pg_core::Engine;
 use tokio::net::TcpListener;
 
 use super::session::{self, Session};
-use super::{Failure, posture, stop_on_signal};
+use super::{Failure, posture, reload, stop_on_signal};
 use crate::auth::{Credentials, ProtectedResource};
 use crate::cli::Common;
 use crate::config::{Config, Environment};
@@ -23,6 +23,7 @@ pub(super) async fn serve(
     config: Config,
     environment: &Environment,
 ) -> Result<Session, Failure> {
+    let source = reload::Source::new(common, environment, &config);
     let listener = bind(address, config.auth.is_some()).await?;
     let bound = listener.local_addr()?;
     let certificate = config.certificate.as_ref().map(|(chain, key)| {
@@ -38,14 +39,16 @@ pub(super) async fn serve(
         metrics: Arc::new(Metrics::default()),
         ..ServiceOptions::default()
     };
+    let mut credentials = None;
     match &config.auth {
         None => options.caller = Some(session::anonymous(&config)),
         Some(auth) => {
-            let credentials: Arc<ArcSwap<Credentials>> =
+            let accepted: Arc<ArcSwap<Credentials>> =
                 Arc::new(ArcSwap::from_pointee(auth.credentials()?));
-            let first = credentials.load_full();
+            let first = accepted.load_full();
             tokio::spawn(async move { first.prepare().await });
-            options.authenticator = Some(credentials);
+            options.authenticator = Some(accepted.clone());
+            credentials = Some(accepted);
             let own = || format!("{scheme}://{bound}");
             options.resource = Some(ProtectedResource {
                 origin: config.public_url.clone().unwrap_or_else(own),
@@ -67,7 +70,22 @@ pub(super) async fn serve(
     let stop = stop_on_signal();
     let _following = session.follow();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
-    http::serve(session.engine.clone(), listener, certificate, options, stop).await?;
+    let hang_up = options.hang_up.clone();
+    let apply = |config: &Config| {
+        let (Some(credentials), Some(auth)) = (&credentials, &config.auth) else { return };
+        match auth.credentials() {
+            Ok(accepted) => {
+                credentials.store(Arc::new(accepted));
+                hang_up.notify_waiters();
+            }
+            Err(error) => tracing::error!(%error, "the credentials stay as they were"),
+        }
+    };
+    let serving = http::serve(session.engine.clone(), listener, certificate, options, stop);
+    tokio::select! {
+        served = serving => served?,
+        never = source.follow(&session.engine, apply) => match never {},
+    }
     Ok(session)
 }
 

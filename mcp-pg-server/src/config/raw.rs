@@ -27,6 +27,7 @@ section! {
     /// The file.
     File {
         default_role: String,
+        confirm: Vec<Action>,
         database: DatabaseKeys,
         limits: LimitKeys,
         archive: ArchiveKeys,
@@ -65,6 +66,7 @@ section! {
         max_list: usize,
         max_pattern: usize,
         max_includes: usize,
+        max_keys: usize,
         requests_per_minute: u32,
         concurrency: u32,
         max_request_bytes: usize,
@@ -93,7 +95,9 @@ section! {
         session: BTreeMap<String, String>,
         limits: RoleLimitKeys,
         confirm_after_untrusted: bool,
+        confirm: Vec<Action>,
         grants: Vec<GrantKeys>,
+        analyze: bool,
     }
     RoleLimitKeys {
         max_rows: u64,
@@ -105,6 +109,7 @@ section! {
     GrantKeys {
         tables: Vec<String>,
         actions: Vec<Action>,
+        confirm: Vec<Action>,
         columns: ColumnKeys,
         rows: Map<String, Value>,
         preset: BTreeMap<String, Value>,

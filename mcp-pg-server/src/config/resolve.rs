@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{
-    AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, RoleLimits, Setting,
+    Action, Actions, AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, RoleLimits,
+    Setting,
 };
 use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Settings, TableName};
@@ -57,6 +58,10 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         }
     }
     apply_roles(&mut settings, roles, file.default_role)?;
+    let confirm = asked("confirm", file.confirm.unwrap_or_default())?;
+    for role in &mut settings.roles {
+        role.confirm = role.confirm.union(confirm);
+    }
     let auth = file.auth.map(|keys| auth::resolve(keys, &settings, directory)).transpose()?;
     let certificate = match (server.tls_certificate, server.tls_key) {
         (None, None) => None,
@@ -244,14 +249,27 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
         Some(keys) => limits::of_role(&name, keys)?.0,
         None => RoleLimits::default(),
     };
+    let confirm = asked("confirm", keys.confirm.unwrap_or_default())
+        .map_err(|error| ConfigError::new(format!("roles.{name}.{error}")))?;
     Ok(Role {
         name,
         limits,
+        confirm,
         database_role: keys.database_role,
         session,
         confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
         grants,
+        analyze: keys.analyze.unwrap_or_default(),
     })
+}
+
+/// Actions that the user must agree to: a read changes nothing.
+fn asked(key: &str, actions: Vec<Action>) -> Result<Actions, ConfigError> {
+    let actions: Actions = actions.into_iter().collect();
+    match actions.contains(Action::Select) {
+        true => Err(ConfigError::new(format!("{key}: only writes can be confirmed, not select"))),
+        false => Ok(actions),
+    }
 }
 
 fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
@@ -291,5 +309,10 @@ fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
             return contradiction(column, "writable and excluded");
         }
     }
-    Ok(Grant { tables, actions: actions.into_iter().collect(), columns, rows: keys.rows, preset })
+    let actions: Actions = actions.into_iter().collect();
+    let confirm = asked("confirm", keys.confirm.unwrap_or_default())?;
+    if let Some(action) = confirm.iter().find(|action| !actions.contains(*action)) {
+        return Err(ConfigError::new(format!("confirm: {action} is not among the actions")));
+    }
+    Ok(Grant { tables, actions, confirm, columns, rows: keys.rows, preset })
 }

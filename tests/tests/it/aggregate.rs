@@ -95,7 +95,7 @@ async fn a_plan_is_told_without_the_text_of_conditions() {
         json!({"operation": "select", "table": "orders", "where": {"note": "secret words"}}),
         json!({"operation": "aggregate", "table": "orders", "measures": {"n": {"count": "*"}}, "analyze": true}),
     ] {
-        let reply = call(&engine, "analyst", "explain", arguments).await.unwrap();
+        let reply = call(&engine, "admin", "explain", arguments).await.unwrap();
         assert!(reply["estimated_cost"].is_number(), "{reply}");
         assert!(reply["text"].as_str().unwrap().contains("orders"), "{reply}");
         assert!(!reply.to_string().contains("secret words"), "{reply}");

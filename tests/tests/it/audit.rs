@@ -281,6 +281,36 @@ async fn masked_values_are_not_kept() {
 }
 
 #[tokio::test]
+async fn reads_of_sensitive_columns_are_flagged() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let mut settings = Settings::default();
+    settings.columns.sensitive = vec!["public.users.email".into()];
+    let engine = log.engine(&database, settings).await;
+    let rename = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}, "returning": ["email"]});
+    for (tool, arguments, flagged) in [
+        ("select", json!({"table": "users", "limit": 1}), json!(["email"])),
+        ("select", json!({"table": "users", "columns": ["name"], "limit": 1}), Value::Null),
+        (
+            "select",
+            json!({"table": "orders", "include": {"user": true}, "limit": 1}),
+            json!(["user.email"]),
+        ),
+        ("update", rename, json!(["email"])),
+        ("select", json!({"table": "users", "columns": ["email", "nam"]}), Value::Null),
+    ] {
+        let _ = call(&engine, "admin", tool, arguments.clone()).await;
+        let records = log.records(&engine).await;
+        let last = records.last().unwrap();
+        assert_eq!(
+            last.get("sensitive").cloned().unwrap_or_default(),
+            flagged,
+            "{arguments} {last}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn values_and_images_are_kept_as_configured() {
     let database = Database::shop().await;
     let update =

@@ -432,3 +432,58 @@ async fn a_row_outside_the_grant_is_not_added() {
     assert_eq!(database.value("SELECT count(*)::text FROM notes").await.unwrap(), "0");
     insert(json!({"id": 1, "tenant": "t1"})).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_value_too_large_is_placed_at_its_column() {
+    let engine = Database::of(
+        "CREATE DOMAIN code AS varchar(3);
+         CREATE TABLE sized (id integer PRIMARY KEY, a varchar(3), b varchar(3), c char(2), n numeric(4,2), k code,
+             at integer, UNIQUE (a, at));
+         CREATE UNIQUE INDEX ON sized (b) WHERE c IS NULL;
+         CREATE TABLE parts (id integer, year integer, label text, PRIMARY KEY (id, year))
+             PARTITION BY LIST (year);
+         CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
+         CREATE TABLE bare ();",
+    )
+    .await
+    .engine()
+    .await;
+    for (row, at) in [
+        (json!({"id": 1, "a": "abc", "b": "abcd", "at": 1}), "/data/b"),
+        (json!({"id": 1, "a": "äöü", "c": "abc", "at": 1}), "/data/c"),
+        (json!({"id": 1, "n": 123.4, "a": "x"}), "/data/n"),
+        (json!({"id": 1, "n": "-0100", "a": "x"}), "/data/n"),
+    ] {
+        let found = refused(&engine, "insert", json!({"table": "sized", "data": row})).await;
+        assert_eq!(found, ("invalid_value".into(), at.into()), "{row}");
+    }
+    let fitting = json!({"id": 1, "a": "äöü", "b": "ab   ", "c": "x", "n": -99.99, "k": "abc"});
+    call(&engine, "operator", "insert", json!({"table": "sized", "data": fitting})).await.unwrap();
+    let list = json!([{"id": 2, "a": "x"}, {"id": 3, "a": "long"}]);
+    let found = refused(&engine, "insert", json!({"table": "sized", "data": list})).await;
+    assert_eq!(found, ("invalid_value".into(), "/data/1/a".into()));
+    let update = json!({"table": "sized", "where": {"id": 1}, "updates": {"n": 100, "a": "y"}});
+    assert_eq!(
+        refused(&engine, "update", update).await,
+        ("invalid_value".into(), "/updates/n".into())
+    );
+
+    let partial = json!({"table": "sized", "data": {"id": 9, "b": "x"},
+        "on_conflict": {"columns": ["b"], "do": "nothing"}});
+    let told = error(&engine, "operator", "insert", partial).await;
+    assert_eq!(
+        (&told["code"], &told["at"]),
+        (&json!("invalid_value"), &json!("/on_conflict/columns"))
+    );
+    assert!(told["hint"].as_str().unwrap().contains("some rows only"), "{told}");
+
+    let part = json!({"table": "parts", "data": [{"id": 1, "year": 1}, {"id": 1, "year": 1}]});
+    let told = error(&engine, "operator", "insert", part).await;
+    assert_eq!(told["code"], "unique_violation");
+    assert_eq!(told["constraint"], "parts_pkey");
+    assert!(told["message"].as_str().unwrap().contains("id, year"), "{told}");
+
+    let bare = json!({"table": "bare", "data": {}});
+    let reply = call(&engine, "operator", "insert", bare).await.unwrap();
+    assert_eq!((&reply["row_count"], &reply["rows"]), (&json!(1), &json!([{}])));
+}

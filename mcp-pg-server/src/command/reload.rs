@@ -1,0 +1,171 @@
+//! The configuration, read again while the server runs: on SIGHUP, and when its file has changed.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use mcp_pg_core::Engine;
+
+use crate::cli::Common;
+use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment};
+
+/// How often to look at the file. A change counts once two looks in a row find it the same: an editor may
+/// write in several steps.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Reads the configuration as the command line says.
+pub(super) fn load(common: &Common, environment: &Environment) -> Result<Config, ConfigError> {
+    read(common.config.as_deref(), common, environment)
+}
+
+fn read(
+    file: Option<&Path>,
+    common: &Common,
+    environment: &Environment,
+) -> Result<Config, ConfigError> {
+    let mut config = Config::load(file, environment)?;
+    if !common.schemas.is_empty() {
+        config.settings.schemas.clone_from(&common.schemas);
+    }
+    Ok(config)
+}
+
+/// Where the running configuration came from, and what it was at the start.
+pub(super) struct Source<'s> {
+    common: &'s Common,
+    environment: &'s Environment,
+    /// The file, if there was one: that it is gone is no reason to go on without its rules.
+    file: Option<PathBuf>,
+    started_with: Config,
+    known: Option<Stamp>,
+    hang_ups: HangUps,
+}
+
+/// When a file was written, and its size.
+type Stamp = (SystemTime, u64);
+
+impl<'s> Source<'s> {
+    pub(super) fn new(common: &'s Common, environment: &'s Environment, config: &Config) -> Self {
+        let default = || Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into());
+        let file = common.config.clone().or_else(default);
+        Self {
+            common,
+            environment,
+            known: file.as_deref().and_then(stamp),
+            file,
+            started_with: config.clone(),
+            hang_ups: HangUps::new(),
+        }
+    }
+
+    /// Keeps the engine at what the file says, for as long as this is polled; `apply` takes over the rest. A
+    /// faulty configuration is logged, and the one before it stays.
+    pub(super) async fn follow(mut self, engine: &Engine, apply: impl Fn(&Config)) -> Infallible {
+        loop {
+            tokio::select! {
+                () = self.hang_ups.next() => {}
+                () = changed(self.file.as_deref(), self.known) => {}
+            }
+            self.known = self.file.as_deref().and_then(stamp);
+            self.reload(engine, &apply).await;
+        }
+    }
+
+    async fn reload(&self, engine: &Engine, apply: &impl Fn(&Config)) {
+        let config = match read(self.file.as_deref(), self.common, self.environment) {
+            Ok(config) => config,
+            Err(error) => {
+                tracing::error!(
+                    "the configuration is faulty, and the one before it stays: {error}"
+                );
+                return;
+            }
+        };
+        if let Err(error) = engine.reconfigure(config.settings.clone()).await {
+            tracing::error!(
+                "the configuration cannot be used, and the one before it stays: {error}"
+            );
+            return;
+        }
+        apply(&config);
+        tracing::info!("the configuration was read again");
+        let later = only_at_the_start(&self.started_with, &config);
+        if !later.is_empty() {
+            tracing::warn!("takes effect when the server is started again: {}", later.join(", "));
+        }
+    }
+}
+
+/// Waits until the file is another than is known, and stays the same for a while.
+async fn changed(file: Option<&Path>, known: Option<Stamp>) {
+    let mut last = known;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let now = file.and_then(stamp);
+        if now != known && now == last {
+            return;
+        }
+        last = now;
+    }
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let file = std::fs::metadata(file).ok()?;
+    Some((file.modified().ok()?, file.len()))
+}
+
+/// The keys that differ and cannot be changed while the server runs.
+fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
+    [
+        ("default_role", old.settings.default_role != new.settings.default_role),
+        ("database.url", old.database_url != new.database_url),
+        (
+            "database.max_connections",
+            old.settings.limits.max_connections != new.settings.limits.max_connections,
+        ),
+        ("the timeouts in [database]", old.settings.timeouts != new.settings.timeouts),
+        ("database.schema_poll", old.schema_poll != new.schema_poll),
+        ("whether there is [auth]", old.auth.is_some() != new.auth.is_some()),
+        ("audit.file", old.audit_file != new.audit_file),
+        (
+            "[server]",
+            old.allowed_hosts != new.allowed_hosts
+                || old.allowed_origins != new.allowed_origins
+                || old.public_url != new.public_url
+                || old.certificate != new.certificate,
+        ),
+        ("calls in a minute and at one time", old.request_limits != new.request_limits),
+        ("limits.max_request_bytes", old.max_request_bytes != new.max_request_bytes),
+    ]
+    .into_iter()
+    .filter_map(|(key, differs)| differs.then_some(key))
+    .collect()
+}
+
+/// The signal that asks for it.
+struct HangUps {
+    #[cfg(unix)]
+    signals: Option<tokio::signal::unix::Signal>,
+}
+
+impl HangUps {
+    fn new() -> Self {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Self { signals: signal(SignalKind::hangup()).ok() }
+        }
+        #[cfg(not(unix))]
+        Self {}
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signals) = &mut self.signals
+            && signals.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}

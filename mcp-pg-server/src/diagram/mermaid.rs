@@ -1,0 +1,96 @@
+//! A diagram in Mermaid's language for entities and relationships.
+
+use std::fmt::Write as _;
+
+use super::{Diagram, Entity};
+
+impl Diagram {
+    /// The text, cut after `most` bytes with a line that says so.
+    pub(crate) fn mermaid(&self, most: usize) -> String {
+        let mut text = String::from("erDiagram\n");
+        for (position, table) in self.tables.iter().enumerate() {
+            let part = entity(table);
+            if text.len() + part.len() > most {
+                let _ = writeln!(text, "    %% cut: {} more tables", self.tables.len() - position);
+                break;
+            }
+            text.push_str(&part);
+        }
+        text
+    }
+}
+
+/// One table with its columns, and a line for each of its references.
+fn entity(table: &Entity) -> String {
+    let name = quoted(&table.name);
+    let mut part = format!("    {name} {{\n");
+    for column in &table.columns {
+        let key = match (column.primary, column.foreign) {
+            (true, true) => " PK,FK",
+            (true, false) => " PK",
+            (false, true) => " FK",
+            (false, false) => "",
+        };
+        let _ = writeln!(part, "        {} {}{key}", word(&column.type_name), word(&column.name));
+    }
+    part.push_str("    }\n");
+    for reference in &table.references {
+        let one = if reference.optional { "o|" } else { "||" };
+        let (other, label) = (quoted(&reference.table), quoted(&reference.label));
+        let _ = writeln!(part, "    {name} }}o--{one} {other} : {label}");
+    }
+    part
+}
+
+/// A name as Mermaid takes it: quoted, without what ends a quotation or a line.
+fn quoted(name: &str) -> String {
+    let name: String =
+        name.chars().map(|c| if c == '"' || c.is_control() { '_' } else { c }).collect();
+    format!("\"{name}\"")
+}
+
+/// A word as Mermaid takes it for types and attributes: it begins with a letter and has no spaces.
+fn word(name: &str) -> String {
+    let mut word: String =
+        name.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' }).collect();
+    if !word.starts_with(|c: char| c.is_alphabetic()) {
+        word.insert(0, 'x');
+    }
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Attribute, Reference};
+    use super::*;
+
+    #[test]
+    fn a_table_with_keys_and_references() {
+        let column = |name: &str, type_name: &str, primary, foreign| Attribute {
+            name: name.into(),
+            type_name: type_name.into(),
+            primary,
+            foreign,
+        };
+        let table = Entity {
+            name: "sales.Order \"Lines\"".into(),
+            columns: vec![
+                column("id", "integer", true, false),
+                column("film id", "character varying(10)", false, true),
+            ],
+            references: vec![Reference {
+                label: "film".into(),
+                table: "film".into(),
+                optional: true,
+            }],
+        };
+        assert_eq!(
+            entity(&table),
+            "    \"sales.Order _Lines_\" {\n\
+             \x20       integer id PK\n\
+             \x20       character_varying_10_ film_id FK\n\
+             \x20   }\n\
+             \x20   \"sales.Order _Lines_\" }o--o| \"film\" : \"film\"\n"
+        );
+    }
+}

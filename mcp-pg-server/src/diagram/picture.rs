@@ -1,0 +1,270 @@
+//! A diagram as SVG. The crate layout-rs says where each table stands and how the lines run; what they look
+//! like is drawn here.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+
+use layout::core::base::Orientation;
+use layout::core::format::{ClipHandle, RenderBackend};
+use layout::core::geometry::Point;
+use layout::core::style::StyleAttr;
+use layout::std_shapes::shapes::{Arrow, Element, ShapeKind};
+use layout::topo::layout::VisualGraph;
+
+use super::{Diagram, Entity};
+
+/// Most tables of a picture: with more, nobody sees anything.
+const TABLES_MOST: usize = 150;
+/// With more tables than this, only the columns of keys are drawn.
+const WHOLE_MOST: usize = 12;
+/// Most columns of a table that is drawn whole.
+const COLUMNS_MOST: usize = 25;
+
+/// In pixels: a letter's width, a line's height, the space at the edge of a table, and between tables.
+const LETTER: f64 = 7.5;
+const LINE: f64 = 18.0;
+const EDGE: f64 = 8.0;
+const GAP: f64 = 40.0;
+/// The layout takes a letter for a square of this size.
+const UNIT: usize = 8;
+
+const STYLE: &str = "text{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}\
+    .n{font-weight:bold;fill:#fff}.t{fill:#6e7781}.b{fill:#fff;stroke:#57606a}\
+    .h{fill:#33658a}.l{fill:none;stroke:#8c959f;stroke-width:1.3}";
+
+impl Diagram {
+    /// The picture.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, if there are too many tables to see any.
+    pub(crate) fn svg(&self) -> Result<String, String> {
+        if self.tables.len() > TABLES_MOST {
+            return Err(format!(
+                "{} tables are too many for a picture, which may have {TABLES_MOST}: choose some with --around \
+                 TABLE --depth N, or --schema NAME",
+                self.tables.len()
+            ));
+        }
+        let boxes: Vec<Table> =
+            self.tables.iter().map(|t| Table::new(t, self.tables.len())).collect();
+        let (mut places, lines) = self.related(&boxes);
+        let mut size = extent(&boxes, &places);
+        // What refers to nothing needs no layout: rows of it go below.
+        let width = size.0.max(1_000.0);
+        let (mut x, mut y, mut tallest) = (GAP, size.1 + GAP, 0.0_f64);
+        for (place, table) in places.iter_mut().zip(&boxes).filter(|(place, _)| place.is_none()) {
+            if x + table.width > width && x > GAP {
+                (x, y, tallest) = (GAP, y + tallest + GAP, 0.0);
+            }
+            *place = Some((x, y));
+            x += table.width + GAP;
+            tallest = tallest.max(table.height());
+        }
+        size = extent(&boxes, &places);
+        let mut svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0} {1:.0}\" width=\"{0:.0}\" \
+             height=\"{1:.0}\">\n<style>{STYLE}</style>\n<defs><marker id=\"one\" markerWidth=\"9\" \
+             markerHeight=\"8\" refX=\"9\" refY=\"4\" orient=\"auto\"><path d=\"M0 0L9 4L0 8z\" fill=\"#8c959f\"/>\
+             </marker></defs>\n<rect width=\"100%\" height=\"100%\" fill=\"#f6f8fa\"/>\n",
+            size.0 + GAP,
+            size.1 + GAP
+        );
+        svg.push_str(&lines);
+        for (table, place) in boxes.iter().zip(places) {
+            if let Some(place) = place {
+                table.draw(place, &mut svg);
+            }
+        }
+        svg.push_str("</svg>\n");
+        Ok(svg)
+    }
+
+    /// Where the tables with references stand, and the lines between them.
+    fn related(&self, boxes: &[Table]) -> (Vec<Option<(f64, f64)>>, String) {
+        let position: HashMap<&str, usize> =
+            self.tables.iter().enumerate().map(|(at, table)| (table.name.as_str(), at)).collect();
+        let references: BTreeSet<(usize, usize)> = self
+            .tables
+            .iter()
+            .enumerate()
+            .flat_map(|(from, table)| table.references.iter().map(move |to| (from, to)))
+            .filter_map(|(from, to)| Some((from, *position.get(to.table.as_str())?)))
+            .filter(|(from, to)| from != to)
+            .collect();
+        let mut places = vec![None; boxes.len()];
+        if references.is_empty() {
+            return (places, String::new());
+        }
+        let mut graph = VisualGraph::new(Orientation::LeftToRight);
+        let mut nodes = HashMap::new();
+        let ends = references.iter().flat_map(|(from, to)| [*from, *to]);
+        for at in ends.collect::<BTreeSet<usize>>() {
+            if let Some(table) = boxes.get(at) {
+                nodes.insert(at, graph.add_node(table.element()));
+            }
+        }
+        for (from, to) in &references {
+            if let (Some(from), Some(to)) = (nodes.get(from), nodes.get(to)) {
+                graph.add_edge(Arrow::simple(""), *from, *to);
+            }
+        }
+        let mut lines = Lines(String::new());
+        graph.do_it(false, false, false, &mut lines);
+        for (at, node) in nodes {
+            if let (Some(place), Some(table)) = (places.get_mut(at), boxes.get(at)) {
+                let middle = graph.pos(node).center();
+                *place = Some((middle.x - table.width / 2.0, middle.y - table.height() / 2.0));
+            }
+        }
+        (places, lines.0)
+    }
+}
+
+/// The right and lower edge of all tables that have a place.
+fn extent(boxes: &[Table], places: &[Option<(f64, f64)>]) -> (f64, f64) {
+    let placed = boxes.iter().zip(places).filter_map(|(table, place)| Some((table, (*place)?)));
+    placed.fold((0.0, 0.0), |(right, bottom), (table, (x, y))| {
+        (f64::max(right, x + table.width), f64::max(bottom, y + table.height()))
+    })
+}
+
+/// A table as it is drawn.
+struct Table {
+    name: String,
+    /// Names and types of columns, or a note on those that are left out.
+    lines: Vec<(String, String)>,
+    width: f64,
+}
+
+impl Table {
+    fn new(table: &Entity, among: usize) -> Self {
+        let whole = among <= WHOLE_MOST;
+        let mut columns: Vec<_> =
+            table.columns.iter().filter(|c| whole || c.primary || c.foreign).collect();
+        columns.truncate(COLUMNS_MOST);
+        let more = table.columns.len() - columns.len();
+        let mut lines: Vec<(String, String)> = columns
+            .iter()
+            .map(|column| {
+                let key = match (column.primary, column.foreign) {
+                    (true, _) => "* ",
+                    (false, true) => "> ",
+                    (false, false) => "  ",
+                };
+                (format!("{key}{}", column.name), column.type_name.clone())
+            })
+            .collect();
+        if more > 0 {
+            lines.push((String::new(), format!("{more} more columns")));
+        }
+        let letters = |text: &str| text.chars().count();
+        let widest = lines.iter().map(|(name, kind)| letters(name) + 2 + letters(kind)).max();
+        let letters = widest.unwrap_or_default().max(letters(&table.name));
+        Self { name: table.name.clone(), lines, width: letters as f64 * LETTER + 2.0 * EDGE }
+    }
+
+    fn height(&self) -> f64 {
+        (self.lines.len() as f64 + 1.0) * LINE + EDGE
+    }
+
+    /// What the layout takes for a box of this size.
+    fn element(&self) -> Element {
+        let squares = |pixels: f64| (pixels / UNIT as f64).ceil().max(1.0) as usize;
+        let row = "m".repeat(squares(self.width));
+        let label = vec![row; squares(self.height())].join("\n");
+        let look = StyleAttr { font_size: UNIT, ..StyleAttr::simple() };
+        let size = Point::new(self.width, self.height());
+        Element::create(ShapeKind::new_box(&label), look, Orientation::LeftToRight, size)
+    }
+
+    fn draw(&self, (x, y): (f64, f64), svg: &mut String) {
+        let (width, height) = (self.width, self.height());
+        let _ = writeln!(
+            svg,
+            "<g transform=\"translate({x:.1} {y:.1})\"><rect class=\"b\" width=\"{width:.1}\" \
+             height=\"{height:.1}\" rx=\"3\"/><rect class=\"h\" width=\"{width:.1}\" height=\"{LINE}\" rx=\"3\"/>\
+             <text class=\"n\" x=\"{EDGE}\" y=\"13\">{}</text>",
+            escaped(&self.name)
+        );
+        for (number, (name, kind)) in self.lines.iter().enumerate() {
+            let y = (number as f64 + 1.0) * LINE + 14.0;
+            let _ = writeln!(
+                svg,
+                "<text x=\"{EDGE}\" y=\"{y}\" xml:space=\"preserve\">{}</text><text class=\"t\" x=\"{:.1}\" \
+                 y=\"{y}\" text-anchor=\"end\">{}</text>",
+                escaped(name),
+                width - EDGE,
+                escaped(kind)
+            );
+        }
+        svg.push_str("</g>\n");
+    }
+}
+
+/// Text as XML takes it.
+fn escaped(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, c| {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            c if c.is_control() => escaped.push('_'),
+            c => escaped.push(c),
+        }
+        escaped
+    })
+}
+
+/// What the layout draws: of that only the lines are kept.
+struct Lines(String);
+
+impl RenderBackend for Lines {
+    fn draw_rect(
+        &mut self,
+        _: Point,
+        _: Point,
+        _: &StyleAttr,
+        _: Option<String>,
+        _: Option<ClipHandle>,
+    ) {
+    }
+
+    fn draw_line(&mut self, _: Point, _: Point, _: &StyleAttr, _: Option<String>) {}
+
+    fn draw_circle(&mut self, _: Point, _: Point, _: &StyleAttr, _: Option<String>) {}
+
+    fn draw_text(&mut self, _: Point, _: &str, _: &StyleAttr) {}
+
+    /// The first pair is a point and the way out of it, each further one the way into a point, and the point.
+    fn draw_arrow(
+        &mut self,
+        path: &[(Point, Point)],
+        _: bool,
+        _: (bool, bool),
+        _: &StyleAttr,
+        _: Option<String>,
+        _: &str,
+    ) {
+        let Some(((from, out), rest)) = path.split_first() else { return };
+        let _ = write!(
+            self.0,
+            "<path class=\"l\" marker-end=\"url(#one)\" d=\"M{:.1} {:.1}",
+            from.x, from.y
+        );
+        for (number, (into, to)) in rest.iter().enumerate() {
+            match number {
+                0 => {
+                    let _ = write!(self.0, "C{:.1} {:.1} ", out.x, out.y);
+                }
+                _ => self.0.push('S'),
+            }
+            let _ = write!(self.0, "{:.1} {:.1} {:.1} {:.1}", into.x, into.y, to.x, to.y);
+        }
+        self.0.push_str("\"/>\n");
+    }
+
+    fn create_clip(&mut self, _: Point, _: Point, _: usize) -> ClipHandle {
+        0
+    }
+}

@@ -1,0 +1,100 @@
+"""Changes a database under live clients of the Python package, in each protocol era, and hears of it.
+
+    python live.py SERVER DATABASE_URL
+
+SERVER is the program mcp-pg-server; the database must be empty, and the login a superuser: psql runs the DDL. Ends
+with 1 if a client is not told within ten seconds.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+from mcp import Client, StdioServerParameters, stdio_client
+
+ERAS = {"initialize": "legacy", "discover": "2026-07-28"}
+ORDERS = "postgresql://schema/orders"
+
+
+def sql(url, text):
+    subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", url], input=text, text=True, check=True)
+
+
+def triggers(server):
+    printed = subprocess.run([server, "setup-sql", "--notify", "orders"], capture_output=True, text=True, check=True)
+    # What comes before makes a login.
+    return printed.stdout[printed.stdout.index("-- Tells running servers of changes") :]
+
+
+class Ear:
+    """What a client was told."""
+
+    def __init__(self):
+        self.heard = asyncio.Queue()
+
+    async def message(self, message):
+        method = getattr(message, "method", None) or getattr(getattr(message, "root", None), "method", None)
+        if method:
+            uri = getattr(getattr(message, "params", None), "uri", None)
+            self.heard.put_nowait((method.removeprefix("notifications/"), uri and str(uri)))
+
+    def event(self, event):
+        names = {
+            "ToolsListChanged": "tools/list_changed",
+            "ResourcesListChanged": "resources/list_changed",
+            "ResourceUpdated": "resources/updated",
+        }
+        self.heard.put_nowait((names[type(event).__name__], getattr(event, "uri", None)))
+
+    async def hear(self, *expected):
+        missing = set(expected)
+        async with asyncio.timeout(10):
+            while missing:
+                missing.discard(await self.heard.get())
+
+
+async def changes(client, ear, url):
+    """What every client sees, whichever way it listens."""
+    tables = {"detail": "names"}
+    before = (await client.call_tool("list_tables", tables)).structured_content["tables"]
+    assert before == ["orders"], before
+    sql(url, "CREATE TABLE gifts (id integer PRIMARY KEY)")
+    await ear.hear(("tools/list_changed", None), ("resources/list_changed", None))
+    after = (await client.call_tool("list_tables", tables)).structured_content["tables"]
+    assert after == ["gifts", "orders"], after
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert "gifts" in tools["select"].input_schema["properties"]["table"]["enum"]
+    sql(url, "INSERT INTO orders VALUES (DEFAULT, 'a secret')")
+    await ear.hear(("resources/updated", ORDERS))
+    sql(url, "DROP TABLE gifts")
+    await ear.hear(("tools/list_changed", None))
+
+
+async def main():
+    server, url = sys.argv[1:]
+    sql(url, "CREATE TABLE orders (id serial PRIMARY KEY, note text);" + triggers(server))
+    arguments = ["stdio", "--database-url", url]
+    for era, mode in ERAS.items():
+        ear = Ear()
+        parameters = StdioServerParameters(command=server, args=arguments, env=dict(os.environ))
+        async with Client(stdio_client(parameters), mode=mode, message_handler=ear.message) as client:
+            if era == "initialize":
+                await client.subscribe_resource(ORDERS)
+                await changes(client, ear, url)
+            else:
+                async with client.listen(
+                    tools_list_changed=True, resources_list_changed=True, resource_subscriptions=[ORDERS]
+                ) as stream:
+
+                    async def listen():
+                        async for event in stream:
+                            ear.event(event)
+
+                    task = asyncio.create_task(listen())
+                    await changes(client, ear, url)
+                    task.cancel()
+            print(f"live, {era}: told of tables, tools and rows ({client.protocol_version})", flush=True)
+
+
+asyncio.run(main())

@@ -1,0 +1,221 @@
+//! Writes that the user must agree to, in both eras of the protocol.
+
+use std::collections::VecDeque;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use mcp_pg_tests::Database;
+use rmcp::model::{
+    CallToolResponse, ClientCapabilities, ElicitRequestParams, ElicitResult, ElicitationAction,
+    ErrorData, Implementation, InitializeRequestParams, InputRequiredResult, ProtocolVersion,
+};
+use rmcp::service::{RequestContext, RunningService};
+use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient};
+use serde_json::{Value, json};
+use tokio::process::Child;
+
+use crate::program::{ERAS, Era, Session, file, params, program, run};
+
+/// A user who answers in this order, and what was asked.
+#[derive(Clone, Default)]
+struct User {
+    answers: Arc<Mutex<VecDeque<ElicitationAction>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl User {
+    fn will(answers: impl IntoIterator<Item = ElicitationAction>) -> Self {
+        Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), ..Self::default() }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+impl ClientHandler for User {
+    fn get_info(&self) -> InitializeRequestParams {
+        let capabilities = ClientCapabilities::builder().enable_elicitation().build();
+        InitializeRequestParams::new(capabilities, Implementation::from_build_env())
+    }
+
+    async fn create_elicitation(
+        &self,
+        request: ElicitRequestParams,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        let ElicitRequestParams::FormElicitationParams { message, .. } = request else {
+            panic!("not a form")
+        };
+        self.asked.lock().unwrap().push(message);
+        let answer = self.answers.lock().unwrap().pop_front().expect("nothing more is asked");
+        let content = (answer == ElicitationAction::Accept).then(|| json!({}));
+        let mut result = ElicitResult::new(answer);
+        result.content = content;
+        Ok(result)
+    }
+}
+
+struct Asking {
+    client: RunningService<RoleClient, User>,
+    _server: Child,
+}
+
+impl Asking {
+    async fn open(config: &str, user: User, era: Era) -> Self {
+        let mut server = program(&["stdio", "--role", "admin", "--config", config])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pipes = (server.stdout.take().unwrap(), server.stdin.take().unwrap());
+        let lifecycle = match era {
+            Era::Initialize => ClientLifecycleMode::Initialize,
+            Era::Discover => ClientLifecycleMode::Discover {
+                preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+            },
+        };
+        let client = user.serve_with_lifecycle(pipes, lifecycle).await.unwrap();
+        Self { client, _server: server }
+    }
+
+    async fn call(&self, tool: &str, arguments: Value) -> Value {
+        let result = self.client.call_tool(params(tool, arguments)).await.unwrap();
+        result.structured_content.unwrap()
+    }
+}
+
+const RULES: &str = "confirm = [\"delete\", \"archive\"]\n[archive]\nallow_hard_delete = true\n";
+
+/// A configuration that has `delete` and `archive` confirmed, and where its audit file is.
+fn config(database: &Database) -> (String, std::path::PathBuf) {
+    let log = file("");
+    let text = format!("{RULES}[audit]\nfile = {log:?}\n[database]\nurl = {:?}\n", database.url);
+    (file(&text).to_str().unwrap().to_owned(), log)
+}
+
+async fn reviews(database: &Database) -> i64 {
+    let count = "SELECT count(*)::text FROM reviews";
+    database.value(count).await.unwrap().parse().unwrap()
+}
+
+fn delete(review: i64) -> Value {
+    json!({"table": "reviews", "where": {"review_id": {"lte": review}}, "max_rows": 9})
+}
+
+#[tokio::test]
+async fn what_is_to_be_confirmed_is_done_if_the_user_agrees() {
+    use ElicitationAction::{Accept, Cancel, Decline};
+    for era in ERAS {
+        let database = Database::shop().await;
+        let (config, log) = config(&database);
+        let user = User::will([Decline, Cancel, Accept, Accept]);
+        let session = Asking::open(&config, user.clone(), era).await;
+        for _ in 0..2 {
+            let refused = session.call("delete", delete(2)).await;
+            assert_eq!(refused["error"]["code"], "forbidden", "{era:?} {refused}");
+            assert_eq!(refused["error"]["message"], "the user declined");
+            let asked = user.asked();
+            assert!(asked[0].contains("delete 2 rows of reviews"), "{asked:?}");
+            assert!(asked[0].contains("\"lte\":2"), "{asked:?}");
+            assert_eq!(reviews(&database).await, 14);
+        }
+        assert_eq!(session.call("delete", delete(2)).await["row_count"], 2);
+        assert_eq!(reviews(&database).await, 12);
+        assert_eq!(user.asked().len(), 1);
+
+        // A transaction asks once; a dry run, and what touches nothing, not at all.
+        let remove = |review: i64| json!({"operation": "delete", "table": "reviews", "where": {"review_id": review}});
+        let rename = json!({"operation": "update", "table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}});
+        let operations = json!([remove(3), rename, remove(4)]);
+        let dry = json!({"operations": operations, "dry_run": true});
+        assert_eq!(session.call("transaction", dry).await["dry_run"], true);
+        assert_eq!(session.call("delete", delete(2)).await["row_count"], 0);
+        let done = session.call("transaction", json!({"operations": operations})).await;
+        assert_eq!(done["committed"], true, "{done}");
+        let asked = user.asked();
+        assert_eq!(asked.len(), 1);
+        assert!(asked[0].contains("delete 1 row of reviews, delete 1 row of reviews"), "{asked:?}");
+        assert_eq!(reviews(&database).await, 10);
+
+        session.client.cancel().await.unwrap();
+        let records = std::fs::read_to_string(log).unwrap();
+        let records: Vec<Value> =
+            records.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let denied = records.iter().filter(|record| record["outcome"] == "denied");
+        // Two that were declined, and four that had to be asked about.
+        assert_eq!(denied.count(), 6, "{era:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_ask_is_refused_with_the_reason() {
+    let database = Database::shop().await;
+    let (config, _) = config(&database);
+    for era in ERAS {
+        let arguments = ["stdio", "--role", "admin", "--config", &config];
+        let session = Session::open(&arguments, era).await;
+        let refused = session.call("delete", delete(2)).await.unwrap();
+        let error = &refused["error"];
+        assert_eq!(error["code"], "forbidden", "{era:?} {refused}");
+        assert_eq!(error["message"], "the user must agree first: delete 2 rows of reviews");
+        assert!(error["hint"].as_str().unwrap().contains("ask its user"), "{refused}");
+        let update = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}});
+        assert_eq!(session.call("update", update).await.unwrap()["row_count"], 1);
+    }
+    let call = |yes: &[&str]| {
+        let arguments = delete(2).to_string();
+        let mut line = vec!["call", "delete", &arguments, "--role", "admin", "--config", &config];
+        line.extend(yes);
+        let line: Vec<String> = line.into_iter().map(str::to_owned).collect();
+        async move { run(&line.iter().map(String::as_str).collect::<Vec<_>>()).await }
+    };
+    let refused = call(&[]).await;
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (Some(1), &json!("forbidden")));
+    assert_eq!(reviews(&database).await, 14);
+    let done = call(&["--yes"]).await;
+    assert_eq!((done.status, &done.json()["row_count"]), (Some(0), &json!(2)));
+}
+
+#[tokio::test]
+async fn an_answer_holds_for_one_use_of_one_plan() {
+    let database = Database::shop().await;
+    database.sql("CREATE TABLE kept AS SELECT * FROM reviews WHERE review_id = 2").await;
+    let (config, _) = config(&database);
+    let session = Asking::open(&config, User::default(), Era::Discover).await;
+    let send = async |arguments: Value, state: Option<&str>| {
+        let mut request = params("delete", arguments);
+        request.request_state = state.map(str::to_owned);
+        request.input_responses = state
+            .map(|_| [("confirm".to_owned(), json!({"action": "accept", "content": {}}))].into());
+        session.client.call_tool_once(request).await.unwrap()
+    };
+    let asked = |response: CallToolResponse| -> InputRequiredResult {
+        match response {
+            CallToolResponse::InputRequired(question) => question,
+            other => panic!("{other:?}"),
+        }
+    };
+    let state = |response| asked(response).request_state.unwrap();
+
+    let first = state(send(delete(2), None).await);
+    // For another request, and changed, it is worth nothing.
+    let other = state(send(delete(3), Some(&first)).await);
+    assert_ne!(other, first);
+    let last = if first.ends_with('A') { "B" } else { "A" };
+    asked(send(delete(2), Some(&format!("{}{last}", &first[..first.len() - 1]))).await);
+    asked(send(delete(2), Some("")).await);
+    assert_eq!(reviews(&database).await, 14);
+
+    // Of what was agreed to, there is less now.
+    let state_of_two = state(send(delete(2), None).await);
+    database.sql("DELETE FROM reviews WHERE review_id = 1").await;
+    let state_of_one = state(send(delete(2), Some(&state_of_two)).await);
+    let done = send(delete(2), Some(&state_of_one)).await;
+    assert!(matches!(done, CallToolResponse::Complete(result) if result.is_error != Some(true)));
+    assert_eq!(reviews(&database).await, 12);
+
+    // Once more exactly the same: it is spent.
+    database.sql("INSERT INTO reviews OVERRIDING SYSTEM VALUE SELECT * FROM kept").await;
+    asked(send(delete(2), Some(&state_of_one)).await);
+    assert_eq!(reviews(&database).await, 13);
+}

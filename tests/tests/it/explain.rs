@@ -1,0 +1,92 @@
+//! explain: who may run what it explains, and what it advises.
+
+use mcp_pg_core::Engine;
+use mcp_pg_core::Settings;
+use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_tests::{Database, call, error, refused};
+use serde_json::{Value, json};
+
+const SALES: &str = "
+    CREATE TABLE buyer (buyer_id integer PRIMARY KEY, name text);
+    CREATE TABLE sale (sale_id integer PRIMARY KEY, buyer_id integer REFERENCES buyer, total integer, kind text);
+    CREATE INDEX ON sale (kind);
+    INSERT INTO buyer SELECT i, 'n' || i FROM generate_series(1, 2000) i;
+    INSERT INTO sale SELECT i, 1 + i % 2000, i % 100, 'k' || i % 500 FROM generate_series(1, 20000) i;
+    ANALYZE;";
+
+async fn hints(engine: &Engine, arguments: Value) -> Value {
+    let mut arguments = arguments;
+    arguments["operation"] = json!("select");
+    call(engine, "analyst", "explain", arguments).await.unwrap()["hints"].clone()
+}
+
+#[tokio::test]
+async fn a_missing_index_is_named() {
+    let engine = Database::of(SALES).await.engine().await;
+    let whole = "the filter reads the whole table";
+    assert_eq!(
+        hints(&engine, json!({"table": "sale", "where": {"total": 5}})).await,
+        json!([format!("no index on sale.total: {whole}")])
+    );
+    assert_eq!(hints(&engine, json!({"table": "sale", "where": {"kind": "k5"}})).await, json!([]));
+    assert_eq!(hints(&engine, json!({"table": "sale", "where": {"sale_id": 5}})).await, json!([]));
+    // Included rows are looked for once for each row.
+    let included = json!({"table": "buyer", "where": {"buyer_id": 7}, "include": {"sale": true}});
+    assert_eq!(
+        hints(&engine, included).await,
+        json!([format!("no index on sale.buyer_id: {whole}")])
+    );
+    let plan = call(
+        &engine,
+        "analyst",
+        "explain",
+        json!({"operation": "aggregate", "table": "sale",
+        "measures": {"n": {"count": "*"}}, "where": {"total": {"gt": 90}}, "group_by": ["kind"]}),
+    )
+    .await
+    .unwrap();
+    assert_eq!(plan["hints"], json!([format!("no index on sale.total: {whole}")]));
+    assert!(plan["text"].as_str().unwrap().contains("Seq Scan on sale"), "{plan}");
+    assert!(plan["estimated_rows"].as_f64().unwrap() > 100.0, "{plan}");
+}
+
+#[tokio::test]
+async fn only_who_may_runs_what_is_explained() {
+    let database = Database::of(SALES).await;
+    let engine = database.engine().await;
+    let run =
+        json!({"operation": "select", "table": "sale", "where": {"total": 5}, "analyze": true});
+    let plan = call(&engine, "admin", "explain", run.clone()).await.unwrap();
+    assert!(plan["milliseconds"].is_number() && plan["plan"]["actual_rows"].is_number(), "{plan}");
+    for role in ["analyst", "operator"] {
+        let told = error(&engine, role, "explain", run.clone()).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!("forbidden"), &json!("/analyze")));
+    }
+    let role = Role { analyze: true, ..Role::everywhere("analyst", [Action::Select]) };
+    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+    assert!(call(&engine, "analyst", "explain", run).await.is_ok());
+}
+
+#[tokio::test]
+async fn keys_of_a_request_are_bounded() {
+    let engine = Database::of(SALES).await.engine().await;
+    let many = vec!["total"; 65];
+    let measures: serde_json::Map<String, Value> =
+        (0..65).map(|n| (format!("m{n}"), json!({"count": "*"}))).collect();
+    for (tool, arguments, at) in [
+        ("select", json!({"table": "sale", "order_by": many}), "/order_by"),
+        (
+            "aggregate",
+            json!({"table": "sale", "measures": {"n": {"count": "*"}}, "group_by": many}),
+            "/group_by",
+        ),
+        ("aggregate", json!({"table": "sale", "measures": measures}), "/measures"),
+    ] {
+        assert_eq!(
+            refused(&engine, tool, arguments.clone()).await,
+            ("limit_exceeded".into(), at.into())
+        );
+        let told = error(&engine, "admin", tool, arguments).await;
+        assert!(told["message"].as_str().unwrap().contains("limits.max_keys"), "{told}");
+    }
+}

@@ -1,0 +1,77 @@
+//! Prompts and completion, from what the caller sees.
+
+use mcp_pg_tests::Database;
+use rmcp::model::{ArgumentInfo, CompleteRequestParams, GetPromptRequestParams, Reference};
+
+use crate::program::{Era, Session, file};
+
+/// Most characters of a prompt: two thousand tokens of four.
+const MOST: usize = 8_000;
+
+async fn explore(session: &Session) -> String {
+    let request = GetPromptRequestParams::new("explore_database");
+    let prompt = session.client.get_prompt(request).await.unwrap();
+    serde_json::to_value(&prompt.messages).unwrap()[0]["content"]["text"].as_str().unwrap().into()
+}
+
+#[tokio::test]
+async fn an_overview_tells_tables_relations_conventions_and_tools() {
+    let database = Database::shop().await;
+    let arguments = ["stdio", "--role", "operator", "--database-url", &database.url];
+    let session = Session::open(&arguments, Era::Initialize).await;
+    let text = explore(&session).await;
+    for part in [
+        "\"orders\"",
+        "one \"user\"",
+        "many \"order_items\"",
+        "\"archived_at\" is archived",
+        "describe_table",
+        "dry_run",
+        "\"Orders of users; their lines are in order_items.\"",
+    ] {
+        assert!(text.contains(part), "no {part} in\n{text}");
+    }
+    assert!(text.len() < MOST, "{} characters", text.len());
+}
+
+#[tokio::test]
+async fn an_overview_of_a_thousand_tables_is_short() {
+    let database = Database::of(&mcp_pg_benches::wide::wide_schema_sql()).await;
+    let session = Session::open(&["stdio", "--database-url", &database.url], Era::Initialize).await;
+    let text = explore(&session).await;
+    assert!(text.starts_with("Give an overview"), "{text}");
+    assert!(text.contains("1000 tables are visible") && text.contains(" more\n"), "{text}");
+    assert!(text.len() < MOST, "{} characters", text.len());
+}
+
+async fn completed(
+    session: &Session,
+    reference: Reference,
+    name: &str,
+    typed: &str,
+) -> Vec<String> {
+    let request = CompleteRequestParams::new(reference, ArgumentInfo::new(name, typed));
+    session.client.complete(request).await.unwrap().completion.values
+}
+
+#[tokio::test]
+async fn words_are_completed_from_what_the_role_sees() {
+    let database = Database::shop().await;
+    let clerk = file(
+        "default_role = \"clerk\"\n[[roles.clerk.grants]]\ntables = [\"public.orders\", \"public.users\"]\n\
+         actions = [\"select\"]\ncolumns = { exclude = [\"email\"] }",
+    );
+    let arguments = ["stdio", "--database-url", &database.url, "--config", clerk.to_str().unwrap()];
+    let session = Session::open(&arguments, Era::Initialize).await;
+    let question = |typed: &'static str| {
+        completed(&session, Reference::for_prompt("answer_question"), "question", typed)
+    };
+    assert_eq!(question("How many or").await, ["How many orders", "How many order_id"]);
+    assert_eq!(question("What is pen").await, ["What is pending"]);
+    for hidden in ["whose ema", "which prod", "", "nothing "] {
+        assert!(question(hidden).await.is_empty(), "{hidden:?}");
+    }
+    let table =
+        completed(&session, Reference::for_prompt("check_data_quality"), "table", "ER").await;
+    assert_eq!(table, ["orders", "users"]);
+}
