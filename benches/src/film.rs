@@ -86,7 +86,15 @@ impl Films {
     ///
     /// The engine's.
     pub fn engine(&self) -> Result<Engine, Fault> {
-        let mut settings = Settings::default();
+        self.engine_with(Settings::default())
+    }
+
+    /// The same, with more settings.
+    ///
+    /// # Errors
+    ///
+    /// The engine's.
+    pub fn engine_with(&self, mut settings: Settings) -> Result<Engine, Fault> {
         settings.limits.max_reply_bytes = 1 << 20;
         let analyst = Role::built_in().into_iter().find(|role| role.name == "analyst");
         settings.roles.push(Role {

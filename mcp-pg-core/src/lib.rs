@@ -32,6 +32,7 @@ pub mod plan;
 pub mod statement;
 
 pub mod audit;
+pub mod canned;
 pub mod execute;
 pub mod reply;
 

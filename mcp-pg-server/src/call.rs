@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::tools;
 
-/// The tool of this name; else an error, which is audited.
+/// Whether there is a tool of this name; else an error, which is audited.
 ///
 /// One that the caller's role can use on no table is the engine's to refuse: it knows why.
 pub(crate) fn find_tool(
@@ -17,14 +17,20 @@ pub(crate) fn find_tool(
     origin: &Origin,
     tool: &str,
     arguments: &Map<String, Value>,
-) -> Result<&'static str, Error> {
-    let actions = engine.view(caller)?.actions();
-    if let Some(name) = Request::TOOLS.into_iter().find(|name| *name == tool) {
-        return Ok(name);
+) -> Result<(), Error> {
+    if Request::TOOLS.contains(&tool) {
+        return Ok(());
     }
+    let queries = engine.queries(caller)?;
+    if queries.iter().any(|query| query.name == tool) {
+        return Ok(());
+    }
+    let actions = engine.view(caller)?.actions();
+    let own = || queries.iter().map(|query| query.name.as_str());
+    let names = || tools::names(actions).map(|name| name as &str).chain(own());
     let error = Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
-        .nearest(tool, tools::names(actions))
-        .allowed(tools::names(actions));
+        .nearest(tool, names())
+        .allowed(names());
     engine.refuse(caller, origin, tool, arguments.clone(), &error);
     Err(error)
 }

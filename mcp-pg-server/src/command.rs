@@ -164,14 +164,14 @@ pub async fn run(
             let origin = Origin { transport: "cli".into(), client: audit::Client::default() };
             let engine = &session.engine;
             let outcome = match call::find_tool(engine, &caller, &origin, &tool, &arguments) {
-                Ok(tool) => {
+                Ok(()) => {
                     let first =
-                        call::run(engine, &caller, &origin, tool, arguments.clone(), None).await;
+                        call::run(engine, &caller, &origin, &tool, arguments.clone(), None).await;
                     match first.as_ref().err().and_then(Error::question).filter(|_| yes) {
                         None => first,
                         Some(question) => {
                             let agreed = Some(question.plan.as_str());
-                            call::run(engine, &caller, &origin, tool, arguments, agreed).await
+                            call::run(engine, &caller, &origin, &tool, arguments, agreed).await
                         }
                     }
                 }

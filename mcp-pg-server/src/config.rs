@@ -270,11 +270,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_built_is_refused() {
-        assert_eq!(refusal("[queries]\ndirectory = \"q\""), "not supported yet: [queries]");
-    }
-
-    #[test]
     fn the_audit_table_has_a_schema_and_a_name() {
         let config = parse("[audit]\ntable = \"mcp_audit.log\"\non_failure = \"refuse\"").unwrap();
         let audit = config.settings.audit;

@@ -9,6 +9,8 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use mcp_pg_core::audit::Client;
+use mcp_pg_core::canned::Query;
+use mcp_pg_core::policy::View;
 use mcp_pg_core::{Code, Engine, Error, Origin, Principal, Reply};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
@@ -95,6 +97,18 @@ impl Handler {
             .ok_or_else(|| Error::new(Code::Unauthenticated, "the request names no caller"))
     }
 
+    /// What the caller finds: the schema, and queries of the server's own.
+    fn lists(
+        &self,
+        cx: &RequestContext<RoleServer>,
+    ) -> Result<(Arc<View>, Vec<Arc<Query>>), ErrorData> {
+        let engine = &self.0.engine;
+        let lists = self
+            .caller(cx)
+            .and_then(|caller| Ok((engine.view(&caller)?, engine.queries(&caller)?)));
+        lists.map_err(|error| reply::protocol_error(&error))
+    }
+
     fn origin(&self, cx: &RequestContext<RoleServer>) -> Origin {
         let http = cx.extensions.get::<http::request::Parts>();
         // Over HTTP there is no session to remember who said `initialize`: rmcp would give its own name.
@@ -123,7 +137,8 @@ impl Handler {
         let arguments = request.arguments.unwrap_or_default();
         // What is refused counts too: it must not be a way to try things without bound.
         let admitted = limiter.admit(&caller);
-        let tool = call::find_tool(engine, &caller, &origin, &request.name, &arguments)
+        let tool = &*request.name;
+        call::find_tool(engine, &caller, &origin, tool, &arguments)
             .map_err(|error| reply::protocol_error(&error))?;
         let outcome = match admitted {
             Ok(_permit) => {
@@ -166,7 +181,7 @@ impl Handler {
         &self,
         caller: &Principal,
         origin: &Origin,
-        tool: &'static str,
+        tool: &str,
         arguments: Map<String, Value>,
         agreed: Option<String>,
         cx: &RequestContext<RoleServer>,
@@ -295,12 +310,12 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         guarded(async {
-            no_cursor(request)?;
-            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
-            let view = view.map_err(|error| reply::protocol_error(&error))?;
-            Ok(ListToolsResult::with_all_items(tools::list(&view))
-                .with_ttl_ms(FRESH)
-                .with_cache_scope(CacheScope::Private))
+            let (view, queries) = self.lists(&cx)?;
+            let page = tools::page(
+                tools::list(&view, &queries),
+                request.and_then(|request| request.cursor),
+            )?;
+            Ok(page.with_ttl_ms(FRESH).with_cache_scope(CacheScope::Private))
         })
         .await
     }
@@ -349,9 +364,8 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         guarded(async {
-            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
-            let view = view.map_err(|error| reply::protocol_error(&error))?;
-            let read = resources::read(&view, &view.limits, &request.uri)?;
+            let (view, queries) = self.lists(&cx)?;
+            let read = resources::read(&view, &view.limits, &queries, &request.uri)?;
             Ok(read.with_ttl_ms(FRESH).with_cache_scope(CacheScope::Private).into())
         })
         .await

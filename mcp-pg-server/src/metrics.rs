@@ -10,12 +10,12 @@ const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2
 
 /// What has happened since the process started.
 ///
-/// Labels are names of tools and codes of errors alone, so their number is bounded, and nothing of the
-/// schema or of a caller is in them.
+/// Labels are names of tools and codes of errors alone, so their number is bounded, and nothing of a caller
+/// is in them.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    calls: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
-    durations: Mutex<BTreeMap<&'static str, Histogram>>,
+    calls: Mutex<BTreeMap<(String, &'static str), u64>>,
+    durations: Mutex<BTreeMap<String, Histogram>>,
 }
 
 #[derive(Debug, Default)]
@@ -27,12 +27,12 @@ struct Histogram {
 
 impl Metrics {
     /// Counts a call that ended with `code` (`ok` if well).
-    pub(crate) fn record(&self, tool: &'static str, code: &'static str, duration: Duration) {
+    pub(crate) fn record(&self, tool: &str, code: &'static str, duration: Duration) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        *calls.entry((tool, code)).or_default() += 1;
+        *calls.entry((tool.to_owned(), code)).or_default() += 1;
         drop(calls);
         let mut durations = self.durations.lock().unwrap_or_else(PoisonError::into_inner);
-        let histogram = durations.entry(tool).or_default();
+        let histogram = durations.entry(tool.to_owned()).or_default();
         let seconds = duration.as_secs_f64();
         histogram.count += 1;
         histogram.seconds += seconds;

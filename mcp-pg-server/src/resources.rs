@@ -1,5 +1,8 @@
 //! The schema as resources: what a client can attach without a tool call.
 
+use std::sync::Arc;
+
+use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::{Limits, TableView, View};
 use mcp_pg_core::reply::TableSummary;
 use mcp_pg_core::{Code, Error};
@@ -96,11 +99,12 @@ pub(crate) fn template() -> ResourceTemplate {
 pub(crate) fn read(
     view: &View,
     limits: &Limits,
+    queries: &[Arc<Query>],
     uri: &str,
 ) -> Result<ReadResourceResult, ErrorData> {
     let found = match uri {
         SCHEMA => Ok((schema(view, limits).to_string(), JSON)),
-        ROLE => Ok((role(view, limits).to_string(), JSON)),
+        ROLE => Ok((role(view, limits, queries).to_string(), JSON)),
         DIAGRAM => Ok((Diagram::whole(view).mermaid(limits.max_reply_bytes), MERMAID)),
         _ => table(view, uri).map(|table| (Value::Object(view.describe(table)).to_string(), JSON)),
     };
@@ -150,7 +154,10 @@ fn schema(view: &View, limits: &Limits) -> Value {
     schema
 }
 
-fn role(view: &View, limits: &Limits) -> Value {
+fn role(view: &View, limits: &Limits, queries: &[Arc<Query>]) -> Value {
+    let own = queries.iter().map(|query| query.name.as_str());
+    let tools: Vec<&str> =
+        tools::names(view.actions()).map(|name| name as &str).chain(own).collect();
     let (tables, more) = lines(view, limits, |table| {
         json!({
             "table": view.display(table),
@@ -159,7 +166,7 @@ fn role(view: &View, limits: &Limits) -> Value {
     });
     let mut role = json!({
         "role": view.role.name,
-        "tools": tools::names(view.actions()).collect::<Vec<_>>(),
+        "tools": tools,
         "limits": {
             "default_rows": limits.default_rows,
             "max_rows": limits.max_rows,

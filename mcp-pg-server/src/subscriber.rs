@@ -176,7 +176,7 @@ fn readable(
 /// A digest of the lists of tools and resources, and of all that they stand for.
 fn lists(engine: &Engine, caller: &Principal) -> Option<u64> {
     let view = engine.view(caller).ok()?;
-    let tools = serde_json::to_string(&tools::list(&view)).ok();
+    let tools = serde_json::to_string(&tools::list(&view, &engine.queries(caller).ok()?)).ok();
     Some(digest((view.digest, tools)))
 }
 

@@ -1,21 +1,24 @@
 //! The tool list as one role sees it.
 //!
-//! Knows the request and reply types and the caller's [`View`]; not how a call is answered. A tool that
-//! the role can use on no table is not in the list.
+//! Knows the request and reply types, the caller's [`View`] and canned queries; not how a call is answered. A
+//! tool that the role can use on no table is not in the list.
 
+mod canned;
 mod entry;
 mod schema;
 mod shape;
 
 use std::sync::{Arc, LazyLock};
 
+use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::{Actions, View};
-use rmcp::model::{JsonObject, Tool};
+use rmcp::ErrorData;
+use rmcp::model::{JsonObject, ListToolsResult, Tool};
 use serde_json::Value;
 
 use entry::{Entry, Needs, TABLE};
 
-/// Most bytes of the whole list, as JSON; models pay for each of them in every conversation.
+/// Most bytes of a page of the list, as JSON; models pay for each of them in every conversation.
 const LIST_MOST: usize = 15_800;
 
 /// Most table names that a schema spells out.
@@ -29,18 +32,63 @@ pub(crate) fn names(actions: Actions) -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(move |entry| entry.allowed(actions)).map(|entry| entry.name)
 }
 
-/// The list for one role: each call gives the same bytes while the view is the same.
-pub(crate) fn list(view: &View) -> Vec<Tool> {
+/// The list for one caller: the built-in tools, then the queries. Each call gives the same bytes while view
+/// and queries are the same.
+///
+/// For all to fit one page, queries are told more briefly, and tables' names left out.
+pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Tool> {
     let tables = view.tables();
     // Nobody counts the rest.
     let tables = if tables.len() > NAMES_MOST { &[] } else { tables };
     let tables: Vec<(String, Actions)> =
         tables.iter().map(|table| (view.display(table), table.actions)).collect();
-    fitted(view.actions(), &tables)
+    let actions = view.actions();
+    let size = |tools: &[Tool]| tools.iter().map(bytes).sum::<usize>();
+    let least = size(&fitted(actions, &[], LIST_MOST));
+    let whole: Vec<Tool> = queries.iter().map(|query| canned::tool(query, view)).collect();
+    let own = match least + size(&whole) <= LIST_MOST {
+        true => whole,
+        false => queries.iter().map(|query| canned::brief(query, view)).collect(),
+    };
+    let room = LIST_MOST.saturating_sub(size(&own)).max(least);
+    let mut tools = fitted(actions, &tables, room);
+    tools.extend(own);
+    tools
 }
 
-/// The tools that `actions` allow; `tables` are the names to spell out, if there is room.
-fn fitted(actions: Actions, tables: &[(String, Actions)]) -> Vec<Tool> {
+/// The page of the list after `cursor`: the name of the last tool on the page before.
+pub(crate) fn page(
+    mut tools: Vec<Tool>,
+    cursor: Option<String>,
+) -> Result<ListToolsResult, ErrorData> {
+    let start = match &cursor {
+        None => 0,
+        Some(last) => {
+            let last = tools.iter().position(|tool| tool.name == **last);
+            last.map(|last| last + 1).ok_or_else(|| {
+                let message = "not a cursor of this list as it is now; begin again";
+                ErrorData::invalid_params(message, None)
+            })?
+        }
+    };
+    let rest = tools.split_off(start);
+    let mut left = LIST_MOST;
+    let fitting = rest.iter().take_while(|tool| {
+        let fits = bytes(tool) <= left;
+        left = left.saturating_sub(bytes(tool));
+        fits
+    });
+    let count = fitting.count().max(1).min(rest.len());
+    let more = rest.len() > count;
+    let page: Vec<Tool> = rest.into_iter().take(count).collect();
+    let last = page.last().filter(|_| more).map(|tool| tool.name.to_string());
+    let mut result = ListToolsResult::with_all_items(page);
+    result.next_cursor = last;
+    Ok(result)
+}
+
+/// The tools that `actions` allow; `tables` are the names to spell out, as far as there is `room`.
+fn fitted(actions: Actions, tables: &[(String, Actions)], room: usize) -> Vec<Tool> {
     let allowed = || TABLE.iter().zip(TOOLS.iter()).filter(|(entry, _)| entry.allowed(actions));
     let mut tools: Vec<Tool> = allowed()
         .map(|(entry, tool)| match entry.needs {
@@ -59,7 +107,7 @@ fn fitted(actions: Actions, tables: &[(String, Actions)]) -> Vec<Tool> {
     for ((entry, _), tool) in allowed().zip(&mut tools) {
         let Some(spelled) = spell_out(tool, entry, tables) else { continue };
         let larger = size + bytes(&spelled) - bytes(tool);
-        if larger <= LIST_MOST {
+        if larger <= room {
             size = larger;
             *tool = spelled;
         }
@@ -99,6 +147,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn fitted(actions: Actions, tables: &[(String, Actions)]) -> Vec<Tool> {
+        super::fitted(actions, tables, LIST_MOST)
+    }
 
     fn all() -> Actions {
         Action::ALL.into_iter().collect()

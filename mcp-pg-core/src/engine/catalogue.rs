@@ -1,10 +1,11 @@
-//! What the engine knows at one moment: the settings, the schema as each database role sees it, and the
-//! views made from both so far. Never changed, only replaced: whoever holds one sees a consistent whole.
+//! What the engine knows at one moment: the settings, the schema as each database role sees it, the views
+//! made from both so far, and the canned queries. Never changed, only replaced: whoever holds one sees a consistent whole.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::canned::Canned;
 use crate::error::{Code, Error, Result};
 use crate::execute::Database;
 use crate::policy::{Principal, Role, Settings, View};
@@ -12,6 +13,7 @@ use crate::schema::{Schema, Signature};
 
 pub(super) struct Catalogue {
     pub(super) settings: Arc<Settings>,
+    pub(super) canned: Canned,
     /// Of the catalogue shortly before it was read.
     pub(super) signature: Signature,
     pub(super) schemas: HashMap<Option<String>, Arc<Schema>>,
@@ -19,7 +21,12 @@ pub(super) struct Catalogue {
 }
 
 impl Catalogue {
-    pub(super) async fn read(database: &Database, settings: Arc<Settings>) -> Result<Self> {
+    /// Reads all of it; canned queries that have become faulty stay as they were `before`.
+    pub(super) async fn read(
+        database: &Database,
+        settings: Arc<Settings>,
+        before: Option<&Catalogue>,
+    ) -> Result<Self> {
         // First: what changes after this is noticed, if need be twice.
         let signature = database.signature(&settings.schemas).await?;
         let mut schemas = HashMap::new();
@@ -42,7 +49,9 @@ impl Catalogue {
                 place.insert(Arc::new(schema));
             }
         }
-        Ok(Self { settings, signature, schemas, views: Mutex::default() })
+        let before = before.map(|before| &before.canned);
+        let canned = Canned::read(database, &settings, before).await?;
+        Ok(Self { settings, signature, canned, schemas, views: Mutex::default() })
     }
 
     /// The schema as the login sees it.
@@ -90,9 +99,10 @@ impl Catalogue {
         }
     }
 
-    /// Whether every role finds the same settings and tables as in `other`.
+    /// Whether every role finds the same settings, tables and tools as in `other`.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.settings == other.settings
+            && self.canned.same(&other.canned)
             && self.schemas.len() == other.schemas.len()
             && self.schemas.iter().all(|(role, schema)| {
                 let known = other.schemas.get(role);

@@ -24,7 +24,7 @@ pub(super) struct Consent {
 impl Consent {
     /// For a role that must ask; none for the others.
     pub(super) fn new(scope: &Scope<'_>, request: &Request, agreed: Option<&str>) -> Option<Self> {
-        scope.view.confirms().then(|| Self {
+        (scope.view.confirms() || scope.view.role.confirm_after_untrusted).then(|| Self {
             request: serde_json::to_value(request).unwrap_or_default(),
             agreed: agreed.map(str::to_owned),
         })
@@ -37,28 +37,32 @@ impl Consent {
         operations: &[Operation<'_>],
         touched: &[u64],
     ) -> Result<()> {
-        let asked: Vec<String> = operations
-            .iter()
-            .zip(touched)
-            .filter(|(operation, rows)| **rows > 0 && must_ask(operation))
-            .map(|(operation, rows)| {
+        let mut asked = Vec::new();
+        let mut place = None;
+        // What outsiders wrote may have asked for what comes after it was read.
+        let mut led = false;
+        for (operation, rows) in operations.iter().zip(touched) {
+            let careful = led && operation.writes();
+            if *rows > 0 && (careful || must_ask(operation)) {
                 let plural = if *rows == 1 { "row" } else { "rows" };
                 let table = scope.view.display(operation.table());
-                format!("{} {rows} {plural} of {table}", operation.action())
-            })
-            .collect();
-        if asked.is_empty() {
-            return Ok(());
+                let after = if careful { ", after reading what outsiders wrote" } else { "" };
+                asked.push(format!("{} {rows} {plural} of {table}{after}", operation.action()));
+                place.get_or_insert(operation.at.as_str());
+            }
+            led |= scope.view.role.confirm_after_untrusted && operation.reads_untrusted();
         }
+        let Some(place) = place else { return Ok(()) };
         let plan = self.plan(scope, touched);
         if self.agreed.as_ref() == Some(&plan) {
             return Ok(());
         }
         let asked = asked.join(", ");
         let text = format!("Allow this: {asked}? The request is {}", self.shown());
-        Err(Error::new(Code::Forbidden, format!("the user must agree first: {asked}"))
+        let error = Error::new(Code::Forbidden, format!("the user must agree first: {asked}"))
             .hint("this works only through a client that can ask its user")
-            .asking(Question { text, plan }))
+            .asking(Question { text, plan });
+        Err(if place.is_empty() { error } else { error.at(place) })
     }
 
     /// A digest of who does what to how many rows.

@@ -3,6 +3,7 @@
 //! The only room that knows every other. It decides nothing itself: rights are the view's, meaning the
 //! plan's, text the statement's.
 
+mod canned;
 mod catalogue;
 mod change;
 mod confirm;
@@ -10,6 +11,7 @@ mod explain;
 mod follow;
 mod journal;
 mod operation;
+mod query;
 mod read;
 mod record;
 mod related;
@@ -34,6 +36,7 @@ use record::Record;
 use sinks::Sinks;
 
 use crate::audit::AuditSink;
+use crate::canned::{Fault, Query};
 use crate::error::{Error, Result};
 use crate::execute::{Database, Identity, Posture, is_stale};
 use crate::plan::{CursorKey, Scope};
@@ -92,7 +95,7 @@ impl Engine {
         let cursors = CursorKey::new(&cursor_secret(&database))?;
         let database = Database::new(database, &settings)?;
         let sinks = Sinks::open(&database, settings.audit.table.as_ref()).await?;
-        let catalogue = Catalogue::read(&database, Arc::new(settings)).await?;
+        let catalogue = Catalogue::read(&database, Arc::new(settings), None).await?;
         Ok(Self {
             database,
             catalogue: ArcSwap::from_pointee(catalogue),
@@ -127,6 +130,22 @@ impl Engine {
     /// The schema as the login sees it.
     pub fn schema(&self) -> Arc<Schema> {
         self.catalogue.load().schema()
+    }
+
+    /// The canned queries and functions that the caller has as tools, by name.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` if there is no such role.
+    pub fn queries(&self, caller: &Principal) -> Result<Vec<Arc<Query>>> {
+        let catalogue = self.catalogue.load();
+        let view = catalogue.view(caller)?;
+        Ok(catalogue.canned.of_role(&view.role).cloned().collect())
+    }
+
+    /// What is wrong with canned queries and functions that are meant to be tools.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.catalogue.load().canned.faults.clone()
     }
 
     /// Answers a request, and records it.
@@ -180,9 +199,15 @@ impl Engine {
         let depth = check_depth(&arguments);
         let noted = || if depth.is_ok() { arguments.clone() } else { Map::new() };
         let mut record = Record::new(self, caller, origin, tool, noted);
-        let result = match depth.and_then(|()| Request::parse(tool, arguments)) {
-            Ok(request) => self.answer(caller, &request, agreed, &mut record).await,
+        let result = match depth {
             Err(error) => Err(error),
+            Ok(()) if !Request::TOOLS.contains(&tool) => {
+                Box::pin(self.answer_query(caller, tool, &arguments, &mut record)).await
+            }
+            Ok(()) => match Request::parse(tool, arguments) {
+                Ok(request) => self.answer(caller, &request, agreed, &mut record).await,
+                Err(error) => Err(error),
+            },
         };
         record.settle(result).await
     }
@@ -258,7 +283,8 @@ impl Engine {
         }
     }
 
-    /// Reads the schema again; true if it has changed. Running calls finish on the one they began with.
+    /// Reads the schema and the canned queries again; true if anything has changed. A query that has become
+    /// faulty keeps its last good form. Running calls finish on the one they began with.
     ///
     /// # Errors
     ///
@@ -306,8 +332,9 @@ impl Engine {
     /// Only for who holds `reloading`.
     async fn replace(&self, settings: Arc<Settings>) -> Result<()> {
         self.readings.fetch_add(1, Ordering::SeqCst);
-        let read = Arc::new(Catalogue::read(&self.database, settings).await?);
-        read.prepare(&self.catalogue.load());
+        let before = self.catalogue.load_full();
+        let read = Arc::new(Catalogue::read(&self.database, settings, Some(&before)).await?);
+        read.prepare(&before);
         let before = self.catalogue.swap(read.clone());
         self.database.forget_statements();
         if !read.same(&before) {

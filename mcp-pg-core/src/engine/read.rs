@@ -93,7 +93,7 @@ impl Engine {
         statement: &Statement<'_>,
         fetched: Fetched,
     ) -> Result<RowSet> {
-        let Fetched { mut rows, count, cut, too_large } = fetched;
+        let Fetched { mut rows, count, cut, too_large, .. } = fetched;
         if let (Some(bytes), true) = (too_large, rows.is_empty()) {
             let most = scope.view.limits.max_reply_bytes;
             let message = format!("one row has {bytes} bytes, and a reply may have {most}");

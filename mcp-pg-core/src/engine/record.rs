@@ -39,6 +39,7 @@ struct Notes {
     actor: Actor,
     origin: Origin,
     tool: String,
+    operation: Option<&'static str>,
     arguments: Map<String, Value>,
     table: Option<String>,
     sql: Vec<String>,
@@ -79,6 +80,7 @@ impl<'e> Record<'e> {
                 },
                 origin: origin.clone(),
                 tool: tool.to_owned(),
+                operation: None,
                 arguments: arguments(),
                 table: None,
                 sql: Vec::new(),
@@ -91,6 +93,13 @@ impl<'e> Record<'e> {
             })
         });
         Self { engine, caller, tool, notes, consent: None }
+    }
+
+    /// What the tool does, where its name does not tell.
+    pub(super) fn operation(&mut self, operation: &'static str) {
+        if let Some(notes) = &mut self.notes {
+            notes.operation = Some(operation);
+        }
     }
 
     pub(super) fn table(&mut self, name: &TableName) {
@@ -255,7 +264,7 @@ impl Notes {
             client: self.origin.client.clone(),
             transport: self.origin.transport.clone(),
             tool: self.tool.clone(),
-            operation: self.tool.clone(),
+            operation: self.operation.map_or_else(|| self.tool.clone(), str::to_owned),
             table: self.table.clone(),
             arguments: Some(redaction.apply(&Value::Object(self.arguments.clone()))),
             sql: self.sql.clone(),

@@ -95,9 +95,6 @@ impl Engine {
             operations.push(operation.map_err(|error| error.inside(&at(index)))?);
         }
 
-        if scope.view.role.confirm_after_untrusted {
-            no_write_after_untrusted(&operations)?;
-        }
         let dry_run = request.dry_run.unwrap_or_default();
         let isolation = request.isolation.unwrap_or_default();
         let mut tries = Tries::of(scope);
@@ -151,7 +148,7 @@ impl Engine {
     /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to.
     async fn conclude(
         &self,
-        mut transaction: Transaction,
+        transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
         touched: &[u64],
@@ -159,18 +156,32 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations);
+        let agreed = match &record.consent {
+            Some(consent) if !dry_run => consent.check(scope, operations, touched),
+            _ => Ok(()),
+        };
+        let writes = operations.iter().any(Operation::writes).then_some(agreed);
+        self.finish(transaction, writes, dry_run, record, &refused).await
+    }
+
+    /// The same for any transaction, whose failures are told by `refused`; `writes` says of one that writes
+    /// whether that was agreed to.
+    pub(super) async fn finish(
+        &self,
+        mut transaction: Transaction,
+        writes: Option<Result<()>>,
+        dry_run: bool,
+        record: &mut Record<'_>,
+        refused: &(dyn Fn(Failure) -> Error + Sync),
+    ) -> Result<()> {
         if dry_run {
             record.forget_images();
             // What the commit would have found.
             transaction.check_constraints().await.map_err(refused)?;
             return transaction.rollback().await.map_err(refused);
         }
-        if !operations.iter().any(Operation::writes) {
+        let Some(agreed) = writes else {
             return transaction.commit(None).await.map_err(refused);
-        }
-        let agreed = match &record.consent {
-            Some(consent) => consent.check(scope, operations, touched),
-            None => Ok(()),
         };
         let entry = match agreed {
             Ok(()) => record.intend().await,
@@ -250,25 +261,6 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
     set
 }
 
-/// Refuses a write that comes after a read of what outsiders wrote: what they wrote may have asked for it.
-fn no_write_after_untrusted(operations: &[Operation<'_>]) -> Result<()> {
-    let mut reads = operations.iter().skip_while(|operation| !operation.reads_untrusted());
-    let Some(read) = reads.next() else { return Ok(()) };
-    match reads.find(|operation| operation.writes()) {
-        None => Ok(()),
-        Some(write) => Err(Error::new(
-            Code::Forbidden,
-            format!(
-                "{} is read before this write, and holds what outsiders wrote: the caller's role may not \
-                 write after that without a confirmation",
-                read.table().name()
-            ),
-        )
-        .at(&write.at)
-        .hint("leave those columns out of the read, or write in a call of its own")),
-    }
-}
-
 /// The error of a constraint that was checked only at the end: at the last write to its table.
 fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -> Error {
     let named = match &failure {
@@ -285,18 +277,18 @@ fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -
 }
 
 /// How often and when a transaction is run again.
-struct Tries {
+pub(super) struct Tries {
     left: u32,
     pause: Duration,
 }
 
 impl Tries {
-    fn of(scope: &Scope<'_>) -> Self {
+    pub(super) fn of(scope: &Scope<'_>) -> Self {
         Self { left: scope.settings.concurrency.retries, pause: Duration::from_millis(5) }
     }
 
     /// Whether to run again, after a pause: PostgreSQL asked for it, and it was not too often.
-    async fn again(&mut self, error: &Error) -> bool {
+    pub(super) async fn again(&mut self, error: &Error) -> bool {
         if error.code() != Code::SerializationFailure || self.left == 0 {
             return false;
         }

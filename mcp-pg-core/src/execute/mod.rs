@@ -4,15 +4,19 @@
 
 mod append;
 mod database;
+mod inspect;
 mod listen;
 mod posture;
+mod query_refusal;
 mod refusal;
 mod tls;
 mod transaction;
 
 pub use append::Append;
 pub use database::{Database, Failure};
+pub use inspect::Refused;
 pub use listen::{Heard, Listener, ROWS_CHANNEL, SCHEMA_CHANNEL};
 pub use posture::Posture;
+pub use query_refusal::query_refusal;
 pub use refusal::{Place, is_stale, refusal};
 pub use transaction::{Fetched, Identity, Keep, Transaction, texts};

@@ -27,7 +27,7 @@ pub struct Place<'a> {
 }
 
 /// The code of a SQLSTATE.
-fn code(state: &str) -> Code {
+pub(super) fn code(state: &str) -> Code {
     match state {
         "23505" => Code::UniqueViolation,
         "23503" => Code::ForeignKeyViolation,
@@ -120,7 +120,7 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
 }
 
 /// Whether the sentence is one that people wrote into a function, for those who use the table.
-fn raised(answer: &DbError) -> bool {
+pub(super) fn raised(answer: &DbError) -> bool {
     answer.code().code() == "P0001" || answer.routine() == Some("exec_stmt_raise")
 }
 
@@ -161,11 +161,15 @@ fn pattern<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
 
 /// Where the parameter stands that PostgreSQL could not read.
 fn parameter<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
+    parameter_of(answer, place.parameters)
+}
+
+pub(super) fn parameter_of<'a>(answer: &DbError, parameters: &'a [Operand]) -> Option<&'a str> {
     // "unnamed portal parameter $3", or with its value since PostgreSQL 16.
     let (_, rest) = answer.where_()?.split_once("parameter $")?;
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     let number: usize = digits.parse().ok()?;
-    let operand = place.parameters.get(number.checked_sub(1)?)?;
+    let operand = parameters.get(number.checked_sub(1)?)?;
     Some(operand.at.as_str()).filter(|at| !at.is_empty())
 }
 
@@ -384,7 +388,7 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
 }
 
 /// A sentence of PostgreSQL's, without control characters and bounded.
-fn shown(message: &str) -> String {
+pub(super) fn shown(message: &str) -> String {
     const LONGEST: usize = 300;
     let mut out: String =
         crate::schema::clean(message).unwrap_or_default().chars().take(LONGEST).collect();

@@ -54,6 +54,8 @@ pub struct Fetched {
     pub cut: Vec<(usize, usize)>,
     /// Bytes of the first row that was not kept for its size.
     pub too_large: Option<usize>,
+    /// Rows that the statement read or wrote, by PostgreSQL's count.
+    pub affected: Option<u64>,
 }
 
 /// A connection on loan. Dropped in the middle of a statement, that is cancelled in PostgreSQL and the
@@ -450,6 +452,7 @@ pub(super) async fn fetch(
         bytes += size;
         fetched.rows.push(values);
     }
+    fetched.affected = rows.rows_affected();
     Ok(fetched)
 }
 

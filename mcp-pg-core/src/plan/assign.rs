@@ -195,23 +195,23 @@ fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
             // Spaces too many are cut off without a word.
             let length = text.trim_end_matches(' ').chars().count();
             match bounds.parse::<usize>() {
-                Ok(most) if length > most => {
-                    refuse(format!("{} takes {most} characters, not {length}", column.name))
-                }
+                Ok(most) if length > most => refuse(format!(
+                    "the value is too long: {} takes {most} characters, not {length}",
+                    column.name
+                )),
                 _ => Ok(()),
             }
         }
         "numeric" => {
             let (precision, scale) = bounds.split_once(',').unwrap_or((bounds, "0"));
-            let digits = text.trim_start_matches(['-', '+', '0']);
-            let whole = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-            let plain = !digits.contains(['e', 'E']);
-            match (precision.parse::<i64>(), scale.parse::<i64>(), i64::try_from(whole)) {
-                (Ok(precision), Ok(scale), Ok(whole)) if plain && whole > precision - scale => {
-                    let most = precision - scale;
+            let bounds = (precision.parse::<i64>(), scale.parse::<i64>(), whole_digits(text));
+            match bounds {
+                (Ok(precision), Ok(scale), Some(whole)) if whole > precision - scale => {
                     refuse(format!(
-                        "{} is {}, which takes {most} digits before the point, not {whole}",
-                        column.name, column.type_name
+                        "the value overflows {}: {} takes {} digits before the point, not {whole}",
+                        column.name,
+                        column.type_name,
+                        precision - scale
                     ))
                 }
                 _ => Ok(()),
@@ -219,6 +219,22 @@ fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// How many digits a decimal number has before its point; fewer than none if zeros follow it. `None` for zero,
+/// and for what is no number.
+fn whole_digits(text: &str) -> Option<i64> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let whole = whole.trim_start_matches(['-', '+', '0']);
+    if !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits = match whole.len() {
+        0 => -i64::try_from(fraction.find(|digit| digit != '0')?).ok()?,
+        length => i64::try_from(length).ok()?,
+    };
+    digits.checked_add(exponent.parse().ok()?)
 }
 
 /// `{"$name": argument}`.

@@ -185,7 +185,8 @@ impl<'v> Parser<'_, 'v> {
                     columns.map(|column| column.name.as_str()).chain(relations).collect();
                 Err(table
                     .unknown_column(name, |column| column.can_select)
-                    .nearest(name, known)
+                    .nearest(name, known.iter().copied())
+                    .allowed(known)
                     .at(name_at))
             }
             Found::Ambiguous(names) => Err(ambiguous(name, &names).at(name_at)),

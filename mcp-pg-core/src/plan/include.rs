@@ -9,7 +9,7 @@ use crate::policy::TableView;
 /// Related rows that come with each row.
 #[derive(Debug, Clone)]
 pub struct Include<'v> {
-    /// The member of the row that holds them: the relation's name.
+    /// The member of the row that holds them: the relation's name, as it was asked for.
     pub name: &'v str,
     /// The member that says whether they were cut.
     pub mark: String,
@@ -137,7 +137,7 @@ impl<'v> Scope<'v> {
             self.order(target, inner.order_by.as_deref()).map_err(|error| error.inside(at))?;
         super::order::make_total(target, &mut order);
         Ok(Include {
-            name: if relation.unambiguous == name { &relation.unambiguous } else { &relation.name },
+            name: relation.called(name),
             mark: format!("{name}_truncated"),
             columns: self
                 .columns(target, inner.columns.as_deref(), "/columns")

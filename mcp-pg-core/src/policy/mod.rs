@@ -19,7 +19,7 @@ pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, RoleLimits, Setting};
 pub use sealed::{Encryption, Sealed};
 pub use settings::{
-    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, ServerIdentity,
-    Settings, Timeouts, Tls,
+    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, Queries,
+    ServerIdentity, Settings, Timeouts, Tls,
 };
 pub use view::{TableView, View};

@@ -213,6 +213,17 @@ impl Role {
         }
     }
 
+    /// Whether it may do `action` to everything: the grant that decides is for all tables, rows and columns.
+    pub fn is_unrestricted(&self, action: Action) -> bool {
+        let grant = self.grants.iter().find(|grant| grant.actions.contains(action));
+        grant.is_some_and(|grant| {
+            grant.tables.iter().any(|pattern| pattern == "*")
+                && grant.columns == ColumnRules::default()
+                && grant.rows.is_none()
+                && grant.preset.is_empty()
+        })
+    }
+
     /// The roles that exist when the configuration defines none: `analyst` (select), `operator` (all but
     /// delete), `admin` (all, and `explain` with `analyze`; hard deletion must also be allowed in
     /// [`Archive`](super::Archive)).

@@ -1,5 +1,6 @@
 //! The rules that hold for every caller: bounds, the archive column, roles.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ColumnMarks, Encryption, Role};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub tls: Tls,
     /// What the audit keeps of values.
     pub audit: AuditDetail,
+    /// Tools of one's own.
+    pub queries: Queries,
 }
 
 /// How the database's server is known where its connections are encrypted. Whether they are is the
@@ -82,6 +85,7 @@ impl Default for Settings {
             timeouts: Timeouts::default(),
             tls: Tls::default(),
             audit: AuditDetail::default(),
+            queries: Queries::default(),
         }
     }
 }
@@ -199,6 +203,15 @@ impl Default for Timeouts {
             pool: Duration::from_secs(5),
         }
     }
+}
+
+/// Where canned queries come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Queries {
+    /// The directory of the `*.sql` files; none if absent.
+    pub directory: Option<PathBuf>,
+    /// Schemas whose functions are tools, where their comment says `@tool`.
+    pub functions: Vec<String>,
 }
 
 /// What the audit keeps besides who, what and when.

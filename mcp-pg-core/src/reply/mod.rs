@@ -27,6 +27,8 @@ pub enum Reply {
     Transaction(Committed),
     /// To `explain`.
     Plan(Explanation),
+    /// To a canned query.
+    Query(QueryResult),
 }
 
 impl RowSet {
@@ -62,6 +64,14 @@ impl Reply {
                     // After the table's name and the columns'.
                     let place = members.len().min(1 + usize::from(set.columns.is_some()));
                     members.shift_insert(place, "rows".into(), Value::Array(rows.into_values()));
+                }
+                Ok(value)
+            }
+            Reply::Query(mut result) => {
+                let rows = result.rows.take().map(Rows::into_values).unwrap_or_default();
+                let mut value = value_of(&result)?;
+                if let Value::Object(members) = &mut value {
+                    members.shift_insert(1, "rows".into(), Value::Array(rows));
                 }
                 Ok(value)
             }
@@ -182,6 +192,28 @@ pub struct RowSet {
     /// Shown columns whose values outsiders wrote, as `column` or `relation.column`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub untrusted: Vec<String>,
+    /// What else the caller should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// The rows of a canned query, bounded: `truncated` says whether some were left out.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct QueryResult {
+    /// The tool's name.
+    pub query: String,
+    /// Objects with the query's columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Rows>,
+    /// How many rows this reply has; for a write that returns none, how many it touched.
+    pub row_count: u64,
+    /// Whether a limit cut the rows.
+    pub truncated: bool,
+    /// Always null: a query is continued only by its own parameters.
+    pub next_cursor: Option<String>,
+    /// True if nothing was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
     /// What else the caller should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -194,6 +194,7 @@ fn to_one(link: &Link<'_>) -> Draft {
     };
     Draft {
         relation: Relation {
+            alias: (*name != *link.to_name.name && !link.beside).then(|| link.to_name.name.clone()),
             name: name.to_owned(),
             unambiguous: String::new(),
             kind: RelationKind::ToOne,
@@ -219,6 +220,7 @@ fn to_many(link: &Link<'_>) -> Draft {
     Draft {
         relation: Relation {
             name: link.named.to_many.as_ref().unwrap_or(&table.name).clone(),
+            alias: None,
             unambiguous: String::new(),
             kind: RelationKind::ToMany,
             table: link.from,
@@ -237,6 +239,7 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>) -> Draft {
     Draft {
         relation: Relation {
             name: table.name.clone(),
+            alias: None,
             unambiguous: String::new(),
             kind: RelationKind::ManyToMany,
             table: far.to,

@@ -19,6 +19,8 @@ pub enum RelationKind {
 pub struct Relation {
     /// The short name: `customer`, `items`; several relations of a table may share it.
     pub name: String,
+    /// The referenced table's name, where a relation to one row has another: taken where it is nobody's name.
+    pub alias: Option<String>,
     /// The name that no other relation of the table has.
     pub unambiguous: String,
     /// How many rows it leads to.
@@ -54,10 +56,16 @@ pub enum Found<'a> {
 }
 
 impl Relation {
+    /// Its name that is spelled so; the short one if none is.
+    pub fn called(&self, name: &str) -> &str {
+        let others = [Some(&self.unambiguous), self.alias.as_ref()];
+        others.into_iter().flatten().find(|known| *known == name).unwrap_or(&self.name)
+    }
+
     /// The relation with this name among those of one table, or of what a role sees of it.
     ///
     /// An unambiguous name always wins over a short one, so what it means never depends on which other
-    /// relations the asker may see.
+    /// relations the asker may see. A short one wins over an alias.
     ///
     /// ```
     /// use mcp_pg_core::schema::{Found, Relation};
@@ -65,7 +73,7 @@ impl Relation {
     /// assert_eq!(Relation::find([], "customer"), Found::Unknown);
     /// ```
     pub fn find<'a>(relations: impl IntoIterator<Item = &'a Relation>, name: &str) -> Found<'a> {
-        let mut named = Vec::new();
+        let (mut named, mut aliased) = (Vec::new(), Vec::new());
         for relation in relations {
             if relation.unambiguous == name {
                 return Found::One(relation);
@@ -73,8 +81,12 @@ impl Relation {
             if relation.name == name {
                 named.push(relation);
             }
+            if relation.alias.as_deref() == Some(name) {
+                aliased.push(relation);
+            }
         }
-        match named.as_slice() {
+        let meant = if named.is_empty() { aliased } else { named };
+        match meant.as_slice() {
             [] => Found::Unknown,
             [one] => Found::One(one),
             several => Found::Ambiguous(several.iter().map(|r| r.unambiguous.as_str()).collect()),

@@ -12,6 +12,7 @@ mod output;
 mod parameters;
 mod predicate;
 mod select;
+mod touched;
 
 use sea_query::{DynIden, Expr, ExprTrait, IntoIden, TableRef};
 
@@ -20,6 +21,7 @@ pub use insert::{INSERT_PARAMETERS, insert};
 pub use named::related;
 pub use output::{Output, Reader};
 pub use select::{counting, explain, select};
+pub use touched::touched;
 
 use crate::plan::Operand;
 use crate::policy::TableView;

@@ -34,6 +34,7 @@ mod datetime;
 mod decode;
 mod encode;
 mod json;
+mod json_schema;
 mod nested;
 mod numeric;
 mod parameter;
@@ -46,6 +47,7 @@ mod scalar;
 
 pub use decode::Decoder;
 pub use encode::{encode, text_array};
+pub use json_schema::{accepted, produced};
 pub use nested::{FieldBytes, elements, fields};
 pub use parameter::Text;
 pub use raw::Raw;

@@ -35,6 +35,7 @@ pub(super) async fn check(
     }
     let mut findings = posture::findings(&known);
     findings.extend(credentials.and_then(Result::err).map(|error| error.to_string()));
+    findings.extend(session.engine.faults().iter().map(ToString::to_string));
     findings.extend(of_configuration(&settings, &schema, &known));
     for finding in &findings {
         writeln!(out, "finding: {finding}")?;

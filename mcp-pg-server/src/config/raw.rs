@@ -9,7 +9,7 @@ use std::time::Duration;
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{Action, Mask};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny};
+use serde::de::{self, Deserializer};
 use serde_json::{Map, Value};
 
 use super::ConfigError;
@@ -39,7 +39,7 @@ section! {
         roles: BTreeMap<String, RoleKeys>,
         auth: AuthSection,
         audit: AuditKeys,
-        queries: IgnoredAny,
+        queries: QueryKeys,
         server: ServerKeys,
     }
     DatabaseKeys {
@@ -141,6 +141,7 @@ section! {
         images: bool,
         on_failure: Failing,
     }
+    QueryKeys { directory: PathBuf, functions: Vec<String>, }
     ServerKeys {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,

@@ -25,9 +25,6 @@ const SCHEMA_POLL: Duration = Duration::from_secs(2);
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
     let server = file.server.unwrap_or_default();
-    if file.queries.is_some() {
-        return Err(ConfigError::new("not supported yet: [queries]"));
-    }
 
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
@@ -48,6 +45,9 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
     settings.encryption = encryption::resolve(file.encryption.unwrap_or_default(), directory)?;
     settings.columns = marks(file.columns.unwrap_or_default())?;
+    let queries = file.queries.unwrap_or_default();
+    settings.queries.directory = queries.directory.map(|path| directory.join(path));
+    put(&mut settings.queries.functions, queries.functions);
     let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
     let relations = file.relations.unwrap_or_default().into_iter().enumerate();
     settings.relations = relations.map(declared).collect::<Result<_, _>>()?;

@@ -7,7 +7,7 @@ const ARCHITECTURE: &str = include_str!("../../../ARCHITECTURE.md");
 const README: &str = include_str!("../../../README.md");
 
 /// Each room, and those that it may use.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("name", &[]),
     ("error", &["name"]),
     ("cipher", &["error"]),
@@ -18,12 +18,14 @@ const ROOMS: [(&str, &[&str]); 13] = [
     ("plan", &["policy", "request", "value", "schema", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
     ("execute", &["statement", "plan", "policy", "request", "value", "schema", "name", "error"]),
+    ("canned", &["statement", "plan", "policy", "value", "schema", "name", "error"]),
     ("audit", &["name", "error"]),
     ("reply", &["policy", "schema", "error"]),
     (
         "engine",
         &[
             "audit",
+            "canned",
             "execute",
             "reply",
             "statement",

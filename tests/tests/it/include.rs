@@ -34,7 +34,40 @@ async fn related_rows_come_with_each_row_to_any_depth() {
     assert!(first["order_items"][0]["product"]["sku"].is_string(), "{first}");
     assert!(first["payments"].is_number(), "{first}");
     assert_eq!(
-        refused(&engine, "select", json!({"table": "orders", "include": {"users": true}})).await,
-        ("unknown_relation".into(), "/include/users".into())
+        refused(&engine, "select", json!({"table": "orders", "include": {"buyers": true}})).await,
+        ("unknown_relation".into(), "/include/buyers".into())
     );
+}
+
+#[tokio::test]
+async fn a_relation_to_one_row_answers_to_the_name_of_its_table_where_nothing_else_does() {
+    let engine = Database::shop().await.engine().await;
+    let by_key =
+        json!({"table": "orders", "include": {"user": true}, "where": {"user": {"country": "DE"}}});
+    let by_table = json!({"table": "orders", "include": {"users": true}, "where": {"users": {"country": "DE"}}});
+    let by_key = call(&engine, "analyst", "select", by_key).await.unwrap();
+    let by_table = call(&engine, "analyst", "select", by_table).await.unwrap();
+    assert!(!rows(&by_key).is_empty());
+    for (one, other) in rows(&by_key).iter().zip(rows(&by_table)) {
+        assert_eq!((&one["order_id"], &one["user"]), (&other["order_id"], &other["users"]));
+    }
+    assert_eq!(by_key["row_count"], by_table["row_count"]);
+
+    let engine = Database::of(
+        "CREATE TABLE town (id integer PRIMARY KEY);
+         CREATE TABLE trip (id integer PRIMARY KEY, start_id integer REFERENCES town, goal_id integer REFERENCES town);",
+    )
+    .await
+    .engine()
+    .await;
+    let error =
+        call(&engine, "analyst", "select", json!({"table": "trip", "include": {"town": true}}))
+            .await;
+    assert_eq!(error.unwrap_err().code().as_str(), "ambiguous_relation");
+    // What may stand in where: columns and relations.
+    let error = call(&engine, "analyst", "select", json!({"table": "trip", "where": {"nil": 1}}))
+        .await
+        .unwrap_err();
+    let error = serde_json::to_value(&error).unwrap();
+    assert_eq!(error["allowed"], json!(["id", "start_id", "goal_id", "start", "goal"]));
 }

@@ -453,11 +453,13 @@ async fn a_value_too_large_is_placed_at_its_column() {
         (json!({"id": 1, "a": "äöü", "c": "abc", "at": 1}), "/data/c"),
         (json!({"id": 1, "n": 123.4, "a": "x"}), "/data/n"),
         (json!({"id": 1, "n": "-0100", "a": "x"}), "/data/n"),
+        (json!({"id": 1, "n": "0.1e3", "a": "x"}), "/data/n"),
     ] {
         let found = refused(&engine, "insert", json!({"table": "sized", "data": row})).await;
         assert_eq!(found, ("invalid_value".into(), at.into()), "{row}");
     }
-    let fitting = json!({"id": 1, "a": "äöü", "b": "ab   ", "c": "x", "n": -99.99, "k": "abc"});
+    let fitting =
+        json!({"id": 1, "a": "äöü", "b": "ab   ", "c": "x", "n": "0.009999e4", "k": "abc"});
     call(&engine, "operator", "insert", json!({"table": "sized", "data": fitting})).await.unwrap();
     let list = json!([{"id": 2, "a": "x"}, {"id": 3, "a": "long"}]);
     let found = refused(&engine, "insert", json!({"table": "sized", "data": list})).await;

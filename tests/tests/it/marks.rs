@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use mcp_pg_core::Settings;
 use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::policy::{Action, AuditDetail, AuditValues, ColumnMarks, Role};
-use mcp_pg_tests::{Database, call, error, rows};
+use mcp_pg_core::{Code, Origin, Principal, Settings};
+use mcp_pg_tests::{Database, call, error, object, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -204,16 +204,38 @@ async fn writes_after_untrusted_text_need_a_confirmation() {
         (json!([add, write]), None),
         (json!([read, plain]), None),
     ] {
-        let arguments = json!({"operations": operations, "dry_run": true});
-        call(&engine, "operator", "transaction", arguments.clone()).await.unwrap();
+        let tried = json!({"operations": operations, "dry_run": true});
+        call(&engine, "operator", "transaction", tried.clone()).await.unwrap();
+        call(&engine, "careful", "transaction", tried).await.unwrap();
+        let arguments = json!({"operations": operations});
+        let result = call(&engine, "careful", "transaction", arguments).await;
         match refused {
-            None => {
-                call(&engine, "careful", "transaction", arguments).await.unwrap();
-            }
+            None => assert_eq!(result.unwrap()["committed"], true),
             Some(place) => {
-                let error = error(&engine, "careful", "transaction", arguments).await;
-                assert_eq!(error["code"], "forbidden", "{error}");
-                assert_eq!(error["at"], format!("/operations/{place}"), "{error}");
+                let error = result.unwrap_err();
+                assert_eq!(error.code(), Code::Forbidden, "{error}");
+                assert_eq!(
+                    error.pointer(),
+                    Some(format!("/operations/{place}").as_str()),
+                    "{error}"
+                );
+                assert!(error.to_string().contains("outsiders"), "{error}");
+                // Asked, and agreed to: this, and nothing else.
+                let plan = error.question().map(|question| question.plan.clone()).unwrap();
+                let caller = Principal::new("tester", "careful");
+                for (operations, allowed) in [(json!([read, rate]), false), (operations, true)] {
+                    let arguments = object(json!({"operations": operations}));
+                    let result = engine
+                        .call_agreed(
+                            &caller,
+                            &Origin::default(),
+                            "transaction",
+                            arguments,
+                            Some(&plan),
+                        )
+                        .await;
+                    assert_eq!(result.is_ok(), allowed, "{result:?}");
+                }
             }
         }
     }

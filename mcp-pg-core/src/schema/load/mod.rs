@@ -5,6 +5,7 @@
 
 mod columns;
 mod keys;
+mod routines;
 mod signature;
 mod tables;
 mod target_list;
@@ -12,6 +13,7 @@ mod types;
 mod views;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use tokio::try_join;
 use tokio_postgres::error::{Error as PgError, SqlState};
@@ -22,7 +24,7 @@ pub use self::signature::Signature;
 use self::types::Types;
 use self::views::Rules;
 use super::directive::split;
-use super::{Directive, Function, Schema, Subject, Table, clean};
+use super::{DataType, Directive, Function, Routine, Schema, Subject, Table, clean};
 use crate::error::{Code, Error, Result};
 
 /// How often [`Schema::load`] tries.
@@ -71,6 +73,52 @@ impl Schema {
     }
 }
 
+impl Schema {
+    /// Resolves the types with these OIDs, in a transaction as for [`Schema::read`].
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`.
+    pub async fn types(
+        transaction: &Transaction<'_>,
+        oids: &[u32],
+    ) -> Result<HashMap<u32, Arc<DataType>>> {
+        let parameters: &[(&(dyn ToSql + Sync), Type)] =
+            &[(&Vec::<u32>::new(), Type::OID_ARRAY), (&oids, Type::OID_ARRAY)];
+        let read = async {
+            transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
+            let rows =
+                transaction.query_typed(include_str!("../sql/types.sql"), parameters).await?;
+            Types::read(&rows)
+        };
+        let mut types = read.await.map_err(unreadable)?;
+        Ok(oids.iter().map(|oid| (*oid, types.get(*oid))).collect())
+    }
+
+    /// Reads the functions and procedures of some schemas whose comments mark them as tools, and which of
+    /// the database roles may call them, in a transaction as for [`Schema::read`].
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`.
+    pub async fn routines(
+        transaction: &Transaction<'_>,
+        schemas: &[String],
+        roles: &[Option<String>],
+    ) -> Result<Vec<Routine>> {
+        let roles: Vec<&str> = roles.iter().map(|role| role.as_deref().unwrap_or("")).collect();
+        let parameters: &[(&(dyn ToSql + Sync), Type)] =
+            &[(&schemas, Type::TEXT_ARRAY), (&roles, Type::TEXT_ARRAY)];
+        let read = async {
+            transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
+            let query = include_str!("../sql/routines.sql");
+            let rows = transaction.query_typed(query, parameters).await?;
+            rows.iter().map(routines::read).collect::<std::result::Result<_, PgError>>()
+        };
+        read.await.map_err(unreadable)
+    }
+}
+
 async fn load_once(client: &mut Client, schemas: &[String]) -> Result<Schema> {
     let transaction = client
         .build_transaction()
@@ -99,8 +147,10 @@ async fn read(
     let mut tables = tables::read(&tables)?;
     let oids: Vec<u32> = tables.keys().copied().collect();
     let by_oid: &[(&(dyn ToSql + Sync), Type)] = &[(&oids, Type::OID_ARRAY)];
+    let of_columns: &[(&(dyn ToSql + Sync), Type)] =
+        &[(&oids, Type::OID_ARRAY), (&Vec::<u32>::new(), Type::OID_ARRAY)];
     let (types, columns, indexes, foreign_keys, checks, rules) = try_join!(
-        transaction.query_typed(include_str!("../sql/types.sql"), by_oid),
+        transaction.query_typed(include_str!("../sql/types.sql"), of_columns),
         transaction.query_typed(include_str!("../sql/columns.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/indexes.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/foreign_keys.sql"), by_oid),

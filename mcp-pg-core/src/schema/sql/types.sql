@@ -1,5 +1,5 @@
 -- The types of the listed tables' columns, and, recursively, the types that those are made of.
--- $1: OIDs of tables (oid[]).
+-- $1: OIDs of tables (oid[]). $2: OIDs of more types (oid[]).
 --
 -- Every column's type is listed, of hidden columns too: which columns the login may use is decided once,
 -- in columns.sql, and an unused type costs nothing. An array is a type that is printed as one (array_out):
@@ -8,6 +8,8 @@ WITH RECURSIVE used (oid) AS (
   SELECT a.atttypid
   FROM pg_catalog.pg_attribute a
   WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
+  UNION
+  SELECT unnest($2)
   UNION
   SELECT part.oid
   FROM used

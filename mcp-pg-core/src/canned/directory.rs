@@ -1,0 +1,57 @@
+//! The files of canned queries.
+
+use std::fs;
+use std::path::Path;
+
+use super::Fault;
+
+/// Most bytes of a file: a query is a page, not a book.
+const FILE_MOST: u64 = 256 * 1024;
+
+/// A file and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// The file's name without `.sql`: the tool's name.
+    pub name: String,
+    /// The path as people know it.
+    pub path: String,
+    /// The text.
+    pub text: String,
+}
+
+/// Reads the `*.sql` files of a directory, by name; what cannot be read is a fault.
+pub fn files(directory: &Path) -> (Vec<File>, Vec<Fault>) {
+    let mut faults = Vec::new();
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let place = directory.display().to_string();
+            return (Vec::new(), vec![Fault::new(place, format!("cannot be read: {error}"))]);
+        }
+    };
+    let mut files = Vec::new();
+    for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
+        let sql = path.extension().is_some_and(|extension| extension == "sql");
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()).filter(|_| sql) else {
+            continue;
+        };
+        // An editor's backup or lock file.
+        if name.starts_with(['.', '#']) {
+            continue;
+        }
+        let shown = path.display().to_string();
+        match read(&path) {
+            Ok(text) => files.push(File { name: name.to_owned(), path: shown, text }),
+            Err(error) => faults.push(Fault::new(shown, format!("cannot be read: {error}"))),
+        }
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    (files, faults)
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    if fs::metadata(path)?.len() > FILE_MOST {
+        return Err(std::io::Error::other(format!("it has more than {FILE_MOST} bytes")));
+    }
+    fs::read_to_string(path)
+}

@@ -1,0 +1,151 @@
+//! A call of a function or procedure: arguments by name, those left out that have a default.
+
+use super::fault::Fault;
+use super::header::{self, Line};
+use super::source::{Origin, Source, check_name};
+use crate::schema::{ArgumentMode, Routine};
+
+/// A call, before it is known which arguments are given.
+#[derive(Debug)]
+pub struct Call {
+    routine: Routine,
+}
+
+/// An argument that a caller, or the server, can give.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Input<'r> {
+    /// The argument's name; `arg1` if it has none.
+    pub(super) name: &'r str,
+    /// Whether the function has a default for it.
+    pub(super) default: bool,
+}
+
+impl Source {
+    /// Reads a routine, if its comment marks it as a tool.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with its comment, and what no caller could give or read.
+    pub fn of_routine(routine: Routine) -> Result<Option<Self>, Fault> {
+        let text = routine.comment.clone();
+        let place = routine.signature();
+        let mut offset = 0;
+        let lines = text.split('\n').map(|line| {
+            let here = Line { text: line, offset };
+            offset += line.len() + 1;
+            here
+        });
+        let mut header = match header::read(lines) {
+            Ok(header) => header,
+            Err(wrong) => return Err(Fault::new(&place, wrong.message).at(&text, wrong.offset)),
+        };
+        let Some(named) = header.tool.take() else { return Ok(None) };
+        let name = named.unwrap_or_else(|| routine.name.clone());
+        check_name(&name).map_err(|message| Fault::new(&place, message))?;
+        if let Some(argument) = routine.arguments.iter().find(|argument| argument.pseudo) {
+            let type_name = &argument.type_name;
+            return Err(Fault::new(&place, format!("{type_name} is no type that JSON can give")));
+        }
+        if routine.untyped {
+            let message = "it returns record without saying of which columns: use RETURNS TABLE";
+            return Err(Fault::new(&place, message));
+        }
+        header.writes = routine.volatile;
+        let call = Call { routine };
+        for declared in &header.parameters {
+            if !call.inputs().any(|input| input.name == declared.name) {
+                let message = format!("there is no argument {}", declared.name);
+                return Err(Fault::new(&place, message).at(&text, declared.offset));
+            }
+            if declared.type_name.is_some() {
+                let message = "the function says the type: write @param NAME: description";
+                return Err(Fault::new(&place, message).at(&text, declared.offset));
+            }
+        }
+        Ok(Some(Self { name, place, origin: Origin::Function(call), header, text }))
+    }
+
+    /// The tools of routines that share a name, told apart by their arguments.
+    pub fn tell_apart(sources: &mut [Self]) {
+        let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
+        for source in sources {
+            let Origin::Function(call) = &source.origin else { continue };
+            if source.name != call.routine.name
+                || names.iter().filter(|name| **name == source.name).count() < 2
+            {
+                continue;
+            }
+            let mut name = source.name.clone();
+            for argument in call.inputs() {
+                name.push('_');
+                name.push_str(argument.name);
+            }
+            if names.contains(&name) || check_name(&name).is_err() {
+                continue;
+            }
+            source.name = name;
+        }
+    }
+}
+
+impl Call {
+    /// What a caller can give, in order.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
+        self.routine
+            .arguments
+            .iter()
+            .filter(|argument| argument.mode != ArgumentMode::Out)
+            .map(|argument| Input { name: &argument.name, default: argument.default })
+    }
+
+    /// Whether it is a procedure.
+    pub(super) fn procedure(&self) -> bool {
+        self.routine.procedure
+    }
+
+    /// The database roles that may call it; `None` is the login.
+    pub(super) fn executable_by(&self) -> &[Option<String>] {
+        &self.routine.executable_by
+    }
+
+    /// The call with the inputs that are `given` (by position), and their positions in order.
+    pub(super) fn statement(&self, given: impl Fn(usize) -> bool) -> (String, Vec<usize>) {
+        let routine = &self.routine;
+        let mut list = Vec::new();
+        let mut positions = Vec::new();
+        let mut input = 0;
+        // Without a name an argument is told by its position.
+        let by_name = routine.arguments.iter().all(|argument| argument.named);
+        for argument in &routine.arguments {
+            let label =
+                if by_name { format!("{} => ", quoted(&argument.name)) } else { String::new() };
+            if argument.mode == ArgumentMode::Out {
+                if routine.procedure {
+                    list.push(format!("{label}NULL"));
+                }
+                continue;
+            }
+            input += 1;
+            if !given(input - 1) {
+                continue;
+            }
+            positions.push(input - 1);
+            let variadic = if argument.mode == ArgumentMode::Variadic { "VARIADIC " } else { "" };
+            let number = positions.len();
+            list.push(format!("{variadic}{label}(${number}::{})", argument.type_name));
+        }
+        let verb = if routine.procedure { "CALL" } else { "SELECT * FROM" };
+        let (schema, name) = (quoted(&routine.schema), quoted(&routine.name));
+        (format!("{verb} {schema}.{name}({})", list.join(", ")), positions)
+    }
+
+    /// Whether an input is told by its position, so that those before it must be given with it.
+    pub(super) fn by_position(&self) -> bool {
+        !self.routine.arguments.iter().all(|argument| argument.named)
+    }
+}
+
+/// A name from the catalogue as an identifier.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

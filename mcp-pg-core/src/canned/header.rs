@@ -1,0 +1,378 @@
+//! The comment that describes a canned query: a description, and a directive a line.
+//!
+//! ```text
+//! -- The characters of a film and who played them.
+//! -- @param title text: part of the film's title
+//! -- @param limit integer = 20 {"minimum": 1, "maximum": 100}: most rows
+//! -- @param tenant = claim:tenant_id
+//! -- @roles analyst, operator
+//! ```
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::rules::Rules;
+use crate::name::nearest;
+use crate::schema::clean;
+
+/// What the comment says.
+#[derive(Debug, Default)]
+pub(super) struct Header {
+    pub(super) description: Option<String>,
+    pub(super) title: Option<String>,
+    pub(super) roles: Option<Vec<String>>,
+    pub(super) writes: bool,
+    pub(super) timeout: Option<Duration>,
+    pub(super) limit: Option<u64>,
+    pub(super) max_rows: Option<u64>,
+    pub(super) idempotent: bool,
+    pub(super) additive: bool,
+    /// `@tool`, with the name that it gives.
+    pub(super) tool: Option<Option<String>>,
+    pub(super) parameters: Vec<Declared>,
+}
+
+/// A parameter as it is declared.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) name: String,
+    pub(super) type_name: Option<String>,
+    pub(super) given: Given,
+    pub(super) rules: Rules,
+    pub(super) description: Option<String>,
+    /// Where in the text the declaration stands.
+    pub(super) offset: usize,
+}
+
+/// Where a parameter's value comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Given {
+    /// From the caller, who must give it.
+    Required,
+    /// From the caller, else this value.
+    Default(Value),
+    /// From the claim of this name; unknown to the caller.
+    Claim(String),
+}
+
+/// A line of the comment, without the comment's marks, and where its text begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'t> {
+    pub(super) text: &'t str,
+    pub(super) offset: usize,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) message: String,
+    pub(super) offset: usize,
+}
+
+const DIRECTIVES: [&str; 10] = [
+    "param",
+    "roles",
+    "writes",
+    "title",
+    "timeout",
+    "limit",
+    "max_rows",
+    "idempotent",
+    "additive",
+    "tool",
+];
+
+/// Reads the comment's lines.
+pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Header, Wrong> {
+    let mut header = Header::default();
+    let mut description = String::new();
+    for line in lines {
+        let indent = line.text.len() - line.text.trim_start().len();
+        let text = line.text.trim();
+        let wrong = |message: String| Wrong { message, offset: line.offset + indent };
+        let Some(directive) = text.strip_prefix('@') else {
+            match header.parameters.last_mut() {
+                // Further in than the directive: it goes on.
+                Some(last) if indent > 1 && !text.is_empty() => extend(&mut last.description, text),
+                _ => {
+                    description.push_str(text);
+                    description.push('\n');
+                }
+            }
+            continue;
+        };
+        let (name, rest) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
+        header.take(name, rest.trim(), line.offset + indent).map_err(wrong)?;
+    }
+    header.description = clean(&description);
+    Ok(header)
+}
+
+fn extend(description: &mut Option<String>, text: &str) {
+    let joined = match description.take() {
+        Some(before) => format!("{before} {text}"),
+        None => text.to_owned(),
+    };
+    *description = clean(&joined);
+}
+
+impl Header {
+    fn take(&mut self, directive: &str, rest: &str, offset: usize) -> Result<(), String> {
+        match directive {
+            "param" => {
+                let declared = Declared::read(rest, offset)?;
+                if self.parameters.iter().any(|known| known.name == declared.name) {
+                    return Err(format!("the parameter {} is declared twice", declared.name));
+                }
+                self.parameters.push(declared);
+            }
+            "roles" => {
+                let names = rest.split(',').map(str::trim).filter(|name| !name.is_empty());
+                self.roles.get_or_insert_default().extend(names.map(str::to_owned));
+            }
+            "writes" => self.writes = flag(directive, rest)?,
+            "idempotent" => self.idempotent = flag(directive, rest)?,
+            "additive" => self.additive = flag(directive, rest)?,
+            "title" => self.title = clean(rest),
+            "timeout" => self.timeout = Some(duration(rest)?),
+            "limit" => self.limit = Some(count(directive, rest)?),
+            "max_rows" => self.max_rows = Some(count(directive, rest)?),
+            "tool" => self.tool = Some(rest.split_whitespace().next().map(str::to_owned)),
+            _ => {
+                return Err(match nearest(directive, DIRECTIVES) {
+                    Some(near) => format!("there is no @{directive}; did you mean @{near}?"),
+                    None => {
+                        format!("there is no @{directive}; there are @{}", DIRECTIVES.join(", @"))
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn flag(directive: &str, rest: &str) -> Result<bool, String> {
+    match rest {
+        "" => Ok(true),
+        _ => Err(format!("@{directive} stands alone on its line")),
+    }
+}
+
+fn count(directive: &str, rest: &str) -> Result<u64, String> {
+    let number = rest.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("@{directive} takes a number from 1 on"))
+}
+
+/// `500ms`, `5s`, `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "@timeout takes a duration such as 500ms, 5s or 2m".to_owned();
+    let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(unit);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let factor = match unit.trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        _ => return Err(wrong()),
+    };
+    // PostgreSQL keeps its timeouts as milliseconds in 32 bits.
+    let milliseconds = number.checked_mul(factor).filter(|ms| (1..=i32::MAX as u64).contains(ms));
+    milliseconds.map(Duration::from_millis).ok_or_else(wrong)
+}
+
+impl Declared {
+    /// `NAME [TYPE] [= DEFAULT] [{RULES}] [: DESCRIPTION]`
+    fn read(text: &str, offset: usize) -> Result<Self, String> {
+        const FORM: &str = "write @param NAME TYPE [= DEFAULT]: description";
+        let (declaration, description) = split_description(text);
+        let (declaration, rules) =
+            match outside_quotes(declaration, |_, rest| rest.starts_with('{')) {
+                Some(at) => (&declaration[..at], Some(&declaration[at..])),
+                None => (declaration, None),
+            };
+        let (declared, default) = match outside_quotes(declaration, |before, rest| {
+            rest.starts_with('=') && before.ends_with(char::is_whitespace)
+        }) {
+            Some(at) => (&declaration[..at], Some(declaration[at + 1..].trim())),
+            None => (declaration, None),
+        };
+        let declared = declared.trim();
+        let (name, type_name) = declared.split_once(char::is_whitespace).unwrap_or((declared, ""));
+        let name = name.strip_prefix(':').unwrap_or(name);
+        // Either of them may say that the value may be left out.
+        let (name, optional_name) = match name.strip_suffix('?') {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        let mut letters = name.chars();
+        let begins = letters.next().is_some_and(|c| c.is_alphabetic() || c == '_');
+        if !begins || !letters.all(|c| c.is_alphanumeric() || c == '_') {
+            return Err(format!("{name:?} is no name of a parameter: {FORM}"));
+        }
+        let (type_name, optional) = match type_name.trim().strip_suffix('?') {
+            Some(type_name) => (type_name.trim(), true),
+            None => (type_name.trim(), false),
+        };
+        let given = match default {
+            Some("") => return Err(format!("there is no default behind =: {FORM}")),
+            Some(default) => match default.strip_prefix("claim:") {
+                Some("") => return Err("write = claim:NAME".into()),
+                Some(claim) => Given::Claim(claim.to_owned()),
+                None => Given::Default(value(default)),
+            },
+            None if optional || optional_name => Given::Default(Value::Null),
+            None => Given::Required,
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            type_name: (!type_name.is_empty()).then(|| type_name.to_owned()),
+            given,
+            rules: match rules {
+                Some(rules) => Rules::read(rules)?,
+                None => Rules::default(),
+            },
+            description: description.and_then(clean),
+            offset,
+        })
+    }
+}
+
+/// What stands before and behind the first colon that ends a word, outside of quotes and brackets.
+fn split_description(text: &str) -> (&str, Option<&str>) {
+    let colon = outside_quotes(text, |_, rest| {
+        rest.strip_prefix(':').is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+    });
+    match colon {
+        Some(at) => (&text[..at], text.get(at + 1..)),
+        None => (text, None),
+    }
+}
+
+/// The first offset outside of quotes, and of brackets opened before it, where `found` says so of what is
+/// before and from there on.
+fn outside_quotes(text: &str, found: impl Fn(&str, &str) -> bool) -> Option<usize> {
+    let mut quote = None;
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None => {
+                if depth == 0 && found(&text[..at], &text[at..]) {
+                    return Some(at);
+                }
+                match c {
+                    '\'' | '"' => quote = Some(c),
+                    '{' | '[' | '(' => depth += 1,
+                    '}' | ']' | ')' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+            }
+        }
+    }
+    None
+}
+
+/// A default: JSON, a text in SQL's quotes, or a text as it stands.
+fn value(text: &str) -> Value {
+    if let Ok(value) = serde_json::from_str(text) {
+        return value;
+    }
+    let quoted = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
+    Value::String(quoted.map_or_else(|| text.to_owned(), |text| text.replace("''", "'")))
+}
+
+/// The members of a JSON object that are written behind a parameter.
+pub(super) fn object(text: &str) -> Result<Map<String, Value>, String> {
+    serde_json::from_str(text.trim()).map_err(|error| {
+        format!("{} is not JSON such as {{\"minimum\": 1, \"maximum\": 100}}: {error}", text.trim())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn header(text: &str) -> Result<Header, Wrong> {
+        let mut offset = 0;
+        let lines: Vec<Line<'_>> = text
+            .split('\n')
+            .map(|text| {
+                let line = Line { text, offset };
+                offset += text.len() + 1;
+                line
+            })
+            .collect();
+        read(lines)
+    }
+
+    #[test]
+    fn a_header_is_read_whole() {
+        let header = header(
+            " The characters of a film\n and who played them.\n \n @title Who played whom\n \
+             @param title text: part of the title: any part\n     of it\n \
+             @param limit integer = 20 {\"minimum\": 1, \"maximum\": 100}: most rows\n \
+             @param since timestamp with time zone = '2020-01-01 10:00': from then on\n \
+             @param kind text = null\n @param ids integer[]?\n @param more?\n @param price numeric(10, 2)\n \
+             @param tenant = claim:tenant_id\n @param plain\n \
+             @roles analyst, operator\n @timeout 2s\n @limit 50",
+        )
+        .unwrap();
+        assert_eq!(
+            header.description.as_deref(),
+            Some("The characters of a film\nand who played them.")
+        );
+        assert_eq!(header.title.as_deref(), Some("Who played whom"));
+        assert_eq!(header.roles.unwrap(), ["analyst", "operator"]);
+        assert_eq!(header.timeout, Some(Duration::from_secs(2)));
+        assert_eq!(header.limit, Some(50));
+        assert!(!header.writes);
+        let all: Vec<_> = header
+            .parameters
+            .iter()
+            .map(|p| (&*p.name, p.type_name.as_deref(), p.given.clone(), p.description.as_deref()))
+            .collect();
+        let default = |value| Given::Default(value);
+        assert_eq!(
+            all,
+            [
+                ("title", Some("text"), Given::Required, Some("part of the title: any part of it")),
+                ("limit", Some("integer"), default(json!(20)), Some("most rows")),
+                (
+                    "since",
+                    Some("timestamp with time zone"),
+                    default(json!("2020-01-01 10:00")),
+                    Some("from then on")
+                ),
+                ("kind", Some("text"), default(Value::Null), None),
+                ("ids", Some("integer[]"), default(Value::Null), None),
+                ("more", None, default(Value::Null), None),
+                ("price", Some("numeric(10, 2)"), Given::Required, None),
+                ("tenant", None, Given::Claim("tenant_id".into()), None),
+                ("plain", None, Given::Required, None),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_line_says_what_would_be_right() {
+        for (text, message, offset) in [
+            (" x\n @parm a", "there is no @parm; did you mean @param?", 4),
+            (" @param 1a text", "\"1a\" is no name of a parameter", 1),
+            (" @param a text =", "there is no default behind =", 1),
+            (" @param a text\n @param a", "the parameter a is declared twice", 16),
+            (" @param a text {minimum: 1}", "is not JSON such as", 1),
+            (" @param a text {\"maxmum\": 1}", "did you mean maximum?", 1),
+            (" @timeout soon", "a duration such as", 1),
+            (" @limit 0", "a number from 1 on", 1),
+            (" @writes yes", "@writes stands alone", 1),
+        ] {
+            let wrong = header(text).unwrap_err();
+            assert!(wrong.message.contains(message), "{text}: {}", wrong.message);
+            assert_eq!(wrong.offset, offset, "{text}");
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Canned queries: SQL that a person wrote and tuned, and functions of the database, as tools of their own.
+//!
+//! Owns the header's grammar, the rewriting of `:name` to `$n`, what a parameter accepts, and the JSON
+//! Schemas that follow from both. Knows neither connections nor who may call: PostgreSQL's description of a
+//! statement comes in, a statement with its parameters goes out.
+
+mod directory;
+mod fault;
+mod function;
+mod header;
+mod number;
+mod parameter;
+mod query;
+mod rules;
+mod shape;
+mod source;
+mod token;
+
+pub use directory::{File, files};
+pub use fault::Fault;
+pub use parameter::Parameter;
+pub use query::Query;
+pub use source::{Origin, Source};

@@ -1,0 +1,171 @@
+//! A parameter of a canned query: its type, where its value comes from, and what is accepted.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::header::{self, Declared};
+use super::rules::Rules;
+use crate::error::{Code, Error, Result, step};
+use crate::schema::{DataType, Kind, clean};
+use crate::value;
+
+/// Something that a query is called with.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// The argument's name.
+    pub name: String,
+    /// Its type.
+    pub data_type: Arc<DataType>,
+    type_name: String,
+    given: Given,
+    rules: Rules,
+    description: Option<String>,
+    /// Columns whose comment describes it, where the query's author did not.
+    compared: Vec<String>,
+}
+
+/// Where the value comes from.
+#[derive(Debug, Clone, PartialEq)]
+enum Given {
+    /// From the caller.
+    Required,
+    /// From the caller, else this.
+    Default(Value),
+    /// From the caller, else the function's own default.
+    Omitted,
+    /// From the claim of this name.
+    Claim(String),
+}
+
+impl Parameter {
+    /// The parameter of this name and type, as it may be declared; `omitted` if the statement can do without.
+    ///
+    /// # Errors
+    ///
+    /// A default that does not fit, in words.
+    pub(super) fn new(
+        name: &str,
+        data_type: Arc<DataType>,
+        declared: Option<&Declared>,
+        compared: Vec<String>,
+        omitted: bool,
+    ) -> Result<Self, String> {
+        let given = match declared.map(|declared| &declared.given) {
+            Some(header::Given::Default(value)) => Given::Default(value.clone()),
+            Some(header::Given::Claim(claim)) => Given::Claim(claim.clone()),
+            _ if omitted => Given::Omitted,
+            _ => Given::Required,
+        };
+        let type_name = declared.and_then(|declared| declared.type_name.clone());
+        let parameter = Self {
+            name: name.to_owned(),
+            type_name: type_name.unwrap_or_else(|| data_type.name.clone()),
+            data_type,
+            given,
+            rules: declared.map(|declared| declared.rules.clone()).unwrap_or_default(),
+            description: declared.and_then(|declared| declared.description.clone()),
+            compared,
+        };
+        if let Given::Default(value) = &parameter.given
+            && !value.is_null()
+        {
+            let fits = parameter.encode(value, usize::MAX);
+            fits.map_err(|error| format!("the default {value}: {}", error.message()))?;
+        }
+        Ok(parameter)
+    }
+
+    /// Whether callers know of it.
+    pub fn is_argument(&self) -> bool {
+        !matches!(self.given, Given::Claim(_))
+    }
+
+    /// Whether callers must give it.
+    pub fn is_required(&self) -> bool {
+        self.given == Given::Required
+    }
+
+    /// The text of the value, of which there is none if the statement is to do without the parameter;
+    /// `Some(None)` is null.
+    pub(super) fn value(
+        &self,
+        arguments: &Map<String, Value>,
+        claims: &Map<String, Value>,
+        list_most: usize,
+    ) -> Result<Option<Option<String>>> {
+        let argument = arguments.get(&self.name).filter(|value| !value.is_null());
+        match (&self.given, argument) {
+            (Given::Claim(claim), _) => {
+                let claim = claims.get(claim).unwrap_or(&Value::Null);
+                let text = value::encode(&self.data_type, &self.type_name, claim);
+                // The caller did not give it, and must not read it in an error.
+                text.map(Some).map_err(|error| {
+                    Error::new(Code::Forbidden, "a claim of the caller does not fit the query")
+                        .caused_by(error)
+                })
+            }
+            (_, Some(argument)) => {
+                let text = self.encode(argument, list_most);
+                text.map(Some).map_err(|error| error.inside(&step(&self.name)))
+            }
+            (Given::Default(value), None) => {
+                value::encode(&self.data_type, &self.type_name, value).map(Some)
+            }
+            (Given::Omitted, None) => Ok(None),
+            (Given::Required, None) => Err(Error::new(
+                Code::MissingValue,
+                format!("{} ({}) is required", self.name, self.type_name),
+            )
+            .at(step(&self.name))),
+        }
+    }
+
+    fn encode(&self, value: &Value, list_most: usize) -> Result<Option<String>> {
+        match (&self.data_type.base().kind, value) {
+            (Kind::Array { .. }, Value::Array(items)) => {
+                let most = self.rules.max_items.unwrap_or(list_most);
+                if items.len() > most {
+                    let message = format!("the list has {} items: at most {most}", items.len());
+                    return Err(Error::new(Code::LimitExceeded, message).at(""));
+                }
+                for (position, item) in items.iter().enumerate() {
+                    let checked = self.rules.check(item);
+                    checked.map_err(|error| error.inside(&format!("/{position}")))?;
+                }
+            }
+            // A list may be given as its literal: then its items are PostgreSQL's to check.
+            (Kind::Array { .. }, _) if self.rules.restrict() => {
+                return Err(Error::new(Code::InvalidValue, "expected a list").at(""));
+            }
+            (Kind::Array { .. }, _) => {}
+            _ => self.rules.check(value)?,
+        }
+        value::encode(&self.data_type, &self.type_name, value)
+    }
+
+    /// The JSON Schema of the argument; `comment` finds the comment of a column by its name.
+    pub(super) fn schema(&self, comment: impl Fn(&str) -> Option<String>) -> Map<String, Value> {
+        let mut schema = value::accepted(&self.data_type);
+        match schema.get_mut("items").and_then(Value::as_object_mut) {
+            Some(items) => {
+                self.rules.describe(items);
+                if let Some(most) = self.rules.max_items {
+                    schema.insert("maxItems".into(), most.into());
+                }
+            }
+            None => self.rules.describe(&mut schema),
+        }
+        let described = self.description.clone();
+        let described = described.or_else(|| self.compared.iter().find_map(|name| comment(name)));
+        if let Some(description) = described.as_deref().and_then(clean) {
+            schema.insert("description".into(), description.into());
+        }
+        if let Given::Default(value) = &self.given
+            && !value.is_null()
+        {
+            schema.insert("default".into(), value.clone());
+        }
+        schema
+    }
+}

@@ -1,0 +1,346 @@
+//! A canned query that PostgreSQL has described: ready to be listed and called.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::fault::Fault;
+use super::function::Call;
+use super::parameter::Parameter;
+use super::source::{Origin, Source, Verb};
+use crate::error::{Code, Error, Result, step};
+use crate::plan::Operand;
+use crate::policy::{Action, Role};
+use crate::schema::{DataType, Described};
+use crate::statement::{Output, Statement};
+use crate::value::Decoder;
+
+/// A canned query, or a function as a tool.
+#[derive(Debug)]
+pub struct Query {
+    /// The tool's name.
+    pub name: String,
+    /// The file's path, or the function's described.
+    pub place: String,
+    /// A title for people.
+    pub title: Option<String>,
+    /// What it answers.
+    pub description: Option<String>,
+    /// What it is called with, claims too.
+    pub parameters: Vec<Parameter>,
+    /// The roles that have it; if absent, those that may do all of it anyway.
+    pub roles: Option<Vec<String>>,
+    /// Whether it may write.
+    pub writes: bool,
+    /// Whether twice is as good as once.
+    pub idempotent: bool,
+    /// Whether it leaves alone what is there.
+    pub additive: bool,
+    /// PostgreSQL's `statement_timeout` for it.
+    pub timeout: Option<Duration>,
+    /// Most rows of a reply.
+    pub limit: u64,
+    /// Most rows that a write may touch, if its author says so.
+    pub max_rows: Option<u64>,
+    /// The digest of all that a caller can notice.
+    pub digest: u64,
+    pub(super) columns: Vec<Column>,
+    column_names: Arc<[String]>,
+    /// Names in the text: those of its tables are among them.
+    pub(super) names: HashSet<String>,
+    text: Text,
+}
+
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) data_type: Arc<DataType>,
+    decoder: Decoder,
+}
+
+/// The statement that is sent.
+#[derive(Debug)]
+enum Text {
+    Fixed { sql: String, counted: bool },
+    Call(Call),
+}
+
+/// Arguments of every query that writes.
+pub(super) const WRITE_ARGUMENTS: [&str; 2] = ["dry_run", "max_rows"];
+
+/// `void`, the type of functions that return nothing.
+const VOID: u32 = 2278;
+
+impl Query {
+    /// The query; no reply will have more than `most` rows.
+    ///
+    /// # Errors
+    ///
+    /// What keeps it from being a tool.
+    pub fn new(source: Source, described: Described, most: u64) -> Result<Self, Fault> {
+        let mut hasher = DefaultHasher::new();
+        (&source.name, &source.text, source.statement()).hash(&mut hasher);
+        let columns = columns(&source, &described)?;
+        let parameters = parameters(&source, &described)?;
+        for (name, data_type) in &described.columns {
+            (name, &data_type.name).hash(&mut hasher);
+        }
+        for parameter in &parameters {
+            (&parameter.name, &parameter.data_type).hash(&mut hasher);
+        }
+        let Source { name, place, origin, header, .. } = source;
+        let limit = header.limit.unwrap_or(most).min(most);
+        let (names, text) = match origin {
+            Origin::Statement(sql) => {
+                let counted = sql.verb == Verb::Change;
+                let shown =
+                    Shown { columns: &columns, verb: sql.verb, writes: header.writes, limit };
+                let sent = shown.statement(&sql.text).map_err(|what| Fault::new(&place, what))?;
+                (sql.names, Text::Fixed { sql: sent, counted })
+            }
+            Origin::Function(call) => (HashSet::new(), Text::Call(call)),
+        };
+        Ok(Self {
+            name,
+            place,
+            title: header.title,
+            description: header.description,
+            parameters,
+            roles: header.roles,
+            writes: header.writes,
+            idempotent: header.idempotent || !header.writes,
+            additive: header.additive,
+            timeout: header.timeout,
+            limit,
+            max_rows: header.max_rows,
+            digest: hasher.finish(),
+            column_names: columns.iter().map(|column| column.name.clone()).collect(),
+            columns,
+            names,
+            text,
+        })
+    }
+
+    /// Whether the role has the tool.
+    ///
+    /// Where the header names no roles, those have it to whom it gives nothing new: that may read every
+    /// table without exception, and insert and update too if it writes.
+    pub fn is_for(&self, role: &Role) -> bool {
+        let named = match &self.roles {
+            Some(roles) => roles.contains(&role.name),
+            None => {
+                role.is_unrestricted(Action::Select)
+                    && (!self.writes
+                        || role.is_unrestricted(Action::Insert)
+                            && role.is_unrestricted(Action::Update))
+            }
+        };
+        named
+            && match &self.text {
+                Text::Fixed { .. } => true,
+                Text::Call(call) => call.executable_by().contains(&role.database_role),
+            }
+    }
+
+    /// Whether PostgreSQL tells how many rows a write touched: else only its statistics do.
+    pub fn is_counted(&self) -> bool {
+        matches!(self.text, Text::Fixed { counted: true, .. })
+    }
+
+    /// Whether it is a statement of a file, not a function.
+    pub fn is_statement(&self) -> bool {
+        matches!(self.text, Text::Fixed { .. })
+    }
+
+    /// The names of its columns.
+    pub fn column_names(&self) -> Arc<[String]> {
+        Arc::clone(&self.column_names)
+    }
+
+    /// Whether its rows have anything in them.
+    pub fn has_columns(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    /// The statement for a call; a list may have `list_most` items.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_argument`, `missing_value`, `invalid_value` or `limit_exceeded`, with its place.
+    pub fn statement(
+        &self,
+        arguments: &Map<String, Value>,
+        claims: &Map<String, Value>,
+        list_most: usize,
+    ) -> Result<Statement<'_>> {
+        if let Some(unknown) = arguments.keys().find(|name| !self.knows(name)) {
+            return Err(Error::new(
+                Code::UnknownArgument,
+                format!("{} has no argument {unknown:?}", self.name),
+            )
+            .at(step(unknown))
+            .nearest(unknown, self.arguments())
+            .allowed(self.arguments()));
+        }
+        let mut values = Vec::with_capacity(self.parameters.len());
+        for parameter in &self.parameters {
+            let value = parameter.value(arguments, claims, list_most)?;
+            let at = if parameter.is_argument() { step(&parameter.name) } else { String::new() };
+            values.push(value.map(|text| Operand::text(text, at)));
+        }
+        let sql = match &self.text {
+            Text::Fixed { sql, .. } => sql.clone(),
+            Text::Call(call) => {
+                if call.by_position()
+                    && let Some(gap) = values.iter().position(Option::is_none)
+                    && values.iter().skip(gap).any(Option::is_some)
+                    && let Some(parameter) = self.parameters.get(gap)
+                {
+                    let message = format!("{} is required before those after it", parameter.name);
+                    return Err(Error::new(Code::MissingValue, message).at(step(&parameter.name)));
+                }
+                let (sql, _) = call.statement(|input| matches!(values.get(input), Some(Some(_))));
+                self.shown(call).statement(&sql).unwrap_or(sql)
+            }
+        };
+        Ok(Statement {
+            sql,
+            parameters: values.into_iter().flatten().collect(),
+            outputs: self
+                .columns
+                .iter()
+                .map(|column| Output::value(&column.name, &column.decoder))
+                .collect(),
+            recurring: true,
+        })
+    }
+
+    /// The statement as it is sent when everything is given.
+    ///
+    /// # Errors
+    ///
+    /// In words, why its rows could not be read.
+    pub fn sent(&self) -> Result<String, String> {
+        match &self.text {
+            Text::Fixed { sql, .. } => Ok(sql.clone()),
+            Text::Call(call) => self.shown(call).statement(&call.statement(|_| true).0),
+        }
+    }
+
+    fn shown(&self, call: &Call) -> Shown<'_> {
+        let verb = if call.procedure() { Verb::Call } else { Verb::Select };
+        Shown { columns: &self.columns, verb, writes: self.writes, limit: self.limit }
+    }
+
+    /// The names of its arguments.
+    pub fn arguments(&self) -> impl Iterator<Item = &str> {
+        let own = self.parameters.iter().filter(|parameter| parameter.is_argument());
+        own.map(|parameter| parameter.name.as_str()).chain(self.write_arguments())
+    }
+
+    /// Those that every write has.
+    pub(super) fn write_arguments(&self) -> impl Iterator<Item = &str> {
+        let (writes, bound) = (self.writes, self.max_rows.is_some() || !self.is_statement());
+        WRITE_ARGUMENTS.into_iter().filter(move |name| writes && !(bound && *name == "max_rows"))
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        self.arguments().any(|known| known == name)
+    }
+}
+
+fn parameters(source: &Source, described: &Described) -> Result<Vec<Parameter>, Fault> {
+    let wanted: Vec<(&str, &[String], bool)> = match &source.origin {
+        Origin::Statement(sql) => {
+            let used = sql.parameters.iter();
+            used.map(|used| (used.name.as_str(), used.compared.as_slice(), false)).collect()
+        }
+        Origin::Function(call) => {
+            call.inputs().map(|input| (input.name, &[][..], input.default)).collect()
+        }
+    };
+    let mut parameters = Vec::with_capacity(wanted.len());
+    for ((name, compared, omitted), data_type) in wanted.into_iter().zip(&described.parameters) {
+        let data_type = Arc::clone(data_type);
+        let declared = source.declared(name);
+        let parameter = Parameter::new(name, data_type, declared, compared.to_vec(), omitted)
+            .map_err(|message| source.parameter_fault(name, message))?;
+        if source.header.writes && parameter.is_argument() && WRITE_ARGUMENTS.contains(&name) {
+            let message = format!("every query that writes has an argument {name} of its own");
+            return Err(source.parameter_fault(name, message));
+        }
+        parameters.push(parameter);
+    }
+    Ok(parameters)
+}
+
+fn columns(source: &Source, described: &Described) -> Result<Vec<Column>, Fault> {
+    let mut columns: Vec<Column> = Vec::with_capacity(described.columns.len());
+    for (name, data_type) in &described.columns {
+        if data_type.oid == VOID {
+            match described.columns.as_slice() {
+                [_] => continue,
+                _ => return Err(source.fault(format!("the column {name} is void"), None)),
+            }
+        }
+        if columns.iter().any(|known| known.name == *name) {
+            let message = format!("two columns are called {name}: rename one with AS");
+            return Err(source.fault(message, None));
+        }
+        let decoder = Decoder::for_type(data_type);
+        columns.push(Column { name: name.clone(), data_type: Arc::clone(data_type), decoder });
+    }
+    Ok(columns)
+}
+
+/// How the rows of a statement are made readable.
+struct Shown<'q> {
+    columns: &'q [Column],
+    verb: Verb,
+    writes: bool,
+    limit: u64,
+}
+
+impl Shown<'_> {
+    /// The statement with its columns in the forms that their decoders read, and bounded if it only reads.
+    fn statement(&self, sql: &str) -> Result<String, String> {
+        let reads = !self.writes && matches!(self.verb, Verb::Select | Verb::With);
+        let as_text = self.columns.iter().find(|column| column.decoder.as_text());
+        let Some(column) = as_text.or(self.columns.first()).filter(|_| reads || as_text.is_some())
+        else {
+            return Ok(sql.to_owned());
+        };
+        let names: Vec<String> =
+            (0..self.columns.len()).map(|number| format!("c{number}")).collect();
+        let names = names.join(", ");
+        let expressions: Vec<String> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(number, column)| match column.decoder.as_text() {
+                true => format!("CAST(c{number} AS text) AS c{number}"),
+                false => format!("c{number}"),
+            })
+            .collect();
+        let expressions = expressions.join(", ");
+        match (self.verb, reads) {
+            (_, true) => {
+                let most = self.limit.saturating_add(1);
+                Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names}) LIMIT {most}"))
+            }
+            (Verb::Select, false) => {
+                Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names})"))
+            }
+            (Verb::Change, false) => {
+                Ok(format!("WITH q ({names}) AS (\n{sql}\n) SELECT {expressions} FROM q"))
+            }
+            (Verb::With | Verb::Call, false) => Err(format!(
+                "the column {} is of type {}, which cannot be read as it is: cast it to text",
+                column.name, column.data_type.name
+            )),
+        }
+    }
+}

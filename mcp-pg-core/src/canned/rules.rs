@@ -1,0 +1,186 @@
+//! What a parameter's value must be besides of its type: JSON Schema's keywords, with their meaning.
+
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use super::{header, number};
+use crate::error::{Code, Error, Result};
+use crate::name::nearest;
+
+/// The rules of a parameter, or of each item of a list.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rules {
+    values: Option<Vec<Value>>,
+    minimum: Option<Value>,
+    maximum: Option<Value>,
+    min_length: Option<usize>,
+    max_length: Option<usize>,
+    pattern: Option<Regex>,
+    /// Of a list: most items.
+    pub(super) max_items: Option<usize>,
+}
+
+const KEYWORDS: [&str; 7] =
+    ["enum", "minimum", "maximum", "minLength", "maxLength", "pattern", "maxItems"];
+
+impl Rules {
+    /// Reads the rules from the text of a JSON object.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let mut rules = Self::default();
+        for (keyword, value) in header::object(text)? {
+            let wrong = |what: &str| format!("{keyword} takes {what}, not {value}");
+            let length = || {
+                let length = value.as_u64().and_then(|length| usize::try_from(length).ok());
+                length.map(Some).ok_or_else(|| wrong("a number"))
+            };
+            let bound = || match value.is_number() {
+                true => Ok(Some(value.clone())),
+                false => Err(wrong("a number")),
+            };
+            match keyword.as_str() {
+                "enum" => match &value {
+                    Value::Array(values) if !values.is_empty() => {
+                        rules.values = Some(values.clone());
+                    }
+                    _ => return Err(wrong("a list of values")),
+                },
+                "minimum" => rules.minimum = bound()?,
+                "maximum" => rules.maximum = bound()?,
+                "minLength" => rules.min_length = length()?,
+                "maxLength" => rules.max_length = length()?,
+                "maxItems" => rules.max_items = length()?,
+                "pattern" => {
+                    let pattern = value.as_str().ok_or_else(|| wrong("a regular expression"))?;
+                    let pattern = Regex::new(pattern).map_err(|error| error.to_string())?;
+                    rules.pattern = Some(pattern);
+                }
+                _ => {
+                    return Err(match nearest(&keyword, KEYWORDS) {
+                        Some(near) => format!("there is no rule {keyword}; did you mean {near}?"),
+                        None => {
+                            format!("there is no rule {keyword}; there are {}", KEYWORDS.join(", "))
+                        }
+                    });
+                }
+            }
+        }
+        Ok(rules)
+    }
+
+    /// Whether they say anything of a single value.
+    pub(super) fn restrict(&self) -> bool {
+        let mut schema = Map::new();
+        self.describe(&mut schema);
+        !schema.is_empty()
+    }
+
+    /// Whether the value meets the rules; the error's place is relative to it.
+    pub(super) fn check(&self, value: &Value) -> Result<()> {
+        let wrong = |message: String| Err(Error::new(Code::InvalidValue, message).at(""));
+        if let Some(values) = &self.values
+            && !values.iter().any(|known| same(known, value))
+        {
+            let names = values.iter().map(shown);
+            return Err(Error::new(Code::InvalidValue, format!("{} is not allowed", shown(value)))
+                .at("")
+                .nearest(&shown(value), values.iter().filter_map(Value::as_str))
+                .allowed(names));
+        }
+        if let Some(least) = &self.minimum
+            && number::compare(value, least).is_none_or(std::cmp::Ordering::is_lt)
+        {
+            return wrong(format!("{} is less than {least}", shown(value)));
+        }
+        if let Some(most) = &self.maximum
+            && number::compare(value, most).is_none_or(std::cmp::Ordering::is_gt)
+        {
+            return wrong(format!("{} is more than {most}", shown(value)));
+        }
+        let text = value.as_str().unwrap_or_default();
+        let length = text.chars().count();
+        if let Some(least) = self.min_length
+            && length < least
+        {
+            return wrong(format!("{length} characters are too few: at least {least}"));
+        }
+        if let Some(most) = self.max_length
+            && length > most
+        {
+            return wrong(format!("{length} characters are too many: at most {most}"));
+        }
+        if let Some(pattern) = &self.pattern
+            && !pattern.is_match(text)
+        {
+            return wrong(format!("{} does not match {pattern}", shown(value)));
+        }
+        Ok(())
+    }
+
+    /// Writes the rules into the JSON Schema of the value, or of a list's items.
+    pub(super) fn describe(&self, schema: &mut Map<String, Value>) {
+        let mut put = |keyword: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                schema.insert(keyword.to_owned(), value);
+            }
+        };
+        put("enum", self.values.clone().map(Value::Array));
+        put("minimum", self.minimum.clone());
+        put("maximum", self.maximum.clone());
+        put("minLength", self.min_length.map(Value::from));
+        put("maxLength", self.max_length.map(Value::from));
+        put("pattern", self.pattern.as_ref().map(|pattern| pattern.as_str().into()));
+    }
+}
+
+/// Numbers may come as their digits.
+fn same(known: &Value, given: &Value) -> bool {
+    known == given
+        || !known.is_string() && number::compare(given, known) == Some(std::cmp::Ordering::Equal)
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.chars().take(100).collect(),
+        other => other.to_string().chars().take(100).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_are_checked() {
+        for (rules, value, wrong) in [
+            (json!({"minimum": 1, "maximum": 5}), json!(5), None),
+            (json!({"minimum": 1, "maximum": 5}), json!("5.00"), None),
+            (json!({"minimum": 1, "maximum": 5}), json!(5.01), Some("5.01 is more than 5")),
+            (json!({"minimum": 1}), json!(-3), Some("-3 is less than 1")),
+            (
+                json!({"maximum": 9_007_199_254_740_992_u64}),
+                json!("9007199254740993"),
+                Some("is more than"),
+            ),
+            (json!({"enum": ["a", "b"]}), json!("b"), None),
+            (json!({"enum": ["a", "b"]}), json!("c"), Some("c is not allowed")),
+            (json!({"enum": [1, 2]}), json!("2"), None),
+            (json!({"pattern": "^[a-z]+$"}), json!("abc"), None),
+            (json!({"pattern": "^[a-z]+$"}), json!("abC"), Some("does not match")),
+            (json!({"minLength": 2, "maxLength": 3}), json!("äöü"), None),
+            (json!({"maxLength": 2}), json!("äöü"), Some("3 characters are too many")),
+        ] {
+            let checked = Rules::read(&rules.to_string()).unwrap().check(&value);
+            match wrong {
+                None => checked.unwrap(),
+                Some(wrong) => {
+                    let message = checked.unwrap_err().message().to_owned();
+                    assert!(message.contains(wrong), "{rules} {value}: {message}");
+                }
+            }
+        }
+        assert!(Rules::read(r#"{"pattern": "("}"#).is_err());
+        assert!(Rules::read(r#"{"minimum": "1"}"#).is_err());
+    }
+}

@@ -1,0 +1,76 @@
+//! The JSON Schemas of a canned query's arguments and reply.
+
+use serde_json::{Map, Value, json};
+
+use super::query::Query;
+use crate::policy::View;
+use crate::value;
+
+impl Query {
+    /// The schema of the arguments. What the author did not describe, the comment of a column that the
+    /// caller may see does.
+    pub fn input_schema(&self, view: &View) -> Map<String, Value> {
+        let comment = |column: &str| {
+            let mut comments = view
+                .tables()
+                .iter()
+                .filter(|table| self.names.contains(&table.name().name))
+                .filter_map(|table| table.table.column(column))
+                .filter(|(_, column)| column.can_select)
+                .filter_map(|(_, column)| column.comment.clone());
+            let first = comments.next();
+            // Columns of this name in two tables: which is meant only PostgreSQL knows.
+            first.filter(|first| comments.all(|other| other == *first))
+        };
+        let own = self.parameters.iter().filter(|parameter| parameter.is_argument());
+        let mut properties: Map<String, Value> =
+            own.map(|p| (p.name.clone(), Value::Object(p.schema(comment)))).collect();
+        for name in self.write_arguments() {
+            let schema = match name {
+                "dry_run" => {
+                    json!({"type": "boolean", "description": "Show what would happen, keep nothing."})
+                }
+                _ => json!({"type": "integer", "description": "Most rows that may be written."}),
+            };
+            properties.insert(name.to_owned(), schema);
+        }
+        let required: Vec<&str> = self
+            .parameters
+            .iter()
+            .filter(|parameter| parameter.is_required())
+            .map(|parameter| parameter.name.as_str())
+            .collect();
+        let mut schema = Map::new();
+        schema.insert("type".into(), "object".into());
+        schema.insert("properties".into(), Value::Object(properties));
+        if !required.is_empty() {
+            schema.insert("required".into(), required.into());
+        }
+        schema.insert("additionalProperties".into(), false.into());
+        schema
+    }
+
+    /// The schema of the reply; with `columns` those of its rows are spelled out.
+    pub fn output_schema(&self, columns: bool) -> Map<String, Value> {
+        let mut row = json!({"type": "object"});
+        if columns {
+            let all = self.columns.iter();
+            let columns: Map<String, Value> = all
+                .map(|column| (column.name.clone(), value::produced(&column.data_type)))
+                .collect();
+            row["properties"] = Value::Object(columns);
+        }
+        let mut schema = Map::new();
+        schema.insert("type".into(), "object".into());
+        schema.insert(
+            "properties".into(),
+            json!({
+                "rows": {"type": "array", "items": row},
+                "row_count": {"type": "integer"},
+                "truncated": {"type": "boolean"},
+            }),
+        );
+        schema.insert("required".into(), json!(["rows", "row_count", "truncated"]));
+        schema
+    }
+}

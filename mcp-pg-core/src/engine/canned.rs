@@ -1,0 +1,221 @@
+//! The canned queries as they are now: read from their files and functions, described by PostgreSQL, and
+//! what is wrong with those that are not served, or only as they were.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::canned::{self, Fault, Query, Source};
+use crate::error::Result;
+use crate::execute::{Database, Refused};
+use crate::name::nearest;
+use crate::policy::{Role, Settings};
+use crate::request::Request;
+use crate::schema::Described;
+
+#[derive(Default)]
+pub(super) struct Canned {
+    queries: BTreeMap<String, Arc<Query>>,
+    pub(super) faults: Vec<Fault>,
+}
+
+impl Canned {
+    /// Reads them all; what has become faulty stays as it was `before`.
+    pub(super) async fn read(
+        database: &Database,
+        settings: &Settings,
+        before: Option<&Canned>,
+    ) -> Result<Self> {
+        let mut canned = Self::default();
+        let mut sources = canned.files(settings).await;
+        sources.extend(canned.functions(database, settings).await?);
+        let sources = canned.named(sources);
+        let queries = canned.described(database, settings, sources).await?;
+        for query in queries {
+            canned.check_roles(&query, settings);
+            canned.queries.insert(query.name.clone(), Arc::new(query));
+        }
+        if let Some(before) = before {
+            canned.keep(before, settings);
+        }
+        canned.report(before);
+        Ok(canned)
+    }
+
+    /// The query of this name, if the role has it.
+    pub(super) fn query(&self, name: &str, role: &Role) -> Option<&Arc<Query>> {
+        self.queries.get(name).filter(|query| query.is_for(role))
+    }
+
+    /// The queries that the role has, by name.
+    pub(super) fn of_role<'c>(&'c self, role: &'c Role) -> impl Iterator<Item = &'c Arc<Query>> {
+        self.queries.values().filter(|query| query.is_for(role))
+    }
+
+    /// Whether callers find the same tools as in `other`.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        let digests = |canned: &Self| -> Vec<u64> {
+            canned.queries.values().map(|query| query.digest).collect()
+        };
+        digests(self) == digests(other)
+    }
+
+    async fn files(&mut self, settings: &Settings) -> Vec<Source> {
+        let Some(directory) = settings.queries.directory.clone() else { return Vec::new() };
+        let place = directory.display().to_string();
+        let read = tokio::task::spawn_blocking(move || canned::files(&directory)).await;
+        let (files, faults) = read.unwrap_or_else(|error| {
+            (Vec::new(), vec![Fault::new(place, format!("cannot be read: {error}"))])
+        });
+        self.faults.extend(faults);
+        self.sound(files.into_iter().map(|file| Source::read(file).map(Some)))
+    }
+
+    async fn functions(&mut self, database: &Database, settings: &Settings) -> Result<Vec<Source>> {
+        let schemas = &settings.queries.functions;
+        if schemas.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut roles: Vec<Option<String>> =
+            settings.roles.iter().map(|role| role.database_role.clone()).collect();
+        roles.sort();
+        roles.dedup();
+        let routines = database.routines(schemas, &roles).await?;
+        for schema in schemas {
+            if !routines.iter().any(|routine| routine.schema == *schema) {
+                let message =
+                    format!("no function of the schema {schema:?} says @tool in its comment");
+                self.faults.push(Fault::new("queries.functions", message));
+            }
+        }
+        let mut sources = self.sound(routines.into_iter().map(Source::of_routine));
+        Source::tell_apart(&mut sources);
+        Ok(sources)
+    }
+
+    /// The good ones; the faults are noted.
+    fn sound(&mut self, read: impl Iterator<Item = Result<Option<Source>, Fault>>) -> Vec<Source> {
+        let mut sources = Vec::new();
+        for source in read {
+            match source {
+                Ok(source) => sources.extend(source),
+                Err(fault) => self.faults.push(fault),
+            }
+        }
+        sources
+    }
+
+    /// Those whose name is theirs alone.
+    fn named(&mut self, sources: Vec<Source>) -> Vec<Source> {
+        let mut named: Vec<Source> = Vec::with_capacity(sources.len());
+        for source in sources {
+            let other = named.iter().find(|known| known.name == source.name);
+            let taken = match other {
+                _ if Request::TOOLS.contains(&source.name.as_str()) => {
+                    Some(format!("{} is the name of a built-in tool: choose another", source.name))
+                }
+                Some(other) => {
+                    Some(format!("{} has the tool's name {} already", other.place, source.name))
+                }
+                None => None,
+            };
+            match taken {
+                Some(message) => self.faults.push(Fault::new(&source.place, message)),
+                None => named.push(source),
+            }
+        }
+        named
+    }
+
+    async fn described(
+        &mut self,
+        database: &Database,
+        settings: &Settings,
+        sources: Vec<Source>,
+    ) -> Result<Vec<Query>> {
+        let texts: Vec<String> = sources.iter().map(Source::statement).collect();
+        let signatures = database.described(&texts).await?;
+        let mut queries = Vec::with_capacity(sources.len());
+        for (source, signature) in sources.into_iter().zip(signatures) {
+            match query(source, signature, settings.limits.max_rows) {
+                Ok(query) => queries.push(query),
+                Err(fault) => self.faults.push(fault),
+            }
+        }
+        // What is sent has more around it: its columns must be readable too.
+        let mut sent = Vec::with_capacity(queries.len());
+        let mut sendable = Vec::with_capacity(queries.len());
+        for query in queries {
+            match query.sent() {
+                Ok(text) => {
+                    sent.push(text);
+                    sendable.push(query);
+                }
+                Err(message) => self.faults.push(Fault::new(&query.place, message)),
+            }
+        }
+        let signatures = database.described(&sent).await?;
+        let mut good = Vec::with_capacity(sendable.len());
+        for (query, signature) in sendable.into_iter().zip(signatures) {
+            match signature {
+                Ok(_) => good.push(query),
+                Err(refused) => self.faults.push(Fault::new(&query.place, refused.message)),
+            }
+        }
+        Ok(good)
+    }
+
+    fn check_roles(&mut self, query: &Query, settings: &Settings) {
+        let known: Vec<&str> = settings.roles.iter().map(|role| role.name.as_str()).collect();
+        for name in query.roles.iter().flatten() {
+            if !known.contains(&name.as_str()) {
+                let message = match nearest(name, known.iter().copied()) {
+                    Some(near) => format!("there is no role {name:?}; did you mean {near}?"),
+                    None => format!("there is no role {name:?}; there are {}", known.join(", ")),
+                };
+                self.faults.push(Fault::new(&query.place, message));
+            }
+        }
+        if !settings.roles.iter().any(|role| query.is_for(role)) {
+            let message = match query.roles {
+                None => "no role has it: name those that shall with @roles",
+                Some(_) => "no role has it",
+            };
+            self.faults.push(Fault::new(&query.place, message));
+        }
+    }
+
+    /// Takes the last good form of what is faulty now.
+    fn keep(&mut self, before: &Self, settings: &Settings) {
+        let directory = settings.queries.directory.as_ref();
+        let directory = directory.map(|directory| directory.display().to_string());
+        for fault in &mut self.faults {
+            for (name, query) in &before.queries {
+                let its_own = query.place == fault.place;
+                let all = query.is_statement() && directory.as_ref() == Some(&fault.place);
+                if (its_own || all) && !self.queries.contains_key(name) {
+                    self.queries.insert(name.clone(), Arc::clone(query));
+                    fault.served = true;
+                }
+            }
+        }
+    }
+
+    /// Logs what was not known `before`.
+    fn report(&self, before: Option<&Self>) {
+        let known = before.map_or(&[][..], |before| &before.faults);
+        for fault in self.faults.iter().filter(|fault| !known.contains(fault)) {
+            tracing::warn!("{fault}");
+        }
+    }
+}
+
+fn query(source: Source, signature: Result<Described, Refused>, most: u64) -> Result<Query, Fault> {
+    match signature {
+        Ok(signature) => Query::new(source, signature, most),
+        Err(Refused { message, position }) => {
+            // "could not determine data type of parameter $1": by the name that its author knows.
+            let message = source.with_names(&message);
+            Err(source.fault(message, position))
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Calls of canned queries: read in a transaction that only reads, or write guarded and recorded.
+
+use serde_json::{Map, Value};
+
+use super::record::Record;
+use super::write::Tries;
+use super::{Engine, identity};
+use crate::canned::Query;
+use crate::error::{Code, Error, Result};
+use crate::execute::{Fetched, Identity, Keep, is_stale, query_refusal, texts};
+use crate::plan::Scope;
+use crate::policy::Principal;
+use crate::reply::{QueryResult, Reply, Rows};
+use crate::request::{Isolation, Request};
+use crate::statement::{self, Statement};
+
+/// A call of a query that is about to run.
+struct Call<'c> {
+    scope: &'c Scope<'c>,
+    query: &'c Query,
+    statement: &'c Statement<'c>,
+    identity: Identity,
+    keep: Keep,
+}
+
+/// What the caller of a query that writes may say besides its parameters.
+struct WriteArguments {
+    dry_run: bool,
+    /// Most rows that may be written.
+    max_rows: Option<u64>,
+}
+
+impl Engine {
+    /// Answers a call of a tool that is not built in.
+    pub(super) async fn answer_query(
+        &self,
+        caller: &Principal,
+        tool: &str,
+        arguments: &Map<String, Value>,
+        record: &mut Record<'_>,
+    ) -> Result<Reply> {
+        match self.run_query(caller, tool, arguments, record).await {
+            // Someone changed the schema under the query: once more, described anew.
+            Err(error) if is_stale(&error) => {
+                self.reload().await?;
+                record.forget();
+                self.run_query(caller, tool, arguments, record).await
+            }
+            answer => answer,
+        }
+        .map(Reply::Query)
+    }
+
+    async fn run_query(
+        &self,
+        caller: &Principal,
+        tool: &str,
+        arguments: &Map<String, Value>,
+        record: &mut Record<'_>,
+    ) -> Result<QueryResult> {
+        let catalogue = self.catalogue.load_full();
+        let view = catalogue.view(caller)?;
+        let Some(query) = catalogue.canned.query(tool, &view.role) else {
+            let own = || catalogue.canned.of_role(&view.role).map(|query| query.name.as_str());
+            let names = || Request::TOOLS.into_iter().chain(own());
+            return Err(Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
+                .nearest(tool, names())
+                .allowed(names()));
+        };
+        record.operation("canned");
+        let settings = &catalogue.settings;
+        let scope = Scope { view: &view, settings, caller, earlier: &[] };
+        let limits = &view.limits;
+        let statement = query.statement(arguments, &caller.claims, limits.max_list)?;
+        record.statement(&statement.sql);
+        let mut identity = identity(&scope);
+        if let Some(timeout) = query.timeout {
+            let milliseconds = timeout.as_millis().to_string();
+            identity.settings.push(("statement_timeout".into(), milliseconds));
+        }
+        let keep = Keep { rows: query.limit, bytes: limits.max_reply_bytes };
+        let call = Call { scope: &scope, query, statement: &statement, identity, keep };
+        if query.writes {
+            let own = WriteArguments::read(query, arguments, limits.max_write_rows)?;
+            let mut tries = Tries::of(&scope);
+            return loop {
+                match self.write_query(&call, &own, record).await {
+                    Err(error) if tries.again(&error).await => record.forget(),
+                    result => break result,
+                }
+            };
+        }
+        let read = self.database.read(&call.identity, &[&statement], keep).await;
+        let fetched =
+            read.map_err(|(_, failure)| query_refusal(failure, &view, &statement.parameters))?;
+        let result = call.result(fetched.into_iter().next().unwrap_or_default())?;
+        record.rows(result.row_count);
+        Ok(result)
+    }
+
+    async fn write_query(
+        &self,
+        call: &Call<'_>,
+        own: &WriteArguments,
+        record: &mut Record<'_>,
+    ) -> Result<QueryResult> {
+        let Call { scope, query, statement, keep, .. } = call;
+        let refused = |failure| query_refusal(failure, scope.view, &statement.parameters);
+        // One snapshot, as for every write.
+        let isolation = Some(Isolation::RepeatableRead);
+        let mut transaction = self.database.begin(call.identity.clone(), isolation).await?;
+        let touched = statement::touched();
+        let one = Keep { rows: 1, bytes: usize::MAX };
+        let statistics = own.max_rows.is_some() && !query.is_counted();
+        let mut before = 0;
+        if statistics {
+            let counted = transaction.run(&touched, &[], one).await.map_err(&refused)?;
+            before = super::read::number(&counted).unwrap_or_default();
+        }
+        let parameters = texts(&statement.parameters, &[])?;
+        let fetched = transaction.run(statement, &parameters, *keep).await.map_err(&refused)?;
+        let rows = if statistics {
+            let counted = transaction.run(&touched, &[], one).await.map_err(&refused)?;
+            super::read::number(&counted).unwrap_or_default().saturating_sub(before)
+        } else {
+            fetched.affected.unwrap_or_default().max(fetched.count)
+        };
+        if let Some(most) = own.max_rows.filter(|most| rows > *most) {
+            let error = Error::new(
+                Code::TooManyRows,
+                format!("{} would touch {rows} rows, and may touch {most}", query.name),
+            )
+            .row_count(rows);
+            return Err(match query.max_rows {
+                Some(_) => error.hint("give arguments that match fewer rows"),
+                None => error
+                    .at("/max_rows")
+                    .hint(format!("give \"max_rows\": {rows} if all of them are meant")),
+            });
+        }
+        let mut result = call.result(fetched)?;
+        if !query.has_columns() {
+            result.row_count = rows;
+        }
+        if !self.sinks.is_empty() && scope.settings.audit.images {
+            let rows = result.rows.clone().map(Rows::into_values).unwrap_or_default();
+            record.images(&[], &rows);
+        }
+        record.rows(rows);
+        self.finish(transaction, Some(Ok(())), own.dry_run, record, &refused).await?;
+        result.dry_run = own.dry_run.then_some(true);
+        Ok(result)
+    }
+}
+
+impl Call<'_> {
+    fn result(&self, fetched: Fetched) -> Result<QueryResult> {
+        if let (Some(bytes), true) = (fetched.too_large, fetched.rows.is_empty()) {
+            let most = self.keep.bytes;
+            let message = format!("one row has {bytes} bytes, and a reply may have {most}");
+            return Err(Error::new(Code::LimitExceeded, message));
+        }
+        let width = self.statement.outputs.len();
+        // A function that returns nothing has a row with nothing in it.
+        let rows = match width {
+            0 => Rows::from(Vec::new()),
+            _ => Rows::named(self.query.column_names(), fetched.rows, Vec::new()),
+        };
+        let row_count = rows.len() as u64;
+        let truncated = width > 0 && fetched.count > row_count;
+        let notes = match truncated {
+            true => vec![format!(
+                "there are more rows than the {row_count} that this reply has room for: narrow the arguments"
+            )],
+            false => Vec::new(),
+        };
+        let query = self.query.name.clone();
+        Ok(QueryResult {
+            query,
+            rows: Some(rows),
+            row_count,
+            truncated,
+            next_cursor: None,
+            dry_run: None,
+            notes,
+        })
+    }
+}
+
+impl WriteArguments {
+    fn read(query: &Query, arguments: &Map<String, Value>, usual: u64) -> Result<Self> {
+        let given = |name: &str| arguments.get(name).filter(|value| !value.is_null());
+        let wrong = |name: &str, what: &str, value: &Value| {
+            Error::new(Code::InvalidValue, format!("expected {what}, got {value}"))
+                .at(format!("/{name}"))
+        };
+        let dry_run = match given("dry_run") {
+            None => false,
+            Some(Value::Bool(dry_run)) => *dry_run,
+            Some(other) => return Err(wrong("dry_run", "true or false", other)),
+        };
+        let max_rows = match (query.max_rows, given("max_rows")) {
+            (Some(most), _) => Some(most),
+            // What a function writes is its own affair, unless its author sets a bound.
+            (None, _) if !query.is_statement() => None,
+            (None, None) => Some(usual),
+            (None, Some(value)) => {
+                let most = value.as_u64().filter(|most| *most > 0);
+                Some(most.ok_or_else(|| wrong("max_rows", "a number from 1 on", value))?)
+            }
+        };
+        Ok(Self { dry_run, max_rows })
+    }
+}

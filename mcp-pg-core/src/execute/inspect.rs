@@ -1,0 +1,114 @@
+//! What PostgreSQL says of statements and functions without running them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_postgres::error::{Error as PgError, ErrorPosition};
+
+use super::database::{Database, unavailable};
+use crate::error::Result;
+use crate::schema::{DataType, Described, Routine, Schema};
+
+/// Why PostgreSQL does not take a statement, for the person who wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// PostgreSQL's sentence, and its hint.
+    pub message: String,
+    /// The character that it is about, from 1.
+    pub position: Option<usize>,
+}
+
+impl Refused {
+    fn of(error: &PgError) -> Option<Self> {
+        let answer = error.as_db_error()?;
+        let mut message = answer.message().to_owned();
+        for more in [answer.detail(), answer.hint()].into_iter().flatten() {
+            message.push_str(". ");
+            message.push_str(more.trim_end_matches('.'));
+        }
+        let position = match answer.position() {
+            Some(ErrorPosition::Original(position)) => usize::try_from(*position).ok(),
+            _ => None,
+        };
+        Some(Self { message, position })
+    }
+}
+
+impl Database {
+    /// Has PostgreSQL parse statements: what each takes and gives, or why it is refused.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn described(
+        &self,
+        statements: &[String],
+    ) -> Result<Vec<Result<Described, Refused>>> {
+        if statements.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut lease = self.lease().await?;
+        let client = lease.client()?;
+        let mut prepared = Vec::with_capacity(statements.len());
+        for statement in statements {
+            prepared.push(match client.prepare(statement).await {
+                Ok(prepared) => Ok(prepared),
+                Err(error) => match Refused::of(&error) {
+                    Some(refused) => Err(refused),
+                    None => return Err(unavailable(error)),
+                },
+            });
+        }
+        let mut oids = Vec::new();
+        for statement in prepared.iter().flatten() {
+            oids.extend(statement.params().iter().map(|data_type| data_type.oid()));
+            oids.extend(statement.columns().iter().map(|column| column.type_().oid()));
+        }
+        oids.sort_unstable();
+        oids.dedup();
+        let transaction = client.build_transaction().read_only(true).start();
+        let transaction = transaction.await.map_err(unavailable)?;
+        let types = Schema::types(&transaction, &oids).await?;
+        transaction.rollback().await.map_err(unavailable)?;
+        lease.done();
+        Ok(prepared
+            .into_iter()
+            .map(|prepared| prepared.map(|prepared| described(&prepared, &types)))
+            .collect())
+    }
+
+    /// Functions and procedures that are marked as tools, and which of the roles may call each.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`, or `database_error` if there is no such role.
+    pub async fn routines(
+        &self,
+        schemas: &[String],
+        roles: &[Option<String>],
+    ) -> Result<Vec<Routine>> {
+        let mut lease = self.lease().await?;
+        let client = lease.client()?;
+        let transaction = client.build_transaction().read_only(true).start();
+        let transaction = transaction.await.map_err(unavailable)?;
+        let routines = Schema::routines(&transaction, schemas, roles).await?;
+        transaction.rollback().await.map_err(unavailable)?;
+        lease.done();
+        Ok(routines)
+    }
+}
+
+fn described(
+    statement: &tokio_postgres::Statement,
+    types: &HashMap<u32, Arc<DataType>>,
+) -> Described {
+    let known = |oid: u32| types.get(&oid).cloned().unwrap_or_else(|| Arc::new(DataType::text()));
+    Described {
+        parameters: statement.params().iter().map(|data_type| known(data_type.oid())).collect(),
+        columns: statement
+            .columns()
+            .iter()
+            .map(|column| (column.name().to_owned(), known(column.type_().oid())))
+            .collect(),
+    }
+}

@@ -1,0 +1,72 @@
+//! What PostgreSQL refused of a canned query.
+//!
+//! Its text is not the caller's: names and values that PostgreSQL speaks of may be any. What it says of a
+//! parameter, and what a function raises for its callers to read, is passed on.
+
+use super::database::{Failure, unavailable};
+use super::refusal::{code, parameter_of, raised, shown};
+use crate::error::{Code, Error};
+use crate::name::TableName;
+use crate::plan::Operand;
+use crate::policy::View;
+
+/// The error for a failed canned query, for a caller with this view.
+pub fn query_refusal(failure: Failure, view: &View, parameters: &[Operand]) -> Error {
+    let error = match failure {
+        Failure::Own(error) => return error,
+        Failure::Database(error) => error,
+    };
+    let Some(answer) = error.as_db_error() else {
+        return if error.is_closed() || error.code().is_none() {
+            unavailable(error)
+        } else {
+            Error::new(Code::Internal, "the driver failed").caused_by(error)
+        };
+    };
+    let state = answer.code().code();
+    let parameter = parameter_of(answer, parameters);
+    let code = match code(state) {
+        Code::DatabaseError if parameter.is_some() => Code::InvalidValue,
+        code => code,
+    };
+    let told = match code {
+        _ if raised(answer) => Error::new(code, shown(answer.message())),
+        Code::InvalidValue => match parameter {
+            Some(at) => Error::new(code, shown(answer.message())).at(at),
+            None => Error::new(code, "a value does not fit what the query does with it"),
+        },
+        Code::UniqueViolation => Error::new(code, "a row with the same key exists"),
+        Code::ForeignKeyViolation => {
+            Error::new(code, "other rows refer to this row, or it to none")
+        }
+        Code::NotNullViolation => Error::new(code, "a value that must not be null is missing"),
+        Code::CheckViolation => Error::new(code, "a row does not meet a rule of its table"),
+        Code::ExclusionViolation => Error::new(code, "an existing row excludes this one"),
+        Code::SerializationFailure => {
+            Error::new(code, "concurrent transactions collided").hint("try again")
+        }
+        Code::Timeout => match state {
+            "55P03" => {
+                Error::new(code, "another transaction holds a lock on the rows for too long")
+            }
+            _ => Error::new(code, "the query took longer than allowed"),
+        },
+        Code::Forbidden if state == "25006" => {
+            Error::new(code, "this would write, in a transaction that only reads")
+        }
+        Code::Forbidden => {
+            Error::new(code, "the database does not allow this to the caller's role")
+        }
+        Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
+        Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
+        _ => Error::new(code, format!("PostgreSQL refused the query (SQLSTATE {state})")),
+    };
+    let known = answer.schema().zip(answer.table()).is_some_and(|(schema, name)| {
+        view.named(&TableName { schema: schema.into(), name: name.into() }).is_some()
+    });
+    let told = match answer.constraint().filter(|_| known) {
+        Some(constraint) => told.constraint(constraint),
+        None => told,
+    };
+    told.sqlstate(state).caused_by(error)
+}

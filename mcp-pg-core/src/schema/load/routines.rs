@@ -1,0 +1,50 @@
+//! Rows of `routines.sql`.
+
+use tokio_postgres::Row;
+use tokio_postgres::error::Error as PgError;
+
+use crate::schema::{Argument, ArgumentMode, Routine};
+
+pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
+    let types: Vec<String> = row.try_get("types")?;
+    let pseudo: Vec<bool> = row.try_get("pseudo")?;
+    let names: Vec<String> = row.try_get("names")?;
+    let modes: Vec<String> = row.try_get("modes")?;
+    let defaults: i32 = row.try_get("defaults")?;
+    let mut arguments = Vec::with_capacity(types.len());
+    for (position, (type_name, pseudo)) in types.into_iter().zip(pseudo).enumerate() {
+        let mode = match modes.get(position).map_or("i", String::as_str) {
+            "t" => continue,
+            "o" => ArgumentMode::Out,
+            "v" => ArgumentMode::Variadic,
+            _ => ArgumentMode::In,
+        };
+        let name = names.get(position).filter(|name| !name.is_empty()).cloned();
+        arguments.push(Argument {
+            named: name.is_some(),
+            name: name.unwrap_or_else(|| format!("arg{}", position + 1)),
+            type_name,
+            // What comes out has a type by then.
+            pseudo: pseudo && mode != ArgumentMode::Out,
+            mode,
+            default: false,
+        });
+    }
+    let inputs = arguments.iter_mut().rev().filter(|a| a.mode != ArgumentMode::Out);
+    inputs.take(usize::try_from(defaults).unwrap_or_default()).for_each(|a| a.default = true);
+    let executable_by: Vec<String> = row.try_get("executable_by")?;
+    Ok(Routine {
+        schema: row.try_get("schema")?,
+        name: row.try_get("name")?,
+        identity: row.try_get("identity")?,
+        procedure: row.try_get("procedure")?,
+        volatile: row.try_get::<_, bool>("volatile")? || row.try_get::<_, bool>("procedure")?,
+        untyped: row.try_get("untyped")?,
+        arguments,
+        comment: row.try_get("comment")?,
+        executable_by: executable_by
+            .into_iter()
+            .map(|role| Some(role).filter(|role| !role.is_empty()))
+            .collect(),
+    })
+}

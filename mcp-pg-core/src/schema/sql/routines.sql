@@ -1,0 +1,36 @@
+-- Functions and procedures of some schemas whose comment marks them as tools, with their arguments one by one.
+-- $1: names of schemas (text[]). $2: database roles (text[]); the empty name is the login.
+--
+-- Filtered out: aggregates and window functions, which only a query can use; trigger functions, which nobody
+-- calls. Privileges are no filter: whoever may not call one does not have the tool.
+SELECT n.nspname                                              AS schema,
+       p.proname                                              AS name,
+       pg_catalog.pg_get_function_identity_arguments(p.oid)   AS identity,
+       p.prokind = 'p'                                        AS procedure,
+       p.provolatile = 'v'                                    AS volatile,
+       p.prorettype = 'pg_catalog.record'::pg_catalog.regtype
+         AND p.proargmodes IS NULL AND p.prokind = 'f'        AS untyped,
+       p.pronargdefaults::int                                 AS defaults,
+       coalesce(p.proargmodes::text[], '{}')                  AS modes,
+       coalesce(p.proargnames, '{}')                          AS names,
+       ARRAY(SELECT pg_catalog.format_type(a.type, -1)
+             FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY a (type, place)
+             ORDER BY a.place)                                AS types,
+       ARRAY(SELECT t.typtype = 'p'
+             FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY a (type, place)
+             JOIN pg_catalog.pg_type t ON t.oid = a.type
+             ORDER BY a.place)                                AS pseudo,
+       ARRAY(SELECT r.name FROM unnest($2) r (name)
+             CROSS JOIN LATERAL (SELECT CASE r.name WHEN '' THEN current_user ELSE r.name::name END) c (role)
+             WHERE pg_catalog.has_schema_privilege(c.role, n.oid, 'USAGE')
+               AND pg_catalog.has_function_privilege(c.role, p.oid, 'EXECUTE')) AS executable_by,
+       d.description                                          AS comment
+FROM pg_catalog.pg_proc p
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_description d
+     ON d.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objoid = p.oid AND d.objsubid = 0
+WHERE n.nspname = ANY ($1)
+  AND d.description ~ '(^|\n)\s*@tool\M'
+  AND p.prokind IN ('f', 'p')
+  AND p.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
+ORDER BY n.nspname, p.proname, identity

@@ -1,0 +1,73 @@
+//! PostgreSQL's types as JSON Schema: what a caller may give, and what a reply holds.
+
+use serde_json::{Map, Value, json};
+
+use super::scalar::Scalar;
+use crate::schema::{DataType, Kind};
+
+/// The schema of values that a parameter of the type takes: its chief form, as other spellings are taken too.
+///
+/// ```
+/// use mcp_pg_core::schema::DataType;
+/// use mcp_pg_core::value::accepted;
+///
+/// assert_eq!(accepted(&DataType::bigint())["type"], "integer");
+/// ```
+pub fn accepted(data_type: &DataType) -> Map<String, Value> {
+    let data_type = data_type.base();
+    let schema = match &data_type.kind {
+        Kind::Enum(labels) => json!({"type": "string", "enum": labels}),
+        Kind::Array { element, .. } => json!({"type": "array", "items": accepted(element)}),
+        Kind::Multirange(range) => json!({"type": "array", "items": accepted(range)}),
+        Kind::Composite(fields) => {
+            let properties = fields
+                .iter()
+                .map(|field| (field.name.clone(), Value::Object(accepted(&field.data_type))));
+            json!({"type": "object", "properties": properties.collect::<Map<_, _>>()})
+        }
+        Kind::Range(subtype) => {
+            let bound = accepted(subtype);
+            json!({
+                "type": "object",
+                "properties": {"lower": bound, "upper": bound, "bounds": {"type": "string"}},
+            })
+        }
+        Kind::Base | Kind::Domain { .. } => match Scalar::of(data_type) {
+            Scalar::Bool => json!({"type": "boolean"}),
+            Scalar::Int2 | Scalar::Int4 | Scalar::Int8 | Scalar::Oid => json!({"type": "integer"}),
+            Scalar::Float4 | Scalar::Float8 | Scalar::Numeric => json!({"type": "number"}),
+            Scalar::Json | Scalar::Jsonb => json!({}),
+            Scalar::Uuid => json!({"type": "string", "format": "uuid"}),
+            Scalar::Date => json!({"type": "string", "format": "date"}),
+            Scalar::TimestampTz => json!({"type": "string", "format": "date-time"}),
+            Scalar::Bytea => json!({"type": "string", "contentEncoding": "base64"}),
+            _ => json!({"type": "string"}),
+        },
+    };
+    match schema {
+        Value::Object(schema) => schema,
+        _ => Map::new(),
+    }
+}
+
+/// The schema of the type's values in a reply; any may be null.
+pub fn produced(data_type: &DataType) -> Value {
+    let data_type = data_type.base();
+    let types: &[&str] = match &data_type.kind {
+        // Where elements are arrays themselves, one of several dimensions is a text.
+        Kind::Array { .. } | Kind::Multirange(_) => &["array", "string", "null"],
+        Kind::Composite(_) | Kind::Range(_) => &["object", "null"],
+        Kind::Enum(_) => &["string", "null"],
+        Kind::Base | Kind::Domain { .. } => match Scalar::of(data_type) {
+            Scalar::Bool => &["boolean", "null"],
+            Scalar::Int2 | Scalar::Int4 | Scalar::Oid => &["integer", "null"],
+            Scalar::Int8 => &["integer", "string", "null"],
+            Scalar::Float4 | Scalar::Float8 | Scalar::Numeric => &["number", "string", "null"],
+            Scalar::Json | Scalar::Jsonb => return json!({}),
+            // The text form of some types is read further: vectors of numbers, say.
+            Scalar::Other => return json!({}),
+            _ => &["string", "null"],
+        },
+    };
+    json!({ "type": types })
+}

@@ -1,0 +1,471 @@
+//! Canned queries: files as tools, from their header to their reply.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mcp_pg_core::audit::{FileSink, verify};
+use mcp_pg_core::policy::{Action, Role, Setting};
+use mcp_pg_core::{Engine, Principal, Settings};
+use mcp_pg_tests::{Database, call, call_as, error, rows};
+use serde_json::{Value, json};
+
+use crate::program::file;
+
+/// A directory that no other test has, with these files.
+pub(crate) fn directory<const N: usize>(files: [(&str, &str); N]) -> PathBuf {
+    let directory = file("");
+    std::fs::remove_file(&directory).unwrap();
+    std::fs::create_dir(&directory).unwrap();
+    for (name, text) in files {
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+    directory
+}
+
+fn settings(directory: PathBuf) -> Settings {
+    let mut settings = Settings::default();
+    settings.queries.directory = Some(directory);
+    settings
+}
+
+async fn engine<const N: usize>(database: &Database, files: [(&str, &str); N]) -> Engine {
+    database.engine_with(settings(directory(files))).await
+}
+
+/// The faults, without the directory.
+fn faults(engine: &Engine) -> Vec<String> {
+    let faults = engine.faults();
+    faults
+        .iter()
+        .map(|fault| {
+            let fault = fault.to_string();
+            fault.rsplit_once('/').map_or(fault.clone(), |(_, fault)| fault.to_owned())
+        })
+        .collect()
+}
+
+fn names(engine: &Engine, role: &str) -> Vec<String> {
+    let queries = engine.queries(&Principal::new("tester", role)).unwrap();
+    queries.iter().map(|query| query.name.clone()).collect()
+}
+
+fn input(engine: &Engine, name: &str) -> Value {
+    let caller = Principal::new("tester", "admin");
+    let queries = engine.queries(&caller).unwrap();
+    let query = queries.iter().find(|query| query.name == name).unwrap();
+    Value::Object(query.input_schema(&engine.view(&caller).unwrap()))
+}
+
+#[tokio::test]
+async fn a_file_is_a_tool() {
+    let database = Database::movies().await;
+    let engine = engine(
+        &database,
+        [(
+            "find_titles.sql",
+            "-- Titles that contain a word, the longest first.\n\
+             -- @param word text: part of the title\n\
+             -- @param limit integer = 2 {\"minimum\": 1, \"maximum\": 50}: most rows\n\
+             -- @roles analyst, admin\n\
+             SELECT title_id, primary_title AS title -- :not_me\n\
+             FROM titles WHERE primary_title ILIKE '%' || :word || '%' AND ':nor me' <> ''\n\
+             ORDER BY length(primary_title) DESC, title_id LIMIT :limit;",
+        )],
+    )
+    .await;
+    assert_eq!(faults(&engine), [] as [&str; 0]);
+    assert_eq!(names(&engine, "analyst"), ["find_titles"]);
+    assert_eq!(names(&engine, "operator"), [] as [&str; 0]);
+    assert_eq!(
+        input(&engine, "find_titles"),
+        json!({
+            "type": "object",
+            "properties": {
+                "word": {"type": "string", "description": "part of the title"},
+                "limit": {
+                    "type": "integer", "minimum": 1, "maximum": 50,
+                    "description": "most rows", "default": 2,
+                },
+            },
+            "required": ["word"],
+            "additionalProperties": false,
+        })
+    );
+    let reply = call(&engine, "analyst", "find_titles", json!({"word": "the"})).await.unwrap();
+    assert_eq!(reply["query"], "find_titles");
+    assert_eq!(reply["row_count"], 2);
+    assert_eq!(reply["truncated"], false);
+    assert!(rows(&reply)[0]["title_id"].is_u64() && rows(&reply)[0]["title"].is_string());
+    let all = call(&engine, "analyst", "find_titles", json!({"word": "the", "limit": 50}));
+    assert!(rows(&all.await.unwrap()).len() > 2);
+    for (arguments, code, at) in [
+        (json!({}), "missing_value", "/word"),
+        (json!({"word": null}), "missing_value", "/word"),
+        (json!({"word": "a", "limit": 51}), "invalid_value", "/limit"),
+        (json!({"word": "a", "limit": "many"}), "invalid_value", "/limit"),
+        (json!({"word": "a", "lmit": 5}), "unknown_argument", "/lmit"),
+        (json!({"word": ["a"]}), "invalid_value", "/word"),
+    ] {
+        let refused = error(&engine, "analyst", "find_titles", arguments.clone()).await;
+        assert_eq!((&refused["code"], &refused["at"]), (&json!(code), &json!(at)), "{arguments}");
+    }
+    let absent = error(&engine, "operator", "find_titles", json!({"word": "a"})).await;
+    assert_eq!(absent["code"], "unknown_argument", "{absent}");
+    assert!(!absent.to_string().contains("analyst"));
+}
+
+#[tokio::test]
+async fn types_come_from_the_statement_and_descriptions_from_the_columns() {
+    let database = Database::of(
+        "CREATE TYPE mood AS ENUM ('glad', 'sad');
+         CREATE TABLE person (id integer PRIMARY KEY, name text, mood mood, born date, tags text[],
+                              paid numeric, seen timestamptz, data jsonb, span int4range, wait interval);
+         COMMENT ON COLUMN person.name IS 'How others call her';
+         INSERT INTO person VALUES
+           (1, 'Ada', 'glad', '1815-12-10', '{a,b}', 12345678901234567890.5, '2024-01-31 13:45+00',
+            '{\"x\": [1]}', '[1,5)', '1 day 02:00'),
+           (2, 'Bob', 'sad', '1990-01-01', '{}', 1.5, NULL, NULL, NULL, NULL)",
+    )
+    .await;
+    let engine = engine(
+        &database,
+        [(
+            "people.sql",
+            "-- @param moods?\n-- @param ids?: some of them\n-- @param data?\n-- @param born?\n-- @param name text?\n\
+             SELECT *, 'x'::text COLLATE \"C\" AS \"Ünïcode \"\"name\"\"\", ARRAY[wait] AS waits, \
+               (1, 'a')::record IS NULL AS no\n\
+             FROM person p WHERE (:name IS NULL OR p.name = :name) \
+               AND (cast(:moods AS mood[]) IS NULL OR mood = ANY (:moods)) \
+               AND (:ids::int[] IS NULL OR id = ANY (:ids)) AND (:born::date IS NULL OR born >= :born) \
+               AND (:data::jsonb IS NULL OR p.data @> :data) AND (data ? 'x' OR NOT data ?| '{y,z}' OR true) \
+             ORDER BY id",
+        )],
+    )
+    .await;
+    assert_eq!(faults(&engine), [] as [&str; 0]);
+    let schema = input(&engine, "people");
+    let properties = &schema["properties"];
+    assert_eq!(properties["name"], json!({"type": "string", "description": "How others call her"}));
+    assert_eq!(
+        properties["moods"],
+        json!({"type": "array", "items": {"type": "string", "enum": ["glad", "sad"]}})
+    );
+    assert_eq!(
+        properties["ids"],
+        json!({"type": "array", "items": {"type": "integer"}, "description": "some of them"})
+    );
+    assert_eq!(properties["born"], json!({"type": "string", "format": "date"}));
+    assert_eq!(properties["data"], json!({}));
+    assert_eq!(schema.get("required"), None);
+
+    let reply = call(&engine, "analyst", "people", json!({"ids": [1]})).await.unwrap();
+    let expected = call(&engine, "analyst", "select", json!({"table": "person", "limit": 1}));
+    let mut expected = rows(&expected.await.unwrap())[0].clone();
+    expected["Ünïcode \"name\""] = "x".into();
+    expected["waits"] = json!(["1 day 02:00:00"]);
+    expected["no"] = false.into();
+    assert_eq!(rows(&reply), [expected], "a value is read as select reads it");
+    for (arguments, count) in [
+        (json!({}), 2),
+        (json!({"name": "Ada"}), 1),
+        (json!({"moods": ["sad", "glad"]}), 2),
+        (json!({"moods": []}), 0),
+        (json!({"ids": [1, 2], "name": null}), 2),
+        (json!({"born": "1900-01-01"}), 1),
+        (json!({"data": {"x": [1]}}), 1),
+    ] {
+        let reply = call(&engine, "analyst", "people", arguments.clone()).await.unwrap();
+        assert_eq!(reply["row_count"], count, "{arguments}");
+    }
+    let refused = error(&engine, "analyst", "people", json!({"moods": ["sda"]})).await;
+    assert_eq!(refused["at"], "/moods/0");
+    assert_eq!(refused["did_you_mean"], "sad");
+}
+
+#[tokio::test]
+async fn a_fault_names_file_line_and_column() {
+    let database = Database::shop().await;
+    let engine = engine(
+        &database,
+        [
+            ("broken.sql", "-- A query.\nSELECT user_id,\n       nmae\nFROM users"),
+            ("typo.sql", "-- @param a integr\nSELECT :a"),
+            ("untyped.sql", "-- x\nSELECT count(*) FROM users WHERE :a IS NULL"),
+            ("insert.sql", "SELECT 1"),
+            ("two.sql", "SELECT 1 AS a, 2 AS a"),
+            ("default.sql", "-- @param a integer = many\nSELECT :a AS a"),
+            ("nobody.sql", "-- @roles analist\nSELECT 1"),
+            ("no name.sql", "SELECT 1"),
+            ("write.sql", "INSERT INTO users (name) VALUES (:name)"),
+            ("drop.sql", "-- @writes\nDROP TABLE users"),
+            ("good.sql", "SELECT 1 AS one"),
+            ("readme.txt", "SELECT"),
+        ],
+    )
+    .await;
+    let faults = faults(&engine);
+    for expected in [
+        "broken.sql:3:8: column \"nmae\" does not exist",
+        "typo.sql:1:4: type \"integr\" does not exist",
+        "untyped.sql:2:1: could not determine data type of parameter :a: declare its type",
+        "insert.sql: insert is the name of a built-in tool",
+        "two.sql:1:1: two columns are called a: rename one with AS",
+        "default.sql:1:4: the default \"many\": expected integer",
+        "nobody.sql: there is no role \"analist\"; did you mean analyst?",
+        "no name.sql: \"no name\" is no name of a tool",
+        "write.sql:1:1: INSERT writes: say so with -- @writes",
+        "drop.sql:2:1: a canned query is a SELECT",
+    ] {
+        assert!(
+            faults.iter().any(|fault| fault.starts_with(expected)),
+            "{expected} in {faults:#?}"
+        );
+    }
+    assert_eq!(names(&engine, "admin"), ["good"]);
+}
+
+#[tokio::test]
+async fn claims_are_the_servers_to_fill() {
+    let database = Database::of(
+        "CREATE TABLE note (id integer, tenant integer); INSERT INTO note VALUES (1, 7), (2, 8)",
+    )
+    .await;
+    let engine = engine(
+        &database,
+        [(
+            "notes.sql",
+            "-- @param tenant = claim:tenant_id\nSELECT id FROM note WHERE tenant = :tenant",
+        )],
+    )
+    .await;
+    assert_eq!(input(&engine, "notes")["properties"], json!({}));
+    let caller = Principal::new("tester", "analyst");
+    for (claim, expected) in
+        [(json!(7), json!([{"id": 1}])), (json!("8"), json!([{"id": 2}])), (Value::Null, json!([]))]
+    {
+        let caller = caller.clone().claim("tenant_id", claim);
+        let reply = call_as(&engine, &caller, "notes", json!({})).await.unwrap();
+        assert_eq!(reply["rows"], expected);
+    }
+    let reply = call_as(&engine, &caller, "notes", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([]), "without the claim there is nothing");
+    let given = call_as(&engine, &caller, "notes", json!({"tenant": 7})).await.unwrap_err();
+    assert_eq!(given.code().as_str(), "unknown_argument");
+    let odd = caller.claim("tenant_id", "drop");
+    let odd = call_as(&engine, &odd, "notes", json!({})).await.unwrap_err();
+    assert_eq!(odd.code().as_str(), "forbidden");
+    assert!(!odd.to_string().contains("drop"));
+}
+
+#[tokio::test]
+async fn a_result_is_cut_like_any_other() {
+    let database = Database::empty().await;
+    let engine = engine(
+        &database,
+        [
+            ("many.sql", "SELECT n, md5(n::text) AS hash FROM generate_series(1, 10000) n"),
+            ("few.sql", "-- @limit 3\nSELECT n FROM generate_series(1, 10) n"),
+            ("large.sql", "SELECT repeat('x', 300000) AS text"),
+            ("wide.sql", "SELECT n, repeat('x', 1000) AS text FROM generate_series(1, 900) n"),
+            ("none.sql", "SELECT 1 AS one WHERE false"),
+        ],
+    )
+    .await;
+    let many = call(&engine, "analyst", "many", json!({})).await.unwrap();
+    assert_eq!((&many["row_count"], &many["truncated"]), (&json!(1000), &json!(true)));
+    assert_eq!(rows(&many)[999]["n"], 1000);
+    assert_eq!(many["next_cursor"], Value::Null);
+    let few = call(&engine, "analyst", "few", json!({})).await.unwrap();
+    assert_eq!(few["rows"], json!([{"n": 1}, {"n": 2}, {"n": 3}]));
+    assert_eq!(few["truncated"], true);
+    let wide = call(&engine, "analyst", "wide", json!({})).await.unwrap();
+    assert_eq!(wide["truncated"], true);
+    assert!(rows(&wide).len() > 200 && wide.to_string().len() < 300_000);
+    let large = error(&engine, "analyst", "large", json!({})).await;
+    assert_eq!(large["code"], "limit_exceeded");
+    let none = call(&engine, "analyst", "none", json!({})).await.unwrap();
+    assert_eq!((&none["rows"], &none["truncated"]), (&json!([]), &json!(false)));
+}
+
+#[tokio::test]
+async fn a_query_runs_as_the_role_and_only_reads() {
+    let database = Database::of(
+        "CREATE TABLE title (id integer, kind integer); INSERT INTO title VALUES (1, 1), (2, 2);
+         ALTER TABLE title ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY kinds ON title
+           USING (kind = ANY (string_to_array(nullif(current_setting('rls.types', true), ''), ',')::int[]));
+         DO $$ BEGIN CREATE ROLE canned_reader; EXCEPTION WHEN duplicate_object THEN END $$;
+         GRANT SELECT ON title TO canned_reader;
+         CREATE TABLE hidden (id integer);
+         CREATE FUNCTION sneak() RETURNS integer LANGUAGE sql AS 'INSERT INTO hidden VALUES (1) RETURNING id'",
+    )
+    .await;
+    let mut settings = settings(directory([
+        (
+            "titles.sql",
+            "-- @roles viewer\nSELECT id, current_user::text AS who FROM title ORDER BY id",
+        ),
+        ("secret.sql", "-- @roles viewer\nSELECT id FROM hidden"),
+        ("sneak.sql", "-- @roles analyst\nSELECT sneak()"),
+        ("slow.sql", "-- @roles analyst\n-- @timeout 50ms\nSELECT pg_sleep(5)::text AS slept"),
+        ("cast.sql", "-- @roles analyst\nSELECT rolname::text::int AS number FROM pg_roles"),
+    ]));
+    settings.roles.push(Role {
+        name: "viewer".into(),
+        database_role: Some("canned_reader".into()),
+        session: [("rls.types".into(), Setting::Claim("types".into()))].into(),
+        ..Role::default()
+    });
+    let engine = database.engine_with(settings).await;
+    assert_eq!(faults(&engine), [] as [&str; 0]);
+    let caller = Principal::new("tester", "viewer");
+    let own = caller.clone().claim("types", "2");
+    let reply = call_as(&engine, &own, "titles", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"id": 2, "who": "canned_reader"}]));
+    let unset = call_as(&engine, &caller, "titles", json!({})).await.unwrap();
+    assert_eq!(unset["rows"], json!([]), "unset means nothing");
+    let secret = call_as(&engine, &caller, "secret", json!({})).await.unwrap_err();
+    assert_eq!(secret.code().as_str(), "forbidden");
+    assert!(!secret.to_string().contains("hidden"), "{secret}");
+    let sneak = error(&engine, "analyst", "sneak", json!({})).await;
+    assert_eq!((&sneak["code"], &sneak["sqlstate"]), (&json!("forbidden"), &json!("25006")));
+    assert_eq!(error(&engine, "analyst", "slow", json!({})).await["code"], "timeout");
+    // The connection that was slow has the usual time again.
+    assert_eq!(error(&engine, "analyst", "sneak", json!({})).await["code"], "forbidden");
+    let cast = error(&engine, "analyst", "cast", json!({})).await;
+    assert_eq!(cast["code"], "invalid_value");
+    assert!(!cast.to_string().contains("pg_"), "a value that the query read is told: {cast}");
+}
+
+#[tokio::test]
+async fn without_roles_a_query_is_for_those_to_whom_it_tells_nothing_new() {
+    let database = Database::shop().await;
+    let mut settings = settings(directory([
+        ("read.sql", "SELECT count(*) AS users FROM users"),
+        ("write.sql", "-- @writes\nUPDATE users SET name = name WHERE user_id = :id"),
+        ("all.sql", "-- @roles clerk, analyst\nSELECT 1 AS one"),
+    ]));
+    let mut clerk = Role::everywhere("clerk", [Action::Select, Action::Update]);
+    clerk.grants[0].columns.exclude = vec!["email".into()];
+    settings.roles.push(clerk);
+    let engine = Engine::connect(database.config.clone(), settings.clone()).await.unwrap();
+    for (role, expected) in
+        [("analyst", &["all", "read"][..]), ("operator", &["read", "write"]), ("clerk", &["all"])]
+    {
+        assert_eq!(names(&engine, role), expected, "{role}");
+    }
+    settings.roles.retain(|role| role.name == "clerk");
+    settings.default_role = "clerk".into();
+    let engine = Engine::connect(database.config.clone(), settings).await.unwrap();
+    let faults = faults(&engine);
+    assert!(faults.contains(&"read.sql: no role has it: name those that shall with @roles".into()));
+}
+
+#[tokio::test]
+async fn a_write_is_guarded_and_recorded() {
+    let database = Database::of(
+        "CREATE TABLE item (id integer PRIMARY KEY, price integer CHECK (price > 0), wait interval);
+         INSERT INTO item SELECT n, n FROM generate_series(1, 5) n",
+    )
+    .await;
+    let log = file("");
+    let files = directory([
+        (
+            "raise.sql",
+            "-- @writes\n-- @param ids integer[]\nUPDATE item SET price = price + 1 WHERE id = ANY (:ids)",
+        ),
+        (
+            "add.sql",
+            "-- @writes\n-- @additive\nINSERT INTO item VALUES (:id, :price, '1 day') RETURNING id, wait",
+        ),
+        (
+            "trim.sql",
+            "-- @writes\n-- @max_rows 2\nDELETE FROM item WHERE price > :price RETURNING id",
+        ),
+        (
+            "hide.sql",
+            "-- @writes\nWITH gone AS (DELETE FROM item WHERE id >= :id RETURNING id) SELECT count(*) AS n FROM gone",
+        ),
+    ]);
+    let engine = database.engine_with(settings(files)).await;
+    let engine = engine.audited(Arc::new(FileSink::open(&log).unwrap()));
+    assert_eq!(faults(&engine), [] as [&str; 0]);
+    let properties = input(&engine, "raise")["properties"].clone();
+    assert!(properties["dry_run"].is_object() && properties["max_rows"].is_object());
+    assert!(input(&engine, "trim")["properties"].get("max_rows").is_none());
+
+    let one = call(&engine, "admin", "raise", json!({"ids": [1]})).await.unwrap();
+    assert_eq!((&one["row_count"], &one["rows"]), (&json!(1), &json!([])));
+    for (tool, arguments, rows) in [
+        ("raise", json!({"ids": [1, 2]}), 2),
+        ("trim", json!({"price": 1}), 5),
+        ("hide", json!({"id": 4}), 2),
+    ] {
+        let many = error(&engine, "admin", tool, arguments).await;
+        assert_eq!(many["code"], "too_many_rows", "{tool}");
+        assert_eq!(many["row_count"], rows, "{tool}");
+    }
+    let two = call(&engine, "admin", "raise", json!({"ids": [1, 2], "max_rows": 2})).await.unwrap();
+    assert_eq!(two["row_count"], 2);
+    let hidden = json!({"id": 5, "dry_run": true});
+    let hidden = call(&engine, "admin", "hide", hidden).await.unwrap();
+    assert_eq!((&hidden["rows"], &hidden["dry_run"]), (&json!([{"n": 1}]), &json!(true)));
+    let added = call(&engine, "admin", "add", json!({"id": 9, "price": 1})).await.unwrap();
+    assert_eq!(added["rows"], json!([{"id": 9, "wait": "1 day"}]));
+    for (arguments, code) in [
+        (json!({"id": 9, "price": 1}), "unique_violation"),
+        (json!({"id": 10, "price": 0}), "check_violation"),
+    ] {
+        let refused = error(&engine, "admin", "add", arguments).await;
+        assert_eq!(refused["code"], code);
+        assert!(refused["constraint"].is_string());
+    }
+    let prices = "SELECT string_agg(id || ':' || price, ' ' ORDER BY id) FROM item";
+    assert_eq!(database.value(prices).await.as_deref(), Some("1:3 2:3 3:3 4:4 5:5 9:1"));
+
+    engine.flush().await.unwrap();
+    let text = std::fs::read_to_string(&log).unwrap();
+    verify(text.as_bytes()).unwrap();
+    let records: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let added: Vec<&Value> = records
+        .iter()
+        .filter(|record| record["tool"] == "add" && record["arguments"]["id"] == 9)
+        .collect();
+    assert_eq!(added[0]["phase"], "intent");
+    assert_eq!(added[1]["outcome"], "ok");
+    assert_eq!(added[1]["operation"], "canned");
+    assert_eq!(added[1]["rows"], 1);
+    assert_eq!(added[1]["after"], json!([{"id": 9, "wait": "1 day"}]));
+    assert_eq!(added[2]["outcome"], "error", "the refused one has no intent");
+}
+
+#[tokio::test]
+async fn a_broken_file_keeps_its_last_good_form() {
+    let database = Database::of("CREATE TABLE t (id integer); INSERT INTO t VALUES (1)").await;
+    let files = directory([("ids.sql", "SELECT id FROM t"), ("gone.sql", "SELECT 1 AS one")]);
+    let engine = database.engine_with(settings(files.clone())).await;
+    assert_eq!(names(&engine, "analyst"), ["gone", "ids"]);
+    assert!(!engine.reload().await.unwrap(), "nothing has changed");
+
+    std::fs::write(files.join("ids.sql"), "SELECT di FROM t").unwrap();
+    std::fs::write(files.join("new.sql"), "SELECT id + 1 AS next FROM t").unwrap();
+    std::fs::remove_file(files.join("gone.sql")).unwrap();
+    assert!(engine.reload().await.unwrap());
+    assert_eq!(names(&engine, "analyst"), ["ids", "new"]);
+    let faults = engine.faults();
+    assert!(faults[0].served && faults[0].to_string().contains("ids.sql:1:8: column \"di\""));
+    let reply = call(&engine, "analyst", "ids", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"id": 1}]));
+
+    std::fs::write(files.join("ids.sql"), "SELECT id AS key FROM t").unwrap();
+    engine.reload().await.unwrap();
+    let reply = call(&engine, "analyst", "ids", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"key": 1}]));
+    assert!(engine.faults().is_empty());
+
+    // The table changes under the query: it is described anew.
+    database.sql("ALTER TABLE t ALTER id TYPE text").await;
+    let reply = call(&engine, "analyst", "ids", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"key": "1"}]));
+}
