@@ -62,15 +62,19 @@ pub(super) async fn serve(
     let _following = session.follow();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
     let hang_up = options.hang_up.clone();
-    let apply = |config: &Config| {
-        if let (Some(credentials), Some(auth)) = (&credentials, &config.auth) {
-            credentials.store(Arc::new(Credentials::new(auth.api_keys.clone())));
-            hang_up.notify_waiters();
-        }
+    let prepare = |config: &Config| {
+        let accepted = config.auth.as_ref().map(|auth| Credentials::new(auth.api_keys.clone()));
+        let (credentials, hang_up) = (&credentials, &hang_up);
+        Ok(move || {
+            if let (Some(credentials), Some(accepted)) = (credentials, accepted) {
+                credentials.store(Arc::new(accepted));
+                hang_up.notify_waiters();
+            }
+        })
     };
     tokio::select! {
         served = http::serve(session.engine.clone(), listener, options, stop) => served?,
-        never = source.follow(&session.engine, apply) => match never {},
+        never = source.follow(&session.engine, prepare) => match never {},
     }
     Ok(session)
 }
