@@ -9,6 +9,7 @@ mod reload;
 mod session;
 mod setup_sql;
 mod verify;
+mod watched;
 
 use std::io::Write;
 
@@ -128,7 +129,7 @@ pub async fn run(
                 served = serving => {
                     served.map_err(|message| Failure { exit: Exit::Finding, message })?;
                 }
-                never = source.follow(&session.engine, |_| {}) => match never {},
+                never = source.follow(&session.engine, |_| Ok(|| ())) => match never {},
             }
             session.close().await
         }

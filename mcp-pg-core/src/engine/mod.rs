@@ -305,7 +305,7 @@ impl Engine {
     /// is there now is another.
     async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
         let catalogue = self.catalogue.load_full();
-        let now = self.database.signature(&catalogue.settings.schemas).await?;
+        let now = self.database.signature(&catalogue.settings.watched_schemas()).await?;
         if now == catalogue.signature {
             self.database.forget_statements();
         } else {

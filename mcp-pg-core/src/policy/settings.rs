@@ -69,6 +69,15 @@ pub enum ServerIdentity {
     Name,
 }
 
+impl Settings {
+    /// The schemas whose changes matter: those of tables, and those of functions that are tools.
+    pub(crate) fn watched_schemas(&self) -> Vec<String> {
+        let mut schemas = self.schemas.clone();
+        schemas.extend(self.queries.functions.iter().cloned());
+        schemas
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

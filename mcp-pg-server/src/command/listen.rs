@@ -71,20 +71,20 @@ pub(super) async fn serve(
     let _following = session.follow();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
     let hang_up = options.hang_up.clone();
-    let apply = |config: &Config| {
-        let (Some(credentials), Some(auth)) = (&credentials, &config.auth) else { return };
-        match auth.credentials() {
-            Ok(accepted) => {
+    let prepare = |config: &Config| {
+        let accepted = config.auth.as_ref().map(|auth| auth.credentials()).transpose()?;
+        let (credentials, hang_up) = (&credentials, &hang_up);
+        Ok(move || {
+            if let (Some(credentials), Some(accepted)) = (credentials, accepted) {
                 credentials.store(Arc::new(accepted));
                 hang_up.notify_waiters();
             }
-            Err(error) => tracing::error!(%error, "the credentials stay as they were"),
-        }
+        })
     };
     let serving = http::serve(session.engine.clone(), listener, certificate, options, stop);
     tokio::select! {
         served = serving => served?,
-        never = source.follow(&session.engine, apply) => match never {},
+        never = source.follow(&session.engine, prepare) => match never {},
     }
     Ok(session)
 }
