@@ -394,7 +394,11 @@ fn identity(scope: &Scope<'_>) -> Identity {
         };
         (name.clone(), value)
     });
-    Identity { role: role.database_role.clone(), settings: settings.collect() }
+    let timeout = role
+        .limits
+        .statement_timeout
+        .map(|timeout| ("statement_timeout".to_owned(), timeout.as_millis().to_string()));
+    Identity { role: role.database_role.clone(), settings: settings.chain(timeout).collect() }
 }
 
 /// What all processes that serve this database as this login know, and callers do not.

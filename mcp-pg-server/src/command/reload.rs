@@ -118,9 +118,11 @@ fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
             "[server]",
             old.allowed_hosts != new.allowed_hosts
                 || old.allowed_origins != new.allowed_origins
-                || old.public_url != new.public_url,
+                || old.public_url != new.public_url
+                || old.certificate != new.certificate,
         ),
-        ("limits.requests_per_minute", old.requests_per_minute != new.requests_per_minute),
+        ("calls in a minute and at one time", old.request_limits != new.request_limits),
+        ("limits.max_request_bytes", old.max_request_bytes != new.max_request_bytes),
     ]
     .into_iter()
     .filter_map(|(key, differs)| differs.then_some(key))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mcp_pg_core::audit::{AuditTable, Fault, FileSink, Reason, Verified};
-use mcp_pg_core::policy::{Action, OnFailure, Role};
+use mcp_pg_core::policy::{Action, OnFailure, Role, Tls};
 use mcp_pg_core::{Engine, Settings, TableName, verify_table};
 use mcp_pg_tests::{Database, call, error};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ async fn shop() -> Database {
 }
 
 async fn check(database: &Database) -> Result<Verified, Fault> {
-    verify_table(database.config.clone(), &name()).await.unwrap()
+    verify_table(database.config.clone(), Tls::default(), &name()).await.unwrap()
 }
 
 /// The records so far, whose chains are whole.
