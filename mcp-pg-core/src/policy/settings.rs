@@ -47,15 +47,6 @@ pub struct Settings {
     pub queries: Queries,
 }
 
-impl Settings {
-    /// The schemas whose changes matter: those of tables, and those of functions that are tools.
-    pub(crate) fn watched_schemas(&self) -> Vec<String> {
-        let mut schemas = self.schemas.clone();
-        schemas.extend(self.queries.functions.iter().cloned());
-        schemas
-    }
-}
-
 /// How the database's server is known where its connections are encrypted. Whether they are is the
 /// `sslmode` of the connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -76,6 +67,15 @@ pub enum ServerIdentity {
     Authority,
     /// That a known authority issued it to the host that was asked for: libpq's `verify-full`.
     Name,
+}
+
+impl Settings {
+    /// The schemas whose changes matter: those of tables, and those of functions that are tools.
+    pub(crate) fn watched_schemas(&self) -> Vec<String> {
+        let mut schemas = self.schemas.clone();
+        schemas.extend(self.queries.functions.iter().cloned());
+        schemas
+    }
 }
 
 impl Default for Settings {
