@@ -6,7 +6,10 @@
 mod api_key;
 mod credentials;
 mod gate;
+mod jwt;
+mod key_set;
 mod resource;
+mod token_cache;
 
 use async_trait::async_trait;
 use http::header::AUTHORIZATION;
@@ -16,6 +19,8 @@ use mcp_pg_core::{Error, Principal};
 pub use api_key::{ApiKey, KeyHash, generate_key};
 pub use credentials::Credentials;
 pub(crate) use gate::Gate;
+pub use jwt::{Algorithm, Jwt, JwtSettings};
+pub use key_set::KeySource;
 pub(crate) use resource::ENDPOINT;
 pub use resource::ProtectedResource;
 

@@ -9,6 +9,7 @@ mod reload;
 mod session;
 mod setup_sql;
 mod verify;
+mod watched;
 
 use std::io::Write;
 
@@ -116,19 +117,19 @@ pub async fn run(
         Command::Check => check::check(&cli.common, config, environment, out).await,
         Command::Stdio { caller } => {
             let caller = session::principal(caller, &config, environment)?;
-            let requests_per_minute = config.requests_per_minute;
+            let limits = config.request_limits.clone();
             let source = reload::Source::new(&cli.common, environment, &config);
             let session = Session::open(&cli.common, config, environment).await?;
             let engine = session.engine.clone();
             tokio::spawn(async move { posture::warn(&engine).await });
             let stop = stop_on_signal();
             let _following = session.follow();
-            let serving = stdio::serve(session.engine.clone(), caller, requests_per_minute, stop);
+            let serving = stdio::serve(session.engine.clone(), caller, &limits, stop);
             tokio::select! {
                 served = serving => {
                     served.map_err(|message| Failure { exit: Exit::Finding, message })?;
                 }
-                never = source.follow(&session.engine, |_| {}) => match never {},
+                never = source.follow(&session.engine, |_| Ok(|| ())) => match never {},
             }
             session.close().await
         }

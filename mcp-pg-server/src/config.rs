@@ -7,15 +7,19 @@ mod auth;
 mod database;
 mod encryption;
 mod environment;
+mod limits;
 mod raw;
 mod resolve;
+mod sslmode;
 
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroU64};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcp_pg_core::Settings;
+
+use crate::limits::RequestLimits;
 
 pub use auth::Auth;
 pub use database::Database;
@@ -40,8 +44,12 @@ pub struct Config {
     pub public_url: Option<String>,
     /// What the engine is told.
     pub settings: Settings,
-    /// Calls that one caller may make in a minute; no bound if absent.
-    pub requests_per_minute: Option<NonZeroU32>,
+    /// Bounds on the calls of each caller.
+    pub request_limits: RequestLimits,
+    /// Most bytes of a request over HTTP, if it is not the default.
+    pub max_request_bytes: Option<usize>,
+    /// The files of the certificate and key for HTTP; connections are not encrypted if absent.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// Where the audit log goes; nowhere if absent.
     pub audit_file: Option<AuditFile>,
     /// Host names that HTTP clients may use besides the loopback ones.

@@ -29,15 +29,13 @@ use std::time::{Duration, Instant};
 
 use account::Account;
 
-/// Part of the socket's name; nothing listens on a network.
+/// Part of the socket's name; nothing listens on a network, unless a port is asked for.
 const PORT: u16 = 5432;
 const SUPERUSER: &str = "postgres";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Durability is given up: the data never outlives the process.
-const SETTINGS: [&str; 7] = [
-    "listen_addresses=",
-    "port=5432",
+const SETTINGS: [&str; 5] = [
     "fsync=off",
     "synchronous_commit=off",
     "full_page_writes=off",
@@ -49,6 +47,7 @@ const SETTINGS: [&str; 7] = [
 #[derive(Debug)]
 pub struct Cluster {
     directory: PathBuf,
+    port: u16,
     /// The shell that runs PostgreSQL, and stops it when its standard input closes.
     runner: Child,
 }
@@ -64,10 +63,25 @@ impl Cluster {
     /// # Errors
     /// No PostgreSQL found or to be had, or it does not start.
     pub fn start() -> Result<Cluster, EmbeddedError> {
+        Self::launch(PORT, "")
+    }
+
+    /// The same, and it listens on `127.0.0.1` as well.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`]; also if the port is taken.
+    pub fn start_on(port: u16) -> Result<Cluster, EmbeddedError> {
+        Self::launch(port, "127.0.0.1")
+    }
+
+    fn launch(port: u16, addresses: &str) -> Result<Cluster, EmbeddedError> {
         let directory = create_directory()?;
         let account = Account::for_owner_of(&directory);
         account
-            .and_then(|account| run(&directory, &programs::find_or_install(account)?, account))
+            .and_then(|account| {
+                let bin = programs::find_or_install(account)?;
+                run(&directory, &bin, account, port, addresses)
+            })
             .inspect_err(|_| {
                 let _ = fs::remove_dir_all(&directory);
             })
@@ -77,7 +91,7 @@ impl Cluster {
     #[must_use]
     pub fn config(&self, database: &str) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(&self.directory).port(PORT).user(SUPERUSER).dbname(database);
+        config.host_path(&self.directory).port(self.port).user(SUPERUSER).dbname(database);
         config
     }
 
@@ -85,7 +99,7 @@ impl Cluster {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         let host = percent_encode(&self.directory.to_string_lossy());
-        format!("postgres://{SUPERUSER}@{host}:{PORT}/{}", percent_encode(database))
+        format!("postgres://{SUPERUSER}@{host}:{}/{}", self.port, percent_encode(database))
     }
 }
 
@@ -155,7 +169,13 @@ fn create_directory() -> Result<PathBuf, EmbeddedError> {
     }
 }
 
-fn run(directory: &Path, bin: &Path, account: Option<Account>) -> Result<Cluster, EmbeddedError> {
+fn run(
+    directory: &Path,
+    bin: &Path,
+    account: Option<Account>,
+    port: u16,
+    addresses: &str,
+) -> Result<Cluster, EmbeddedError> {
     let mut log = File::options()
         .read(true)
         .append(true)
@@ -171,6 +191,7 @@ fn run(directory: &Path, bin: &Path, account: Option<Account>) -> Result<Cluster
         .args(["-c", include_str!("../scripts/run-postgres.sh"), "run-postgres"])
         .args([directory, bin])
         .args(SETTINGS.iter().flat_map(|setting| ["-c", setting]))
+        .args(["-c", &format!("port={port}"), "-c", &format!("listen_addresses={addresses}")])
         .env("LC_ALL", "C")
         .current_dir(directory)
         .stdin(Stdio::piped())
@@ -188,7 +209,7 @@ fn run(directory: &Path, bin: &Path, account: Option<Account>) -> Result<Cluster
         account.run_as(&mut command);
     }
     let runner = command.spawn().map_err(system("run /bin/sh"))?;
-    let mut cluster = Cluster { directory: directory.to_owned(), runner };
+    let mut cluster = Cluster { directory: directory.to_owned(), port, runner };
 
     let deadline = Instant::now() + START_TIMEOUT;
     loop {
@@ -250,7 +271,8 @@ mod tests {
     fn a_server_that_does_not_start_says_why() {
         let directory = create_directory().expect("a directory");
         let account = Account::for_owner_of(&directory).expect("an account");
-        let error = run(&directory, Path::new("/nowhere"), account).expect_err("no initdb");
+        let error =
+            run(&directory, Path::new("/nowhere"), account, PORT, "").expect_err("no initdb");
         assert!(error.to_string().contains("/nowhere/initdb"), "{error}");
         assert!(!directory.exists());
     }

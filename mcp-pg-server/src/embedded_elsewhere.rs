@@ -13,6 +13,14 @@ impl Cluster {
         Err(EmbeddedError::Unsupported)
     }
 
+    /// Starts no cluster.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn start_on(_port: u16) -> Result<Cluster, EmbeddedError> {
+        Err(EmbeddedError::Unsupported)
+    }
+
     /// How to connect to a database of the cluster.
     #[must_use]
     pub fn config(&self, _database: &str) -> tokio_postgres::Config {

@@ -25,7 +25,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value};
 
 use crate::confirm::{Means, Questions};
-use crate::limits::RequestRate;
+use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::subscriptions::{Subscriptions, acceptable};
 use crate::{call, completion, confirm, origin, prompts, reply, resources, tools};
@@ -50,7 +50,7 @@ struct Inner {
     engine: Arc<Engine>,
     transport: &'static str,
     caller: Option<Principal>,
-    rate: Option<RequestRate>,
+    limiter: Limiter,
     metrics: Arc<Metrics>,
     subscriptions: Subscriptions,
     questions: Option<Questions>,
@@ -72,12 +72,20 @@ impl Handler {
         engine: Arc<Engine>,
         transport: &'static str,
         caller: Option<Principal>,
-        rate: Option<RequestRate>,
+        limiter: Limiter,
         metrics: Arc<Metrics>,
         subscriptions: Subscriptions,
     ) -> Self {
         let questions = Questions::new();
-        Self(Arc::new(Inner { engine, transport, caller, rate, metrics, subscriptions, questions }))
+        Self(Arc::new(Inner {
+            engine,
+            transport,
+            caller,
+            limiter,
+            metrics,
+            subscriptions,
+            questions,
+        }))
     }
 
     fn caller(&self, cx: &RequestContext<RoleServer>) -> Result<Principal, Error> {
@@ -124,14 +132,16 @@ impl Handler {
             Ok(caller) => caller,
             Err(error) => return Ok(reply::result(Err(error)).into()),
         };
-        let Inner { engine, rate, metrics, .. } = &*self.0;
+        let Inner { engine, limiter, metrics, .. } = &*self.0;
         let origin = self.origin(cx);
         let arguments = request.arguments.unwrap_or_default();
+        // What is refused counts too: it must not be a way to try things without bound.
+        let admitted = limiter.admit(&caller);
         let tool = &*request.name;
         call::find_tool(engine, &caller, &origin, tool, &arguments)
             .map_err(|error| reply::protocol_error(&error))?;
-        let outcome = match rate.as_ref().map_or(Ok(()), |rate| rate.admit(&caller.subject)) {
-            Ok(()) => {
+        let outcome = match admitted {
+            Ok(_permit) => {
                 let agreed = match (&self.0.questions, &request.request_state) {
                     (Some(questions), Some(state)) => {
                         questions.answer(&caller, state, request.input_responses.as_ref())
@@ -355,8 +365,7 @@ impl ServerHandler for Handler {
     ) -> Result<ReadResourceResponse, ErrorData> {
         guarded(async {
             let (view, queries) = self.lists(&cx)?;
-            let limits = &self.0.engine.settings().limits;
-            let read = resources::read(&view, limits, &queries, &request.uri)?;
+            let read = resources::read(&view, &view.limits, &queries, &request.uri)?;
             Ok(read.with_ttl_ms(FRESH).with_cache_scope(CacheScope::Private).into())
         })
         .await

@@ -4,8 +4,6 @@
 
 use std::convert::Infallible;
 use std::fmt::{self, Display};
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,7 +11,6 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -31,7 +28,8 @@ use tower::Service;
 
 use crate::auth::{Authenticator, ENDPOINT, Gate, ProtectedResource};
 use crate::handler::Handler;
-use crate::limits::RequestRate;
+use crate::limits::{Limiter, RequestLimits};
+use crate::listener::{Certificate, Connections, Peer};
 use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 
@@ -55,8 +53,10 @@ pub struct ServiceOptions {
     pub allowed_hosts: Vec<String>,
     /// Web pages (`https://app.example.com`) that may call besides those on loopback; others get 403.
     pub allowed_origins: Vec<String>,
-    /// Calls of each caller in a minute; no bound if absent.
-    pub requests_per_minute: Option<NonZeroU32>,
+    /// Bounds on the calls of each caller.
+    pub limits: RequestLimits,
+    /// Most bytes of a request; 4 MiB if absent. A larger one gets 413.
+    pub max_request_bytes: Option<usize>,
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
     /// Cancelled, it ends the streams of subscribers, which else have no end; calls go on.
@@ -145,18 +145,21 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
             pages.chain(options.allowed_origins.into_iter().map(|origin| with_port(&origin))),
         )
         .enforce_origin_validation();
+    let config = match options.max_request_bytes {
+        Some(bytes) => config.with_max_request_body_bytes(bytes),
+        None => config,
+    };
     let gate = Gate {
         engine: engine.clone(),
         authenticator: options.authenticator,
         resource: options.resource,
         metrics: options.metrics.clone(),
     };
-    let rate = options.requests_per_minute.map(RequestRate::per_minute);
     let handler = Handler::new(
         engine,
         "http",
         options.caller,
-        rate,
+        Limiter::new(&options.limits),
         options.metrics,
         Subscriptions::of_streams(options.stop, options.hang_up),
     );
@@ -177,7 +180,7 @@ fn with_port(origin: &str) -> String {
 }
 
 /// Serves `/mcp`, `/healthz`, `/readyz`, `/metrics` and the metadata of the options' resource until `stop` is
-/// cancelled; then lets calls end, for ten seconds at most.
+/// cancelled; then lets calls end, for ten seconds at most. With a certificate, connections are encrypted.
 ///
 /// # Errors
 ///
@@ -185,6 +188,7 @@ fn with_port(origin: &str) -> String {
 pub async fn serve(
     engine: Arc<Engine>,
     listener: TcpListener,
+    tls: Option<Certificate>,
     mut options: ServiceOptions,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
@@ -202,13 +206,8 @@ pub async fn serve(
         .route("/readyz", get(ready).with_state(engine.clone()))
         .route("/metrics", get(counters).with_state(metrics))
         .route_service(ENDPOINT, service(engine, options))
-        .into_make_service_with_connect_info::<SocketAddr>();
-    // Without it, the second packet of a reply waits for the first one's acknowledgement: 40 ms.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
-        }
-    });
+        .into_make_service_with_connect_info::<Peer>();
+    let listener = Connections::new(listener, tls);
     let patience = {
         let stop = stop.clone();
         async move {

@@ -19,6 +19,7 @@ mod diagram;
 mod handler;
 pub mod http;
 mod limits;
+pub mod listener;
 mod metrics;
 mod origin;
 mod prompts;
@@ -31,4 +32,5 @@ mod tools;
 
 pub use handler::Handler;
 pub use http::{McpService, ServiceOptions, service};
+pub use limits::{CallerLimits, RequestLimits};
 pub use metrics::Metrics;

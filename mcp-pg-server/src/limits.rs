@@ -1,52 +1,129 @@
-//! How often one caller may call.
+//! How much one caller may ask for: calls in a minute, and calls at one time.
+//!
+//! Counted in this process, by the caller's subject and not by connection; what is refused later counts too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use mcp_pg_core::{Code, Error};
-
-const MINUTE: Duration = Duration::from_secs(60);
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use mcp_pg_core::{Code, Error, Principal};
 
 /// Callers that are remembered before those without recent calls are forgotten.
 const CALLERS_MOST: usize = 10_000;
 
-/// A bound on each caller's calls in a minute, spread evenly: a whole minute's calls may come at once, and
-/// each one's share of the minute later gives one back (GCRA).
-#[derive(Debug)]
-pub(crate) struct RequestRate {
-    /// A call's share of the minute.
-    share: Duration,
-    /// When each caller's calls so far would have ended, had they come one share apart.
-    spent_until: Mutex<HashMap<String, Instant>>,
+/// Bounds on the calls of one caller; none where absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallerLimits {
+    /// Calls in a minute: all may come at once, and each one's share of the minute later gives one back.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Calls at one time.
+    pub concurrency: Option<NonZeroU32>,
 }
 
-impl RequestRate {
-    pub(crate) fn per_minute(calls: NonZeroU32) -> Self {
-        Self { share: MINUTE / calls.get(), spent_until: Mutex::default() }
+/// Bounds on the calls of each caller.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// Those of every caller.
+    pub every: CallerLimits,
+    /// Other ones for the callers of a role, each where it is present.
+    pub roles: BTreeMap<String, CallerLimits>,
+}
+
+/// Admits calls within the bounds.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    every: Bounds,
+    roles: HashMap<String, Bounds>,
+}
+
+#[derive(Debug)]
+struct Bounds {
+    rate: Option<DefaultKeyedRateLimiter<String>>,
+    concurrency: Option<(NonZeroU32, Running)>,
+}
+
+/// How many calls of each caller go on; of those with none, nothing is kept.
+type Running = Arc<Mutex<HashMap<String, u32>>>;
+
+/// A call that was admitted, until it ends.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    running: Option<(Running, String)>,
+}
+
+impl Limiter {
+    pub(crate) fn new(limits: &RequestLimits) -> Self {
+        let every = limits.every;
+        let of_role = |(role, own): (&String, &CallerLimits)| {
+            let limits = CallerLimits {
+                requests_per_minute: own.requests_per_minute.or(every.requests_per_minute),
+                concurrency: own.concurrency.or(every.concurrency),
+            };
+            (role.clone(), Bounds::new(limits))
+        };
+        Self { every: Bounds::new(every), roles: limits.roles.iter().map(of_role).collect() }
     }
 
-    /// Counts a call, or refuses it with `rate_limited` and the time to wait.
-    pub(crate) fn admit(&self, caller: &str) -> Result<(), Error> {
-        self.admit_at(caller, Instant::now())
+    /// Counts a call, or refuses it with `rate_limited` and what to wait for.
+    pub(crate) fn admit(&self, caller: &Principal) -> Result<Permit, Error> {
+        self.roles.get(&caller.role).unwrap_or(&self.every).admit(caller)
+    }
+}
+
+impl Bounds {
+    fn new(limits: CallerLimits) -> Self {
+        Self {
+            rate: limits
+                .requests_per_minute
+                .map(|calls| RateLimiter::keyed(Quota::per_minute(calls))),
+            concurrency: limits.concurrency.map(|most| (most, Running::default())),
+        }
     }
 
-    fn admit_at(&self, caller: &str, now: Instant) -> Result<(), Error> {
-        let mut callers = self.spent_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if callers.len() >= CALLERS_MOST {
-            callers.retain(|_, spent_until| *spent_until > now);
+    fn admit(&self, caller: &Principal) -> Result<Permit, Error> {
+        if self.rate.is_none() && self.concurrency.is_none() {
+            return Ok(Permit { running: None });
         }
-        let begins = callers.get(caller).copied().filter(|until| *until > now).unwrap_or(now);
-        let until = begins + self.share;
-        let over = until.saturating_duration_since(now).saturating_sub(MINUTE);
-        if !over.is_zero() {
-            let seconds = over.as_secs_f64().ceil();
-            return Err(Error::new(Code::RateLimited, "too many calls in a minute")
-                .hint(format!("call again in {seconds} s")));
+        // A key and a token may bear the same name without being the same caller.
+        let caller = format!("{} {}", caller.method, caller.subject);
+        if let Some(rate) = &self.rate {
+            if rate.len() >= CALLERS_MOST {
+                rate.retain_recent();
+            }
+            rate.check_key(&caller).map_err(|early| {
+                let wait = early.wait_time_from(DefaultClock::default().now());
+                Error::new(Code::RateLimited, "too many calls in a minute")
+                    .hint(format!("call again in {} s", wait.as_secs_f64().ceil()))
+            })?;
         }
-        callers.insert(caller.to_owned(), until);
-        Ok(())
+        let Some((most, running)) = &self.concurrency else { return Ok(Permit { running: None }) };
+        let mut calls = running.lock().unwrap_or_else(PoisonError::into_inner);
+        let going_on = calls.entry(caller.clone()).or_default();
+        if *going_on >= most.get() {
+            return Err(Error::new(
+                Code::RateLimited,
+                format!("{most} calls of this caller are under way, and more may not be"),
+            )
+            .hint("call again in 1 s, or when one of them has ended"));
+        }
+        *going_on += 1;
+        drop(calls);
+        Ok(Permit { running: Some((Arc::clone(running), caller)) })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some((running, caller)) = self.running.take() else { return };
+        let mut calls = running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(going_on) = calls.get_mut(&caller) {
+            *going_on = going_on.saturating_sub(1);
+            if *going_on == 0 {
+                calls.remove(&caller);
+            }
+        }
     }
 }
 
@@ -54,19 +131,49 @@ impl RequestRate {
 mod tests {
     use super::*;
 
+    fn limits(requests: u32, concurrency: u32) -> CallerLimits {
+        CallerLimits {
+            requests_per_minute: NonZeroU32::new(requests),
+            concurrency: NonZeroU32::new(concurrency),
+        }
+    }
+
+    fn caller(subject: &str, role: &str) -> Principal {
+        Principal::new(subject, role)
+    }
+
     #[test]
     fn a_minute_holds_so_many_calls_of_each_caller() {
-        let rate = RequestRate::per_minute(NonZeroU32::new(3).unwrap());
-        let start = Instant::now();
-        for _ in 0..3 {
-            rate.admit_at("ann", start).unwrap();
-        }
-        let error = rate.admit_at("ann", start).unwrap_err();
+        let limiter = Limiter::new(&RequestLimits {
+            every: limits(3, 0),
+            roles: [("batch".to_owned(), limits(5, 0))].into(),
+        });
+        let admitted =
+            |caller: Principal| (0..10).filter(|_| limiter.admit(&caller).is_ok()).count();
+        assert_eq!(admitted(caller("ann", "analyst")), 3);
+        assert_eq!(admitted(caller("bob", "analyst")), 3);
+        assert_eq!(admitted(caller("ann", "batch")), 5);
+        let by_key = Principal { method: "api_key".into(), ..caller("ann", "analyst") };
+        assert_eq!(admitted(by_key), 3);
+        let error = limiter.admit(&caller("ann", "analyst")).unwrap_err();
         assert_eq!(error.code(), Code::RateLimited);
-        assert_eq!(error.advice(), Some("call again in 20 s"));
         assert!(error.is_retryable());
-        rate.admit_at("bob", start).unwrap();
-        rate.admit_at("ann", start + Duration::from_secs(20)).unwrap();
-        rate.admit_at("ann", start + Duration::from_secs(20)).unwrap_err();
+        let seconds = error.advice().and_then(|hint| {
+            hint.strip_prefix("call again in ")?.strip_suffix(" s")?.parse::<u32>().ok()
+        });
+        assert!(seconds.is_some_and(|seconds| (1..=20).contains(&seconds)), "{error}");
+    }
+
+    #[test]
+    fn a_call_that_ends_makes_room_for_another() {
+        let limiter = Limiter::new(&RequestLimits { every: limits(0, 2), ..Default::default() });
+        let ann = caller("ann", "analyst");
+        let first = limiter.admit(&ann).unwrap();
+        let _second = limiter.admit(&ann).unwrap();
+        let error = limiter.admit(&ann).unwrap_err();
+        assert_eq!(error.code(), Code::RateLimited);
+        assert!(limiter.admit(&caller("bob", "analyst")).is_ok());
+        drop(first);
+        assert!(limiter.admit(&ann).is_ok());
     }
 }

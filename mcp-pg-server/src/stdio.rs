@@ -1,6 +1,5 @@
 //! MCP on standard input and output.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use mcp_pg_core::{Engine, Principal};
@@ -10,7 +9,7 @@ use rmcp::transport::io::stdio_pipes;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::Handler;
-use crate::limits::RequestRate;
+use crate::limits::{Limiter, RequestLimits};
 use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 
@@ -22,15 +21,14 @@ use crate::subscriptions::Subscriptions;
 pub async fn serve(
     engine: Arc<Engine>,
     caller: Principal,
-    requests_per_minute: Option<NonZeroU32>,
+    limits: &RequestLimits,
     stop: CancellationToken,
 ) -> Result<(), String> {
-    let rate = requests_per_minute.map(RequestRate::per_minute);
     let handler = Handler::new(
         engine,
         "stdio",
         Some(caller),
-        rate,
+        Limiter::new(limits),
         Arc::new(Metrics::default()),
         Subscriptions::of_session(),
     );

@@ -6,7 +6,7 @@ use super::source::{Origin, Source, check_name};
 use crate::schema::{ArgumentMode, Routine};
 
 /// A call, before it is known which arguments are given.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub struct Call {
     routine: Routine,
 }

@@ -101,7 +101,11 @@ impl Query {
                 let sent = shown.statement(&sql.text).map_err(|what| Fault::new(&place, what))?;
                 (sql.names, Text::Fixed { sql: sent, counted })
             }
-            Origin::Function(call) => (HashSet::new(), Text::Call(call)),
+            Origin::Function(call) => {
+                // Whether it writes, what may be left out, and who may call it are not in the text.
+                call.hash(&mut hasher);
+                (HashSet::new(), Text::Call(call))
+            }
         };
         Ok(Self {
             name,

@@ -66,7 +66,8 @@ impl Engine {
     async fn attend(&self, listener: &Listener, poll: Duration) -> Result<Infallible> {
         loop {
             let catalogue = self.catalogue.load_full();
-            let (signature, told) = listener.signature(&catalogue.settings.schemas).await?;
+            let (signature, told) =
+                listener.signature(&catalogue.settings.watched_schemas()).await?;
             if signature != catalogue.signature
                 && let Err(error) = self.reload().await
             {

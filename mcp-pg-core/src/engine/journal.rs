@@ -16,7 +16,7 @@ use crate::audit::{
 use crate::error::{Code, Error, Result};
 use crate::execute::{Append, Database, Failure, Transaction};
 use crate::name::TableName;
-use crate::policy::Settings;
+use crate::policy::{Settings, Tls};
 
 /// How many records may wait to be written, and how many are written at once.
 const QUEUE: usize = 1024;
@@ -219,8 +219,12 @@ impl Writer {
 /// # Errors
 ///
 /// `database_unavailable` if the table cannot be read; inside, the first broken record.
-pub async fn verify_table(database: Config, name: &TableName) -> Result<Result<Verified, Fault>> {
-    let database = Database::new(database, &Settings::default())?;
+pub async fn verify_table(
+    database: Config,
+    tls: Tls,
+    name: &TableName,
+) -> Result<Result<Verified, Fault>> {
+    let database = Database::new(database, &Settings { tls, ..Settings::default() })?;
     let mut ledgers = Ledgers::default();
     let page = AuditTable::new(name).page();
     let checked = database

@@ -305,7 +305,7 @@ impl Engine {
     /// is there now is another.
     async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
         let catalogue = self.catalogue.load_full();
-        let now = self.database.signature(&catalogue.settings.schemas).await?;
+        let now = self.database.signature(&catalogue.settings.watched_schemas()).await?;
         if now == catalogue.signature {
             self.database.forget_statements();
         } else {
@@ -394,7 +394,11 @@ fn identity(scope: &Scope<'_>) -> Identity {
         };
         (name.clone(), value)
     });
-    Identity { role: role.database_role.clone(), settings: settings.collect() }
+    let timeout = role
+        .limits
+        .statement_timeout
+        .map(|timeout| ("statement_timeout".to_owned(), timeout.as_millis().to_string()));
+    Identity { role: role.database_role.clone(), settings: settings.chain(timeout).collect() }
 }
 
 /// What all processes that serve this database as this login know, and callers do not.

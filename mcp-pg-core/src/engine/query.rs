@@ -70,7 +70,7 @@ impl Engine {
         record.operation("canned");
         let settings = &catalogue.settings;
         let scope = Scope { view: &view, settings, caller, earlier: &[] };
-        let limits = &settings.limits;
+        let limits = &view.limits;
         let statement = query.statement(arguments, &caller.claims, limits.max_list)?;
         record.statement(&statement.sql);
         let mut identity = identity(&scope);

@@ -95,7 +95,7 @@ impl Engine {
     ) -> Result<RowSet> {
         let Fetched { mut rows, count, cut, too_large, .. } = fetched;
         if let (Some(bytes), true) = (too_large, rows.is_empty()) {
-            let most = scope.settings.limits.max_reply_bytes;
+            let most = scope.view.limits.max_reply_bytes;
             let message = format!("one row has {bytes} bytes, and a reply may have {most}");
             return Err(Error::exceeded("max_reply_bytes", message)
                 .at("/columns")
@@ -218,7 +218,7 @@ impl Engine {
 
 /// One row more than the page: it tells that there is another page.
 pub(super) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
-    Keep { rows: plan.limit.saturating_add(1), bytes: scope.settings.limits.max_reply_bytes }
+    Keep { rows: plan.limit.saturating_add(1), bytes: scope.view.limits.max_reply_bytes }
 }
 
 /// Whether each word is in the table's name or comment, or in those of a column that may be read.

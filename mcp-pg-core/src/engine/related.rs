@@ -26,7 +26,7 @@ impl Engine {
         let Some(key) = table.row_key().filter(|_| !includes.is_empty()) else { return Ok(None) };
         let columns = &table.table.columns;
         let key: Vec<_> = key.iter().map(|column| &columns[*column]).collect();
-        let limits = &run.scope.settings.limits;
+        let limits = &run.scope.view.limits;
         let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
         let shown = written.iter().take(most);
         let values = shown.map(|row| {

@@ -59,7 +59,7 @@ impl Engine {
         request: &request::Transaction,
         record: &mut Record<'_>,
     ) -> Result<Committed> {
-        let most = scope.settings.limits.max_operations;
+        let most = scope.view.limits.max_operations;
         let steps = &request.operations;
         if steps.is_empty() {
             return Err(Error::new(Code::MissingValue, "there is no operation").at("/operations"));
@@ -214,7 +214,7 @@ impl Engine {
 /// The reply to a write.
 fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bool) -> RowSet {
     let names = operation.returning();
-    let limits = &scope.settings.limits;
+    let limits = &scope.view.limits;
     let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
     let mut bytes = 0;
     let mut shown = |rows: &[Map<String, Value>], related: &[Map<String, Value>]| {

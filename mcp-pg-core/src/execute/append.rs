@@ -7,7 +7,7 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::database::{Database, Failure, unavailable};
-use super::transaction::{Identity, Lease};
+use super::transaction::Identity;
 use crate::error::{Code, Error, Result};
 use crate::request::Isolation;
 
@@ -102,7 +102,7 @@ impl Database {
     ///
     /// `database_unavailable`, or PostgreSQL's refusal as its cause.
     pub async fn column(&self, sql: &str) -> Result<Vec<String>> {
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let rows = lease.client()?.query_typed(sql, &[]).await;
         lease.done();
         let rows = rows.map_err(unavailable)?;
@@ -120,7 +120,7 @@ impl Database {
         sql: &str,
         mut each: impl FnMut(i64, &str) -> Result<(), E>,
     ) -> Result<Result<(), E>> {
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let client = lease.client()?;
         let transaction = client
             .build_transaction()

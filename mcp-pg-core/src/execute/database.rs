@@ -1,13 +1,18 @@
 //! The pool of connections.
 
+use std::sync::Arc;
+
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
+use rustls::ClientConfig;
+use tokio_postgres::Config;
 use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::listen::Listener;
+use super::tls::client_config;
 use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, prepare, texts};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
@@ -20,6 +25,8 @@ use crate::statement::Statement;
 pub struct Database {
     pool: Pool,
     config: Config,
+    /// How other connections are made: to cancel, to listen.
+    tls: Arc<ClientConfig>,
 }
 
 /// Settings of every session; transactions that write say so themselves.
@@ -53,9 +60,10 @@ impl Database {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        let tls = client_config(&settings.tls)?;
         let manager = Manager::from_config(
             config.clone(),
-            NoTls,
+            MakeRustlsConnect::new(tls.clone()),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let set_up = Hook::async_fn(move |client, _| {
@@ -78,7 +86,7 @@ impl Database {
             .map_err(|error| {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
-        Ok(Self { pool, config })
+        Ok(Self { pool, config, tls: Arc::new(tls) })
     }
 
     /// Reads the schema as the login, or as the role that it becomes, sees it.
@@ -99,7 +107,7 @@ impl Database {
     }
 
     async fn read_schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let client = lease.client()?;
         let transaction = client
             .build_transaction()
@@ -130,7 +138,7 @@ impl Database {
     ///
     /// `database_unavailable`, or whatever PostgreSQL refuses.
     pub async fn signature(&self, names: &[String]) -> Result<Signature> {
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let read = Signature::read(lease.client()?, names).await;
         lease.done();
         read.map(|(signature, _)| signature)
@@ -142,7 +150,7 @@ impl Database {
     ///
     /// `database_unavailable`.
     pub async fn listen(&self) -> Result<Listener> {
-        Listener::connect(&self.config).await
+        Listener::connect(&self.config, &self.tls).await
     }
 
     /// Runs statements that only read, in one snapshot if there are several.
@@ -162,8 +170,7 @@ impl Database {
             .map(|statement| texts(&statement.parameters, &[]))
             .collect::<Result<_>>()
             .map_err(|error| none(error.into()))?;
-        let connection = self.connection().await.map_err(|error| none(error.into()))?;
-        let mut lease = Lease::new(connection);
+        let mut lease = self.lease().await.map_err(|error| none(error.into()))?;
         match (statements, parameters.as_slice()) {
             // One statement is its own transaction, and every session is read-only.
             ([statement], [parameters]) if identity.is_login() => {
@@ -210,7 +217,7 @@ impl Database {
         identity: Identity,
         isolation: Option<Isolation>,
     ) -> Result<Transaction> {
-        Ok(Transaction::new(Lease::new(self.connection().await?), identity, isolation))
+        Ok(Transaction::new(self.lease().await?, identity, isolation))
     }
 
     /// Forgets all prepared statements: the schema that they were made for has changed.
@@ -224,14 +231,19 @@ impl Database {
     ///
     /// `database_unavailable`.
     pub async fn ready(&self) -> Result<()> {
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let client = lease.client()?;
         let answered = client.execute_typed("SELECT 1", &[]).await;
         lease.done();
         answered.map(drop).map_err(unavailable)
     }
 
-    pub(super) async fn connection(&self) -> Result<Object> {
+    /// A connection on loan.
+    pub(super) async fn lease(&self) -> Result<Lease> {
+        Ok(Lease::new(self.connection().await?, self.tls.clone()))
+    }
+
+    async fn connection(&self) -> Result<Object> {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
                 Error::new(Code::DatabaseUnavailable, "all connections to the database are busy")

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio_postgres::error::{Error as PgError, ErrorPosition};
 
 use super::database::{Database, unavailable};
-use super::transaction::Lease;
 use crate::error::Result;
 use crate::schema::{DataType, Described, Routine, Schema};
 
@@ -48,7 +47,7 @@ impl Database {
         if statements.is_empty() {
             return Ok(Vec::new());
         }
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let client = lease.client()?;
         let mut prepared = Vec::with_capacity(statements.len());
         for statement in statements {
@@ -88,7 +87,7 @@ impl Database {
         schemas: &[String],
         roles: &[Option<String>],
     ) -> Result<Vec<Routine>> {
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let client = lease.client()?;
         let transaction = client.build_transaction().read_only(true).start();
         let transaction = transaction.await.map_err(unavailable)?;

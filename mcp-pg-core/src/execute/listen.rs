@@ -5,8 +5,10 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::sync::Notify;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls, Notification};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Notification};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::database::unavailable;
 use crate::error::{Code, Error, Result};
@@ -47,11 +49,12 @@ struct Inbox {
 }
 
 impl Listener {
-    pub(super) async fn connect(config: &Config) -> Result<Self> {
+    pub(super) async fn connect(config: &Config, tls: &ClientConfig) -> Result<Self> {
         let mut config = config.clone();
         let name = config.get_application_name().unwrap_or("mcp-pg").to_owned();
         config.application_name(format!("{name} listener"));
-        let (client, connection) = config.connect(NoTls).await.map_err(unavailable)?;
+        let tls = MakeRustlsConnect::new(tls.clone());
+        let (client, connection) = config.connect(tls).await.map_err(unavailable)?;
         let inbox = Arc::new(Inbox::default());
         tokio::spawn(receive(connection, inbox.clone()));
         for channel in [SCHEMA_CHANNEL, ROWS_CHANNEL] {

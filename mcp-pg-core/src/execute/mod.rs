@@ -9,6 +9,7 @@ mod listen;
 mod posture;
 mod query_refusal;
 mod refusal;
+mod tls;
 mod transaction;
 
 pub use append::Append;

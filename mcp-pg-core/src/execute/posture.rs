@@ -4,7 +4,6 @@ use serde::Serialize;
 use tokio_postgres::types::Type;
 
 use super::database::{Database, unavailable};
-use super::transaction::Lease;
 use crate::error::{Code, Error, Result};
 use crate::schema::{Schema, Table};
 
@@ -29,11 +28,14 @@ pub struct Posture {
     pub owned_tables: Vec<String>,
     /// Tables whose row-level security it escapes, or a caller's database role does, as their owner.
     pub unforced_tables: Vec<String>,
+    /// Configured schemas that do not exist, or in which neither it nor a caller's database role may use
+    /// anything.
+    pub unusable_schemas: Vec<String>,
     /// `server_version`.
     pub server_version: String,
 }
 
-/// `$1` are the callers' database roles. A superuser is a member of all: that tells nothing.
+/// `$1` are the callers' database roles, `$2` the configured schemas. A superuser is a member of all: that tells nothing.
 const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
        r.rolcreaterole OR r.rolcreatedb, pg_catalog.current_setting('server_version'), \
        ARRAY(SELECT m.rolname::text FROM pg_catalog.pg_roles m \
@@ -45,7 +47,11 @@ const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles n WHERE n.rolname = ANY ($1) \
                                  AND pg_catalog.pg_has_role(n.oid, m.oid, 'MEMBER')) ORDER BY 1), \
        ARRAY(SELECT n.rolname::text FROM pg_catalog.pg_roles n \
-             WHERE n.rolname = ANY ($1) AND (n.rolsuper OR n.rolbypassrls) ORDER BY 1) \
+             WHERE n.rolname = ANY ($1) AND (n.rolsuper OR n.rolbypassrls) ORDER BY 1), \
+       ARRAY(SELECT s.name FROM pg_catalog.unnest($2) AS s(name) \
+             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n, pg_catalog.pg_roles u \
+                               WHERE n.nspname = s.name AND (u.oid = r.oid OR u.rolname = ANY ($1)) \
+                                 AND pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE'))) \
      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
 impl Database {
@@ -57,9 +63,11 @@ impl Database {
     /// `database_unavailable`.
     pub async fn posture(&self, schema: &Schema, roles: &[(&str, &Schema)]) -> Result<Posture> {
         let names: Vec<&str> = roles.iter().map(|(name, _)| *name).collect();
-        let mut lease = Lease::new(self.connection().await?);
+        let mut lease = self.lease().await?;
         let client = lease.client()?;
-        let rows = client.query_typed(LOGIN, &[(&names, Type::TEXT_ARRAY)]).await;
+        let rows = client
+            .query_typed(LOGIN, &[(&names, Type::TEXT_ARRAY), (&schema.names, Type::TEXT_ARRAY)])
+            .await;
         lease.done();
         let rows = rows.map_err(unavailable)?;
         let row = rows
@@ -86,6 +94,7 @@ impl Database {
             member_of: names(5)?,
             needless_roles: names(6)?,
             powerful_roles: names(7)?,
+            unusable_schemas: names(8)?,
             owned_tables: owned.map(|table| table.name.to_string()).collect(),
             unforced_tables,
         })

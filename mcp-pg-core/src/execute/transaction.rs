@@ -1,12 +1,14 @@
 //! A transaction as the caller's database role, and the reading of rows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
 use futures_util::{StreamExt, pin_mut};
+use rustls::ClientConfig;
 use serde_json::Value;
-use tokio_postgres::NoTls;
 use tokio_postgres::types::Type;
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::append::{Append, Ending};
 use super::database::Failure;
@@ -62,6 +64,8 @@ pub struct Fetched {
 pub(super) struct Lease {
     object: Option<Object>,
     state: State,
+    /// How to connect for a cancellation.
+    tls: Arc<ClientConfig>,
 }
 
 /// What a connection is in the middle of.
@@ -73,8 +77,8 @@ enum State {
 }
 
 impl Lease {
-    pub(super) fn new(object: Object) -> Self {
-        Self { object: Some(object), state: State::Idle }
+    pub(super) fn new(object: Object, tls: Arc<ClientConfig>) -> Self {
+        Self { object: Some(object), state: State::Idle, tls }
     }
 
     /// The connection, from now on in the middle of a statement.
@@ -118,10 +122,11 @@ impl Drop for Lease {
         }
         let client = Object::take(object);
         let token = client.cancel_token();
+        let tls = MakeRustlsConnect::new(ClientConfig::clone(&self.tls));
         runtime.spawn(async move {
             // Closing the connection alone would let the statement run on to its end.
             if !client.is_closed() {
-                let cancelled = tokio::time::timeout(PATIENCE, token.cancel_query(NoTls)).await;
+                let cancelled = tokio::time::timeout(PATIENCE, token.cancel_query(tls)).await;
                 tracing::debug!(?cancelled, "cancelled the statement of an abandoned call");
             }
             drop(client);

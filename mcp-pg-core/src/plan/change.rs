@@ -190,7 +190,7 @@ impl<'v> ChangePlan<'v> {
         // Who names each row means all of them.
         let default_rows = match request.named {
             Some(named) => named as u64,
-            None => scope.settings.limits.max_write_rows,
+            None => scope.view.limits.max_write_rows,
         };
         Ok(Self {
             table,

@@ -196,7 +196,7 @@ impl<'v> Parser<'_, 'v> {
 
     /// Refuses a list that is too long.
     fn bounded(&self, value: &Value, at: &str) -> Result<()> {
-        let most = self.scope.settings.limits.max_list;
+        let most = self.scope.view.limits.max_list;
         match value.as_array().map(Vec::len) {
             Some(length) if length > most => {
                 let message = format!("a list may have {most} values, not {length}");
@@ -276,7 +276,7 @@ impl Scope<'_> {
             Value::Number(number) => number.to_string(),
             _ => return Err(wrong("a text is wanted", at)),
         };
-        let most = self.settings.limits.max_pattern;
+        let most = self.view.limits.max_pattern;
         if text.len() > most {
             let message = format!("a pattern may have {most} bytes, not {}", text.len());
             return Err(Error::exceeded("max_pattern", message).at(at));

@@ -43,7 +43,7 @@ impl<'v> Each<'v> {
         table: &'v TableView,
         updates: &[Map<String, Value>],
     ) -> Result<Self> {
-        let most = scope.settings.limits.max_insert_rows;
+        let most = scope.view.limits.max_insert_rows;
         if updates.len() > most {
             let message = format!("one update may name {most} rows, not {}", updates.len());
             return Err(Error::exceeded("max_insert_rows", message).at("/updates"));

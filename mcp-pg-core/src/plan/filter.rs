@@ -254,7 +254,7 @@ impl<'v> Parser<'_, 'v> {
 
     /// Refuses one part more, or deeper, than a condition may have.
     pub(super) fn count(&mut self, at: &str, depth: usize) -> Result<()> {
-        let limits = &self.scope.settings.limits;
+        let limits = &self.scope.view.limits;
         self.nodes += 1;
         let (bound, message) = if depth > limits.max_depth {
             let most = limits.max_depth;

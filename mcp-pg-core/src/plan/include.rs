@@ -42,7 +42,7 @@ impl<'v> Scope<'v> {
         table: &'v TableView,
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
-        let mut left = self.settings.limits.max_includes;
+        let mut left = self.view.limits.max_includes;
         self.includes_within(table, include, "/include", &mut left)
     }
 
@@ -80,7 +80,7 @@ impl<'v> Scope<'v> {
             .map(|(name, options)| {
                 let at = format!("{at}{}", step(name));
                 *left = left.checked_sub(1).ok_or_else(|| {
-                    let most = self.settings.limits.max_includes;
+                    let most = self.view.limits.max_includes;
                     let message = format!("a request may include {most} relations, and no more");
                     Error::exceeded("max_includes", message).at(&at)
                 })?;
@@ -132,7 +132,7 @@ impl<'v> Scope<'v> {
             Some(object) => filter(self, target, object, &format!("{at}/where"))?,
             None => Predicate::All(vec![]),
         };
-        let limits = &self.settings.limits;
+        let limits = &self.view.limits;
         let mut order =
             self.order(target, inner.order_by.as_deref()).map_err(|error| error.inside(at))?;
         super::order::make_total(target, &mut order);

@@ -62,7 +62,7 @@ impl<'v> InsertPlan<'v> {
     pub fn new(scope: &Scope<'v>, request: &Insert) -> Result<Self> {
         let table = scope.table(&request.table, Action::Insert)?;
         let (rows, list) = rows(&request.data, "/data", "row")?;
-        let most = scope.settings.limits.max_insert_rows;
+        let most = scope.view.limits.max_insert_rows;
         if rows.len() > most {
             let message = format!("one insert may have {most} rows, not {}", rows.len());
             return Err(Error::exceeded("max_insert_rows", message).at("/data"));

@@ -115,7 +115,7 @@ impl<'v> Scope<'v> {
 
     /// Refuses a request with more keys of a kind than allowed.
     pub(super) fn few(&self, count: usize, what: &str, at: &str) -> Result<()> {
-        let most = self.settings.limits.max_keys;
+        let most = self.view.limits.max_keys;
         if count <= most {
             return Ok(());
         }

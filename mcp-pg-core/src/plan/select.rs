@@ -99,7 +99,7 @@ impl<'v> SelectPlan<'v> {
             None => offset(request.offset)?,
             Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
         };
-        let limits = &scope.settings.limits;
+        let limits = &scope.view.limits;
         Ok(Self {
             table,
             grouping: None,
@@ -154,7 +154,7 @@ impl<'v> SelectPlan<'v> {
             None => offset(request.offset)?,
             Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
         };
-        let limits = &scope.settings.limits;
+        let limits = &scope.view.limits;
         Ok(Self {
             table: derived,
             grouping: Some(grouping),
@@ -204,7 +204,7 @@ impl<'v> SelectPlan<'v> {
             None => offset(request.offset)?,
             Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
         };
-        let limits = &scope.settings.limits;
+        let limits = &scope.view.limits;
         Ok(Self {
             table: derived,
             grouping: Some(grouping),

@@ -16,10 +16,10 @@ mod view;
 
 pub use mark::{ColumnMarks, Marks};
 pub use principal::Principal;
-pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, Setting};
+pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, RoleLimits, Setting};
 pub use sealed::{Encryption, Sealed};
 pub use settings::{
-    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, Queries, Settings,
-    Timeouts,
+    Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, Queries,
+    ServerIdentity, Settings, Timeouts, Tls,
 };
 pub use view::{TableView, View};

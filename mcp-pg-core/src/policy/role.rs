@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use super::Limits;
 
 /// Something that can be done to a table's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,6 +114,32 @@ pub struct Role {
     pub grants: Vec<Grant>,
     /// Whether `explain` may run what it explains, and tell how long each step took.
     pub analyze: bool,
+    /// Bounds of its own.
+    pub limits: RoleLimits,
+}
+
+/// Bounds of a role that go before those of [`Limits`](super::Limits) and [`Timeouts`](super::Timeouts).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RoleLimits {
+    /// Most rows of any reply.
+    pub max_rows: Option<u64>,
+    /// Most bytes of a reply's rows, as JSON.
+    pub max_reply_bytes: Option<usize>,
+    /// PostgreSQL's `statement_timeout`.
+    pub statement_timeout: Option<Duration>,
+}
+
+impl RoleLimits {
+    /// The bounds that hold for the role.
+    pub(super) fn over(&self, limits: &Limits) -> Limits {
+        let max_rows = self.max_rows.unwrap_or(limits.max_rows);
+        Limits {
+            max_rows,
+            default_rows: limits.default_rows.min(max_rows),
+            max_reply_bytes: self.max_reply_bytes.unwrap_or(limits.max_reply_bytes),
+            ..limits.clone()
+        }
+    }
 }
 
 /// The value of a session setting: fixed, or a claim of the caller.

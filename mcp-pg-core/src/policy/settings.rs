@@ -39,10 +39,43 @@ pub struct Settings {
     pub concurrency: Concurrency,
     /// Waiting.
     pub timeouts: Timeouts,
+    /// Encrypted connections to the database.
+    pub tls: Tls,
     /// What the audit keeps of values.
     pub audit: AuditDetail,
     /// Tools of one's own.
     pub queries: Queries,
+}
+
+/// How the database's server is known where its connections are encrypted. Whether they are is the
+/// `sslmode` of the connection.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// What the server must prove.
+    pub identity: ServerIdentity,
+    /// Certificates of the authorities that count, as PEM; those of the operating system if absent.
+    pub root_certificates: Option<String>,
+}
+
+/// What the server's certificate must prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServerIdentity {
+    /// Nothing: libpq's `require`.
+    #[default]
+    Any,
+    /// That a known authority issued it: libpq's `verify-ca`.
+    Authority,
+    /// That a known authority issued it to the host that was asked for: libpq's `verify-full`.
+    Name,
+}
+
+impl Settings {
+    /// The schemas whose changes matter: those of tables, and those of functions that are tools.
+    pub(crate) fn watched_schemas(&self) -> Vec<String> {
+        let mut schemas = self.schemas.clone();
+        schemas.extend(self.queries.functions.iter().cloned());
+        schemas
+    }
 }
 
 impl Default for Settings {
@@ -59,6 +92,7 @@ impl Default for Settings {
             archive: Archive::default(),
             concurrency: Concurrency::default(),
             timeouts: Timeouts::default(),
+            tls: Tls::default(),
             audit: AuditDetail::default(),
             queries: Queries::default(),
         }

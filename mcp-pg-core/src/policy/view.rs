@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::reduce::{Extra, reduce};
-use super::{Action, Actions, Marks, Mask, Role, Sealed, Settings};
+use super::{Action, Actions, Limits, Marks, Mask, Role, Sealed, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{
@@ -23,6 +23,8 @@ use crate::value::Decoder;
 pub struct View {
     /// The role.
     pub role: Role,
+    /// The bounds that hold for it.
+    pub limits: Limits,
     /// The fingerprint of the schema that it was made from.
     pub fingerprint: u64,
     /// A digest of what the role sees: another one means that something of it is new.
@@ -89,6 +91,7 @@ impl View {
         let reduced = Schema::new(schema.names.clone(), HashMap::new(), tables);
         let mut view = Self {
             role: role.clone(),
+            limits: role.limits.over(&settings.limits),
             fingerprint: schema.fingerprint,
             digest: 0,
             schemas: schema.names.clone(),

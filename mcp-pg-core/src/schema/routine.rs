@@ -1,7 +1,7 @@
 //! Functions and procedures as something to call: their arguments, one by one.
 
 /// A function or procedure with a comment, and who may call it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Routine {
     /// The schema's name.
     pub schema: String,
@@ -24,7 +24,7 @@ pub struct Routine {
 }
 
 /// An argument of a [`Routine`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Argument {
     /// The name; `arg1` for the first if it has none.
     pub name: String,
@@ -41,7 +41,7 @@ pub struct Argument {
 }
 
 /// Which way an [`Argument`] goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ArgumentMode {
     /// IN or INOUT.
     In,

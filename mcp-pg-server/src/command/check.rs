@@ -22,6 +22,7 @@ pub(super) async fn check(
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
     let settings = config.settings.clone();
+    let credentials = config.auth.as_ref().map(|auth| auth.credentials());
     let session = Session::open(common, config, environment).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
@@ -33,6 +34,7 @@ pub(super) async fn check(
         )?;
     }
     let mut findings = posture::findings(&known);
+    findings.extend(credentials.and_then(Result::err).map(|error| error.to_string()));
     findings.extend(session.engine.faults().iter().map(ToString::to_string));
     findings.extend(of_configuration(&settings, &schema, &known));
     for finding in &findings {
@@ -65,13 +67,11 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
 /// What the configuration says of tables, columns and roles that are not there.
 fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> Vec<String> {
     let mut findings = Vec::new();
-    for name in &settings.schemas {
-        if !schema.tables.iter().any(|table| &table.name.schema == name) {
-            findings.push(format!(
-                "the schema {name:?} does not exist, or {} may use nothing in it",
-                posture.login
-            ));
-        }
+    for name in &posture.unusable_schemas {
+        findings.push(format!(
+            "the schema {name:?} does not exist, or {} may use nothing in it",
+            posture.login
+        ));
     }
     if schema.tables.is_empty() {
         return findings;

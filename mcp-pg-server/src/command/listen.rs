@@ -9,10 +9,11 @@ use tokio::net::TcpListener;
 
 use super::session::{self, Session};
 use super::{Failure, posture, reload, stop_on_signal};
-use crate::auth::{Authenticator, Credentials, ProtectedResource};
+use crate::auth::{Credentials, ProtectedResource};
 use crate::cli::Common;
 use crate::config::{Config, Environment};
 use crate::http::{self, ServiceOptions};
+use crate::listener::Certificate;
 use crate::metrics::Metrics;
 
 /// Serves until a signal ends it.
@@ -25,11 +26,16 @@ pub(super) async fn serve(
     let source = reload::Source::new(common, environment, &config);
     let listener = bind(address, config.auth.is_some()).await?;
     let bound = listener.local_addr()?;
-    let scheme = "http";
+    let certificate = config.certificate.as_ref().map(|(chain, key)| {
+        Certificate::read(chain, key).map_err(|reason| Failure::usage(format!("server: {reason}")))
+    });
+    let certificate = certificate.transpose()?;
+    let scheme = if certificate.is_some() { "https" } else { "http" };
     let mut options = ServiceOptions {
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
-        requests_per_minute: config.requests_per_minute,
+        limits: config.request_limits.clone(),
+        max_request_bytes: config.max_request_bytes,
         metrics: Arc::new(Metrics::default()),
         ..ServiceOptions::default()
     };
@@ -37,13 +43,16 @@ pub(super) async fn serve(
     match &config.auth {
         None => options.caller = Some(session::anonymous(&config)),
         Some(auth) => {
-            let accepted = Arc::new(ArcSwap::from_pointee(Credentials::new(auth.api_keys.clone())));
-            options.authenticator = Some(accepted.clone() as Arc<dyn Authenticator>);
+            let accepted: Arc<ArcSwap<Credentials>> =
+                Arc::new(ArcSwap::from_pointee(auth.credentials()?));
+            let first = accepted.load_full();
+            tokio::spawn(async move { first.prepare().await });
+            options.authenticator = Some(accepted.clone());
             credentials = Some(accepted);
             let own = || format!("{scheme}://{bound}");
             options.resource = Some(ProtectedResource {
                 origin: config.public_url.clone().unwrap_or_else(own),
-                authorization_server: None,
+                authorization_server: auth.jwt.as_ref().map(|jwt| jwt.issuer.clone()),
             });
         }
     }
@@ -62,15 +71,20 @@ pub(super) async fn serve(
     let _following = session.follow();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
     let hang_up = options.hang_up.clone();
-    let apply = |config: &Config| {
-        if let (Some(credentials), Some(auth)) = (&credentials, &config.auth) {
-            credentials.store(Arc::new(Credentials::new(auth.api_keys.clone())));
-            hang_up.notify_waiters();
-        }
+    let prepare = |config: &Config| {
+        let accepted = config.auth.as_ref().map(|auth| auth.credentials()).transpose()?;
+        let (credentials, hang_up) = (&credentials, &hang_up);
+        Ok(move || {
+            if let (Some(credentials), Some(accepted)) = (credentials, accepted) {
+                credentials.store(Arc::new(accepted));
+                hang_up.notify_waiters();
+            }
+        })
     };
+    let serving = http::serve(session.engine.clone(), listener, certificate, options, stop);
     tokio::select! {
-        served = http::serve(session.engine.clone(), listener, options, stop) => served?,
-        never = source.follow(&session.engine, apply) => match never {},
+        served = serving => served?,
+        never = source.follow(&session.engine, prepare) => match never {},
     }
     Ok(session)
 }

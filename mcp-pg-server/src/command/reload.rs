@@ -1,17 +1,13 @@
-//! The configuration, read again while the server runs: on SIGHUP, and when its file has changed.
+//! The configuration, read again while the server runs: on SIGHUP, and when one of its files has changed.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
 
 use mcp_pg_core::Engine;
 
+use super::watched::Watched;
 use crate::cli::Common;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment};
-
-/// How often to look at the file. A change counts once two looks in a row find it the same: an editor may
-/// write in several steps.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// Reads the configuration as the command line says.
 pub(super) fn load(common: &Common, environment: &Environment) -> Result<Config, ConfigError> {
@@ -34,15 +30,11 @@ fn read(
 pub(super) struct Source<'s> {
     common: &'s Common,
     environment: &'s Environment,
-    /// The file, if there was one: that it is gone is no reason to go on without its rules.
-    file: Option<PathBuf>,
+    /// That a file is gone is no reason to go on without its rules.
+    watched: Watched,
     started_with: Config,
-    known: Option<Stamp>,
     hang_ups: HangUps,
 }
-
-/// When a file was written, and its size.
-type Stamp = (SystemTime, u64);
 
 impl<'s> Source<'s> {
     pub(super) fn new(common: &'s Common, environment: &'s Environment, config: &Config) -> Self {
@@ -51,29 +43,42 @@ impl<'s> Source<'s> {
         Self {
             common,
             environment,
-            known: file.as_deref().and_then(stamp),
-            file,
+            watched: Watched::new(file, config),
             started_with: config.clone(),
             hang_ups: HangUps::new(),
         }
     }
 
-    /// Keeps the engine at what the file says, for as long as this is polled; `apply` takes over the rest. A
-    /// faulty configuration is logged, and the one before it stays.
-    pub(super) async fn follow(mut self, engine: &Engine, apply: impl Fn(&Config)) -> Infallible {
+    /// Keeps the engine at what the files say, for as long as this is polled. `prepare` reads what else obeys
+    /// them, and gives what takes it over. A faulty configuration is logged, and the one before it stays.
+    pub(super) async fn follow<T: FnOnce()>(
+        mut self,
+        engine: &Engine,
+        prepare: impl Fn(&Config) -> Result<T, ConfigError>,
+    ) -> Infallible {
         loop {
             tokio::select! {
                 () = self.hang_ups.next() => {}
-                () = changed(self.file.as_deref(), self.known) => {}
+                () = self.watched.changed() => {}
             }
-            self.known = self.file.as_deref().and_then(stamp);
-            self.reload(engine, &apply).await;
+            self.reload(engine, &prepare).await;
         }
     }
 
-    async fn reload(&self, engine: &Engine, apply: &impl Fn(&Config)) {
-        let config = match read(self.file.as_deref(), self.common, self.environment) {
-            Ok(config) => config,
+    async fn reload<T: FnOnce()>(
+        &mut self,
+        engine: &Engine,
+        prepare: &impl Fn(&Config) -> Result<T, ConfigError>,
+    ) {
+        self.watched.note();
+        let read = read(self.watched.file(), self.common, self.environment);
+        let prepared = read.and_then(|config| {
+            self.watched.name(&config);
+            let take_over = prepare(&config)?;
+            Ok((config, take_over))
+        });
+        let (config, take_over) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 tracing::error!(
                     "the configuration is faulty, and the one before it stays: {error}"
@@ -87,31 +92,13 @@ impl<'s> Source<'s> {
             );
             return;
         }
-        apply(&config);
+        take_over();
         tracing::info!("the configuration was read again");
         let later = only_at_the_start(&self.started_with, &config);
         if !later.is_empty() {
             tracing::warn!("takes effect when the server is started again: {}", later.join(", "));
         }
     }
-}
-
-/// Waits until the file is another than is known, and stays the same for a while.
-async fn changed(file: Option<&Path>, known: Option<Stamp>) {
-    let mut last = known;
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let now = file.and_then(stamp);
-        if now != known && now == last {
-            return;
-        }
-        last = now;
-    }
-}
-
-fn stamp(file: &Path) -> Option<Stamp> {
-    let file = std::fs::metadata(file).ok()?;
-    Some((file.modified().ok()?, file.len()))
 }
 
 /// The keys that differ and cannot be changed while the server runs.
@@ -131,9 +118,11 @@ fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
             "[server]",
             old.allowed_hosts != new.allowed_hosts
                 || old.allowed_origins != new.allowed_origins
-                || old.public_url != new.public_url,
+                || old.public_url != new.public_url
+                || old.certificate != new.certificate,
         ),
-        ("limits.requests_per_minute", old.requests_per_minute != new.requests_per_minute),
+        ("calls in a minute and at one time", old.request_limits != new.request_limits),
+        ("limits.max_request_bytes", old.max_request_bytes != new.max_request_bytes),
     ]
     .into_iter()
     .filter_map(|(key, differs)| differs.then_some(key))

@@ -25,7 +25,7 @@ impl Session {
     /// Connects, reads the schema, and opens the audit log.
     pub(super) async fn open(
         common: &Common,
-        config: Config,
+        mut config: Config,
         environment: &Environment,
     ) -> Result<Self, Failure> {
         let (database, cluster) = match common.demo {
@@ -34,8 +34,10 @@ impl Session {
                 (database, Some(cluster))
             }
             None => {
-                let url = common.database_url.clone().or(config.database_url);
-                (Database { url }.resolve(environment)?, None)
+                let url = common.database_url.clone().or(config.database_url.take());
+                let (database, tls) = Database { url }.resolve(environment)?;
+                config.settings.tls = tls;
+                (database, None)
             }
         };
         let engine = Engine::connect(database, config.settings).await.map_err(|error| {

@@ -37,9 +37,9 @@ pub(super) async fn verify(
     }
     if let Some(table) = table {
         let url = common.database_url.clone().or(config.database_url);
-        let database = Database { url }.resolve(environment)?;
+        let (database, tls) = Database { url }.resolve(environment)?;
         let log = format!("table {table}");
-        match verify_table(database, &table).await? {
+        match verify_table(database, tls, &table).await? {
             Ok(verified) => whole(&log, &verified, out)?,
             Err(fault) => {
                 exit = Exit::Finding;

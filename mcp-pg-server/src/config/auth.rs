@@ -1,19 +1,53 @@
 //! `[auth]`: the credentials that are accepted over HTTP.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use mcp_pg_core::Settings;
 
-use super::raw::{ApiKeyKeys, AuthSection};
+use super::raw::{ApiKeyKeys, Audience, AuthSection, JwtKeys, SigningAlgorithm};
 use super::{ConfigError, known_role};
-use crate::auth::ApiKey;
+use crate::auth::{Algorithm, ApiKey, Credentials, Jwt, JwtSettings, KeySource};
+
+/// How far an issuer's clock may be off unless the configuration says.
+const LEEWAY: Duration = Duration::from_secs(30);
 
 /// Who may call over HTTP.
 #[derive(Debug, Clone)]
 pub struct Auth {
     /// Callers with keys of their own.
     pub api_keys: Vec<ApiKey>,
+    /// Callers with tokens of an issuer.
+    pub jwt: Option<JwtSettings>,
 }
 
-pub(super) fn resolve(keys: AuthSection, settings: &Settings) -> Result<Auth, ConfigError> {
+impl Auth {
+    /// What is accepted, with the issuer's keys if those are in a file.
+    ///
+    /// # Errors
+    ///
+    /// A file that is not there, or holds no key.
+    pub fn credentials(&self) -> Result<Credentials, ConfigError> {
+        let jwt = self.jwt.clone().map(|settings| {
+            let source = settings.keys.clone();
+            Jwt::new(settings).map_err(|reason| match source {
+                KeySource::PublicKeyFile(path) | KeySource::JwksFile(path) => {
+                    ConfigError::new(format!("auth.jwt: {}: {reason}", path.display()))
+                }
+                KeySource::JwksUrl(url) => ConfigError::new(format!("auth.jwt: {url}: {reason}")),
+            })
+        });
+        Ok(Credentials::new(self.api_keys.clone(), jwt.transpose()?))
+    }
+}
+
+/// Applies the keys; relative files lie in `directory`.
+pub(super) fn resolve(
+    keys: AuthSection,
+    settings: &Settings,
+    directory: &Path,
+) -> Result<Auth, ConfigError> {
+    let jwt = keys.jwt.map(|keys| jwt(keys, settings, directory)).transpose()?;
     let mut api_keys: Vec<ApiKey> = Vec::new();
     for (position, keys) in keys.api_keys.unwrap_or_default().into_iter().enumerate() {
         let key = api_key(keys, settings)
@@ -26,12 +60,12 @@ pub(super) fn resolve(keys: AuthSection, settings: &Settings) -> Result<Auth, Co
         }
         api_keys.push(key);
     }
-    if api_keys.is_empty() {
+    if api_keys.is_empty() && jwt.is_none() {
         return Err(ConfigError::new(
             "auth: accepts no credentials; name [[auth.api_keys]] or [auth.jwt], or leave [auth] out",
         ));
     }
-    Ok(Auth { api_keys })
+    Ok(Auth { api_keys, jwt })
 }
 
 fn api_key(keys: ApiKeyKeys, settings: &Settings) -> Result<ApiKey, ConfigError> {
@@ -42,6 +76,84 @@ fn api_key(keys: ApiKeyKeys, settings: &Settings) -> Result<ApiKey, ConfigError>
     let role = keys.role.ok_or_else(|| missing("role"))?;
     known_role(settings, &role).map_err(|error| ConfigError::new(format!("role: {error}")))?;
     Ok(ApiKey { name, hash, role, claims: keys.claims.unwrap_or_default() })
+}
+
+fn jwt(keys: JwtKeys, settings: &Settings, directory: &Path) -> Result<JwtSettings, ConfigError> {
+    let wrong = |reason: &str| ConfigError::new(format!("auth.jwt.{reason}"));
+    let issuer = keys.issuer.filter(|issuer| !issuer.is_empty());
+    let issuer =
+        issuer.ok_or_else(|| wrong("issuer: is missing; no token is accepted of just anyone"))?;
+    let audiences = match keys.audience {
+        None => Vec::new(),
+        Some(Audience::One(name)) => vec![name],
+        Some(Audience::Several(names)) => names,
+    };
+    if audiences.is_empty() || audiences.iter().any(String::is_empty) {
+        return Err(wrong(
+            "audience: is missing; without it, tokens that were made for other services would be accepted",
+        ));
+    }
+    let algorithms = match keys.algorithms {
+        None => vec![Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA],
+        Some(none) if none.is_empty() => return Err(wrong("algorithms: must name at least one")),
+        Some(named) => named
+            .into_iter()
+            .map(|algorithm| match algorithm {
+                SigningAlgorithm::RS256 => Algorithm::RS256,
+                SigningAlgorithm::ES256 => Algorithm::ES256,
+                SigningAlgorithm::EdDSA => Algorithm::EdDSA,
+            })
+            .collect(),
+    };
+    if let Some(pointer) = &keys.role_claim
+        && !pointer.starts_with('/')
+    {
+        return Err(wrong(&format!(
+            "role_claim: {pointer:?} is not a JSON Pointer; write \"/{pointer}\""
+        )));
+    }
+    let file = |path: PathBuf| directory.join(path);
+    let source = match (keys.jwks_url, keys.jwks_file, keys.public_key_file) {
+        (Some(url), None, None) => KeySource::JwksUrl(jwks_url(&url)?),
+        (None, Some(path), None) => KeySource::JwksFile(file(path)),
+        (None, None, Some(path)) => KeySource::PublicKeyFile(file(path)),
+        _ => {
+            return Err(ConfigError::new(
+                "auth.jwt: needs exactly one of jwks_url, jwks_file and public_key_file",
+            ));
+        }
+    };
+    Ok(JwtSettings {
+        issuer,
+        audiences,
+        keys: source,
+        algorithms,
+        role_claim: keys.role_claim,
+        default_role: settings.default_role.clone(),
+        roles: settings.roles.iter().map(|role| role.name.clone()).collect(),
+        leeway: keys.leeway.map_or(LEEWAY, |wait| wait.0),
+    })
+}
+
+/// Keys that came in clear could be anyone's.
+fn jwks_url(url: &str) -> Result<http::Uri, ConfigError> {
+    let parsed: Option<http::Uri> = url.parse().ok();
+    let safe = |url: &http::Uri| match url.scheme_str() {
+        Some("https") => url.host().is_some(),
+        Some("http") => url.host().is_some_and(is_loopback),
+        _ => false,
+    };
+    parsed.filter(safe).ok_or_else(|| {
+        ConfigError::new(format!(
+            "auth.jwt.jwks_url: {url:?} must begin with https://, or be on loopback"
+        ))
+    })
+}
+
+/// Whether the host of a URL or connection is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Scheme, host and port of `server.public_url`.

@@ -1,7 +1,12 @@
 //! Which database: the URL, and what libpq's variables add to it.
 
-use tokio_postgres::config::SslMode;
+use std::path::{Path, PathBuf};
 
+use mcp_pg_core::policy::{ServerIdentity, Tls};
+use tokio_postgres::config::{Host, SslMode};
+
+use super::auth::is_loopback;
+use super::sslmode::{self, Asked};
 use super::{ConfigError, Environment};
 
 /// Where to connect, as asked for.
@@ -15,8 +20,8 @@ impl Database {
     /// The connection's parameters, as psql would find them.
     ///
     /// The URL is the option, else the configuration's, else `DATABASE_URL`. What it leaves open comes
-    /// from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE` and `PGSSLMODE`, and else from
-    /// libpq's defaults.
+    /// from `PGHOST`, `PGPORT`, `PGUSER`, `PGPASSWORD`, `PGDATABASE`, `PGSSLMODE` and `PGSSLROOTCERT`, and else
+    /// from libpq's defaults; but beyond sockets and loopback, the default is an encrypted connection.
     ///
     /// # Errors
     ///
@@ -24,9 +29,11 @@ impl Database {
     pub fn resolve(
         &self,
         environment: &Environment,
-    ) -> Result<tokio_postgres::Config, ConfigError> {
+    ) -> Result<(tokio_postgres::Config, Tls), ConfigError> {
         let url = self.url.as_deref().or_else(|| environment.get("DATABASE_URL"));
-        let mut config: tokio_postgres::Config = match url {
+        let (url, asked) = url.map(sslmode::split).unzip();
+        let asked = asked.unwrap_or_default();
+        let mut config: tokio_postgres::Config = match &url {
             None => tokio_postgres::Config::new(),
             Some(url) => url.parse().map_err(|error: tokio_postgres::Error| {
                 // The source tells what is wrong, the error itself only that something is.
@@ -67,17 +74,11 @@ impl Database {
         {
             config.dbname(name);
         }
-        // A URL that names a mode other than the default wins; one that names the default cannot be told
-        // from one that names none.
-        if config.get_ssl_mode() == SslMode::Prefer
-            && let Some(mode) = environment.get("PGSSLMODE")
-        {
-            config.ssl_mode(ssl_mode(mode)?);
-        }
         if config.get_application_name().is_none() {
             config.application_name("mcp-pg");
         }
-        Ok(config)
+        let tls = encryption(&mut config, asked, environment)?;
+        Ok((config, tls))
     }
 }
 
@@ -93,29 +94,107 @@ fn default_host(config: &mut tokio_postgres::Config) {
     };
 }
 
-fn ssl_mode(mode: &str) -> Result<SslMode, ConfigError> {
-    match mode {
-        "disable" => Ok(SslMode::Disable),
-        "allow" | "prefer" => Ok(SslMode::Prefer),
-        "require" => Ok(SslMode::Require),
-        "verify-ca" | "verify-full" => {
-            Err(ConfigError::new(format!("not supported yet: PGSSLMODE={mode}")))
+/// Sets the connection's mode, and says what the server must prove.
+fn encryption(
+    config: &mut tokio_postgres::Config,
+    asked: Asked,
+    environment: &Environment,
+) -> Result<Tls, ConfigError> {
+    let variable = |name: &str| environment.get(name).map(str::to_owned);
+    let root = asked.root_certificate.or_else(|| variable("PGSSLROOTCERT"));
+    let own_root = || {
+        let path = PathBuf::from(environment.get("HOME")?).join(".postgresql/root.crt");
+        path.exists().then_some(path)
+    };
+    let root_certificates = match root.as_deref() {
+        Some("system") => None,
+        Some(path) => Some(read(Path::new(path))?),
+        None => own_root().map(|path| read(&path)).transpose()?,
+    };
+    let beyond = config.get_hosts().iter().any(|host| match host {
+        Host::Tcp(name) => !is_loopback(name),
+        Host::Unix(_) => false,
+    }) || config.get_hostaddrs().iter().any(|address| !address.is_loopback());
+    let mode = asked.mode.or_else(|| variable("PGSSLMODE"));
+    let (mode, identity) = match mode.as_deref() {
+        None if beyond => (SslMode::Require, ServerIdentity::Any),
+        None | Some("prefer" | "allow") => (SslMode::Prefer, ServerIdentity::Any),
+        Some("disable") => (SslMode::Disable, ServerIdentity::Any),
+        Some("require") => (SslMode::Require, ServerIdentity::Any),
+        Some("verify-ca") => (SslMode::Require, ServerIdentity::Authority),
+        Some("verify-full") => (SslMode::Require, ServerIdentity::Name),
+        Some(mode) => {
+            return Err(ConfigError::new(format!(
+                "sslmode: {mode:?} is none of disable, allow, prefer, require, verify-ca, verify-full"
+            )));
         }
-        _ => Err(ConfigError::new(format!(
-            "PGSSLMODE: {mode:?} is none of disable, allow, prefer, require"
-        ))),
-    }
+    };
+    let identity = match (mode, identity, root.as_deref()) {
+        // As in libpq, whoever names the system's authorities wants the name verified as well, …
+        (SslMode::Require, _, Some("system")) => ServerIdentity::Name,
+        // … and whoever names a root certificate wants it to be looked at.
+        (SslMode::Require, ServerIdentity::Any, _) if root_certificates.is_some() => {
+            ServerIdentity::Authority
+        }
+        (_, identity, _) => identity,
+    };
+    // A socket is not encrypted, whatever was asked: nobody is in between.
+    let sockets = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
+    let plain = sockets && !config.get_hosts().is_empty();
+    config.ssl_mode(if plain { SslMode::Disable } else { mode });
+    Ok(Tls { identity, root_certificates })
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::new(format!("sslrootcert: {}: {error}", path.display())))
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio_postgres::config::Host;
-
     use super::*;
 
     fn resolve(url: Option<&str>, variables: &[(&str, &str)]) -> tokio_postgres::Config {
         let environment = Environment::from_pairs(variables.iter().copied());
-        Database { url: url.map(str::to_owned) }.resolve(&environment).unwrap()
+        Database { url: url.map(str::to_owned) }.resolve(&environment).unwrap().0
+    }
+
+    #[test]
+    fn beyond_this_machine_connections_are_encrypted() {
+        use ServerIdentity::{Any, Authority, Name};
+        let root = std::env::temp_dir().join(format!("mcp-pg-root-{}.pem", std::process::id()));
+        std::fs::write(&root, "pem").unwrap();
+        let root = root.to_str().unwrap();
+        for (url, variables, mode, identity) in [
+            ("postgres://db.example/d", &[][..], SslMode::Require, Any),
+            ("postgres://10.0.0.1/d", &[], SslMode::Require, Any),
+            ("postgres://localhost/d", &[], SslMode::Prefer, Any),
+            ("postgres://127.0.0.1/d", &[], SslMode::Prefer, Any),
+            ("host=/run/pg", &[("PGSSLMODE", "require")], SslMode::Disable, Any),
+            ("postgres://db.example/d?sslmode=prefer", &[], SslMode::Prefer, Any),
+            ("postgres://db.example/d?sslmode=disable", &[], SslMode::Disable, Any),
+            (
+                "postgres://h/d?sslmode=verify-ca",
+                &[("PGSSLMODE", "disable")],
+                SslMode::Require,
+                Authority,
+            ),
+            ("postgres://h/d", &[("PGSSLMODE", "verify-full")], SslMode::Require, Name),
+            ("postgres://h/d", &[("PGSSLROOTCERT", root)], SslMode::Require, Authority),
+            ("host=h sslrootcert=system", &[], SslMode::Require, Name),
+        ] {
+            let environment = Environment::from_pairs(variables.iter().copied());
+            let database = Database { url: Some(url.to_owned()) };
+            let (config, tls) = database.resolve(&environment).unwrap();
+            assert_eq!(
+                (config.get_ssl_mode(), tls.identity),
+                (mode, identity),
+                "{url} {variables:?}"
+            );
+        }
+        for url in ["postgres://h/d?sslmode=verify", "postgres://h/d?sslrootcert=/no/where.pem"] {
+            Database { url: Some(url.into()) }.resolve(&Environment::default()).unwrap_err();
+        }
     }
 
     #[test]
@@ -134,17 +213,11 @@ mod tests {
 
     #[test]
     fn without_a_url_the_variables_are_libpqs() {
-        let variables = [
-            ("PGHOST", "/run/pg"),
-            ("PGPORT", "5433"),
-            ("PGUSER", "ann"),
-            ("PGDATABASE", "app"),
-            ("PGSSLMODE", "require"),
-        ];
+        let variables =
+            [("PGHOST", "/run/pg"), ("PGPORT", "5433"), ("PGUSER", "ann"), ("PGDATABASE", "app")];
         let config = resolve(None, &variables);
         assert_eq!(config.get_hosts(), [Host::Unix("/run/pg".into())]);
         assert_eq!(config.get_ports(), [5433]);
-        assert_eq!(config.get_ssl_mode(), SslMode::Require);
         let config = resolve(None, &[("DATABASE_URL", "postgres://h/one"), ("PGUSER", "bob")]);
         assert_eq!((config.get_dbname(), config.get_user()), (Some("one"), Some("bob")));
     }

@@ -68,6 +68,8 @@ section! {
         max_includes: usize,
         max_keys: usize,
         requests_per_minute: u32,
+        concurrency: u32,
+        max_request_bytes: usize,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }
     EncryptionKeys {
@@ -91,10 +93,18 @@ section! {
     RoleKeys {
         database_role: String,
         session: BTreeMap<String, String>,
+        limits: RoleLimitKeys,
         confirm_after_untrusted: bool,
         confirm: Vec<Action>,
         grants: Vec<GrantKeys>,
         analyze: bool,
+    }
+    RoleLimitKeys {
+        max_rows: u64,
+        max_reply_bytes: usize,
+        statement_timeout: Wait,
+        requests_per_minute: u32,
+        concurrency: u32,
     }
     GrantKeys {
         tables: Vec<String>,
@@ -111,8 +121,18 @@ section! {
         mask: BTreeMap<String, Mask>,
         decrypt: Vec<String>,
     }
-    AuthSection { api_keys: Vec<ApiKeyKeys>, }
+    AuthSection { api_keys: Vec<ApiKeyKeys>, jwt: JwtKeys, }
     ApiKeyKeys { name: String, hash: String, role: String, claims: Map<String, Value>, }
+    JwtKeys {
+        issuer: String,
+        audience: Audience,
+        jwks_url: String,
+        jwks_file: PathBuf,
+        public_key_file: PathBuf,
+        algorithms: Vec<SigningAlgorithm>,
+        role_claim: String,
+        leeway: Wait,
+    }
     AuditKeys {
         file: PathBuf,
         max_file_bytes: NonZeroU64,
@@ -126,6 +146,8 @@ section! {
         allowed_hosts: Vec<String>,
         allowed_origins: Vec<String>,
         public_url: String,
+        tls_certificate: PathBuf,
+        tls_key: PathBuf,
     }
 }
 
@@ -136,6 +158,22 @@ pub(super) enum Values {
     Redacted,
     Full,
     None,
+}
+
+/// `auth.jwt.audience`: a name, or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "expected a text or a list of texts")]
+pub(super) enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// Algorithms that tokens can be signed by: with public keys, so that nobody who can verify one can sign one.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) enum SigningAlgorithm {
+    RS256,
+    ES256,
+    EdDSA,
 }
 
 /// `audit.on_failure`.

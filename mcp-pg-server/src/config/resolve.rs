@@ -1,22 +1,23 @@
 //! From keys to settings: defaults, and combinations that make no sense.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
 use mcp_pg_core::policy::{
-    Action, Actions, AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, Setting,
+    Action, Actions, AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, RoleLimits,
+    Setting,
 };
 use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Settings, TableName};
 
 use super::raw::{
-    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, LimitKeys, MarkKeys, RelationKeys, RoleKeys,
-    Values, Wait,
+    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, MarkKeys, RelationKeys, RoleKeys, Values,
+    Wait,
 };
-use super::{AuditFile, Config, ConfigError, auth, encryption};
+use super::{AuditFile, Config, ConfigError, auth, encryption, limits};
+use crate::limits::RequestLimits;
 
 /// How often to look whether the schema has changed, where nothing tells.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
@@ -31,7 +32,10 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let schema_poll = database.schema_poll.take().map_or(SCHEMA_POLL, |wait| wait.0);
     let allow_unsafe_login = database.allow_unsafe_login.unwrap_or(false);
     apply_database(&mut settings, database)?;
-    let requests_per_minute = apply_limits(&mut settings, file.limits.unwrap_or_default())?;
+    let limit_keys = file.limits.unwrap_or_default();
+    let max_request_bytes = limit_keys.max_request_bytes;
+    let mut request_limits =
+        RequestLimits { every: limits::apply(&mut settings, limit_keys)?, ..Default::default() };
     let archive = file.archive.unwrap_or_default();
     put(&mut settings.archive.column, archive.column);
     put(&mut settings.archive.allow_hard_delete, archive.allow_hard_delete);
@@ -47,12 +51,27 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let audit_file = apply_audit(&mut settings, file.audit.unwrap_or_default(), directory)?;
     let relations = file.relations.unwrap_or_default().into_iter().enumerate();
     settings.relations = relations.map(declared).collect::<Result<_, _>>()?;
-    apply_roles(&mut settings, file.roles.unwrap_or_default(), file.default_role)?;
+    let roles = file.roles.unwrap_or_default();
+    for (name, keys) in &roles {
+        if let Some(keys) = &keys.limits {
+            request_limits.roles.insert(name.clone(), limits::of_role(name, keys)?.1);
+        }
+    }
+    apply_roles(&mut settings, roles, file.default_role)?;
     let confirm = asked("confirm", file.confirm.unwrap_or_default())?;
     for role in &mut settings.roles {
         role.confirm = role.confirm.union(confirm);
     }
-    let auth = file.auth.map(|keys| auth::resolve(keys, &settings)).transpose()?;
+    let auth = file.auth.map(|keys| auth::resolve(keys, &settings, directory)).transpose()?;
+    let certificate = match (server.tls_certificate, server.tls_key) {
+        (None, None) => None,
+        (Some(chain), Some(key)) => Some((directory.join(chain), directory.join(key))),
+        _ => {
+            return Err(ConfigError::new(
+                "server: tls_certificate and tls_key are needed together",
+            ));
+        }
+    };
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
     Ok(Config {
@@ -62,14 +81,16 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         auth,
         public_url,
         settings,
-        requests_per_minute,
+        request_limits,
+        max_request_bytes,
+        certificate,
         audit_file,
         allowed_hosts: server.allowed_hosts.unwrap_or_default(),
         allowed_origins: server.allowed_origins.unwrap_or_default(),
     })
 }
 
-fn put<T>(place: &mut T, value: Option<T>) {
+pub(super) fn put<T>(place: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *place = value;
     }
@@ -92,48 +113,6 @@ fn apply_database(settings: &mut Settings, keys: DatabaseKeys) -> Result<(), Con
     put(&mut timeouts.connect, duration(keys.connect_timeout));
     put(&mut timeouts.pool, duration(keys.pool_timeout));
     Ok(())
-}
-
-fn apply_limits(
-    settings: &mut Settings,
-    keys: LimitKeys,
-) -> Result<Option<NonZeroU32>, ConfigError> {
-    let limits = &mut settings.limits;
-    // A bound that was not written follows a smaller `max_rows`.
-    if let (Some(max), None) = (keys.max_rows, keys.default_rows) {
-        limits.default_rows = limits.default_rows.min(max);
-    }
-    put(&mut limits.default_rows, keys.default_rows);
-    put(&mut limits.max_rows, keys.max_rows);
-    put(&mut limits.max_reply_bytes, keys.max_reply_bytes);
-    put(&mut limits.max_write_rows, keys.max_write_rows);
-    put(&mut limits.max_insert_rows, keys.max_insert_rows);
-    put(&mut limits.max_operations, keys.max_operations);
-    put(&mut limits.max_depth, keys.max_depth);
-    put(&mut limits.max_nodes, keys.max_nodes);
-    put(&mut limits.max_list, keys.max_list);
-    put(&mut limits.max_pattern, keys.max_pattern);
-    put(&mut limits.max_includes, keys.max_includes);
-    put(&mut limits.max_keys, keys.max_keys);
-    for (key, value) in [("default_rows", limits.default_rows), ("max_rows", limits.max_rows)] {
-        if value == 0 {
-            return Err(ConfigError::new(format!("limits.{key}: must be at least 1")));
-        }
-    }
-    if limits.default_rows > limits.max_rows {
-        return Err(ConfigError::new(format!(
-            "limits.default_rows ({}) is more than limits.max_rows ({})",
-            limits.default_rows, limits.max_rows
-        )));
-    }
-    match keys.requests_per_minute {
-        None => Ok(None),
-        Some(number) => NonZeroU32::new(number).map(Some).ok_or_else(|| {
-            ConfigError::new(
-                "limits.requests_per_minute: must be at least 1; leave it out for no limit",
-            )
-        }),
-    }
 }
 
 fn marks(keys: MarkKeys) -> Result<ColumnMarks, ConfigError> {
@@ -266,10 +245,15 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
             })
         })
         .collect::<Result<_, _>>()?;
+    let limits = match &keys.limits {
+        Some(keys) => limits::of_role(&name, keys)?.0,
+        None => RoleLimits::default(),
+    };
     let confirm = asked("confirm", keys.confirm.unwrap_or_default())
         .map_err(|error| ConfigError::new(format!("roles.{name}.{error}")))?;
     Ok(Role {
         name,
+        limits,
         confirm,
         database_role: keys.database_role,
         session,

@@ -117,7 +117,10 @@ async fn no_kill_leaves_a_committed_write_without_its_record() {
 
     let records = text("SELECT json_agg(record)::text FROM mcp_audit.log").await;
     assert_eq!(written(records.as_array().unwrap().iter(), "outcome"), rows);
-    verify_table(database.config.clone(), &table).await.unwrap().unwrap();
+    verify_table(database.config.clone(), mcp_pg_core::policy::Tls::default(), &table)
+        .await
+        .unwrap()
+        .unwrap();
 
     let parts = std::fs::read_dir(log.parent().unwrap()).unwrap().map(|part| part.unwrap().path());
     let name = log.to_str().unwrap();

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mcp_pg_core::audit::{AuditTable, Fault, FileSink, Reason, Verified};
-use mcp_pg_core::policy::{Action, OnFailure, Role};
+use mcp_pg_core::policy::{Action, OnFailure, Role, Tls};
 use mcp_pg_core::{Engine, Settings, TableName, verify_table};
 use mcp_pg_tests::{Database, call, error};
 use serde_json::{Value, json};
 
+use crate::canned::directory;
 use crate::program::{file, run};
 
 fn name() -> TableName {
@@ -29,7 +30,7 @@ async fn shop() -> Database {
 }
 
 async fn check(database: &Database) -> Result<Verified, Fault> {
-    verify_table(database.config.clone(), &name()).await.unwrap()
+    verify_table(database.config.clone(), Tls::default(), &name()).await.unwrap()
 }
 
 /// The records so far, whose chains are whole.
@@ -58,6 +59,32 @@ async fn a_writes_record_is_committed_with_it() {
     assert_eq!((&record["tool"], &record["table"]), (&json!("update"), &json!("public.users")));
     assert_eq!(record["before"][0]["name"], "Ada Marsh");
     assert_eq!(record["after"][0]["name"], "X");
+}
+
+#[tokio::test]
+async fn the_record_of_a_canned_write_is_committed_with_it() {
+    let database = shop().await;
+    let mut settings = settings();
+    let text = "-- @writes\nUPDATE users SET name = :name WHERE user_id = :id RETURNING name";
+    settings.queries.directory = Some(directory([("rename.sql", text)]));
+    let engine = database.engine_with(settings).await;
+    let arguments = json!({"id": 1, "name": "X"});
+    call(&engine, "admin", "rename", arguments).await.unwrap();
+    let same = "SELECT (l.xmin = u.xmin)::text FROM users u, mcp_audit.log l WHERE user_id = 1";
+    assert_eq!(database.value(same).await.as_deref(), Some("true"));
+    let tried = json!({"id": 1, "name": "Y", "dry_run": true});
+    call(&engine, "admin", "rename", tried).await.unwrap();
+    let records = records(&database, &engine).await;
+    let [record, tried] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((&record["tool"], &record["operation"]), (&json!("rename"), &json!("canned")));
+    assert_eq!((&record["outcome"], &record["after"][0]["name"]), (&json!("ok"), &json!("X")));
+    assert_eq!(tried.get("after"), None, "{tried}");
+
+    database.sql("ALTER TABLE mcp_audit.log ADD CHECK (position < 3)").await;
+    let lost = error(&engine, "admin", "rename", json!({"id": 1, "name": "Z"})).await;
+    assert_eq!(lost["code"], "audit_unavailable");
+    let name = database.value("SELECT name FROM users WHERE user_id = 1").await;
+    assert_eq!(name.as_deref(), Some("X"));
 }
 
 #[tokio::test]

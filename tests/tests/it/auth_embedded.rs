@@ -72,9 +72,10 @@ async fn a_revoked_key_is_refused_from_the_next_request_on() {
         claims: serde_json::Map::new(),
     };
     let (old, new) = (generate_key().unwrap(), generate_key().unwrap());
-    let credentials = Arc::new(ArcSwap::from_pointee(Credentials::new(vec![named("old", &old)])));
+    let credentials =
+        Arc::new(ArcSwap::from_pointee(Credentials::new(vec![named("old", &old)], None)));
     let mcp = serve(&database, credentials.clone()).await;
     assert_eq!((ask(&mcp, &old).await.0, ask(&mcp, &new).await.0), (200, 401));
-    credentials.store(Arc::new(Credentials::new(vec![named("new", &new)])));
+    credentials.store(Arc::new(Credentials::new(vec![named("new", &new)], None)));
     assert_eq!((ask(&mcp, &old).await.0, ask(&mcp, &new).await.0), (401, 200));
 }

@@ -441,6 +441,42 @@ async fn a_write_is_guarded_and_recorded() {
 }
 
 #[tokio::test]
+async fn a_write_is_on_record_before_it_is_committed() {
+    // COMMIT waits for a lock that the test has.
+    let database = Database::of(
+        "CREATE TABLE item (id integer);
+         CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql
+           AS 'BEGIN PERFORM pg_advisory_xact_lock(7); RETURN NULL; END';
+         CREATE CONSTRAINT TRIGGER hold AFTER INSERT ON item DEFERRABLE INITIALLY DEFERRED
+           FOR EACH ROW EXECUTE FUNCTION hold()",
+    )
+    .await;
+    let log = file("");
+    let files = directory([("add.sql", "-- @writes\nINSERT INTO item VALUES (:id)")]);
+    let engine = database.engine_with(settings(files)).await;
+    let engine = engine.audited(Arc::new(FileSink::open(&log).unwrap()));
+    let holder = database.client().await;
+    holder.query_typed("SELECT pg_advisory_lock(7)", &[]).await.unwrap();
+    let adding = call(&engine, "admin", "add", json!({"id": 1}));
+    let looking = async {
+        let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' \
+                         AND NOT granted AND database = (SELECT oid FROM pg_database \
+                         WHERE datname = current_database())";
+        while database.value(waiting).await.as_deref() != Some("1") {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let kept = std::fs::read_to_string(&log).unwrap();
+        let record: Value = serde_json::from_str(kept.trim_end()).unwrap();
+        assert_eq!((&record["tool"], &record["phase"]), (&json!("add"), &json!("intent")));
+        let rows = database.value("SELECT count(*)::text FROM item").await;
+        assert_eq!(rows.as_deref(), Some("0"));
+        holder.query_typed("SELECT pg_advisory_unlock(7)", &[]).await.unwrap();
+    };
+    let (added, ()) = tokio::join!(adding, looking);
+    assert_eq!(added.unwrap()["row_count"], 1);
+}
+
+#[tokio::test]
 async fn a_broken_file_keeps_its_last_good_form() {
     let database = Database::of("CREATE TABLE t (id integer); INSERT INTO t VALUES (1)").await;
     let files = directory([("ids.sql", "SELECT id FROM t"), ("gone.sql", "SELECT 1 AS one")]);

@@ -1,7 +1,10 @@
 //! Functions and procedures as tools.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use mcp_pg_core::policy::{Action, Role};
-use mcp_pg_core::{Engine, Principal, Settings};
+use mcp_pg_core::{Change, Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call, call_as, error};
 use serde_json::{Value, json};
 
@@ -192,4 +195,26 @@ async fn who_may_not_execute_it_does_not_have_it() {
     assert!(operator.contains(&"transfer".to_owned()) && !operator.contains(&"close".to_owned()));
     let secret = error(&engine, "clerk", "secret", json!({})).await;
     assert_eq!(secret["code"], "unknown_argument");
+}
+
+#[tokio::test]
+async fn a_changed_function_is_noticed_wherever_it_is() {
+    let (database, engine) = engine().await;
+    let engine = Arc::new(engine);
+    let mut changes = engine.changes();
+    let following = tokio::spawn({
+        let engine = engine.clone();
+        async move { match engine.follow(Duration::from_millis(50)).await {} }
+    });
+    let caller = Principal::new("tester", "admin");
+    let writes = || {
+        let queries = engine.queries(&caller).unwrap();
+        queries.iter().find(|query| query.name == "account_stats").map(|query| query.writes)
+    };
+    assert_eq!(writes(), Some(false));
+    database.sql("ALTER FUNCTION api.stats() VOLATILE").await;
+    let change = tokio::time::timeout(Duration::from_secs(20), changes.recv());
+    assert_eq!(change.await.unwrap().unwrap(), Change::Catalogue);
+    assert_eq!(writes(), Some(true));
+    following.abort();
 }

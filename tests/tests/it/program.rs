@@ -138,7 +138,8 @@ impl Served {
         let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
         let address = loop {
             let line = lines.next_line().await.unwrap().expect("the address");
-            if let Some((_, address)) = line.split_once("listening on http://") {
+            if let Some((_, url)) = line.split_once("listening on ") {
+                let (_, address) = url.split_once("://").expect("a URL");
                 break address.trim_end_matches("/mcp").to_owned();
             }
         };

@@ -17,53 +17,86 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
         "-- A login for mcp-pg-server. Run it in the database, as the owner of its tables,"
     )?;
     writeln!(out, "-- then set a password: \\password {LOGIN}")?;
-    writeln!(
-        out,
-        "CREATE ROLE {LOGIN} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;"
-    )?;
-    for schema in &settings.schemas {
-        writeln!(out, "GRANT USAGE ON SCHEMA {} TO {LOGIN};", identifier(schema))?;
-    }
-    let mut patterns: BTreeMap<&str, Privileges> = BTreeMap::new();
+    // It inherits nothing: what a database role may, only callers of a role that names it may.
+    let bound = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
+    print_role(LOGIN, &format!("LOGIN NOINHERIT {bound}"), out)?;
+    let mut grantees: Vec<&str> = vec![LOGIN];
     for role in &settings.roles {
-        if let Some(database_role) = &role.database_role {
+        if let Some(database_role) = &role.database_role
+            && !grantees.contains(&database_role.as_str())
+        {
             writeln!(out, "-- Callers with the role {} have the rights of this one.", role.name)?;
-            writeln!(out, "GRANT {} TO {LOGIN};", identifier(database_role))?;
-            continue;
+            print_role(database_role, &format!("NOLOGIN {bound}"), out)?;
+            writeln!(out, "GRANT {} TO {LOGIN};", name(database_role))?;
+            grantees.push(database_role);
         }
+    }
+    for schema in &settings.schemas {
+        let schema = identifier(schema);
+        writeln!(out, "CREATE SCHEMA IF NOT EXISTS {schema};")?;
+        for grantee in &grantees {
+            writeln!(out, "GRANT USAGE ON SCHEMA {schema} TO {};", name(grantee))?;
+        }
+    }
+    let mut patterns: BTreeMap<(&str, &str), Privileges> = BTreeMap::new();
+    for role in &settings.roles {
+        let grantee = role.database_role.as_deref().unwrap_or(LOGIN);
         for grant in &role.grants {
             for pattern in &grant.tables {
-                let privileges = patterns.entry(pattern).or_default();
+                let privileges = patterns.entry((grantee, pattern)).or_default();
                 for action in grant.actions.iter() {
                     privileges.add(action, settings.archive.allow_hard_delete);
                 }
             }
         }
     }
-    for (pattern, privileges) in &patterns {
-        print_grants(settings, pattern, *privileges, out)?;
+    for ((grantee, pattern), privileges) in &patterns {
+        print_grants(settings, grantee, pattern, *privileges, out)?;
     }
-    if patterns.values().any(|privileges| privileges.insert) {
+    for grantee in grantees {
+        let inserts =
+            patterns.iter().any(|((role, _), privileges)| *role == grantee && privileges.insert);
+        if !inserts {
+            continue;
+        }
         // Default values of key columns come from sequences; identity columns need no grant.
         for schema in &settings.schemas {
-            let schema = identifier(schema);
-            writeln!(out, "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {LOGIN};")?;
+            let (schema, grantee) = (identifier(schema), name(grantee));
+            writeln!(out, "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {grantee};")?;
             writeln!(
                 out,
-                "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {LOGIN};"
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {grantee};"
             )?;
         }
     }
     Ok(())
 }
 
+/// A role's name as SQL takes it.
+fn name(role: &str) -> String {
+    if role == LOGIN { role.to_owned() } else { identifier(role) }
+}
+
+/// Makes a role, unless it is there.
+fn print_role(role: &str, attributes: &str, out: &mut (dyn Write + Send)) -> io::Result<()> {
+    writeln!(
+        out,
+        "DO $mcp_pg$ BEGIN\n  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN\n    \
+         CREATE ROLE {} {attributes};\n  END IF;\nEND $mcp_pg$;",
+        literal(role),
+        name(role)
+    )
+}
+
 fn print_grants(
     settings: &Settings,
+    grantee: &str,
     pattern: &str,
     privileges: Privileges,
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
     let list = privileges.list();
+    let to = name(grantee);
     let whole_schemas: Vec<&String> = settings
         .schemas
         .iter()
@@ -71,10 +104,10 @@ fn print_grants(
         .collect();
     for schema in &whole_schemas {
         let schema = identifier(schema);
-        writeln!(out, "GRANT {list} ON ALL TABLES IN SCHEMA {schema} TO {LOGIN};")?;
+        writeln!(out, "GRANT {list} ON ALL TABLES IN SCHEMA {schema} TO {to};")?;
         writeln!(
             out,
-            "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {list} ON TABLES TO {LOGIN};"
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {list} ON TABLES TO {to};"
         )?;
     }
     if whole_schemas.is_empty() {
@@ -84,9 +117,10 @@ fn print_grants(
             "DO $mcp_pg$\nDECLARE t regclass;\nBEGIN\n  FOR t IN SELECT c.oid FROM pg_class c JOIN \
              pg_namespace n ON n.oid = c.relnamespace\n    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND \
              n.nspname IN ({})\n      AND n.nspname || '.' || c.relname LIKE {}\n  LOOP EXECUTE format('GRANT \
-             {list} ON %s TO {LOGIN}', t); END LOOP;\nEND $mcp_pg$;",
+             {list} ON %s TO %I', t, {}); END LOOP;\nEND $mcp_pg$;",
             schemas.join(", "),
             literal(&like(pattern)),
+            literal(grantee),
         )?;
     }
     Ok(())
@@ -181,7 +215,7 @@ mod tests {
         };
         let sql = sql(&settings);
         assert!(sql.contains(r"LIKE E'sales.order\\_%'"), "{sql}");
-        assert!(sql.contains("'GRANT SELECT ON %s TO mcp_pg'"), "{sql}");
+        assert!(sql.contains("'GRANT SELECT ON %s TO %I', t, E'mcp_pg'"), "{sql}");
         assert!(sql.contains(r#"GRANT "app ""support""" TO mcp_pg;"#), "{sql}");
         assert!(!sql.contains("ALL TABLES"), "{sql}");
     }

@@ -1,0 +1,168 @@
+//! JSON Web Tokens (RFC 7519): who signed them, whether they are for here and now, and what they say.
+//!
+//! Verification is the crate jsonwebtoken's; this file holds it to one issuer, one algorithm for each key, and
+//! the claims that must be there.
+
+use std::time::Duration;
+
+pub use jsonwebtoken::Algorithm;
+use jsonwebtoken::crypto::rust_crypto;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Validation, decode, decode_header};
+use mcp_pg_core::{Code, Error, Principal};
+use serde_json::{Map, Value};
+
+use super::key_set::{KeySet, KeySource};
+
+/// Which tokens are accepted, and what their claims mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwtSettings {
+    /// The `iss` of every token.
+    pub issuer: String,
+    /// One of these must be among the token's `aud`.
+    pub audiences: Vec<String>,
+    /// The issuer's public keys.
+    pub keys: KeySource,
+    /// Algorithms that tokens may be signed by.
+    pub algorithms: Vec<Algorithm>,
+    /// Where in the claims the role is, as a JSON Pointer; a token without it has no role. Absent if roles do
+    /// not come from tokens: every caller then has `default_role`.
+    pub role_claim: Option<String>,
+    /// The role of all callers if there is no `role_claim`.
+    pub default_role: String,
+    /// The roles of the configuration: one of them must be meant where a token lists several.
+    pub roles: Vec<String>,
+    /// How far the issuer's clock may be off.
+    pub leeway: Duration,
+}
+
+/// Verifies the tokens of one issuer.
+#[derive(Debug)]
+pub struct Jwt {
+    settings: JwtSettings,
+    keys: KeySet,
+}
+
+/// What a token proved.
+#[derive(Debug, Clone)]
+pub(super) struct Verified {
+    pub(super) caller: Principal,
+    /// Seconds since 1970 after which it proves nothing.
+    pub(super) until: u64,
+    /// The keys that it was verified with.
+    pub(super) generation: u64,
+}
+
+impl Jwt {
+    /// Accepts tokens as the settings say.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file of the keys, in a sentence.
+    pub fn new(settings: JwtSettings) -> Result<Self, String> {
+        // Where the embedding program has chosen another, that one serves.
+        let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
+        let keys = KeySet::open(settings.keys.clone(), settings.algorithms.clone())?;
+        Ok(Self { settings, keys })
+    }
+
+    /// Reads the issuer's keys before the first token asks for them.
+    pub(super) async fn prepare(&self) {
+        // What kept them from being read is in the log.
+        let _ = self.keys.keys().await;
+    }
+
+    /// The number of the keys that tokens are verified with now, if those need not be read again first.
+    pub(super) fn generation(&self) -> Option<u64> {
+        self.keys.generation()
+    }
+
+    /// What the token proves.
+    ///
+    /// # Errors
+    ///
+    /// `unauthenticated`; another code if the issuer's keys cannot be had.
+    pub(super) async fn verify(&self, token: &str) -> Result<Verified, Error> {
+        let settings = &self.settings;
+        let header = decode_header(token).map_err(|_| invalid("the token is not valid"))?;
+        // A header that must be understood and is not (RFC 7515, 4.1.11).
+        if header.crit.is_some() {
+            return Err(invalid("the token has critical headers"));
+        }
+        if !settings.algorithms.contains(&header.alg) {
+            return Err(invalid("the token's algorithm is not accepted"));
+        }
+        let mut keys = self.keys.keys().await?;
+        if keys.of(&header).next().is_none() {
+            keys = self.keys.newer_than(&keys).await;
+        }
+        let mut validation = Validation::new(header.alg);
+        validation.leeway = settings.leeway.as_secs();
+        validation.validate_nbf = true;
+        validation.set_issuer(&[&settings.issuer]);
+        validation.set_audience(&settings.audiences);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        let mut refusal = invalid("the token is signed by an unknown key");
+        for key in keys.of(&header) {
+            match decode::<Map<String, Value>>(token, key, &validation) {
+                Ok(verified) => {
+                    return self.accept(verified.claims, keys.generation);
+                }
+                Err(error) => refusal = invalid(reason(error.kind())),
+            }
+        }
+        Err(refusal)
+    }
+
+    fn accept(&self, claims: Map<String, Value>, generation: u64) -> Result<Verified, Error> {
+        // jsonwebtoken would take a list that contains the issuer.
+        if claims.get("iss").and_then(Value::as_str) != Some(&self.settings.issuer) {
+            return Err(invalid("the token is of another issuer"));
+        }
+        let expires = claims.get("exp").and_then(Value::as_f64).unwrap_or_default();
+        let named = ["sub", "client_id"].iter().find_map(|name| claims.get(*name)?.as_str());
+        let caller = Principal {
+            subject: named.unwrap_or_default().to_owned(),
+            role: self.role(&claims),
+            method: "jwt".into(),
+            claims,
+        };
+        let until = (expires as u64).saturating_add(self.settings.leeway.as_secs());
+        Ok(Verified { caller, until, generation })
+    }
+
+    /// The role that the claims name; the empty name, which no role has, if they name none or several.
+    fn role(&self, claims: &Map<String, Value>) -> String {
+        let Some(pointer) = &self.settings.role_claim else {
+            return self.settings.default_role.clone();
+        };
+        match Value::Object(claims.clone()).pointer(pointer) {
+            Some(Value::String(role)) => role.clone(),
+            Some(Value::Array(roles)) => {
+                let known = |role: &&str| self.settings.roles.iter().any(|known| known == role);
+                let mut known = roles.iter().filter_map(Value::as_str).filter(known);
+                match (known.next(), known.next()) {
+                    (Some(role), None) => role.to_owned(),
+                    _ => String::new(),
+                }
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+fn invalid(reason: &str) -> Error {
+    Error::new(Code::Unauthenticated, reason)
+}
+
+fn reason(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ExpiredSignature => "the token has expired",
+        ErrorKind::ImmatureSignature => "the token is not valid yet",
+        ErrorKind::InvalidIssuer => "the token is of another issuer",
+        ErrorKind::InvalidAudience => "the token is for another audience",
+        ErrorKind::MissingRequiredClaim(_) => "the token lacks one of exp, iss and aud",
+        ErrorKind::InvalidSignature => "the token's signature is wrong",
+        _ => "the token is not valid",
+    }
+}

@@ -1,0 +1,236 @@
+//! The public keys of an issuer: from a file or a URL, and read again when they are old or do not suffice.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use http::{StatusCode, Uri};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Header};
+use mcp_pg_core::{Code, Error};
+use serde_json::Value;
+
+/// After this time the keys are read again: so long may a key live that its issuer has withdrawn.
+const AGE_MOST: Duration = Duration::from_secs(300);
+/// Reads in a minute, whatever tokens come: whoever invents key ids must not make this server a hammer.
+const READS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(6).unwrap();
+/// For one answer of the issuer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Most bytes of a key set, and most keys that are tried on one token.
+const BYTES_MOST: usize = 1_048_576;
+const TRIED_MOST: usize = 8;
+
+/// Where an issuer's public keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A PEM file with one public key.
+    PublicKeyFile(PathBuf),
+    /// A file with a JSON Web Key Set (RFC 7517).
+    JwksFile(PathBuf),
+    /// The URL of one: https, or http on loopback.
+    JwksUrl(Uri),
+}
+
+/// The keys, as they were last read.
+pub(super) struct KeySet {
+    source: KeySource,
+    algorithms: Vec<Algorithm>,
+    current: ArcSwap<Keys>,
+    reads: DefaultDirectRateLimiter,
+    reading: tokio::sync::Mutex<()>,
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+}
+
+/// Keys that were read at one time.
+#[derive(Default)]
+pub(super) struct Keys {
+    keys: Vec<Key>,
+    /// What they were read from.
+    text: Bytes,
+    read: Option<Instant>,
+    /// Another number for other keys.
+    pub(super) generation: u64,
+}
+
+/// A public key and the one algorithm that it is for.
+struct Key {
+    id: Option<String>,
+    algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySet").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// Those that may have signed a token with this header.
+    pub(super) fn of(&self, header: &Header) -> impl Iterator<Item = &DecodingKey> {
+        let named = header.kid.as_deref();
+        let fits = move |key: &&Key| {
+            key.algorithm == header.alg
+                && (named.is_none() || key.id.is_none() || key.id.as_deref() == named)
+        };
+        self.keys.iter().filter(fits).take(TRIED_MOST).map(|key| &key.key)
+    }
+}
+
+impl KeySet {
+    /// The keys of a file are read now, those of a URL when they are needed.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the file, in a sentence.
+    pub(super) fn open(source: KeySource, algorithms: Vec<Algorithm>) -> Result<Self, String> {
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
+            .map_err(|error| format!("the system's root certificates cannot be read: {error}"))?
+            .https_or_http()
+            .enable_http1()
+            .build();
+        let set = Self {
+            source,
+            algorithms,
+            current: ArcSwap::default(),
+            reads: RateLimiter::direct(Quota::per_minute(READS_PER_MINUTE)),
+            reading: tokio::sync::Mutex::default(),
+            client: Client::builder(TokioExecutor::new()).build(connector),
+        };
+        if let KeySource::PublicKeyFile(path) | KeySource::JwksFile(path) = &set.source {
+            let text = std::fs::read(path).map_err(|error| error.to_string())?;
+            set.keep(text.into())?;
+        }
+        Ok(set)
+    }
+
+    /// The number of the keys that are known; none if they are too old to be trusted unread.
+    pub(super) fn generation(&self) -> Option<u64> {
+        let current = self.current.load();
+        (!self.is_old(&current)).then_some(current.generation)
+    }
+
+    fn is_old(&self, keys: &Keys) -> bool {
+        let ages = !matches!(self.source, KeySource::PublicKeyFile(_));
+        ages && keys.read.is_none_or(|read| read.elapsed() > AGE_MOST)
+    }
+
+    /// The keys, not too old if they can be read.
+    ///
+    /// # Errors
+    ///
+    /// There never were any.
+    pub(super) async fn keys(&self) -> Result<Arc<Keys>, Error> {
+        let known = self.current.load_full();
+        let keys = if self.is_old(&known) { self.newer_than(&known).await } else { known };
+        match keys.read {
+            Some(_) => Ok(keys),
+            None => Err(Error::new(
+                Code::DatabaseUnavailable,
+                "the keys of the token's issuer cannot be read",
+            )),
+        }
+    }
+
+    /// Keys that were read after these, if that may be done now and succeeds; else the same.
+    pub(super) async fn newer_than(&self, known: &Arc<Keys>) -> Arc<Keys> {
+        let _alone = self.reading.lock().await;
+        let current = self.current.load_full();
+        // Someone else may have read them while this call waited.
+        if !Arc::ptr_eq(&current, known) || self.reads.check().is_err() {
+            return current;
+        }
+        let read = async { self.keep(self.read().await?) };
+        if let Err(reason) = read.await {
+            tracing::warn!(source = ?self.source, reason, "the issuer's keys were not read");
+        }
+        self.current.load_full()
+    }
+
+    async fn read(&self) -> Result<Bytes, String> {
+        let url = match &self.source {
+            KeySource::PublicKeyFile(path) | KeySource::JwksFile(path) => {
+                let text = tokio::fs::read(path).await.map_err(|error| error.to_string())?;
+                return Ok(text.into());
+            }
+            KeySource::JwksUrl(url) => url.clone(),
+        };
+        let fetch = async {
+            let answer = self.client.get(url).await.map_err(|error| error.to_string())?;
+            if answer.status() != StatusCode::OK {
+                return Err(format!("status {}", answer.status()));
+            }
+            let body = Limited::new(answer.into_body(), BYTES_MOST).collect().await;
+            Ok(body.map_err(|error| error.to_string())?.to_bytes())
+        };
+        tokio::time::timeout(PATIENCE, fetch).await.map_err(|_| "no answer in time".to_owned())?
+    }
+
+    /// Makes what was read the current keys.
+    fn keep(&self, text: Bytes) -> Result<(), String> {
+        let known = self.current.load();
+        let keys = match self.source {
+            KeySource::PublicKeyFile(_) => vec![of_pem(&text)?],
+            KeySource::JwksFile(_) | KeySource::JwksUrl(_) => of_jwks(&text)?,
+        };
+        let keys: Vec<Key> =
+            keys.into_iter().filter(|key| self.algorithms.contains(&key.algorithm)).collect();
+        if keys.is_empty() {
+            return Err("there is no public key for any of the algorithms".to_owned());
+        }
+        let generation = known.generation + u64::from(known.text != text);
+        self.current.store(Arc::new(Keys { keys, text, read: Some(Instant::now()), generation }));
+        Ok(())
+    }
+}
+
+fn of_pem(pem: &[u8]) -> Result<Key, String> {
+    if pem.windows(7).any(|word| word == b"PRIVATE") {
+        return Err("this is a private key; only the public one belongs here".to_owned());
+    }
+    let kinds = [
+        (Algorithm::RS256, DecodingKey::from_rsa_pem(pem)),
+        (Algorithm::ES256, DecodingKey::from_ec_pem(pem)),
+        (Algorithm::EdDSA, DecodingKey::from_ed_pem(pem)),
+    ];
+    let read = kinds.into_iter().find_map(|(algorithm, key)| Some((algorithm, key.ok()?)));
+    let (algorithm, key) = read.ok_or("not a PEM file with a public key")?;
+    Ok(Key { id: None, algorithm, key })
+}
+
+/// The keys of a set that are for signatures; others are passed over, as RFC 7517 asks.
+fn of_jwks(text: &[u8]) -> Result<Vec<Key>, String> {
+    let set: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let keys = set.get("keys").and_then(Value::as_array).ok_or("there are no \"keys\"")?;
+    Ok(keys.iter().filter_map(of_jwk).collect())
+}
+
+fn of_jwk(value: &Value) -> Option<Key> {
+    let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
+    let algorithm = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => Algorithm::RS256,
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            Algorithm::ES256
+        }
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            Algorithm::EdDSA
+        }
+        _ => return None,
+    };
+    let named = jwk.common.key_algorithm;
+    let for_signatures = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature))
+        && named.is_none_or(|named| named == KeyAlgorithm::from(algorithm));
+    let key = DecodingKey::from_jwk(&jwk).ok()?;
+    for_signatures.then_some(Key { id: jwk.common.key_id, algorithm, key })
+}

@@ -1,0 +1,83 @@
+//! The files that a configuration is made of, and whether they are others than those that were read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::config::Config;
+
+/// How often to look at the files. A change counts once two looks in a row find them the same: an editor may
+/// write in several steps.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The configuration's own file, if there is one, and the files that it names.
+pub(super) struct Watched {
+    file: Option<PathBuf>,
+    named: Vec<PathBuf>,
+    known: BTreeMap<PathBuf, Stamp>,
+}
+
+/// When a file was written, and its size.
+type Stamp = (SystemTime, u64);
+
+impl Watched {
+    /// Watches `file` and those that the configuration names, which are still to be read.
+    pub(super) fn new(file: Option<PathBuf>, config: &Config) -> Self {
+        let mut watched = Self { file, named: named(config), known: BTreeMap::new() };
+        watched.note();
+        watched
+    }
+
+    /// The configuration's own file.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Takes the files as they are for those that are known: to be called before they are read.
+    pub(super) fn note(&mut self) {
+        self.known = self.stamps();
+    }
+
+    /// Watches those that this configuration names from now on, which are still to be read.
+    pub(super) fn name(&mut self, config: &Config) {
+        let own = self.file.as_ref().and_then(|file| self.known.remove_entry(file));
+        self.named = named(config);
+        self.note();
+        // It was read before: what has become of it since is to be noticed.
+        self.known.extend(own);
+    }
+
+    /// Waits until the files are others than are known, and stay the same for a while.
+    pub(super) async fn changed(&self) {
+        let mut last = None;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = Some(self.stamps()).filter(|now| *now != self.known);
+            if now.is_some() && now == last {
+                return;
+            }
+            last = now;
+        }
+    }
+
+    fn stamps(&self) -> BTreeMap<PathBuf, Stamp> {
+        let files = self.file.iter().chain(&self.named).flat_map(|path| match path.read_dir() {
+            Ok(entries) => {
+                let files = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+                files.filter(|file| file.extension().is_some_and(|it| it == "sql")).collect()
+            }
+            Err(_) => vec![path.clone()],
+        });
+        files.filter_map(|file| stamp(&file).map(|stamp| (file, stamp))).collect()
+    }
+}
+
+/// The directory of canned queries.
+fn named(config: &Config) -> Vec<PathBuf> {
+    config.settings.queries.directory.iter().cloned().collect()
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let file = std::fs::metadata(file).ok()?;
+    Some((file.modified().ok()?, file.len()))
+}

@@ -1,0 +1,77 @@
+//! `[limits]` and `[roles.NAME.limits]`: how much of everything.
+
+use std::num::NonZeroU32;
+
+use mcp_pg_core::Settings;
+use mcp_pg_core::policy::RoleLimits;
+
+use super::ConfigError;
+use super::raw::{LimitKeys, RoleLimitKeys};
+use super::resolve::put;
+use crate::limits::CallerLimits;
+
+/// Applies the keys; those that are of each caller are returned.
+pub(super) fn apply(settings: &mut Settings, keys: LimitKeys) -> Result<CallerLimits, ConfigError> {
+    let limits = &mut settings.limits;
+    // A bound that was not written follows a smaller `max_rows`.
+    if let (Some(max), None) = (keys.max_rows, keys.default_rows) {
+        limits.default_rows = limits.default_rows.min(max);
+    }
+    put(&mut limits.default_rows, keys.default_rows);
+    put(&mut limits.max_rows, keys.max_rows);
+    put(&mut limits.max_reply_bytes, keys.max_reply_bytes);
+    put(&mut limits.max_write_rows, keys.max_write_rows);
+    put(&mut limits.max_insert_rows, keys.max_insert_rows);
+    put(&mut limits.max_operations, keys.max_operations);
+    put(&mut limits.max_depth, keys.max_depth);
+    put(&mut limits.max_nodes, keys.max_nodes);
+    put(&mut limits.max_list, keys.max_list);
+    put(&mut limits.max_pattern, keys.max_pattern);
+    put(&mut limits.max_includes, keys.max_includes);
+    put(&mut limits.max_keys, keys.max_keys);
+    for (key, value) in [("default_rows", limits.default_rows), ("max_rows", limits.max_rows)] {
+        if value == 0 {
+            return Err(ConfigError::new(format!("limits.{key}: must be at least 1")));
+        }
+    }
+    if limits.default_rows > limits.max_rows {
+        return Err(ConfigError::new(format!(
+            "limits.default_rows ({}) is more than limits.max_rows ({})",
+            limits.default_rows, limits.max_rows
+        )));
+    }
+    Ok(CallerLimits {
+        requests_per_minute: bound("limits.requests_per_minute", keys.requests_per_minute)?,
+        concurrency: bound("limits.concurrency", keys.concurrency)?,
+    })
+}
+
+/// The bounds of a role's replies, and those of the calls of each of its callers.
+pub(super) fn of_role(
+    name: &str,
+    keys: &RoleLimitKeys,
+) -> Result<(RoleLimits, CallerLimits), ConfigError> {
+    let key = |key: &str| format!("roles.{name}.limits.{key}");
+    if keys.max_rows == Some(0) {
+        return Err(ConfigError::new(format!("{}: must be at least 1", key("max_rows"))));
+    }
+    let limits = RoleLimits {
+        max_rows: keys.max_rows,
+        max_reply_bytes: keys.max_reply_bytes,
+        statement_timeout: keys.statement_timeout.map(|wait| wait.0),
+    };
+    let of_caller = CallerLimits {
+        requests_per_minute: bound(&key("requests_per_minute"), keys.requests_per_minute)?,
+        concurrency: bound(&key("concurrency"), keys.concurrency)?,
+    };
+    Ok((limits, of_caller))
+}
+
+fn bound(key: &str, number: Option<u32>) -> Result<Option<NonZeroU32>, ConfigError> {
+    let one = |number| {
+        NonZeroU32::new(number).ok_or_else(|| {
+            ConfigError::new(format!("{key}: must be at least 1; leave it out for no limit"))
+        })
+    };
+    number.map(one).transpose()
+}

@@ -1,0 +1,122 @@
+//! Users who are entitled to some types of titles, told to row-level security by a claim.
+
+use mcp_pg_tests::Database;
+use serde_json::{Value, json};
+
+use crate::issuer::{SIGNERS, claims, jwt};
+use crate::program::{ERAS, Era, Served, file};
+
+const TITLES: &str = r#"
+    CREATE TABLE titles (id int PRIMARY KEY, type text NOT NULL, title text NOT NULL);
+    CREATE TABLE ratings (title_id int PRIMARY KEY REFERENCES titles, stars int NOT NULL);
+    INSERT INTO titles VALUES (1, 'movie', 'Metropolis'), (2, 'movie', 'M'), (3, 'tvMovie', 'Duel'),
+        (4, 'tvSeries', 'Dallas'), (5, 'videoGame', 'Myst');
+    INSERT INTO ratings SELECT id, id FROM titles;
+    CREATE ROLE entitled_viewer NOLOGIN;
+    CREATE ROLE entitled_login LOGIN NOINHERIT IN ROLE entitled_viewer;
+    GRANT SELECT, UPDATE ON titles, ratings TO entitled_viewer;
+    ALTER TABLE titles ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE ratings ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY entitled ON titles
+        USING (type = ANY (nullif(current_setting('rls.types', true), '')::text[]));
+    CREATE POLICY entitled ON ratings
+        USING (EXISTS (SELECT FROM titles t WHERE t.id = title_id));"#;
+
+struct User<'a> {
+    server: &'a Served,
+    token: String,
+}
+
+impl User<'_> {
+    async fn call(&self, era: Era, tool: &str, arguments: Value) -> Value {
+        let header = format!("Bearer {}", self.token);
+        let request = json!({"name": tool, "arguments": arguments});
+        let (status, answer) =
+            self.server.request(era, "tools/call", request, &[("Authorization", &header)]).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["result"]["structuredContent"].clone()
+    }
+}
+
+#[tokio::test]
+async fn each_user_sees_the_types_that_the_token_entitles_to() {
+    let database = Database::of(TITLES).await;
+    let pem = file(&SIGNERS[1].pem);
+    // One connection for all: what one user's transaction set must not be there for the next.
+    let config = file(&format!(
+        "default_role = \"viewer\"
+         [database]
+         max_connections = 1
+         [roles.viewer]
+         database_role = \"entitled_viewer\"
+         session = {{ \"rls.types\" = \"claim:entitled_types\" }}
+         [[roles.viewer.grants]]
+         tables = [\"*\"]
+         actions = [\"select\", \"update\"]
+         {}",
+        jwt(&format!("public_key_file = {pem:?}"))
+    ));
+    let url = database.url.replace("postgres://postgres@", "postgres://entitled_login@");
+    let server =
+        Served::start(&["--database-url", &url, "--config", config.to_str().unwrap()]).await;
+    let user = |types: Value| {
+        User {
+        server: &server,
+        token: SIGNERS[1].sign(
+            None,
+            &claims(json!({"app": {"role": "viewer"}, "entitled_types": types, "sub": types.to_string()})),
+        ),
+    }
+    };
+    let all = json!(["movie", "tvMovie", "tvSeries", "videoGame"]);
+    let users: [(User<'_>, &[i64]); 7] = [
+        (user(json!(["movie"])), &[1, 2]),
+        (user(all.clone()), &[1, 2, 3, 4, 5]),
+        (user(Value::Null), &[]),
+        (user(json!(["movie", "tvMovie"])), &[1, 2, 3]),
+        (user(json!([])), &[]),
+        (user(json!(["mov\"ie", "{movie}", "movie,tvMovie", "mov\\ie"])), &[]),
+        (user(Value::Null), &[]),
+    ];
+    for era in ERAS {
+        for (user, ids) in &users {
+            let expected = json!(ids);
+            let told = |reply: &Value| -> Value {
+                let rows = reply["rows"].as_array().unwrap_or_else(|| panic!("{reply}"));
+                rows.iter().map(|row| row["id"].clone()).collect()
+            };
+            for arguments in [
+                json!({"table": "titles"}),
+                json!({"table": "titles", "where": {"or": [{"id": {"gt": 0}}, {"type": "videoGame"}]}}),
+                json!({"table": "titles", "where": {"not": {"type": {"is_null": true}}}, "order_by": ["id"]}),
+                json!({"table": "titles", "include": {"ratings": true}, "count": "exact"}),
+            ] {
+                let reply = user.call(era, "select", arguments.clone()).await;
+                assert_eq!(told(&reply), expected, "{arguments}: {reply}");
+                if let Some(count) = reply.get("count") {
+                    assert_eq!(count, ids.len(), "{reply}");
+                }
+            }
+            let measures = json!({"table": "titles", "measures": {"n": {"count": "*"}}});
+            let counted = user.call(era, "aggregate", measures).await;
+            assert_eq!(counted["rows"][0]["n"], ids.len(), "{counted}");
+            let rated = user.call(era, "select", json!({"table": "ratings"})).await;
+            assert_eq!(rated["row_count"], ids.len(), "{rated}");
+            // A write finds no more than a read.
+            let rename = json!({"table": "titles", "where": {"type": {"ne": "x"}}, "max_rows": 10,
+                "updates": {"title": {"$literal": "renamed"}}, "dry_run": true});
+            let renamed = user.call(era, "update", rename).await;
+            assert_eq!(renamed["row_count"], ids.len(), "{renamed}");
+            let steps = json!({"operations": [{"operation": "select", "table": "titles"}]});
+            let stepped = user.call(era, "transaction", steps).await;
+            assert_eq!(told(&stepped["results"][0]), expected, "{stepped}");
+        }
+    }
+    assert_eq!(
+        database
+            .value("SELECT count(*)::text FROM titles WHERE title = 'renamed'")
+            .await
+            .as_deref(),
+        Some("0")
+    );
+}

@@ -1,0 +1,180 @@
+//! How much one caller may ask for, and how much one request.
+
+use mcp_pg_core::policy::{Action, Role, RoleLimits};
+use mcp_pg_core::{Principal, Settings};
+use mcp_pg_tests::{Database, call, call_as, error};
+use serde_json::{Value, json};
+
+use crate::auth_api_key::key;
+use crate::mcp_stdio::{SLOW, until_slow};
+use crate::program::{Era, Served, file};
+
+/// The structured answer of a call with this key.
+async fn ask(server: &Served, key: &str, tool: &str, arguments: Value) -> Value {
+    let header = format!("Bearer {key}");
+    let request = json!({"name": tool, "arguments": arguments});
+    let (status, answer) =
+        server.request(Era::Initialize, "tools/call", request, &[("Authorization", &header)]).await;
+    assert_eq!(status, 200, "{answer}");
+    answer["result"]["structuredContent"].clone()
+}
+
+#[tokio::test]
+async fn calls_are_counted_for_each_caller_and_refused_ones_count_too() {
+    let database = Database::shop().await;
+    let keys = [key().await, key().await, key().await];
+    let log = file("");
+    let entries: String = keys
+        .iter()
+        .zip(["analyst", "analyst", "batch"])
+        .enumerate()
+        .map(|(number, ((_, hash), role))| {
+            format!("[[auth.api_keys]]\nname = \"caller-{number}\"\nhash = \"{hash}\"\nrole = {role:?}\n")
+        })
+        .collect();
+    let grant =
+        |role: &str| format!("[[roles.{role}.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\n");
+    let config = file(&format!(
+        "default_role = \"analyst\"\n[limits]\nrequests_per_minute = 4\n[audit]\nfile = {log:?}\n{}{}\
+         [roles.batch.limits]\nrequests_per_minute = 6\n{entries}",
+        grant("analyst"),
+        grant("batch"),
+    ));
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    let select = json!({"table": "users", "columns": ["user_id"], "limit": 1});
+    let first = &keys[0].0;
+    assert_eq!(ask(&server, first, "select", select.clone()).await["row_count"], 1);
+    let forbidden = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "x"}});
+    assert_eq!(ask(&server, first, "update", forbidden).await["error"]["code"], "forbidden");
+    let unknown = json!({"table": "nowhere"});
+    assert_eq!(ask(&server, first, "select", unknown).await["error"]["code"], "unknown_table");
+    let header = format!("Bearer {first}");
+    let no_tool = json!({"name": "no_such_tool", "arguments": {}});
+    server.request(Era::Initialize, "tools/call", no_tool, &[("Authorization", &header)]).await;
+    let refused = ask(&server, first, "select", select.clone()).await;
+    let error = &refused["error"];
+    assert_eq!((&error["code"], &error["retryable"]), (&json!("rate_limited"), &json!(true)));
+    let seconds: u32 = error["hint"]
+        .as_str()
+        .and_then(|hint| hint.strip_prefix("call again in ")?.strip_suffix(" s")?.parse().ok())
+        .unwrap_or_else(|| panic!("{error}"));
+    assert!((1..=15).contains(&seconds), "{error}");
+
+    // The others have counts of their own, and a role may have another bound.
+    let mut admitted = [0, 0];
+    for (count, (key, _)) in admitted.iter_mut().zip(&keys[1..]) {
+        for _ in 0..8 {
+            let answer = ask(&server, key, "select", select.clone()).await;
+            *count += usize::from(answer["row_count"] == 1);
+        }
+    }
+    assert_eq!(admitted, [4, 6]);
+
+    server.stop().await;
+    let record = std::fs::read_to_string(&log).unwrap();
+    let limited = record.lines().filter(|line| line.contains("\"code\":\"rate_limited\"")).count();
+    assert_eq!(limited, 1 + 4 + 2, "{record}");
+}
+
+#[tokio::test]
+async fn one_callers_slow_calls_leave_the_others_room() {
+    let database = Database::of(&format!("{SLOW}; CREATE TABLE t (id int PRIMARY KEY)")).await;
+    let keys = [key().await, key().await];
+    let entries: String = keys
+        .iter()
+        .enumerate()
+        .map(|(number, (_, hash))| {
+            format!("[[auth.api_keys]]\nname = \"caller-{number}\"\nhash = \"{hash}\"\nrole = \"analyst\"\n")
+        })
+        .collect();
+    let config = file(&format!("[limits]\nconcurrency = 1\n{entries}"));
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    let one = json!({"table": "t"});
+    {
+        let slow = ask(&server, &keys[0].0, "select", json!({"table": "slow"}));
+        tokio::pin!(slow);
+        tokio::select! {
+            answer = &mut slow => panic!("{answer}"),
+            () = until_slow(&database, true) => {}
+        }
+        let refused = ask(&server, &keys[0].0, "select", one.clone()).await;
+        assert_eq!(refused["error"]["code"], "rate_limited", "{refused}");
+        assert_eq!(ask(&server, &keys[1].0, "select", one.clone()).await["row_count"], 0);
+    }
+    // The caller went away: that ends the call, and makes room.
+    until_slow(&database, false).await;
+    let mut answer = json!(null);
+    for _ in 0..100 {
+        answer = ask(&server, &keys[0].0, "select", one.clone()).await;
+        if answer["row_count"] == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{answer}");
+}
+
+#[tokio::test]
+async fn a_role_may_have_bounds_of_its_own() {
+    let database = Database::of(&format!(
+        "{SLOW}; CREATE TABLE t AS SELECT n AS id, repeat('x', 100) AS text FROM generate_series(1, 50) n"
+    ))
+    .await;
+    let with = |name: &str, limits: RoleLimits| Role {
+        limits,
+        ..Role::everywhere(name, [Action::Select])
+    };
+    let second = std::time::Duration::from_secs(1);
+    let roles = vec![
+        with("few", RoleLimits { max_rows: Some(3), ..RoleLimits::default() }),
+        with("small", RoleLimits { max_reply_bytes: Some(1_000), ..RoleLimits::default() }),
+        with("hasty", RoleLimits { statement_timeout: Some(second / 10), ..RoleLimits::default() }),
+        with("plain", RoleLimits::default()),
+    ];
+    let engine = database
+        .engine_with(Settings { roles, default_role: "plain".into(), ..Settings::default() })
+        .await;
+    let all = json!({"table": "t", "limit": 50});
+    let few = call(&engine, "few", "select", all.clone()).await.unwrap();
+    assert_eq!((&few["row_count"], &few["truncated"]), (&json!(3), &json!(true)));
+    let small = call(&engine, "small", "select", all.clone()).await.unwrap();
+    assert!(small["row_count"].as_u64().unwrap() < 10 && small["truncated"] == true, "{small}");
+    assert_eq!(call(&engine, "plain", "select", all).await.unwrap()["row_count"], 50);
+    let slow = error(&engine, "hasty", "select", json!({"table": "slow"})).await;
+    assert_eq!(slow["code"], "timeout", "{slow}");
+    // The bound is the transaction's, not the connection's.
+    let soon = Principal::new("tester", "plain");
+    let quick = call_as(&engine, &soon, "select", json!({"table": "t", "limit": 1})).await.unwrap();
+    assert_eq!(quick["row_count"], 1);
+}
+
+#[tokio::test]
+async fn a_request_is_bounded_in_bytes_and_depth() {
+    let database = Database::shop().await;
+    let config = file("[limits]\nmax_request_bytes = 100000");
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    let long = json!({"name": "select", "arguments": {"table": "x".repeat(100_000)}});
+    assert_eq!(server.request(Era::Initialize, "tools/call", long, &[]).await.0, 413);
+    let depth = 2_000;
+    let deep = format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"select\",\
+         \"arguments\":{{\"table\":\"users\",\"where\":{}{{}}{}}}}}}}",
+        "{\"not\":".repeat(depth),
+        "}".repeat(depth)
+    );
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+        ("MCP-Protocol-Version", "2025-11-25"),
+    ];
+    let (status, answer) = server.send("POST", "/mcp", &headers, &deep).await;
+    assert!((400..500).contains(&status), "{status}: {answer}");
+    let sound = json!({"name": "select", "arguments": {"table": "users", "limit": 1}});
+    assert_eq!(server.request(Era::Initialize, "tools/call", sound, &[]).await.0, 200);
+}

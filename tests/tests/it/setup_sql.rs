@@ -1,0 +1,91 @@
+//! The SQL that makes a login with no more rights than its callers need.
+
+use mcp_pg_tests::Database;
+use serde_json::json;
+
+use crate::program::{Ended, file, program, run};
+
+const CONFIGURATIONS: [(&str, &str); 4] = [
+    ("plain", ""),
+    (
+        "roles",
+        r#"default_role = "reader"
+        [database]
+        schemas = ["public", "sales"]
+        [roles.reader]
+        database_role = "setup_reader"
+        session = { "app.tenant" = "claim:tenant" }
+        [[roles.reader.grants]]
+        tables = ["*"]
+        actions = ["select"]
+        [roles.writer]
+        database_role = "setup writer's"
+        [[roles.writer.grants]]
+        tables = ["sales.*"]
+        actions = ["select", "insert", "update"]
+        [roles.own]
+        [[roles.own.grants]]
+        tables = ["public.t_*"]
+        actions = ["select"]"#,
+    ),
+    ("delete", "[archive]\nallow_hard_delete = true"),
+    ("audit", "[audit]\ntable = \"mcp_audit.log\""),
+];
+
+#[tokio::test]
+async fn on_an_empty_database_it_makes_a_login_that_check_approves() {
+    for (name, text) in CONFIGURATIONS {
+        let config = file(text);
+        let config = ["--config", config.to_str().unwrap()];
+        let printed = Ended::of(program(&["setup-sql"]).args(config)).await;
+        assert_eq!(printed.status, Some(0), "{name}: {printed:?}");
+        let database = Database::empty().await;
+        // Roles belong to the whole cluster: a name of this test's own.
+        let login = format!("mcp_pg_setup_{name}");
+        let sql = printed.out.replace("mcp_pg", &login);
+        database.sql(&sql).await;
+        let url = database.url.replace("postgres://postgres@", &format!("postgres://{login}@"));
+        let checked = Ended::of(program(&["check", "--database-url", &url]).args(config)).await;
+        assert_eq!(checked.status, Some(0), "{name}: {checked:?}\n{sql}");
+    }
+}
+
+#[tokio::test]
+async fn tables_that_come_later_are_for_whom_the_configuration_names() {
+    let (_, text) = CONFIGURATIONS[1];
+    let config = file(&text.replace("setup", "later"));
+    let config = ["--config", config.to_str().unwrap()];
+    let printed = Ended::of(program(&["setup-sql"]).args(config)).await;
+    let database = Database::empty().await;
+    database.sql(&printed.out.replace("mcp_pg", "mcp_pg_later")).await;
+    database
+        .sql("CREATE TABLE public.t_one (id int PRIMARY KEY); CREATE TABLE sales.orders (id serial PRIMARY KEY)")
+        .await;
+    let url = database.url.replace("postgres://postgres@", "postgres://mcp_pg_later@");
+    let call = async |role: &str, tool: &str, arguments: serde_json::Value| {
+        let arguments = arguments.to_string();
+        let call = ["call", tool, &arguments, "--role", role, "--database-url", &url];
+        Ended::of(program(&call).args(config)).await
+    };
+    for (role, table, status) in [
+        ("reader", "public.t_one", 0),
+        ("reader", "sales.orders", 0),
+        ("writer", "sales.orders", 0),
+        ("writer", "public.t_one", 1),
+        ("own", "sales.orders", 1),
+    ] {
+        let ended = call(role, "select", json!({"table": table})).await;
+        assert_eq!(ended.status, Some(status), "{role} {table}: {ended:?}");
+    }
+    let new = json!({"table": "sales.orders", "data": {"id": {"$default": true}}});
+    assert_eq!(call("writer", "insert", new.clone()).await.status, Some(0));
+    assert_eq!(call("reader", "insert", new).await.status, Some(1));
+}
+
+#[tokio::test]
+async fn it_may_be_run_again() {
+    let database = Database::empty().await;
+    let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_again");
+    database.sql(&printed).await;
+    database.sql(&printed).await;
+}

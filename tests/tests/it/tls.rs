@@ -1,0 +1,206 @@
+//! Encrypted connections: to PostgreSQL, and from HTTP clients.
+
+use std::sync::Arc;
+
+use mcp_pg_server::embedded::Cluster;
+use mcp_pg_tests::Database;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::mcp_stdio::{SLOW, until_slow};
+use crate::program::{Ended, Served, file, program, run};
+
+/// An authority that exists for one test.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Certificate and key for a name.
+    fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (params.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+/// A cluster that encrypts, as `localhost`.
+async fn encrypting(authority: &Authority) -> (Cluster, u16) {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let cluster = Cluster::start_on(free).unwrap();
+    let (certificate, key) = authority.issue("localhost");
+    let (client, connection) =
+        cluster.config("postgres").connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    // PostgreSQL writes the files itself: they must be its own.
+    for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+        let write = format!(
+            "COPY (SELECT line FROM unnest(string_to_array('{}', chr(10))) AS line) \
+             TO PROGRAM 'umask 077; cat > {name}'",
+            text.trim_end()
+        );
+        client.execute(&write, &[]).await.unwrap();
+    }
+    client.execute("ALTER SYSTEM SET ssl = on", &[]).await.unwrap();
+    client.query("SELECT pg_reload_conf()", &[]).await.unwrap();
+    for _ in 0..500 {
+        let on: String = client.query_one("SHOW ssl", &[]).await.unwrap().get(0);
+        if on == "on" {
+            return (cluster, free);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the cluster does not encrypt");
+}
+
+#[tokio::test]
+async fn postgresql_is_known_as_far_as_sslmode_says() {
+    let (ours, other) = (Authority::new(), Authority::new());
+    let (cluster, port) = encrypting(&ours).await;
+    let (ours, other) = (file(&ours.pem()), file(&other.pem()));
+    let (ours, other) = (Some(ours.to_str().unwrap()), Some(other.to_str().unwrap()));
+    for (host, mode, root, connects) in [
+        ("127.0.0.1", "disable", None, true),
+        ("127.0.0.1", "prefer", None, true),
+        ("127.0.0.1", "require", None, true),
+        ("127.0.0.1", "require", ours, true),
+        ("127.0.0.1", "require", other, false),
+        ("127.0.0.1", "verify-ca", ours, true),
+        ("127.0.0.1", "verify-ca", other, false),
+        ("127.0.0.1", "verify-ca", None, false),
+        ("127.0.0.1", "verify-full", ours, false),
+        ("localhost", "verify-full", ours, true),
+        ("localhost", "verify-full", other, false),
+        ("localhost", "verify-full", None, false),
+        ("localhost", "verify-full", Some("system"), false),
+    ] {
+        let root = root.map(|path| format!("&sslrootcert={path}")).unwrap_or_default();
+        let url = format!("postgres://postgres@{host}:{port}/postgres?sslmode={mode}{root}");
+        let ended =
+            Ended::of(program(&["call", "list_tables", "--database-url", &url]).env_remove("HOME"))
+                .await;
+        let status = if connects { 0 } else { 3 };
+        assert_eq!(ended.status, Some(status), "{host} {mode} {root}: {ended:?}");
+    }
+    let (client, connection) =
+        cluster.config("postgres").connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.execute("ALTER SYSTEM SET ssl = off", &[]).await.unwrap();
+    client.query("SELECT pg_reload_conf()", &[]).await.unwrap();
+    while client.query_one("SHOW ssl", &[]).await.unwrap().get::<_, String>(0) == "on" {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    for (mode, status) in [("prefer", 0), ("require", 3)] {
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode={mode}");
+        let ended = run(&["call", "list_tables", "--database-url", &url]).await;
+        assert_eq!(ended.status, Some(status), "{mode}: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_encrypted_connection_is_encrypted_and_its_statements_can_be_cancelled() {
+    let authority = Authority::new();
+    let (cluster, port) = encrypting(&authority).await;
+    let database = Database { config: cluster.config("postgres"), url: cluster.url("postgres") };
+    database.sql(SLOW).await;
+    let root = file(&authority.pem());
+    let url = format!(
+        "postgres://postgres@localhost:{port}/postgres?sslmode=verify-full&sslrootcert={}",
+        root.display()
+    );
+    let server = Served::start(&["--database-url", &url]).await;
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "select", "arguments": {"table": "slow"}}})
+    .to_string();
+    let mut connection = TcpStream::connect(&server.address).await.unwrap();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n\
+         Content-Length: {}\r\n\r\n",
+        server.address,
+        body.len()
+    );
+    connection.write_all((head + &body).as_bytes()).await.unwrap();
+    until_slow(&database, true).await;
+    let plain = "SELECT count(*)::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+        WHERE application_name = 'mcp-pg' AND NOT ssl";
+    assert_eq!(database.value(plain).await.as_deref(), Some("0"));
+    drop(connection);
+    until_slow(&database, false).await;
+}
+
+#[tokio::test]
+async fn http_is_encrypted_if_there_are_a_certificate_and_a_key() {
+    let database = Database::shop().await;
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue("localhost");
+    let (certificate, key) = (file(&certificate), file(&key));
+    let config = file(&format!(
+        "[server]\ntls_certificate = {certificate:?}\ntls_key = {key:?}\npublic_url = \"https://localhost\""
+    ));
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    let address = server.address.clone();
+    // One that says nothing must not keep the others waiting.
+    let _silent = TcpStream::connect(&address).await.unwrap();
+    let get = async |root: &str, name: &'static str| -> std::io::Result<String> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(root.as_bytes()).unwrap()).unwrap();
+        let client = rustls::ClientConfig::builder_with_provider(Arc::new(
+            rustls::crypto::ring::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+        let connection = TcpStream::connect(&address).await?;
+        let name = ServerName::try_from(name).unwrap();
+        let mut connection = TlsConnector::from(Arc::new(client)).connect(name, connection).await?;
+        connection.write_all(b"GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n").await?;
+        let mut answer = String::new();
+        // The end of the answer may come without the end of the encryption.
+        let _ = connection.read_to_string(&mut answer).await;
+        Ok(answer)
+    };
+    let answer = get(&authority.pem(), "localhost").await.unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200") && answer.ends_with("ready\n"), "{answer}");
+    get(&authority.pem(), "example.com").await.unwrap_err();
+    get(&Authority::new().pem(), "localhost").await.unwrap_err();
+    let mut plain = TcpStream::connect(&address).await.unwrap();
+    plain.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+
+    for (text, word) in [
+        (format!("[server]\ntls_certificate = {certificate:?}"), "tls_key"),
+        (
+            format!("[server]\ntls_certificate = {certificate:?}\ntls_key = {certificate:?}"),
+            "server:",
+        ),
+        (
+            format!("[server]\ntls_certificate = \"/nowhere.pem\"\ntls_key = {key:?}"),
+            "/nowhere.pem",
+        ),
+    ] {
+        let config = file(&text);
+        let listen = ["http", "--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()];
+        let ended = run(&listen).await;
+        assert_eq!(ended.status, Some(2), "{text}: {ended:?}");
+        assert!(ended.err.contains(word), "{text}: {}", ended.err);
+    }
+}
