@@ -231,6 +231,12 @@ impl Engine {
         let mut bytes = IMAGES_MOST;
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
+            let shown = plan.dry_run || !self.sinks.is_empty() && scope.settings.audit.images;
+            if shown && let Some(existing) = statement::existing(plan, range.clone()) {
+                let keep = Keep { rows: u64::MAX, bytes };
+                let found = run.statement(transaction, &existing, keep, record).await?;
+                done.before.extend(objects(&existing, found.rows, width));
+            }
             let statement = statement::insert(plan, range)?;
             record.statement(&statement.sql);
             let parameters = texts(&statement.parameters, given)?;

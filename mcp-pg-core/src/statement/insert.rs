@@ -2,14 +2,16 @@
 
 use std::ops::Range;
 
-use sea_query::{Expr, IntoIden, OnConflict, Query};
+use sea_query::{Expr, IntoIden, LockType, OnConflict, Query};
 
 use super::change::assigned;
+use super::named::{self, Named};
 use super::parameters::build;
 use super::predicate::{Conditions, constant};
 use super::{Output, SUBJECT, Statement, aliased, outputs};
 use crate::error::{Code, Error, Result};
-use crate::plan::{Assign, InsertPlan, Overwrite};
+use crate::plan::{Assign, InsertPlan, Operand, Overwrite};
+use crate::schema::Column;
 use crate::value::Decoder;
 
 /// Most parameters of one INSERT; the protocol counts them in 16 bits, with a sign in some drivers.
@@ -80,4 +82,37 @@ pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statemen
     let mut statement = conditions.parameters.finish((sql, values), columns);
     statement.recurring = single;
     Ok(statement)
+}
+
+/// The statement that locks the existing rows which the plan's rows would change, and reads them as they are;
+/// none if they change nothing.
+///
+/// Its rows hold all readable columns.
+pub fn existing<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Option<Statement<'v>> {
+    let arbiter = plan.arbiter.as_ref().filter(|arbiter| !arbiter.set.is_empty())?;
+    let place = |key: &Column| plan.columns.iter().position(|column| column.name == key.name);
+    let places: Vec<usize> = arbiter.columns.iter().map(|key| place(key)).collect::<Option<_>>()?;
+    let rows = plan.rows.get(range).unwrap_or_default().iter();
+    // A default is no value that could be met: what it will be is not known yet.
+    let keys: Vec<Vec<Operand>> = rows
+        .filter_map(|row| {
+            places.iter().map(|place| row.get(*place)?.operand().cloned()).collect::<Option<_>>()
+        })
+        .collect();
+    if keys.is_empty() {
+        return None;
+    }
+    let alias = SUBJECT.into_iden();
+    let mut conditions = Conditions::default();
+    let values = keys.iter().map(Vec::as_slice);
+    let named = Named::new(0..keys.len(), &arbiter.columns, values, "/data", &mut conditions);
+    let (expressions, columns) = outputs(plan.table, &alias, plan.table.readable_columns());
+    let mut query = Query::select();
+    query.exprs(expressions).from(aliased(plan.table, &alias)).from(named.table());
+    query.and_where(named::is_named(&arbiter.columns, &alias));
+    if let Some(filter) = conditions.expression(&arbiter.filter, &alias) {
+        query.and_where(filter);
+    }
+    query.lock_with_tables(LockType::Update, [SUBJECT]);
+    Some(conditions.parameters.finish(build(&query), columns))
 }

@@ -174,6 +174,22 @@ async fn a_write_is_announced_before_it_is_committed() {
 }
 
 #[tokio::test]
+async fn a_row_that_an_insert_changes_has_an_image_of_before() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let engine = log.engine(&database, Settings::default()).await;
+    let email = database.value("SELECT email FROM users WHERE user_id = 1").await.unwrap();
+    let name = database.value("SELECT name FROM users WHERE user_id = 1").await.unwrap();
+    let arguments = json!({"table": "users", "data": {"email": email, "name": "Renamed", "country": "DE"},
+        "on_conflict": {"columns": ["email"], "do": "update", "update": ["name"]}});
+    call(&engine, "admin", "insert", arguments).await.unwrap();
+    for record in log.records(&engine).await {
+        assert_eq!(record["before"][0]["name"], name);
+        assert_eq!(record["after"][0]["name"], "Renamed");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_kept_in_the_database_is_not_announced() {
     let database = Database::shop().await;
     let log = Log::new();
