@@ -12,6 +12,7 @@ mod verify;
 mod watched;
 
 use std::io::Write;
+use std::sync::Arc;
 
 use mcp_pg_core::audit;
 use mcp_pg_core::{Code, Error, Origin, Reply};
@@ -19,8 +20,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Audit, Cli, Command, DiagramFormat};
-use crate::config::{ConfigError, Environment};
+use crate::config::{Config, ConfigError, Environment};
 use crate::diagram::Diagram;
+use crate::limits::Limiter;
 use crate::{call, reply, stdio};
 use session::Session;
 
@@ -117,19 +119,23 @@ pub async fn run(
         Command::Check => check::check(&cli.common, config, environment, out).await,
         Command::Stdio { caller } => {
             let caller = session::principal(caller, &config, environment)?;
-            let limits = config.request_limits.clone();
+            let limiter = Arc::new(Limiter::new(config.request_limits.clone()));
             let source = reload::Source::new(&cli.common, environment, &config);
             let session = Session::open(&cli.common, config, environment).await?;
             let engine = session.engine.clone();
             tokio::spawn(async move { posture::warn(&engine).await });
             let stop = stop_on_signal();
             let _following = session.follow();
-            let serving = stdio::serve(session.engine.clone(), caller, &limits, stop);
+            let serving = stdio::serve(session.engine.clone(), caller, limiter.clone(), stop);
+            let prepare = |config: &Config| {
+                let (limiter, limits) = (&limiter, config.request_limits.clone());
+                Ok(move || limiter.replace(limits))
+            };
             tokio::select! {
                 served = serving => {
                     served.map_err(|message| Failure { exit: Exit::Finding, message })?;
                 }
-                never = source.follow(&session.engine, |_| Ok(|| ())) => match never {},
+                never = source.follow(&session.engine, prepare) => match never {},
             }
             session.close().await
         }

@@ -50,7 +50,7 @@ struct Inner {
     engine: Arc<Engine>,
     transport: &'static str,
     caller: Option<Principal>,
-    limiter: Limiter,
+    limiter: Arc<Limiter>,
     metrics: Arc<Metrics>,
     subscriptions: Subscriptions,
     questions: Option<Questions>,
@@ -72,7 +72,7 @@ impl Handler {
         engine: Arc<Engine>,
         transport: &'static str,
         caller: Option<Principal>,
-        limiter: Limiter,
+        limiter: Arc<Limiter>,
         metrics: Arc<Metrics>,
         subscriptions: Subscriptions,
     ) -> Self {

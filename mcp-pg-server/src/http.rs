@@ -28,7 +28,7 @@ use tower::Service;
 
 use crate::auth::{Authenticator, ENDPOINT, Gate, ProtectedResource};
 use crate::handler::Handler;
-use crate::limits::{Limiter, RequestLimits};
+use crate::limits::Limiter;
 use crate::listener::{Certificate, Connections, Peer};
 use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
@@ -54,7 +54,7 @@ pub struct ServiceOptions {
     /// Web pages (`https://app.example.com`) that may call besides those on loopback; others get 403.
     pub allowed_origins: Vec<String>,
     /// Bounds on the calls of each caller.
-    pub limits: RequestLimits,
+    pub limiter: Arc<Limiter>,
     /// Most bytes of a request; 4 MiB if absent. A larger one gets 413.
     pub max_request_bytes: Option<usize>,
     /// Where calls are counted.
@@ -159,7 +159,7 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         engine,
         "http",
         options.caller,
-        Limiter::new(&options.limits),
+        options.limiter,
         options.metrics,
         Subscriptions::of_streams(options.stop, options.hang_up),
     );

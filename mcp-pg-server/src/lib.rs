@@ -32,5 +32,5 @@ mod tools;
 
 pub use handler::Handler;
 pub use http::{McpService, ServiceOptions, service};
-pub use limits::{CallerLimits, RequestLimits};
+pub use limits::{CallerLimits, Limiter, RequestLimits};
 pub use metrics::Metrics;

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::ArcSwap;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use mcp_pg_core::{Code, Error, Principal};
@@ -31,14 +32,18 @@ pub struct RequestLimits {
     pub roles: BTreeMap<String, CallerLimits>,
 }
 
-/// Admits calls within the bounds.
-#[derive(Debug)]
-pub(crate) struct Limiter {
+/// Admits calls within bounds, which can be replaced while the server runs.
+#[derive(Debug, Default)]
+pub struct Limiter(ArcSwap<Limited>);
+
+#[derive(Debug, Default)]
+struct Limited {
+    limits: RequestLimits,
     every: Bounds,
     roles: HashMap<String, Bounds>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Bounds {
     rate: Option<DefaultKeyedRateLimiter<String>>,
     concurrency: Option<(NonZeroU32, Running)>,
@@ -54,7 +59,27 @@ pub(crate) struct Permit {
 }
 
 impl Limiter {
-    pub(crate) fn new(limits: &RequestLimits) -> Self {
+    /// Admits what is within these bounds.
+    pub fn new(limits: RequestLimits) -> Self {
+        Self(ArcSwap::from_pointee(Limited::new(limits)))
+    }
+
+    /// Admits what is within these bounds from now on. If they are others, counting begins anew.
+    pub fn replace(&self, limits: RequestLimits) {
+        if self.0.load().limits != limits {
+            self.0.store(Arc::new(Limited::new(limits)));
+        }
+    }
+
+    /// Counts a call, or refuses it with `rate_limited` and what to wait for.
+    pub(crate) fn admit(&self, caller: &Principal) -> Result<Permit, Error> {
+        let limited = self.0.load();
+        limited.roles.get(&caller.role).unwrap_or(&limited.every).admit(caller)
+    }
+}
+
+impl Limited {
+    fn new(limits: RequestLimits) -> Self {
         let every = limits.every;
         let of_role = |(role, own): (&String, &CallerLimits)| {
             let limits = CallerLimits {
@@ -63,12 +88,8 @@ impl Limiter {
             };
             (role.clone(), Bounds::new(limits))
         };
-        Self { every: Bounds::new(every), roles: limits.roles.iter().map(of_role).collect() }
-    }
-
-    /// Counts a call, or refuses it with `rate_limited` and what to wait for.
-    pub(crate) fn admit(&self, caller: &Principal) -> Result<Permit, Error> {
-        self.roles.get(&caller.role).unwrap_or(&self.every).admit(caller)
+        let roles = limits.roles.iter().map(of_role).collect();
+        Self { every: Bounds::new(every), roles, limits }
     }
 }
 
@@ -144,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_minute_holds_so_many_calls_of_each_caller() {
-        let limiter = Limiter::new(&RequestLimits {
+        let limiter = Limiter::new(RequestLimits {
             every: limits(3, 0),
             roles: [("batch".to_owned(), limits(5, 0))].into(),
         });
@@ -166,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_call_that_ends_makes_room_for_another() {
-        let limiter = Limiter::new(&RequestLimits { every: limits(0, 2), ..Default::default() });
+        let limiter = Limiter::new(RequestLimits { every: limits(0, 2), ..Default::default() });
         let ann = caller("ann", "analyst");
         let first = limiter.admit(&ann).unwrap();
         let _second = limiter.admit(&ann).unwrap();
@@ -175,5 +196,19 @@ mod tests {
         assert!(limiter.admit(&caller("bob", "analyst")).is_ok());
         drop(first);
         assert!(limiter.admit(&ann).is_ok());
+    }
+
+    #[test]
+    fn the_same_bounds_go_on_counting_and_others_begin_anew() {
+        let bounds = |calls| RequestLimits { every: limits(calls, 0), ..Default::default() };
+        let limiter = Limiter::new(bounds(1));
+        let ann = caller("ann", "analyst");
+        limiter.admit(&ann).unwrap();
+        limiter.replace(bounds(1));
+        limiter.admit(&ann).unwrap_err();
+        limiter.replace(bounds(2));
+        limiter.admit(&ann).unwrap();
+        limiter.admit(&ann).unwrap();
+        limiter.admit(&ann).unwrap_err();
     }
 }

@@ -9,7 +9,7 @@ use rmcp::transport::io::stdio_pipes;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::Handler;
-use crate::limits::{Limiter, RequestLimits};
+use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 
@@ -21,14 +21,14 @@ use crate::subscriptions::Subscriptions;
 pub async fn serve(
     engine: Arc<Engine>,
     caller: Principal,
-    limits: &RequestLimits,
+    limiter: Arc<Limiter>,
     stop: CancellationToken,
 ) -> Result<(), String> {
     let handler = Handler::new(
         engine,
         "stdio",
         Some(caller),
-        Limiter::new(limits),
+        limiter,
         Arc::new(Metrics::default()),
         Subscriptions::of_session(),
     );

@@ -11,8 +11,9 @@ use super::session::{self, Session};
 use super::{Failure, posture, reload, stop_on_signal};
 use crate::auth::{Credentials, ProtectedResource};
 use crate::cli::Common;
-use crate::config::{Config, Environment};
+use crate::config::{Auth, Config, Environment};
 use crate::http::{self, ServiceOptions};
+use crate::limits::Limiter;
 use crate::listener::Certificate;
 use crate::metrics::Metrics;
 
@@ -34,7 +35,7 @@ pub(super) async fn serve(
     let mut options = ServiceOptions {
         allowed_hosts: config.allowed_hosts.clone(),
         allowed_origins: config.allowed_origins.clone(),
-        limits: config.request_limits.clone(),
+        limiter: Arc::new(Limiter::new(config.request_limits.clone())),
         max_request_bytes: config.max_request_bytes,
         metrics: Arc::new(Metrics::default()),
         ..ServiceOptions::default()
@@ -70,11 +71,13 @@ pub(super) async fn serve(
     let stop = stop_on_signal();
     let _following = session.follow();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
-    let hang_up = options.hang_up.clone();
+    let (hang_up, limiter) = (options.hang_up.clone(), options.limiter.clone());
     let prepare = |config: &Config| {
-        let accepted = config.auth.as_ref().map(|auth| auth.credentials()).transpose()?;
-        let (credentials, hang_up) = (&credentials, &hang_up);
+        let accepted = config.auth.as_ref().map(Auth::credentials).transpose()?;
+        let limits = config.request_limits.clone();
+        let (credentials, hang_up, limiter) = (&credentials, &hang_up, &limiter);
         Ok(move || {
+            limiter.replace(limits);
             if let (Some(credentials), Some(accepted)) = (credentials, accepted) {
                 credentials.store(Arc::new(accepted));
                 hang_up.notify_waiters();

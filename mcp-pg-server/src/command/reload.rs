@@ -121,7 +121,6 @@ fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
                 || old.public_url != new.public_url
                 || old.certificate != new.certificate,
         ),
-        ("calls in a minute and at one time", old.request_limits != new.request_limits),
         ("limits.max_request_bytes", old.max_request_bytes != new.max_request_bytes),
     ]
     .into_iter()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::auth::KeySource;
 use crate::config::Config;
 
 /// How often to look at the files. A change counts once two looks in a row find them the same: an editor may
@@ -72,9 +73,14 @@ impl Watched {
     }
 }
 
-/// The directory of canned queries.
+/// The directory of canned queries, and the file of a token issuer's keys.
 fn named(config: &Config) -> Vec<PathBuf> {
-    config.settings.queries.directory.iter().cloned().collect()
+    let jwt = config.auth.as_ref().and_then(|auth| auth.jwt.as_ref());
+    let keys = jwt.and_then(|jwt| match &jwt.keys {
+        KeySource::PublicKeyFile(path) | KeySource::JwksFile(path) => Some(path),
+        KeySource::JwksUrl(_) => None,
+    });
+    config.settings.queries.directory.iter().chain(keys).cloned().collect()
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {

@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 
 use crate::canned::directory;
+use crate::issuer;
 use crate::program::{Era, Served, Session, file, program, run};
 
 fn grants(actions: &str) -> String {
@@ -107,6 +108,53 @@ async fn a_revoked_key_is_refused_from_then_on() {
             break;
         }
         assert!(attempt < 500, "the key is still taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn keys_of_tokens_and_limits_are_taken() {
+    let database = Database::shop().await;
+    let [old, new] = [issuer::ec(), issuer::ec()];
+    let key = file(&old.pem);
+    let text = |calls: u32| {
+        let jwt = issuer::jwt(&format!("public_key_file = {key:?}"));
+        format!("[limits]\nrequests_per_minute = {calls}\n{jwt}")
+    };
+    let config = file(&text(1));
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    let bearer = |signer: &issuer::Signer| {
+        format!("Bearer {}", signer.sign(None, &issuer::claims(json!({}))))
+    };
+    let (old, new) = (bearer(&old), (bearer(&new), new));
+    let call = async |bearer: &str| {
+        let select = json!({"name": "select", "arguments": {"table": "users", "limit": 1}});
+        let header = [("Authorization", bearer)];
+        let (status, answer) = server.request(Era::Discover, "tools/call", select, &header).await;
+        (status, answer["result"]["structuredContent"]["row_count"] == 1)
+    };
+    assert_eq!(call(&old).await, (200, true));
+    assert_eq!(call(&old).await, (200, false), "the minute's call is spent");
+
+    std::fs::write(&key, &new.1.pem).unwrap();
+    for attempt in 0.. {
+        if call(&new.0).await.0 == 200 {
+            break;
+        }
+        assert!(attempt < 500, "the new key is not taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(call(&old).await.0, 401);
+    assert_eq!(call(&new.0).await, (200, false), "counting went on");
+
+    std::fs::write(&config, text(1000)).unwrap();
+    for attempt in 0.. {
+        if call(&new.0).await.1 {
+            break;
+        }
+        assert!(attempt < 500, "the new limit is not taken");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
