@@ -56,6 +56,7 @@ mod rank;
 mod real_databases;
 mod relations;
 mod reload;
+mod row_rules;
 mod schema;
 mod security;
 mod sql_shapes;
