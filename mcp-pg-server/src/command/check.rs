@@ -1,6 +1,7 @@
 //! `check`: what the login could do beyond its task, and what in the configuration fits nothing.
 
 mod columns;
+mod rows;
 
 use std::io::Write;
 
@@ -78,6 +79,7 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
     }
     for role in &settings.roles {
         of_role(role, schema, posture, &mut findings);
+        rows::of_rows(role, schema, &mut findings);
     }
     findings.extend(columns::of_columns(settings, schema));
     findings

@@ -166,7 +166,8 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
     let database = Database::shop().await;
     let config = file(
         "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.user\"]\nactions = [\"select\"]\n\
-         [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }",
+         [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }\n\
+         rows = { and = [{ id = 1 }], not = { tenant = 1 } }",
     );
     let ended = Ended::of(
         program(&["check", "--config", config.to_str().unwrap()])
@@ -178,6 +179,7 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
         "postgres is a superuser",
         "roles.a.grants[0]: public.user matches no table",
         "roles.a.grants[1].columns.exclude: no such table has a column \"emial\"; did you mean email?",
+        "roles.a.grants[1].rows: public.users has no column or relation \"tenant\"",
     ] {
         assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
     }
