@@ -67,7 +67,12 @@ impl Engine {
         conditions(table, filter, &mut tested);
         related(&plan.includes, &mut tested);
         let mut hints = Vec::new();
-        for (table, column) in tested {
+        // What the operator's own conditions reach may be hidden.
+        let told = |table: &TableView, column: &Column| {
+            let known = scope.view.named(table.name());
+            known.is_some_and(|known| known.readable(&column.name).is_ok())
+        };
+        for (table, column) in tested.into_iter().filter(|(table, column)| told(table, column)) {
             let large = table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY);
             if large && read_whole.contains(&table.name().name) && !leads(table, column) {
                 let hint = format!(

@@ -11,9 +11,11 @@ use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::fetch::{Fetched, Keep, fetch, prepare, texts};
+use super::lease::Lease;
 use super::listen::Listener;
 use super::tls::client_config;
-use super::transaction::{Fetched, Identity, Keep, Lease, Transaction, fetch, prepare, texts};
+use super::transaction::{Identity, Transaction};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;

@@ -4,7 +4,9 @@
 
 mod append;
 mod database;
+mod fetch;
 mod inspect;
+mod lease;
 mod listen;
 mod posture;
 mod query_refusal;
@@ -14,9 +16,10 @@ mod transaction;
 
 pub use append::Append;
 pub use database::{Database, Failure};
+pub use fetch::{Fetched, Keep, texts};
 pub use inspect::Refused;
 pub use listen::{Heard, Listener, ROWS_CHANNEL, SCHEMA_CHANNEL};
 pub use posture::Posture;
 pub use query_refusal::query_refusal;
 pub use refusal::{Place, is_stale, refusal};
-pub use transaction::{Fetched, Identity, Keep, Transaction, texts};
+pub use transaction::{Identity, Transaction};

@@ -1,22 +1,15 @@
-//! A transaction as the caller's database role, and the reading of rows.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! A transaction as the caller's database role.
 
 use deadpool_postgres::Object;
-use futures_util::{StreamExt, pin_mut};
-use rustls::ClientConfig;
-use serde_json::Value;
-use tokio_postgres::types::Type;
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::append::{Append, Ending};
 use super::database::Failure;
-use crate::error::{Code, Error, Result};
-use crate::plan::{Operand, Source};
+use super::fetch::{Fetched, Keep, fetch, prepare};
+use super::lease::Lease;
+use crate::error::Result;
 use crate::request::Isolation;
 use crate::statement::Statement;
-use crate::value::{self, Raw, Text};
+use crate::value::Text;
 
 /// Who the caller is to PostgreSQL, for one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,106 +24,6 @@ impl Identity {
     /// Whether there is nothing to set.
     pub fn is_login(&self) -> bool {
         self.role.is_none() && self.settings.is_empty()
-    }
-}
-
-/// How many rows of an answer are kept; the rest is only counted.
-#[derive(Debug, Clone, Copy)]
-pub struct Keep {
-    /// Rows.
-    pub rows: u64,
-    /// Bytes of their JSON.
-    pub bytes: usize,
-}
-
-/// The rows of a statement.
-#[derive(Debug, Default)]
-pub struct Fetched {
-    /// The kept rows, a value for each output.
-    pub rows: Vec<Vec<Value>>,
-    /// How many rows there were.
-    pub count: u64,
-    /// Where related rows were cut: positions of the row and of the output.
-    pub cut: Vec<(usize, usize)>,
-    /// Bytes of the first row that was not kept for its size.
-    pub too_large: Option<usize>,
-    /// Rows that the statement read or wrote, by PostgreSQL's count.
-    pub affected: Option<u64>,
-}
-
-/// A connection on loan. Dropped in the middle of a statement, that is cancelled in PostgreSQL and the
-/// connection is not used again; dropped in a transaction, that is rolled back.
-#[derive(Debug)]
-pub(super) struct Lease {
-    object: Option<Object>,
-    state: State,
-    /// How to connect for a cancellation.
-    tls: Arc<ClientConfig>,
-}
-
-/// What a connection is in the middle of.
-#[derive(Debug, Clone, Copy)]
-enum State {
-    Idle,
-    Transaction,
-    Statement,
-}
-
-impl Lease {
-    pub(super) fn new(object: Object, tls: Arc<ClientConfig>) -> Self {
-        Self { object: Some(object), state: State::Idle, tls }
-    }
-
-    /// The connection, from now on in the middle of a statement.
-    pub(super) fn client(&mut self) -> Result<&mut Object> {
-        self.state = State::Statement;
-        self.object
-            .as_mut()
-            .ok_or_else(|| Error::new(Code::Internal, "a connection was used after its return"))
-    }
-
-    /// The statement has ended; its transaction may be open.
-    fn open(&mut self) {
-        self.state = State::Transaction;
-    }
-
-    /// Nothing is under way, and no transaction is open.
-    pub(super) fn done(&mut self) {
-        self.state = State::Idle;
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        const PATIENCE: Duration = Duration::from_secs(5);
-        let Some(object) = self.object.take() else { return };
-        if let State::Idle = self.state {
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            drop(Object::take(object));
-            return;
-        };
-        if let State::Transaction = self.state {
-            runtime.spawn(async move {
-                let rollback = object.execute_typed("ROLLBACK", &[]);
-                if !matches!(tokio::time::timeout(PATIENCE, rollback).await, Ok(Ok(_))) {
-                    drop(Object::take(object));
-                }
-            });
-            return;
-        }
-        let client = Object::take(object);
-        let token = client.cancel_token();
-        let tls = MakeRustlsConnect::new(ClientConfig::clone(&self.tls));
-        runtime.spawn(async move {
-            // Closing the connection alone would let the statement run on to its end.
-            if !client.is_closed() {
-                let cancelled = tokio::time::timeout(PATIENCE, token.cancel_query(tls)).await;
-                tracing::debug!(?cancelled, "cancelled the statement of an abandoned call");
-            }
-            drop(client);
-        });
     }
 }
 
@@ -350,121 +243,4 @@ async fn become_caller<'a>(
             Some(prepared) => client.execute_raw(&prepared, parameters).await,
         }
     })
-}
-
-/// The parameters as PostgreSQL gets them; `results` are the rows of earlier operations, by name of the
-/// column.
-///
-/// # Errors
-///
-/// `invalid_value` where a reference leads to no row, or to a value that does not fit.
-pub fn texts(
-    operands: &[Operand],
-    results: &[Vec<serde_json::Map<String, Value>>],
-) -> Result<Vec<Text>> {
-    operands.iter().map(|operand| text(operand, results).map(Text)).collect()
-}
-
-fn text(
-    operand: &Operand,
-    results: &[Vec<serde_json::Map<String, Value>>],
-) -> Result<Option<String>> {
-    match &operand.source {
-        Source::Text(text) => Ok(text.clone()),
-        Source::Reference { reference, data_type, type_name } => {
-            let rows = results.get(reference.operation).map_or(&[][..], Vec::as_slice);
-            let value = rows.get(reference.row).and_then(|row| row.get(&reference.column));
-            let Some(value) = value else {
-                return Err(Error::new(
-                    Code::InvalidValue,
-                    format!("operation {} gave {} rows", reference.operation, rows.len()),
-                )
-                .at(&operand.at));
-            };
-            value::encode(data_type, type_name, value).map_err(|error| error.at(&operand.at))
-        }
-        Source::List(values) => {
-            let values: Vec<Option<String>> =
-                values.iter().map(|value| text(value, results)).collect::<Result<_>>()?;
-            Ok(Some(value::text_array(values.iter().map(Option::as_deref))))
-        }
-    }
-}
-
-/// Most prepared statements of one connection: requests can take many shapes, and each holds memory in
-/// PostgreSQL.
-const PREPARED_MOST: usize = 500;
-
-pub(super) async fn prepare(
-    client: &Object,
-    statement: &Statement<'_>,
-) -> Result<Option<tokio_postgres::Statement>, Failure> {
-    if !statement.recurring {
-        return Ok(None);
-    }
-    if client.statement_cache.size() >= PREPARED_MOST {
-        client.statement_cache.clear();
-    }
-    client.prepare_cached(&statement.sql).await.map(Some).map_err(Failure::Database)
-}
-
-/// Sends a statement, which is prepared if it recurs, and reads its rows.
-pub(super) async fn fetch(
-    client: &Object,
-    prepared: Option<tokio_postgres::Statement>,
-    statement: &Statement<'_>,
-    parameters: &[Text],
-    keep: Keep,
-) -> Result<Fetched, Failure> {
-    let rows = match &prepared {
-        Some(prepared) => client.query_raw(prepared, parameters).await,
-        // PostgreSQL infers the types of unknown parameters here too.
-        None => {
-            let typed = parameters.iter().map(|text| (text, Type::UNKNOWN));
-            client.query_typed_raw(&statement.sql, typed).await
-        }
-    }
-    .map_err(Failure::Database)?;
-    pin_mut!(rows);
-    let mut fetched = Fetched::default();
-    let mut bytes = 0;
-    while let Some(row) = rows.next().await {
-        let row = row.map_err(Failure::Database)?;
-        fetched.count += 1;
-        if fetched.count > keep.rows || fetched.too_large.is_some() {
-            continue;
-        }
-        let mut values = Vec::with_capacity(statement.outputs.len());
-        let mut size = 2;
-        for (index, (output, column)) in statement.outputs.iter().zip(row.columns()).enumerate() {
-            let Raw(raw) = row.try_get(index).map_err(Failure::Database)?;
-            let (value, cut) = output.read(column.type_().oid(), raw)?;
-            size += output.name.len() + 4 + json_size(&value);
-            values.push(value);
-            if cut {
-                fetched.cut.push((fetched.rows.len(), index));
-            }
-        }
-        if bytes + size > keep.bytes {
-            fetched.too_large = Some(size);
-            continue;
-        }
-        bytes += size;
-        fetched.rows.push(values);
-    }
-    fetched.affected = rows.rows_affected();
-    Ok(fetched)
-}
-
-/// Roughly the bytes of a value's JSON: escapes count as one.
-fn json_size(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) => 5,
-        Value::Number(_) => 8,
-        Value::String(text) => text.len() + 2,
-        Value::Array(items) => 2 + items.iter().map(|item| json_size(item) + 1).sum::<usize>(),
-        Value::Object(members) => {
-            2 + members.iter().map(|(key, item)| key.len() + 4 + json_size(item)).sum::<usize>()
-        }
-    }
 }

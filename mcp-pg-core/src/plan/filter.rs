@@ -179,7 +179,8 @@ impl<'v> Parser<'_, 'v> {
         match Relation::find(&table.relations, name) {
             Found::One(relation) => self.related(table, relation, value, at, depth),
             Found::Unknown => {
-                let relations = table.relations.iter().map(|relation| relation.name.as_str());
+                let relations =
+                    table.relations.iter().map(|relation| table.relation_name(relation));
                 let columns = table.table.columns.iter().filter(|column| column.can_select);
                 let known: Vec<&str> =
                     columns.map(|column| column.name.as_str()).chain(relations).collect();
@@ -278,14 +279,16 @@ impl<'v> Scope<'v> {
     ///
     /// `internal` if the condition in the configuration does not fit the table.
     pub fn visible(&self, table: &'v TableView, action: Action) -> Result<Predicate<'v>> {
-        let Some((whole, rule)) = table.row_rule(action) else { return Ok(Predicate::All(vec![])) };
-        match self.granted(&Value::Object(rule.clone())) {
-            Some(Value::Object(rule)) => filter(self, whole, &rule, "").map_err(|error| {
-                Error::new(Code::Internal, "the role's row condition does not fit the table")
-                    .caused_by(error)
-            }),
-            _ => Ok(Predicate::Any(vec![])),
-        }
+        let Some(rule) = table.row_rule(action) else { return Ok(Predicate::All(vec![])) };
+        let Some(Value::Object(rule)) = self.granted(&Value::Object(rule.clone())) else {
+            return Ok(Predicate::Any(vec![]));
+        };
+        let unfit =
+            || Error::new(Code::Internal, "the role's row condition does not fit the table");
+        let whole = self.view.whole().ok_or_else(unfit)?;
+        let table = whole.named(table.name()).ok_or_else(unfit)?;
+        filter(&Scope { view: whole, ..*self }, table, &rule, "")
+            .map_err(|error| unfit().caused_by(error))
     }
 }
 

@@ -39,7 +39,7 @@ impl<'v> Scope<'v> {
             Found::One(relation) => Ok(relation),
             Found::Ambiguous(names) => Err(ambiguous(name, &names)),
             Found::Unknown => {
-                let names = || table.relations.iter().map(|relation| relation.name.as_str());
+                let names = || table.relations.iter().map(|relation| table.relation_name(relation));
                 Err(Error::new(
                     Code::UnknownRelation,
                     format!("{} has no relation {name:?}", table.name()),

@@ -64,9 +64,7 @@ impl View {
             .iter()
             .filter_map(|relation| {
                 let other = self.at(relation.table)?;
-                let shared = view.relations_named(&relation.name).nth(1).is_some()
-                    || table.column(&relation.name).is_some();
-                let name = if shared { &relation.unambiguous } else { &relation.name };
+                let name = view.relation_name(relation);
                 let columns: Vec<&str> = relation
                     .columns
                     .iter()

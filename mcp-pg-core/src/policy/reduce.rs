@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::sealed::Sealed;
-use super::view::{Rules, TableView};
+use super::view::Rules;
 use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
 use crate::name::TableName;
 use crate::schema::{Column, DataType, ForeignKey, Key, Table};
@@ -22,7 +22,6 @@ pub(super) struct Extra {
     pub(super) closed: Vec<bool>,
     pub(super) sealed: BTreeMap<String, Arc<Sealed>>,
     pub(super) rules: BTreeMap<Action, Rules>,
-    pub(super) whole: Option<Arc<TableView>>,
 }
 
 /// The table with only what exists for the role; `None` if nothing does.
@@ -187,10 +186,6 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
             Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect(), confirm }))
         })
         .collect();
-    let whole = rules
-        .values()
-        .any(|rules| rules.rows.is_some())
-        .then(|| Arc::new(TableView::whole(table).with_sealed(settings)));
     let granted = Action::ALL.into_iter().filter(|action| grant_for(*action).is_some()).collect();
     let extra = Extra {
         name: table.name.clone(),
@@ -203,7 +198,6 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         closed,
         sealed,
         rules,
-        whole,
     };
     Some((Table { columns, ..reduced }, extra))
 }

@@ -38,6 +38,8 @@ pub struct View {
     sensitive_names: HashSet<String>,
     confirms: bool,
     encrypted_names: HashSet<String>,
+    /// All tables with all their columns, for the conditions of grants: those are the operator's words.
+    whole: Option<Arc<View>>,
 }
 
 /// A table as a role sees it.
@@ -64,8 +66,6 @@ pub struct TableView {
     closed: Vec<bool>,
     sealed: BTreeMap<String, Arc<Sealed>>,
     rules: BTreeMap<Action, Rules>,
-    /// The table with all its columns, for the conditions of grants: those are the operator's words.
-    whole: Option<Arc<TableView>>,
 }
 
 /// What a grant adds to an action.
@@ -89,21 +89,7 @@ impl View {
         }
         // A schema of the reduced tables has only the relations that can be told from them.
         let reduced = Schema::new(schema.names.clone(), HashMap::new(), tables);
-        let mut view = Self {
-            role: role.clone(),
-            limits: role.limits.over(&settings.limits),
-            fingerprint: schema.fingerprint,
-            digest: 0,
-            schemas: schema.names.clone(),
-            tables: Vec::with_capacity(extras.len()),
-            actions: Actions::NONE,
-            by_name: HashMap::new(),
-            by_bare_name: HashMap::new(),
-            masked_names: HashSet::new(),
-            sensitive_names: HashSet::new(),
-            confirms: false,
-            encrypted_names: HashSet::new(),
-        };
+        let mut view = Self::empty(schema, role.clone(), settings);
         let mut extras: HashMap<TableName, Extra> =
             extras.into_iter().map(|extra| (extra.name.clone(), extra)).collect();
         let closed: Vec<Vec<bool>> = reduced
@@ -147,10 +133,48 @@ impl View {
                 closed: extra.closed,
                 sealed: extra.sealed,
                 rules: extra.rules,
-                whole: extra.whole,
             });
         }
         view.digest = digest.finish();
+        let ruled = |table: &TableView| table.rules.values().any(|rules| rules.rows.is_some());
+        if view.tables.iter().any(ruled) {
+            view.whole = Some(Arc::new(Self::everything(schema, settings)));
+        }
+        view
+    }
+
+    fn empty(schema: &Schema, role: Role, settings: &Settings) -> Self {
+        Self {
+            limits: role.limits.over(&settings.limits),
+            role,
+            fingerprint: schema.fingerprint,
+            digest: 0,
+            schemas: schema.names.clone(),
+            tables: Vec::with_capacity(schema.tables.len()),
+            actions: Actions::NONE,
+            by_name: HashMap::new(),
+            by_bare_name: HashMap::new(),
+            masked_names: HashSet::new(),
+            sensitive_names: HashSet::new(),
+            confirms: false,
+            encrypted_names: HashSet::new(),
+            whole: None,
+        }
+    }
+
+    /// The schema with all its columns and relations, and no rules.
+    fn everything(schema: &Schema, settings: &Settings) -> Self {
+        let mut view = Self::empty(schema, Role::default(), settings);
+        for (position, (table, relations)) in
+            schema.tables.iter().zip(&schema.relations).enumerate()
+        {
+            view.by_name.insert(table.name.clone(), position);
+            view.tables.push(TableView {
+                relations: relations.clone(),
+                actions: [Action::Select].into_iter().collect(),
+                ..TableView::whole(table).with_sealed(settings)
+            });
+        }
         view
     }
 
@@ -210,6 +234,11 @@ impl View {
         self.by_name.get(name).map(|position| &self.tables[*position])
     }
 
+    /// What the row conditions of grants speak of: all tables, with all their columns and relations.
+    pub fn whole(&self) -> Option<&View> {
+        self.whole.as_deref()
+    }
+
     /// The table at a position, as relations give it.
     pub fn at(&self, position: usize) -> Option<&TableView> {
         self.tables.get(position)
@@ -239,8 +268,8 @@ impl View {
 }
 
 impl TableView {
-    /// The table with all its columns and no rights, for the conditions of grants.
-    pub(super) fn whole(table: &Table) -> Self {
+    /// The table with all its columns and no rights.
+    fn whole(table: &Table) -> Self {
         Self {
             decoders: decoders(table),
             column_list: OnceLock::new(),
@@ -256,12 +285,11 @@ impl TableView {
             archive: None,
             version: None,
             rules: BTreeMap::new(),
-            whole: None,
         }
     }
 
     /// The same with its encrypted columns, for tests of equality.
-    pub(super) fn with_sealed(mut self, settings: &Settings) -> Self {
+    fn with_sealed(mut self, settings: &Settings) -> Self {
         for (position, column) in self.table.columns.iter().enumerate() {
             if settings.encryption.names(&self.table.name, &column.name) {
                 self.closed[position] = true;
@@ -449,11 +477,9 @@ impl TableView {
         Arc::clone(self.column_names.get_or_init(names))
     }
 
-    /// The conditions that the role's grant for `action` puts on every row, and the table that they
-    /// speak of: all its columns exist for them.
-    pub fn row_rule(&self, action: Action) -> Option<(&TableView, &Map<String, Value>)> {
-        let rows = self.rules.get(&action)?.rows.as_ref()?;
-        Some((self.whole.as_deref()?, rows))
+    /// The conditions that the role's grant for `action` puts on every row.
+    pub fn row_rule(&self, action: Action) -> Option<&Map<String, Value>> {
+        self.rules.get(&action)?.rows.as_ref()
     }
 
     /// Whether the user must agree before the action is done.
@@ -482,6 +508,13 @@ impl TableView {
                     column.can_select && column.data_type.ordering && !self.closed[*position]
                 })
             })
+    }
+
+    /// What a relation of the table is called where nothing else may be meant.
+    pub fn relation_name<'a>(&self, relation: &'a Relation) -> &'a str {
+        let shared = self.relations_named(&relation.name).nth(1).is_some()
+            || self.table.column(&relation.name).is_some();
+        if shared { &relation.unambiguous } else { &relation.name }
     }
 
     /// Relations that `name` may mean, short or unambiguous.

@@ -1,6 +1,7 @@
 //! `check`: what the login could do beyond its task, and what in the configuration fits nothing.
 
 mod columns;
+mod rows;
 
 use std::io::Write;
 
@@ -23,7 +24,18 @@ pub(super) async fn check(
 ) -> Result<Exit, Failure> {
     let settings = config.settings.clone();
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
-    let session = Session::open(common, config, environment).await?;
+    let mut audit = None;
+    let session = match Session::open(common, config.clone(), environment).await {
+        Ok(session) => session,
+        // Where the audit alone is at fault, there is more to tell.
+        Err(failure) => {
+            let mut unaudited = config;
+            unaudited.settings.audit.table = None;
+            unaudited.audit_file = None;
+            audit = Some(failure.message);
+            Session::open(common, unaudited, environment).await?
+        }
+    };
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
     let schema = session.engine.schema();
@@ -34,6 +46,7 @@ pub(super) async fn check(
         )?;
     }
     let mut findings = posture::findings(&known);
+    findings.extend(audit);
     findings.extend(credentials.and_then(Result::err).map(|error| error.to_string()));
     findings.extend(session.engine.faults().iter().map(ToString::to_string));
     findings.extend(of_configuration(&settings, &schema, &known));
@@ -78,6 +91,7 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
     }
     for role in &settings.roles {
         of_role(role, schema, posture, &mut findings);
+        rows::of_rows(role, schema, &mut findings);
     }
     findings.extend(columns::of_columns(settings, schema));
     findings

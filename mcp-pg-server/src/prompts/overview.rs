@@ -69,10 +69,7 @@ fn line(view: &View, table: &TableView, text: &mut String) {
 
 /// The names of a table's relations of these kinds, as conditions and includes spell them.
 fn relations(table: &TableView, kinds: &[RelationKind]) -> String {
-    let name = |relation: &Relation| {
-        let shared = table.relations_named(&relation.name).count() > 1;
-        quoted(if shared { &relation.unambiguous } else { &relation.name })
-    };
+    let name = |relation: &Relation| quoted(table.relation_name(relation));
     let of_kind = || table.relations.iter().filter(|relation| kinds.contains(&relation.kind));
     let mut names: Vec<String> = of_kind().take(RELATIONS_MOST).map(name).collect();
     let more = of_kind().count() - names.len();

@@ -166,7 +166,8 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
     let database = Database::shop().await;
     let config = file(
         "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.user\"]\nactions = [\"select\"]\n\
-         [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }",
+         [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }\n\
+         rows = { and = [{ user_id = 1 }], not = { tenant = 1 } }",
     );
     let ended = Ended::of(
         program(&["check", "--config", config.to_str().unwrap()])
@@ -178,8 +179,26 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
         "postgres is a superuser",
         "roles.a.grants[0]: public.user matches no table",
         "roles.a.grants[1].columns.exclude: no such table has a column \"emial\"; did you mean email?",
+        "roles.a.grants[1].rows: public.users has no column or relation \"tenant\"",
     ] {
         assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
+    }
+}
+
+#[tokio::test]
+async fn check_finds_an_audit_that_cannot_be_kept_among_the_rest() {
+    let database = Database::shop().await;
+    for audit in ["table = \"mcp_audit.log\"", "file = \"/nowhere/audit.jsonl\""] {
+        let config = file(&format!("[audit]\n{audit}"));
+        let ended = Ended::of(
+            program(&["check", "--config", config.to_str().unwrap()])
+                .args(["--database-url", &database.url]),
+        )
+        .await;
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+        for words in ["postgres is a superuser", "finding: audit"] {
+            assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
+        }
     }
 }
 

@@ -60,6 +60,7 @@ mod rank;
 mod real_databases;
 mod relations;
 mod reload;
+mod row_rules;
 mod schema;
 mod security;
 mod setup_sql;

@@ -1,0 +1,86 @@
+//! A connection of the pool on loan: what becomes of it when the borrower goes away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::Object;
+use rustls::ClientConfig;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::error::{Code, Error, Result};
+
+/// A connection on loan. Dropped in the middle of a statement, that is cancelled in PostgreSQL and the
+/// connection is not used again; dropped in a transaction, that is rolled back.
+#[derive(Debug)]
+pub(super) struct Lease {
+    object: Option<Object>,
+    state: State,
+    /// How to connect for a cancellation.
+    tls: Arc<ClientConfig>,
+}
+
+/// What a connection is in the middle of.
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Idle,
+    Transaction,
+    Statement,
+}
+
+impl Lease {
+    pub(super) fn new(object: Object, tls: Arc<ClientConfig>) -> Self {
+        Self { object: Some(object), state: State::Idle, tls }
+    }
+
+    /// The connection, from now on in the middle of a statement.
+    pub(super) fn client(&mut self) -> Result<&mut Object> {
+        self.state = State::Statement;
+        self.object
+            .as_mut()
+            .ok_or_else(|| Error::new(Code::Internal, "a connection was used after its return"))
+    }
+
+    /// The statement has ended; its transaction may be open.
+    pub(super) fn open(&mut self) {
+        self.state = State::Transaction;
+    }
+
+    /// Nothing is under way, and no transaction is open.
+    pub(super) fn done(&mut self) {
+        self.state = State::Idle;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let Some(object) = self.object.take() else { return };
+        if let State::Idle = self.state {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            drop(Object::take(object));
+            return;
+        };
+        if let State::Transaction = self.state {
+            runtime.spawn(async move {
+                let rollback = object.execute_typed("ROLLBACK", &[]);
+                if !matches!(tokio::time::timeout(PATIENCE, rollback).await, Ok(Ok(_))) {
+                    drop(Object::take(object));
+                }
+            });
+            return;
+        }
+        let client = Object::take(object);
+        let token = client.cancel_token();
+        let tls = MakeRustlsConnect::new(ClientConfig::clone(&self.tls));
+        runtime.spawn(async move {
+            // Closing the connection alone would let the statement run on to its end.
+            if !client.is_closed() {
+                let cancelled = tokio::time::timeout(PATIENCE, token.cancel_query(tls)).await;
+                tracing::debug!(?cancelled, "cancelled the statement of an abandoned call");
+            }
+            drop(client);
+        });
+    }
+}

@@ -1,0 +1,125 @@
+//! Row conditions of grants that speak of related rows: they hold for every read and write, and tell nothing of
+//! the tables that they go through.
+
+use mcp_pg_core::policy::{Action, Grant, Role};
+use mcp_pg_core::{Engine, Principal, Settings};
+use mcp_pg_tests::{Database, call_as, object, rows};
+use serde_json::{Value, json};
+
+const FIXTURE: &str = "
+    CREATE TABLE firm_zq (id integer PRIMARY KEY, tenant integer);
+    CREATE TABLE client (id integer PRIMARY KEY, name text, firm_id integer REFERENCES firm_zq);
+    CREATE TABLE note (id integer PRIMARY KEY, client_id integer REFERENCES client, body text);
+    INSERT INTO firm_zq VALUES (1, 1), (2, 2);
+    INSERT INTO client VALUES (1, 'Ada', 1), (2, 'Bea', 2);
+    INSERT INTO note VALUES (1, 1, 'mine'), (2, 2, 'theirs'), (3, NULL, 'nobody''s');";
+
+async fn engine(database: &Database) -> Engine {
+    let grant = |table: &str, rule: Value| Grant {
+        tables: vec![table.to_owned()],
+        actions: Action::ALL.into_iter().collect(),
+        rows: Some(object(rule)),
+        ..Grant::default()
+    };
+    let mut client = grant("public.client", json!({"firm_zq": {"tenant": "claim:tenant"}}));
+    client.columns.exclude = vec!["firm_id".to_owned()];
+    let note = grant("public.note", json!({"client": {"firm_zq": {"tenant": "claim:tenant"}}}));
+    let reader = Grant {
+        rows: Some(object(json!({"note": {"some": {"body": "mine"}}}))),
+        actions: [Action::Select].into_iter().collect(),
+        ..client.clone()
+    };
+    let role = |name: &str, grants| Role { name: name.to_owned(), grants, ..Role::default() };
+    let mut settings = Settings {
+        roles: vec![role("agent", vec![client, note]), role("reader", vec![reader])],
+        default_role: "agent".to_owned(),
+        ..Settings::default()
+    };
+    settings.archive.allow_hard_delete = true;
+    database.engine_with(settings).await
+}
+
+#[tokio::test]
+async fn a_row_condition_on_related_rows_holds_everywhere() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    let agent = Principal::new("x", "agent").claim("tenant", 1);
+    let read = async |caller: &Principal, arguments: Value| {
+        let reply = call_as(&engine, caller, "select", arguments).await.unwrap();
+        rows(&reply).iter().map(|row| row["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&agent, json!({"table": "note"})).await, [json!(1)]);
+    assert_eq!(read(&agent, json!({"table": "client"})).await, [json!(1)]);
+    let absent = json!({"table": "note", "where": {"client": null}});
+    assert!(read(&agent, absent).await.is_empty());
+    assert!(read(&Principal::new("x", "agent"), json!({"table": "note"})).await.is_empty());
+    let reader = Principal::new("x", "reader");
+    assert_eq!(read(&reader, json!({"table": "client"})).await, [json!(1)]);
+    let count = json!({"table": "note", "measures": {"n": {"count": "*"}}});
+    let counted = call_as(&engine, &agent, "aggregate", count).await.unwrap();
+    assert_eq!(rows(&counted)[0]["n"], 1);
+
+    let before = database.value("SELECT string_agg(n::text, ';' ORDER BY id) FROM note n").await;
+    // Rows out of view are not touched, and none is moved there.
+    for (tool, arguments) in [
+        ("insert", json!({"table": "note", "data": {"id": 9, "client_id": 2}})),
+        ("insert", json!({"table": "note", "data": {"id": 9}})),
+        ("update", json!({"table": "note", "where": {"id": 1}, "updates": {"client_id": 2}})),
+        (
+            "update",
+            json!({"table": "note", "where": {}, "updates": [{"id": 1, "client_id": null}]}),
+        ),
+        (
+            "insert",
+            json!({"table": "note", "data": {"id": 1, "client_id": 2},
+                "on_conflict": {"columns": ["id"], "do": "update"}}),
+        ),
+    ] {
+        let error = call_as(&engine, &agent, tool, arguments.clone()).await.unwrap_err();
+        assert_eq!(error.code().as_str(), "forbidden", "{arguments}: {error}");
+    }
+    for (tool, arguments) in [
+        ("update", json!({"table": "note", "where": {"id": 2}, "updates": {"body": "x"}})),
+        ("update", json!({"table": "note", "where": {}, "updates": [{"id": 2, "body": "x"}]})),
+        ("delete", json!({"table": "note", "where": {"id": {"gt": 1}}, "max_rows": 9})),
+        (
+            "insert",
+            json!({"table": "note", "data": {"id": 2, "client_id": 1, "body": "x"},
+                "on_conflict": {"columns": ["id"], "do": "update"}}),
+        ),
+    ] {
+        let reply = call_as(&engine, &agent, tool, arguments.clone()).await.unwrap();
+        assert_eq!(reply["row_count"], 0, "{arguments}: {reply}");
+    }
+    let after = database.value("SELECT string_agg(n::text, ';' ORDER BY id) FROM note n").await;
+    assert_eq!(before, after);
+
+    let added = json!({"table": "note", "data": {"id": 9, "client_id": 1}});
+    assert_eq!(call_as(&engine, &agent, "insert", added).await.unwrap()["row_count"], 1);
+    let gone = json!({"table": "note", "where": {"id": 9}});
+    assert_eq!(call_as(&engine, &agent, "delete", gone).await.unwrap()["row_count"], 1);
+}
+
+#[tokio::test]
+async fn a_table_that_only_row_conditions_go_through_stays_hidden() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    let agent = Principal::new("x", "agent").claim("tenant", 1);
+    for (tool, arguments) in [
+        ("list_tables", json!({})),
+        ("describe_table", json!({"table": "client"})),
+        ("select", json!({"table": "client", "where": {"firm": {"tenant": 1}}})),
+        ("select", json!({"table": "note", "include": {"client": {"include": {"firm": true}}}})),
+        ("explain", json!({"operation": "select", "table": "note"})),
+        ("explain", json!({"operation": "select", "table": "client", "include": {"note": true}})),
+        ("insert", json!({"table": "client", "data": {"id": 8, "name": "x"}})),
+    ] {
+        let told = match call_as(&engine, &agent, tool, arguments.clone()).await {
+            Ok(reply) => reply.to_string(),
+            Err(error) => serde_json::to_string(&error).unwrap(),
+        };
+        for word in ["firm_", "tenant"] {
+            assert!(!told.contains(word), "{tool} {arguments} tells {word}: {told}");
+        }
+    }
+}
