@@ -12,6 +12,7 @@ mod reduce;
 mod role;
 mod sealed;
 mod settings;
+mod table_view;
 mod view;
 
 pub use mark::{ColumnMarks, Marks};
@@ -22,4 +23,5 @@ pub use settings::{
     Archive, AuditDetail, AuditValues, Comments, Concurrency, Limits, OnFailure, Queries,
     ServerIdentity, Settings, Timeouts, Tls,
 };
-pub use view::{TableView, View};
+pub use table_view::TableView;
+pub use view::View;

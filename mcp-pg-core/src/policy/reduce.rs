@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::sealed::Sealed;
-use super::view::Rules;
 use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
 use crate::name::TableName;
 use crate::schema::{Column, DataType, ForeignKey, Key, Table};
@@ -22,6 +23,14 @@ pub(super) struct Extra {
     pub(super) closed: Vec<bool>,
     pub(super) sealed: BTreeMap<String, Arc<Sealed>>,
     pub(super) rules: BTreeMap<Action, Rules>,
+}
+
+/// What a grant adds to an action.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rules {
+    pub(super) rows: Option<Map<String, Value>>,
+    pub(super) preset: Vec<(Column, Value)>,
+    pub(super) confirm: bool,
 }
 
 /// The table with only what exists for the role; `None` if nothing does.

@@ -41,13 +41,14 @@ fn messages(server: usize) -> String {
 /// Kills a server at its work. One that ends by itself, as on a machine too busy for its time limits, is
 /// started again; not for ever.
 async fn kill_one(config: &str, server: usize) {
-    for _ in 0..3 {
+    let mut reasons = Vec::new();
+    while reasons.len() < 3 {
         match killed(config, server).await {
             Ok(()) => return,
-            Err(reason) => eprintln!("server {server} ended by itself: {reason}"),
+            Err(reason) => reasons.push(reason),
         }
     }
-    panic!("server {server} does not answer");
+    panic!("server {server} ended by itself, each time: {reasons:#?}");
 }
 
 /// Starts a server, gives it all its work, and kills it a moment after one of its answers; or says why it

@@ -205,7 +205,7 @@ async fn a_full_pool_is_told_within_its_wait() {
     let mut settings = Settings::default();
     settings.limits.max_connections = 1;
     settings.timeouts.pool = Duration::from_millis(100);
-    settings.timeouts.statement = Duration::from_millis(600);
+    settings.timeouts.statement = Duration::from_secs(4);
     let engine = database.engine_with(settings).await;
     let slow = call(&engine, "operator", "select", json!({"table": "slow"}));
     let good = || call(&engine, "operator", "select", json!({"table": "accounts"}));
@@ -215,7 +215,7 @@ async fn a_full_pool_is_told_within_its_wait() {
         let error = good().await.unwrap_err();
         assert_eq!(error.code().as_str(), "database_unavailable");
         assert!(error.is_retryable());
-        assert!(start.elapsed() < Duration::from_millis(500));
+        assert!(start.elapsed() < Duration::from_secs(3));
     };
     let (slow, ()) = tokio::join!(biased; slow, refused);
     assert_eq!(slow.unwrap_err().code().as_str(), "timeout");
