@@ -50,6 +50,8 @@ pub struct Config {
     pub max_request_bytes: Option<usize>,
     /// The files of the certificate and key for HTTP; connections are not encrypted if absent.
     pub certificate: Option<(PathBuf, PathBuf)>,
+    /// The file of the keys for encrypted columns, if they are in one.
+    pub encryption_key_file: Option<PathBuf>,
     /// Where the audit log goes; nowhere if absent.
     pub audit_file: Option<AuditFile>,
     /// Host names that HTTP clients may use besides the loopback ones.

@@ -64,14 +64,23 @@ impl Engine {
 
     /// Follows it until the connection is lost.
     async fn attend(&self, listener: &Listener, poll: Duration) -> Result<Infallible> {
+        // What the last look saw, if there is nothing left to do about it.
+        let mut seen = None;
+        let mut told = false;
         loop {
-            let catalogue = self.catalogue.load_full();
-            let (signature, told) =
-                listener.signature(&catalogue.settings.watched_schemas()).await?;
-            if signature != catalogue.signature
-                && let Err(error) = self.reload().await
-            {
-                tracing::warn!(%error, "the schema has changed, and the old one stays");
+            let snapshot = listener.snapshot().await?;
+            if snapshot.is_none() || snapshot != seen {
+                let catalogue = self.catalogue.load_full();
+                let schemas = catalogue.settings.watched_schemas();
+                let signature;
+                (signature, told) = listener.signature(&schemas).await?;
+                seen = snapshot;
+                if signature != catalogue.signature
+                    && let Err(error) = self.reload().await
+                {
+                    tracing::warn!(%error, "the schema has changed, and the old one stays");
+                    seen = None;
+                }
             }
             let next = Instant::now() + if told { poll.max(LOOK_ANYWAY) } else { poll };
             while let Ok(heard) = timeout_at(next, listener.wait()).await {

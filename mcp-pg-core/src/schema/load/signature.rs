@@ -10,10 +10,26 @@ use crate::error::{Code, Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature(String);
 
+/// Which transactions had ended at one moment: between two equal ones none did, and nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot(String);
+
+impl Snapshot {
+    /// That of this moment; none from a standby, whose snapshots do not name the transactions under way.
+    ///
+    /// Costs next to nothing. Fails with `database_unavailable` or `database_error`.
+    pub async fn read(client: &Client) -> Result<Option<Self>> {
+        const SNAPSHOT: &str = "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text \
+             WHERE NOT pg_catalog.pg_is_in_recovery()";
+        let rows = client.query_typed(SNAPSHOT, &[]).await.map_err(unreadable)?;
+        rows.first().map(|row| row.try_get(0).map(Self).map_err(unreadable)).transpose()
+    }
+}
+
 impl Signature {
     /// The signature of these schemas as they are now, and whether an event trigger notifies of changes.
     ///
-    /// A few milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
+    /// Some milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
     pub async fn read(client: &Client, schemas: &[String]) -> Result<(Self, bool)> {
         let query = include_str!("../sql/signature.sql");
         let rows = client.query_typed(query, &[(&schemas, Type::TEXT_ARRAY)]).await;
