@@ -26,9 +26,7 @@ impl Parameters {
     ) -> Statement<'v> {
         let (sql, Values(values)) = built;
         // Most often each stands once, in the order in which they were added.
-        let is_at = |(place, value): (usize, &Value)| {
-            matches!(value, Value::BigInt(Some(position)) if usize::try_from(*position) == Ok(place))
-        };
+        let is_at = |(place, value): (usize, &Value)| matches!(value, Value::BigInt(Some(position)) if usize::try_from(*position) == Ok(place));
         if values.len() == self.0.len() && values.iter().enumerate().all(is_at) {
             return Statement { sql, parameters: self.0, outputs, recurring: true };
         }
