@@ -237,9 +237,7 @@ impl Engine {
             // One for the whole attempt: what is swapped meanwhile is for the next one.
             let catalogue = self.catalogue.load_full();
             let view = catalogue.view(caller)?;
-            if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
-                record.table(table.name());
-            }
+            record.table(&view, request);
             let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
             record.consent = Consent::new(&scope, request, agreed);
             match self.run(&scope, request, record).await {
