@@ -177,6 +177,8 @@ mod tests {
             ("SELECT x[:n], x[1:2], :m::text", "SELECT x[:n], x[1:2], $1::text"),
             ("-- @param n integer\nSELECT x[:n]", "SELECT x[($1::integer)]"),
             ("/* A. */ VALUES (:a)", "VALUES ($1)"),
+            ("SELECT 1 LIMIT:a", "SELECT 1 LIMIT $1"),
+            ("SELECT x AND:a:b", "SELECT x AND $1 $2"),
         ] {
             assert_eq!(read(text).unwrap().statement(), expected, "{text}");
         }

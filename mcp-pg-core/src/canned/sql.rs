@@ -99,6 +99,10 @@ impl Sql {
             from = token.end;
             let compared = compared(text, code, index);
             let number = sql.used(name, token.start, compared);
+            // `a:b` are two words, `a$1` is one.
+            if sql.text.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$')) {
+                sql.put(" ", token.start);
+            }
             match declared.and_then(|declared| Some((declared, declared.type_name.as_ref()?))) {
                 Some((declared, type_name)) => {
                     sql.put(&format!("(${number}"), token.start);

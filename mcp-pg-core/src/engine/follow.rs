@@ -71,11 +71,9 @@ impl Engine {
             let snapshot = listener.snapshot().await?;
             if snapshot.is_none() || snapshot != seen {
                 let catalogue = self.catalogue.load_full();
-                let schemas = catalogue.settings.watched_schemas();
-                let signature;
-                (signature, told) = listener.signature(&schemas).await?;
-                seen = snapshot;
-                if signature != catalogue.signature
+                let now = listener.signature(&catalogue.settings.watched_schemas()).await?;
+                (seen, told) = (snapshot, now.told);
+                if now.signature != catalogue.signature
                     && let Err(error) = self.reload().await
                 {
                     tracing::warn!(%error, "the schema has changed, and the old one stays");

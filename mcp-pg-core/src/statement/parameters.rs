@@ -24,9 +24,13 @@ impl Parameters {
         built: (String, Values),
         outputs: Vec<Output<'v>>,
     ) -> Statement<'v> {
-        let (sql, values) = built;
+        let (sql, Values(values)) = built;
+        // Most often each stands once, in the order in which they were added.
+        let is_at = |(place, value): (usize, &Value)| matches!(value, Value::BigInt(Some(position)) if usize::try_from(*position) == Ok(place));
+        if values.len() == self.0.len() && values.iter().enumerate().all(is_at) {
+            return Statement { sql, parameters: self.0, outputs, recurring: true };
+        }
         let parameters = values
-            .0
             .into_iter()
             .map(|value| match value {
                 Value::BigInt(Some(position)) => usize::try_from(position)
