@@ -126,10 +126,16 @@ fn values(place: &Place<'_>) -> String {
     place.values.unwrap_or_default().to_owned()
 }
 
-/// A value did not fit its type: PostgreSQL's words are about the value alone.
+/// A value did not fit its type: PostgreSQL's words are about the value alone. Whose value, it tells of
+/// parameters only: one that it quotes otherwise may come from a row, through a view or a trigger.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
-    let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    match parameter(answer, place).or_else(|| pattern(answer, place)).or_else(|| lone(place)) {
+    let given = parameter(answer, place).or_else(|| pattern(answer, place));
+    let message = match given.is_some() || !answer.message().contains('"') {
+        true => shown(answer.message()),
+        false => "a value does not fit what is done with it".to_owned(),
+    };
+    let error = Error::new(Code::InvalidValue, message);
+    match given.or_else(|| lone(place)) {
         Some(at) => error.at(at),
         None => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),

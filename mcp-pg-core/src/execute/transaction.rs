@@ -20,12 +20,14 @@ pub struct Identity {
     pub role: Option<String>,
     /// Settings by name.
     pub settings: Vec<(String, String)>,
+    /// Whether to take back what the transaction leaves in its session: it runs code of the database's.
+    pub restore: bool,
 }
 
 impl Identity {
     /// Whether there is nothing to set.
     pub fn is_login(&self) -> bool {
-        self.role.is_none() && self.settings.is_empty()
+        self.role.is_none() && self.settings.is_empty() && !self.restore
     }
 }
 
@@ -94,7 +96,7 @@ impl Transaction {
             Ok(fetched)
         };
         let fetched = inside(client, Some((&identity, isolation)), Box::pin(work)).await;
-        lease.done();
+        end(&mut lease, &identity);
         fetched
     }
 
@@ -147,7 +149,7 @@ impl Transaction {
         }
         let committed = self.control("COMMIT").await;
         // After a failed COMMIT no transaction is open either.
-        self.lease.done();
+        end(&mut self.lease, &self.identity);
         committed
     }
 
@@ -160,7 +162,7 @@ impl Transaction {
             Err(failure) => Err(failure),
         };
         match &ended {
-            Ok(()) => lease.done(),
+            Ok(()) => end(lease, identity),
             Err(_) => lease.open(),
         }
         ended
@@ -189,6 +191,14 @@ impl Transaction {
         let done = inside(client, begin, work).await;
         lease.open();
         done
+    }
+}
+
+/// The transaction has ended.
+fn end(lease: &mut Lease, identity: &Identity) {
+    match identity.restore {
+        true => lease.changed(),
+        false => lease.done(),
     }
 }
 
