@@ -91,7 +91,7 @@ impl Engine {
                 }
             };
         }
-        let read = self.database.read(&call.identity, &[&statement], keep).await;
+        let read = self.database.read(call.identity.clone(), &[&statement], keep).await;
         let fetched =
             read.map_err(|(_, failure)| query_refusal(failure, &view, &statement.parameters))?;
         let result = call.result(fetched.into_iter().next().unwrap_or_default())?;

@@ -7,9 +7,9 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use rustls::ClientConfig;
-use tokio_postgres::Config;
-use tokio_postgres::error::Severity;
+use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::types::Type;
+use tokio_postgres::{Config, IsolationLevel};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
@@ -96,13 +96,7 @@ impl Database {
     async fn read_schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
         let mut lease = self.lease().await?;
         let client = lease.client()?;
-        let transaction = client
-            .build_transaction()
-            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await
-            .map_err(unavailable)?;
+        let transaction = snapshot(client).await?;
         if let Some(role) = role {
             let set = "SELECT pg_catalog.set_config('role', $1, true)";
             transaction.query_typed(set, &[(&role, Type::TEXT)]).await.map_err(|error| {
@@ -150,7 +144,7 @@ impl Database {
     /// The connection's, or PostgreSQL's with the statement's position.
     pub async fn read(
         &self,
-        identity: &Identity,
+        identity: Identity,
         statements: &[&Statement<'_>],
         keep: Keep,
     ) -> Result<Vec<Fetched>, (usize, Failure)> {
@@ -174,14 +168,14 @@ impl Database {
                 Ok(vec![fetched.map_err(none)?])
             }
             ([statement], [parameters]) => {
-                let transaction = Transaction::new(lease, identity.clone(), None);
+                let transaction = Transaction::new(lease, identity, None);
                 // Boxed, like the next, so that the future of the first case need not have room for theirs.
                 let fetched = Box::pin(transaction.run_alone(statement, parameters, keep)).await;
                 Ok(vec![fetched.map_err(none)?])
             }
             _ => {
                 Box::pin(async {
-                    let mut transaction = Transaction::new(lease, identity.clone(), None);
+                    let mut transaction = Transaction::new(lease, identity, None);
                     let mut all = Vec::with_capacity(statements.len());
                     for (index, (statement, parameters)) in
                         statements.iter().zip(&parameters).enumerate()
@@ -265,12 +259,36 @@ impl Failure {
                 .is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error)),
         }
     }
+
+    /// The error to tell, of which `tell` knows what PostgreSQL answered.
+    pub(super) fn told(self, tell: impl FnOnce(&DbError) -> Error) -> Error {
+        let error = match self {
+            Failure::Own(error) => return error,
+            Failure::Database(error) => error,
+        };
+        match error.as_db_error() {
+            Some(answer) => tell(answer).sqlstate(answer.code().code()).caused_by(error),
+            None if error.is_closed() || error.code().is_none() => unavailable(error),
+            None => Error::new(Code::Internal, "the driver failed").caused_by(error),
+        }
+    }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Failure::Own(error)
     }
+}
+
+/// A transaction that reads, all of it from one snapshot.
+pub(super) async fn snapshot(client: &mut Object) -> Result<deadpool_postgres::Transaction<'_>> {
+    client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await
+        .map_err(unavailable)
 }
 
 pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -1,5 +1,7 @@
 //! A transaction as the caller's database role.
 
+use std::fmt::Write;
+
 use deadpool_postgres::Object;
 
 use super::append::{Append, Ending};
@@ -239,13 +241,9 @@ async fn become_caller<'a>(
     let role = identity.role.iter().map(|role| ("role", role.as_str()));
     let parameters: Vec<&str> =
         settings.chain(role).flat_map(|(name, value)| [name, value]).collect();
-    let calls: Vec<String> = (1..=parameters.len())
-        .step_by(2)
-        .map(|name| format!("pg_catalog.set_config(${name}, ${}, true)", name + 1))
-        .collect();
-    let prepared = match calls.is_empty() {
-        true => None,
-        false => Some(client.prepare_cached(&format!("SELECT {}", calls.join(", "))).await?),
+    let prepared = match parameters.len() {
+        0 => None,
+        count => Some(client.prepare_cached(&set_config(count)).await?),
     };
     Ok(async move {
         match prepared {
@@ -253,4 +251,15 @@ async fn become_caller<'a>(
             Some(prepared) => client.execute_raw(&prepared, parameters).await,
         }
     })
+}
+
+/// The statement that takes so many names and values in turn.
+fn set_config(parameters: usize) -> String {
+    let mut sql = String::from("SELECT ");
+    for name in (1..=parameters).step_by(2) {
+        let comma = if name == 1 { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(sql, "{comma}pg_catalog.set_config(${name}, ${}, true)", name + 1);
+    }
+    sql
 }
