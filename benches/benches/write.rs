@@ -5,8 +5,8 @@ use std::sync::Arc;
 use criterion::Criterion;
 use mcp_pg_benches::film::{Fault, Films, caller};
 use mcp_pg_benches::report::{Comparison, awaited};
-use mcp_pg_core::Request;
-use mcp_pg_core::audit::FileSink;
+use mcp_pg_core::audit::{AuditTable, FileSink};
+use mcp_pg_core::{Request, Settings, TableName};
 use serde_json::{Map, Value, json};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
@@ -24,6 +24,11 @@ fn main() -> Result<(), Fault> {
     let engine = films.engine()?;
     let log = std::env::temp_dir().join(format!("mcp-pg-bench-{}.jsonl", std::process::id()));
     let audited = films.engine()?.audited(Arc::new(FileSink::open(&log)?));
+    let name = TableName::new("mcp_audit", "log");
+    films.run(&AuditTable::new(&name).definition())?;
+    let mut settings = Settings::default();
+    settings.audit.table = Some(name);
+    let journaled = films.engine_with(settings)?;
     let operator = caller("operator");
     let insert = request(
         "insert",
@@ -46,6 +51,10 @@ fn main() -> Result<(), Fault> {
     );
     group.measure("engine", awaited(runtime, || engine.handle(&operator, insert.clone())));
     group.measure(
+        "engine with table audit",
+        awaited(runtime, || journaled.handle(&operator, insert.clone())),
+    );
+    group.measure(
         "engine with file audit",
         awaited(runtime, || audited.handle(&operator, insert.clone())),
     );
@@ -59,6 +68,10 @@ fn main() -> Result<(), Fault> {
         awaited(runtime, || transaction(client, &raw, &[&8_i32, &91_i16])),
     );
     group.measure("engine", awaited(runtime, || engine.handle(&operator, update.clone())));
+    group.measure(
+        "engine with table audit",
+        awaited(runtime, || journaled.handle(&operator, update.clone())),
+    );
     group.measure(
         "engine with file audit",
         awaited(runtime, || audited.handle(&operator, update.clone())),

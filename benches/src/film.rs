@@ -75,6 +75,16 @@ impl Films {
         Ok(Self { runtime, client, config, cluster })
     }
 
+    /// Runs SQL text beside the films.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL's.
+    #[expect(clippy::disallowed_methods, reason = "fixtures are our own text")]
+    pub fn run(&self, text: &str) -> Result<(), Fault> {
+        Ok(self.runtime.block_on(self.client.batch_execute(text))?)
+    }
+
     /// Where the films are, for other programs.
     pub fn url(&self) -> String {
         self.cluster.url("postgres")

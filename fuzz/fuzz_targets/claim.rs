@@ -1,7 +1,3 @@
 #![no_main]
 
-#[path = "../src/targets.rs"]
-#[allow(dead_code)]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::claim(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mcp_pg_fuzz::claim(bytes));

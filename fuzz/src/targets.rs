@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use mcp_pg_core::canned::{File, Source};
 use mcp_pg_core::plan::{Cursor, CursorKey, Scope, filter};
 use mcp_pg_core::policy::{Action, Mask, Role, View};
 use mcp_pg_core::request::check_depth;
@@ -96,8 +97,69 @@ const WORDS: &[&str] = &[
     "null",
 ];
 
+/// Pieces of canned queries: what a header says, and what looks like a parameter and is none.
+const PIECES: &[&str] = &[
+    "-- ",
+    "\n",
+    "/*",
+    "*/",
+    "@param ",
+    "@roles ",
+    "@writes",
+    "@limit ",
+    "@timeout ",
+    "@max_rows ",
+    "@title ",
+    "@tool",
+    "a",
+    " integer",
+    " text[]",
+    " numeric(10, 2)",
+    "?",
+    " = ",
+    " = claim:",
+    "{\"minimum\": 1}",
+    "{\"pattern\": \"",
+    ": ",
+    "SELECT ",
+    "WITH ",
+    "DELETE ",
+    "VALUES (",
+    ":a",
+    ":ü",
+    "::a",
+    ":=",
+    "$1",
+    "$a$",
+    "$$",
+    "[",
+    ":",
+    "]",
+    "(",
+    ")",
+    "'",
+    "E'",
+    "U&'",
+    "\\",
+    "\"",
+    ";",
+    ",",
+    ".",
+    "=",
+    " LIKE ",
+    "ANY",
+    "1",
+    "1e",
+    "20s",
+    " ",
+    "é",
+    "\0",
+    "\u{feff}",
+    "\r",
+];
+
 /// A request of any tool, read from any JSON.
-pub(crate) fn request(bytes: &[u8]) {
+pub fn request(bytes: &[u8]) {
     let mut bytes = bytes;
     let tool = Request::TOOLS[usize::from(next(&mut bytes)) % Request::TOOLS.len()];
     let arguments = object(&mut bytes, 0);
@@ -109,7 +171,7 @@ pub(crate) fn request(bytes: &[u8]) {
 }
 
 /// A condition of any shape on a table with columns of several types.
-pub(crate) fn condition(bytes: &[u8]) {
+pub fn condition(bytes: &[u8]) {
     let mut bytes = bytes;
     let (schema, settings) = (schema(), Settings::default());
     let view = View::new(&schema, &Role::everywhere("any", Action::ALL), &settings);
@@ -124,7 +186,7 @@ pub(crate) fn condition(bytes: &[u8]) {
 }
 
 /// A cursor that nobody sealed, and one that was.
-pub(crate) fn cursor(bytes: &[u8]) {
+pub fn cursor(bytes: &[u8]) {
     let key = CursorKey::new(b"secret").expect("any secret serves");
     let (binding, rest) = bytes.split_at(bytes.len() / 2);
     assert!(key.open(&String::from_utf8_lossy(rest), binding).is_err());
@@ -136,7 +198,7 @@ pub(crate) fn cursor(bytes: &[u8]) {
 }
 
 /// A condition of a grant, with claims that may be there or not: an absent one leaves nothing.
-pub(crate) fn claim(bytes: &[u8]) {
+pub fn claim(bytes: &[u8]) {
     let mut bytes = bytes;
     let (schema, settings) = (schema(), Settings::default());
     let view = View::new(&schema, &Role::everywhere("any", Action::ALL), &settings);
@@ -152,7 +214,7 @@ pub(crate) fn claim(bytes: &[u8]) {
 }
 
 /// Any value, masked: it is null only if it was, or if the mask says so, and it hides what it should.
-pub(crate) fn mask(bytes: &[u8]) {
+pub fn mask(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
     for mask in [Mask::Full, Mask::Email, Mask::Last4, Mask::Hash, Mask::Null] {
         assert!(mask.apply(&Value::Null).is_null());
@@ -164,6 +226,29 @@ pub(crate) fn mask(bytes: &[u8]) {
         if mask == Mask::Last4 {
             assert!(shown.as_str().is_some_and(|shown| shown.chars().count() <= 7), "{shown}");
         }
+    }
+}
+
+/// A canned query of any text: read, or refused at a place in it; what it sends is read as it stands.
+pub fn canned(bytes: &[u8]) {
+    let mut bytes = bytes;
+    let mut text = String::new();
+    while !bytes.is_empty() {
+        match usize::from(next(&mut bytes)) {
+            own if own >= 250 => text.push(char::from(next(&mut bytes))),
+            known => text.push_str(PIECES[known % PIECES.len()]),
+        }
+    }
+    let file = |text| File { name: "any".into(), path: "any.sql".into(), text };
+    let Ok(source) = Source::read(file(text)) else { return };
+    let sent = source.statement();
+    let _ = source.with_names(&sent);
+    for position in 0..=sent.chars().count() + 1 {
+        let _ = source.fault("", Some(position)).to_string();
+    }
+    match Source::read(file(format!("-- @writes\n{sent}"))) {
+        Ok(again) => assert_eq!(again.statement(), sent),
+        Err(_) => assert!(sent.contains('$'), "{sent}"),
     }
 }
 

@@ -389,5 +389,10 @@ fn legible(text: String) -> String {
 /// assert_eq!(mcp_pg_core::error::step("a/b~c"), "/a~1b~0c");
 /// ```
 pub fn step(key: impl fmt::Display) -> String {
-    format!("/{}", key.to_string().replace('~', "~0").replace('/', "~1"))
+    let step = format!("/{key}");
+    match step.rfind(['~', '/']) {
+        // Only the slash that it begins with.
+        Some(0) | None => step,
+        Some(_) => format!("/{}", step[1..].replace('~', "~0").replace('/', "~1")),
+    }
 }

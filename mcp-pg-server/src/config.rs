@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use mcp_pg_core::Settings;
 
+use crate::confirm::StateKey;
 use crate::limits::RequestLimits;
 
 pub use auth::Auth;
@@ -50,6 +51,8 @@ pub struct Config {
     pub max_request_bytes: Option<usize>,
     /// The files of the certificate and key for HTTP; connections are not encrypted if absent.
     pub certificate: Option<(PathBuf, PathBuf)>,
+    /// What server processes share that take the answers to each other's questions; each has its own if absent.
+    pub state_key: Option<StateKey>,
     /// Where the audit log goes; nowhere if absent.
     pub audit_file: Option<AuditFile>,
     /// Host names that HTTP clients may use besides the loopback ones.
@@ -279,6 +282,19 @@ mod tests {
             let refusal = refusal(&format!("[audit]\ntable = \"{name}\""));
             assert_eq!(refusal, format!("audit.table: \"{name}\" is not \"schema.table\""));
         }
+    }
+
+    #[test]
+    fn the_state_key_is_in_the_environment_or_a_file() {
+        let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        assert_eq!(parse("").unwrap().state_key, None);
+        let given = parse_with("", [("MCP_PG_STATE_KEY", key)]).unwrap().state_key;
+        assert_eq!(given, Some(key.parse().unwrap()));
+        let short = parse_with("", [("MCP_PG_STATE_KEY", "c2VjcmV0")]).unwrap_err().to_string();
+        assert!(short.starts_with("MCP_PG_STATE_KEY: the key is 32 bytes"), "{short}");
+        assert!(!short.contains("c2VjcmV0"), "{short}");
+        let absent = refusal("[server]\nstate_key_file = \"state.key\"");
+        assert!(absent.starts_with("server.state_key_file: cannot read /etc/mcp-pg/state.key"));
     }
 
     #[test]

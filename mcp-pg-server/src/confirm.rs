@@ -4,12 +4,17 @@
 //!
 //! Since revision 2026-07-28 the answer comes with the call itself, sent again. What this server then gets back
 //! is sealed: it holds for one caller, one plan (see [`Question`]), one use and ten minutes. The key is this
-//! process's own, so the call must come back to it.
+//! process's own, so the call must come back to it, unless several share a [`StateKey`]; what is spent, each
+//! process remembers for itself.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mcp_pg_core::{Code, Error, Principal, Question};
 use rmcp::model::{
     ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
@@ -84,6 +89,30 @@ pub(crate) fn declined() -> Error {
         .hint("do not try again unless the user asks for it")
 }
 
+/// A secret of 32 bytes: server processes that share it take the answers to each other's questions.
+///
+/// ```
+/// let key = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=".parse::<mcp_pg_server::StateKey>();
+/// assert!(key.is_ok());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct StateKey([u8; 32]);
+
+impl FromStr for StateKey {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or("the key is 32 bytes in base64: openssl rand -base64 32")
+    }
+}
+
+impl fmt::Debug for StateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StateKey")
+    }
+}
+
 /// The questions of this process that may still be answered.
 pub(crate) struct Questions {
     codec: RequestStateCodec,
@@ -92,10 +121,16 @@ pub(crate) struct Questions {
 }
 
 impl Questions {
-    /// None if the operating system gives no random numbers.
-    pub(crate) fn new() -> Option<Self> {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).ok()?;
+    /// Sealed with this key, else with one of its own; none if the operating system gives no random numbers.
+    pub(crate) fn new(shared: Option<StateKey>) -> Option<Self> {
+        let key = match shared {
+            Some(StateKey(key)) => key,
+            None => {
+                let mut key = [0; 32];
+                getrandom::fill(&mut key).ok()?;
+                key
+            }
+        };
         let codec = RequestStateCodec::try_new(key).ok()?;
         Some(Self { codec, answered: Mutex::default() })
     }

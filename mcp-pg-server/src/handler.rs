@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use mcp_pg_core::audit::Client;
 use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::View;
-use mcp_pg_core::{Code, Engine, Error, Origin, Principal, Reply};
+use mcp_pg_core::{Code, Engine, Error, Origin, Principal, Reply, Request};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
     GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams,
@@ -24,7 +24,7 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value};
 
-use crate::confirm::{Means, Questions};
+use crate::confirm::{Means, Questions, StateKey};
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::subscriptions::{Subscriptions, acceptable};
@@ -67,7 +67,7 @@ impl Handler {
     /// A handler of requests that come through `transport`.
     ///
     /// The caller of a request is the [`Principal`] in its HTTP extensions, else `caller`; without either
-    /// the request is refused.
+    /// the request is refused. Other processes that have the same `state_key` take the answers to its questions.
     pub(crate) fn new(
         engine: Arc<Engine>,
         transport: &'static str,
@@ -75,8 +75,9 @@ impl Handler {
         limiter: Arc<Limiter>,
         metrics: Arc<Metrics>,
         subscriptions: Subscriptions,
+        state_key: Option<StateKey>,
     ) -> Self {
-        let questions = Questions::new();
+        let questions = Questions::new(state_key);
         Self(Arc::new(Inner {
             engine,
             transport,
@@ -138,8 +139,10 @@ impl Handler {
         // What is refused counts too: it must not be a way to try things without bound.
         let admitted = limiter.admit(&caller);
         let tool = &*request.name;
-        call::find_tool(engine, &caller, &origin, tool, &arguments)
-            .map_err(|error| reply::protocol_error(&error))?;
+        if admitted.is_ok() {
+            call::find_tool(engine, &caller, &origin, tool, &arguments)
+                .map_err(|error| reply::protocol_error(&error))?;
+        }
         let outcome = match admitted {
             Ok(_permit) => {
                 let agreed = match (&self.0.questions, &request.request_state) {
@@ -162,7 +165,10 @@ impl Handler {
             }
         };
         let code = outcome.as_ref().err().map_or("ok", |error| error.code().as_str());
-        metrics.record(tool, code, began.elapsed());
+        // A name that was not looked up could be any.
+        let limited = code == Code::RateLimited.as_str() && !Request::TOOLS.contains(&tool);
+        let label = if limited { "other" } else { tool };
+        metrics.record(label, code, began.elapsed());
         if let Err(error) = &outcome
             && matches!(error.code(), Code::Internal | Code::DatabaseUnavailable)
         {

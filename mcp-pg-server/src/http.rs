@@ -22,11 +22,12 @@ use mcp_pg_core::{Engine, Principal};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::auth::{Authenticator, ENDPOINT, Gate, ProtectedResource};
+use crate::confirm::StateKey;
 use crate::handler::Handler;
 use crate::limits::Limiter;
 use crate::listener::{Certificate, Connections, Peer};
@@ -61,8 +62,10 @@ pub struct ServiceOptions {
     pub metrics: Arc<Metrics>,
     /// Cancelled, it ends the streams of subscribers, which else have no end; calls go on.
     pub stop: CancellationToken,
-    /// Notified, it ends the streams that are open: their callers come again with their credentials.
-    pub hang_up: Arc<Notify>,
+    /// Sent to, it ends the streams whose callers were known before: they come again with their credentials.
+    pub hang_up: watch::Sender<()>,
+    /// Servers that share it take the answers to each other's questions to the user.
+    pub state_key: Option<StateKey>,
 }
 
 impl fmt::Debug for ServiceOptions {
@@ -154,6 +157,7 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         authenticator: options.authenticator,
         resource: options.resource,
         metrics: options.metrics.clone(),
+        hang_up: options.hang_up.clone(),
     };
     let handler = Handler::new(
         engine,
@@ -162,6 +166,7 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         options.limiter,
         options.metrics,
         Subscriptions::of_streams(options.stop, options.hang_up),
+        options.state_key,
     );
     let mcp = StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config);
     McpService { gate: Arc::new(gate), mcp }

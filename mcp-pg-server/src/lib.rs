@@ -30,7 +30,8 @@ mod subscriber;
 mod subscriptions;
 mod tools;
 
+pub use confirm::StateKey;
 pub use handler::Handler;
 pub use http::{McpService, ServiceOptions, service};
-pub use limits::{CallerLimits, Limiter, RequestLimits};
+pub use limits::{CallerLimits, Limiter, Permit, RequestLimits};
 pub use metrics::Metrics;

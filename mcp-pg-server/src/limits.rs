@@ -54,7 +54,8 @@ type Running = Arc<Mutex<HashMap<String, u32>>>;
 
 /// A call that was admitted, until it ends.
 #[derive(Debug)]
-pub(crate) struct Permit {
+#[must_use = "the call counts as under way until this is dropped"]
+pub struct Permit {
     running: Option<(Running, String)>,
 }
 
@@ -71,8 +72,12 @@ impl Limiter {
         }
     }
 
-    /// Counts a call, or refuses it with `rate_limited` and what to wait for.
-    pub(crate) fn admit(&self, caller: &Principal) -> Result<Permit, Error> {
+    /// Counts a call.
+    ///
+    /// # Errors
+    ///
+    /// `rate_limited`, with what to wait for.
+    pub fn admit(&self, caller: &Principal) -> Result<Permit, Error> {
         let limited = self.0.load();
         limited.roles.get(&caller.role).unwrap_or(&limited.every).admit(caller)
     }
@@ -203,12 +208,12 @@ mod tests {
         let bounds = |calls| RequestLimits { every: limits(calls, 0), ..Default::default() };
         let limiter = Limiter::new(bounds(1));
         let ann = caller("ann", "analyst");
-        limiter.admit(&ann).unwrap();
+        drop(limiter.admit(&ann).unwrap());
         limiter.replace(bounds(1));
         limiter.admit(&ann).unwrap_err();
         limiter.replace(bounds(2));
-        limiter.admit(&ann).unwrap();
-        limiter.admit(&ann).unwrap();
+        drop(limiter.admit(&ann).unwrap());
+        drop(limiter.admit(&ann).unwrap());
         limiter.admit(&ann).unwrap_err();
     }
 }

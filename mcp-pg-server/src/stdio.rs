@@ -31,6 +31,7 @@ pub async fn serve(
         limiter,
         Arc::new(Metrics::default()),
         Subscriptions::of_session(),
+        None,
     );
     match handler.serve_with_ct(stdio_pipes(), stop).await {
         Ok(session) => session

@@ -4,19 +4,24 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use mcp_pg_core::{Engine, Principal};
 use rmcp::model::SubscriptionFilter;
 use rmcp::service::SubscriptionContext;
 use rmcp::{ErrorData, Peer, RoleServer};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::auth::Standing;
 use crate::subscriber::{Sink, Topics, WATCHED_MOST, tell};
 use crate::{reply, resources};
 
 /// Streams that one caller may hold open at a time.
 const STREAMS_MOST: usize = 32;
+
+/// How long a stream may outlive the token that opened it: clocks differ.
+const SKEW: Duration = Duration::from_secs(30);
 
 /// The subscriptions of one handler.
 pub(crate) struct Subscriptions {
@@ -25,7 +30,7 @@ pub(crate) struct Subscriptions {
     /// Open streams by caller.
     streams: Mutex<HashMap<String, usize>>,
     stop: CancellationToken,
-    hang_up: Arc<Notify>,
+    hang_up: watch::Sender<()>,
 }
 
 impl Subscriptions {
@@ -34,12 +39,12 @@ impl Subscriptions {
         let stop = CancellationToken::new();
         let topics = Arc::new(Topics::new(true, true));
         let session = Some((topics, stop.clone().drop_guard()));
-        Self { session, streams: Mutex::default(), stop, hang_up: Arc::default() }
+        Self { session, streams: Mutex::default(), stop, hang_up: watch::Sender::default() }
     }
 
     /// For a transport without sessions; its streams end when `stop` is cancelled, and the present ones when
-    /// `hang_up` is notified.
-    pub(crate) fn of_streams(stop: CancellationToken, hang_up: Arc<Notify>) -> Self {
+    /// `hang_up` is sent to.
+    pub(crate) fn of_streams(stop: CancellationToken, hang_up: watch::Sender<()>) -> Self {
         Self { session: None, streams: Mutex::default(), stop, hang_up }
     }
 
@@ -98,14 +103,14 @@ impl Subscriptions {
         })
     }
 
-    /// Tells the client of a stream until it leaves, or the server stops.
+    /// Tells the client of a stream until it leaves, the server stops, or its credentials hold no more.
     pub(crate) async fn stream(
         &self,
         engine: Arc<Engine>,
         caller: Principal,
         cx: &SubscriptionContext,
     ) -> Result<(), ErrorData> {
-        let Some(_place) = self.place(&caller.subject) else {
+        let Some(_place) = self.place(&caller) else {
             return Err(ErrorData::invalid_request(
                 format!("a caller may hold {STREAMS_MOST} streams open"),
                 None,
@@ -119,25 +124,49 @@ impl Subscriptions {
         for uri in accepted.resource_subscriptions.iter().flatten() {
             topics.watch(&engine, &caller, uri);
         }
+        let http = cx.request_context().extensions.get::<http::request::Parts>();
+        let standing = http.and_then(|parts| parts.extensions.get::<Standing>());
+        let mut standing = match standing {
+            Some(Standing(standing)) => standing.clone(),
+            None => self.hang_up.subscribe(),
+        };
+        let left = left(&caller);
+        let expiry = async {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = cx.cancelled() => {}
             () = self.stop.cancelled() => {}
-            () = self.hang_up.notified() => {}
+            _ = standing.changed() => {}
+            () = expiry => {}
             () = tell(engine, caller, topics, Sink::Stream(cx.sink().clone())) => {}
         }
         Ok(())
     }
 
     /// A place among the caller's streams, if there is one left.
-    fn place(&self, caller: &str) -> Option<Place<'_>> {
+    fn place(&self, caller: &Principal) -> Option<Place<'_>> {
+        // A key and a token may bear the same name without being the same caller.
+        let caller = format!("{} {}", caller.method, caller.subject);
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = streams.entry(caller.to_owned()).or_default();
+        let open = streams.entry(caller.clone()).or_default();
         if *open >= STREAMS_MOST {
             return None;
         }
         *open += 1;
-        Some(Place { subscriptions: self, caller: caller.to_owned() })
+        Some(Place { subscriptions: self, caller })
     }
+}
+
+/// How long the caller is known: to the end of its token, where it came with one.
+fn left(caller: &Principal) -> Option<Duration> {
+    let expires = caller.claims.get("exp")?.as_f64()?;
+    let expires = Duration::try_from_secs_f64(expires).ok()?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Some(expires.saturating_add(SKEW).saturating_sub(now))
 }
 
 /// One open stream; dropped, it is closed.

@@ -12,7 +12,7 @@ use mcp_pg_core::{Engine, Error, Origin, Principal, Reply, Settings};
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_server::sample::Sample;
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::{Client, Config, NoTls};
 
 /// A database of one test.
@@ -54,6 +54,8 @@ impl Database {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let cluster = cluster();
         let admin = connect(&cluster.config("postgres")).await;
+        static STEADY: OnceCell<()> = OnceCell::const_new();
+        STEADY.get_or_init(|| steady(&admin)).await;
         let template = {
             // Copies must wait until the template is complete.
             let mut templates = TEMPLATES.lock().await;
@@ -109,6 +111,13 @@ impl Database {
             settings.archive.allow_hard_delete = true;
         }
         Engine::connect(self.config.clone(), settings).await.expect("an engine")
+    }
+}
+
+/// Keeps PostgreSQL from analysing tables by itself: how many rows it expects is among what tests compare.
+async fn steady(admin: &Client) {
+    for statement in ["ALTER SYSTEM SET autovacuum = off", "SELECT pg_reload_conf()"] {
+        admin.execute(statement, &[]).await.expect(statement);
     }
 }
 

@@ -249,6 +249,10 @@ impl Sql {
             from = token.end;
             let compared = compared(text, code, index);
             let number = sql.used(name, token.start, compared);
+            // `a:b` are two words, `a$1` is one.
+            if sql.text.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$')) {
+                sql.put(" ", token.start);
+            }
             match declared.and_then(|declared| Some((declared, declared.type_name.as_ref()?))) {
                 Some((declared, type_name)) => {
                     sql.put(&format!("(${number}"), token.start);
@@ -380,6 +384,8 @@ mod tests {
             ("SELECT x[:n], x[1:2], :m::text", "SELECT x[:n], x[1:2], $1::text"),
             ("-- @param n integer\nSELECT x[:n]", "SELECT x[($1::integer)]"),
             ("/* A. */ VALUES (:a)", "VALUES ($1)"),
+            ("SELECT 1 LIMIT:a", "SELECT 1 LIMIT $1"),
+            ("SELECT x AND:a:b", "SELECT x AND $1 $2"),
         ] {
             assert_eq!(read(text).unwrap().statement(), expected, "{text}");
         }

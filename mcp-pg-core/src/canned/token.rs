@@ -80,7 +80,7 @@ impl Scanner<'_> {
     fn token(&mut self, c: char, before: Option<&Token>) -> Result<Kind, Unclosed> {
         let rest = self.rest();
         if rest.starts_with("--") {
-            self.skip_while(|c| c != '\n');
+            self.skip_while(|c| !matches!(c, '\n' | '\r'));
             return Ok(Kind::Comment);
         }
         if rest.starts_with("/*") {

@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::canned::Canned;
 use crate::error::{Code, Error, Result};
 use crate::execute::Database;
-use crate::policy::{Principal, Role, Settings, View};
+use crate::policy::{Principal, Settings, View};
 use crate::schema::{Schema, Signature};
 
 pub(super) struct Catalogue {
@@ -17,7 +17,8 @@ pub(super) struct Catalogue {
     /// Of the catalogue shortly before it was read.
     pub(super) signature: Signature,
     pub(super) schemas: HashMap<Option<String>, Arc<Schema>>,
-    views: Mutex<HashMap<String, Arc<View>>>,
+    /// One for each role of the settings, made when it is first asked for.
+    views: Vec<OnceLock<Arc<View>>>,
 }
 
 impl Catalogue {
@@ -51,7 +52,8 @@ impl Catalogue {
         }
         let before = before.map(|before| &before.canned);
         let canned = Canned::read(database, &settings, before).await?;
-        Ok(Self { settings, signature, canned, schemas, views: Mutex::default() })
+        let views = settings.roles.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { settings, signature, canned, schemas, views })
     }
 
     /// The schema as the login sees it.
@@ -69,33 +71,28 @@ impl Catalogue {
 
     /// The schema as the caller's role sees it.
     pub(super) fn view(&self, caller: &Principal) -> Result<Arc<View>> {
-        let role = self.role(caller)?;
-        let mut views = self.views.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(view) = views.get(&role.name) {
+        let mut roles = self.settings.roles.iter().zip(&self.views);
+        let Some((role, view)) = roles.find(|(role, _)| role.name == caller.role) else {
+            let message = "the caller's role is not one that this server knows";
+            return Err(Error::new(Code::Forbidden, message));
+        };
+        if let Some(view) = view.get() {
             return Ok(Arc::clone(view));
         }
         let schema = self
             .schemas
             .get(&role.database_role)
             .ok_or_else(|| Error::new(Code::Internal, "the role's schema was not read"))?;
-        let view = Arc::new(View::new(schema, role, &self.settings));
-        views.insert(role.name.clone(), Arc::clone(&view));
-        Ok(view)
-    }
-
-    fn role(&self, caller: &Principal) -> Result<&Role> {
-        self.settings.roles.iter().find(|role| role.name == caller.role).ok_or_else(|| {
-            Error::new(Code::Forbidden, "the caller's role is not one that this server knows")
-        })
+        let made = || Arc::new(View::new(schema, role, &self.settings));
+        Ok(Arc::clone(view.get_or_init(made)))
     }
 
     /// Makes the views that `before` has, so that no call waits for them.
     pub(super) fn prepare(&self, before: &Self) {
-        let roles: Vec<String> =
-            before.views.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-        for role in roles {
+        let made = before.settings.roles.iter().zip(&before.views);
+        for (role, _) in made.filter(|(_, view)| view.get().is_some()) {
             // A role that is gone has no view.
-            let _ = self.view(&Principal::new("", role));
+            let _ = self.view(&Principal::new("", &role.name));
         }
     }
 

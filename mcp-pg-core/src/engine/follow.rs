@@ -66,14 +66,13 @@ impl Engine {
     async fn attend(&self, listener: &Listener, poll: Duration) -> Result<Infallible> {
         loop {
             let catalogue = self.catalogue.load_full();
-            let (signature, told) =
-                listener.signature(&catalogue.settings.watched_schemas()).await?;
-            if signature != catalogue.signature
+            let seen = listener.signature(&catalogue.settings.watched_schemas()).await?;
+            if seen.signature != catalogue.signature
                 && let Err(error) = self.reload().await
             {
                 tracing::warn!(%error, "the schema has changed, and the old one stays");
             }
-            let next = Instant::now() + if told { poll.max(LOOK_ANYWAY) } else { poll };
+            let next = Instant::now() + if seen.told { poll.max(LOOK_ANYWAY) } else { poll };
             while let Ok(heard) = timeout_at(next, listener.wait()).await {
                 heard?;
                 sleep(SETTLE).await;

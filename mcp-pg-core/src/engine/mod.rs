@@ -237,9 +237,7 @@ impl Engine {
             // One for the whole attempt: what is swapped meanwhile is for the next one.
             let catalogue = self.catalogue.load_full();
             let view = catalogue.view(caller)?;
-            if let Some(table) = request.table().and_then(|name| view.table(name).ok()) {
-                record.table(table.name());
-            }
+            record.table(&view, request);
             let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
             record.consent = Consent::new(&scope, request, agreed);
             match self.run(&scope, request, record).await {
@@ -398,7 +396,11 @@ fn identity(scope: &Scope<'_>) -> Identity {
         .limits
         .statement_timeout
         .map(|timeout| ("statement_timeout".to_owned(), timeout.as_millis().to_string()));
-    Identity { role: role.database_role.clone(), settings: settings.chain(timeout).collect() }
+    Identity {
+        role: role.database_role.clone(),
+        settings: settings.chain(timeout).collect(),
+        restore: false,
+    }
 }
 
 /// What all processes that serve this database as this login know, and callers do not.
@@ -415,13 +417,17 @@ fn cursor_secret(database: &Config) -> Vec<u8> {
     secret
 }
 
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// `{a,b}`, as policies can cast to an array.
 fn array_literal(items: &[Value]) -> String {
     let items = items.iter().map(|item| match item {
-        Value::String(text) => {
-            format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-        }
-        other => other.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => item.to_string(),
+        Value::String(text) => quoted(text),
+        // What is inside is no item of its own.
+        Value::Array(_) | Value::Object(_) => quoted(&item.to_string()),
     });
     format!("{{{}}}", items.collect::<Vec<_>>().join(","))
 }

@@ -78,6 +78,7 @@ impl Engine {
             let milliseconds = timeout.as_millis().to_string();
             identity.settings.push(("statement_timeout".into(), milliseconds));
         }
+        identity.restore = query.writes || !query.is_statement();
         let keep = Keep { rows: query.limit, bytes: limits.max_reply_bytes };
         let call = Call { scope: &scope, query, statement: &statement, identity, keep };
         if query.writes {
@@ -90,7 +91,7 @@ impl Engine {
                 }
             };
         }
-        let read = self.database.read(&call.identity, &[&statement], keep).await;
+        let read = self.database.read(call.identity.clone(), &[&statement], keep).await;
         let fetched =
             read.map_err(|(_, failure)| query_refusal(failure, &view, &statement.parameters))?;
         let result = call.result(fetched.into_iter().next().unwrap_or_default())?;

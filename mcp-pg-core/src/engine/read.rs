@@ -72,7 +72,7 @@ impl Engine {
         for statement in statements {
             record.statement(&statement.sql);
         }
-        let fetched = self.database.read(&identity(scope), statements, keep(scope, plan)).await;
+        let fetched = self.database.read(identity(scope), statements, keep(scope, plan)).await;
         fetched.map_err(|(index, failure)| {
             let place = Place {
                 view: scope.view,

@@ -9,9 +9,9 @@ use super::Engine;
 use super::confirm::Consent;
 use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds};
 use crate::error::{Error, Result};
-use crate::name::TableName;
 use crate::policy::{AuditValues, OnFailure, Principal, View};
 use crate::reply::Reply;
+use crate::request::Request;
 
 /// Whence a call came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -102,9 +102,12 @@ impl<'e> Record<'e> {
         }
     }
 
-    pub(super) fn table(&mut self, name: &TableName) {
-        if let Some(notes) = &mut self.notes {
-            notes.table = Some(name.to_string());
+    /// The table that is asked for, if there is one by the name.
+    pub(super) fn table(&mut self, view: &View, request: &Request) {
+        if let Some(notes) = &mut self.notes
+            && let Some(table) = request.table().and_then(|name| view.table(name).ok())
+        {
+            notes.table = Some(table.name().to_string());
         }
     }
 

@@ -6,7 +6,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::Statement;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::database::{Database, Failure, unavailable};
+use super::database::{Database, Failure, snapshot, unavailable};
 use super::transaction::Identity;
 use crate::error::{Code, Error, Result};
 use crate::request::Isolation;
@@ -122,13 +122,7 @@ impl Database {
     ) -> Result<Result<(), E>> {
         let mut lease = self.lease().await?;
         let client = lease.client()?;
-        let transaction = client
-            .build_transaction()
-            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await
-            .map_err(unavailable)?;
+        let transaction = snapshot(client).await?;
         let mut last = i64::MIN;
         loop {
             let rows = transaction.query_typed(sql, &[(&last, Type::INT8)]).await;

@@ -1,19 +1,21 @@
 //! The pool of connections.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use rustls::ClientConfig;
-use tokio_postgres::Config;
-use tokio_postgres::error::Severity;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::error::{DbError, Severity};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Config, IsolationLevel};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::lease::Lease;
 use super::listen::Listener;
+use super::session::Session;
 use super::tls::client_config;
 use super::transaction::{Identity, Transaction};
 use crate::error::{Code, Error, Result};
@@ -29,11 +31,10 @@ pub struct Database {
     config: Config,
     /// How other connections are made: to cancel, to listen.
     tls: Arc<ClientConfig>,
+    session: Arc<Session>,
+    /// Whether there are triggers, as it was last seen: they may set what outlives their transaction.
+    triggers: Arc<AtomicBool>,
 }
-
-/// Settings of every session; transactions that write say so themselves.
-const SESSION: &str = "SELECT pg_catalog.set_config(name, value, false) \
-     FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS s(name, value)";
 
 impl Database {
     /// A pool for `config`; it connects when it is first used.
@@ -47,48 +48,32 @@ impl Database {
         if config.get_application_name().is_none() {
             config.application_name("mcp-pg");
         }
-        let milliseconds = |duration: std::time::Duration| duration.as_millis().to_string();
-        let session: Vec<(String, String)> = [
-            ("statement_timeout", milliseconds(timeouts.statement)),
-            ("lock_timeout", milliseconds(timeouts.lock)),
-            ("idle_in_transaction_session_timeout", milliseconds(timeouts.idle_in_transaction)),
-            ("default_transaction_read_only", "on".into()),
-            // The forms in which values are read.
-            ("TimeZone", "UTC".into()),
-            ("DateStyle", "ISO".into()),
-            ("IntervalStyle", "postgres".into()),
-            ("bytea_output", "hex".into()),
-            ("extra_float_digits", "1".into()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into();
+        let session = Arc::new(Session::new(&timeouts));
         let tls = client_config(&settings.tls)?;
         let manager = Manager::from_config(
             config.clone(),
             MakeRustlsConnect::new(tls.clone()),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
-        let set_up = Hook::async_fn(move |client, _| {
-            let (names, values): (Vec<String>, Vec<String>) = session.iter().cloned().unzip();
-            Box::pin(async move {
-                let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-                    [(&names, Type::TEXT_ARRAY), (&values, Type::TEXT_ARRAY)];
-                client.query_typed(SESSION, &parameters).await.map_err(HookError::Backend)?;
-                Ok(())
+        let begin = {
+            let session = session.clone();
+            Hook::async_fn(move |client, _| {
+                let session = session.clone();
+                Box::pin(async move { session.begin(client).await.map_err(HookError::Backend) })
             })
-        });
+        };
         let pool = Pool::builder(manager)
             .max_size(settings.limits.max_connections)
             .wait_timeout(Some(timeouts.pool))
             .create_timeout(Some(timeouts.connect))
             .recycle_timeout(Some(timeouts.connect))
             .runtime(Runtime::Tokio1)
-            .post_create(set_up)
+            .post_create(begin)
             .build()
             .map_err(|error| {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
-        Ok(Self { pool, config, tls: Arc::new(tls) })
+        Ok(Self { pool, config, tls: Arc::new(tls), session, triggers: Arc::default() })
     }
 
     /// Reads the schema as the login, or as the role that it becomes, sees it.
@@ -111,13 +96,7 @@ impl Database {
     async fn read_schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
         let mut lease = self.lease().await?;
         let client = lease.client()?;
-        let transaction = client
-            .build_transaction()
-            .isolation_level(tokio_postgres::IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await
-            .map_err(unavailable)?;
+        let transaction = snapshot(client).await?;
         if let Some(role) = role {
             let set = "SELECT pg_catalog.set_config('role', $1, true)";
             transaction.query_typed(set, &[(&role, Type::TEXT)]).await.map_err(|error| {
@@ -143,7 +122,10 @@ impl Database {
         let mut lease = self.lease().await?;
         let read = Signature::read(lease.client()?, names).await;
         lease.done();
-        read.map(|(signature, _)| signature)
+        read.map(|read| {
+            self.triggers.store(read.triggers, Ordering::Relaxed);
+            read.signature
+        })
     }
 
     /// A session that hears what triggers tell, beside the pool.
@@ -162,7 +144,7 @@ impl Database {
     /// The connection's, or PostgreSQL's with the statement's position.
     pub async fn read(
         &self,
-        identity: &Identity,
+        identity: Identity,
         statements: &[&Statement<'_>],
         keep: Keep,
     ) -> Result<Vec<Fetched>, (usize, Failure)> {
@@ -186,14 +168,14 @@ impl Database {
                 Ok(vec![fetched.map_err(none)?])
             }
             ([statement], [parameters]) => {
-                let transaction = Transaction::new(lease, identity.clone(), None);
+                let transaction = Transaction::new(lease, identity, None);
                 // Boxed, like the next, so that the future of the first case need not have room for theirs.
                 let fetched = Box::pin(transaction.run_alone(statement, parameters, keep)).await;
                 Ok(vec![fetched.map_err(none)?])
             }
             _ => {
                 Box::pin(async {
-                    let mut transaction = Transaction::new(lease, identity.clone(), None);
+                    let mut transaction = Transaction::new(lease, identity, None);
                     let mut all = Vec::with_capacity(statements.len());
                     for (index, (statement, parameters)) in
                         statements.iter().zip(&parameters).enumerate()
@@ -216,9 +198,10 @@ impl Database {
     /// `database_unavailable`.
     pub async fn begin(
         &self,
-        identity: Identity,
+        mut identity: Identity,
         isolation: Option<Isolation>,
     ) -> Result<Transaction> {
+        identity.restore |= isolation.is_some() && self.triggers.load(Ordering::Relaxed);
         Ok(Transaction::new(self.lease().await?, identity, isolation))
     }
 
@@ -242,7 +225,7 @@ impl Database {
 
     /// A connection on loan.
     pub(super) async fn lease(&self) -> Result<Lease> {
-        Ok(Lease::new(self.connection().await?, self.tls.clone()))
+        Ok(Lease::new(self.connection().await?, self.tls.clone(), self.session.clone()))
     }
 
     async fn connection(&self) -> Result<Object> {
@@ -276,12 +259,36 @@ impl Failure {
                 .is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error)),
         }
     }
+
+    /// The error to tell, of which `tell` knows what PostgreSQL answered.
+    pub(super) fn told(self, tell: impl FnOnce(&DbError) -> Error) -> Error {
+        let error = match self {
+            Failure::Own(error) => return error,
+            Failure::Database(error) => error,
+        };
+        match error.as_db_error() {
+            Some(answer) => tell(answer).sqlstate(answer.code().code()).caused_by(error),
+            None if error.is_closed() || error.code().is_none() => unavailable(error),
+            None => Error::new(Code::Internal, "the driver failed").caused_by(error),
+        }
+    }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Failure::Own(error)
     }
+}
+
+/// A transaction that reads, all of it from one snapshot.
+pub(super) async fn snapshot(client: &mut Object) -> Result<deadpool_postgres::Transaction<'_>> {
+    client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await
+        .map_err(unavailable)
 }
 
 pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {

@@ -7,29 +7,33 @@ use deadpool_postgres::Object;
 use rustls::ClientConfig;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::session::Session;
 use crate::error::{Code, Error, Result};
 
 /// A connection on loan. Dropped in the middle of a statement, that is cancelled in PostgreSQL and the
-/// connection is not used again; dropped in a transaction, that is rolled back.
+/// connection is not used again; dropped in a transaction, that is rolled back. What a caller's statements may
+/// have left in the session is taken back before the next one gets it.
 #[derive(Debug)]
 pub(super) struct Lease {
     object: Option<Object>,
     state: State,
     /// How to connect for a cancellation.
     tls: Arc<ClientConfig>,
+    session: Arc<Session>,
 }
 
 /// What a connection is in the middle of.
 #[derive(Debug, Clone, Copy)]
 enum State {
     Idle,
+    Changed,
     Transaction,
     Statement,
 }
 
 impl Lease {
-    pub(super) fn new(object: Object, tls: Arc<ClientConfig>) -> Self {
-        Self { object: Some(object), state: State::Idle, tls }
+    pub(super) fn new(object: Object, tls: Arc<ClientConfig>, session: Arc<Session>) -> Self {
+        Self { object: Some(object), state: State::Idle, tls, session }
     }
 
     /// The connection, from now on in the middle of a statement.
@@ -49,6 +53,11 @@ impl Lease {
     pub(super) fn done(&mut self) {
         self.state = State::Idle;
     }
+
+    /// The same, after code that may have changed the session.
+    pub(super) fn changed(&mut self) {
+        self.state = State::Changed;
+    }
 }
 
 impl Drop for Lease {
@@ -62,6 +71,16 @@ impl Drop for Lease {
             drop(Object::take(object));
             return;
         };
+        if let State::Changed = self.state {
+            let session = self.session.clone();
+            runtime.spawn(async move {
+                let restored = session.restore(&object);
+                if !matches!(tokio::time::timeout(PATIENCE, restored).await, Ok(Ok(()))) {
+                    drop(Object::take(object));
+                }
+            });
+            return;
+        }
         if let State::Transaction = self.state {
             runtime.spawn(async move {
                 let rollback = object.execute_typed("ROLLBACK", &[]);

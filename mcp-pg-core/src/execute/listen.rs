@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::database::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::schema::Signature;
+use crate::schema::{Sighted, Signature};
 
 /// The channel on which an event trigger tells that the schema has changed.
 pub const SCHEMA_CHANNEL: &str = "mcp_pg_schema";
@@ -70,7 +70,7 @@ impl Listener {
     /// # Errors
     ///
     /// `database_unavailable` once the connection is lost.
-    pub async fn signature(&self, schemas: &[String]) -> Result<(Signature, bool)> {
+    pub async fn signature(&self, schemas: &[String]) -> Result<Sighted> {
         patiently(Signature::read(&self.client, schemas)).await
     }
 

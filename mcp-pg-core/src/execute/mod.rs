@@ -11,6 +11,7 @@ mod listen;
 mod posture;
 mod query_refusal;
 mod refusal;
+mod session;
 mod tls;
 mod transaction;
 

@@ -3,6 +3,8 @@
 //! Its text is not the caller's: names and values that PostgreSQL speaks of may be any. What it says of a
 //! parameter, and what a function raises for its callers to read, is passed on.
 
+use tokio_postgres::error::DbError;
+
 use super::database::{Failure, unavailable};
 use super::refusal::{code, parameter_of, raised, shown};
 use crate::error::{Code, Error};
@@ -12,17 +14,10 @@ use crate::policy::View;
 
 /// The error for a failed canned query, for a caller with this view.
 pub fn query_refusal(failure: Failure, view: &View, parameters: &[Operand]) -> Error {
-    let error = match failure {
-        Failure::Own(error) => return error,
-        Failure::Database(error) => error,
-    };
-    let Some(answer) = error.as_db_error() else {
-        return if error.is_closed() || error.code().is_none() {
-            unavailable(error)
-        } else {
-            Error::new(Code::Internal, "the driver failed").caused_by(error)
-        };
-    };
+    failure.told(|answer| answered(answer, view, parameters))
+}
+
+fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
     let state = answer.code().code();
     let parameter = parameter_of(answer, parameters);
     let code = match code(state) {
@@ -64,9 +59,8 @@ pub fn query_refusal(failure: Failure, view: &View, parameters: &[Operand]) -> E
     let known = answer.schema().zip(answer.table()).is_some_and(|(schema, name)| {
         view.named(&TableName { schema: schema.into(), name: name.into() }).is_some()
     });
-    let told = match answer.constraint().filter(|_| known) {
+    match answer.constraint().filter(|_| known) {
         Some(constraint) => told.constraint(constraint),
         None => told,
-    };
-    told.sqlstate(state).caused_by(error)
+    }
 }

@@ -58,24 +58,17 @@ pub fn is_stale(error: &Error) -> bool {
 
 /// The error for a failed statement.
 pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
-    let error = match failure {
-        Failure::Own(error) => return error,
-        Failure::Database(error) => error,
-    };
-    let Some(answer) = error.as_db_error() else {
-        return if error.is_closed() || error.code().is_none() {
-            unavailable(error)
-        } else {
-            Error::new(Code::Internal, "the driver failed").caused_by(error)
-        };
-    };
+    failure.told(|answer| answered(answer, place))
+}
+
+fn answered(answer: &DbError, place: &Place<'_>) -> Error {
     let state = answer.code().code();
     let code = match code(state) {
         // PostgreSQL was still reading a value: names in regclass, the grammar of jsonpath and tsquery.
         Code::DatabaseError if parameter(answer, place).is_some() => Code::InvalidValue,
         code => code,
     };
-    let told = match code {
+    match code {
         _ if raised(answer) => Error::new(code, shown(answer.message())),
         Code::UniqueViolation => unique(answer, place),
         Code::ForeignKeyViolation => foreign(answer, place),
@@ -115,8 +108,7 @@ pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
             "this cannot be read or written as things are: a materialized view may never have been refreshed",
         ),
         _ => Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})")),
-    };
-    told.sqlstate(state).caused_by(error)
+    }
 }
 
 /// Whether the sentence is one that people wrote into a function, for those who use the table.
@@ -134,10 +126,16 @@ fn values(place: &Place<'_>) -> String {
     place.values.unwrap_or_default().to_owned()
 }
 
-/// A value did not fit its type: PostgreSQL's words are about the value alone.
+/// A value did not fit its type: PostgreSQL's words are about the value alone. Whose value, it tells of
+/// parameters only: one that it quotes otherwise may come from a row, through a view or a trigger.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
-    let error = Error::new(Code::InvalidValue, shown(answer.message()));
-    match parameter(answer, place).or_else(|| pattern(answer, place)).or_else(|| lone(place)) {
+    let given = parameter(answer, place).or_else(|| pattern(answer, place));
+    let message = match given.is_some() || !answer.message().contains('"') {
+        true => shown(answer.message()),
+        false => "a value does not fit what is done with it".to_owned(),
+    };
+    let error = Error::new(Code::InvalidValue, message);
+    match given.or_else(|| lone(place)) {
         Some(at) => error.at(at),
         None => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),

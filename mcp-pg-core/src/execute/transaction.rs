@@ -1,5 +1,7 @@
 //! A transaction as the caller's database role.
 
+use std::fmt::Write;
+
 use deadpool_postgres::Object;
 
 use super::append::{Append, Ending};
@@ -18,12 +20,14 @@ pub struct Identity {
     pub role: Option<String>,
     /// Settings by name.
     pub settings: Vec<(String, String)>,
+    /// Whether to take back what the transaction leaves in its session: it runs code of the database's.
+    pub restore: bool,
 }
 
 impl Identity {
     /// Whether there is nothing to set.
     pub fn is_login(&self) -> bool {
-        self.role.is_none() && self.settings.is_empty()
+        self.role.is_none() && self.settings.is_empty() && !self.restore
     }
 }
 
@@ -92,7 +96,7 @@ impl Transaction {
             Ok(fetched)
         };
         let fetched = inside(client, Some((&identity, isolation)), Box::pin(work)).await;
-        lease.done();
+        end(&mut lease, &identity);
         fetched
     }
 
@@ -145,7 +149,7 @@ impl Transaction {
         }
         let committed = self.control("COMMIT").await;
         // After a failed COMMIT no transaction is open either.
-        self.lease.done();
+        end(&mut self.lease, &self.identity);
         committed
     }
 
@@ -158,7 +162,7 @@ impl Transaction {
             Err(failure) => Err(failure),
         };
         match &ended {
-            Ok(()) => lease.done(),
+            Ok(()) => end(lease, identity),
             Err(_) => lease.open(),
         }
         ended
@@ -187,6 +191,14 @@ impl Transaction {
         let done = inside(client, begin, work).await;
         lease.open();
         done
+    }
+}
+
+/// The transaction has ended.
+fn end(lease: &mut Lease, identity: &Identity) {
+    match identity.restore {
+        true => lease.changed(),
+        false => lease.done(),
     }
 }
 
@@ -229,13 +241,9 @@ async fn become_caller<'a>(
     let role = identity.role.iter().map(|role| ("role", role.as_str()));
     let parameters: Vec<&str> =
         settings.chain(role).flat_map(|(name, value)| [name, value]).collect();
-    let calls: Vec<String> = (1..=parameters.len())
-        .step_by(2)
-        .map(|name| format!("pg_catalog.set_config(${name}, ${}, true)", name + 1))
-        .collect();
-    let prepared = match calls.is_empty() {
-        true => None,
-        false => Some(client.prepare_cached(&format!("SELECT {}", calls.join(", "))).await?),
+    let prepared = match parameters.len() {
+        0 => None,
+        count => Some(client.prepare_cached(&set_config(count)).await?),
     };
     Ok(async move {
         match prepared {
@@ -243,4 +251,15 @@ async fn become_caller<'a>(
             Some(prepared) => client.execute_raw(&prepared, parameters).await,
         }
     })
+}
+
+/// The statement that takes so many names and values in turn.
+fn set_config(parameters: usize) -> String {
+    let mut sql = String::from("SELECT ");
+    for name in (1..=parameters).step_by(2) {
+        let comma = if name == 1 { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(sql, "{comma}pg_catalog.set_config(${name}, ${}, true)", name + 1);
+    }
+    sql
 }

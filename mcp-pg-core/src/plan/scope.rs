@@ -1,6 +1,6 @@
 //! Where a request is planned: for whom, under which rules, after which operations.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::operand::Reference;
 use super::{Assign, Operand};
@@ -156,13 +156,15 @@ impl<'v> Scope<'v> {
     }
 
     /// A value of a grant, in which `"claim:NAME"` is a claim of the caller; `None` for an absent or null
-    /// claim.
+    /// claim. A claim is a value whatever it holds: an object in it is no condition.
     pub fn granted(&self, value: &Value) -> Option<Value> {
         match value {
             Value::String(text) => match text.strip_prefix("claim:") {
-                Some(name) => {
-                    self.caller.claims.get(name).filter(|claim| !claim.is_null()).cloned()
-                }
+                Some(name) => match self.caller.claims.get(name)? {
+                    Value::Null => None,
+                    object @ Value::Object(_) => Some(json!({ "$literal": object })),
+                    claim => Some(claim.clone()),
+                },
                 None => Some(value.clone()),
             },
             Value::Array(items) => items.iter().map(|item| self.granted(item)).collect(),

@@ -90,11 +90,13 @@ impl<'v> SelectPlan<'v> {
             )
             .at("/with_version"));
         }
-        let binding = cursors.binding(
-            scope,
-            &(&request.table, &request.filter, &request.order_by, request.archived),
-        )?;
         let cursor = request.cursor.as_deref();
+        let query = (&request.table, &request.filter, &request.order_by, request.archived);
+        let binding = match (single, cursor) {
+            // No page comes after one row.
+            (true, None) => Vec::new(),
+            _ => cursors.binding(scope, &query)?,
+        };
         let start = match cursor {
             None => offset(request.offset)?,
             Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,

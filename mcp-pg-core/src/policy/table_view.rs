@@ -33,6 +33,8 @@ pub struct TableView {
     pub archive: Option<Column>,
     /// The column that counts changes; it need not be among the visible ones.
     pub version: Option<Column>,
+    /// Positions of the columns that may be read.
+    readable: Vec<usize>,
     decoders: Vec<Decoder>,
     column_list: OnceLock<String>,
     column_names: OnceLock<Arc<[String]>>,
@@ -47,6 +49,7 @@ impl TableView {
     /// What is left of the table for the role.
     pub(super) fn new(table: Table, relations: Vec<Relation>, extra: Extra) -> Self {
         Self {
+            readable: readable(&table),
             decoders: decoders(&table),
             column_list: OnceLock::new(),
             column_names: OnceLock::new(),
@@ -78,6 +81,7 @@ impl TableView {
     /// The table with all its columns and no rights.
     fn whole(table: &Table) -> Self {
         Self {
+            readable: readable(table),
             decoders: decoders(table),
             column_list: OnceLock::new(),
             column_names: OnceLock::new(),
@@ -247,7 +251,7 @@ impl TableView {
 
     /// Positions of the columns that may be read.
     pub fn readable_columns(&self) -> impl Iterator<Item = usize> + Clone + '_ {
-        (0..self.table.columns.len()).filter(|position| self.table.columns[*position].can_select)
+        self.readable.iter().copied()
     }
 
     /// How the column at a position is shown, if not as it is.
@@ -340,6 +344,11 @@ pub(crate) fn shown(name: &str) -> String {
         out.push('…');
     }
     format!("\"{out}\"")
+}
+
+fn readable(table: &Table) -> Vec<usize> {
+    let columns = table.columns.iter().enumerate();
+    columns.filter(|(_, column)| column.can_select).map(|(position, _)| position).collect()
 }
 
 fn decoders(table: &Table) -> Vec<Decoder> {

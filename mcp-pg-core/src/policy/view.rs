@@ -108,8 +108,8 @@ impl View {
         }
     }
 
-    /// The schema with all its columns and relations, and no rules.
-    fn everything(schema: &Schema, settings: &Settings) -> Self {
+    /// The schema with all its columns and relations, and no rules: what the row conditions of grants speak of.
+    pub fn everything(schema: &Schema, settings: &Settings) -> Self {
         let mut view = Self::empty(schema, Role::default(), settings);
         for (position, (table, relations)) in
             schema.tables.iter().zip(&schema.relations).enumerate()

@@ -26,6 +26,10 @@ impl Parameters {
     /// The finished statement.
     pub(super) fn finish<'v>(self, text: Text, outputs: Vec<Output<'v>>) -> Statement<'v> {
         let Text { sql, positions } = text;
+        // Most often each stands once, in the order in which they were added.
+        if positions.iter().copied().eq(0..self.0.len()) {
+            return Statement { sql, parameters: self.0, outputs, recurring: true };
+        }
         let operand = |position| self.0.get(position).cloned();
         let operand = |position| operand(position).unwrap_or_else(|| Operand::text(None, ""));
         let parameters = positions.into_iter().map(operand).collect();

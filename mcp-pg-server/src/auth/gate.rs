@@ -9,6 +9,7 @@ use http::{Response, StatusCode, header};
 use http_body_util::Full;
 use mcp_pg_core::{Code, Engine, Error, Origin, Principal};
 use serde_json::{Map, json};
+use tokio::sync::watch;
 
 use super::{Authenticator, ProtectedResource, bearer};
 use crate::metrics::Metrics;
@@ -16,6 +17,10 @@ use crate::origin;
 
 /// What the audit and the metrics call an attempt to come in.
 const ATTEMPT: &str = "authenticate";
+
+/// Tells when a caller must show its credentials again.
+#[derive(Clone)]
+pub(crate) struct Standing(pub(crate) watch::Receiver<()>);
 
 /// Asks an [`Authenticator`] about each request, and records whom it refuses.
 pub(crate) struct Gate {
@@ -25,6 +30,8 @@ pub(crate) struct Gate {
     /// What the refused are told of how to get a token.
     pub(crate) resource: Option<ProtectedResource>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Tells when callers that are known must come again.
+    pub(crate) hang_up: watch::Sender<()>,
 }
 
 impl Gate {
@@ -32,12 +39,15 @@ impl Gate {
     pub(crate) async fn pass(&self, request: &mut Parts) -> Result<(), Response<Full<Bytes>>> {
         let Some(authenticator) = &self.authenticator else { return Ok(()) };
         let began = Instant::now();
+        // From before the caller is known, so that no change of the credentials is missed.
+        let standing = Standing(self.hang_up.subscribe());
         let nobody = || Principal { method: "bearer".into(), ..Principal::new("", "") };
         let (caller, error) = match authenticator.authenticate(request).await {
             // Whoever is known but has no role here is told so now, whatever the request is.
             Ok(caller) => match self.engine.view(&caller) {
                 Ok(_) => {
                     request.extensions.insert(caller);
+                    request.extensions.insert(standing);
                     return Ok(());
                 }
                 Err(error) => (caller, error),

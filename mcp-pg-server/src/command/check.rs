@@ -23,6 +23,8 @@ pub(super) async fn check(
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
     let settings = config.settings.clone();
+    let unlimited =
+        config.auth.is_some() && config.request_limits.every.requests_per_minute.is_none();
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
     let mut audit = None;
     let session = match Session::open(common, config.clone(), environment).await {
@@ -43,6 +45,12 @@ pub(super) async fn check(
         writeln!(
             out,
             "note: @mcp in comments of {owner} has no effect: comments.owners does not name it"
+        )?;
+    }
+    if unlimited {
+        writeln!(
+            out,
+            "note: callers over HTTP may call without bound: set limits.requests_per_minute"
         )?;
     }
     let mut findings = posture::findings(&known);
@@ -91,8 +99,8 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
     }
     for role in &settings.roles {
         of_role(role, schema, posture, &mut findings);
-        rows::of_rows(role, schema, &mut findings);
     }
+    rows::of_rows(settings, schema, &mut findings);
     findings.extend(columns::of_columns(settings, schema));
     findings
 }

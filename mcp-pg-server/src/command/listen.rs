@@ -38,6 +38,7 @@ pub(super) async fn serve(
         limiter: Arc::new(Limiter::new(config.request_limits.clone())),
         max_request_bytes: config.max_request_bytes,
         metrics: Arc::new(Metrics::default()),
+        state_key: config.state_key.clone(),
         ..ServiceOptions::default()
     };
     let mut credentials = None;
@@ -80,7 +81,7 @@ pub(super) async fn serve(
             limiter.replace(limits);
             if let (Some(credentials), Some(accepted)) = (credentials, accepted) {
                 credentials.store(Arc::new(accepted));
-                hang_up.notify_waiters();
+                hang_up.send_replace(());
             }
         })
     };

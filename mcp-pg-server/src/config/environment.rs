@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::ConfigError;
 
 const PREFIX: &str = "MCP_PG__";
-const ENCRYPTION_KEYS: &str = "MCP_PG_ENCRYPTION_KEYS";
+/// Secrets have names of their own, for those who keep them apart; they are no TOML.
+const SECRETS: [(&str, &str); 2] =
+    [("MCP_PG_ENCRYPTION_KEYS", "ENCRYPTION__KEYS"), ("MCP_PG_STATE_KEY", "SERVER__STATE_KEY")];
 
 /// The environment variables at start, so that resolving them is a function and can be tested.
 #[derive(Debug, Clone, Default)]
@@ -38,9 +40,9 @@ impl Environment {
     /// A value is read as TOML where it is TOML (`10`, `true`, `["a", "b"]`) and as text otherwise.
     pub(super) fn overlay(&self, file: &mut toml::Table) -> Result<(), ConfigError> {
         for (variable, value) in &self.0 {
-            // Keys have a name of their own, for those who keep secrets apart; they are no TOML.
-            let (path, value) = if variable == ENCRYPTION_KEYS {
-                ("ENCRYPTION__KEYS", toml::Value::String(value.clone()))
+            let secret = SECRETS.iter().find(|(name, _)| name == variable);
+            let (path, value) = if let Some((_, path)) = secret {
+                (*path, toml::Value::String(value.clone()))
             } else if let Some(path) = variable.strip_prefix(PREFIX) {
                 (path, read(value))
             } else {

@@ -148,6 +148,9 @@ section! {
         public_url: String,
         tls_certificate: PathBuf,
         tls_key: PathBuf,
+        state_key_file: PathBuf,
+        /// From the environment.
+        state_key: String,
     }
 }
 

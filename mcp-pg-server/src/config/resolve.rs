@@ -1,7 +1,7 @@
 //! From keys to settings: defaults, and combinations that make no sense.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
@@ -17,6 +17,7 @@ use super::raw::{
     Wait,
 };
 use super::{AuditFile, Config, ConfigError, auth, encryption, limits};
+use crate::confirm::StateKey;
 use crate::limits::RequestLimits;
 
 /// How often to look whether the schema has changed, where nothing tells.
@@ -72,6 +73,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
             ));
         }
     };
+    let state_key = state_key(server.state_key, server.state_key_file, directory)?;
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
     Ok(Config {
@@ -84,10 +86,33 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         request_limits,
         max_request_bytes,
         certificate,
+        state_key,
         audit_file,
         allowed_hosts: server.allowed_hosts.unwrap_or_default(),
         allowed_origins: server.allowed_origins.unwrap_or_default(),
     })
+}
+
+/// The key that processes share: in the environment, else in a file.
+fn state_key(
+    text: Option<String>,
+    file: Option<PathBuf>,
+    directory: &Path,
+) -> Result<Option<StateKey>, ConfigError> {
+    let (place, text) = match (text, file) {
+        (None, None) => return Ok(None),
+        (Some(text), _) => ("MCP_PG_STATE_KEY".to_owned(), text),
+        (None, Some(file)) => {
+            let path = directory.join(file);
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                let path = path.display();
+                ConfigError::new(format!("server.state_key_file: cannot read {path}: {error}"))
+            })?;
+            (path.display().to_string(), text)
+        }
+    };
+    let key = text.parse().map_err(|reason| ConfigError::new(format!("{place}: {reason}")))?;
+    Ok(Some(key))
 }
 
 pub(super) fn put<T>(place: &mut T, value: Option<T>) {

@@ -179,9 +179,49 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
         "postgres is a superuser",
         "roles.a.grants[0]: public.user matches no table",
         "roles.a.grants[1].columns.exclude: no such table has a column \"emial\"; did you mean email?",
-        "roles.a.grants[1].rows: public.users has no column or relation \"tenant\"",
+        "roles.a.grants[1].rows: public.users: unknown_column: public.users has no column \"tenant\"",
     ] {
         assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
+    }
+}
+
+#[tokio::test]
+async fn check_finds_row_conditions_that_fit_no_row() {
+    let database = Database::shop().await;
+    let grant = |rows: &str| {
+        format!(
+            "[[roles.a.grants]]\ntables = [\"public.orders\"]\nactions = [\"select\", \"insert\"]\n{rows}\n"
+        )
+    };
+    for (rows, words) in [
+        ("rows = { user_id = \"me\" }", Some("public.orders: invalid_value: expected bigint")),
+        ("rows = { user_id = { gt = \"me\" } }", Some("(at /user_id/gt)")),
+        (
+            "rows = { or = [{ user_id = 1 }, { user_id = { lyke = 1 } }] }",
+            Some("no operator \"lyke\""),
+        ),
+        ("rows = { user = { email = { gt = [1] } } }", Some("(at /user/email/gt)")),
+        ("preset = { user_id = \"me\" }", Some("grants[0].preset: public.orders: invalid_value")),
+        ("rows = { user_id = \"claim:sub\", note = { in = [\"claim:a\", \"b\"] } }", None),
+        (
+            "rows = { user_id = { in = \"claim:all\" }, not = { user = { email = \"claim:mail\" } } }",
+            None,
+        ),
+        ("preset = { user_id = \"claim:id\" }", None),
+    ] {
+        let config = file(&format!("default_role = \"a\"\n[roles.a]\n{}", grant(rows)));
+        let ended = Ended::of(
+            program(&["check", "--config", config.to_str().unwrap()])
+                .args(["--database-url", &database.url]),
+        )
+        .await;
+        let told: Vec<&str> = ended.out.lines().filter(|line| line.contains("roles.a")).collect();
+        match words {
+            Some(words) => {
+                assert!(told.len() == 1 && told[0].contains(words), "{rows}: {}", ended.out)
+            }
+            None => assert_eq!(told, Vec::<&str>::new(), "{rows}"),
+        }
     }
 }
 

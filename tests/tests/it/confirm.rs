@@ -14,7 +14,8 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient};
 use serde_json::{Value, json};
 use tokio::process::Child;
 
-use crate::program::{ERAS, Era, Session, file, params, program, run};
+use crate::auth_api_key::key;
+use crate::program::{ERAS, Era, Served, Session, file, params, program, run};
 
 /// A user who answers in this order, and what was asked.
 #[derive(Clone, Default)]
@@ -174,6 +175,63 @@ async fn a_client_that_cannot_ask_is_refused_with_the_reason() {
     assert_eq!(reviews(&database).await, 14);
     let done = call(&["--yes"]).await;
     assert_eq!((done.status, &done.json()["row_count"]), (Some(0), &json!(2)));
+}
+
+/// The answer of an HTTP server to `delete`, sent with an answer to its question if there is one.
+async fn delete_over_http(server: &Served, key: &str, state: Option<&str>) -> Value {
+    let mut call = json!({"name": "delete", "arguments": delete(2)});
+    if let Some(state) = state {
+        call["requestState"] = json!(state);
+        call["inputResponses"] = json!({"confirm": {"action": "accept", "content": {}}});
+    }
+    let bearer = format!("Bearer {key}");
+    call["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "it", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+    });
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "delete"),
+        ("Authorization", &bearer),
+    ];
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call});
+    let (status, answer) = server.send("POST", "/mcp", &headers, &body.to_string()).await;
+    assert_eq!(status, 200, "{answer}");
+    serde_json::from_str::<Value>(&answer).unwrap()["result"].clone()
+}
+
+#[tokio::test]
+async fn servers_that_share_a_key_take_each_others_answers() {
+    let database = Database::shop().await;
+    let ((ann, ann_hash), (bob, bob_hash)) = (key().await, key().await);
+    let entry = |name: &str, hash: &str| {
+        format!("[[auth.api_keys]]\nname = {name:?}\nhash = {hash:?}\nrole = \"admin\"\n")
+    };
+    let keys = format!("{RULES}{}{}", entry("ann", &ann_hash), entry("bob", &bob_hash));
+    let secret = file("q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\n");
+    let shared = file(&format!("{keys}[server]\nstate_key_file = {secret:?}"));
+    let alone = file(&keys);
+    let start = async |config: &std::path::Path| {
+        let config = config.to_str().unwrap();
+        Served::start(&["--database-url", &database.url, "--config", config]).await
+    };
+    let (first, second, other) = (start(&shared).await, start(&shared).await, start(&alone).await);
+    let state = |answer: Value| match answer["requestState"].as_str() {
+        Some(state) => state.to_owned(),
+        None => panic!("no question: {answer}"),
+    };
+    let asked = state(delete_over_http(&first, &ann, None).await);
+    // It is of no use to another caller, nor where the key is another.
+    state(delete_over_http(&second, &bob, Some(&asked)).await);
+    state(delete_over_http(&other, &ann, Some(&asked)).await);
+    assert_eq!(reviews(&database).await, 14);
+    let done = delete_over_http(&second, &ann, Some(&asked)).await;
+    assert_eq!(done["structuredContent"]["row_count"], 2, "{done}");
+    assert_eq!(reviews(&database).await, 12);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The functions of `fuzz/`, on bytes that look random and are always the same.
 
 #[path = "../../../fuzz/src/targets.rs"]
+#[expect(unreachable_pub, reason = "there it is a library")]
 mod targets;
 
 const INPUTS: u32 = 4_000;
@@ -46,4 +47,9 @@ fn an_absent_claim_leaves_nothing() {
 #[test]
 fn a_mask_hides_any_value() {
     try_all(targets::mask);
+}
+
+#[test]
+fn canned_queries_are_read_or_refused() {
+    try_all(targets::canned);
 }

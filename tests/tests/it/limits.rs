@@ -53,6 +53,10 @@ async fn calls_are_counted_for_each_caller_and_refused_ones_count_too() {
     let header = format!("Bearer {first}");
     let no_tool = json!({"name": "no_such_tool", "arguments": {}});
     server.request(Era::Initialize, "tools/call", no_tool, &[("Authorization", &header)]).await;
+    // Nor does the name of a tool lead past the bound.
+    let guess = json!({});
+    let guessed = ask(&server, first, "another_guess", guess).await;
+    assert_eq!(guessed["error"]["code"], "rate_limited", "{guessed}");
     let refused = ask(&server, first, "select", select.clone()).await;
     let error = &refused["error"];
     assert_eq!((&error["code"], &error["retryable"]), (&json!("rate_limited"), &json!(true)));
@@ -75,7 +79,7 @@ async fn calls_are_counted_for_each_caller_and_refused_ones_count_too() {
     server.stop().await;
     let record = std::fs::read_to_string(&log).unwrap();
     let limited = record.lines().filter(|line| line.contains("\"code\":\"rate_limited\"")).count();
-    assert_eq!(limited, 1 + 4 + 2, "{record}");
+    assert_eq!(limited, 2 + 4 + 2, "{record}");
 }
 
 #[tokio::test]

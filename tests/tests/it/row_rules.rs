@@ -123,3 +123,36 @@ async fn a_table_that_only_row_conditions_go_through_stays_hidden() {
         }
     }
 }
+
+#[tokio::test]
+async fn archived_related_rows_count_unless_the_condition_says_otherwise() {
+    let database = Database::of(
+        "CREATE TABLE folder (id integer PRIMARY KEY);
+         CREATE TABLE member (id integer PRIMARY KEY, folder_id integer REFERENCES folder, name text,
+             archived_at timestamptz);
+         INSERT INTO folder VALUES (1), (2);
+         INSERT INTO member VALUES (1, 1, 'ann', NULL), (2, 2, 'ann', now());",
+    )
+    .await;
+    let role = |name: &str, rule: Value| Role {
+        name: name.to_owned(),
+        grants: vec![Grant {
+            tables: vec!["public.folder".to_owned()],
+            actions: [Action::Select].into_iter().collect(),
+            rows: Some(object(json!({"member": {"some": rule}}))),
+            ..Grant::default()
+        }],
+        ..Role::default()
+    };
+    let roles = vec![
+        role("ever", json!({"name": "claim:sub"})),
+        role("now", json!({"name": "claim:sub", "archived_at": {"is_null": true}})),
+    ];
+    let engine = database.engine_with(Settings { roles, ..Settings::default() }).await;
+    for (role, expected) in [("ever", json!([1, 2])), ("now", json!([1]))] {
+        let caller = Principal::new("x", role).claim("sub", "ann");
+        let reply = call_as(&engine, &caller, "select", json!({"table": "folder"})).await.unwrap();
+        let ids: Value = rows(&reply).iter().map(|row| row["id"].clone()).collect();
+        assert_eq!(ids, expected, "{role}");
+    }
+}

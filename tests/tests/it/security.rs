@@ -5,10 +5,10 @@ use std::path::Path;
 
 const SECURITY: &str = include_str!("../../../SECURITY.md");
 
-/// The names between backticks that are `module::test`.
+/// The names between backticks that are `module::test`, or `module::part::test`.
 fn named() -> Vec<(&'static str, &'static str)> {
     let mut inside = SECURITY.split('`').skip(1).step_by(2);
-    std::iter::from_fn(|| inside.next()).filter_map(|text| text.split_once("::")).collect()
+    std::iter::from_fn(|| inside.next()).filter_map(|text| text.rsplit_once("::")).collect()
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn every_test_that_it_names_exists() {
     let named = named();
     assert!(named.len() > 25, "{} tests are named", named.len());
     for (module, test) in named {
-        let file = tests.join(format!("{module}.rs"));
+        let file = tests.join(format!("{}.rs", module.replace("::", "/")));
         let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{module}: {error}"));
         let lines: Vec<&str> = text.lines().collect();
         let declared = lines.windows(2).any(|pair| {

@@ -10,16 +10,33 @@ use crate::error::{Code, Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature(String);
 
+/// What is told along with a [`Signature`].
+#[derive(Debug)]
+pub struct Sighted {
+    /// The signature.
+    pub signature: Signature,
+    /// Whether an event trigger notifies of changes.
+    pub told: bool,
+    /// Whether there are triggers on tables, besides those of this server.
+    pub triggers: bool,
+}
+
 impl Signature {
-    /// The signature of these schemas as they are now, and whether an event trigger notifies of changes.
+    /// The signature of these schemas as they are now.
     ///
     /// A few milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
-    pub async fn read(client: &Client, schemas: &[String]) -> Result<(Self, bool)> {
+    pub async fn read(client: &Client, schemas: &[String]) -> Result<Sighted> {
         let query = include_str!("../sql/signature.sql");
         let rows = client.query_typed(query, &[(&schemas, Type::TEXT_ARRAY)]).await;
         let rows = rows.map_err(unreadable)?;
         let row = rows.first().ok_or_else(|| Error::new(Code::Internal, "no signature"))?;
-        let signature = row.try_get("signature").map_err(unreadable)?;
-        Ok((Self(signature), row.try_get("told").map_err(unreadable)?))
+        let read = || {
+            Ok(Sighted {
+                signature: Self(row.try_get("signature")?),
+                told: row.try_get("told")?,
+                triggers: row.try_get("triggers")?,
+            })
+        };
+        read().map_err(unreadable)
     }
 }

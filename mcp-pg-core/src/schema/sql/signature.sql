@@ -1,5 +1,5 @@
--- One line of text that is another after any change of what the other queries here read, and whether a trigger
--- tells of such changes. $1: names of schemas (text[]).
+-- One line of text that is another after any change of what the other queries here read, whether a trigger
+-- tells of such changes, and whether tables have triggers. $1: names of schemas (text[]).
 --
 -- Every row of the catalogue bears the transaction that wrote it (xmin). Number and sum are others after any DDL,
 -- whichever transaction commits first, and neither ANALYZE nor VACUUM moves them: they write in place. The
@@ -52,5 +52,8 @@ WITH named AS MATERIALIZED (
 SELECT string_agg(concat_ws(':', number, ages - number * pg_catalog.age('3'::pg_catalog.xid)), ' ')
          AS signature,
        EXISTS (SELECT FROM pg_catalog.pg_event_trigger
-               WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told
+               WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told,
+       -- Those of constraints are internal; mcp_pg_rows only notifies.
+       EXISTS (SELECT FROM pg_catalog.pg_trigger
+               WHERE NOT tgisinternal AND tgname <> 'mcp_pg_rows') AS triggers
 FROM part

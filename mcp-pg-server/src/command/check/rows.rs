@@ -1,59 +1,95 @@
-//! Row conditions of grants that fit no row of their tables.
+//! Row conditions and presets of grants that do not fit their tables.
 
-use mcp_pg_core::policy::{Action, Role};
-use mcp_pg_core::schema::{Found, Relation, RelationKind, Schema};
+use mcp_pg_core::plan::{Scope, filter};
+use mcp_pg_core::policy::{Action, Grant, Role, Settings, TableView, View};
+use mcp_pg_core::schema::{Operator, Schema};
+use mcp_pg_core::{Error, Principal};
 use serde_json::{Map, Value};
 
-/// The findings on `rows` of a role's grants.
-pub(super) fn of_rows(role: &Role, schema: &Schema, findings: &mut Vec<String>) {
-    for (position, grant) in role.grants.iter().enumerate() {
-        let Some(rows) = &grant.rows else { continue };
-        // The first grant that matches decides.
-        let decides = |action: &Action, table: usize| {
-            let name = &schema.tables[table].name;
-            let earlier = &role.grants[..position];
-            !earlier.iter().any(|other| other.actions.contains(*action) && other.matches(name))
-        };
-        for (table, named) in schema.tables.iter().enumerate() {
-            let decided = grant.actions.iter().any(|action| decides(&action, table));
-            if decided
-                && grant.matches(&named.name)
-                && let Some((at, name)) = unknown(schema, table, rows)
-            {
-                findings.push(format!(
-                    "roles.{}.grants[{position}].rows: {} has no column or relation {name:?}",
-                    role.name, schema.tables[at].name
-                ));
+/// The findings on `rows` and `preset` of the roles' grants.
+pub(super) fn of_rows(settings: &Settings, schema: &Schema, findings: &mut Vec<String>) {
+    let whole = View::everything(schema, settings);
+    let caller = Principal::new("check", "");
+    let scope = Scope { view: &whole, settings, caller: &caller, earlier: &[] };
+    for role in &settings.roles {
+        for (position, grant) in role.grants.iter().enumerate() {
+            let place = format!("roles.{}.grants[{position}]", role.name);
+            for table in whole.tables().iter().filter(|table| decides(role, position, table)) {
+                let faults = of_condition(&scope, table, grant).into_iter();
+                for (key, error) in faults.chain(of_presets(&scope, table, grant)) {
+                    findings.push(format!("{place}.{key}: {}: {error}", table.name()));
+                }
             }
         }
     }
 }
 
-/// The first name of a condition that its table does not have, and that table.
-fn unknown(schema: &Schema, table: usize, rows: &Map<String, Value>) -> Option<(usize, String)> {
-    let inside = |table: usize, value: &Value| -> Option<(usize, String)> {
+/// Whether the grant is the first one that matches, for some action on the table.
+fn decides(role: &Role, position: usize, table: &TableView) -> bool {
+    let matching = |grant: &&Grant| grant.matches(table.name());
+    let first = |action: Action| {
+        let mut grants = role.grants.iter().enumerate();
+        grants.find(|(_, grant)| grant.actions.contains(action) && matching(grant))
+    };
+    let own = role.grants.get(position).filter(matching);
+    own.is_some_and(|grant| {
+        grant.actions.iter().any(|action| first(action).is_some_and(|(at, _)| at == position))
+    })
+}
+
+fn of_condition(
+    scope: &Scope<'_>,
+    table: &TableView,
+    grant: &Grant,
+) -> Option<(&'static str, Error)> {
+    let rows = without_claims(grant.rows.as_ref()?);
+    filter(scope, table, &rows, "").err().map(|error| ("rows", error))
+}
+
+fn of_presets(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Vec<(&'static str, Error)> {
+    let fault = |(name, value): (&String, &Value)| {
+        let (_, column) = table.table.column(name)?;
+        // What is encrypted is written as another type.
+        let encrypted = &scope.settings.encryption.columns;
+        let fixed = !is_claim(value) && !encrypted.contains(&format!("{}.{name}", table.name()));
+        let error = fixed.then(|| scope.operand(column, value, &format!("/{name}")))?.err()?;
+        Some(("preset", error))
+    };
+    grant.preset.iter().filter_map(fault).collect()
+}
+
+/// The condition as far as it is known without a caller.
+fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {
+    let known = |(name, value): (&String, &Value)| {
+        let value = match value {
+            // A list of claims, or one of several.
+            Value::Array(items) if items.iter().any(is_claim) => None,
+            Value::Array(items) => Some(
+                items
+                    .iter()
+                    .map(|item| match item {
+                        Value::Object(inner) => Value::Object(without_claims(inner)),
+                        item => item.clone(),
+                    })
+                    .collect(),
+            ),
+            Value::Object(inner) => {
+                let left = without_claims(inner);
+                (!left.is_empty() || inner.is_empty()).then_some(Value::Object(left))
+            }
+            value => (!is_claim(value)).then(|| value.clone()),
+        };
+        let operator = name == "path" || Operator::ALL.iter().any(|known| known.as_str() == name);
         match value {
-            Value::Object(inner) => unknown(schema, table, inner),
-            Value::Array(parts) => parts
-                .iter()
-                .filter_map(Value::as_object)
-                .find_map(|part| unknown(schema, table, part)),
-            _ => None,
+            Some(value) => Some((name.clone(), value)),
+            None if operator => None,
+            // Null is a value of every column.
+            None => Some((name.clone(), Value::Null)),
         }
     };
-    rows.iter().find_map(|(name, value)| match name.as_str() {
-        "and" | "or" | "not" => inside(table, value),
-        // What is spelled out may have any name.
-        _ if rows.contains_key("column") => None,
-        _ if schema.tables[table].column(name).is_some() => None,
-        _ => match Relation::find(&schema.relations[table], name) {
-            Found::One(relation) if relation.kind == RelationKind::ToOne => {
-                inside(relation.table, value)
-            }
-            Found::One(relation) => {
-                value.as_object()?.values().find_map(|value| inside(relation.table, value))
-            }
-            _ => Some((table, name.clone())),
-        },
-    })
+    rows.iter().filter_map(known).collect()
+}
+
+fn is_claim(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with("claim:"))
 }

@@ -1,0 +1,66 @@
+//! What PostgreSQL quotes when it refuses: a value of the caller's, never one of a row.
+
+use mcp_pg_core::policy::{Action, ColumnRules, Grant, Role};
+use mcp_pg_core::{Principal, Settings};
+use mcp_pg_tests::{Database, object};
+use serde_json::json;
+
+use super::answer;
+
+#[tokio::test]
+async fn a_failed_cast_quotes_no_row() {
+    let database = Database::of(
+        "CREATE TABLE entry (id integer PRIMARY KEY, tenant integer, name text, pin text, raw text);
+         INSERT INTO entry VALUES (1, 1, 'mine', 'SECRET-pin', '12'), (2, 2, 'SECRET-name', 'x', 'SECRET-raw');
+         CREATE VIEW counted AS SELECT id, tenant, raw::integer AS count FROM entry;
+         CREATE FUNCTION pinned() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM OLD.pin::integer; RETURN NEW; END $$;
+         CREATE TRIGGER pinned BEFORE UPDATE ON entry FOR EACH ROW EXECUTE FUNCTION pinned();",
+    )
+    .await;
+    let role = Role {
+        name: "agent".into(),
+        grants: vec![Grant {
+            tables: vec!["public.*".into()],
+            actions: [Action::Select, Action::Update].into_iter().collect(),
+            columns: ColumnRules {
+                exclude: vec!["pin".into(), "raw".into()],
+                ..ColumnRules::default()
+            },
+            rows: Some(object(json!({"tenant": {"gte": 1}, "name": {"ne": "x"}}))),
+            ..Grant::default()
+        }],
+        ..Role::default()
+    };
+    let mut view = role.clone();
+    view.grants[0].rows = None;
+    view.name = "reader".into();
+    let settings = Settings { roles: vec![role, view], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    for (role, tool, arguments) in [
+        ("reader", "select", json!({"table": "counted"})),
+        ("reader", "select", json!({"table": "counted", "where": {"count": 12}})),
+        (
+            "reader",
+            "select",
+            json!({"table": "counted", "where": {"count": {"gt": 1}, "id": {"lt": 9}}}),
+        ),
+        ("reader", "select", json!({"table": "counted", "order_by": ["count"], "columns": ["id"]})),
+        ("reader", "aggregate", json!({"table": "counted", "measures": {"n": {"sum": "count"}}})),
+        (
+            "agent",
+            "update",
+            json!({"table": "entry", "where": {"id": 1}, "updates": {"name": "y"}}),
+        ),
+        (
+            "reader",
+            "transaction",
+            json!({"operations": [{"operation": "select", "table": "counted"}]}),
+        ),
+    ] {
+        let caller = Principal::new("mallory", role);
+        let told = answer(&engine, &caller, tool, arguments.clone()).await;
+        assert!(told.contains("\"code\":\"invalid_value\""), "{tool} {arguments}: {told}");
+        assert!(!told.contains("SECRET"), "{tool} {arguments}: {told}");
+    }
+}

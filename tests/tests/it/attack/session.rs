@@ -1,0 +1,120 @@
+//! What code of the database leaves in a connection of the pool, for the caller who gets it next.
+
+use mcp_pg_core::policy::{Action, Role, Setting};
+use mcp_pg_core::{Engine, Principal, Settings};
+use mcp_pg_tests::{Database, call_as};
+use serde_json::{Value, json};
+
+/// Films that a policy shows by a setting, and code that makes the setting for the whole session.
+const FIXTURE: &str = "
+    CREATE SCHEMA api;
+    CREATE TABLE film (id integer PRIMARY KEY, type text);
+    INSERT INTO film VALUES (1, 'movie'), (2, 'tv');
+    CREATE TABLE loan (id integer PRIMARY KEY, note text);
+    INSERT INTO loan VALUES (1, NULL);
+    ALTER TABLE film ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY entitled ON film
+        USING (type = ANY (nullif(current_setting('app.types', true), '')::text[]));
+    CREATE FUNCTION settle() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM set_config('app.types', '{movie,tv}', false);
+        PERFORM set_config('search_path', 'nowhere', false);
+        PERFORM set_config('default_transaction_read_only', 'off', false);
+    END $$;
+    CREATE FUNCTION on_loan() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM public.settle(); RETURN NEW; END $$;
+    CREATE TRIGGER on_loan AFTER UPDATE ON loan FOR EACH ROW EXECUTE FUNCTION on_loan();
+    CREATE FUNCTION api.read() RETURNS text LANGUAGE plpgsql STABLE AS
+        $$ BEGIN PERFORM public.settle(); RETURN current_user; END $$;
+    COMMENT ON FUNCTION api.read IS '@tool read_it
+@roles movies';
+    CREATE FUNCTION api.write() RETURNS text LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM public.settle(); RETURN current_user; END $$;
+    COMMENT ON FUNCTION api.write IS '@tool write_it
+@roles movies';
+    DO $$ BEGIN CREATE ROLE attack_session; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+    GRANT USAGE ON SCHEMA api TO attack_session;
+    GRANT SELECT ON film TO attack_session;
+    GRANT SELECT, UPDATE ON loan TO attack_session;";
+
+async fn engine(database: &Database) -> Engine {
+    let role = |name: &str, session: &[(&str, &str)]| Role {
+        database_role: Some("attack_session".into()),
+        session: session
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Setting::Fixed((*value).to_owned())))
+            .collect(),
+        ..Role::everywhere(name, [Action::Select, Action::Update])
+    };
+    let mut settings = Settings {
+        roles: vec![role("movies", &[("app.types", "{movie}")]), role("unset", &[])],
+        ..Settings::default()
+    };
+    settings.queries.functions = vec!["api".into()];
+    // Whoever comes next has the same connection.
+    settings.limits.max_connections = 1;
+    database.engine_with(settings).await
+}
+
+async fn films(engine: &Engine, role: &str) -> Value {
+    let caller = Principal::new("mallory", role);
+    let reply = call_as(engine, &caller, "select", json!({"table": "film"})).await.unwrap();
+    reply["row_count"].clone()
+}
+
+#[tokio::test]
+async fn no_caller_finds_the_settings_of_the_one_before() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    let caller = Principal::new("mallory", "movies");
+    let update = json!({"table": "loan", "where": {"id": 1}, "updates": {"note": "x"}});
+    let twice = json!({"operations": [
+        {"operation": "update", "table": "loan", "where": {"id": 1}, "updates": {"note": "y"}}]});
+    for (tool, arguments) in [
+        ("update", update.clone()),
+        ("transaction", twice),
+        ("read_it", json!({})),
+        ("write_it", json!({})),
+    ] {
+        assert_eq!(
+            (films(&engine, "movies").await, films(&engine, "unset").await),
+            (json!(1), json!(0))
+        );
+        call_as(&engine, &caller, tool, arguments).await.unwrap_or_else(|e| panic!("{tool}: {e}"));
+        for _ in 0..3 {
+            assert_eq!(films(&engine, "unset").await, 0, "after {tool}");
+        }
+        assert_eq!(films(&engine, "movies").await, 1, "after {tool}");
+        // The session is what it was: it reads only, unless a transaction says otherwise.
+        let plain = json!({"table": "loan", "columns": ["id"]});
+        call_as(&engine, &caller, "select", plain).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_failed_leaves_no_role_and_no_setting() {
+    let database = Database::of(FIXTURE).await;
+    database.sql("ALTER TABLE loan ADD CHECK (note <> 'bad')").await;
+    let engine = engine(&database).await;
+    let movies = Principal::new("mallory", "movies");
+    for (tool, arguments) in [
+        ("update", json!({"table": "loan", "where": {"id": 1}, "updates": {"note": "bad"}})),
+        (
+            "update",
+            json!({"table": "loan", "where": {"id": 1}, "updates": {"note": "z"}, "if_version": "1"}),
+        ),
+        ("select", json!({"table": "film", "where": {"type": {"matches": "("}}})),
+        (
+            "transaction",
+            json!({"operations": [
+            {"operation": "update", "table": "loan", "where": {"id": 1}, "updates": {"note": "ok"}},
+            {"operation": "update", "table": "loan", "where": {"id": 1}, "updates": {"note": "bad"}}]}),
+        ),
+    ] {
+        call_as(&engine, &movies, tool, arguments.clone()).await.unwrap_err();
+        assert_eq!(films(&engine, "unset").await, 0, "after {tool} {arguments}");
+        // A call that nobody waits for.
+        let call = call_as(&engine, &movies, "select", json!({"table": "film"}));
+        drop(tokio::time::timeout(std::time::Duration::ZERO, call).await);
+        assert_eq!(films(&engine, "unset").await, 0, "after a cancelled call");
+    }
+}
