@@ -116,3 +116,10 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
+
+/// The time that `part` of all took at most: 0.5 is the median, 1 the longest. Zero of none.
+pub fn quantile(times: &mut [Duration], part: f64) -> Duration {
+    times.sort_unstable();
+    let last = times.len().saturating_sub(1);
+    times.get((last as f64 * part) as usize).copied().unwrap_or_default()
+}
