@@ -130,9 +130,9 @@ impl View {
         self.actions
     }
 
-    /// Whether there is anything that the user must agree to before it is done.
-    pub fn confirms(&self) -> bool {
-        self.confirms
+    /// Whether there is anything that the user may have to agree to before it is done.
+    pub fn may_ask(&self) -> bool {
+        self.confirms || self.role.confirm_after_untrusted
     }
 
     /// Names of the columns that are masked in some table.
