@@ -30,7 +30,8 @@ impl<'c> Comparison<'c> {
     ) -> Self {
         let mut group = criterion.benchmark_group(name);
         group.warm_up_time(Duration::from_millis(500));
-        group.measurement_time(Duration::from_secs(3));
+        group.measurement_time(Duration::from_secs(2));
+        group.sample_size(50);
         let base: (_, Box<dyn FnMut(u64) -> Duration>) = (base_name, Box::new(base));
         let mut comparison = Self { group, name, base, lines: Vec::new() };
         let mut samples = Vec::new();
@@ -114,4 +115,11 @@ fn micros(elapsed: Duration, times: u64) -> f64 {
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
+}
+
+/// The time that `part` of all took at most: 0.5 is the median, 1 the longest. Zero of none.
+pub fn quantile(times: &mut [Duration], part: f64) -> Duration {
+    times.sort_unstable();
+    let last = times.len().saturating_sub(1);
+    times.get((last as f64 * part) as usize).copied().unwrap_or_default()
 }

@@ -51,6 +51,8 @@ pub struct Config {
     pub max_request_bytes: Option<usize>,
     /// The files of the certificate and key for HTTP; connections are not encrypted if absent.
     pub certificate: Option<(PathBuf, PathBuf)>,
+    /// The file of the keys for encrypted columns, if they are in one.
+    pub encryption_key_file: Option<PathBuf>,
     /// What server processes share that take the answers to each other's questions; each has its own if absent.
     pub state_key: Option<StateKey>,
     /// Where the audit log goes; nowhere if absent.

@@ -193,7 +193,7 @@ impl Handler {
         cx: &RequestContext<RoleServer>,
     ) -> Result<Answer, Error> {
         let Inner { engine, subscriptions, questions, .. } = &*self.0;
-        let again = engine.view(caller)?.confirms().then(|| arguments.clone());
+        let again = engine.may_ask(caller, tool)?.then(|| arguments.clone());
         let outcome = call::run(engine, caller, origin, tool, arguments, agreed.as_deref()).await;
         let (Err(error), Some(arguments)) = (&outcome, again) else {
             return outcome.map(Answer::Reply);

@@ -51,6 +51,9 @@ impl Source {
             return Err(Fault::new(&place, message));
         }
         header.writes = routine.volatile;
+        if let Some(message) = header.contradiction() {
+            return Err(Fault::new(&place, message));
+        }
         let call = Call { routine };
         for declared in &header.parameters {
             if !call.inputs().any(|input| input.name == declared.name) {

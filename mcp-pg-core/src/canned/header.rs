@@ -28,6 +28,7 @@ pub(super) struct Header {
     pub(super) max_rows: Option<u64>,
     pub(super) idempotent: bool,
     pub(super) additive: bool,
+    pub(super) confirm: bool,
     /// `@tool`, with the name that it gives.
     pub(super) tool: Option<Option<String>>,
     pub(super) parameters: Vec<Declared>,
@@ -70,7 +71,7 @@ pub(super) struct Wrong {
     pub(super) offset: usize,
 }
 
-const DIRECTIVES: [&str; 10] = [
+const DIRECTIVES: [&str; 11] = [
     "param",
     "roles",
     "writes",
@@ -80,6 +81,7 @@ const DIRECTIVES: [&str; 10] = [
     "max_rows",
     "idempotent",
     "additive",
+    "confirm",
     "tool",
 ];
 
@@ -118,6 +120,18 @@ fn extend(description: &mut Option<String>, text: &str) {
 }
 
 impl Header {
+    /// What it says of writes although there are none.
+    pub(super) fn contradiction(&self) -> Option<&'static str> {
+        if self.writes {
+            return None;
+        }
+        if self.confirm {
+            return Some("@confirm is for what writes, and this only reads");
+        }
+        self.max_rows
+            .map(|_| "@max_rows is for what writes, and this only reads: @limit bounds a reply")
+    }
+
     fn take(&mut self, directive: &str, rest: &str, offset: usize) -> Result<(), String> {
         match directive {
             "param" => {
@@ -134,6 +148,7 @@ impl Header {
             "writes" => self.writes = flag(directive, rest)?,
             "idempotent" => self.idempotent = flag(directive, rest)?,
             "additive" => self.additive = flag(directive, rest)?,
+            "confirm" => self.confirm = flag(directive, rest)?,
             "title" => self.title = clean(rest),
             "timeout" => self.timeout = Some(duration(rest)?),
             "limit" => self.limit = Some(count(directive, rest)?),

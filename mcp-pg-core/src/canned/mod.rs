@@ -14,6 +14,7 @@ mod query;
 mod rules;
 mod shape;
 mod source;
+mod sql;
 mod token;
 
 pub use directory::{File, files};

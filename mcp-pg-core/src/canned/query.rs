@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use super::fault::Fault;
 use super::function::Call;
 use super::parameter::Parameter;
-use super::source::{Origin, Source, Verb};
+use super::source::{Origin, Source};
+use super::sql::Verb;
 use crate::error::{Code, Error, Result, step};
 use crate::plan::Operand;
 use crate::policy::{Action, Role};
@@ -39,6 +40,8 @@ pub struct Query {
     pub idempotent: bool,
     /// Whether it leaves alone what is there.
     pub additive: bool,
+    /// Whether the user must agree to it, whoever calls.
+    confirm: bool,
     /// PostgreSQL's `statement_timeout` for it.
     pub timeout: Option<Duration>,
     /// Most rows of a reply.
@@ -64,7 +67,7 @@ pub(super) struct Column {
 /// The statement that is sent.
 #[derive(Debug)]
 enum Text {
-    Fixed { sql: String, counted: bool },
+    Fixed { sql: String, verb: Verb },
     Call(Call),
 }
 
@@ -95,11 +98,10 @@ impl Query {
         let limit = header.limit.unwrap_or(most).min(most);
         let (names, text) = match origin {
             Origin::Statement(sql) => {
-                let counted = sql.verb == Verb::Change;
                 let shown =
                     Shown { columns: &columns, verb: sql.verb, writes: header.writes, limit };
                 let sent = shown.statement(&sql.text).map_err(|what| Fault::new(&place, what))?;
-                (sql.names, Text::Fixed { sql: sent, counted })
+                (sql.names, Text::Fixed { sql: sent, verb: sql.verb })
             }
             Origin::Function(call) => {
                 // Whether it writes, what may be left out, and who may call it are not in the text.
@@ -117,6 +119,7 @@ impl Query {
             writes: header.writes,
             idempotent: header.idempotent || !header.writes,
             additive: header.additive,
+            confirm: header.confirm,
             timeout: header.timeout,
             limit,
             max_rows: header.max_rows,
@@ -151,7 +154,24 @@ impl Query {
 
     /// Whether PostgreSQL tells how many rows a write touched: else only its statistics do.
     pub fn is_counted(&self) -> bool {
-        matches!(self.text, Text::Fixed { counted: true, .. })
+        matches!(self.text, Text::Fixed { verb: Verb::Change(_), .. })
+    }
+
+    /// Whether it can be tried, to see how many rows it touches: what functions do besides may not be undone by
+    /// a rollback.
+    pub fn is_undone(&self) -> bool {
+        matches!(self.text, Text::Fixed { verb: Verb::Change(_) | Verb::With, .. })
+    }
+
+    /// Whether the user must agree before it is done for this role: because its author says so, or because it
+    /// may be something that the role confirms.
+    pub fn confirms(&self, role: &Role) -> bool {
+        let may = |action| match (&self.text, self.additive) {
+            (_, true) => action == Action::Insert,
+            (Text::Fixed { verb: Verb::Change(actions), .. }, false) => actions.contains(action),
+            (_, false) => true,
+        };
+        self.writes && (self.confirm || role.confirm.iter().any(may))
     }
 
     /// Whether it is a statement of a file, not a function.
@@ -338,7 +358,7 @@ impl Shown<'_> {
             (Verb::Select, false) => {
                 Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names})"))
             }
-            (Verb::Change, false) => {
+            (Verb::Change(_), false) => {
                 Ok(format!("WITH q ({names}) AS (\n{sql}\n) SELECT {expressions} FROM q"))
             }
             (Verb::With | Verb::Call, false) => Err(format!(

@@ -1,13 +1,11 @@
 //! A canned query before PostgreSQL has seen it: what its header says, and its text with `$n` for `:name`.
 
-use std::collections::HashSet;
-
 use super::directory::File;
 use super::fault::Fault;
 use super::function::Call;
 use super::header::{self, Declared, Header, Line};
+use super::sql::Sql;
 use super::token::{Kind, Token, tokens};
-use crate::name::nearest;
 
 /// A query that was read and is still to be described by PostgreSQL.
 #[derive(Debug)]
@@ -30,50 +28,6 @@ pub enum Origin {
     Statement(Sql),
     /// A function of the database.
     Function(Call),
-}
-
-/// A statement with numbered parameters.
-#[derive(Debug)]
-pub struct Sql {
-    /// The text, with `$n` for the parameter at `n - 1`.
-    pub(super) text: String,
-    pub(super) verb: Verb,
-    pub(super) parameters: Vec<Used>,
-    /// Every name in the text, as the catalogue spells it.
-    pub(super) names: HashSet<String>,
-    pieces: Vec<Piece>,
-}
-
-/// A parameter in the text.
-#[derive(Debug)]
-pub(super) struct Used {
-    pub(super) name: String,
-    /// Where it stands first, in the file.
-    pub(super) offset: usize,
-    /// The columns that it is compared with.
-    pub(super) compared: Vec<String>,
-}
-
-/// What a statement begins with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    /// SELECT, VALUES, TABLE, a parenthesis.
-    Select,
-    /// WITH: what follows may write.
-    With,
-    /// INSERT, UPDATE, DELETE, MERGE.
-    Change,
-    /// CALL.
-    Call,
-}
-
-/// A piece of the numbered text, and where in the file it comes from.
-#[derive(Debug, Clone, Copy)]
-struct Piece {
-    start: usize,
-    offset: usize,
-    /// All of it stands at `offset`: it was put there.
-    put: bool,
 }
 
 impl Source {
@@ -104,6 +58,9 @@ impl Source {
                 0,
             );
         }
+        if let Some(message) = header.contradiction() {
+            return fault(message.into(), 0);
+        }
         match Sql::number(&text, body, &header) {
             Ok(sql) => Ok(Self { name, place: path, origin: Origin::Statement(sql), header, text }),
             Err((message, offset)) => fault(message, offset),
@@ -128,8 +85,8 @@ impl Source {
         let fault = Fault::new(&self.place, message);
         match (&self.origin, position) {
             (Origin::Statement(sql), Some(position)) => fault.at(&self.text, sql.offset(position)),
-            (Origin::Statement(sql), None) => match sql.pieces.first() {
-                Some(first) => fault.at(&self.text, first.offset),
+            (Origin::Statement(sql), None) => match sql.begins() {
+                Some(offset) => fault.at(&self.text, offset),
                 None => fault,
             },
             (Origin::Function(_), _) => fault,
@@ -202,170 +159,6 @@ fn lines(text: &str, token: Token) -> Vec<Line<'_>> {
     all
 }
 
-impl Sql {
-    fn number(text: &str, body: &[Token], header: &Header) -> Result<Self, (String, usize)> {
-        let code: Vec<Token> =
-            body.iter().copied().filter(|token| token.kind != Kind::Comment).collect();
-        let ending = code.iter().rev().take_while(|token| token.kind == Kind::Symbol(';')).count();
-        let code = code.get(..code.len() - ending).unwrap_or_default();
-        let Some((first, last)) = code.first().zip(code.last()) else {
-            return Err(("there is no statement".into(), 0));
-        };
-        let word = |token: &Token| text.get(token.start..token.end).unwrap_or_default();
-        if let Some(second) =
-            code.windows(2).find(|pair| matches!(pair, [one, _] if one.kind == Kind::Symbol(';')))
-        {
-            return Err((
-                "a file has one statement".into(),
-                second.last().map_or(0, |token| token.start),
-            ));
-        }
-        if let Some(numbered) = code.iter().find(|token| token.kind == Kind::Numbered) {
-            return Err(("write :name for a parameter, not $1".into(), numbered.start));
-        }
-        let verb = verb(word(first)).map_err(|message| (message, first.start))?;
-        if matches!(verb, Verb::Change | Verb::Call) && !header.writes {
-            let message = format!("{} writes: say so with -- @writes", word(first).to_uppercase());
-            return Err((message, first.start));
-        }
-
-        let mut sql = Self {
-            text: String::new(),
-            verb,
-            parameters: Vec::new(),
-            names: names(text, code),
-            pieces: Vec::new(),
-        };
-        let mut from = first.start;
-        for (index, token) in code.iter().enumerate() {
-            let Kind::Parameter { bracketed } = token.kind else { continue };
-            let name = word(token).trim_start_matches(':');
-            let declared = header.parameters.iter().find(|declared| declared.name == name);
-            // `[:n]` may be a slice up to a column.
-            if bracketed && declared.is_none() {
-                continue;
-            }
-            sql.copy(text, from, token.start);
-            from = token.end;
-            let compared = compared(text, code, index);
-            let number = sql.used(name, token.start, compared);
-            // `a:b` are two words, `a$1` is one.
-            if sql.text.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$')) {
-                sql.put(" ", token.start);
-            }
-            match declared.and_then(|declared| Some((declared, declared.type_name.as_ref()?))) {
-                Some((declared, type_name)) => {
-                    sql.put(&format!("(${number}"), token.start);
-                    sql.put(&format!("::{type_name})"), declared.offset);
-                }
-                None => sql.put(&format!("${number}"), token.start),
-            }
-        }
-        sql.copy(text, from, last.end);
-
-        for declared in &header.parameters {
-            if !sql.parameters.iter().any(|used| used.name == declared.name) {
-                let used = sql.parameters.iter().map(|used| used.name.as_str());
-                let hint = nearest(&declared.name, used)
-                    .map(|near| format!("; did you mean {near}?"))
-                    .unwrap_or_default();
-                let message = format!("the statement has no parameter :{}{hint}", declared.name);
-                return Err((message, declared.offset));
-            }
-        }
-        Ok(sql)
-    }
-
-    fn copy(&mut self, text: &str, from: usize, to: usize) {
-        self.pieces.push(Piece { start: self.text.len(), offset: from, put: false });
-        self.text.push_str(text.get(from..to).unwrap_or_default());
-    }
-
-    fn put(&mut self, text: &str, offset: usize) {
-        self.pieces.push(Piece { start: self.text.len(), offset, put: true });
-        self.text.push_str(text);
-    }
-
-    /// The number of the parameter, which is used at `offset`.
-    fn used(&mut self, name: &str, offset: usize, compared: Option<String>) -> usize {
-        let position = self.parameters.iter().position(|used| used.name == name);
-        let position = position.unwrap_or_else(|| {
-            self.parameters.push(Used { name: name.to_owned(), offset, compared: Vec::new() });
-            self.parameters.len() - 1
-        });
-        if let Some(used) = self.parameters.get_mut(position) {
-            used.compared.extend(compared);
-        }
-        position + 1
-    }
-
-    /// Where in the file a character of the numbered text comes from.
-    fn offset(&self, position: usize) -> usize {
-        let byte = self.text.char_indices().nth(position.saturating_sub(1));
-        let byte = byte.map_or(self.text.len(), |(byte, _)| byte);
-        let piece = self.pieces.iter().rev().find(|piece| piece.start <= byte);
-        piece.map_or(0, |piece| match piece.put {
-            true => piece.offset,
-            false => piece.offset + byte - piece.start,
-        })
-    }
-}
-
-fn verb(word: &str) -> Result<Verb, String> {
-    Ok(match word.to_lowercase().as_str() {
-        "select" | "values" | "table" | "(" => Verb::Select,
-        "with" => Verb::With,
-        "insert" | "update" | "delete" | "merge" => Verb::Change,
-        "call" => Verb::Call,
-        _ => {
-            return Err(format!(
-                "a canned query is a SELECT, WITH, VALUES, INSERT, UPDATE, DELETE, MERGE or CALL, not {word}"
-            ));
-        }
-    })
-}
-
-/// The name that a token is, as the catalogue spells it.
-fn name(text: &str, token: &Token) -> Option<String> {
-    let text = text.get(token.start..token.end)?;
-    match token.kind {
-        Kind::Word => Some(text.to_lowercase()),
-        Kind::Name => Some(text.trim_matches('"').replace("\"\"", "\"")),
-        _ => None,
-    }
-}
-
-fn names(text: &str, code: &[Token]) -> HashSet<String> {
-    code.iter().filter_map(|token| name(text, token)).collect()
-}
-
-/// The column that the parameter at `index` is compared with, as far as its neighbours tell:
-/// `column = :a`, `column LIKE '%' || :a`, `column = ANY(:a)`, `:a < column`.
-fn compared(text: &str, code: &[Token], index: usize) -> Option<String> {
-    const COMPARISONS: [&str; 16] = [
-        "=", "<>", "!=", "<", ">", "<=", ">=", "~", "~*", "@>", "<@", "&&", "@@", "like", "ilike",
-        "in",
-    ];
-    const BETWEEN: [&str; 7] = ["(", "any", "all", "some", "||", "lower", "upper"];
-    let word = |token: &Token| text.get(token.start..token.end).unwrap_or_default().to_lowercase();
-    let mut before = code.get(..index)?.iter().rev();
-    let comparison =
-        before.find(|token| token.kind != Kind::Text && !BETWEEN.contains(&&*word(token)));
-    if comparison.is_some_and(|token| COMPARISONS.contains(&&*word(token))) {
-        let column = before.find(|token| word(token) != "not" && word(token) != ")");
-        return column.and_then(|token| name(text, token));
-    }
-    let mut after = code.get(index + 1..)?.iter();
-    if !COMPARISONS.contains(&&*word(after.next()?)) {
-        return None;
-    }
-    let mut column = name(text, after.next()?)?;
-    while after.next().is_some_and(|token| word(token) == ".") {
-        column = name(text, after.next()?)?;
-    }
-    Some(column)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,6 +198,8 @@ mod tests {
                 "-- @param tilte text\nSELECT :title",
                 "query.sql:1:4: the statement has no parameter :tilte; did you mean title?",
             ),
+            ("-- @confirm\nSELECT 1", "query.sql:1:1: @confirm is for what writes"),
+            ("-- @max_rows 5\nSELECT 1", "query.sql:1:1: @max_rows is for what writes"),
             ("-- @tool x\nSELECT 1", "query.sql:1:1: @tool is for comments of functions"),
         ] {
             let fault = read(text).unwrap_err().to_string();
@@ -422,23 +217,6 @@ mod tests {
         {
             let fault = source.fault("x", Some(position(part)));
             assert_eq!(fault.position, Some(place), "{part}");
-        }
-    }
-
-    #[test]
-    fn the_compared_column_is_found() {
-        for (text, column) in [
-            ("SELECT 1 FROM t WHERE t.title ILIKE '%' || :p || '%'", Some("title")),
-            ("SELECT 1 FROM t WHERE id = ANY (:p)", Some("id")),
-            ("SELECT 1 FROM t WHERE \"Key\" >= :p", Some("Key")),
-            ("SELECT 1 FROM t WHERE name NOT LIKE :p", Some("name")),
-            ("SELECT 1 FROM t WHERE :p < t.born", Some("born")),
-            ("SELECT 1 FROM t LIMIT :p", None),
-            ("SELECT :p", None),
-        ] {
-            let source = read(text).unwrap();
-            let Origin::Statement(sql) = &source.origin else { panic!() };
-            assert_eq!(sql.parameters[0].compared.first().map(String::as_str), column, "{text}");
         }
     }
 }

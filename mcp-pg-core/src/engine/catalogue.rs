@@ -4,12 +4,20 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::canned::Canned;
 use crate::error::{Code, Error, Result};
 use crate::execute::Database;
 use crate::policy::{Principal, Settings, View};
 use crate::schema::{Schema, Signature};
+
+/// How often to look whether calls still use a catalogue that was replaced.
+const RETIRING: Duration = Duration::from_millis(100);
 
 pub(super) struct Catalogue {
     pub(super) settings: Arc<Settings>,
@@ -56,6 +64,34 @@ impl Catalogue {
         Ok(Self { settings, signature, canned, schemas, views })
     }
 
+    /// The same on a thread of its own, with the views that `before` has, so that no call waits for them: a wide
+    /// schema is work of many milliseconds, and the runtime's threads belong to the calls.
+    pub(super) async fn read_beside(
+        database: Database,
+        settings: Arc<Settings>,
+        before: Arc<Self>,
+    ) -> Result<Self> {
+        let runtime = Handle::current();
+        let reading = spawn_blocking(move || {
+            runtime.block_on(async {
+                let read = Self::read(&database, settings, Some(&before)).await?;
+                read.prepare(&before);
+                Ok(read)
+            })
+        });
+        reading.await.unwrap_or_else(|fault| {
+            Err(Error::new(Code::Internal, "the schema could not be read").caused_by(fault))
+        })
+    }
+
+    /// Frees it on a thread of its own, once the calls that began with it are done.
+    pub(super) async fn retire(mut self: Arc<Self>) {
+        while let Err(used) = Arc::try_unwrap(self).map(|unused| spawn_blocking(|| drop(unused))) {
+            self = used;
+            sleep(RETIRING).await;
+        }
+    }
+
     /// The schema as the login sees it.
     pub(super) fn schema(&self) -> Arc<Schema> {
         self.schemas.get(&None).cloned().unwrap_or_default()
@@ -87,8 +123,8 @@ impl Catalogue {
         Ok(Arc::clone(view.get_or_init(made)))
     }
 
-    /// Makes the views that `before` has, so that no call waits for them.
-    pub(super) fn prepare(&self, before: &Self) {
+    /// Makes the views that `before` has.
+    fn prepare(&self, before: &Self) {
         let made = before.settings.roles.iter().zip(&before.views);
         for (role, _) in made.filter(|(_, view)| view.get().is_some()) {
             // A role that is gone has no view.

@@ -1,12 +1,13 @@
 //! Writes that the user must agree to: they are done, counted, and rolled back unless exactly this was
-//! agreed to before.
+//! agreed to before. What a rollback may not undo is not done at all.
 //!
 //! Knows what must be agreed to and what the user is told; not how the user is asked.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::operation::Operation;
+use crate::canned::Query;
 use crate::error::{Code, Error, Question, Result};
 use crate::plan::{Plan, Scope};
 use crate::policy::Action;
@@ -24,10 +25,42 @@ pub(super) struct Consent {
 impl Consent {
     /// For a role that must ask; none for the others.
     pub(super) fn new(scope: &Scope<'_>, request: &Request, agreed: Option<&str>) -> Option<Self> {
-        (scope.view.confirms() || scope.view.role.confirm_after_untrusted).then(|| Self {
+        scope.view.may_ask().then(|| Self {
             request: serde_json::to_value(request).unwrap_or_default(),
             agreed: agreed.map(str::to_owned),
         })
+    }
+
+    /// The same for a canned query.
+    pub(super) fn of_query(
+        scope: &Scope<'_>,
+        query: &Query,
+        arguments: &Map<String, Value>,
+        agreed: Option<&str>,
+    ) -> Option<Self> {
+        query.confirms(&scope.view.role).then(|| Self {
+            request: json!({"tool": query.name, "arguments": arguments}),
+            agreed: agreed.map(str::to_owned),
+        })
+    }
+
+    /// Refuses unless the user has agreed to this query, which has just touched so many rows if that is known.
+    pub(super) fn check_query(
+        &self,
+        scope: &Scope<'_>,
+        query: &Query,
+        touched: Option<u64>,
+    ) -> Result<()> {
+        let asked = match touched {
+            Some(0) => return Ok(()),
+            Some(rows) => {
+                let plural = if rows == 1 { "row" } else { "rows" };
+                format!("{}, which writes {rows} {plural}", query.name)
+            }
+            None => query.name.clone(),
+        };
+        // What was agreed to is this text of the query.
+        self.agree(scope, &json!([query.digest, touched]), &asked)
     }
 
     /// Refuses unless the user has agreed to what the operations have just done to so many rows each.
@@ -53,22 +86,26 @@ impl Consent {
             led |= scope.view.role.confirm_after_untrusted && operation.reads_untrusted();
         }
         let Some(place) = place else { return Ok(()) };
-        let plan = self.plan(scope, touched);
+        self.agree(scope, &json!(touched), &asked.join(", "))
+            .map_err(|error| if place.is_empty() { error } else { error.at(place) })
+    }
+
+    /// Refuses unless the user has agreed to the request with this effect, which `asked` tells in words.
+    fn agree(&self, scope: &Scope<'_>, effect: &Value, asked: &str) -> Result<()> {
+        let plan = self.plan(scope, effect);
         if self.agreed.as_ref() == Some(&plan) {
             return Ok(());
         }
-        let asked = asked.join(", ");
         let text = format!("Allow this: {asked}? The request is {}", self.shown());
-        let error = Error::new(Code::Forbidden, format!("the user must agree first: {asked}"))
+        Err(Error::new(Code::Forbidden, format!("the user must agree first: {asked}"))
             .hint("this works only through a client that can ask its user")
-            .asking(Question { text, plan });
-        Err(if place.is_empty() { error } else { error.at(place) })
+            .asking(Question { text, plan }))
     }
 
-    /// A digest of who does what to how many rows.
-    fn plan(&self, scope: &Scope<'_>, touched: &[u64]) -> String {
+    /// A digest of who does what with which effect.
+    fn plan(&self, scope: &Scope<'_>, effect: &Value) -> String {
         let caller = scope.caller;
-        let plan = json!([caller.subject, caller.role, caller.claims, self.request, touched]);
+        let plan = json!([caller.subject, caller.role, caller.claims, self.request, effect]);
         let digest = Sha256::digest(plan.to_string().as_bytes());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }

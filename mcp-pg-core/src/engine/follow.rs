@@ -64,15 +64,23 @@ impl Engine {
 
     /// Follows it until the connection is lost.
     async fn attend(&self, listener: &Listener, poll: Duration) -> Result<Infallible> {
+        // What the last look saw, if there is nothing left to do about it.
+        let mut seen = None;
+        let mut told = false;
         loop {
-            let catalogue = self.catalogue.load_full();
-            let seen = listener.signature(&catalogue.settings.watched_schemas()).await?;
-            if seen.signature != catalogue.signature
-                && let Err(error) = self.reload().await
-            {
-                tracing::warn!(%error, "the schema has changed, and the old one stays");
+            let snapshot = listener.snapshot().await?;
+            if snapshot.is_none() || snapshot != seen {
+                let catalogue = self.catalogue.load_full();
+                let now = listener.signature(&catalogue.settings.watched_schemas()).await?;
+                (seen, told) = (snapshot, now.told);
+                if now.signature != catalogue.signature
+                    && let Err(error) = self.reload().await
+                {
+                    tracing::warn!(%error, "the schema has changed, and the old one stays");
+                    seen = None;
+                }
             }
-            let next = Instant::now() + if seen.told { poll.max(LOOK_ANYWAY) } else { poll };
+            let next = Instant::now() + if told { poll.max(LOOK_ANYWAY) } else { poll };
             while let Ok(heard) = timeout_at(next, listener.wait()).await {
                 heard?;
                 sleep(SETTLE).await;

@@ -202,7 +202,7 @@ impl Engine {
         let result = match depth {
             Err(error) => Err(error),
             Ok(()) if !Request::TOOLS.contains(&tool) => {
-                Box::pin(self.answer_query(caller, tool, &arguments, &mut record)).await
+                Box::pin(self.answer_query(caller, tool, &arguments, agreed, &mut record)).await
             }
             Ok(()) => match Request::parse(tool, arguments) {
                 Ok(request) => self.answer(caller, &request, agreed, &mut record).await,
@@ -210,6 +210,18 @@ impl Engine {
             },
         };
         record.settle(result).await
+    }
+
+    /// Whether the caller's user may have to agree to a call of this tool before it is done.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` if there is no such role.
+    pub fn may_ask(&self, caller: &Principal, tool: &str) -> Result<bool> {
+        let catalogue = self.catalogue.load();
+        let view = catalogue.view(caller)?;
+        let query = catalogue.canned.query(tool, &view.role);
+        Ok(query.map_or_else(|| view.may_ask(), |query| query.confirms(&view.role)))
     }
 
     /// Records a call that was refused before it came here.
@@ -331,11 +343,12 @@ impl Engine {
     async fn replace(&self, settings: Arc<Settings>) -> Result<()> {
         self.readings.fetch_add(1, Ordering::SeqCst);
         let before = self.catalogue.load_full();
-        let read = Arc::new(Catalogue::read(&self.database, settings, Some(&before)).await?);
-        read.prepare(&before);
-        let before = self.catalogue.swap(read.clone());
+        let read = Catalogue::read_beside(self.database.clone(), settings, before.clone()).await?;
+        let same = read.same(&before);
+        self.catalogue.store(Arc::new(read));
         self.database.forget_statements();
-        if !read.same(&before) {
+        tokio::spawn(before.retire());
+        if !same {
             self.tell(Change::Catalogue);
         }
         Ok(())

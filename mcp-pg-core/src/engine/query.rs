@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::confirm::Consent;
 use super::record::Record;
 use super::write::Tries;
 use super::{Engine, identity};
@@ -37,14 +38,15 @@ impl Engine {
         caller: &Principal,
         tool: &str,
         arguments: &Map<String, Value>,
+        agreed: Option<&str>,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
-        match self.run_query(caller, tool, arguments, record).await {
+        match self.run_query(caller, tool, arguments, agreed, record).await {
             // Someone changed the schema under the query: once more, described anew.
             Err(error) if is_stale(&error) => {
                 self.reload().await?;
                 record.forget();
-                self.run_query(caller, tool, arguments, record).await
+                self.run_query(caller, tool, arguments, agreed, record).await
             }
             answer => answer,
         }
@@ -56,6 +58,7 @@ impl Engine {
         caller: &Principal,
         tool: &str,
         arguments: &Map<String, Value>,
+        agreed: Option<&str>,
         record: &mut Record<'_>,
     ) -> Result<QueryResult> {
         let catalogue = self.catalogue.load_full();
@@ -83,6 +86,12 @@ impl Engine {
         let call = Call { scope: &scope, query, statement: &statement, identity, keep };
         if query.writes {
             let own = WriteArguments::read(query, arguments, limits.max_write_rows)?;
+            if !own.dry_run {
+                record.consent = Consent::of_query(&scope, query, arguments, agreed);
+            }
+            if let Some(consent) = record.consent.as_ref().filter(|_| !query.is_undone()) {
+                consent.check_query(&scope, query, None)?;
+            }
             let mut tries = Tries::of(&scope);
             return loop {
                 match self.write_query(&call, &own, record).await {
@@ -148,7 +157,11 @@ impl Engine {
             record.images(&[], &rows);
         }
         record.rows(rows);
-        self.finish(transaction, Some(Ok(())), own.dry_run, record, &refused).await?;
+        let agreed = match record.consent.as_ref().filter(|_| query.is_undone()) {
+            Some(consent) => consent.check_query(scope, query, Some(rows)),
+            None => Ok(()),
+        };
+        self.finish(transaction, Some(agreed), own.dry_run, record, &refused).await?;
         result.dry_run = own.dry_run.then_some(true);
         Ok(result)
     }

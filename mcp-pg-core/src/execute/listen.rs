@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::database::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::schema::{Sighted, Signature};
+use crate::schema::{Sighted, Signature, Snapshot};
 
 /// The channel on which an event trigger tells that the schema has changed.
 pub const SCHEMA_CHANNEL: &str = "mcp_pg_schema";
@@ -63,6 +63,15 @@ impl Listener {
                 .await?;
         }
         Ok(Self { client, inbox })
+    }
+
+    /// Which transactions have ended, if that can be told.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` once the connection is lost.
+    pub async fn snapshot(&self) -> Result<Option<Snapshot>> {
+        patiently(Snapshot::read(&self.client)).await
     }
 
     /// The signature of these schemas, and whether changes to them will be told.

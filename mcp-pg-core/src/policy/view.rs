@@ -130,9 +130,9 @@ impl View {
         self.actions
     }
 
-    /// Whether there is anything that the user must agree to before it is done.
-    pub fn confirms(&self) -> bool {
-        self.confirms
+    /// Whether there is anything that the user may have to agree to before it is done.
+    pub fn may_ask(&self) -> bool {
+        self.confirms || self.role.confirm_after_untrusted
     }
 
     /// Names of the columns that are masked in some table.
@@ -174,6 +174,11 @@ impl View {
     /// The table of exactly this schema and name.
     pub fn named(&self, name: &TableName) -> Option<&TableView> {
         self.by_name.get(name).map(|position| &self.tables[*position])
+    }
+
+    /// Whether grants put conditions on the rows of some table.
+    pub fn is_ruled(&self) -> bool {
+        self.whole.is_some()
     }
 
     /// What the row conditions of grants speak of: all tables, with all their columns and relations.

@@ -73,14 +73,15 @@ impl Watched {
     }
 }
 
-/// The directory of canned queries, and the file of a token issuer's keys.
+/// The directory of canned queries, and the files of a token issuer's keys and of those of encrypted columns.
 fn named(config: &Config) -> Vec<PathBuf> {
     let jwt = config.auth.as_ref().and_then(|auth| auth.jwt.as_ref());
     let keys = jwt.and_then(|jwt| match &jwt.keys {
         KeySource::PublicKeyFile(path) | KeySource::JwksFile(path) => Some(path),
         KeySource::JwksUrl(_) => None,
     });
-    config.settings.queries.directory.iter().chain(keys).cloned().collect()
+    let queries = config.settings.queries.directory.iter();
+    queries.chain(keys).chain(&config.encryption_key_file).cloned().collect()
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {

@@ -1,6 +1,6 @@
 //! `[encryption]`: which columns, and where their keys are.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mcp_pg_core::cipher::KeyRing;
@@ -9,15 +9,22 @@ use mcp_pg_core::policy::Encryption;
 use super::ConfigError;
 use super::raw::EncryptionKeys;
 
-/// Reads the keys; a relative file lies in `directory`.
-pub(super) fn resolve(keys: EncryptionKeys, directory: &Path) -> Result<Encryption, ConfigError> {
+/// The file of the keys, if they are in one; a relative one lies in `directory`.
+pub(super) fn key_file(keys: &EncryptionKeys, directory: &Path) -> Option<PathBuf> {
+    keys.keys.is_none().then(|| keys.key_file.as_ref().map(|file| directory.join(file))).flatten()
+}
+
+/// Reads the keys.
+pub(super) fn resolve(
+    keys: EncryptionKeys,
+    key_file: Option<&Path>,
+) -> Result<Encryption, ConfigError> {
     let columns = keys.columns.unwrap_or_default();
     let blind_index = keys.blind_index.unwrap_or_default();
-    let text = match (keys.keys, keys.key_file) {
+    let text = match (keys.keys, key_file) {
         (Some(text), _) => Some(("MCP_PG_ENCRYPTION_KEYS".to_owned(), text)),
-        (None, Some(file)) => {
-            let path = directory.join(file);
-            let text = std::fs::read_to_string(&path).map_err(|error| {
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
                 ConfigError::new(format!(
                     "encryption.key_file: cannot read {}: {error}",
                     path.display()
@@ -71,7 +78,7 @@ mod tests {
             keys,
             key_file: None,
         };
-        resolve(keys, Path::new("")).map_err(|error| error.to_string())
+        resolve(keys, None).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -44,7 +44,9 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.concurrency.version_column, concurrency.version_column);
     put(&mut settings.concurrency.retries, concurrency.retries);
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
-    settings.encryption = encryption::resolve(file.encryption.unwrap_or_default(), directory)?;
+    let encryption = file.encryption.unwrap_or_default();
+    let encryption_key_file = encryption::key_file(&encryption, directory);
+    settings.encryption = encryption::resolve(encryption, encryption_key_file.as_deref())?;
     settings.columns = marks(file.columns.unwrap_or_default())?;
     let queries = file.queries.unwrap_or_default();
     settings.queries.directory = queries.directory.map(|path| directory.join(path));
@@ -86,6 +88,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         request_limits,
         max_request_bytes,
         certificate,
+        encryption_key_file,
         state_key,
         audit_file,
         allowed_hosts: server.allowed_hosts.unwrap_or_default(),

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rmcp::model::{CallToolRequestParams, ProtocolVersion};
 use rmcp::service::RunningService;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// The program with nothing around it that could change what it does: no variable, no configuration file.
 pub(crate) fn program(arguments: &[&str]) -> Command {
@@ -126,6 +128,7 @@ pub(crate) fn params(tool: &str, arguments: Value) -> CallToolRequestParams {
 pub(crate) struct Served {
     pub(crate) address: String,
     pub(crate) server: Child,
+    log: UnboundedReceiver<String>,
 }
 
 impl Served {
@@ -144,8 +147,19 @@ impl Served {
             }
         };
         // Whoever stops reading would stop the server at its next log line.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { address, server }
+        let (sender, log) = unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let _ = sender.send(line);
+            }
+        });
+        Self { address, server, log }
+    }
+
+    /// Waits until a line of its log says this.
+    pub(crate) async fn logged(&mut self, text: &str) {
+        let wait = async { while !self.log.recv().await.expect("a log").contains(text) {} };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect(text);
     }
 
     /// Ends it gently: its audit is complete then.

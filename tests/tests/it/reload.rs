@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mcp_pg_tests::Database;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -157,6 +159,71 @@ async fn keys_of_tokens_and_limits_are_taken() {
         assert!(attempt < 500, "the new limit is not taken");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test]
+async fn a_faulty_file_of_token_keys_is_not_taken() {
+    let database = Database::shop().await;
+    let [old, new] = [issuer::ec(), issuer::ec()];
+    let key = file(&old.pem);
+    let config = file(&issuer::jwt(&format!("public_key_file = {key:?}")));
+    let config = config.to_str().unwrap();
+    let mut server = Served::start(&["--database-url", &database.url, "--config", config]).await;
+    let list = async |server: &Served, signer: &issuer::Signer| {
+        let bearer = format!("Bearer {}", signer.sign(None, &issuer::claims(json!({}))));
+        let header = [("Authorization", bearer.as_str())];
+        server.request(Era::Discover, "tools/list", json!({}), &header).await.0
+    };
+    std::fs::write(&key, "no PEM").unwrap();
+    server.logged("the one before it stays").await;
+    assert_eq!(list(&server, &old).await, 200);
+    std::fs::write(&key, &new.pem).unwrap();
+    for attempt in 0.. {
+        if list(&server, &new).await == 200 {
+            break;
+        }
+        assert!(attempt < 500, "the new key is not taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(list(&server, &old).await, 401);
+}
+
+#[tokio::test]
+async fn the_file_of_encryption_keys_is_read_again_and_a_faulty_one_is_not_taken() {
+    let database = Database::of("CREATE TABLE person (id serial PRIMARY KEY, ssn text)").await;
+    let key = |id: &str| format!("{id}:{}\n", STANDARD.encode([id.as_bytes()[0]; 32]));
+    let keys = file(&key("old"));
+    let config = file(&format!(
+        "default_role = \"clerk\"\n[encryption]\ncolumns = [\"public.person.ssn\"]\nkey_file = {keys:?}\n\
+         [[roles.clerk.grants]]\ntables = [\"*\"]\nactions = [\"select\", \"insert\"]\n\
+         columns = {{ decrypt = [\"ssn\"] }}\n"
+    ));
+    let (session, mut log) = session(&database.url, &config).await;
+    // The key that a new row is written with.
+    let written = async || {
+        let row = json!({"table": "person", "data": {"ssn": "078-05-1120"}});
+        session.call("insert", row).await.unwrap();
+        let last = "SELECT split_part(ssn, ':', 2) FROM person ORDER BY id DESC LIMIT 1";
+        database.value(last).await.unwrap()
+    };
+    assert_eq!(written().await, "old");
+    std::fs::write(&keys, "new:nonsense").unwrap();
+    logged(&mut log, "the one before it stays").await;
+    assert_eq!(written().await, "old");
+    std::fs::remove_file(&keys).unwrap();
+    logged(&mut log, "the one before it stays").await;
+    assert_eq!(written().await, "old");
+    std::fs::write(&keys, key("old") + &key("new")).unwrap();
+    for attempt in 0.. {
+        if written().await == "new" {
+            break;
+        }
+        assert!(attempt < 500, "the new key is not taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let read = session.call("select", json!({"table": "person"})).await.unwrap();
+    let rows = read["rows"].as_array().unwrap();
+    assert!(rows.len() > 3 && rows.iter().all(|row| row["ssn"] == "078-05-1120"), "{read}");
 }
 
 /// A server on standard input and output whose session has begun, and what it says from then on.

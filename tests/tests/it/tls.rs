@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::live::triggers;
 use crate::mcp_http::call;
 use crate::mcp_stdio::{SLOW, until_slow};
 use crate::program::{Ended, Era, Served, file, program, run};
@@ -136,6 +137,40 @@ async fn an_encrypted_connection_is_encrypted_and_its_statements_can_be_cancelle
         () = encrypted => {}
     }
     until_slow(&database, false).await;
+}
+
+#[tokio::test]
+async fn changes_are_heard_over_an_encrypted_connection() {
+    let authority = Authority::new();
+    let (cluster, port) = encrypting(&authority).await;
+    let database = Database { config: cluster.config("postgres"), url: cluster.url("postgres") };
+    database.sql(&triggers(&[]).await).await;
+    let root = file(&authority.pem());
+    let config = file(&format!(
+        "[database]\nschema_poll = \"1h\"\nurl = \"postgres://postgres@localhost:{port}/postgres\
+         ?sslmode=verify-full&sslrootcert={}\"\n",
+        root.display()
+    ));
+    let server = Served::start(&["--config", config.to_str().unwrap()]).await;
+    let listening = "SELECT bool_and(ssl)::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+        WHERE application_name = 'mcp-pg listener' AND state = 'idle' AND query NOT LIKE 'LISTEN%'";
+    let encrypted = loop {
+        if let Some(encrypted) = database.value(listening).await {
+            break encrypted;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    assert_eq!(encrypted, "true");
+    database.sql("CREATE TABLE added (id integer)").await;
+    let names = json!({"name": "list_tables", "arguments": {"detail": "names"}});
+    for attempt in 0.. {
+        let (_, answer) = server.request(Era::Discover, "tools/call", names.clone(), &[]).await;
+        if answer["result"]["structuredContent"]["tables"] == json!(["added"]) {
+            break;
+        }
+        assert!(attempt < 500, "the change is not heard: {answer}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

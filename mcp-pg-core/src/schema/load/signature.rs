@@ -10,6 +10,22 @@ use crate::error::{Code, Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature(String);
 
+/// Which transactions had ended at one moment: between two equal ones none did, and nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot(String);
+
+impl Snapshot {
+    /// That of this moment; none from a standby, whose snapshots do not name the transactions under way.
+    ///
+    /// Costs next to nothing. Fails with `database_unavailable` or `database_error`.
+    pub async fn read(client: &Client) -> Result<Option<Self>> {
+        const SNAPSHOT: &str = "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text \
+             WHERE NOT pg_catalog.pg_is_in_recovery()";
+        let rows = client.query_typed(SNAPSHOT, &[]).await.map_err(unreadable)?;
+        rows.first().map(|row| row.try_get(0).map(Self).map_err(unreadable)).transpose()
+    }
+}
+
 /// What is told along with a [`Signature`].
 #[derive(Debug)]
 pub struct Sighted {
@@ -24,7 +40,7 @@ pub struct Sighted {
 impl Signature {
     /// The signature of these schemas as they are now.
     ///
-    /// A few milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
+    /// Some milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
     pub async fn read(client: &Client, schemas: &[String]) -> Result<Sighted> {
         let query = include_str!("../sql/signature.sql");
         let rows = client.query_typed(query, &[(&schemas, Type::TEXT_ARRAY)]).await;

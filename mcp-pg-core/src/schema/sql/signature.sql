@@ -8,30 +8,29 @@
 -- but types count wherever they are, since columns use them from anywhere.
 WITH named AS MATERIALIZED (
   SELECT array_agg(oid) AS schemas FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
-), owned AS MATERIALIZED (
-  SELECT array_agg(oid) AS tables FROM pg_catalog.pg_class
-  WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
-    AND relnamespace = ANY ((SELECT schemas FROM named)::oid[])
+), class AS MATERIALIZED (
+  SELECT count(*) AS number, sum(pg_catalog.age(xmin)) AS ages,
+         array_agg(oid) FILTER (WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'c')) AS tables
+  FROM pg_catalog.pg_class WHERE relnamespace = ANY ((SELECT schemas FROM named)::oid[])
 ), part (number, ages) AS (
   SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
   UNION ALL
-  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_class
-  WHERE relnamespace = ANY ((SELECT schemas FROM named)::oid[])
+  SELECT number, ages FROM class
   UNION ALL
+  -- A default that changes is taken from its column and given to it: pg_attrdef has nothing more to tell.
   SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_attribute
-  WHERE attrelid = ANY ((SELECT tables FROM owned)::oid[]) AND attnum > 0
+  WHERE attrelid = ANY ((SELECT tables FROM class)::oid[]) AND attnum > 0
   UNION ALL
-  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_attrdef
-  WHERE adrelid = ANY ((SELECT tables FROM owned)::oid[])
-  UNION ALL
-  -- contypid: checks of domains.
+  -- contypid: checks of domains. t: constraint triggers, which any write may set off.
   SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_constraint
-  WHERE connamespace = ANY ((SELECT schemas FROM named)::oid[]) OR contypid <> 0
+  WHERE connamespace = ANY ((SELECT schemas FROM named)::oid[]) OR contypid <> 0 OR contype = 't'
   UNION ALL
   -- An index is in pg_class before it is complete, and no other row tells when it is.
   SELECT count(*), NULL FROM pg_catalog.pg_index WHERE NOT indisvalid
   UNION ALL
-  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_trigger WHERE NOT tgisinternal
+  -- tgconstraint has an index: it keeps the triggers of foreign keys, four for each, from being looked at.
+  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_trigger
+  WHERE tgconstraint = 0 AND NOT tgisinternal
   UNION ALL
   -- 16384 is the first OID that is not PostgreSQL's own.
   SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_rewrite WHERE oid >= 16384
@@ -55,5 +54,6 @@ SELECT string_agg(concat_ws(':', number, ages - number * pg_catalog.age('3'::pg_
                WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told,
        -- Those of constraints are internal; mcp_pg_rows only notifies.
        EXISTS (SELECT FROM pg_catalog.pg_trigger
-               WHERE NOT tgisinternal AND tgname <> 'mcp_pg_rows') AS triggers
+               WHERE tgconstraint = 0 AND NOT tgisinternal AND tgname <> 'mcp_pg_rows')
+         OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE contype = 't') AS triggers
 FROM part

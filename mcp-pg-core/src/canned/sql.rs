@@ -1,0 +1,257 @@
+//! A file's statement, with `$n` for `:name`, and what its words tell without PostgreSQL.
+
+use std::collections::HashSet;
+
+use super::header::Header;
+use super::token::{Kind, Token};
+use crate::name::nearest;
+use crate::policy::{Action, Actions};
+
+/// A statement with numbered parameters.
+#[derive(Debug)]
+pub struct Sql {
+    /// The text, with `$n` for the parameter at `n - 1`.
+    pub(super) text: String,
+    pub(super) verb: Verb,
+    pub(super) parameters: Vec<Used>,
+    /// Every name in the text, as the catalogue spells it.
+    pub(super) names: HashSet<String>,
+    pieces: Vec<Piece>,
+}
+
+/// A parameter in the text.
+#[derive(Debug)]
+pub(super) struct Used {
+    pub(super) name: String,
+    /// Where it stands first, in the file.
+    pub(super) offset: usize,
+    /// The columns that it is compared with.
+    pub(super) compared: Vec<String>,
+}
+
+/// What a statement begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// SELECT, VALUES, TABLE, a parenthesis.
+    Select,
+    /// WITH: what follows may write.
+    With,
+    /// INSERT, UPDATE, DELETE, MERGE: PostgreSQL counts the rows that it does this to.
+    Change(Actions),
+    /// CALL.
+    Call,
+}
+
+/// A piece of the numbered text, and where in the file it comes from.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    start: usize,
+    offset: usize,
+    /// All of it stands at `offset`: it was put there.
+    put: bool,
+}
+
+impl Sql {
+    /// The statement in `body`, a part of the file; or what is wrong with it, and where.
+    pub(super) fn number(
+        text: &str,
+        body: &[Token],
+        header: &Header,
+    ) -> Result<Self, (String, usize)> {
+        let code: Vec<Token> =
+            body.iter().copied().filter(|token| token.kind != Kind::Comment).collect();
+        let ending = code.iter().rev().take_while(|token| token.kind == Kind::Symbol(';')).count();
+        let code = code.get(..code.len() - ending).unwrap_or_default();
+        let Some((first, last)) = code.first().zip(code.last()) else {
+            return Err(("there is no statement".into(), 0));
+        };
+        let word = |token: &Token| text.get(token.start..token.end).unwrap_or_default();
+        if let Some(second) =
+            code.windows(2).find(|pair| matches!(pair, [one, _] if one.kind == Kind::Symbol(';')))
+        {
+            return Err((
+                "a file has one statement".into(),
+                second.last().map_or(0, |token| token.start),
+            ));
+        }
+        if let Some(numbered) = code.iter().find(|token| token.kind == Kind::Numbered) {
+            return Err(("write :name for a parameter, not $1".into(), numbered.start));
+        }
+        let names = names(text, code);
+        let verb = verb(word(first), &names).map_err(|message| (message, first.start))?;
+        if matches!(verb, Verb::Change(_) | Verb::Call) && !header.writes {
+            let message = format!("{} writes: say so with -- @writes", word(first).to_uppercase());
+            return Err((message, first.start));
+        }
+
+        let mut sql =
+            Self { text: String::new(), verb, parameters: Vec::new(), names, pieces: Vec::new() };
+        let mut from = first.start;
+        for (index, token) in code.iter().enumerate() {
+            let Kind::Parameter { bracketed } = token.kind else { continue };
+            let name = word(token).trim_start_matches(':');
+            let declared = header.parameters.iter().find(|declared| declared.name == name);
+            // `[:n]` may be a slice up to a column.
+            if bracketed && declared.is_none() {
+                continue;
+            }
+            sql.copy(text, from, token.start);
+            from = token.end;
+            let compared = compared(text, code, index);
+            let number = sql.used(name, token.start, compared);
+            // `a:b` are two words, `a$1` is one.
+            if sql.text.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$')) {
+                sql.put(" ", token.start);
+            }
+            match declared.and_then(|declared| Some((declared, declared.type_name.as_ref()?))) {
+                Some((declared, type_name)) => {
+                    sql.put(&format!("(${number}"), token.start);
+                    sql.put(&format!("::{type_name})"), declared.offset);
+                }
+                None => sql.put(&format!("${number}"), token.start),
+            }
+        }
+        sql.copy(text, from, last.end);
+
+        for declared in &header.parameters {
+            if !sql.parameters.iter().any(|used| used.name == declared.name) {
+                let used = sql.parameters.iter().map(|used| used.name.as_str());
+                let hint = nearest(&declared.name, used)
+                    .map(|near| format!("; did you mean {near}?"))
+                    .unwrap_or_default();
+                let message = format!("the statement has no parameter :{}{hint}", declared.name);
+                return Err((message, declared.offset));
+            }
+        }
+        Ok(sql)
+    }
+
+    fn copy(&mut self, text: &str, from: usize, to: usize) {
+        self.pieces.push(Piece { start: self.text.len(), offset: from, put: false });
+        self.text.push_str(text.get(from..to).unwrap_or_default());
+    }
+
+    fn put(&mut self, text: &str, offset: usize) {
+        self.pieces.push(Piece { start: self.text.len(), offset, put: true });
+        self.text.push_str(text);
+    }
+
+    /// The number of the parameter, which is used at `offset`.
+    fn used(&mut self, name: &str, offset: usize, compared: Option<String>) -> usize {
+        let position = self.parameters.iter().position(|used| used.name == name);
+        let position = position.unwrap_or_else(|| {
+            self.parameters.push(Used { name: name.to_owned(), offset, compared: Vec::new() });
+            self.parameters.len() - 1
+        });
+        if let Some(used) = self.parameters.get_mut(position) {
+            used.compared.extend(compared);
+        }
+        position + 1
+    }
+
+    /// Where in the file the statement begins.
+    pub(super) fn begins(&self) -> Option<usize> {
+        self.pieces.first().map(|piece| piece.offset)
+    }
+
+    /// Where in the file a character of the numbered text comes from.
+    pub(super) fn offset(&self, position: usize) -> usize {
+        let byte = self.text.char_indices().nth(position.saturating_sub(1));
+        let byte = byte.map_or(self.text.len(), |(byte, _)| byte);
+        let piece = self.pieces.iter().rev().find(|piece| piece.start <= byte);
+        piece.map_or(0, |piece| match piece.put {
+            true => piece.offset,
+            false => piece.offset + byte - piece.start,
+        })
+    }
+}
+
+fn verb(word: &str, names: &HashSet<String>) -> Result<Verb, String> {
+    use Action::{Archive, Delete, Insert, Restore, Update};
+    let change = |actions: &[Action]| Verb::Change(actions.iter().copied().collect());
+    Ok(match word.to_lowercase().as_str() {
+        "select" | "values" | "table" | "(" => Verb::Select,
+        "with" => Verb::With,
+        // Where it says what to do on a conflict, that may be to update.
+        "insert" if names.contains("conflict") => change(&[Insert, Update]),
+        "insert" => change(&[Insert]),
+        // Archiving is an update, too.
+        "update" => change(&[Update, Archive, Restore]),
+        "delete" => change(&[Delete]),
+        "merge" => change(&[Insert, Update, Archive, Restore, Delete]),
+        "call" => Verb::Call,
+        _ => {
+            return Err(format!(
+                "a canned query is a SELECT, WITH, VALUES, INSERT, UPDATE, DELETE, MERGE or CALL, not {word}"
+            ));
+        }
+    })
+}
+
+/// The name that a token is, as the catalogue spells it.
+fn name(text: &str, token: &Token) -> Option<String> {
+    let text = text.get(token.start..token.end)?;
+    match token.kind {
+        Kind::Word => Some(text.to_lowercase()),
+        Kind::Name => Some(text.trim_matches('"').replace("\"\"", "\"")),
+        _ => None,
+    }
+}
+
+fn names(text: &str, code: &[Token]) -> HashSet<String> {
+    code.iter().filter_map(|token| name(text, token)).collect()
+}
+
+/// The column that the parameter at `index` is compared with, as far as its neighbours tell:
+/// `column = :a`, `column LIKE '%' || :a`, `column = ANY(:a)`, `:a < column`.
+fn compared(text: &str, code: &[Token], index: usize) -> Option<String> {
+    const COMPARISONS: [&str; 16] = [
+        "=", "<>", "!=", "<", ">", "<=", ">=", "~", "~*", "@>", "<@", "&&", "@@", "like", "ilike",
+        "in",
+    ];
+    const BETWEEN: [&str; 7] = ["(", "any", "all", "some", "||", "lower", "upper"];
+    let word = |token: &Token| text.get(token.start..token.end).unwrap_or_default().to_lowercase();
+    let mut before = code.get(..index)?.iter().rev();
+    let comparison =
+        before.find(|token| token.kind != Kind::Text && !BETWEEN.contains(&&*word(token)));
+    if comparison.is_some_and(|token| COMPARISONS.contains(&&*word(token))) {
+        let column = before.find(|token| word(token) != "not" && word(token) != ")");
+        return column.and_then(|token| name(text, token));
+    }
+    let mut after = code.get(index + 1..)?.iter();
+    if !COMPARISONS.contains(&&*word(after.next()?)) {
+        return None;
+    }
+    let mut column = name(text, after.next()?)?;
+    while after.next().is_some_and(|token| word(token) == ".") {
+        column = name(text, after.next()?)?;
+    }
+    Some(column)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{File, Origin, Source};
+
+    #[test]
+    fn the_compared_column_is_found() {
+        for (text, column) in [
+            ("SELECT 1 FROM t WHERE t.title ILIKE '%' || :p || '%'", Some("title")),
+            ("SELECT 1 FROM t WHERE id = ANY (:p)", Some("id")),
+            ("SELECT 1 FROM t WHERE \"Key\" >= :p", Some("Key")),
+            ("SELECT 1 FROM t WHERE name NOT LIKE :p", Some("name")),
+            ("SELECT 1 FROM t WHERE :p < t.born", Some("born")),
+            ("SELECT 1 FROM t LIMIT :p", None),
+            ("SELECT :p", None),
+        ] {
+            let source = Source::read(File {
+                name: "query".into(),
+                path: "query.sql".into(),
+                text: text.into(),
+            });
+            let source = source.unwrap();
+            let Origin::Statement(sql) = &source.origin else { panic!() };
+            assert_eq!(sql.parameters[0].compared.first().map(String::as_str), column, "{text}");
+        }
+    }
+}
