@@ -1,6 +1,9 @@
 //! Queries of the guide's kinds beside the SQL that a person would write, pages far down beside the first
 //! one, and many inserted rows beside one statement of tokio-postgres.
 
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
 use criterion::Criterion;
 use mcp_pg_benches::film::{Fault, caller};
 use mcp_pg_benches::report::{Comparison, awaited};
@@ -9,34 +12,42 @@ use mcp_pg_core::{Engine, Principal, Reply, Request};
 use serde_json::{Map, Value, json};
 use tokio_postgres::types::ToSql;
 
-/// What is measured: its name, the call, and the SQL by hand.
-fn questions() -> Vec<(&'static str, &'static str, Value, &'static str)> {
+/// Values of a statement by hand.
+type Parameters = Vec<&'static (dyn ToSql + Sync)>;
+
+/// What is measured: its name, the call, and the SQL by hand with its values, which are parameters there too: a
+/// statement that is prepared for one value alone could be planned for it once and for all.
+fn questions() -> Vec<(&'static str, &'static str, Value, &'static str, Parameters)> {
     vec![
         (
             "select by condition, sorted",
             "select",
             json!({"table": "sale", "columns": ["id", "total", "placed"], "where": {"status": "paid", "placed": {"gte": "2024-06-01T00:00:00Z"}},
                 "order_by": ["placed"]}),
-            "SELECT id, total, placed FROM sale WHERE status = 'paid' AND placed >= '2024-06-01 00:00:00+00' ORDER BY placed, id LIMIT 101",
+            "SELECT id, total, placed FROM sale WHERE status = $1 AND placed >= $2 ORDER BY placed, id LIMIT 101",
+            vec![&"paid", &*JUNE],
         ),
         (
             "select through a relation",
             "select",
             json!({"table": "sale", "columns": ["id", "total"], "where": {"buyer": {"country": "FR"}, "total": {"gt": 800}}}),
-            "SELECT s.id, s.total FROM sale s JOIN buyer b ON b.id = s.buyer_id WHERE b.country = 'FR' AND s.total > 800 ORDER BY s.id LIMIT 101",
+            "SELECT s.id, s.total FROM sale s JOIN buyer b ON b.id = s.buyer_id WHERE b.country = $1 AND s.total > $2::int4 ORDER BY s.id LIMIT 101",
+            vec![&"FR", &800],
         ),
         (
             "order by a related column",
             "select",
             json!({"table": "sale", "columns": ["id"], "where": {"status": "open"}, "order_by": ["buyer.name"]}),
-            "SELECT s.id FROM sale s LEFT JOIN buyer b ON b.id = s.buyer_id WHERE status = 'open' ORDER BY b.name, s.id LIMIT 101",
+            "SELECT s.id FROM sale s LEFT JOIN buyer b ON b.id = s.buyer_id WHERE status = $1 ORDER BY b.name, s.id LIMIT 101",
+            vec![&"open"],
         ),
         (
             "include to one",
             "select",
             json!({"table": "sale", "columns": ["id"], "where": {"status": "paid"}, "include": {"buyer": {"columns": ["name", "country"]}}}),
             "SELECT s.id, (SELECT to_json(b) FROM (SELECT name, country) b) AS buyer FROM sale s JOIN buyer b ON b.id = s.buyer_id \
-             WHERE status = 'paid' ORDER BY s.id LIMIT 101",
+             WHERE status = $1 ORDER BY s.id LIMIT 101",
+            vec![&"paid"],
         ),
         (
             "include to many, nested",
@@ -45,21 +56,24 @@ fn questions() -> Vec<(&'static str, &'static str, Value, &'static str)> {
                 "include": {"sale": {"columns": ["total"], "order_by": ["-placed"], "limit": 3, "include": {"line": {"columns": ["quantity"]}}}}}),
             "SELECT name, (SELECT json_agg(s) FROM (SELECT total, (SELECT json_agg(l) FROM (SELECT quantity FROM line \
              WHERE sale_id = sale.id ORDER BY product_id LIMIT 101) l) AS line FROM sale WHERE buyer_id = buyer.id \
-             ORDER BY placed DESC, id DESC LIMIT 4) s) AS sale FROM buyer WHERE country = 'FR' ORDER BY id LIMIT 101",
+             ORDER BY placed DESC, id DESC LIMIT 4) s) AS sale FROM buyer WHERE country = $1 ORDER BY id LIMIT 101",
+            vec![&"FR"],
         ),
         (
             "aggregate",
             "aggregate",
             json!({"table": "sale", "measures": {"n": {"count": "*"}, "revenue": {"sum": "total"}}, "group_by": ["status"]}),
             "SELECT status, count(*) AS n, sum(total) AS revenue FROM sale GROUP BY status ORDER BY status LIMIT 101",
+            vec![],
         ),
         (
             "aggregate by month",
             "aggregate",
             json!({"table": "sale", "measures": {"n": {"count": "*"}, "open": {"count": "*", "where": {"status": "open"}}},
                 "group_by": [{"column": "placed", "bucket": "month", "as": "month"}]}),
-            "SELECT date_trunc('month', placed) AS month, count(*) AS n, count(*) FILTER (WHERE status = 'open') AS open \
+            "SELECT date_trunc('month', placed) AS month, count(*) AS n, count(*) FILTER (WHERE status = $1) AS open \
              FROM sale GROUP BY 1 ORDER BY 1 LIMIT 101",
+            vec![&"open"],
         ),
         (
             "aggregate by a related column",
@@ -67,9 +81,17 @@ fn questions() -> Vec<(&'static str, &'static str, Value, &'static str)> {
             json!({"table": "sale", "measures": {"revenue": {"sum": "total"}}, "group_by": ["buyer.country"], "order_by": ["-revenue"]}),
             "SELECT b.country AS \"buyer.country\", sum(total) AS revenue FROM sale s LEFT JOIN buyer b ON b.id = s.buyer_id \
              GROUP BY 1 ORDER BY 2 DESC, 1 DESC LIMIT 101",
+            vec![],
         ),
     ]
 }
+
+/// The first of June 2024.
+static JUNE: LazyLock<SystemTime> =
+    LazyLock::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_717_200_000));
+
+/// The rows of a page.
+const PAGE: usize = 100;
 
 fn main() -> Result<(), Fault> {
     let mut criterion = Criterion::default().configure_from_args();
@@ -77,7 +99,7 @@ fn main() -> Result<(), Fault> {
     let Sales { runtime, client, engine, .. } = &sales;
     let (analyst, operator) = (caller("analyst"), caller("operator"));
 
-    for (name, tool, arguments, sql) in questions() {
+    for (name, tool, arguments, sql, parameters) in questions() {
         let request = request(tool, arguments)?;
         let sql = format!("SELECT row_to_json(q)::text FROM ({sql}) q");
         let raw = runtime.block_on(client.prepare(&sql))?;
@@ -87,7 +109,7 @@ fn main() -> Result<(), Fault> {
             name,
             "by hand",
             awaited(runtime, || async {
-                let rows = client.query(&raw, &[]).await;
+                let rows = client.query(&raw, &parameters).await;
                 rows.map(|rows| rows.iter().map(|row| row.get(0)).collect::<Vec<String>>())
             }),
         );
@@ -138,6 +160,26 @@ fn main() -> Result<(), Fault> {
     group.measure("engine", awaited(runtime, || engine.handle(&operator, many.clone())));
     group.finish();
 
+    const CHANGE: &str = "UPDATE entry AS t SET amount = v.amount, note = v.note \
+        FROM unnest($1::int4[], $2::int4[], $3::text[]) AS v (id, amount, note) WHERE t.id = v.id RETURNING t.id";
+    let updates = (1..=ROWS).map(|n| json!({"id": n, "amount": n + 1, "note": "changed"}));
+    let updates: Vec<Value> = updates.collect();
+    let changed =
+        request("update", json!({"table": "entry", "updates": updates, "returning": ["id"]}))?;
+    runtime.block_on(answered(engine, &operator, changed.clone()))?;
+    let raw = runtime.block_on(client.prepare(CHANGE))?;
+    let ids: Vec<i32> = (1..=ROWS).collect();
+    let amounts: Vec<i32> = ids.iter().map(|n| n + 1).collect();
+    let notes = vec!["changed"; ids.len()];
+    let mut group = Comparison::new(
+        &mut criterion,
+        "5,000 rows updated by key",
+        "by hand",
+        awaited(runtime, || async { client.query(&raw, &[&ids, &amounts, &notes]).await }),
+    );
+    group.measure("engine", awaited(runtime, || engine.handle(&operator, changed.clone())));
+    group.finish();
+
     criterion.final_summary();
     Ok(())
 }
@@ -161,16 +203,17 @@ async fn answered(
     }
 }
 
-/// The request for the page after so many.
+/// The request for the page after so many: the cursor is that of the last of them, read by its offset.
 async fn page_after(
     engine: &Engine,
     caller: &Principal,
     mut page: Value,
     pages: usize,
 ) -> Result<Request, Fault> {
-    for _ in 0..pages {
-        let reply = answered(engine, caller, request("select", page.clone())?).await?;
-        page["cursor"] = reply.get("next_cursor").cloned().unwrap_or_default();
-    }
+    let mut last = page.clone();
+    last["limit"] = json!(PAGE);
+    last["offset"] = json!(PAGE * (pages - 1));
+    let reply = answered(engine, caller, request("select", last)?).await?;
+    page["cursor"] = reply.get("next_cursor").cloned().ok_or("there is no further page")?;
     request("select", page)
 }

@@ -30,7 +30,8 @@ impl<'c> Comparison<'c> {
     ) -> Self {
         let mut group = criterion.benchmark_group(name);
         group.warm_up_time(Duration::from_millis(500));
-        group.measurement_time(Duration::from_secs(3));
+        group.measurement_time(Duration::from_secs(2));
+        group.sample_size(50);
         let base: (_, Box<dyn FnMut(u64) -> Duration>) = (base_name, Box::new(base));
         let mut comparison = Self { group, name, base, lines: Vec::new() };
         let mut samples = Vec::new();

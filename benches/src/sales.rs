@@ -8,7 +8,9 @@ use tokio_postgres::Client;
 
 use crate::film::{Fault, connect, database};
 
+/// Without parallel workers: a leader waits for them in a busy loop, which hangs on one core at real-time priority.
 const SALES: &str = "
+SET max_parallel_maintenance_workers = 0;
 CREATE TABLE buyer (id integer PRIMARY KEY, name text NOT NULL, country text NOT NULL);
 CREATE TABLE sale (id integer PRIMARY KEY, buyer_id integer NOT NULL REFERENCES buyer, status text NOT NULL,
   total numeric(10, 2) NOT NULL, placed timestamptz NOT NULL);

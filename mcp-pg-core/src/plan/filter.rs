@@ -52,7 +52,7 @@ impl Predicate<'_> {
     }
 
     /// Whether the condition gives the column's value.
-    fn fixes(&self, wanted: &Column) -> bool {
+    pub fn fixes(&self, wanted: &Column) -> bool {
         match self {
             Predicate::All(all) => all.iter().any(|one| one.fixes(wanted)),
             Predicate::Test {

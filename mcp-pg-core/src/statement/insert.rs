@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use sea_query::{Expr, IntoIden, LockType, OnConflict, Query};
+use sea_query::{Expr, IntoIden, LockType, OnConflict, Query, SelectStatement};
 
 use super::change::assigned;
 use super::named::{self, Named};
@@ -30,11 +30,19 @@ pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statemen
     let mut query = Query::insert();
     query.into_table(aliased(plan.table, &alias));
     let single = range.len() == 1;
+    let given = plan.rows.get(range).unwrap_or_default();
+    let alike = (!single).then(|| in_columns(plan, given, &mut conditions)).flatten();
+    let recurring = single || alike.is_some();
     if plan.columns.is_empty() {
         query.or_default_values();
+    } else if let Some(rows) = alike {
+        query.columns(plan.columns.iter().map(|column| column.name.clone()));
+        query.select_from(rows).map_err(|error| {
+            Error::new(Code::Internal, "rows of one insert differ in length").caused_by(error)
+        })?;
     } else {
         query.columns(plan.columns.iter().map(|column| column.name.clone()));
-        for row in plan.rows.get(range).unwrap_or_default() {
+        for row in given {
             let values = row.iter().map(|assign| match assign {
                 Assign::Value(operand) => conditions.parameters.add(operand),
                 Assign::Now => Expr::current_timestamp(),
@@ -74,14 +82,37 @@ pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statemen
     returning.push(conditions.expression(&plan.check, &alias).unwrap_or_else(|| constant(true)));
     columns.push(Output::value("_check", Decoder::boolean()));
     query.returning(Query::returning().exprs(returning));
-    let (mut sql, values) = build(&query);
+    let mut text = build(&query);
     if plan.columns.is_empty() {
         // What sea-query writes is no row of a table without columns. An identifier would double the quotes.
-        sql = sql.replacen(" AS \"t0\" VALUES (DEFAULT)", " AS \"t0\" DEFAULT VALUES", 1);
+        text.sql = text.sql.replacen(" AS \"t0\" VALUES (DEFAULT)", " AS \"t0\" DEFAULT VALUES", 1);
     }
-    let mut statement = conditions.parameters.finish((sql, values), columns);
-    statement.recurring = single;
+    let mut statement = conditions.parameters.finish(text, columns);
+    // A statement for rows that differ has as many parameters as they have values.
+    statement.recurring = recurring;
     Ok(statement)
+}
+
+/// The rows as one parameter for each column: then the text is short, and the same for any number of rows.
+/// `None` if a column has a value in some rows only, or in none.
+fn in_columns(
+    plan: &InsertPlan<'_>,
+    rows: &[Vec<Assign>],
+    conditions: &mut Conditions,
+) -> Option<SelectStatement> {
+    let columns = plan.columns.iter().enumerate().map(|(place, column)| {
+        let values = rows.iter().map(|row| row.get(place)?.operand().cloned());
+        Some((*column, values.collect::<Option<Vec<Operand>>>()?))
+    });
+    let columns: Vec<(&Column, Vec<Operand>)> = columns.collect::<Option<_>>()?;
+    if columns.is_empty() {
+        return None;
+    }
+    let mut query = Query::select();
+    for (column, values) in columns {
+        query.expr(named::unnested(&column.data_type, values, "/data", conditions));
+    }
+    Some(query)
 }
 
 /// The statement that locks the existing rows which the plan's rows would change, and reads them as they are;

@@ -11,6 +11,7 @@ mod named;
 mod output;
 mod parameters;
 mod predicate;
+mod seek;
 mod select;
 mod touched;
 
@@ -97,5 +98,9 @@ fn readers<'v>(table: &'v TableView, positions: impl Iterator<Item = usize>) -> 
 
 /// The version of a row: its version column, or the transaction that wrote it.
 fn version(table: &TableView, alias: &DynIden) -> Expr {
-    named(alias, table.version.as_ref().map_or("xmin", |version| &version.name)).cast_as("text")
+    named(alias, version_column(table)).cast_as("text")
+}
+
+fn version_column(table: &TableView) -> &str {
+    table.version.as_ref().map_or("xmin", |version| &version.name)
 }

@@ -50,15 +50,25 @@ impl Named {
         at: &str,
         conditions: &mut Conditions,
     ) {
-        let list = conditions.parameters.add(&Operand::list(values, at)).cast_as("text[]");
-        let element: Expr = Func::cust("unnest").arg(list).into();
-        let name = name.to_owned().into_iden();
-        self.0.expr_as(element.cast_as(data_type.base().name.clone()), name);
+        let values = unnested(data_type, values, at, conditions);
+        self.0.expr_as(values, name.to_owned().into_iden());
     }
 
     pub(super) fn table(self) -> TableRef {
         TableRef::SubQuery(Box::new(self.0), NAMED.into_iden())
     }
+}
+
+/// A value of the type for each row that there are values for.
+pub(super) fn unnested(
+    data_type: &DataType,
+    values: Vec<Operand>,
+    at: &str,
+    conditions: &mut Conditions,
+) -> Expr {
+    let list = conditions.parameters.add(&Operand::list(values, at)).cast_as("text[]");
+    let element: Expr = Func::cust("unnest").arg(list).into();
+    element.cast_as(data_type.base().name.clone())
 }
 
 /// Whether a row of the table under `alias` is the named one.

@@ -1,6 +1,11 @@
 //! Parameters, numbered as they come to stand in the text.
 
-use sea_query::{Expr, PostgresQueryBuilder, QueryStatementWriter, Value, Values};
+use std::fmt::{self, Write};
+
+use sea_query::{
+    ExplainStatement, Expr, PostgresQueryBuilder, QueryBuilder, QueryStatementWriter, SqlWriter,
+    Value,
+};
 
 use super::{Output, Statement};
 use crate::plan::Operand;
@@ -19,34 +24,72 @@ impl Parameters {
     }
 
     /// The finished statement.
-    pub(super) fn finish<'v>(
-        self,
-        built: (String, Values),
-        outputs: Vec<Output<'v>>,
-    ) -> Statement<'v> {
-        let (sql, Values(values)) = built;
+    pub(super) fn finish<'v>(self, text: Text, outputs: Vec<Output<'v>>) -> Statement<'v> {
+        let Text { sql, positions } = text;
         // Most often each stands once, in the order in which they were added.
-        let is_at = |(place, value): (usize, &Value)| matches!(value, Value::BigInt(Some(position)) if usize::try_from(*position) == Ok(place));
-        if values.len() == self.0.len() && values.iter().enumerate().all(is_at) {
+        if positions.iter().copied().eq(0..self.0.len()) {
             return Statement { sql, parameters: self.0, outputs, recurring: true };
         }
-        let parameters = values
-            .into_iter()
-            .map(|value| match value {
-                Value::BigInt(Some(position)) => usize::try_from(position)
-                    .ok()
-                    .and_then(|position| self.0.get(position).cloned())
-                    .unwrap_or_else(|| Operand::text(None, "")),
-                // LIMIT and OFFSET, which sea-query makes parameters by itself.
-                Value::BigUnsigned(Some(number)) => Operand::text(Some(number.to_string()), ""),
-                _ => Operand::text(None, ""),
-            })
-            .collect();
+        let operand = |position| self.0.get(position).cloned();
+        let operand = |position| operand(position).unwrap_or_else(|| Operand::text(None, ""));
+        let parameters = positions.into_iter().map(operand).collect();
         Statement { sql, parameters, outputs, recurring: true }
     }
 }
 
+/// The text of a statement, and the positions of the operands that its parameters are.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    pub(super) sql: String,
+    positions: Vec<usize>,
+}
+
+impl Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.sql.write_str(text)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sql)
+    }
+}
+
+impl SqlWriter for Text {
+    fn push_param<T: QueryBuilder>(&mut self, value: Value, _: &T) {
+        // Writing into a string cannot fail.
+        let _ = match value {
+            // The numbers of LIMIT and OFFSET are part of the text: of an unknown limit the planner thinks
+            // that it is a tenth of the rows, and would not keep the plan of a statement that it prepared.
+            Value::BigUnsigned(Some(number)) => write!(self.sql, "{number}"),
+            position => {
+                // No other value comes here than what `add` makes.
+                let position = match position {
+                    Value::BigInt(Some(position)) => usize::try_from(position).ok(),
+                    _ => None,
+                };
+                self.positions.push(position.unwrap_or(usize::MAX));
+                write!(self.sql, "${}", self.positions.len())
+            }
+        };
+    }
+
+    fn as_writer(&mut self) -> &mut dyn Write {
+        self
+    }
+}
+
 /// The text of a query for PostgreSQL.
-pub(super) fn build(query: &impl QueryStatementWriter) -> (String, Values) {
-    query.build(PostgresQueryBuilder)
+pub(super) fn build(query: &impl QueryStatementWriter) -> Text {
+    let mut text = Text { sql: String::with_capacity(256), positions: Vec::new() };
+    query.build_collect_into(PostgresQueryBuilder, &mut text);
+    text
+}
+
+/// The same for one that asks for a plan.
+pub(super) fn build_explain(explain: &ExplainStatement) -> Text {
+    let mut text = Text::default();
+    explain.build_collect_into(PostgresQueryBuilder, &mut text);
+    text
 }

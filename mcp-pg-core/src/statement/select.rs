@@ -1,14 +1,14 @@
 //! SELECT: the page, the count, and the planner's estimate of it.
 
 use sea_query::{
-    DynIden, ExplainFormat, ExplainStatement, Expr, ExprTrait, Func, IntoIden,
-    PostgresQueryBuilder, Query, SelectStatement,
+    DynIden, ExplainFormat, ExplainStatement, Expr, ExprTrait, Func, IntoIden, Query,
+    SelectStatement,
 };
 
-use super::parameters::build;
-use super::predicate::{Conditions, constant, null, typed};
-use super::{Output, SUBJECT, Statement, aliased, expressions, readers, version};
-use crate::plan::{Measured, Operand, SelectPlan, Sort, Start};
+use super::parameters::{build, build_explain};
+use super::predicate::{Conditions, constant};
+use super::{Output, SUBJECT, Statement, aliased, expressions, readers, seek, version};
+use crate::plan::{Measured, SelectPlan, Start};
 use crate::policy::TableView;
 use crate::request::Count;
 use crate::value::Decoder;
@@ -20,7 +20,10 @@ use crate::value::Decoder;
 pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
     let mut conditions = Conditions::default();
     let (query, columns) = page(plan, &mut conditions);
-    conditions.parameters.finish(build(&query), columns)
+    let mut statement = conditions.parameters.finish(build(&query), columns);
+    // Every page has an offset of its own.
+    statement.recurring = matches!(plan.start, Start::Offset(0) | Start::After(_));
+    statement
 }
 
 /// The statement that asks how PostgreSQL would read the page; the rows are lines of EXPLAIN's JSON.
@@ -30,7 +33,7 @@ pub fn explain<'v>(plan: &SelectPlan<'v>, analyze: bool) -> Statement<'v> {
     let explain = ExplainStatement::new().format(ExplainFormat::Json).statement(query);
     let explain = if analyze { explain.analyze() } else { explain };
     let lines = vec![Output::value("plan", Decoder::plain_text())];
-    conditions.parameters.finish(explain.build(PostgresQueryBuilder), lines)
+    conditions.parameters.finish(build_explain(&explain), lines)
 }
 
 fn page<'v>(
@@ -38,7 +41,10 @@ fn page<'v>(
     conditions: &mut Conditions,
 ) -> (SelectStatement, Vec<Output<'v>>) {
     let alias = SUBJECT.into_iden();
-    let mut query = rows(plan, &alias, conditions);
+    let mut query = match &plan.start {
+        Start::After(values) => seek::after(plan, values, &alias, conditions),
+        Start::Offset(_) => rows(plan, &alias, conditions),
+    };
 
     let mut columns = readers(plan.table, plan.columns.iter().copied());
     if plan.is_whole() {
@@ -74,15 +80,8 @@ fn page<'v>(
     }
 
     conditions.sort(&mut query, &plan.order, &alias);
-    match &plan.start {
-        Start::Offset(0) => {}
-        Start::Offset(offset) => {
-            query.offset(*offset);
-        }
-        Start::After(values) => {
-            let beyond = after(&plan.order, values, &alias, conditions);
-            query.and_where(beyond);
-        }
+    if let Start::Offset(offset @ 1..) = plan.start {
+        query.offset(offset);
     }
     conditions.join(&mut query, &alias);
     if !plan.single {
@@ -95,8 +94,7 @@ fn page<'v>(
 fn column_list(table: &TableView, alias: &DynIden) -> String {
     let mut all = Query::select();
     all.exprs(expressions(table, alias, table.readable_columns()));
-    let (text, _) = build(&all);
-    text.strip_prefix("SELECT ").unwrap_or_default().to_owned()
+    build(&all).sql.strip_prefix("SELECT ").unwrap_or_default().to_owned()
 }
 
 /// The statement that counts all rows of the query, not only the page's; or asks the planner how many it
@@ -115,7 +113,7 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
         Count::Estimated => {
             query.expr(constant(true));
             let explain = ExplainStatement::new().format(ExplainFormat::Json).statement(query);
-            explain.build(PostgresQueryBuilder)
+            build_explain(&explain)
         }
     };
     let output = Output::value("count", Decoder::plain_text());
@@ -123,7 +121,11 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
 }
 
 /// The rows that meet the plan's filter, wherever the page is.
-fn rows(plan: &SelectPlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> SelectStatement {
+pub(super) fn rows(
+    plan: &SelectPlan<'_>,
+    alias: &DynIden,
+    conditions: &mut Conditions,
+) -> SelectStatement {
     let mut query = Query::select();
     match &plan.grouping {
         None => query.from(aliased(plan.table, alias)),
@@ -133,86 +135,4 @@ fn rows(plan: &SelectPlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> 
         query.and_where(filter);
     }
     query
-}
-
-/// Rows that come after the one with these sort keys.
-fn after(
-    order: &[Sort<'_>],
-    values: &[Option<String>],
-    alias: &DynIden,
-    conditions: &mut Conditions,
-) -> Expr {
-    let keys: Vec<(Expr, &Sort<'_>, &Option<String>)> = order
-        .iter()
-        .zip(values)
-        .map(|(sort, value)| (conditions.cursor_key(sort, alias), sort, value))
-        .collect();
-    let mut operand = |sort: &Sort<'_>, value: &Option<String>| {
-        let parameter = conditions.parameters.add(&Operand::text(value.clone(), ""));
-        match sort.measured {
-            Measured::Value => typed(parameter, &sort.column.data_type, ""),
-            _ => parameter,
-        }
-    };
-    let missing = |key: Expr, sort: &Sort<'_>, wanted: bool| match sort.measured {
-        Measured::Value => null(key, &sort.column.data_type, wanted),
-        _ if wanted => key.is_null(),
-        _ => key.is_not_null(),
-    };
-
-    // One comparison of rows is what an index can seek by; it needs one direction and no nulls.
-    let never_null = order.iter().all(|sort| !sort.nullable);
-    let descending = order.first().is_some_and(|sort| sort.descending);
-    if never_null && order.iter().all(|sort| sort.descending == descending) {
-        let (left, right): (Vec<Expr>, Vec<Expr>) =
-            keys.into_iter().map(|(key, sort, value)| (key, operand(sort, value))).unzip();
-        let (left, right) = match <[Expr; 1]>::try_from(left) {
-            Ok([left]) => (left, right.into_iter().next().unwrap_or_else(|| constant(false))),
-            Err(left) => (Expr::tuple(left), Expr::tuple(right)),
-        };
-        return if descending { left.lt(right) } else { left.gt(right) };
-    }
-
-    // Else: beyond in the first key, or equal there and beyond in the second, and so on.
-    let mut any: Option<Expr> = None;
-    for (index, (key, sort, value)) in keys.iter().enumerate() {
-        let beyond = match (value, sort.nulls_last) {
-            (None, true) => continue,
-            (None, false) => missing(key.clone(), sort, false),
-            (Some(_), nulls_last) => {
-                let right = operand(sort, value);
-                let key = key.clone();
-                let beyond =
-                    if sort.descending { key.clone().lt(right) } else { key.clone().gt(right) };
-                match nulls_last && sort.nullable {
-                    true => beyond.or(missing(key, sort, true)),
-                    false => beyond,
-                }
-            }
-        };
-        let mut all = beyond;
-        for (key, sort, value) in keys.iter().take(index) {
-            let same = match value {
-                None => missing(key.clone(), sort, true),
-                Some(_) => key.clone().eq(operand(sort, value)),
-            };
-            all = all.and(same);
-        }
-        any = Some(match any {
-            None => all,
-            Some(any) => any.or(all),
-        });
-    }
-    let any = any.unwrap_or_else(|| constant(false));
-    // Said once more of the first key alone, it is what an index can seek by.
-    match keys.into_iter().next() {
-        Some((key, sort, value @ Some(_)))
-            if !(sort.nullable && sort.nulls_last) && matches!(sort.measured, Measured::Value) =>
-        {
-            let right = operand(sort, value);
-            let bound = if sort.descending { key.lte(right) } else { key.gte(right) };
-            bound.and(any)
-        }
-        _ => any,
-    }
 }

@@ -22,6 +22,16 @@ CREATE VIEW seen AS SELECT id, kind FROM item;
 CREATE TABLE two (a integer NOT NULL, b integer NOT NULL, c text, UNIQUE (a, b));
 INSERT INTO two SELECT n / 5, n % 5, 'c' FROM generate_series(0, 24) n;";
 
+/// With these, pages after a row are sought instead of filtered.
+const INDEXES: &str = "
+CREATE INDEX ON item (kind, size);
+CREATE INDEX ON item (size);
+CREATE INDEX ON item (weight);
+CREATE INDEX ON item (ratio DESC);
+CREATE INDEX ON item (at);
+CREATE INDEX ON item (spot);
+CREATE INDEX ON item (list, kind);";
+
 /// All rows of a query, page by page.
 async fn paged(engine: &Engine, mut arguments: Value, limit: u64) -> Vec<Value> {
     arguments["limit"] = json!(limit);
@@ -43,6 +53,7 @@ async fn paged(engine: &Engine, mut arguments: Value, limit: u64) -> Vec<Value> 
 
 #[tokio::test]
 async fn pages_follow_each_other_in_every_order() {
+    let sought = Database::of(&format!("{FIXTURE}{INDEXES}")).await.engine().await;
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;
     let client = database.client().await;
@@ -78,7 +89,10 @@ async fn pages_follow_each_other_in_every_order() {
             expected.iter().map(|row| json!({"id": row.get::<_, i32>(0)})).collect();
         for limit in [1, 7, 60] {
             let select = json!({"table": "item", "columns": ["id"], "order_by": order_by});
-            assert_eq!(paged(&engine, select, limit).await, expected, "{order_by} by {limit}");
+            for engine in [&engine, &sought] {
+                let rows = paged(engine, select.clone(), limit).await;
+                assert_eq!(rows, expected, "{order_by} by {limit}");
+            }
         }
     }
     let two =
@@ -97,6 +111,39 @@ async fn pages_follow_each_other_in_every_order() {
     ] {
         let select = json!({"table": "item", "order_by": order_by});
         assert_eq!(refused(&engine, "select", select).await, (code.to_owned(), at.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_sought_page_has_all_that_another_has() {
+    const TREE: &str = "
+        CREATE TABLE node (id integer PRIMARY KEY, parent_id integer REFERENCES node, kind text NOT NULL, size integer, note text);
+        INSERT INTO node SELECT n, NULLIF(n / 3, 0), 'kind ' || n % 3, NULLIF(n % 5, 0), 'note' FROM generate_series(1, 40) n;";
+    let filtered = Database::of(TREE).await;
+    let sought = Database::of(&format!(
+        "{TREE} CREATE INDEX ON node (kind, size); CREATE INDEX ON node (size);"
+    ))
+    .await;
+    for (order_by, condition) in [
+        (json!(["size"]), json!({"kind": "kind 1"})),
+        (json!(["kind", "-size"]), json!({"parent": {"size": {"gt": 1}}})),
+        (json!(["-kind", "size"]), json!({"note": "note", "node_by_parent": {"some": {}}})),
+    ] {
+        let select = json!({
+            "table": "node", "columns": ["id"], "where": condition, "order_by": order_by, "with_version": true,
+            "include": {"parent": {"columns": ["kind"]}, "node_by_parent": {"columns": ["id"], "limit": 1}},
+        });
+        let mut both = Vec::new();
+        for database in [&filtered, &sought] {
+            let mut rows = paged(&database.engine().await, select.clone(), 3).await;
+            assert!(rows.len() > 3, "{select}");
+            for row in &mut rows {
+                let version = row.as_object_mut().unwrap().shift_remove("_version").unwrap();
+                assert!(version.is_string(), "{version}");
+            }
+            both.push(rows);
+        }
+        assert_eq!(both[0], both[1], "{select}");
     }
 }
 

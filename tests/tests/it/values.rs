@@ -244,7 +244,13 @@ async fn what_is_read_of_every_type_can_be_written_back() {
             for (name, value) in &read {
                 assert_eq!(written.get(name), Some(value), "{table} {name}");
             }
-            for id in [id, id + 10] {
+            // Several rows go to PostgreSQL in another form than one.
+            let mut rows = vec![read.clone(), read];
+            rows[0].insert("id".into(), json!(id + 20));
+            rows[1].insert("id".into(), json!(id + 30));
+            let insert = json!({"table": table, "data": rows, "returning": ["id"]});
+            call(&engine, "admin", "insert", insert).await.unwrap();
+            for id in [id, id + 10, id + 20, id + 30] {
                 let after = texts(&database, table, types.len(), id).await;
                 for (name, (before, after)) in types.iter().zip(before.iter().zip(&after)) {
                     assert_eq!(before, after, "{table} {id} {name}");

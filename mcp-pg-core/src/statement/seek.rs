@@ -1,0 +1,202 @@
+//! Pages that begin after a row: which rows come after it, in a form that an index can seek by.
+
+use std::collections::BTreeSet;
+
+use sea_query::{Asterisk, DynIden, Expr, ExprTrait, Query, SelectStatement, UnionType};
+
+use super::predicate::{Conditions, constant, null, typed};
+use super::select::rows;
+use super::{named, version_column};
+use crate::plan::{Measured, Operand, SelectPlan, Sort};
+use crate::schema::{Column, Index};
+
+/// Most sort keys of a page that is read in parts, of which each key makes up to two.
+const KEYS_MOST: usize = 4;
+
+/// The rows of the plan that come after the one with these sort keys, yet without a select list and order.
+pub(super) fn after(
+    plan: &SelectPlan<'_>,
+    values: &[Option<String>],
+    alias: &DynIden,
+    conditions: &mut Conditions,
+) -> SelectStatement {
+    let keys = plan.order.iter().zip(values).map(|(sort, value)| Key { sort, value });
+    let keys: Vec<Key<'_>> = keys.collect();
+    let beyond = match in_one_comparison(&plan.order) {
+        true => row_beyond(&keys, alias, conditions),
+        false => {
+            let parts = parts(&keys, alias, conditions);
+            if parts.len() > 1 && seeks(plan) {
+                return in_parts(plan, parts, alias, conditions);
+            }
+            let any = parts.into_iter().reduce(|any, part| any.or(part));
+            let any = any.unwrap_or_else(|| constant(false));
+            match first_bound(&keys, alias, conditions) {
+                Some(bound) => bound.and(any),
+                None => any,
+            }
+        }
+    };
+    let mut query = rows(plan, alias, conditions);
+    query.and_where(beyond);
+    query
+}
+
+/// A sort key, and the value that it had in the row.
+struct Key<'k> {
+    sort: &'k Sort<'k>,
+    value: &'k Option<String>,
+}
+
+/// Whether one comparison of rows tells which comes after: it needs one direction and no nulls.
+fn in_one_comparison(order: &[Sort<'_>]) -> bool {
+    let descending = order.first().is_some_and(|sort| sort.descending);
+    order.iter().all(|sort| !sort.nullable && sort.descending == descending)
+}
+
+fn row_beyond(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -> Expr {
+    let pairs =
+        keys.iter().map(|key| (conditions.cursor_key(key.sort, alias), key.operand(conditions)));
+    let (left, right): (Vec<Expr>, Vec<Expr>) = pairs.unzip();
+    let (left, right) = match <[Expr; 1]>::try_from(left) {
+        Ok([left]) => (left, right.into_iter().next().unwrap_or_else(|| constant(false))),
+        Err(left) => (Expr::tuple(left), Expr::tuple(right)),
+    };
+    match keys.first().is_some_and(|key| key.sort.descending) {
+        true => left.lt(right),
+        false => left.gt(right),
+    }
+}
+
+/// Conditions that each row after meets one of: it is beyond in the first key, or equal there and beyond in
+/// the second, and so on.
+fn parts(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -> Vec<Expr> {
+    let mut parts = Vec::new();
+    for (index, key) in keys.iter().enumerate() {
+        for beyond in key.beyond(alias, conditions) {
+            let equal = keys.iter().take(index);
+            parts.push(equal.fold(beyond, |all, key| all.and(key.same(alias, conditions))));
+        }
+    }
+    parts
+}
+
+/// What all of [`parts`] say of the first key, which is what an index can seek by.
+fn first_bound(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -> Option<Expr> {
+    let key = keys.first()?;
+    let sort = key.sort;
+    let last = sort.nullable && sort.nulls_last;
+    if key.value.is_none() || last || !matches!(sort.measured, Measured::Value) {
+        return None;
+    }
+    let (left, right) = (conditions.cursor_key(sort, alias), key.operand(conditions));
+    Some(if sort.descending { left.lte(right) } else { left.gte(right) })
+}
+
+impl Key<'_> {
+    fn operand(&self, conditions: &mut Conditions) -> Expr {
+        let parameter = conditions.parameters.add(&Operand::text(self.value.clone(), ""));
+        match self.sort.measured {
+            Measured::Value => typed(parameter, &self.sort.column.data_type, ""),
+            _ => parameter,
+        }
+    }
+
+    fn missing(&self, wanted: bool, alias: &DynIden, conditions: &mut Conditions) -> Expr {
+        let key = conditions.cursor_key(self.sort, alias);
+        match self.sort.measured {
+            Measured::Value => null(key, &self.sort.column.data_type, wanted),
+            _ if wanted => key.is_null(),
+            _ => key.is_not_null(),
+        }
+    }
+
+    fn same(&self, alias: &DynIden, conditions: &mut Conditions) -> Expr {
+        match self.value {
+            None => self.missing(true, alias, conditions),
+            Some(_) => conditions.cursor_key(self.sort, alias).eq(self.operand(conditions)),
+        }
+    }
+
+    fn beyond(&self, alias: &DynIden, conditions: &mut Conditions) -> Vec<Expr> {
+        let sort = self.sort;
+        match (self.value, sort.nulls_last) {
+            (None, true) => Vec::new(),
+            (None, false) => vec![self.missing(false, alias, conditions)],
+            (Some(_), nulls_last) => {
+                let key = conditions.cursor_key(sort, alias);
+                let value = self.operand(conditions);
+                let beyond = if sort.descending { key.lt(value) } else { key.gt(value) };
+                let mut beyond = vec![beyond];
+                if nulls_last && sort.nullable {
+                    beyond.push(self.missing(true, alias, conditions));
+                }
+                beyond
+            }
+        }
+    }
+}
+
+/// Whether an index that begins with the first sort key can find where each part begins. Without one, a page
+/// in parts would read the table once for each.
+fn seeks(plan: &SelectPlan<'_>) -> bool {
+    let own = |sort: &Sort<'_>| sort.hop.is_none() && matches!(sort.measured, Measured::Value);
+    let columns = &plan.table.table.columns;
+    let begins = |index: &Index| {
+        let plain = index.method == "btree" && index.predicate.is_none();
+        let free = |position: &&usize| {
+            columns.get(**position).is_some_and(|column: &Column| !plan.filter.fixes(column))
+        };
+        let first = plan.order.first().map(|sort| &sort.position);
+        plain
+            && index.parts.len() == index.columns.len()
+            && index.columns.iter().find(free) == first
+    };
+    plan.grouping.is_none()
+        && plan.order.len() <= KEYS_MOST
+        && plan.order.iter().all(own)
+        && plan.table.table.indexes.iter().any(begins)
+}
+
+/// A page of each part, one after the other: PostgreSQL merges them, and takes from each no more than it
+/// needs.
+fn in_parts(
+    plan: &SelectPlan<'_>,
+    parts: Vec<Expr>,
+    alias: &DynIden,
+    conditions: &mut Conditions,
+) -> SelectStatement {
+    let names = needed(plan);
+    let mut parts = parts.into_iter().map(|part| {
+        let mut query = rows(plan, alias, conditions);
+        query.exprs(names.iter().map(|name| named(alias, name)));
+        if names.is_empty() {
+            query.expr(constant(true));
+        }
+        query.and_where(part);
+        conditions.sort(&mut query, &plan.order, alias);
+        query.limit(plan.limit.saturating_add(1));
+        query
+    });
+    let mut all = Query::select();
+    // The order and limit of a first member would be those of all.
+    all.column(Asterisk);
+    all.from_subquery(parts.next().unwrap_or_default(), alias.clone());
+    all.unions(parts.map(|part| (UnionType::All, part)));
+    let mut query = Query::select();
+    query.from_subquery(all, alias.clone());
+    query
+}
+
+/// The columns of the plan's table that its page speaks of, conditions aside.
+fn needed<'p>(plan: &'p SelectPlan<'_>) -> BTreeSet<&'p str> {
+    let columns = &plan.table.table.columns;
+    let related = plan.includes.iter().flat_map(|include| &include.hop.relation.columns);
+    let positions = plan.columns.iter().copied();
+    let positions = positions.chain(plan.order.iter().map(|sort| sort.position));
+    let positions = positions.chain(related.map(|(ours, _)| *ours));
+    let mut names: BTreeSet<&str> =
+        positions.filter_map(|position| columns.get(position)).map(Column::identifier).collect();
+    names.extend(plan.with_version.then(|| version_column(plan.table)));
+    names
+}
