@@ -42,6 +42,16 @@ fn main() -> Result<(), Fault> {
             "prepared",
             awaited(runtime, || async { client.query(&raw, &[&value]).await }),
         );
+        let json = format!("SELECT row_to_json(q)::text FROM ({text} $1) q");
+        let json = runtime.block_on(client.prepare(&json))?;
+        group.measure(
+            "prepared, as JSON",
+            awaited(runtime, || async {
+                let rows = client.query(&json, &[&value]).await?;
+                let rows = rows.iter().map(|row| serde_json::from_str(row.get(0)));
+                rows.collect::<Result<Vec<Value>, _>>().map_err(Fault::from)
+            }),
+        );
         let call = |caller| {
             let (engine, arguments) = (&engine, arguments.clone());
             async move { engine.call(caller, &Origin::default(), tool, arguments).await }

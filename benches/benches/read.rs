@@ -14,6 +14,9 @@ use tokio_postgres::Row;
 const BY_KEY: &str = "SELECT row_to_json(t)::text FROM film t WHERE film_id = $1";
 const BY_UUID: &str = "SELECT row_to_json(t)::text FROM film_by_uuid t WHERE id = $1::text::uuid";
 const MANY: &str = "SELECT row_to_json(t)::text FROM film t ORDER BY film_id LIMIT $1";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+const BECOME_READER: &str = "SELECT set_config('app.kind', $1, true), set_config('app.tenant', $2, true), \
+    set_config('role', $3, true)";
 const BINARY: &str = "SELECT film_id, title, description, release_year, language_id, \
     original_language_id, rental_duration, rental_rate, length, replacement_cost, rating, \
     last_update, special_features, attributes FROM film ORDER BY film_id LIMIT $1";
@@ -52,13 +55,42 @@ fn main() -> Result<(), Fault> {
     );
     group.measure("engine", awaited(runtime, || engine.handle(&analyst, by_key(10))));
     group.measure(
-        "engine as database role",
-        awaited(runtime, || engine.handle(&viewer, by_key(10))),
-    );
-    group.measure(
         "engine with file audit",
         awaited(runtime, || audited.handle(&analyst, by_key(10))),
     );
+    group.finish();
+
+    let [begin, become_reader, commit] =
+        [BEGIN, BECOME_READER, "COMMIT"].map(|sql| runtime.block_on(client.prepare(sql)));
+    let (begin, become_reader, commit) = (begin?, become_reader?, commit?);
+    let mut group = Comparison::new(
+        &mut criterion,
+        "select by key as database role",
+        "raw in a transaction",
+        awaited(runtime, || async {
+            let (_, row, _) = tokio::join!(
+                biased;
+                client.execute(&begin, &[]),
+                client.query_one(&raw, &[&10_i32]),
+                client.execute(&commit, &[]),
+            );
+            row.map(|row| parsed(&row))
+        }),
+    );
+    group.measure(
+        "raw as database role",
+        awaited(runtime, || async {
+            let (_, _, row, _) = tokio::join!(
+                biased;
+                client.execute(&begin, &[]),
+                client.execute(&become_reader, &[&"reader", &"42", &"film_reader"]),
+                client.query_one(&raw, &[&10_i32]),
+                client.execute(&commit, &[]),
+            );
+            row.map(|row| parsed(&row))
+        }),
+    );
+    group.measure("engine", awaited(runtime, || engine.handle(&viewer, by_key(10))));
     group.finish();
 
     let raw = runtime.block_on(client.prepare(BY_UUID))?;

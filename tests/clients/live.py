@@ -1,12 +1,13 @@
 """Changes a database under live clients of the Python package, in each protocol era, and hears of it.
 
-    python live.py SERVER DATABASE_URL
+    python live.py SERVER DATABASE
 
-SERVER is the program mcp-pg-server; the database must be empty, and the login a superuser: psql runs the DDL. Ends
-with 1 if a client is not told within ten seconds.
+SERVER is the program mcp-pg-server, DATABASE the program test-database, which gives a throw-away PostgreSQL. Ends with 1
+if a client is not told within twenty seconds.
 """
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -17,8 +18,22 @@ ERAS = {"initialize": "legacy", "discover": "2026-07-28"}
 ORDERS = "postgresql://schema/orders"
 
 
-def sql(url, text):
-    subprocess.run(["psql", "-qX", "-v", "ON_ERROR_STOP=1", url], input=text, text=True, check=True)
+class Database:
+    """A PostgreSQL that is gone when this ends."""
+
+    def __init__(self, program):
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen([program], stdin=pipe, stdout=pipe, text=True)
+        self.url = self.process.stdout.readline().strip()
+
+    def sql(self, text):
+        self.process.stdin.write(json.dumps(text) + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "ok\n", text
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
 def triggers(server):
@@ -49,39 +64,38 @@ class Ear:
 
     async def hear(self, *expected):
         missing = set(expected)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while missing:
                 missing.discard(await self.heard.get())
 
 
-async def changes(client, ear, url):
+async def changes(client, ear, database):
     """What every client sees, whichever way it listens."""
     tables = {"detail": "names"}
     before = (await client.call_tool("list_tables", tables)).structured_content["tables"]
     assert before == ["orders"], before
-    sql(url, "CREATE TABLE gifts (id integer PRIMARY KEY)")
+    database.sql("CREATE TABLE gifts (id integer PRIMARY KEY)")
     await ear.hear(("tools/list_changed", None), ("resources/list_changed", None))
     after = (await client.call_tool("list_tables", tables)).structured_content["tables"]
     assert after == ["gifts", "orders"], after
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     assert "gifts" in tools["select"].input_schema["properties"]["table"]["enum"]
-    sql(url, "INSERT INTO orders VALUES (DEFAULT, 'a secret')")
+    database.sql("INSERT INTO orders VALUES (DEFAULT, 'a secret')")
     await ear.hear(("resources/updated", ORDERS))
-    sql(url, "DROP TABLE gifts")
+    database.sql("DROP TABLE gifts")
     await ear.hear(("tools/list_changed", None))
 
 
-async def main():
-    server, url = sys.argv[1:]
-    sql(url, "CREATE TABLE orders (id serial PRIMARY KEY, note text);" + triggers(server))
-    arguments = ["stdio", "--database-url", url]
+async def main(server, database):
+    database.sql("CREATE TABLE orders (id serial PRIMARY KEY, note text);" + triggers(server))
+    arguments = ["stdio", "--database-url", database.url]
     for era, mode in ERAS.items():
         ear = Ear()
         parameters = StdioServerParameters(command=server, args=arguments, env=dict(os.environ))
         async with Client(stdio_client(parameters), mode=mode, message_handler=ear.message) as client:
             if era == "initialize":
                 await client.subscribe_resource(ORDERS)
-                await changes(client, ear, url)
+                await changes(client, ear, database)
             else:
                 async with client.listen(
                     tools_list_changed=True, resources_list_changed=True, resource_subscriptions=[ORDERS]
@@ -92,9 +106,14 @@ async def main():
                             ear.event(event)
 
                     task = asyncio.create_task(listen())
-                    await changes(client, ear, url)
+                    await changes(client, ear, database)
                     task.cancel()
             print(f"live, {era}: told of tables, tools and rows ({client.protocol_version})", flush=True)
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    postgresql = Database(sys.argv[2])
+    try:
+        asyncio.run(main(sys.argv[1], postgresql))
+    finally:
+        postgresql.close()

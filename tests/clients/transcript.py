@@ -22,12 +22,17 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 MORE = "…"
 
 
-def exchanges(path):
-    with open(path, encoding="utf-8") as document:
-        found = EXCHANGE.findall(document.read())
-    if len(found) < 5:
-        sys.exit(f"{path}: only {len(found)} exchanges")
+def exchanges(text):
+    found = EXCHANGE.findall(text)
     return [(tool, json.loads(arguments), json.loads(reply)) for tool, arguments, reply in found]
+
+
+def read(path):
+    with open(path, encoding="utf-8") as document:
+        text = document.read()
+    if len(exchanges(text)) < 5:
+        sys.exit(f"{path}: only {len(exchanges(text))} exchanges")
+    return text
 
 
 def matches(shown, real):
@@ -63,33 +68,41 @@ async def http(server):
         config.write('default_role = "operator"\n')
         config.flush()
         arguments = ["http", "--listen", "127.0.0.1:0", "--demo=shop", "--config", config.name]
-        process = await asyncio.create_subprocess_exec(server, *arguments, stderr=asyncio.subprocess.PIPE)
-        try:
-            while True:
-                line = (await process.stderr.readline()).decode()
-                if not line:
-                    sys.exit("the server ended before it listened")
-                if "listening on " in line:
-                    break
-            yield line.split("listening on ")[1].strip()
-        finally:
-            process.terminate()
-            await process.wait()
+        async with served([server, *arguments]) as url:
+            yield url
 
 
-async def replay(transport, server, mode, document):
-    async with transport(server) as target, Client(target, mode=mode) as client:
+@contextlib.asynccontextmanager
+async def served(command):
+    """The URL at which a program serves MCP."""
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    try:
+        while True:
+            line = (await process.stderr.readline()).decode()
+            if not line:
+                sys.exit("the server ended before it listened")
+            if "listening on " in line:
+                break
+        yield line.split("listening on ")[1].strip()
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def replay(target, mode, name, text):
+    """Calls what the text shows, and gives the protocol's version; ends this at the first other reply."""
+    async with Client(target, mode=mode) as client:
         tools = {tool.name for tool in (await client.list_tools()).tools}
-        for tool, arguments, shown in exchanges(document):
+        for tool, arguments, shown in exchanges(text):
             if tool not in tools:
-                sys.exit(f"{document}: {tool} is not in the list of tools")
+                sys.exit(f"{name}: {tool} is not in the list of tools")
             # The client checks the structured content against the tool's output schema.
             result = await client.call_tool(tool, arguments)
             real = result.structured_content
             if not matches(shown, real):
-                sys.exit(f"{document}: {tool}({arguments}) answers\n{json.dumps(real, indent=2)}")
+                sys.exit(f"{name}: {tool}({arguments}) answers\n{json.dumps(real, indent=2)}")
             if result.is_error != ("error" in real) or json.loads(result.content[0].text) != real:
-                sys.exit(f"{document}: {tool}({arguments}): text, structure and isError disagree")
+                sys.exit(f"{name}: {tool}({arguments}): text, structure and isError disagree")
         return client.protocol_version
 
 
@@ -98,8 +111,10 @@ async def main():
     for document in documents:
         for transport in (stdio, http):
             for era, mode in ERAS.items():
-                version = await replay(transport, server, mode, document)
+                async with transport(server) as target:
+                    version = await replay(target, mode, document, read(document))
                 print(f"{document}: {transport.__name__}, {era}: as shown ({version})", flush=True)
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -179,6 +179,7 @@ mod tests {
             ("/* A. */ VALUES (:a)", "VALUES ($1)"),
             ("SELECT 1 LIMIT:a", "SELECT 1 LIMIT $1"),
             ("SELECT x AND:a:b", "SELECT x AND $1 $2"),
+            ("SELECT \u{ad}:a", "SELECT \u{ad} $1"),
         ] {
             assert_eq!(read(text).unwrap().statement(), expected, "{text}");
         }

@@ -99,8 +99,10 @@ impl Sql {
             from = token.end;
             let compared = compared(text, code, index);
             let number = sql.used(name, token.start, compared);
-            // `a:b` are two words, `a$1` is one.
-            if sql.text.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$')) {
+            // `a:b` are two words, `a$1` is one: to PostgreSQL, all that is not ASCII is a letter.
+            let letter =
+                |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
+            if sql.text.ends_with(letter) {
                 sql.put(" ", token.start);
             }
             match declared.and_then(|declared| Some((declared, declared.type_name.as_ref()?))) {

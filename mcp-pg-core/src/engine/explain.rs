@@ -57,6 +57,8 @@ impl Engine {
         let root = &told[0]["Plan"];
         let mut text = String::new();
         let mut read_whole: Vec<String> = Vec::new();
+        // Those of conditions speak of rows that the role's own conditions hide.
+        let estimates = !scope.view.is_ruled();
         let tree = step(scope.view, root, 0, &mut text, &mut |node| {
             // A scan of an index without a condition on it reads everything, too.
             if node.get("Filter").is_some() && node.get("Index Cond").is_none() {
@@ -87,8 +89,8 @@ impl Engine {
         }
         Ok(Explanation {
             table: table.name().to_string(),
-            estimated_rows: root["Plan Rows"].as_f64(),
-            estimated_cost: root["Total Cost"].as_f64(),
+            estimated_rows: estimates.then(|| root["Plan Rows"].as_f64()).flatten(),
+            estimated_cost: estimates.then(|| root["Total Cost"].as_f64()).flatten(),
             milliseconds: root["Actual Total Time"].as_f64(),
             text,
             plan: tree,
@@ -122,21 +124,25 @@ fn step(
     put("step", json!(named("Node Type")));
     put("table", json!(table.map(|table| view.display(table))));
     put("index", json!(index));
-    put("rows", json!(node["Plan Rows"].as_f64()));
-    put("cost", json!(node["Total Cost"].as_f64()));
+    let estimates = !view.is_ruled();
+    if estimates {
+        put("rows", json!(node["Plan Rows"].as_f64()));
+        put("cost", json!(node["Total Cost"].as_f64()));
+    }
     put("actual_rows", json!(node["Actual Rows"].as_f64()));
     put("milliseconds", json!(node["Actual Total Time"].as_f64()));
 
     let on = table.map(|table| format!(" on {}", view.display(table))).unwrap_or_default();
     let using = index.map(|index| format!(" using {index}")).unwrap_or_default();
     text.push_str(&format!(
-        "{:indent$}{}{on}{using} (rows {}, cost {})",
+        "{:indent$}{}{on}{using}",
         "",
         named("Node Type").unwrap_or("?"),
-        node["Plan Rows"],
-        node["Total Cost"],
         indent = depth * 2,
     ));
+    if estimates {
+        text.push_str(&format!(" (rows {}, cost {})", node["Plan Rows"], node["Total Cost"]));
+    }
     if node.get("Actual Rows").is_some() {
         text.push_str(&format!(" (actual rows {})", node["Actual Rows"]));
     }

@@ -6,6 +6,7 @@ use super::operand::Reference;
 use super::{Assign, Operand};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, Principal, Settings, TableView, View};
+use crate::request::Count;
 use crate::schema::{Column, DataType};
 use crate::value;
 
@@ -153,6 +154,15 @@ impl<'v> Scope<'v> {
             },
         };
         Ok(Reference { operation, row, column: table.table.columns[column].name.clone() })
+    }
+
+    /// How rows are counted. The planner's estimates speak of all rows: where row conditions hide some, the
+    /// others are counted exactly.
+    pub(super) fn count(&self, wanted: Option<Count>) -> Count {
+        match wanted.unwrap_or_default() {
+            Count::Estimated if self.view.is_ruled() => Count::Exact,
+            count => count,
+        }
     }
 
     /// A value of a grant, in which `"claim:NAME"` is a claim of the caller; `None` for an absent or null

@@ -114,7 +114,7 @@ impl<'v> SelectPlan<'v> {
             start,
             limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
             with_version,
-            count: request.count.unwrap_or_default(),
+            count: scope.count(request.count),
             format: request.format.unwrap_or_default(),
             binding,
         })
@@ -169,7 +169,7 @@ impl<'v> SelectPlan<'v> {
             start,
             limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
             with_version: false,
-            count: request.count.unwrap_or_default(),
+            count: scope.count(request.count),
             format: request.format.unwrap_or_default(),
             binding,
         })

@@ -176,6 +176,11 @@ impl View {
         self.by_name.get(name).map(|position| &self.tables[*position])
     }
 
+    /// Whether grants put conditions on the rows of some table.
+    pub fn is_ruled(&self) -> bool {
+        self.whole.is_some()
+    }
+
     /// What the row conditions of grants speak of: all tables, with all their columns and relations.
     pub fn whole(&self) -> Option<&View> {
         self.whole.as_deref()

@@ -236,9 +236,9 @@ pub struct Committed {
 pub struct Explanation {
     /// `schema.name`.
     pub table: String,
-    /// Rows that the planner expects.
+    /// Rows that the planner expects; none for a role with row conditions.
     pub estimated_rows: Option<f64>,
-    /// The planner's cost; a page read in order costs 1.
+    /// The planner's cost; a page read in order costs 1. None likewise.
     pub estimated_cost: Option<f64>,
     /// Milliseconds that it took, with `analyze`.
     #[serde(skip_serializing_if = "Option::is_none")]

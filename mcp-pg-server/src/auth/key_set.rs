@@ -19,9 +19,12 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, P
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use mcp_pg_core::{Code, Error};
 use serde_json::Value;
+use tokio::sync::MutexGuard;
 
 /// After this time the keys are read again: so long may a key live that its issuer has withdrawn.
 const AGE_MOST: Duration = Duration::from_secs(300);
+/// After this time, where that was tried and failed: who calls must not wait each time for an issuer that is silent.
+const PAUSE: Duration = Duration::from_secs(30);
 /// Reads in a minute, whatever tokens come: whoever invents key ids must not make this server a hammer.
 const READS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(6).unwrap();
 /// For one answer of the issuer.
@@ -52,12 +55,13 @@ pub(super) struct KeySet {
 }
 
 /// Keys that were read at one time.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct Keys {
-    keys: Vec<Key>,
+    keys: Arc<[Key]>,
     /// What they were read from.
     text: Bytes,
-    read: Option<Instant>,
+    /// When to read them again; none before they were ever read.
+    due: Option<Instant>,
     /// Another number for other keys.
     pub(super) generation: u64,
 }
@@ -123,7 +127,7 @@ impl KeySet {
 
     fn is_old(&self, keys: &Keys) -> bool {
         let ages = !matches!(self.source, KeySource::PublicKeyFile(_));
-        ages && keys.read.is_none_or(|read| read.elapsed() > AGE_MOST)
+        ages && keys.due.is_none_or(|due| Instant::now() > due)
     }
 
     /// The keys, not too old if they can be read.
@@ -133,8 +137,16 @@ impl KeySet {
     /// There never were any.
     pub(super) async fn keys(&self) -> Result<Arc<Keys>, Error> {
         let known = self.current.load_full();
-        let keys = if self.is_old(&known) { self.newer_than(&known).await } else { known };
-        match keys.read {
+        if !self.is_old(&known) {
+            return Ok(known);
+        }
+        let keys = match self.reading.try_lock() {
+            Ok(alone) => self.renewed(&known, alone).await,
+            // Someone reads them now: until then, the known ones serve.
+            Err(_) if known.due.is_some() => known,
+            Err(_) => self.newer_than(&known).await,
+        };
+        match keys.due {
             Some(_) => Ok(keys),
             None => Err(Error::new(
                 Code::DatabaseUnavailable,
@@ -145,7 +157,10 @@ impl KeySet {
 
     /// Keys that were read after these, if that may be done now and succeeds; else the same.
     pub(super) async fn newer_than(&self, known: &Arc<Keys>) -> Arc<Keys> {
-        let _alone = self.reading.lock().await;
+        self.renewed(known, self.reading.lock().await).await
+    }
+
+    async fn renewed(&self, known: &Arc<Keys>, _alone: MutexGuard<'_, ()>) -> Arc<Keys> {
         let current = self.current.load_full();
         // Someone else may have read them while this call waited.
         if !Arc::ptr_eq(&current, known) || self.reads.check().is_err() {
@@ -154,6 +169,10 @@ impl KeySet {
         let read = async { self.keep(self.read().await?) };
         if let Err(reason) = read.await {
             tracing::warn!(source = ?self.source, reason, "the issuer's keys were not read");
+            if current.due.is_some() {
+                let due = Some(Instant::now() + PAUSE);
+                self.current.store(Arc::new(Keys { due, ..Keys::clone(&current) }));
+            }
         }
         self.current.load_full()
     }
@@ -184,13 +203,14 @@ impl KeySet {
             KeySource::PublicKeyFile(_) => vec![of_pem(&text)?],
             KeySource::JwksFile(_) | KeySource::JwksUrl(_) => of_jwks(&text)?,
         };
-        let keys: Vec<Key> =
+        let keys: Arc<[Key]> =
             keys.into_iter().filter(|key| self.algorithms.contains(&key.algorithm)).collect();
         if keys.is_empty() {
             return Err("there is no public key for any of the algorithms".to_owned());
         }
         let generation = known.generation + u64::from(known.text != text);
-        self.current.store(Arc::new(Keys { keys, text, read: Some(Instant::now()), generation }));
+        let due = Some(Instant::now() + AGE_MOST);
+        self.current.store(Arc::new(Keys { keys, text, due, generation }));
         Ok(())
     }
 }

@@ -88,6 +88,31 @@ async fn the_record_of_a_canned_write_is_committed_with_it() {
 }
 
 #[tokio::test]
+async fn a_table_that_keeps_a_record_out_keeps_the_write_out() {
+    let database = shop().await;
+    database
+        .sql(
+            "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS
+                 $$ BEGIN IF NEW.record #>> '{arguments,updates,name}' = 'Y' THEN RETURN NULL; END IF;
+                 RETURN NEW; END $$;
+             CREATE TRIGGER swallow BEFORE INSERT ON mcp_audit.log FOR EACH ROW EXECUTE FUNCTION swallow()",
+        )
+        .await;
+    let engine = database.engine_with(settings()).await;
+    let rename =
+        |name: &str| json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": name}});
+    call(&engine, "admin", "update", rename("X")).await.unwrap();
+    let lost = error(&engine, "admin", "update", rename("Y")).await;
+    assert_eq!(lost["code"], "audit_unavailable", "{lost}");
+    let name = database.value("SELECT name FROM users WHERE user_id = 1").await;
+    assert_eq!(name.as_deref(), Some("X"));
+    // What the table does not take at all does not hold up what it takes.
+    call(&engine, "admin", "update", rename("Z")).await.unwrap();
+    let name = database.value("SELECT name FROM users WHERE user_id = 1").await;
+    assert_eq!(name.as_deref(), Some("Z"));
+}
+
+#[tokio::test]
 async fn every_call_leaves_one_record_and_calls_in_turn_are_one_chain() {
     let database = shop().await;
     let engine = database.engine_with(settings()).await;

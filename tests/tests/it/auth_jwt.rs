@@ -261,6 +261,8 @@ async fn an_issuer_that_cannot_be_reached_lets_nobody_in() {
     assert_eq!(status(&server, &token).await, 200);
     *published.keys.lock().await = json!("gone");
     assert_eq!(status(&server, &token).await, 200, "known keys stay");
+    assert_eq!(status(&server, &signer.sign(Some("2"), &claims(json!({})))).await, 401);
+    assert_eq!(status(&server, &token).await, 200, "after a failed reading too");
     assert_eq!(status(&server, &ec().sign(Some("2"), &claims(json!({})))).await, 401);
 }
 

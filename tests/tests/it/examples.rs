@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use mcp_pg_tests::Database;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::program::{ERAS, Session, file, run};
+use crate::program::{ERAS, Served, Session, file, run};
 use crate::transcript;
 
 const IMDB: &str = include_str!("../../../examples/imdb/README.md");
@@ -18,38 +18,60 @@ fn configuration(example: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// A viewer of the movies, and what they see.
+struct Viewer {
+    claims: &'static str,
+    bearer: String,
+    exchanges: Vec<transcript::Exchange>,
+}
+
+fn viewers() -> Vec<Viewer> {
+    let sections = IMDB.split("\n## ").filter(|section| section.contains("\n```js"));
+    let viewers: Vec<Viewer> = sections
+        .map(|section| {
+            let after = |mark: &str, end| {
+                let (_, rest) = section.split_once(mark).unwrap();
+                rest.split_once::<char>(end).unwrap().0
+            };
+            let bearer = format!("Bearer {}", after("Authorization: Bearer ", '`'));
+            let exchanges = transcript::read(section);
+            Viewer { claims: after("--claims '", '\''), bearer, exchanges }
+        })
+        .collect();
+    assert_eq!(viewers.len(), 3);
+    viewers
+}
+
 #[tokio::test]
 async fn each_viewer_of_the_movies_sees_their_titles() {
     let database = Database::movies().await;
     database.sql(POLICIES).await;
     let configuration = configuration("imdb");
-    let viewers: Vec<(&str, &str)> = IMDB
-        .split("\n## ")
-        .filter(|section| section.contains("\n```js"))
-        .filter_map(|section| {
-            let (_, claims) = section.split_once("--claims '")?;
-            Some((claims.split_once('\'')?.0, section))
-        })
-        .collect();
-    assert_eq!(viewers.len(), 3);
-    for (claims, section) in viewers {
-        let exchanges = transcript::read(section);
-        assert!(!exchanges.is_empty(), "{section}");
+    let options = ["--config", &configuration, "--database-url", &database.url];
+    let server = Served::start(&options).await;
+    for viewer in viewers() {
         for era in ERAS {
-            let options = ["stdio", "--config", &configuration, "--database-url", &database.url];
-            let options: Vec<&str> = options.into_iter().chain(["--claims", claims]).collect();
-            let session = Session::open(&options, era).await;
-            for shown in &exchanges {
-                let real = session.call(&shown.tool, shown.arguments.clone()).await.unwrap();
-                assert!(
-                    transcript::matches(&shown.reply, &real),
-                    "{claims}, {era:?}: {}({}) now answers\n{real:#}",
-                    shown.tool,
-                    shown.arguments
-                );
+            let own = ["stdio", "--claims", viewer.claims];
+            let session = Session::open(&[&own[..], &options].concat(), era).await;
+            for shown in &viewer.exchanges {
+                let call = json!({"name": shown.tool, "arguments": shown.arguments});
+                let header = [("Authorization", viewer.bearer.as_str())];
+                let (_, answer) = server.request(era, "tools/call", call, &header).await;
+                let over_stdio = session.call(&shown.tool, shown.arguments.clone()).await.unwrap();
+                for real in [&over_stdio, &answer["result"]["structuredContent"]] {
+                    assert!(
+                        transcript::matches(&shown.reply, real),
+                        "{}, {era:?}: {}({}) now answers\n{real:#}",
+                        viewer.bearer,
+                        shown.tool,
+                        shown.arguments
+                    );
+                }
             }
         }
     }
+    let list = server.request(ERAS[0], "tools/list", json!({}), &[]).await;
+    assert_eq!(list.0, 401, "without a key");
 }
 
 const SHOP: &str = include_str!("../../../examples/shop/README.md");

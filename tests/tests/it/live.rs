@@ -38,7 +38,7 @@ async fn followed(database: &Database, poll: Duration) -> (Arc<Engine>, Receiver
 }
 
 async fn next(changes: &mut Receiver<Change>) -> Change {
-    let change = tokio::time::timeout(Duration::from_secs(10), changes.recv()).await;
+    let change = tokio::time::timeout(Duration::from_secs(30), changes.recv()).await;
     change.expect("a change within ten seconds").unwrap()
 }
 

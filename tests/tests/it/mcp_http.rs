@@ -5,14 +5,12 @@ use std::time::Duration;
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_tests::Database;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
 use crate::mcp_stdio::{SLOW, until_slow};
 use crate::program::{ERAS, Era, Served, file};
 use crate::transcript;
 
-fn call(tool: &str, arguments: Value) -> Value {
+pub(crate) fn call(tool: &str, arguments: Value) -> Value {
     json!({"name": tool, "arguments": arguments})
 }
 
@@ -179,20 +177,12 @@ async fn a_call_without_its_database_says_so_and_recovers() {
 async fn a_client_that_hangs_up_stops_its_statement() {
     let database = Database::of(SLOW).await;
     let server = Served::start(&["--database-url", &database.url]).await;
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": {"name": "select", "arguments": {"table": "slow"}}})
-    .to_string();
-    let mut connection = TcpStream::connect(&server.address).await.unwrap();
-    let head = format!(
-        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n\
-         Content-Length: {}\r\n\r\n",
-        server.address,
-        body.len()
-    );
-    connection.write_all((head + &body).as_bytes()).await.unwrap();
-    until_slow(&database, true).await;
-    drop(connection);
+    let request = call("select", json!({"table": "slow"}));
+    tokio::select! {
+        answer = server.request(Era::Initialize, "tools/call", request, &[]) => panic!("{answer:?}"),
+        // What is not awaited any more hangs up.
+        () = until_slow(&database, true) => {}
+    }
     until_slow(&database, false).await;
 }
 
@@ -203,6 +193,6 @@ async fn a_signal_ends_it_gently() {
     let mut served = Served::start(&["--database-url", &database.url]).await;
     let id = served.server.id().unwrap().to_string();
     assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());
-    let status = tokio::time::timeout(Duration::from_secs(5), served.server.wait()).await;
+    let status = tokio::time::timeout(Duration::from_secs(30), served.server.wait()).await;
     assert_eq!(status.unwrap().unwrap().code(), Some(0));
 }

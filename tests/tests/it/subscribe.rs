@@ -85,7 +85,7 @@ impl Listening {
     async fn hear(&mut self, expected: &[&str]) {
         let mut heard = Vec::new();
         while heard.len() < expected.len() {
-            let next = tokio::time::timeout(Duration::from_secs(10), self.heard.recv()).await;
+            let next = tokio::time::timeout(Duration::from_secs(30), self.heard.recv()).await;
             heard.push(next.unwrap_or_else(|_| panic!("only {heard:?} of {expected:?}")).unwrap());
         }
         heard.sort();
@@ -237,7 +237,7 @@ impl Stream {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), message).await.expect("a message")
+        tokio::time::timeout(Duration::from_secs(30), message).await.expect("a message")
     }
 }
 
@@ -265,7 +265,7 @@ async fn a_stream_over_http_tells_of_schema_and_rows() {
     // A stream has no end of its own, and holds up no one else's.
     let id = server.server.id().unwrap().to_string();
     assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());
-    let status = tokio::time::timeout(Duration::from_secs(5), server.server.wait()).await;
+    let status = tokio::time::timeout(Duration::from_secs(30), server.server.wait()).await;
     assert_eq!(status.unwrap().unwrap().code(), Some(0));
 }
 

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::live::triggers;
+use crate::mcp_http::call;
 use crate::mcp_stdio::{SLOW, until_slow};
 use crate::program::{Ended, Era, Served, file, program, run};
 
@@ -123,23 +124,18 @@ async fn an_encrypted_connection_is_encrypted_and_its_statements_can_be_cancelle
         root.display()
     );
     let server = Served::start(&["--database-url", &url]).await;
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": {"name": "select", "arguments": {"table": "slow"}}})
-    .to_string();
-    let mut connection = TcpStream::connect(&server.address).await.unwrap();
-    let head = format!(
-        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n\
-         Content-Length: {}\r\n\r\n",
-        server.address,
-        body.len()
-    );
-    connection.write_all((head + &body).as_bytes()).await.unwrap();
-    until_slow(&database, true).await;
-    let plain = "SELECT count(*)::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
-        WHERE application_name = 'mcp-pg' AND NOT ssl";
-    assert_eq!(database.value(plain).await.as_deref(), Some("0"));
-    drop(connection);
+    let request = call("select", json!({"table": "slow"}));
+    let encrypted = async {
+        until_slow(&database, true).await;
+        let plain = "SELECT count(*)::text FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+            WHERE application_name = 'mcp-pg' AND NOT ssl";
+        assert_eq!(database.value(plain).await.as_deref(), Some("0"));
+    };
+    tokio::select! {
+        answer = server.request(Era::Initialize, "tools/call", request, &[]) => panic!("{answer:?}"),
+        // What is not awaited any more hangs up.
+        () = encrypted => {}
+    }
     until_slow(&database, false).await;
 }
 

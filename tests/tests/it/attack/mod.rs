@@ -6,6 +6,7 @@
 
 mod claim;
 mod cursor;
+mod estimate;
 mod guess;
 mod hidden;
 mod place;
