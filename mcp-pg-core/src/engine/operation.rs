@@ -221,6 +221,13 @@ impl Engine {
         let run = Run { scope, operation, given };
         let width = plan.table.readable_columns().count();
         let total = plan.rows.len();
+        let shown = plan.dry_run || !self.sinks.is_empty() && scope.settings.audit.images;
+        // Later operations may refer to any column, and related rows are found by some.
+        let whole = shown || !operation.at.is_empty() || !plan.includes.is_empty();
+        let returned: Vec<usize> = match whole {
+            true => plan.table.readable_columns().collect(),
+            false => plan.returning.clone(),
+        };
         // Rows without a column are written as DEFAULT VALUES, which stands for one row.
         let step = INSERT_PARAMETERS.checked_div(plan.columns.len()).unwrap_or(1).max(1);
         if total > 1 {
@@ -231,13 +238,12 @@ impl Engine {
         let mut bytes = IMAGES_MOST;
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
-            let shown = plan.dry_run || !self.sinks.is_empty() && scope.settings.audit.images;
             if shown && let Some(existing) = statement::existing(plan, range.clone()) {
                 let keep = Keep { rows: u64::MAX, bytes };
                 let found = run.statement(transaction, &existing, keep, record).await?;
                 done.before.extend(objects(&existing, found.rows, width));
             }
-            let statement = statement::insert(plan, range)?;
+            let statement = statement::insert(plan, range, &returned)?;
             record.statement(&statement.sql);
             let parameters = texts(&statement.parameters, given)?;
             let keep = Keep { rows: u64::MAX, bytes };
@@ -257,7 +263,7 @@ impl Engine {
             if inserted.too_large.is_some() {
                 bytes = 0;
             }
-            done.after.extend(objects(&statement, inserted.rows, width));
+            done.after.extend(objects(&statement, inserted.rows, returned.len()));
         }
         Ok(done)
     }
@@ -326,7 +332,7 @@ impl Run<'_, '_> {
         transaction.back().await.ok()?;
         let keep = Keep { rows: 0, bytes: 0 };
         for row in 0..plan.rows.len() {
-            let mut statement = statement::insert(plan, row..row + 1).ok()?;
+            let mut statement = statement::insert(plan, row..row + 1, &[]).ok()?;
             // The text is the same for every row.
             statement.recurring = true;
             let parameters = texts(&statement.parameters, self.given).ok()?;

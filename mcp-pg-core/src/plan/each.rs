@@ -6,6 +6,7 @@ use std::mem::{Discriminant, discriminant};
 use serde_json::{Map, Value};
 
 use super::change::assignments;
+use super::insert::Given;
 use super::{Assign, Operand, Scope, select};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
@@ -41,7 +42,7 @@ impl<'v> Each<'v> {
     pub(super) fn new(
         scope: &Scope<'v>,
         table: &'v TableView,
-        updates: &[Map<String, Value>],
+        updates: &[Given<'_>],
     ) -> Result<Self> {
         let most = scope.view.limits.max_insert_rows;
         if updates.len() > most {
@@ -127,7 +128,7 @@ fn named<'v>(
 }
 
 /// The key that every update gives: the primary one, or else the first of the unique ones.
-fn key<'v>(table: &'v TableView, updates: &[Map<String, Value>]) -> Result<&'v Key> {
+fn key<'v>(table: &'v TableView, updates: &[Given<'_>]) -> Result<&'v Key> {
     let columns = &table.table.columns;
     let name = |column: &usize| columns[*column].name.as_str();
     let keys = || table.table.primary_key.iter().chain(&table.table.unique_keys);

@@ -1,5 +1,7 @@
 //! New rows.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written};
@@ -142,15 +144,18 @@ impl<'v> InsertPlan<'v> {
     }
 }
 
+/// A row as the request gives it, or as it was read from text.
+pub(super) type Given<'r> = Cow<'r, Map<String, Value>>;
+
 /// The rows at `at`, and whether they are a list; `what` is how messages call one.
-pub(super) fn rows(given: &Value, at: &str, what: &str) -> Result<(Vec<Map<String, Value>>, bool)> {
+pub(super) fn rows<'r>(given: &'r Value, at: &str, what: &str) -> Result<(Vec<Given<'r>>, bool)> {
     let wrong = |at: String| {
         Error::new(Code::InvalidValue, format!("a {what} is an object of columns and values"))
             .at(at)
             .hint("{\"name\": \"Ada\"}, or a list of such objects")
     };
     match given {
-        Value::Object(row) => Ok((vec![row.clone()], false)),
+        Value::Object(row) => Ok((vec![Cow::Borrowed(row)], false)),
         Value::Array(rows) if rows.is_empty() => {
             Err(Error::new(Code::MissingValue, format!("there is no {what}")).at(at))
         }
@@ -158,14 +163,17 @@ pub(super) fn rows(given: &Value, at: &str, what: &str) -> Result<(Vec<Map<Strin
             .iter()
             .enumerate()
             .map(|(index, row)| match row {
-                Value::Object(row) => Ok(row.clone()),
+                Value::Object(row) => Ok(Cow::Borrowed(row)),
                 _ => Err(wrong(format!("{at}/{index}"))),
             })
             .collect::<Result<_>>()
             .map(|rows| (rows, true)),
         // JSON sent as a string.
         Value::String(text) => match serde_json::from_str(text) {
-            Ok(inner @ (Value::Object(_) | Value::Array(_))) => rows(&inner, at, what),
+            Ok(inner @ (Value::Object(_) | Value::Array(_))) => {
+                let (rows, list) = rows(&inner, at, what)?;
+                Ok((rows.into_iter().map(|row| Cow::Owned(row.into_owned())).collect(), list))
+            }
             _ => Err(wrong(at.to_owned())),
         },
         _ => Err(wrong(at.to_owned())),

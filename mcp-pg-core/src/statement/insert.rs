@@ -19,12 +19,16 @@ pub const INSERT_PARAMETERS: usize = 32_000;
 
 /// The statement that adds the plan's rows in `range`.
 ///
-/// Its rows hold all readable columns, then whether the new row meets the plan's check.
+/// Its rows hold the columns at the `returned` positions, then whether the new row meets the plan's check.
 ///
 /// # Errors
 ///
 /// `internal` if the plan's rows are of different lengths.
-pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statement<'v>> {
+pub fn insert<'v>(
+    plan: &InsertPlan<'v>,
+    range: Range<usize>,
+    returned: &[usize],
+) -> Result<Statement<'v>> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let mut query = Query::insert();
@@ -78,7 +82,7 @@ pub fn insert<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Result<Statemen
         query.on_conflict(clause);
     }
 
-    let (mut returning, mut columns) = outputs(plan.table, &alias, plan.table.readable_columns());
+    let (mut returning, mut columns) = outputs(plan.table, &alias, returned.iter().copied());
     returning.push(conditions.expression(&plan.check, &alias).unwrap_or_else(|| constant(true)));
     columns.push(Output::value("_check", Decoder::boolean()));
     query.returning(Query::returning().exprs(returning));

@@ -11,6 +11,9 @@ const GUIDE: &str = include_str!("../../../docs/queries.md");
 /// Tables of the sample movies; all others are the shop's.
 const MOVIES: [&str; 1] = ["titles"];
 
+/// A view that an example reads.
+const VIEW: &str = "CREATE VIEW order_totals AS SELECT order_id, user_id, total FROM orders";
+
 /// The rows of the tables whose last column is an argument of `select`: `table`, PostgREST, SQL, argument.
 fn tabled() -> Vec<Example> {
     let mut found = Vec::new();
@@ -63,6 +66,8 @@ async fn check(all: &[Example], database: &Database, engine: &Engine, movies: bo
 #[tokio::test]
 async fn the_examples_of_the_guide_do_what_their_sql_does() {
     let (shop, movies) = (Database::shop().await, Database::movies().await);
+    assert!(GUIDE.contains(VIEW));
+    shop.sql(VIEW).await;
     let engines = (shop.engine().await, movies.engine().await);
     let (tabled, blocks) = (tabled(), examples(GUIDE));
     assert!(tabled.len() >= 39 && blocks.len() >= 18, "{} and {}", tabled.len(), blocks.len());
