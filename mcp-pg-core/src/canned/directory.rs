@@ -53,5 +53,7 @@ fn read(path: &Path) -> std::io::Result<String> {
     if fs::metadata(path)?.len() > FILE_MOST {
         return Err(std::io::Error::other(format!("it has more than {FILE_MOST} bytes")));
     }
-    fs::read_to_string(path)
+    let text = fs::read_to_string(path)?;
+    // Some editors begin each file with a byte order mark.
+    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
 }

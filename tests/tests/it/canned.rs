@@ -115,6 +115,26 @@ async fn a_file_is_a_tool() {
 }
 
 #[tokio::test]
+async fn a_file_may_come_from_any_editor() {
+    let database = Database::movies().await;
+    let files = [
+        (
+            "by_id.sql",
+            "\u{feff}-- A title.\r\n-- @param id bigint: its number\r\n\
+             SELECT primary_title\r\nFROM titles WHERE title_id = :id\r\n",
+        ),
+        ("wrong.sql", "\u{feff}-- A title.\r\nSELECT primary_title,\r\n  nmae FROM titles"),
+        ("empty.sql", "\u{feff}"),
+    ];
+    let engine = engine(&database, files).await;
+    let faults = faults(&engine);
+    assert_eq!(faults[0], "empty.sql:1:1: there is no statement");
+    assert!(faults[1].starts_with("wrong.sql:3:3: column \"nmae\" does not exist"), "{faults:?}");
+    assert_eq!(faults.len(), 2);
+    assert_eq!(input(&engine, "by_id")["properties"]["id"]["description"], "its number");
+}
+
+#[tokio::test]
 async fn types_come_from_the_statement_and_descriptions_from_the_columns() {
     let database = Database::of(
         "CREATE TYPE mood AS ENUM ('glad', 'sad');
