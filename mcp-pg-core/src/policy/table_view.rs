@@ -244,9 +244,12 @@ impl TableView {
     /// `unknown_column` for a name, with the nearest of the columns that `wanted` keeps.
     pub fn unknown_column(&self, name: &str, wanted: impl Fn(&Column) -> bool) -> Error {
         let names = || self.table.columns.iter().filter(|c| wanted(c)).map(|c| c.name.as_str());
-        Error::new(Code::UnknownColumn, format!("{} has no column {}", self.name(), shown(name)))
-            .nearest(name, names())
-            .allowed(names())
+        // A table of this query alone has no OID.
+        let message = match self.table.oid == 0 {
+            true => format!("the rows of this query have no column {}", shown(name)),
+            false => format!("{} has no column {}", self.name(), shown(name)),
+        };
+        Error::new(Code::UnknownColumn, message).nearest(name, names()).allowed(names())
     }
 
     /// Positions of the columns that may be read.

@@ -191,6 +191,10 @@ fn mend(value: &Value, wanted: Option<&str>) -> Option<Value> {
         ("array", other) => Some(Value::Array(vec![other.clone()])),
         ("object", Value::String(text)) => serde_json::from_str(text).ok().filter(Value::is_object),
         ("integer", Value::String(text)) => text.parse::<u64>().ok().map(Value::from),
+        // JSON Schema takes 2.0 for an integer.
+        ("integer", Value::Number(number)) if number.is_f64() => {
+            number.to_string().strip_suffix(".0")?.parse::<u64>().ok().map(Value::from)
+        }
         ("boolean", Value::String(text)) => text.parse::<bool>().ok().map(Value::from),
         _ => None,
     }
@@ -224,7 +228,38 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
         if message.starts_with("unknown ") { quoted.collect() } else { Vec::new() };
     // serde_json counts lines of a text that nobody sent.
     let message = message.split(" at line ").next().unwrap_or_default();
+    let message = match (code, message.strip_prefix("invalid ")) {
+        (Code::UnknownArgument, _) => format!("there is no argument {subject:?}"),
+        (Code::MissingValue, _) => format!("{subject:?} is required"),
+        (_, Some(mismatch)) => mismatched(mismatch),
+        _ if message.starts_with("unknown variant") => format!("{subject:?} is not allowed here"),
+        _ => message.to_owned(),
+    };
     Error::new(code, message).at(at).nearest(subject, known.iter().copied()).allowed(known)
+}
+
+/// `type: sequence, expected a map`, in the words of JSON.
+fn mismatched(reason: &str) -> String {
+    let reason = reason.split_once(": ").map_or(reason, |(_, reason)| reason);
+    let (got, wanted) = reason.rsplit_once(", expected ").unwrap_or((reason, "something else"));
+    let wanted = match wanted {
+        "a map" => "an object",
+        "a sequence" => "an array",
+        "u64" | "usize" | "u32" => "a whole number that is not negative",
+        "i64" | "i32" => "a whole number",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    let got = match got {
+        "map" => "an object".to_owned(),
+        "sequence" => "an array".to_owned(),
+        other => match other.split_once(' ') {
+            Some(("string", text)) => format!("the string {text}"),
+            Some(_) => other.split('`').nth(1).unwrap_or(other).to_owned(),
+            None => other.to_owned(),
+        },
+    };
+    format!("expected {wanted}, got {got}")
 }
 
 #[cfg(test)]
@@ -262,9 +297,33 @@ mod tests {
     }
 
     #[test]
+    fn a_slip_is_told_in_the_words_of_json() {
+        let long = "x".repeat(5);
+        for (arguments, expected) in [
+            (
+                json!({"table": "t", "limit": -1}),
+                "expected a whole number that is not negative, got -1",
+            ),
+            (
+                json!({"table": "t", "limit": 1.5}),
+                "expected a whole number that is not negative, got 1.5",
+            ),
+            (json!({"table": 5}), "expected a string, got 5"),
+            (json!({"table": true}), "expected a string, got true"),
+            (json!({"table": "t", "where": [1]}), "expected an object, got an array"),
+            (json!({"table": "t", "where": long}), "expected an object, got the string \"xxxxx\""),
+            (json!({"table": "t", "columns": [{}]}), "expected a string, got an object"),
+            (json!({"table": "t", "count": "exactly"}), "\"exactly\" is not allowed here"),
+        ] {
+            let Value::Object(arguments) = arguments else { panic!("arguments are an object") };
+            assert_eq!(parse::<Select>(arguments).unwrap_err().message(), expected);
+        }
+    }
+
+    #[test]
     fn harmless_slips_are_mended() {
         let select: Select = parse(
-            json!({"table": "t", "where": "{\"a\": 1}", "order_by": "-a", "offset": null})
+            json!({"table": "t", "where": "{\"a\": 1}", "order_by": "-a", "offset": null, "limit": 2.0})
                 .as_object()
                 .cloned()
                 .unwrap(),
@@ -272,6 +331,6 @@ mod tests {
         .unwrap();
         assert_eq!(select.filter, json!({"a": 1}).as_object().cloned());
         assert_eq!(select.order_by, Some(vec![json!("-a")]));
-        assert_eq!(select.offset, None);
+        assert_eq!((select.offset, select.limit), (None, Some(2)));
     }
 }
