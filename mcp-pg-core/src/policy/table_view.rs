@@ -169,6 +169,11 @@ impl TableView {
         Self { marks, ..Self::whole(&table) }
     }
 
+    /// Whether only one query has the table: see [`TableView::derived`].
+    fn is_derived(&self) -> bool {
+        self.table.oid == 0
+    }
+
     /// The table's full name.
     pub fn name(&self) -> &TableName {
         &self.table.name
@@ -244,9 +249,13 @@ impl TableView {
     /// `unknown_column` for a name, with the nearest of the columns that `wanted` keeps.
     pub fn unknown_column(&self, name: &str, wanted: impl Fn(&Column) -> bool) -> Error {
         let names = || self.table.columns.iter().filter(|c| wanted(c)).map(|c| c.name.as_str());
-        Error::new(Code::UnknownColumn, format!("{} has no column {}", self.name(), shown(name)))
-            .nearest(name, names())
-            .allowed(names())
+        let (table, name_shown) = (self.name(), shown(name));
+        let message = match self.is_derived() {
+            // The table that it is made from may well have that column.
+            true => format!("the reply has no column {name_shown}"),
+            false => format!("{table} has no column {name_shown}"),
+        };
+        Error::new(Code::UnknownColumn, message).nearest(name, names()).allowed(names())
     }
 
     /// Positions of the columns that may be read.
