@@ -10,7 +10,7 @@ use mcp_pg_benches::film::{Fault, caller, connect, database};
 use mcp_pg_benches::report::quantile;
 use mcp_pg_benches::wide::wide_schema_sql;
 use mcp_pg_core::request::Select;
-use mcp_pg_core::schema::{Signature, Snapshot};
+use mcp_pg_core::schema::{Snapshot, Watch};
 use mcp_pg_core::{Engine, Request, Settings};
 use mcp_pg_server::cli::Cli;
 use mcp_pg_server::command;
@@ -42,13 +42,14 @@ async fn run() -> Result<(), Fault> {
     }
     let client = connect(&config, "").await?;
     let settings = Settings::default();
+    let watch = Watch::prepare(&client).await?;
     let (mut glances, mut looks) = (Vec::new(), Vec::new());
     for _ in 0..50 {
         let start = Instant::now();
         Snapshot::read(&client).await?;
         glances.push(start.elapsed());
         let start = Instant::now();
-        Signature::read(&client, &settings.schemas).await?;
+        watch.look(&client, &settings.schemas).await?;
         looks.push(start.elapsed());
     }
     println!(

@@ -45,13 +45,14 @@ pub(crate) fn is_hidden(c: char) -> bool {
 
 /// The known name nearest to `given`, if one is near enough to have been meant.
 ///
-/// Case is ignored; up to a third of the letters (at least two) may differ. Callers pass only names that
-/// the asker may know.
+/// Case is ignored; up to a third of the letters (at least two) may differ. Else it is the one name that begins
+/// or ends with `given` as a word. Callers pass only names that the asker may know.
 ///
 /// ```
 /// use mcp_pg_core::name::nearest;
 ///
 /// assert_eq!(nearest("custmers", ["orders", "customers"]), Some("customers"));
+/// assert_eq!(nearest("country", ["billing_country", "billing_city"]), Some("billing_country"));
 /// assert_eq!(nearest("zebra", ["orders", "customers"]), None);
 /// ```
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -62,11 +63,23 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     }
     let given = given.to_lowercase();
     let most = (given.chars().count() / 3).max(2);
-    known
+    let known: Vec<(&str, String)> = known
         .into_iter()
         .filter(|name| name.len() <= LONGEST)
-        .map(|name| (strsim::damerau_levenshtein(&given, &name.to_lowercase()), name))
+        .map(|name| (name, name.to_lowercase()))
+        .collect();
+    let near = known
+        .iter()
+        .map(|(name, lower)| (strsim::damerau_levenshtein(&given, lower), *name))
         .filter(|(distance, name)| *distance <= most && *distance < name.chars().count())
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+        .map(|(_, name)| name);
+    near.or_else(|| {
+        let (first, last) = (format!("{given}_"), format!("_{given}"));
+        let mut longer = known
+            .iter()
+            .filter(|(_, lower)| lower.starts_with(&first) || lower.ends_with(&last))
+            .map(|(name, _)| *name);
+        longer.next().filter(|_| longer.next().is_none())
+    })
 }

@@ -7,7 +7,7 @@ mod dump;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mcp_pg_core::policy::Role;
+use mcp_pg_core::policy::{Role, Timeouts};
 use mcp_pg_core::{Engine, Error, Origin, Principal, Reply, Settings};
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_server::sample::Sample;
@@ -109,6 +109,17 @@ impl Database {
     pub async fn engine_with(&self, mut settings: Settings) -> Engine {
         if settings.roles == Role::built_in() {
             settings.archive.allow_hard_delete = true;
+        }
+        let Timeouts { statement, connect, pool, .. } = Timeouts::default();
+        if settings.timeouts == Timeouts::default() {
+            // Whether the machine is busy is not what is tested.
+            let patient = Timeouts {
+                statement: 6 * statement,
+                connect: 6 * connect,
+                pool: 6 * pool,
+                ..settings.timeouts
+            };
+            settings.timeouts = patient;
         }
         Engine::connect(self.config.clone(), settings).await.expect("an engine")
     }

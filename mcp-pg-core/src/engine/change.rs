@@ -24,7 +24,9 @@ impl Engine {
         plan: &ChangePlan<'_>,
         record: &mut Record<'_>,
     ) -> Result<Done> {
-        let lock = statement::lock(plan);
+        let images = self.shows_images(run.scope, run.operation);
+        let looked_at = looked_at(plan, images);
+        let lock = statement::lock(plan, &looked_at);
         let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes: IMAGES_MOST };
         let mut found = run.statement(transaction, &lock, keep, record).await?;
         if found.count > plan.max_rows {
@@ -37,11 +39,11 @@ impl Engine {
             )
             .at("/where"));
         }
-        let width = plan.table.readable_columns().count();
+        let width = looked_at.len();
         let mut notes = Vec::new();
         match (&plan.effect, &plan.if_version) {
             (Effect::SetEach(each), _) => {
-                notes.extend(each_is_one(plan, each, &lock, &mut found, width)?);
+                notes.extend(each_is_one(plan, each, &lock, &mut found, &looked_at)?);
             }
             (_, Some(version)) => unchanged(plan.table, &lock, &found, width, version)?,
             _ => {}
@@ -49,7 +51,8 @@ impl Engine {
         if found.count == 0 {
             return Ok(Done { notes, ..Done::default() });
         }
-        let changes = statement::changes(plan);
+        let returned = run.operation.returned(images);
+        let changes = statement::changes(plan, &returned);
         let several = matches!(&plan.effect, Effect::SetEach(each) if each.rows().nth(1).is_some());
         if several {
             let marked = transaction.savepoint().await;
@@ -85,15 +88,9 @@ impl Engine {
         if matches!(plan.effect, Effect::SetEach(_)) {
             changed.sort_by_key(|row| position(row, 1));
         }
-        let before = found.rows.into_iter().map(|row| rows::object(&lock.outputs, row, width));
-        let after = changes.first().map(|change| objects(change, changed, width));
-        Ok(Done {
-            before: before.collect(),
-            after: after.unwrap_or_default(),
-            count,
-            notes,
-            ..Done::default()
-        })
+        let before = if images { objects(&lock, found.rows, width) } else { Vec::new() };
+        let after = changes.first().map(|change| objects(change, changed, returned.len()));
+        Ok(Done { before, after: after.unwrap_or_default(), count, notes, ..Done::default() })
     }
 }
 
@@ -135,7 +132,7 @@ impl Run<'_, '_> {
         let mut rows: Vec<&NamedRow<'_>> = each.rows().collect();
         rows.sort_by_key(|row| row.index);
         for row in rows {
-            let change = statement::update_each(plan, &each.key, std::slice::from_ref(row));
+            let change = statement::update_each(plan, &each.key, std::slice::from_ref(row), &[]);
             let parameters = texts(&change.parameters, self.given).ok()?;
             if let Err(failure) = transaction.run(&change, &parameters, keep).await {
                 let parameters = &change.parameters;
@@ -144,6 +141,19 @@ impl Run<'_, '_> {
             }
         }
         None
+    }
+}
+
+/// The columns of the rows as they were: all for an image, or to tell a caller whose version is old; else
+/// those that name a row.
+fn looked_at(plan: &ChangePlan<'_>, images: bool) -> Vec<usize> {
+    let readable = plan.table.readable_columns();
+    match &plan.effect {
+        _ if images || plan.versioned() => readable.collect(),
+        Effect::SetEach(each) => {
+            readable.filter(|column| each.is_named_by(&plan.table.table.columns[*column])).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -169,23 +179,17 @@ fn each_is_one(
     each: &Each<'_>,
     lock: &Statement<'_>,
     found: &mut Fetched,
-    width: usize,
+    looked_at: &[usize],
 ) -> Result<Option<String>> {
     found.rows.sort_by_key(|row| position(row, 0));
-    let columns: Vec<usize> = plan
-        .table
-        .readable_columns()
-        .enumerate()
-        .filter(|(_, column)| {
-            let name = &plan.table.table.columns[*column].name;
-            each.key.iter().any(|key| key.name == *name)
-        })
-        .map(|(place, _)| place)
-        .collect();
+    let columns = &plan.table.table.columns;
+    let key = looked_at.iter().enumerate();
+    let key = key.filter(|(_, column)| each.is_named_by(&columns[**column]));
+    let key: Vec<usize> = key.map(|(place, _)| place).collect();
     let mut first: HashMap<String, usize> = HashMap::new();
     let mut by_position: HashMap<usize, &Vec<Value>> = HashMap::new();
     for row in &found.rows {
-        let key: Vec<&Value> = columns.iter().filter_map(|place| row.get(*place)).collect();
+        let key: Vec<&Value> = key.iter().filter_map(|place| row.get(*place)).collect();
         let key = serde_json::to_string(&key).unwrap_or_default();
         let here = position(row, 0);
         if let Some(known) = first.insert(key, here) {
@@ -203,8 +207,10 @@ fn each_is_one(
         match (by_position.get(&row.index), &row.version) {
             (None, None) => missing.push(row.index),
             (None, Some(_)) => return Err(gone(&at)),
-            (Some(known), Some(version)) => same_version(plan.table, lock, known, width, version)
-                .map_err(|error| error.at(format!("{at}/_version")))?,
+            (Some(known), Some(version)) => {
+                same_version(plan.table, lock, known, looked_at.len(), version)
+                    .map_err(|error| error.at(format!("{at}/_version")))?
+            }
             (Some(_), None) => {}
         }
     }

@@ -13,7 +13,7 @@ use crate::plan::{Hop, Include, Predicate, Scope, SelectPlan};
 use crate::policy::{TableView, View};
 use crate::reply::Explanation;
 use crate::request::{Explain, Explained, parse};
-use crate::schema::{Column, Index};
+use crate::schema::{Column, Index, TableKind};
 use crate::statement;
 
 /// Rows from which on reading a whole table is worth a hint.
@@ -56,18 +56,20 @@ impl Engine {
         })?;
         let root = &told[0]["Plan"];
         let mut text = String::new();
-        let mut read_whole: Vec<String> = Vec::new();
+        let mut read_whole: Vec<&TableView> = Vec::new();
         // Those of conditions speak of rows that the role's own conditions hide.
         let estimates = !scope.view.is_ruled();
-        let tree = step(scope.view, root, 0, &mut text, &mut |node| {
-            // A scan of an index without a condition on it reads everything, too.
-            if node.get("Filter").is_some() && node.get("Index Cond").is_none() {
-                read_whole.extend(node["Relation Name"].as_str().map(str::to_owned));
-            }
-        });
         let mut tested = Vec::new();
         conditions(table, filter, &mut tested);
         related(&plan.includes, &mut tested);
+        let tables = tested.iter().map(|(table, _)| *table).chain([table]);
+        let known = Known { view: scope.view, partitioned: partitioned(tables) };
+        let tree = step(&known, root, 0, &mut text, &mut |node| {
+            // A scan of an index without a condition on it reads everything, too.
+            if node.get("Filter").is_some() && node.get("Index Cond").is_none() {
+                read_whole.extend(known.table(node));
+            }
+        });
         let mut hints = Vec::new();
         // What the operator's own conditions reach may be hidden.
         let told = |table: &TableView, column: &Column| {
@@ -76,7 +78,8 @@ impl Engine {
         };
         for (table, column) in tested.into_iter().filter(|(table, column)| told(table, column)) {
             let large = table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY);
-            if large && read_whole.contains(&table.name().name) && !leads(table, column) {
+            let whole = read_whole.iter().any(|whole| whole.name().name == table.name().name);
+            if large && whole && !leads(table, column) {
                 let hint = format!(
                     "no index on {}.{}: the filter reads the whole table",
                     scope.view.display(table),
@@ -99,9 +102,42 @@ impl Engine {
     }
 }
 
+/// The tables that a plan may name.
+struct Known<'v> {
+    view: &'v View,
+    /// The table whose partitions a plan may read.
+    partitioned: Option<&'v TableView>,
+}
+
+impl<'v> Known<'v> {
+    /// The table that a step reads; of a partition, the table that it is part of.
+    ///
+    /// Without VERBOSE a plan has bare names: one that is visible in any schema is no secret.
+    fn table(&self, node: &Value) -> Option<&'v TableView> {
+        let name = node.get("Relation Name")?.as_str()?;
+        let visible = self.view.tables().iter().find(|table| table.name().name == name);
+        visible.or_else(|| self.partitioned.filter(|_| is_partition(node)))
+    }
+}
+
+/// Whether a step reads a partition: PostgreSQL gives each the alias of its table, `t0`, and a number.
+fn is_partition(node: &Value) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let alias = node.get("Alias").and_then(Value::as_str).unwrap_or_default();
+    let parts = alias.strip_prefix('t').and_then(|alias| alias.split_once('_'));
+    parts.is_some_and(|(table, partition)| digits(table) && digits(partition))
+}
+
+/// The partitioned one of the tables, unless there are several: a plan does not tell whose a partition is.
+fn partitioned<'v>(tables: impl Iterator<Item = &'v TableView>) -> Option<&'v TableView> {
+    let mut partitioned = tables.filter(|table| table.table.kind == TableKind::PartitionedTable);
+    let first = partitioned.next()?;
+    partitioned.all(|other| other.name() == first.name()).then_some(first)
+}
+
 /// A step of the plan and what feeds it, with only the names that the role may know.
 fn step(
-    view: &View,
+    known: &Known<'_>,
     node: &Value,
     depth: usize,
     text: &mut String,
@@ -109,9 +145,7 @@ fn step(
 ) -> Value {
     seen(node);
     let named = |key: &str| node.get(key).and_then(Value::as_str);
-    // Without VERBOSE a plan has bare names: one that is visible in any schema is no secret.
-    let table = named("Relation Name")
-        .and_then(|name| view.tables().iter().find(|table| table.name().name == name));
+    let (view, table) = (known.view, known.table(node));
     let index = named("Index Name").filter(|name| {
         view.tables().iter().any(|table| table.table.indexes.iter().any(|i| i.name == *name))
     });
@@ -148,7 +182,7 @@ fn step(
     }
     text.push('\n');
     if let Some(inputs) = node.get("Plans").and_then(Value::as_array) {
-        let inputs = inputs.iter().map(|input| step(view, input, depth + 1, text, seen));
+        let inputs = inputs.iter().map(|input| step(known, input, depth + 1, text, seen));
         let inputs: Vec<Value> = inputs.collect();
         out.insert("inputs".to_owned(), Value::Array(inputs));
     }

@@ -24,6 +24,8 @@ pub(super) const IMAGES_MOST: usize = 16 * 1024 * 1024;
 pub(super) struct Operation<'v> {
     pub(super) plan: Plan<'v>,
     pub(super) at: String,
+    /// Whether nothing of it is kept.
+    pub(super) dry_run: bool,
 }
 
 /// What an operation did.
@@ -67,7 +69,12 @@ impl<'v> Operation<'v> {
             Request::Delete(request) => Plan::Change(ChangePlan::delete(scope, request)?),
             _ => return Err(Error::new(Code::Internal, "not an operation on rows")),
         };
-        Ok(Self { plan, at })
+        let dry_run = match &plan {
+            Plan::Select(_) => false,
+            Plan::Insert(plan) => plan.dry_run,
+            Plan::Change(plan) => plan.dry_run,
+        };
+        Ok(Self { plan, at, dry_run })
     }
 
     pub(super) fn table(&self) -> &'v TableView {
@@ -75,14 +82,6 @@ impl<'v> Operation<'v> {
             Plan::Select(plan) => plan.table,
             Plan::Insert(plan) => plan.table,
             Plan::Change(plan) => plan.table,
-        }
-    }
-
-    pub(super) fn dry_run(&self) -> bool {
-        match &self.plan {
-            Plan::Select(_) => false,
-            Plan::Insert(plan) => plan.dry_run,
-            Plan::Change(plan) => plan.dry_run,
         }
     }
 
@@ -131,13 +130,25 @@ impl<'v> Operation<'v> {
 
     /// Names of the columns to return.
     pub(super) fn returning(&self) -> Vec<&'v str> {
-        let columns = match &self.plan {
+        let table = &self.table().table;
+        self.columns().iter().map(|column| table.columns[*column].name.as_str()).collect()
+    }
+
+    fn columns(&self) -> &[usize] {
+        match &self.plan {
             Plan::Select(plan) => &plan.columns,
             Plan::Insert(plan) => &plan.returning,
             Plan::Change(plan) => &plan.returning,
-        };
-        let table = &self.table().table;
-        columns.iter().map(|column| table.columns[*column].name.as_str()).collect()
+        }
+    }
+
+    /// Positions of the columns that its statement returns: all if `images` of the rows are wanted, or others
+    /// may be. Later operations may refer to any column, and related rows are found by some.
+    pub(super) fn returned(&self, images: bool) -> Vec<usize> {
+        match images || !self.at.is_empty() || !self.includes().is_empty() {
+            true => self.table().readable_columns().collect(),
+            false => self.columns().to_vec(),
+        }
     }
 
     /// The error of a failed statement of this operation; `row` is which of the rows that it lists.
@@ -209,6 +220,11 @@ impl Engine {
         Ok(done)
     }
 
+    /// Whether it is told what the rows of an operation were and are: to the caller, or to the audit.
+    pub(super) fn shows_images(&self, scope: &Scope<'_>, operation: &Operation<'_>) -> bool {
+        operation.dry_run || !self.sinks.is_empty() && scope.settings.audit.images
+    }
+
     async fn insert(
         &self,
         transaction: &mut Transaction,
@@ -221,13 +237,8 @@ impl Engine {
         let run = Run { scope, operation, given };
         let width = plan.table.readable_columns().count();
         let total = plan.rows.len();
-        let shown = plan.dry_run || !self.sinks.is_empty() && scope.settings.audit.images;
-        // Later operations may refer to any column, and related rows are found by some.
-        let whole = shown || !operation.at.is_empty() || !plan.includes.is_empty();
-        let returned: Vec<usize> = match whole {
-            true => plan.table.readable_columns().collect(),
-            false => plan.returning.clone(),
-        };
+        let shown = self.shows_images(scope, operation);
+        let returned = operation.returned(shown);
         // Rows without a column are written as DEFAULT VALUES, which stands for one row.
         let step = INSERT_PARAMETERS.checked_div(plan.columns.len()).unwrap_or(1).max(1);
         if total > 1 {
@@ -278,7 +289,8 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<(RowSet, Vec<Map<String, Value>>)> {
         let page = statement::select(plan);
-        let operation = Operation { plan: Plan::Select(plan.clone()), at: String::new() };
+        let operation =
+            Operation { plan: Plan::Select(plan.clone()), at: String::new(), dry_run: false };
         let run = Run { scope, operation: &operation, given };
         let fetched = run.statement(transaction, &page, keep(scope, plan), record).await?;
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);

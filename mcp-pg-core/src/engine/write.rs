@@ -25,7 +25,7 @@ impl Engine {
     ) -> Result<RowSet> {
         let derived = OnceLock::new();
         let operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
-        let dry_run = operation.dry_run();
+        let dry_run = operation.dry_run;
         let mut tries = Tries::of(scope);
         let done = loop {
             match self.attempt(scope, &operation, dry_run, record).await {
@@ -88,14 +88,15 @@ impl Engine {
         }
         let derived: Vec<OnceLock<Box<TableView>>> =
             steps.iter().map(|_| OnceLock::new()).collect();
+        let dry_run = request.dry_run.unwrap_or_default();
         let mut operations = Vec::with_capacity(steps.len());
         for (index, (request, derived)) in requests.iter().zip(&derived).enumerate() {
             let scope = Scope { earlier: &earlier[..index], ..*scope };
             let operation = Operation::new(&scope, request, at(index), &self.cursors, derived);
-            operations.push(operation.map_err(|error| error.inside(&at(index)))?);
+            let operation = operation.map_err(|error| error.inside(&at(index)))?;
+            operations.push(Operation { dry_run, ..operation });
         }
 
-        let dry_run = request.dry_run.unwrap_or_default();
         let isolation = request.isolation.unwrap_or_default();
         let mut tries = Tries::of(scope);
         let results = loop {

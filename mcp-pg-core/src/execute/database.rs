@@ -21,7 +21,7 @@ use super::transaction::{Identity, Transaction};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
-use crate::schema::{Schema, Signature};
+use crate::schema::{Schema, Signature, Watch};
 use crate::statement::Statement;
 
 /// The database, through a bounded pool of read-only sessions.
@@ -120,7 +120,11 @@ impl Database {
     /// `database_unavailable`, or whatever PostgreSQL refuses.
     pub async fn signature(&self, names: &[String]) -> Result<Signature> {
         let mut lease = self.lease().await?;
-        let read = Signature::read(lease.client()?, names).await;
+        let client: &Object = lease.client()?;
+        let read = match Watch::prepare(client).await {
+            Ok(watch) => watch.look(client, names).await,
+            Err(error) => Err(error),
+        };
         lease.done();
         read.map(|read| {
             self.triggers.store(read.triggers, Ordering::Relaxed);

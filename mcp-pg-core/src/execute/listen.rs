@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::database::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::schema::{Sighted, Signature, Snapshot};
+use crate::schema::{Sighted, Snapshot, Watch};
 
 /// The channel on which an event trigger tells that the schema has changed.
 pub const SCHEMA_CHANNEL: &str = "mcp_pg_schema";
@@ -39,6 +39,7 @@ pub struct Heard {
 #[derive(Debug)]
 pub struct Listener {
     client: Client,
+    watch: Watch,
     inbox: Arc<Inbox>,
 }
 
@@ -62,7 +63,8 @@ impl Listener {
             patiently(async { client.execute_typed(&listen, &[]).await.map_err(unavailable) })
                 .await?;
         }
-        Ok(Self { client, inbox })
+        let watch = patiently(Watch::prepare(&client)).await?;
+        Ok(Self { client, watch, inbox })
     }
 
     /// Which transactions have ended, if that can be told.
@@ -80,7 +82,7 @@ impl Listener {
     ///
     /// `database_unavailable` once the connection is lost.
     pub async fn signature(&self, schemas: &[String]) -> Result<Sighted> {
-        patiently(Signature::read(&self.client, schemas)).await
+        patiently(self.watch.look(&self.client, schemas)).await
     }
 
     /// Waits until something was told, or the connection is lost.

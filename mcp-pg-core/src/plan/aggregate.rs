@@ -26,8 +26,8 @@ pub struct Grouping<'v> {
 pub struct Group<'v> {
     /// Its name in the reply.
     pub name: String,
-    /// The way to the row whose column it is; the row's own if absent.
-    pub hop: Option<Hop<'v>>,
+    /// The way to the row whose column it is; the row's own if empty.
+    pub hops: Vec<Hop<'v>>,
     /// The column.
     pub column: &'v Column,
     /// How much of a point in time, and in which time zone.
@@ -42,7 +42,7 @@ pub struct Measure<'v> {
     /// How.
     pub function: Function,
     /// Of what; of whole rows if absent.
-    pub of: Option<(Option<Hop<'v>>, &'v Column)>,
+    pub of: Option<(Vec<Hop<'v>>, &'v Column)>,
     /// Of which rows of the group.
     pub filter: Predicate<'v>,
 }
@@ -170,7 +170,7 @@ impl<'v> Grouping<'v> {
             let column = &table.table.columns[position];
             table.usable(&column.name)?;
             told_apart(column)?;
-            Ok(Group { name: column.name.clone(), hop: None, column, bucket: None })
+            Ok(Group { name: column.name.clone(), hops: Vec::new(), column, bucket: None })
         });
         let groups = groups.collect::<Result<_>>();
         let groups = groups.map_err(|error: Error| error.inside("/columns"))?;
@@ -184,14 +184,14 @@ impl<'v> Grouping<'v> {
                 (Some(_), base) => base.clone(),
                 (None, _) => (*group.column.data_type).clone(),
             };
-            (group.name.clone(), data_type, marks(self.table, group.hop.as_ref(), group.column))
+            (group.name.clone(), data_type, marks(self.table, &group.hops, group.column))
         });
         let measures = self.measures.iter().map(|measure| {
             let of = measure.of.as_ref().map(|(_, column)| &*column.data_type);
             let data_type = of.and_then(|data_type| measure.function.of(data_type));
             let shown = match (measure.function, &measure.of) {
-                (Function::Min | Function::Max, Some((hop, column))) => {
-                    marks(self.table, hop.as_ref(), column)
+                (Function::Min | Function::Max, Some((hops, column))) => {
+                    marks(self.table, hops, column)
                 }
                 _ => Marks::default(),
             };
@@ -212,8 +212,8 @@ fn told_apart(column: &Column) -> Result<()> {
 }
 
 /// The marks of a column that a group or measure shows values of.
-fn marks(table: &TableView, hop: Option<&Hop<'_>>, column: &Column) -> Marks {
-    let table = hop.map_or(table, |hop| hop.table);
+fn marks(table: &TableView, hops: &[Hop<'_>], column: &Column) -> Marks {
+    let table = hops.last().map_or(table, |hop| hop.table);
     table.table.column(&column.name).map_or(Marks::default(), |(position, _)| table.marks(position))
 }
 
@@ -285,7 +285,7 @@ fn group<'v>(
     }
     Ok(Group {
         name: text("as")?.unwrap_or(name).to_owned(),
-        hop: reached.hop,
+        hops: reached.hops,
         column,
         bucket: bucket.map(|bucket| {
             let at = format!("{place}/time_zone");
@@ -323,6 +323,15 @@ fn measure<'v>(
     let inside = format!("{at}/{spelling}");
     let of = match options.get(*spelling).and_then(Value::as_str) {
         Some("*") if *function == Function::Count => None,
+        Some("*") => {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("{spelling} is taken of one column"),
+            )
+            .at(inside)
+            .allowed(measurable(table, *function))
+            .hint("{\"count\": \"*\"} counts rows"));
+        }
         Some(name) => {
             let reached = scope.reach(table, name).map_err(|error| error.inside(&inside))?;
             if function.of(&reached.column.data_type).is_none() {
@@ -332,18 +341,9 @@ fn measure<'v>(
                     format!("{spelling} does not apply to {} ({})", column.name, column.type_name),
                 )
                 .at(inside)
-                .allowed(
-                    table
-                        .table
-                        .columns
-                        .iter()
-                        .filter(|column| {
-                            column.can_select && function.of(&column.data_type).is_some()
-                        })
-                        .map(|column| column.name.as_str()),
-                ));
+                .allowed(measurable(table, *function)));
             }
-            Some((reached.hop, reached.column))
+            Some((reached.hops, reached.column))
         }
         None => return Err(Error::new(Code::InvalidValue, "a column's name is wanted").at(inside)),
     };
@@ -356,4 +356,12 @@ fn measure<'v>(
         }
     };
     Ok(Measure { name: name.to_owned(), function: *function, of, filter: asked })
+}
+
+/// The columns of the table that can be measured so.
+fn measurable(table: &TableView, function: Function) -> impl Iterator<Item = &str> {
+    let columns = table.table.columns.iter();
+    let fit =
+        columns.filter(move |column| column.can_select && function.of(&column.data_type).is_some());
+    fit.map(|column| column.name.as_str())
 }

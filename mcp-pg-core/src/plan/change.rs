@@ -64,6 +64,12 @@ struct Common<'r> {
 }
 
 impl<'v> ChangePlan<'v> {
+    /// Whether some row must still have the version that the caller read.
+    pub fn versioned(&self) -> bool {
+        self.if_version.is_some()
+            || matches!(&self.effect, Effect::SetEach(each) if each.versioned())
+    }
+
     /// The plan of an update.
     ///
     /// # Errors

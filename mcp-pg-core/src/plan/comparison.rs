@@ -297,7 +297,7 @@ fn is_operand(data_type: &DataType, object: &Map<String, Value>) -> bool {
         Kind::Range(_) | Kind::Composite(_) => true,
         _ => data_type.family() == Family::Json,
     };
-    holds_objects && !object.keys().any(|key| parse_operator(key).is_some() || key == "path")
+    holds_objects && !object.keys().any(|key| Operator::parse(key).is_some() || key == "path")
 }
 
 /// The type of `value` where a range or multirange is to contain it and it is no value of the same type.
@@ -320,10 +320,6 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
     }
 }
 
-pub(super) fn parse_operator(name: &str) -> Option<Operator> {
-    Operator::ALL.iter().copied().find(|operator| operator.as_str() == name)
-}
-
 fn operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Result<Operator> {
     let offered = |operator: Operator| {
         data_type.has_operator(operator)
@@ -333,19 +329,31 @@ fn operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Re
                     Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches
                 )
     };
-    parse_operator(name)
+    Operator::parse(name)
         .filter(|operator| offered(*operator))
         .ok_or_else(|| unknown_operator(column, data_type, name))
 }
 
 fn unknown_operator(column: &Column, data_type: &DataType, name: &str) -> Error {
     let offered: Vec<&str> = data_type.operators().map(Operator::as_str).collect();
-    Error::new(
+    let error = Error::new(
         Code::UnknownOperator,
         format!("{} is {}, which has no operator {name:?}", column.name, column.type_name),
-    )
-    .nearest(name, offered.iter().copied())
-    .allowed(offered)
+    );
+    let error = match Operator::foreign(name).filter(|meant| data_type.has_operator(*meant)) {
+        Some(meant) => error.did_you_mean(meant.as_str()),
+        // An operator of other types was not mistyped.
+        None if Operator::parse(name).is_some() => error,
+        None => error.nearest(name, offered.iter().copied()),
+    };
+    let error = match name.to_ascii_lowercase().as_str() {
+        "between" => error.hint("{\"gte\": least, \"lte\": most}"),
+        "op" | "operator" | "value" => {
+            error.hint(format!("the operator is a key: {{{:?}: {{\"eq\": value}}}}", column.name))
+        }
+        _ => error,
+    };
+    error.allowed(offered)
 }
 
 fn test(column: &Column, comparison: Comparison) -> Predicate<'_> {

@@ -71,6 +71,11 @@ impl<'v> Each<'v> {
         self.batches.iter().flatten()
     }
 
+    /// Whether the column is one of those that name a row.
+    pub fn is_named_by(&self, column: &Column) -> bool {
+        self.key.iter().any(|key| key.name == column.name)
+    }
+
     /// Whether some row must still have a version.
     pub fn versioned(&self) -> bool {
         self.rows().any(|row| row.version.is_some())

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value};
 
-use super::comparison::parse_operator;
 use super::hop::ambiguous;
 use super::{Comparison, Hop, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
@@ -178,18 +177,7 @@ impl<'v> Parser<'_, 'v> {
         }
         match Relation::find(&table.relations, name) {
             Found::One(relation) => self.related(table, relation, value, at, depth),
-            Found::Unknown => {
-                let relations =
-                    table.relations.iter().map(|relation| table.relation_name(relation));
-                let columns = table.table.columns.iter().filter(|column| column.can_select);
-                let known: Vec<&str> =
-                    columns.map(|column| column.name.as_str()).chain(relations).collect();
-                Err(table
-                    .unknown_column(name, |column| column.can_select)
-                    .nearest(name, known.iter().copied())
-                    .allowed(known)
-                    .at(name_at))
-            }
+            Found::Unknown => Err(unknown(table, name).at(name_at)),
             Found::Ambiguous(names) => Err(ambiguous(name, &names).at(name_at)),
         }
     }
@@ -208,7 +196,13 @@ impl<'v> Parser<'_, 'v> {
             Value::Null if hop.is_to_one() => {
                 return self.quantified(hop, Quantifier::None, &Map::new(), at, depth);
             }
-            _ => return Err(wrong("a relation takes a condition object", at)),
+            _ => {
+                let example = match hop.is_to_one() {
+                    true => "{\"customer\": {\"country\": \"FR\"}}",
+                    false => "{\"orders\": {\"some\": {\"total\": {\"gt\": 100}}}}",
+                };
+                return Err(wrong("a relation takes a condition object", at).hint(example));
+            }
         };
         if hop.is_to_one() {
             return self.quantified(hop, Quantifier::Some, object, at, depth);
@@ -298,7 +292,7 @@ fn spelled_out<'a>(
     object: &'a Map<String, Value>,
 ) -> Option<(&'a str, Map<String, Value>)> {
     let name = object.get("column")?.as_str()?;
-    let operators = object.keys().any(|key| parse_operator(key).is_some() || key == "path");
+    let operators = object.keys().any(|key| Operator::parse(key).is_some() || key == "path");
     if table.table.column("column").is_some() && !operators {
         return None;
     }
@@ -308,6 +302,29 @@ fn spelled_out<'a>(
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     Some((name, rest))
+}
+
+/// The error of a name that is no column and no relation.
+fn unknown(table: &TableView, name: &str) -> Error {
+    let relations = table.relations.iter().map(|relation| table.relation_name(relation));
+    let columns = table.table.columns.iter().filter(|column| column.can_select);
+    let known: Vec<&str> = columns.map(|column| column.name.as_str()).chain(relations).collect();
+    let error = table
+        .unknown_column(name, |column| column.can_select)
+        .nearest(name, known.iter().copied())
+        .allowed(known.iter().copied());
+    let lower = name.to_ascii_lowercase();
+    match name.split_once('.') {
+        Some((relation, rest)) if known.contains(&relation) => {
+            error.hint(format!("conditions on related rows nest: {{{relation:?}: {{{rest:?}: …}}}}"))
+        }
+        _ if matches!(lower.as_str(), "and" | "or" | "not") => error.did_you_mean(lower),
+        _ if matches!(name, "some" | "none" | "every") => error.hint(
+            "some, none and every follow the name of a relation to many rows; one to one row takes the \
+             condition itself",
+        ),
+        _ => error,
+    }
 }
 
 pub(super) fn one_or<'v>(

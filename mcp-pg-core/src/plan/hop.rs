@@ -40,13 +40,24 @@ impl<'v> Scope<'v> {
             Found::Ambiguous(names) => Err(ambiguous(name, &names)),
             Found::Unknown => {
                 let names = || table.relations.iter().map(|relation| table.relation_name(relation));
-                Err(Error::new(
+                let error = Error::new(
                     Code::UnknownRelation,
                     format!("{} has no relation {name:?}", table.name()),
                 )
-                .nearest(name, names())
                 .allowed(names())
-                .hint("describe_table lists the relations of a table"))
+                .hint("describe_table lists the relations of a table");
+                // The column of a foreign key stands for the row that it refers to.
+                let column = table.table.column(name).filter(|(_, column)| column.can_select);
+                let refers = |relation: &&Relation| {
+                    let ours = relation.columns.iter().map(|(ours, _)| *ours);
+                    relation.kind == RelationKind::ToOne
+                        && column
+                            .is_some_and(|(position, _)| ours.clone().any(|ours| ours == position))
+                };
+                Err(match table.relations.iter().find(refers) {
+                    Some(relation) => error.did_you_mean(table.relation_name(relation)),
+                    None => error.nearest(name, names()),
+                })
             }
         }
     }

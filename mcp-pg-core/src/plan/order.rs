@@ -22,8 +22,8 @@ pub enum Measured {
 /// A sort key: a column, a direction, and where nulls go.
 #[derive(Debug, Clone)]
 pub struct Sort<'v> {
-    /// The related row whose column it is; the row's own if absent.
-    pub hop: Option<Box<Hop<'v>>>,
+    /// The way to the related row whose column it is; the row's own if empty.
+    pub hops: Vec<Hop<'v>>,
     /// The column.
     pub column: &'v Column,
     /// Its position in its table.
@@ -45,7 +45,7 @@ impl<'v> Sort<'v> {
         let nullable = column.nullable;
         let measured = Measured::Value;
         Self {
-            hop: None,
+            hops: Vec::new(),
             column,
             position,
             measured,
@@ -68,11 +68,11 @@ impl<'v> Sort<'v> {
     }
 
     fn same(&self, other: &Self) -> bool {
-        let relation = |sort: &Self| sort.hop.as_ref().map(|hop| hop.relation.unambiguous.clone());
+        let way = |sort: &Self| -> Vec<String> {
+            sort.hops.iter().map(|hop| hop.relation.unambiguous.clone()).collect()
+        };
         let values = [self, other].map(|sort| matches!(sort.measured, Measured::Value));
-        values == [true, true]
-            && self.position == other.position
-            && relation(self) == relation(other)
+        values == [true, true] && self.position == other.position && way(self) == way(other)
     }
 }
 
@@ -124,11 +124,8 @@ impl<'v> Scope<'v> {
     }
 
     fn sort(&self, table: &'v TableView, item: &Value) -> Result<Sort<'v>> {
-        let wrong = |message: &str| {
-            Error::new(Code::InvalidValue, message).hint(
-                "\"name\", \"-name\" for descending, or {\"column\": \"name\", \"direction\": \"desc\", \"nulls\": \"last\"}",
-            )
-        };
+        const FORMS: &str = "\"name\", \"-name\" for descending, or {\"column\": \"name\", \"direction\": \"desc\", \"nulls\": \"last\"}";
+        let wrong = |message: &str| Error::new(Code::InvalidValue, message).hint(FORMS);
         match item {
             Value::String(text) => {
                 // A column may be called "-x": its own name comes first.
@@ -136,7 +133,8 @@ impl<'v> Scope<'v> {
                     Some(rest) if table.table.column(text).is_none() => (rest, true),
                     _ => (text.as_str(), false),
                 };
-                self.sortable(table, name, Measured::Value, descending)
+                let key = self.sortable(table, name, Measured::Value, descending);
+                key.map_err(|error| if text.contains(' ') { error.hint(FORMS) } else { error })
             }
             Value::Object(object) => {
                 const MEMBERS: [&str; 5] = ["column", "direction", "nulls", "rank", "distance"];
@@ -147,7 +145,8 @@ impl<'v> Scope<'v> {
                     )
                     .at(step(unknown))
                     .nearest(unknown, MEMBERS)
-                    .allowed(MEMBERS));
+                    .allowed(MEMBERS)
+                    .hint(FORMS));
                 }
                 let Some(name) = object.get("column").and_then(Value::as_str) else {
                     return Err(wrong("a sort key needs a column").at("/column"));
@@ -218,7 +217,7 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// A key on a column, or on `relation.column` of a to-one relation.
+    /// A key on a column, or on one of a related row.
     fn sortable(
         &self,
         table: &'v TableView,
@@ -229,7 +228,7 @@ impl<'v> Scope<'v> {
         let reached = self.reach(table, name)?;
         let column = reached.column;
         if matches!(measured, Measured::Value) && !column.data_type.ordering {
-            let owner = reached.hop.as_ref().map_or(table, |hop| hop.table);
+            let owner = reached.hops.last().map_or(table, |hop| hop.table);
             let columns = owner.table.columns.iter();
             let sortable = columns.filter(|column| column.can_select && column.data_type.ordering);
             return Err(Error::new(
@@ -239,8 +238,8 @@ impl<'v> Scope<'v> {
             .allowed(sortable.map(|column| column.name.as_str())));
         }
         Ok(Sort {
-            nullable: column.nullable || reached.hop.is_some(),
-            hop: reached.hop.map(Box::new),
+            nullable: column.nullable || !reached.hops.is_empty(),
+            hops: reached.hops,
             column,
             position: reached.position,
             measured,
@@ -249,39 +248,49 @@ impl<'v> Scope<'v> {
         })
     }
 
-    /// The column that a name or `relation.column` means.
+    /// The column that a name means, or `relation.column`, `relation.relation.column` and so on.
     ///
     /// # Errors
     ///
-    /// `unknown_column`, `unknown_relation`, `ambiguous_relation`, or `invalid_value` for a relation to
-    /// many rows.
+    /// `unknown_column`, `unknown_relation`, `ambiguous_relation`, `limit_exceeded`, or `invalid_value` for a
+    /// relation to many rows.
     pub fn reach(&self, table: &'v TableView, name: &str) -> Result<Reached<'v>> {
-        let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
-        let (relation, rest) = match name.split_once('.') {
-            Some(parts) if !own => parts,
-            _ => {
-                let position = table.usable(name)?;
-                let column = &table.table.columns[position];
-                return Ok(Reached { hop: None, column, position });
+        let (mut table, mut name) = (table, name);
+        let mut hops: Vec<Hop<'v>> = Vec::new();
+        loop {
+            let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
+            let (relation, rest) = match name.split_once('.') {
+                Some(parts) if !own => parts,
+                _ => {
+                    let position = table.usable(name)?;
+                    return Ok(Reached { hops, column: &table.table.columns[position], position });
+                }
+            };
+            let most = self.view.limits.max_depth;
+            if hops.len() == most {
+                let message = format!("a column may be {most} relations away, and no more");
+                return Err(Error::exceeded("max_depth", message));
             }
-        };
-        let hop = self.hop(table, self.relation(table, relation)?)?;
-        if !hop.is_to_one() {
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("{relation:?} leads to many rows, of which none gives the value"),
-            ));
+            let hop = self.hop(table, self.relation(table, relation)?)?;
+            if !hop.is_to_one() {
+                return Err(Error::new(
+                    Code::InvalidValue,
+                    format!("{relation:?} leads to many rows, of which none gives the value"),
+                )
+                .hint(format!("begin at {} instead", hop.table.name())));
+            }
+            table = hop.table;
+            name = rest;
+            hops.push(hop);
         }
-        let position = hop.table.usable(rest)?;
-        Ok(Reached { column: &hop.table.table.columns[position], position, hop: Some(hop) })
     }
 }
 
 /// A column of a table, or of the one row that is related to it.
 #[derive(Debug)]
 pub struct Reached<'v> {
-    /// The way to the related row.
-    pub hop: Option<Hop<'v>>,
+    /// The way to the related row; empty for the row itself.
+    pub hops: Vec<Hop<'v>>,
     /// The column.
     pub column: &'v Column,
     /// Its position in its table.

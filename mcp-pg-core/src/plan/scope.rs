@@ -62,9 +62,16 @@ impl<'v> Scope<'v> {
                 columns.extend(table.readable_columns());
                 continue;
             }
-            columns.push(
-                table.readable(name).map_err(|error| error.inside(&format!("{at}/{index}")))?,
-            );
+            let column = table.readable(name).map_err(|error| {
+                let error = error.inside(&format!("{at}/{index}"));
+                match name.split_once('.') {
+                    Some((relation, rest)) if self.relation(table, relation).is_ok() => error.hint(
+                        format!("related rows: \"include\": {{{relation:?}: {{\"columns\": [{rest:?}]}}}}"),
+                    ),
+                    _ => error,
+                }
+            });
+            columns.push(column?);
         }
         // A column asked for twice is one member of the row.
         let mut seen = vec![false; table.table.columns.len()];

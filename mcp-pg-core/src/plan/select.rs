@@ -2,9 +2,10 @@
 
 use std::sync::OnceLock;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Cursor, Grouping, Include, Predicate, Scope, Sort, filter};
+use super::{Cursor, CursorKey, Grouping, Include, Predicate, Scope, Sort, filter};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView};
 use crate::request::{Aggregate, Archived, Count, Format, Select};
@@ -65,7 +66,7 @@ impl<'v> SelectPlan<'v> {
     pub fn new(
         scope: &Scope<'v>,
         request: &Select,
-        cursors: &super::CursorKey,
+        cursors: &CursorKey,
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
         if request.distinct == Some(true) {
@@ -74,15 +75,8 @@ impl<'v> SelectPlan<'v> {
         let table = scope.table(&request.table, Action::Select)?;
         let columns = scope.columns(table, request.columns.as_deref(), "/columns")?;
         let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
-
-        let mut order = scope.order(table, request.order_by.as_deref())?;
-        let single = filter.is_single(table);
-        if single {
-            order.clear();
-        }
-        let keyset = !single && super::order::make_total(table, &mut order);
-
         let with_version = request.with_version.unwrap_or_default();
+        let plan = Self::of(scope, table, filter, request.order_by.as_deref())?;
         if with_version && !has_version(table) {
             return Err(Error::new(
                 Code::InvalidValue,
@@ -90,43 +84,23 @@ impl<'v> SelectPlan<'v> {
             )
             .at("/with_version"));
         }
-        let cursor = request.cursor.as_deref();
         let query = (&request.table, &request.filter, &request.order_by, request.archived);
-        let binding = match (single, cursor) {
-            // No page comes after one row.
-            (true, None) => Vec::new(),
-            _ => cursors.binding(scope, &query)?,
-        };
-        let start = match cursor {
-            None => offset(request.offset)?,
-            Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
-        };
-        let limits = &scope.view.limits;
+        let plan = plan.page(scope, cursors, &request.into(), &query)?;
         Ok(Self {
-            table,
-            grouping: None,
             columns,
             includes: scope.includes(table, request.include.as_ref())?,
-            filter,
-            order,
-            keyset,
-            single,
-            start,
-            limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
             with_version,
             count: scope.count(request.count),
             format: request.format.unwrap_or_default(),
-            binding,
+            ..plan
         })
     }
-}
 
-impl<'v> SelectPlan<'v> {
     /// The plan of a select of distinct rows, which are groups without measures.
     fn distinct(
         scope: &Scope<'v>,
         request: &Select,
-        cursors: &super::CursorKey,
+        cursors: &CursorKey,
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
         let refuse = |at: &str| {
@@ -143,35 +117,15 @@ impl<'v> SelectPlan<'v> {
         }
         let grouping = Grouping::distinct(scope, request)?;
         let derived = derived.get_or_init(|| Box::new(grouping.derived()));
-        let mut order = scope.order(derived, request.order_by.as_deref())?;
-        let keyset = super::order::make_total(derived, &mut order);
-        let binding = cursors.binding(
-            scope,
-            &(
-                (&request.table, &request.filter, &request.order_by, request.archived),
-                ("distinct", &request.columns),
-            ),
-        )?;
-        let start = match request.cursor.as_deref() {
-            None => offset(request.offset)?,
-            Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
-        };
-        let limits = &scope.view.limits;
+        let plan = Self::of(scope, derived, every(), request.order_by.as_deref())?;
+        let query = (&request.table, &request.filter, &request.order_by, request.archived);
+        let query = (query, ("distinct", &request.columns));
+        let plan = plan.page(scope, cursors, &request.into(), &query)?;
         Ok(Self {
-            table: derived,
             grouping: Some(grouping),
-            columns: derived.readable_columns().collect(),
-            includes: Vec::new(),
-            filter: Predicate::All(vec![]),
-            order,
-            keyset,
-            single: false,
-            start,
-            limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
-            with_version: false,
             count: scope.count(request.count),
             format: request.format.unwrap_or_default(),
-            binding,
+            ..plan
         })
     }
 
@@ -183,47 +137,101 @@ impl<'v> SelectPlan<'v> {
     pub fn aggregate(
         scope: &Scope<'v>,
         request: &Aggregate,
-        cursors: &super::CursorKey,
+        cursors: &CursorKey,
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
         let grouping = Grouping::new(scope, request)?;
         let derived = derived.get_or_init(|| Box::new(grouping.derived()));
         let filter = match &request.having {
             Some(object) => filter(scope, derived, object, "/having")?,
-            None => Predicate::All(vec![]),
+            None => every(),
         };
-        let mut order = scope.order(derived, request.order_by.as_deref())?;
+        let plan = Self::of(scope, derived, filter, request.order_by.as_deref())?;
+        let query = (&request.table, &request.filter, &request.order_by, request.archived);
+        let query = (query, (&request.measures, &request.group_by, &request.having));
+        let plan = plan.page(scope, cursors, &request.into(), &query)?;
+        Ok(Self { grouping: Some(grouping), ..plan })
+    }
+
+    /// All columns of the rows of a table that meet a condition, in order.
+    fn of(
+        scope: &Scope<'v>,
+        table: &'v TableView,
+        filter: Predicate<'v>,
+        order_by: Option<&[Value]>,
+    ) -> Result<Self> {
+        let mut order = scope.order(table, order_by)?;
+        let single = filter.is_single(table);
+        if single {
+            order.clear();
+        }
         // Groups are a key of themselves; a single row of totals needs none.
-        let keyset = super::order::make_total(derived, &mut order);
-        let binding = cursors.binding(
-            scope,
-            &(
-                (&request.table, &request.filter, &request.order_by, request.archived),
-                (&request.measures, &request.group_by, &request.having),
-            ),
-        )?;
-        let start = match request.cursor.as_deref() {
-            None => offset(request.offset)?,
-            Some(cursor) => start(&order, keyset, cursors.open(cursor, &binding)?)?,
-        };
-        let limits = &scope.view.limits;
+        let keyset = !single && super::order::make_total(table, &mut order);
         Ok(Self {
-            table: derived,
-            grouping: Some(grouping),
-            columns: derived.readable_columns().collect(),
+            table,
+            grouping: None,
+            columns: table.readable_columns().collect(),
             includes: Vec::new(),
             filter,
             order,
             keyset,
-            single: false,
-            start,
-            limit: request.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
+            single,
+            start: Start::Offset(0),
+            limit: scope.view.limits.max_rows,
             with_version: false,
             count: Count::None,
             format: Format::Json,
-            binding,
+            binding: Vec::new(),
         })
     }
+
+    /// Its rows on a page, whose cursors are bound to `query`.
+    fn page(
+        self,
+        scope: &Scope<'v>,
+        cursors: &CursorKey,
+        page: &Page<'_>,
+        query: &impl Serialize,
+    ) -> Result<Self> {
+        let binding = match (self.single, page.cursor) {
+            // No page comes after one row.
+            (true, None) => Vec::new(),
+            _ => cursors.binding(scope, query)?,
+        };
+        let start = match page.cursor {
+            None => offset(page.offset)?,
+            Some(cursor) => start(&self.order, self.keyset, cursors.open(cursor, &binding)?)?,
+        };
+        let limits = &scope.view.limits;
+        let limit = page.limit.unwrap_or(limits.default_rows).min(limits.max_rows);
+        Ok(Self { start, limit, binding, ..self })
+    }
+}
+
+/// The page that a request asks for.
+struct Page<'r> {
+    limit: Option<u64>,
+    offset: Option<u64>,
+    cursor: Option<&'r str>,
+}
+
+impl<'r> From<&'r Select> for Page<'r> {
+    fn from(request: &'r Select) -> Self {
+        let Select { limit, offset, cursor, .. } = request;
+        Self { limit: *limit, offset: *offset, cursor: cursor.as_deref() }
+    }
+}
+
+impl<'r> From<&'r Aggregate> for Page<'r> {
+    fn from(request: &'r Aggregate) -> Self {
+        let Aggregate { limit, offset, cursor, .. } = request;
+        Self { limit: *limit, offset: *offset, cursor: cursor.as_deref() }
+    }
+}
+
+/// The condition that every row meets.
+fn every<'v>() -> Predicate<'v> {
+    Predicate::All(Vec::new())
 }
 
 fn offset(offset: Option<u64>) -> Result<Start> {

@@ -169,6 +169,11 @@ impl TableView {
         Self { marks, ..Self::whole(&table) }
     }
 
+    /// Whether only one query has the table: see [`TableView::derived`].
+    fn is_derived(&self) -> bool {
+        self.table.oid == 0
+    }
+
     /// The table's full name.
     pub fn name(&self) -> &TableName {
         &self.table.name
@@ -244,10 +249,11 @@ impl TableView {
     /// `unknown_column` for a name, with the nearest of the columns that `wanted` keeps.
     pub fn unknown_column(&self, name: &str, wanted: impl Fn(&Column) -> bool) -> Error {
         let names = || self.table.columns.iter().filter(|c| wanted(c)).map(|c| c.name.as_str());
-        // A table of this query alone has no OID.
-        let message = match self.table.oid == 0 {
-            true => format!("the rows of this query have no column {}", shown(name)),
-            false => format!("{} has no column {}", self.name(), shown(name)),
+        let (table, name_shown) = (self.name(), shown(name));
+        let message = match self.is_derived() {
+            // The table that it is made from may well have that column.
+            true => format!("the reply has no column {name_shown}"),
+            false => format!("{table} has no column {name_shown}"),
         };
         Error::new(Code::UnknownColumn, message).nearest(name, names()).allowed(names())
     }

@@ -15,7 +15,7 @@ pub struct Insert {
     /// A row as {"column": value}, or an array of rows.
     #[schemars(schema_with = "rows_schema")]
     pub data: Value,
-    /// What to do where a row with the same key exists.
+    /// Where a row with the same key exists: {"columns": ["email"], "do": "update"}.
     pub on_conflict: Option<OnConflict>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,

@@ -67,6 +67,33 @@ operators! {
     Search => "search",
 }
 
+impl Operator {
+    /// The operator that requests spell so.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|operator| operator.as_str() == name)
+    }
+
+    /// The operator that other languages spell so: SQL, or a document database.
+    pub fn foreign(name: &str) -> Option<Self> {
+        match name {
+            "=" | "==" | "equals" => Some(Self::Eq),
+            "!=" | "<>" | "neq" => Some(Self::Ne),
+            ">" => Some(Self::Gt),
+            ">=" => Some(Self::Gte),
+            "<" => Some(Self::Lt),
+            "<=" => Some(Self::Lte),
+            "~" | "regex" | "$regex" => Some(Self::Matches),
+            "~*" => Some(Self::Imatches),
+            "@@" => Some(Self::Search),
+            "@>" => Some(Self::Contains),
+            "<@" => Some(Self::ContainedBy),
+            "&&" => Some(Self::Overlaps),
+            "nin" | "$nin" => Some(Self::NotIn),
+            _ => name.strip_prefix('$').and_then(Self::parse),
+        }
+    }
+}
+
 impl fmt::Display for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -33,7 +33,7 @@ impl Conditions {
     }
 
     fn group(&mut self, group: &Group<'_>, alias: &DynIden) -> Expr {
-        let value = self.reached(group.hop.as_ref(), group.column, alias);
+        let value = self.reached(&group.hops, group.column, alias);
         let Some((bucket, zone)) = &group.bucket else { return value };
         let unit = Expr::Constant(Value::String(Some((*bucket).to_owned())));
         let date = group.column.data_type.base().oid == 1082;
@@ -49,7 +49,7 @@ impl Conditions {
     fn measure(&mut self, measure: &Measure<'_>, alias: &DynIden) -> Expr {
         let value = match &measure.of {
             None => Expr::col(sea_query::Asterisk),
-            Some((hop, column)) => self.reached(hop.as_ref(), column, alias),
+            Some((hops, column)) => self.reached(hops, column, alias),
         };
         let call: FunctionCall = match measure.function {
             Function::Count => Func::count(value),

@@ -13,19 +13,16 @@ use crate::value::Decoder;
 
 /// The statement that locks the rows a change is about, and reads them as they are.
 ///
-/// Its rows hold all readable columns, then the version if the plan asks for one, then, where the request
-/// names its rows one by one, the position of the name. It reads one row more than the plan allows.
-pub fn lock<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
+/// Its rows hold these columns, then the version if the plan asks for one, then, where the request names its
+/// rows one by one, the position of the name. It reads one row more than the plan allows.
+pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize]) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let mut query = concerned(plan, &alias, &mut conditions);
-    let (expressions, mut columns) = outputs(plan.table, &alias, plan.table.readable_columns());
+    let (expressions, mut columns) = outputs(plan.table, &alias, looked_at.iter().copied());
     query.exprs(expressions);
-    let (versioned, named) = match &plan.effect {
-        Effect::SetEach(each) => (each.versioned(), true),
-        _ => (plan.if_version.is_some(), false),
-    };
-    if versioned {
+    let named = matches!(plan.effect, Effect::SetEach(_));
+    if plan.versioned() {
         query.expr(version(plan.table, &alias));
         columns.push(Output::value("_version", Decoder::plain_text()));
     }
@@ -82,19 +79,23 @@ fn concerned(
 
 /// The statements that change the rows: one, or one for each batch of rows that the request names.
 ///
-/// Their rows hold all readable columns, then the position of the name if there is one, then whether the
+/// Their rows hold the `returned` columns, then the position of the name if there is one, then whether the
 /// row still meets the plan's check.
-pub fn changes<'v>(plan: &ChangePlan<'v>) -> Vec<Statement<'v>> {
+pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Vec<Statement<'v>> {
     match &plan.effect {
-        Effect::Set(set) => vec![update(plan, set)],
+        Effect::Set(set) => vec![update(plan, set, returned)],
         Effect::SetEach(each) => {
-            each.batches.iter().map(|rows| update_each(plan, &each.key, rows)).collect()
+            each.batches.iter().map(|rows| update_each(plan, &each.key, rows, returned)).collect()
         }
-        Effect::Remove => vec![remove(plan)],
+        Effect::Remove => vec![remove(plan, returned)],
     }
 }
 
-fn update<'v>(plan: &ChangePlan<'v>, set: &[(&Column, Assign)]) -> Statement<'v> {
+fn update<'v>(
+    plan: &ChangePlan<'v>,
+    set: &[(&Column, Assign)],
+    returned: &[usize],
+) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let mut query = Query::update();
@@ -107,12 +108,12 @@ fn update<'v>(plan: &ChangePlan<'v>, set: &[(&Column, Assign)]) -> Statement<'v>
     if let Some(filter) = conditions.expression(&plan.filter, &alias) {
         query.and_where(filter);
     }
-    let (returning, columns) = returned(plan, None, &alias, &mut conditions);
+    let (returning, columns) = returning(plan, returned, None, &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
     conditions.parameters.finish(build(&query), columns)
 }
 
-fn remove<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
+fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let mut query = Query::delete();
@@ -120,19 +121,20 @@ fn remove<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
     if let Some(filter) = conditions.expression(&plan.filter, &alias) {
         query.and_where(filter);
     }
-    let (returning, columns) = returned(plan, None, &alias, &mut conditions);
+    let (returning, columns) = returning(plan, returned, None, &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
     conditions.parameters.finish(build(&query), columns)
 }
 
 /// What the statements return.
-fn returned<'v>(
+fn returning<'v>(
     plan: &ChangePlan<'v>,
+    returned: &[usize],
     position: Option<(Expr, Output<'v>)>,
     alias: &DynIden,
     conditions: &mut Conditions,
 ) -> (Vec<Expr>, Vec<Output<'v>>) {
-    let (mut returning, mut columns) = outputs(plan.table, alias, plan.table.readable_columns());
+    let (mut returning, mut columns) = outputs(plan.table, alias, returned.iter().copied());
     let check = conditions.expression(&plan.check, alias).unwrap_or_else(|| constant(true));
     let check = (check, Output::value("_check", Decoder::boolean()));
     for (expression, output) in position.into_iter().chain([check]) {
@@ -147,6 +149,7 @@ pub fn update_each<'v>(
     plan: &ChangePlan<'v>,
     key: &[&Column],
     rows: &[NamedRow<'v>],
+    returned: &[usize],
 ) -> Statement<'v> {
     const AT: &str = "/updates";
     let alias = SUBJECT.into_iden();
@@ -169,7 +172,8 @@ pub fn update_each<'v>(
     if let Some(filter) = conditions.expression(&plan.filter, &alias) {
         query.and_where(filter);
     }
-    let (returning, columns) = returned(plan, Some(named::position()), &alias, &mut conditions);
+    let (returning, columns) =
+        returning(plan, returned, Some(named::position()), &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
     conditions.parameters.finish(build(&query), columns)
 }

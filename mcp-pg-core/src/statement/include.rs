@@ -87,25 +87,21 @@ impl Conditions {
         (rows, other)
     }
 
-    /// A column of the row under `alias`, or of the one that a hop leads to.
+    /// A column of the row under `alias`, or of the one that hops lead to.
     ///
     /// Where a key says that there is one at most, its table is joined to the query: see
     /// [`Conditions::join`].
-    pub(super) fn reached(
-        &mut self,
-        hop: Option<&Hop<'_>>,
-        reached: &Column,
-        alias: &DynIden,
-    ) -> Expr {
-        match hop {
-            None => column(alias, reached),
-            Some(hop) if leads_to_a_key(hop) => {
+    pub(super) fn reached(&mut self, hops: &[Hop<'_>], reached: &Column, alias: &DynIden) -> Expr {
+        match hops {
+            [] => column(alias, reached),
+            [hop, further @ ..] if leads_to_a_key(hop) => {
                 let joined = self.joined(hop, alias);
-                column(&joined, reached)
+                self.reached(further, reached, &joined)
             }
-            Some(hop) => {
+            [hop, further @ ..] => {
                 let (mut row, other) = self.related(hop, alias);
-                row.expr(column(&other, reached)).limit(1);
+                row.expr(self.reached(further, reached, &other)).limit(1);
+                self.join(&mut row, &other);
                 subquery(row)
             }
         }
@@ -135,14 +131,21 @@ impl Conditions {
 
     /// Joins to a query the rows that its expressions have reached from the row under `alias`.
     pub(super) fn join(&mut self, query: &mut SelectStatement, alias: &DynIden) {
-        for join in self.joins.extract_if(.., |join| join.from == *alias) {
+        let mut known = vec![alias.clone()];
+        // A join stands after the one that it starts from.
+        let reached = |join: &mut Join| {
+            let reached = known.contains(&join.from);
+            known.extend(reached.then(|| join.alias.clone()));
+            reached
+        };
+        for join in self.joins.extract_if(.., reached) {
             query.left_join(join.table, join.on);
         }
     }
 
     /// What rows are sorted by.
     pub(super) fn sort_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
-        let value = self.reached(sort.hop.as_deref(), sort.column, alias);
+        let value = self.reached(&sort.hops, sort.column, alias);
         let data_type = &sort.column.data_type;
         match &sort.measured {
             Measured::Value => value,

@@ -140,7 +140,7 @@ impl Key<'_> {
 /// Whether an index that begins with the first sort key can find where each part begins. Without one, a page
 /// in parts would read the table once for each.
 fn seeks(plan: &SelectPlan<'_>) -> bool {
-    let own = |sort: &Sort<'_>| sort.hop.is_none() && matches!(sort.measured, Measured::Value);
+    let own = |sort: &Sort<'_>| sort.hops.is_empty() && matches!(sort.measured, Measured::Value);
     let columns = &plan.table.table.columns;
     let begins = |index: &Index| {
         let plain = index.method == "btree" && index.predicate.is_none();

@@ -65,7 +65,7 @@ fn page<'v>(
     columns.extend(nested);
     if plan.keyset {
         for sort in &plan.order {
-            let owner = sort.hop.as_ref().map_or(plan.table, |hop| hop.table);
+            let owner = sort.hops.last().map_or(plan.table, |hop| hop.table);
             let decoder = match sort.measured {
                 Measured::Value => owner.decoder(sort.position),
                 _ => Decoder::double(),

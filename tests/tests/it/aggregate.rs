@@ -132,7 +132,7 @@ async fn what_a_total_does_not_have_is_not_laid_to_the_table() {
         arguments[member] =
             if member == "having" { json!({"status": "new"}) } else { json!(["status"]) };
         let error = error(&engine, "analyst", "aggregate", arguments).await;
-        assert_eq!(error["message"], "the rows of this query have no column \"status\"");
+        assert_eq!(error["message"], "the reply has no column \"status\"");
         assert_eq!(error["allowed"], json!(["n"]));
     }
 }

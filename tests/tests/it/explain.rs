@@ -51,6 +51,32 @@ async fn a_missing_index_is_named() {
 }
 
 #[tokio::test]
+async fn a_partition_goes_by_the_name_of_its_table() {
+    let partitioned = "
+        CREATE TABLE reading (reading_id integer, taken date, sensor_id integer, value integer)
+            PARTITION BY RANGE (taken);
+        CREATE TABLE reading_2024 PARTITION OF reading FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+        CREATE TABLE reading_2025 PARTITION OF reading FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')
+            PARTITION BY LIST (sensor_id);
+        CREATE TABLE reading_2025_others PARTITION OF reading_2025 DEFAULT;
+        CREATE INDEX ON reading (sensor_id);
+        INSERT INTO reading SELECT n, '2024-06-01'::date + n % 500, n % 100, n FROM generate_series(1, 5000) n;
+        ANALYZE;";
+    let engine = Database::of(&format!("{SALES}{partitioned}")).await.engine().await;
+    let explain = async |condition: Value| {
+        let arguments = json!({"operation": "select", "table": "reading", "where": condition});
+        call(&engine, "analyst", "explain", arguments).await.unwrap()
+    };
+    let plan = explain(json!({"value": 5})).await;
+    let whole = "no index on reading.value: the filter reads the whole table";
+    assert_eq!(plan["hints"], json!([whole]));
+    let text = plan["text"].as_str().unwrap();
+    assert_eq!(text.matches("Seq Scan on reading (").count(), 2, "{text}");
+    assert!(!text.contains("reading_2"), "{text}");
+    assert_eq!(explain(json!({"sensor_id": 5})).await["hints"], json!([]));
+}
+
+#[tokio::test]
 async fn only_who_may_runs_what_is_explained() {
     let database = Database::of(SALES).await;
     let engine = database.engine().await;

@@ -116,7 +116,8 @@ async fn every_kind_of_change_is_noticed() {
 async fn signature(database: &Database) -> mcp_pg_core::schema::Signature {
     let client = database.client().await;
     let schemas = ["public".to_owned()];
-    mcp_pg_core::schema::Signature::read(&client, &schemas).await.unwrap().signature
+    let watch = mcp_pg_core::schema::Watch::prepare(&client).await.unwrap();
+    watch.look(&client, &schemas).await.unwrap().signature
 }
 
 #[tokio::test]

@@ -78,6 +78,7 @@ async fn a_page() {
         json!({"table": "orders", "columns": ["code", "total"], "limit": 5, "offset": 10, "count": "exact"}),
         json!({"table": "orders", "columns": ["code"], "archived": "only", "count": "estimated", "with_version": true}),
         json!({"table": "orders", "columns": ["code"], "order_by": ["state", {"column": "total", "direction": "desc", "nulls": "last"}, "customer.name"]}),
+        json!({"table": "orders", "columns": ["code"], "order_by": ["customer.parent.name", "customer.name"]}),
         json!({"table": "log"}),
     ];
     let calls = calls.map(|arguments| ("select", arguments));

@@ -315,6 +315,9 @@ async fn a_dry_run_reports_each_operation_and_keeps_nothing() {
              "data": {"email": "a@x.de", "name": "N", "country": "DE"}},
             {"operation": "update", "table": "users", "where": {"user_id": {"$ref": "user.user_id"}},
              "updates": {"name": "M"}, "returning": ["name"]},
+            {"operation": "insert", "table": "users", "returning": ["name"],
+             "data": {"email": "a@x.de", "name": "L", "country": "DE"},
+             "on_conflict": {"columns": ["email"], "do": "update"}},
             {"operation": "delete", "table": "users", "where": {"email": "a@x.de"}, "returning": ["name"]},
         ]}),
     )
@@ -325,6 +328,8 @@ async fn a_dry_run_reports_each_operation_and_keeps_nothing() {
     assert_eq!(reply["results"][1]["before"], json!([{"name": "N"}]));
     assert_eq!(reply["results"][1]["after"], json!([{"name": "M"}]));
     assert_eq!(reply["results"][2]["before"], json!([{"name": "M"}]));
-    assert_eq!(reply["results"][2]["after"], json!([]));
+    assert_eq!(reply["results"][2]["after"], json!([{"name": "L"}]));
+    assert_eq!(reply["results"][3]["before"], json!([{"name": "L"}]));
+    assert_eq!(reply["results"][3]["after"], json!([]));
     assert_eq!(database.value("SELECT count(*)::text FROM users").await.unwrap(), "10");
 }

@@ -1,10 +1,10 @@
 //! Whether anything in the catalogue has changed, without reading it.
 
-use tokio_postgres::Client;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Statement};
 
 use super::unreadable;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 
 /// What the catalogue was like at one moment: equal ones mean that nothing has changed in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,18 +37,26 @@ pub struct Sighted {
     pub triggers: bool,
 }
 
-impl Signature {
-    /// The signature of these schemas as they are now.
+/// The query of a [`Signature`], prepared on a connection that looks often: planning it takes as long as running it.
+#[derive(Debug)]
+pub struct Watch(Statement);
+
+impl Watch {
+    /// Prepares it. Fails with `database_unavailable` or `database_error`.
+    pub async fn prepare(client: &Client) -> Result<Self> {
+        let query = include_str!("../sql/signature.sql");
+        let prepared = client.prepare_typed(query, &[Type::TEXT_ARRAY]).await;
+        prepared.map(Self).map_err(unreadable)
+    }
+
+    /// The signature of these schemas as they are now, over the connection that it was prepared on.
     ///
     /// Some milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
-    pub async fn read(client: &Client, schemas: &[String]) -> Result<Sighted> {
-        let query = include_str!("../sql/signature.sql");
-        let rows = client.query_typed(query, &[(&schemas, Type::TEXT_ARRAY)]).await;
-        let rows = rows.map_err(unreadable)?;
-        let row = rows.first().ok_or_else(|| Error::new(Code::Internal, "no signature"))?;
+    pub async fn look(&self, client: &Client, schemas: &[String]) -> Result<Sighted> {
+        let row = client.query_one(&self.0, &[&schemas]).await.map_err(unreadable)?;
         let read = || {
             Ok(Sighted {
-                signature: Self(row.try_get("signature")?),
+                signature: Signature(row.try_get("signature")?),
                 told: row.try_get("told")?,
                 triggers: row.try_get("triggers")?,
             })

@@ -12,6 +12,11 @@ WITH named AS MATERIALIZED (
   SELECT count(*) AS number, sum(pg_catalog.age(xmin)) AS ages,
          array_agg(oid) FILTER (WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'c')) AS tables
   FROM pg_catalog.pg_class WHERE relnamespace = ANY ((SELECT schemas FROM named)::oid[])
+), rule AS MATERIALIZED (
+  -- contypid: checks of domains. t: constraint triggers, which any write may set off.
+  SELECT count(*) AS number, sum(pg_catalog.age(xmin)) AS ages, bool_or(contype = 't') AS triggers
+  FROM pg_catalog.pg_constraint
+  WHERE connamespace = ANY ((SELECT schemas FROM named)::oid[]) OR contypid <> 0 OR contype = 't'
 ), part (number, ages) AS (
   SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
   UNION ALL
@@ -21,9 +26,7 @@ WITH named AS MATERIALIZED (
   SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_attribute
   WHERE attrelid = ANY ((SELECT tables FROM class)::oid[]) AND attnum > 0
   UNION ALL
-  -- contypid: checks of domains. t: constraint triggers, which any write may set off.
-  SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_constraint
-  WHERE connamespace = ANY ((SELECT schemas FROM named)::oid[]) OR contypid <> 0 OR contype = 't'
+  SELECT number, ages FROM rule
   UNION ALL
   -- An index is in pg_class before it is complete, and no other row tells when it is.
   SELECT count(*), NULL FROM pg_catalog.pg_index WHERE NOT indisvalid
@@ -55,5 +58,5 @@ SELECT string_agg(concat_ws(':', number, ages - number * pg_catalog.age('3'::pg_
        -- Those of constraints are internal; mcp_pg_rows only notifies.
        EXISTS (SELECT FROM pg_catalog.pg_trigger
                WHERE tgconstraint = 0 AND NOT tgisinternal AND tgname <> 'mcp_pg_rows')
-         OR EXISTS (SELECT FROM pg_catalog.pg_constraint WHERE contype = 't') AS triggers
+         OR coalesce((SELECT triggers FROM rule), false) AS triggers
 FROM part

@@ -1,0 +1,167 @@
+//! Columns some relations away: as sort keys, groups and measures.
+
+use mcp_pg_core::policy::{Action, Actions, ColumnRules, Grant, Limits, Role};
+use mcp_pg_core::{Engine, Settings};
+use mcp_pg_tests::{Database, call, error, rows};
+use serde_json::{Value, json};
+
+const SHOP: &str = "
+    CREATE TABLE artist (artist_id integer PRIMARY KEY, name text);
+    CREATE TABLE album (album_id integer PRIMARY KEY, title text, artist_id integer REFERENCES artist);
+    CREATE TABLE track (track_id integer PRIMARY KEY, name text, album_id integer REFERENCES album);
+    CREATE TABLE sale (sale_id integer PRIMARY KEY, track_id integer REFERENCES track, amount numeric);
+    CREATE VIEW listed AS SELECT album_id, title, artist_id FROM album WHERE album_id <> 3;
+    INSERT INTO artist VALUES (1, 'Bessie'), (2, 'Ada');
+    INSERT INTO album VALUES (1, 'Blues', 1), (2, 'Engines', 2), (3, 'Lost', NULL);
+    INSERT INTO track VALUES (1, 'Empty Bed', 1), (2, 'Notes', 2), (3, 'Silence', 3), (4, 'Single', NULL);
+    INSERT INTO sale SELECT n, 1 + n % 5 % 4, n FROM generate_series(1, 20) n;
+    INSERT INTO sale VALUES (21, NULL, 100);";
+
+async fn ids(engine: &Engine, order: Value) -> Vec<i64> {
+    let id = |row: &Value| row["sale_id"].as_i64().unwrap();
+    let mut arguments =
+        json!({"table": "sale", "columns": ["sale_id"], "order_by": order, "limit": 1000});
+    let reply = call(engine, "analyst", "select", arguments.clone()).await.unwrap();
+    let all: Vec<i64> = rows(&reply).iter().map(id).collect();
+    // The pages of four together are the same.
+    arguments["limit"] = json!(4);
+    let mut paged = Vec::new();
+    loop {
+        let reply = call(engine, "analyst", "select", arguments.clone()).await.unwrap();
+        paged.extend(rows(&reply).iter().map(id));
+        match &reply["next_cursor"] {
+            Value::Null => break,
+            cursor => arguments["cursor"] = cursor.clone(),
+        }
+    }
+    assert_eq!(paged, all);
+    all
+}
+
+#[tokio::test]
+async fn rows_are_sorted_by_columns_far_away() {
+    let database = Database::of(SHOP).await;
+    let engine = database.engine().await;
+    for (order, sql) in [
+        (json!(["track.album.artist.name"]), "artist.name, sale_id"),
+        (
+            json!(["-track.album.artist.name", "track.album.title", "-track.name"]),
+            "artist.name DESC, title, track.name DESC, sale_id DESC",
+        ),
+        (
+            json!([{"column": "track.album.artist.name", "direction": "desc", "nulls": "last"}]),
+            "artist.name DESC NULLS LAST, sale_id DESC",
+        ),
+    ] {
+        let expected = database
+            .value(&format!(
+                "SELECT string_agg(sale_id::text, ',' ORDER BY {sql}) FROM sale
+                 LEFT JOIN track USING (track_id) LEFT JOIN album USING (album_id)
+                 LEFT JOIN artist USING (artist_id)"
+            ))
+            .await;
+        let found: Vec<String> =
+            ids(&engine, order.clone()).await.iter().map(i64::to_string).collect();
+        assert_eq!(Some(found.join(",")), expected, "{order}");
+    }
+}
+
+#[tokio::test]
+async fn groups_and_measures_are_far_away() {
+    let engine = Database::of(SHOP).await.engine().await;
+    let reply = call(
+        &engine,
+        "analyst",
+        "aggregate",
+        json!({"table": "sale", "group_by": ["track.album.artist.name"], "order_by": ["-total"],
+            "measures": {"total": {"sum": "amount"}, "titles": {"count_distinct": "track.album.title"}}}),
+    )
+    .await
+    .unwrap();
+    let expected = json!([
+        {"track.album.artist.name": null, "total": 180, "titles": 1},
+        {"track.album.artist.name": "Bessie", "total": 96, "titles": 1},
+        {"track.album.artist.name": "Ada", "total": 34, "titles": 1}
+    ]);
+    assert_eq!(reply["rows"], expected);
+}
+
+#[tokio::test]
+async fn a_way_leads_through_views() {
+    let engine = Database::of(SHOP).await.engine().await;
+    // Nothing says that the view has an album once: it is asked for one row.
+    let described =
+        call(&engine, "analyst", "describe_table", json!({"table": "track"})).await.unwrap();
+    let relations = described["relations"].as_array().unwrap().clone();
+    let through = relations.iter().find(|one| one["table"] == "listed").expect("a relation");
+    let name = through["name"].as_str().unwrap();
+    let reply = call(
+        &engine,
+        "analyst",
+        "select",
+        json!({"table": "track", "columns": ["track_id"],
+            "order_by": [format!("{name}.artist.name"), "-track_id"]}),
+    )
+    .await
+    .unwrap();
+    let found: Vec<i64> =
+        rows(&reply).iter().map(|row| row["track_id"].as_i64().unwrap()).collect();
+    assert_eq!(found, [2, 1, 4, 3]);
+}
+
+#[tokio::test]
+async fn every_hop_obeys_the_role() {
+    let database = Database::of(SHOP).await;
+    let grant = |tables: &[&str]| Grant {
+        tables: tables.iter().map(|table| (*table).to_owned()).collect(),
+        actions: Actions::from_iter([Action::Select]),
+        ..Grant::default()
+    };
+    let all = grant(&["public.sale", "public.track", "public.artist"]);
+    // No row of an album that the role does not see gives a value, nor does any beyond it.
+    let blues =
+        Grant { rows: json!({"title": "Blues"}).as_object().cloned(), ..grant(&["public.album"]) };
+    let role = |grants| Role { grants, ..Role::everywhere("analyst", []) };
+    let seen = Settings { roles: vec![role(vec![all.clone(), blues])], ..Settings::default() };
+    let engine = database.engine_with(seen).await;
+    let groups = json!({"table": "sale", "group_by": ["track.album.artist.name"], "order_by": ["-n"],
+        "measures": {"n": {"count": "*"}}});
+    let reply = call(&engine, "analyst", "aggregate", groups.clone()).await.unwrap();
+    let expected = json!([
+        {"track.album.artist.name": null, "n": 13},
+        {"track.album.artist.name": "Bessie", "n": 8}
+    ]);
+    assert_eq!(reply["rows"], expected);
+
+    let hidden = Settings { roles: vec![role(vec![all.clone()])], ..Settings::default() };
+    let engine = database.engine_with(hidden).await;
+    let told = error(&engine, "analyst", "aggregate", groups.clone()).await;
+    assert_eq!(
+        (&told["code"], &told["at"]),
+        (&json!("unknown_relation"), &json!("/group_by/0")),
+        "{told}"
+    );
+
+    let nameless = Grant {
+        columns: ColumnRules { exclude: vec!["name".to_owned()], ..ColumnRules::default() },
+        ..grant(&["public.artist"])
+    };
+    let rest = grant(&["public.sale", "public.track", "public.album"]);
+    let hidden = Settings { roles: vec![role(vec![nameless, rest])], ..Settings::default() };
+    let engine = database.engine_with(hidden).await;
+    let told = error(&engine, "analyst", "aggregate", groups).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("unknown_column"), &json!("/group_by/0")));
+}
+
+#[tokio::test]
+async fn a_way_is_bounded() {
+    let limits = Limits { max_depth: 2, ..Limits::default() };
+    let settings = Settings { limits, ..Settings::default() };
+    let engine = Database::of(SHOP).await.engine_with(settings).await;
+    let by = |column: &str| json!({"table": "sale", "order_by": [column]});
+    assert!(call(&engine, "analyst", "select", by("track.album.title")).await.is_ok());
+    let told = error(&engine, "analyst", "select", by("track.album.artist.name")).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("limit_exceeded"), &json!("/order_by/0")));
+    let told = error(&engine, "analyst", "select", by("track.sale.amount")).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("invalid_value"), &json!("/order_by/0")));
+}
