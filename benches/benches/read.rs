@@ -1,6 +1,7 @@
 //! `Engine` selects beside prepared tokio-postgres queries that let PostgreSQL make the JSON.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::Criterion;
 use mcp_pg_benches::film::{Fault, Films, UUID, by_key, by_uuid, caller, many};
@@ -91,6 +92,24 @@ fn main() -> Result<(), Fault> {
         }),
     );
     group.measure("engine", awaited(runtime, || engine.handle(&viewer, by_key(10))));
+    group.finish();
+
+    // Where each round trip costs something, identity and settings are to cost no more of them.
+    let engine_away = films.engine_away(Duration::from_millis(1))?;
+    runtime.block_on(async {
+        expect(&engine_away, &analyst, by_key(10), 1).await?;
+        expect(&engine_away, &viewer, by_key(10), 1).await
+    })?;
+    let mut group = Comparison::new(
+        &mut criterion,
+        "select by key over a network",
+        "engine",
+        awaited(runtime, || engine_away.handle(&analyst, by_key(10))),
+    );
+    group.measure(
+        "engine as database role",
+        awaited(runtime, || engine_away.handle(&viewer, by_key(10))),
+    );
     group.finish();
 
     let raw = runtime.block_on(client.prepare(BY_UUID))?;

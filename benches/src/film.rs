@@ -1,5 +1,7 @@
 //! A database with a table of films: fourteen columns of mixed types, by number and by UUID.
 
+use std::time::Duration;
+
 use mcp_pg_core::policy::{Role, Setting};
 use mcp_pg_core::request::Select;
 use mcp_pg_core::{Engine, Principal, Request, Settings};
@@ -7,6 +9,8 @@ use mcp_pg_server::embedded::{Cluster, EmbeddedError};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Config, NoTls};
+
+use crate::network::away;
 
 /// How many films there are.
 pub const FILMS: u64 = 2_000;
@@ -104,21 +108,35 @@ impl Films {
     /// # Errors
     ///
     /// The engine's.
-    pub fn engine_with(&self, mut settings: Settings) -> Result<Engine, Fault> {
-        settings.limits.max_reply_bytes = 1 << 20;
-        let analyst = Role::built_in().into_iter().find(|role| role.name == "analyst");
-        settings.roles.push(Role {
-            name: "viewer".into(),
-            database_role: Some("film_reader".into()),
-            session: [
-                ("app.tenant".into(), Setting::Claim("tenant".into())),
-                ("app.kind".into(), Setting::Fixed("reader".into())),
-            ]
-            .into(),
-            ..analyst.unwrap_or_default()
-        });
-        Ok(self.runtime.block_on(Engine::connect(self.config.clone(), settings))?)
+    pub fn engine_with(&self, settings: Settings) -> Result<Engine, Fault> {
+        self.runtime.block_on(engine(self.config.clone(), settings))
     }
+
+    /// An engine that is so far away from the database, in one direction.
+    ///
+    /// # Errors
+    ///
+    /// The engine's.
+    pub fn engine_away(&self, delay: Duration) -> Result<Engine, Fault> {
+        self.runtime
+            .block_on(async { engine(away(&self.config, delay).await?, Settings::default()).await })
+    }
+}
+
+async fn engine(config: Config, mut settings: Settings) -> Result<Engine, Fault> {
+    settings.limits.max_reply_bytes = 1 << 20;
+    let analyst = Role::built_in().into_iter().find(|role| role.name == "analyst");
+    settings.roles.push(Role {
+        name: "viewer".into(),
+        database_role: Some("film_reader".into()),
+        session: [
+            ("app.tenant".into(), Setting::Claim("tenant".into())),
+            ("app.kind".into(), Setting::Fixed("reader".into())),
+        ]
+        .into(),
+        ..analyst.unwrap_or_default()
+    });
+    Ok(Engine::connect(config, settings).await?)
 }
 
 /// A caller with a built-in role, or `viewer`.
