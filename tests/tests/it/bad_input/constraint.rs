@@ -1,0 +1,205 @@
+//! Values that a constraint, a type, a trigger or a view refuses.
+
+use mcp_pg_core::Settings;
+use mcp_pg_tests::{Database, call, error, refused, rows};
+use serde_json::json;
+
+use super::{RULES, check};
+
+#[tokio::test]
+async fn every_constraint() {
+    let database = Database::of(RULES).await;
+    let engine = database.engine().await;
+    check(
+        &database,
+        &engine,
+        &[
+            (json!({"id": 1}), "unique_violation", "/id"),
+            (json!({"code": "first"}), "unique_violation", "/code"),
+            (json!({"a": 1, "b": 1}), "unique_violation", ""),
+            (json!({"lower_code": "LOW"}), "unique_violation", ""),
+            (json!({"owner_id": 77}), "foreign_key_violation", "/owner_id"),
+            (json!({"id": null}), "not_null_violation", "/id"),
+            (json!({"full_name": "unfilled"}), "missing_value", "/filled"),
+            (json!({"filled": null}), "not_null_violation", "/filled"),
+            (json!({"low": 0}), "check_violation", "/low"),
+            (json!({"low": 5, "high": 4}), "check_violation", ""),
+            (json!({"other_share": 101}), "check_violation", "/other_share"),
+            (json!({"share": -1}), "check_violation", "/share"),
+            (json!({"during": "[2020-06-01,2020-07-01)"}), "exclusion_violation", "/during"),
+        ],
+    )
+    .await;
+    for (data, constraint) in [
+        (json!({"code": "first"}), "rules_code_key"),
+        (json!({"a": 1, "b": 1}), "a_and_b"),
+        (json!({"owner_id": 77}), "owned"),
+        (json!({"low": 0}), "positive"),
+        (json!({"share": 101}), "up_to_100"),
+        (json!({"during": "[2020-06-01,2020-07-01)"}), "no_overlap"),
+    ] {
+        let mut data = data;
+        data["id"] = json!(4);
+        let reply =
+            error(&engine, "admin", "insert", json!({"table": "rules", "data": data})).await;
+        assert_eq!(reply["constraint"], constraint, "{reply}");
+        // The same in an update of another row.
+        data.as_object_mut().unwrap().remove("id");
+        let update = json!({"table": "rules", "where": {"id": 2}, "updates": data});
+        let changed = error(&engine, "admin", "update", update).await;
+        assert_eq!(
+            (&changed["constraint"], &changed["code"]),
+            (&reply["constraint"], &reply["code"])
+        );
+        let at = reply["at"].as_str().unwrap().replace("/data", "/updates");
+        assert_eq!(changed["at"], at);
+    }
+    let delete = json!({"table": "owners", "where": {"id": 1}});
+    let link = json!({"table": "rules", "where": {"id": 2}, "updates": {"owner_id": 1}});
+    call(&engine, "admin", "update", link).await.unwrap();
+    assert_eq!(
+        refused(&engine, "delete", delete).await,
+        ("foreign_key_violation".into(), "/where".into())
+    );
+}
+
+#[tokio::test]
+async fn every_type() {
+    let database = Database::of(RULES).await;
+    let engine = database.engine().await;
+    check(
+        &database,
+        &engine,
+        &[
+            (json!({"a": "many"}), "invalid_value", "/a"),
+            (json!({"a": 1.5}), "invalid_value", "/a"),
+            (json!({"a": 3_000_000_000_i64}), "invalid_value", "/a"),
+            (json!({"a": true}), "invalid_value", "/a"),
+            (json!({"a": {"b": 1}}), "invalid_value", "/a"),
+            (json!({"a": [1]}), "invalid_value", "/a"),
+            (json!({"code": "longer than five"}), "invalid_value", "/code"),
+            (json!({"amount": 1_000}), "invalid_value", "/amount"),
+            (json!({"amount": "1,5"}), "invalid_value", "/amount"),
+            (json!({"mood": "angry"}), "invalid_value", "/mood"),
+            (json!({"pair": {"a": "x"}}), "invalid_value", "/pair/a"),
+            (json!({"pair": {"c": 1}}), "invalid_value", "/pair/c"),
+            (json!({"during": "tomorrow"}), "invalid_value", "/during"),
+            (json!({"at": "soon"}), "invalid_value", "/at"),
+            (json!({"at": "2020-02-30T00:00:00Z"}), "invalid_value", "/at"),
+            (json!({"key": "123"}), "invalid_value", "/key"),
+            (json!({"flag": "perhaps"}), "invalid_value", "/flag"),
+            (json!({"bits": "not base64!"}), "invalid_value", "/bits"),
+            (json!({"address": "300.1.1.1"}), "invalid_value", "/address"),
+            (json!({"full_name": {"a": 1}}), "invalid_value", "/full_name"),
+            (json!({"double": 4}), "read_only_column", "/double"),
+            (json!({"dubble": 4}), "unknown_column", "/dubble"),
+            (json!({"": 4}), "unknown_column", "/"),
+            (json!({"a/b~c": 4}), "unknown_column", "/a~1b~0c"),
+        ],
+    )
+    .await;
+    let mood = error(
+        &engine,
+        "admin",
+        "insert",
+        json!({"table": "rules", "data": {"id": 9, "mood": "gald"}}),
+    )
+    .await;
+    assert_eq!(
+        (&mood["allowed"], &mood["did_you_mean"]),
+        (&json!(["glad", "sad"]), &json!("glad"))
+    );
+}
+
+#[tokio::test]
+async fn triggers_fill_refuse_and_skip() {
+    let database = Database::of(RULES).await;
+    let engine = database.engine().await;
+    let insert = |name: &str| json!({"table": "rules", "data": {"id": 5, "full_name": name}});
+    for (name, code, state, message) in [
+        ("refused", "database_error", "P0001", "names such as refused are not wanted"),
+        ("coded", "database_error", "45000", "no more seats"),
+        ("checked", "check_violation", "23514", "the office is closed"),
+    ] {
+        let reply = error(&engine, "admin", "insert", insert(name)).await;
+        assert_eq!((&reply["code"], &reply["sqlstate"]), (&json!(code), &json!(state)));
+        assert_eq!(reply["message"], message);
+    }
+    let broken = error(&engine, "admin", "insert", insert("broken")).await;
+    assert_eq!((&broken["code"], &broken["sqlstate"]), (&json!("database_error"), &json!("42P01")));
+    assert!(
+        !broken.to_string().contains("hidden") && !broken.to_string().contains("secret"),
+        "{broken}"
+    );
+    let skipped = call(&engine, "admin", "insert", insert("skipped")).await.unwrap();
+    assert_eq!((&skipped["row_count"], &skipped["rows"]), (&json!(0), &json!([])));
+    let filled = call(&engine, "admin", "insert", insert("kept")).await.unwrap();
+    assert_eq!(rows(&filled)[0]["filled"], "by trigger");
+}
+
+#[tokio::test]
+async fn views_are_written_through() {
+    let database = Database::of(
+        "CREATE TABLE hidden_base (id integer PRIMARY KEY, name text NOT NULL, old boolean NOT NULL DEFAULT false);
+         CREATE SCHEMA app;
+         CREATE VIEW app.simple AS SELECT id, name FROM hidden_base WHERE NOT old WITH CHECK OPTION;
+         CREATE VIEW app.checked AS SELECT id, name, old FROM hidden_base WHERE NOT old WITH CHECK OPTION;
+         CREATE VIEW app.shouted AS SELECT id, upper(name) AS loud FROM hidden_base;
+         CREATE VIEW app.counted AS SELECT count(*) AS n FROM hidden_base;
+         CREATE FUNCTION app.write() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+            IF TG_OP = 'INSERT' THEN
+                INSERT INTO public.hidden_base VALUES (NEW.id, lower(NEW.loud)); NEW.loud := upper(NEW.loud); RETURN NEW;
+            ELSIF TG_OP = 'UPDATE' THEN
+                UPDATE public.hidden_base SET name = lower(NEW.loud) WHERE id = OLD.id; NEW.loud := upper(NEW.loud); RETURN NEW;
+            END IF;
+            DELETE FROM public.hidden_base WHERE id = OLD.id; RETURN OLD;
+         END $$;
+         CREATE TRIGGER write INSTEAD OF INSERT OR UPDATE OR DELETE ON app.shouted FOR EACH ROW EXECUTE FUNCTION app.write();",
+    )
+    .await;
+    let engine =
+        database.engine_with(Settings { schemas: vec!["app".into()], ..Settings::default() }).await;
+    for (table, column) in [("simple", "name"), ("shouted", "loud")] {
+        let insert =
+            json!({"table": table, "data": [{"id": 1, column: "a"}, {"id": 2, column: "b"}]});
+        assert_eq!(
+            call(&engine, "admin", "insert", insert).await.unwrap()["row_count"],
+            2,
+            "{table}"
+        );
+        let update = json!({"table": table, "where": {"id": 1}, "updates": {column: "c"}});
+        let reply = call(&engine, "admin", "update", update).await.unwrap();
+        let expected = if table == "simple" { "c" } else { "C" };
+        assert_eq!(reply["rows"], json!([{"id": 1, column: expected}]));
+        let many = json!({"table": table, "where": {"id": {"gt": 0}}});
+        assert_eq!(refused(&engine, "delete", many).await.0, "too_many_rows");
+        let twice = error(
+            &engine,
+            "admin",
+            "insert",
+            json!({"table": table, "data": {"id": 2, column: "x"}}),
+        )
+        .await;
+        assert_eq!(twice["code"], "unique_violation");
+        assert!(!twice.to_string().contains("hidden"), "{twice}");
+        let null = json!({"table": table, "data": {"id": 3}});
+        let null = error(&engine, "admin", "insert", null).await;
+        let codes = ["missing_value", "not_null_violation"];
+        assert!(codes.contains(&null["code"].as_str().unwrap()), "{null}");
+        assert!(!null.to_string().contains("hidden"), "{null}");
+        let delete = json!({"table": table, "where": {"id": {"gt": 0}}, "max_rows": 2});
+        assert_eq!(
+            call(&engine, "admin", "delete", delete).await.unwrap()["row_count"],
+            2,
+            "{table}"
+        );
+    }
+    let outside = json!({"table": "checked", "data": {"id": 1, "name": "x", "old": true}});
+    let reply = error(&engine, "admin", "insert", outside).await;
+    assert_eq!((&reply["code"], &reply["sqlstate"]), (&json!("forbidden"), &json!("44000")));
+    let counted =
+        error(&engine, "admin", "insert", json!({"table": "counted", "data": {"n": 1}})).await;
+    assert_eq!(counted["code"], "forbidden");
+    assert_eq!(database.value("SELECT count(*)::text FROM hidden_base").await.unwrap(), "0");
+}

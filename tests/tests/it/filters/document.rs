@@ -1,0 +1,98 @@
+//! Values with parts: JSON, arrays, ranges, networks.
+
+use serde_json::json;
+
+use super::check;
+
+#[tokio::test]
+async fn documents() {
+    check(
+        "values",
+        "id",
+        &[
+            (json!({"doc": {"path": ["a"], "eq": 1}}), "doc #> '{a}' = '1'"),
+            (json!({"doc": {"path": ["a"], "eq": "text"}}), "doc #> '{a}' = '\"text\"'"),
+            (json!({"doc": {"path": ["b", "c", 1], "eq": "y"}}), "doc #>> '{b,c,1}' = 'y'"),
+            (json!({"doc": {"path": ["b", "c"], "like": "z%"}}), "doc #>> '{b,c}' LIKE 'z%'"),
+            (
+                json!({"doc": {"path": ["a"], "in": [1, "text"]}}),
+                "doc #> '{a}' IN ('1', '\"text\"')",
+            ),
+            (json!({"doc": {"path": ["a"], "not_in": [1]}}), "doc #> '{a}' NOT IN ('1')"),
+            (json!({"doc": {"path": ["a"], "gt": 0}}), "doc #> '{a}' > '0'"),
+            (json!({"doc": {"path": ["b"], "has_key": "c"}}), "doc #> '{b}' ? 'c'"),
+            (json!({"doc": {"path": ["a"], "is_null": true}}), "doc #> '{a}' IS NULL"),
+            (
+                json!({"doc": {"path": ["b", "c"], "contains": ["x"]}}),
+                "doc #> '{b,c}' @> '[\"x\"]'",
+            ),
+            (json!({"doc": {"contains": {"a": 1}}}), "doc @> '{\"a\": 1}'"),
+            (json!({"doc": {"contains": [1]}}), "doc @> '[1]'"),
+            (json!({"doc": {"contained_by": {"a": "text", "b": {"c": "z"}, "d": 1}}}), "id = 2"),
+            (json!({"doc": {"has_key": "n"}}), "doc ? 'n'"),
+            (json!({"doc": {"has_key": ["a", "b"]}}), "doc ?& '{a,b}'"),
+            (json!({"doc": {"eq": {"a": "text", "b": {"c": "z"}}}}), "id = 2"),
+            (json!({"doc": {"a": "text", "b": {"c": "z"}}}), "id = 2"),
+            (json!({"doc": [1, "a", {"k": true}]}), "id = 4"),
+            (json!({"doc": {"$literal": {"eq": 1}}}), "false"),
+            (json!({"plain": {"path": ["a", "b"], "eq": 2}}), "plain #>> '{a,b}' = '2'"),
+            (json!({"plain": {"path": ["a"], "contains": {"b": 1}}}), "id = 1"),
+            (json!({"plain": {"is_null": true}}), "plain IS NULL"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn arrays_ranges_and_networks() {
+    check(
+        "values",
+        "id",
+        &[
+            (json!({"list": [1, 2, 3]}), "list = '{1,2,3}'"),
+            (json!({"list": {"contains": [3]}}), "list @> '{3}'"),
+            (json!({"list": {"contains": 3}}), "list @> '{3}'"),
+            (json!({"list": {"contained_by": [1, 2, 3, 4]}}), "list <@ '{1,2,3,4}'"),
+            (json!({"list": {"overlaps": [4, 9]}}), "list && '{4,9}'"),
+            (json!({"list": {"gt": [1]}}), "list > '{1}'"),
+            (json!({"texts": {"contains": "b"}}), "texts @> '{b}'"),
+            (json!({"texts": {"contains": ["{x}"]}}), "false"),
+            (json!({"moods": {"contains": ["glad"]}}), "moods @> '{glad}'"),
+            (json!({"moods": {"overlaps": "fine"}}), "moods && '{fine}'"),
+            (json!({"span": {"contains": 7}}), "span @> 7"),
+            (json!({"span": {"contains": {"lower": 5, "upper": 9}}}), "span @> '[5,9)'::int4range"),
+            (json!({"span": {"contains": "[5,9)"}}), "span @> '[5,9)'::int4range"),
+            (
+                json!({"span": {"contained_by": {"lower": 0, "upper": 100}}}),
+                "span <@ '[0,100)'::int4range",
+            ),
+            (json!({"span": {"overlaps": {"lower": 15}}}), "span && '[15,)'::int4range"),
+            (json!({"span": {"lower": 1, "upper": 10}}), "span = '[1,10)'"),
+            (json!({"span": {"gt": {"lower": 1, "upper": 10}}}), "span > '[1,10)'"),
+            (
+                json!({"spans": {"overlaps": [{"lower": 6, "upper": 7}]}}),
+                "spans && '{[6,7)}'::int4multirange",
+            ),
+            (json!({"spans": {"contains": 5}}), "spans @> 5"),
+            (
+                json!({"spans": {"contains": {"lower": 2, "upper": 3}}}),
+                "spans @> '[2,3)'::int4range",
+            ),
+            (
+                json!({"spans": {"contains": [{"lower": 5, "upper": 6}]}}),
+                "spans @> '{[5,6)}'::int4multirange",
+            ),
+            (
+                json!({"spans": {"contained_by": [{"lower": 0, "upper": 9}]}}),
+                "spans <@ '{[0,9)}'::int4multirange",
+            ),
+            (json!({"spans": [{"lower": 2, "upper": 6}]}), "id = 2"),
+            (json!({"days": {"contains": "2024-01-15"}}), "days @> '2024-01-15'::date"),
+            (json!({"host": {"contained_by": "10.0.0.0/8"}}), "host <<= '10.0.0.0/8'"),
+            (json!({"net": {"contains": "192.168.1.1"}}), "net >>= '192.168.1.1'"),
+            (json!({"host": {"overlaps": "192.168.0.0/16"}}), "host && '192.168.0.0/16'"),
+            (json!({"net": {"gt": "10.0.0.0/8"}}), "net > '10.0.0.0/8'"),
+        ],
+    )
+    .await;
+}

@@ -1,0 +1,119 @@
+//! Rows that exist already.
+
+use mcp_pg_core::Settings;
+use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_tests::{Database, call, error, refused, rows};
+use serde_json::json;
+
+use super::{ITEMS, insert};
+
+#[tokio::test]
+async fn an_existing_row_can_be_updated_instead() {
+    let database = Database::of(ITEMS).await;
+    let engine = database.engine().await;
+    let reply = insert(
+        &engine,
+        json!({"table": "items", "returning": ["id", "code", "label", "version"],
+               "data": [{"code": "a", "label": "changed"}, {"code": "n", "label": "new"}],
+               "on_conflict": {"columns": ["code"], "do": "update"}}),
+    )
+    .await;
+    assert_eq!(rows(&reply)[0], json!({"id": 1, "code": "a", "label": "changed", "version": 2}));
+    assert_eq!(rows(&reply)[1]["label"], "new");
+    assert_eq!(rows(&reply)[1]["version"], 1);
+
+    // A dry run tells what existing rows were; which a new row is, only it can tell.
+    let tried = json!({"table": "items", "dry_run": true, "returning": ["label", "version"],
+        "data": [{"code": "o"}, {"code": "a", "label": "tried"}], "on_conflict": {"columns": ["code"], "do": "update"}});
+    let reply = insert(&engine, tried).await;
+    assert_eq!(reply["before"], json!([{"label": "changed", "version": 2}]));
+    assert_eq!(reply["after"][1], json!({"label": "tried", "version": 3}));
+
+    // Only the columns that are named, by a key of two columns in any order.
+    let reply = insert(
+        &engine,
+        json!({"table": "items", "returning": ["id", "label", "code"],
+               "data": {"shelf": 1, "area": 1, "label": "twice", "code": "zzz"},
+               "on_conflict": {"columns": ["shelf", "area"], "do": "update", "update": ["label"]}}),
+    )
+    .await;
+    assert_eq!(reply["rows"], json!([{"id": 1, "label": "twice", "code": "a"}]));
+}
+
+#[tokio::test]
+async fn an_existing_row_can_be_left_alone() {
+    let database = Database::of(ITEMS).await;
+    let engine = database.engine().await;
+    let reply = insert(
+        &engine,
+        json!({"table": "items", "returning": ["code"],
+               "data": [{"code": "a", "label": "changed"}, {"code": "n"}],
+               "on_conflict": {"columns": ["code"], "do": "nothing"}}),
+    )
+    .await;
+    assert_eq!((&reply["rows"], &reply["row_count"]), (&json!([{"code": "n"}]), &json!(1)));
+    let label = database.value("SELECT label FROM items WHERE code = 'a'").await.unwrap();
+    assert_eq!(label, "first");
+}
+
+#[tokio::test]
+async fn a_conflict_needs_a_key_and_rights() {
+    let database = Database::of(ITEMS).await;
+    let mut settings = Settings::default();
+    settings.roles.push(Role::everywhere("clerk", [Action::Select, Action::Insert]));
+    let engine = database.engine_with(settings).await;
+    for (on_conflict, code, at) in [
+        (json!({"columns": ["label"], "do": "nothing"}), "invalid_value", "/on_conflict/columns"),
+        (json!({"columns": [], "do": "nothing"}), "invalid_value", "/on_conflict/columns"),
+        (json!({"columns": ["area"], "do": "update"}), "invalid_value", "/on_conflict/columns"),
+        (json!({"columns": ["cod"], "do": "update"}), "unknown_column", "/on_conflict/columns/0"),
+        (json!({"columns": ["code"], "do": "replace"}), "invalid_value", "/on_conflict/do"),
+        (json!({"columns": ["code"]}), "missing_value", "/on_conflict/do"),
+        (
+            json!({"columns": ["code"], "do": "update", "update": ["lable"]}),
+            "unknown_column",
+            "/on_conflict/update/0",
+        ),
+        (
+            json!({"columns": ["code"], "do": "update", "update": ["double"]}),
+            "read_only_column",
+            "/on_conflict/update/0",
+        ),
+        (
+            json!({"columns": ["code"], "do": "update", "update": ["made_on"]}),
+            "missing_value",
+            "/on_conflict/update/0",
+        ),
+    ] {
+        let arguments = json!({"table": "items", "data": {"code": "a", "label": "x"}, "on_conflict": on_conflict});
+        let found = refused(&engine, "insert", arguments).await;
+        assert_eq!((found.0.as_str(), found.1.as_str()), (code, at), "{on_conflict}");
+    }
+    let mut arguments = json!({"table": "items", "data": {"code": "a", "label": "x"},
+        "on_conflict": {"columns": ["code"], "do": "update"}});
+    let reply = error(&engine, "clerk", "insert", arguments.clone()).await;
+    assert_eq!((&reply["code"], &reply["at"]), (&json!("forbidden"), &json!("/on_conflict/do")));
+    arguments["on_conflict"]["do"] = json!("nothing");
+    let reply = call(&engine, "clerk", "insert", arguments).await.unwrap();
+    assert_eq!(reply["row_count"], 0);
+    let label = database.value("SELECT label FROM items WHERE code = 'a'").await.unwrap();
+    assert_eq!(label, "first");
+}
+
+#[tokio::test]
+async fn two_rows_of_one_insert_cannot_update_the_same_row() {
+    let engine = Database::of(ITEMS).await.engine().await;
+    let reply = error(
+        &engine,
+        "operator",
+        "insert",
+        json!({"table": "items", "data": [{"code": "a", "label": "x"}, {"code": "a", "label": "y"}],
+               "on_conflict": {"columns": ["code"], "do": "update"}}),
+    )
+    .await;
+    assert_eq!(
+        (&reply["code"], &reply["at"]),
+        (&json!("invalid_value"), &json!("/data")),
+        "{reply}"
+    );
+}

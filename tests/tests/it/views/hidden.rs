@@ -1,0 +1,147 @@
+//! Hidden tables and columns.
+
+use mcp_pg_tests::{Database, call_as};
+use serde_json::{Value, json};
+
+use super::{FIXTURE, ada, engine, told};
+
+#[tokio::test]
+async fn nothing_tells_of_what_is_hidden() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    let caller = ada();
+    let select = |condition: Value| json!({"table": "person", "where": condition});
+    let insert = |data: Value| json!({"table": "person", "data": data});
+    for (tool, arguments) in [
+        ("list_tables", json!({})),
+        ("list_tables", json!({"search": "person"})),
+        ("describe_table", json!({"table": "person"})),
+        ("describe_table", json!({"table": "note"})),
+        ("describe_table", json!({"table": "tenant"})),
+        ("describe_table", json!({"table": "hus_note"})),
+        ("select", json!({"table": "note", "where": {"boddy": 1}})),
+        ("select", json!({"table": "person"})),
+        ("select", json!({"table": "person", "columns": ["hus_score"]})),
+        ("select", json!({"table": "person", "order_by": ["hus_score"]})),
+        ("select", select(json!({"hus_score": 1}))),
+        ("select", select(json!({"hus_note": {"some": {}}}))),
+        ("select", select(json!({"not": {"boss": {"hus_plan": {"label": "x"}}}}))),
+        ("select", json!({"table": "person", "include": {"hus_note": true}})),
+        ("aggregate", json!({"table": "person", "measures": {"n": {"sum": "hus_score"}}})),
+        (
+            "aggregate",
+            json!({"table": "person", "measures": {"n": {"count": "*"}}, "group_by": ["hus_score"]}),
+        ),
+        ("explain", json!({"operation": "select", "table": "person", "where": {"name": "Ada"}})),
+        ("insert", insert(json!({"name": "Di", "hus_score": 1}))),
+        ("insert", insert(json!({"name": ""}))),
+        ("insert", insert(json!({"name": null}))),
+        ("insert", insert(json!({"person_id": 1, "name": "Di"}))),
+        ("insert", insert(json!({"name": "Di", "boss_id": 99}))),
+        (
+            "insert",
+            json!({"table": "person", "data": {"name": "Di"}, "on_conflict": {"columns": ["hus_number"], "do": "nothing"}}),
+        ),
+        (
+            "update",
+            json!({"table": "person", "where": {"person_id": 1}, "updates": {"hus_score": 1}}),
+        ),
+        (
+            "update",
+            json!({"table": "person", "where": {"person_id": 1}, "updates": {"name": "Bo"}, "dry_run": true}),
+        ),
+        (
+            "update",
+            json!({"table": "person", "where": {"person_id": 1}, "updates": {"email": "x"}}),
+        ),
+        ("archive", json!({"table": "person", "where": {"person_id": 2}, "dry_run": true})),
+    ] {
+        let told = told(&engine, &caller, tool, arguments.clone()).await;
+        // The caller's own misspelt words are shown back.
+        for word in ["hush_", "secret", "updated_by", "ada@", "5678\"", "n1"] {
+            let shown = told.replace("***5678", "");
+            assert!(!shown.contains(word), "{tool} {arguments} tells {word}: {told}");
+        }
+    }
+    // Spelled rightly, a hidden name is as unknown as any other.
+    for (hidden, unknown) in
+        [("hush_score", "nosuch_one"), ("updated_by", "nosuch_two"), ("tenant_id", "nosuch_000")]
+    {
+        for (tool, make) in [
+            ("select", (|name| json!({"table": "person", "columns": [name]})) as fn(&str) -> Value),
+            ("select", |name| json!({"table": "person", "where": {name: 1}})),
+            ("select", |name| json!({"table": "person", "order_by": [name]})),
+            ("insert", |name| json!({"table": "person", "data": {"name": "x", name: "1"}})),
+            (
+                "update",
+                |name| json!({"table": "person", "where": {"person_id": 1}, "updates": {name: "1"}}),
+            ),
+            (
+                "insert",
+                |name| json!({"table": "person", "data": {"name": "x"}, "returning": [name]}),
+            ),
+            ("aggregate", |name| json!({"table": "person", "measures": {"n": {"max": name}}})),
+        ] {
+            let first = call_as(&engine, &caller, tool, make(hidden)).await.unwrap_err();
+            let second = call_as(&engine, &caller, tool, make(unknown)).await.unwrap_err();
+            assert_eq!(first.code().as_str(), "unknown_column", "{tool} {hidden}");
+            let strip = |error: &mcp_pg_core::Error, name: &str| {
+                let mut error = serde_json::to_value(error).unwrap();
+                error.as_object_mut().unwrap().remove("did_you_mean");
+                error.to_string().replace(name, "?")
+            };
+            assert_eq!(strip(&first, hidden), strip(&second, unknown));
+        }
+    }
+    for (hidden, unknown) in [("hush_plan", "nosuch_abc"), ("hush_note", "nosuch_xyz")] {
+        for tool in ["select", "describe_table"] {
+            let first = told(&engine, &caller, tool, json!({"table": hidden})).await;
+            let second = told(&engine, &caller, tool, json!({"table": unknown})).await;
+            assert_eq!(first.replace(hidden, "?"), second.replace(unknown, "?"));
+            assert!(first.contains("unknown_table"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_is_described() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    let described =
+        call_as(&engine, &ada(), "describe_table", json!({"table": "person"})).await.unwrap();
+    let columns = described["columns"].as_array().unwrap();
+    let of = |name: &str| columns.iter().find(|column| column["name"] == name).unwrap();
+    let all: Vec<&str> = columns.iter().map(|column| column["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        all,
+        ["person_id", "name", "email", "phone", "boss_id", "archived_at", "rank", "initial"]
+    );
+    assert_eq!(
+        (&of("email")["masked"], &of("email")["writable"]),
+        (&json!("email"), &json!(false))
+    );
+    assert_eq!(of("email").get("operators"), None);
+    assert_eq!(of("name")["writable"], true);
+    // A masked column is not written, whatever the list of writable ones says.
+    assert_eq!(of("phone")["writable"], false);
+    assert_eq!(of("rank")["generated"], "…");
+    assert!(of("initial")["generated"].as_str().unwrap().contains("name"));
+    assert_eq!(described["estimated_rows"], Value::Null);
+    assert_eq!(described.get("unique_keys"), None, "{described}");
+    assert_eq!(described["checks"].as_array().unwrap().len(), 1);
+    assert_eq!(described["indexes"].as_array().unwrap().len(), 2, "{described}");
+    let relations: Vec<&str> = described["relations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(relations, ["boss", "note", "person"]);
+    assert_eq!(described["actions"], json!(["select", "insert", "update", "archive"]));
+    // By the masked e-mail nothing is related, or it could be guessed.
+    let described =
+        call_as(&engine, &ada(), "describe_table", json!({"table": "note"})).await.unwrap();
+    assert_eq!(described["relations"].as_array().unwrap().len(), 1);
+    let listed = call_as(&engine, &ada(), "list_tables", json!({"detail": "names"})).await.unwrap();
+    assert_eq!(listed["tables"], json!(["note", "person", "tenant"]));
+}
