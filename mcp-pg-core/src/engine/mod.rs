@@ -9,6 +9,7 @@ mod change;
 mod confirm;
 mod explain;
 mod follow;
+mod identity;
 mod journal;
 mod operation;
 mod query;
@@ -30,6 +31,7 @@ use tokio_postgres::Config;
 use catalogue::Catalogue;
 use confirm::Consent;
 pub use follow::Change;
+use identity::identity;
 pub use journal::verify_table;
 pub use record::Origin;
 use record::Record;
@@ -38,9 +40,9 @@ use sinks::Sinks;
 use crate::audit::AuditSink;
 use crate::canned::{Fault, Query};
 use crate::error::{Error, Result};
-use crate::execute::{Database, Identity, Posture, is_stale};
+use crate::execute::{Database, Posture, is_stale};
 use crate::plan::{CursorKey, Scope};
-use crate::policy::{Principal, Setting, Settings, View};
+use crate::policy::{Principal, Settings, View};
 use crate::reply::Reply;
 use crate::request::{Request, check_depth};
 use crate::schema::Schema;
@@ -389,33 +391,6 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// Who the caller is to PostgreSQL.
-fn identity(scope: &Scope<'_>) -> Identity {
-    let role = &scope.view.role;
-    let settings = role.session.iter().map(|(name, setting)| {
-        let value = match setting {
-            Setting::Fixed(value) => value.clone(),
-            // An absent claim is the empty text: what a policy sees of a setting that was never made.
-            Setting::Claim(claim) => match scope.caller.claims.get(claim) {
-                None | Some(Value::Null) => String::new(),
-                Some(Value::String(text)) => text.clone(),
-                Some(Value::Array(items)) => array_literal(items),
-                Some(other) => other.to_string(),
-            },
-        };
-        (name.clone(), value)
-    });
-    let timeout = role
-        .limits
-        .statement_timeout
-        .map(|timeout| ("statement_timeout".to_owned(), timeout.as_millis().to_string()));
-    Identity {
-        role: role.database_role.clone(),
-        settings: settings.chain(timeout).collect(),
-        restore: false,
-    }
-}
-
 /// What all processes that serve this database as this login know, and callers do not.
 fn cursor_secret(database: &Config) -> Vec<u8> {
     let mut secret = b"mcp-pg cursor".to_vec();
@@ -428,19 +403,4 @@ fn cursor_secret(database: &Config) -> Vec<u8> {
         secret.extend_from_slice(part);
     }
     secret
-}
-
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// `{a,b}`, as policies can cast to an array.
-fn array_literal(items: &[Value]) -> String {
-    let items = items.iter().map(|item| match item {
-        Value::Null | Value::Bool(_) | Value::Number(_) => item.to_string(),
-        Value::String(text) => quoted(text),
-        // What is inside is no item of its own.
-        Value::Array(_) | Value::Object(_) => quoted(&item.to_string()),
-    });
-    format!("{{{}}}", items.collect::<Vec<_>>().join(","))
 }

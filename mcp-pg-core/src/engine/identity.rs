@@ -1,0 +1,49 @@
+//! Who a caller is to PostgreSQL: the role that it becomes, and the settings that policies read.
+
+use serde_json::Value;
+
+use crate::execute::Identity;
+use crate::plan::Scope;
+use crate::policy::Setting;
+
+/// The identity of the caller, by the role's configuration and the caller's claims.
+pub(super) fn identity(scope: &Scope<'_>) -> Identity {
+    let role = &scope.view.role;
+    let settings = role.session.iter().map(|(name, setting)| {
+        let value = match setting {
+            Setting::Fixed(value) => value.clone(),
+            // An absent claim is the empty text: what a policy sees of a setting that was never made.
+            Setting::Claim(claim) => match scope.caller.claims.get(claim) {
+                None | Some(Value::Null) => String::new(),
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Array(items)) => array_literal(items),
+                Some(other) => other.to_string(),
+            },
+        };
+        (name.clone(), value)
+    });
+    let timeout = role
+        .limits
+        .statement_timeout
+        .map(|timeout| ("statement_timeout".to_owned(), timeout.as_millis().to_string()));
+    Identity {
+        role: role.database_role.clone(),
+        settings: settings.chain(timeout).collect(),
+        restore: false,
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// `{a,b}`, as policies can cast to an array.
+fn array_literal(items: &[Value]) -> String {
+    let items = items.iter().map(|item| match item {
+        Value::Null | Value::Bool(_) | Value::Number(_) => item.to_string(),
+        Value::String(text) => quoted(text),
+        // What is inside is no item of its own.
+        Value::Array(_) | Value::Object(_) => quoted(&item.to_string()),
+    });
+    format!("{{{}}}", items.collect::<Vec<_>>().join(","))
+}
