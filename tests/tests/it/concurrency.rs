@@ -18,16 +18,20 @@ const ACCOUNTS: &str = "
 
 #[tokio::test]
 async fn increments_of_many_callers_all_count() {
+    let one =
+        json!({"table": "accounts", "where": {"id": 3}, "updates": {"balance": {"$increment": 1}}});
+    increments_count(one).await;
+    // Rows that are named one by one are read without a lock.
+    let rows: Vec<Value> =
+        (1..=3).map(|id| json!({"id": id, "balance": {"$increment": 1}})).collect();
+    increments_count(json!({"table": "accounts", "updates": rows, "max_rows": 3})).await;
+}
+
+/// Adds one to the balance of account 3 for many callers at once.
+async fn increments_count(update: Value) {
     let database = Database::of(ACCOUNTS).await;
     let engine = database.engine().await;
-    let add = || {
-        call(
-            &engine,
-            "operator",
-            "update",
-            json!({"table": "accounts", "where": {"id": 3}, "updates": {"balance": {"$increment": 1}}}),
-        )
-    };
+    let add = || call(&engine, "operator", "update", update.clone());
     let replies = join_all((0..20).map(|_| add())).await;
     // Those that collided too often were told so, and changed nothing.
     let done = replies.iter().filter(|reply| reply.is_ok()).count();
