@@ -7,7 +7,7 @@ use tokio_postgres::error::DbError;
 
 use super::database::{Failure, unavailable};
 use crate::error::{Code, Error, step};
-use crate::plan::Operand;
+use crate::plan::{Operand, Source};
 use crate::policy::{Action, TableView, View};
 use crate::schema::{Column, ForeignKey, Key, Table, TableKind};
 
@@ -129,6 +129,11 @@ fn values(place: &Place<'_>) -> String {
 /// A value did not fit its type: PostgreSQL's words are about the value alone. Whose value, it tells of
 /// parameters only: one that it quotes otherwise may come from a row, through a view or a trigger.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
+    if let Some(at) = time_zone(answer, place) {
+        return Error::new(Code::InvalidValue, "PostgreSQL knows no such time zone")
+            .at(at)
+            .hint("for example \"Europe/Paris\", \"UTC\"");
+    }
     let given = parameter(answer, place).or_else(|| pattern(answer, place));
     let message = match given.is_some() || !answer.message().contains('"') {
         true => shown(answer.message()),
@@ -155,6 +160,20 @@ fn pattern<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
         ("2201B", Some(at), None) => Some(at),
         _ => None,
     }
+}
+
+/// Where the time zone stands that PostgreSQL does not know, if that is what it says.
+fn time_zone<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
+    let told = answer
+        .message()
+        .strip_prefix("time zone \"")
+        .filter(|_| answer.code().code() == "22023")?;
+    let zones = place.parameters.iter().filter(|operand| operand.at.ends_with("/time_zone"));
+    let mut unknown = zones.filter(|operand| match &operand.source {
+        Source::Text(Some(zone)) => told.starts_with(&format!("{zone}\"")),
+        _ => false,
+    });
+    unknown.next().map(|operand| operand.at.as_str())
 }
 
 /// Where the parameter stands that PostgreSQL could not read.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Hop, Predicate, Scope, filter};
+use super::{Hop, Operand, Predicate, Scope, filter};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select};
@@ -31,7 +31,7 @@ pub struct Group<'v> {
     /// The column.
     pub column: &'v Column,
     /// How much of a point in time, and in which time zone.
-    pub bucket: Option<(&'static str, Option<String>)>,
+    pub bucket: Option<(&'static str, Option<Operand>)>,
 }
 
 /// What is measured of a group.
@@ -98,8 +98,12 @@ impl Function {
                 let moment = matches!(base.oid, 1082 | 1083 | 1114 | 1184 | 1266);
                 let other = matches!(base.oid, 26 | 790 | 869 | 1186 | 3220);
                 let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. });
-                (number || moment || other || made || base.family() == Family::Text)
-                    .then(|| base.clone())
+                match base.oid {
+                    // varchar, name and "char" have no aggregates of their own: those of text are taken.
+                    18 | 19 | 1043 => Some(DataType::text()),
+                    _ => (number || moment || other || made || base.family() == Family::Text)
+                        .then(|| base.clone()),
+                }
             }
         }
     }
@@ -120,7 +124,8 @@ impl<'v> Grouping<'v> {
         scope.few(request.group_by.as_ref().map_or(0, Vec::len), "groups", "/group_by")?;
         scope.few(request.measures.len(), "measures", "/measures")?;
         let groups = request.group_by.iter().flatten().enumerate().map(|(index, item)| {
-            group(scope, table, item).map_err(|error| error.inside(&format!("/group_by/{index}")))
+            let at = format!("/group_by/{index}");
+            group(scope, table, item, &at).map_err(|error| error.inside(&at))
         });
         let groups: Vec<Group<'v>> = groups.collect::<Result<_>>()?;
         let measures = request.measures.iter().map(|(name, item)| {
@@ -212,7 +217,12 @@ fn marks(table: &TableView, hops: &[Hop<'_>], column: &Column) -> Marks {
     table.table.column(&column.name).map_or(Marks::default(), |(position, _)| table.marks(position))
 }
 
-fn group<'v>(scope: &Scope<'v>, table: &'v TableView, item: &Value) -> Result<Group<'v>> {
+fn group<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    item: &Value,
+    place: &str,
+) -> Result<Group<'v>> {
     const MEMBERS: [&str; 4] = ["column", "bucket", "time_zone", "as"];
     let wrong = |message: &str| {
         Error::new(Code::InvalidValue, message).hint(
@@ -277,7 +287,10 @@ fn group<'v>(scope: &Scope<'v>, table: &'v TableView, item: &Value) -> Result<Gr
         name: text("as")?.unwrap_or(name).to_owned(),
         hops: reached.hops,
         column,
-        bucket: bucket.map(|bucket| (bucket, zone.map(str::to_owned))),
+        bucket: bucket.map(|bucket| {
+            let at = format!("{place}/time_zone");
+            (bucket, zone.map(|zone| Operand::text(Some(zone.to_owned()), at)))
+        }),
     })
 }
 

@@ -209,6 +209,10 @@ fn mend(value: &Value, wanted: Option<&str>) -> Option<Value> {
         ("array", other) => Some(Value::Array(vec![other.clone()])),
         ("object", Value::String(text)) => serde_json::from_str(text).ok().filter(Value::is_object),
         ("integer", Value::String(text)) => text.parse::<u64>().ok().map(Value::from),
+        // JSON Schema takes 2.0 for an integer.
+        ("integer", Value::Number(number)) if number.is_f64() => {
+            number.to_string().strip_suffix(".0")?.parse::<u64>().ok().map(Value::from)
+        }
         ("boolean", Value::String(text)) => text.parse::<bool>().ok().map(Value::from),
         _ => None,
     }
@@ -307,7 +311,7 @@ mod tests {
     #[test]
     fn harmless_slips_are_mended() {
         let select: Select = parse(
-            json!({"table": "t", "where": "{\"a\": 1}", "order_by": "-a", "offset": null})
+            json!({"table": "t", "where": "{\"a\": 1}", "order_by": "-a", "offset": null, "limit": 2.0})
                 .as_object()
                 .cloned()
                 .unwrap(),
@@ -315,6 +319,6 @@ mod tests {
         .unwrap();
         assert_eq!(select.filter, json!({"a": 1}).as_object().cloned());
         assert_eq!(select.order_by, Some(vec![json!("-a")]));
-        assert_eq!(select.offset, None);
+        assert_eq!((select.offset, select.limit), (None, Some(2)));
     }
 }

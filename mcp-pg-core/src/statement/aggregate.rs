@@ -6,7 +6,7 @@ use sea_query::{
 
 use super::aliased;
 use super::predicate::Conditions;
-use crate::plan::{Function, Group, Grouping, Measure, Operand};
+use crate::plan::{Function, Group, Grouping, Measure};
 
 impl Conditions {
     /// The groups and measures as a subquery, whose columns are called `c0`, `c1`, …
@@ -40,7 +40,7 @@ impl Conditions {
         let value = if date { value.cast_as("timestamp") } else { value };
         let mut arguments = vec![unit, value];
         if let Some(zone) = zone {
-            arguments.push(self.parameters.add(&Operand::text(Some(zone.clone()), "/group_by")));
+            arguments.push(self.parameters.add(zone));
         }
         let cut: Expr = Func::cust("date_trunc").args(arguments).into();
         if date { cut.cast_as("date") } else { cut }

@@ -1,6 +1,6 @@
 //! aggregate and explain.
 
-use mcp_pg_tests::{Database, call, refused, rows};
+use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;
 
 #[tokio::test]
@@ -102,4 +102,48 @@ async fn a_plan_is_told_without_the_text_of_conditions() {
     }
     let arguments = json!({"operation": "select", "table": "orders", "measures": {}});
     assert_eq!(refused(&engine, "explain", arguments).await.0, "unknown_argument");
+}
+
+#[tokio::test]
+async fn the_least_and_greatest_of_every_text_type_is_text() {
+    let database = Database::of(
+        "CREATE DOMAIN short AS varchar(3);
+         CREATE TABLE t (id int PRIMARY KEY, v varchar(5), n name, l \"char\", c char(3), s short);
+         INSERT INTO t VALUES (1, 'b', 'b', 'b', 'b', 'b'), (2, 'a', 'a', 'a', 'a', 'a');",
+    )
+    .await;
+    let engine = database.engine().await;
+    for column in ["v", "n", "l", "c", "s"] {
+        let measures = json!({"least": {"min": column}, "most": {"max": column}});
+        let arguments = json!({"table": "t", "measures": measures});
+        let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+        let row = &rows(&reply)[0];
+        let text = |name: &str| row[name].as_str().unwrap().trim_end().to_owned();
+        assert_eq!((text("least"), text("most")), ("a".into(), "b".into()), "{column}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_total_does_not_have_is_not_laid_to_the_table() {
+    let engine = Database::shop().await.engine().await;
+    let measures = json!({"n": {"count": "*"}});
+    for member in ["order_by", "having"] {
+        let mut arguments = json!({"table": "orders", "measures": measures});
+        arguments[member] =
+            if member == "having" { json!({"status": "new"}) } else { json!(["status"]) };
+        let error = error(&engine, "analyst", "aggregate", arguments).await;
+        assert_eq!(error["message"], "the reply has no column \"status\"");
+        assert_eq!(error["allowed"], json!(["n"]));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_time_zone_is_told_with_its_place() {
+    let engine = Database::shop().await.engine().await;
+    let arguments = json!({"table": "orders", "measures": {"n": {"count": "*"}}, "where": {"order_id": {"gt": 0}},
+        "group_by": [{"column": "created_at", "bucket": "day", "time_zone": "Mars/Olympus"}]});
+    assert_eq!(
+        refused(&engine, "aggregate", arguments).await,
+        ("invalid_value".into(), "/group_by/0/time_zone".into())
+    );
 }

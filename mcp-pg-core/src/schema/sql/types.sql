@@ -28,13 +28,18 @@ WITH RECURSIVE used (oid) AS (
     WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
   ) part (oid)
 ),
--- Types with a default operator class: a hash one has "=", a btree one an order too. Those of an extension
--- in a schema that is not searched are left out: conditions could not name their operators.
+-- Types with a default operator class: a hash one has "=", a btree one an order too, if it goes by "<" (hstore's
+-- does not). Those of an extension in a schema that is not searched are left out: conditions could not name their
+-- operators.
 comparable AS MATERIALIZED (
-  SELECT o.opcintype AS oid, pg_catalog.bool_or(m.amname = 'btree') AS ordering
+  SELECT o.opcintype AS oid, pg_catalog.bool_or(m.amname = 'btree' AND less.oprname = '<') AS ordering
   FROM pg_catalog.pg_opclass o
   JOIN pg_catalog.pg_am m ON m.oid = o.opcmethod
   JOIN pg_catalog.pg_namespace n ON n.oid = o.opcnamespace
+  LEFT JOIN pg_catalog.pg_amop a
+         ON a.amopfamily = o.opcfamily AND a.amoplefttype = o.opcintype AND a.amoprighttype = o.opcintype
+        AND a.amopstrategy = 1 AND m.amname = 'btree'
+  LEFT JOIN pg_catalog.pg_operator less ON less.oid = a.amopopr
   WHERE o.opcdefault AND m.amname IN ('btree', 'hash')
     AND n.nspname = ANY (pg_catalog.current_setting('mcp_pg.searched')::pg_catalog.name[])
   GROUP BY o.opcintype

@@ -1,5 +1,6 @@
 //! Numbers, moments, texts, lists of them, and null.
 
+use mcp_pg_tests::{Database, call, rows};
 use serde_json::json;
 
 use super::check;
@@ -134,4 +135,25 @@ async fn text() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn names_of_the_catalogue_are_compared_as_names() {
+    let database = Database::of(
+        "CREATE TABLE t (id int PRIMARY KEY, class regclass, kind regtype, who regrole);
+         INSERT INTO t VALUES (1, 'pg_class', 'integer', 'postgres'), (2, 'pg_type', 'text[]', NULL);",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (condition, expected) in [
+        (json!({"class": "pg_class"}), 1),
+        (json!({"class": {"in": ["pg_type", "pg_index"]}}), 2),
+        (json!({"kind": {"ne": "integer"}}), 2),
+        (json!({"kind": ["integer", "text"]}), 1),
+        (json!({"who": {"is_distinct_from": "postgres"}}), 2),
+    ] {
+        let select = json!({"table": "t", "columns": ["id"], "where": condition});
+        let reply = call(&engine, "analyst", "select", select).await.unwrap();
+        assert_eq!(rows(&reply), [json!({"id": expected})], "{condition}");
+    }
 }
