@@ -26,12 +26,9 @@ impl Engine {
     ) -> Result<Done> {
         let images = self.shows_images(run.scope, run.operation);
         let looked_at = looked_at(plan, images);
-        // A lock costs as much as a write. Where one snapshot holds for both statements, a change between them
-        // is noticed without.
-        let lock = !run.operation.at.is_empty() || !matches!(plan.effect, Effect::SetEach(_));
-        let look = statement::look(plan, &looked_at, lock);
+        let lock = statement::lock(plan, &looked_at);
         let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes: IMAGES_MOST };
-        let mut found = run.statement(transaction, &look, keep, record).await?;
+        let mut found = run.statement(transaction, &lock, keep, record).await?;
         if found.count > plan.max_rows {
             return Err(run.too_many(transaction, plan, record).await);
         }
@@ -46,9 +43,9 @@ impl Engine {
         let mut notes = Vec::new();
         match (&plan.effect, &plan.if_version) {
             (Effect::SetEach(each), _) => {
-                notes.extend(each_is_one(plan, each, &look, &mut found, &looked_at)?);
+                notes.extend(each_is_one(plan, each, &lock, &mut found, &looked_at)?);
             }
-            (_, Some(version)) => unchanged(plan.table, &look, &found, width, version)?,
+            (_, Some(version)) => unchanged(plan.table, &lock, &found, width, version)?,
             _ => {}
         }
         if found.count == 0 {
@@ -91,7 +88,7 @@ impl Engine {
         if matches!(plan.effect, Effect::SetEach(_)) {
             changed.sort_by_key(|row| position(row, 1));
         }
-        let before = if images { objects(&look, found.rows, width) } else { Vec::new() };
+        let before = if images { objects(&lock, found.rows, width) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed, returned.len()));
         Ok(Done { before, after: after.unwrap_or_default(), count, notes, ..Done::default() })
     }
@@ -180,7 +177,7 @@ fn position(row: &[Value], behind: usize) -> usize {
 fn each_is_one(
     plan: &ChangePlan<'_>,
     each: &Each<'_>,
-    look: &Statement<'_>,
+    lock: &Statement<'_>,
     found: &mut Fetched,
     looked_at: &[usize],
 ) -> Result<Option<String>> {
@@ -211,7 +208,7 @@ fn each_is_one(
             (None, None) => missing.push(row.index),
             (None, Some(_)) => return Err(gone(&at)),
             (Some(known), Some(version)) => {
-                same_version(plan.table, look, known, looked_at.len(), version)
+                same_version(plan.table, lock, known, looked_at.len(), version)
                     .map_err(|error| error.at(format!("{at}/_version")))?
             }
             (Some(_), None) => {}

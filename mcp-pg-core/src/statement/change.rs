@@ -11,11 +11,11 @@ use crate::plan::{Assign, ChangePlan, Effect, NamedRow, Operand};
 use crate::schema::{Column, TableKind};
 use crate::value::Decoder;
 
-/// The statement that reads the rows a change is about, as they are; and locks them, if `lock` says so and it can.
+/// The statement that locks the rows a change is about, and reads them as they are.
 ///
 /// Its rows hold these columns, then the version if the plan asks for one, then, where the request names its
 /// rows one by one, the position of the name. It reads one row more than the plan allows.
-pub fn look<'v>(plan: &ChangePlan<'v>, looked_at: &[usize], lock: bool) -> Statement<'v> {
+pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize]) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let mut query = concerned(plan, &alias, &mut conditions);
@@ -38,7 +38,7 @@ pub fn look<'v>(plan: &ChangePlan<'v>, looked_at: &[usize], lock: bool) -> State
     // A view may be one whose rows PostgreSQL cannot lock, and locks take the right to update. Without one,
     // a concurrent change makes the statement after this one fail, and the transaction run again.
     let table = &plan.table.table;
-    if table.kind != TableKind::View && table.privileges.update && lock {
+    if table.kind != TableKind::View && table.privileges.update {
         match named {
             false => query.lock_exclusive(),
             true => query.lock_with_tables(LockType::Update, [SUBJECT]),

@@ -17,7 +17,7 @@ mod touched;
 
 use sea_query::{DynIden, Expr, ExprTrait, IntoIden, TableRef};
 
-pub use change::{affected, changes, look, update_each};
+pub use change::{affected, changes, lock, update_each};
 pub use insert::{INSERT_PARAMETERS, existing, insert};
 pub use named::related;
 pub use output::{Output, Reader};

@@ -21,7 +21,7 @@ async fn increments_of_many_callers_all_count() {
     let one =
         json!({"table": "accounts", "where": {"id": 3}, "updates": {"balance": {"$increment": 1}}});
     increments_count(one).await;
-    // Rows that are named one by one are read without a lock.
+    // The same of rows that are named one by one.
     let rows: Vec<Value> =
         (1..=3).map(|id| json!({"id": id, "balance": {"$increment": 1}})).collect();
     increments_count(json!({"table": "accounts", "updates": rows, "max_rows": 3})).await;
