@@ -4,6 +4,7 @@
 
 use deadpool_postgres::Object;
 use tokio_postgres::Statement;
+use tokio_postgres::error::DbError;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::database::{Database, Failure, snapshot, unavailable};
@@ -105,7 +106,10 @@ impl Database {
         let mut lease = self.lease().await?;
         let rows = lease.client()?.query_typed(sql, &[]).await;
         lease.done();
-        let rows = rows.map_err(unavailable)?;
+        let rows = rows.map_err(|error| {
+            let refused = |_: &DbError| Error::new(Code::DatabaseError, "PostgreSQL refused it");
+            Failure::Database(error).told(refused)
+        })?;
         rows.iter().map(|row| row.try_get(0).map_err(unavailable)).collect()
     }
 
