@@ -213,7 +213,7 @@ async fn a_changed_function_is_noticed_wherever_it_is() {
     };
     assert_eq!(writes(), Some(false));
     database.sql("ALTER FUNCTION api.stats() VOLATILE").await;
-    let change = tokio::time::timeout(Duration::from_secs(20), changes.recv());
+    let change = tokio::time::timeout(Duration::from_secs(60), changes.recv());
     assert_eq!(change.await.unwrap().unwrap(), Change::Catalogue);
     assert_eq!(writes(), Some(true));
     following.abort();

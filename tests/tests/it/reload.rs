@@ -35,7 +35,7 @@ async fn session(url: &str, config: &std::path::Path) -> (Session, Lines<BufRead
 
 async fn logged(log: &mut Lines<BufReader<ChildStderr>>, text: &str) {
     let wait = async { while !log.next_line().await.unwrap().expect("a log").contains(text) {} };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.expect(text);
+    tokio::time::timeout(Duration::from_secs(60), wait).await.expect(text);
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn begun(url: &str, config: &str) -> (Child, Lines<BufReader<ChildStdout>>
 
 /// The method of the next thing that the server says.
 async fn told(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
-    let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await;
+    let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await;
     let told: Value = serde_json::from_str(&line.unwrap().unwrap().unwrap()).unwrap();
     told["method"].as_str().unwrap().to_owned()
 }
