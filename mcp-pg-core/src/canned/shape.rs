@@ -68,9 +68,10 @@ impl Query {
                 "rows": {"type": "array", "items": row},
                 "row_count": {"type": "integer"},
                 "truncated": {"type": "boolean"},
+                // Clients hold an error to the same schema, so nothing is required.
+                "error": {"type": "object"},
             }),
         );
-        schema.insert("required".into(), json!(["rows", "row_count", "truncated"]));
         schema
     }
 }

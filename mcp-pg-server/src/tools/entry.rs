@@ -187,7 +187,7 @@ impl Entry {
         };
         Tool::new(self.name, self.description, (self.input)())
             .with_title(self.title)
-            .with_raw_output_schema(Arc::new((self.output)()))
+            .with_raw_output_schema(Arc::new(shape::or_error((self.output)())))
             .with_annotations(annotations)
     }
 }

@@ -98,6 +98,15 @@ pub(super) fn like_update(input: JsonObject) -> JsonObject {
     input
 }
 
+/// The shape of a reply, or of an error in its place: clients hold that to the same schema, so nothing is required.
+pub(super) fn or_error(mut output: JsonObject) -> JsonObject {
+    output.remove("required");
+    if let Some(Value::Object(properties)) = output.get_mut("properties") {
+        properties.insert("error".into(), json!({"type": "object"}));
+    }
+    output
+}
+
 /// The shape of rows: what is always there, the rows themselves, and the tool's own members.
 pub(super) fn rows(own: &[&str]) -> JsonObject {
     let mut output = schema::output::<RowSet>();

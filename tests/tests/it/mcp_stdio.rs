@@ -130,6 +130,16 @@ async fn each_role_has_the_tools_that_it_can_use_in_sixteen_kilobytes() {
                 let annotations = tool.annotations.as_ref().unwrap();
                 let read_only = reads.contains(&&*tool.name) || tool.name == "explain";
                 assert_eq!(annotations.read_only_hint, Some(read_only), "{}", tool.name);
+                // Clients hold an error to the tool's output schema, too.
+                let wrong = params(&tool.name, json!({"nosuch": 1}));
+                let told =
+                    session.client.call_tool(wrong).await.unwrap().structured_content.unwrap();
+                assert!(told["error"]["code"].is_string(), "{}", tool.name);
+                let output = tool.output_schema.as_ref().unwrap();
+                let fits = |name: &str| output["properties"].get(name).is_some();
+                assert!(told.as_object().unwrap().keys().all(|name| fits(name)), "{}", tool.name);
+                let required = output.get("required").and_then(Value::as_array);
+                assert!(required.is_none_or(Vec::is_empty), "{}", tool.name);
             }
         }
     }
