@@ -18,7 +18,6 @@ use super::raw::{
 };
 use super::{AuditFile, Config, ConfigError, auth, encryption, limits};
 use crate::confirm::StateKey;
-use crate::limits::RequestLimits;
 
 /// How often to look whether the schema has changed, where nothing tells.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
@@ -35,8 +34,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     apply_database(&mut settings, database)?;
     let limit_keys = file.limits.unwrap_or_default();
     let max_request_bytes = limit_keys.max_request_bytes;
-    let mut request_limits =
-        RequestLimits { every: limits::apply(&mut settings, limit_keys)?, ..Default::default() };
+    let mut request_limits = limits::apply(&mut settings, limit_keys)?;
     let archive = file.archive.unwrap_or_default();
     put(&mut settings.archive.column, archive.column);
     put(&mut settings.archive.allow_hard_delete, archive.allow_hard_delete);
