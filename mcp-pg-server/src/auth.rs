@@ -51,7 +51,7 @@ pub trait Authenticator: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// `unauthenticated` becomes 401, `forbidden` 403, and any other code 503; its message is shown to the
+    /// `unauthenticated` becomes 401, `forbidden` 403, `rate_limited` 429, and any other code 503; its message is shown to the
     /// client.
     async fn authenticate(&self, request: &Parts) -> Result<Principal, Error>;
 }

@@ -50,11 +50,7 @@ pub(crate) async fn run(
         .await
     {
         Ok(outcome) => outcome,
-        Err(_panic) => {
-            let error = Error::new(Code::Internal, "a fault in this server ended the call");
-            // The arguments went down with it.
-            engine.refuse(caller, origin, tool, Map::new(), &error);
-            Err(error)
-        }
+        // Its record is the engine's.
+        Err(_panic) => Err(Error::new(Code::Internal, "a fault in this server ended the call")),
     }
 }

@@ -3,32 +3,34 @@
 //! Serves both eras of the protocol: what differs between them is the crate rmcp's affair. Knows who
 //! calls; not SQL, not transports.
 
+mod look;
+mod tool_call;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
 
 use futures_util::FutureExt;
 use mcp_pg_core::audit::Client;
 use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::View;
-use mcp_pg_core::{Code, Engine, Error, Origin, Principal, Reply, Request};
+use mcp_pg_core::{Code, Engine, Error, Origin, Principal};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
-    GetPromptRequestParams, GetPromptResponse, Implementation, InitializeRequestParams,
-    InitializeResult, InputRequiredResult, ListPromptsResult, ListResourceTemplatesResult,
-    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-    ReadResourceResponse, ResourcesCapability, ServerCapabilities, SubscribeRequestParams,
-    SubscriptionFilter, ToolsCapability, UnsubscribeRequestParams,
+    CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
+    Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability, ServerCapabilities,
+    SubscribeRequestParams, SubscriptionFilter, ToolsCapability, UnsubscribeRequestParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::confirm::{Means, Questions, StateKey};
+use crate::confirm::{Questions, StateKey};
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::subscriptions::{Subscriptions, acceptable};
-use crate::{call, completion, confirm, origin, prompts, reply, resources, tools};
+use crate::{completion, origin, prompts, reply, resources, tools};
 
 const INSTRUCTIONS: &str = "Reads and changes a PostgreSQL database through typed tools; there is no SQL. Begin \
     with list_tables, then describe_table, whose names of columns, relations and operators are the only ones \
@@ -54,13 +56,6 @@ struct Inner {
     metrics: Arc<Metrics>,
     subscriptions: Subscriptions,
     questions: Option<Questions>,
-}
-
-/// What a call comes to.
-enum Answer {
-    Reply(Reply),
-    /// The client is to ask its user.
-    Question(InputRequiredResult),
 }
 
 impl Handler {
@@ -98,6 +93,12 @@ impl Handler {
             .ok_or_else(|| Error::new(Code::Unauthenticated, "the request names no caller"))
     }
 
+    /// The caller, if it may ask for one thing more; what it asks for goes on after this request.
+    fn admitted(&self, cx: &RequestContext<RoleServer>) -> Result<Principal, ErrorData> {
+        let admit = |caller: Principal| self.0.limiter.admit(&caller).map(|_permit| caller);
+        self.caller(cx).and_then(admit).map_err(|error| reply::protocol_error(&error))
+    }
+
     /// What the caller finds: the schema, and queries of the server's own.
     fn lists(
         &self,
@@ -122,105 +123,6 @@ impl Handler {
         let client = Client { name: name.or(sender.name), version, address: sender.address };
         Origin { transport: self.0.transport.into(), client }
     }
-
-    async fn call(
-        &self,
-        request: CallToolRequestParams,
-        cx: &RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let began = Instant::now();
-        let caller = match self.caller(cx) {
-            Ok(caller) => caller,
-            Err(error) => return Ok(reply::result(Err(error)).into()),
-        };
-        let Inner { engine, limiter, metrics, .. } = &*self.0;
-        let origin = self.origin(cx);
-        let arguments = request.arguments.unwrap_or_default();
-        // What is refused counts too: it must not be a way to try things without bound.
-        let admitted = limiter.admit(&caller);
-        let tool = &*request.name;
-        if admitted.is_ok() {
-            call::find_tool(engine, &caller, &origin, tool, &arguments)
-                .map_err(|error| reply::protocol_error(&error))?;
-        }
-        let outcome = match admitted {
-            Ok(_permit) => {
-                let agreed = match (&self.0.questions, &request.request_state) {
-                    (Some(questions), Some(state)) => {
-                        questions.answer(&caller, state, request.input_responses.as_ref())
-                    }
-                    _ => Ok(None),
-                };
-                match agreed {
-                    Ok(agreed) => self.run(&caller, &origin, tool, arguments, agreed, cx).await,
-                    Err(error) => {
-                        engine.refuse(&caller, &origin, tool, arguments, &error);
-                        Err(error)
-                    }
-                }
-            }
-            Err(error) => {
-                engine.refuse(&caller, &origin, tool, arguments, &error);
-                Err(error)
-            }
-        };
-        let code = outcome.as_ref().err().map_or("ok", |error| error.code().as_str());
-        // A name that was not looked up could be any.
-        let limited = code == Code::RateLimited.as_str() && !Request::TOOLS.contains(&tool);
-        let label = if limited { "other" } else { tool };
-        metrics.record(label, code, began.elapsed());
-        if let Err(error) = &outcome
-            && matches!(error.code(), Code::Internal | Code::DatabaseUnavailable)
-        {
-            let cause = std::error::Error::source(error).map(ToString::to_string);
-            tracing::error!(tool, code, cause, "a call failed");
-        }
-        Ok(match outcome {
-            Ok(Answer::Question(question)) => question.into(),
-            Ok(Answer::Reply(answer)) => reply::result(Ok(answer)).into(),
-            Err(error) => reply::result(Err(error)).into(),
-        })
-    }
-
-    /// Runs the call, after asking the user if it needs that.
-    async fn run(
-        &self,
-        caller: &Principal,
-        origin: &Origin,
-        tool: &str,
-        arguments: Map<String, Value>,
-        agreed: Option<String>,
-        cx: &RequestContext<RoleServer>,
-    ) -> Result<Answer, Error> {
-        let Inner { engine, subscriptions, questions, .. } = &*self.0;
-        let again = engine.may_ask(caller, tool)?.then(|| arguments.clone());
-        let outcome = call::run(engine, caller, origin, tool, arguments, agreed.as_deref()).await;
-        let (Err(error), Some(arguments)) = (&outcome, again) else {
-            return outcome.map(Answer::Reply);
-        };
-        let Some(question) = error.question() else { return outcome.map(Answer::Reply) };
-        match Means::of(cx, subscriptions.has_session()) {
-            Means::None => outcome.map(Answer::Reply),
-            Means::Again => match questions.as_ref().and_then(|all| all.put(question, caller)) {
-                Some(result) => Ok(Answer::Question(result)),
-                None => outcome.map(Answer::Reply),
-            },
-            Means::Session => {
-                let answer = confirm::ask(&cx.peer, question).await;
-                match answer.and_then(|yes| yes.then_some(()).ok_or_else(confirm::declined)) {
-                    Ok(()) => {
-                        let agreed = Some(question.plan.as_str());
-                        let reply = call::run(engine, caller, origin, tool, arguments, agreed);
-                        reply.await.map(Answer::Reply)
-                    }
-                    Err(error) => {
-                        engine.refuse(caller, origin, tool, arguments, &error);
-                        Err(error)
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// A panic must not leave a client without an answer.
@@ -230,6 +132,14 @@ async fn guarded<T>(
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_panic| {
         Err(ErrorData::internal_error("a fault in this server ended the request", None))
     })
+}
+
+/// The parameters of a request that are recorded.
+fn members(given: Value) -> Map<String, Value> {
+    match given {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
 }
 
 /// Lists that fit one page give no cursor, so any that comes is wrong.
@@ -285,7 +195,7 @@ impl ServerHandler for Handler {
         request: SubscribeRequestParams,
         cx: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let caller = self.caller(&cx).map_err(|error| reply::protocol_error(&error))?;
+        let caller = self.admitted(&cx)?;
         self.0.subscriptions.watch(&self.0.engine, &caller, &request.uri)
     }
 
@@ -305,8 +215,7 @@ impl ServerHandler for Handler {
     }
 
     async fn listen(&self, cx: SubscriptionContext) -> Result<(), ErrorData> {
-        let caller = self.caller(cx.request_context());
-        let caller = caller.map_err(|error| reply::protocol_error(&error))?;
+        let caller = self.admitted(cx.request_context())?;
         self.0.subscriptions.stream(self.0.engine.clone(), caller, &cx).await
     }
 
@@ -333,9 +242,10 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         // Dropping the call makes the engine cancel its statement; nobody reads the answer.
         tokio::select! {
+            // The call first: even one that is cancelled before it begins leaves its record.
             biased;
-            () = cx.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
             result = guarded(self.call(request, &cx)) => result,
+            () = cx.ct.cancelled() => Err(ErrorData::internal_error("cancelled", None)),
         }
     }
 
@@ -370,8 +280,13 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         guarded(async {
-            let (view, queries) = self.lists(&cx)?;
-            let read = resources::read(&view, &view.limits, &queries, &request.uri)?;
+            let uri = &request.uri;
+            let given = json!({ "uri": uri });
+            let read = |view: &View, queries: &[Arc<Query>]| {
+                resources::read(view, &view.limits, queries, uri)
+            };
+            let read = self.look(&cx, look::READ, members(given), read).await;
+            let read = read.map_err(|error| resources::protocol_error(uri, &error))?;
             Ok(read.with_ttl_ms(FRESH).with_cache_scope(CacheScope::Private).into())
         })
         .await
@@ -394,10 +309,25 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
         guarded(async {
-            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
-            let view = view.map_err(|error| reply::protocol_error(&error))?;
+            let given = json!({"name": request.name, "arguments": request.arguments});
             let arguments = request.arguments.unwrap_or_default();
-            Ok(prompts::get(&view, &request.name, &arguments)?.into())
+            let get = |view: &View, _: &[Arc<Query>]| prompts::get(view, &request.name, &arguments);
+            let prompt = self.look(&cx, look::PROMPT, members(given), get).await;
+            Ok(prompt.map_err(|error| reply::protocol_error(&error))?.into())
+        })
+        .await
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        cx: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        guarded(async {
+            Err(match self.misfit(&cx, &request).await {
+                Some(error) => reply::protocol_error(&error),
+                None => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None),
+            })
         })
         .await
     }
@@ -408,9 +338,10 @@ impl ServerHandler for Handler {
         cx: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
         guarded(async {
-            let view = self.caller(&cx).and_then(|caller| self.0.engine.view(&caller));
-            let view = view.map_err(|error| reply::protocol_error(&error))?;
-            Ok(completion::complete(&view, &request))
+            let given = json!({"ref": request.r#ref, "argument": request.argument});
+            let complete = |view: &View, _: &[Arc<Query>]| Ok(completion::complete(view, &request));
+            let completed = self.look(&cx, look::COMPLETE, members(given), complete).await;
+            completed.map_err(|error| reply::protocol_error(&error))
         })
         .await
     }

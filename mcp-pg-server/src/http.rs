@@ -106,7 +106,13 @@ where
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
             match gate.pass(&mut head).await {
-                Ok(()) => mcp.call(Request::from_parts(head, body)).await,
+                Ok(sender) => {
+                    let answer = mcp.call(Request::from_parts(head, body)).await;
+                    if let Ok(answer) = &answer {
+                        gate.unread(sender, answer.status());
+                    }
+                    answer
+                }
                 Err(refusal) => Ok(refusal.map(|body| body.boxed())),
             }
         })
@@ -157,6 +163,8 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         authenticator: options.authenticator,
         resource: options.resource,
         metrics: options.metrics.clone(),
+        limiter: options.limiter.clone(),
+        caller: options.caller.clone(),
         hang_up: options.hang_up.clone(),
     };
     let handler = Handler::new(

@@ -1,15 +1,22 @@
-//! How much one caller may ask for: calls in a minute, and calls at one time.
+//! How much one caller may ask for: calls in a minute, and calls at one time; and how often an address may fail
+//! to become a caller.
 //!
 //! Counted in this process, by the caller's subject and not by connection; what is refused later counts too.
 
+mod failures;
+
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use mcp_pg_core::{Code, Error, Principal};
+
+use failures::Failures;
 
 /// Callers that are remembered before those without recent calls are forgotten.
 const CALLERS_MOST: usize = 10_000;
@@ -30,6 +37,9 @@ pub struct RequestLimits {
     pub every: CallerLimits,
     /// Other ones for the callers of a role, each where it is present.
     pub roles: BTreeMap<String, CallerLimits>,
+    /// How often in a minute the credentials that come from one address may be refused; then, for a while, none
+    /// that come from there are looked at.
+    pub failed_authentications_per_minute: Option<NonZeroU32>,
 }
 
 /// Admits calls within bounds, which can be replaced while the server runs.
@@ -41,6 +51,7 @@ struct Limited {
     limits: RequestLimits,
     every: Bounds,
     roles: HashMap<String, Bounds>,
+    failures: Option<Failures>,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +92,16 @@ impl Limiter {
         let limited = self.0.load();
         limited.roles.get(&caller.role).unwrap_or(&limited.every).admit(caller)
     }
+
+    /// How long an address is not listened to, if it has failed too often.
+    pub(crate) fn wait(&self, address: IpAddr) -> Option<Duration> {
+        self.0.load().failures.as_ref()?.wait(address)
+    }
+
+    /// Counts credentials that were refused; how long their address has to wait, if they were too many.
+    pub(crate) fn failed(&self, address: IpAddr) -> Option<Duration> {
+        self.0.load().failures.as_ref()?.count(address)
+    }
 }
 
 impl Limited {
@@ -94,7 +115,8 @@ impl Limited {
             (role.clone(), Bounds::new(limits))
         };
         let roles = limits.roles.iter().map(of_role).collect();
-        Self { every: Bounds::new(every), roles, limits }
+        let failures = limits.failed_authentications_per_minute.map(Failures::new);
+        Self { every: Bounds::new(every), roles, failures, limits }
     }
 }
 
@@ -121,7 +143,7 @@ impl Bounds {
             rate.check_key(&caller).map_err(|early| {
                 let wait = early.wait_time_from(DefaultClock::default().now());
                 Error::new(Code::RateLimited, "too many calls in a minute")
-                    .hint(format!("call again in {} s", wait.as_secs_f64().ceil()))
+                    .hint(format!("call again in {} s", seconds(wait)))
             })?;
         }
         let Some((most, running)) = &self.concurrency else { return Ok(Permit { running: None }) };
@@ -138,6 +160,11 @@ impl Bounds {
         drop(calls);
         Ok(Permit { running: Some((Arc::clone(running), caller)) })
     }
+}
+
+/// Whole seconds after which the wait is over.
+pub(crate) fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 impl Drop for Permit {
@@ -173,6 +200,7 @@ mod tests {
         let limiter = Limiter::new(RequestLimits {
             every: limits(3, 0),
             roles: [("batch".to_owned(), limits(5, 0))].into(),
+            ..RequestLimits::default()
         });
         let admitted =
             |caller: Principal| (0..10).filter(|_| limiter.admit(&caller).is_ok()).count();

@@ -13,16 +13,20 @@ use crate::listener::Peer;
 /// can write them.
 pub(crate) fn of_http(request: &Parts) -> Client {
     let agent = request.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
-    // An embedding application has its own listener, and may say whom that saw.
-    let embedded = || request.extensions.get::<ConnectInfo<SocketAddr>>();
-    let address = request
-        .extensions
-        .get::<ConnectInfo<Peer>>()
-        .map(|ConnectInfo(Peer(address))| address)
-        .or_else(|| embedded().map(|ConnectInfo(address)| address));
     Client {
         name: agent.map(str::to_owned),
         version: None,
-        address: address.map(SocketAddr::to_string),
+        address: address(request).map(SocketAddr::to_string),
     }
+}
+
+/// The other end of its connection.
+pub(crate) fn address(request: &Parts) -> Option<&SocketAddr> {
+    // An embedding application has its own listener, and may say whom that saw.
+    let embedded = || request.extensions.get::<ConnectInfo<SocketAddr>>();
+    request
+        .extensions
+        .get::<ConnectInfo<Peer>>()
+        .map(|ConnectInfo(Peer(address))| address)
+        .or_else(|| embedded().map(|ConnectInfo(address)| address))
 }

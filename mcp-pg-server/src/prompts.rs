@@ -3,11 +3,9 @@
 mod overview;
 
 use mcp_pg_core::policy::{Action, View};
-use rmcp::ErrorData;
+use mcp_pg_core::{Code, Error};
 use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::Value;
-
-use crate::reply;
 
 const EXPLORE_DATABASE: &str = "explore_database";
 pub(crate) const ANSWER_QUESTION: &str = "answer_question";
@@ -51,7 +49,7 @@ pub(crate) fn get(
     view: &View,
     name: &str,
     arguments: &JsonObject,
-) -> Result<GetPromptResult, ErrorData> {
+) -> Result<GetPromptResult, Error> {
     let text = match name {
         EXPLORE_DATABASE => format!(
             "Give an overview of this database.\n\n{}\nDescribe the tables that matter most with describe_table, \
@@ -69,7 +67,7 @@ pub(crate) fn get(
         ),
         CHECK_DATA_QUALITY => {
             let given = argument(arguments, "table")?;
-            let table = view.table(given).map_err(|error| reply::protocol_error(&error))?;
+            let table = view.table(given).map_err(|error| error.inside("/table"))?;
             format!(
                 "Check the quality of the data in the table {:?}. Call describe_table on it, then look for: \
                  missing values where they would be expected, values outside their plausible range, \
@@ -89,22 +87,21 @@ pub(crate) fn get(
             writes(view)
         ),
         _ => {
-            let names: Vec<String> = list().into_iter().map(|prompt| prompt.name).collect();
-            return Err(ErrorData::invalid_params(
-                format!("there is no prompt {name:?}; there are {}", names.join(", ")),
-                None,
-            ));
+            let prompts = list();
+            let names = || prompts.iter().map(|prompt| prompt.name.as_str());
+            let error = Error::new(Code::UnknownArgument, format!("there is no prompt {name:?}"));
+            return Err(error.nearest(name, names()).allowed(names()));
         }
     };
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]))
 }
 
-fn argument<'a>(arguments: &'a JsonObject, name: &str) -> Result<&'a str, ErrorData> {
+fn argument<'a>(arguments: &'a JsonObject, name: &str) -> Result<&'a str, Error> {
     arguments
         .get(name)
         .and_then(Value::as_str)
         .filter(|text| !text.trim().is_empty())
-        .ok_or_else(|| ErrorData::invalid_params(format!("the argument {name:?} is missing"), None))
+        .ok_or_else(|| Error::new(Code::MissingValue, format!("the argument {name:?} is missing")))
 }
 
 fn tables(view: &View) -> String {

@@ -2,8 +2,11 @@
 
 use mcp_pg_core::{Code, Error, Reply};
 use rmcp::ErrorData;
-use rmcp::model::CallToolResult;
+use rmcp::model::{CallToolResult, ErrorCode};
 use serde_json::{Value, json};
+
+/// Nothing is wrong with the request but its time: one of the codes that JSON-RPC leaves to servers.
+const NOT_NOW: ErrorCode = ErrorCode(-32000);
 
 /// A tool's result: the reply or the error, as structured content and as text.
 pub(crate) fn result(outcome: Result<Reply, Error>) -> CallToolResult {
@@ -26,6 +29,7 @@ pub(crate) fn protocol_error(error: &Error) -> ErrorData {
         Code::Internal | Code::DatabaseUnavailable | Code::DatabaseError => {
             ErrorData::internal_error(message, data)
         }
+        Code::RateLimited | Code::AuditUnavailable => ErrorData::new(NOT_NOW, message, data),
         _ => ErrorData::invalid_params(message, data),
     }
 }

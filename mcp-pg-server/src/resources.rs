@@ -14,7 +14,7 @@ use rmcp::model::{
 use serde_json::{Value, json};
 
 use crate::diagram::Diagram;
-use crate::tools;
+use crate::{reply, tools};
 
 const SCHEMA: &str = "postgresql://schema";
 const DIAGRAM: &str = "postgresql://diagram";
@@ -101,21 +101,24 @@ pub(crate) fn read(
     limits: &Limits,
     queries: &[Arc<Query>],
     uri: &str,
-) -> Result<ReadResourceResult, ErrorData> {
-    let found = match uri {
-        SCHEMA => Ok((schema(view, limits).to_string(), JSON)),
-        ROLE => Ok((role(view, limits, queries).to_string(), JSON)),
-        DIAGRAM => Ok((Diagram::whole(view).mermaid(limits.max_reply_bytes), MERMAID)),
-        _ => table(view, uri).map(|table| (Value::Object(view.describe(table)).to_string(), JSON)),
+) -> Result<ReadResourceResult, Error> {
+    let (text, mime_type) = match uri {
+        SCHEMA => (schema(view, limits).to_string(), JSON),
+        ROLE => (role(view, limits, queries).to_string(), JSON),
+        DIAGRAM => (Diagram::whole(view).mermaid(limits.max_reply_bytes), MERMAID),
+        _ => (Value::Object(view.describe(table(view, uri)?)).to_string(), JSON),
     };
-    match found {
-        Ok((text, mime_type)) => Ok(ReadResourceResult::new(vec![
-            ResourceContents::text(text, uri).with_mime_type(mime_type),
-        ])),
-        Err(error) => Err(ErrorData::resource_not_found(
+    Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(mime_type)]))
+}
+
+/// Why the resource at `uri` is not answered, in the protocol's words.
+pub(crate) fn protocol_error(uri: &str, error: &Error) -> ErrorData {
+    match error.code() {
+        Code::UnknownTable => ErrorData::resource_not_found(
             error.to_string(),
             Some(json!({"uri": uri, "error": error})),
-        )),
+        ),
+        _ => reply::protocol_error(error),
     }
 }
 

@@ -74,10 +74,7 @@ impl Subscriptions {
         let topics = self.topics()?;
         let view = engine.view(caller).map_err(|error| reply::protocol_error(&error))?;
         if !resources::is_fixed(uri) {
-            resources::table(&view, uri).map_err(|error| {
-                let uri = serde_json::json!({"uri": uri, "error": error});
-                ErrorData::resource_not_found(error.to_string(), Some(uri))
-            })?;
+            resources::table(&view, uri).map_err(|error| resources::protocol_error(uri, &error))?;
         }
         match topics.watch(engine, caller, uri) {
             true => Ok(()),

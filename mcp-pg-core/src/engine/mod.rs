@@ -239,6 +239,24 @@ impl Engine {
         record.refused(error);
     }
 
+    /// Answers a request that needs nothing but the view of its caller, and records it like a call.
+    ///
+    /// # Errors
+    ///
+    /// The answer's; `audit_unavailable` where reads are to wait for their records.
+    pub async fn recorded<T>(
+        &self,
+        caller: &Principal,
+        origin: &Origin,
+        request: &str,
+        arguments: Map<String, Value>,
+        answer: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let record = Record::new(self, caller, origin, request, || arguments);
+        let answer = answer();
+        record.settle(answer).await
+    }
+
     async fn answer(
         &self,
         caller: &Principal,

@@ -8,9 +8,8 @@ use serde_json::{Map, Value, json};
 use super::Engine;
 use super::confirm::Consent;
 use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::policy::{AuditValues, OnFailure, Principal, View};
-use crate::reply::Reply;
 use crate::request::Request;
 
 /// Whence a call came.
@@ -178,7 +177,7 @@ impl<'e> Record<'e> {
     }
 
     /// Records how the call ended, and gives its answer.
-    pub(super) async fn settle(mut self, answer: Result<Reply>) -> Result<Reply> {
+    pub(super) async fn settle<T>(mut self, answer: Result<T>) -> Result<T> {
         if let Err(error) = &answer {
             trace(self.tool, error);
         }
@@ -219,12 +218,16 @@ impl<'e> Record<'e> {
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        // Nobody waited for the end.
-        if let Some(notes) = self.notes.take()
-            && !notes.intended
-        {
-            self.engine.sinks.post(notes.abandoned(&self.redaction()), false);
-        }
+        let Some(notes) = self.notes.take().filter(|notes| !notes.intended) else { return };
+        let event = match std::thread::panicking() {
+            true => {
+                let fault = Error::new(Code::Internal, "a fault in this server ended the call");
+                notes.outcome(Err(&fault), &self.redaction())
+            }
+            // Nobody waited for the end.
+            false => notes.abandoned(&self.redaction()),
+        };
+        self.engine.sinks.post(event, false);
     }
 }
 

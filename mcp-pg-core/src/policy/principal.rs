@@ -16,7 +16,7 @@ pub struct Principal {
     pub subject: String,
     /// The role whose grants apply.
     pub role: String,
-    /// How the caller was known: `command_line`, `api_key`, `jwt`, `library`.
+    /// How the caller was known: `command_line`, `api_key`, `jwt`, `library`; or how not: `bearer`, `none`.
     pub method: String,
     /// What the credentials say of the caller, for row filters, presets and session settings.
     pub claims: Map<String, Value>,
@@ -31,6 +31,11 @@ impl Principal {
             method: "library".into(),
             claims: Map::new(),
         }
+    }
+
+    /// Someone who came by this method and is not known: for the audit, since it has no role.
+    pub fn unknown(method: impl Into<String>) -> Self {
+        Self { method: method.into(), ..Self::new("", "") }
     }
 
     /// Adds a claim.

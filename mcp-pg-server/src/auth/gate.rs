@@ -1,7 +1,7 @@
-//! What stands before the MCP service over HTTP: nobody passes unknown.
+//! What stands before the MCP service over HTTP: nobody passes unknown, and nobody is refused unrecorded.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -12,11 +12,15 @@ use serde_json::{Map, json};
 use tokio::sync::watch;
 
 use super::{Authenticator, ProtectedResource, bearer};
+use crate::limits::{Limiter, seconds};
 use crate::metrics::Metrics;
 use crate::origin;
 
 /// What the audit and the metrics call an attempt to come in.
 const ATTEMPT: &str = "authenticate";
+
+/// What they call a request that was refused before anyone read what it asks for.
+const UNREAD: &str = "request";
 
 /// Tells when a caller must show its credentials again.
 #[derive(Clone)]
@@ -27,50 +31,119 @@ pub(crate) struct Gate {
     pub(crate) engine: Arc<Engine>,
     /// Without one, whoever is named in the request's extensions has been known elsewhere.
     pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
+    /// Who calls, if nobody is named anywhere.
+    pub(crate) caller: Option<Principal>,
     /// What the refused are told of how to get a token.
     pub(crate) resource: Option<ProtectedResource>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limiter: Arc<Limiter>,
     /// Tells when callers that are known must come again.
     pub(crate) hang_up: watch::Sender<()>,
 }
 
+/// Who sent a request that was let in.
+pub(crate) struct Sender {
+    caller: Option<Principal>,
+    origin: Origin,
+    began: Instant,
+}
+
+impl Sender {
+    fn of(request: &Parts, began: Instant) -> Self {
+        let caller = request.extensions.get::<Principal>().cloned();
+        Self { caller, origin: sent(request), began }
+    }
+}
+
 impl Gate {
     /// Puts the caller into the request's extensions; else the answer that refuses it.
-    pub(crate) async fn pass(&self, request: &mut Parts) -> Result<(), Response<Full<Bytes>>> {
-        let Some(authenticator) = &self.authenticator else { return Ok(()) };
+    pub(crate) async fn pass(&self, request: &mut Parts) -> Result<Sender, Response<Full<Bytes>>> {
         let began = Instant::now();
+        let Some(authenticator) = &self.authenticator else {
+            return Ok(Sender::of(request, began));
+        };
+        let address = origin::address(request).map(|address| address.ip());
+        if let Some(wait) = address.and_then(|address| self.limiter.wait(address)) {
+            return Err(self.put_off(request, wait, began));
+        }
         // From before the caller is known, so that no change of the credentials is missed.
         let standing = Standing(self.hang_up.subscribe());
-        let nobody = || Principal { method: "bearer".into(), ..Principal::new("", "") };
         let (caller, error) = match authenticator.authenticate(request).await {
             // Whoever is known but has no role here is told so now, whatever the request is.
             Ok(caller) => match self.engine.view(&caller) {
                 Ok(_) => {
                     request.extensions.insert(caller);
                     request.extensions.insert(standing);
-                    return Ok(());
+                    return Ok(Sender::of(request, began));
                 }
                 Err(error) => (caller, error),
             },
-            Err(error) => (nobody(), error),
+            Err(error) => {
+                let failed = address.filter(|_| error.code() == Code::Unauthenticated);
+                if let Some(wait) = failed.and_then(|address| self.limiter.failed(address)) {
+                    return Err(self.put_off(request, wait, began));
+                }
+                (Principal::unknown("bearer"), error)
+            }
         };
-        let origin = Origin { transport: "http".into(), client: origin::of_http(request) };
-        self.engine.refuse(&caller, &origin, ATTEMPT, Map::new(), &error);
+        Err(self.refuse(request, &caller, &error, began))
+    }
+
+    /// The answer to those whose address has failed too often.
+    fn put_off(&self, request: &Parts, wait: Duration, began: Instant) -> Response<Full<Bytes>> {
+        let message = "credentials from this address were refused too often";
+        let seconds = seconds(wait);
+        let error =
+            Error::new(Code::RateLimited, message).hint(format!("call again in {seconds} s"));
+        let mut answer = self.refuse(request, &Principal::unknown("bearer"), &error, began);
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        answer
+    }
+
+    /// Records a request that was let in, if the MCP service answered with this status that it is none.
+    pub(crate) fn unread(&self, sender: Sender, status: StatusCode) {
+        let code = match status {
+            // Another protocol's way of asking, or a newer one's: there is nothing to call.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => return,
+            StatusCode::FORBIDDEN => Code::Forbidden,
+            StatusCode::PAYLOAD_TOO_LARGE => Code::LimitExceeded,
+            status if status.is_client_error() => Code::InvalidValue,
+            _ => return,
+        };
+        let Sender { caller, origin, began } = sender;
+        let caller =
+            caller.or_else(|| self.caller.clone()).unwrap_or_else(|| Principal::unknown("none"));
+        // It counts, too.
+        let _ = self.limiter.admit(&caller);
+        let error = Error::new(code, format!("answered with {status}"));
+        self.engine.refuse(&caller, &origin, UNREAD, Map::new(), &error);
+        self.metrics.record(UNREAD, code.as_str(), began.elapsed());
+    }
+
+    fn refuse(
+        &self,
+        request: &Parts,
+        caller: &Principal,
+        error: &Error,
+        began: Instant,
+    ) -> Response<Full<Bytes>> {
+        self.engine.refuse(caller, &sent(request), ATTEMPT, Map::new(), error);
         self.metrics.record(ATTEMPT, error.code().as_str(), began.elapsed());
-        Err(self.answer(request, &error))
+        self.answer(request, error)
     }
 
     fn answer(&self, request: &Parts, error: &Error) -> Response<Full<Bytes>> {
         let status = match error.code() {
             Code::Unauthenticated => StatusCode::UNAUTHORIZED,
             Code::Forbidden => StatusCode::FORBIDDEN,
+            Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         let mut answer = Response::builder()
             .status(status)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::CACHE_CONTROL, "no-store");
-        if status != StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             answer = answer.header(header::WWW_AUTHENTICATE, self.challenge(request, error));
         }
         let body = Full::from(json!({ "error": error }).to_string());
@@ -93,6 +166,11 @@ impl Gate {
         }
         format!("Bearer {}", parameters.join(", ")).trim_end().to_owned()
     }
+}
+
+/// Whence a request came.
+fn sent(request: &Parts) -> Origin {
+    Origin { transport: "http".into(), client: origin::of_http(request) }
 }
 
 /// The characters that RFC 6750 allows in a description.

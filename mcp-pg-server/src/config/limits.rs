@@ -8,10 +8,13 @@ use mcp_pg_core::policy::RoleLimits;
 use super::ConfigError;
 use super::raw::{LimitKeys, RoleLimitKeys};
 use super::resolve::put;
-use crate::limits::CallerLimits;
+use crate::limits::{CallerLimits, RequestLimits};
 
-/// Applies the keys; those that are of each caller are returned.
-pub(super) fn apply(settings: &mut Settings, keys: LimitKeys) -> Result<CallerLimits, ConfigError> {
+/// Applies the keys; those that are of each caller and address are returned.
+pub(super) fn apply(
+    settings: &mut Settings,
+    keys: LimitKeys,
+) -> Result<RequestLimits, ConfigError> {
     let limits = &mut settings.limits;
     // A bound that was not written follows a smaller `max_rows`.
     if let (Some(max), None) = (keys.max_rows, keys.default_rows) {
@@ -40,10 +43,13 @@ pub(super) fn apply(settings: &mut Settings, keys: LimitKeys) -> Result<CallerLi
             limits.default_rows, limits.max_rows
         )));
     }
-    Ok(CallerLimits {
+    let every = CallerLimits {
         requests_per_minute: bound("limits.requests_per_minute", keys.requests_per_minute)?,
         concurrency: bound("limits.concurrency", keys.concurrency)?,
-    })
+    };
+    let failed_authentications_per_minute =
+        bound("limits.failed_authentications_per_minute", keys.failed_authentications_per_minute)?;
+    Ok(RequestLimits { every, failed_authentications_per_minute, ..RequestLimits::default() })
 }
 
 /// The bounds of a role's replies, and those of the calls of each of its callers.

@@ -69,6 +69,7 @@ section! {
         max_keys: usize,
         requests_per_minute: u32,
         concurrency: u32,
+        failed_authentications_per_minute: u32,
         max_request_bytes: usize,
     }
     ArchiveKeys { column: String, allow_hard_delete: bool, }

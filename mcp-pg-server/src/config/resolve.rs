@@ -18,7 +18,6 @@ use super::raw::{
 };
 use super::{AuditFile, Config, ConfigError, auth, encryption, limits};
 use crate::confirm::StateKey;
-use crate::limits::RequestLimits;
 
 /// How often to look whether the schema has changed, where nothing tells.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
@@ -35,8 +34,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     apply_database(&mut settings, database)?;
     let limit_keys = file.limits.unwrap_or_default();
     let max_request_bytes = limit_keys.max_request_bytes;
-    let mut request_limits =
-        RequestLimits { every: limits::apply(&mut settings, limit_keys)?, ..Default::default() };
+    let mut request_limits = limits::apply(&mut settings, limit_keys)?;
     let archive = file.archive.unwrap_or_default();
     put(&mut settings.archive.column, archive.column);
     put(&mut settings.archive.allow_hard_delete, archive.allow_hard_delete);
@@ -223,17 +221,13 @@ fn apply_roles(
     if !roles.is_empty() {
         settings.roles =
             roles.into_iter().map(|(name, keys)| role(name, keys)).collect::<Result<_, _>>()?;
-        if default_role.is_none() {
-            let names: Vec<&str> = settings.roles.iter().map(|role| role.name.as_str()).collect();
-            return Err(ConfigError::new(format!(
-                "default_role: must be one of the configured roles: {}",
-                names.join(", ")
-            )));
-        }
+        settings.default_role.clear();
     }
-    put(&mut settings.default_role, default_role);
-    known_role(settings, &settings.default_role)
-        .map_err(|error| ConfigError::new(format!("default_role: {error}")))
+    let Some(default_role) = default_role else { return Ok(()) };
+    known_role(settings, &default_role)
+        .map_err(|error| ConfigError::new(format!("default_role: {error}")))?;
+    settings.default_role = default_role;
+    Ok(())
 }
 
 /// Whether callers can have the role.

@@ -60,6 +60,7 @@ mod property;
 mod questions;
 mod rank;
 mod real_databases;
+mod refusals;
 mod relations;
 mod reload;
 mod row_rules;

@@ -1,0 +1,65 @@
+//! Requests other than tool calls that look at the schema: counted and recorded like calls.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mcp_pg_core::canned::Query;
+use mcp_pg_core::policy::View;
+use mcp_pg_core::{Code, Error, Principal};
+use rmcp::RoleServer;
+use rmcp::model::CustomRequest;
+use rmcp::service::RequestContext;
+use serde_json::{Map, Value};
+
+use super::{Handler, Inner};
+
+/// What is recorded and counted besides tools.
+pub(super) const READ: &str = "resources/read";
+pub(super) const PROMPT: &str = "prompts/get";
+pub(super) const COMPLETE: &str = "completion/complete";
+const CALL: &str = "tools/call";
+
+impl Handler {
+    /// What `look` finds in what the caller sees; `arguments` are those of the request.
+    pub(super) async fn look<T>(
+        &self,
+        cx: &RequestContext<RoleServer>,
+        method: &'static str,
+        arguments: Map<String, Value>,
+        look: impl FnOnce(&View, &[Arc<Query>]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let began = Instant::now();
+        let Inner { engine, limiter, metrics, .. } = &*self.0;
+        let caller = self.caller(cx);
+        let nobody = || Principal::unknown("none");
+        let actor = caller.as_ref().map_or_else(|_| nobody(), Principal::clone);
+        let answer = || {
+            let caller = caller?;
+            let _permit = limiter.admit(&caller)?;
+            look(&*engine.view(&caller)?, &engine.queries(&caller)?)
+        };
+        let found = engine.recorded(&actor, &self.origin(cx), method, arguments, answer).await;
+        let code = found.as_ref().err().map_or("ok", |error| error.code().as_str());
+        metrics.record(method, code, began.elapsed());
+        found
+    }
+
+    /// The error of a request that is none of the protocol's: of an unknown method, or of a known one whose
+    /// parameters are not what it takes.
+    pub(super) async fn misfit(
+        &self,
+        cx: &RequestContext<RoleServer>,
+        request: &CustomRequest,
+    ) -> Option<Error> {
+        let method = [CALL, READ, PROMPT, COMPLETE].into_iter().find(|m| *m == request.method)?;
+        let given = match &request.params {
+            Some(Value::Object(given)) => given.clone(),
+            _ => Map::new(),
+        };
+        let misfit = |_: &View, _: &[Arc<Query>]| {
+            let message = format!("the parameters are not those of {method}");
+            Err::<(), _>(Error::new(Code::InvalidValue, message))
+        };
+        self.look(cx, method, given, misfit).await.err()
+    }
+}
