@@ -5,6 +5,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 pub mod film;
+pub mod guide;
 pub mod network;
 pub mod report;
 pub mod sales;

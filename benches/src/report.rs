@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 #[expect(missing_debug_implementations, reason = "criterion's groups have no Debug")]
 pub struct Comparison<'c> {
     group: BenchmarkGroup<'c, WallTime>,
-    name: &'static str,
+    name: String,
     base: (&'static str, Box<dyn FnMut(u64) -> Duration + 'c>),
     lines: Vec<String>,
 }
@@ -24,11 +24,12 @@ impl<'c> Comparison<'c> {
     /// A group that compares with `base`, which it measures at once.
     pub fn new(
         criterion: &'c mut Criterion,
-        name: &'static str,
+        name: impl Into<String>,
         base_name: &'static str,
         base: impl FnMut(u64) -> Duration + 'c,
     ) -> Self {
-        let mut group = criterion.benchmark_group(name);
+        let name = name.into();
+        let mut group = criterion.benchmark_group(&name);
         group.warm_up_time(Duration::from_millis(500));
         group.measurement_time(Duration::from_secs(2));
         group.sample_size(50);
@@ -44,6 +45,7 @@ impl<'c> Comparison<'c> {
             });
         });
         if let Some(unit) = median(samples) {
+            let name = &comparison.name;
             comparison.lines.push(format!("{name}: {base_name} {unit:.2} µs"));
         }
         comparison
@@ -65,7 +67,7 @@ impl<'c> Comparison<'c> {
         });
         // A filter on the command line may have left this one out.
         if let (Some(time), Some(ratio)) = (median(samples), median(ratios)) {
-            let group = self.name;
+            let group = &self.name;
             self.lines
                 .push(format!("{group}: {name} {time:.2} µs, {name}/{base_name} = {ratio:.2}"));
         }

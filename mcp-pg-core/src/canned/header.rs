@@ -94,6 +94,12 @@ pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Head
         let text = line.text.trim();
         let wrong = |message: String| Wrong { message, offset: line.offset + indent };
         let Some(directive) = text.strip_prefix('@') else {
+            let marked =
+                text.strip_suffix("@tool").filter(|text| text.ends_with(char::is_whitespace));
+            if marked.is_some() {
+                header.tool.get_or_insert_default();
+            }
+            let text = marked.map_or(text, str::trim_end);
             match header.parameters.last_mut() {
                 // Further in than the directive: it goes on.
                 Some(last) if indent > 1 && !text.is_empty() => extend(&mut last.description, text),
@@ -105,7 +111,14 @@ pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Head
             continue;
         };
         let (name, rest) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
-        header.take(name, rest.trim(), line.offset + indent).map_err(wrong)?;
+        let mut rest = rest.trim();
+        // One word is a name; several say what it does.
+        if name == "tool" && rest.contains(char::is_whitespace) {
+            description.push_str(rest);
+            description.push('\n');
+            rest = "";
+        }
+        header.take(name, rest, line.offset + indent).map_err(wrong)?;
     }
     header.description = clean(&description);
     Ok(header)
@@ -153,7 +166,7 @@ impl Header {
             "timeout" => self.timeout = Some(duration(rest)?),
             "limit" => self.limit = Some(count(directive, rest)?),
             "max_rows" => self.max_rows = Some(count(directive, rest)?),
-            "tool" => self.tool = Some(rest.split_whitespace().next().map(str::to_owned)),
+            "tool" => self.tool = Some((!rest.is_empty()).then(|| rest.to_owned())),
             _ => {
                 return Err(match nearest(directive, DIRECTIVES) {
                     Some(near) => format!("there is no @{directive}; did you mean @{near}?"),
@@ -370,6 +383,22 @@ mod tests {
                 ("plain", None, Given::Required, None),
             ]
         );
+    }
+
+    #[test]
+    fn a_tool_is_marked_on_a_line_of_its_own_or_beside_its_description() {
+        for (text, tool, description) in [
+            ("Moves money.\n@tool", Some(None), Some("Moves money.")),
+            ("@tool transfer\nMoves money.", Some(Some("transfer")), Some("Moves money.")),
+            ("@tool Moves money.", Some(None), Some("Moves money.")),
+            ("Moves money. @tool", Some(None), Some("Moves money.")),
+            ("Not a @tool.", None, Some("Not a @tool.")),
+            ("mail@tool", None, Some("mail@tool")),
+        ] {
+            let header = header(text).unwrap();
+            assert_eq!(header.tool.as_ref().map(Option::as_deref), tool, "{text}");
+            assert_eq!(header.description.as_deref(), description, "{text}");
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl<'v> Parser<'_, 'v> {
         let scope = self.scope;
         let data_type = &column.data_type;
         if !data_type.has_operator(operator) {
-            return Err(unknown_operator(column, data_type, operator.as_str()).at(at));
+            return Err(unknown_operator(column, data_type, operator.as_str(), false).at(at));
         }
         let same = |value: &Value| scope.operand(column, value, at);
         let comparison = match operator {
@@ -101,13 +101,7 @@ impl<'v> Parser<'_, 'v> {
             Operator::Contains | Operator::StartsWith | Operator::EndsWith
                 if data_type.is_text() =>
             {
-                let text = scope.words(value, at)?;
-                let escaped = escape_like(&text);
-                let pattern = match operator {
-                    Operator::StartsWith => format!("{escaped}%"),
-                    Operator::EndsWith => format!("%{escaped}"),
-                    _ => format!("%{escaped}%"),
-                };
+                let pattern = part_of_text(operator, &scope.words(value, at)?);
                 Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
             }
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
@@ -238,6 +232,10 @@ impl<'v> Parser<'_, 'v> {
                 let text = self.scope.words(value, at)?;
                 Comparison::Binary(operator, Operand::text(Some(text), at))
             }
+            Operator::StartsWith | Operator::EndsWith => {
+                let pattern = part_of_text(operator, &self.scope.words(value, at)?);
+                Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
+            }
             Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
             _ => Comparison::Binary(operator, self.scope.operand_of(&jsonb, "jsonb", value, at)?),
         };
@@ -248,7 +246,7 @@ impl<'v> Parser<'_, 'v> {
         let at = format!("{at}/path");
         self.bounded(path, &at)?;
         if !matches!(column.data_type.base().oid, 114 | 3802) {
-            return Err(unknown_operator(column, &column.data_type, "path").at(at));
+            return Err(unknown_operator(column, &column.data_type, "path", false).at(at));
         }
         let steps: Option<Vec<Value>> = path.as_array().map(Vec::as_slice).and_then(|steps| {
             let text = |step: &Value| match step {
@@ -321,30 +319,29 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
 }
 
 fn operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Result<Operator> {
-    let offered = |operator: Operator| {
-        data_type.has_operator(operator)
-            || path
-                && matches!(
-                    operator,
-                    Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches
-                )
-    };
     Operator::parse(name)
-        .filter(|operator| offered(*operator))
-        .ok_or_else(|| unknown_operator(column, data_type, name))
+        .filter(|operator| offered(data_type, path).any(|offered| offered == *operator))
+        .ok_or_else(|| unknown_operator(column, data_type, name, path))
 }
 
-fn unknown_operator(column: &Column, data_type: &DataType, name: &str) -> Error {
-    let offered: Vec<&str> = data_type.operators().map(Operator::as_str).collect();
+/// The operators of a type; a part of a JSON value has those of its text, too.
+fn offered(data_type: &DataType, path: bool) -> impl Iterator<Item = Operator> {
+    use Operator::{EndsWith, Ilike, Imatches, Like, Matches, StartsWith};
+    let of_text = [Like, Ilike, StartsWith, EndsWith, Matches, Imatches];
+    data_type.operators().chain(of_text.into_iter().filter(move |_| path))
+}
+
+fn unknown_operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Error {
+    let known: Vec<&str> = offered(data_type, path).map(Operator::as_str).collect();
     let error = Error::new(
         Code::UnknownOperator,
         format!("{} is {}, which has no operator {name:?}", column.name, column.type_name),
     );
-    let error = match Operator::foreign(name).filter(|meant| data_type.has_operator(*meant)) {
+    let error = match Operator::foreign(name).filter(|meant| known.contains(&meant.as_str())) {
         Some(meant) => error.did_you_mean(meant.as_str()),
         // An operator of other types was not mistyped.
         None if Operator::parse(name).is_some() => error,
-        None => error.nearest(name, offered.iter().copied()),
+        None => error.nearest(name, known.iter().copied()),
     };
     let error = match name.to_ascii_lowercase().as_str() {
         "between" => error.hint("{\"gte\": least, \"lte\": most}"),
@@ -353,11 +350,21 @@ fn unknown_operator(column: &Column, data_type: &DataType, name: &str) -> Error 
         }
         _ => error,
     };
-    error.allowed(offered)
+    error.allowed(known)
 }
 
 fn test(column: &Column, comparison: Comparison) -> Predicate<'_> {
     Predicate::Test { column, path: None, comparison }
+}
+
+/// The LIKE pattern of texts that begin or end with `text`, or hold it.
+fn part_of_text(operator: Operator, text: &str) -> String {
+    let escaped = escape_like(text);
+    match operator {
+        Operator::StartsWith => format!("{escaped}%"),
+        Operator::EndsWith => format!("%{escaped}"),
+        _ => format!("%{escaped}%"),
+    }
 }
 
 /// The text as a LIKE pattern that matches nothing else.

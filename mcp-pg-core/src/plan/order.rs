@@ -259,8 +259,11 @@ impl<'v> Scope<'v> {
         let mut hops: Vec<Hop<'v>> = Vec::new();
         loop {
             let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
-            let (relation, rest) = match name.split_once('.') {
-                Some(parts) if !own => parts,
+            // The name of a relation may have dots of its own.
+            let parts = || name.match_indices('.').map(|(dot, _)| (&name[..dot], &name[dot + 1..]));
+            let known = || parts().find(|(relation, _)| self.relation(table, relation).is_ok());
+            let (relation, rest) = match parts().next() {
+                Some(first) if !own => known().unwrap_or(first),
                 _ => {
                     let position = table.usable(name)?;
                     return Ok(Reached { hops, column: &table.table.columns[position], position });

@@ -23,7 +23,7 @@ pub struct Settings {
     pub relations: Vec<DeclaredRelation>,
     /// The roles that callers can have.
     pub roles: Vec<Role>,
-    /// The role of callers who bring none.
+    /// The role of callers who bring none; the empty name, which no role has, if they have none.
     pub default_role: String,
     /// Which columns are sensitive, and which untrusted.
     pub columns: ColumnMarks,

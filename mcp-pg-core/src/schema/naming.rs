@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{ForeignKey, Junction, Relation, RelationKind, RelationNames, Table};
+use super::{ForeignKey, Junction, Key, Relation, RelationKind, RelationNames, Table};
 use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
@@ -256,22 +256,40 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>) -> Draft {
     }
 }
 
-/// The pairs of keys that together are the table's primary key, neither of them alone.
+/// The pairs of foreign keys that together are the table's primary key, neither of them alone; or a unique key of
+/// a table that holds nothing else, besides a primary key of its own.
 fn junctions<'l, 'a>(table: &Table, links: &'l [Link<'a>]) -> Vec<(&'l Link<'a>, &'l Link<'a>)> {
-    let primary: HashSet<usize> =
-        table.primary_key.iter().flat_map(|key| key.columns.iter().copied()).collect();
+    let set = |key: &Key| -> HashSet<usize> { key.columns.iter().copied().collect() };
+    let primary = table.primary_key.as_ref().map(set).unwrap_or_default();
+    let nothing_else = |key: &HashSet<usize>| {
+        (0..table.columns.len()).all(|column| key.contains(&column) || primary.contains(&column))
+    };
+    let mut keys = vec![primary.clone()];
+    for key in table.unique_keys.iter().map(set).filter(nothing_else) {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys.iter().flat_map(|key| halves(key, links)).collect()
+}
+
+/// The pairs of foreign keys that together are `key`, neither of them alone.
+fn halves<'l, 'a>(
+    key: &HashSet<usize>,
+    links: &'l [Link<'a>],
+) -> Vec<(&'l Link<'a>, &'l Link<'a>)> {
     let own =
         |link: &Link<'_>| -> HashSet<usize> { link.columns.iter().map(|pair| pair.0).collect() };
     let parts: Vec<(&Link<'a>, HashSet<usize>)> = links
         .iter()
         .map(|link| (link, own(link)))
-        .filter(|(_, columns)| columns.is_subset(&primary) && columns.len() < primary.len())
+        .filter(|(_, columns)| columns.is_subset(key) && columns.len() < key.len())
         .collect();
     let mut pairs = Vec::new();
     for (place, (near, here)) in parts.iter().enumerate() {
         for (far, there) in parts.iter().skip(place + 1) {
             let known = !(near.logical && far.logical);
-            if known && here.union(there).count() == primary.len() {
+            if known && here.union(there).count() == key.len() {
                 pairs.push((*near, *far));
             }
         }

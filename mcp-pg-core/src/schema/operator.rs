@@ -115,6 +115,10 @@ pub enum Family {
     Search,
     /// `inet` and `cidr`: containment.
     Network,
+    /// `ltree`: ancestors contain, descendants are contained.
+    Tree,
+    /// `hstore`: containment and keys.
+    Pairs,
     /// Everything else.
     Other,
 }
@@ -132,8 +136,13 @@ impl DataType {
                 3802 => Family::Json,
                 3614 => Family::Search,
                 650 | 869 => Family::Network,
-                _ if base.name == "citext" || base.name.ends_with(".citext") => Family::Text,
-                _ => Family::Other,
+                // Types of extensions have another OID in each database.
+                _ => match base.name.rsplit('.').next().unwrap_or_default() {
+                    "citext" => Family::Text,
+                    "ltree" => Family::Tree,
+                    "hstore" => Family::Pairs,
+                    _ => Family::Other,
+                },
             },
         }
     }
@@ -154,7 +163,12 @@ impl DataType {
             Like | Ilike | StartsWith | EndsWith | Matches | Imatches => family == Family::Text,
             // PostgreSQL compares the elements.
             Contains | ContainedBy | Overlaps if family == Family::Array => equality,
-            Contains => !matches!(family, Family::Search | Family::Other),
+            // Those of an extension are found where its equality is.
+            Contains | ContainedBy if matches!(family, Family::Tree | Family::Pairs) => equality,
+            HasKey if family == Family::Pairs => equality,
+            Contains => {
+                matches!(family, Family::Text | Family::Json | Family::Range | Family::Network)
+            }
             ContainedBy | Overlaps if family == Family::Network => true,
             ContainedBy => matches!(family, Family::Json | Family::Range),
             Overlaps => family == Family::Range,

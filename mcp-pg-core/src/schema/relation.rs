@@ -10,7 +10,7 @@ pub enum RelationKind {
     ToOne,
     /// Another table's foreign key to this one.
     ToMany,
-    /// Through a junction table whose primary key is two foreign keys.
+    /// Through a junction table: two foreign keys are its primary key, or a unique key and all that it holds.
     ManyToMany,
 }
 

@@ -149,11 +149,14 @@ const REGISTERED: [u32; 11] = [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 408
 
 /// A parameter that is compared with a value of the type. Beside a composite PostgreSQL would take it for
 /// a row of no type at all, which no text becomes; beside a name in the catalogue (`regclass`), whose operators
-/// are those of oid, for a number.
+/// are those of oid, for a number; beside an array of trees, for a tree.
 pub(super) fn typed(parameter: Expr, data_type: &DataType, suffix: &str) -> Expr {
     let base = data_type.base();
     match base.kind {
         _ if REGISTERED.contains(&base.oid) => parameter.cast_as(format!("{}{suffix}", base.name)),
+        Kind::Array { ref element, .. } if element.family() == Family::Tree => {
+            parameter.cast_as(format!("{}{suffix}", base.name))
+        }
         Kind::Composite(_) => parameter.cast_as(format!("{}{suffix}", base.name)),
         _ => parameter,
     }

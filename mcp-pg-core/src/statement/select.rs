@@ -13,6 +13,9 @@ use crate::policy::TableView;
 use crate::request::Count;
 use crate::value::Decoder;
 
+/// The greatest offset whose statement is worth preparing: each has a text of its own.
+const OFFSET_RECURRING: u64 = 100;
+
 /// The statement that reads a page and one row more, which tells whether there is another page.
 ///
 /// Its rows hold the plan's columns, the version if wanted, the included relations, and last the sort keys
@@ -21,8 +24,9 @@ pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
     let mut conditions = Conditions::default();
     let (query, columns) = page(plan, &mut conditions);
     let mut statement = conditions.parameters.finish(build(&query), columns);
-    // Every page has an offset of its own.
-    statement.recurring = matches!(plan.start, Start::Offset(0) | Start::After(_));
+    // Every page has an offset of its own: the first ones are asked for again, those far down hardly.
+    statement.recurring =
+        matches!(plan.start, Start::Offset(..=OFFSET_RECURRING) | Start::After(_));
     statement
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn serve(
     };
     let mut credentials = None;
     match &config.auth {
-        None => options.caller = Some(session::anonymous(&config)),
+        None => options.caller = Some(session::anonymous(&config)?),
         Some(auth) => {
             let accepted: Arc<ArcSwap<Credentials>> =
                 Arc::new(ArcSwap::from_pointee(auth.credentials()?));

@@ -23,6 +23,7 @@ fn read(
     if !common.schemas.is_empty() {
         config.settings.schemas.clone_from(&common.schemas);
     }
+    config.qualify_grants();
     Ok(config)
 }
 

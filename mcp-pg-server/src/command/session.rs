@@ -105,7 +105,10 @@ pub(super) fn principal(
     config: &Config,
     environment: &Environment,
 ) -> Result<Principal, Failure> {
-    let role = caller.role.unwrap_or_else(|| config.settings.default_role.clone());
+    let role = match caller.role {
+        Some(role) => role,
+        None => default_role(config, "--role")?,
+    };
     known_role(&config.settings, &role)
         .map_err(|error| Failure::usage(format!("--role: {error}")))?;
     let claims = caller.claims.unwrap_or_default();
@@ -119,9 +122,20 @@ pub(super) fn principal(
 }
 
 /// Whoever reaches the loopback port.
-pub(super) fn anonymous(config: &Config) -> Principal {
-    Principal {
-        method: "loopback".into(),
-        ..Principal::new("anonymous", config.settings.default_role.clone())
+pub(super) fn anonymous(config: &Config) -> Result<Principal, Failure> {
+    let role = default_role(config, "[auth]")?;
+    Ok(Principal { method: "loopback".into(), ..Principal::new("anonymous", role) })
+}
+
+/// The role of those who bring none; `otherwise` is what would bring one.
+fn default_role(config: &Config, otherwise: &str) -> Result<String, Failure> {
+    let settings = &config.settings;
+    if !settings.default_role.is_empty() {
+        return Ok(settings.default_role.clone());
     }
+    let names: Vec<&str> = settings.roles.iter().map(|role| role.name.as_str()).collect();
+    let names = names.join(", ");
+    Err(Failure::usage(format!(
+        "default_role: must be one of the configured roles ({names}), since there is no {otherwise}"
+    )))
 }

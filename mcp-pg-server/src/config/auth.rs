@@ -112,6 +112,9 @@ fn jwt(keys: JwtKeys, settings: &Settings, directory: &Path) -> Result<JwtSettin
             "role_claim: {pointer:?} is not a JSON Pointer; write \"/{pointer}\""
         )));
     }
+    if keys.role_claim.is_none() && settings.default_role.is_empty() {
+        return Err(wrong("role_claim: must be given, since there is no default_role"));
+    }
     let file = |path: PathBuf| directory.join(path);
     let source = match (keys.jwks_url, keys.jwks_file, keys.public_key_file) {
         (Some(url), None, None) => KeySource::JwksUrl(jwks_url(&url)?),

@@ -221,17 +221,13 @@ fn apply_roles(
     if !roles.is_empty() {
         settings.roles =
             roles.into_iter().map(|(name, keys)| role(name, keys)).collect::<Result<_, _>>()?;
-        if default_role.is_none() {
-            let names: Vec<&str> = settings.roles.iter().map(|role| role.name.as_str()).collect();
-            return Err(ConfigError::new(format!(
-                "default_role: must be one of the configured roles: {}",
-                names.join(", ")
-            )));
-        }
+        settings.default_role.clear();
     }
-    put(&mut settings.default_role, default_role);
-    known_role(settings, &settings.default_role)
-        .map_err(|error| ConfigError::new(format!("default_role: {error}")))
+    let Some(default_role) = default_role else { return Ok(()) };
+    known_role(settings, &default_role)
+        .map_err(|error| ConfigError::new(format!("default_role: {error}")))?;
+    settings.default_role = default_role;
+    Ok(())
 }
 
 /// Whether callers can have the role.

@@ -22,7 +22,7 @@ pub(crate) fn directory<const N: usize>(files: [(&str, &str); N]) -> PathBuf {
     directory
 }
 
-fn settings(directory: PathBuf) -> Settings {
+pub(crate) fn settings(directory: PathBuf) -> Settings {
     let mut settings = Settings::default();
     settings.queries.directory = Some(directory);
     settings
@@ -33,7 +33,7 @@ async fn engine<const N: usize>(database: &Database, files: [(&str, &str); N]) -
 }
 
 /// The faults, without the directory.
-fn faults(engine: &Engine) -> Vec<String> {
+pub(crate) fn faults(engine: &Engine) -> Vec<String> {
     let faults = engine.faults();
     faults
         .iter()
@@ -44,7 +44,7 @@ fn faults(engine: &Engine) -> Vec<String> {
         .collect()
 }
 
-fn names(engine: &Engine, role: &str) -> Vec<String> {
+pub(crate) fn names(engine: &Engine, role: &str) -> Vec<String> {
     let queries = engine.queries(&Principal::new("tester", role)).unwrap();
     queries.iter().map(|query| query.name.clone()).collect()
 }
@@ -494,34 +494,4 @@ async fn a_write_is_on_record_before_it_is_committed() {
     };
     let (added, ()) = tokio::join!(adding, looking);
     assert_eq!(added.unwrap()["row_count"], 1);
-}
-
-#[tokio::test]
-async fn a_broken_file_keeps_its_last_good_form() {
-    let database = Database::of("CREATE TABLE t (id integer); INSERT INTO t VALUES (1)").await;
-    let files = directory([("ids.sql", "SELECT id FROM t"), ("gone.sql", "SELECT 1 AS one")]);
-    let engine = database.engine_with(settings(files.clone())).await;
-    assert_eq!(names(&engine, "analyst"), ["gone", "ids"]);
-    assert!(!engine.reload().await.unwrap(), "nothing has changed");
-
-    std::fs::write(files.join("ids.sql"), "SELECT di FROM t").unwrap();
-    std::fs::write(files.join("new.sql"), "SELECT id + 1 AS next FROM t").unwrap();
-    std::fs::remove_file(files.join("gone.sql")).unwrap();
-    assert!(engine.reload().await.unwrap());
-    assert_eq!(names(&engine, "analyst"), ["ids", "new"]);
-    let faults = engine.faults();
-    assert!(faults[0].served && faults[0].to_string().contains("ids.sql:1:8: column \"di\""));
-    let reply = call(&engine, "analyst", "ids", json!({})).await.unwrap();
-    assert_eq!(reply["rows"], json!([{"id": 1}]));
-
-    std::fs::write(files.join("ids.sql"), "SELECT id AS key FROM t").unwrap();
-    engine.reload().await.unwrap();
-    let reply = call(&engine, "analyst", "ids", json!({})).await.unwrap();
-    assert_eq!(reply["rows"], json!([{"key": 1}]));
-    assert!(engine.faults().is_empty());
-
-    // The table changes under the query: it is described anew.
-    database.sql("ALTER TABLE t ALTER id TYPE text").await;
-    let reply = call(&engine, "analyst", "ids", json!({})).await.unwrap();
-    assert_eq!(reply["rows"], json!([{"key": "1"}]));
 }

@@ -54,6 +54,25 @@ async fn a_wrong_configuration_names_the_key_and_the_nearest() {
 }
 
 #[tokio::test]
+async fn a_caller_must_bring_a_role_where_there_is_no_default() {
+    let database = Database::shop().await;
+    let config = file(
+        "[roles.clerk]\n[[roles.clerk.grants]]\ntables = [\"users\", \"order*\"]\nactions = [\"select\"]",
+    );
+    let options = ["--config", config.to_str().unwrap(), "--database-url", &database.url];
+    let names = ["call", "list_tables", r#"{"detail": "names"}"#];
+    let clerk = Ended::of(program(&names).args(options).args(["--role", "clerk"])).await;
+    assert_eq!(clerk.json()["tables"], json!(["order_items", "orders", "users"]), "{clerk:?}");
+    for (arguments, otherwise) in [(&names[..], "--role"), (&["http"], "[auth]")] {
+        let ended = Ended::of(program(arguments).args(options)).await;
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        for words in ["default_role", "clerk", otherwise] {
+            assert!(ended.err.contains(words), "no {words} in {ended:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn http_listens_on_loopback_alone() {
     for address in ["0.0.0.0:0", "[::]:0"] {
         misused(&["http", "--listen", address, "--database-url", NOWHERE], &["refusing", "[auth]"])

@@ -1,131 +1,86 @@
-//! Examples in Markdown: under a heading a call (a block of `json TOOL`) and the SQL that does the same.
-//!
-//! A call of a `transaction` has a statement for each of its operations.
+//! Whether a call answers and stores what its SQL by hand does.
 
+use mcp_pg_benches::guide::Example;
 use mcp_pg_core::Engine;
 use mcp_pg_tests::{Database, call, rows};
 use serde_json::{Map, Value};
 use tokio_postgres::Client;
 
-/// A call and what answers the same by hand.
-#[derive(Debug)]
-pub(crate) struct Example {
-    /// The heading above it.
-    pub(crate) title: String,
-    /// The tool and its arguments.
-    pub(crate) tool: String,
-    pub(crate) arguments: Value,
-    /// The statements.
-    pub(crate) sql: Vec<String>,
+/// Runs the statements, takes them back, makes the call, and compares the rows of both and what the
+/// tables then hold.
+pub(crate) async fn check(example: &Example, database: &Database, engine: &Engine) {
+    let client = database.client().await;
+    execute(&client, "SET TIME ZONE 'UTC'").await;
+    let numbers = Numbers::read(&client).await;
+    execute(&client, "BEGIN").await;
+    let mut expected = Vec::new();
+    for statement in &example.sql {
+        expected.push(by_hand(example, &client, statement).await);
+    }
+    let before = stored(example, &client).await;
+    execute(&client, "ROLLBACK").await;
+    numbers.restore(&client).await;
+
+    let answers = answers(example, engine).await;
+    assert_eq!(answers.len(), expected.len(), "{}: statements", example.title);
+    for (answer, expected) in answers.iter().zip(&expected) {
+        assert!(
+            same(answer, expected),
+            "{}\n{}\nanswers {answer:#}\nby hand {expected:#}",
+            example.title,
+            example.arguments
+        );
+    }
+    let after = stored(example, &client).await;
+    assert_eq!(after, before, "{}: other rows are stored than by hand", example.title);
 }
 
-/// The examples of a text, in order.
-pub(crate) fn examples(markdown: &str) -> Vec<Example> {
-    let mut found: Vec<Example> = Vec::new();
-    let (mut title, mut call, mut sql) = (String::new(), None, None);
-    let mut lines = markdown.lines();
-    while let Some(line) = lines.next() {
-        if line.starts_with('#') {
-            assert!(call.is_none() && sql.is_none(), "half an example under {title:?}");
-            title = line.trim_start_matches('#').trim().to_owned();
-        }
-        let Some(language) = line.strip_prefix("```").filter(|rest| !rest.is_empty()) else {
-            continue;
-        };
-        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
-        let block = block.join("\n");
-        if language == "sql" {
-            sql = Some(block.split(";\n").map(|text| text.trim_end_matches(';').into()).collect());
-        } else if let Some(tool) = language.strip_prefix("json ") {
-            let arguments = serde_json::from_str(&block)
-                .unwrap_or_else(|error| panic!("{title}: {error}: {block}"));
-            call = Some((tool.to_owned(), arguments));
-        }
-        if call.is_some() && sql.is_some() {
-            let ((tool, arguments), sql) = (call.take().unwrap(), sql.take().unwrap());
-            found.push(Example { title: title.clone(), tool, arguments, sql });
-        }
-    }
-    found
+/// The rows of a statement.
+async fn by_hand(example: &Example, client: &Client, statement: &str) -> Value {
+    let json = format!("WITH answer AS ({statement}) SELECT to_json(answer)::text FROM answer");
+    let rows = client.query(&json, &[]).await;
+    let rows = rows.unwrap_or_else(|error| panic!("{}: {error:?}\n{statement}", example.title));
+    assert!(!rows.is_empty(), "{}: nothing is found by {statement}", example.title);
+    rows.iter().map(|row| serde_json::from_str::<Value>(row.get(0)).unwrap()).collect()
 }
 
-impl Example {
-    /// Runs the statements, takes them back, makes the call, and compares the rows of both and what the
-    /// tables then hold.
-    pub(crate) async fn check(&self, database: &Database, engine: &Engine) {
-        let client = database.client().await;
-        execute(&client, "SET TIME ZONE 'UTC'").await;
-        let numbers = Numbers::read(&client).await;
-        execute(&client, "BEGIN").await;
-        let mut expected = Vec::new();
-        for statement in &self.sql {
-            expected.push(self.by_hand(&client, statement).await);
+/// The rows of the call, those of all pages if it sets no limit; of a transaction, those of each operation.
+async fn answers(example: &Example, engine: &Engine) -> Vec<Value> {
+    let mut arguments = example.arguments.clone();
+    let mut all = Vec::new();
+    loop {
+        let reply = call(engine, "admin", &example.tool, arguments.clone()).await;
+        let reply = reply.unwrap_or_else(|error| panic!("{}: {error:?}", example.title));
+        if example.tool == "transaction" {
+            let results = reply["results"].as_array().unwrap().iter();
+            return results.map(|result| result["rows"].clone()).collect();
         }
-        let stored = self.stored(&client).await;
-        execute(&client, "ROLLBACK").await;
-        numbers.restore(&client).await;
-
-        let answers = self.answers(engine).await;
-        assert_eq!(answers.len(), expected.len(), "{}: statements", self.title);
-        for (answer, expected) in answers.iter().zip(&expected) {
-            assert!(
-                same(answer, expected),
-                "{}\n{}\nanswers {answer:#}\nby hand {expected:#}",
-                self.title,
-                self.arguments
-            );
+        all.extend(rows(&reply).to_vec());
+        if reply["next_cursor"].is_null() || example.arguments.get("limit").is_some() {
+            return vec![Value::Array(all)];
         }
-        let after = self.stored(&client).await;
-        assert_eq!(after, stored, "{}: other rows are stored than by hand", self.title);
+        arguments["cursor"] = reply["next_cursor"].clone();
     }
+}
 
-    /// The rows of a statement.
-    async fn by_hand(&self, client: &Client, statement: &str) -> Value {
-        let json = format!("WITH answer AS ({statement}) SELECT to_json(answer)::text FROM answer");
-        let rows = client.query(&json, &[]).await;
-        let rows = rows.unwrap_or_else(|error| panic!("{}: {error:?}\n{statement}", self.title));
-        assert!(!rows.is_empty(), "{}: nothing is found by {statement}", self.title);
-        rows.iter().map(|row| serde_json::from_str::<Value>(row.get(0)).unwrap()).collect()
+/// All rows of the tables that the call writes, without what a clock writes there.
+async fn stored(example: &Example, client: &Client) -> Vec<String> {
+    let operations = match &example.arguments["operations"] {
+        Value::Array(operations) => operations.as_slice(),
+        _ if example.reads() => return Vec::new(),
+        _ => std::slice::from_ref(&example.arguments),
+    };
+    let mut stored = Vec::new();
+    for operation in operations {
+        let table = operation["table"].as_str().unwrap();
+        let rows = format!(
+            "SELECT (to_jsonb(t) - '{{last_update,updated_at,created_at,archived_at}}'::text[])::text \
+             FROM {table} t ORDER BY 1"
+        );
+        let rows = client.query(&rows, &[]).await.expect("rows");
+        stored.extend(rows.iter().map(|row| row.get::<_, String>(0)));
     }
-
-    /// The rows of the call, those of all pages if it sets no limit; of a transaction, those of each operation.
-    async fn answers(&self, engine: &Engine) -> Vec<Value> {
-        let mut arguments = self.arguments.clone();
-        let mut all = Vec::new();
-        loop {
-            let reply = call(engine, "admin", &self.tool, arguments.clone()).await;
-            let reply = reply.unwrap_or_else(|error| panic!("{}: {error:?}", self.title));
-            if self.tool == "transaction" {
-                let results = reply["results"].as_array().unwrap().iter();
-                return results.map(|result| result["rows"].clone()).collect();
-            }
-            all.extend(rows(&reply).to_vec());
-            if reply["next_cursor"].is_null() || self.arguments.get("limit").is_some() {
-                return vec![Value::Array(all)];
-            }
-            arguments["cursor"] = reply["next_cursor"].clone();
-        }
-    }
-
-    /// All rows of the tables that the call writes, without what a clock writes there.
-    async fn stored(&self, client: &Client) -> Vec<String> {
-        let operations = match &self.arguments["operations"] {
-            Value::Array(operations) => operations.as_slice(),
-            _ if matches!(self.tool.as_str(), "select" | "aggregate") => return Vec::new(),
-            _ => std::slice::from_ref(&self.arguments),
-        };
-        let mut stored = Vec::new();
-        for operation in operations {
-            let table = operation["table"].as_str().unwrap();
-            let rows = format!(
-                "SELECT (to_jsonb(t) - '{{last_update,updated_at,created_at,archived_at}}'::text[])::text \
-                 FROM {table} t ORDER BY 1"
-            );
-            let rows = client.query(&rows, &[]).await.expect("rows");
-            stored.extend(rows.iter().map(|row| row.get::<_, String>(0)));
-        }
-        stored
-    }
+    stored
 }
 
 /// How far each sequence has counted, which no rollback takes back.

@@ -30,7 +30,7 @@ COMMENT ON FUNCTION api.transfer IS 'Moves money between accounts.
 
 CREATE FUNCTION api.accounts(VARIADIC ids integer[]) RETURNS SETOF account LANGUAGE sql STABLE
   AS 'SELECT * FROM account WHERE id = ANY (ids) ORDER BY id';
-COMMENT ON FUNCTION api.accounts IS '@tool';
+COMMENT ON FUNCTION api.accounts IS 'Some accounts. @tool';
 
 CREATE FUNCTION api.stats(OUT accounts bigint, OUT total numeric) LANGUAGE sql STABLE
   AS 'SELECT count(*), sum(balance) FROM account';
@@ -38,7 +38,7 @@ COMMENT ON FUNCTION api.stats IS '@tool account_stats';
 
 CREATE FUNCTION api.days(n integer, step interval DEFAULT '1 day') RETURNS TABLE (day date, wait interval)
 LANGUAGE sql IMMUTABLE AS $$ SELECT date '2024-01-01' + i, step * i FROM generate_series(1, n) i $$;
-COMMENT ON FUNCTION api.days IS '@tool';
+COMMENT ON FUNCTION api.days IS '@tool Days and waits';
 
 CREATE FUNCTION api.find(id integer) RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'id ' || id $$;
 CREATE FUNCTION api.find(name text) RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'name ' || name $$;

@@ -17,6 +17,27 @@ const SHOP: &str = "
     INSERT INTO sale SELECT n, 1 + n % 5 % 4, n FROM generate_series(1, 20) n;
     INSERT INTO sale VALUES (21, NULL, 100);";
 
+#[tokio::test]
+async fn a_relation_with_dots_in_its_name_is_found() {
+    let engine = Database::of(
+        r#"CREATE TABLE "a.b" ("c.d" integer PRIMARY KEY);
+           CREATE TABLE leaf (id integer PRIMARY KEY, "a.b_id" integer REFERENCES "a.b");
+           INSERT INTO "a.b" VALUES (1), (2); INSERT INTO leaf VALUES (1, 1), (2, 2), (3, 1);"#,
+    )
+    .await
+    .engine()
+    .await;
+    let sorted = json!({"table": "leaf", "columns": ["id"], "order_by": ["-a.b.c.d", "id"]});
+    let reply = call(&engine, "analyst", "select", sorted).await.unwrap();
+    assert_eq!(rows(&reply), &[json!({"id": 2}), json!({"id": 1}), json!({"id": 3})]);
+    let grouped =
+        json!({"table": "leaf", "group_by": ["a.b.c.d"], "measures": {"n": {"count": "*"}}});
+    let reply = call(&engine, "analyst", "aggregate", grouped).await.unwrap();
+    assert_eq!(rows(&reply), &[json!({"a.b.c.d": 1, "n": 2}), json!({"a.b.c.d": 2, "n": 1})]);
+    let lost = json!({"table": "leaf", "order_by": ["b.c"]});
+    assert_eq!(error(&engine, "analyst", "select", lost).await["code"], "unknown_relation");
+}
+
 async fn ids(engine: &Engine, order: Value) -> Vec<i64> {
     let id = |row: &Value| row["sale_id"].as_i64().unwrap();
     let mut arguments =

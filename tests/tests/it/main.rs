@@ -22,6 +22,7 @@ mod auth_listen;
 mod bad_input;
 mod bulk;
 mod canned;
+mod canned_live;
 mod canned_mcp;
 mod catalogue;
 mod cli;

@@ -1,9 +1,10 @@
 //! Questions that people ask of three well-known databases, each with a call and the SQL that answers it
 //! by hand: all agree. They pass without a word where the database's dump is not on this machine.
 
+use mcp_pg_benches::guide::examples;
 use mcp_pg_tests::Database;
 
-use crate::example::examples;
+use crate::example::check;
 
 const PAGILA: &str = include_str!("../../fixtures/questions/pagila.md");
 const CHINOOK: &str = include_str!("../../fixtures/questions/chinook.md");
@@ -12,14 +13,14 @@ const NORTHWIND: &str = include_str!("../../fixtures/questions/northwind.md");
 async fn ask(name: &str, questions: &str) {
     let Some(database) = Database::real(name).await else { return };
     let engine = database.engine().await;
-    for question in examples(questions) {
-        question.check(&database, &engine).await;
+    for question in examples(questions).unwrap() {
+        check(&question, &database, &engine).await;
     }
 }
 
 #[test]
 fn there_are_fifty_questions() {
-    let all = [PAGILA, CHINOOK, NORTHWIND].map(|questions| examples(questions).len());
+    let all = [PAGILA, CHINOOK, NORTHWIND].map(|questions| examples(questions).unwrap().len());
     assert!(all.iter().sum::<usize>() >= 50, "{all:?}");
 }
 

@@ -145,6 +145,39 @@ fn a_junction_joins_what_its_two_keys_reference() {
 }
 
 #[test]
+fn a_junction_may_have_a_unique_key_instead_of_a_primary_one() {
+    let joined = |table: Table, from: usize| {
+        let table = references(table, &[from], "post", &["id"]);
+        let mut table = references(table, &[from + 1], "tag", &["id"]);
+        let key = Key { columns: vec![from, from + 1], ..table.primary_key.clone().unwrap() };
+        table.unique_keys = vec![key.clone(), Key { columns: vec![from + 1, from], ..key }];
+        table
+    };
+    let mut bare = joined(table("public", "_PostToTag", &["A", "B"], 0), 0);
+    bare.primary_key = None;
+    let numbered = joined(table("public", "tagging", &["id", "post_id", "tag_id"], 1), 1);
+    // What has more to tell is a thing of its own.
+    let vote = joined(table("public", "vote", &["id", "post_id", "tag_id", "stars"], 1), 1);
+    let schema = schema(vec![
+        bare,
+        numbered,
+        vote,
+        table("public", "post", &["id"], 1),
+        table("public", "tag", &["id"], 1),
+    ]);
+    assert_eq!(
+        named(&schema, "post"),
+        [
+            "_PostToTag _PostToTag_by_A -> _PostToTag",
+            "tagging tagging_by_post -> tagging",
+            "vote vote_by_post -> vote",
+            "tag tag_via__PostToTag -> tag",
+            "tag tag_via_tagging -> tag",
+        ]
+    );
+}
+
+#[test]
 fn a_table_joined_to_itself_has_a_name_for_each_direction() {
     let friends = table("public", "friend", &["a_id", "b_id"], 2);
     let friends = references(friends, &[0], "person", &["id"]);

@@ -30,7 +30,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_description d
      ON d.classoid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objoid = p.oid AND d.objsubid = 0
 WHERE n.nspname = ANY ($1)
-  AND d.description ~ '(^|\n)\s*@tool\M'
+  AND d.description ~ '(^|\n)\s*@tool\M|\s@tool\s*(\n|$)'
   AND p.prokind IN ('f', 'p')
   AND p.prorettype NOT IN ('pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
 ORDER BY n.nspname, p.proname, identity

@@ -9,7 +9,12 @@ use super::login::LOGIN;
 
 /// Prints the statements for these settings.
 pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
-    let Some(table) = &settings.audit.table else { return Ok(()) };
+    let Some(table) = &settings.audit.table else {
+        return writeln!(
+            out,
+            "\n-- No audit table: with [audit] table = \"mcp_audit.log\" in the configuration, what makes it is here."
+        );
+    };
     writeln!(out, "\n-- The audit table, which must not be the login's own.")?;
     write!(out, "{}", AuditTable::new(table).definition_for(LOGIN))
 }

@@ -1,8 +1,45 @@
 //! Values with parts: JSON, arrays, ranges, networks.
 
+use mcp_pg_tests::{Database, call, error, rows};
 use serde_json::json;
 
 use super::check;
+
+#[tokio::test]
+async fn trees_and_pairs_of_extensions() {
+    let engine = Database::of(
+        "CREATE EXTENSION ltree; CREATE EXTENSION hstore;
+         CREATE TABLE node (id integer PRIMARY KEY, path ltree, paths ltree[], attributes hstore, doc jsonb);
+         INSERT INTO node VALUES (1, 'top', '{top}', 'a=>1', '{}'), (2, 'top.left', '{}', 'a=>1, b=>2', '{}'),
+             (3, 'top.left.leaf', NULL, 'c=>NULL', '{}'), (4, 'other', NULL, NULL, '{}');",
+    )
+    .await
+    .engine()
+    .await;
+    for (filter, expected) in [
+        (json!({"path": {"contained_by": "top.left"}}), vec![2, 3]),
+        (json!({"path": {"contains": "top.left"}}), vec![1, 2]),
+        (json!({"path": "other"}), vec![4]),
+        (json!({"paths": {"contains": ["top"]}}), vec![1]),
+        (json!({"attributes": {"has_key": "a"}}), vec![1, 2]),
+        (json!({"attributes": {"has_key": ["a", "b"]}}), vec![2]),
+        (json!({"attributes": {"contains": "a=>1"}}), vec![1, 2]),
+        (json!({"attributes": {"contained_by": "a=>1, c=>NULL"}}), vec![1, 3]),
+    ] {
+        let arguments = json!({"table": "node", "columns": ["id"], "where": filter});
+        let reply = call(&engine, "analyst", "select", arguments).await.unwrap();
+        let ids: Vec<i64> = rows(&reply).iter().map(|row| row["id"].as_i64().unwrap()).collect();
+        assert_eq!(ids, expected, "{filter}");
+    }
+    let arguments = json!({"table": "node", "where": {"doc": {"path": ["a"], "search": "x"}}});
+    let error = error(&engine, "analyst", "select", arguments).await;
+    assert_eq!(error["code"], "unknown_operator");
+    let allowed = error["allowed"].as_array().unwrap();
+    assert!(
+        allowed.contains(&json!("starts_with")) && allowed.contains(&json!("has_key")),
+        "{error}"
+    );
+}
 
 #[tokio::test]
 async fn documents() {
@@ -14,6 +51,9 @@ async fn documents() {
             (json!({"doc": {"path": ["a"], "eq": "text"}}), "doc #> '{a}' = '\"text\"'"),
             (json!({"doc": {"path": ["b", "c", 1], "eq": "y"}}), "doc #>> '{b,c,1}' = 'y'"),
             (json!({"doc": {"path": ["b", "c"], "like": "z%"}}), "doc #>> '{b,c}' LIKE 'z%'"),
+            (json!({"doc": {"path": ["b", "c"], "starts_with": "z"}}), "doc #>> '{b,c}' LIKE 'z%'"),
+            (json!({"doc": {"path": ["a"], "ends_with": "ext"}}), "doc #>> '{a}' LIKE '%ext'"),
+            (json!({"doc": {"path": ["a"], "ends_with": "%"}}), "false"),
             (
                 json!({"doc": {"path": ["a"], "in": [1, "text"]}}),
                 "doc #> '{a}' IN ('1', '\"text\"')",

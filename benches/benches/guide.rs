@@ -1,0 +1,78 @@
+//! Each example of docs/queries.md that reads, beside the SQL that stands with it there.
+
+use criterion::Criterion;
+use mcp_pg_benches::film::{Fault, caller, connect, database};
+use mcp_pg_benches::guide::{Example, GUIDE, VIEW, examples, tabled};
+use mcp_pg_benches::report::{Comparison, awaited};
+use mcp_pg_core::{Engine, Reply, Request, Settings};
+use mcp_pg_server::sample::Sample;
+use serde_json::{Map, Value};
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, Row};
+
+fn main() -> Result<(), Fault> {
+    let mut criterion = Criterion::default().configure_from_args();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut all = tabled()?;
+    all.extend(examples(GUIDE)?.into_iter().filter(Example::reads));
+    for (sample, movies) in [(Sample::Shop, false), (Sample::Movies, true)] {
+        let (_cluster, config) = database()?;
+        let client = runtime.block_on(connect(&config, &sample.sql()))?;
+        let view = if movies { "" } else { VIEW };
+        runtime.block_on(connect(&config, &format!("{view}; ANALYZE;")))?;
+        let engine = runtime.block_on(Engine::connect(config, Settings::default()))?;
+        for example in all.iter().filter(|example| example.asks_movies() == movies) {
+            compare(&mut criterion, &runtime, &client, &engine, example)?;
+        }
+    }
+    criterion.final_summary();
+    Ok(())
+}
+
+fn compare(
+    criterion: &mut Criterion,
+    runtime: &Runtime,
+    client: &Client,
+    engine: &Engine,
+    example: &Example,
+) -> Result<(), Fault> {
+    let analyst = caller("analyst");
+    let arguments: Map<String, Value> = serde_json::from_value(example.arguments.clone())?;
+    let request = Request::parse(&example.tool, arguments)?;
+    let sql = example.sql.first().ok_or("an example without SQL")?;
+    let by_hand =
+        runtime.block_on(client.prepare(&format!("SELECT row_to_json(q)::text FROM ({sql}) q")))?;
+    let count = runtime.block_on(client.query(&by_hand, &[]))?.len();
+    match runtime.block_on(engine.handle(&analyst, request.clone()))? {
+        // The guide leaves the limit out of its SQL.
+        Reply::Rows(set) if set.row_count == count.min(100) as u64 => {}
+        other => return Err(format!("{}: not {count} rows: {other:?}", example.title).into()),
+    }
+    let name = match example.title.split_once(' ') {
+        Some((_, argument)) if argument.starts_with(['{', '[']) => example.title.clone(),
+        _ => format!("{} {}", example.title, example.arguments),
+    };
+    let mut group = Comparison::new(
+        criterion,
+        name,
+        "by hand",
+        awaited(runtime, || async {
+            let rows = client.query(&by_hand, &[]).await;
+            rows.map(|rows| rows.iter().map(|row| row.get(0)).collect::<Vec<String>>())
+        }),
+    );
+    group.measure(
+        "by hand, parsed",
+        awaited(runtime, || async {
+            let rows = client.query(&by_hand, &[]).await;
+            rows.map(|rows| rows.iter().map(parsed).collect::<Vec<Value>>())
+        }),
+    );
+    group.measure("engine", awaited(runtime, || engine.handle(&analyst, request.clone())));
+    group.finish();
+    Ok(())
+}
+
+fn parsed(row: &Row) -> Value {
+    serde_json::from_str(row.get(0)).unwrap_or_default()
+}

@@ -1,0 +1,118 @@
+//! Canned queries whose files, functions or tables change while the engine runs.
+
+use mcp_pg_core::Settings;
+use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_tests::{Database, call, error};
+use serde_json::json;
+
+use crate::canned::{directory, faults, names, settings};
+
+#[tokio::test]
+async fn a_broken_file_keeps_its_last_good_form() {
+    let database = Database::of("CREATE TABLE t (id integer); INSERT INTO t VALUES (1)").await;
+    let files = directory([("ids.sql", "SELECT id FROM t"), ("gone.sql", "SELECT 1 AS one")]);
+    let engine = database.engine_with(settings(files.clone())).await;
+    assert_eq!(names(&engine, "analyst"), ["gone", "ids"]);
+    assert!(!engine.reload().await.unwrap(), "nothing has changed");
+
+    std::fs::write(files.join("ids.sql"), "SELECT di FROM t").unwrap();
+    std::fs::write(files.join("new.sql"), "SELECT id + 1 AS next FROM t").unwrap();
+    std::fs::remove_file(files.join("gone.sql")).unwrap();
+    assert!(engine.reload().await.unwrap());
+    assert_eq!(names(&engine, "analyst"), ["ids", "new"]);
+    let faults = engine.faults();
+    assert!(faults[0].served && faults[0].to_string().contains("ids.sql:1:8: column \"di\""));
+    let reply = call(&engine, "analyst", "ids", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"id": 1}]));
+
+    std::fs::write(files.join("ids.sql"), "SELECT id AS key FROM t").unwrap();
+    engine.reload().await.unwrap();
+    let reply = call(&engine, "analyst", "ids", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"key": 1}]));
+    assert!(engine.faults().is_empty());
+
+    // The table changes under the query: it is described anew.
+    database.sql("ALTER TABLE t ALTER id TYPE text").await;
+    let reply = call(&engine, "analyst", "ids", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"key": "1"}]));
+}
+
+/// Waits until someone waits for the advisory lock.
+async fn waited_for(database: &Database) {
+    let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    while database.value(waiting).await.as_deref() != Some("1") {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_ends_on_the_file_that_it_began_with() {
+    let database = Database::empty().await;
+    let waits = "SELECT pg_advisory_xact_lock_shared(7)::text AS held, 'old' AS text";
+    let files = directory([("gone.sql", waits), ("other.sql", waits)]);
+    let engine = database.engine_with(settings(files.clone())).await;
+    for (name, text) in [("gone", None), ("other", Some("SELECT 'new' AS text"))] {
+        let holder = database.client().await;
+        holder.execute("SELECT pg_advisory_lock(7)", &[]).await.unwrap();
+        let changing = async {
+            waited_for(&database).await;
+            let file = files.join(format!("{name}.sql"));
+            match text {
+                None => std::fs::remove_file(file).unwrap(),
+                Some(text) => std::fs::write(file, text).unwrap(),
+            }
+            assert!(engine.reload().await.unwrap());
+            drop(holder);
+        };
+        let (reply, ()) = tokio::join!(call(&engine, "analyst", name, json!({})), changing);
+        assert_eq!(reply.unwrap()["rows"], json!([{"held": "", "text": "old"}]));
+    }
+
+    let gone = error(&engine, "analyst", "gone", json!({})).await;
+    assert_eq!(gone["code"], "unknown_argument");
+    assert!(!gone["allowed"].as_array().unwrap().contains(&json!("gone")));
+    let other = call(&engine, "analyst", "other", json!({})).await.unwrap();
+    assert_eq!(other["rows"], json!([{"text": "new"}]));
+}
+
+#[tokio::test]
+async fn a_file_cannot_take_a_built_in_tools_name_at_run_time() {
+    let database = Database::of("CREATE TABLE t (id integer); INSERT INTO t VALUES (1)").await;
+    let files = directory([("ids.sql", "SELECT 'canned' AS id")]);
+    let engine = database.engine_with(settings(files.clone())).await;
+    std::fs::rename(files.join("ids.sql"), files.join("select.sql")).unwrap();
+    engine.reload().await.unwrap();
+    assert_eq!(names(&engine, "analyst"), [] as [&str; 0]);
+    assert!(faults(&engine)[0].starts_with("select.sql"), "{:?}", faults(&engine));
+    let reply = call(&engine, "analyst", "select", json!({"table": "t"})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"id": 1}]));
+}
+
+#[tokio::test]
+async fn a_function_goes_with_the_right_to_execute_it() {
+    const FUNCTION: &str = "
+CREATE FUNCTION answer() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 42';
+COMMENT ON FUNCTION answer IS '@tool
+@roles clerk';
+DO $$ BEGIN CREATE ROLE canned_clerk; EXCEPTION WHEN duplicate_object THEN END $$;
+REVOKE EXECUTE ON FUNCTION answer FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION answer TO canned_clerk;
+";
+    let database = Database::of(FUNCTION).await;
+    let mut settings = Settings::default();
+    settings.queries.functions = vec!["public".into()];
+    let mut clerk = Role::everywhere("clerk", [Action::Select]);
+    clerk.database_role = Some("canned_clerk".into());
+    settings.roles.push(clerk);
+    let engine = database.engine_with(settings).await;
+    assert_eq!(names(&engine, "clerk"), ["answer"]);
+    let reply = call(&engine, "clerk", "answer", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"answer": 42}]));
+
+    database.sql("REVOKE EXECUTE ON FUNCTION answer FROM canned_clerk").await;
+    // Before anyone has looked: PostgreSQL itself refuses.
+    let refused = error(&engine, "clerk", "answer", json!({})).await;
+    assert!(refused["code"] == "forbidden" || refused["code"] == "unknown_argument", "{refused}");
+    assert!(engine.reload().await.unwrap() || names(&engine, "clerk").is_empty());
+    assert_eq!(names(&engine, "clerk"), [] as [&str; 0]);
+}
