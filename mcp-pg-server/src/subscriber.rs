@@ -8,7 +8,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mcp_pg_core::policy::Action;
 use mcp_pg_core::{Change, Engine, Principal, TableName};
 use rmcp::model::ResourceUpdatedNotificationParam;
 use rmcp::service::SubscriptionSink;
@@ -149,8 +148,8 @@ fn touched(
         };
         let touches = match change {
             Change::Catalogue => another(),
-            Change::Rows(tables) => readable(engine, caller, uri, Some(tables)),
-            Change::Missed => another() || readable(engine, caller, uri, None),
+            Change::Rows(tables) => open(engine, caller, uri, Some(tables)),
+            Change::Missed => another() || open(engine, caller, uri, None),
         };
         if touches {
             touched.push(uri.clone());
@@ -159,8 +158,9 @@ fn touched(
     touched.into_iter()
 }
 
-/// Whether the resource is a table, one of `tables`, whose rows the caller may read.
-fn readable(
+/// Whether the resource is a table, one of `tables`, all of whose rows the caller may read: else it could learn when
+/// rows change that are hidden from it.
+fn open(
     engine: &Engine,
     caller: &Principal,
     uri: &str,
@@ -168,8 +168,7 @@ fn readable(
 ) -> bool {
     let Ok(view) = engine.view(caller) else { return false };
     resources::table(&view, uri).is_ok_and(|table| {
-        table.actions.contains(Action::Select)
-            && tables.is_none_or(|tables| tables.contains(table.name()))
+        table.is_open() && tables.is_none_or(|tables| tables.contains(table.name()))
     })
 }
 

@@ -36,6 +36,8 @@ pub struct Query {
     pub roles: Option<Vec<String>>,
     /// Whether it may write.
     pub writes: bool,
+    /// Whether it may change the session that it runs in.
+    pub coded: bool,
     /// Whether twice is as good as once.
     pub idempotent: bool,
     /// Whether it leaves alone what is there.
@@ -94,6 +96,8 @@ impl Query {
         for parameter in &parameters {
             (&parameter.name, &parameter.data_type).hash(&mut hasher);
         }
+        let is_function = matches!(source.origin, Origin::Function(_));
+        let coded = described.coded || source.header.writes || is_function;
         let Source { name, place, origin, header, .. } = source;
         let limit = header.limit.unwrap_or(most).min(most);
         let (names, text) = match origin {
@@ -117,6 +121,7 @@ impl Query {
             parameters,
             roles: header.roles,
             writes: header.writes,
+            coded,
             idempotent: header.idempotent || !header.writes,
             additive: header.additive,
             confirm: header.confirm,

@@ -81,7 +81,7 @@ impl Engine {
             let milliseconds = timeout.as_millis().to_string();
             identity.settings.push(("statement_timeout".into(), milliseconds));
         }
-        identity.restore = query.writes || !query.is_statement();
+        identity.restore = query.coded;
         let keep = Keep { rows: query.limit, bytes: limits.max_reply_bytes };
         let call = Call { scope: &scope, query, statement: &statement, identity, keep };
         if query.writes {

@@ -24,6 +24,13 @@ use crate::request::Isolation;
 use crate::schema::{Schema, Signature, Watch};
 use crate::statement::Statement;
 
+/// Which statements may run code of the database's.
+#[derive(Debug, Default)]
+struct Coded {
+    reads: AtomicBool,
+    writes: AtomicBool,
+}
+
 /// The database, through a bounded pool of read-only sessions.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -32,8 +39,8 @@ pub struct Database {
     /// How other connections are made: to cancel, to listen.
     tls: Arc<ClientConfig>,
     session: Arc<Session>,
-    /// Whether there are triggers, as it was last seen: they may set what outlives their transaction.
-    triggers: Arc<AtomicBool>,
+    /// What runs code of the database's, as it was last seen: it may set what outlives its transaction.
+    coded: Arc<Coded>,
 }
 
 impl Database {
@@ -73,7 +80,7 @@ impl Database {
             .map_err(|error| {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
-        Ok(Self { pool, config, tls: Arc::new(tls), session, triggers: Arc::default() })
+        Ok(Self { pool, config, tls: Arc::new(tls), session, coded: Arc::default() })
     }
 
     /// Reads the schema as the login, or as the role that it becomes, sees it.
@@ -127,7 +134,8 @@ impl Database {
         };
         lease.done();
         read.map(|read| {
-            self.triggers.store(read.triggers, Ordering::Relaxed);
+            self.coded.reads.store(read.coded_reads, Ordering::Relaxed);
+            self.coded.writes.store(read.coded_writes, Ordering::Relaxed);
             read.signature
         })
     }
@@ -148,10 +156,11 @@ impl Database {
     /// The connection's, or PostgreSQL's with the statement's position.
     pub async fn read(
         &self,
-        identity: Identity,
+        mut identity: Identity,
         statements: &[&Statement<'_>],
         keep: Keep,
     ) -> Result<Vec<Fetched>, (usize, Failure)> {
+        identity.restore |= self.coded.reads.load(Ordering::Relaxed);
         let none = |failure: Failure| (0, failure);
         let parameters: Vec<_> = statements
             .iter()
@@ -205,7 +214,11 @@ impl Database {
         mut identity: Identity,
         isolation: Option<Isolation>,
     ) -> Result<Transaction> {
-        identity.restore |= isolation.is_some() && self.triggers.load(Ordering::Relaxed);
+        let coded = match isolation {
+            Some(_) => &self.coded.writes,
+            None => &self.coded.reads,
+        };
+        identity.restore |= coded.load(Ordering::Relaxed);
         Ok(Transaction::new(self.lease().await?, identity, isolation))
     }
 

@@ -69,11 +69,13 @@ impl Database {
         let transaction = client.build_transaction().read_only(true).start();
         let transaction = transaction.await.map_err(unavailable)?;
         let types = Schema::types(&transaction, &oids).await?;
+        let coded = Schema::coded(&transaction, statements).await?;
         transaction.rollback().await.map_err(unavailable)?;
         lease.done();
         Ok(prepared
             .into_iter()
-            .map(|prepared| prepared.map(|prepared| described(&prepared, &types)))
+            .zip(coded)
+            .map(|(prepared, coded)| prepared.map(|prepared| described(&prepared, &types, coded)))
             .collect())
     }
 
@@ -101,6 +103,7 @@ impl Database {
 fn described(
     statement: &tokio_postgres::Statement,
     types: &HashMap<u32, Arc<DataType>>,
+    coded: bool,
 ) -> Described {
     let known = |oid: u32| types.get(&oid).cloned().unwrap_or_else(|| Arc::new(DataType::text()));
     Described {
@@ -110,5 +113,6 @@ fn described(
             .iter()
             .map(|column| (column.name().to_owned(), known(column.type_().oid())))
             .collect(),
+        coded,
     }
 }

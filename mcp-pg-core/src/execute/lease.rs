@@ -17,6 +17,8 @@ use crate::error::{Code, Error, Result};
 pub(super) struct Lease {
     object: Option<Object>,
     state: State,
+    /// Whether code of the database's may have changed the session.
+    changed: bool,
     /// How to connect for a cancellation.
     tls: Arc<ClientConfig>,
     session: Arc<Session>,
@@ -26,14 +28,13 @@ pub(super) struct Lease {
 #[derive(Debug, Clone, Copy)]
 enum State {
     Idle,
-    Changed,
     Transaction,
     Statement,
 }
 
 impl Lease {
     pub(super) fn new(object: Object, tls: Arc<ClientConfig>, session: Arc<Session>) -> Self {
-        Self { object: Some(object), state: State::Idle, tls, session }
+        Self { object: Some(object), state: State::Idle, changed: false, tls, session }
     }
 
     /// The connection, from now on in the middle of a statement.
@@ -54,9 +55,9 @@ impl Lease {
         self.state = State::Idle;
     }
 
-    /// The same, after code that may have changed the session.
-    pub(super) fn changed(&mut self) {
-        self.state = State::Changed;
+    /// Runs code that may change the session, beyond its transaction and whatever becomes of that.
+    pub(super) fn change(&mut self) {
+        self.changed = true;
     }
 }
 
@@ -64,27 +65,29 @@ impl Drop for Lease {
     fn drop(&mut self) {
         const PATIENCE: Duration = Duration::from_secs(5);
         let Some(object) = self.object.take() else { return };
-        if let State::Idle = self.state {
-            return;
-        }
+        let changed = self.changed.then(|| self.session.clone());
+        let open = match (self.state, &changed) {
+            (State::Idle, None) => return,
+            (State::Idle, Some(_)) => Some(false),
+            (State::Transaction, _) => Some(true),
+            (State::Statement, _) => None,
+        };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             drop(Object::take(object));
             return;
         };
-        if let State::Changed = self.state {
-            let session = self.session.clone();
+        if let Some(open) = open {
             runtime.spawn(async move {
-                let restored = session.restore(&object);
-                if !matches!(tokio::time::timeout(PATIENCE, restored).await, Ok(Ok(()))) {
-                    drop(Object::take(object));
-                }
-            });
-            return;
-        }
-        if let State::Transaction = self.state {
-            runtime.spawn(async move {
-                let rollback = object.execute_typed("ROLLBACK", &[]);
-                if !matches!(tokio::time::timeout(PATIENCE, rollback).await, Ok(Ok(_))) {
+                let clean = async {
+                    if open {
+                        object.execute_typed("ROLLBACK", &[]).await?;
+                    }
+                    match changed {
+                        Some(session) => session.restore(&object).await,
+                        None => Ok(()),
+                    }
+                };
+                if !matches!(tokio::time::timeout(PATIENCE, clean).await, Ok(Ok(()))) {
                     drop(Object::take(object));
                 }
             });

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio_postgres::Client;
 use tokio_postgres::error::Error as PgError;
 use tokio_postgres::types::{ToSql, Type};
@@ -46,14 +47,22 @@ impl Session {
         client.query_typed(SET, &parameters).await.map(drop)
     }
 
-    /// Takes back what triggers and functions have set for the session, its role too.
+    /// Takes back what triggers and functions have left in the session: its role and settings, cursors, temporary
+    /// tables, locks, the last values of sequences. Prepared statements stay: most of them are the driver's.
     pub(super) async fn restore(&self, client: &Client) -> Result<(), PgError> {
-        let (login, defaults, begun) = tokio::join!(
-            biased;
-            client.execute_typed("SET SESSION AUTHORIZATION DEFAULT", &[]),
-            client.execute_typed("RESET ALL", &[]),
-            self.begin(client),
-        );
-        login.and(defaults).map(drop).and(begun)
+        // The role first: what comes after it is done as the login.
+        const LEFT: [&str; 7] = [
+            "SET SESSION AUTHORIZATION DEFAULT",
+            "CLOSE ALL",
+            "UNLISTEN *",
+            "DISCARD TEMP",
+            "DISCARD SEQUENCES",
+            "SELECT pg_catalog.pg_advisory_unlock_all()",
+            "RESET ALL",
+        ];
+        let commands = LEFT.map(|command| client.execute_typed(command, &[]));
+        // Sent together, in this order.
+        let (taken_back, begun) = tokio::join!(biased; try_join_all(commands), self.begin(client));
+        taken_back.map(drop).and(begun)
     }
 }

@@ -41,7 +41,10 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(lease: Lease, identity: Identity, isolation: Option<Isolation>) -> Self {
+    pub(super) fn new(mut lease: Lease, identity: Identity, isolation: Option<Isolation>) -> Self {
+        if identity.restore {
+            lease.change();
+        }
         Self { lease, identity, isolation, begun: false }
     }
 
@@ -96,7 +99,7 @@ impl Transaction {
             Ok(fetched)
         };
         let fetched = inside(client, Some((&identity, isolation)), Box::pin(work)).await;
-        end(&mut lease, &identity);
+        lease.done();
         fetched
     }
 
@@ -149,7 +152,7 @@ impl Transaction {
         }
         let committed = self.control("COMMIT").await;
         // After a failed COMMIT no transaction is open either.
-        end(&mut self.lease, &self.identity);
+        self.lease.done();
         committed
     }
 
@@ -162,7 +165,7 @@ impl Transaction {
             Err(failure) => Err(failure),
         };
         match &ended {
-            Ok(()) => end(lease, identity),
+            Ok(()) => lease.done(),
             Err(_) => lease.open(),
         }
         ended
@@ -191,14 +194,6 @@ impl Transaction {
         let done = inside(client, begin, work).await;
         lease.open();
         done
-    }
-}
-
-/// The transaction has ended.
-fn end(lease: &mut Lease, identity: &Identity) {
-    match identity.restore {
-        true => lease.changed(),
-        false => lease.done(),
     }
 }
 

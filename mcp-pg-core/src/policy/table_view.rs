@@ -302,6 +302,13 @@ impl TableView {
         self.rules.get(&action)?.rows.as_ref()
     }
 
+    /// Whether the role may read every row: neither its grant nor row-level security hides one from it.
+    pub fn is_open(&self) -> bool {
+        let security = self.table.row_security;
+        let bound = security.enabled && !security.bypassed;
+        self.actions.contains(Action::Select) && self.row_rule(Action::Select).is_none() && !bound
+    }
+
     /// Whether the user must agree before the action is done.
     pub fn confirms(&self, action: Action) -> bool {
         self.rules.get(&action).is_some_and(|rules| rules.confirm)

@@ -11,4 +11,6 @@ pub struct Described {
     pub parameters: Vec<Arc<DataType>>,
     /// The names and types of its columns, in order.
     pub columns: Vec<(String, Arc<DataType>)>,
+    /// Whether it may run code that changes the session.
+    pub coded: bool,
 }

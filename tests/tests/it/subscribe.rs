@@ -187,6 +187,48 @@ async fn rows_that_the_role_may_read_are_told_and_no_others() {
 }
 
 #[tokio::test]
+async fn roles_that_see_some_rows_are_told_of_none() {
+    let config = file(
+        "default_role = \"tenant\"\n[roles.tenant]\ndatabase_role = \"told_of_rows\"\n\
+         [[roles.tenant.grants]]\ntables = [\"public.orders\"]\nactions = [\"select\"]\n\
+         rows = { user_id = \"claim:user\" }\n\
+         [[roles.tenant.grants]]\ntables = [\"*\"]\nactions = [\"select\"]",
+    );
+    const PRODUCTS: &str = "postgresql://schema/products";
+    for era in ERAS {
+        let database = Database::shop().await;
+        database
+            .sql(
+                "DO $$ BEGIN CREATE ROLE told_of_rows; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+                 GRANT SELECT ON ALL TABLES IN SCHEMA public TO told_of_rows;
+                 ALTER TABLE users ENABLE ROW LEVEL SECURITY;
+                 CREATE POLICY own ON users USING (name = current_setting('app.name', true));",
+            )
+            .await;
+        let notify = ["users", "orders", "products"].map(|table| ["--notify", table]).concat();
+        database.sql(&triggers(&notify).await).await;
+        let arguments = [
+            "stdio",
+            "--database-url",
+            &database.url,
+            "--claims",
+            "{\"user\": 1}",
+            "--config",
+            config.to_str().unwrap(),
+        ];
+        let mut client = Listening::open(&arguments, era, &[USERS, ORDERS, PRODUCTS]).await;
+        for table in ["users SET name = name", "orders SET note = 'x'", "products SET name = name"]
+        {
+            database.sql(&format!("UPDATE {table}")).await;
+        }
+        client.hear(&[PRODUCTS]).await;
+        // Of the tables themselves they are told.
+        database.sql("COMMENT ON TABLE orders IS 'Orders'").await;
+        client.hear(&["tools", "resources", ORDERS]).await;
+    }
+}
+
+#[tokio::test]
 async fn one_session_watches_a_bounded_number_of_resources() {
     let tables: String = (0..210).map(|n| format!("CREATE TABLE t{n} (id integer);")).collect();
     let database = Database::of(&tables).await;

@@ -95,6 +95,19 @@ impl Schema {
         Ok(oids.iter().map(|oid| (*oid, types.get(*oid))).collect())
     }
 
+    /// Whether each of these statements may run code that changes the session, in a transaction as for
+    /// [`Schema::read`].
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`.
+    pub async fn coded(transaction: &Transaction<'_>, statements: &[String]) -> Result<Vec<bool>> {
+        let parameters: &[(&(dyn ToSql + Sync), Type)] = &[(&statements, Type::TEXT_ARRAY)];
+        let rows = transaction.query_typed(include_str!("../sql/coded.sql"), parameters).await;
+        let rows = rows.map_err(unreadable)?;
+        rows.iter().map(|row| row.try_get("coded").map_err(unreadable)).collect()
+    }
+
     /// Reads the functions and procedures of some schemas whose comments mark them as tools, and which of
     /// the database roles may call them, in a transaction as for [`Schema::read`].
     ///

@@ -33,8 +33,10 @@ pub struct Sighted {
     pub signature: Signature,
     /// Whether an event trigger notifies of changes.
     pub told: bool,
-    /// Whether there are triggers on tables, besides those of this server.
-    pub triggers: bool,
+    /// Whether reads may run functions that change the session: in policies and views.
+    pub coded_reads: bool,
+    /// Whether writes may: there, in defaults and checks, and in triggers, besides those of this server.
+    pub coded_writes: bool,
 }
 
 /// The query of a [`Signature`], prepared on a connection that looks often: planning it takes as long as running it.
@@ -58,7 +60,8 @@ impl Watch {
             Ok(Sighted {
                 signature: Signature(row.try_get("signature")?),
                 told: row.try_get("told")?,
-                triggers: row.try_get("triggers")?,
+                coded_reads: row.try_get("coded_reads")?,
+                coded_writes: row.try_get("coded_writes")?,
             })
         };
         read().map_err(unreadable)

@@ -1,5 +1,6 @@
 -- One line of text that is another after any change of what the other queries here read, whether a trigger
--- tells of such changes, and whether tables have triggers. $1: names of schemas (text[]).
+-- tells of such changes, and whether reads and writes may run code that changes the session. $1: names of schemas
+-- (text[]).
 --
 -- Every row of the catalogue bears the transaction that wrote it (xmin). Number and sum are others after any DDL,
 -- whichever transaction commits first, and neither ANALYZE nor VACUUM moves them: they write in place. The
@@ -50,13 +51,35 @@ WITH named AS MATERIALIZED (
   WHERE objoid >= 16384 OR objoid = ANY ((SELECT schemas FROM named)::oid[])
   UNION ALL
   SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_auth_members
+), code AS MATERIALIZED (
+  -- Where functions are used that may change the session. Those declared STABLE, as most of what policies call is,
+  -- count if their text speaks of it or is not there to be read (BEGIN ATOMIC); those in C are extensions'.
+  SELECT DISTINCT use.classid
+  FROM pg_catalog.pg_proc AS function
+  JOIN pg_catalog.pg_depend AS use
+    ON use.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND use.refobjid = function.oid
+  WHERE function.oid >= 16384
+    AND function.prolang NOT IN (SELECT oid FROM pg_catalog.pg_language WHERE lanname IN ('c', 'internal'))
+    AND (function.provolatile = 'v' OR function.prosrc = '' OR function.prosrc ~* '\mset(_config)?\M')
+  UNION
+  -- What is PostgreSQL's own has no dependencies.
+  SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass FROM pg_catalog.pg_policy
+  WHERE concat(polqual, polwithcheck) ~ ' :funcid 2078 '
 )
 SELECT string_agg(concat_ws(':', number, ages - number * pg_catalog.age('3'::pg_catalog.xid)), ' ')
          AS signature,
        EXISTS (SELECT FROM pg_catalog.pg_event_trigger
                WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told,
-       -- Those of constraints are internal; mcp_pg_rows only notifies.
+       EXISTS (SELECT FROM code
+               WHERE classid IN ('pg_catalog.pg_policy'::pg_catalog.regclass,
+                                 'pg_catalog.pg_rewrite'::pg_catalog.regclass)) AS coded_reads,
+       -- Triggers of constraints are internal; mcp_pg_rows only notifies.
        EXISTS (SELECT FROM pg_catalog.pg_trigger
                WHERE tgconstraint = 0 AND NOT tgisinternal AND tgname <> 'mcp_pg_rows')
-         OR coalesce((SELECT triggers FROM rule), false) AS triggers
+         OR coalesce((SELECT triggers FROM rule), false)
+         OR EXISTS (SELECT FROM code
+                    WHERE classid IN ('pg_catalog.pg_policy'::pg_catalog.regclass,
+                                      'pg_catalog.pg_rewrite'::pg_catalog.regclass,
+                                      'pg_catalog.pg_attrdef'::pg_catalog.regclass,
+                                      'pg_catalog.pg_constraint'::pg_catalog.regclass)) AS coded_writes
 FROM part

@@ -1,5 +1,7 @@
 //! What code of the database leaves in a connection of the pool, for the caller who gets it next.
 
+use std::path::PathBuf;
+
 use mcp_pg_core::policy::{Action, Role, Setting};
 use mcp_pg_core::{Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call_as};
@@ -37,6 +39,10 @@ const FIXTURE: &str = "
     GRANT SELECT, UPDATE ON loan TO attack_session;";
 
 async fn engine(database: &Database) -> Engine {
+    engine_with(database, None).await
+}
+
+async fn engine_with(database: &Database, queries: Option<PathBuf>) -> Engine {
     let role = |name: &str, session: &[(&str, &str)]| Role {
         database_role: Some("attack_session".into()),
         session: session
@@ -50,6 +56,7 @@ async fn engine(database: &Database) -> Engine {
         ..Settings::default()
     };
     settings.queries.functions = vec!["api".into()];
+    settings.queries.directory = queries;
     // Whoever comes next has the same connection.
     settings.limits.max_connections = 1;
     database.engine_with(settings).await
@@ -117,4 +124,105 @@ async fn a_call_that_failed_leaves_no_role_and_no_setting() {
         drop(tokio::time::timeout(std::time::Duration::ZERO, call).await);
         assert_eq!(films(&engine, "unset").await, 0, "after a cancelled call");
     }
+}
+
+/// The same in every other place where code of the database's can be, reads among them.
+#[tokio::test]
+async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
+    let settled = "CREATE FUNCTION settled() RETURNS boolean LANGUAGE plpgsql VOLATILE AS
+        $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
+        CREATE FUNCTION sworn() RETURNS boolean LANGUAGE plpgsql STABLE AS
+        $$ BEGIN PERFORM set_config('app.types', '{movie,tv}', false); RETURN true; END $$;";
+    let queries = crate::canned::directory([(
+        "settle_it.sql",
+        "-- @roles movies\nSELECT set_config('app.types', '{movie,tv}', false) AS types",
+    )]);
+    let loan = json!({"table": "loan", "where": {"id": 1}});
+    let update = json!({"table": "loan", "where": {"id": 1}, "updates": {"note": "x"}});
+    for (place, tool, arguments) in [
+        ("CREATE VIEW seen AS SELECT id, settled() FROM loan", "select", json!({"table": "seen"})),
+        (
+            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (settled())",
+            "select",
+            loan.clone(),
+        ),
+        (
+            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (sworn())",
+            "aggregate",
+            json!({"table": "loan", "measures": {"n": {"count": "*"}}}),
+        ),
+        (
+            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan
+             USING (set_config('app.types', '{movie,tv}', false) <> '')",
+            "select",
+            loan,
+        ),
+        ("ALTER TABLE loan ADD CHECK (settled())", "update", update),
+        ("", "settle_it", json!({})),
+    ] {
+        let database = Database::of(FIXTURE).await;
+        database.sql("DROP TRIGGER on_loan ON loan").await;
+        database.sql(settled).await;
+        if !place.is_empty() {
+            database.sql(place).await;
+        }
+        database.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO attack_session").await;
+        let engine = engine_with(&database, Some(queries.clone())).await;
+        let caller = Principal::new("mallory", "movies");
+        for _ in 0..2 {
+            call_as(&engine, &caller, tool, arguments.clone())
+                .await
+                .unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert_eq!(films(&engine, "unset").await, 0, "after {tool}: {place}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn neither_tables_nor_locks_nor_cursors_stay_in_a_session() {
+    let database = Database::of(FIXTURE).await;
+    database
+        .sql(
+            "CREATE TABLE seen (left_over text);
+             CREATE SEQUENCE tickets;
+             CREATE FUNCTION leave() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 IF to_regclass('pg_temp.scratch') IS NOT NULL THEN
+                     INSERT INTO public.seen VALUES ('table');
+                 ELSE
+                     CREATE TEMPORARY TABLE scratch AS SELECT NEW.note;
+                 END IF;
+                 IF EXISTS (SELECT FROM pg_cursors WHERE name = 'kept') THEN
+                     INSERT INTO public.seen VALUES ('cursor');
+                 ELSE
+                     EXECUTE 'DECLARE kept CURSOR WITH HOLD FOR SELECT 1';
+                 END IF;
+                 IF EXISTS (SELECT FROM pg_listening_channels() AS c WHERE c = 'heard') THEN
+                     INSERT INTO public.seen VALUES ('channel');
+                 ELSE
+                     EXECUTE 'LISTEN heard';
+                 END IF;
+                 PERFORM nextval('public.tickets');
+                 PERFORM pg_advisory_lock(7);
+                 IF NEW.note = 'bad' THEN RAISE EXCEPTION 'no'; END IF;
+                 RETURN NEW;
+             END $$;
+             CREATE TRIGGER leave BEFORE UPDATE ON loan FOR EACH ROW EXECUTE FUNCTION leave();
+             GRANT ALL ON seen, tickets TO attack_session",
+        )
+        .await;
+    let engine = engine(&database).await;
+    let caller = Principal::new("mallory", "movies");
+    // What is rolled back leaves its locks all the same.
+    for (note, dry) in [("a", false), ("b", false), ("bad", false), ("c", true)] {
+        let update =
+            json!({"table": "loan", "where": {"id": 1}, "updates": {"note": note}, "dry_run": dry});
+        let done = call_as(&engine, &caller, "update", update).await;
+        assert_eq!(done.is_ok(), note != "bad", "{done:?}");
+        // The only connection comes back clean.
+        assert_eq!(films(&engine, "unset").await, 0);
+        let locks = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory'
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        assert_eq!(database.value(locks).await.as_deref(), Some("0"), "after {note}");
+    }
+    assert_eq!(database.value("SELECT string_agg(left_over, ' ') FROM seen").await, None);
 }
