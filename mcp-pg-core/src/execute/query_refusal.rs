@@ -6,7 +6,7 @@
 use tokio_postgres::error::DbError;
 
 use super::database::{Failure, unavailable};
-use super::refusal::{code, parameter_of, raised, shown};
+use super::refusal::{code, is_raised, parameter_of, raised, shown};
 use crate::error::{Code, Error};
 use crate::name::TableName;
 use crate::plan::Operand;
@@ -25,7 +25,7 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
         code => code,
     };
     let told = match code {
-        _ if raised(answer) => Error::new(code, shown(answer.message())),
+        _ if is_raised(answer) => raised(answer, code),
         Code::InvalidValue => match parameter {
             Some(at) => Error::new(code, shown(answer.message())).at(at),
             None => Error::new(code, "a value does not fit what the query does with it"),

@@ -69,7 +69,7 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         code => code,
     };
     match code {
-        _ if raised(answer) => Error::new(code, shown(answer.message())),
+        _ if is_raised(answer) => raised(answer, code).inside(place.values.unwrap_or_default()),
         Code::UniqueViolation => unique(answer, place),
         Code::ForeignKeyViolation => foreign(answer, place),
         Code::NotNullViolation => not_null(answer, place),
@@ -96,7 +96,8 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
                 }
                 _ => "the database does not allow this to the caller's role",
             },
-        ),
+        )
+        .inside(place.values.unwrap_or_default()),
         _ if answer.routine() == Some("ExecOnConflictUpdate") => {
             Error::new(Code::InvalidValue, "two of the rows have the same key").at(values(place))
         }
@@ -112,8 +113,17 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
 }
 
 /// Whether the sentence is one that people wrote into a function, for those who use the table.
-pub(super) fn raised(answer: &DbError) -> bool {
+pub(super) fn is_raised(answer: &DbError) -> bool {
     answer.code().code() == "P0001" || answer.routine() == Some("exec_stmt_raise")
+}
+
+/// What people wrote, with the hint that they gave.
+pub(super) fn raised(answer: &DbError, code: Code) -> Error {
+    let error = Error::new(code, shown(answer.message()));
+    match answer.hint() {
+        Some(hint) => error.hint(shown(hint)),
+        None => error,
+    }
 }
 
 /// Whether it was the table itself that refused, not another one that a trigger writes to.

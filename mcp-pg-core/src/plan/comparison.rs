@@ -151,6 +151,9 @@ impl<'v> Parser<'_, 'v> {
         };
         let (nulls, items): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|(_, item)| item.is_null());
+        // What an earlier operation gives is no part of a list that is known now.
+        let (references, items): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|(_, item)| is_reference(item));
         let jsonb;
         let data_type = match path {
             None => &column.data_type,
@@ -161,13 +164,13 @@ impl<'v> Parser<'_, 'v> {
         };
         let type_name = if path.is_none() { &column.type_name } else { &data_type.name };
         let test = |comparison| Predicate::Test { column, path: path.cloned(), comparison };
+        let equal = |(at, item): &(String, &Value)| {
+            let operand = scope.operand_of(data_type, type_name, item, at)?;
+            Ok(test(Comparison::Binary(Operator::Eq, operand)))
+        };
         // An array of arrays would be one flat list to PostgreSQL.
         let listed = if data_type.family() == Family::Array {
-            let each = items.iter().map(|(at, item)| {
-                let operand = scope.operand_of(data_type, type_name, item, at)?;
-                Ok(test(Comparison::Binary(Operator::Eq, operand)))
-            });
-            let any = Predicate::Any(each.collect::<Result<_>>()?);
+            let any = Predicate::Any(items.iter().map(equal).collect::<Result<_>>()?);
             if negated { Predicate::Not(Box::new(any)) } else { any }
         } else {
             let list = DataType::list_of(data_type);
@@ -180,6 +183,14 @@ impl<'v> Parser<'_, 'v> {
                 each.collect::<Result<Vec<_>>>().and(Err(error))
             })?;
             test(Comparison::Listed(negated, operand))
+        };
+        let referred: Vec<_> = references.iter().map(equal).collect::<Result<_>>()?;
+        let listed = match (referred.is_empty(), negated) {
+            (true, _) => listed,
+            (false, false) => Predicate::Any([vec![listed], referred].concat()),
+            (false, true) => {
+                Predicate::All(vec![listed, Predicate::Not(Box::new(Predicate::Any(referred)))])
+            }
         };
         Ok(match (nulls.is_empty(), negated) {
             (true, _) => listed,
@@ -284,6 +295,11 @@ impl Scope<'_> {
         }
         Ok(text)
     }
+}
+
+/// Whether a value is `{"$ref": …}`.
+fn is_reference(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| object.len() == 1 && object.contains_key("$ref"))
 }
 
 /// Whether an object stands for a value of the type, not for operators.

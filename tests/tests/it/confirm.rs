@@ -208,6 +208,7 @@ async fn delete_over_http(server: &Served, key: &str, state: Option<&str>) -> Va
 #[tokio::test]
 async fn servers_that_share_a_key_take_each_others_answers() {
     let database = Database::shop().await;
+    database.sql("CREATE TABLE kept AS SELECT * FROM reviews WHERE review_id <= 2").await;
     let ((ann, ann_hash), (bob, bob_hash)) = (key().await, key().await);
     let entry = |name: &str, hash: &str| {
         format!("[[auth.api_keys]]\nname = {name:?}\nhash = {hash:?}\nrole = \"admin\"\n")
@@ -233,6 +234,43 @@ async fn servers_that_share_a_key_take_each_others_answers() {
     let done = delete_over_http(&second, &ann, Some(&asked)).await;
     assert_eq!(done["structuredContent"]["row_count"], 2, "{done}");
     assert_eq!(reviews(&database).await, 12);
+    // It is spent: with the rows back as they were, the same write is asked about again.
+    database.sql("INSERT INTO reviews OVERRIDING SYSTEM VALUE SELECT * FROM kept").await;
+    state(delete_over_http(&second, &ann, Some(&asked)).await);
+    assert_eq!(reviews(&database).await, 14);
+}
+
+#[tokio::test]
+async fn a_role_that_confirms_after_untrusted_text_alone_is_asked() {
+    use ElicitationAction::{Accept, Decline};
+    for era in ERAS {
+        let database = Database::shop().await;
+        let grant = "tables = [\"*\"]\nactions = [\"select\", \"update\"]";
+        let config = file(&format!(
+            "default_role = \"admin\"\n[columns]\nuntrusted = [\"public.reviews.body\"]\n\
+             [roles.admin]\nconfirm_after_untrusted = true\n[[roles.admin.grants]]\n{grant}\n\
+             [database]\nurl = {:?}\n",
+            database.url
+        ));
+        let user = User::will([Decline, Accept]);
+        let session = Asking::open(config.to_str().unwrap(), user.clone(), era).await;
+        let read = json!({"operation": "select", "table": "reviews", "limit": 1});
+        let rename =
+            json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "Renamed"}});
+        let mut write = rename.clone();
+        write["operation"] = json!("update");
+        let tainted = json!({"operations": [read, write]});
+        let name = "SELECT name FROM users WHERE user_id = 1";
+        let declined = session.call("transaction", tainted.clone()).await;
+        assert_eq!(declined["error"]["message"], "the user declined", "{era:?} {declined}");
+        assert_ne!(database.value(name).await.as_deref(), Some("Renamed"));
+        let agreed = session.call("transaction", tainted).await;
+        assert_eq!(agreed["committed"], true, "{era:?} {agreed}");
+        assert_eq!(user.asked().len(), 2);
+        // Without the text there is nothing to ask about.
+        assert_eq!(session.call("update", rename).await["row_count"], 1);
+        assert_eq!(user.asked(), [] as [&str; 0]);
+    }
 }
 
 #[tokio::test]

@@ -347,3 +347,71 @@ async fn a_comment_is_text_and_stays_out_of_the_tools() {
         assert!(!list.to_string().contains("Ignore"), "{method}: {list}");
     }
 }
+
+#[tokio::test]
+async fn an_edited_configuration_gives_no_more_than_the_login_has() {
+    let database = Database::of(FIXTURE).await;
+    database
+        .sql("CREATE ROLE incident_reader LOGIN; GRANT SELECT (id, name) ON account TO incident_reader")
+        .await;
+    let url = database.url.replace("postgres://postgres@", "postgres://incident_reader@");
+    // What an agent would write that got hold of the file.
+    let config = file(
+        "default_role = \"all\"\n[archive]\nallow_hard_delete = true\n[[roles.all.grants]]\ntables = [\"*\"]\n\
+         actions = [\"select\", \"insert\", \"update\", \"archive\", \"restore\", \"delete\"]",
+    );
+    let told = async |tool: &str, arguments: Value| {
+        let line = ["call", tool, &arguments.to_string(), "--database-url", &url];
+        run(&[&line[..], &["--config", config.to_str().unwrap()]].concat()).await.json()
+    };
+    for (tool, arguments, code) in [
+        (
+            "update",
+            json!({"table": "account", "where": {"id": 1}, "updates": {"name": "X"}}),
+            "forbidden",
+        ),
+        ("insert", json!({"table": "account", "data": {"id": 9}}), "forbidden"),
+        ("delete", json!({"table": "account", "where": {"id": 1}}), "forbidden"),
+        ("select", json!({"table": "access_token"}), "unknown_table"),
+        ("select", json!({"table": "account", "columns": ["ssn"]}), "unknown_column"),
+    ] {
+        assert_eq!(told(tool, arguments).await["error"]["code"], code, "{tool}");
+    }
+    let seen = told("select", json!({"table": "account", "where": {"id": 1}})).await;
+    assert_eq!(seen["rows"], json!([{"id": 1, "name": "Ada"}]), "{seen}");
+    assert_eq!(counted(&database).await.as_deref(), Some("2 1 1"));
+}
+
+#[tokio::test]
+async fn an_address_is_that_of_the_connection() {
+    let database = Database::of(FIXTURE).await;
+    let log = file("");
+    let config = file(&format!(
+        "[limits]\nfailed_authentications_per_minute = 2\n[audit]\nfile = {log:?}\n\
+         [[auth.api_keys]]\nname = \"a\"\nhash = \"{}\"\nrole = \"analyst\"",
+        crate::auth_api_key::key().await.1
+    ));
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    let mut statuses = Vec::new();
+    for guess in ["a", "b", "c", "d"] {
+        let (bearer, address) = (format!("Bearer {guess}"), format!("192.0.2.{}", statuses.len()));
+        let forwarded = format!("for={address}");
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("X-Forwarded-For", &address),
+            ("X-Real-IP", &address),
+            ("Forwarded", &forwarded),
+        ];
+        statuses.push(server.request(Era::Discover, "tools/list", json!({}), &headers).await.0);
+    }
+    assert_eq!(statuses, [401, 401, 429, 429]);
+    server.stop().await;
+    let records = std::fs::read_to_string(&log).unwrap();
+    for record in records.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let address = record["client"]["address"].as_str().unwrap();
+        assert!(address.starts_with("127.0.0.1:"), "{record}");
+    }
+    assert_eq!(records.lines().count(), 4);
+}

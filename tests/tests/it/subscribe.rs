@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::auth_api_key::key;
 use crate::live::triggers;
 use crate::program::{ERAS, Era, Served, Session, file};
 
@@ -247,6 +248,12 @@ struct Stream(tokio::io::Lines<BufReader<TcpStream>>);
 
 impl Stream {
     async fn open(server: &Served, filter: Value) -> Self {
+        Self::open_by(server, None, filter).await
+    }
+
+    /// The same for a caller with a key.
+    async fn open_by(server: &Served, key: Option<&str>, filter: Value) -> Self {
+        let bearer = key.map_or(String::new(), |key| format!("Authorization: Bearer {key}\r\n"));
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {
         "notifications": filter,
         "_meta": {
@@ -259,7 +266,7 @@ impl Stream {
         let request = format!(
             "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
-             Mcp-Method: subscriptions/listen\r\nContent-Length: {}\r\n\r\n{body}",
+             Mcp-Method: subscriptions/listen\r\n{bearer}Content-Length: {}\r\n\r\n{body}",
             server.address,
             body.len()
         );
@@ -269,17 +276,27 @@ impl Stream {
 
     /// The next message.
     async fn next(&mut self) -> Value {
+        self.next_if_any().await.expect("a message")
+    }
+
+    /// The next message, unless the stream ends.
+    async fn next_if_any(&mut self) -> Option<Value> {
         let message = async {
-            loop {
-                let line = self.0.next_line().await.unwrap().expect("a message");
+            // A connection that is reset has ended, too.
+            while let Ok(Some(line)) = self.0.next_line().await {
                 if let Some(data) = line.strip_prefix("data: ")
                     && !data.is_empty()
                 {
-                    return serde_json::from_str(data).unwrap();
+                    return Some(serde_json::from_str(data).unwrap());
+                }
+                // The chunk that ends the answer: the connection may stay.
+                if line == "0" {
+                    return None;
                 }
             }
+            None
         };
-        tokio::time::timeout(Duration::from_secs(30), message).await.expect("a message")
+        tokio::time::timeout(Duration::from_secs(30), message).await.expect("a message, or the end")
     }
 }
 
@@ -309,6 +326,44 @@ async fn a_stream_over_http_tells_of_schema_and_rows() {
     assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());
     let status = tokio::time::timeout(Duration::from_secs(30), server.server.wait()).await;
     assert_eq!(status.unwrap().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_stream_of_a_key_that_is_withdrawn_ends_untold() {
+    let database = Database::shop().await;
+    database.sql(&triggers(&["--notify", "orders"]).await).await;
+    let ((ann, ann_hash), (bob, bob_hash)) = (key().await, key().await);
+    let entry = |name: &str, hash: &str| {
+        format!("[[auth.api_keys]]\nname = {name:?}\nhash = {hash:?}\nrole = \"analyst\"\n")
+    };
+    let config = file(&format!("{}{}", entry("ann", &ann_hash), entry("bob", &bob_hash)));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let server = Served::start(&arguments).await;
+    let filter = || json!({"toolsListChanged": true, "resourceSubscriptions": [ORDERS]});
+    let mut withdrawn = Stream::open_by(&server, Some(&bob), filter()).await;
+    withdrawn.next().await;
+    std::fs::write(&config, entry("ann", &ann_hash)).unwrap();
+    let bearer = format!("Bearer {bob}");
+    let header = [("Authorization", bearer.as_str())];
+    for attempt in 0.. {
+        if server.request(Era::Discover, "tools/list", json!({}), &header).await.0 == 401 {
+            break;
+        }
+        assert!(attempt < 500, "the key is still taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // From now on there is something to tell, to those who are known.
+    let mut known = Stream::open_by(&server, Some(&ann), filter()).await;
+    known.next().await;
+    database.sql("UPDATE orders SET note = 'x'").await;
+    assert_eq!(known.next().await["method"], "notifications/resources/updated");
+    let mut last = None;
+    while let Some(message) = withdrawn.next_if_any().await {
+        assert_eq!(message.get("method"), None, "told to a key that is withdrawn: {message}");
+        last = Some(message);
+    }
+    // The answer to its request, or none.
+    assert!(last.is_none_or(|answer| answer.get("result").is_some()));
 }
 
 #[tokio::test]

@@ -73,6 +73,30 @@ async fn later_operations_refer_to_rows_of_earlier_ones() {
 }
 
 #[tokio::test]
+async fn a_list_may_hold_references() {
+    let engine = Database::of(
+        "CREATE TABLE item (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);
+         INSERT INTO item (name) VALUES ('old'), ('older')",
+    )
+    .await
+    .engine()
+    .await;
+    let insert = |name: &str| json!({"operation": "insert", "as": name, "table": "item", "data": {"name": name}});
+    let reference = |name: &str| json!({"$ref": format!("{name}.id")});
+    let select = |filter: Value| json!({"operation": "select", "table": "item", "columns": ["name"], "where": filter});
+    let operations = json!([
+        insert("a"),
+        insert("b"),
+        select(json!({"id": {"in": [reference("b"), 1]}})),
+        select(json!({"id": {"not_in": [reference("a"), reference("b"), 2]}})),
+    ]);
+    let reply =
+        call(&engine, "admin", "transaction", json!({"operations": operations})).await.unwrap();
+    assert_eq!(reply["results"][2]["rows"], json!([{"name": "old"}, {"name": "b"}]));
+    assert_eq!(reply["results"][3]["rows"], json!([{"name": "old"}]));
+}
+
+#[tokio::test]
 async fn a_reference_must_lead_to_an_earlier_row() {
     let database = Database::shop().await;
     let engine = database.engine().await;

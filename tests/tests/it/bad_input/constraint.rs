@@ -2,7 +2,7 @@
 
 use mcp_pg_core::Settings;
 use mcp_pg_tests::{Database, call, error, refused, rows};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{RULES, check};
 
@@ -123,7 +123,9 @@ async fn triggers_fill_refuse_and_skip() {
     ] {
         let reply = error(&engine, "admin", "insert", insert(name)).await;
         assert_eq!((&reply["code"], &reply["sqlstate"]), (&json!(code), &json!(state)));
-        assert_eq!(reply["message"], message);
+        assert_eq!((&reply["message"], &reply["at"]), (&json!(message), &json!("/data")));
+        let hint = (name == "checked").then_some("come on Monday");
+        assert_eq!(reply.get("hint").and_then(Value::as_str), hint, "{reply}");
     }
     let broken = error(&engine, "admin", "insert", insert("broken")).await;
     assert_eq!((&broken["code"], &broken["sqlstate"]), (&json!("database_error"), &json!("42P01")));

@@ -38,7 +38,7 @@ const RULES: &str = "
         ELSIF NEW.full_name = 'coded' THEN
             RAISE EXCEPTION 'no more seats' USING ERRCODE = '45000';
         ELSIF NEW.full_name = 'checked' THEN
-            RAISE EXCEPTION 'the office is closed' USING ERRCODE = 'check_violation';
+            RAISE EXCEPTION 'the office is closed' USING ERRCODE = 'check_violation', HINT = 'come on Monday';
         ELSIF NEW.full_name = 'broken' THEN
             PERFORM 1 FROM secret_schema.hidden_table;
         END IF;
