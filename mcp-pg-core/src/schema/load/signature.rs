@@ -6,9 +6,13 @@ use tokio_postgres::{Client, Statement};
 use super::unreadable;
 use crate::error::Result;
 
-/// What the catalogue was like at one moment: equal ones mean that nothing has changed in between.
+/// What the catalogue was like at one moment. That of a later one, counted from the same transaction on, is equal
+/// if nothing has changed in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signature(String);
+pub struct Signature {
+    since: String,
+    written: String,
+}
 
 /// Which transactions had ended at one moment: between two equal ones none did, and nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,18 +51,28 @@ impl Watch {
     /// Prepares it. Fails with `database_unavailable` or `database_error`.
     pub async fn prepare(client: &Client) -> Result<Self> {
         let query = include_str!("../sql/signature.sql");
-        let prepared = client.prepare_typed(query, &[Type::TEXT_ARRAY]).await;
+        let prepared = client.prepare_typed(query, &[Type::TEXT_ARRAY, Type::TEXT]).await;
         prepared.map(Self).map_err(unreadable)
     }
 
-    /// The signature of these schemas as they are now, over the connection that it was prepared on.
+    /// The signature of these schemas as they are now, for comparison with that of an `earlier` moment if there is
+    /// one, over the connection that it was prepared on.
     ///
     /// Some milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
-    pub async fn look(&self, client: &Client, schemas: &[String]) -> Result<Sighted> {
-        let row = client.query_one(&self.0, &[&schemas]).await.map_err(unreadable)?;
+    pub async fn look(
+        &self,
+        client: &Client,
+        schemas: &[String],
+        earlier: Option<&Signature>,
+    ) -> Result<Sighted> {
+        let since = earlier.map(|earlier| &earlier.since);
+        let row = client.query_one(&self.0, &[&schemas, &since]).await.map_err(unreadable)?;
         let read = || {
             Ok(Sighted {
-                signature: Signature(row.try_get("signature")?),
+                signature: Signature {
+                    since: row.try_get("since")?,
+                    written: row.try_get("written")?,
+                },
                 told: row.try_get("told")?,
                 coded_reads: row.try_get("coded_reads")?,
                 coded_writes: row.try_get("coded_writes")?,
