@@ -53,7 +53,11 @@ fn read(path: &Path) -> std::io::Result<String> {
     if fs::metadata(path)?.len() > FILE_MOST {
         return Err(std::io::Error::other(format!("it has more than {FILE_MOST} bytes")));
     }
-    let text = fs::read_to_string(path)?;
+    let text = String::from_utf8(fs::read(path)?).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
+        std::io::Error::other(format!("line {line} is not UTF-8"))
+    })?;
     // Some editors begin each file with a byte order mark.
     Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
 }

@@ -47,7 +47,9 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
             _ => Error::new(code, "the query took longer than allowed"),
         },
         Code::Forbidden if state == "25006" => {
-            Error::new(code, "this would write, in a transaction that only reads")
+            Error::new(code, "this would write, in a transaction that only reads").hint(
+                "a query that is to write says so with @writes; one that locks rows writes, too",
+            )
         }
         Code::Forbidden => {
             Error::new(code, "the database does not allow this to the caller's role")
