@@ -25,6 +25,7 @@ pub(super) async fn check(
     let settings = config.settings.clone();
     let unlimited =
         config.auth.is_some() && config.request_limits.every.requests_per_minute.is_none();
+    let spent_apart = config.state_key.is_some() && settings.audit.table.is_none();
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
     let mut audit = None;
     let session = match Session::open(common, config.clone(), environment).await {
@@ -51,6 +52,12 @@ pub(super) async fn check(
         writeln!(
             out,
             "note: callers over HTTP may call without bound: set limits.requests_per_minute"
+        )?;
+    }
+    if spent_apart {
+        writeln!(
+            out,
+            "note: processes that share the state key can each use a confirmation once; with audit.table, it is once for all"
         )?;
     }
     let mut findings = posture::findings(&known);
