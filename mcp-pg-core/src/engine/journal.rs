@@ -84,22 +84,13 @@ impl Journal {
         let append = Append { sql: &self.insert, rows: entry.records() };
         let committed = transaction.commit(Some(&append)).await;
         settle(entry, &committed);
-        committed.map_err(|failure| match self.is_used(&failure) {
+        committed.map_err(|failure| match failure.violated() == Some(&self.once) {
             true => Failure::Own(
                 Error::new(Code::Forbidden, "what the user has agreed to was done before")
                     .hint("call again without the answer: the user is asked anew"),
             ),
             false => failure,
         })
-    }
-
-    /// Whether the table has a record under the same confirmation.
-    fn is_used(&self, failure: &Failure) -> bool {
-        let Failure::Own(error) = failure else { return false };
-        let cause = std::error::Error::source(error);
-        let cause = cause.and_then(|cause| cause.downcast_ref::<tokio_postgres::Error>());
-        let violated = cause.and_then(|cause| cause.as_db_error()?.constraint());
-        violated == Some(&self.once)
     }
 
     pub(super) fn post(&self, event: Event) -> Result<()> {

@@ -4,6 +4,7 @@ mod columns;
 mod rows;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use mcp_pg_core::Posture;
 use mcp_pg_core::name::nearest;
@@ -14,6 +15,7 @@ use super::session::Session;
 use super::{Exit, Failure, posture};
 use crate::cli::Common;
 use crate::config::{Config, Environment};
+use crate::file;
 
 /// Prints what is found; [`Exit::Finding`] if anything.
 pub(super) async fn check(
@@ -25,6 +27,7 @@ pub(super) async fn check(
     let settings = config.settings.clone();
     let unlimited =
         config.auth.is_some() && config.request_limits.every.requests_per_minute.is_none();
+    let open = open_secrets(&config);
     let spent_apart = config.state_key.is_some() && settings.audit.table.is_none();
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
     let mut audit = None;
@@ -54,6 +57,9 @@ pub(super) async fn check(
             "note: callers over HTTP may call without bound: set limits.requests_per_minute"
         )?;
     }
+    for file in open {
+        writeln!(out, "note: every user of this machine may read {}: chmod o= it", file.display())?;
+    }
     if spent_apart {
         writeln!(
             out,
@@ -75,6 +81,13 @@ pub(super) async fn check(
     } else {
         Ok(Exit::Finding)
     }
+}
+
+/// The files with keys that are not kept from other users.
+fn open_secrets(config: &Config) -> Vec<PathBuf> {
+    let certificate = config.certificate.iter().map(|(_, key)| key);
+    let files = config.encryption_key_file.iter().chain(&config.state_key_file).chain(certificate);
+    files.filter(|path| file::is_open_to_all(path)).cloned().collect()
 }
 
 fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Result<()> {
