@@ -4,6 +4,7 @@ mod columns;
 mod rows;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use mcp_pg_core::Posture;
 use mcp_pg_core::name::nearest;
@@ -14,6 +15,7 @@ use super::session::Session;
 use super::{Exit, Failure, posture};
 use crate::cli::Common;
 use crate::config::{Config, Environment};
+use crate::file;
 
 /// Prints what is found; [`Exit::Finding`] if anything.
 pub(super) async fn check(
@@ -25,9 +27,11 @@ pub(super) async fn check(
     let settings = config.settings.clone();
     let unlimited =
         config.auth.is_some() && config.request_limits.every.requests_per_minute.is_none();
+    let open = open_secrets(&config);
+    let spent_apart = config.state_key.is_some() && settings.audit.table.is_none();
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
     let mut findings = Vec::new();
-    let session = open(common, config, environment, &mut findings).await?;
+    let session = as_far_as_sound(common, config, environment, &mut findings).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
     let schema = session.engine.schema();
@@ -41,6 +45,15 @@ pub(super) async fn check(
         writeln!(
             out,
             "note: callers over HTTP may call without bound: set limits.requests_per_minute"
+        )?;
+    }
+    for file in open {
+        writeln!(out, "note: every user of this machine may read {}: chmod o= it", file.display())?;
+    }
+    if spent_apart {
+        writeln!(
+            out,
+            "note: processes that share the state key can each use a confirmation once; with audit.table, it is once for all"
         )?;
     }
     findings.extend(posture::findings(&known));
@@ -60,7 +73,7 @@ pub(super) async fn check(
 }
 
 /// A session with all of the configuration that one can be opened with; what is at fault is a finding each.
-async fn open(
+async fn as_far_as_sound(
     common: &Common,
     config: Config,
     environment: &Environment,
@@ -103,6 +116,13 @@ async fn open(
         }
     }
     Ok(session)
+}
+
+/// The files with keys that are not kept from other users.
+fn open_secrets(config: &Config) -> Vec<PathBuf> {
+    let certificate = config.certificate.iter().map(|(_, key)| key);
+    let files = config.encryption_key_file.iter().chain(&config.state_key_file).chain(certificate);
+    files.filter(|path| file::is_open_to_all(path)).cloned().collect()
 }
 
 fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Result<()> {

@@ -51,16 +51,24 @@ WITH named AS MATERIALIZED (
   WHERE objoid >= 16384 OR objoid = ANY ((SELECT schemas FROM named)::oid[])
   UNION ALL
   SELECT count(*), sum(pg_catalog.age(xmin)) FROM pg_catalog.pg_auth_members
+), volatile AS MATERIALIZED (
+  SELECT lower(proname) AS name FROM pg_catalog.pg_proc
+  WHERE oid >= 16384 AND provolatile = 'v' AND prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
+    AND prolang NOT IN (SELECT oid FROM pg_catalog.pg_language WHERE lanname IN ('c', 'internal'))
 ), code AS MATERIALIZED (
   -- Where functions are used that may change the session. Those declared STABLE, as most of what policies call is,
-  -- count if their text speaks of it or is not there to be read (BEGIN ATOMIC); those in C are extensions'.
+  -- count if their text speaks of it, names a function that may, or is not there to be read (BEGIN ATOMIC); those in C
+  -- are extensions'.
   SELECT DISTINCT use.classid
   FROM pg_catalog.pg_proc AS function
   JOIN pg_catalog.pg_depend AS use
     ON use.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND use.refobjid = function.oid
   WHERE function.oid >= 16384
     AND function.prolang NOT IN (SELECT oid FROM pg_catalog.pg_language WHERE lanname IN ('c', 'internal'))
-    AND (function.provolatile = 'v' OR function.prosrc = '' OR function.prosrc ~* '\mset(_config)?\M')
+    AND (function.provolatile = 'v' OR function.prosrc = '' OR function.prosrc ~* '\mset(_config)?\M'
+         OR EXISTS (SELECT FROM volatile
+                    WHERE strpos(lower(function.prosrc), name) > 0
+                      AND (name ~ '\W' OR function.prosrc ~* concat('\m', name, '\M'))))
   UNION
   -- What is PostgreSQL's own has no dependencies.
   SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass FROM pg_catalog.pg_policy
