@@ -77,7 +77,6 @@ impl Engine {
                 let catalogue = self.catalogue.load_full();
                 let schemas = catalogue.settings.watched_schemas();
                 let now = listener.look(&schemas, &catalogue.signature).await?;
-                self.database.heed(&now);
                 (seen, told) = (snapshot, now.told);
                 if now.signature != catalogue.signature
                     && let Err(error) = self.reload().await

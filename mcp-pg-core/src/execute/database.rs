@@ -21,7 +21,7 @@ use super::transaction::{Identity, Transaction};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
-use crate::schema::{Schema, Sighted, Signature, Watch};
+use crate::schema::{Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
 
 /// Which statements may run code of the database's.
@@ -132,20 +132,16 @@ impl Database {
     ) -> Result<Signature> {
         let mut lease = self.lease().await?;
         let client: &Object = lease.client()?;
-        let read = match Watch::prepare(client).await {
-            Ok(watch) => watch.look(client, names, earlier).await,
-            Err(error) => Err(error),
+        let read = async {
+            let sighted = Watch::prepare(client).await?.look(client, names, earlier).await?;
+            Ok((sighted.signature, SessionCode::read(client).await?))
         };
+        let read = read.await;
         lease.done();
-        let read = read?;
-        self.heed(&read);
-        Ok(read.signature)
-    }
-
-    /// From now on, calls are followed by what the code of the database makes necessary.
-    pub fn heed(&self, sighted: &Sighted) {
-        self.coded.reads.store(sighted.coded_reads, Ordering::Relaxed);
-        self.coded.writes.store(sighted.coded_writes, Ordering::Relaxed);
+        let (signature, code) = read?;
+        self.coded.reads.store(code.reads, Ordering::Relaxed);
+        self.coded.writes.store(code.writes, Ordering::Relaxed);
+        Ok(signature)
     }
 
     /// A session that hears what triggers tell, beside the pool.

@@ -56,6 +56,9 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
         }
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
+        _ if state == "2D000" => {
+            Error::new(code, "it ends its transaction, which is the call's to end")
+        }
         _ => Error::new(code, format!("PostgreSQL refused the query (SQLSTATE {state})")),
     };
     let known = answer.schema().zip(answer.table()).is_some_and(|(schema, name)| {

@@ -151,6 +151,9 @@ async fn rights_and_functions_are_noticed_too() {
         "COMMENT ON FUNCTION one() IS '@tool'",
         "COMMENT ON FUNCTION one() IS NULL",
         "DROP FUNCTION one",
+        "CREATE POLICY few ON items USING (id > 1)",
+        "ALTER POLICY few ON items USING (id > 2)",
+        "DROP POLICY few ON items",
     ] {
         let before = signature(&database, None).await;
         database.sql(change).await;

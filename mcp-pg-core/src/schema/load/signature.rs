@@ -37,10 +37,30 @@ pub struct Sighted {
     pub signature: Signature,
     /// Whether an event trigger notifies of changes.
     pub told: bool,
-    /// Whether reads may run functions that change the session: in policies and views.
-    pub coded_reads: bool,
-    /// Whether writes may: there, in defaults and checks, and in triggers, besides those of this server.
-    pub coded_writes: bool,
+}
+
+/// Whether code of the database may change the session that it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCode {
+    /// In reads: functions in policies and views.
+    pub reads: bool,
+    /// In writes: those, functions in defaults and checks, and triggers, besides this server's.
+    pub writes: bool,
+}
+
+impl SessionCode {
+    /// What there is now; while the signature stays the same, that does.
+    ///
+    /// Fails with `database_unavailable` or `database_error`.
+    pub async fn read(client: &Client) -> Result<Self> {
+        let rows = client.query_typed(include_str!("../sql/session_code.sql"), &[]).await;
+        let rows = rows.map_err(unreadable)?;
+        let found = |column| match rows.first() {
+            Some(row) => row.try_get(column).map_err(unreadable),
+            None => Ok(true),
+        };
+        Ok(Self { reads: found("reads")?, writes: found("writes")? })
+    }
 }
 
 /// The query of a [`Signature`], prepared on a connection that looks often: planning it takes as long as running it.
@@ -74,8 +94,6 @@ impl Watch {
                     written: row.try_get("written")?,
                 },
                 told: row.try_get("told")?,
-                coded_reads: row.try_get("coded_reads")?,
-                coded_writes: row.try_get("coded_writes")?,
             })
         };
         read().map_err(unreadable)

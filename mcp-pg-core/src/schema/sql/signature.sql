@@ -1,13 +1,13 @@
--- A line of text that is another after any change of what the other queries here read, whether a trigger tells of
--- such changes, and whether reads and writes may run code that changes the session. $1: names of schemas (text[]).
--- $2: the transaction from which on to count (text); none: the first one that has not ended. It comes back as since.
+-- A line of text that is another after any change of what the other queries here read, and whether a trigger tells of
+-- such changes. $1: names of schemas (text[]). $2: the transaction from which on to count (text); none: the first one
+-- that has not ended. It comes back as since.
 --
 -- Every row of the catalogue bears the transaction that wrote it (xmin). What was added or changed since bears a
 -- young one; what was removed, the number of rows tells. Neither ANALYZE nor VACUUM moves them: they write in place.
 -- The cheapest number that xmin gives is its age. To look at nothing else of a row is much cheaper than to read its
 -- columns, so where the number does not matter, only the young are read.
 -- Filtered out: temporary tables, which some applications make all the time, and what lies in other schemas;
--- but types and comments count wherever they are.
+-- but types, functions, policies and comments count wherever they are.
 WITH named AS MATERIALIZED (
   SELECT array_agg(oid) AS schemas FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
 ), beginning AS MATERIALIZED (
@@ -44,8 +44,9 @@ WITH named AS MATERIALIZED (
   -- 16384 is the first OID that is not PostgreSQL's own.
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_rewrite WHERE oid >= 16384
   UNION ALL
-  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_proc
-  WHERE oid >= 16384 AND pronamespace = ANY ((SELECT schemas FROM named)::oid[])
+  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_proc WHERE oid >= 16384
+  UNION ALL
+  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_policy
   UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_type WHERE oid >= 16384 AND typtype <> 'c' AND typelem = 0
   UNION ALL
@@ -54,38 +55,12 @@ WITH named AS MATERIALIZED (
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_description
   UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_auth_members
-), code AS MATERIALIZED (
-  -- Where functions are used that may change the session. Those declared STABLE, as most of what policies call is,
-  -- count if their text speaks of it or is not there to be read (BEGIN ATOMIC); those in C are extensions'.
-  SELECT DISTINCT use.classid
-  FROM pg_catalog.pg_proc AS function
-  JOIN pg_catalog.pg_depend AS use
-    ON use.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND use.refobjid = function.oid
-  WHERE function.oid >= 16384
-    AND function.prolang NOT IN (SELECT oid FROM pg_catalog.pg_language WHERE lanname IN ('c', 'internal'))
-    -- This server's own, which only notifies.
-    AND (function.proname <> 'rows_changed' OR function.pronamespace NOT IN (
-      SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'mcp_pg'))
-    AND (function.provolatile = 'v' OR function.prosrc = '' OR function.prosrc ~* '\mset(_config)?\M')
-  UNION
-  -- What is PostgreSQL's own has no dependencies.
-  SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass FROM pg_catalog.pg_policy
-  WHERE concat(polqual, polwithcheck) ~ ' :funcid 2078 '
 )
 SELECT beginning.since::text AS since,
        -- Transactions are numbered in a circle: long before it closes, all is read anew.
        concat_ws(' ', beginning.age / 1000000000, rows.number, rows.young, roles.unlike) AS written,
        EXISTS (SELECT FROM pg_catalog.pg_event_trigger
-               WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told,
-       EXISTS (SELECT FROM code
-               WHERE classid IN ('pg_catalog.pg_policy'::pg_catalog.regclass,
-                                 'pg_catalog.pg_rewrite'::pg_catalog.regclass)) AS coded_reads,
-       EXISTS (SELECT FROM code
-               WHERE classid IN ('pg_catalog.pg_policy'::pg_catalog.regclass,
-                                 'pg_catalog.pg_rewrite'::pg_catalog.regclass,
-                                 'pg_catalog.pg_attrdef'::pg_catalog.regclass,
-                                 'pg_catalog.pg_constraint'::pg_catalog.regclass,
-                                 'pg_catalog.pg_trigger'::pg_catalog.regclass)) AS coded_writes
+               WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told
 FROM beginning
 CROSS JOIN LATERAL (
   SELECT count(*) AS number, sum(beginning.age - age + 1) FILTER (WHERE age <= beginning.age) AS young
