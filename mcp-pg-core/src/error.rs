@@ -164,6 +164,16 @@ pub struct Question {
     pub plan: String,
 }
 
+/// What the user has agreed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreement {
+    /// The plan of the [`Question`].
+    pub plan: String,
+    /// A number that no other agreement has. Where the audit has a table, a write whose number is in there already is
+    /// refused: so an agreement is used once, by however many processes.
+    pub number: Option<String>,
+}
+
 /// The longest list of allowed names that an error carries.
 const ALLOWED_MOST: usize = 50;
 

@@ -39,7 +39,7 @@ pub mod reply;
 mod engine;
 
 pub use engine::{Change, Engine, Origin, verify_table};
-pub use error::{Code, Error, Question, Result};
+pub use error::{Agreement, Code, Error, Question, Result};
 pub use execute::Posture;
 pub use name::TableName;
 pub use policy::{Principal, Settings};

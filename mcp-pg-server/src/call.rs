@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use mcp_pg_core::{Code, Engine, Error, Origin, Principal, Reply, Request};
+use mcp_pg_core::{Agreement, Code, Engine, Error, Origin, Principal, Reply, Request};
 use serde_json::{Map, Value};
 
 use crate::tools;
@@ -35,14 +35,14 @@ pub(crate) fn find_tool(
     Err(error)
 }
 
-/// Runs the call, of which `agreed` is the plan if the user has agreed to one; a panic becomes an `internal` error.
+/// Runs the call, to which the user may have agreed; a panic becomes an `internal` error.
 pub(crate) async fn run(
     engine: &Engine,
     caller: &Principal,
     origin: &Origin,
     tool: &str,
     arguments: Map<String, Value>,
-    agreed: Option<&str>,
+    agreed: Option<&Agreement>,
 ) -> Result<Reply, Error> {
     // The engine's shared state is behind locks and swaps of its own; a call's own state is gone.
     match AssertUnwindSafe(engine.call_agreed(caller, origin, tool, arguments, agreed))

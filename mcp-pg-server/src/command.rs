@@ -15,7 +15,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use mcp_pg_core::audit;
-use mcp_pg_core::{Code, Error, Origin, Reply};
+use mcp_pg_core::{Agreement, Code, Error, Origin, Reply};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -177,7 +177,8 @@ pub async fn run(
                     match first.as_ref().err().and_then(Error::question).filter(|_| yes) {
                         None => first,
                         Some(question) => {
-                            let agreed = Some(question.plan.as_str());
+                            let agreed = Agreement { plan: question.plan.clone(), number: None };
+                            let agreed = Some(&agreed);
                             call::run(engine, &caller, &origin, &tool, arguments, agreed).await
                         }
                     }

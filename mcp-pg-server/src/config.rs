@@ -20,6 +20,7 @@ use std::time::Duration;
 use mcp_pg_core::Settings;
 
 use crate::confirm::StateKey;
+use crate::file;
 use crate::limits::RequestLimits;
 
 pub use auth::Auth;
@@ -55,6 +56,10 @@ pub struct Config {
     pub encryption_key_file: Option<PathBuf>,
     /// What server processes share that take the answers to each other's questions; each has its own if absent.
     pub state_key: Option<StateKey>,
+    /// The file that it is in, if it is in one.
+    pub state_key_file: Option<PathBuf>,
+    /// Whether the roles are the file's, not those that are built in.
+    pub own_roles: bool,
     /// Where the audit log goes; nowhere if absent.
     pub audit_file: Option<AuditFile>,
     /// Host names that HTTP clients may use besides the loopback ones.
@@ -101,12 +106,12 @@ impl Config {
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         let (path, text) = match file {
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
+                let text = file::read_text(path).map_err(|error| {
                     ConfigError::new(format!("cannot read {}: {error}", path.display()))
                 })?;
                 (Some(path), text)
             }
-            None => match std::fs::read_to_string(DEFAULT_FILE) {
+            None => match file::read_text(Path::new(DEFAULT_FILE)) {
                 Ok(text) => (Some(Path::new(DEFAULT_FILE)), text),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => (None, String::new()),
                 Err(error) => {
@@ -224,6 +229,8 @@ mod tests {
             [
                 ("MCP_PG__LIMITS__MAX_ROWS", "20"),
                 ("MCP_PG__DATABASE__SCHEMAS", r#"["sales"]"#),
+                ("MCP_PG__COMMENTS__OWNERS", "app, migrations"),
+                ("MCP_PG__CONFIRM", "delete"),
                 ("MCP_PG__DEFAULT_ROLE", "operator"),
                 ("MCP_PG__ARCHIVE__ALLOW_HARD_DELETE", "true"),
                 ("MCP_PG_POSTGRES_BIN", "/not/ours"),
@@ -232,6 +239,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.settings.limits.max_rows, 20);
         assert_eq!(config.settings.schemas, ["sales"]);
+        assert_eq!(config.settings.comments.owners, ["app", "migrations"]);
         assert_eq!(config.settings.default_role, "operator");
         assert!(config.settings.archive.allow_hard_delete);
     }

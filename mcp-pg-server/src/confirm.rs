@@ -5,7 +5,7 @@
 //! Since revision 2026-07-28 the answer comes with the call itself, sent again. What this server then gets back
 //! is sealed: it holds for one caller, one plan (see [`Question`]), one use and ten minutes. The key is this
 //! process's own, so the call must come back to it, unless several share a [`StateKey`]; what is spent, each
-//! process remembers for itself.
+//! process remembers for itself, and the audit table for all.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mcp_pg_core::{Code, Error, Principal, Question};
+use mcp_pg_core::{Agreement, Code, Error, Principal, Question};
 use rmcp::model::{
     ElicitRequest, ElicitRequestParams, ElicitResult, ElicitationAction, ElicitationSchema,
     InputRequest, InputRequiredResult, InputResponses, ProtocolVersion, RequestStateCodec,
@@ -116,6 +116,8 @@ impl fmt::Debug for StateKey {
 /// The questions of this process that may still be answered.
 pub(crate) struct Questions {
     codec: RequestStateCodec,
+    /// How long the answers are waited for.
+    lifetime: Duration,
     /// Those that were answered, until they would have expired.
     answered: Mutex<HashMap<String, Instant>>,
 }
@@ -132,7 +134,7 @@ impl Questions {
             }
         };
         let codec = RequestStateCodec::try_new(key).ok()?;
-        Some(Self { codec, answered: Mutex::default() })
+        Some(Self { codec, lifetime: PATIENCE, answered: Mutex::default() })
     }
 
     /// The question, as the result of the call that must be sent again.
@@ -145,14 +147,14 @@ impl Questions {
         getrandom::fill(&mut number).ok()?;
         let number: String = number.iter().map(|byte| format!("{byte:02x}")).collect();
         let owner = owner(caller);
-        let options = SealOptions::new().associated_data(&owner).ttl(PATIENCE);
+        let options = SealOptions::new().associated_data(&owner).ttl(self.lifetime);
         let state =
             self.codec.seal_with(format!("{number} {}", question.plan).as_bytes(), &options);
         let request = InputRequest::Elicitation(ElicitRequest::new(form(question)));
         Some(InputRequiredResult::new(Some([(NAME.to_owned(), request)].into()), Some(state)))
     }
 
-    /// The plan that the user has agreed to, if the state that came back says so; it is spent.
+    /// What the user has agreed to, if the state that came back says so; it is spent.
     ///
     /// # Errors
     ///
@@ -162,7 +164,7 @@ impl Questions {
         caller: &Principal,
         state: &str,
         responses: Option<&InputResponses>,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<Agreement>, Error> {
         let Some(response) = responses.and_then(|responses| responses.get(NAME)) else {
             return Ok(None);
         };
@@ -173,11 +175,13 @@ impl Questions {
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         answered.retain(|_, until| *until > now);
-        if answered.insert(number.to_owned(), now + PATIENCE).is_some() {
+        if answered.insert(number.to_owned(), now + self.lifetime).is_some() {
             return Ok(None);
         }
         match serde_json::from_value::<ElicitResult>(response.clone()) {
-            Ok(answer) if answer.action == ElicitationAction::Accept => Ok(Some(plan.to_owned())),
+            Ok(answer) if answer.action == ElicitationAction::Accept => {
+                Ok(Some(Agreement { plan: plan.to_owned(), number: Some(number.to_owned()) }))
+            }
             _ => Err(declined()),
         }
     }
@@ -186,4 +190,43 @@ impl Questions {
 /// Whose state it is.
 fn owner(caller: &Principal) -> Vec<u8> {
     format!("{}\0{}\0{}", caller.method, caller.role, caller.subject).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const KEY: &str = "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=";
+
+    #[test]
+    fn an_answer_that_comes_too_late_is_none() {
+        let questions = |lifetime| Questions {
+            lifetime,
+            ..Questions::new(Some(KEY.parse().unwrap())).unwrap()
+        };
+        let usual = Questions::new(None).unwrap();
+        assert_eq!(usual.lifetime, Duration::from_secs(600));
+
+        let question = Question { text: "Allow this?".into(), plan: "plan".into() };
+        let caller = Principal::new("ann", "admin");
+        let accept = InputResponses::from([(NAME.to_owned(), json!({"action": "accept"}))]);
+        let answered = |questions: &Questions, state: &str| {
+            questions.answer(&caller, state, Some(&accept)).unwrap().map(|agreed| agreed.plan)
+        };
+        let state = |questions: &Questions| {
+            questions.put(&question, &caller).unwrap().request_state.unwrap()
+        };
+        let brief = questions(Duration::from_millis(1));
+        let late = state(&brief);
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(answered(&brief, &late), None);
+        // Wherever it is opened: how long it lasts is sealed with it.
+        assert_eq!(answered(&questions(PATIENCE), &late), None);
+        let long = questions(PATIENCE);
+        let in_time = state(&long);
+        assert_eq!(answered(&long, &in_time).as_deref(), Some("plan"));
+        assert_eq!(answered(&long, &in_time), None, "it is spent");
+    }
 }

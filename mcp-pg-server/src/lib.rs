@@ -16,6 +16,7 @@ mod call;
 mod completion;
 mod confirm;
 mod diagram;
+mod file;
 mod handler;
 pub mod http;
 mod limits;

@@ -18,6 +18,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
+use crate::file;
+
 /// For one handshake; and most that go on at one time.
 const PATIENCE: Duration = Duration::from_secs(10);
 const HANDSHAKES_MOST: usize = 256;
@@ -95,10 +97,12 @@ impl Certificate {
     /// What is wrong with which file, in a sentence.
     pub fn read(chain: &Path, key: &Path) -> Result<Self, String> {
         let named = |path: &Path, error: &dyn fmt::Display| format!("{}: {error}", path.display());
-        let certificates = CertificateDer::pem_file_iter(chain)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        let read = |path| file::read(path).map_err(|error| named(path, &error));
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(chain)?)
+            .collect::<Result<_, _>>()
             .map_err(|error| named(chain, &error))?;
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|error| named(key, &error))?;
+        let private =
+            PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| named(key, &error))?;
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?

@@ -35,6 +35,9 @@ pub struct Event {
     /// The statements' text; parameters are not in it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sql: Vec<String>,
+    /// The number of the confirmation that a write is done under, where one came with the call: it is used once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<String>,
     /// How many rows were returned or touched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,

@@ -17,6 +17,8 @@ use crate::name::TableName;
 pub struct AuditTable {
     schema: String,
     table: String,
+    /// The index that keeps a confirmation from being used twice.
+    once: String,
 }
 
 impl AuditTable {
@@ -24,13 +26,15 @@ impl AuditTable {
     pub fn new(name: &TableName) -> Self {
         let schema = quoted(&name.schema);
         let table = format!("{schema}.{}", quoted(&name.name));
-        Self { schema, table }
+        // A name of PostgreSQL's has 63 bytes; cut there, it could be the table's own.
+        let once = format!("{}_confirmation", cut(&name.name, 40));
+        Self { schema, table, once }
     }
 
     /// What makes the table, and lets `login`, which must exist, add and read records but never change or
     /// remove one.
     pub fn definition_for(&self, login: &str) -> String {
-        let Self { schema, table } = self;
+        let Self { schema, table, .. } = self;
         let login = quoted(login);
         format!(
             "{}REVOKE ALL ON {table} FROM PUBLIC, {login};\n\
@@ -42,13 +46,16 @@ impl AuditTable {
 
     /// What makes the table.
     pub fn definition(&self) -> String {
-        let Self { schema, table } = self;
+        let Self { schema, table, once } = self;
+        let once = quoted(once);
         format!(
             "CREATE SCHEMA IF NOT EXISTS {schema};\n\
              CREATE TABLE IF NOT EXISTS {table} (\n  \
                position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,\n  \
                record json NOT NULL\n\
              );\n\
+             CREATE UNIQUE INDEX IF NOT EXISTS {once} ON {table} ((record ->> 'confirmation'))\n  \
+               WHERE record ->> 'confirmation' IS NOT NULL;\n\
              COMMENT ON TABLE {table} IS 'Audit records of mcp-pg-server, hash-chained: add only.';\n"
         )
     }
@@ -65,6 +72,11 @@ impl AuditTable {
         )
     }
 
+    /// The name of the index that a record violates whose confirmation another one has.
+    pub(crate) fn once(&self) -> &str {
+        &self.once
+    }
+
     /// The newest records, in no order.
     pub(crate) fn newest(&self) -> String {
         format!("SELECT record::text FROM {} ORDER BY position DESC LIMIT 64", self.table)
@@ -77,6 +89,11 @@ impl AuditTable {
             self.table
         )
     }
+}
+
+/// The beginning of a name, of at most so many bytes.
+fn cut(name: &str, most: usize) -> &str {
+    name.get(..name.floor_char_boundary(most)).unwrap_or(name)
 }
 
 fn quoted(name: &str) -> String {

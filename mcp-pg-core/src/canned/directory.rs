@@ -1,6 +1,7 @@
 //! The files of canned queries.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use super::Fault;
@@ -50,10 +51,20 @@ pub fn files(directory: &Path) -> (Vec<File>, Vec<Fault>) {
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
-    if fs::metadata(path)?.len() > FILE_MOST {
+    // A pipe would be waited for.
+    if !fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FILE_MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_MOST {
         return Err(std::io::Error::other(format!("it has more than {FILE_MOST} bytes")));
     }
-    let text = fs::read_to_string(path)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
+        std::io::Error::other(format!("line {line} is not UTF-8"))
+    })?;
     // Some editors begin each file with a byte order mark.
     Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
 }

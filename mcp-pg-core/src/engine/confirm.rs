@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::operation::Operation;
 use crate::canned::Query;
-use crate::error::{Code, Error, Question, Result};
+use crate::error::{Agreement, Code, Error, Question, Result};
 use crate::plan::{Plan, Scope};
 use crate::policy::Action;
 use crate::request::Request;
@@ -16,18 +16,22 @@ use crate::request::Request;
 /// Most characters of the request in a question.
 const REQUEST_MOST: usize = 1_000;
 
-/// A request, and the plan that the user has agreed to if there is one.
+/// A request, and what the user has agreed to if anything.
 pub(super) struct Consent {
     request: Value,
-    agreed: Option<String>,
+    agreed: Option<Agreement>,
 }
 
 impl Consent {
     /// For a role that must ask; none for the others.
-    pub(super) fn new(scope: &Scope<'_>, request: &Request, agreed: Option<&str>) -> Option<Self> {
+    pub(super) fn new(
+        scope: &Scope<'_>,
+        request: &Request,
+        agreed: Option<&Agreement>,
+    ) -> Option<Self> {
         scope.view.may_ask().then(|| Self {
             request: serde_json::to_value(request).unwrap_or_default(),
-            agreed: agreed.map(str::to_owned),
+            agreed: agreed.cloned(),
         })
     }
 
@@ -36,12 +40,17 @@ impl Consent {
         scope: &Scope<'_>,
         query: &Query,
         arguments: &Map<String, Value>,
-        agreed: Option<&str>,
+        agreed: Option<&Agreement>,
     ) -> Option<Self> {
         query.confirms(&scope.view.role).then(|| Self {
             request: json!({"tool": query.name, "arguments": arguments}),
-            agreed: agreed.map(str::to_owned),
+            agreed: agreed.cloned(),
         })
+    }
+
+    /// The number of what the user has agreed to.
+    pub(super) fn number(&self) -> Option<&str> {
+        self.agreed.as_ref()?.number.as_deref()
     }
 
     /// Refuses unless the user has agreed to this query, which has just touched so many rows if that is known.
@@ -93,7 +102,7 @@ impl Consent {
     /// Refuses unless the user has agreed to the request with this effect, which `asked` tells in words.
     fn agree(&self, scope: &Scope<'_>, effect: &Value, asked: &str) -> Result<()> {
         let plan = self.plan(scope, effect);
-        if self.agreed.as_ref() == Some(&plan) {
+        if self.agreed.as_ref().is_some_and(|agreed| agreed.plan == plan) {
             return Ok(());
         }
         let text = format!("Allow this: {asked}? The request is {}", self.shown());

@@ -28,6 +28,8 @@ const GATHER: Duration = Duration::from_millis(5);
 /// The sink that is a table of the engine's own database.
 pub(super) struct Journal {
     insert: Arc<str>,
+    /// The index that keeps a confirmation from being used twice.
+    once: String,
     ledger: Arc<Ledger>,
     jobs: mpsc::Sender<Job>,
     broken: Arc<AtomicBool>,
@@ -64,7 +66,8 @@ impl Journal {
             broken: broken.clone(),
         };
         tokio::spawn(writer.run());
-        Ok(Self { insert, ledger, jobs, broken })
+        let once = table.once().to_owned();
+        Ok(Self { insert, once, ledger, jobs, broken })
     }
 
     /// The record of an event, for a transaction.
@@ -81,7 +84,13 @@ impl Journal {
         let append = Append { sql: &self.insert, rows: entry.records() };
         let committed = transaction.commit(Some(&append)).await;
         settle(entry, &committed);
-        committed
+        committed.map_err(|failure| match failure.violated() == Some(&self.once) {
+            true => Failure::Own(
+                Error::new(Code::Forbidden, "what the user has agreed to was done before")
+                    .hint("call again without the answer: the user is asked anew"),
+            ),
+            false => failure,
+        })
     }
 
     pub(super) fn post(&self, event: Event) -> Result<()> {

@@ -39,7 +39,7 @@ use sinks::Sinks;
 
 use crate::audit::AuditSink;
 use crate::canned::{Fault, Query};
-use crate::error::{Error, Result};
+use crate::error::{Agreement, Error, Result};
 use crate::execute::{Database, Posture, is_stale};
 use crate::plan::{CursorKey, Scope};
 use crate::policy::{Principal, Settings, View};
@@ -183,20 +183,20 @@ impl Engine {
         self.call_agreed(caller, origin, tool, arguments, None).await
     }
 
-    /// The same for a call that the user may have agreed to: `agreed` is the plan of the
-    /// [`Question`](crate::Question) of an earlier refusal.
+    /// The same for a call that the user may have agreed to: to the [`Question`](crate::Question) of an earlier
+    /// refusal.
     ///
     /// # Errors
     ///
     /// As [`Engine::call`]; `forbidden` with a new question if this is not what was agreed to, because the
-    /// call is another one, or would touch another number of rows by now.
+    /// call is another one, or would touch another number of rows by now; without one if it was used before.
     pub async fn call_agreed(
         &self,
         caller: &Principal,
         origin: &Origin,
         tool: &str,
         arguments: Map<String, Value>,
-        agreed: Option<&str>,
+        agreed: Option<&Agreement>,
     ) -> Result<Reply> {
         let depth = check_depth(&arguments);
         let noted = || if depth.is_ok() { arguments.clone() } else { Map::new() };
@@ -261,7 +261,7 @@ impl Engine {
         &self,
         caller: &Principal,
         request: &Request,
-        agreed: Option<&str>,
+        agreed: Option<&Agreement>,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
         let mut left = STALE_MOST;
@@ -335,8 +335,9 @@ impl Engine {
     /// is there now is another.
     async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
         let catalogue = self.catalogue.load_full();
-        let now = self.database.signature(&catalogue.settings.watched_schemas()).await?;
-        if now == catalogue.signature {
+        let known = &catalogue.signature;
+        let schemas = catalogue.settings.watched_schemas();
+        if self.database.signature(&schemas, Some(known)).await? == *known {
             self.database.forget_statements();
         } else {
             self.reload().await?;

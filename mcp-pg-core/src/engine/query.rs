@@ -7,7 +7,7 @@ use super::record::Record;
 use super::write::Tries;
 use super::{Engine, identity};
 use crate::canned::Query;
-use crate::error::{Code, Error, Result};
+use crate::error::{Agreement, Code, Error, Result};
 use crate::execute::{Fetched, Identity, Keep, is_stale, query_refusal, texts};
 use crate::plan::Scope;
 use crate::policy::Principal;
@@ -38,7 +38,7 @@ impl Engine {
         caller: &Principal,
         tool: &str,
         arguments: &Map<String, Value>,
-        agreed: Option<&str>,
+        agreed: Option<&Agreement>,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
         match self.run_query(caller, tool, arguments, agreed, record).await {
@@ -58,7 +58,7 @@ impl Engine {
         caller: &Principal,
         tool: &str,
         arguments: &Map<String, Value>,
-        agreed: Option<&str>,
+        agreed: Option<&Agreement>,
         record: &mut Record<'_>,
     ) -> Result<QueryResult> {
         let catalogue = self.catalogue.load_full();
@@ -149,7 +149,7 @@ impl Engine {
             });
         }
         let mut result = call.result(fetched)?;
-        if !query.has_columns() {
+        if !query.has_columns() && query.is_statement() {
             result.row_count = rows;
         }
         if !self.sinks.is_empty() && scope.settings.audit.images {

@@ -28,7 +28,7 @@ pub(super) struct Record<'e> {
     caller: &'e Principal,
     tool: &'e str,
     notes: Option<Box<Notes>>,
-    /// The request, and the plan that the user has agreed to, where there is something to agree to.
+    /// The request, and what the user has agreed to, where there is something to agree to.
     pub(super) consent: Option<Consent>,
 }
 
@@ -44,6 +44,7 @@ struct Notes {
     sql: Vec<String>,
     rows: Option<u64>,
     sensitive: Vec<String>,
+    confirmation: Option<String>,
     before: Vec<Value>,
     after: Vec<Value>,
     /// An intent was sent to be kept: from then on only the database knows.
@@ -85,6 +86,7 @@ impl<'e> Record<'e> {
                 sql: Vec::new(),
                 rows: None,
                 sensitive: Vec::new(),
+                confirmation: None,
                 before: Vec::new(),
                 after: Vec::new(),
                 intended: false,
@@ -164,6 +166,8 @@ impl<'e> Record<'e> {
         let redaction = self.redaction();
         let Some(notes) = &mut self.notes else { return Ok(None) };
         let sinks = &self.engine.sinks;
+        let number = self.consent.as_ref().and_then(Consent::number);
+        notes.confirmation = number.map(str::to_owned);
         notes.intended = true;
         sinks.keep_intent(|| notes.event(Phase::Intent, &redaction)).await?;
         sinks.entry(|| notes.outcome(Ok(()), &redaction))
@@ -243,6 +247,7 @@ impl Notes {
         if result.is_err() {
             // Nothing was written or answered, whatever was about to be.
             (event.rows, event.before, event.after) = (None, None, None);
+            event.confirmation = None;
             event.sensitive.clear();
         }
         event
@@ -274,6 +279,7 @@ impl Notes {
             table: self.table.clone(),
             arguments: Some(redaction.apply(&Value::Object(self.arguments.clone()))),
             sql: self.sql.clone(),
+            confirmation: self.confirmation.clone(),
             rows: self.rows,
             sensitive: self.sensitive.clone(),
             outcome: None,

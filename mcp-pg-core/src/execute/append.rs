@@ -86,6 +86,15 @@ fn refused(error: tokio_postgres::Error) -> Failure {
     }
 }
 
+impl Failure {
+    /// The constraint or index that kept the server's own rows out.
+    pub fn violated(&self) -> Option<&str> {
+        let Failure::Own(error) = self else { return None };
+        let cause = std::error::Error::source(error)?.downcast_ref::<tokio_postgres::Error>()?;
+        cause.as_db_error()?.constraint()
+    }
+}
+
 impl Database {
     /// Adds the rows in a transaction of their own.
     ///

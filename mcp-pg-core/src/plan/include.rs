@@ -11,6 +11,8 @@ use crate::policy::TableView;
 pub struct Include<'v> {
     /// The member of the row that holds them: the relation's name, as it was asked for.
     pub name: &'v str,
+    /// The relation's name that no other has.
+    unambiguous: &'v str,
     /// The member that says whether they were cut.
     pub mark: String,
     /// The way to them.
@@ -32,7 +34,7 @@ pub struct Include<'v> {
 const MEMBERS: [&str; 6] = ["columns", "where", "order_by", "limit", "include", "count"];
 
 impl<'v> Scope<'v> {
-    /// The related rows of an `include` object.
+    /// The related rows of an `include` object; `columns` are the row's other members.
     ///
     /// # Errors
     ///
@@ -40,10 +42,11 @@ impl<'v> Scope<'v> {
     pub fn includes(
         &self,
         table: &'v TableView,
+        columns: &[usize],
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
         let mut left = self.view.limits.max_includes;
-        self.includes_within(table, include, "/include", &mut left)
+        self.includes_within(table, columns, include, "/include", &mut left)
     }
 
     /// The related rows that come with the rows that a write returns.
@@ -54,9 +57,10 @@ impl<'v> Scope<'v> {
     pub fn written_includes(
         &self,
         table: &'v TableView,
+        columns: &[usize],
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
-        let includes = self.includes(table, include)?;
+        let includes = self.includes(table, columns, include)?;
         if !includes.is_empty() && table.row_key().is_none() {
             return Err(Error::new(
                 Code::InvalidValue,
@@ -70,6 +74,7 @@ impl<'v> Scope<'v> {
     fn includes_within(
         &self,
         table: &'v TableView,
+        columns: &[usize],
         include: Option<&Map<String, Value>>,
         at: &str,
         left: &mut usize,
@@ -84,7 +89,9 @@ impl<'v> Scope<'v> {
                     let message = format!("a request may include {most} relations, and no more");
                     Error::exceeded("max_includes", message).at(&at)
                 })?;
-                self.include(table, name, options, &at, left)
+                let include = self.include(table, name, options, &at, left)?;
+                apart(table, columns, &include).map_err(|error| error.at(at))?;
+                Ok(include)
             })
             .collect()
     }
@@ -136,23 +143,42 @@ impl<'v> Scope<'v> {
         let mut order =
             self.order(target, inner.order_by.as_deref()).map_err(|error| error.inside(at))?;
         super::order::make_total(target, &mut order);
+        let columns = self
+            .columns(target, inner.columns.as_deref(), "/columns")
+            .map_err(|error| error.inside(at))?;
+        let within = format!("{at}/include");
+        let includes =
+            self.includes_within(target, &columns, inner.include.as_ref(), &within, left)?;
         Ok(Include {
             name: relation.called(name),
+            unambiguous: &relation.unambiguous,
             mark: format!("{name}_truncated"),
-            columns: self
-                .columns(target, inner.columns.as_deref(), "/columns")
-                .map_err(|error| error.inside(at))?,
+            columns,
             filter: asked,
             order,
             limit: inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
             counted: inner.count.unwrap_or_default(),
-            includes: self.includes_within(
-                target,
-                inner.include.as_ref(),
-                &format!("{at}/include"),
-                left,
-            )?,
+            includes,
             hop,
         })
     }
+}
+
+/// Refuses a relation that would take the place of a column of the row.
+fn apart(table: &TableView, columns: &[usize], include: &Include<'_>) -> Result<()> {
+    let taken =
+        |member: &str| columns.iter().any(|column| table.table.columns[*column].name == member);
+    if !taken(include.name) && !taken(&include.mark) {
+        return Ok(());
+    }
+    let error = Error::new(
+        Code::AmbiguousRelation,
+        format!("{:?} is a column of the row, too", include.name),
+    );
+    Err(match taken(include.unambiguous) {
+        true => error.hint("leave that column out of columns"),
+        false => error
+            .hint("include the relation by its other name, or leave that column out of columns")
+            .allowed([include.unambiguous]),
+    })
 }

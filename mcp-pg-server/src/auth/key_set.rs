@@ -21,6 +21,8 @@ use mcp_pg_core::{Code, Error};
 use serde_json::Value;
 use tokio::sync::MutexGuard;
 
+use crate::file;
+
 /// After this time the keys are read again: so long may a key live that its issuer has withdrawn.
 const AGE_MOST: Duration = Duration::from_secs(300);
 /// After this time, where that was tried and failed: who calls must not wait each time for an issuer that is silent.
@@ -113,7 +115,7 @@ impl KeySet {
             client: Client::builder(TokioExecutor::new()).build(connector),
         };
         if let KeySource::PublicKeyFile(path) | KeySource::JwksFile(path) = &set.source {
-            let text = std::fs::read(path).map_err(|error| error.to_string())?;
+            let text = file::read(path).map_err(|error| error.to_string())?;
             set.keep(text.into())?;
         }
         Ok(set)
@@ -180,8 +182,10 @@ impl KeySet {
     async fn read(&self) -> Result<Bytes, String> {
         let url = match &self.source {
             KeySource::PublicKeyFile(path) | KeySource::JwksFile(path) => {
-                let text = tokio::fs::read(path).await.map_err(|error| error.to_string())?;
-                return Ok(text.into());
+                let path = path.clone();
+                let read = tokio::task::spawn_blocking(move || file::read(&path)).await;
+                let text = read.map_err(|error| error.to_string())?;
+                return Ok(text.map_err(|error| error.to_string())?.into());
             }
             KeySource::JwksUrl(url) => url.clone(),
         };

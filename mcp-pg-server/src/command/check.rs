@@ -4,6 +4,7 @@ mod columns;
 mod rows;
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use mcp_pg_core::Posture;
 use mcp_pg_core::name::nearest;
@@ -14,6 +15,7 @@ use super::session::Session;
 use super::{Exit, Failure, posture};
 use crate::cli::Common;
 use crate::config::{Config, Environment};
+use crate::file;
 
 /// Prints what is found; [`Exit::Finding`] if anything.
 pub(super) async fn check(
@@ -25,19 +27,11 @@ pub(super) async fn check(
     let settings = config.settings.clone();
     let unlimited =
         config.auth.is_some() && config.request_limits.every.requests_per_minute.is_none();
+    let open = open_secrets(&config);
+    let spent_apart = config.state_key.is_some() && settings.audit.table.is_none();
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
-    let mut audit = None;
-    let session = match Session::open(common, config.clone(), environment).await {
-        Ok(session) => session,
-        // Where the audit alone is at fault, there is more to tell.
-        Err(failure) => {
-            let mut unaudited = config;
-            unaudited.settings.audit.table = None;
-            unaudited.audit_file = None;
-            audit = Some(failure.message);
-            Session::open(common, unaudited, environment).await?
-        }
-    };
+    let mut findings = Vec::new();
+    let session = as_far_as_sound(common, config, environment, &mut findings).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
     let schema = session.engine.schema();
@@ -53,8 +47,16 @@ pub(super) async fn check(
             "note: callers over HTTP may call without bound: set limits.requests_per_minute"
         )?;
     }
-    let mut findings = posture::findings(&known);
-    findings.extend(audit);
+    for file in open {
+        writeln!(out, "note: every user of this machine may read {}: chmod o= it", file.display())?;
+    }
+    if spent_apart {
+        writeln!(
+            out,
+            "note: processes that share the state key can each use a confirmation once; with audit.table, it is once for all"
+        )?;
+    }
+    findings.extend(posture::findings(&known));
     findings.extend(credentials.and_then(Result::err).map(|error| error.to_string()));
     findings.extend(session.engine.faults().iter().map(ToString::to_string));
     findings.extend(of_configuration(&settings, &schema, &known));
@@ -68,6 +70,59 @@ pub(super) async fn check(
     } else {
         Ok(Exit::Finding)
     }
+}
+
+/// A session with all of the configuration that one can be opened with; what is at fault is a finding each.
+async fn as_far_as_sound(
+    common: &Common,
+    config: Config,
+    environment: &Environment,
+    findings: &mut Vec<String>,
+) -> Result<Session, Failure> {
+    match Session::open(common, config.clone(), environment).await {
+        Err(failure) if failure.exit != Exit::NoDatabase => {}
+        result => return result,
+    }
+    let mut sound = config.clone();
+    sound.settings.audit.table = None;
+    sound.audit_file = None;
+    for role in &mut sound.settings.roles {
+        role.database_role = None;
+    }
+    // Whatever else is at fault leaves nothing to look at.
+    let mut session = Session::open(common, sound.clone(), environment).await?;
+    let mut trials = Vec::new();
+    for (position, role) in config.settings.roles.iter().enumerate() {
+        if role.database_role.is_some() {
+            trials.push((format!("roles.{}.database_role: ", role.name), Some(position)));
+        }
+    }
+    trials.push((String::new(), None));
+    for (place, role) in trials {
+        let mut trial = sound.clone();
+        match role {
+            Some(at) => trial.settings.roles[at] = config.settings.roles[at].clone(),
+            None => {
+                trial.settings.audit.table.clone_from(&config.settings.audit.table);
+                trial.audit_file.clone_from(&config.audit_file);
+            }
+        }
+        match Session::open(common, trial.clone(), environment).await {
+            Ok(opened) => (session, sound) = (opened, trial),
+            Err(failure) => {
+                let remedy = if role.is_some() { "; setup-sql prints what it takes" } else { "" };
+                findings.push(format!("{place}{}{remedy}", failure.message));
+            }
+        }
+    }
+    Ok(session)
+}
+
+/// The files with keys that are not kept from other users.
+fn open_secrets(config: &Config) -> Vec<PathBuf> {
+    let certificate = config.certificate.iter().map(|(_, key)| key);
+    let files = config.encryption_key_file.iter().chain(&config.state_key_file).chain(certificate);
+    files.filter(|path| file::is_open_to_all(path)).cloned().collect()
 }
 
 fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Result<()> {
@@ -98,24 +153,15 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
         return findings;
     }
     for role in &settings.roles {
-        of_role(role, schema, posture, &mut findings);
+        of_role(role, schema, &mut findings);
     }
     rows::of_rows(settings, schema, &mut findings);
     findings.extend(columns::of_columns(settings, schema));
     findings
 }
 
-fn of_role(role: &Role, schema: &Schema, posture: &Posture, findings: &mut Vec<String>) {
+fn of_role(role: &Role, schema: &Schema, findings: &mut Vec<String>) {
     let name = &role.name;
-    if let Some(database_role) = &role.database_role
-        && !posture.superuser
-        && !posture.member_of.contains(database_role)
-    {
-        findings.push(format!(
-            "roles.{name}.database_role: {} cannot SET ROLE {database_role}. Run GRANT {database_role} TO {}",
-            posture.login, posture.login
-        ));
-    }
     for (position, grant) in role.grants.iter().enumerate() {
         let place = format!("roles.{name}.grants[{position}]");
         let tables: Vec<&Table> =

@@ -34,6 +34,8 @@ pub(super) struct Source<'s> {
     /// That a file is gone is no reason to go on without its rules.
     watched: Watched,
     started_with: Config,
+    /// Whether the roles are the file's by now.
+    own_roles: bool,
     hang_ups: HangUps,
 }
 
@@ -46,6 +48,7 @@ impl<'s> Source<'s> {
             environment,
             watched: Watched::new(file, config),
             started_with: config.clone(),
+            own_roles: config.own_roles,
             hang_ups: HangUps::new(),
         }
     }
@@ -66,6 +69,20 @@ impl<'s> Source<'s> {
         }
     }
 
+    /// A file that was cut short is a configuration, too: one with fewer rules.
+    fn check_whole(&self, config: &Config) -> Result<(), ConfigError> {
+        let empty = |file: &Path| std::fs::metadata(file).is_ok_and(|file| file.len() == 0);
+        if let Some(file) = self.watched.file().filter(|file| empty(file)) {
+            return Err(ConfigError::new(format!("{}: the file is empty", file.display())));
+        }
+        match self.own_roles && !config.own_roles {
+            true => Err(ConfigError::new(
+                "roles: there are none any more; start the server again for those that are built in",
+            )),
+            false => Ok(()),
+        }
+    }
+
     async fn reload<T: FnOnce()>(
         &mut self,
         engine: &Engine,
@@ -74,6 +91,7 @@ impl<'s> Source<'s> {
         self.watched.note();
         let read = read(self.watched.file(), self.common, self.environment);
         let prepared = read.and_then(|config| {
+            self.check_whole(&config)?;
             self.watched.name(&config);
             let take_over = prepare(&config)?;
             Ok((config, take_over))
@@ -94,6 +112,7 @@ impl<'s> Source<'s> {
             return;
         }
         take_over();
+        self.own_roles = config.own_roles;
         tracing::info!("the configuration was read again");
         let later = only_at_the_start(&self.started_with, &config);
         if !later.is_empty() {

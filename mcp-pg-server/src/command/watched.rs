@@ -18,8 +18,9 @@ pub(super) struct Watched {
     known: BTreeMap<PathBuf, Stamp>,
 }
 
-/// When a file was written, and its size.
-type Stamp = (SystemTime, u64);
+/// When a file was written, its size, and what tells it from another of the same time and size: some deployments
+/// give all their files one time.
+type Stamp = (SystemTime, u64, Option<[i64; 3]>);
 
 impl Watched {
     /// Watches `file` and those that the configuration names, which are still to be read.
@@ -86,5 +87,12 @@ fn named(config: &Config) -> Vec<PathBuf> {
 
 fn stamp(file: &Path) -> Option<Stamp> {
     let file = std::fs::metadata(file).ok()?;
-    Some((file.modified().ok()?, file.len()))
+    #[cfg(unix)]
+    let identity = {
+        use std::os::unix::fs::MetadataExt as _;
+        Some([file.ino().cast_signed(), file.ctime(), file.ctime_nsec()])
+    };
+    #[cfg(not(unix))]
+    let identity = None;
+    Some((file.modified().ok()?, file.len(), identity))
 }

@@ -146,7 +146,7 @@ fn encryption(
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
+    crate::file::read_text(path)
         .map_err(|error| ConfigError::new(format!("sslrootcert: {}: {error}", path.display())))
 }
 

@@ -8,6 +8,7 @@ use mcp_pg_core::policy::Encryption;
 
 use super::ConfigError;
 use super::raw::EncryptionKeys;
+use crate::file;
 
 /// The file of the keys, if they are in one; a relative one lies in `directory`.
 pub(super) fn key_file(keys: &EncryptionKeys, directory: &Path) -> Option<PathBuf> {
@@ -24,7 +25,7 @@ pub(super) fn resolve(
     let text = match (keys.keys, key_file) {
         (Some(text), _) => Some(("MCP_PG_ENCRYPTION_KEYS".to_owned(), text)),
         (None, Some(path)) => {
-            let text = std::fs::read_to_string(path).map_err(|error| {
+            let text = file::read_text(path).map_err(|error| {
                 ConfigError::new(format!(
                     "encryption.key_file: cannot read {}: {error}",
                     path.display()

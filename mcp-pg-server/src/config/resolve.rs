@@ -1,7 +1,7 @@
 //! From keys to settings: defaults, and combinations that make no sense.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
@@ -18,6 +18,7 @@ use super::raw::{
 };
 use super::{AuditFile, Config, ConfigError, auth, encryption, limits};
 use crate::confirm::StateKey;
+use crate::file;
 
 /// How often to look whether the schema has changed, where nothing tells.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
@@ -53,6 +54,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let relations = file.relations.unwrap_or_default().into_iter().enumerate();
     settings.relations = relations.map(declared).collect::<Result<_, _>>()?;
     let roles = file.roles.unwrap_or_default();
+    let own_roles = !roles.is_empty();
     for (name, keys) in &roles {
         if let Some(keys) = &keys.limits {
             request_limits.roles.insert(name.clone(), limits::of_role(name, keys)?.1);
@@ -73,7 +75,9 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
             ));
         }
     };
-    let state_key = state_key(server.state_key, server.state_key_file, directory)?;
+    let state_key_file = server.state_key_file.map(|path| directory.join(path));
+    let state_key_file = state_key_file.filter(|_| server.state_key.is_none());
+    let state_key = state_key(server.state_key, state_key_file.as_deref())?;
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
     Ok(Config {
@@ -88,6 +92,8 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         certificate,
         encryption_key_file,
         state_key,
+        state_key_file,
+        own_roles,
         audit_file,
         allowed_hosts: server.allowed_hosts.unwrap_or_default(),
         allowed_origins: server.allowed_origins.unwrap_or_default(),
@@ -95,17 +101,12 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
 }
 
 /// The key that processes share: in the environment, else in a file.
-fn state_key(
-    text: Option<String>,
-    file: Option<PathBuf>,
-    directory: &Path,
-) -> Result<Option<StateKey>, ConfigError> {
+fn state_key(text: Option<String>, file: Option<&Path>) -> Result<Option<StateKey>, ConfigError> {
     let (place, text) = match (text, file) {
         (None, None) => return Ok(None),
         (Some(text), _) => ("MCP_PG_STATE_KEY".to_owned(), text),
-        (None, Some(file)) => {
-            let path = directory.join(file);
-            let text = std::fs::read_to_string(&path).map_err(|error| {
+        (None, Some(path)) => {
+            let text = file::read_text(path).map_err(|error| {
                 let path = path.display();
                 ConfigError::new(format!("server.state_key_file: cannot read {path}: {error}"))
             })?;

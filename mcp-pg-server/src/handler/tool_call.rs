@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mcp_pg_core::{Code, Error, Origin, Principal, Reply, Request};
+use mcp_pg_core::{Agreement, Code, Error, Origin, Principal, Reply, Request};
 use rmcp::model::{CallToolRequestParams, CallToolResponse, InputRequiredResult};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
@@ -90,12 +90,12 @@ impl Handler {
         origin: &Origin,
         tool: &str,
         arguments: Map<String, Value>,
-        agreed: Option<String>,
+        agreed: Option<Agreement>,
         cx: &RequestContext<RoleServer>,
     ) -> Result<Answer, Error> {
         let Inner { engine, subscriptions, questions, .. } = &*self.0;
         let again = engine.may_ask(caller, tool)?.then(|| arguments.clone());
-        let outcome = call::run(engine, caller, origin, tool, arguments, agreed.as_deref()).await;
+        let outcome = call::run(engine, caller, origin, tool, arguments, agreed.as_ref()).await;
         let (Err(error), Some(arguments)) = (&outcome, again) else {
             return outcome.map(Answer::Reply);
         };
@@ -110,7 +110,8 @@ impl Handler {
                 let answer = confirm::ask(&cx.peer, question).await;
                 match answer.and_then(|yes| yes.then_some(()).ok_or_else(confirm::declined)) {
                     Ok(()) => {
-                        let agreed = Some(question.plan.as_str());
+                        let agreed = Agreement { plan: question.plan.clone(), number: None };
+                        let agreed = Some(&agreed);
                         let reply = call::run(engine, caller, origin, tool, arguments, agreed);
                         reply.await.map(Answer::Reply)
                     }

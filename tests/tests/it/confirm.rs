@@ -4,6 +4,9 @@ use std::collections::VecDeque;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
+use mcp_pg_core::audit::AuditTable;
+use mcp_pg_core::policy::Tls;
+use mcp_pg_core::{TableName, verify_table};
 use mcp_pg_tests::Database;
 use rmcp::model::{
     CallToolResponse, ClientCapabilities, ElicitRequestParams, ElicitResult, ElicitationAction,
@@ -234,10 +237,64 @@ async fn servers_that_share_a_key_take_each_others_answers() {
     let done = delete_over_http(&second, &ann, Some(&asked)).await;
     assert_eq!(done["structuredContent"]["row_count"], 2, "{done}");
     assert_eq!(reviews(&database).await, 12);
+    // Each remembers for itself what is spent, which check says.
+    let shared = shared.to_str().unwrap();
+    let told = run(&["check", "--database-url", &database.url, "--config", shared]).await.out;
+    assert!(told.contains("note: processes that share the state key"), "{told}");
     // It is spent: with the rows back as they were, the same write is asked about again.
     database.sql("INSERT INTO reviews OVERRIDING SYSTEM VALUE SELECT * FROM kept").await;
     state(delete_over_http(&second, &ann, Some(&asked)).await);
     assert_eq!(reviews(&database).await, 14);
+}
+
+#[tokio::test]
+async fn servers_with_one_audit_table_use_a_confirmation_once() {
+    let database = Database::shop().await;
+    let table = AuditTable::new(&TableName::new("mcp_audit", "log"));
+    database.sql(&table.definition()).await;
+    // Who sets the table up again changes nothing.
+    database.sql(&table.definition()).await;
+    database.sql("CREATE TABLE kept AS SELECT * FROM reviews WHERE review_id <= 2").await;
+    let (ann, hash) = key().await;
+    let secret = file("q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\n");
+    let config = file(&format!(
+        "{RULES}[audit]\ntable = \"mcp_audit.log\"\n[server]\nstate_key_file = {secret:?}\n\
+         [[auth.api_keys]]\nname = \"ann\"\nhash = {hash:?}\nrole = \"admin\"\n"
+    ));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let (first, second) = (Served::start(&arguments).await, Served::start(&arguments).await);
+    let asked = delete_over_http(&first, &ann, None).await;
+    let state = asked["requestState"].as_str().unwrap();
+    let done = delete_over_http(&first, &ann, Some(state)).await;
+    assert_eq!(done["structuredContent"]["row_count"], 2, "{done}");
+    database.sql("INSERT INTO reviews OVERRIDING SYSTEM VALUE SELECT * FROM kept").await;
+    // The same rows, the same request, the same caller; but it was used.
+    let refused = delete_over_http(&second, &ann, Some(state)).await;
+    let error = &refused["structuredContent"]["error"];
+    assert_eq!(error["code"], "forbidden", "{refused}");
+    assert_eq!(error["message"], "what the user has agreed to was done before");
+    assert_eq!(reviews(&database).await, 14);
+
+    // Both at once: one of them.
+    let asked = delete_over_http(&second, &ann, None).await;
+    let state = asked["requestState"].as_str().unwrap();
+    let (here, there) = tokio::join!(
+        delete_over_http(&first, &ann, Some(state)),
+        delete_over_http(&second, &ann, Some(state)),
+    );
+    let done = [&here, &there].map(|answer| answer["structuredContent"]["row_count"] == 2);
+    assert!(done[0] != done[1], "{here}\n{there}");
+    assert_eq!(reviews(&database).await, 12);
+
+    first.stop().await;
+    second.stop().await;
+    let told = run(&[&["check"], &arguments[..]].concat()).await.out;
+    assert!(!told.contains("state key"), "{told}");
+    let kept = "SELECT string_agg(record ->> 'outcome', ' ' ORDER BY position) FROM mcp_audit.log \
+                WHERE record ->> 'confirmation' IS NOT NULL";
+    assert_eq!(database.value(kept).await.as_deref(), Some("ok ok"));
+    let name = TableName::new("mcp_audit", "log");
+    verify_table(database.config.clone(), Tls::default(), &name).await.unwrap().unwrap();
 }
 
 #[tokio::test]

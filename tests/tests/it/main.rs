@@ -76,3 +76,4 @@ mod transcript;
 mod update;
 mod values;
 mod views;
+mod watched;

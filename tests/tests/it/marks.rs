@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::policy::{Action, AuditDetail, AuditValues, ColumnMarks, Role};
-use mcp_pg_core::{Code, Origin, Principal, Settings};
+use mcp_pg_core::{Agreement, Code, Origin, Principal, Settings};
 use mcp_pg_tests::{Database, call, error, object, rows};
 use serde_json::{Value, json};
 
@@ -222,6 +222,7 @@ async fn writes_after_untrusted_text_need_a_confirmation() {
                 assert!(error.to_string().contains("outsiders"), "{error}");
                 // Asked, and agreed to: this, and nothing else.
                 let plan = error.question().map(|question| question.plan.clone()).unwrap();
+                let agreement = Agreement { plan, number: None };
                 let caller = Principal::new("tester", "careful");
                 for (operations, allowed) in [(json!([read, rate]), false), (operations, true)] {
                     let arguments = object(json!({"operations": operations}));
@@ -231,7 +232,7 @@ async fn writes_after_untrusted_text_need_a_confirmation() {
                             &Origin::default(),
                             "transaction",
                             arguments,
-                            Some(&plan),
+                            Some(&agreement),
                         )
                         .await;
                     assert_eq!(result.is_ok(), allowed, "{result:?}");

@@ -1,5 +1,7 @@
 //! However a request is refused, it leaves exactly one record.
 
+mod stdio;
+
 use mcp_pg_core::audit::{AuditSink, Event};
 use mcp_pg_core::{Error, Origin, Principal};
 use mcp_pg_tests::{Database, object};

@@ -60,6 +60,7 @@ fn event(id: &str) -> Event {
         arguments: None,
         sql: vec![],
         rows: Some(1),
+        confirmation: None,
         sensitive: vec![],
         outcome: None,
         code: None,

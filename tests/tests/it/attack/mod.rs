@@ -4,6 +4,7 @@
 //! Every secret name holds `zq`, every secret value `QZ`, and no hostile text holds either: so an answer
 //! that holds one of them has leaked.
 
+mod cache;
 mod claim;
 mod cursor;
 mod estimate;

@@ -132,11 +132,27 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
     let settled = "CREATE FUNCTION settled() RETURNS boolean LANGUAGE plpgsql VOLATILE AS
         $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
         CREATE FUNCTION sworn() RETURNS boolean LANGUAGE plpgsql STABLE AS
-        $$ BEGIN PERFORM set_config('app.types', '{movie,tv}', false); RETURN true; END $$;";
-    let queries = crate::canned::directory([(
-        "settle_it.sql",
-        "-- @roles movies\nSELECT set_config('app.types', '{movie,tv}', false) AS types",
-    )]);
+        $$ BEGIN PERFORM set_config('app.types', '{movie,tv}', false); RETURN true; END $$;
+        CREATE FUNCTION relayed() RETURNS boolean LANGUAGE plpgsql STABLE AS
+        $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
+        CREATE FUNCTION step(integer, integer) RETURNS integer LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM public.settle(); RETURN $1 + $2; END $$;
+        CREATE AGGREGATE total(integer) (SFUNC = step, STYPE = integer, INITCOND = '0');
+        CREATE FUNCTION plus(integer, integer) RETURNS integer LANGUAGE plpgsql STABLE AS
+        $$ BEGIN PERFORM public.settle(); RETURN $1 + $2; END $$;
+        CREATE OPERATOR |+| (FUNCTION = plus, LEFTARG = integer, RIGHTARG = integer);
+        CREATE VIEW setting AS SELECT set_config('app.types', '{movie,tv}', false) AS types;
+        CREATE VIEW outer_setting AS SELECT types FROM setting;";
+    let query = |sql: &str| format!("-- @roles movies\n{sql}");
+    let queries = [
+        ("settle_it.sql", "SELECT set_config('app.types', '{movie,tv}', false) AS types"),
+        ("relay_it.sql", "SELECT public.relayed() AS done"),
+        ("total_it.sql", "SELECT public.total(id) AS total FROM public.loan"),
+        ("add_it.sql", "SELECT id OPERATOR(public.|+|) 1 AS sum FROM public.loan"),
+        ("view_it.sql", "SELECT types FROM public.outer_setting"),
+    ]
+    .map(|(name, sql)| (name, query(sql)));
+    let queries = crate::canned::directory(queries.each_ref().map(|(name, sql)| (*name, &**sql)));
     let loan = json!({"table": "loan", "where": {"id": 1}});
     let update = json!({"table": "loan", "where": {"id": 1}, "updates": {"note": "x"}});
     for (place, tool, arguments) in [
@@ -155,10 +171,19 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
             "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan
              USING (set_config('app.types', '{movie,tv}', false) <> '')",
             "select",
-            loan,
+            loan.clone(),
         ),
         ("ALTER TABLE loan ADD CHECK (settled())", "update", update),
+        (
+            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (relayed())",
+            "select",
+            loan.clone(),
+        ),
         ("", "settle_it", json!({})),
+        ("", "relay_it", json!({})),
+        ("", "total_it", json!({})),
+        ("", "add_it", json!({})),
+        ("", "view_it", json!({})),
     ] {
         let database = Database::of(FIXTURE).await;
         database.sql("DROP TRIGGER on_loan ON loan").await;
