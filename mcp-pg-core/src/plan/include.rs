@@ -29,6 +29,15 @@ pub struct Include<'v> {
     pub includes: Vec<Include<'v>>,
 }
 
+/// How many rows the relations on the way may come to, for one row.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    rows: u64,
+    /// Whether several rows may be related to the same one: from there on, rows are met again and again, and nothing
+    /// but the limits says how many.
+    again: bool,
+}
+
 const MEMBERS: [&str; 6] = ["columns", "where", "order_by", "limit", "include", "count"];
 
 impl<'v> Scope<'v> {
@@ -43,7 +52,8 @@ impl<'v> Scope<'v> {
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
         let mut left = self.view.limits.max_includes;
-        self.includes_within(table, include, "/include", &mut left)
+        let reach = Reach { rows: 1, again: false };
+        self.includes_within(table, include, "/include", reach, &mut left)
     }
 
     /// The related rows that come with the rows that a write returns.
@@ -72,6 +82,7 @@ impl<'v> Scope<'v> {
         table: &'v TableView,
         include: Option<&Map<String, Value>>,
         at: &str,
+        reach: Reach,
         left: &mut usize,
     ) -> Result<Vec<Include<'v>>> {
         let members = include.into_iter().flatten();
@@ -84,7 +95,7 @@ impl<'v> Scope<'v> {
                     let message = format!("a request may include {most} relations, and no more");
                     Error::exceeded("max_includes", message).at(&at)
                 })?;
-                self.include(table, name, options, &at, left)
+                self.include(table, name, options, &at, reach, left)
             })
             .collect()
     }
@@ -95,6 +106,7 @@ impl<'v> Scope<'v> {
         name: &str,
         options: &Value,
         at: &str,
+        reach: Reach,
         left: &mut usize,
     ) -> Result<Include<'v>> {
         let relation = self.relation(table, name).map_err(|error| error.at(at))?;
@@ -136,6 +148,20 @@ impl<'v> Scope<'v> {
         let mut order =
             self.order(target, inner.order_by.as_deref()).map_err(|error| error.inside(at))?;
         super::order::make_total(target, &mut order);
+        let limit = inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows);
+        let counted = inner.count.unwrap_or_default();
+        let rows = if to_one || counted { 1 } else { limit.max(1) };
+        let rows = reach.rows.saturating_mul(rows);
+        if reach.again && rows > limits.max_related {
+            let most = limits.max_related;
+            let message = format!(
+                "the relations on the way here may come to {rows} rows for one row, and {most} at most"
+            );
+            return Err(Error::exceeded("max_related", message)
+                .at(at)
+                .hint("give those above and below smaller limits, or ask for fewer levels"));
+        }
+        let reach = Reach { rows, again: reach.again || to_one || hop.junction.is_some() };
         Ok(Include {
             name: relation.called(name),
             mark: format!("{name}_truncated"),
@@ -144,12 +170,13 @@ impl<'v> Scope<'v> {
                 .map_err(|error| error.inside(at))?,
             filter: asked,
             order,
-            limit: inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
-            counted: inner.count.unwrap_or_default(),
+            limit,
+            counted,
             includes: self.includes_within(
                 target,
                 inner.include.as_ref(),
                 &format!("{at}/include"),
+                reach,
                 left,
             )?,
             hop,
