@@ -229,6 +229,8 @@ mod tests {
             [
                 ("MCP_PG__LIMITS__MAX_ROWS", "20"),
                 ("MCP_PG__DATABASE__SCHEMAS", r#"["sales"]"#),
+                ("MCP_PG__COMMENTS__OWNERS", "app, migrations"),
+                ("MCP_PG__CONFIRM", "delete"),
                 ("MCP_PG__DEFAULT_ROLE", "operator"),
                 ("MCP_PG__ARCHIVE__ALLOW_HARD_DELETE", "true"),
                 ("MCP_PG_POSTGRES_BIN", "/not/ours"),
@@ -237,6 +239,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.settings.limits.max_rows, 20);
         assert_eq!(config.settings.schemas, ["sales"]);
+        assert_eq!(config.settings.comments.owners, ["app", "migrations"]);
         assert_eq!(config.settings.default_role, "operator");
         assert!(config.settings.archive.allow_hard_delete);
     }

@@ -8,32 +8,52 @@ mod entry;
 mod schema;
 mod shape;
 
+use std::collections::HashSet;
+use std::io;
 use std::sync::{Arc, LazyLock};
 
 use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::{Actions, View};
 use rmcp::ErrorData;
 use rmcp::model::{JsonObject, ListToolsResult, Tool};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::ser::Formatter;
+use serde_json::{Serializer, Value};
 
 use entry::{Entry, Needs, TABLE};
 
-/// Most bytes of a page of the list, as JSON; models pay for each of them in every conversation.
-const LIST_MOST: usize = 15_800;
-
-/// Most bytes of a list that spells out tables' names: so few that it stays under 16 KB also where it is written
-/// with a space after each comma and colon, as Python does.
-const SPELLED_MOST: usize = 15_200;
+/// Most bytes of a page of the list, as JSON with what goes around it; models pay for each of them in every
+/// conversation.
+const LIST_MOST: usize = 16_200;
 
 /// Most table names that a schema spells out.
 const NAMES_MOST: usize = 50;
 
 /// The tools with the schemas that all roles share; built once.
-static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| TABLE.iter().map(Entry::tool).collect());
+static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+    let mut told = HashSet::new();
+    TABLE.iter().map(|entry| told_once(entry.tool(), &mut told)).collect()
+});
 
 /// The names of the tools that `actions` allow, in the order of the list.
 pub(crate) fn names(actions: Actions) -> impl Iterator<Item = &'static str> {
     TABLE.iter().filter(move |entry| entry.allowed(actions)).map(|entry| entry.name)
+}
+
+/// The tool without what an earlier one in the list already tells of an argument of the same name.
+fn told_once(mut tool: Tool, told: &mut HashSet<(String, Value)>) -> Tool {
+    let mut input = JsonObject::clone(&tool.input_schema);
+    let arguments = input.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, argument) in arguments.into_iter().flatten() {
+        let Some(argument) = argument.as_object_mut() else { continue };
+        if let Some(description) = argument.get("description")
+            && !told.insert((name.clone(), description.clone()))
+        {
+            argument.remove("description");
+        }
+    }
+    tool.input_schema = Arc::new(input);
+    tool
 }
 
 /// The list for one caller: the built-in tools, then the queries. Each call gives the same bytes while view
@@ -107,7 +127,6 @@ fn fitted(actions: Actions, tables: &[(String, Actions)], room: usize) -> Vec<To
     if tables.is_empty() {
         return tools;
     }
-    let room = room.min(SPELLED_MOST);
     let mut size: usize = tools.iter().map(bytes).sum();
     for ((entry, _), tool) in allowed().zip(&mut tools) {
         let Some(spelled) = spell_out(tool, entry, tables) else { continue };
@@ -141,9 +160,52 @@ fn spell_out(tool: &Tool, entry: &Entry, tables: &[(String, Actions)]) -> Option
     Some(tool)
 }
 
+/// Bytes of the tool, and of the comma behind it, in the longest form of JSON that is common: Python's, with a
+/// space after each comma and colon, and in ASCII alone.
 fn bytes(tool: &Tool) -> usize {
-    // The comma between two tools counts.
-    serde_json::to_string(tool).map_or(usize::MAX / 32, |text| text.len() + 1)
+    let mut text = Vec::new();
+    match tool.serialize(&mut Serializer::with_formatter(&mut text, Spaced)) {
+        Ok(()) => text.len() + 2,
+        Err(_) => usize::MAX / 32,
+    }
+}
+
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first { Ok(()) } else { to.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        if first { Ok(()) } else { to.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
+        to.write_all(b": ")
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        for unit in text.encode_utf16() {
+            match u8::try_from(unit) {
+                Ok(letter) if letter.is_ascii() => to.write_all(&[letter])?,
+                _ => write!(to, "\\u{unit:04x}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -166,14 +228,14 @@ mod tests {
     }
 
     fn size(tools: &[Tool]) -> usize {
-        serde_json::to_string(&json!({ "tools": tools })).unwrap().len()
+        tools.iter().map(bytes).sum()
     }
 
     #[test]
     fn the_list_is_small_however_many_tables_there_are() {
         for (count, length) in [(0, 1), (5, 10), (20, 12), (50, 63), (50, 127)] {
             let tools = fitted(all(), &tables(count, length, all()));
-            assert!(size(&tools) < 16_000, "{count} tables: {} bytes", size(&tools));
+            assert!(size(&tools) <= LIST_MOST, "{count} tables: {} bytes", size(&tools));
         }
         let kept: Actions = Action::ALL.into_iter().filter(|a| *a != Action::Delete).collect();
         assert!(

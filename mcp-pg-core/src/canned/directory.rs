@@ -55,11 +55,16 @@ fn read(path: &Path) -> std::io::Result<String> {
     if !fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a file"));
     }
-    let mut text = String::new();
-    fs::File::open(path)?.take(FILE_MOST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_MOST {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(FILE_MOST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_MOST {
         return Err(std::io::Error::other(format!("it has more than {FILE_MOST} bytes")));
     }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
+        std::io::Error::other(format!("line {line} is not UTF-8"))
+    })?;
     // Some editors begin each file with a byte order mark.
     Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
 }

@@ -162,10 +162,10 @@ impl Header {
             "idempotent" => self.idempotent = flag(directive, rest)?,
             "additive" => self.additive = flag(directive, rest)?,
             "confirm" => self.confirm = flag(directive, rest)?,
-            "title" => self.title = clean(rest),
-            "timeout" => self.timeout = Some(duration(rest)?),
-            "limit" => self.limit = Some(count(directive, rest)?),
-            "max_rows" => self.max_rows = Some(count(directive, rest)?),
+            "title" => once(directive, &mut self.title, clean(rest))?,
+            "timeout" => once(directive, &mut self.timeout, Some(duration(rest)?))?,
+            "limit" => once(directive, &mut self.limit, Some(count(directive, rest)?))?,
+            "max_rows" => once(directive, &mut self.max_rows, Some(count(directive, rest)?))?,
             "tool" => self.tool = Some((!rest.is_empty()).then(|| rest.to_owned())),
             _ => {
                 return Err(match nearest(directive, DIRECTIVES) {
@@ -178,6 +178,20 @@ impl Header {
         }
         Ok(())
     }
+}
+
+/// The directive that a line of a comment is.
+pub(super) fn directive(line: &str) -> Option<&'static str> {
+    let name = line.trim().strip_prefix('@')?.split_whitespace().next()?;
+    DIRECTIVES.into_iter().find(|directive| *directive == name)
+}
+
+fn once<T>(directive: &str, place: &mut Option<T>, value: Option<T>) -> Result<(), String> {
+    if place.is_some() {
+        return Err(format!("@{directive} is there twice"));
+    }
+    *place = value;
+    Ok(())
 }
 
 fn flag(directive: &str, rest: &str) -> Result<bool, String> {

@@ -43,7 +43,7 @@ impl Parameter {
     ///
     /// # Errors
     ///
-    /// A default that does not fit, in words.
+    /// A default or a rule that does not fit, in words.
     pub(super) fn new(
         name: &str,
         data_type: Arc<DataType>,
@@ -67,6 +67,7 @@ impl Parameter {
             description: declared.and_then(|declared| declared.description.clone()),
             compared,
         };
+        parameter.rules.check_type(&parameter.data_type)?;
         if let Given::Default(value) = &parameter.given
             && !value.is_null()
         {

@@ -89,6 +89,12 @@ impl Query {
         let mut hasher = DefaultHasher::new();
         (&source.name, &source.text, source.statement()).hash(&mut hasher);
         let columns = columns(&source, &described)?;
+        if let (Origin::Statement(_), false, []) =
+            (&source.origin, source.header.writes, &described.columns[..])
+        {
+            let message = "it returns no columns: if it is to write, say so with -- @writes";
+            return Err(source.fault(message, None));
+        }
         let parameters = parameters(&source, &described)?;
         for (name, data_type) in &described.columns {
             (name, &data_type.name).hash(&mut hasher);

@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 use super::{header, number};
 use crate::error::{Code, Error, Result};
 use crate::name::nearest;
+use crate::schema::{DataType, Kind};
+use crate::value;
 
 /// The rules of a parameter, or of each item of a list.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +53,12 @@ impl Rules {
                 "maxItems" => rules.max_items = length()?,
                 "pattern" => {
                     let pattern = value.as_str().ok_or_else(|| wrong("a regular expression"))?;
-                    let pattern = Regex::new(pattern).map_err(|error| error.to_string())?;
+                    let pattern = Regex::new(pattern).map_err(|error| {
+                        // The last line says what is wrong; those before draw where.
+                        let error = error.to_string();
+                        let reason = error.lines().last().unwrap_or_default();
+                        format!("pattern: {}", reason.trim_start_matches("error: "))
+                    })?;
                     rules.pattern = Some(pattern);
                 }
                 _ => {
@@ -64,7 +71,52 @@ impl Rules {
                 }
             }
         }
+        rules.agree()?;
         Ok(rules)
+    }
+
+    /// What no value could meet is a mistake.
+    fn agree(&self) -> Result<(), String> {
+        if let (Some(least), Some(most)) = (&self.minimum, &self.maximum)
+            && number::compare(least, most).is_some_and(std::cmp::Ordering::is_gt)
+        {
+            return Err(format!("the minimum {least} is more than the maximum {most}"));
+        }
+        if let (Some(least), Some(most)) = (self.min_length, self.max_length)
+            && least > most
+        {
+            return Err(format!("the minLength {least} is more than the maxLength {most}"));
+        }
+        Ok(())
+    }
+
+    /// What in them does not fit values of this type, in words.
+    pub(super) fn check_type(&self, data_type: &DataType) -> Result<(), String> {
+        let (item, list) = match &data_type.base().kind {
+            Kind::Array { element, .. } => (&**element, true),
+            _ => (data_type, false),
+        };
+        let accepted = value::accepted(item);
+        let kind = accepted.get("type").and_then(Value::as_str);
+        let number = matches!(kind, None | Some("number" | "integer"));
+        let text = matches!(kind, None | Some("string"));
+        for (keyword, given, fits, of) in [
+            ("minimum", self.minimum.is_some(), number, "numbers"),
+            ("maximum", self.maximum.is_some(), number, "numbers"),
+            ("minLength", self.min_length.is_some(), text, "texts"),
+            ("maxLength", self.max_length.is_some(), text, "texts"),
+            ("pattern", self.pattern.is_some(), text, "texts"),
+            ("maxItems", self.max_items.is_some(), list, "lists"),
+        ] {
+            if given && !fits {
+                return Err(format!("{keyword} is for {of}, and this is {}", data_type.name));
+            }
+        }
+        for allowed in self.values.iter().flatten() {
+            let fits = value::encode(item, &item.name, allowed);
+            fits.map_err(|error| format!("enum: {}", error.message()))?;
+        }
+        Ok(())
     }
 
     /// Whether they say anything of a single value.

@@ -50,16 +50,14 @@ impl Query {
         schema
     }
 
-    /// The schema of the reply; with `columns` those of its rows are spelled out.
-    pub fn output_schema(&self, columns: bool) -> Map<String, Value> {
-        let mut row = json!({"type": "object"});
-        if columns {
-            let all = self.columns.iter();
-            let columns: Map<String, Value> = all
-                .map(|column| (column.name.clone(), value::produced(&column.data_type)))
-                .collect();
-            row["properties"] = Value::Object(columns);
-        }
+    /// The schema of the reply.
+    pub fn output_schema(&self) -> Map<String, Value> {
+        let columns: Map<String, Value> = self
+            .columns
+            .iter()
+            .map(|column| (column.name.clone(), value::produced(&column.data_type)))
+            .collect();
+        let row = json!({"type": "object", "properties": columns});
         let mut schema = Map::new();
         schema.insert("type".into(), "object".into());
         schema.insert(

@@ -52,6 +52,14 @@ impl Source {
             Ok(header) => header,
             Err(wrong) => return fault(wrong.message, wrong.offset),
         };
+        let late = body.iter().filter(|token| token.kind == Kind::Comment);
+        let mut late = late.flat_map(|token| lines(&text, *token));
+        if let Some((directive, line)) =
+            late.find_map(|line| Some((header::directive(line.text)?, line)))
+        {
+            let message = format!("@{directive} stands before the statement, or means nothing");
+            return fault(message, line.offset);
+        }
         if header.tool.is_some() {
             return fault(
                 "@tool is for comments of functions: a file's name is its tool's".into(),
@@ -172,6 +180,10 @@ mod tests {
     fn names_become_numbers() {
         for (text, expected) in [
             ("SELECT :a, :b, :a;", "SELECT $1, $2, $1"),
+            (
+                "WITH a AS (SELECT CAST(update AS text), (delete)) TABLE a",
+                "WITH a AS (SELECT CAST(update AS text), (delete)) TABLE a",
+            ),
             ("-- x\nSELECT ':a' -- :b\n, :c -- end\n;\n-- more", "SELECT ':a' -- :b\n, $1"),
             ("-- @param a integer[]\nSELECT 1 = ANY(:a)", "SELECT 1 = ANY(($1::integer[]))"),
             ("SELECT x[:n], x[1:2], :m::text", "SELECT x[:n], x[1:2], $1::text"),
@@ -193,6 +205,8 @@ mod tests {
             ("SELECT\n  'abc", "query.sql:2:3: a text is not closed"),
             ("-- @writes\nDROP TABLE x", "query.sql:2:1: a canned query is a SELECT"),
             ("DELETE FROM x", "query.sql:1:1: DELETE writes: say so with -- @writes"),
+            ("WITH a AS (DELETE FROM x RETURNING 1) TABLE a", "query.sql:1:12: DELETE writes"),
+            ("WITH a AS (SELECT 1) UPDATE s.x AS y SET a = 1", "query.sql:1:22: UPDATE writes"),
             ("SELECT $1", "query.sql:1:8: write :name for a parameter"),
             ("-- A\n-- @parm x", "query.sql:2:4: there is no @parm; did you mean @param?"),
             (
@@ -202,6 +216,17 @@ mod tests {
             ("-- @confirm\nSELECT 1", "query.sql:1:1: @confirm is for what writes"),
             ("-- @max_rows 5\nSELECT 1", "query.sql:1:1: @max_rows is for what writes"),
             ("-- @tool x\nSELECT 1", "query.sql:1:1: @tool is for comments of functions"),
+            ("SELECT 1\n-- @roles admin", "query.sql:2:3: @roles stands before the statement"),
+            ("SELECT 1 /* a\n * @writes */", "query.sql:2:3: @writes stands before the statement"),
+            ("-- @limit 5\n-- @limit 6\nSELECT 1", "query.sql:2:4: @limit is there twice"),
+            (
+                "-- @param a int {\"pattern\": \"(\"}\nSELECT :a",
+                "query.sql:1:4: pattern: unclosed group",
+            ),
+            (
+                "-- @param a int {\"minimum\": 2, \"maximum\": 1}\nSELECT :a",
+                "query.sql:1:4: the minimum 2 is more than the maximum 1",
+            ),
         ] {
             let fault = read(text).unwrap_err().to_string();
             assert!(fault.starts_with(expected), "{text}: {fault}");

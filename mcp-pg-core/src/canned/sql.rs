@@ -79,9 +79,14 @@ impl Sql {
         }
         let names = names(text, code);
         let verb = verb(word(first), &names).map_err(|message| (message, first.start))?;
-        if matches!(verb, Verb::Change(_) | Verb::Call) && !header.writes {
-            let message = format!("{} writes: say so with -- @writes", word(first).to_uppercase());
-            return Err((message, first.start));
+        let writing = match verb {
+            Verb::Change(_) | Verb::Call => Some(first),
+            Verb::With => writing_part(text, code),
+            Verb::Select => None,
+        };
+        if let Some(token) = writing.filter(|_| !header.writes) {
+            let message = format!("{} writes: say so with -- @writes", word(token).to_uppercase());
+            return Err((message, token.start));
         }
 
         let mut sql =
@@ -166,6 +171,25 @@ impl Sql {
             false => piece.offset + byte - piece.start,
         })
     }
+}
+
+/// The verb of a statement that writes, in a WITH or behind it: such words may also be names of columns, but not
+/// where one of these begins and goes on like it.
+fn writing_part<'c>(text: &str, code: &'c [Token]) -> Option<&'c Token> {
+    let word = |token: &Token| text.get(token.start..token.end).unwrap_or_default().to_lowercase();
+    code.windows(3).find_map(|tokens| {
+        let [before, verb, next] = tokens else { return None };
+        let begins = matches!(before.kind, Kind::Symbol('(' | ')'));
+        let goes_on = match (&*word(verb), &*word(next)) {
+            ("insert" | "merge", "into") | ("delete", "from") | ("update", "only") => true,
+            ("update", _) => {
+                let named = code.iter().skip_while(|token| token.start <= verb.start).take(6);
+                named.map(word).any(|word| word == "set")
+            }
+            _ => false,
+        };
+        (begins && goes_on).then_some(verb)
+    })
 }
 
 fn verb(word: &str, names: &HashSet<String>) -> Result<Verb, String> {

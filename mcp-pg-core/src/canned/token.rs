@@ -21,7 +21,7 @@ pub(super) enum Kind {
     /// A text in single quotes or dollar quotes.
     Text,
     Number,
-    /// `:name`. Between brackets it may be the upper bound of a slice instead.
+    /// `:name`. Directly between brackets it may be the upper bound of a slice instead.
     Parameter {
         bracketed: bool,
     },
@@ -42,7 +42,7 @@ pub(super) struct Unclosed {
 
 /// The tokens of the text; spaces are left out.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Unclosed> {
-    let mut scanner = Scanner { text, at: 0, brackets: 0 };
+    let mut scanner = Scanner { text, at: 0, open: Vec::new() };
     let mut tokens: Vec<Token> = Vec::new();
     while let Some(c) = scanner.peek() {
         let start = scanner.at;
@@ -59,7 +59,8 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Unclosed> {
 struct Scanner<'t> {
     text: &'t str,
     at: usize,
-    brackets: usize,
+    /// The brackets and parentheses that were opened: which of them may hold a slice.
+    open: Vec<bool>,
 }
 
 impl Scanner<'_> {
@@ -106,11 +107,12 @@ impl Scanner<'_> {
                         && !matches!(before.kind, Kind::Operator | Kind::Symbol('[' | '(' | ','))
                 });
                 self.at += 1;
-                if self.brackets > 0 && bound {
+                let bracketed = self.open.last().is_some_and(|slice| *slice);
+                if bracketed && bound {
                     return Ok(Kind::Symbol(':'));
                 }
                 self.skip_while(|c| c.is_alphanumeric() || c == '_');
-                Ok(Kind::Parameter { bracketed: self.brackets > 0 })
+                Ok(Kind::Parameter { bracketed })
             }
             _ if begins_word(c) => {
                 self.skip_while(|c| begins_word(c) || c.is_numeric() || c == '$');
@@ -126,13 +128,27 @@ impl Scanner<'_> {
             }
             _ => {
                 match c {
-                    '[' => self.brackets += 1,
-                    ']' => self.brackets = self.brackets.saturating_sub(1),
+                    '(' => self.open.push(false),
+                    '[' => self.open.push(!self.constructs(before)),
+                    ')' | ']' => {
+                        self.open.pop();
+                    }
                     _ => {}
                 }
                 self.at += c.len_utf8();
                 Ok(Kind::Symbol(c))
             }
+        }
+    }
+
+    /// Whether a bracket behind `before` makes an array, `ARRAY[…]` or one in it, rather than takes from one.
+    fn constructs(&self, before: Option<&Token>) -> bool {
+        let Some(before) = before else { return false };
+        let word = self.text.get(before.start..before.end).unwrap_or_default();
+        match before.kind {
+            Kind::Word => word.eq_ignore_ascii_case("array"),
+            Kind::Symbol('[' | ',') => self.open.last() == Some(&false),
+            _ => false,
         }
     }
 
@@ -261,7 +277,8 @@ mod tests {
             ("a */* :no */ :a", &["a"]),
             ("x[1:2] || x[lo:hi] || x[f(1):hi] || x[y[1]:hi]", &[]),
             ("x[:n] || x[1: :n]", &["[n]", "[n]"]),
-            ("ARRAY[:a, (:b)]", &["[a]", "[b]"]),
+            ("ARRAY[:a, (:b)] || array [[:a], [x[lo:hi], x[:n]]]", &["a", "b", "a", "[n]"]),
+            ("x[f(:a, y[lo:hi])] || (:b)", &["a", "b"]),
             ("CASE WHEN a THEN :a END", &["a"]),
             ("U&'d:no' || b':no' || :a", &["a"]),
             ("1e5 + 0x1F + :a", &["a"]),

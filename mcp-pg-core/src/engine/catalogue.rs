@@ -37,7 +37,7 @@ impl Catalogue {
         before: Option<&Catalogue>,
     ) -> Result<Self> {
         // First: what changes after this is noticed, if need be twice.
-        let signature = database.signature(&settings.watched_schemas()).await?;
+        let signature = database.signature(&settings.watched_schemas(), None).await?;
         let mut schemas = HashMap::new();
         // PostgreSQL tells each role what it may do: that is read as the role itself.
         let roles = settings.roles.iter().map(|role| role.database_role.clone());

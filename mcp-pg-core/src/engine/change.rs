@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::operation::{Done, IMAGES_MOST, Run, allowed, objects};
+use super::read::archived_note;
 use super::record::Record;
 use super::{Engine, rows};
 use crate::error::{Code, Error, Result};
@@ -40,7 +41,7 @@ impl Engine {
             .at("/where"));
         }
         let width = looked_at.len();
-        let mut notes = Vec::new();
+        let mut notes = Vec::from_iter(archived_note(plan.table, &plan.filter));
         match (&plan.effect, &plan.if_version) {
             (Effect::SetEach(each), _) => {
                 notes.extend(each_is_one(plan, each, &lock, &mut found, &looked_at)?);

@@ -53,6 +53,10 @@ impl Engine {
                 pause = PAUSE_LEAST;
                 if !std::mem::take(&mut first) {
                     self.tell(Change::Missed);
+                    // It may be another server now, or one that was set back: signatures are not comparable.
+                    if let Err(error) = self.reload().await {
+                        tracing::warn!(%error, "the schema was not read again");
+                    }
                 }
                 let Err(error) = self.attend(&listener, poll).await;
                 tracing::warn!(%error, "the database is not followed for the moment");
@@ -71,7 +75,8 @@ impl Engine {
             let snapshot = listener.snapshot().await?;
             if snapshot.is_none() || snapshot != seen {
                 let catalogue = self.catalogue.load_full();
-                let now = listener.signature(&catalogue.settings.watched_schemas()).await?;
+                let schemas = catalogue.settings.watched_schemas();
+                let now = listener.look(&schemas, &catalogue.signature).await?;
                 (seen, told) = (snapshot, now.told);
                 if now.signature != catalogue.signature
                     && let Err(error) = self.reload().await

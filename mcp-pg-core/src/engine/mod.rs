@@ -335,8 +335,9 @@ impl Engine {
     /// is there now is another.
     async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
         let catalogue = self.catalogue.load_full();
-        let now = self.database.signature(&catalogue.settings.watched_schemas()).await?;
-        if now == catalogue.signature {
+        let known = &catalogue.signature;
+        let schemas = catalogue.settings.watched_schemas();
+        if self.database.signature(&schemas, Some(known)).await? == *known {
             self.database.forget_statements();
         } else {
             self.reload().await?;

@@ -149,7 +149,7 @@ impl Engine {
             });
         }
         let mut result = call.result(fetched)?;
-        if !query.has_columns() {
+        if !query.has_columns() && query.is_statement() {
             result.row_count = rows;
         }
         if !self.sinks.is_empty() && scope.settings.audit.images {

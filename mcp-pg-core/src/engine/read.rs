@@ -8,7 +8,7 @@ use super::record::Record;
 use super::{Engine, identity, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Place, refusal};
-use crate::plan::{Cursor, Scope, SelectPlan, Start};
+use crate::plan::{Cursor, Predicate, Scope, SelectPlan, Start};
 use crate::policy::TableView;
 use crate::reply::{RowSet, TableEntry, TableList, TableSummary};
 use crate::request::{Aggregate, Count, Detail, Format, ListTables, Select};
@@ -109,7 +109,11 @@ impl Engine {
             Some(last) if more => Some(self.cursor(plan, last, width, rows.len())?),
             _ => None,
         };
-        let mut notes = Vec::new();
+        let asked = match &plan.grouping {
+            Some(grouping) => (grouping.table, &grouping.filter),
+            None => (plan.table, &plan.filter),
+        };
+        let mut notes = Vec::from_iter(archived_note(asked.0, asked.1));
         if more && !plan.keyset && plan.grouping.is_none() {
             notes.push(format!(
                 "{} has no key: pages are told by their offset, and shift when rows come or go",
@@ -234,6 +238,15 @@ fn mentions(table: &TableView, words: &[String]) -> bool {
         let text = text.to_lowercase();
         words.iter().all(|word| text.contains(word.as_str()))
     }
+}
+
+/// What to say where a condition asks for archived rows, and they are left out.
+pub(super) fn archived_note(table: &TableView, filter: &Predicate<'_>) -> Option<String> {
+    let column = filter.beside_archive(table)?;
+    let name = &column.name;
+    Some(format!(
+        "archived rows are left out, so no row has a value of {name}: for those that have, give \"archived\": \"only\" or \"include\""
+    ))
 }
 
 /// Adds the count that a [`statement::counting`] gave.

@@ -21,7 +21,7 @@ use super::transaction::{Identity, Transaction};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
-use crate::schema::{Schema, Signature, Watch};
+use crate::schema::{Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
 
 /// Which statements may run code of the database's.
@@ -120,24 +120,28 @@ impl Database {
         Ok(schema)
     }
 
-    /// What the schemas are like now, for comparison with an earlier time.
+    /// What the schemas are like now, for comparison with an earlier time or a later one.
     ///
     /// # Errors
     ///
     /// `database_unavailable`, or whatever PostgreSQL refuses.
-    pub async fn signature(&self, names: &[String]) -> Result<Signature> {
+    pub async fn signature(
+        &self,
+        names: &[String],
+        earlier: Option<&Signature>,
+    ) -> Result<Signature> {
         let mut lease = self.lease().await?;
         let client: &Object = lease.client()?;
-        let read = match Watch::prepare(client).await {
-            Ok(watch) => watch.look(client, names).await,
-            Err(error) => Err(error),
+        let read = async {
+            let sighted = Watch::prepare(client).await?.look(client, names, earlier).await?;
+            Ok((sighted.signature, SessionCode::read(client).await?))
         };
+        let read = read.await;
         lease.done();
-        read.map(|read| {
-            self.coded.reads.store(read.coded_reads, Ordering::Relaxed);
-            self.coded.writes.store(read.coded_writes, Ordering::Relaxed);
-            read.signature
-        })
+        let (signature, code) = read?;
+        self.coded.reads.store(code.reads, Ordering::Relaxed);
+        self.coded.writes.store(code.writes, Ordering::Relaxed);
+        Ok(signature)
     }
 
     /// A session that hears what triggers tell, beside the pool.

@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::database::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::schema::{Sighted, Snapshot, Watch};
+use crate::schema::{Sighted, Signature, Snapshot, Watch};
 
 /// The channel on which an event trigger tells that the schema has changed.
 pub const SCHEMA_CHANNEL: &str = "mcp_pg_schema";
@@ -76,13 +76,13 @@ impl Listener {
         patiently(Snapshot::read(&self.client)).await
     }
 
-    /// The signature of these schemas, and whether changes to them will be told.
+    /// The signature of these schemas, for comparison with an earlier one, and what is told along with it.
     ///
     /// # Errors
     ///
     /// `database_unavailable` once the connection is lost.
-    pub async fn signature(&self, schemas: &[String]) -> Result<Sighted> {
-        patiently(self.watch.look(&self.client, schemas)).await
+    pub async fn look(&self, schemas: &[String], earlier: &Signature) -> Result<Sighted> {
+        patiently(self.watch.look(&self.client, schemas, Some(earlier))).await
     }
 
     /// Waits until something was told, or the connection is lost.

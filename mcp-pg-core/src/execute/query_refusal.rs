@@ -47,13 +47,18 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
             _ => Error::new(code, "the query took longer than allowed"),
         },
         Code::Forbidden if state == "25006" => {
-            Error::new(code, "this would write, in a transaction that only reads")
+            Error::new(code, "this would write, in a transaction that only reads").hint(
+                "a query that is to write says so with @writes; one that locks rows writes, too",
+            )
         }
         Code::Forbidden => {
             Error::new(code, "the database does not allow this to the caller's role")
         }
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
+        _ if state == "2D000" => {
+            Error::new(code, "it ends its transaction, which is the call's to end")
+        }
         _ => Error::new(code, format!("PostgreSQL refused the query (SQLSTATE {state})")),
     };
     let known = answer.schema().zip(answer.table()).is_some_and(|(schema, name)| {

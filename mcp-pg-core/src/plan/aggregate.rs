@@ -85,7 +85,8 @@ impl Function {
         let number = matches!(base.oid, 20 | 21 | 23 | 700 | 701 | 1700);
         match self {
             Function::Count => Some(DataType::bigint()),
-            Function::CountDistinct => data_type.equality.then(DataType::bigint),
+            // It sorts; types such as xid can only be hashed.
+            Function::CountDistinct => data_type.ordering.then(DataType::bigint),
             Function::Sum if SMALL.contains(&base.oid) => Some(DataType::bigint()),
             Function::Sum | Function::Avg if base.oid == 20 => Some(DataType::numeric()),
             Function::Avg if SMALL.contains(&base.oid) => Some(DataType::numeric()),

@@ -198,6 +198,7 @@ impl<'v> ChangePlan<'v> {
             Some(named) => named as u64,
             None => scope.view.limits.max_write_rows,
         };
+        let returning = scope.columns(table, request.returning, "/returning")?;
         Ok(Self {
             table,
             action,
@@ -211,8 +212,8 @@ impl<'v> ChangePlan<'v> {
             check: Predicate::All(vec![]),
             max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
             if_version,
-            returning: scope.columns(table, request.returning, "/returning")?,
-            includes: scope.written_includes(table, request.include)?,
+            includes: scope.written_includes(table, &returning, request.include)?,
+            returning,
             dry_run: request.dry_run.unwrap_or_default(),
         })
     }

@@ -35,7 +35,7 @@ pub struct NamedRow<'v> {
 }
 
 /// The member of a row that holds the version which the caller read.
-const VERSION: &str = "_version";
+pub(super) const VERSION: &str = "_version";
 
 impl<'v> Each<'v> {
     /// The rows of an `updates` list.

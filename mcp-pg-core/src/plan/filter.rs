@@ -62,6 +62,32 @@ impl Predicate<'_> {
             _ => false,
         }
     }
+
+    /// The archive column, if the condition asks for values of it although archived rows are left out.
+    pub fn beside_archive<'t>(&self, table: &'t TableView) -> Option<&'t Column> {
+        let archive = table.archive.as_ref()?;
+        let Predicate::All(all) = self else { return None };
+        let left_out = all.iter().any(|one| one.is_null(archive));
+        let asked = || all.iter().any(|one| !one.is_null(archive) && one.asks(archive));
+        (left_out && asked()).then_some(archive)
+    }
+
+    fn is_null(&self, wanted: &Column) -> bool {
+        matches!(self, Predicate::Test { column, path: None, comparison: Comparison::Null(true) }
+            if column.name == wanted.name)
+    }
+
+    /// Whether it asks for values of the column of the table itself.
+    fn asks(&self, wanted: &Column) -> bool {
+        match self {
+            Predicate::All(all) | Predicate::Any(all) => {
+                all.iter().any(|one| !one.is_null(wanted) && one.asks(wanted))
+            }
+            Predicate::Not(inner) => inner.asks(wanted),
+            Predicate::Test { column, .. } => column.name == wanted.name,
+            Predicate::Related { .. } => false,
+        }
+    }
 }
 
 /// How many related rows must pass.

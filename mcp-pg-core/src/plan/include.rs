@@ -11,6 +11,8 @@ use crate::policy::TableView;
 pub struct Include<'v> {
     /// The member of the row that holds them: the relation's name, as it was asked for.
     pub name: &'v str,
+    /// The relation's name that no other has.
+    unambiguous: &'v str,
     /// The member that says whether they were cut.
     pub mark: String,
     /// The way to them.
@@ -41,7 +43,7 @@ struct Reach {
 const MEMBERS: [&str; 6] = ["columns", "where", "order_by", "limit", "include", "count"];
 
 impl<'v> Scope<'v> {
-    /// The related rows of an `include` object.
+    /// The related rows of an `include` object; `columns` are the row's other members.
     ///
     /// # Errors
     ///
@@ -49,11 +51,12 @@ impl<'v> Scope<'v> {
     pub fn includes(
         &self,
         table: &'v TableView,
+        columns: &[usize],
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
         let mut left = self.view.limits.max_includes;
         let reach = Reach { rows: 1, again: false };
-        self.includes_within(table, include, "/include", reach, &mut left)
+        self.includes_within(table, columns, include, "/include", reach, &mut left)
     }
 
     /// The related rows that come with the rows that a write returns.
@@ -64,9 +67,10 @@ impl<'v> Scope<'v> {
     pub fn written_includes(
         &self,
         table: &'v TableView,
+        columns: &[usize],
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
-        let includes = self.includes(table, include)?;
+        let includes = self.includes(table, columns, include)?;
         if !includes.is_empty() && table.row_key().is_none() {
             return Err(Error::new(
                 Code::InvalidValue,
@@ -80,6 +84,7 @@ impl<'v> Scope<'v> {
     fn includes_within(
         &self,
         table: &'v TableView,
+        columns: &[usize],
         include: Option<&Map<String, Value>>,
         at: &str,
         reach: Reach,
@@ -95,7 +100,9 @@ impl<'v> Scope<'v> {
                     let message = format!("a request may include {most} relations, and no more");
                     Error::exceeded("max_includes", message).at(&at)
                 })?;
-                self.include(table, name, options, &at, reach, left)
+                let include = self.include(table, name, options, &at, reach, left)?;
+                apart(table, columns, &include).map_err(|error| error.at(at))?;
+                Ok(include)
             })
             .collect()
     }
@@ -162,24 +169,42 @@ impl<'v> Scope<'v> {
                 .hint("give those above and below smaller limits, or ask for fewer levels"));
         }
         let reach = Reach { rows, again: reach.again || to_one || hop.junction.is_some() };
+        let columns = self
+            .columns(target, inner.columns.as_deref(), "/columns")
+            .map_err(|error| error.inside(at))?;
+        let within = format!("{at}/include");
+        let inner = inner.include.as_ref();
+        let includes = self.includes_within(target, &columns, inner, &within, reach, left)?;
         Ok(Include {
             name: relation.called(name),
+            unambiguous: &relation.unambiguous,
             mark: format!("{name}_truncated"),
-            columns: self
-                .columns(target, inner.columns.as_deref(), "/columns")
-                .map_err(|error| error.inside(at))?,
+            columns,
             filter: asked,
             order,
             limit,
             counted,
-            includes: self.includes_within(
-                target,
-                inner.include.as_ref(),
-                &format!("{at}/include"),
-                reach,
-                left,
-            )?,
+            includes,
             hop,
         })
     }
+}
+
+/// Refuses a relation that would take the place of a column of the row.
+fn apart(table: &TableView, columns: &[usize], include: &Include<'_>) -> Result<()> {
+    let taken =
+        |member: &str| columns.iter().any(|column| table.table.columns[*column].name == member);
+    if !taken(include.name) && !taken(&include.mark) {
+        return Ok(());
+    }
+    let error = Error::new(
+        Code::AmbiguousRelation,
+        format!("{:?} is a column of the row, too", include.name),
+    );
+    Err(match taken(include.unambiguous) {
+        true => error.hint("leave that column out of columns"),
+        false => error
+            .hint("include the relation by its other name, or leave that column out of columns")
+            .allowed([include.unambiguous]),
+    })
 }

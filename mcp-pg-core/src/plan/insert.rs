@@ -38,7 +38,7 @@ pub struct InsertPlan<'v> {
 /// A key whose existing rows are met instead of violated.
 #[derive(Debug, Clone)]
 pub struct Arbiter<'v> {
-    /// The key's columns.
+    /// The key's columns; none for any key, whose rows then get nothing.
     pub columns: Vec<&'v Column>,
     /// What an existing row gets; nothing if empty.
     pub set: Vec<(&'v Column, Overwrite)>,
@@ -130,14 +130,15 @@ impl<'v> InsertPlan<'v> {
                 Some(arbiter)
             }
         };
+        let returning = scope.columns(table, request.returning.as_deref(), "/returning")?;
         Ok(Self {
             table,
             columns,
             rows: planned,
             arbiter,
             check: Predicate::All(check),
-            returning: scope.columns(table, request.returning.as_deref(), "/returning")?,
-            includes: scope.written_includes(table, request.include.as_ref())?,
+            includes: scope.written_includes(table, &returning, request.include.as_ref())?,
+            returning,
             dry_run: request.dry_run.unwrap_or_default(),
             list,
         })
@@ -214,28 +215,43 @@ fn arbiter<'v>(
     request: &OnConflict,
     given: &[&'v Column],
 ) -> Result<Arbiter<'v>> {
-    let mut wanted = Vec::with_capacity(request.columns.len());
-    for (index, name) in request.columns.iter().enumerate() {
-        let at = format!("/on_conflict/columns/{index}");
-        wanted.push(table.usable(name).map_err(|error| error.inside(&at))?);
-    }
-    let keys = || table.table.primary_key.iter().chain(&table.table.unique_keys);
-    let key = keys().filter(|key| key.arbiter).find(|key| {
-        key.columns.len() == wanted.len()
-            && key.columns.iter().all(|column| wanted.contains(column))
-    });
-    let Some(key) = key else {
-        let names = keys().filter(|key| key.arbiter).map(|key| {
+    let keys = || {
+        let keys = table.table.primary_key.iter().chain(&table.table.unique_keys);
+        keys.filter(|key| key.arbiter)
+    };
+    let refused = |code: Code, message: &str| {
+        let names = keys().map(|key| {
             let names: Vec<&str> =
                 key.columns.iter().map(|c| table.table.columns[*c].name.as_str()).collect();
             names.join(", ")
         });
-        let error = Error::new(
-            Code::InvalidValue,
-            "these columns are no primary or unique key of the table",
-        )
-        .at("/on_conflict/columns")
-        .allowed(names);
+        Error::new(code, message).at("/on_conflict/columns").allowed(names)
+    };
+    let nothing = |columns: &[&'v Column]| Arbiter {
+        columns: columns.to_vec(),
+        set: vec![],
+        filter: Predicate::All(vec![]),
+    };
+    let Some(names) = &request.columns else {
+        return match request.action {
+            ConflictAction::Nothing => Ok(nothing(&[])),
+            ConflictAction::Update => {
+                Err(refused(Code::MissingValue, "which key's rows are to be updated is not given"))
+            }
+        };
+    };
+    let mut wanted = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        let at = format!("/on_conflict/columns/{index}");
+        wanted.push(table.usable(name).map_err(|error| error.inside(&at))?);
+    }
+    let key = keys().find(|key| {
+        key.columns.len() == wanted.len()
+            && key.columns.iter().all(|column| wanted.contains(column))
+    });
+    let Some(key) = key else {
+        let message = "these columns are no primary or unique key of the table";
+        let error = refused(Code::InvalidValue, message);
         let partly = table.table.indexes.iter().any(|index| {
             index.unique && wanted.iter().all(|column| index.mentions.contains(column))
         });
@@ -245,9 +261,8 @@ fn arbiter<'v>(
         });
     };
     let columns: Vec<&Column> = key.columns.iter().map(|c| &table.table.columns[*c]).collect();
-    let nothing = Arbiter { columns: columns.clone(), set: vec![], filter: Predicate::All(vec![]) };
     if request.action == ConflictAction::Nothing {
-        return Ok(nothing);
+        return Ok(nothing(&columns));
     }
 
     table.require(Action::Update).map_err(|error| error.at("/on_conflict/do"))?;
@@ -275,7 +290,7 @@ fn arbiter<'v>(
         ),
     }
     if set.is_empty() {
-        return Ok(nothing);
+        return Ok(nothing(&columns));
     }
     let indexes = |(column, _): &(&'v Column, Overwrite)| table.sealed(&column.name)?.index();
     let indexes: Vec<&'v Column> = set.iter().filter_map(indexes).collect();

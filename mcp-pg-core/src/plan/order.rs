@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Hop, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
-use crate::schema::{Column, DataType, Operator};
+use crate::schema::{Column, DataType, Kind, Operator};
 use crate::value;
 
 /// What rows are sorted by: the value of a column, or a measure of it.
@@ -62,9 +62,19 @@ impl<'v> Sort<'v> {
     /// `invalid_value` if it is not of the key's type.
     pub fn encode(&self, value: &Value) -> Result<Option<String>> {
         match self.measured {
+            Measured::Value if self.is_kept_as_text() => Ok(value.as_str().map(str::to_owned)),
             Measured::Value => value::encode(&self.column.data_type, &self.column.type_name, value),
             _ => value::encode(&DataType::double(), "double precision", value),
         }
+    }
+
+    /// Whether a cursor keeps the value's text, since JSON does not tell it apart from every other: JSON's own
+    /// null, or an array's lower bounds.
+    pub fn is_kept_as_text(&self) -> bool {
+        let base = self.column.data_type.base();
+        let own = matches!(self.measured, Measured::Value);
+        own && (!matches!(base.kind, Kind::Base | Kind::Enum(_))
+            || base.oid == DataType::jsonb().oid)
     }
 
     fn same(&self, other: &Self) -> bool {

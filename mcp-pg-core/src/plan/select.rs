@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::each::VERSION;
 use super::{Cursor, CursorKey, Grouping, Include, Predicate, Scope, Sort, filter};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView};
@@ -84,11 +85,18 @@ impl<'v> SelectPlan<'v> {
             )
             .at("/with_version"));
         }
+        if with_version && columns.iter().any(|column| table.table.columns[*column].name == VERSION)
+        {
+            let message = format!("rows of {} have a column _version of their own", table.name());
+            return Err(Error::new(Code::InvalidValue, message)
+                .at("/with_version")
+                .hint("leave that column out of columns"));
+        }
         let query = (&request.table, &request.filter, &request.order_by, request.archived);
         let plan = plan.page(scope, cursors, &request.into(), &query)?;
         Ok(Self {
+            includes: scope.includes(table, &columns, request.include.as_ref())?,
             columns,
-            includes: scope.includes(table, request.include.as_ref())?,
             with_version,
             count: scope.count(request.count),
             format: request.format.unwrap_or_default(),

@@ -9,6 +9,9 @@ use crate::schema::{Column, ForeignKey, Identity, Kind, Operator};
 const LIST_MOST: usize = 100;
 /// Enum labels and relations that a description shows.
 const SHORT_LIST_MOST: usize = 50;
+/// Columns that a description shows: so many whole, then by name and type alone.
+const WHOLE_COLUMNS_MOST: usize = 100;
+const COLUMNS_MOST: usize = 300;
 /// Bytes of a description, of which its columns may have most; its other lists share what is left.
 const BYTES_MOST: usize = 60_000;
 const COLUMNS_BYTES_MOST: usize = 48_000;
@@ -140,14 +143,14 @@ impl View {
         for (position, brief) in brief.into_iter().enumerate() {
             let whole = self.column(view, position);
             let more = size(&whole).saturating_sub(size(&brief));
-            if spent + more > COLUMNS_BYTES_MOST {
+            if position >= WHOLE_COLUMNS_MOST || spent + more > COLUMNS_BYTES_MOST {
                 columns.push(brief);
             } else {
                 spent += more;
                 columns.push(whole);
             }
         }
-        cut(columns, usize::MAX, COLUMNS_BYTES_MOST, "the rows that select returns")
+        cut(columns, COLUMNS_MOST, COLUMNS_BYTES_MOST, "the rows that select returns")
     }
 
     fn column(&self, view: &TableView, position: usize) -> Value {

@@ -161,14 +161,18 @@ impl View {
     ///
     /// `unknown_table`, with the nearest visible name.
     pub fn table(&self, name: &str) -> Result<&TableView> {
-        let bare = self.by_bare_name.get(name);
-        let position = bare.or_else(|| {
-            // Either part may itself contain dots.
-            name.match_indices('.').find_map(|(dot, _)| {
-                self.by_name.get(&TableName::new(&name[..dot], &name[dot + 1..]))
-            })
-        });
-        position.map(|position| &self.tables[*position]).ok_or_else(|| self.unknown_table(name))
+        let position = self.meant(name);
+        position.map(|position| &self.tables[position]).ok_or_else(|| self.unknown_table(name))
+    }
+
+    /// The position of the table that `name` means. With a schema it means that schema's table, even where
+    /// another table's whole name is spelled so: that one has a schema, too.
+    fn meant(&self, name: &str) -> Option<usize> {
+        // Either part may itself contain dots.
+        let full = name
+            .match_indices('.')
+            .find_map(|(dot, _)| self.by_name.get(&TableName::new(&name[..dot], &name[dot + 1..])));
+        full.or_else(|| self.by_bare_name.get(name)).copied()
     }
 
     /// The table of exactly this schema and name.
@@ -206,7 +210,9 @@ impl View {
     /// The shortest name that means the table: `name` in the first configured schema, else `schema.name`.
     pub fn display(&self, table: &TableView) -> String {
         let name = &table.table.name;
-        if self.schemas.first() == Some(&name.schema) {
+        let first = self.schemas.first() == Some(&name.schema);
+        let meant = || self.meant(&name.name) == self.by_name.get(name).copied();
+        if first && (!name.name.contains('.') || meant()) {
             name.name.clone()
         } else {
             name.to_string()

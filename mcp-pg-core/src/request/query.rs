@@ -87,11 +87,11 @@ pub struct Aggregate {
     pub having: Option<Map<String, Value>>,
     /// Measures or groups: ["-revenue"].
     pub order_by: Option<Vec<Value>>,
-    /// Most groups.
+    /// Most rows to return.
     pub limit: Option<u64>,
-    /// Groups to skip.
+    /// Rows to skip; prefer `cursor`.
     pub offset: Option<u64>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the page before, with the same other arguments.
     pub cursor: Option<String>,
     /// Archived rows (default exclude).
     pub archived: Option<Archived>,

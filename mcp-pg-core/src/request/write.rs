@@ -21,7 +21,7 @@ pub struct Insert {
     pub returning: Option<Vec<String>>,
     /// Related rows to return with each, as in select.
     pub include: Option<Map<String, Value>>,
-    /// Report the rows; keep nothing.
+    /// Report what would happen; keep nothing.
     pub dry_run: Option<bool>,
 }
 
@@ -36,9 +36,6 @@ fn rows_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 fn updates_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": ["object", "array"],
-        "description": "{\"column\": value}; a value may be {\"$increment\": 1}, {\"$now\": true}, \
-            {\"$default\": true}, {\"$append\": […]}, {\"$merge\": {…}}. Or a list, each row with its key: \
-            [{\"id\": 1, \"rate\": 2}, …]; `where` is then {} or narrows.",
         "items": { "type": "object" }
     })
 }
@@ -51,8 +48,9 @@ fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OnConflict {
-    /// The columns of a primary or unique key.
-    pub columns: Vec<String>,
+    /// The columns of a primary or unique key; any key if absent, which only `nothing` can be done about.
+    #[schemars(description = "The columns of a primary or unique key.")]
+    pub columns: Option<Vec<String>>,
     /// What becomes of the existing row.
     #[serde(rename = "do")]
     pub action: ConflictAction,
@@ -82,7 +80,12 @@ pub struct Update {
     pub filter: Map<String, Value>,
     /// An object of columns and values, for all rows that match; or a list of such objects, each with the
     /// columns of a primary or unique key, which name its row.
-    #[schemars(schema_with = "updates_schema")]
+    #[schemars(
+        schema_with = "updates_schema",
+        description = "{\"column\": value}; a value may be {\"$increment\": 1}, {\"$now\": true}, \
+            {\"$default\": true}, {\"$append\": [..]}, {\"$merge\": {..}}. Or a list, each row with its key: \
+            [{\"id\": 1, \"rate\": 2}]; `where` is then {} or narrows."
+    )]
     pub updates: Value,
     /// Most rows it may touch (default 1; as many as `updates` names, if it is a list).
     #[schemars(description = "Most rows it may touch (default 1).")]
@@ -93,11 +96,11 @@ pub struct Update {
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
-    /// Related rows to return with each.
+    /// Related rows to return with each, as in select.
     pub include: Option<Map<String, Value>>,
     /// Archived rows (default exclude).
     pub archived: Option<Archived>,
-    /// Report the rows before and after; keep nothing.
+    /// Report what would happen; keep nothing.
     pub dry_run: Option<bool>,
 }
 
@@ -119,9 +122,9 @@ pub struct Change {
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
     pub returning: Option<Vec<String>>,
-    /// Related rows to return with each.
+    /// Related rows to return with each, as in select.
     pub include: Option<Map<String, Value>>,
-    /// Report the rows before and after; keep nothing.
+    /// Report what would happen; keep nothing.
     pub dry_run: Option<bool>,
 }
 
@@ -145,6 +148,6 @@ pub struct Delete {
     pub returning: Option<Vec<String>>,
     /// Archived rows (default exclude).
     pub archived: Option<Archived>,
-    /// Report the rows; keep nothing.
+    /// Report what would happen; keep nothing.
     pub dry_run: Option<bool>,
 }

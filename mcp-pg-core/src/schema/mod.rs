@@ -28,7 +28,7 @@ pub use described::Described;
 pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
-pub use load::{Sighted, Signature, Snapshot, Watch};
+pub use load::{SessionCode, Sighted, Signature, Snapshot, Watch};
 pub use operator::{Family, Operator};
 pub use relation::{Found, Junction, Relation, RelationKind};
 pub use routine::{Argument, ArgumentMode, Routine};

@@ -60,8 +60,10 @@ pub fn insert<'v>(
     }
 
     if let Some(arbiter) = &plan.arbiter {
-        let mut clause =
-            OnConflict::columns(arbiter.columns.iter().map(|column| column.name.clone()));
+        let mut clause = match arbiter.columns.is_empty() {
+            true => OnConflict::new(),
+            false => OnConflict::columns(arbiter.columns.iter().map(|column| column.name.clone())),
+        };
         if arbiter.set.is_empty() {
             clause.do_nothing();
         }

@@ -71,11 +71,13 @@ fn page<'v>(
         for sort in &plan.order {
             let owner = sort.hops.last().map_or(plan.table, |hop| hop.table);
             let decoder = match sort.measured {
+                Measured::Value if sort.is_kept_as_text() => Decoder::plain_text(),
                 Measured::Value => owner.decoder(sort.position),
                 _ => Decoder::double(),
             };
             let key = conditions.cursor_key(sort, &alias);
-            query.expr(if decoder.as_text() { key.cast_as("text") } else { key });
+            let text = sort.is_kept_as_text() || decoder.as_text();
+            query.expr(if text { key.cast_as("text") } else { key });
             columns.push(Output::value(&sort.column.name, decoder));
         }
     }

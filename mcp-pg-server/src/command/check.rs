@@ -30,18 +30,8 @@ pub(super) async fn check(
     let open = open_secrets(&config);
     let spent_apart = config.state_key.is_some() && settings.audit.table.is_none();
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
-    let mut audit = None;
-    let session = match Session::open(common, config.clone(), environment).await {
-        Ok(session) => session,
-        // Where the audit alone is at fault, there is more to tell.
-        Err(failure) => {
-            let mut unaudited = config;
-            unaudited.settings.audit.table = None;
-            unaudited.audit_file = None;
-            audit = Some(failure.message);
-            Session::open(common, unaudited, environment).await?
-        }
-    };
+    let mut findings = Vec::new();
+    let session = as_far_as_sound(common, config, environment, &mut findings).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
     let schema = session.engine.schema();
@@ -66,8 +56,7 @@ pub(super) async fn check(
             "note: processes that share the state key can each use a confirmation once; with audit.table, it is once for all"
         )?;
     }
-    let mut findings = posture::findings(&known);
-    findings.extend(audit);
+    findings.extend(posture::findings(&known));
     findings.extend(credentials.and_then(Result::err).map(|error| error.to_string()));
     findings.extend(session.engine.faults().iter().map(ToString::to_string));
     findings.extend(of_configuration(&settings, &schema, &known));
@@ -81,6 +70,52 @@ pub(super) async fn check(
     } else {
         Ok(Exit::Finding)
     }
+}
+
+/// A session with all of the configuration that one can be opened with; what is at fault is a finding each.
+async fn as_far_as_sound(
+    common: &Common,
+    config: Config,
+    environment: &Environment,
+    findings: &mut Vec<String>,
+) -> Result<Session, Failure> {
+    match Session::open(common, config.clone(), environment).await {
+        Err(failure) if failure.exit != Exit::NoDatabase => {}
+        result => return result,
+    }
+    let mut sound = config.clone();
+    sound.settings.audit.table = None;
+    sound.audit_file = None;
+    for role in &mut sound.settings.roles {
+        role.database_role = None;
+    }
+    // Whatever else is at fault leaves nothing to look at.
+    let mut session = Session::open(common, sound.clone(), environment).await?;
+    let mut trials = Vec::new();
+    for (position, role) in config.settings.roles.iter().enumerate() {
+        if role.database_role.is_some() {
+            trials.push((format!("roles.{}.database_role: ", role.name), Some(position)));
+        }
+    }
+    trials.push((String::new(), None));
+    for (place, role) in trials {
+        let mut trial = sound.clone();
+        match role {
+            Some(at) => trial.settings.roles[at] = config.settings.roles[at].clone(),
+            None => {
+                trial.settings.audit.table.clone_from(&config.settings.audit.table);
+                trial.audit_file.clone_from(&config.audit_file);
+            }
+        }
+        match Session::open(common, trial.clone(), environment).await {
+            Ok(opened) => (session, sound) = (opened, trial),
+            Err(failure) => {
+                let remedy = if role.is_some() { "; setup-sql prints what it takes" } else { "" };
+                findings.push(format!("{place}{}{remedy}", failure.message));
+            }
+        }
+    }
+    Ok(session)
 }
 
 /// The files with keys that are not kept from other users.
@@ -118,24 +153,15 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
         return findings;
     }
     for role in &settings.roles {
-        of_role(role, schema, posture, &mut findings);
+        of_role(role, schema, &mut findings);
     }
     rows::of_rows(settings, schema, &mut findings);
     findings.extend(columns::of_columns(settings, schema));
     findings
 }
 
-fn of_role(role: &Role, schema: &Schema, posture: &Posture, findings: &mut Vec<String>) {
+fn of_role(role: &Role, schema: &Schema, findings: &mut Vec<String>) {
     let name = &role.name;
-    if let Some(database_role) = &role.database_role
-        && !posture.superuser
-        && !posture.member_of.contains(database_role)
-    {
-        findings.push(format!(
-            "roles.{name}.database_role: {} cannot SET ROLE {database_role}. Run GRANT {database_role} TO {}",
-            posture.login, posture.login
-        ));
-    }
     for (position, grant) in role.grants.iter().enumerate() {
         let place = format!("roles.{name}.grants[{position}]");
         let tables: Vec<&Table> =

@@ -9,6 +9,20 @@ const PREFIX: &str = "MCP_PG__";
 const SECRETS: [(&str, &str); 2] =
     [("MCP_PG_ENCRYPTION_KEYS", "ENCRYPTION__KEYS"), ("MCP_PG_STATE_KEY", "SERVER__STATE_KEY")];
 
+/// Keys that hold lists: in a variable, commas alone may part their items.
+const LISTS: [&str; 10] = [
+    "algorithms",
+    "allowed_hosts",
+    "allowed_origins",
+    "columns",
+    "confirm",
+    "functions",
+    "owners",
+    "schemas",
+    "sensitive",
+    "untrusted",
+];
+
 /// The environment variables at start, so that resolving them is a function and can be tested.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
@@ -37,7 +51,8 @@ impl Environment {
 
     /// Lays each `MCP_PG__SECTION__KEY` over the file's keys.
     ///
-    /// A value is read as TOML where it is TOML (`10`, `true`, `["a", "b"]`) and as text otherwise.
+    /// A value is read as TOML where it is TOML (`10`, `true`, `["a", "b"]`) and as text otherwise; a list of
+    /// texts may be written as `a,b`, too.
     pub(super) fn overlay(&self, file: &mut toml::Table) -> Result<(), ConfigError> {
         for (variable, value) in &self.0 {
             let secret = SECRETS.iter().find(|(name, _)| name == variable);
@@ -72,6 +87,10 @@ fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Option<()> {
         .unwrap_or_else(|| key.to_ascii_lowercase());
     match rest {
         None => {
+            let value = match value {
+                toml::Value::String(text) if LISTS.contains(&key.as_str()) => listed(&text),
+                value => value,
+            };
             table.insert(key, value);
             Some(())
         }
@@ -80,6 +99,11 @@ fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Option<()> {
             set(section.as_table_mut()?, rest, value)
         }
     }
+}
+
+fn listed(text: &str) -> toml::Value {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    toml::Value::Array(items.map(|item| toml::Value::String(item.to_owned())).collect())
 }
 
 fn read(text: &str) -> toml::Value {

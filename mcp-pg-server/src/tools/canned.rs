@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::View;
-use rmcp::model::{Tool, ToolAnnotations};
+use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 
 /// Characters of a brief description.
 const BRIEF: usize = 160;
 
 /// The tool, with all that is known of its arguments and rows.
 pub(super) fn tool(query: &Query, view: &View) -> Tool {
-    made(query, view, query.description.clone(), true)
+    made(query, view, query.description.clone(), query.output_schema())
 }
 
-/// The tool as briefly as it can be told: an own description is cut, and what its rows hold left out.
+/// The tool as briefly as it can be told: an own description is cut, and what its reply holds left out.
 pub(super) fn brief(query: &Query, view: &View) -> Tool {
     let description = query.description.as_ref().map(|text| {
         let line = text.lines().next().unwrap_or_default();
@@ -23,10 +23,11 @@ pub(super) fn brief(query: &Query, view: &View) -> Tool {
             None => line.to_owned(),
         }
     });
-    made(query, view, description, false)
+    let output = JsonObject::from_iter([("type".to_owned(), "object".into())]);
+    made(query, view, description, output)
 }
 
-fn made(query: &Query, view: &View, description: Option<String>, columns: bool) -> Tool {
+fn made(query: &Query, view: &View, description: Option<String>, output: JsonObject) -> Tool {
     let annotations = ToolAnnotations::new()
         .read_only(!query.writes)
         .destructive(query.writes && !query.additive)
@@ -35,7 +36,7 @@ fn made(query: &Query, view: &View, description: Option<String>, columns: bool) 
     let description = description.unwrap_or_else(|| title.clone());
     Tool::new(query.name.clone(), description, Arc::new(query.input_schema(view)))
         .with_title(title)
-        .with_raw_output_schema(Arc::new(query.output_schema(columns)))
+        .with_raw_output_schema(Arc::new(output))
         .with_annotations(annotations)
 }
 

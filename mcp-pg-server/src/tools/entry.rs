@@ -74,12 +74,12 @@ pub(super) const TABLE: [Entry; 11] = [
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
             is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; and/or/not combine. A \
             relation name conditions on related rows: to-one {\"customer\": {\"country\": \"FR\"}}, to-many \
-            {\"orders\": {\"some\": {\u{2026}}}} (some, none, every). `include` brings related rows along. If \
+            {\"orders\": {\"some\": {..}}} (some, none, every). `include` brings related rows along. If \
             `truncated`, repeat the call with `cursor` = `next_cursor`.",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Select>,
-        output: || shape::rows(&["columns", "text", "count"]),
+        output: shape::rows,
     },
     Entry {
         name: "aggregate",
@@ -91,7 +91,7 @@ pub(super) const TABLE: [Entry; 11] = [
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Aggregate>,
-        output: || shape::rows(&[]),
+        output: shape::rows,
     },
     Entry {
         name: "insert",
@@ -120,7 +120,7 @@ pub(super) const TABLE: [Entry; 11] = [
             remove rows. Arguments as of update.",
         needs: Needs::One(Action::Archive),
         effect: Effect::Sets,
-        input: || shape::like_update(schema::input::<Change>()),
+        input: || shape::with_condition(schema::input::<Change>()),
         output: shape::written,
     },
     Entry {
@@ -129,7 +129,7 @@ pub(super) const TABLE: [Entry; 11] = [
         description: "Brings archived rows back. Arguments as of update.",
         needs: Needs::One(Action::Restore),
         effect: Effect::Sets,
-        input: || shape::like_update(schema::input::<Change>()),
+        input: || shape::with_condition(schema::input::<Change>()),
         output: shape::written,
     },
     Entry {
@@ -138,7 +138,7 @@ pub(super) const TABLE: [Entry; 11] = [
         description: "Removes rows for good. Prefer archive where the table has it. Arguments as of update.",
         needs: Needs::One(Action::Delete),
         effect: Effect::Sets,
-        input: || shape::like_update(schema::input::<Delete>()),
+        input: || shape::with_condition(schema::input::<Delete>()),
         output: shape::written,
     },
     Entry {

@@ -186,7 +186,7 @@ mod tests {
             select["properties"]["order_by"]["items"],
             json!({"anyOf": [{"type": "string"}, {"type": "object"}]})
         );
-        assert_eq!(insert["properties"]["on_conflict"]["required"], json!(["columns", "do"]));
+        assert_eq!(insert["properties"]["on_conflict"]["required"], json!(["do"]));
     }
 
     #[test]

@@ -84,20 +84,6 @@ pub(super) fn with_condition(mut input: JsonObject) -> JsonObject {
     input
 }
 
-/// The arguments of a write without values: those of `update`, which tells what they are. The list has
-/// room for that once.
-pub(super) fn like_update(input: JsonObject) -> JsonObject {
-    let mut input = with_condition(input);
-    if let Some(Value::Object(properties)) = input.get_mut("properties") {
-        for (name, property) in properties {
-            if let Some(property) = property.as_object_mut().filter(|_| name != "where") {
-                property.remove("description");
-            }
-        }
-    }
-    input
-}
-
 /// The shape of a reply, or of an error in its place: clients hold that to the same schema, so nothing is required.
 pub(super) fn or_error(mut output: JsonObject) -> JsonObject {
     output.remove("required");
@@ -107,13 +93,12 @@ pub(super) fn or_error(mut output: JsonObject) -> JsonObject {
     output
 }
 
-/// The shape of rows: what is always there, the rows themselves, and the tool's own members.
-pub(super) fn rows(own: &[&str]) -> JsonObject {
+/// The shape of rows: what is always there, and the rows themselves.
+pub(super) fn rows() -> JsonObject {
     let mut output = schema::output::<RowSet>();
     let required = output.get("required").cloned().unwrap_or_default();
     let listed = |name: &str| {
         name == "rows"
-            || own.contains(&name)
             || required.as_array().is_some_and(|names| names.iter().any(|known| known == name))
     };
     if let Some(Value::Object(properties)) = output.get_mut("properties") {
@@ -127,12 +112,10 @@ pub(super) fn written() -> JsonObject {
     object(json!({
         "type": "object",
         "properties": {
-            "table": {"type": "string"},
             "rows": {"type": "array"},
             "row_count": {"type": "integer"},
-            "truncated": {"type": "boolean"},
         },
-        "required": ["table", "row_count", "truncated"],
+        "required": ["row_count"],
     }))
 }
 
@@ -156,7 +139,7 @@ pub(super) fn explanation() -> JsonObject {
             "table": {"type": "string"},
             "text": {"type": "string"},
             "plan": {"type": "object"},
-            "hints": {"type": "array", "items": {"type": "string"}},
+            "hints": {"type": "array"},
         },
         "required": ["table", "text", "plan", "hints"],
     }))
@@ -180,15 +163,14 @@ pub(super) fn results() -> JsonObject {
 
 /// The shape of `describe_table`'s reply: the members that are always there.
 pub(super) fn description() -> JsonObject {
-    let list = |items: &str| json!({"type": "array", "items": {"type": items}});
     object(json!({
         "type": "object",
         "properties": {
             "table": {"type": "string"},
             "kind": {"type": "string"},
-            "columns": list("object"),
-            "primary_key": list("string"),
-            "actions": list("string"),
+            "columns": {"type": "array"},
+            "primary_key": {"type": "array"},
+            "actions": {"type": "array"},
         },
         "required": ["table", "kind", "columns", "primary_key", "actions"],
     }))

@@ -98,3 +98,28 @@ async fn each_role_has_its_actions() {
         assert_eq!(reply["actions"], actions, "{role}");
     }
 }
+
+#[tokio::test]
+async fn who_asks_for_archived_rows_by_their_column_is_told_how() {
+    let engine = Database::shop().await.engine().await;
+    let archived = json!({"archived_at": {"is_null": false}});
+    for (tool, arguments) in [
+        ("select", json!({"table": "users", "where": archived})),
+        (
+            "aggregate",
+            json!({"table": "users", "where": archived, "measures": {"n": {"count": "*"}}}),
+        ),
+        ("update", json!({"table": "users", "where": archived, "updates": {"name": "X"}})),
+    ] {
+        let reply = call(&engine, "operator", tool, arguments).await.unwrap();
+        let note = reply["notes"][0].as_str().unwrap();
+        assert!(note.contains("\"archived\": \"only\""), "{tool}: {note}");
+    }
+    for arguments in [
+        json!({"table": "users", "where": archived, "archived": "include"}),
+        json!({"table": "users", "where": {"archived_at": null}}),
+    ] {
+        let reply = call(&engine, "operator", "select", arguments).await.unwrap();
+        assert!(reply["row_count"].as_u64() > Some(0) && reply.get("notes").is_none(), "{reply}");
+    }
+}

@@ -218,7 +218,10 @@ async fn a_fault_names_file_line_and_column() {
             ("no name.sql", "SELECT 1"),
             ("write.sql", "INSERT INTO users (name) VALUES (:name)"),
             ("drop.sql", "-- @writes\nDROP TABLE users"),
-            ("good.sql", "SELECT 1 AS one"),
+            ("into.sql", "SELECT user_id INTO copied FROM users"),
+            ("rule.sql", "-- @param a integer {\"pattern\": \"^a\"}\nSELECT :a AS a"),
+            ("labels.sql", "-- @param a integer[] {\"enum\": [1, \"b\"]}\nSELECT :a AS a"),
+            ("good.sql", "SELECT ARRAY[:a, :b] AS both"),
             ("readme.txt", "SELECT"),
         ],
     )
@@ -235,6 +238,9 @@ async fn a_fault_names_file_line_and_column() {
         "no name.sql: \"no name\" is no name of a tool",
         "write.sql:1:1: INSERT writes: say so with -- @writes",
         "drop.sql:2:1: a canned query is a SELECT",
+        "into.sql:1:1: it returns no columns: if it is to write",
+        "rule.sql:1:4: pattern is for texts, and this is integer",
+        "labels.sql:1:4: enum: expected integer, got the string \"b\"",
     ] {
         assert!(
             faults.iter().any(|fault| fault.starts_with(expected)),

@@ -262,6 +262,33 @@ async fn check_finds_an_audit_that_cannot_be_kept_among_the_rest() {
 }
 
 #[tokio::test]
+async fn check_finds_each_database_role_that_is_missing_among_the_rest() {
+    let database = Database::shop().await;
+    let grants = "[[roles.NAME.grants]]\ntables = [\"ordrs\"]\nactions = [\"select\"]\n";
+    let roles = ["one", "two"].map(|name| {
+        format!("[roles.{name}]\ndatabase_role = \"missing_{name}\"\n{grants}")
+            .replace("NAME", name)
+    });
+    let config =
+        format!("default_role = \"one\"\n[audit]\ntable = \"mcp_audit.log\"\n{}", roles.concat());
+    let config = file(&config);
+    let ended = Ended::of(
+        program(&["check", "--config", config.to_str().unwrap()])
+            .args(["--database-url", &database.url]),
+    )
+    .await;
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    for words in [
+        "finding: roles.one.database_role: ",
+        "\"missing_two\" does not exist",
+        "finding: audit_unavailable",
+        "roles.two.grants[0]: public.ordrs matches no table",
+    ] {
+        assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
+    }
+}
+
+#[tokio::test]
 async fn the_audit_file_is_verified_and_a_forged_record_named() {
     let database = Database::shop().await;
     let log = file("");

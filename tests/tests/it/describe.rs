@@ -156,3 +156,48 @@ async fn lists() {
     let cursor = refused(&engine, "list_tables", json!({"cursor": "x"})).await;
     assert_eq!(cursor, ("invalid_cursor".to_owned(), "/cursor".to_owned()));
 }
+
+#[tokio::test]
+async fn tables_whose_names_look_like_others_are_told_apart() {
+    let database = Database::of(
+        "CREATE SCHEMA sales; CREATE TABLE node (id integer PRIMARY KEY, plain integer);
+         CREATE TABLE \"public.node\" (id integer PRIMARY KEY, dotted integer);
+         CREATE TABLE \"sales.shop\" (id integer PRIMARY KEY, dotted integer);
+         CREATE TABLE sales.shop (id integer PRIMARY KEY, plain integer);
+         CREATE TABLE \"a.b\" (id integer PRIMARY KEY, dotted integer);",
+    )
+    .await;
+    let settings = mcp_pg_core::Settings {
+        schemas: vec!["public".into(), "sales".into()],
+        ..mcp_pg_core::Settings::default()
+    };
+    let engine = database.engine_with(settings).await;
+    let listed = call(&engine, "admin", "list_tables", json!({"detail": "names"})).await.unwrap();
+    assert_eq!(
+        listed["tables"],
+        json!(["a.b", "node", "public.public.node", "public.sales.shop", "sales.shop"])
+    );
+    for name in listed["tables"].as_array().unwrap() {
+        let told = call(&engine, "admin", "describe_table", json!({"table": name})).await.unwrap();
+        let dotted = ["a.b", "public.public.node", "public.sales.shop"].map(|name| json!(name));
+        let column = if dotted.contains(name) { "dotted" } else { "plain" };
+        assert_eq!((&told["table"], &told["columns"][1]["name"]), (name, &json!(column)));
+    }
+    for name in ["public.node", "public.a.b"] {
+        let told = call(&engine, "admin", "describe_table", json!({"table": name})).await.unwrap();
+        assert_eq!(told["table"], name.strip_prefix("public.").unwrap());
+    }
+}
+
+#[tokio::test]
+async fn very_many_columns_are_cut() {
+    let columns: Vec<String> = (0..600).map(|number| format!("c{number} integer")).collect();
+    let database = Database::of(&format!("CREATE TABLE wide ({});", columns.join(", "))).await;
+    let engine = database.engine().await;
+    let told = call(&engine, "admin", "describe_table", json!({"table": "wide"})).await.unwrap();
+    let columns = told["columns"].as_array().unwrap();
+    assert_eq!(columns.len(), 301);
+    assert!(columns[99].get("operators").is_some());
+    assert_eq!(columns[100], json!({"name": "c100", "type": "integer"}));
+    assert_eq!(columns[300], "… 300 more; see the rows that select returns");
+}

@@ -1,6 +1,6 @@
 //! include, and sort keys and conditions on related rows.
 
-use mcp_pg_tests::{Database, call, refused, rows};
+use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;
 
 #[tokio::test]
@@ -70,4 +70,38 @@ async fn a_relation_to_one_row_answers_to_the_name_of_its_table_where_nothing_el
         .unwrap_err();
     let error = serde_json::to_value(&error).unwrap();
     assert_eq!(error["allowed"], json!(["id", "start_id", "goal_id", "start", "goal"]));
+}
+
+#[tokio::test]
+async fn a_relation_never_takes_the_place_of_a_column() {
+    let engine = Database::of(
+        "CREATE TABLE town (id integer PRIMARY KEY, name text);
+         CREATE TABLE trip (id integer PRIMARY KEY, goal integer REFERENCES town, town text, _version integer);
+         INSERT INTO town VALUES (1, 'Lyon'); INSERT INTO trip VALUES (7, 1, 'by hand', 3);",
+    )
+    .await
+    .engine()
+    .await;
+    let include = json!({"town": {"columns": ["name"]}});
+    let error =
+        error(&engine, "admin", "select", json!({"table": "trip", "include": include})).await;
+    assert_eq!(
+        (&error["code"], &error["at"]),
+        (&json!("ambiguous_relation"), &json!("/include/town"))
+    );
+    let other = error["allowed"][0].as_str().unwrap();
+    let both = json!({"table": "trip", "include": {other: {"columns": ["name"]}}});
+    let reply = call(&engine, "admin", "select", both).await.unwrap();
+    assert_eq!(
+        rows(&reply)[0],
+        json!({"id": 7, "goal": 1, "town": "by hand", "_version": 3, other: {"name": "Lyon"}})
+    );
+    // Nothing is lost where the column is not asked for.
+    let one = json!({"table": "trip", "columns": ["id"], "include": include, "with_version": true});
+    let reply = call(&engine, "admin", "select", one).await.unwrap();
+    assert_eq!(rows(&reply)[0]["town"], json!({"name": "Lyon"}));
+    assert!(rows(&reply)[0]["_version"].is_string(), "{reply}");
+    let version = json!({"table": "trip", "with_version": true});
+    let found = refused(&engine, "select", version).await;
+    assert_eq!(found, ("invalid_value".into(), "/with_version".into()));
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use mcp_pg_core::schema::{Signature, Watch};
 use mcp_pg_core::{Change, Engine};
 use mcp_pg_tests::{Database, call, rows};
 use serde_json::{Value, json};
@@ -95,29 +96,90 @@ async fn every_kind_of_change_is_noticed() {
         "ALTER TYPE mood ADD VALUE 'glad'",
         "ALTER DOMAIN zip ADD CHECK (VALUE <> '')",
         "COMMENT ON SCHEMA public IS 'What it is all about'",
+        "COMMENT ON COLUMN items.n IS 'How many'",
         "CREATE OR REPLACE VIEW shown AS SELECT DISTINCT id FROM items",
         "ALTER TABLE items ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE items RENAME n TO number",
+        "CREATE FUNCTION same() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+         CREATE TRIGGER same BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION same()",
+        // What is taken away leaves no row that tells.
+        "ALTER TABLE other DROP CONSTRAINT other_id_fkey",
+        "ALTER DOMAIN zip DROP CONSTRAINT zip_check",
+        "ALTER TABLE other DROP mood",
+        "COMMENT ON COLUMN items.number IS NULL",
+        "DROP TRIGGER same ON items",
+        "DROP VIEW shown",
     ] {
         assert!(!engine.reload().await.unwrap(), "before {ddl}");
-        let before = signature(&database).await;
+        let before = signature(&database, None).await;
         database.sql(ddl).await;
-        assert_ne!(signature(&database).await, before, "{ddl}");
+        assert_ne!(signature(&database, Some(&before)).await, before, "{ddl}");
         assert!(engine.reload().await.unwrap(), "{ddl}");
     }
-    let before = signature(&database).await;
-    for statement in
-        ["INSERT INTO items VALUES (100, 100)", "ANALYZE", "VACUUM", "DROP ROLE live_reader"]
-    {
-        database.sql(statement).await;
+    for statement in [
+        "INSERT INTO items SELECT 1 + max(id), 1000 + max(id) FROM items",
+        "ANALYZE",
+        "VACUUM",
+        "DROP ROLE IF EXISTS live_reader",
+        "CREATE SCHEMA nobody_asked; CREATE TABLE nobody_asked.about (id integer PRIMARY KEY);
+         DROP SCHEMA nobody_asked CASCADE",
+    ] {
+        // Roles are the whole cluster's: other tests may change some meanwhile.
+        let mut undisturbed = false;
+        for _ in 0..20 {
+            let before = signature(&database, None).await;
+            database.sql(statement).await;
+            undisturbed |= signature(&database, Some(&before)).await == before;
+        }
+        assert!(undisturbed, "{statement}");
     }
-    assert_eq!(signature(&database).await, before);
 }
 
-async fn signature(database: &Database) -> mcp_pg_core::schema::Signature {
+#[tokio::test]
+async fn rights_and_functions_are_noticed_too() {
+    let database = Database::of(ITEMS).await;
+    database.sql("CREATE ROLE live_login; CREATE ROLE live_team").await;
+    for change in [
+        "GRANT SELECT (id) ON items TO live_team",
+        "GRANT live_team TO live_login",
+        "ALTER ROLE live_login BYPASSRLS",
+        "ALTER ROLE live_login NOBYPASSRLS NOINHERIT",
+        "GRANT USAGE ON SCHEMA public TO live_team",
+        "REVOKE SELECT (id) ON items FROM live_team",
+        "REVOKE live_team FROM live_login",
+        "CREATE FUNCTION one() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "COMMENT ON FUNCTION one() IS '@tool'",
+        "COMMENT ON FUNCTION one() IS NULL",
+        "DROP FUNCTION one",
+        "CREATE POLICY few ON items USING (id > 1)",
+        "ALTER POLICY few ON items USING (id > 2)",
+        "DROP POLICY few ON items",
+    ] {
+        let before = signature(&database, None).await;
+        database.sql(change).await;
+        assert_ne!(signature(&database, Some(&before)).await, before, "{change}");
+    }
+}
+
+/// What was written by a transaction that began before the first look, and ended after it, is seen.
+#[tokio::test]
+async fn a_change_that_was_long_under_way_is_noticed() {
+    let database = Database::of(ITEMS).await;
+    let mut slow = database.client().await;
+    let transaction = slow.transaction().await.unwrap();
+    transaction.execute("CREATE TABLE extra (id integer)", &[]).await.unwrap();
+    // Later transactions end earlier.
+    database.sql("ALTER TABLE items ADD early integer").await;
+    let before = signature(&database, None).await;
+    transaction.commit().await.unwrap();
+    assert_ne!(signature(&database, Some(&before)).await, before);
+}
+
+async fn signature(database: &Database, earlier: Option<&Signature>) -> Signature {
     let client = database.client().await;
     let schemas = ["public".to_owned()];
-    let watch = mcp_pg_core::schema::Watch::prepare(&client).await.unwrap();
-    watch.look(&client, &schemas).await.unwrap().signature
+    let watch = Watch::prepare(&client).await.unwrap();
+    watch.look(&client, &schemas, earlier).await.unwrap().signature
 }
 
 #[tokio::test]

@@ -397,3 +397,29 @@ async fn a_row_named_by_its_key_is_a_page_of_its_own() {
     .await;
     assert_eq!((code.as_str(), at.as_str()), ("unknown_column", "/order_by/0"));
 }
+
+#[tokio::test]
+async fn pages_by_values_that_json_does_not_tell_apart() {
+    let engine = Database::of(
+        "CREATE TABLE odd (id integer PRIMARY KEY, list integer[], doc jsonb);
+         INSERT INTO odd VALUES (1, '[2:3]={1,2}', 'null'), (2, '{1,2}', '12345678901234567890123'),
+           (3, '[0:1]={1,2}', '\"x\"'), (4, NULL, NULL), (5, '{}', 'null');",
+    )
+    .await
+    .engine()
+    .await;
+    for column in ["list", "-list", "doc", "-doc"] {
+        let mut arguments = json!({"table": "odd", "order_by": [column], "limit": 1});
+        let mut ids = Vec::new();
+        while ids.len() < 6 {
+            let reply = call(&engine, "admin", "select", arguments.clone()).await.unwrap();
+            ids.push(rows(&reply)[0]["id"].as_u64().unwrap());
+            if reply["next_cursor"].is_null() {
+                break;
+            }
+            arguments["cursor"] = reply["next_cursor"].clone();
+        }
+        ids.sort_unstable();
+        assert_eq!(ids, [1, 2, 3, 4, 5], "{column}");
+    }
+}

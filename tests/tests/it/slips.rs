@@ -144,7 +144,7 @@ async fn a_write() {
         ],
     )
     .await;
-    check("update", &[(json!({"where": {"order_id": 1}}), "/updates", "a list of such objects")])
+    check("update", &[(json!({"where": {"order_id": 1}}), "/updates", "{\"$increment\": 1}")])
         .await;
     let operations = json!({"operations": [{"operation": "updat", "table": "orders"}]});
     check("transaction", &[(operations, "/operations/0/operation", "update")]).await;

@@ -6,9 +6,13 @@ use tokio_postgres::{Client, Statement};
 use super::unreadable;
 use crate::error::Result;
 
-/// What the catalogue was like at one moment: equal ones mean that nothing has changed in between.
+/// What the catalogue was like at one moment. That of a later one, counted from the same transaction on, is equal
+/// if nothing has changed in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signature(String);
+pub struct Signature {
+    since: String,
+    written: String,
+}
 
 /// Which transactions had ended at one moment: between two equal ones none did, and nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,10 +37,30 @@ pub struct Sighted {
     pub signature: Signature,
     /// Whether an event trigger notifies of changes.
     pub told: bool,
-    /// Whether reads may run functions that change the session: in policies and views.
-    pub coded_reads: bool,
-    /// Whether writes may: there, in defaults and checks, and in triggers, besides those of this server.
-    pub coded_writes: bool,
+}
+
+/// Whether code of the database may change the session that it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionCode {
+    /// In reads: functions in policies and views.
+    pub reads: bool,
+    /// In writes: those, functions in defaults and checks, and triggers, besides this server's.
+    pub writes: bool,
+}
+
+impl SessionCode {
+    /// What there is now; while the signature stays the same, that does.
+    ///
+    /// Fails with `database_unavailable` or `database_error`.
+    pub async fn read(client: &Client) -> Result<Self> {
+        let rows = client.query_typed(include_str!("../sql/session_code.sql"), &[]).await;
+        let rows = rows.map_err(unreadable)?;
+        let found = |column| match rows.first() {
+            Some(row) => row.try_get(column).map_err(unreadable),
+            None => Ok(true),
+        };
+        Ok(Self { reads: found("reads")?, writes: found("writes")? })
+    }
 }
 
 /// The query of a [`Signature`], prepared on a connection that looks often: planning it takes as long as running it.
@@ -47,21 +71,29 @@ impl Watch {
     /// Prepares it. Fails with `database_unavailable` or `database_error`.
     pub async fn prepare(client: &Client) -> Result<Self> {
         let query = include_str!("../sql/signature.sql");
-        let prepared = client.prepare_typed(query, &[Type::TEXT_ARRAY]).await;
+        let prepared = client.prepare_typed(query, &[Type::TEXT_ARRAY, Type::TEXT]).await;
         prepared.map(Self).map_err(unreadable)
     }
 
-    /// The signature of these schemas as they are now, over the connection that it was prepared on.
+    /// The signature of these schemas as they are now, for comparison with that of an `earlier` moment if there is
+    /// one, over the connection that it was prepared on.
     ///
     /// Some milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
-    pub async fn look(&self, client: &Client, schemas: &[String]) -> Result<Sighted> {
-        let row = client.query_one(&self.0, &[&schemas]).await.map_err(unreadable)?;
+    pub async fn look(
+        &self,
+        client: &Client,
+        schemas: &[String],
+        earlier: Option<&Signature>,
+    ) -> Result<Sighted> {
+        let since = earlier.map(|earlier| &earlier.since);
+        let row = client.query_one(&self.0, &[&schemas, &since]).await.map_err(unreadable)?;
         let read = || {
             Ok(Sighted {
-                signature: Signature(row.try_get("signature")?),
+                signature: Signature {
+                    since: row.try_get("since")?,
+                    written: row.try_get("written")?,
+                },
                 told: row.try_get("told")?,
-                coded_reads: row.try_get("coded_reads")?,
-                coded_writes: row.try_get("coded_writes")?,
             })
         };
         read().map_err(unreadable)

@@ -1,5 +1,5 @@
-//! Dates and times as given: refuses what is plainly none, and words that mean another moment each
-//! time; the many other forms that PostgreSQL reads are left to it.
+//! Dates and times as given: refuses what is plainly none, words that mean another moment each time, and
+//! dates that do not begin with the year: which number is the month would be a guess.
 
 use super::scalar::Reason;
 use crate::value::datetime;
@@ -45,8 +45,22 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
                 _ => Ok(()),
             }
         }
-        None if text.starts_with(|first: char| first.is_ascii_digit()) => Ok(()),
+        None if begins_with_year(text) => Ok(()),
+        None if text.starts_with(|first: char| first.is_ascii_digit()) => Err(Reason::Because {
+            message: format!("{text:?} is not a date as ISO 8601 writes it"),
+            hint: "give year, month and day: 2024-01-31, or 2024-01-31T13:45:00Z".to_owned(),
+        }),
         None => Err(Reason::Unfit),
+    }
+}
+
+/// Whether a date is written in another way that leaves no doubt: `2024/1/31`, `20240131`.
+fn begins_with_year(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    match text.get(digits..).and_then(|rest| rest.chars().next()) {
+        None | Some('T' | 't' | ' ') => digits == 8,
+        Some('-' | '/' | '.') => digits >= 4,
+        Some(_) => false,
     }
 }
 
@@ -94,7 +108,7 @@ mod tests {
             "294276-12-31T23:59:60Z",
             "20240131",
             "20240131T134500",
-            "1/31/2024",
+            "2024/1/31 13:45",
             "infinity",
             "-Infinity",
         ] {
@@ -123,6 +137,12 @@ mod tests {
         for text in ["now", "NOW()", " today", "tomorrow 10:00", "epoch", "2024-01-31 allballs"] {
             let because = matches!(check(Scalar::Timestamp, text), Err(Reason::Because { .. }));
             assert!(because, "{text}");
+        }
+        for text in ["1/5/1997", "05-01-1997", "970105", "5 Jan 1997", "13:45 2024-01-31"] {
+            let Err(Reason::Because { hint, .. }) = check(Scalar::Date, text) else {
+                panic!("{text}")
+            };
+            assert!(hint.contains("2024-01-31"), "{text}");
         }
         for text in ["25:00", "12:61", "infinity", ""] {
             assert!(check(Scalar::Time, text).is_err(), "{text}");

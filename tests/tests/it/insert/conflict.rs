@@ -54,6 +54,21 @@ async fn an_existing_row_can_be_left_alone() {
     assert_eq!((&reply["rows"], &reply["row_count"]), (&json!([{"code": "n"}]), &json!(1)));
     let label = database.value("SELECT label FROM items WHERE code = 'a'").await.unwrap();
     assert_eq!(label, "first");
+    // Whatever key it has.
+    let reply = insert(
+        &engine,
+        json!({"table": "items", "returning": ["code"], "on_conflict": {"do": "nothing"},
+               "data": [{"code": "a"}, {"code": "o"}]}),
+    )
+    .await;
+    assert_eq!(reply["rows"], json!([{"code": "o"}]));
+    let unnamed = json!({"table": "items", "data": {"code": "a"}, "on_conflict": {"do": "update"}});
+    let error = error(&engine, "admin", "insert", unnamed).await;
+    assert_eq!(
+        (&error["code"], &error["at"]),
+        (&json!("missing_value"), &json!("/on_conflict/columns"))
+    );
+    assert!(error["allowed"].as_array().unwrap().contains(&json!("code")), "{error}");
 }
 
 #[tokio::test]
