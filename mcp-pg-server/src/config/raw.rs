@@ -66,6 +66,7 @@ section! {
         max_list: usize,
         max_pattern: usize,
         max_includes: usize,
+        max_related: u64,
         max_keys: usize,
         requests_per_minute: u32,
         concurrency: u32,
