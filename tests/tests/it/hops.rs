@@ -3,7 +3,7 @@
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Actions, ColumnRules, Grant, Limits, Role};
 use mcp_pg_tests::{Database, call, error, paged, rows};
-use serde_json::{Value, json};
+use serde_json::json;
 
 const SHOP: &str = "
     CREATE TABLE artist (artist_id integer PRIMARY KEY, name text);
