@@ -264,7 +264,11 @@ mod tests {
 
     #[test]
     fn wrong_values_name_their_key() {
-        assert!(refusal("[limits]\nmax_rows = \"many\"").starts_with("limits.max_rows: "));
+        assert_eq!(
+            refusal("[limits]\nmax_rows = \"many\""),
+            "limits.max_rows: invalid type: string \"many\", expected a whole number, 0 or more"
+        );
+        assert_eq!(refusal("[limits]\nmax_rows = 0"), "limits.max_rows: must be at least 1");
         assert_eq!(
             refusal("[database]\nstatement_timeout = \"10 parsecs\""),
             "database.statement_timeout: \"10 parsecs\" is not a duration such as \"500ms\", \"10s\" or \"2m\""

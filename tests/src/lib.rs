@@ -1,6 +1,11 @@
 //! What the tests share: one throw-away PostgreSQL for all, and a database of its own for each.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot start has failed")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot start has failed"
+)]
 
 mod dump;
 
@@ -11,7 +16,7 @@ use mcp_pg_core::policy::{Role, Timeouts};
 use mcp_pg_core::{Engine, Error, Origin, Principal, Reply, Settings};
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_server::sample::Sample;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -188,6 +193,28 @@ pub async fn error(engine: &Engine, role: &str, tool: &str, arguments: Value) ->
 /// The rows of a reply.
 pub fn rows(reply: &Value) -> &[Value] {
     reply["rows"].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The integers of a column in the rows of a select, read at once; read in pages of `page`, they are the same.
+pub async fn paged(engine: &Engine, mut arguments: Value, column: &str, page: usize) -> Vec<i64> {
+    arguments["columns"] = json!([column]);
+    arguments["limit"] = json!(1000);
+    let numbers = |reply: &Value| -> Vec<i64> {
+        rows(reply).iter().map(|row| row[column].as_i64().unwrap()).collect()
+    };
+    let all = numbers(&call(engine, "analyst", "select", arguments.clone()).await.unwrap());
+    arguments["limit"] = json!(page);
+    let mut paged = Vec::new();
+    loop {
+        let reply = call(engine, "analyst", "select", arguments.clone()).await.unwrap();
+        paged.extend(numbers(&reply));
+        match &reply["next_cursor"] {
+            Value::Null => break,
+            cursor => arguments["cursor"] = cursor.clone(),
+        }
+    }
+    assert_eq!(paged, all);
+    all
 }
 
 /// An object literal as a map.

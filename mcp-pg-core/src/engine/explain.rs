@@ -62,8 +62,11 @@ impl Engine {
         let mut tested = Vec::new();
         conditions(table, filter, &mut tested);
         related(&plan.includes, &mut tested);
-        let tables = tested.iter().map(|(table, _)| *table).chain([table]);
-        let known = Known { view: scope.view, partitioned: partitioned(tables) };
+        let tables = || tested.iter().map(|(table, _)| *table).chain([table]);
+        let views = tables().any(|table| table.table.kind == TableKind::View);
+        let partitioned = partitioned(tables());
+        let mut known = Known { view: scope.view, partitioned, open: estimates && !views };
+        known.open &= known.reads_all(root);
         let tree = step(&known, root, 0, &mut text, &mut |node| {
             // A scan of an index without a condition on it reads everything, too.
             if node.get("Filter").is_some() && node.get("Index Cond").is_none() {
@@ -107,6 +110,9 @@ struct Known<'v> {
     view: &'v View,
     /// The table whose partitions a plan may read.
     partitioned: Option<&'v TableView>,
+    /// Whether the caller may see every row that the plan reads, none left out by conditions, policies or views: how
+    /// many a step had, before another one left some out, would else tell of values that are hidden.
+    open: bool,
 }
 
 impl<'v> Known<'v> {
@@ -117,6 +123,14 @@ impl<'v> Known<'v> {
         let name = node.get("Relation Name")?.as_str()?;
         let visible = self.view.tables().iter().find(|table| table.name().name == name);
         visible.or_else(|| self.partitioned.filter(|_| is_partition(node)))
+    }
+
+    /// Whether all that the plan reads are tables that the role sees, none with policies.
+    fn reads_all(&self, node: &Value) -> bool {
+        let own = node.get("Relation Name").is_none()
+            || self.table(node).is_some_and(|table| !table.table.row_security.applies());
+        let inputs = node.get("Plans").and_then(Value::as_array);
+        own && inputs.into_iter().flatten().all(|input| self.reads_all(input))
     }
 }
 
@@ -163,8 +177,11 @@ fn step(
         put("rows", json!(node["Plan Rows"].as_f64()));
         put("cost", json!(node["Total Cost"].as_f64()));
     }
-    put("actual_rows", json!(node["Actual Rows"].as_f64()));
-    put("milliseconds", json!(node["Actual Total Time"].as_f64()));
+    let actual = known.open || depth == 0;
+    if actual {
+        put("actual_rows", json!(node["Actual Rows"].as_f64()));
+        put("milliseconds", json!(node["Actual Total Time"].as_f64()));
+    }
 
     let on = table.map(|table| format!(" on {}", view.display(table))).unwrap_or_default();
     let using = index.map(|index| format!(" using {index}")).unwrap_or_default();
@@ -177,7 +194,7 @@ fn step(
     if estimates {
         text.push_str(&format!(" (rows {}, cost {})", node["Plan Rows"], node["Total Cost"]));
     }
-    if node.get("Actual Rows").is_some() {
+    if actual && node.get("Actual Rows").is_some() {
         text.push_str(&format!(" (actual rows {})", node["Actual Rows"]));
     }
     text.push('\n');

@@ -48,21 +48,30 @@ pub fn texts(
     operands.iter().map(|operand| text(operand, results).map(Text)).collect()
 }
 
-fn text(
+fn text<'r>(
     operand: &Operand,
-    results: &[Vec<serde_json::Map<String, Value>>],
+    results: &'r [Vec<serde_json::Map<String, Value>>],
 ) -> Result<Option<String>> {
     match &operand.source {
         Source::Text(text) => Ok(text.clone()),
         Source::Reference { reference, data_type, type_name } => {
             let rows = results.get(reference.operation).map_or(&[][..], Vec::as_slice);
-            let value = rows.get(reference.row).and_then(|row| row.get(&reference.column));
-            let Some(value) = value else {
-                return Err(Error::new(
+            let of = |row: &'r serde_json::Map<String, Value>| row.get(&reference.column);
+            let row = usize::try_from(reference.row.unwrap_or_default()).unwrap_or(usize::MAX);
+            let value = rows.get(row).and_then(of);
+            let doubtful =
+                reference.row.is_none() && rows.iter().skip(1).any(|row| of(row) != value);
+            let Some(value) = value.filter(|_| !doubtful) else {
+                let (name, column) = (reference.operation, &reference.column);
+                let error = Error::new(
                     Code::InvalidValue,
-                    format!("operation {} gave {} rows", reference.operation, rows.len()),
+                    format!("operation {name} gave {} rows", rows.len()),
                 )
-                .at(&operand.at));
+                .at(&operand.at);
+                return Err(match doubtful {
+                    true => error.hint(format!("say which, from 0 on: \"{name}.0.{column}\"")),
+                    false => error,
+                });
             };
             value::encode(data_type, type_name, value).map_err(|error| error.at(&operand.at))
         }

@@ -160,6 +160,11 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Vec<Predicate<'v>>> {
         let conditions = match value {
             Value::Array(conditions) => conditions.as_slice(),
+            // Of several members in one object, all must hold: for `or` that may not be meant.
+            Value::Object(members) if members.len() > 1 && at.ends_with("/or") => {
+                return Err(wrong("or takes a list of condition objects", at)
+                    .hint("[{\"status\": \"new\"}, {\"total\": {\"gt\": 100}}]"));
+            }
             Value::Object(_) => std::slice::from_ref(value),
             _ => return Err(wrong("a list of condition objects is wanted", at)),
         };

@@ -31,6 +31,15 @@ pub struct Include<'v> {
     pub includes: Vec<Include<'v>>,
 }
 
+/// How many rows the relations on the way may come to, for one row.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    rows: u64,
+    /// Whether several rows may be related to the same one: from there on, rows are met again and again, and nothing
+    /// but the limits says how many.
+    again: bool,
+}
+
 const MEMBERS: [&str; 6] = ["columns", "where", "order_by", "limit", "include", "count"];
 
 impl<'v> Scope<'v> {
@@ -46,7 +55,8 @@ impl<'v> Scope<'v> {
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
         let mut left = self.view.limits.max_includes;
-        self.includes_within(table, columns, include, "/include", &mut left)
+        let reach = Reach { rows: 1, again: false };
+        self.includes_within(table, columns, include, "/include", reach, &mut left)
     }
 
     /// The related rows that come with the rows that a write returns.
@@ -77,6 +87,7 @@ impl<'v> Scope<'v> {
         columns: &[usize],
         include: Option<&Map<String, Value>>,
         at: &str,
+        reach: Reach,
         left: &mut usize,
     ) -> Result<Vec<Include<'v>>> {
         let members = include.into_iter().flatten();
@@ -89,7 +100,7 @@ impl<'v> Scope<'v> {
                     let message = format!("a request may include {most} relations, and no more");
                     Error::exceeded("max_includes", message).at(&at)
                 })?;
-                let include = self.include(table, name, options, &at, left)?;
+                let include = self.include(table, name, options, &at, reach, left)?;
                 apart(table, columns, &include).map_err(|error| error.at(at))?;
                 Ok(include)
             })
@@ -102,6 +113,7 @@ impl<'v> Scope<'v> {
         name: &str,
         options: &Value,
         at: &str,
+        reach: Reach,
         left: &mut usize,
     ) -> Result<Include<'v>> {
         let relation = self.relation(table, name).map_err(|error| error.at(at))?;
@@ -143,12 +155,26 @@ impl<'v> Scope<'v> {
         let mut order =
             self.order(target, inner.order_by.as_deref()).map_err(|error| error.inside(at))?;
         super::order::make_total(target, &mut order);
+        let limit = inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows);
+        let counted = inner.count.unwrap_or_default();
+        let rows = if to_one || counted { 1 } else { limit.max(1) };
+        let rows = reach.rows.saturating_mul(rows);
+        if reach.again && rows > limits.max_related {
+            let most = limits.max_related;
+            let message = format!(
+                "the relations on the way here may come to {rows} rows for one row, and {most} at most"
+            );
+            return Err(Error::exceeded("max_related", message)
+                .at(at)
+                .hint("give those above and below smaller limits, or ask for fewer levels"));
+        }
+        let reach = Reach { rows, again: reach.again || to_one || hop.junction.is_some() };
         let columns = self
             .columns(target, inner.columns.as_deref(), "/columns")
             .map_err(|error| error.inside(at))?;
         let within = format!("{at}/include");
-        let includes =
-            self.includes_within(target, &columns, inner.include.as_ref(), &within, left)?;
+        let inner = inner.include.as_ref();
+        let includes = self.includes_within(target, &columns, inner, &within, reach, left)?;
         Ok(Include {
             name: relation.called(name),
             unambiguous: &relation.unambiguous,
@@ -156,8 +182,8 @@ impl<'v> Scope<'v> {
             columns,
             filter: asked,
             order,
-            limit: inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows),
-            counted: inner.count.unwrap_or_default(),
+            limit,
+            counted,
             includes,
             hop,
         })

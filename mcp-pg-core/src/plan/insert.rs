@@ -151,7 +151,7 @@ pub(super) type Given<'r> = Cow<'r, Map<String, Value>>;
 /// The rows at `at`, and whether they are a list; `what` is how messages call one.
 pub(super) fn rows<'r>(given: &'r Value, at: &str, what: &str) -> Result<(Vec<Given<'r>>, bool)> {
     let wrong = |at: String| {
-        Error::new(Code::InvalidValue, format!("a {what} is an object of columns and values"))
+        Error::new(Code::InvalidValue, format!("each {what} is an object of columns and values"))
             .at(at)
             .hint("{\"name\": \"Ada\"}, or a list of such objects")
     };

@@ -36,8 +36,8 @@ pub enum Source {
 pub struct Reference {
     /// Position of the operation.
     pub operation: usize,
-    /// Position of its row.
-    pub row: usize,
+    /// Position of its row; without one, all its rows must have the same value.
+    pub row: Option<u32>,
     /// The column's name.
     pub column: String,
 }

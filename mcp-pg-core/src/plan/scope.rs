@@ -151,12 +151,11 @@ impl<'v> Scope<'v> {
         };
         let table = self.earlier[operation].table;
         let (row, column) = match table.readable(rest) {
-            Ok(column) => (0, column),
+            Ok(column) => (None, column),
             Err(error) => match rest.split_once('.') {
-                Some((row, name)) if row.parse::<usize>().is_ok() => (
-                    row.parse().unwrap_or_default(),
-                    table.readable(name).map_err(|error| error.inside(at))?,
-                ),
+                Some((row, name)) if row.parse::<u32>().is_ok() => {
+                    (row.parse().ok(), table.readable(name).map_err(|error| error.inside(at))?)
+                }
                 _ => return Err(error.inside(at)),
             },
         };

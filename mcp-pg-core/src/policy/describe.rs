@@ -178,11 +178,11 @@ impl View {
             let labels = labels.iter().map(|label| json!(label)).collect();
             put(&mut out, "enum", cut(labels, SHORT_LIST_MOST, BYTES_MOST, ""));
         }
-        if let Kind::Domain { base, checks, .. } = &column.data_type.kind {
+        if let Kind::Domain { base, .. } = &column.data_type.kind {
             let mut domain = Map::new();
             domain.insert("name".into(), json!(column.data_type.name));
             domain.insert("base".into(), json!(base.name));
-            put(&mut domain, "checks", json!(checks));
+            put(&mut domain, "checks", json!(column.data_type.rules()));
             out.insert("domain".into(), Value::Object(domain));
         }
         let checks: Vec<&str> = table

@@ -124,6 +124,9 @@ pub struct Limits {
     pub max_pattern: usize,
     /// Most relations that one select includes, at all depths.
     pub max_includes: usize,
+    /// Most related rows that the limits of nested relations may amount to for one row, where the same rows are met
+    /// again and again on the way: down after up, or through a junction twice.
+    pub max_related: u64,
     /// Most sort keys, and most groups and measures, of one request.
     pub max_keys: usize,
     /// Most connections to the database.
@@ -144,6 +147,7 @@ impl Default for Limits {
             max_list: 1_000,
             max_pattern: 1_024,
             max_includes: 16,
+            max_related: 100_000,
             max_keys: 64,
             max_connections: 16,
         }

@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
@@ -35,12 +36,16 @@ struct Member {
     name: String,
     json_type: Option<String>,
     description: Option<String>,
+    /// The values that it may have, if those are few.
+    values: Vec<String>,
     required: bool,
 }
 
 impl Shape {
     fn of<T: JsonSchema>() -> Self {
-        let schema = schemars::schema_for!(T);
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.inline_subschemas = true;
+        let schema = settings.into_generator().into_root_schema_for::<T>();
         let required: Vec<&str> = schema
             .get("required")
             .and_then(Value::as_array)
@@ -65,6 +70,7 @@ impl Shape {
                     _ => None,
                 },
                 description: member.get("description").and_then(Value::as_str).map(one_line),
+                values: values(member),
                 required: required.contains(&name.as_str()),
             })
             .collect();
@@ -78,9 +84,15 @@ impl Shape {
     /// The error with what is to be known of the argument, if all of it is wrong.
     fn described(&self, error: Error) -> Error {
         let at = error.pointer().unwrap_or_default();
-        let wrong = self.members.iter().find(|member| step(&member.name) == at);
-        match wrong.and_then(|member| member.description.clone()) {
-            Some(description) => error.hint(description),
+        let Some(wrong) = self.members.iter().find(|member| step(&member.name) == at) else {
+            return error;
+        };
+        let error = match wrong.values.as_slice() {
+            [] => error,
+            values => error.allowed(values),
+        };
+        match &wrong.description {
+            Some(description) => error.hint(description.clone()),
             None => error,
         }
     }
@@ -190,6 +202,15 @@ pub fn parse<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
         .map_err(|error| shape.described(told(&error)))
 }
 
+/// The constants that a schema lists, null aside.
+fn values(schema: &Value) -> Vec<String> {
+    let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    let either = schema.get("anyOf").or(schema.get("oneOf")).and_then(Value::as_array);
+    let constant = schema.get("const");
+    let own = listed.chain(constant).filter_map(Value::as_str).map(str::to_owned);
+    own.chain(either.into_iter().flatten().flat_map(values)).collect()
+}
+
 /// A description is wrapped as the source is.
 fn one_line(description: &str) -> String {
     description.replace('\n', " ")
@@ -261,6 +282,7 @@ fn in_json(term: &str) -> String {
     const LONGEST: usize = 80;
     match term {
         "map" | "a map" => "an object".into(),
+        "string or map" => "one of the allowed values".into(),
         "sequence" | "a sequence" => "a list".into(),
         "u32" | "u64" | "usize" => "a whole number, 0 or more".into(),
         _ if term.starts_with("struct ") => "an object".into(),

@@ -79,6 +79,16 @@ impl DataType {
         }
     }
 
+    /// The checks of this domain and of those beneath it.
+    pub fn rules(&self) -> Vec<&str> {
+        match &self.kind {
+            Kind::Domain { base, checks, .. } => {
+                checks.iter().map(String::as_str).chain(base.rules()).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether this domain, or one beneath it, refuses null.
     pub fn refuses_null(&self) -> bool {
         match &self.kind {

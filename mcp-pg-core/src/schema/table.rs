@@ -72,6 +72,13 @@ pub struct RowSecurity {
     pub bypassed: bool,
 }
 
+impl RowSecurity {
+    /// Whether policies hide rows of the table.
+    pub fn applies(self) -> bool {
+        self.enabled && !self.bypassed
+    }
+}
+
 /// What the login may do with a table: its grants, and what the table's kind allows.
 ///
 /// A privilege on some columns counts; the columns say which.

@@ -48,6 +48,11 @@ impl Write for Text {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.sql.write_str(text)
     }
+
+    // sea-query writes identifiers character by character.
+    fn write_char(&mut self, c: char) -> fmt::Result {
+        self.sql.write_char(c)
+    }
 }
 
 impl fmt::Display for Text {

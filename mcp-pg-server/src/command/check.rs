@@ -25,8 +25,12 @@ pub(super) async fn check(
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
     let settings = config.settings.clone();
-    let unlimited =
-        config.auth.is_some() && config.request_limits.every.requests_per_minute.is_none();
+    let every = &config.request_limits.every;
+    let bounds = [
+        ("requests_per_minute", every.requests_per_minute.is_none()),
+        ("concurrency", every.concurrency.is_none()),
+    ];
+    let unlimited = bounds.map(|(key, absent)| (key, absent && config.auth.is_some()));
     let open = open_secrets(&config);
     let spent_apart = config.state_key.is_some() && settings.audit.table.is_none();
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
@@ -41,10 +45,10 @@ pub(super) async fn check(
             "note: @mcp in comments of {owner} has no effect: comments.owners does not name it"
         )?;
     }
-    if unlimited {
+    for (key, _) in unlimited.into_iter().filter(|(_, unlimited)| *unlimited) {
         writeln!(
             out,
-            "note: callers over HTTP may call without bound: set limits.requests_per_minute"
+            "note: any caller over HTTP may leave nothing for the others: there is no limits.{key}"
         )?;
     }
     for file in open {

@@ -31,8 +31,9 @@ pub(super) fn apply(
     put(&mut limits.max_list, keys.max_list);
     put(&mut limits.max_pattern, keys.max_pattern);
     put(&mut limits.max_includes, keys.max_includes);
+    put(&mut limits.max_related, keys.max_related);
     put(&mut limits.max_keys, keys.max_keys);
-    for (key, value) in [("default_rows", limits.default_rows), ("max_rows", limits.max_rows)] {
+    for (key, value) in [("max_rows", limits.max_rows), ("default_rows", limits.default_rows)] {
         if value == 0 {
             return Err(ConfigError::new(format!("limits.{key}: must be at least 1")));
         }

@@ -66,6 +66,7 @@ section! {
         max_list: usize,
         max_pattern: usize,
         max_includes: usize,
+        max_related: u64,
         max_keys: usize,
         requests_per_minute: u32,
         concurrency: u32,
@@ -242,6 +243,20 @@ pub(super) fn parse(table: toml::Table) -> Result<File, ConfigError> {
     })
 }
 
+/// What serde calls Rust's types, in the terms of TOML.
+fn in_toml(reason: &str) -> String {
+    let Some((got, wanted)) = reason.rsplit_once(", expected ") else { return reason.to_owned() };
+    let wanted = match wanted {
+        "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "a nonzero u64" => "a whole number, 1 or more",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        _ if wanted.starts_with("struct ") => "a table",
+        other => other,
+    };
+    format!("{got}, expected {wanted}")
+}
+
 /// serde's sentence with the nearest of the names that it lists.
 ///
 /// An unknown name is reported as ``unknown field `x`, expected one of `a`, `b` ``: the texts between
@@ -251,7 +266,7 @@ fn explain(path: &str, reason: &str) -> String {
     let what = match reason {
         _ if reason.starts_with("unknown field") => "unknown key",
         _ if reason.starts_with("unknown variant") => "no such value",
-        _ => return format!("{path}: {reason}"),
+        _ => return format!("{path}: {}", in_toml(reason)),
     };
     let given = names.next().unwrap_or_default();
     let known: Vec<&str> = names.collect();

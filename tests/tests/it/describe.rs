@@ -1,6 +1,6 @@
 //! describe_table and list_tables: what they tell, member by member.
 
-use mcp_pg_tests::{Database, call, refused};
+use mcp_pg_tests::{Database, call, error, refused};
 use serde_json::{Value, json};
 
 /// The description of a table must be what is checked in under `snapshots`.
@@ -187,6 +187,29 @@ async fn tables_whose_names_look_like_others_are_told_apart() {
         let told = call(&engine, "admin", "describe_table", json!({"table": name})).await.unwrap();
         assert_eq!(told["table"], name.strip_prefix("public.").unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_domain_over_a_domain_has_the_rules_of_both() {
+    let database = Database::of(
+        "CREATE DOMAIN code AS text CHECK (VALUE ~ '^[A-Z]'); CREATE DOMAIN icd AS code CHECK (length(VALUE) < 6);
+         CREATE TABLE diagnosis (id integer PRIMARY KEY, icd icd, like_id integer REFERENCES diagnosis);
+         CREATE TABLE related (diagnosis_id integer REFERENCES diagnosis, other_id integer REFERENCES diagnosis,
+           PRIMARY KEY (diagnosis_id, other_id));",
+    )
+    .await;
+    let engine = database.engine().await;
+    let told =
+        call(&engine, "admin", "describe_table", json!({"table": "diagnosis"})).await.unwrap();
+    let domain = &told["columns"][1]["domain"];
+    assert_eq!(domain["base"], "public.code");
+    assert_eq!(domain["checks"].as_array().unwrap().len(), 2, "{domain}");
+    // A table that is related with itself through a junction: the two ways are told, whichever form is asked for.
+    let include = json!({"table": "diagnosis", "include": {"diagnosis_via_related": true}});
+    let error = error(&engine, "admin", "select", include).await;
+    assert_eq!(error["code"], "ambiguous_relation");
+    let ways = ["diagnosis", "other"].map(|key| json!(format!("diagnosis_via_related_by_{key}")));
+    assert_eq!(error["allowed"], json!(ways));
 }
 
 #[tokio::test]

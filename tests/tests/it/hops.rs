@@ -1,9 +1,9 @@
 //! Columns some relations away: as sort keys, groups and measures.
 
+use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Actions, ColumnRules, Grant, Limits, Role};
-use mcp_pg_core::{Engine, Settings};
-use mcp_pg_tests::{Database, call, error, rows};
-use serde_json::{Value, json};
+use mcp_pg_tests::{Database, call, error, paged, rows};
+use serde_json::json;
 
 const SHOP: &str = "
     CREATE TABLE artist (artist_id integer PRIMARY KEY, name text);
@@ -38,27 +38,6 @@ async fn a_relation_with_dots_in_its_name_is_found() {
     assert_eq!(error(&engine, "analyst", "select", lost).await["code"], "unknown_relation");
 }
 
-async fn ids(engine: &Engine, order: Value) -> Vec<i64> {
-    let id = |row: &Value| row["sale_id"].as_i64().unwrap();
-    let mut arguments =
-        json!({"table": "sale", "columns": ["sale_id"], "order_by": order, "limit": 1000});
-    let reply = call(engine, "analyst", "select", arguments.clone()).await.unwrap();
-    let all: Vec<i64> = rows(&reply).iter().map(id).collect();
-    // The pages of four together are the same.
-    arguments["limit"] = json!(4);
-    let mut paged = Vec::new();
-    loop {
-        let reply = call(engine, "analyst", "select", arguments.clone()).await.unwrap();
-        paged.extend(rows(&reply).iter().map(id));
-        match &reply["next_cursor"] {
-            Value::Null => break,
-            cursor => arguments["cursor"] = cursor.clone(),
-        }
-    }
-    assert_eq!(paged, all);
-    all
-}
-
 #[tokio::test]
 async fn rows_are_sorted_by_columns_far_away() {
     let database = Database::of(SHOP).await;
@@ -82,7 +61,11 @@ async fn rows_are_sorted_by_columns_far_away() {
             ))
             .await;
         let found: Vec<String> =
-            ids(&engine, order.clone()).await.iter().map(i64::to_string).collect();
+            paged(&engine, json!({"table": "sale", "order_by": order}), "sale_id", 4)
+                .await
+                .iter()
+                .map(i64::to_string)
+                .collect();
         assert_eq!(Some(found.join(",")), expected, "{order}");
     }
 }

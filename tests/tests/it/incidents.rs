@@ -1,5 +1,7 @@
 //! What went wrong elsewhere, tried here: a test for each incident of SECURITY.md.
 
+mod way;
+
 use mcp_pg_core::policy::{Action, ColumnMarks, ColumnRules, Grant, Mask, Role};
 use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, rows};

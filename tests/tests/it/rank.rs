@@ -1,7 +1,7 @@
 //! Sort keys that measure a value: how well a text matches, how far a value is away.
 
 use mcp_pg_core::Engine;
-use mcp_pg_tests::{Database, call, refused, rows};
+use mcp_pg_tests::{Database, paged, refused};
 use serde_json::{Value, json};
 
 const TEXTS: &str = "
@@ -13,26 +13,9 @@ const TEXTS: &str = "
         (1, 'a cat and a dog', '(0,0)', 1), (2, 'cat cat cat', '(3,4)', 1), (3, 'no animal', '(1,0)', 2),
         (4, NULL, NULL, NULL), (5, 'cat and dog and cat', '(0,1)', 2), (6, 'cat cat cat', '(9,9)', 2);";
 
-async fn ids(engine: &Engine, arguments: Value) -> Vec<i64> {
-    let mut arguments = arguments;
+async fn ids(engine: &Engine, mut arguments: Value) -> Vec<i64> {
     arguments["table"] = json!("texts");
-    arguments["columns"] = json!(["id"]);
-    let all = call(engine, "analyst", "select", arguments.clone()).await.unwrap();
-    let id = |row: &Value| row["id"].as_i64().unwrap();
-    let all: Vec<i64> = rows(&all).iter().map(id).collect();
-    // The pages of two together are the same.
-    arguments["limit"] = json!(2);
-    let mut paged = Vec::new();
-    loop {
-        let reply = call(engine, "analyst", "select", arguments.clone()).await.unwrap();
-        paged.extend(rows(&reply).iter().map(id));
-        match &reply["next_cursor"] {
-            Value::Null => break,
-            cursor => arguments["cursor"] = cursor.clone(),
-        }
-    }
-    assert_eq!(paged, all);
-    all
+    paged(engine, arguments, "id", 2).await
 }
 
 #[tokio::test]

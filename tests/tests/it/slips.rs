@@ -50,6 +50,7 @@ async fn a_condition() {
                 "{\"total\": {\"eq\": value}}",
             ),
             (at(json!({"OR": [{"total": 1}]})), "/where/OR", "or"),
+            (at(json!({"or": {"total": 1, "id": 2}})), "/where/or", "[{\"status\""),
             (
                 at(json!({"customer.name": "Ada"})),
                 "/where/customer.name",
@@ -92,6 +93,7 @@ async fn what_is_wanted_of_the_rows() {
             (json!({"order_by": [{"total": "desc"}]}), "/order_by/0/total", "\"-name\""),
             (json!({"limit": -1}), "/limit", "Most rows"),
             (json!({"count": "exactly"}), "/count", "exact"),
+            (json!({"count": true}), "/count", "Also count"),
         ],
     )
     .await;

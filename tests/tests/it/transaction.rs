@@ -55,7 +55,7 @@ async fn later_operations_refer_to_rows_of_earlier_ones() {
                       "unit_price": {"$ref": "1.0.price"}}},
             {"operation": "update", "table": "inventory", "where": {"product_id": {"$ref": "1.product_id"}},
              "updates": {"reserved": {"$increment": 1}}, "returning": ["available"]},
-            {"operation": "archive", "table": "users", "where": {"user_id": {"eq": {"$ref": "0.user_id"}}},
+            {"operation": "archive", "table": "users", "where": {"user_id": {"eq": {"$ref": "0.0.user_id"}}},
              "returning": ["email"]},
             {"operation": "select", "table": "orders", "where": {"user_id": {"$ref": "people.1.user_id"}},
              "columns": ["total"]},
@@ -131,6 +131,18 @@ async fn a_reference_must_lead_to_an_earlier_row() {
     ]);
     let found = refused(&engine, "transaction", json!({"operations": operations})).await;
     assert_eq!(found, ("invalid_value".into(), "/operations/1/data/user_id/$ref".into()));
+    // One that gave several: which is meant is not guessed, unless all have the same value.
+    let operations = |column: &str| {
+        json!([
+            {"operation": "select", "as": "paid", "table": "orders", "where": {"user_id": 1}, "limit": 3},
+            {"operation": "select", "table": "users", "where": {"user_id": {"$ref": format!("paid.{column}")}}},
+        ])
+    };
+    let found =
+        refused(&engine, "transaction", json!({"operations": operations("order_id")})).await;
+    assert_eq!(found, ("invalid_value".into(), "/operations/1/where/user_id/$ref".into()));
+    let reply = transact(&engine, operations("user_id")).await;
+    assert_eq!(reply["results"][1]["row_count"], 1);
     assert_eq!(database.value("SELECT count(*)::text FROM users").await.unwrap(), "10");
 }
 

@@ -24,6 +24,9 @@ WITH volatile AS MATERIALIZED (
   -- What is PostgreSQL's own has no dependencies.
   SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass FROM pg_catalog.pg_policy
   WHERE concat(polqual, polwithcheck) ~ ' :funcid 2078 '
+  UNION
+  SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass FROM pg_catalog.pg_rewrite
+  WHERE oid >= 16384 AND strpos(ev_action::text, ' :funcid 2078 ') > 0
 )
 SELECT EXISTS (SELECT FROM code
                WHERE classid IN ('pg_catalog.pg_policy'::pg_catalog.regclass,

@@ -16,7 +16,7 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
     {
         return Err(Reason::Because {
             message: format!("\"{word}\" is not a date or time of its own"),
-            hint: "give the date or time itself, or {\"$now\": true} for the time of the statement"
+            hint: "give the date or time itself; what is written may be {\"$now\": true}"
                 .to_owned(),
         });
     }

@@ -62,3 +62,66 @@ async fn no_estimate_tells_of_rows_that_conditions_hide() {
         }
     }
 }
+
+#[tokio::test]
+async fn no_step_of_a_plan_that_ran_tells_of_rows_that_are_hidden() {
+    let database = Database::of(
+        "DO $$ BEGIN CREATE ROLE attack_estimate;
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         CREATE TABLE client (id integer PRIMARY KEY, tenant integer);
+         INSERT INTO client VALUES (1, 1), (2, 2);
+         CREATE TABLE ticket (id integer PRIMARY KEY, client_id integer REFERENCES client, body text);
+         INSERT INTO ticket VALUES (1, 1, 'help'), (2, 2, 'the pin is 4711'), (3, 2, 'thanks');
+         CREATE INDEX ON ticket (body text_pattern_ops);
+         CREATE TABLE note (id integer PRIMARY KEY, body text);
+         INSERT INTO note SELECT id, body FROM ticket;
+         CREATE INDEX ON note (body);
+         ALTER TABLE note ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY few ON note USING (id = 1);
+         CREATE VIEW helped AS SELECT t.id, t.body FROM ticket t JOIN client c ON c.id = client_id WHERE tenant = 1;
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO attack_estimate",
+    )
+    .await;
+    let mut ruled = Role { analyze: true, ..Role::everywhere("ruled", [Action::Select]) };
+    ruled.grants[0].rows = None;
+    ruled.grants.insert(
+        0,
+        Grant {
+            tables: vec!["public.ticket".into()],
+            actions: [Action::Select].into_iter().collect(),
+            rows: Some(object(json!({"client": {"tenant": 1}}))),
+            ..Grant::default()
+        },
+    );
+    let plain = Role {
+        analyze: true,
+        database_role: Some("attack_estimate".into()),
+        ..Role::everywhere("plain", [Action::Select])
+    };
+    let roles = vec![ruled, plain];
+    let engine = database.engine_with(Settings { roles, ..Settings::default() }).await;
+    for (role, table, open) in [
+        ("ruled", "ticket", false),
+        ("plain", "note", false),
+        ("plain", "helped", false),
+        ("plain", "ticket", true),
+    ] {
+        let run = async |word: &str| {
+            let arguments = json!({"operation": "select", "table": table, "analyze": true,
+                "where": {"body": {"starts_with": word}}, "columns": ["id"]});
+            let told =
+                call_as(&engine, &Principal::new("mallory", role), "explain", arguments).await;
+            let told = told.unwrap();
+            (told["plan"]["actual_rows"].clone(), told["plan"]["inputs"].to_string())
+        };
+        // The number of rows is that of the reply; a step before it would tell whether the guess was right.
+        let ((rows, hidden), (none, absent)) =
+            (run("the pin is 4").await, run("the pin is 5").await);
+        let found = if open { 1.0 } else { 0.0 };
+        assert_eq!((rows, none), (json!(found), json!(0.0)), "{role} {table}");
+        for steps in [&hidden, &absent] {
+            assert_eq!(steps.contains("actual_rows"), open, "{role} {table}: {steps}");
+            assert_eq!(steps.contains("milliseconds"), open, "{role} {table}: {steps}");
+        }
+    }
+}

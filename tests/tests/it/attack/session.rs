@@ -140,8 +140,9 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
         CREATE AGGREGATE total(integer) (SFUNC = step, STYPE = integer, INITCOND = '0');
         CREATE FUNCTION plus(integer, integer) RETURNS integer LANGUAGE plpgsql STABLE AS
         $$ BEGIN PERFORM public.settle(); RETURN $1 + $2; END $$;
-        CREATE OPERATOR |+| (FUNCTION = plus, LEFTARG = integer, RIGHTARG = integer);
-        CREATE VIEW setting AS SELECT set_config('app.types', '{movie,tv}', false) AS types;
+        CREATE OPERATOR |+| (FUNCTION = plus, LEFTARG = integer, RIGHTARG = integer);";
+    let views =
+        "CREATE VIEW setting AS SELECT set_config('app.types', '{movie,tv}', false) AS types;
         CREATE VIEW outer_setting AS SELECT types FROM setting;";
     let query = |sql: &str| format!("-- @roles movies\n{sql}");
     let queries = [
@@ -179,11 +180,12 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
             "select",
             loan.clone(),
         ),
+        (views, "select", json!({"table": "outer_setting"})),
         ("", "settle_it", json!({})),
         ("", "relay_it", json!({})),
         ("", "total_it", json!({})),
         ("", "add_it", json!({})),
-        ("", "view_it", json!({})),
+        (views, "view_it", json!({})),
     ] {
         let database = Database::of(FIXTURE).await;
         database.sql("DROP TRIGGER on_loan ON loan").await;

@@ -1,6 +1,6 @@
 //! Requests that are too deep, or too much.
 
-use mcp_pg_tests::Database;
+use mcp_pg_tests::{Database, call};
 use serde_json::{Value, json};
 
 use super::{FIXTURE, answer, assert_silent, caller, dump, start};
@@ -55,4 +55,60 @@ async fn what_is_too_deep_or_too_much_is_refused() {
         assert_silent(&told, tool);
     }
     assert_eq!(dump(&database).await, before);
+}
+
+#[tokio::test]
+async fn nested_relations_do_not_multiply_without_bound() {
+    let database = Database::of(
+        "CREATE TABLE client (id integer PRIMARY KEY, boss_id integer REFERENCES client);
+         CREATE TABLE task (id integer PRIMARY KEY, client_id integer REFERENCES client);
+         CREATE TABLE tag (id integer PRIMARY KEY);
+         CREATE TABLE task_tag (task_id integer REFERENCES task, tag_id integer REFERENCES tag,
+             PRIMARY KEY (task_id, tag_id));
+         INSERT INTO client VALUES (1, NULL);
+         INSERT INTO task SELECT n, 1 FROM generate_series(1, 1000) n",
+    )
+    .await;
+    let engine = database.engine().await;
+    // The tasks of the client of the tasks of the client …: 1000 times as many on each level.
+    let around = |levels: usize, limit: u64| {
+        let task = |inner: Value| json!({"task": {"limit": limit, "include": {"client": inner}}});
+        (0..levels).fold(json!(true), |inner, _| json!({"include": task(inner)}))["include"].clone()
+    };
+    let tags = |limit: u64| {
+        let tags = |inner: Value| json!({"tag": {"limit": limit, "include": inner}});
+        let tasks = |inner: Value| json!({"task": {"limit": limit, "include": inner}});
+        tags(tasks(tags(json!({}))))
+    };
+    let tree = (0..4).fold(json!({}), |inner, _| json!({"client_by_boss": {"include": inner}}));
+    for (table, include, fits) in [
+        ("client", around(1, 1000), true),
+        ("client", around(2, 1000), false),
+        ("client", around(2, 300), true),
+        ("client", around(3, 100), false),
+        ("client", around(3, 46), true),
+        ("task", tags(46), true),
+        ("task", tags(47), false),
+        // What is below a row is below no other: the table bounds it.
+        ("client", tree, true),
+    ] {
+        let arguments = json!({"table": table, "columns": ["id"], "include": include, "limit": 1});
+        for tool in ["select", "explain"] {
+            let mut arguments = arguments.clone();
+            if tool == "explain" {
+                arguments["operation"] = json!("select");
+            } else if fits {
+                // That they run is for other tests; here it would be work.
+                continue;
+            }
+            let told = call(&engine, "admin", tool, arguments).await;
+            let code = told.as_ref().map_err(|error| error.code().as_str());
+            let expected = if fits { Ok(()) } else { Err("limit_exceeded") };
+            assert_eq!(code.map(drop), expected, "{table} {include}: {told:?}");
+            if let Err(error) = told {
+                assert!(error.to_string().contains("limits.max_related"), "{error}");
+                assert!(error.pointer().unwrap().starts_with("/include/"), "{error:?}");
+            }
+        }
+    }
 }
