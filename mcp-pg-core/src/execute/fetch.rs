@@ -57,7 +57,8 @@ fn text<'r>(
         Source::Reference { reference, data_type, type_name } => {
             let rows = results.get(reference.operation).map_or(&[][..], Vec::as_slice);
             let of = |row: &'r serde_json::Map<String, Value>| row.get(&reference.column);
-            let value = rows.get(reference.row.unwrap_or_default()).and_then(of);
+            let row = usize::try_from(reference.row.unwrap_or_default()).unwrap_or(usize::MAX);
+            let value = rows.get(row).and_then(of);
             let doubtful =
                 reference.row.is_none() && rows.iter().skip(1).any(|row| of(row) != value);
             let Some(value) = value.filter(|_| !doubtful) else {

@@ -37,7 +37,7 @@ pub struct Reference {
     /// Position of the operation.
     pub operation: usize,
     /// Position of its row; without one, all its rows must have the same value.
-    pub row: Option<usize>,
+    pub row: Option<u32>,
     /// The column's name.
     pub column: String,
 }

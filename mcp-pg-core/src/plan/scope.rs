@@ -153,7 +153,7 @@ impl<'v> Scope<'v> {
         let (row, column) = match table.readable(rest) {
             Ok(column) => (None, column),
             Err(error) => match rest.split_once('.') {
-                Some((row, name)) if row.parse::<usize>().is_ok() => {
+                Some((row, name)) if row.parse::<u32>().is_ok() => {
                     (row.parse().ok(), table.readable(name).map_err(|error| error.inside(at))?)
                 }
                 _ => return Err(error.inside(at)),
