@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mcp_pg_core::canned::{File, Source};
 use mcp_pg_core::plan::{Cursor, CursorKey, Scope, filter};
-use mcp_pg_core::policy::{Action, Mask, Role, View};
+use mcp_pg_core::policy::{Action, Mask, MaskKey, Role, View};
 use mcp_pg_core::request::check_depth;
 use mcp_pg_core::schema::{
     Column, ColumnHints, DataType, Kind, Privileges, RowSecurity, Schema, Table, TableKind,
@@ -216,9 +216,10 @@ pub fn claim(bytes: &[u8]) {
 /// Any value, masked: it is null only if it was, or if the mask says so, and it hides what it should.
 pub fn mask(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
+    let key = MaskKey::default();
     for mask in [Mask::Full, Mask::Email, Mask::Last4, Mask::Hash, Mask::Null] {
-        assert!(mask.apply(&Value::Null).is_null());
-        let shown = mask.apply(&Value::String(text.clone()));
+        assert!(mask.apply(&Value::Null, &key).is_null());
+        let shown = mask.apply(&Value::String(text.clone()), &key);
         assert_eq!(shown.is_null(), mask == Mask::Null);
         if mask == Mask::Full {
             assert_eq!(shown, "***");

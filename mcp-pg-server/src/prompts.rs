@@ -1,19 +1,22 @@
 //! Prompts: ways to begin, filled in with what the caller can see. Short, however many tables there are.
 
 mod overview;
+mod tokens;
 
 use mcp_pg_core::policy::{Action, View};
 use mcp_pg_core::{Code, Error};
 use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::Value;
 
+use self::tokens::tokens;
+
 const EXPLORE_DATABASE: &str = "explore_database";
 pub(crate) const ANSWER_QUESTION: &str = "answer_question";
 pub(crate) const CHECK_DATA_QUALITY: &str = "check_data_quality";
 pub(crate) const PLAN_CHANGE: &str = "plan_change";
 
-/// Most bytes of table names in a prompt: about a thousand tokens.
-const NAMES_MOST: usize = 3_000;
+/// Most tokens of table names in a prompt.
+const NAMES_MOST: usize = 1_200;
 
 /// All prompts, the same for every caller.
 pub(crate) fn list() -> Vec<Prompt> {
@@ -111,13 +114,16 @@ fn tables(view: &View) -> String {
 /// The names of the tables, as many as there is room for.
 fn sentence(mut all: impl Iterator<Item = String>) -> String {
     let mut names = String::new();
+    let mut room = NAMES_MOST;
     for name in all.by_ref() {
         if !names.is_empty() {
             names.push_str(", ");
         }
         // Names are data: quoted, so that none can pass for a sentence of the prompt.
-        names.push_str(&format!("{name:?}"));
-        if names.len() > NAMES_MOST {
+        let name = format!("{name:?}");
+        names.push_str(&name);
+        room = room.saturating_sub(tokens(&name));
+        if room == 0 {
             break;
         }
     }
@@ -148,7 +154,7 @@ mod tests {
         let few = sentence(["film", "odd \"name\""].map(str::to_owned).into_iter());
         assert_eq!(few, "Its tables are \"film\", \"odd \\\"name\\\"\".");
         let many = sentence((0..1_000).map(|number| format!("{number:t>63}")));
-        assert!(many.len() < NAMES_MOST + 200, "{}", many.len());
-        assert!(many.contains(" and 955 more"), "{many}");
+        assert!(tokens(&many) < NAMES_MOST + 200, "{}", many.len());
+        assert!(many.contains(" and 925 more"), "{many}");
     }
 }

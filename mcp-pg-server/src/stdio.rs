@@ -1,11 +1,15 @@
 //! MCP on standard input and output.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
 use mcp_pg_core::{Engine, Principal};
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use rmcp::transport::io::stdio_pipes;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::Handler;
@@ -24,16 +28,19 @@ pub async fn serve(
     limiter: Arc<Limiter>,
     stop: CancellationToken,
 ) -> Result<(), String> {
+    let left = CancellationToken::new();
     let handler = Handler::new(
         engine,
         "stdio",
         Some(caller),
         limiter,
         Arc::new(Metrics::default()),
-        Subscriptions::of_session(),
+        Subscriptions::of_session(left.clone()),
         None,
     );
-    match handler.serve_with_ct(stdio_pipes(), stop).await {
+    let (input, output) = stdio_pipes();
+    let input = Input { input, left };
+    match handler.serve_with_ct((input, output), stop).await {
         Ok(session) => session
             .waiting()
             .await
@@ -44,5 +51,26 @@ pub async fn serve(
             Ok(())
         }
         Err(error) => Err(format!("no session: {error}")),
+    }
+}
+
+/// The standard input, whose end is told: a stream of changes is a request that would be waited for.
+struct Input<R> {
+    input: R,
+    left: CancellationToken,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Input<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.input).poll_read(context, buffer));
+        if read.is_err() || buffer.filled().len() == before {
+            self.left.cancel();
+        }
+        Poll::Ready(read)
     }
 }

@@ -34,9 +34,8 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// For a transport that is one session.
-    pub(crate) fn of_session() -> Self {
-        let stop = CancellationToken::new();
+    /// For a transport that is one session, and ends when `stop` is cancelled.
+    pub(crate) fn of_session(stop: CancellationToken) -> Self {
         let topics = Arc::new(Topics::new(true, true));
         let session = Some((topics, stop.clone().drop_guard()));
         Self { session, streams: Mutex::default(), stop, hang_up: watch::Sender::default() }

@@ -200,13 +200,13 @@ pub async fn paged(engine: &Engine, mut arguments: Value, column: &str, page: us
     arguments["columns"] = json!([column]);
     arguments["limit"] = json!(1000);
     let numbers = |reply: &Value| -> Vec<i64> {
-        rows(reply).iter().map(|row| row[column].as_i64().unwrap()).collect()
+        rows(reply).iter().map(|row| row[column].as_i64().expect(column)).collect()
     };
-    let all = numbers(&call(engine, "analyst", "select", arguments.clone()).await.unwrap());
+    let all = numbers(&call(engine, "analyst", "select", arguments.clone()).await.expect("rows"));
     arguments["limit"] = json!(page);
     let mut paged = Vec::new();
     loop {
-        let reply = call(engine, "analyst", "select", arguments.clone()).await.unwrap();
+        let reply = call(engine, "analyst", "select", arguments.clone()).await.expect("rows");
         paged.extend(numbers(&reply));
         match &reply["next_cursor"] {
             Value::Null => break,

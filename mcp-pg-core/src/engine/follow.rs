@@ -19,6 +19,9 @@ const SETTLE: Duration = Duration::from_millis(50);
 /// How often to look although a trigger tells: it may be dropped, and it tells nothing of roles.
 const LOOK_ANYWAY: Duration = Duration::from_secs(60);
 
+/// How soon to look again after a changed schema could not be read.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
 /// Pauses between attempts to connect.
 const PAUSE_LEAST: Duration = Duration::from_millis(500);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
@@ -85,7 +88,12 @@ impl Engine {
                     seen = None;
                 }
             }
-            let next = Instant::now() + if told { poll.max(LOOK_ANYWAY) } else { poll };
+            let pause = match (&seen, told) {
+                (None, true) => poll.min(LOOK_AGAIN),
+                (_, true) => poll.max(LOOK_ANYWAY),
+                (_, false) => poll,
+            };
+            let next = Instant::now() + pause;
             while let Ok(heard) = timeout_at(next, listener.wait()).await {
                 heard?;
                 sleep(SETTLE).await;

@@ -42,7 +42,7 @@ use crate::canned::{Fault, Query};
 use crate::error::{Agreement, Error, Result};
 use crate::execute::{Database, Posture, is_stale};
 use crate::plan::{CursorKey, Scope};
-use crate::policy::{Principal, Settings, View};
+use crate::policy::{MaskKey, Principal, Settings, View};
 use crate::reply::Reply;
 use crate::request::{Request, check_depth};
 use crate::schema::Schema;
@@ -93,8 +93,9 @@ impl Engine {
     ///
     /// `database_unavailable` if nothing answers or the login is refused; `audit_unavailable` if the audit
     /// table is not there, or not the login's to read and add to.
-    pub async fn connect(database: Config, settings: Settings) -> Result<Self> {
-        let cursors = CursorKey::new(&cursor_secret(&database))?;
+    pub async fn connect(database: Config, mut settings: Settings) -> Result<Self> {
+        let cursors = CursorKey::new(&login_secret("mcp-pg cursor", &database))?;
+        settings.mask_key = MaskKey::new(&login_secret("mcp-pg mask", &database));
         let database = Database::new(database, &settings)?;
         let sinks = Sinks::open(&database, settings.audit.table.as_ref()).await?;
         let catalogue = Catalogue::read(&database, Arc::new(settings), None).await?;
@@ -355,6 +356,7 @@ impl Engine {
     pub async fn reconfigure(&self, mut settings: Settings) -> Result<bool> {
         let before = self.catalogue.load_full();
         settings.audit.table.clone_from(&before.settings.audit.table);
+        settings.mask_key.clone_from(&before.settings.mask_key);
         let _alone = self.reloading.lock().await;
         self.replace(Arc::new(settings)).await?;
         Ok(!self.catalogue.load().same(&before))
@@ -411,8 +413,8 @@ impl std::fmt::Debug for Engine {
 }
 
 /// What all processes that serve this database as this login know, and callers do not.
-fn cursor_secret(database: &Config) -> Vec<u8> {
-    let mut secret = b"mcp-pg cursor".to_vec();
+fn login_secret(purpose: &str, database: &Config) -> Vec<u8> {
+    let mut secret = purpose.as_bytes().to_vec();
     for part in [
         database.get_user().unwrap_or_default().as_bytes(),
         database.get_password().unwrap_or_default(),

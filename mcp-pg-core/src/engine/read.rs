@@ -190,14 +190,16 @@ impl Engine {
             .iter()
             .flat_map(|search| search.split_whitespace().map(str::to_lowercase))
             .collect();
-        let wanted: Vec<&TableView> = view
+        let mut wanted: Vec<&TableView> = view
             .tables()
             .iter()
             .filter(|table| {
                 request.schema.as_ref().is_none_or(|schema| *schema == table.name().schema)
             })
-            .filter(|table| mentions(table, &words))
+            .filter(|table| mentions(table, true, &words))
             .collect();
+        // Those that are meant themselves come before those that have such a column.
+        wanted.sort_by_cached_key(|table| !mentions(table, false, &words));
 
         let names = request.detail == Some(Detail::Names);
         let most = if names { NAMES_MOST } else { SUMMARIES_MOST };
@@ -231,11 +233,12 @@ pub(super) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
     Keep { rows: plan.limit.saturating_add(1), bytes: scope.view.limits.max_reply_bytes }
 }
 
-/// Whether each word is in the table's name or comment, or in those of a column that may be read.
-fn mentions(table: &TableView, words: &[String]) -> bool {
+/// Whether each word is in the table's name or comment, or in those of a column that may be read, if `columns`
+/// count.
+fn mentions(table: &TableView, columns: bool, words: &[String]) -> bool {
     words.is_empty() || {
         let mut text = table.name().to_string();
-        let columns = table.table.columns.iter().filter(|column| column.can_select);
+        let columns = table.table.columns.iter().filter(|column| columns && column.can_select);
         let comments = columns.flat_map(|column| [Some(&column.name), column.comment.as_ref()]);
         for part in comments.flatten().chain(&table.table.comment) {
             text.push('\n');

@@ -212,7 +212,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// `database_unavailable`.
+    /// `database_unavailable`; `forbidden` if it would write, and the login or the database is set to be read-only.
     pub async fn begin(
         &self,
         mut identity: Identity,
@@ -223,7 +223,13 @@ impl Database {
             None => &self.coded.reads,
         };
         identity.restore |= coded.load(Ordering::Relaxed);
-        Ok(Transaction::new(self.lease().await?, identity, isolation))
+        let lease = self.lease().await?;
+        if isolation.is_some() && self.session.read_only() {
+            let message = "the database is set to be read-only for this server";
+            return Err(Error::new(Code::Forbidden, message)
+                .hint("default_transaction_read_only is on: an operator can change it"));
+        }
+        Ok(Transaction::new(lease, identity, isolation))
     }
 
     /// Forgets all prepared statements: the schema that they were made for has changed.

@@ -41,6 +41,8 @@ pub struct Listener {
     client: Client,
     watch: Watch,
     inbox: Arc<Inbox>,
+    /// Whether anything is told: not by a standby.
+    hears: bool,
 }
 
 #[derive(Debug, Default)]
@@ -58,22 +60,27 @@ impl Listener {
         let (client, connection) = config.connect(tls).await.map_err(unavailable)?;
         let inbox = Arc::new(Inbox::default());
         tokio::spawn(receive(connection, inbox.clone()));
-        for channel in [SCHEMA_CHANNEL, ROWS_CHANNEL] {
+        let watch = patiently(Watch::prepare(&client)).await?;
+        let hears = patiently(Snapshot::read(&client)).await?.is_some();
+        for channel in [SCHEMA_CHANNEL, ROWS_CHANNEL].into_iter().filter(|_| hears) {
             let listen = format!("LISTEN {channel}");
             patiently(async { client.execute_typed(&listen, &[]).await.map_err(unavailable) })
                 .await?;
         }
-        let watch = patiently(Watch::prepare(&client)).await?;
-        Ok(Self { client, watch, inbox })
+        Ok(Self { client, watch, inbox, hears })
     }
 
     /// Which transactions have ended, if that can be told.
     ///
     /// # Errors
     ///
-    /// `database_unavailable` once the connection is lost.
+    /// `database_unavailable` once the connection is lost, or the database is a standby no more.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>> {
-        patiently(Snapshot::read(&self.client)).await
+        let snapshot = patiently(Snapshot::read(&self.client)).await?;
+        if snapshot.is_some() && !self.hears {
+            return Err(Error::new(Code::DatabaseUnavailable, "the standby was promoted"));
+        }
+        Ok(snapshot)
     }
 
     /// The signature of these schemas, for comparison with an earlier one, and what is told along with it.
@@ -82,7 +89,8 @@ impl Listener {
     ///
     /// `database_unavailable` once the connection is lost.
     pub async fn look(&self, schemas: &[String], earlier: &Signature) -> Result<Sighted> {
-        patiently(self.watch.look(&self.client, schemas, Some(earlier))).await
+        let sighted = patiently(self.watch.look(&self.client, schemas, Some(earlier))).await?;
+        Ok(Sighted { told: sighted.told && self.hears, ..sighted })
     }
 
     /// Waits until something was told, or the connection is lost.

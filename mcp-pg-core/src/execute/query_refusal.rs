@@ -6,7 +6,8 @@
 use tokio_postgres::error::DbError;
 
 use super::database::{Failure, unavailable};
-use super::refusal::{code, is_raised, parameter_of, raised, shown};
+use super::place::shown;
+use super::refusal::{code, is_raised, parameter_of, raised};
 use crate::error::{Code, Error};
 use crate::name::TableName;
 use crate::plan::Operand;

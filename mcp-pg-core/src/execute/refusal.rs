@@ -6,25 +6,10 @@
 use tokio_postgres::error::DbError;
 
 use super::database::{Failure, unavailable};
+use super::key_refusal::{exclusion, foreign, unique};
+use super::place::{Place, shown};
 use crate::error::{Code, Error, step};
 use crate::plan::{Operand, Source};
-use crate::policy::{Action, TableView, View};
-use crate::schema::{Column, ForeignKey, Key, Table, TableKind};
-
-/// What a failed statement was about, so that its error can say where.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// What the caller may know.
-    pub view: &'a View,
-    /// The table.
-    pub table: &'a TableView,
-    /// Where the written values stand in the arguments: `/updates`, `/data`, `/data/3`.
-    pub values: Option<&'a str>,
-    /// The columns that the rows of an insert give.
-    pub given: Option<&'a [&'a Column]>,
-    /// The statement's parameters, each with its place.
-    pub parameters: &'a [Operand],
-}
 
 /// The code of a SQLSTATE.
 pub(super) fn code(state: &str) -> Code {
@@ -99,7 +84,7 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         )
         .inside(place.values.unwrap_or_default()),
         _ if answer.routine() == Some("ExecOnConflictUpdate") => {
-            Error::new(Code::InvalidValue, "two of the rows have the same key").at(values(place))
+            Error::new(Code::InvalidValue, "two of the rows have the same key").at(place.written())
         }
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
@@ -126,16 +111,6 @@ pub(super) fn raised(answer: &DbError, code: Code) -> Error {
     }
 }
 
-/// Whether it was the table itself that refused, not another one that a trigger writes to.
-fn is_own(answer: &DbError, place: &Place<'_>) -> bool {
-    let name = place.table.name();
-    answer.table() == Some(&name.name) && answer.schema() == Some(&name.schema)
-}
-
-fn values(place: &Place<'_>) -> String {
-    place.values.unwrap_or_default().to_owned()
-}
-
 /// A value did not fit its type: PostgreSQL's words are about the value alone. Whose value, it tells of
 /// parameters only: one that it quotes otherwise may come from a row, through a view or a trigger.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
@@ -153,7 +128,7 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     match given.or_else(|| lone(place)) {
         Some(at) => error.at(at),
         None => match answer.column().and_then(|name| place.table.table.column(name)) {
-            Some((_, column)) => error.at(format!("{}{}", values(place), step(&column.name))),
+            Some((_, column)) => error.at(format!("{}{}", place.written(), step(&column.name))),
             None => error.inside(place.values.unwrap_or_default()),
         },
     }
@@ -209,145 +184,6 @@ fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
     first.filter(|_| given.next().is_none())
 }
 
-fn unique(answer: &DbError, place: &Place<'_>) -> Error {
-    let error =
-        Error::new(Code::UniqueViolation, "a row with the same key exists").at(values(place));
-    let table = &place.table.table;
-    if table.kind == TableKind::PartitionedTable
-        && let Some(key) = key_of_partition(answer, table)
-    {
-        return same_key(key, None, place);
-    }
-    let Some(name) = answer.constraint().filter(|_| is_own(answer, place)) else { return error };
-    let mut keys = table.primary_key.iter().chain(&table.unique_keys);
-    let Some(key) = keys.find(|key| key.name == name) else {
-        // An index over an expression, or a key with columns that the caller does not know.
-        return match table.indexes.iter().any(|index| index.name == name) {
-            true => error.constraint(name),
-            false => error,
-        };
-    };
-    // "Key (email)=(ada@example.com) already exists."
-    let values = answer
-        .detail()
-        .and_then(|detail| detail.strip_prefix("Key "))
-        .and_then(|detail| detail.split_once(" already exists").map(|(values, _)| values));
-    same_key(key, values, place)
-}
-
-/// The key that a partition says is violated: its own index has another name, but the same columns.
-fn key_of_partition<'t>(answer: &DbError, table: &'t Table) -> Option<&'t Key> {
-    let (columns, _) = answer.detail()?.strip_prefix("Key (")?.split_once(")=(")?;
-    let columns: Vec<&str> = columns.split(", ").map(|name| name.trim_matches('"')).collect();
-    let mut keys = table.primary_key.iter().chain(&table.unique_keys);
-    keys.find(|key| {
-        key.columns.iter().map(|column| &table.columns[*column].name).eq(columns.iter())
-    })
-}
-
-/// The error of a key that a row has already; `values` are what PostgreSQL says of the key's.
-fn same_key(key: &Key, values: Option<&str>, place: &Place<'_>) -> Error {
-    let table = &place.table.table;
-    let columns: Vec<&str> =
-        key.columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
-    let message = match values {
-        Some(values) => format!("a row with {} exists", shown(values)),
-        None => format!("a row with the same {} exists", columns.join(", ")),
-    };
-    let at = match columns.as_slice() {
-        [column] => format!("{}{}", self::values(place), step(column)),
-        _ => self::values(place),
-    };
-    Error::new(Code::UniqueViolation, message)
-        .at(at)
-        .constraint(&key.name)
-        .hint("change the value, or insert with on_conflict on this key")
-}
-
-fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
-    let error = Error::new(Code::ExclusionViolation, "an existing row excludes this one");
-    let table = &place.table.table;
-    // The constraint's index tells whether the caller may know of it.
-    match table.indexes.iter().find(|index| Some(index.name.as_str()) == answer.constraint()) {
-        None => error.at(values(place)),
-        Some(index) => match index.mentions.as_slice() {
-            [column] => {
-                error.at(format!("{}{}", values(place), step(&table.columns[*column].name)))
-            }
-            _ => error.at(values(place)),
-        }
-        .constraint(&index.name),
-    }
-}
-
-fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
-    let name = answer.constraint().unwrap_or_default();
-    let table = &place.table.table;
-    let own = is_own(answer, place);
-    // Rows of a table that refers to itself fail in both ways; PostgreSQL tells which in words alone.
-    let left = place.values.is_none()
-        || answer.detail().is_some_and(|detail| detail.contains("still referenced"));
-    if own
-        && !left
-        && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name)
-    {
-        return missing_row(key, place).constraint(name);
-    }
-    // Rows of another table refer to this one; the caller may not know that table.
-    let other = place.view.tables().iter().find(|other| {
-        answer.table() == Some(&other.name().name) && answer.schema() == Some(&other.name().schema)
-    });
-    let known = other.filter(|other| other.table.foreign_keys.iter().any(|key| key.name == name));
-    let at = if place.values.is_some() { values(place) } else { "/where".to_owned() };
-    match known {
-        Some(other) => Error::new(
-            Code::ForeignKeyViolation,
-            format!("rows of {} refer to this row", place.view.display(other)),
-        )
-        .constraint(name)
-        .hint(if place.table.actions.contains(Action::Archive) {
-            "archive the row instead, or write those rows first"
-        } else {
-            "write those rows first"
-        }),
-        None => {
-            Error::new(Code::ForeignKeyViolation, "other rows refer to this row, or it to none")
-        }
-    }
-    .at(at)
-}
-
-fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
-    let columns: Vec<&str> =
-        key.columns.iter().map(|column| place.table.table.columns[*column].name.as_str()).collect();
-    let readable = |other: &&TableView| {
-        key.references
-            .iter()
-            .all(|name| other.table.column(name).is_some_and(|(_, column)| column.can_select))
-    };
-    let error = match place.view.named(&key.table).filter(readable) {
-        Some(other) => Error::new(
-            Code::ForeignKeyViolation,
-            format!(
-                "{} must be the {} of a row of {}, and there is no such row",
-                columns.join(", "),
-                key.references.join(", "),
-                place.view.display(other),
-            ),
-        )
-        .hint("insert that row first, or in the same transaction"),
-        None => Error::new(
-            Code::ForeignKeyViolation,
-            format!("{} refers to a row that does not exist", columns.join(", ")),
-        ),
-    };
-    match (columns.as_slice(), place.values) {
-        ([column], Some(values)) => error.at(format!("{values}{}", step(column))),
-        (_, Some(values)) => error.at(values),
-        _ => error,
-    }
-}
-
 fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
     match answer.column().and_then(|name| place.table.table.column(name)) {
         Some((_, column)) => {
@@ -361,10 +197,10 @@ fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
                     format!("{} ({}) is required", column.name, column.type_name),
                 ),
             };
-            error.at(format!("{}{}", values(place), step(&column.name)))
+            error.at(format!("{}{}", place.written(), step(&column.name)))
         }
         None => Error::new(Code::NotNullViolation, "a value that must not be null is missing")
-            .at(values(place)),
+            .at(place.written()),
     }
 }
 
@@ -381,7 +217,7 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
             match check.columns.as_slice() {
                 [column] => {
                     let column = &table.columns[*column].name;
-                    return error.at(format!("{}{}", values(place), step(column)));
+                    return error.at(format!("{}{}", place.written(), step(column)));
                 }
                 _ => error,
             }
@@ -397,7 +233,7 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
             });
             match column {
                 Some(column) => {
-                    let named = || format!("{}{}", values(place), step(&column.name));
+                    let named = || format!("{}{}", place.written(), step(&column.name));
                     return Error::new(
                         Code::CheckViolation,
                         format!("the value does not meet the rules of {}", column.data_type.name),
@@ -405,22 +241,14 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
                     .constraint(name)
                     .at(at.map_or_else(named, str::to_owned));
                 }
+                None if answer.message().starts_with("no partition of relation") => {
+                    Error::new(Code::CheckViolation, "no partition of the table takes such a row")
+                }
                 None => {
                     Error::new(Code::CheckViolation, "the row does not meet a rule of the table")
                 }
             }
         }
     };
-    error.at(values(place))
-}
-
-/// A sentence of PostgreSQL's, without control characters and bounded.
-pub(super) fn shown(message: &str) -> String {
-    const LONGEST: usize = 300;
-    let mut out: String =
-        crate::schema::clean(message).unwrap_or_default().chars().take(LONGEST).collect();
-    if out.len() < message.len() && out.chars().count() == LONGEST {
-        out.push('…');
-    }
-    out
+    error.at(place.written())
 }

@@ -1,5 +1,6 @@
 //! What every session of the pool is set to, at its beginning and after code that may have changed it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -9,8 +10,10 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::policy::Timeouts;
 
-/// Settings of every session; transactions that write say so themselves.
-const SET: &str = "SELECT pg_catalog.set_config(name, value, false) \
+/// Settings of every session; transactions that write say so themselves. The first row still tells what was set for
+/// the login or the database.
+const SET: &str = "SELECT pg_catalog.current_setting('default_transaction_read_only'), \
+     pg_catalog.set_config(name, value, false) \
      FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS s(name, value)";
 
 /// The settings by name.
@@ -18,6 +21,8 @@ const SET: &str = "SELECT pg_catalog.set_config(name, value, false) \
 pub(super) struct Session {
     names: Vec<&'static str>,
     values: Vec<String>,
+    /// Whether the newest session was read-only before anything was set: the login is not meant to write.
+    read_only: AtomicBool,
 }
 
 impl Session {
@@ -37,14 +42,23 @@ impl Session {
         ]
         .into_iter()
         .unzip();
-        Self { names, values }
+        Self { names, values, read_only: AtomicBool::new(false) }
     }
 
     /// Makes the settings, in a session that is new.
     pub(super) async fn begin(&self, client: &Client) -> Result<(), PgError> {
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&self.names, Type::TEXT_ARRAY), (&self.values, Type::TEXT_ARRAY)];
-        client.query_typed(SET, &parameters).await.map(drop)
+        let rows = client.query_typed(SET, &parameters).await?;
+        if let Some(row) = rows.first() {
+            self.read_only.store(row.try_get::<_, &str>(0)? == "on", Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody has set the login or the database to be read-only.
+    pub(super) fn read_only(&self) -> bool {
+        self.read_only.load(Ordering::Relaxed)
     }
 
     /// Takes back what triggers and functions have left in the session: its role and settings, cursors, temporary

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use deadpool_postgres::Object;
+use tokio_postgres::error::SqlState;
 
 use super::append::{Append, Ending};
 use super::database::Failure;
 use super::fetch::{Fetched, Keep, fetch, prepare};
 use super::lease::Lease;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::request::Isolation;
 use crate::statement::Statement;
 use crate::value::Text;
@@ -213,8 +214,22 @@ async fn inside<T>(
         become_caller,
         work,
     );
-    begun.and(became).map_err(Failure::Database)?;
+    begun.map_err(not_begun)?;
+    became.map_err(Failure::Database)?;
     done
+}
+
+fn not_begun(error: tokio_postgres::Error) -> Failure {
+    match error.code() {
+        // All that can be wrong with a BEGIN that writes.
+        Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
+            Error::new(Code::Forbidden, "this database is a standby, which only takes reads")
+                .hint("write to the primary")
+                .caused_by(error)
+                .into()
+        }
+        _ => Failure::Database(error),
+    }
 }
 
 fn opening(isolation: Option<Isolation>) -> &'static str {

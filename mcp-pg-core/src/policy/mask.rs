@@ -1,24 +1,56 @@
 //! What is shown of a masked value.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
 use super::Mask;
+
+/// What [`Mask::Hash`] is computed under: whoever sees the hashes and lacks it cannot try values.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct MaskKey([u8; 32]);
+
+impl MaskKey {
+    /// The key that is made from a secret of any length.
+    pub fn new(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
+    fn hash(&self, text: &str) -> String {
+        let mut hex = String::new();
+        // A key of any length will do for an HMAC.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) {
+            mac.update(text.as_bytes());
+            for byte in mac.finalize().into_bytes() {
+                // Writing to a String cannot fail.
+                let _ = write!(hex, "{byte:02x}");
+            }
+        }
+        hex
+    }
+}
+
+impl fmt::Debug for MaskKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MaskKey")
+    }
+}
 
 impl Mask {
     /// The value as a caller may see it; null stays null.
     ///
     /// ```
-    /// use mcp_pg_core::policy::Mask;
+    /// use mcp_pg_core::policy::{Mask, MaskKey};
     /// use serde_json::json;
     ///
-    /// assert_eq!(Mask::Email.apply(&json!("ada@example.com")), json!("a***@example.com"));
-    /// assert_eq!(Mask::Last4.apply(&json!("4111111111111111")), json!("***1111"));
-    /// assert_eq!(Mask::Last4.apply(&json!("123")), json!("***"));
+    /// let key = MaskKey::new(b"a secret");
+    /// assert_eq!(Mask::Email.apply(&json!("ada@example.com"), &key), json!("a***@example.com"));
+    /// assert_eq!(Mask::Last4.apply(&json!("4111111111111111"), &key), json!("***1111"));
+    /// assert_eq!(Mask::Last4.apply(&json!("123"), &key), json!("***"));
     /// ```
-    pub fn apply(self, value: &Value) -> Value {
+    pub fn apply(self, value: &Value, key: &MaskKey) -> Value {
         const HIDDEN: &str = "***";
         if value.is_null() {
             return Value::Null;
@@ -46,13 +78,7 @@ impl Mask {
                     _ => HIDDEN.to_owned(),
                 }
             }
-            Mask::Hash => {
-                Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-                    // Writing to a String cannot fail.
-                    let _ = write!(hex, "{byte:02x}");
-                    hex
-                })
-            }
+            Mask::Hash => key.hash(&text),
         })
     }
 }

@@ -16,6 +16,7 @@ mod table_view;
 mod view;
 
 pub use mark::{ColumnMarks, Marks};
+pub use mask::MaskKey;
 pub use principal::Principal;
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, RoleLimits, Setting};
 pub use sealed::{Encryption, Sealed};

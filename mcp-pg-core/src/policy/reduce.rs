@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::sealed::Sealed;
-use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
+use super::{Action, Actions, Grant, Marks, Mask, MaskKey, Role, Settings};
 use crate::name::TableName;
 use crate::schema::{Column, DataType, ForeignKey, Key, Table};
 
@@ -18,6 +18,7 @@ pub(super) struct Extra {
     pub(super) archive: Option<Column>,
     pub(super) version: Option<Column>,
     pub(super) masks: Vec<Option<Mask>>,
+    pub(super) mask_key: MaskKey,
     pub(super) marks: Vec<Marks>,
     /// Which columns can be read, and nothing else: masked and encrypted ones.
     pub(super) closed: Vec<bool>,
@@ -203,6 +204,7 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         archive,
         version,
         masks,
+        mask_key: settings.mask_key.clone(),
         marks,
         closed,
         sealed,

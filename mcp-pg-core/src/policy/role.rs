@@ -193,7 +193,7 @@ pub enum Mask {
     Email,
     /// The last four characters.
     Last4,
-    /// The SHA-256 of the value, in hexadecimal.
+    /// The HMAC-SHA-256 of the value, in hexadecimal: equal for equal values. Its key is made from the login.
     Hash,
     /// Null.
     Null,

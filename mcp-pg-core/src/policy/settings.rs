@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ColumnMarks, Encryption, Role};
+use super::{ColumnMarks, Encryption, MaskKey, Role};
 use crate::name::TableName;
 use crate::schema::DeclaredRelation;
 
@@ -29,6 +29,8 @@ pub struct Settings {
     pub columns: ColumnMarks,
     /// Which columns are encrypted, and with which keys.
     pub encryption: Encryption,
+    /// What the mask `hash` is computed under; an engine makes it from the login.
+    pub mask_key: MaskKey,
     /// Whose comments may hold directives.
     pub comments: Comments,
     /// Bounds on requests and replies.
@@ -87,6 +89,7 @@ impl Default for Settings {
             default_role: "analyst".into(),
             columns: ColumnMarks::default(),
             encryption: Encryption::default(),
+            mask_key: MaskKey::default(),
             comments: Comments::default(),
             limits: Limits::default(),
             archive: Archive::default(),

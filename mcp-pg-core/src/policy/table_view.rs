@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::reduce::{Extra, Rules};
-use super::{Action, Actions, Marks, Mask, Sealed, Settings};
+use super::{Action, Actions, Marks, Mask, MaskKey, Sealed, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{
@@ -39,6 +39,7 @@ pub struct TableView {
     column_list: OnceLock<String>,
     column_names: OnceLock<Arc<[String]>>,
     masks: Vec<Option<Mask>>,
+    mask_key: MaskKey,
     marks: Vec<Marks>,
     closed: Vec<bool>,
     sealed: BTreeMap<String, Arc<Sealed>>,
@@ -60,6 +61,7 @@ impl TableView {
             archive: extra.archive,
             version: extra.version,
             masks: extra.masks,
+            mask_key: extra.mask_key,
             marks: extra.marks,
             closed: extra.closed,
             sealed: extra.sealed,
@@ -86,6 +88,7 @@ impl TableView {
             column_list: OnceLock::new(),
             column_names: OnceLock::new(),
             masks: vec![None; table.columns.len()],
+            mask_key: MaskKey::default(),
             marks: vec![Marks::default(); table.columns.len()],
             closed: vec![false; table.columns.len()],
             sealed: BTreeMap::new(),
@@ -266,6 +269,11 @@ impl TableView {
     /// How the column at a position is shown, if not as it is.
     pub fn mask(&self, position: usize) -> Option<Mask> {
         self.masks.get(position).copied().flatten()
+    }
+
+    /// The same, with what it is computed under.
+    pub fn masking(&self, position: usize) -> Option<(Mask, &MaskKey)> {
+        Some((self.mask(position)?, &self.mask_key))
     }
 
     /// What is to be known of the values of the column at a position.

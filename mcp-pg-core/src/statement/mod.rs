@@ -93,7 +93,7 @@ fn readers<'v>(table: &'v TableView, positions: impl Iterator<Item = usize>) -> 
         reader: Reader::Value {
             decoder: table.decoder(position),
             sealed: table.sealed(&table.table.columns[position].name).filter(|s| s.opened()),
-            mask: table.mask(position),
+            mask: table.masking(position),
         },
     };
     positions.map(output).collect()

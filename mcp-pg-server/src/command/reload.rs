@@ -2,12 +2,16 @@
 
 use std::convert::Infallible;
 use std::path::Path;
+use std::time::Duration;
 
-use mcp_pg_core::Engine;
+use mcp_pg_core::{Code, Engine};
 
 use super::watched::Watched;
 use crate::cli::Common;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment};
+
+/// After this time, a good configuration is tried again for which the database was not there.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Reads the configuration as the command line says.
 pub(super) fn load(common: &Common, environment: &Environment) -> Result<Config, ConfigError> {
@@ -60,12 +64,14 @@ impl<'s> Source<'s> {
         engine: &Engine,
         prepare: impl Fn(&Config) -> Result<T, ConfigError>,
     ) -> Infallible {
+        let mut taken = true;
         loop {
             tokio::select! {
                 () = self.hang_ups.next() => {}
                 () = self.watched.changed() => {}
+                () = tokio::time::sleep(PAUSE), if !taken => {}
             }
-            self.reload(engine, &prepare).await;
+            taken = self.reload(engine, &prepare).await;
         }
     }
 
@@ -83,11 +89,12 @@ impl<'s> Source<'s> {
         }
     }
 
+    /// False if it is to be tried again: a key that was withdrawn while the database was away must not live on.
     async fn reload<T: FnOnce()>(
         &mut self,
         engine: &Engine,
         prepare: &impl Fn(&Config) -> Result<T, ConfigError>,
-    ) {
+    ) -> bool {
         self.watched.note();
         let read = read(self.watched.file(), self.common, self.environment);
         let prepared = read.and_then(|config| {
@@ -102,14 +109,14 @@ impl<'s> Source<'s> {
                 tracing::error!(
                     "the configuration is faulty, and the one before it stays: {error}"
                 );
-                return;
+                return true;
             }
         };
         if let Err(error) = engine.reconfigure(config.settings.clone()).await {
             tracing::error!(
                 "the configuration cannot be used, and the one before it stays: {error}"
             );
-            return;
+            return error.code() != Code::DatabaseUnavailable;
         }
         take_over();
         self.own_roles = config.own_roles;
@@ -118,6 +125,7 @@ impl<'s> Source<'s> {
         if !later.is_empty() {
             tracing::warn!("takes effect when the server is started again: {}", later.join(", "));
         }
+        true
     }
 }
 

@@ -164,7 +164,8 @@ async fn tables_whose_names_look_like_others_are_told_apart() {
          CREATE TABLE \"public.node\" (id integer PRIMARY KEY, dotted integer);
          CREATE TABLE \"sales.shop\" (id integer PRIMARY KEY, dotted integer);
          CREATE TABLE sales.shop (id integer PRIMARY KEY, plain integer);
-         CREATE TABLE \"a.b\" (id integer PRIMARY KEY, dotted integer);",
+         CREATE TABLE \"a.b\" (id integer PRIMARY KEY, dotted integer);
+         CREATE TABLE edge (id integer PRIMARY KEY, plain integer, node_id integer);",
     )
     .await;
     let settings = mcp_pg_core::Settings {
@@ -175,7 +176,7 @@ async fn tables_whose_names_look_like_others_are_told_apart() {
     let listed = call(&engine, "admin", "list_tables", json!({"detail": "names"})).await.unwrap();
     assert_eq!(
         listed["tables"],
-        json!(["a.b", "node", "public.public.node", "public.sales.shop", "sales.shop"])
+        json!(["a.b", "edge", "node", "public.public.node", "public.sales.shop", "sales.shop"])
     );
     for name in listed["tables"].as_array().unwrap() {
         let told = call(&engine, "admin", "describe_table", json!({"table": name})).await.unwrap();
@@ -183,6 +184,10 @@ async fn tables_whose_names_look_like_others_are_told_apart() {
         let column = if dotted.contains(name) { "dotted" } else { "plain" };
         assert_eq!((&told["table"], &told["columns"][1]["name"]), (name, &json!(column)));
     }
+    // Those with the word in their own name come first.
+    let found = json!({"detail": "names", "search": "NODE"});
+    let found = call(&engine, "admin", "list_tables", found).await.unwrap();
+    assert_eq!(found["tables"], json!(["node", "public.public.node", "edge"]));
     for name in ["public.node", "public.a.b"] {
         let told = call(&engine, "admin", "describe_table", json!({"table": name})).await.unwrap();
         assert_eq!(told["table"], name.strip_prefix("public.").unwrap());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_pg_core::{Engine, Settings};
+use mcp_pg_core::{Change, Engine, Settings};
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;
@@ -27,6 +27,69 @@ async fn a_database_that_does_not_exist() {
     config.dbname("no such database");
     let error = Engine::connect(config, Settings::default()).await.unwrap_err();
     assert_eq!(error.code().as_str(), "database_unavailable");
+}
+
+#[tokio::test]
+async fn a_database_that_is_set_to_be_read_only() {
+    let database = Database::of(ITEMS).await;
+    let engine = database.engine().await;
+    let update = json!({"table": "items", "where": {"id": 1}, "updates": {"n": 2}});
+    call(&engine, "operator", "update", update.clone()).await.unwrap();
+    let name = database.value("SELECT current_database()::text").await.unwrap();
+    database
+        .sql(&format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on"))
+        .await;
+    // Sessions keep what they began with.
+    let engine = database.engine().await;
+    let refused = error(&engine, "operator", "update", update.clone()).await;
+    assert_eq!(refused["code"], "forbidden");
+    assert!(refused["hint"].as_str().unwrap().contains("default_transaction_read_only"));
+    let read = call(&engine, "operator", "select", json!({"table": "items", "where": {"id": 1}}));
+    assert_eq!(rows(&read.await.unwrap())[0]["n"], 2);
+}
+
+/// Runs a statement on a connection of its own; it may end with it.
+async fn run(cluster: &Cluster, sql: &str) -> Result<u64, tokio_postgres::Error> {
+    let (client, connection) = cluster.config("postgres").connect(NoTls).await?;
+    tokio::spawn(connection);
+    client.execute(sql, &[]).await
+}
+
+#[tokio::test]
+async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
+    let cluster = Cluster::start().unwrap();
+    run(&cluster, "CREATE TABLE items (id integer PRIMARY KEY)").await.unwrap();
+    // After a crash a server with this file is a standby.
+    let signal = "DO $$ BEGIN EXECUTE format('COPY (SELECT) TO %L',
+        current_setting('data_directory') || '/standby.signal'); END $$";
+    run(&cluster, signal).await.unwrap();
+    run(&cluster, "CHECKPOINT").await.unwrap();
+    run(&cluster, "COPY (SELECT) TO PROGRAM 'kill -9 $PPID'").await.unwrap_err();
+    while run(&cluster, "DO $$ BEGIN ASSERT pg_is_in_recovery(); END $$").await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    let engine = Engine::connect(cluster.config("postgres"), Settings::default()).await.unwrap();
+    let engine = std::sync::Arc::new(engine);
+    let follower = engine.clone();
+    tokio::spawn(async move { follower.follow(Duration::from_millis(20)).await });
+    let followed = "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_stat_activity
+        WHERE application_name LIKE '%listener' AND query LIKE '%beginning%'); END $$";
+    while run(&cluster, followed).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    call(&engine, "operator", "select", json!({"table": "items"})).await.unwrap();
+    let insert = json!({"table": "items", "data": {"id": 1}});
+    let refused = error(&engine, "operator", "insert", insert.clone()).await;
+    assert_eq!(refused["code"], "forbidden");
+    assert!(refused["message"].as_str().unwrap().contains("standby"), "{refused}");
+
+    let mut changes = engine.changes();
+    run(&cluster, "SELECT pg_promote()").await.unwrap();
+    call(&engine, "operator", "insert", insert).await.unwrap();
+    run(&cluster, "CREATE TABLE added (id integer)").await.unwrap();
+    while changes.recv().await.unwrap() != Change::Catalogue {}
+    call(&engine, "operator", "select", json!({"table": "added"})).await.unwrap();
 }
 
 #[tokio::test]

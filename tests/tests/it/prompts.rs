@@ -5,8 +5,8 @@ use rmcp::model::{ArgumentInfo, CompleteRequestParams, GetPromptRequestParams, R
 
 use crate::program::{Era, Session, file};
 
-/// Most characters of a prompt: two thousand tokens of four.
-const MOST: usize = 8_000;
+/// Most characters of a prompt. Names with digits are long to a model: two thousand tokens have more than these.
+const MOST: usize = 4_500;
 
 async fn explore(session: &Session) -> String {
     let request = GetPromptRequestParams::new("explore_database");

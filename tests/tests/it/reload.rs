@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 
+use crate::auth_api_key::key;
 use crate::canned::directory;
 use crate::issuer;
 use crate::program::{Era, Served, Session, file, program, run};
@@ -107,6 +108,44 @@ async fn a_revoked_key_is_refused_from_then_on() {
     std::fs::write(&config, keys(other)).unwrap();
     for attempt in 0.. {
         if list().await == 401 {
+            break;
+        }
+        assert!(attempt < 500, "the key is still taken");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_during_an_outage_is_gone_after_it() {
+    let database = Database::shop().await;
+    let ((key, hash), (_, other)) = (key().await, key().await);
+    let keys = |hash: &str| {
+        format!("[[auth.api_keys]]\nname = \"bot\"\nhash = {hash:?}\nrole = \"analyst\"\n")
+    };
+    let config = file(&keys(&hash));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let mut server = Served::start(&arguments).await;
+    let bearer = format!("Bearer {key}");
+    let list = async |server: &Served| -> u16 {
+        let header = [("Authorization", bearer.as_str())];
+        server.request(Era::Discover, "tools/list", json!({}), &header).await.0
+    };
+    let name = database.config.get_dbname().unwrap();
+    let mut admin = database.config.clone();
+    admin.dbname("postgres");
+    let admin = Database { config: admin, url: String::new() };
+    admin.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false")).await;
+    let away = format!(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+    );
+    admin.sql(&away).await;
+    std::fs::write(&config, keys(&other)).unwrap();
+    server.logged("the configuration cannot be used, and the one before it stays").await;
+    assert_eq!(list(&server).await, 200);
+    // Nobody touches the file again.
+    admin.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
+    for attempt in 0.. {
+        if list(&server).await == 401 {
             break;
         }
         assert!(attempt < 500, "the key is still taken");

@@ -1,5 +1,6 @@
 //! What clients are told of changes, in both eras and over both transports.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use mcp_pg_tests::Database;
@@ -16,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::auth_api_key::key;
 use crate::live::triggers;
-use crate::program::{ERAS, Era, Served, Session, file};
+use crate::program::{ERAS, Era, Served, Session, file, program};
 
 /// A client that writes down what it is told: `tools`, `resources`, or the address of a resource.
 struct Ear(UnboundedSender<String>);
@@ -433,4 +434,28 @@ async fn what_depends_on_the_role_is_private_and_soon_stale() {
             "{method}"
         );
     }
+}
+
+/// A client that leaves does not wait for its streams, nor are they waited for.
+#[tokio::test]
+async fn a_stream_ends_with_the_input() {
+    let database = Database::of("CREATE TABLE items (id integer PRIMARY KEY)").await;
+    let mut server =
+        program(&["stdio", "--database-url", &database.url]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let listen = json!({"jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen", "params": {
+    "notifications": {"toolsListChanged": true},
+    "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "by hand", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }}});
+    input.write_all(format!("{listen}\n").as_bytes()).await.unwrap();
+    let acknowledged = lines.next_line().await.unwrap().unwrap();
+    assert!(acknowledged.contains("acknowledged"), "{acknowledged}");
+    drop(input);
+    let answer: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+    assert_eq!(answer["id"], 7, "{answer}");
+    assert_eq!(server.wait().await.unwrap().code(), Some(0));
 }

@@ -10,6 +10,7 @@ mod cursor;
 mod estimate;
 mod guess;
 mod hidden;
+mod list;
 mod place;
 mod refusal;
 mod session;

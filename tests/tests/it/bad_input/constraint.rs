@@ -205,3 +205,50 @@ async fn views_are_written_through() {
     assert_eq!(counted["code"], "forbidden");
     assert_eq!(database.value("SELECT count(*)::text FROM hidden_base").await.unwrap(), "0");
 }
+
+#[tokio::test]
+async fn partitions_refuse_under_the_names_of_their_table() {
+    let engine = Database::of(
+        "CREATE TABLE device (id integer PRIMARY KEY);
+         CREATE TABLE reading (device_id integer REFERENCES device, at date, level integer CHECK (level < 9),
+           PRIMARY KEY (device_id, at)) PARTITION BY RANGE (at);
+         CREATE TABLE reading_2024 PARTITION OF reading FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+         CREATE TABLE alarm (id integer PRIMARY KEY, device_id integer, at date,
+           FOREIGN KEY (device_id, at) REFERENCES reading);
+         INSERT INTO device VALUES (1); INSERT INTO reading VALUES (1, '2024-01-01');
+         INSERT INTO alarm VALUES (1, 1, '2024-01-01');",
+    )
+    .await
+    .engine()
+    .await;
+    let row = |device: u32, at: &str, level: u32| json!({"table": "reading", "data": {"device_id": device, "at": at, "level": level}});
+    let key =
+        json!({"table": "reading", "where": {"device_id": 1}, "updates": {"at": "2024-02-02"}});
+    for (tool, arguments, code, at, constraint) in [
+        (
+            "insert",
+            row(2, "2024-05-05", 1),
+            "foreign_key_violation",
+            "/data/device_id",
+            "reading_device_id_fkey",
+        ),
+        ("insert", row(1, "2024-01-01", 1), "unique_violation", "/data", "reading_pkey"),
+        (
+            "insert",
+            row(1, "2024-05-05", 9),
+            "check_violation",
+            "/data/level",
+            "reading_level_check",
+        ),
+        ("insert", row(1, "2030-05-05", 1), "check_violation", "/data", ""),
+        ("update", key, "foreign_key_violation", "/updates", "alarm_device_id_at_fkey"),
+    ] {
+        let told = error(&engine, "admin", tool, arguments.clone()).await;
+        let found = [&told["code"], &told["at"], &told["constraint"]].map(|value| value.as_str());
+        assert_eq!(
+            found.map(Option::unwrap_or_default),
+            [code, at, constraint],
+            "{arguments}: {told}"
+        );
+    }
+}

@@ -1,7 +1,9 @@
 //! Masked values.
 
-use mcp_pg_tests::{Database, call_as, rows};
-use serde_json::json;
+use mcp_pg_core::policy::{Action, Mask, Role};
+use mcp_pg_core::{Engine, Settings};
+use mcp_pg_tests::{Database, call, call_as, rows};
+use serde_json::{Value, json};
 
 use super::{FIXTURE, ada, engine};
 
@@ -44,4 +46,42 @@ async fn masked_values_are_shown_and_no_more() {
     let update = json!({"table": "person", "where": {"person_id": 1}, "updates": {"name": "Ada"}, "returning": ["email"]});
     let reply = call_as(&engine, &caller, "update", update).await.unwrap();
     assert_eq!(rows(&reply), [json!({"email": "a***@example.com"})]);
+}
+
+#[tokio::test]
+async fn a_hash_tells_equal_values_and_cannot_be_tried_out() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY, ssn text);
+         INSERT INTO person VALUES (1, '078-05-1120'), (2, '078-05-1121'), (3, '078-05-1120'), (4, NULL)",
+    )
+    .await;
+    let mut role = Role::everywhere("clerk", [Action::Select]);
+    role.grants[0].columns.mask.insert("ssn".into(), Mask::Hash);
+    let shown = async |password: Option<&str>| -> Vec<Value> {
+        let mut config = database.config.clone();
+        if let Some(password) = password {
+            config.password(password);
+        }
+        let settings = || Settings { roles: vec![role.clone()], ..Settings::default() };
+        let engine = Engine::connect(config, settings()).await.unwrap();
+        let select = json!({"table": "person", "columns": ["ssn"], "order_by": ["id"]});
+        let before = call(&engine, "clerk", "select", select.clone()).await.unwrap();
+        // The same after settings that were read anew.
+        engine.reconfigure(settings()).await.unwrap();
+        let after = call(&engine, "clerk", "select", select).await.unwrap();
+        assert_eq!(before["rows"], after["rows"]);
+        rows(&after).iter().map(|row| row["ssn"].clone()).collect()
+    };
+    let first = shown(Some("one secret")).await;
+    assert_eq!(first[0], first[2]);
+    assert_ne!(first[0], first[1]);
+    assert_eq!(first[3], Value::Null);
+    let hash = first[0].as_str().unwrap();
+    assert!(hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "{hash}");
+    // Whoever tries all numbers has to know the login's password too.
+    let plain = "SELECT encode(sha256('078-05-1120'), 'hex')";
+    assert_ne!(database.value(plain).await.as_deref(), Some(hash));
+    assert_eq!(shown(Some("one secret")).await, first);
+    let (other, none) = (shown(Some("another")).await, shown(None).await);
+    assert!(other[0] != first[0] && none[0] != first[0] && none[0] != other[0]);
 }

@@ -1,0 +1,174 @@
+//! What PostgreSQL's refusals of keys mean: unique ones, references, exclusions.
+//!
+//! Partitions refuse under names of their own; what is told is the name that the table has for it.
+
+use tokio_postgres::error::DbError;
+
+use super::place::{Place, shown};
+use crate::error::{Code, Error, step};
+use crate::policy::{Action, TableView};
+use crate::schema::{ForeignKey, Key, Table, TableKind};
+
+pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
+    let error =
+        Error::new(Code::UniqueViolation, "a row with the same key exists").at(place.written());
+    let table = &place.table.table;
+    if table.kind == TableKind::PartitionedTable
+        && let Some(key) = key_of_partition(answer, table)
+    {
+        return same_key(key, None, place);
+    }
+    let Some(name) = answer.constraint().filter(|_| place.is_own(answer)) else { return error };
+    let mut keys = table.primary_key.iter().chain(&table.unique_keys);
+    let Some(key) = keys.find(|key| key.name == name) else {
+        // An index over an expression, or a key with columns that the caller does not know.
+        return match table.indexes.iter().any(|index| index.name == name) {
+            true => error.constraint(name),
+            false => error,
+        };
+    };
+    // "Key (email)=(ada@example.com) already exists."
+    let values = answer
+        .detail()
+        .and_then(|detail| detail.strip_prefix("Key "))
+        .and_then(|detail| detail.split_once(" already exists").map(|(values, _)| values));
+    same_key(key, values, place)
+}
+
+/// The key that a partition says is violated: its own index has another name, but the same columns.
+fn key_of_partition<'t>(answer: &DbError, table: &'t Table) -> Option<&'t Key> {
+    let mut keys = table.primary_key.iter().chain(&table.unique_keys);
+    keys.find(|key| is_told(answer, table, &key.columns))
+}
+
+/// The reference that a partition says leads nowhere.
+fn reference_of_partition<'t>(answer: &DbError, table: &'t Table) -> Option<&'t ForeignKey> {
+    table.foreign_keys.iter().find(|key| is_told(answer, table, &key.columns))
+}
+
+/// Whether the detail of the answer is about these columns: "Key (device, at)=(7, …) …".
+fn is_told(answer: &DbError, table: &Table, columns: &[usize]) -> bool {
+    let told = answer.detail().and_then(|detail| detail.strip_prefix("Key (")?.split_once(")=("));
+    told.is_some_and(|(told, _)| {
+        let told = told.split(", ").map(|name| name.trim_matches('"'));
+        told.eq(columns.iter().map(|column| table.columns[*column].name.as_str()))
+    })
+}
+
+/// The error of a key that a row has already; `values` are what PostgreSQL says of the key's.
+fn same_key(key: &Key, values: Option<&str>, place: &Place<'_>) -> Error {
+    let table = &place.table.table;
+    let columns: Vec<&str> =
+        key.columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
+    let message = match values {
+        Some(values) => format!("a row with {} exists", shown(values)),
+        None => format!("a row with the same {} exists", columns.join(", ")),
+    };
+    let at = match columns.as_slice() {
+        [column] => format!("{}{}", place.written(), step(column)),
+        _ => place.written(),
+    };
+    Error::new(Code::UniqueViolation, message)
+        .at(at)
+        .constraint(&key.name)
+        .hint("change the value, or insert with on_conflict on this key")
+}
+
+pub(super) fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
+    let error = Error::new(Code::ExclusionViolation, "an existing row excludes this one");
+    let table = &place.table.table;
+    // The constraint's index tells whether the caller may know of it.
+    match table.indexes.iter().find(|index| Some(index.name.as_str()) == answer.constraint()) {
+        None => error.at(place.written()),
+        Some(index) => match index.mentions.as_slice() {
+            [column] => {
+                error.at(format!("{}{}", place.written(), step(&table.columns[*column].name)))
+            }
+            _ => error.at(place.written()),
+        }
+        .constraint(&index.name),
+    }
+}
+
+pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
+    let name = answer.constraint().unwrap_or_default();
+    let table = &place.table.table;
+    let own = place.is_own(answer);
+    // Rows of a table that refers to itself fail in both ways; PostgreSQL tells which in words alone.
+    let left = place.values.is_none()
+        || answer.detail().is_some_and(|detail| detail.contains("still referenced"));
+    if own
+        && !left
+        && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name)
+    {
+        return missing_row(key, place).constraint(name);
+    }
+    let partitioned = table.kind == TableKind::PartitionedTable;
+    if partitioned
+        && !left
+        && let Some(key) = reference_of_partition(answer, table)
+    {
+        return missing_row(key, place).constraint(&key.name);
+    }
+    // Rows of another table refer to this one; the caller may not know that table.
+    let other = place.view.tables().iter().find(|other| {
+        answer.table() == Some(&other.name().name) && answer.schema() == Some(&other.name().schema)
+    });
+    let known = other.and_then(|other| {
+        let mut keys = other.table.foreign_keys.iter();
+        // What refers to a partitioned table has a constraint for each partition, with names of their own.
+        let key = match partitioned {
+            true => keys.find(|key| key.table == table.name),
+            false => keys.find(|key| key.name == name),
+        };
+        Some((other, key?))
+    });
+    let at = if place.values.is_some() { place.written() } else { "/where".to_owned() };
+    match known {
+        Some((other, key)) => Error::new(
+            Code::ForeignKeyViolation,
+            format!("rows of {} refer to this row", place.view.display(other)),
+        )
+        .constraint(&key.name)
+        .hint(if place.table.actions.contains(Action::Archive) {
+            "archive the row instead, or write those rows first"
+        } else {
+            "write those rows first"
+        }),
+        None => {
+            Error::new(Code::ForeignKeyViolation, "other rows refer to this row, or it to none")
+        }
+    }
+    .at(at)
+}
+
+fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
+    let columns: Vec<&str> =
+        key.columns.iter().map(|column| place.table.table.columns[*column].name.as_str()).collect();
+    let readable = |other: &&TableView| {
+        key.references
+            .iter()
+            .all(|name| other.table.column(name).is_some_and(|(_, column)| column.can_select))
+    };
+    let error = match place.view.named(&key.table).filter(readable) {
+        Some(other) => Error::new(
+            Code::ForeignKeyViolation,
+            format!(
+                "{} must be the {} of a row of {}, and there is no such row",
+                columns.join(", "),
+                key.references.join(", "),
+                place.view.display(other),
+            ),
+        )
+        .hint("insert that row first, or in the same transaction"),
+        None => Error::new(
+            Code::ForeignKeyViolation,
+            format!("{} refers to a row that does not exist", columns.join(", ")),
+        ),
+    };
+    match (columns.as_slice(), place.values) {
+        ([column], Some(values)) => error.at(format!("{values}{}", step(column))),
+        (_, Some(values)) => error.at(values),
+        _ => error,
+    }
+}

@@ -1,0 +1,46 @@
+//! What a failed statement was about, and what of PostgreSQL's words about it is told.
+
+use tokio_postgres::error::DbError;
+
+use crate::plan::Operand;
+use crate::policy::{TableView, View};
+use crate::schema::Column;
+
+/// What a failed statement was about, so that its error can say where.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// What the caller may know.
+    pub view: &'a View,
+    /// The table.
+    pub table: &'a TableView,
+    /// Where the written values stand in the arguments: `/updates`, `/data`, `/data/3`.
+    pub values: Option<&'a str>,
+    /// The columns that the rows of an insert give.
+    pub given: Option<&'a [&'a Column]>,
+    /// The statement's parameters, each with its place.
+    pub parameters: &'a [Operand],
+}
+
+impl Place<'_> {
+    /// Whether it was the table itself that refused, not another one that a trigger writes to.
+    pub(super) fn is_own(&self, answer: &DbError) -> bool {
+        let name = self.table.name();
+        answer.table() == Some(&name.name) && answer.schema() == Some(&name.schema)
+    }
+
+    /// Where the written values stand.
+    pub(super) fn written(&self) -> String {
+        self.values.unwrap_or_default().to_owned()
+    }
+}
+
+/// A sentence of PostgreSQL's, without control characters and bounded.
+pub(super) fn shown(message: &str) -> String {
+    const LONGEST: usize = 300;
+    let mut out: String =
+        crate::schema::clean(message).unwrap_or_default().chars().take(LONGEST).collect();
+    if out.len() < message.len() && out.chars().count() == LONGEST {
+        out.push('…');
+    }
+    out
+}
