@@ -49,28 +49,33 @@ impl Diagram {
         let boxes: Vec<Table> =
             self.tables.iter().map(|t| Table::new(t, self.tables.len())).collect();
         let (mut places, lines) = self.related(&boxes);
-        let mut size = extent(&boxes, &places);
+        let mut extent = lines.extent;
+        for (table, place) in boxes.iter().zip(&places) {
+            extent.hold(table, *place);
+        }
         // What refers to nothing needs no layout: rows of it go below.
-        let width = size.0.max(1_000.0);
-        let (mut x, mut y, mut tallest) = (GAP, size.1 + GAP, 0.0_f64);
+        let width = extent.right.max(1_000.0);
+        let (mut x, mut y, mut tallest) = (GAP, extent.bottom + GAP, 0.0_f64);
         for (place, table) in places.iter_mut().zip(&boxes).filter(|(place, _)| place.is_none()) {
             if x + table.width > width && x > GAP {
                 (x, y, tallest) = (GAP, y + tallest + GAP, 0.0);
             }
             *place = Some((x, y));
+            extent.hold(table, *place);
             x += table.width + GAP;
             tallest = tallest.max(table.height());
         }
-        size = extent(&boxes, &places);
+        let begin = |edge: f64| if edge < 0.0 { edge - GAP } else { 0.0 };
+        let (left, top) = (begin(extent.left), begin(extent.top));
         let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0} {1:.0}\" width=\"{0:.0}\" \
-             height=\"{1:.0}\">\n<style>{STYLE}</style>\n<defs><marker id=\"one\" markerWidth=\"9\" \
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"{left:.0} {top:.0} {0:.0} {1:.0}\" \
+             width=\"{0:.0}\" height=\"{1:.0}\">\n<style>{STYLE}</style>\n<defs><marker id=\"one\" markerWidth=\"9\" \
              markerHeight=\"8\" refX=\"9\" refY=\"4\" orient=\"auto\"><path d=\"M0 0L9 4L0 8z\" fill=\"#8c959f\"/>\
-             </marker></defs>\n<rect width=\"100%\" height=\"100%\" fill=\"#f6f8fa\"/>\n",
-            size.0 + GAP,
-            size.1 + GAP
+             </marker></defs>\n<rect x=\"{left:.0}\" y=\"{top:.0}\" width=\"100%\" height=\"100%\" fill=\"#f6f8fa\"/>\n",
+            extent.right + GAP - left,
+            extent.bottom + GAP - top
         );
-        svg.push_str(&lines);
+        svg.push_str(&lines.svg);
         for (table, place) in boxes.iter().zip(places) {
             if let Some(place) = place {
                 table.draw(place, &mut svg);
@@ -81,7 +86,7 @@ impl Diagram {
     }
 
     /// Where the tables with references stand, and the lines between them.
-    fn related(&self, boxes: &[Table]) -> (Vec<Option<(f64, f64)>>, String) {
+    fn related(&self, boxes: &[Table]) -> (Vec<Option<(f64, f64)>>, Lines) {
         let position: HashMap<&str, usize> =
             self.tables.iter().enumerate().map(|(at, table)| (table.name.as_str(), at)).collect();
         let references: BTreeSet<(usize, usize)> = self
@@ -94,7 +99,7 @@ impl Diagram {
             .collect();
         let mut places = vec![None; boxes.len()];
         if references.is_empty() {
-            return (places, String::new());
+            return (places, Lines::default());
         }
         let mut graph = VisualGraph::new(Orientation::LeftToRight);
         let mut nodes = HashMap::new();
@@ -109,7 +114,7 @@ impl Diagram {
                 graph.add_edge(Arrow::simple(""), *from, *to);
             }
         }
-        let mut lines = Lines(String::new());
+        let mut lines = Lines::default();
         graph.do_it(false, false, false, &mut lines);
         for (at, node) in nodes {
             if let (Some(place), Some(table)) = (places.get_mut(at), boxes.get(at)) {
@@ -117,16 +122,31 @@ impl Diagram {
                 *place = Some((middle.x - table.width / 2.0, middle.y - table.height() / 2.0));
             }
         }
-        (places, lines.0)
+        (places, lines)
     }
 }
 
-/// The right and lower edge of all tables that have a place.
-fn extent(boxes: &[Table], places: &[Option<(f64, f64)>]) -> (f64, f64) {
-    let placed = boxes.iter().zip(places).filter_map(|(table, place)| Some((table, (*place)?)));
-    placed.fold((0.0, 0.0), |(right, bottom), (table, (x, y))| {
-        (f64::max(right, x + table.width), f64::max(bottom, y + table.height()))
-    })
+/// The edges of what is drawn.
+#[derive(Debug, Clone, Copy, Default)]
+struct Extent {
+    left: f64,
+    top: f64,
+    right: f64,
+    bottom: f64,
+}
+
+impl Extent {
+    fn reach(&mut self, x: f64, y: f64) {
+        (self.left, self.right) = (self.left.min(x), self.right.max(x));
+        (self.top, self.bottom) = (self.top.min(y), self.bottom.max(y));
+    }
+
+    fn hold(&mut self, table: &Table, place: Option<(f64, f64)>) {
+        if let Some((x, y)) = place {
+            self.reach(x, y);
+            self.reach(x + table.width, y + table.height());
+        }
+    }
 }
 
 /// A table as it is drawn.
@@ -156,7 +176,8 @@ impl Table {
             })
             .collect();
         if more > 0 {
-            lines.push((String::new(), format!("{more} more columns")));
+            let columns = if more == 1 { "column" } else { "columns" };
+            lines.push((String::new(), format!("{more} more {columns}")));
         }
         let letters = |text: &str| text.chars().count();
         let widest = lines.iter().map(|(name, kind)| letters(name) + 2 + letters(kind)).max();
@@ -217,7 +238,11 @@ fn escaped(text: &str) -> String {
 }
 
 /// What the layout draws: of that only the lines are kept.
-struct Lines(String);
+#[derive(Debug, Default)]
+struct Lines {
+    svg: String,
+    extent: Extent,
+}
 
 impl RenderBackend for Lines {
     fn draw_rect(
@@ -247,21 +272,28 @@ impl RenderBackend for Lines {
         _: &str,
     ) {
         let Some(((from, out), rest)) = path.split_first() else { return };
+        // Each curve lies within its points: of a bend, the way out of it mirrors the way in.
+        self.extent.reach(out.x, out.y);
+        for (into, to) in rest {
+            self.extent.reach(into.x, into.y);
+            self.extent.reach(to.x, to.y);
+            self.extent.reach(2.0 * to.x - into.x, 2.0 * to.y - into.y);
+        }
         let _ = write!(
-            self.0,
+            self.svg,
             "<path class=\"l\" marker-end=\"url(#one)\" d=\"M{:.1} {:.1}",
             from.x, from.y
         );
         for (number, (into, to)) in rest.iter().enumerate() {
             match number {
                 0 => {
-                    let _ = write!(self.0, "C{:.1} {:.1} ", out.x, out.y);
+                    let _ = write!(self.svg, "C{:.1} {:.1} ", out.x, out.y);
                 }
-                _ => self.0.push('S'),
+                _ => self.svg.push('S'),
             }
-            let _ = write!(self.0, "{:.1} {:.1} {:.1} {:.1}", into.x, into.y, to.x, to.y);
+            let _ = write!(self.svg, "{:.1} {:.1} {:.1} {:.1}", into.x, into.y, to.x, to.y);
         }
-        self.0.push_str("\"/>\n");
+        self.svg.push_str("\"/>\n");
     }
 
     fn create_clip(&mut self, _: Point, _: Point, _: usize) -> ClipHandle {

@@ -60,8 +60,21 @@ async fn fifty_tables_stand_apart_within_the_picture() {
             assert!(apart, "{:?} lies over {other:?}", boxes[number]);
         }
     }
-    let lines = svg.matches("<path class=\"l\"").count();
-    assert!(lines > 50, "{lines} lines");
+    let lines: Vec<&str> = svg.split("<path class=\"l\"").skip(1).collect();
+    assert!(lines.len() > 50, "{} lines", lines.len());
+    // The lines are within the picture, too: pairs of coordinates.
+    let (_, bounds) = svg.split_once("viewBox=\"").unwrap();
+    let bounds = bounds.split('"').next().unwrap();
+    let bounds: Vec<f64> = bounds.split(' ').map(|edge| edge.parse().unwrap()).collect();
+    for line in lines {
+        let (_, path) = line.split_once(" d=\"").unwrap();
+        let path = path.split('"').next().unwrap().replace(['M', 'C', 'S'], " ");
+        let numbers: Vec<f64> = path.split_whitespace().map(|n| n.parse().unwrap()).collect();
+        for point in numbers.chunks(2) {
+            assert!((bounds[0]..=bounds[0] + bounds[2]).contains(&point[0]), "{bounds:?} {path}");
+            assert!((bounds[1]..=bounds[1] + bounds[3]).contains(&point[1]), "{bounds:?} {path}");
+        }
+    }
 }
 
 #[tokio::test]
