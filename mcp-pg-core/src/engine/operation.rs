@@ -49,7 +49,7 @@ pub(super) type Given = [Vec<Map<String, Value>>];
 impl<'v> Operation<'v> {
     pub(super) fn new(
         scope: &Scope<'v>,
-        request: &Request,
+        request: &'v Request,
         at: String,
         cursors: &CursorKey,
         derived: &'v OnceLock<Box<TableView>>,
@@ -279,20 +279,22 @@ impl Engine {
         Ok(done)
     }
 
-    /// A select among the operations of a transaction.
+    /// A select among the operations of a transaction: all rows of its page are there for later ones, those that
+    /// there is `room` for are shown.
     pub(super) async fn select_within(
         &self,
         transaction: &mut Transaction,
         scope: &Scope<'_>,
         plan: &SelectPlan<'_>,
         given: &Given,
+        room: usize,
         record: &mut Record<'_>,
     ) -> Result<(RowSet, Vec<Map<String, Value>>)> {
         let page = statement::select(plan);
         let operation =
             Operation { plan: Plan::Select(plan.clone()), at: String::new(), dry_run: false };
         let run = Run { scope, operation: &operation, given };
-        let fetched = run.statement(transaction, &page, keep(scope, plan), record).await?;
+        let mut fetched = run.statement(transaction, &page, keep(scope, plan), record).await?;
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
         let rows = fetched
             .rows
@@ -300,7 +302,23 @@ impl Engine {
             .take(limit)
             .map(|row| rows::object(&page.outputs, row.clone(), plan.columns.len()))
             .collect();
+        let fetched_rows = fetched.rows.len();
+        if room < scope.view.limits.max_reply_bytes {
+            let mut left = room;
+            let fits = fetched.rows.iter().take_while(|row| {
+                let row = rows::object(&page.outputs, row.to_vec(), page.outputs.len());
+                let rest = left.checked_sub(Value::Object(row).to_string().len());
+                left = rest.unwrap_or_default();
+                rest.is_some()
+            });
+            let fits = fits.count();
+            fetched.rows.truncate(fits);
+        }
+        let cut = fetched.rows.len() < fetched_rows.min(limit);
         let mut set = self.page(scope, plan, &page, fetched)?;
+        if cut {
+            set.notes.push("the results of a transaction share the room of one reply".to_owned());
+        }
         if let Some(counting) = statement::counting(plan) {
             let keep = Keep { rows: 1, bytes: IMAGES_MOST };
             let counted = run.statement(transaction, &counting, keep, record).await?;

@@ -33,7 +33,7 @@ impl Engine {
                 result => break result?,
             }
         };
-        Ok(written(scope, &operation, done, dry_run))
+        Ok(written(scope, &operation, done, dry_run, scope.view.limits.max_reply_bytes))
     }
 
     async fn attempt(
@@ -122,11 +122,13 @@ impl Engine {
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
         let mut touched = Vec::with_capacity(operations.len());
+        // The results share the room of one reply.
+        let mut room = scope.view.limits.max_reply_bytes;
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
             if let Plan::Select(plan) = &operation.plan {
                 let (set, rows) = self
-                    .select_within(&mut transaction, scope, plan, &given, record)
+                    .select_within(&mut transaction, scope, plan, &given, room, record)
                     .await
                     .map_err(inside)?;
                 given.push(rows);
@@ -139,7 +141,11 @@ impl Engine {
                     .map_err(inside)?;
                 given.push(done.after.clone());
                 touched.push(done.count);
-                results.push(written(scope, operation, done, dry_run));
+                results.push(written(scope, operation, done, dry_run, room));
+            }
+            if operations.len() > 1 {
+                let spent = results.last().and_then(|set| serde_json::to_vec(set).ok());
+                room = room.saturating_sub(spent.map_or(0, |text| text.len()));
             }
         }
         self.conclude(transaction, scope, operations, &touched, dry_run, record).await?;
@@ -212,40 +218,52 @@ impl Engine {
     }
 }
 
-/// The reply to a write.
-fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bool) -> RowSet {
+/// The reply to a write, with rows of as many bytes as there is room for.
+fn written(
+    scope: &Scope<'_>,
+    operation: &Operation<'_>,
+    done: Done,
+    dry_run: bool,
+    room: usize,
+) -> RowSet {
     let names = operation.returning();
     let limits = &scope.view.limits;
     let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
-    let mut bytes = 0;
-    let mut shown = |rows: &[Map<String, Value>], related: &[Map<String, Value>]| {
-        rows.iter()
-            .take(most)
-            .enumerate()
-            .map(|(index, row)| {
-                let mut row = rows::pick(row, &names);
-                row.extend(related.get(index).cloned().unwrap_or_default());
-                Value::Object(row)
-            })
-            .take_while(|row| {
-                bytes += row.to_string().len();
-                bytes <= limits.max_reply_bytes
-            })
-            .collect::<Vec<Value>>()
-    };
-    let rows = match &done.related {
-        None => shown(&done.after, &[]),
-        Some(related) => {
-            let complete = done.after.len().min(related.len());
-            shown(done.after.get(..complete).unwrap_or_default(), related)
-        }
-    };
-    let truncated = (rows.len() as u64) < done.count;
     let removed = operation.removes();
+    // What is related was read for some of the rows, if it is large.
+    let complete = done.related.as_ref().map_or(usize::MAX, Vec::len).min(done.after.len());
+    let related = done.related.unwrap_or_default();
+    let (mut rows, mut before) = (Vec::new(), Vec::new());
+    let mut left = room;
+    // The rows before and after count like the rows: a dry run shows as much of each.
+    for index in 0..complete.max(done.before.len()).min(most) {
+        let row = done.after.get(..complete).and_then(|after| after.get(index)).map(|row| {
+            let mut row = rows::pick(row, &names);
+            row.extend(related.get(index).cloned().unwrap_or_default());
+            Value::Object(row)
+        });
+        let old = done.before.get(index).filter(|_| dry_run);
+        let old = old.map(|row| Value::Object(rows::pick(row, &names)));
+        let size = |row: &Option<Value>| row.as_ref().map_or(0, |row| row.to_string().len());
+        let times = if dry_run && !removed { 2 } else { 1 };
+        let Some(rest) = left.checked_sub(size(&row) * times + size(&old)) else { break };
+        left = rest;
+        rows.extend(row);
+        before.extend(old);
+    }
+    let truncated = (rows.len() as u64) < done.count;
+    let mut notes = done.notes;
+    if truncated {
+        let (count, shown) = (done.count, rows.len());
+        notes.push(format!("the reply has room for {shown} of the {count} rows"));
+    }
+    let after = match removed {
+        true => Vec::new(),
+        false => rows.clone(),
+    };
     let (before, after) = match dry_run {
         false => (None, None),
-        true if removed => (Some(shown(&done.before, &[])), Some(Vec::new())),
-        true => (Some(shown(&done.before, &[])), Some(rows.clone())),
+        true => (Some(before), Some(after)),
     };
     let mut set = RowSet {
         table: operation.table().name().to_string(),
@@ -255,7 +273,7 @@ fn written(scope: &Scope<'_>, operation: &Operation<'_>, done: Done, dry_run: bo
         dry_run: dry_run.then_some(true),
         before,
         after,
-        notes: done.notes,
+        notes,
         ..RowSet::default()
     };
     set.label_untrusted(operation.plan.marked(|marks| marks.untrusted));

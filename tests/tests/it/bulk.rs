@@ -249,3 +249,43 @@ async fn related_rows_come_with_written_ones() {
         ("unknown_relation".into(), "/include/nothing".into())
     );
 }
+
+#[tokio::test]
+async fn what_is_written_shares_the_room_of_one_reply() {
+    let database = Database::of(
+        "CREATE TABLE note (id integer PRIMARY KEY, body text);
+         INSERT INTO note SELECT i, repeat('x', 80) FROM generate_series(1, 60) i;",
+    )
+    .await;
+    let mut settings = mcp_pg_core::Settings::default();
+    settings.limits.max_reply_bytes = 2000;
+    let engine = database.engine_with(settings).await;
+    let all = json!({"table": "note", "where": {"id": {"gt": 0}}, "updates": {"body": "short"},
+        "max_rows": 60, "dry_run": true});
+    let reply = call(&engine, "admin", "update", all).await.unwrap();
+    let count = |member: &str| reply[member].as_array().unwrap().len();
+    assert_eq!((count("rows"), count("before")), (count("after"), count("after")));
+    assert!(count("before") > 5 && reply.to_string().len() < 2300, "{reply}");
+    assert_eq!((&reply["row_count"], &reply["truncated"]), (&json!(60), &json!(true)));
+    assert_eq!(
+        reply["notes"][0],
+        format!("the reply has room for {} of the 60 rows", count("rows"))
+    );
+
+    let select = json!({"operation": "select", "table": "note", "limit": 60});
+    let last = json!({"operation": "update", "table": "note", "where": {"id": {"$ref": "1.10.id"}},
+        "updates": {"body": "y"}});
+    let operations = json!({"operations": [select, select, last]});
+    let reply = call(&engine, "admin", "transaction", operations).await.unwrap();
+    assert!(reply.to_string().len() < 2600, "{reply}");
+    let results = reply["results"].as_array().unwrap();
+    let shown = results[0]["row_count"].as_u64().unwrap();
+    assert!(shown > 10 && results[1]["row_count"].as_u64().unwrap() < 5, "{reply}");
+    assert_eq!((&results[1]["truncated"], &results[2]["row_count"]), (&json!(true), &json!(1)));
+    // The cursor goes on after what was shown.
+    let rest = json!({"table": "note", "limit": 1, "cursor": results[0]["next_cursor"]});
+    let rest = call(&engine, "admin", "select", rest).await.unwrap();
+    assert_eq!(rows(&rest)[0]["id"], shown + 1);
+    let changed = database.value("SELECT id::text FROM note WHERE body = 'y'").await.unwrap();
+    assert_eq!(changed, "11");
+}
