@@ -1,11 +1,6 @@
 //! What the tests share: one throw-away PostgreSQL for all, and a database of its own for each.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot start has failed"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot start has failed")]
 
 mod dump;
 
