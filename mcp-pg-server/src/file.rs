@@ -2,7 +2,7 @@
 //!
 //! A server reads them again while it runs: a pipe in the place of one must not stop it, nor may one that has no end.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt as _;
-        let kind = fs::metadata(path)?.file_type();
+        let kind = std::fs::metadata(path)?.file_type();
         if kind.is_fifo() || kind.is_socket() {
             return Err(io::Error::other("it is a pipe or a socket, not a file"));
         }
@@ -46,7 +46,7 @@ pub(crate) fn is_open_to_all(path: &Path) -> bool {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
+        std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
     }
     #[cfg(not(unix))]
     {

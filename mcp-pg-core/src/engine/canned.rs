@@ -1,8 +1,8 @@
 //! The canned queries as they are now: read from their files and functions, described by PostgreSQL, and
 //! what is wrong with those that are not served, or only as they were.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::canned::{self, Fault, Query, Source};
 use crate::error::Result;
@@ -16,6 +16,8 @@ use crate::schema::Described;
 pub(super) struct Canned {
     queries: BTreeMap<String, Arc<Query>>,
     pub(super) faults: Vec<Fault>,
+    /// Queries that PostgreSQL refused to run as it has described them.
+    broken: Mutex<BTreeSet<String>>,
 }
 
 impl Canned {
@@ -49,6 +51,15 @@ impl Canned {
     /// The queries that the role has, by name.
     pub(super) fn of_role<'c>(&'c self, role: &'c Role) -> impl Iterator<Item = &'c Arc<Query>> {
         self.queries.values().filter(|query| query.is_for(role))
+    }
+
+    /// Whether PostgreSQL has refused the query although it was described anew: once more will not help.
+    pub(super) fn is_broken(&self, name: &str) -> bool {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+
+    pub(super) fn note_broken(&self, name: &str) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
     }
 
     /// Whether callers find the same tools as in `other`.

@@ -36,12 +36,15 @@ impl Engine {
         }
         let arguments = request.arguments.clone();
         let derived = OnceLock::new();
+        let (select, aggregate);
         let plan = match request.operation {
             Explained::Select => {
-                SelectPlan::new(scope, &parse(arguments)?, &self.cursors, &derived)?
+                select = parse(arguments)?;
+                SelectPlan::new(scope, &select, &self.cursors, &derived)?
             }
             Explained::Aggregate => {
-                SelectPlan::aggregate(scope, &parse(arguments)?, &self.cursors, &derived)?
+                aggregate = parse(arguments)?;
+                SelectPlan::aggregate(scope, &aggregate, &self.cursors, &derived)?
             }
         };
         let (filter, table) = match &plan.grouping {

@@ -49,7 +49,7 @@ pub(super) type Given = [Vec<Map<String, Value>>];
 impl<'v> Operation<'v> {
     pub(super) fn new(
         scope: &Scope<'v>,
-        request: &Request,
+        request: &'v Request,
         at: String,
         cursors: &CursorKey,
         derived: &'v OnceLock<Box<TableView>>,

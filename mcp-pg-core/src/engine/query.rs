@@ -44,9 +44,18 @@ impl Engine {
         match self.run_query(caller, tool, arguments, agreed, record).await {
             // Someone changed the schema under the query: once more, described anew.
             Err(error) if is_stale(&error) => {
-                self.reload().await?;
+                let catalogue = self.catalogue.load_full();
+                if !catalogue.canned.is_broken(tool) {
+                    self.reload().await?;
+                } else if !self.refresh(&catalogue).await? {
+                    return Err(error);
+                }
                 record.forget();
-                self.run_query(caller, tool, arguments, agreed, record).await
+                let again = self.run_query(caller, tool, arguments, agreed, record).await;
+                if again.as_ref().is_err_and(is_stale) {
+                    self.catalogue.load().canned.note_broken(tool);
+                }
+                again
             }
             answer => answer,
         }

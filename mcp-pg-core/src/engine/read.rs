@@ -106,7 +106,7 @@ impl Engine {
         let more = count > rows.len() as u64;
         let width = plan.columns.len() + usize::from(plan.with_version) + plan.includes.len();
         let next_cursor = match rows.last() {
-            Some(last) if more => Some(self.cursor(plan, last, width, rows.len())?),
+            Some(last) if more => Some(self.cursor(scope, plan, last, width, rows.len())?),
             _ => None,
         };
         let asked = match &plan.grouping {
@@ -152,13 +152,19 @@ impl Engine {
 
     fn cursor(
         &self,
+        scope: &Scope<'_>,
         plan: &SelectPlan<'_>,
         last: &[Value],
         width: usize,
         rows: usize,
     ) -> Result<String> {
         let cursor = if plan.keyset {
-            Cursor::Key(last.get(width..).unwrap_or_default().to_vec())
+            let mut further = last.iter().skip(width);
+            let key = |sort| match plan.shows(sort) {
+                Some(shown) => last.get(shown),
+                None => further.next(),
+            };
+            Cursor::Key(plan.order.iter().map_while(key).cloned().collect())
         } else {
             let start = match plan.start {
                 Start::Offset(offset) => offset,
@@ -166,7 +172,7 @@ impl Engine {
             };
             Cursor::Offset(start.saturating_add(rows as u64))
         };
-        self.cursors.seal(&cursor, &plan.binding)
+        self.cursors.seal(&cursor, &plan.binding(scope)?)
     }
 
     pub(super) fn list_tables(&self, scope: &Scope<'_>, request: &ListTables) -> Result<TableList> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use tokio::sync::Notify;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Notification};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -60,13 +61,22 @@ impl Listener {
         let (client, connection) = config.connect(tls).await.map_err(unavailable)?;
         let inbox = Arc::new(Inbox::default());
         tokio::spawn(receive(connection, inbox.clone()));
-        let watch = patiently(Watch::prepare(&client)).await?;
-        let hears = patiently(Snapshot::read(&client)).await?.is_some();
-        for channel in [SCHEMA_CHANNEL, ROWS_CHANNEL].into_iter().filter(|_| hears) {
+        let mut hears = true;
+        for channel in [SCHEMA_CHANNEL, ROWS_CHANNEL] {
             let listen = format!("LISTEN {channel}");
-            patiently(async { client.execute_typed(&listen, &[]).await.map_err(unavailable) })
-                .await?;
+            hears &= patiently(async {
+                match client.execute_typed(&listen, &[]).await {
+                    Ok(_) => Ok(true),
+                    // From a standby.
+                    Err(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
+                        Ok(false)
+                    }
+                    Err(error) => Err(unavailable(error)),
+                }
+            })
+            .await?;
         }
+        let watch = patiently(Watch::prepare(&client)).await?;
         Ok(Self { client, watch, inbox, hears })
     }
 

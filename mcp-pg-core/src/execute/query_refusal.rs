@@ -57,6 +57,12 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
         }
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
+        // Undefined column, table, function.
+        _ if matches!(state, "42703" | "42P01" | "42883") => {
+            Error::new(code, "the query does not fit the database any more").hint(
+                "whoever maintains the query has to mend it; other tools can be used meanwhile",
+            )
+        }
         _ if state == "2D000" => {
             Error::new(code, "it ends its transaction, which is the call's to end")
         }

@@ -1,5 +1,7 @@
 //! Totals: groups and measures, which together are a table that only this query has.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::{Hop, Operand, Predicate, Scope, filter};
@@ -43,6 +45,8 @@ pub struct Measure<'v> {
     pub function: Function,
     /// Of what; of whole rows if absent.
     pub of: Option<(Vec<Hop<'v>>, &'v Column)>,
+    /// The type of the measure.
+    pub data_type: Arc<DataType>,
     /// Of which rows of the group.
     pub filter: Predicate<'v>,
 }
@@ -79,21 +83,22 @@ impl Function {
     }
 
     /// The type of the measure, if values of this type can be measured so.
-    fn of(self, data_type: &DataType) -> Option<DataType> {
+    fn of(self, data_type: &Arc<DataType>) -> Option<Arc<DataType>> {
         const SMALL: [u32; 2] = [21, 23];
-        let base = data_type.base();
+        let base = data_type.shared_base();
+        let built_in = |data_type: DataType| Some(Arc::new(data_type));
         let number = matches!(base.oid, 20 | 21 | 23 | 700 | 701 | 1700);
         match self {
-            Function::Count => Some(DataType::bigint()),
+            Function::Count => built_in(DataType::bigint()),
             // It sorts; types such as xid can only be hashed.
-            Function::CountDistinct => data_type.ordering.then(DataType::bigint),
-            Function::Sum if SMALL.contains(&base.oid) => Some(DataType::bigint()),
-            Function::Sum | Function::Avg if base.oid == 20 => Some(DataType::numeric()),
-            Function::Avg if SMALL.contains(&base.oid) => Some(DataType::numeric()),
-            Function::Avg if base.oid == 700 => Some(DataType::double()),
+            Function::CountDistinct => data_type.ordering.then(|| Arc::new(DataType::bigint())),
+            Function::Sum if SMALL.contains(&base.oid) => built_in(DataType::bigint()),
+            Function::Sum | Function::Avg if base.oid == 20 => built_in(DataType::numeric()),
+            Function::Avg if SMALL.contains(&base.oid) => built_in(DataType::numeric()),
+            Function::Avg if base.oid == 700 => built_in(DataType::double()),
             // Numbers beyond those, money and intervals keep their type.
-            Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base.clone()),
-            Function::Avg if number || base.oid == 1186 => Some(base.clone()),
+            Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base),
+            Function::Avg if number || base.oid == 1186 => Some(base),
             Function::Sum | Function::Avg => None,
             Function::Min | Function::Max => {
                 let moment = matches!(base.oid, 1082 | 1083 | 1114 | 1184 | 1266);
@@ -101,9 +106,9 @@ impl Function {
                 let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. });
                 match base.oid {
                     // varchar, name and "char" have no aggregates of their own: those of text are taken.
-                    18 | 19 | 1043 => Some(DataType::text()),
+                    18 | 19 | 1043 => built_in(DataType::text()),
                     _ => (number || moment || other || made || base.family() == Family::Text)
-                        .then(|| base.clone()),
+                        .then_some(base),
                 }
             }
         }
@@ -129,10 +134,8 @@ impl<'v> Grouping<'v> {
             group(scope, table, item, &at).map_err(|error| error.inside(&at))
         });
         let groups: Vec<Group<'v>> = groups.collect::<Result<_>>()?;
-        let measures = request.measures.iter().map(|(name, item)| {
-            let at = format!("/measures{}", step(name));
-            measure(scope, table, name, item, &at)
-        });
+        let measures =
+            request.measures.iter().map(|(name, item)| measure(scope, table, name, item));
         let measures: Vec<Measure<'v>> = measures.collect::<Result<_>>()?;
         if measures.is_empty() {
             return Err(Error::new(Code::MissingValue, "there is nothing to measure")
@@ -181,22 +184,20 @@ impl<'v> Grouping<'v> {
     /// The table that the groups and measures are.
     pub fn derived(&self) -> TableView {
         let groups = self.groups.iter().map(|group| {
-            let data_type = match (&group.bucket, group.column.data_type.base()) {
-                (Some(_), base) => base.clone(),
-                (None, _) => (*group.column.data_type).clone(),
+            let data_type = match &group.bucket {
+                Some(_) => group.column.data_type.shared_base(),
+                None => Arc::clone(&group.column.data_type),
             };
             (group.name.clone(), data_type, marks(self.table, &group.hops, group.column))
         });
         let measures = self.measures.iter().map(|measure| {
-            let of = measure.of.as_ref().map(|(_, column)| &*column.data_type);
-            let data_type = of.and_then(|data_type| measure.function.of(data_type));
             let shown = match (measure.function, &measure.of) {
                 (Function::Min | Function::Max, Some((hops, column))) => {
                     marks(self.table, hops, column)
                 }
                 _ => Marks::default(),
             };
-            (measure.name.clone(), data_type.unwrap_or_else(DataType::bigint), shown)
+            (measure.name.clone(), Arc::clone(&measure.data_type), shown)
         });
         TableView::derived(self.table, groups.chain(measures), self.groups.len())
     }
@@ -300,8 +301,8 @@ fn measure<'v>(
     table: &'v TableView,
     name: &str,
     item: &Value,
-    at: &str,
 ) -> Result<Measure<'v>> {
+    let at = || format!("/measures{}", step(name));
     let empty = Map::new();
     let options = item.as_object().unwrap_or(&empty);
     let functions: Vec<_> =
@@ -311,52 +312,55 @@ fn measure<'v>(
         .find(|key| *key != "where" && !Function::names().any(|function| function == key.as_str()));
     if let Some(unknown) = unknown {
         return Err(Error::new(Code::UnknownOperator, format!("there is no measure {unknown:?}"))
-            .at(format!("{at}{}", step(unknown)))
+            .at(at() + &step(unknown))
             .nearest(unknown, Function::names())
             .allowed(Function::names()));
     }
     let [(spelling, function)] = functions.as_slice() else {
         return Err(Error::new(Code::InvalidValue, "a measure is one function of one column")
-            .at(at)
+            .at(at())
             .hint("{\"sum\": \"amount\"}, or {\"count\": \"*\", \"where\": {…}}")
             .allowed(Function::names()));
     };
-    let inside = format!("{at}/{spelling}");
-    let of = match options.get(*spelling).and_then(Value::as_str) {
-        Some("*") if *function == Function::Count => None,
+    let inside = || format!("{}/{spelling}", at());
+    let (of, data_type) = match options.get(*spelling).and_then(Value::as_str) {
+        Some("*") if *function == Function::Count => (None, Arc::new(DataType::bigint())),
         Some("*") => {
             return Err(Error::new(
                 Code::InvalidValue,
                 format!("{spelling} is taken of one column"),
             )
-            .at(inside)
+            .at(inside())
             .allowed(measurable(table, *function))
             .hint("{\"count\": \"*\"} counts rows"));
         }
         Some(name) => {
-            let reached = scope.reach(table, name).map_err(|error| error.inside(&inside))?;
-            if function.of(&reached.column.data_type).is_none() {
+            let reached = scope.reach(table, name).map_err(|error| error.inside(&inside()))?;
+            let Some(data_type) = function.of(&reached.column.data_type) else {
                 let column = reached.column;
                 return Err(Error::new(
                     Code::InvalidValue,
                     format!("{spelling} does not apply to {} ({})", column.name, column.type_name),
                 )
-                .at(inside)
+                .at(inside())
                 .allowed(measurable(table, *function)));
-            }
-            Some((reached.hops, reached.column))
+            };
+            (Some((reached.hops, reached.column)), data_type)
         }
-        None => return Err(Error::new(Code::InvalidValue, "a column's name is wanted").at(inside)),
+        None => {
+            return Err(Error::new(Code::InvalidValue, "a column's name is wanted").at(inside()));
+        }
     };
     let asked = match options.get("where") {
         None | Some(Value::Null) => Predicate::All(vec![]),
-        Some(Value::Object(object)) => filter(scope, table, object, &format!("{at}/where"))?,
+        Some(Value::Object(object)) => filter(scope, table, object, &(at() + "/where"))?,
         Some(_) => {
-            return Err(Error::new(Code::InvalidValue, "where is a condition object")
-                .at(format!("{at}/where")));
+            return Err(
+                Error::new(Code::InvalidValue, "where is a condition object").at(at() + "/where")
+            );
         }
     };
-    Ok(Measure { name: name.to_owned(), function: *function, of, filter: asked })
+    Ok(Measure { name: name.to_owned(), function: *function, of, data_type, filter: asked })
 }
 
 /// The columns of the table that can be measured so.

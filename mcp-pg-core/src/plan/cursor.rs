@@ -38,17 +38,6 @@ impl CursorKey {
             .map_err(|_| Error::new(Code::Internal, "the secret for cursors cannot be used"))
     }
 
-    /// What a cursor is good for: the same query, seen by the same role in the same schema.
-    ///
-    /// # Errors
-    ///
-    /// `internal` if the query has no JSON form.
-    pub fn binding(&self, scope: &Scope<'_>, query: &impl Serialize) -> Result<Vec<u8>> {
-        serde_json::to_vec(&(&scope.view.role.name, scope.view.fingerprint, query)).map_err(
-            |error| Error::new(Code::Internal, "a query has no JSON form").caused_by(error),
-        )
-    }
-
     /// The cursor as callers get it.
     pub fn seal(&self, cursor: &Cursor, binding: &[u8]) -> Result<String> {
         let mut bytes = serde_json::to_vec(cursor).map_err(|error| {
@@ -85,6 +74,16 @@ impl fmt::Debug for CursorKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CursorKey")
     }
+}
+
+/// What a cursor is good for: the same query, seen by the same role in the same schema.
+///
+/// # Errors
+///
+/// `internal` if the query has no JSON form.
+pub(super) fn binding(scope: &Scope<'_>, query: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(&(&scope.view.role.name, scope.view.fingerprint, query))
+        .map_err(|error| Error::new(Code::Internal, "a query has no JSON form").caused_by(error))
 }
 
 pub(super) fn invalid() -> Error {

@@ -34,7 +34,7 @@ pub use marked::marked;
 pub use operand::{Operand, Reference, Source};
 pub use order::{Measured, Reached, Sort};
 pub use scope::{Earlier, Scope};
-pub use select::{SelectPlan, Start};
+pub use select::{Query, SelectPlan, Start};
 
 /// What the server has decided to do, before it is SQL.
 #[derive(Debug, Clone)]

@@ -38,6 +38,9 @@ pub struct Sort<'v> {
     pub nulls_last: bool,
 }
 
+/// The OID of `jsonb`.
+const JSONB: u32 = 3802;
+
 impl<'v> Sort<'v> {
     /// A key on a table's own column, with nulls where PostgreSQL puts them: they count as the largest.
     pub fn new(table: &'v TableView, position: usize, descending: bool) -> Self {
@@ -73,8 +76,7 @@ impl<'v> Sort<'v> {
     pub fn is_kept_as_text(&self) -> bool {
         let base = self.column.data_type.base();
         let own = matches!(self.measured, Measured::Value);
-        own && (!matches!(base.kind, Kind::Base | Kind::Enum(_))
-            || base.oid == DataType::jsonb().oid)
+        own && (!matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.oid == JSONB)
     }
 
     fn same(&self, other: &Self) -> bool {

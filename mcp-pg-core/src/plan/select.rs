@@ -2,11 +2,11 @@
 
 use std::sync::OnceLock;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::cursor::binding;
 use super::each::VERSION;
-use super::{Cursor, CursorKey, Grouping, Include, Predicate, Scope, Sort, filter};
+use super::{Cursor, CursorKey, Grouping, Include, Measured, Predicate, Scope, Sort, filter};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView};
 use crate::request::{Aggregate, Archived, Count, Format, Select};
@@ -40,8 +40,17 @@ pub struct SelectPlan<'v> {
     pub count: Count,
     /// The shape of the rows.
     pub format: Format,
-    /// What a cursor of this query is bound to.
-    pub binding: Vec<u8>,
+    /// The request, to which its cursors are bound.
+    pub query: Query<'v>,
+}
+
+/// What is asked for, the page aside.
+#[derive(Debug, Clone, Copy)]
+pub enum Query<'v> {
+    /// Rows.
+    Select(&'v Select),
+    /// Groups of rows.
+    Aggregate(&'v Aggregate),
 }
 
 /// Where a page begins.
@@ -66,7 +75,7 @@ impl<'v> SelectPlan<'v> {
     /// Whatever is wrong with the request, with its place.
     pub fn new(
         scope: &Scope<'v>,
-        request: &Select,
+        request: &'v Select,
         cursors: &CursorKey,
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
@@ -77,7 +86,7 @@ impl<'v> SelectPlan<'v> {
         let columns = scope.columns(table, request.columns.as_deref(), "/columns")?;
         let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
         let with_version = request.with_version.unwrap_or_default();
-        let plan = Self::of(scope, table, filter, request.order_by.as_deref())?;
+        let plan = Self::of(scope, table, filter, Query::Select(request))?;
         if with_version && !has_version(table) {
             return Err(Error::new(
                 Code::InvalidValue,
@@ -92,8 +101,7 @@ impl<'v> SelectPlan<'v> {
                 .at("/with_version")
                 .hint("leave that column out of columns"));
         }
-        let query = (&request.table, &request.filter, &request.order_by, request.archived);
-        let plan = plan.page(scope, cursors, &request.into(), &query)?;
+        let plan = plan.page(scope, cursors)?;
         Ok(Self {
             includes: scope.includes(table, &columns, request.include.as_ref())?,
             columns,
@@ -107,7 +115,7 @@ impl<'v> SelectPlan<'v> {
     /// The plan of a select of distinct rows, which are groups without measures.
     fn distinct(
         scope: &Scope<'v>,
-        request: &Select,
+        request: &'v Select,
         cursors: &CursorKey,
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
@@ -125,10 +133,8 @@ impl<'v> SelectPlan<'v> {
         }
         let grouping = Grouping::distinct(scope, request)?;
         let derived = derived.get_or_init(|| Box::new(grouping.derived()));
-        let plan = Self::of(scope, derived, every(), request.order_by.as_deref())?;
-        let query = (&request.table, &request.filter, &request.order_by, request.archived);
-        let query = (query, ("distinct", &request.columns));
-        let plan = plan.page(scope, cursors, &request.into(), &query)?;
+        let plan = Self::of(scope, derived, every(), Query::Select(request))?;
+        let plan = plan.page(scope, cursors)?;
         Ok(Self {
             grouping: Some(grouping),
             count: scope.count(request.count),
@@ -144,7 +150,7 @@ impl<'v> SelectPlan<'v> {
     /// Whatever is wrong with the request, with its place.
     pub fn aggregate(
         scope: &Scope<'v>,
-        request: &Aggregate,
+        request: &'v Aggregate,
         cursors: &CursorKey,
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
@@ -154,10 +160,8 @@ impl<'v> SelectPlan<'v> {
             Some(object) => filter(scope, derived, object, "/having")?,
             None => every(),
         };
-        let plan = Self::of(scope, derived, filter, request.order_by.as_deref())?;
-        let query = (&request.table, &request.filter, &request.order_by, request.archived);
-        let query = (query, (&request.measures, &request.group_by, &request.having));
-        let plan = plan.page(scope, cursors, &request.into(), &query)?;
+        let plan = Self::of(scope, derived, filter, Query::Aggregate(request))?;
+        let plan = plan.page(scope, cursors)?;
         Ok(Self { grouping: Some(grouping), ..plan })
     }
 
@@ -166,8 +170,12 @@ impl<'v> SelectPlan<'v> {
         scope: &Scope<'v>,
         table: &'v TableView,
         filter: Predicate<'v>,
-        order_by: Option<&[Value]>,
+        query: Query<'v>,
     ) -> Result<Self> {
+        let order_by = match query {
+            Query::Select(Select { order_by, .. })
+            | Query::Aggregate(Aggregate { order_by, .. }) => order_by.as_deref(),
+        };
         let mut order = scope.order(table, order_by)?;
         let single = filter.is_single(table);
         if single {
@@ -189,51 +197,62 @@ impl<'v> SelectPlan<'v> {
             with_version: false,
             count: Count::None,
             format: Format::Json,
-            binding: Vec::new(),
+            query,
         })
     }
 
-    /// Its rows on a page, whose cursors are bound to `query`.
-    fn page(
-        self,
-        scope: &Scope<'v>,
-        cursors: &CursorKey,
-        page: &Page<'_>,
-        query: &impl Serialize,
-    ) -> Result<Self> {
-        let binding = match (self.single, page.cursor) {
-            // No page comes after one row.
-            (true, None) => Vec::new(),
-            _ => cursors.binding(scope, query)?,
+    /// Its rows on the page that is asked for.
+    fn page(self, scope: &Scope<'v>, cursors: &CursorKey) -> Result<Self> {
+        let (limit, offset, cursor) = match self.query {
+            Query::Select(Select { limit, offset, cursor, .. })
+            | Query::Aggregate(Aggregate { limit, offset, cursor, .. }) => (limit, offset, cursor),
         };
-        let start = match page.cursor {
-            None => offset(page.offset)?,
-            Some(cursor) => start(&self.order, self.keyset, cursors.open(cursor, &binding)?)?,
+        let start = match cursor {
+            None => self::offset(*offset)?,
+            Some(cursor) => {
+                let cursor = cursors.open(cursor, &self.binding(scope)?)?;
+                start(&self.order, self.keyset, cursor)?
+            }
         };
         let limits = &scope.view.limits;
-        let limit = page.limit.unwrap_or(limits.default_rows).min(limits.max_rows);
-        Ok(Self { start, limit, binding, ..self })
+        let limit = limit.unwrap_or(limits.default_rows).min(limits.max_rows);
+        Ok(Self { start, limit, ..self })
     }
-}
 
-/// The page that a request asks for.
-struct Page<'r> {
-    limit: Option<u64>,
-    offset: Option<u64>,
-    cursor: Option<&'r str>,
-}
-
-impl<'r> From<&'r Select> for Page<'r> {
-    fn from(request: &'r Select) -> Self {
-        let Select { limit, offset, cursor, .. } = request;
-        Self { limit: *limit, offset: *offset, cursor: cursor.as_deref() }
+    /// Which of the returned columns holds a sort key, in the form that a cursor takes.
+    pub fn shows(&self, sort: &Sort<'_>) -> Option<usize> {
+        let own = sort.hops.is_empty()
+            && matches!(sort.measured, Measured::Value)
+            && !sort.is_kept_as_text()
+            && self.table.mask(sort.position).is_none()
+            && self.table.sealed(&sort.column.name).is_none();
+        let shown = self.columns.iter().position(|column| *column == sort.position);
+        shown.filter(|_| own)
     }
-}
 
-impl<'r> From<&'r Aggregate> for Page<'r> {
-    fn from(request: &'r Aggregate) -> Self {
-        let Aggregate { limit, offset, cursor, .. } = request;
-        Self { limit: *limit, offset: *offset, cursor: cursor.as_deref() }
+    /// What its cursors are bound to.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the request has no JSON form.
+    pub fn binding(&self, scope: &Scope<'_>) -> Result<Vec<u8>> {
+        match self.query {
+            Query::Select(Select {
+                table, filter, order_by, archived, columns, distinct, ..
+            }) => {
+                let query = (table, filter, order_by, archived);
+                match distinct {
+                    Some(true) => binding(scope, &(query, ("distinct", columns))),
+                    _ => binding(scope, &query),
+                }
+            }
+            Query::Aggregate(request) => {
+                let Aggregate { table, filter, order_by, archived, .. } = request;
+                let Aggregate { measures, group_by, having, .. } = request;
+                let query = (table, filter, order_by, archived);
+                binding(scope, &(query, (measures, group_by, having)))
+            }
+        }
     }
 }
 

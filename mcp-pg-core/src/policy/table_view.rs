@@ -72,7 +72,7 @@ impl TableView {
     /// The table to be read with all its columns and relations, as no role sees it.
     pub(super) fn unruled(table: &Table, relations: Vec<Relation>, settings: &Settings) -> Self {
         let actions = [Action::Select].into_iter().collect();
-        Self { relations, actions, ..Self::whole(table).with_sealed(settings) }
+        Self { relations, actions, ..Self::whole(table.clone()).with_sealed(settings) }
     }
 
     /// Whether a grant puts a condition on its rows.
@@ -81,10 +81,10 @@ impl TableView {
     }
 
     /// The table with all its columns and no rights.
-    fn whole(table: &Table) -> Self {
+    fn whole(table: Table) -> Self {
         Self {
-            readable: readable(table),
-            decoders: decoders(table),
+            readable: readable(&table),
+            decoders: decoders(&table),
             column_list: OnceLock::new(),
             column_names: OnceLock::new(),
             masks: vec![None; table.columns.len()],
@@ -92,7 +92,7 @@ impl TableView {
             marks: vec![Marks::default(); table.columns.len()],
             closed: vec![false; table.columns.len()],
             sealed: BTreeMap::new(),
-            table: table.clone(),
+            table,
             actions: Actions::NONE,
             granted: Actions::NONE,
             relations: Vec::new(),
@@ -119,17 +119,17 @@ impl TableView {
     /// apart. It goes by the name of the table that it is made from.
     pub fn derived(
         from: &TableView,
-        columns: impl IntoIterator<Item = (String, DataType, Marks)>,
+        columns: impl IntoIterator<Item = (String, Arc<DataType>, Marks)>,
         keys: usize,
     ) -> Self {
         let (columns, marks): (Vec<_>, Vec<Marks>) =
             columns.into_iter().map(|(name, data_type, marks)| ((name, data_type), marks)).unzip();
-        let column = |(index, (name, data_type)): (usize, (String, DataType))| Column {
+        let column = |(index, (name, data_type)): (usize, (String, Arc<DataType>))| Column {
             name,
             alias: Some(format!("c{index}")),
             number: 0,
             type_name: data_type.name.clone(),
-            data_type: Arc::new(data_type),
+            data_type,
             nullable: true,
             default: None,
             identity: None,
@@ -169,7 +169,7 @@ impl TableView {
             privileges: Privileges::default(),
             columns,
         };
-        Self { marks, ..Self::whole(&table) }
+        Self { marks, ..Self::whole(table) }
     }
 
     /// Whether only one query has the table: see [`TableView::derived`].

@@ -71,6 +71,14 @@ impl DataType {
         }
     }
 
+    /// [`DataType::base`] of a type that is shared.
+    pub fn shared_base(self: &Arc<Self>) -> Arc<Self> {
+        match &self.kind {
+            Kind::Domain { base, .. } => base.shared_base(),
+            _ => Arc::clone(self),
+        }
+    }
+
     /// The labels, if this is an enum or a domain over one.
     pub fn labels(&self) -> Option<&[String]> {
         match &self.base().kind {

@@ -44,6 +44,9 @@ pub struct Statement<'v> {
 /// The alias of the table that a statement is about.
 const SUBJECT: &str = "t0";
 
+/// The next aliases: most statements have no more, so that none need be made.
+const ALIASES: [&str; 8] = ["t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8"];
+
 /// The table under an alias.
 fn aliased(table: &TableView, alias: &DynIden) -> TableRef {
     let name = table.name();

@@ -3,9 +3,9 @@
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
 use sea_query::{BinOper, DynIden, Expr, ExprTrait, IntoIden, Keyword, Value};
 
-use super::column;
 use super::include::Join;
 use super::parameters::Parameters;
+use super::{ALIASES, column};
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
@@ -138,8 +138,9 @@ impl Conditions {
 
     /// A new alias for a related table.
     pub(super) fn alias(&mut self) -> DynIden {
+        let alias = ALIASES.get(self.aliases).copied().map(IntoIden::into_iden);
         self.aliases += 1;
-        format!("t{}", self.aliases).into_iden()
+        alias.unwrap_or_else(|| format!("t{}", self.aliases).into_iden())
     }
 }
 

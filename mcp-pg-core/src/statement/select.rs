@@ -19,7 +19,7 @@ const OFFSET_RECURRING: u64 = 100;
 /// The statement that reads a page and one row more, which tells whether there is another page.
 ///
 /// Its rows hold the plan's columns, the version if wanted, the included relations, and last the sort keys
-/// that a cursor needs.
+/// that a cursor needs and that are not among the columns.
 pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
     let mut conditions = Conditions::default();
     let (query, columns) = page(plan, &mut conditions);
@@ -68,7 +68,7 @@ fn page<'v>(
     query.exprs(related);
     columns.extend(nested);
     if plan.keyset {
-        for sort in &plan.order {
+        for sort in plan.order.iter().filter(|sort| plan.shows(sort).is_none()) {
             let owner = sort.hops.last().map_or(plan.table, |hop| hop.table);
             let decoder = match sort.measured {
                 Measured::Value if sort.is_kept_as_text() => Decoder::plain_text(),

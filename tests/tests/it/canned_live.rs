@@ -76,6 +76,28 @@ async fn a_call_ends_on_the_file_that_it_began_with() {
 }
 
 #[tokio::test]
+async fn a_query_that_the_schema_has_left_is_told_and_costs_no_reading_of_the_schema() {
+    let database = Database::of("CREATE TABLE t (id integer, n integer)").await;
+    let files = directory([("ns.sql", "SELECT n FROM t")]);
+    let engine = database.engine_with(settings(files.clone())).await;
+    database.sql("ALTER TABLE t RENAME n TO number").await;
+    for name in ["first", "second"] {
+        let refused = error(&engine, "analyst", "ns", json!({})).await;
+        assert_eq!(refused["code"], "database_error");
+        assert_eq!(refused["message"], "the query does not fit the database any more");
+        // A file that is new would be found by a reading.
+        std::fs::write(files.join(format!("{name}.sql")), "SELECT 1 AS one").unwrap();
+    }
+    assert_eq!(names(&engine, "analyst"), ["ns"]);
+    database.sql("ALTER TABLE t RENAME number TO n").await;
+    call(&engine, "analyst", "ns", json!({})).await.unwrap();
+    std::fs::write(files.join("ns.sql"), "SELECT number FROM t").unwrap();
+    database.sql("ALTER TABLE t RENAME n TO number").await;
+    call(&engine, "analyst", "ns", json!({})).await.unwrap();
+    assert_eq!(names(&engine, "analyst"), ["first", "ns", "second"]);
+}
+
+#[tokio::test]
 async fn a_file_cannot_take_a_built_in_tools_name_at_run_time() {
     let database = Database::of("CREATE TABLE t (id integer); INSERT INTO t VALUES (1)").await;
     let files = directory([("ids.sql", "SELECT 'canned' AS id")]);

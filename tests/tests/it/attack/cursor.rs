@@ -88,7 +88,7 @@ async fn a_cursor_that_is_forged_under_a_known_key_only_moves_the_beginning() {
         let select: Select = serde_json::from_value(request.clone()).unwrap();
         let derived = OnceLock::new();
         let plan = SelectPlan::new(&scope, &select, &key, &derived).unwrap();
-        key.seal(&cursor, &plan.binding).unwrap()
+        key.seal(&cursor, &plan.binding(&scope).unwrap()).unwrap()
     };
     let by_name = json!({"table": "client", "columns": ["id", "name"], "order_by": ["name"]});
     let mixed = json!({"table": "client", "columns": ["id"], "order_by": ["-born", "score"]});
