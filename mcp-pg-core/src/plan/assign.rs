@@ -18,6 +18,8 @@ pub enum Assign {
     Now,
     /// The old value plus this.
     Increment(Operand),
+    /// The same, and this where there is no old value.
+    Count(Operand),
     /// The old array, text or JSON array, with this after it.
     Append(Operand),
     /// The old JSON object, with these members over it.
@@ -31,6 +33,7 @@ impl Assign {
             Assign::Default | Assign::Now => None,
             Assign::Value(operand)
             | Assign::Increment(operand)
+            | Assign::Count(operand)
             | Assign::Append(operand)
             | Assign::Merge(operand) => Some(operand),
         }
@@ -257,7 +260,10 @@ fn is_number(data_type: &DataType) -> bool {
 pub(super) fn next_version(column: &Column) -> Option<Assign> {
     let base = column.data_type.base();
     match base.oid {
-        20 | 21 | 23 | 1700 => Some(Assign::Increment(Operand::text(Some("1".into()), ""))),
+        20 | 21 | 23 | 1700 => {
+            let one = Operand::text(Some("1".into()), "");
+            Some(if column.nullable { Assign::Count(one) } else { Assign::Increment(one) })
+        }
         1114 | 1184 => Some(Assign::Now),
         _ => None,
     }

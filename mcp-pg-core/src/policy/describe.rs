@@ -10,7 +10,7 @@ const LIST_MOST: usize = 100;
 /// Enum labels and relations that a description shows.
 const SHORT_LIST_MOST: usize = 50;
 /// Columns that a description shows: so many whole, then by name and type alone.
-const WHOLE_COLUMNS_MOST: usize = 100;
+const WHOLE_COLUMNS_MOST: usize = 200;
 const COLUMNS_MOST: usize = 300;
 /// Bytes of a description, of which its columns may have most; its other lists share what is left.
 const BYTES_MOST: usize = 60_000;

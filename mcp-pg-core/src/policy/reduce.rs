@@ -48,15 +48,16 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         .map(|(_, column)| column)
         .filter(|column| is_moment(&column.data_type) && column.nullable)
         .cloned();
-    let version =
-        table.column(&settings.concurrency.version_column).map(|(_, column)| column.clone());
+    let version = table.column(&settings.concurrency.version_column).map(|(_, column)| column);
+    // What cannot count changes tells nothing of them: the row's system version does.
+    let version = version.filter(|column| counts(column)).cloned();
 
     let may = |action: Action| match action {
         Action::Select => table.privileges.select,
         Action::Insert => table.privileges.insert,
         Action::Update => table.privileges.update,
         Action::Archive | Action::Restore => {
-            archive.as_ref().is_some_and(|column| column.can_update)
+            archive.as_ref().is_some_and(|column| column.can_update && column.generated.is_none())
         }
         Action::Delete => table.privileges.delete && settings.archive.allow_hard_delete,
     };
@@ -215,6 +216,12 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
 
 fn filtered<T>(all: &[T], keep: impl Fn(&T) -> Option<T>) -> Vec<T> {
     all.iter().filter_map(keep).collect()
+}
+
+/// Whether the column can count the changes of its row: a number, or a timestamp.
+fn counts(column: &Column) -> bool {
+    let counting = matches!(column.data_type.base().oid, 20 | 21 | 23 | 1114 | 1184 | 1700);
+    counting && column.generated.is_none()
 }
 
 /// Whether the type can hold when something happened: timestamp with or without time zone, date.

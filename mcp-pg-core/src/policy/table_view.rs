@@ -192,7 +192,10 @@ impl TableView {
             return Ok(());
         }
         let granted = self.granted.contains(action);
-        if granted && matches!(action, Action::Archive | Action::Restore) && self.archive.is_none()
+        let settable = |column: &Column| column.generated.is_none();
+        if granted
+            && matches!(action, Action::Archive | Action::Restore)
+            && !self.archive.as_ref().is_some_and(settable)
         {
             return Err(Error::new(
                 Code::NotArchivable,

@@ -191,6 +191,10 @@ pub(super) fn assigned(
         Assign::Default => Expr::Keyword(sea_query::Keyword::Default),
         Assign::Now => Expr::current_timestamp(),
         Assign::Increment(operand) => old.add(value(operand)),
+        Assign::Count(operand) => {
+            let more = old.add(value(operand));
+            Func::coalesce([more, value(operand)]).into()
+        }
         Assign::Append(operand) | Assign::Merge(operand) => {
             let longer = old.binary(PgBinOper::Concatenate, value(operand));
             // What is added to nothing is all there is.

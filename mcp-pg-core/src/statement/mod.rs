@@ -15,7 +15,7 @@ mod seek;
 mod select;
 mod touched;
 
-use sea_query::{DynIden, Expr, ExprTrait, IntoIden, TableRef};
+use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, TableRef, Value};
 
 pub use change::{affected, changes, lock, update_each};
 pub use insert::{INSERT_PARAMETERS, existing, insert};
@@ -101,7 +101,15 @@ fn readers<'v>(table: &'v TableView, positions: impl Iterator<Item = usize>) -> 
 
 /// The version of a row: its version column, or the transaction that wrote it.
 fn version(table: &TableView, alias: &DynIden) -> Expr {
-    named(alias, version_column(table)).cast_as("text")
+    let version = named(alias, version_column(table)).cast_as("text");
+    match &table.version {
+        // A row that was never counted has a version, too.
+        Some(column) if column.nullable => {
+            let none = Expr::Constant(Value::String(Some(String::new())));
+            Func::coalesce([version, none]).into()
+        }
+        _ => version,
+    }
 }
 
 fn version_column(table: &TableView) -> &str {

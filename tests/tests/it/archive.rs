@@ -123,3 +123,20 @@ async fn who_asks_for_archived_rows_by_their_column_is_told_how() {
         assert!(reply["row_count"].as_u64() > Some(0) && reply.get("notes").is_none(), "{reply}");
     }
 }
+
+#[tokio::test]
+async fn a_computed_archive_column_is_nobody_s_to_set() {
+    let engine = Database::of(
+        "CREATE TABLE lease (id integer PRIMARY KEY, ended timestamptz,
+           archived_at timestamptz GENERATED ALWAYS AS (ended) STORED);
+         INSERT INTO lease VALUES (1, NULL), (2, '2024-01-01');",
+    )
+    .await
+    .engine()
+    .await;
+    let one = json!({"table": "lease", "where": {"id": 1}});
+    let found = refused(&engine, "archive", one).await;
+    assert_eq!(found, ("not_archivable".into(), "/table".into()));
+    let reply = call(&engine, "operator", "select", json!({"table": "lease"})).await.unwrap();
+    assert_eq!(reply["row_count"], 1);
+}

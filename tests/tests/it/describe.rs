@@ -225,7 +225,7 @@ async fn very_many_columns_are_cut() {
     let told = call(&engine, "admin", "describe_table", json!({"table": "wide"})).await.unwrap();
     let columns = told["columns"].as_array().unwrap();
     assert_eq!(columns.len(), 301);
-    assert!(columns[99].get("operators").is_some());
-    assert_eq!(columns[100], json!({"name": "c100", "type": "integer"}));
+    assert!(columns[199].get("operators").is_some());
+    assert_eq!(columns[200], json!({"name": "c200", "type": "integer"}));
     assert_eq!(columns[300], "… 300 more; see the rows that select returns");
 }

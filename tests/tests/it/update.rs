@@ -346,3 +346,25 @@ async fn archived_rows_are_left_alone_unless_asked_for() {
         ("not_archivable".into(), "/archived".into())
     );
 }
+
+#[tokio::test]
+async fn every_change_has_a_version_whatever_the_column_called_version_holds() {
+    let engine = Database::of(
+        "CREATE TABLE app (id integer PRIMARY KEY, name text, version text);
+         CREATE TABLE doc (id integer PRIMARY KEY, name text, version integer);
+         INSERT INTO app VALUES (1, 'a', 'v1'); INSERT INTO doc VALUES (1, 'a', NULL);",
+    )
+    .await
+    .engine()
+    .await;
+    for (table, version) in [("app", json!("v1")), ("doc", json!(1))] {
+        let read = json!({"table": table, "with_version": true});
+        let read = call(&engine, "admin", "select", read).await.unwrap();
+        let update = json!({"table": table, "where": {"id": 1}, "updates": {"name": "b"},
+            "if_version": rows(&read)[0]["_version"], "returning": ["version"]});
+        let reply = call(&engine, "admin", "update", update.clone()).await.unwrap();
+        assert_eq!(rows(&reply)[0]["version"], version, "{table}");
+        let again = refused(&engine, "update", update).await;
+        assert_eq!(again, ("conflict".into(), "/if_version".into()), "{table}");
+    }
+}
