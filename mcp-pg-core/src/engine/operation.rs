@@ -315,6 +315,10 @@ impl Engine {
             fetched.rows.truncate(fits);
         }
         let cut = fetched.rows.len() < fetched_rows.min(limit);
+        if cut {
+            // No row is too large by itself: earlier results took the room.
+            fetched.too_large = None;
+        }
         let mut set = self.page(scope, plan, &page, fetched)?;
         if cut {
             set.notes.push("the results of a transaction share the room of one reply".to_owned());

@@ -275,7 +275,7 @@ async fn what_is_written_shares_the_room_of_one_reply() {
     let select = json!({"operation": "select", "table": "note", "limit": 60});
     let last = json!({"operation": "update", "table": "note", "where": {"id": {"$ref": "1.10.id"}},
         "updates": {"body": "y"}});
-    let operations = json!({"operations": [select, select, last]});
+    let operations = json!({"operations": [&select, &select, &last]});
     let reply = call(&engine, "admin", "transaction", operations).await.unwrap();
     assert!(reply.to_string().len() < 2600, "{reply}");
     let results = reply["results"].as_array().unwrap();
@@ -288,4 +288,12 @@ async fn what_is_written_shares_the_room_of_one_reply() {
     assert_eq!(rows(&rest)[0]["id"], shown + 1);
     let changed = database.value("SELECT id::text FROM note WHERE body = 'y'").await.unwrap();
     assert_eq!(changed, "11");
+
+    // Where nothing is left, nothing is shown, and all of it is done.
+    let selects: Vec<Value> = std::iter::repeat_n(select, 8).collect();
+    let reply =
+        call(&engine, "admin", "transaction", json!({"operations": selects})).await.unwrap();
+    let last = &reply["results"][7];
+    assert_eq!((&last["rows"], &last["truncated"]), (&json!([]), &json!(true)), "{reply}");
+    assert!(last["notes"][0].as_str().unwrap().contains("share the room"), "{reply}");
 }

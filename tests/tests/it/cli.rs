@@ -1,5 +1,7 @@
 //! The command line: what is printed, and how it ends.
 
+use std::path::Path;
+
 use mcp_pg_tests::Database;
 use serde_json::json;
 
@@ -15,6 +17,19 @@ async fn misused(arguments: &[&str], words: &[&str]) {
     assert_eq!(ended.out, "", "{arguments:?}");
     for word in words {
         assert!(ended.err.contains(word), "{arguments:?}: no {word} in {}", ended.err);
+    }
+}
+
+/// `check` of a configuration file has findings, among them these words.
+async fn check_finds(database: &Database, config: &Path, all: &[&str]) {
+    let ended = Ended::of(
+        program(&["check", "--config", config.to_str().unwrap()])
+            .args(["--database-url", &database.url]),
+    )
+    .await;
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    for words in all {
+        assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
     }
 }
 
@@ -188,20 +203,17 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
          [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }\n\
          rows = { and = [{ user_id = 1 }], not = { tenant = 1 } }",
     );
-    let ended = Ended::of(
-        program(&["check", "--config", config.to_str().unwrap()])
-            .args(["--database-url", &database.url]),
-    )
-    .await;
-    assert_eq!(ended.status, Some(1), "{ended:?}");
-    for words in [
+    check_finds(
+        &database,
+        &config,
+        &[
         "postgres is a superuser",
         "roles.a.grants[0]: public.user matches no table",
         "roles.a.grants[1].columns.exclude: no such table has a column \"emial\"; did you mean email?",
         "roles.a.grants[1].rows: public.users: unknown_column: public.users has no column \"tenant\"",
-    ] {
-        assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
-    }
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -272,20 +284,17 @@ async fn check_finds_each_database_role_that_is_missing_among_the_rest() {
     let config =
         format!("default_role = \"one\"\n[audit]\ntable = \"mcp_audit.log\"\n{}", roles.concat());
     let config = file(&config);
-    let ended = Ended::of(
-        program(&["check", "--config", config.to_str().unwrap()])
-            .args(["--database-url", &database.url]),
+    check_finds(
+        &database,
+        &config,
+        &[
+            "finding: roles.one.database_role: ",
+            "\"missing_two\" does not exist",
+            "finding: audit_unavailable",
+            "roles.two.grants[0]: public.ordrs matches no table",
+        ],
     )
     .await;
-    assert_eq!(ended.status, Some(1), "{ended:?}");
-    for words in [
-        "finding: roles.one.database_role: ",
-        "\"missing_two\" does not exist",
-        "finding: audit_unavailable",
-        "roles.two.grants[0]: public.ordrs matches no table",
-    ] {
-        assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
-    }
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod bulk;
 mod canned;
 mod canned_live;
 mod canned_mcp;
+mod canned_write;
 mod catalogue;
 mod cli;
 mod concurrency;
