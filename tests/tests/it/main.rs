@@ -70,6 +70,7 @@ mod security;
 mod setup_sql;
 mod slips;
 mod sql_shapes;
+mod streams;
 mod subscribe;
 mod tls;
 mod transaction;

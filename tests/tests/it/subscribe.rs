@@ -1,6 +1,5 @@
-//! What clients are told of changes, in both eras and over both transports.
+//! What clients are told of changes, in both eras; over HTTP, see `streams`.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use mcp_pg_tests::Database;
@@ -11,13 +10,10 @@ use rmcp::model::{
 use rmcp::service::NotificationContext;
 use rmcp::{ClientHandler, RoleClient};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::auth_api_key::key;
 use crate::live::triggers;
-use crate::program::{ERAS, Era, Served, Session, file, program};
+use crate::program::{ERAS, Era, Session, file};
 
 /// A client that writes down what it is told: `tools`, `resources`, or the address of a resource.
 struct Ear(UnboundedSender<String>);
@@ -102,8 +98,8 @@ async fn subscribe(session: &Session<Ear>, uri: &str) -> Result<(), rmcp::Servic
     session.client.subscribe(SubscribeRequestParams::new(uri)).await
 }
 
-const USERS: &str = "postgresql://schema/users";
-const ORDERS: &str = "postgresql://schema/orders";
+pub(crate) const USERS: &str = "postgresql://schema/users";
+pub(crate) const ORDERS: &str = "postgresql://schema/orders";
 
 #[tokio::test]
 async fn a_live_client_sees_the_schema_change() {
@@ -242,229 +238,4 @@ async fn one_session_watches_a_bounded_number_of_resources() {
     subscribe(&client.session, "postgresql://schema/t7").await.unwrap();
     let refused = subscribe(&client.session, "postgresql://schema/t200").await.unwrap_err();
     assert!(refused.to_string().contains("200 resources"), "{refused}");
-}
-
-/// The stream of `subscriptions/listen` over HTTP.
-struct Stream(tokio::io::Lines<BufReader<TcpStream>>);
-
-impl Stream {
-    async fn open(server: &Served, filter: Value) -> Self {
-        Self::open_by(server, None, filter).await
-    }
-
-    /// The same for a caller with a key.
-    async fn open_by(server: &Served, key: Option<&str>, filter: Value) -> Self {
-        let bearer = key.map_or(String::new(), |key| format!("Authorization: Bearer {key}\r\n"));
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {
-        "notifications": filter,
-        "_meta": {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": {"name": "it", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }}})
-        .to_string();
-        let mut connection = TcpStream::connect(&server.address).await.unwrap();
-        let request = format!(
-            "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-             Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
-             Mcp-Method: subscriptions/listen\r\n{bearer}Content-Length: {}\r\n\r\n{body}",
-            server.address,
-            body.len()
-        );
-        connection.write_all(request.as_bytes()).await.unwrap();
-        Self(BufReader::new(connection).lines())
-    }
-
-    /// The next message.
-    async fn next(&mut self) -> Value {
-        self.next_if_any().await.expect("a message")
-    }
-
-    /// The next message, unless the stream ends.
-    async fn next_if_any(&mut self) -> Option<Value> {
-        let message = async {
-            // A connection that is reset has ended, too.
-            while let Ok(Some(line)) = self.0.next_line().await {
-                if let Some(data) = line.strip_prefix("data: ")
-                    && !data.is_empty()
-                {
-                    return Some(serde_json::from_str(data).unwrap());
-                }
-                // The chunk that ends the answer: the connection may stay.
-                if line == "0" {
-                    return None;
-                }
-            }
-            None
-        };
-        tokio::time::timeout(Duration::from_secs(30), message).await.expect("a message, or the end")
-    }
-}
-
-#[tokio::test]
-async fn a_stream_over_http_tells_of_schema_and_rows() {
-    let database = Database::shop().await;
-    database.sql(&triggers(&["--notify", "orders"]).await).await;
-    let mut server = Served::start(&["--database-url", &database.url]).await;
-    let filter =
-        json!({"toolsListChanged": true, "resourceSubscriptions": [ORDERS, "file:///etc"]});
-    let mut stream = Stream::open(&server, filter).await;
-    let accepted = stream.next().await;
-    assert_eq!(accepted["method"], "notifications/subscriptions/acknowledged", "{accepted}");
-    let granted = &accepted["params"]["notifications"];
-    assert_eq!(*granted, json!({"toolsListChanged": true, "resourceSubscriptions": [ORDERS]}));
-
-    database.sql("CREATE TABLE gift (id integer)").await;
-    assert_eq!(stream.next().await["method"], "notifications/tools/list_changed");
-    database.sql("UPDATE orders SET note = 'x'").await;
-    let updated = stream.next().await;
-    assert_eq!(updated["method"], "notifications/resources/updated");
-    assert_eq!(updated["params"]["uri"], ORDERS);
-    assert!(!updated.to_string().contains("'x'"));
-
-    // A stream has no end of its own, and holds up no one else's.
-    let id = server.server.id().unwrap().to_string();
-    assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());
-    let status = tokio::time::timeout(Duration::from_secs(30), server.server.wait()).await;
-    assert_eq!(status.unwrap().unwrap().code(), Some(0));
-}
-
-#[tokio::test]
-async fn the_stream_of_a_key_that_is_withdrawn_ends_untold() {
-    let database = Database::shop().await;
-    database.sql(&triggers(&["--notify", "orders"]).await).await;
-    let ((ann, ann_hash), (bob, bob_hash)) = (key().await, key().await);
-    let entry = |name: &str, hash: &str| {
-        format!("[[auth.api_keys]]\nname = {name:?}\nhash = {hash:?}\nrole = \"analyst\"\n")
-    };
-    let config = file(&format!("{}{}", entry("ann", &ann_hash), entry("bob", &bob_hash)));
-    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
-    let server = Served::start(&arguments).await;
-    let filter = || json!({"toolsListChanged": true, "resourceSubscriptions": [ORDERS]});
-    let mut withdrawn = Stream::open_by(&server, Some(&bob), filter()).await;
-    withdrawn.next().await;
-    std::fs::write(&config, entry("ann", &ann_hash)).unwrap();
-    let bearer = format!("Bearer {bob}");
-    let header = [("Authorization", bearer.as_str())];
-    for attempt in 0.. {
-        if server.request(Era::Discover, "tools/list", json!({}), &header).await.0 == 401 {
-            break;
-        }
-        assert!(attempt < 500, "the key is still taken");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    // From now on there is something to tell, to those who are known.
-    let mut known = Stream::open_by(&server, Some(&ann), filter()).await;
-    known.next().await;
-    database.sql("UPDATE orders SET note = 'x'").await;
-    assert_eq!(known.next().await["method"], "notifications/resources/updated");
-    let mut last = None;
-    while let Some(message) = withdrawn.next_if_any().await {
-        assert_eq!(message.get("method"), None, "told to a key that is withdrawn: {message}");
-        last = Some(message);
-    }
-    // The answer to its request, or none.
-    assert!(last.is_none_or(|answer| answer.get("result").is_some()));
-}
-
-#[tokio::test]
-async fn streams_of_one_caller_are_bounded() {
-    let database = Database::shop().await;
-    database.sql(&triggers(&[]).await).await;
-    let server = Served::start(&["--database-url", &database.url]).await;
-    let filter = || json!({"toolsListChanged": true});
-    let mut streams = Vec::new();
-    for _ in 0..32 {
-        let mut stream = Stream::open(&server, filter()).await;
-        stream.next().await;
-        streams.push(stream);
-    }
-    let mut refused = Stream::open(&server, filter()).await;
-    let mut last = refused.next().await;
-    if last.get("error").is_none() {
-        last = refused.next().await;
-    }
-    assert!(last["error"]["message"].as_str().unwrap().contains("32 streams"), "{last}");
-    // A place is free once the server has seen that its stream is closed.
-    streams.pop();
-    for attempt in 0.. {
-        assert!(attempt < 500, "no place became free");
-        let mut again = Stream::open(&server, filter()).await;
-        again.next().await;
-        database.sql(&format!("CREATE TABLE gift_{attempt} (id integer)")).await;
-        // The library acknowledges a stream a moment before the server listens for it: what changes in
-        // between is not told, so the wait is short, and another stream tries again.
-        let told = tokio::time::timeout(Duration::from_secs(5), again.next()).await;
-        if told.is_ok_and(|told| told["method"] == "notifications/tools/list_changed") {
-            break;
-        }
-    }
-}
-
-#[tokio::test]
-async fn older_http_clients_are_told_that_there_is_nothing_to_subscribe_to() {
-    let database = Database::shop().await;
-    let server = Served::start(&["--database-url", &database.url]).await;
-    let hello = json!({"protocolVersion": "2025-11-25", "capabilities": {},
-        "clientInfo": {"name": "it", "version": "1"}});
-    let (_, greeted) = server.request(Era::Initialize, "initialize", hello, &[]).await;
-    let capabilities = &greeted["result"]["capabilities"];
-    assert_eq!((&capabilities["tools"], &capabilities["resources"]), (&json!({}), &json!({})));
-    let request = json!({"uri": USERS});
-    let (_, refused) = server.request(Era::Initialize, "resources/subscribe", request, &[]).await;
-    let message = refused["error"]["message"].as_str().unwrap();
-    assert!(message.contains("subscriptions/listen"), "{refused}");
-    let (_, discovered) = server.request(Era::Discover, "server/discover", json!({}), &[]).await;
-    assert_eq!(discovered["result"]["capabilities"]["resources"]["subscribe"], true);
-}
-
-#[tokio::test]
-async fn what_depends_on_the_role_is_private_and_soon_stale() {
-    let database = Database::shop().await;
-    let server = Served::start(&["--database-url", &database.url]).await;
-    for (method, params, scope, ttl) in [
-        ("tools/list", json!({}), "private", 1_000),
-        ("resources/list", json!({}), "private", 1_000),
-        ("resources/read", json!({"uri": USERS}), "private", 1_000),
-        ("resources/templates/list", json!({}), "public", 3_600_000),
-        ("prompts/list", json!({}), "public", 3_600_000),
-    ] {
-        let (_, answer) = server.request(Era::Discover, method, params, &[]).await;
-        let result = &answer["result"];
-        assert_eq!(
-            (&result["cacheScope"], &result["ttlMs"]),
-            (&json!(scope), &json!(ttl)),
-            "{method}"
-        );
-    }
-}
-
-/// Streams of a client that has left are not waited for, as other answers are.
-#[tokio::test]
-async fn a_stream_ends_with_the_input() {
-    let database = Database::of("CREATE TABLE items (id integer PRIMARY KEY)").await;
-    let mut server =
-        program(&["stdio", "--database-url", &database.url]).stdin(Stdio::piped()).spawn().unwrap();
-    let mut input = server.stdin.take().unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    let listen = json!({"jsonrpc": "2.0", "id": 7, "method": "subscriptions/listen", "params": {
-    "notifications": {"toolsListChanged": true},
-    "_meta": {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "by hand", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {},
-    }}});
-    input.write_all(format!("{listen}\n").as_bytes()).await.unwrap();
-    let acknowledged = lines.next_line().await.unwrap().unwrap();
-    assert!(acknowledged.contains("acknowledged"), "{acknowledged}");
-    drop(input);
-    // Who has left may miss the answer, and gets nothing else.
-    while let Some(line) = lines.next_line().await.unwrap() {
-        let answer: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(answer["id"], 7, "{answer}");
-    }
-    let ended = server.wait_with_output().await.unwrap();
-    assert_eq!(ended.status.code(), Some(0));
-    let log = String::from_utf8(ended.stderr).unwrap();
-    assert!(!log.contains("timed out"), "{log}");
 }
