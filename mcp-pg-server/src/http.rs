@@ -78,6 +78,7 @@ impl fmt::Debug for ServiceOptions {
 #[derive(Clone)]
 pub struct McpService {
     gate: Arc<Gate>,
+    handler: Handler,
     mcp: StreamableHttpService<Handler, NeverSessionManager>,
 }
 
@@ -102,11 +103,18 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { gate, mut mcp } = self.clone();
+        let Self { gate, handler, mut mcp } = self.clone();
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
             match gate.pass(&mut head).await {
                 Ok(sender) => {
+                    // Whatever it says, the body says the same, or is refused.
+                    let asks = head.headers.get("mcp-method");
+                    if asks.is_some_and(|method| method == "subscriptions/listen")
+                        && let Some(arrival) = handler.arrival(head.extensions.get())
+                    {
+                        head.extensions.insert(arrival);
+                    }
                     let answer = mcp.call(Request::from_parts(head, body)).await;
                     if let Ok(answer) = &answer {
                         gate.unread(sender, answer.status());
@@ -176,8 +184,9 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         Subscriptions::of_streams(options.stop, options.hang_up),
         options.state_key,
     );
-    let mcp = StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config);
-    McpService { gate: Arc::new(gate), mcp }
+    let each = handler.clone();
+    let mcp = StreamableHttpService::new(move || Ok(each.clone()), Arc::default(), config);
+    McpService { gate: Arc::new(gate), handler, mcp }
 }
 
 /// The origin with its scheme's port: without one, rmcp would let any port pass.
