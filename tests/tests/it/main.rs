@@ -70,6 +70,7 @@ mod schema;
 mod security;
 mod setup_sql;
 mod slips;
+mod slow_clients;
 mod sql_shapes;
 mod streams;
 mod subscribe;
