@@ -60,6 +60,7 @@ mod prompts;
 mod property;
 mod questions;
 mod rank;
+mod readme;
 mod real_databases;
 mod refusals;
 mod relations;
