@@ -50,6 +50,10 @@ pub struct Config {
     pub request_limits: RequestLimits,
     /// Most bytes of a request over HTTP, if it is not the default.
     pub max_request_bytes: Option<usize>,
+    /// How long a client may take over a request over HTTP, if it is not the default.
+    pub request_timeout: Option<Duration>,
+    /// Most connections over HTTP at one time, if it is not the default.
+    pub max_connections: Option<usize>,
     /// The files of the certificate and key for HTTP; connections are not encrypted if absent.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// The file of the keys for encrypted columns, if they are in one.

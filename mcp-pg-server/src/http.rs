@@ -2,6 +2,8 @@
 //!
 //! Requests carry all that they need: there are no sessions, so any number of servers can share a load.
 
+mod readiness;
+
 use std::convert::Infallible;
 use std::fmt::{self, Display};
 use std::sync::Arc;
@@ -16,8 +18,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, StatusCode, header};
 use http_body::Body;
-use http_body_util::BodyExt as _;
 use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use mcp_pg_core::{Engine, Principal};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -30,12 +32,18 @@ use crate::auth::{Authenticator, ENDPOINT, Gate, ProtectedResource};
 use crate::confirm::StateKey;
 use crate::handler::Handler;
 use crate::limits::Limiter;
-use crate::listener::{Certificate, Connections, Peer};
+use crate::listener::{Certificate, Listener};
 use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 
-/// How long calls may go on after the signal to stop.
-const GRACE: Duration = Duration::from_secs(10);
+use readiness::Readiness;
+
+/// Most bytes of a request.
+const MAX_REQUEST_BYTES: usize = 4 << 20;
+/// How long a client may take over a request.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most connections at one time.
+const MAX_CONNECTIONS: usize = 1_000;
 
 /// What [`service`] needs to know besides the engine.
 ///
@@ -58,6 +66,12 @@ pub struct ServiceOptions {
     pub limiter: Arc<Limiter>,
     /// Most bytes of a request; 4 MiB if absent. A larger one gets 413.
     pub max_request_bytes: Option<usize>,
+    /// How long a client may take to send a request; 30 seconds if absent. A slower one gets 408. With [`serve`],
+    /// also how long it may take over the request's head, which includes the pause before it, and leave a reply
+    /// untaken: then it is hung up on.
+    pub request_timeout: Option<Duration>,
+    /// Most connections at one time with [`serve`], 1,000 if absent; more wait to be accepted.
+    pub max_connections: Option<usize>,
     /// Where calls are counted.
     pub metrics: Arc<Metrics>,
     /// Cancelled, it ends the streams of subscribers, which else have no end; calls go on.
@@ -78,7 +92,27 @@ impl fmt::Debug for ServiceOptions {
 #[derive(Clone)]
 pub struct McpService {
     gate: Arc<Gate>,
+    handler: Handler,
     mcp: StreamableHttpService<Handler, NeverSessionManager>,
+    max_request_bytes: usize,
+    request_timeout: Duration,
+}
+
+impl McpService {
+    /// The whole body, or what to answer to whoever sends too much or takes too long.
+    async fn read<B>(&self, body: B) -> Result<Full<Bytes>, StatusCode>
+    where
+        B: Body + Send + 'static,
+        B::Error: Display,
+    {
+        let body = Limited::new(body.map_err(|error| error.to_string()), self.max_request_bytes);
+        match tokio::time::timeout(self.request_timeout, body.collect()).await {
+            Ok(Ok(body)) => Ok(Full::new(body.to_bytes())),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+            Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
+            Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+        }
+    }
 }
 
 impl fmt::Debug for McpService {
@@ -102,21 +136,35 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { gate, mut mcp } = self.clone();
+        let mut service = self.clone();
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
-            match gate.pass(&mut head).await {
-                Ok(sender) => {
-                    let answer = mcp.call(Request::from_parts(head, body)).await;
-                    if let Ok(answer) = &answer {
-                        gate.unread(sender, answer.status());
-                    }
-                    answer
-                }
-                Err(refusal) => Ok(refusal.map(|body| body.boxed())),
+            let sender = match service.gate.pass(&mut head).await {
+                Ok(sender) => sender,
+                Err(refusal) => return Ok(refusal.map(|body| body.boxed())),
+            };
+            // Whatever it says, the body says the same, or is refused.
+            let asks = head.headers.get("mcp-method");
+            if asks.is_some_and(|method| method == "subscriptions/listen")
+                && let Some(arrival) = service.handler.arrival(head.extensions.get())
+            {
+                head.extensions.insert(arrival);
             }
+            let answer = match service.read(body).await {
+                Ok(body) => service.mcp.call(Request::from_parts(head, body)).await?,
+                Err(status) => refusal(status),
+            };
+            service.gate.unread(sender, answer.status());
+            Ok(answer)
         })
     }
+}
+
+/// The answer to whoever sent what cannot be read.
+fn refusal(status: StatusCode) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let mut answer = http::Response::new(Full::from(format!("{status}\n")).boxed());
+    *answer.status_mut() = status;
+    answer
 }
 
 /// MCP over an engine as a tower service, to be nested into an axum application.
@@ -154,10 +202,8 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
             pages.chain(options.allowed_origins.into_iter().map(|origin| with_port(&origin))),
         )
         .enforce_origin_validation();
-    let config = match options.max_request_bytes {
-        Some(bytes) => config.with_max_request_body_bytes(bytes),
-        None => config,
-    };
+    let max_request_bytes = options.max_request_bytes.unwrap_or(MAX_REQUEST_BYTES);
+    let config = config.with_max_request_body_bytes(max_request_bytes);
     let gate = Gate {
         engine: engine.clone(),
         authenticator: options.authenticator,
@@ -176,8 +222,10 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         Subscriptions::of_streams(options.stop, options.hang_up),
         options.state_key,
     );
-    let mcp = StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config);
-    McpService { gate: Arc::new(gate), mcp }
+    let each = handler.clone();
+    let mcp = StreamableHttpService::new(move || Ok(each.clone()), Arc::default(), config);
+    let request_timeout = options.request_timeout.unwrap_or(REQUEST_TIMEOUT);
+    McpService { gate: Arc::new(gate), handler, mcp, max_request_bytes, request_timeout }
 }
 
 /// The origin with its scheme's port: without one, rmcp would let any port pass.
@@ -194,18 +242,20 @@ fn with_port(origin: &str) -> String {
 
 /// Serves `/mcp`, `/healthz`, `/readyz`, `/metrics` and the metadata of the options' resource until `stop` is
 /// cancelled; then lets calls end, for ten seconds at most. With a certificate, connections are encrypted.
-///
-/// # Errors
-///
-/// Those of the listener.
 pub async fn serve(
     engine: Arc<Engine>,
-    listener: TcpListener,
+    tcp: TcpListener,
     tls: Option<Certificate>,
     mut options: ServiceOptions,
     stop: CancellationToken,
-) -> std::io::Result<()> {
+) {
     options.stop = stop.clone();
+    let listener = Listener {
+        tcp,
+        tls,
+        max_connections: options.max_connections.unwrap_or(MAX_CONNECTIONS),
+        patience: options.request_timeout.unwrap_or(REQUEST_TIMEOUT),
+    };
     let metrics = options.metrics.clone();
     let mut app = Router::new();
     for path in ProtectedResource::PATHS {
@@ -216,29 +266,16 @@ pub async fn serve(
     }
     let app = app
         .route("/healthz", get("ok\n"))
-        .route("/readyz", get(ready).with_state(engine.clone()))
+        .route("/readyz", get(ready).with_state(Readiness::of(engine.clone())))
         .route("/metrics", get(counters).with_state(metrics))
-        .route_service(ENDPOINT, service(engine, options))
-        .into_make_service_with_connect_info::<Peer>();
-    let listener = Connections::new(listener, tls);
-    let patience = {
-        let stop = stop.clone();
-        async move {
-            stop.cancelled().await;
-            tokio::time::sleep(GRACE).await;
-        }
-    };
-    let serving = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
-    tokio::select! {
-        ended = async { serving.await } => ended,
-        () = patience => Ok(()),
-    }
+        .route_service(ENDPOINT, service(engine, options));
+    listener.serve(app, stop).await;
 }
 
-async fn ready(State(engine): State<Arc<Engine>>) -> Response {
-    match engine.ready().await {
-        Ok(()) => "ready\n".into_response(),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "no database\n").into_response(),
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    match readiness.ask().await {
+        true => "ready\n".into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "no database\n").into_response(),
     }
 }
 

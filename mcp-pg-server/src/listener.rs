@@ -1,88 +1,107 @@
-//! Connections of HTTP clients, encrypted or not.
+//! Connections of HTTP clients, encrypted or not: how many there are, and how long each may take its time.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::file;
 
-/// For one handshake; and most that go on at one time.
-const PATIENCE: Duration = Duration::from_secs(10);
-const HANDSHAKES_MOST: usize = 256;
+/// How long calls may go on after the signal to stop.
+const GRACE: Duration = Duration::from_secs(10);
 /// After a failure that is not one connection's: no file descriptors are left, for instance.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts connections.
-pub(crate) struct Connections {
-    tcp: TcpListener,
-    tls: Option<Certificate>,
-    handshakes: JoinSet<io::Result<(TlsStream<TcpStream>, SocketAddr)>>,
+/// Where clients connect.
+pub(crate) struct Listener {
+    pub(crate) tcp: TcpListener,
+    pub(crate) tls: Option<Certificate>,
+    /// Most connections at one time; more wait to be accepted.
+    pub(crate) max_connections: usize,
+    /// For the handshake, for the head of each request, and for a reply to be taken: whoever needs longer is hung
+    /// up on. Between requests, too.
+    pub(crate) patience: Duration,
 }
 
-/// The other end of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
-
-impl Connections {
-    pub(crate) fn new(tcp: TcpListener, tls: Option<Certificate>) -> Self {
-        Self { tcp, tls, handshakes: JoinSet::new() }
-    }
-}
-
-impl Listener for Connections {
-    type Io = Either<TcpStream, TlsStream<TcpStream>>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+impl Listener {
+    /// Serves until `stop` is cancelled; then lets calls end, for ten seconds at most.
+    pub(crate) async fn serve(self, app: Router, stop: CancellationToken) {
+        let Self { tcp, tls, max_connections, patience } = self;
+        let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+        let graceful = GracefulShutdown::new();
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(patience);
         loop {
-            let more = self.handshakes.len() < HANDSHAKES_MOST;
-            tokio::select! {
-                accepted = self.tcp.accept(), if more => {
-                    let Ok((connection, peer)) = accepted else {
+            let accepted = async {
+                let place = places.clone().acquire_owned().await;
+                tcp.accept().await.map(|accepted| (accepted, place))
+            };
+            let ((connection, peer), place) = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = accepted => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        tracing::warn!(%error, "no connection can be accepted");
                         tokio::time::sleep(PAUSE).await;
                         continue;
-                    };
-                    // Without it, the second packet of a reply waits for the first one's acknowledgement: 40 ms.
-                    if let Err(error) = connection.set_nodelay(true) {
-                        tracing::debug!(%error, "TCP_NODELAY was not set");
                     }
-                    let Some(Certificate(tls)) = &self.tls else { return (Either::Left(connection), peer) };
-                    // A client that takes its time must not keep the others waiting.
-                    let handshake = tokio::time::timeout(PATIENCE, tls.accept(connection));
-                    self.handshakes.spawn(async move { Ok((handshake.await??, peer)) });
+                },
+            };
+            let (app, tls, http, watcher) =
+                (app.clone(), tls.clone(), http.clone(), graceful.watcher());
+            tokio::spawn(async move {
+                // Whoever takes their time over the handshake keeps nobody else waiting.
+                let connected = tokio::time::timeout(patience, connect(connection, tls)).await;
+                let Ok(Ok(connection)) = connected else { return };
+                let mut connection = TimeoutStream::new(connection);
+                connection.set_write_timeout(Some(patience));
+                let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    app.clone().oneshot(request)
+                });
+                let served = http.serve_connection(TokioIo::new(Box::pin(connection)), service);
+                if let Err(error) = watcher.watch(served).await {
+                    tracing::debug!(%error, %peer, "a connection ended");
                 }
-                Some(done) = self.handshakes.join_next() => {
-                    if let Ok(Ok((connection, peer))) = done {
-                        return (Either::Right(connection), peer);
-                    }
-                }
-            }
+                drop(place);
+            });
         }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
+        drop(tcp);
+        // Whoever is still at it then is hung up on.
+        let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
     }
 }
 
-impl Connected<IncomingStream<'_, Connections>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Connections>) -> Self {
-        Self(*stream.remote_addr())
-    }
+async fn connect(
+    connection: TcpStream,
+    tls: Option<Certificate>,
+) -> io::Result<Either<TcpStream, TlsStream<TcpStream>>> {
+    // Without it, the second packet of a reply waits for the first one's acknowledgement: 40 ms.
+    connection.set_nodelay(true)?;
+    Ok(match tls {
+        None => Either::Left(connection),
+        Some(Certificate(tls)) => Either::Right(tls.accept(connection).await?),
+    })
 }
 
 /// The certificate that this server shows, with its private key.

@@ -7,8 +7,6 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use mcp_pg_core::audit::Client;
 
-use crate::listener::Peer;
-
 /// What the head of an HTTP request tells of its sender. `X-Forwarded-For` and its like are not read: anyone
 /// can write them.
 pub(crate) fn of_http(request: &Parts) -> Client {
@@ -20,13 +18,7 @@ pub(crate) fn of_http(request: &Parts) -> Client {
     }
 }
 
-/// The other end of its connection.
+/// The other end of its connection; an embedding application has its own listener, and may say whom that saw.
 pub(crate) fn address(request: &Parts) -> Option<&SocketAddr> {
-    // An embedding application has its own listener, and may say whom that saw.
-    let embedded = || request.extensions.get::<ConnectInfo<SocketAddr>>();
-    request
-        .extensions
-        .get::<ConnectInfo<Peer>>()
-        .map(|ConnectInfo(Peer(address))| address)
-        .or_else(|| embedded().map(|ConnectInfo(address)| address))
+    request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address)
 }

@@ -40,7 +40,7 @@ use sinks::Sinks;
 use crate::audit::AuditSink;
 use crate::canned::{Fault, Query};
 use crate::error::{Agreement, Error, Result};
-use crate::execute::{Database, Posture, is_stale};
+use crate::execute::{Database, Posture, has_password, is_stale};
 use crate::plan::{CursorKey, Scope};
 use crate::policy::{MaskKey, Principal, Settings, View};
 use crate::reply::Reply;
@@ -95,7 +95,11 @@ impl Engine {
     /// table is not there, or not the login's to read and add to.
     pub async fn connect(database: Config, mut settings: Settings) -> Result<Self> {
         let cursors = CursorKey::new(&login_secret("mcp-pg cursor", &database))?;
-        settings.mask_key = MaskKey::new(&login_secret("mcp-pg mask", &database));
+        settings.mask_key = settings.mask_key.or_else(|| match has_password(&database) {
+            true => Some(MaskKey::new(&login_secret("mcp-pg mask", &database))),
+            // Whoever knows the login could make a key that is made from that alone.
+            false => MaskKey::random(),
+        });
         let database = Database::new(database, &settings)?;
         let sinks = Sinks::open(&database, settings.audit.table.as_ref()).await?;
         let catalogue = Catalogue::read(&database, Arc::new(settings), None).await?;
@@ -356,7 +360,7 @@ impl Engine {
     pub async fn reconfigure(&self, mut settings: Settings) -> Result<bool> {
         let before = self.catalogue.load_full();
         settings.audit.table.clone_from(&before.settings.audit.table);
-        settings.mask_key.clone_from(&before.settings.mask_key);
+        settings.mask_key = settings.mask_key.or_else(|| before.settings.mask_key.clone());
         let _alone = self.reloading.lock().await;
         self.replace(Arc::new(settings)).await?;
         Ok(!self.catalogue.load().same(&before))

@@ -237,6 +237,10 @@ impl Database {
         self.pool.manager().statement_caches.clear();
     }
 
+    pub(super) fn has_password(&self) -> bool {
+        has_password(&self.config)
+    }
+
     /// Answers if the database does.
     ///
     /// # Errors
@@ -305,6 +309,11 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Failure::Own(error)
     }
+}
+
+/// Whether the login shows a password.
+pub fn has_password(config: &Config) -> bool {
+    config.get_password().is_some_and(|password| !password.is_empty())
 }
 
 /// A transaction that reads, all of it from one snapshot.

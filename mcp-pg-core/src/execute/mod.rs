@@ -18,7 +18,7 @@ mod tls;
 mod transaction;
 
 pub use append::Append;
-pub use database::{Database, Failure};
+pub use database::{Database, Failure, has_password};
 pub use fetch::{Fetched, Keep, texts};
 pub use inspect::Refused;
 pub use listen::{Heard, Listener, ROWS_CHANNEL, SCHEMA_CHANNEL};

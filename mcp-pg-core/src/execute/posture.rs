@@ -12,6 +12,8 @@ use crate::schema::{Schema, Table};
 pub struct Posture {
     /// The login.
     pub login: String,
+    /// It has a password, which secrets can be made from.
+    pub password: bool,
     /// It is a superuser: nothing is refused to it.
     pub superuser: bool,
     /// It has BYPASSRLS: row-level security does not apply to it.
@@ -87,6 +89,7 @@ impl Database {
         unforced_tables.dedup();
         Ok(Posture {
             login: row.try_get(0).map_err(unavailable)?,
+            password: self.has_password(),
             superuser: row.try_get(1).map_err(unavailable)?,
             bypass_rls: row.try_get(2).map_err(unavailable)?,
             creates: row.try_get(3).map_err(unavailable)?,

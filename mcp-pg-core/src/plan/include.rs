@@ -140,7 +140,7 @@ impl<'v> Scope<'v> {
                 format!("an included relation takes no {unknown:?} here"),
             )
             .at(format!("{at}{}", step(unknown)))
-            .nearest(unknown, allowed())
+            .nearest_argument(unknown, allowed().collect::<Vec<_>>())
             .allowed(allowed()));
         }
         // The argument types are those of a select: the same parser reads them.

@@ -9,13 +9,19 @@ use sha2::{Digest as _, Sha256};
 use super::Mask;
 
 /// What [`Mask::Hash`] is computed under: whoever sees the hashes and lacks it cannot try values.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MaskKey([u8; 32]);
 
 impl MaskKey {
     /// The key that is made from a secret of any length.
     pub fn new(secret: &[u8]) -> Self {
         Self(Sha256::digest(secret).into())
+    }
+
+    /// A key that nobody has had before; none if the operating system gives no random numbers.
+    pub fn random() -> Option<Self> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).ok().map(|()| Self(key))
     }
 
     fn hash(&self, text: &str) -> String {
@@ -39,18 +45,20 @@ impl fmt::Debug for MaskKey {
 }
 
 impl Mask {
-    /// The value as a caller may see it; null stays null.
+    /// The value as a caller may see it; null stays null. A hash under no key could be tried out: `***`.
     ///
     /// ```
     /// use mcp_pg_core::policy::{Mask, MaskKey};
     /// use serde_json::json;
     ///
     /// let key = MaskKey::new(b"a secret");
-    /// assert_eq!(Mask::Email.apply(&json!("ada@example.com"), &key), json!("a***@example.com"));
-    /// assert_eq!(Mask::Last4.apply(&json!("4111111111111111"), &key), json!("***1111"));
-    /// assert_eq!(Mask::Last4.apply(&json!("123"), &key), json!("***"));
+    /// assert_eq!(Mask::Email.apply(&json!("ada@example.com"), None), json!("a***@example.com"));
+    /// assert_eq!(Mask::Last4.apply(&json!("4111111111111111"), None), json!("***1111"));
+    /// assert_eq!(Mask::Last4.apply(&json!("123"), None), json!("***"));
+    /// assert_eq!(Mask::Hash.apply(&json!("123"), None), json!("***"));
+    /// assert_ne!(Mask::Hash.apply(&json!("123"), Some(&key)), json!("***"));
     /// ```
-    pub fn apply(self, value: &Value, key: &MaskKey) -> Value {
+    pub fn apply(self, value: &Value, key: Option<&MaskKey>) -> Value {
         const HIDDEN: &str = "***";
         if value.is_null() {
             return Value::Null;
@@ -78,7 +86,7 @@ impl Mask {
                     _ => HIDDEN.to_owned(),
                 }
             }
-            Mask::Hash => key.hash(&text),
+            Mask::Hash => key.map_or_else(|| HIDDEN.to_owned(), |key| key.hash(&text)),
         })
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct Extra {
     pub(super) archive: Option<Column>,
     pub(super) version: Option<Column>,
     pub(super) masks: Vec<Option<Mask>>,
-    pub(super) mask_key: MaskKey,
+    pub(super) mask_key: Option<MaskKey>,
     pub(super) marks: Vec<Marks>,
     /// Which columns can be read, and nothing else: masked and encrypted ones.
     pub(super) closed: Vec<bool>,

@@ -29,8 +29,9 @@ pub struct Settings {
     pub columns: ColumnMarks,
     /// Which columns are encrypted, and with which keys.
     pub encryption: Encryption,
-    /// What the mask `hash` is computed under; an engine makes it from the login.
-    pub mask_key: MaskKey,
+    /// What the mask `hash` is computed under. An engine that is given none makes one from the login's password; if
+    /// that has none, anew with each start.
+    pub mask_key: Option<MaskKey>,
     /// Whose comments may hold directives.
     pub comments: Comments,
     /// Bounds on requests and replies.
@@ -89,7 +90,7 @@ impl Default for Settings {
             default_role: "analyst".into(),
             columns: ColumnMarks::default(),
             encryption: Encryption::default(),
-            mask_key: MaskKey::default(),
+            mask_key: None,
             comments: Comments::default(),
             limits: Limits::default(),
             archive: Archive::default(),

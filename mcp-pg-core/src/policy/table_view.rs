@@ -39,7 +39,7 @@ pub struct TableView {
     column_list: OnceLock<String>,
     column_names: OnceLock<Arc<[String]>>,
     masks: Vec<Option<Mask>>,
-    mask_key: MaskKey,
+    mask_key: Option<MaskKey>,
     marks: Vec<Marks>,
     closed: Vec<bool>,
     sealed: BTreeMap<String, Arc<Sealed>>,
@@ -88,7 +88,7 @@ impl TableView {
             column_list: OnceLock::new(),
             column_names: OnceLock::new(),
             masks: vec![None; table.columns.len()],
-            mask_key: MaskKey::default(),
+            mask_key: None,
             marks: vec![Marks::default(); table.columns.len()],
             closed: vec![false; table.columns.len()],
             sealed: BTreeMap::new(),
@@ -275,8 +275,8 @@ impl TableView {
     }
 
     /// The same, with what it is computed under.
-    pub fn masking(&self, position: usize) -> Option<(Mask, &MaskKey)> {
-        Some((self.mask(position)?, &self.mask_key))
+    pub fn masking(&self, position: usize) -> Option<(Mask, Option<&MaskKey>)> {
+        Some((self.mask(position)?, self.mask_key.as_ref()))
     }
 
     /// What is to be known of the values of the column at a position.
@@ -366,11 +366,10 @@ impl TableView {
 /// A name as an error message shows it: quoted, and cut if someone sent a novel.
 pub(crate) fn shown(name: &str) -> String {
     const LONGEST: usize = 80;
-    let mut out: String = name.escape_debug().take(LONGEST).collect();
-    if out.len() < name.len() && name.chars().count() > LONGEST {
-        out.push('…');
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}", format!("{}…", &name[..end])),
+        None => format!("{name:?}"),
     }
-    format!("\"{out}\"")
 }
 
 fn readable(table: &Table) -> Vec<usize> {

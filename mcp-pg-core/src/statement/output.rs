@@ -25,7 +25,7 @@ pub enum Reader<'v> {
         /// How to open it, if it is encrypted and the role may.
         sealed: Option<&'v Sealed>,
         /// What of it is shown.
-        mask: Option<(Mask, &'v MaskKey)>,
+        mask: Option<(Mask, Option<&'v MaskKey>)>,
     },
     /// A related row, as an object; null if there is none.
     Row(Vec<Output<'v>>),
@@ -64,7 +64,7 @@ impl<'v> Output<'v> {
                 Ok((
                     match mask {
                         None => value,
-                        Some((mask, key)) => mask.apply(&value, key),
+                        Some((mask, key)) => mask.apply(&value, *key),
                     },
                     false,
                 ))

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use mcp_pg_core::Posture;
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{Role, Settings};
+use mcp_pg_core::policy::{Mask, Role, Settings};
 use mcp_pg_core::schema::{Schema, Table};
 
 use super::session::Session;
@@ -58,6 +58,13 @@ pub(super) async fn check(
         writeln!(
             out,
             "note: processes that share the state key can each use a confirmation once; with audit.table, it is once for all"
+        )?;
+    }
+    for role in settings.roles.iter().filter(|role| !known.password && hashes(role)) {
+        let name = &role.name;
+        writeln!(
+            out,
+            "note: the login has no password to make a key from: the mask hash of roles.{name} changes with each start"
         )?;
     }
     findings.extend(posture::findings(&known));
@@ -120,6 +127,10 @@ async fn as_far_as_sound(
         }
     }
     Ok(session)
+}
+
+fn hashes(role: &Role) -> bool {
+    role.grants.iter().flat_map(|grant| grant.columns.mask.values()).any(|mask| *mask == Mask::Hash)
 }
 
 /// The files with keys that are not kept from other users.

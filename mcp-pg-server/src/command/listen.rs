@@ -37,6 +37,8 @@ pub(super) async fn serve(
         allowed_origins: config.allowed_origins.clone(),
         limiter: Arc::new(Limiter::new(config.request_limits.clone())),
         max_request_bytes: config.max_request_bytes,
+        request_timeout: config.request_timeout,
+        max_connections: config.max_connections,
         metrics: Arc::new(Metrics::default()),
         state_key: config.state_key.clone(),
         ..ServiceOptions::default()
@@ -87,7 +89,7 @@ pub(super) async fn serve(
     };
     let serving = http::serve(session.engine.clone(), listener, certificate, options, stop);
     tokio::select! {
-        served = serving => served?,
+        () = serving => {}
         never = source.follow(&session.engine, prepare) => match never {},
     }
     Ok(session)

@@ -148,6 +148,8 @@ fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
                 || old.allowed_origins != new.allowed_origins
                 || old.public_url != new.public_url
                 || old.certificate != new.certificate
+                || old.request_timeout != new.request_timeout
+                || old.max_connections != new.max_connections
                 || old.state_key != new.state_key,
         ),
         ("limits.max_request_bytes", old.max_request_bytes != new.max_request_bytes),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -150,6 +150,8 @@ section! {
         public_url: String,
         tls_certificate: PathBuf,
         tls_key: PathBuf,
+        max_connections: NonZeroUsize,
+        request_timeout: Wait,
         state_key_file: PathBuf,
         /// From the environment.
         state_key: String,

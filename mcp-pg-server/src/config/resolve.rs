@@ -1,6 +1,7 @@
 //! From keys to settings: defaults, and combinations that make no sense.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
@@ -89,6 +90,8 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         settings,
         request_limits,
         max_request_bytes,
+        request_timeout: server.request_timeout.map(|wait| wait.0),
+        max_connections: server.max_connections.map(NonZeroUsize::get),
         certificate,
         encryption_key_file,
         state_key,

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_tests::Database;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::mcp_stdio::{SLOW, until_slow};
 use crate::program::{ERAS, Era, Served, file};
@@ -140,6 +143,28 @@ async fn a_database_that_goes_and_comes_back() {
     drop((client, cluster));
     assert_eq!(server.get("/readyz").await, (503, "no database\n".into()));
     assert_eq!(server.get("/healthz").await.0, 200, "the process is well");
+}
+
+#[tokio::test]
+async fn however_many_ask_whether_it_is_ready_one_connection_is_used() {
+    let database = Database::shop().await;
+    let config = file("[database]\nschema_poll = \"1h\"");
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    assert_eq!(server.get("/readyz").await.0, 200);
+    let sessions = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity
+        WHERE application_name = 'mcp-pg' AND datname = current_database()";
+    let before = database.value(sessions).await;
+    let answers = (0..50).map(|_| server.get("/readyz"));
+    assert!(join_all(answers).await.iter().all(|(status, _)| *status == 200));
+    // Whoever goes away without waiting breaks nothing.
+    for _ in 0..50 {
+        let mut connection = TcpStream::connect(&server.address).await.unwrap();
+        connection.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    }
+    assert_eq!(server.get("/readyz").await.0, 200);
+    assert_eq!(database.value(sessions).await, before);
 }
 
 #[tokio::test]

@@ -1,39 +1,58 @@
 -- Whether reads and writes may run code of the database that changes the session.
-WITH volatile AS MATERIALIZED (
-  SELECT lower(proname) AS name FROM pg_catalog.pg_proc
-  WHERE oid >= 16384 AND provolatile = 'v' AND prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
+WITH RECURSIVE own AS MATERIALIZED (
+  -- What people wrote: in C are extensions' functions, and this server's own only notifies. What is declared STABLE, as
+  -- most of what policies call is, changes the session if its text speaks of that or is not there to be read.
+  SELECT oid, lower(proname) AS name, lower(prosrc) AS text,
+         prorettype = 'pg_catalog.trigger'::pg_catalog.regtype AS triggered,
+         provolatile = 'v' OR prosrc = ''
+           OR prosrc ~* '\m(set|set_config|execute|pg_(try_)?advisory_lock(_shared)?)\M' AS changes
+  FROM pg_catalog.pg_proc
+  WHERE oid >= 16384
     AND prolang NOT IN (SELECT oid FROM pg_catalog.pg_language WHERE lanname IN ('c', 'internal'))
-), code AS MATERIALIZED (
-  -- Where functions are used that may change the session. Those declared STABLE, as most of what policies call is,
-  -- count if their text speaks of it, names a function that may, or is not there to be read (BEGIN ATOMIC); those in C
-  -- are extensions'.
-  SELECT DISTINCT use.classid
-  FROM pg_catalog.pg_proc AS function
-  JOIN pg_catalog.pg_depend AS use
-    ON use.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND use.refobjid = function.oid
-  WHERE function.oid >= 16384
-    AND function.prolang NOT IN (SELECT oid FROM pg_catalog.pg_language WHERE lanname IN ('c', 'internal'))
-    -- This server's own, which only notifies.
-    AND (function.proname <> 'rows_changed' OR function.pronamespace NOT IN (
+    AND (proname <> 'rows_changed' OR pronamespace NOT IN (
       SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'mcp_pg'))
-    AND (function.provolatile = 'v' OR function.prosrc = '' OR function.prosrc ~* '\mset(_config)?\M'
-         OR EXISTS (SELECT FROM volatile
-                    WHERE strpos(lower(function.prosrc), name) > 0
-                      AND (name ~ '\W' OR function.prosrc ~* concat('\m', name, '\M'))))
+), run (place, class, oid) AS (
+  -- Where functions and operators are used, and what those use in turn: as PostgreSQL notes it, and by the names in their
+  -- texts, of which it notes nothing. The array looks short to the planner, which would else compile all this.
+  SELECT classid, refclassid, refobjid
+  FROM pg_catalog.unnest(ARRAY(
+    SELECT use
+    FROM pg_catalog.pg_depend AS use
+    WHERE classid = ANY (ARRAY['pg_policy', 'pg_rewrite', 'pg_attrdef', 'pg_constraint', 'pg_trigger', 'pg_class']::pg_catalog.regclass[])
+      AND refclassid = ANY (ARRAY['pg_proc', 'pg_operator']::pg_catalog.regclass[]) AND refobjid >= 16384))
   UNION
-  -- What is PostgreSQL's own has no dependencies.
-  SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass FROM pg_catalog.pg_policy
-  WHERE concat(polqual, polwithcheck) ~ ' :funcid 2078 '
+  SELECT run.place, used.class, used.oid
+  FROM run, LATERAL (
+    SELECT refclassid, refobjid
+    FROM pg_catalog.pg_depend
+    WHERE classid = run.class AND objid = run.oid
+      AND refclassid = ANY (ARRAY['pg_proc', 'pg_operator']::pg_catalog.regclass[]) AND refobjid >= 16384
+    UNION ALL
+    SELECT run.class, named.oid
+    FROM own AS function
+    JOIN own AS named ON strpos(function.text, named.name) > 0
+    WHERE run.class = 'pg_catalog.pg_proc'::pg_catalog.regclass AND function.oid = run.oid
+      AND NOT function.changes AND NOT named.triggered
+      AND (named.name ~ '\W' OR function.text ~ concat('\m', named.name, '\M'))
+  ) AS used (class, oid)
+), expression (place, tree) AS (
+  SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, concat(polqual, polwithcheck) FROM pg_catalog.pg_policy
+  UNION ALL
+  SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass, ev_action::text FROM pg_catalog.pg_rewrite WHERE oid >= 16384
+  UNION ALL
+  SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, adbin::text FROM pg_catalog.pg_attrdef
+  UNION ALL
+  SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, conbin::text FROM pg_catalog.pg_constraint WHERE oid >= 16384
+  UNION ALL
+  SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, tgqual::text FROM pg_catalog.pg_trigger
+), code AS MATERIALIZED (
+  SELECT run.place FROM run JOIN own USING (oid)
+  WHERE run.class = 'pg_catalog.pg_proc'::pg_catalog.regclass AND own.changes
   UNION
-  SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass FROM pg_catalog.pg_rewrite
-  WHERE oid >= 16384 AND strpos(ev_action::text, ' :funcid 2078 ') > 0
+  -- What is PostgreSQL's own has no dependencies: set_config, and the advisory locks of a session.
+  SELECT place FROM expression WHERE tree ~ ' :funcid (2078|288[0-36-9]) '
 )
 SELECT EXISTS (SELECT FROM code
-               WHERE classid IN ('pg_catalog.pg_policy'::pg_catalog.regclass,
-                                 'pg_catalog.pg_rewrite'::pg_catalog.regclass)) AS reads,
-       EXISTS (SELECT FROM code
-               WHERE classid IN ('pg_catalog.pg_policy'::pg_catalog.regclass,
-                                 'pg_catalog.pg_rewrite'::pg_catalog.regclass,
-                                 'pg_catalog.pg_attrdef'::pg_catalog.regclass,
-                                 'pg_catalog.pg_constraint'::pg_catalog.regclass,
-                                 'pg_catalog.pg_trigger'::pg_catalog.regclass)) AS writes
+               WHERE place IN ('pg_catalog.pg_policy'::pg_catalog.regclass,
+                               'pg_catalog.pg_rewrite'::pg_catalog.regclass)) AS reads,
+       EXISTS (SELECT FROM code) AS writes

@@ -135,6 +135,10 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
         $$ BEGIN PERFORM set_config('app.types', '{movie,tv}', false); RETURN true; END $$;
         CREATE FUNCTION relayed() RETURNS boolean LANGUAGE plpgsql STABLE AS
         $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
+        CREATE FUNCTION passed_on() RETURNS boolean LANGUAGE plpgsql STABLE AS
+        $$ BEGIN RETURN public.relayed(); END $$;
+        CREATE FUNCTION spoken() RETURNS boolean LANGUAGE plpgsql STABLE AS
+        $$ BEGIN EXECUTE 'SELECT set' || '_config(''app.types'', ''{movie,tv}'', false)'; RETURN true; END $$;
         CREATE FUNCTION step(integer, integer) RETURNS integer LANGUAGE plpgsql AS
         $$ BEGIN PERFORM public.settle(); RETURN $1 + $2; END $$;
         CREATE AGGREGATE total(integer) (SFUNC = step, STYPE = integer, INITCOND = '0');
@@ -174,11 +178,38 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
             "select",
             loan.clone(),
         ),
-        ("ALTER TABLE loan ADD CHECK (settled())", "update", update),
+        ("ALTER TABLE loan ADD CHECK (settled())", "update", update.clone()),
         (
             "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (relayed())",
             "select",
             loan.clone(),
+        ),
+        // Through a third function, a text that is put together, an operator, an aggregate.
+        (
+            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (passed_on())",
+            "select",
+            loan.clone(),
+        ),
+        (
+            "CREATE VIEW seen AS SELECT id, passed_on() FROM loan",
+            "select",
+            json!({"table": "seen"}),
+        ),
+        (
+            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (spoken())",
+            "select",
+            loan.clone(),
+        ),
+        (
+            "ALTER TABLE loan ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON loan USING (id |+| 1 > 0)",
+            "select",
+            loan.clone(),
+        ),
+        ("CREATE VIEW seen AS SELECT total(id) FROM loan", "select", json!({"table": "seen"})),
+        (
+            "ALTER TABLE loan ADD CHECK (set_config('app.types', '{movie,tv}', false) <> '')",
+            "update",
+            update.clone(),
         ),
         (views, "select", json!({"table": "outer_setting"})),
         ("", "settle_it", json!({})),

@@ -1,6 +1,6 @@
 //! Masked values.
 
-use mcp_pg_core::policy::{Action, Mask, Role};
+use mcp_pg_core::policy::{Action, Mask, MaskKey, Role, View};
 use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, call_as, rows};
 use serde_json::{Value, json};
@@ -82,6 +82,31 @@ async fn a_hash_tells_equal_values_and_cannot_be_tried_out() {
     let plain = "SELECT encode(sha256('078-05-1120'), 'hex')";
     assert_ne!(database.value(plain).await.as_deref(), Some(hash));
     assert_eq!(shown(Some("one secret")).await, first);
-    let (other, none) = (shown(Some("another")).await, shown(None).await);
-    assert!(other[0] != first[0] && none[0] != first[0] && none[0] != other[0]);
+    let other = shown(Some("another")).await;
+    assert_ne!(other[0], first[0]);
+    // What everyone knows of a login makes no key: each start has one of its own.
+    let (none, again) = (shown(None).await, shown(Some("")).await);
+    assert_eq!(none[0], none[2]);
+    for hash in [&none[0], &again[0]] {
+        assert_eq!(hash.as_str().unwrap().len(), 64);
+        assert!(![&first[0], &other[0]].contains(&hash));
+    }
+    assert_ne!(none[0], again[0]);
+}
+
+#[tokio::test]
+async fn without_a_key_there_is_no_hash() {
+    let database = Database::of("CREATE TABLE person (id integer, ssn text)").await;
+    let engine = database.engine().await;
+    let mut role = Role::everywhere("clerk", [Action::Select]);
+    role.grants[0].columns.mask.insert("ssn".into(), Mask::Hash);
+    let shown = |mask_key| {
+        let settings = Settings { roles: vec![role.clone()], mask_key, ..Settings::default() };
+        let view = View::new(&engine.schema(), &role, &settings);
+        let person = view.table("person").unwrap();
+        let (mask, key) = person.masking(1).unwrap();
+        mask.apply(&json!("078-05-1120"), key)
+    };
+    assert_eq!(shown(None), "***");
+    assert_eq!(shown(Some(MaskKey::new(b"a secret"))).as_str().unwrap().len(), 64);
 }
