@@ -29,7 +29,7 @@ use serde_json::{Map, Value, json};
 use crate::confirm::{Questions, StateKey};
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
-use crate::subscriptions::{Subscriptions, acceptable};
+use crate::subscriptions::{Arrival, Subscriptions, acceptable};
 use crate::{completion, origin, prompts, reply, resources, tools};
 
 const INSTRUCTIONS: &str = "Reads and changes a PostgreSQL database through typed tools; there is no SQL. Begin \
@@ -82,6 +82,12 @@ impl Handler {
             subscriptions,
             questions,
         }))
+    }
+
+    /// When a request has come that asks for a stream, if it is known who asks.
+    pub(crate) fn arrival(&self, caller: Option<&Principal>) -> Option<Arrival> {
+        let caller = caller.or(self.0.caller.as_ref())?;
+        Some(Arrival::now(&self.0.engine, caller))
     }
 
     fn caller(&self, cx: &RequestContext<RoleServer>) -> Result<Principal, Error> {
@@ -180,6 +186,8 @@ impl ServerHandler for Handler {
             let capabilities = &mut greeting.capabilities;
             capabilities.tools = Some(ToolsCapability::default());
             capabilities.resources = Some(ResourcesCapability::default());
+        } else if let Some(caller) = &self.0.caller {
+            self.0.subscriptions.greet(&self.0.engine, caller);
         }
         Ok(greeting)
     }

@@ -92,6 +92,7 @@ impl fmt::Debug for ServiceOptions {
 #[derive(Clone)]
 pub struct McpService {
     gate: Arc<Gate>,
+    handler: Handler,
     mcp: StreamableHttpService<Handler, NeverSessionManager>,
     max_request_bytes: usize,
     request_timeout: Duration,
@@ -142,6 +143,13 @@ where
                 Ok(sender) => sender,
                 Err(refusal) => return Ok(refusal.map(|body| body.boxed())),
             };
+            // Whatever it says, the body says the same, or is refused.
+            let asks = head.headers.get("mcp-method");
+            if asks.is_some_and(|method| method == "subscriptions/listen")
+                && let Some(arrival) = service.handler.arrival(head.extensions.get())
+            {
+                head.extensions.insert(arrival);
+            }
             let answer = match service.read(body).await {
                 Ok(body) => service.mcp.call(Request::from_parts(head, body)).await?,
                 Err(status) => refusal(status),
@@ -214,9 +222,10 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         Subscriptions::of_streams(options.stop, options.hang_up),
         options.state_key,
     );
-    let mcp = StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), config);
+    let each = handler.clone();
+    let mcp = StreamableHttpService::new(move || Ok(each.clone()), Arc::default(), config);
     let request_timeout = options.request_timeout.unwrap_or(REQUEST_TIMEOUT);
-    McpService { gate: Arc::new(gate), mcp, max_request_bytes, request_timeout }
+    McpService { gate: Arc::new(gate), handler, mcp, max_request_bytes, request_timeout }
 }
 
 /// The origin with its scheme's port: without one, rmcp would let any port pass.

@@ -1,14 +1,18 @@
 //! MCP on standard input and output.
 
+use std::borrow::Cow;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use mcp_pg_core::{Engine, Principal};
-use rmcp::ServiceExt;
-use rmcp::service::ServerInitializeError;
+use rmcp::model::{
+    ClientNotification, ClientRequest, InitializeResult, ProtocolVersion, ServerResult,
+};
+use rmcp::service::{NotificationContext, RequestContext, ServerInitializeError, Service};
 use rmcp::transport::io::stdio_pipes;
+use rmcp::{ErrorData, RoleServer, ServiceExt};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +44,7 @@ pub async fn serve(
     );
     let (input, output) = stdio_pipes();
     let input = Input { input, left };
-    match handler.serve_with_ct((input, output), stop).await {
+    match Stamped(handler).serve_with_ct((input, output), stop).await {
         Ok(session) => session
             .waiting()
             .await
@@ -51,6 +55,40 @@ pub async fn serve(
             Ok(())
         }
         Err(error) => Err(format!("no session: {error}")),
+    }
+}
+
+/// The handler, whose requests for a stream bear when they came.
+struct Stamped(Handler);
+
+impl Service<RoleServer> for Stamped {
+    fn handle_request(
+        &self,
+        request: ClientRequest,
+        mut cx: RequestContext<RoleServer>,
+    ) -> impl Future<Output = Result<ServerResult, ErrorData>> + Send + '_ {
+        if let ClientRequest::SubscriptionsListenRequest(_) = request
+            && let Some(arrival) = self.0.arrival(None)
+        {
+            cx.extensions.insert(arrival);
+        }
+        self.0.handle_request(request, cx)
+    }
+
+    fn handle_notification(
+        &self,
+        notification: ClientNotification,
+        cx: NotificationContext<RoleServer>,
+    ) -> impl Future<Output = Result<(), ErrorData>> + Send + '_ {
+        self.0.handle_notification(notification, cx)
+    }
+
+    fn get_info(&self) -> InitializeResult {
+        Service::get_info(&self.0)
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Service::supported_protocol_versions(&self.0)
     }
 }
 

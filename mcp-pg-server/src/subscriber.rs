@@ -8,10 +8,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use mcp_pg_core::canned::Query;
+use mcp_pg_core::policy::View;
 use mcp_pg_core::{Change, Engine, Principal, TableName};
 use rmcp::model::ResourceUpdatedNotificationParam;
 use rmcp::service::SubscriptionSink;
 use rmcp::{Peer, RoleServer};
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{resources, tools};
@@ -37,9 +40,9 @@ impl Topics {
         Self { tools, resources, watched: Mutex::default() }
     }
 
-    /// Watches one more resource; false if there are too many.
-    pub(crate) fn watch(&self, engine: &Engine, caller: &Principal, uri: &str) -> bool {
-        let held = held(engine, caller, uri);
+    /// Watches one more resource, for what it does not hold in this `sight`; false if there are too many.
+    pub(crate) fn watch(&self, sight: Option<&Sight>, uri: &str) -> bool {
+        let held = sight.and_then(|sight| sight.held(uri));
         let mut watched = self.watched();
         if watched.len() >= WATCHED_MOST && !watched.contains_key(uri) {
             return false;
@@ -104,10 +107,70 @@ enum News {
 /// The client is not there any more.
 struct Gone;
 
+/// What a caller's role finds at one moment.
+pub(crate) struct Sight {
+    view: Arc<View>,
+    queries: Vec<Arc<Query>>,
+}
+
+impl Sight {
+    /// What it finds now; nothing if there is no such role.
+    pub(crate) fn now(engine: &Engine, caller: &Principal) -> Option<Self> {
+        Some(Self { view: engine.view(caller).ok()?, queries: engine.queries(caller).ok()? })
+    }
+
+    /// A digest of the lists of tools and resources, and of all that they stand for.
+    fn lists(&self) -> u64 {
+        let tools = serde_json::to_string(&tools::list(&self.view, &self.queries)).ok();
+        digest((self.view.digest, tools))
+    }
+
+    /// A digest of what a resource holds; none if it does not exist for the caller.
+    fn held(&self, uri: &str) -> Option<u64> {
+        match resources::table(&self.view, uri) {
+            Ok(table) => {
+                let mut description = self.view.describe(table);
+                // ANALYZE moves it, which is no change of the table.
+                description.remove("estimated_rows");
+                Some(digest(serde_json::Value::Object(description).to_string()))
+            }
+            Err(_) => resources::is_fixed(uri).then_some(self.view.digest),
+        }
+    }
+}
+
+/// A moment from which on a client is to be told of changes.
+pub(crate) struct Beginning {
+    changes: Receiver<Change>,
+    sight: Option<Sight>,
+}
+
+impl Beginning {
+    /// From now on.
+    pub(crate) fn now(engine: &Engine, caller: &Principal) -> Self {
+        // In this order: what changes in between is in sight, and no news.
+        let changes = engine.changes();
+        Self { changes, sight: Sight::now(engine, caller) }
+    }
+
+    /// What the caller found then.
+    pub(crate) fn sight(&self) -> Option<&Sight> {
+        self.sight.as_ref()
+    }
+}
+
 /// Tells a client of changes until it is gone.
-pub(crate) async fn tell(engine: Arc<Engine>, caller: Principal, topics: Arc<Topics>, sink: Sink) {
-    let mut changes = engine.changes();
-    let mut lists = lists(&engine, &caller);
+pub(crate) async fn tell(
+    engine: Arc<Engine>,
+    caller: Principal,
+    topics: Arc<Topics>,
+    sink: Sink,
+    beginning: Beginning,
+) {
+    let Beginning { mut changes, sight } = beginning;
+    let mut lists = sight.as_ref().map(Sight::lists);
+    // It belongs to a catalogue that need not be kept.
+    drop(sight);
     loop {
         let change = match changes.recv().await {
             Ok(change) => change,
@@ -115,16 +178,18 @@ pub(crate) async fn tell(engine: Arc<Engine>, caller: Principal, topics: Arc<Top
             Err(RecvError::Lagged(_)) => Change::Missed,
             Err(RecvError::Closed) => return,
         };
+        let sight = Sight::now(&engine, &caller);
         let now = match change {
             Change::Rows(_) => lists,
-            Change::Catalogue | Change::Missed => self::lists(&engine, &caller),
+            Change::Catalogue | Change::Missed => sight.as_ref().map(Sight::lists),
         };
         let mut news = Vec::new();
         if std::mem::replace(&mut lists, now) != now {
             news.extend(topics.tools.then_some(News::Tools));
             news.extend(topics.resources.then_some(News::Resources));
         }
-        news.extend(touched(&engine, &caller, &topics, &change).map(News::Resource));
+        news.extend(touched(sight.as_ref(), &topics, &change).into_iter().map(News::Resource));
+        drop(sight);
         for news in news {
             if sink.send(news).await.is_err() {
                 return;
@@ -134,63 +199,32 @@ pub(crate) async fn tell(engine: Arc<Engine>, caller: Principal, topics: Arc<Top
 }
 
 /// The watched resources that a change concerns, as far as the caller may know.
-fn touched(
-    engine: &Engine,
-    caller: &Principal,
-    topics: &Topics,
-    change: &Change,
-) -> impl Iterator<Item = String> {
+fn touched(sight: Option<&Sight>, topics: &Topics, change: &Change) -> Vec<String> {
     let mut touched = Vec::new();
     for (uri, known) in topics.watched().iter_mut() {
         let mut another = || {
-            let now = held(engine, caller, uri);
+            let now = sight.and_then(|sight| sight.held(uri));
             std::mem::replace(known, now) != now
         };
         let touches = match change {
             Change::Catalogue => another(),
-            Change::Rows(tables) => open(engine, caller, uri, Some(tables)),
-            Change::Missed => another() || open(engine, caller, uri, None),
+            Change::Rows(tables) => open(sight, uri, Some(tables)),
+            Change::Missed => another() || open(sight, uri, None),
         };
         if touches {
             touched.push(uri.clone());
         }
     }
-    touched.into_iter()
+    touched
 }
 
 /// Whether the resource is a table, one of `tables`, all of whose rows the caller may read: else it could learn when
 /// rows change that are hidden from it.
-fn open(
-    engine: &Engine,
-    caller: &Principal,
-    uri: &str,
-    tables: Option<&BTreeSet<TableName>>,
-) -> bool {
-    let Ok(view) = engine.view(caller) else { return false };
-    resources::table(&view, uri).is_ok_and(|table| {
+fn open(sight: Option<&Sight>, uri: &str, tables: Option<&BTreeSet<TableName>>) -> bool {
+    let Some(sight) = sight else { return false };
+    resources::table(&sight.view, uri).is_ok_and(|table| {
         table.is_open() && tables.is_none_or(|tables| tables.contains(table.name()))
     })
-}
-
-/// A digest of the lists of tools and resources, and of all that they stand for.
-fn lists(engine: &Engine, caller: &Principal) -> Option<u64> {
-    let view = engine.view(caller).ok()?;
-    let tools = serde_json::to_string(&tools::list(&view, &engine.queries(caller).ok()?)).ok();
-    Some(digest((view.digest, tools)))
-}
-
-/// A digest of what a resource holds; none if it does not exist for the caller.
-fn held(engine: &Engine, caller: &Principal, uri: &str) -> Option<u64> {
-    let view = engine.view(caller).ok()?;
-    match resources::table(&view, uri) {
-        Ok(table) => {
-            let mut description = view.describe(table);
-            // ANALYZE moves it, which is no change of the table.
-            description.remove("estimated_rows");
-            Some(digest(serde_json::Value::Object(description).to_string()))
-        }
-        Err(_) => resources::is_fixed(uri).then_some(view.digest),
-    }
 }
 
 fn digest(value: impl Hash) -> u64 {

@@ -3,7 +3,7 @@
 //! Knows callers and their bounds; what they are told is the [`subscriber`](crate::subscriber)'s.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use mcp_pg_core::{Engine, Principal};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::auth::Standing;
-use crate::subscriber::{Sink, Topics, WATCHED_MOST, tell};
+use crate::subscriber::{Beginning, Sight, Sink, Topics, WATCHED_MOST, tell};
 use crate::{reply, resources};
 
 /// Streams that one caller may hold open at a time.
@@ -25,19 +25,43 @@ const SKEW: Duration = Duration::from_secs(30);
 
 /// The subscriptions of one handler.
 pub(crate) struct Subscriptions {
-    /// What the session's client wants to hear, and what ends its telling.
-    session: Option<(Arc<Topics>, DropGuard)>,
+    session: Option<Session>,
     /// Open streams by caller.
     streams: Mutex<HashMap<String, usize>>,
     stop: CancellationToken,
     hang_up: watch::Sender<()>,
 }
 
+/// The one client of a session.
+struct Session {
+    /// What it wants to hear.
+    topics: Arc<Topics>,
+    /// When it was greeted, until it is told.
+    greeted: Mutex<Option<Beginning>>,
+    /// Ends the telling.
+    _stop: DropGuard,
+}
+
+/// When a request for a stream came: the crate rmcp acknowledges it before it says so, and what changes in between is
+/// to be told, too.
+#[derive(Clone)]
+pub(crate) struct Arrival(Arc<Mutex<Option<Beginning>>>);
+
+impl Arrival {
+    /// That of a request which has just come.
+    pub(crate) fn now(engine: &Engine, caller: &Principal) -> Self {
+        Self(Arc::new(Mutex::new(Some(Beginning::now(engine, caller)))))
+    }
+}
+
 impl Subscriptions {
     /// For a transport that is one session, and ends when `stop` is cancelled.
     pub(crate) fn of_session(stop: CancellationToken) -> Self {
-        let topics = Arc::new(Topics::new(true, true));
-        let session = Some((topics, stop.clone().drop_guard()));
+        let session = Some(Session {
+            topics: Arc::new(Topics::new(true, true)),
+            greeted: Mutex::default(),
+            _stop: stop.clone().drop_guard(),
+        });
         Self { session, streams: Mutex::default(), stop, hang_up: watch::Sender::default() }
     }
 
@@ -51,15 +75,25 @@ impl Subscriptions {
         self.session.is_some()
     }
 
-    /// From now on the session's client is told.
+    /// The session's client will be told of what changes from now on.
+    pub(crate) fn greet(&self, engine: &Engine, caller: &Principal) {
+        if let Some(session) = &self.session {
+            *locked(&session.greeted) = Some(Beginning::now(engine, caller));
+        }
+    }
+
+    /// The session's client is told, and from now on as it happens.
     pub(crate) fn begin_session(
         &self,
         engine: Arc<Engine>,
         caller: Principal,
         peer: Peer<RoleServer>,
     ) {
-        let Some((topics, _)) = &self.session else { return };
-        let telling = tell(engine, caller, topics.clone(), Sink::Session(peer));
+        let Some(session) = &self.session else { return };
+        let greeted = locked(&session.greeted).take();
+        let beginning = greeted.unwrap_or_else(|| Beginning::now(&engine, &caller));
+        let sink = Sink::Session(peer);
+        let telling = tell(engine, caller, session.topics.clone(), sink, beginning);
         tokio::spawn(self.stop.clone().run_until_cancelled_owned(telling));
     }
 
@@ -75,7 +109,7 @@ impl Subscriptions {
         if !resources::is_fixed(uri) {
             resources::table(&view, uri).map_err(|error| resources::protocol_error(uri, &error))?;
         }
-        match topics.watch(engine, caller, uri) {
+        match topics.watch(Sight::now(engine, caller).as_ref(), uri) {
             true => Ok(()),
             false => Err(ErrorData::invalid_params(
                 format!("a client may subscribe to {WATCHED_MOST} resources"),
@@ -91,7 +125,7 @@ impl Subscriptions {
     }
 
     fn topics(&self) -> Result<&Topics, ErrorData> {
-        self.session.as_ref().map(|(topics, _)| &**topics).ok_or_else(|| {
+        self.session.as_ref().map(|session| &*session.topics).ok_or_else(|| {
             ErrorData::invalid_request(
                 "this transport has no sessions: use subscriptions/listen, of protocol 2026-07-28",
                 None,
@@ -117,10 +151,15 @@ impl Subscriptions {
             accepted.tools_list_changed == Some(true),
             accepted.resources_list_changed == Some(true),
         ));
+        let extensions = &cx.request_context().extensions;
+        let http = extensions.get::<http::request::Parts>();
+        let arrival = extensions.get().or_else(|| http?.extensions.get());
+        let beginning = arrival
+            .and_then(|Arrival(beginning)| locked(beginning).take())
+            .unwrap_or_else(|| Beginning::now(&engine, &caller));
         for uri in accepted.resource_subscriptions.iter().flatten() {
-            topics.watch(&engine, &caller, uri);
+            topics.watch(beginning.sight(), uri);
         }
-        let http = cx.request_context().extensions.get::<http::request::Parts>();
         let standing = http.and_then(|parts| parts.extensions.get::<Standing>());
         let mut standing = match standing {
             Some(Standing(standing)) => standing.clone(),
@@ -138,7 +177,7 @@ impl Subscriptions {
             () = self.stop.cancelled() => {}
             _ = standing.changed() => {}
             () = expiry => {}
-            () = tell(engine, caller, topics, Sink::Stream(cx.sink().clone())) => {}
+            () = tell(engine, caller, topics, Sink::Stream(cx.sink().clone()), beginning) => {}
         }
         Ok(())
     }
@@ -147,7 +186,7 @@ impl Subscriptions {
     fn place(&self, caller: &Principal) -> Option<Place<'_>> {
         // A key and a token may bear the same name without being the same caller.
         let caller = format!("{} {}", caller.method, caller.subject);
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = locked(&self.streams);
         let open = streams.entry(caller.clone()).or_default();
         if *open >= STREAMS_MOST {
             return None;
@@ -173,8 +212,7 @@ struct Place<'s> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let streams = &self.subscriptions.streams;
-        let mut streams = streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = locked(&self.subscriptions.streams);
         if let Some(open) = streams.get_mut(&self.caller) {
             *open -= 1;
             if *open == 0 {
@@ -182,6 +220,10 @@ impl Drop for Place<'_> {
             }
         }
     }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// As much of a filter as any client may ask for; what its role may not know is never told.

@@ -1,4 +1,5 @@
-"""Changes a database under live clients of the Python package, in each protocol era, and hears of it.
+"""Changes a database under live clients of the Python package, in each protocol era, and hears of it: over stdio, and in
+the newer era over HTTP, where the older one is told nothing.
 
     python live.py SERVER DATABASE
 
@@ -13,8 +14,8 @@ import subprocess
 import sys
 
 from mcp import Client, StdioServerParameters, stdio_client
+from transcript import ERAS, served
 
-ERAS = {"initialize": "legacy", "discover": "2026-07-28"}
 ORDERS = "postgresql://schema/orders"
 
 
@@ -86,29 +87,38 @@ async def changes(client, ear, database):
     await ear.hear(("tools/list_changed", None))
 
 
+async def listening(client, ear, database):
+    """The same for one that opens a stream."""
+    async with client.listen(
+        tools_list_changed=True, resources_list_changed=True, resource_subscriptions=[ORDERS]
+    ) as stream:
+
+        async def listen():
+            async for event in stream:
+                ear.event(event)
+
+        task = asyncio.create_task(listen())
+        await changes(client, ear, database)
+        task.cancel()
+
+
 async def main(server, database):
     database.sql("CREATE TABLE orders (id serial PRIMARY KEY, note text);" + triggers(server))
-    arguments = ["stdio", "--database-url", database.url]
+    arguments = ["--database-url", database.url]
     for era, mode in ERAS.items():
         ear = Ear()
-        parameters = StdioServerParameters(command=server, args=arguments, env=dict(os.environ))
+        parameters = StdioServerParameters(command=server, args=["stdio", *arguments], env=dict(os.environ))
         async with Client(stdio_client(parameters), mode=mode, message_handler=ear.message) as client:
             if era == "initialize":
                 await client.subscribe_resource(ORDERS)
                 await changes(client, ear, database)
             else:
-                async with client.listen(
-                    tools_list_changed=True, resources_list_changed=True, resource_subscriptions=[ORDERS]
-                ) as stream:
-
-                    async def listen():
-                        async for event in stream:
-                            ear.event(event)
-
-                    task = asyncio.create_task(listen())
-                    await changes(client, ear, database)
-                    task.cancel()
-            print(f"live, {era}: told of tables, tools and rows ({client.protocol_version})", flush=True)
+                await listening(client, ear, database)
+            print(f"live, stdio, {era}: told of tables, tools and rows ({client.protocol_version})", flush=True)
+    async with served([server, "http", "--listen", "127.0.0.1:0", *arguments]) as url:
+        async with Client(url, mode=ERAS["discover"]) as client:
+            await listening(client, Ear(), database)
+            print(f"live, http, discover: told of tables, tools and rows ({client.protocol_version})", flush=True)
 
 
 if __name__ == "__main__":

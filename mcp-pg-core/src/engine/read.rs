@@ -114,6 +114,16 @@ impl Engine {
             None => (plan.table, &plan.filter),
         };
         let mut notes = Vec::from_iter(archived_note(asked.0, asked.1));
+        let nothing = match &plan.grouping {
+            // Without groups there is one row, also over no rows.
+            Some(grouping) if grouping.groups.is_empty() => {
+                rows.iter().flatten().all(|value| value.is_null() || *value == 0)
+            }
+            _ => rows.is_empty() && plan.start == Start::Offset(0) && limit > 0,
+        };
+        if nothing {
+            notes.extend(asked.1.doubt());
+        }
         if more && !plan.keyset && plan.grouping.is_none() {
             notes.push(format!(
                 "{} has no key: pages are told by their offset, and shift when rows come or go",
@@ -261,7 +271,16 @@ pub(super) fn archived_note(table: &TableView, filter: &Predicate<'_>) -> Option
 /// Adds the count that a [`statement::counting`] gave.
 pub(super) fn add_count(set: &mut RowSet, plan: &SelectPlan<'_>, counted: &Fetched) {
     if plan.count == Count::Estimated {
-        set.count = estimate(counted);
+        let before = match plan.start {
+            Start::Offset(offset) if set.row_count > 0 || offset == 0 => Some(offset),
+            _ => None,
+        };
+        let shown = before.unwrap_or_default().saturating_add(set.row_count);
+        set.count = match before {
+            // The last of them is on the page: there is nothing to estimate.
+            Some(_) if !set.truncated && plan.limit > 0 => Some(shown),
+            _ => estimate(counted).map(|rows| rows.max(shown)),
+        };
         set.count_estimated = Some(true);
     } else {
         set.count = number(counted);

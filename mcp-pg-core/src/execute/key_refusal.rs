@@ -130,7 +130,9 @@ pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
             format!("rows of {} refer to this row", place.view.display(other)),
         )
         .constraint(&key.name)
-        .hint(if place.table.actions.contains(Action::Archive) {
+        .hint(if place.values.is_some() {
+            "leave the key that they refer to as it is"
+        } else if place.table.actions.contains(Action::Archive) {
             "archive the row instead, or write those rows first"
         } else {
             "write those rows first"

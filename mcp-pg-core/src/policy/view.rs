@@ -11,7 +11,7 @@ use super::reduce::{Extra, reduce};
 use super::table_view::{TableView, shown};
 use super::{Actions, Limits, Role, Settings};
 use crate::error::{Code, Error, Result};
-use crate::name::TableName;
+use crate::name::{TableName, nearest};
 use crate::schema::{Relation, Schema};
 
 /// The tables, columns and relations that exist for a role.
@@ -201,9 +201,22 @@ impl View {
             true => self.tables.iter().map(|table| table.name().to_string()).collect(),
             false => Vec::new(),
         };
-        let error = Error::new(Code::UnknownTable, format!("there is no table {}", shown(name)))
-            .nearest(name, names.iter().chain(&full).map(String::as_str))
-            .hint("list_tables finds tables by words in their names and comments");
+        let error = Error::new(Code::UnknownTable, format!("there is no table {}", shown(name)));
+        // With no schema, or another one, the table's own name may still tell which is meant.
+        let own = name.rsplit('.').next().unwrap_or(name).replace('"', "");
+        let bare = || self.tables.iter().map(|table| table.name().name.as_str());
+        let meant = nearest(name, names.iter().chain(&full).map(String::as_str))
+            .map(str::to_owned)
+            .or_else(|| {
+                let near = nearest(&own, bare())?;
+                let table = self.tables.iter().find(|table| table.name().name == near)?;
+                Some(self.display(table))
+            });
+        let error = match meant {
+            Some(name) => error.did_you_mean(name),
+            None => error,
+        }
+        .hint("list_tables finds tables by words in their names and comments");
         if names.len() <= 50 { error.allowed(names) } else { error }
     }
 

@@ -23,6 +23,12 @@ impl Stream {
 
     /// The same for a caller with a key.
     async fn open_by(server: &Served, key: Option<&str>, filter: Value) -> Self {
+        let (stream, body) = Self::ask(server, key, filter).await;
+        stream.send(&body).await
+    }
+
+    /// Sends all of the request but its body, which the server is waiting for then.
+    async fn ask(server: &Served, key: Option<&str>, filter: Value) -> (Self, String) {
         let bearer = key.map_or(String::new(), |key| format!("Authorization: Bearer {key}\r\n"));
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {
         "notifications": filter,
@@ -36,12 +42,20 @@ impl Stream {
         let request = format!(
             "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
              Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
-             Mcp-Method: subscriptions/listen\r\n{bearer}Content-Length: {}\r\n\r\n{body}",
+             Mcp-Method: subscriptions/listen\r\nExpect: 100-continue\r\n{bearer}Content-Length: {}\r\n\r\n",
             server.address,
             body.len()
         );
         connection.write_all(request.as_bytes()).await.unwrap();
-        Self(BufReader::new(connection).lines())
+        let mut stream = Self(BufReader::new(connection).lines());
+        assert_eq!(stream.0.next_line().await.unwrap().unwrap(), "HTTP/1.1 100 Continue");
+        (stream, body)
+    }
+
+    /// Sends the rest.
+    async fn send(mut self, body: &str) -> Self {
+        self.0.get_mut().write_all(body.as_bytes()).await.unwrap();
+        self
     }
 
     /// The next message.
@@ -161,13 +175,42 @@ async fn streams_of_one_caller_are_bounded() {
         let mut again = Stream::open(&server, filter()).await;
         again.next().await;
         database.sql(&format!("CREATE TABLE gift_{attempt} (id integer)")).await;
-        // The library acknowledges a stream a moment before the server listens for it: what changes in
-        // between is not told, so the wait is short, and another stream tries again.
-        let told = tokio::time::timeout(Duration::from_secs(5), again.next()).await;
-        if told.is_ok_and(|told| told["method"] == "notifications/tools/list_changed") {
+        if again.next().await["method"] == "notifications/tools/list_changed" {
             break;
         }
     }
+}
+
+/// Not only from when it is acknowledged, or the server listens.
+#[tokio::test]
+async fn a_stream_tells_of_what_changes_once_it_is_asked_for() {
+    let database = Database::shop().await;
+    database.sql(&triggers(&[]).await).await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let filter = json!({"toolsListChanged": true, "resourcesListChanged": true,
+        "resourceSubscriptions": [ORDERS, USERS]});
+    let (stream, body) = Stream::ask(&server, None, filter).await;
+    database.sql("CREATE TABLE gift (id integer); COMMENT ON TABLE orders IS 'New'").await;
+    let names = json!({"name": "list_tables", "arguments": {"detail": "names"}});
+    loop {
+        let (_, listed) = server.request(Era::Discover, "tools/call", names.clone(), &[]).await;
+        if listed.to_string().contains("gift") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut stream = stream.send(&body).await;
+    for method in ["subscriptions/acknowledged", "tools/list_changed", "resources/list_changed"] {
+        assert_eq!(stream.next().await["method"], format!("notifications/{method}"));
+    }
+    let updated = stream.next().await;
+    assert_eq!(updated["params"]["uri"], ORDERS, "{updated}");
+    // It was told once, and of nothing else.
+    database.sql("COMMENT ON TABLE users IS 'New'").await;
+    for method in ["tools/list_changed", "resources/list_changed"] {
+        assert_eq!(stream.next().await["method"], format!("notifications/{method}"));
+    }
+    assert_eq!(stream.next().await["params"]["uri"], USERS);
 }
 
 #[tokio::test]
@@ -205,6 +248,39 @@ async fn what_depends_on_the_role_is_private_and_soon_stale() {
             (&json!(scope), &json!(ttl)),
             "{method}"
         );
+    }
+}
+
+/// Between the greeting and the client's word that it has understood, it may have read lists already.
+#[tokio::test]
+async fn a_session_tells_of_what_changes_once_it_is_greeted() {
+    let database = Database::shop().await;
+    database.sql(&triggers(&[]).await).await;
+    let mut server =
+        program(&["stdio", "--database-url", &database.url]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "by hand", "version": "1"}}});
+    input.write_all(format!("{hello}\n").as_bytes()).await.unwrap();
+    let greeting = lines.next_line().await.unwrap().unwrap();
+    assert!(greeting.contains("serverInfo"), "{greeting}");
+    let before = database.value("SELECT clock_timestamp()::text").await.unwrap();
+    database.sql("CREATE TABLE gift (id integer)").await;
+    // Until the schema has been read again.
+    let reading = format!(
+        "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database()
+         AND application_name = 'mcp-pg' AND state = 'idle' AND query_start > '{before}'"
+    );
+    while database.value(&reading).await.as_deref() == Some("0") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let understood = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    input.write_all(format!("{understood}\n").as_bytes()).await.unwrap();
+    for list in ["tools", "resources"] {
+        let told: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        assert_eq!(told["method"], format!("notifications/{list}/list_changed"));
     }
 }
 

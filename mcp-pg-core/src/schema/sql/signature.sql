@@ -9,19 +9,17 @@
 -- Filtered out: temporary tables, which some applications make all the time, and what lies in other schemas;
 -- but types, functions, policies and comments count wherever they are.
 WITH named AS MATERIALIZED (
-  SELECT array_agg(oid) AS schemas FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
+  SELECT min(oid) AS first, array_agg(oid) AS schemas FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
 ), beginning AS MATERIALIZED (
-  SELECT since, pg_catalog.age(since) AS age
+  -- bigint: of rows that were written two thousand million transactions ago, the age is negative, and counts as young.
+  SELECT since, pg_catalog.age(since)::bigint AS age
   FROM coalesce($2::pg_catalog.xid,
                 pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.xid) AS since
 ), young_column AS MATERIALIZED (
   SELECT attrelid, attnum, pg_catalog.age(xmin) FROM pg_catalog.pg_attribute
   WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning)
-), written (age) AS (
+), few (age) AS (
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
-  UNION ALL
-  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_class
-  WHERE relnamespace = ANY ((SELECT schemas FROM named)::oid[])
   UNION ALL
   -- A dropped column's row stays, and says so. A default that changes is taken from its column and given to it:
   -- pg_attrdef has nothing more to tell.
@@ -30,10 +28,6 @@ WITH named AS MATERIALIZED (
     SELECT FROM pg_catalog.pg_class
     WHERE oid = attrelid AND relnamespace = ANY ((SELECT schemas FROM named)::oid[])
       AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c'))
-  UNION ALL
-  -- contypid: checks of domains.
-  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_constraint
-  WHERE connamespace = ANY ((SELECT schemas FROM named)::oid[]) OR contypid <> 0
   UNION ALL
   -- An index is in pg_class before it is complete, and no other row tells when it is.
   SELECT NULL FROM pg_catalog.pg_index WHERE NOT indisvalid
@@ -52,9 +46,28 @@ WITH named AS MATERIALIZED (
   UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_enum
   UNION ALL
-  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_description
-  UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_auth_members
+), written (number, young) AS (
+  SELECT count(*), sum((SELECT age FROM beginning) - age + 1) FILTER (WHERE age <= (SELECT age FROM beginning))
+  FROM few
+  UNION ALL
+  -- Each of the large ones is counted where it is read: to pass its rows on costs as much again. Nearly all are in the
+  -- first schema, and to compare one OID is cheaper than a list.
+  SELECT count(*), sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
+                     FILTER (WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning))
+  FROM pg_catalog.pg_class
+  WHERE relnamespace = (SELECT first FROM named) OR relnamespace = ANY ((SELECT schemas FROM named)::oid[])
+  UNION ALL
+  -- contypid: checks of domains.
+  SELECT count(*), sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
+                     FILTER (WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning))
+  FROM pg_catalog.pg_constraint
+  WHERE connamespace = (SELECT first FROM named) OR connamespace = ANY ((SELECT schemas FROM named)::oid[])
+    OR contypid <> 0
+  UNION ALL
+  SELECT count(*), sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
+                     FILTER (WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning))
+  FROM pg_catalog.pg_description
 )
 SELECT beginning.since::text AS since,
        -- Transactions are numbered in a circle: long before it closes, all is read anew.
@@ -62,9 +75,8 @@ SELECT beginning.since::text AS since,
        EXISTS (SELECT FROM pg_catalog.pg_event_trigger
                WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told
 FROM beginning
-CROSS JOIN LATERAL (
-  SELECT count(*) AS number, sum(beginning.age - age + 1) FILTER (WHERE age <= beginning.age) AS young
-  FROM written
+CROSS JOIN (
+  SELECT sum(number) AS number, sum(young) AS young FROM written
 ) AS rows
 CROSS JOIN (
   SELECT string_agg(concat_ws(':', oid, rolsuper, rolbypassrls, rolinherit), ',' ORDER BY oid) AS unlike
