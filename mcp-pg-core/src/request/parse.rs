@@ -171,7 +171,17 @@ pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
 /// let wrong = parse::<Select>(json!({"tabel": "users"}).as_object().unwrap().clone());
 /// assert_eq!(wrong.unwrap_err().pointer(), Some("/tabel"));
 /// ```
-pub fn parse<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
+pub fn parse<T: Arguments>(arguments: Map<String, Value>) -> Result<T> {
+    T::deserialize(&arguments).or_else(|_| mended(arguments))
+}
+
+/// The same from arguments that are still needed.
+pub(crate) fn parse_ref<T: Arguments>(arguments: &Map<String, Value>) -> Result<T> {
+    T::deserialize(arguments).or_else(|_| mended(arguments.clone()))
+}
+
+/// A request from arguments that are not in order: from what was meant, or the error that tells what is wrong.
+fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
     let shape = T::shape();
     if shape.closed
         && let Some(unknown) = arguments.keys().find(|key| !shape.names().any(|name| name == *key))
