@@ -274,6 +274,7 @@ impl Engine {
             // One for the whole attempt: what is swapped meanwhile is for the next one.
             let catalogue = self.catalogue.load_full();
             let view = catalogue.view(caller)?;
+            record.begin(&view, &catalogue.settings);
             record.table(&view, request);
             let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
             record.consent = Consent::new(&scope, request, agreed);

@@ -9,7 +9,7 @@ use super::Engine;
 use super::confirm::Consent;
 use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds};
 use crate::error::{Code, Error, Result};
-use crate::policy::{AuditValues, OnFailure, Principal, View};
+use crate::policy::{AuditValues, OnFailure, Principal, Settings, View};
 use crate::request::Request;
 
 /// Whence a call came.
@@ -25,7 +25,6 @@ pub struct Origin {
 /// is noted where no sink would keep it.
 pub(super) struct Record<'e> {
     engine: &'e Engine,
-    caller: &'e Principal,
     tool: &'e str,
     notes: Option<Box<Notes>>,
     /// The request, and what the user has agreed to, where there is something to agree to.
@@ -47,13 +46,22 @@ struct Notes {
     confirmation: Option<String>,
     before: Vec<Value>,
     after: Vec<Value>,
-    /// An intent was sent to be kept: from then on only the database knows.
-    intended: bool,
-    /// The write is done.
-    committed: bool,
+    redaction: Redaction,
+    stage: Stage,
 }
 
-/// Which values the audit may not hold.
+/// How far a call has come that may write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is written.
+    Open,
+    /// It is being committed: only the database knows. `intended` says that an intent is kept.
+    Committing { intended: bool },
+    /// It is written.
+    Committed,
+}
+
+/// Which values the audit may not hold: as the call saw them, whatever is reloaded meanwhile.
 struct Redaction {
     values: AuditValues,
     images: bool,
@@ -89,11 +97,21 @@ impl<'e> Record<'e> {
                 confirmation: None,
                 before: Vec::new(),
                 after: Vec::new(),
-                intended: false,
-                committed: false,
+                redaction: {
+                    let catalogue = engine.catalogue.load();
+                    Redaction::new(catalogue.view(caller).ok(), &catalogue.settings)
+                },
+                stage: Stage::Open,
             })
         });
-        Self { engine, caller, tool, notes, consent: None }
+        Self { engine, tool, notes, consent: None }
+    }
+
+    /// An attempt begins, by this view and these settings.
+    pub(super) fn begin(&mut self, view: &Arc<View>, settings: &Settings) {
+        if let Some(notes) = &mut self.notes {
+            notes.redaction = Redaction::new(Some(Arc::clone(view)), settings);
+        }
     }
 
     /// What the tool does, where its name does not tell.
@@ -149,6 +167,7 @@ impl<'e> Record<'e> {
         if let Some(notes) = &mut self.notes {
             notes.sql.clear();
             notes.rows = None;
+            notes.stage = Stage::Open;
         }
         self.forget_images();
     }
@@ -163,20 +182,20 @@ impl<'e> Record<'e> {
 
     /// Keeps the intent of a write before its commit, and gives what is to be committed with it.
     pub(super) async fn intend(&mut self) -> Result<Option<Entry>> {
-        let redaction = self.redaction();
         let Some(notes) = &mut self.notes else { return Ok(None) };
         let sinks = &self.engine.sinks;
         let number = self.consent.as_ref().and_then(Consent::number);
         notes.confirmation = number.map(str::to_owned);
-        notes.intended = true;
-        sinks.keep_intent(|| notes.event(Phase::Intent, &redaction)).await?;
-        sinks.entry(|| notes.outcome(Ok(()), &redaction))
+        let intended = sinks.keep_intent(|| notes.event(Phase::Intent)).await?;
+        let entry = sinks.entry(|| notes.outcome(Ok(())))?;
+        notes.stage = Stage::Committing { intended };
+        Ok(entry)
     }
 
     /// The write was committed, and its outcome with it where the audit has a table.
     pub(super) fn committed(&mut self) {
         if let Some(notes) = &mut self.notes {
-            notes.committed = true;
+            notes.stage = Stage::Committed;
         }
     }
 
@@ -185,13 +204,16 @@ impl<'e> Record<'e> {
         if let Err(error) = &answer {
             trace(self.tool, error);
         }
-        let redaction = self.redaction();
         let Some(notes) = self.notes.take() else { return answer };
-        let event = notes.outcome(answer.as_ref().map(drop), &redaction);
+        let event = notes.outcome(answer.as_ref().map(drop));
         let sinks = &self.engine.sinks;
-        if notes.committed || self.engine.settings().audit.on_failure == OnFailure::Warn {
-            // What is done is done.
-            sinks.post(event, notes.committed);
+        // What is done is done.
+        if notes.stage == Stage::Committed {
+            sinks.post_beside(event);
+            return answer;
+        }
+        if self.engine.settings().audit.on_failure == OnFailure::Warn {
+            sinks.post(event);
             return answer;
         }
         match (sinks.keep(event).await, answer) {
@@ -204,41 +226,34 @@ impl<'e> Record<'e> {
     pub(super) fn refused(mut self, error: &Error) {
         trace(self.tool, error);
         if let Some(notes) = self.notes.take() {
-            self.engine.sinks.post(notes.outcome(Err(error), &self.redaction()), false);
+            self.engine.sinks.post(notes.outcome(Err(error)));
         }
-    }
-
-    /// Which values the audit may not hold.
-    fn redaction(&self) -> Redaction {
-        let catalogue = self.engine.catalogue.load();
-        let detail = &catalogue.settings.audit;
-        let view = match detail.values {
-            AuditValues::Redacted | AuditValues::Full => catalogue.view(self.caller).ok(),
-            AuditValues::None => None,
-        };
-        Redaction { values: detail.values, images: detail.images, view }
     }
 }
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        let Some(notes) = self.notes.take().filter(|notes| !notes.intended) else { return };
-        let event = match std::thread::panicking() {
-            true => {
+        let Some(notes) = self.notes.take() else { return };
+        let sinks = &self.engine.sinks;
+        match notes.stage {
+            Stage::Open if std::thread::panicking() => {
                 let fault = Error::new(Code::Internal, "a fault in this server ended the call");
-                notes.outcome(Err(&fault), &self.redaction())
+                sinks.post(notes.outcome(Err(&fault)));
             }
             // Nobody waited for the end.
-            false => notes.abandoned(&self.redaction()),
-        };
-        self.engine.sinks.post(event, false);
+            Stage::Open => sinks.post(notes.abandoned()),
+            // The table has an outcome of `ok` besides, if the write was committed.
+            Stage::Committing { intended: true } => sinks.post_to_table(notes.abandoned()),
+            Stage::Committing { intended: false } => sinks.post(notes.abandoned()),
+            Stage::Committed => sinks.post_beside(notes.outcome(Ok(()))),
+        }
     }
 }
 
 impl Notes {
     /// The event that ends the call.
-    fn outcome(&self, result: Result<(), &Error>, redaction: &Redaction) -> Event {
-        let mut event = self.event(Phase::Outcome, redaction);
+    fn outcome(&self, result: Result<(), &Error>) -> Event {
+        let mut event = self.event(Phase::Outcome);
         event.outcome = Some(match result {
             Ok(()) => Outcome::Ok,
             Err(error) => Outcome::of(error.code()),
@@ -254,15 +269,18 @@ impl Notes {
     }
 
     /// The event of a call that nobody waited for: an error without a code.
-    fn abandoned(&self, redaction: &Redaction) -> Event {
-        let mut event = self.event(Phase::Outcome, redaction);
+    fn abandoned(&self) -> Event {
+        let mut event = self.event(Phase::Outcome);
         event.outcome = Some(Outcome::Error);
         (event.rows, event.before, event.after) = (None, None, None);
+        // It may still be used, if it was not.
+        event.confirmation = None;
         event.sensitive.clear();
         event
     }
 
-    fn event(&self, phase: Phase, redaction: &Redaction) -> Event {
+    fn event(&self, phase: Phase) -> Event {
+        let redaction = &self.redaction;
         let image = |rows: &[Value]| {
             (redaction.images && redaction.values != AuditValues::None && !rows.is_empty())
                 .then(|| Value::Array(rows.iter().map(|row| redaction.apply(row)).collect()))
@@ -292,6 +310,12 @@ impl Notes {
 }
 
 impl Redaction {
+    /// For a caller with this view. Without one nothing tells what is to be hidden, and everything is.
+    fn new(view: Option<Arc<View>>, settings: &Settings) -> Self {
+        let values = if view.is_some() { settings.audit.values } else { AuditValues::None };
+        Self { values, images: settings.audit.images, view }
+    }
+
     /// Whether values under this name are masked or sensitive somewhere.
     fn hides(&self, name: &str) -> bool {
         self.view.as_ref().is_some_and(|view| {
