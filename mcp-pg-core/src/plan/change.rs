@@ -245,10 +245,10 @@ pub(super) fn assignments<'v>(
 }
 
 /// Every change counts in the version column, unless it `is_set` by the caller or a preset.
-pub(super) fn counted<'v>(
-    table: &'v TableView,
+pub(super) fn counted(
+    table: &TableView,
     is_set: impl FnOnce(&str) -> bool,
-) -> Option<(&'v Column, Assign)> {
+) -> Option<(&Column, Assign)> {
     let column = table.version.as_ref()?;
     let may = column.can_update && !column.read_only() && !is_set(&column.name);
     Some((column, next_version(column).filter(|_| may)?))
