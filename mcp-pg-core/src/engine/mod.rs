@@ -16,6 +16,7 @@ mod operation;
 mod query;
 mod read;
 mod record;
+mod redaction;
 mod related;
 mod rows;
 mod sinks;
