@@ -11,6 +11,7 @@ mod explain;
 mod follow;
 mod identity;
 mod journal;
+mod list_tables;
 mod operation;
 mod query;
 mod read;
