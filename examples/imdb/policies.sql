@@ -6,7 +6,8 @@
 DO $$
 BEGIN
   CREATE ROLE imdb_viewer NOLOGIN;
-EXCEPTION WHEN duplicate_object THEN NULL;
+-- Roles belong to the cluster: another database may be making the same one.
+EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 GRANT USAGE ON SCHEMA public TO imdb_viewer;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO imdb_viewer;

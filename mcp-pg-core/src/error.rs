@@ -268,6 +268,19 @@ impl Error {
         }
     }
 
+    /// The same for arguments: that of `known` which other interfaces call `given`, else the nearest.
+    pub fn nearest_argument<'a>(
+        self,
+        given: &str,
+        known: impl IntoIterator<Item = &'a str, IntoIter: Clone>,
+    ) -> Self {
+        let known = known.into_iter();
+        match crate::name::argument(given, known.clone()) {
+            Some(name) => self.did_you_mean(name),
+            None => self.nearest(given, known),
+        }
+    }
+
     /// PostgreSQL's five-letter code.
     pub fn sqlstate(mut self, sqlstate: impl Into<String>) -> Self {
         self.0.sqlstate = Some(sqlstate.into());

@@ -11,7 +11,7 @@ use super::{Engine, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
 use crate::plan::{ChangePlan, Each, Effect, NamedRow};
-use crate::policy::TableView;
+use crate::policy::{Action, TableView};
 use crate::statement::{self, Statement};
 
 /// Most rows that a note lists.
@@ -50,6 +50,8 @@ impl Engine {
             _ => {}
         }
         if found.count == 0 {
+            notes.extend(plan.filter.doubt());
+            notes.extend(beside_the_archive(plan));
             return Ok(Done { notes, ..Done::default() });
         }
         let returned = run.operation.returned(images);
@@ -92,6 +94,20 @@ impl Engine {
         let before = if images { objects(&lock, found.rows, width) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed, returned.len()));
         Ok(Done { before, after: after.unwrap_or_default(), count, notes, ..Done::default() })
+    }
+}
+
+/// Which rows were not looked at, where no other one was found.
+fn beside_the_archive(plan: &ChangePlan<'_>) -> Option<String> {
+    let archive = plan.table.archive.as_ref()?;
+    match plan.action {
+        Action::Restore => {
+            Some("only archived rows are looked at, and none meets where".to_owned())
+        }
+        _ if plan.filter.leaves_out(archive) => {
+            Some("no row meets where, archived ones left out".to_owned())
+        }
+        _ => None,
     }
 }
 

@@ -215,6 +215,7 @@ impl Engine {
         }
         record.rows(done.count);
         record.sensitive(|| operation.plan.marked(|marks| marks.sensitive));
+        done.notes.extend(operation.plan.doubt().filter(|_| done.count > 0));
         let run = Run { scope, operation, given };
         done.related = self.related(transaction, &run, &done.after, record).await?;
         Ok(done)

@@ -84,7 +84,9 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         )
         .inside(place.values.unwrap_or_default()),
         _ if answer.routine() == Some("ExecOnConflictUpdate") => {
-            Error::new(Code::InvalidValue, "two of the rows have the same key").at(place.written())
+            Error::new(Code::InvalidValue, "two of the rows have the same key")
+                .at(place.written())
+                .hint("on_conflict updates an existing row once: give each key once")
         }
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),

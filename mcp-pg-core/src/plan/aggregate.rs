@@ -240,7 +240,7 @@ fn group<'v>(
                     format!("a group has no member {unknown:?}"),
                 )
                 .at(step(unknown))
-                .nearest(unknown, MEMBERS)
+                .nearest_argument(unknown, MEMBERS)
                 .allowed(MEMBERS));
             }
             let name = options.get("column").and_then(Value::as_str);
@@ -249,7 +249,9 @@ fn group<'v>(
         _ => return Err(wrong("a group is a column's name or an object")),
     };
     let at = if options.is_some() { "/column" } else { "" };
-    let reached = scope.reach(table, name).map_err(|error| error.inside(at))?;
+    let reached = scope.reach(table, name).map_err(|error| {
+        super::advice::not_a_group(scope, table, name, &BUCKETS, error.inside(at))
+    })?;
     let column = reached.column;
     told_apart(column).map_err(|error| error.inside(at))?;
     let text = |member: &str| match options.and_then(|options| options.get(member)) {
@@ -311,15 +313,16 @@ fn measure<'v>(
         .keys()
         .find(|key| *key != "where" && !Function::names().any(|function| function == key.as_str()));
     if let Some(unknown) = unknown {
-        return Err(Error::new(Code::UnknownOperator, format!("there is no measure {unknown:?}"))
-            .at(at() + &step(unknown))
-            .nearest(unknown, Function::names())
-            .allowed(Function::names()));
+        let functions: Vec<&str> = Function::names().collect();
+        return Err(super::advice::unknown_measure(unknown, &functions).at(at() + &step(unknown)));
     }
     let [(spelling, function)] = functions.as_slice() else {
         return Err(Error::new(Code::InvalidValue, "a measure is one function of one column")
             .at(at())
-            .hint("{\"sum\": \"amount\"}, or {\"count\": \"*\", \"where\": {…}}")
+            .hint(match Function::names().any(|function| function == name) {
+                true => format!("a measure has a name first: {{\"n\": {{{name:?}: {item}}}}}"),
+                false => "{\"sum\": \"amount\"}, or {\"count\": \"*\", \"where\": {…}}".to_owned(),
+            })
             .allowed(Function::names()));
     };
     let inside = || format!("{}/{spelling}", at());
@@ -348,7 +351,9 @@ fn measure<'v>(
             (Some((reached.hops, reached.column)), data_type)
         }
         None => {
-            return Err(Error::new(Code::InvalidValue, "a column's name is wanted").at(inside()));
+            return Err(Error::new(Code::InvalidValue, "a column's name is wanted")
+                .at(inside())
+                .hint("{\"count\": \"*\"}, or {\"sum\": \"amount\"}"));
         }
     };
     let asked = match options.get("where") {

@@ -49,7 +49,8 @@ pub enum Written {
     Old,
 }
 
-const COMPUTED: [&str; 7] =
+/// What a column can be set to besides a value.
+pub(super) const COMPUTED: [&str; 7] =
     ["$increment", "$now", "$default", "$append", "$merge", "$ref", "$literal"];
 
 impl<'v> Scope<'v> {
@@ -69,7 +70,8 @@ impl<'v> Scope<'v> {
             Written::Old => column.can_update,
         };
         let Some((_, column)) = table.table.column(name) else {
-            return Err(table.unknown_column(name, may));
+            let error = table.unknown_column(name, may);
+            return Err(super::advice::not_written(table, name, error));
         };
         if may(column) {
             return Ok(column);
@@ -111,7 +113,9 @@ impl<'v> Scope<'v> {
         {
             return self.computed(column, key, argument, written, &format!("{at}{}", step(key)));
         }
-        let operand = self.operand(column, value, at)?;
+        let operand = self
+            .operand(column, value, at)
+            .map_err(|error| super::advice::not_computed(column, value, written, error))?;
         if operand.is_null() && !column.nullable {
             return Err(Error::new(
                 Code::NotNullViolation,
@@ -177,11 +181,7 @@ impl<'v> Scope<'v> {
                 Ok(Assign::Merge(operand()?))
             }
             "$merge" => needs("jsonb and an object"),
-            _ => Err(Error::new(Code::UnknownOperator, format!("there is no {key:?}"))
-                .at(at)
-                .nearest(key, COMPUTED)
-                .allowed(COMPUTED)
-                .hint("{\"$literal\": …} writes an object as it is")),
+            _ => Err(super::advice::unknown_computation(key).at(at)),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::filter::{Parser, one_or, wrong};
 use super::{Operand, Predicate, Scope};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Error, Result, step};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
 /// What a value is tested for.
@@ -66,7 +66,9 @@ impl<'v> Parser<'_, 'v> {
             {
                 self.operator(column, Operator::In, value, at)
             }
-            _ => self.operator(column, Operator::Eq, value, at),
+            _ => self
+                .operator(column, Operator::Eq, value, at)
+                .map_err(|error| super::advice::not_a_value(data_type, value, error)),
         }
     }
 
@@ -86,12 +88,17 @@ impl<'v> Parser<'_, 'v> {
         let comparison = match operator {
             Operator::IsNull => match value {
                 Value::Bool(null) => Comparison::Null(*null),
-                _ => return Err(wrong("is_null takes true or false", at)),
+                _ => return Err(wrong("is_null takes true or false, without quotes", at)),
             },
             Operator::Eq if value.is_null() => Comparison::Null(true),
             Operator::Ne if value.is_null() => Comparison::Null(false),
             Operator::In | Operator::NotIn => {
-                return self.list(column, None, operator, value, at);
+                return self.list(column, None, operator, value, at).map_err(|error| {
+                    match value.as_str() {
+                        Some(text) if text.contains(',') => error.hint(format!("a list: [{text}]")),
+                        _ => error,
+                    }
+                });
             }
             Operator::IsDistinctFrom => Comparison::Binary(operator, same(value)?),
             _ if value.is_null() => {
@@ -232,7 +239,7 @@ impl<'v> Parser<'_, 'v> {
         let comparison = match operator {
             Operator::IsNull => match value {
                 Value::Bool(null) => Comparison::Null(*null),
-                _ => return Err(wrong("is_null takes true or false", at)),
+                _ => return Err(wrong("is_null takes true or false, without quotes", at)),
             },
             Operator::Eq if value.is_null() => Comparison::Null(true),
             Operator::Ne if value.is_null() => Comparison::Null(false),
@@ -349,24 +356,7 @@ fn offered(data_type: &DataType, path: bool) -> impl Iterator<Item = Operator> {
 
 fn unknown_operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Error {
     let known: Vec<&str> = offered(data_type, path).map(Operator::as_str).collect();
-    let error = Error::new(
-        Code::UnknownOperator,
-        format!("{} is {}, which has no operator {name:?}", column.name, column.type_name),
-    );
-    let error = match Operator::foreign(name).filter(|meant| known.contains(&meant.as_str())) {
-        Some(meant) => error.did_you_mean(meant.as_str()),
-        // An operator of other types was not mistyped.
-        None if Operator::parse(name).is_some() => error,
-        None => error.nearest(name, known.iter().copied()),
-    };
-    let error = match name.to_ascii_lowercase().as_str() {
-        "between" => error.hint("{\"gte\": least, \"lte\": most}"),
-        "op" | "operator" | "value" => {
-            error.hint(format!("the operator is a key: {{{:?}: {{\"eq\": value}}}}", column.name))
-        }
-        _ => error,
-    };
-    error.allowed(known)
+    super::advice::unknown_operator(column, name, &known)
 }
 
 fn test(column: &Column, comparison: Comparison) -> Predicate<'_> {

@@ -67,9 +67,13 @@ impl Predicate<'_> {
     pub fn beside_archive<'t>(&self, table: &'t TableView) -> Option<&'t Column> {
         let archive = table.archive.as_ref()?;
         let Predicate::All(all) = self else { return None };
-        let left_out = all.iter().any(|one| one.is_null(archive));
         let asked = || all.iter().any(|one| !one.is_null(archive) && one.asks(archive));
-        (left_out && asked()).then_some(archive)
+        (self.leaves_out(archive) && asked()).then_some(archive)
+    }
+
+    /// Whether rows with a value in the archive column are left out.
+    pub fn leaves_out(&self, archive: &Column) -> bool {
+        matches!(self, Predicate::All(all) if all.iter().any(|one| one.is_null(archive)))
     }
 
     fn is_null(&self, wanted: &Column) -> bool {
@@ -143,7 +147,10 @@ impl<'v> Parser<'_, 'v> {
                     Value::Object(inner) => {
                         Predicate::Not(Box::new(self.object(table, inner, &at, depth + 1)?))
                     }
-                    _ => return Err(wrong("not takes a condition object", &at)),
+                    _ => {
+                        return Err(wrong("not takes a condition object", &at)
+                            .hint("{\"not\": {\"status\": \"new\"}}"));
+                    }
                 },
                 _ => self.named(table, name, value, &at, &at, depth)?,
             });
@@ -204,11 +211,19 @@ impl<'v> Parser<'_, 'v> {
                 return self.column(index, &value, at);
             }
             let position = table.usable(name).map_err(|error| error.inside(name_at))?;
-            return self.column(&table.table.columns[position], value, at);
+            let column = &table.table.columns[position];
+            return self.column(column, value, at).map_err(|error| {
+                let key =
+                    error.pointer().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
+                match key.and_then(|key| self.scope.refers(table, column, key)) {
+                    Some(hint) if error.code() == Code::UnknownOperator => error.hint(hint),
+                    _ => error,
+                }
+            });
         }
         match Relation::find(&table.relations, name) {
             Found::One(relation) => self.related(table, relation, value, at, depth),
-            Found::Unknown => Err(unknown(table, name).at(name_at)),
+            Found::Unknown => Err(self.scope.unknown_condition(table, name).at(name_at)),
             Found::Ambiguous(names) => Err(ambiguous(name, &names).at(name_at)),
         }
     }
@@ -228,11 +243,7 @@ impl<'v> Parser<'_, 'v> {
                 return self.quantified(hop, Quantifier::None, &Map::new(), at, depth);
             }
             _ => {
-                let example = match hop.is_to_one() {
-                    true => "{\"customer\": {\"country\": \"FR\"}}",
-                    false => "{\"orders\": {\"some\": {\"total\": {\"gt\": 100}}}}",
-                };
-                return Err(wrong("a relation takes a condition object", at).hint(example));
+                return Err(self.scope.unrelated(subject, &hop, value).at(at));
             }
         };
         if hop.is_to_one() {
@@ -245,13 +256,8 @@ impl<'v> Parser<'_, 'v> {
                 "none" => Quantifier::None,
                 "every" => Quantifier::Every,
                 _ => {
-                    return Err(Error::new(
-                        Code::UnknownOperator,
-                        format!("a relation to many rows takes no {key:?}"),
-                    )
-                    .at(format!("{at}{}", step(key)))
-                    .allowed(["some", "none", "every"])
-                    .hint("{\"orders\": {\"some\": {\"total\": {\"gt\": 100}}}}"));
+                    let error = self.scope.unquantified(subject, &hop, key);
+                    return Err(error.at(format!("{at}{}", step(key))));
                 }
             };
             let at = format!("{at}{}", step(key));
@@ -333,29 +339,6 @@ fn spelled_out<'a>(
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     Some((name, rest))
-}
-
-/// The error of a name that is no column and no relation.
-fn unknown(table: &TableView, name: &str) -> Error {
-    let relations = table.relations.iter().map(|relation| table.relation_name(relation));
-    let columns = table.table.columns.iter().filter(|column| column.can_select);
-    let known: Vec<&str> = columns.map(|column| column.name.as_str()).chain(relations).collect();
-    let error = table
-        .unknown_column(name, |column| column.can_select)
-        .nearest(name, known.iter().copied())
-        .allowed(known.iter().copied());
-    let lower = name.to_ascii_lowercase();
-    match name.split_once('.') {
-        Some((relation, rest)) if known.contains(&relation) => {
-            error.hint(format!("conditions on related rows nest: {{{relation:?}: {{{rest:?}: …}}}}"))
-        }
-        _ if matches!(lower.as_str(), "and" | "or" | "not") => error.did_you_mean(lower),
-        _ if matches!(name, "some" | "none" | "every") => error.hint(
-            "some, none and every follow the name of a relation to many rows; one to one row takes the \
-             condition itself",
-        ),
-        _ => error,
-    }
 }
 
 pub(super) fn one_or<'v>(

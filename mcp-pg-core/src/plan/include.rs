@@ -140,12 +140,12 @@ impl<'v> Scope<'v> {
                 format!("an included relation takes no {unknown:?} here"),
             )
             .at(format!("{at}{}", step(unknown)))
-            .nearest(unknown, allowed())
+            .nearest_argument(unknown, allowed().collect::<Vec<_>>())
             .allowed(allowed()));
         }
         // The argument types are those of a select: the same parser reads them.
         let inner: crate::request::Related =
-            crate::request::parse(options.clone()).map_err(|error| error.inside(at))?;
+            crate::request::parse_ref(options).map_err(|error| error.inside(at))?;
         let target = hop.table;
         let asked = match &inner.filter {
             Some(object) => filter(self, target, object, &format!("{at}/where"))?,

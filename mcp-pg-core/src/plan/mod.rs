@@ -3,11 +3,13 @@
 //! A plan can be made only from a [`View`](crate::policy::View), so it cannot name what the role may not
 //! see. Knows no SQL.
 
+mod advice;
 mod aggregate;
 mod assign;
 mod change;
 mod comparison;
 mod cursor;
+mod doubt;
 mod each;
 mod filter;
 mod hop;

@@ -146,7 +146,16 @@ impl<'v> Scope<'v> {
                     _ => (text.as_str(), false),
                 };
                 let key = self.sortable(table, name, Measured::Value, descending);
-                key.map_err(|error| if text.contains(' ') { error.hint(FORMS) } else { error })
+                key.map_err(|error| match super::advice::sort_key(text) {
+                    Some(meant) if self.reach(table, meant.trim_start_matches('-')).is_ok() => {
+                        error.did_you_mean(meant).hint(FORMS)
+                    }
+                    _ if text.contains(',') => error.hint("one key each: [\"-rating\", \"name\"]"),
+                    _ if text.contains(' ') || text.eq_ignore_ascii_case("desc") => {
+                        error.hint(FORMS)
+                    }
+                    _ => error,
+                })
             }
             Value::Object(object) => {
                 const MEMBERS: [&str; 5] = ["column", "direction", "nulls", "rank", "distance"];
@@ -156,7 +165,7 @@ impl<'v> Scope<'v> {
                         format!("a sort key has no member {unknown:?}"),
                     )
                     .at(step(unknown))
-                    .nearest(unknown, MEMBERS)
+                    .nearest_argument(unknown, MEMBERS)
                     .allowed(MEMBERS)
                     .hint(FORMS));
                 }

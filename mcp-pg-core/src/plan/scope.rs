@@ -63,13 +63,7 @@ impl<'v> Scope<'v> {
                 continue;
             }
             let column = table.readable(name).map_err(|error| {
-                let error = error.inside(&format!("{at}/{index}"));
-                match name.split_once('.') {
-                    Some((relation, rest)) if self.relation(table, relation).is_ok() => error.hint(
-                        format!("related rows: \"include\": {{{relation:?}: {{\"columns\": [{rest:?}]}}}}"),
-                    ),
-                    _ => error,
-                }
+                self.not_returned(table, name, error.inside(&format!("{at}/{index}")))
             });
             columns.push(column?);
         }
@@ -128,15 +122,24 @@ impl<'v> Scope<'v> {
         Ok(Operand::text(text, at))
     }
 
-    /// The row and column that `"op.column"` or `"op.2.column"` means.
     fn reference(&self, given: &Value, at: &str) -> Result<Reference> {
+        self.referred(given, at).map_err(|error| match super::advice::reference(given) {
+            Some(meant) if self.referred(&Value::from(meant.as_str()), at).is_ok() => {
+                error.did_you_mean(meant)
+            }
+            _ => error,
+        })
+    }
+
+    /// The row and column that `"op.column"` or `"op.2.column"` means.
+    fn referred(&self, given: &Value, at: &str) -> Result<Reference> {
         let wrong = |message: String| {
             let names = self.earlier.iter().enumerate().map(|(index, earlier)| {
                 earlier.name.map_or_else(|| index.to_string(), str::to_owned)
             });
             Error::new(Code::InvalidValue, message)
                 .at(at)
-                .hint("\"name.column\" takes the column from the row of an earlier operation of the transaction")
+                .hint("\"name.column\" takes the column from the row of an earlier operation of the transaction; \"0.column\" from that of the first")
                 .allowed(names)
         };
         let Some((operation, rest)) = given.as_str().and_then(|text| text.split_once('.')) else {

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::cursor::binding;
@@ -240,7 +241,7 @@ impl<'v> SelectPlan<'v> {
             Query::Select(Select {
                 table, filter, order_by, archived, columns, distinct, ..
             }) => {
-                let query = (table, filter, order_by, archived);
+                let query = asked_for(table, filter, order_by, *archived);
                 match distinct {
                     Some(true) => binding(scope, &(query, ("distinct", columns))),
                     _ => binding(scope, &query),
@@ -249,11 +250,23 @@ impl<'v> SelectPlan<'v> {
             Query::Aggregate(request) => {
                 let Aggregate { table, filter, order_by, archived, .. } = request;
                 let Aggregate { measures, group_by, having, .. } = request;
-                let query = (table, filter, order_by, archived);
+                let query = asked_for(table, filter, order_by, *archived);
                 binding(scope, &(query, (measures, group_by, having)))
             }
         }
     }
+}
+
+/// What reads have in common that a cursor is bound to: what is left out and what says nothing are one.
+fn asked_for<'r>(
+    table: &'r str,
+    filter: &'r Option<Map<String, Value>>,
+    order_by: &'r Option<Vec<Value>>,
+    archived: Option<Archived>,
+) -> impl Serialize + 'r {
+    let filter = filter.as_ref().filter(|filter| !filter.is_empty());
+    let order_by = order_by.as_ref().filter(|order_by| !order_by.is_empty());
+    (table, filter, order_by, archived.unwrap_or_default())
 }
 
 /// The condition that every row meets.

@@ -366,11 +366,10 @@ impl TableView {
 /// A name as an error message shows it: quoted, and cut if someone sent a novel.
 pub(crate) fn shown(name: &str) -> String {
     const LONGEST: usize = 80;
-    let mut out: String = name.escape_debug().take(LONGEST).collect();
-    if out.len() < name.len() && name.chars().count() > LONGEST {
-        out.push('…');
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}", format!("{}…", &name[..end])),
+        None => format!("{name:?}"),
     }
-    format!("\"{out}\"")
 }
 
 fn readable(table: &Table) -> Vec<usize> {

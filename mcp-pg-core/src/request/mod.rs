@@ -8,6 +8,7 @@ mod query;
 mod transaction;
 mod write;
 
+pub(crate) use parse::parse_ref;
 pub use parse::{Arguments, check_depth, parse};
 pub use query::{
     Aggregate, Archived, Count, DescribeTable, Detail, Explain, Explained, Format, ListTables,

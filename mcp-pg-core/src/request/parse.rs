@@ -171,15 +171,31 @@ pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
 /// let wrong = parse::<Select>(json!({"tabel": "users"}).as_object().unwrap().clone());
 /// assert_eq!(wrong.unwrap_err().pointer(), Some("/tabel"));
 /// ```
-pub fn parse<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
+pub fn parse<T: Arguments>(arguments: Map<String, Value>) -> Result<T> {
+    T::deserialize(&arguments).or_else(|_| mended(arguments))
+}
+
+/// The same from arguments that are still needed.
+pub(crate) fn parse_ref<T: Arguments>(arguments: &Map<String, Value>) -> Result<T> {
+    T::deserialize(arguments).or_else(|_| mended(arguments.clone()))
+}
+
+/// A request from arguments that are not in order: from what was meant, or the error that tells what is wrong.
+fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
     let shape = T::shape();
     if shape.closed
         && let Some(unknown) = arguments.keys().find(|key| !shape.names().any(|name| name == *key))
     {
-        return Err(Error::new(Code::UnknownArgument, format!("there is no argument {unknown:?}"))
+        let absent = shape.names().filter(|name| !arguments.contains_key(*name));
+        let error = Error::new(Code::UnknownArgument, format!("there is no argument {unknown:?}"))
             .at(step(unknown))
-            .nearest(unknown, shape.names())
-            .allowed(shape.names()));
+            .nearest_argument(unknown, absent.collect::<Vec<_>>())
+            .allowed(shape.names());
+        let aggregates = shape.names().any(|name| name == "measures");
+        return Err(match elsewhere(unknown) {
+            Some(hint) if !aggregates => error.hint(hint),
+            _ => error,
+        });
     }
     for member in &shape.members {
         match arguments.get_mut(&member.name) {
@@ -200,6 +216,22 @@ pub fn parse<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
     }
     serde_path_to_error::deserialize(Value::Object(arguments))
         .map_err(|error| shape.described(told(&error)))
+}
+
+/// Where that is found which an argument of this name would be for.
+fn elsewhere(unknown: &str) -> Option<&'static str> {
+    match unknown.to_ascii_lowercase().replace('_', "").as_str() {
+        "groupby" | "having" | "measures" | "aggregates" | "aggregations" => {
+            Some("the tool aggregate groups rows, counts and totals them")
+        }
+        "sql" | "query" | "statement" => {
+            Some("there is no SQL: name the table, and say what is wanted of it in JSON")
+        }
+        "schema" => Some("a table of another schema is \"schema.name\""),
+        "page" => Some("offset skips rows; cursor goes on where the page before ended"),
+        "args" | "arguments" | "params" => Some("the arguments themselves stand here"),
+        _ => None,
+    }
 }
 
 /// The constants that a schema lists, null aside.
@@ -246,8 +278,9 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
         .iter()
         .map(|segment| match segment {
             Segment::Seq { index } => step(index),
-            Segment::Map { key } | Segment::Enum { variant: key } => step(key),
-            Segment::Unknown => String::new(),
+            Segment::Map { key } => step(key),
+            // An object where one of several words is wanted: all of it is wrong.
+            Segment::Enum { .. } | Segment::Unknown => String::new(),
         })
         .collect();
     let message = error.inner().to_string();
@@ -274,7 +307,7 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     }
     let known: Vec<&str> =
         if message.starts_with("unknown ") { quoted.collect() } else { Vec::new() };
-    error.at(at).nearest(subject, known.iter().copied()).allowed(known)
+    error.at(at).nearest_argument(subject, known.iter().copied()).allowed(known)
 }
 
 /// What serde calls a Rust type or value, in the terms of JSON.
@@ -282,7 +315,7 @@ fn in_json(term: &str) -> String {
     const LONGEST: usize = 80;
     match term {
         "map" | "a map" => "an object".into(),
-        "string or map" => "one of the allowed values".into(),
+        "string or map" | "unit" => "one of the allowed values".into(),
         "sequence" | "a sequence" => "a list".into(),
         "u32" | "u64" | "usize" => "a whole number, 0 or more".into(),
         _ if term.starts_with("struct ") => "an object".into(),

@@ -83,7 +83,7 @@ pub struct Aggregate {
     pub filter: Option<Map<String, Value>>,
     /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, "customer.country"].
     pub group_by: Option<Vec<Value>>,
-    /// Conditions on measures and groups.
+    /// Conditions on measures and groups: {"n": {"gt": 5}}.
     pub having: Option<Map<String, Value>>,
     /// Measures or groups: ["-revenue"].
     pub order_by: Option<Vec<Value>>,

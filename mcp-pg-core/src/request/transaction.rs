@@ -23,7 +23,8 @@ pub struct Transaction {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// `select`, `insert`, `update`, `archive`, `restore` or `delete`.
-    #[schemars(extend("enum" = ["select", "insert", "update", "archive", "restore", "delete"]))]
+    #[serde(default)]
+    #[schemars(required, extend("enum" = ["select", "insert", "update", "archive", "restore", "delete"]))]
     pub operation: String,
     /// A name for `$ref` in later operations.
     #[serde(rename = "as")]
@@ -43,6 +44,13 @@ impl Step {
         const OPERATIONS: [&str; 6] =
             ["select", "insert", "update", "archive", "restore", "delete"];
         let operation = self.operation.as_str();
+        if operation.is_empty() {
+            let message = "the argument \"operation\" is required";
+            return Err(Error::new(Code::MissingValue, message)
+                .at("/operation")
+                .hint("{\"operation\": \"insert\", \"table\": …, \"data\": {…}}")
+                .allowed(OPERATIONS));
+        }
         if !OPERATIONS.contains(&operation) {
             return Err(Error::new(
                 Code::InvalidValue,
@@ -60,7 +68,14 @@ impl Step {
             .at("/dry_run")
             .hint("give dry_run to the transaction"));
         }
-        Request::parse(operation, self.arguments.clone())
+        Request::parse(operation, self.arguments.clone()).map_err(|error| match error.pointer() {
+            Some("/id" | "/name" | "/alias" | "/label" | "/ref")
+                if error.code() == Code::UnknownArgument =>
+            {
+                error.did_you_mean("as").hint("\"as\" names an operation for $ref in later ones")
+            }
+            _ => error,
+        })
     }
 }
 

@@ -89,6 +89,9 @@ impl Operator {
             "<@" => Some(Self::ContainedBy),
             "&&" => Some(Self::Overlaps),
             "nin" | "$nin" => Some(Self::NotIn),
+            "is" => Some(Self::IsNull),
+            "has" | "includes" => Some(Self::Contains),
+            "any" => Some(Self::In),
             _ => name.strip_prefix('$').and_then(Self::parse),
         }
     }

@@ -119,9 +119,15 @@ impl<'a> Target<'a> {
 
     /// The error for a value that is not one of the type.
     fn refuse(self, value: &Value) -> Error {
-        Error::new(Code::InvalidValue, self.mismatch(value))
-            .at("")
-            .hint(format!("for example {}", example::of(self.data_type)))
+        let example = example::of(self.data_type);
+        let absent = |text: &str| text.is_empty() || text.eq_ignore_ascii_case("null");
+        let hint = match value {
+            Value::String(text) if absent(text) => {
+                format!("for example {example}; no value is null, without quotes")
+            }
+            _ => format!("for example {example}"),
+        };
+        Error::new(Code::InvalidValue, self.mismatch(value)).at("").hint(hint)
     }
 
     fn mismatch(self, value: &Value) -> String {

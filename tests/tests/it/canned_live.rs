@@ -116,7 +116,7 @@ async fn a_function_goes_with_the_right_to_execute_it() {
 CREATE FUNCTION answer() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 42';
 COMMENT ON FUNCTION answer IS '@tool
 @roles clerk';
-DO $$ BEGIN CREATE ROLE canned_clerk; EXCEPTION WHEN duplicate_object THEN END $$;
+DO $$ BEGIN CREATE ROLE canned_clerk; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$;
 REVOKE EXECUTE ON FUNCTION answer FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION answer TO canned_clerk;
 ";

@@ -80,7 +80,7 @@ CREATE FUNCTION api.any(x anyelement) RETURNS text LANGUAGE sql STABLE AS 'SELEC
 COMMENT ON FUNCTION api.any IS '@tool';
 CREATE FUNCTION api.unmarked() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
 COMMENT ON FUNCTION api.unmarked IS 'Not a @tool.';
-DO $$ BEGIN CREATE ROLE function_clerk; EXCEPTION WHEN duplicate_object THEN END $$;
+DO $$ BEGIN CREATE ROLE function_clerk; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$;
 GRANT USAGE ON SCHEMA api TO function_clerk;
 ";
 

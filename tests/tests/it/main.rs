@@ -53,6 +53,7 @@ mod live;
 mod marks;
 mod mcp_http;
 mod mcp_stdio;
+mod nothing_found;
 mod outage;
 mod paging;
 mod program;

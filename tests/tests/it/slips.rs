@@ -1,5 +1,6 @@
 //! What a model gets wrong, and what it is told: the word that it meant, or the form that is right.
 
+use mcp_pg_core::policy::Settings;
 use mcp_pg_tests::{Database, error};
 use serde_json::{Value, json};
 
@@ -7,7 +8,8 @@ const FIXTURE: &str = "
     CREATE TABLE customer (customer_id integer PRIMARY KEY, name text, billing_country text);
     CREATE TABLE clerk (clerk_id integer PRIMARY KEY);
     CREATE TABLE orders (order_id integer PRIMARY KEY, placed_by integer REFERENCES clerk,
-        customer_id integer REFERENCES customer, total integer, tags text[], words tsvector);";
+        customer_id integer REFERENCES customer, total integer, tags text[], words tsvector,
+        note text, placed timestamptz, details jsonb);";
 
 /// Each call, the place of its error, and what the error suggests: a word, or a hint with these words.
 async fn check(tool: &str, cases: &[(Value, &str, &str)]) {
@@ -56,7 +58,36 @@ async fn a_condition() {
                 "/where/customer.name",
                 "{\"customer\": {\"name\"",
             ),
-            (at(json!({"customer": "Ada"})), "/where/customer", "{\"country\": \"FR\"}"),
+            (
+                at(json!({"customer": "Ada"})),
+                "/where/customer",
+                "{\"customer\": {\"name\": \"Ada\"}}",
+            ),
+            (at(json!({"customer": 4})), "/where/customer", "{\"customer_id\": 4}"),
+            (
+                at(json!({"customer_id": {"name": "Ada"}})),
+                "/where/customer_id/name",
+                "{\"customer\": {\"name\": …}}",
+            ),
+            (at(json!({"$and": [{"total": 1}]})), "/where/$and", "and"),
+            (at(json!({"key": "total", "op": "=", "value": 1})), "/where/key", "are keys"),
+            (at(json!({"not": [{"total": 1}]})), "/where/not", "{\"not\": {"),
+            (at(json!({"lower(note)": "x"})), "/where/lower(note)", "ilike"),
+            (at(json!({"total": ">5"})), "/where/total", "{\"gt\": 5}"),
+            (at(json!({"total": "null"})), "/where/total", "without quotes"),
+            (at(json!({"total": {"in": "1,2"}})), "/where/total/in", "[1,2]"),
+            (at(json!({"total": {"is": null}})), "/where/total/is", "is_null"),
+            (
+                at(json!({"total": {"is_not_null": true}})),
+                "/where/total/is_not_null",
+                "{\"is_null\": false}",
+            ),
+            (at(json!({"total": {"not": 1}})), "/where/total/not", "{\"ne\": value}"),
+            (at(json!({"note": {"icontains": "x"}})), "/where/note/icontains", "{\"ilike\""),
+            (at(json!({"tags": "sale"})), "/where/tags", "{\"contains\": \"sale\"}"),
+            (at(json!({"placed": {"year": 2024}})), "/where/placed/year", "\"lt\": \"2025-01-01\""),
+            (at(json!({"placed": {"gte": "2024-01"}})), "/where/placed/gte", "2024-01-31"),
+            (at(json!({"placed": {"gte": "now()"}})), "/where/placed/gte", "2024-01-31"),
             (
                 at(json!({"customer": {"some": {"name": "Ada"}}})),
                 "/where/customer/some",
@@ -70,6 +101,75 @@ async fn a_condition() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn a_condition_on_rows_that_are_related() {
+    let of = |table: &str, condition: Value| json!({"table": table, "where": condition});
+    let total = "{\"orders\": {\"some\": {\"total\": …}}}";
+    check(
+        "select",
+        &[
+            (of("customer", json!({"orders.total": 1})), "/where/orders.total", total),
+            (of("customer", json!({"orders": {"total": 1}})), "/where/orders/total", total),
+            (
+                of("customer", json!({"orders": {"exists": true}})),
+                "/where/orders/exists",
+                "{\"orders\": {\"some\": {}}}",
+            ),
+            (
+                of("customer", json!({"orders": {"clerk": 1}})),
+                "/where/orders/clerk",
+                "{\"orders\": {\"some\": {\"note\": …}}}",
+            ),
+            (
+                of("clerk", json!({"orders.customer.name": 1})),
+                "/where/orders.customer.name",
+                "{\"orders\": {\"some\": {\"customer\": {\"name\": …}}}}",
+            ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_name_of_an_argument() {
+    let with = |member: &str| {
+        let mut arguments = json!({"table": "orders"});
+        arguments[member] = json!("x");
+        arguments
+    };
+    for (tool, member, meant) in [
+        ("select", "filter", "where"),
+        ("select", "projection", "columns"),
+        ("select", "sort", "order_by"),
+        ("select", "page_size", "limit"),
+        ("select", "joins", "include"),
+        ("select", "group_by", "the tool aggregate"),
+        ("select", "sql", "there is no SQL"),
+        ("select", "schema", "\"schema.name\""),
+        ("aggregate", "metrics", "measures"),
+        ("insert", "values", "data"),
+        ("update", "set", "updates"),
+        ("update", "limit", "max_rows"),
+    ] {
+        check(tool, &[(with(member), &format!("/{member}"), meant)]).await;
+    }
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let told = error(&engine, "admin", "select", json!({"table_name": "orders"})).await;
+    assert_eq!(told["did_you_mean"], "table");
+}
+
+#[tokio::test]
+async fn a_table_of_another_schema_or_in_quotes() {
+    let database =
+        Database::of("CREATE SCHEMA crm; CREATE TABLE crm.\"Users\" (id integer);").await;
+    let settings = Settings { schemas: vec!["public".into(), "crm".into()], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    for given in ["users", "user", "\"Users\"", "sales.Users"] {
+        let told = error(&engine, "admin", "select", json!({"table": given})).await;
+        assert_eq!(told["did_you_mean"], "crm.Users", "{told}");
+    }
 }
 
 #[tokio::test]
@@ -89,7 +189,14 @@ async fn what_is_wanted_of_the_rows() {
             (json!({"include": {"customer_id": true}}), "/include/customer_id", "customer"),
             (json!({"include": {"placed_by": true}}), "/include/placed_by", "clerk"),
             (json!({"columns": ["total", "customer.name"]}), "/columns/1", "\"include\""),
-            (json!({"order_by": ["total desc"]}), "/order_by/0", "\"-name\""),
+            (json!({"columns": "total,tags"}), "/columns/0", "[\"id\", \"name\"]"),
+            (json!({"columns": ["count(*)"]}), "/columns/0", "the tool aggregate"),
+            (json!({"columns": ["total as n"]}), "/columns/0", "total"),
+            (json!({"columns": ["orders.total"]}), "/columns/0", "total"),
+            (json!({"order_by": ["total desc"]}), "/order_by/0", "-total"),
+            (json!({"order_by": "total:DESC"}), "/order_by/0", "-total"),
+            (json!({"order_by": ["customer.name asc"]}), "/order_by/0", "customer.name"),
+            (json!({"order_by": "total desc, tags"}), "/order_by/0", "one key each"),
             (json!({"order_by": [{"total": "desc"}]}), "/order_by/0/total", "\"-name\""),
             (json!({"limit": -1}), "/limit", "Most rows"),
             (json!({"count": "exactly"}), "/count", "exact"),
@@ -112,6 +219,23 @@ async fn a_total() {
         &[
             (json!({}), "/measures", "{\"n\": {\"count\""),
             (json!({"measures": ["total"]}), "/measures", "{\"n\": {\"count\""),
+            (json!({"measures": {"count": "*"}}), "/measures/count", "{\"n\": {\"count\": \"*\"}}"),
+            (
+                json!({"measures": {"n": {"fn": "sum"}}}),
+                "/measures/n/fn",
+                "the function is the key",
+            ),
+            (json!({"measures": {"n": {"mean": "total"}}}), "/measures/n/mean", "avg"),
+            (
+                by(json!({"group_by": ["date_trunc('month', placed)"]})),
+                "/group_by/0",
+                "{\"column\": \"placed\", \"bucket\": \"month\"}",
+            ),
+            (
+                by(json!({"group_by": [{"column": "placed", "interval": "day"}]})),
+                "/group_by/0/interval",
+                "bucket",
+            ),
             (by(json!({"measures": {"n": {"sum": "*"}}})), "/measures/n/sum", "{\"count\": \"*\"}"),
             (by(json!({"group_by": ["customer.country"]})), "/group_by/0", "billing_country"),
             (
@@ -148,6 +272,50 @@ async fn a_write() {
     .await;
     check("update", &[(json!({"where": {"order_id": 1}}), "/updates", "{\"$increment\": 1}")])
         .await;
-    let operations = json!({"operations": [{"operation": "updat", "table": "orders"}]});
-    check("transaction", &[(operations, "/operations/0/operation", "update")]).await;
+    let change = |updates: Value| json!({"where": {"order_id": 1}, "updates": updates});
+    check(
+        "update",
+        &[
+            (change(json!({"total": "total + 1"})), "/updates/total", "{\"$increment\": 1}"),
+            (change(json!({"total": {"increment": 1}})), "/updates/total", "{\"$increment\": 1}"),
+            (change(json!({"total": {"$inc": 1}})), "/updates/total/$inc", "$increment"),
+            (change(json!({"total": {"$decrement": 1}})), "/updates/total/$decrement", "-1"),
+            (change(json!({"tags": {"$push": "x"}})), "/updates/tags/$push", "$append"),
+            (change(json!({"$set": {"total": 1}})), "/updates/$set", "columns stand here"),
+            (change(json!({"details.a": 1})), "/updates/details.a", "{\"$merge\": {\"a\": …}}"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_operation() {
+    let of = |operation: Value| json!({"operations": [operation]});
+    let referring = |reference: Value| {
+        json!({"operations": [
+            {"operation": "insert", "as": "new", "table": "clerk", "data": {"clerk_id": 1}},
+            {"operation": "insert", "table": "orders", "data": {"order_id": 1, "placed_by": reference}}]})
+    };
+    let place = "/operations/1/data/placed_by";
+    let mut cases = vec![
+        (of(json!({"operation": "updat", "table": "orders"})), "/operations/0/operation", "update"),
+        (of(json!({"op": "insert"})), "/operations/0/operation", "{\"operation\": \"insert\""),
+        (
+            of(json!({"operation": "insert", "table": "clerk", "data": {}, "id": "x"})),
+            "/operations/0/id",
+            "as",
+        ),
+        (of(json!({"operation": "insert", "args": {}})), "/operations/0/args", "stand here"),
+        (referring(json!("{{new.clerk_id}}")), place, "{\"$ref\": \"name.column\"}"),
+    ];
+    let within = format!("{place}/$ref");
+    for (given, meant) in [
+        ("$new.clerk_id", "new.clerk_id"),
+        ("{{new.clerk_id}}", "new.clerk_id"),
+        ("operations[0].clerk_id", "0.clerk_id"),
+        ("new.rows[0].clerk_id", "new.0.clerk_id"),
+    ] {
+        cases.push((referring(json!({"$ref": given})), &within, meant));
+    }
+    check("transaction", &cases).await;
 }

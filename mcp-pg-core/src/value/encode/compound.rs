@@ -17,7 +17,12 @@ impl Target<'_> {
     ) -> Result<String> {
         let items = match value {
             Value::Array(items) => items,
-            Value::String(literal) if literal.starts_with(['{', '[']) => return Ok(literal.clone()),
+            Value::String(literal)
+                if literal.starts_with('{')
+                    || literal.starts_with('[') && literal.contains("]=") =>
+            {
+                return Ok(literal.clone());
+            }
             _ => return Err(self.refuse(value)),
         };
         let target = self.part(element)?;

@@ -16,7 +16,7 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
     {
         return Err(Reason::Because {
             message: format!("\"{word}\" is not a date or time of its own"),
-            hint: "give the date or time itself; what is written may be {\"$now\": true}"
+            hint: "give the date or time itself, such as 2024-01-31T13:45:00Z; in data and updates, {\"$now\": true} is the present"
                 .to_owned(),
         });
     }
@@ -59,7 +59,9 @@ fn begins_with_year(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     match text.get(digits..).and_then(|rest| rest.chars().next()) {
         None | Some('T' | 't' | ' ') => digits == 8,
-        Some('-' | '/' | '.') => digits >= 4,
+        // A year and a month are no date.
+        Some(mark @ ('-' | '/')) => digits >= 4 && text.matches(mark).count() > 1,
+        Some('.') => digits >= 4,
         Some(_) => false,
     }
 }

@@ -1,0 +1,321 @@
+//! What was probably meant: hints for the names, operators and forms of other query languages.
+//!
+//! Looks only at what the caller may see.
+
+use serde_json::Value;
+
+use super::assign::{COMPUTED, Written};
+use super::{Hop, Scope};
+use crate::error::{Code, Error};
+use crate::policy::TableView;
+use crate::schema::{Column, DataType, Family, Operator, RelationKind};
+
+impl<'v> Scope<'v> {
+    /// The error of a name in a condition that is no column and no relation.
+    pub(super) fn unknown_condition(&self, table: &'v TableView, name: &str) -> Error {
+        let relations = table.relations.iter().map(|relation| table.relation_name(relation));
+        let columns = table.table.columns.iter().filter(|column| column.can_select);
+        let known: Vec<&str> =
+            columns.map(|column| column.name.as_str()).chain(relations).collect();
+        let error = table
+            .unknown_column(name, |column| column.can_select)
+            .nearest(name, known.iter().copied())
+            .allowed(known.iter().copied());
+        if let Some(nested) = self.nested(table, name).filter(|_| name.contains('.')) {
+            return error.hint(format!("conditions on related rows nest: {nested}"));
+        }
+        let lower = name.to_ascii_lowercase();
+        match lower.trim_start_matches('$') {
+            meant @ ("and" | "or" | "not") => error.did_you_mean(meant),
+            "nor" => error.hint("{\"not\": {\"or\": [{…}, {…}]}}"),
+            "some" | "none" | "every" => error.hint(
+                "some, none and every follow the name of a relation to many rows; one to one row takes the \
+                 condition itself",
+            ),
+            "field" | "key" | "op" | "operator" | "value" => error
+                .hint("the column and the operator are keys: {\"status\": \"new\", \"total\": {\"gt\": 100}}"),
+            _ if name.contains('(') => error.hint(
+                "a column's own name is wanted; {\"ilike\": …} compares without regard to case",
+            ),
+            _ => error,
+        }
+    }
+
+    /// `relation.column` as a condition, if that is what it names.
+    fn nested(&self, table: &'v TableView, name: &str) -> Option<String> {
+        let Some((relation, rest)) = name.split_once('.') else {
+            return Some(format!("{{{name:?}: …}}"));
+        };
+        let relation = self.relation(table, relation).ok()?;
+        let hop = self.hop(table, relation).ok()?;
+        let condition = self.nested(hop.table, rest)?;
+        Some(related(table, &hop, &condition))
+    }
+
+    /// The error of a relation that was given no condition object.
+    pub(super) fn unrelated(&self, subject: &TableView, hop: &Hop<'_>, value: &Value) -> Error {
+        let error = Error::new(Code::InvalidValue, "a relation takes a condition object");
+        let own = match hop.relation.columns.as_slice() {
+            [(own, _)] if hop.is_to_one() => subject.table.columns.get(*own),
+            _ => None,
+        };
+        let given =
+            if value.is_string() || value.is_number() { value.to_string() } else { "…".into() };
+        error.hint(match own.filter(|own| own.can_select) {
+            Some(own) if value.is_number() => format!("{{{:?}: {given}}}", own.name),
+            _ => related(subject, hop, &example(hop.table, &given)),
+        })
+    }
+
+    /// The error of a relation to many rows that was given no some, none or every.
+    pub(super) fn unquantified(&self, subject: &TableView, hop: &Hop<'_>, key: &str) -> Error {
+        let condition = match hop.table.readable(key) {
+            Ok(_) => format!("{{{key:?}: …}}"),
+            Err(_) if matches!(key, "exists" | "any") => "{}".to_owned(),
+            Err(_) => example(hop.table, "…"),
+        };
+        Error::new(Code::UnknownOperator, format!("a relation to many rows takes no {key:?}"))
+            .allowed(["some", "none", "every"])
+            .hint(related(subject, hop, &condition))
+    }
+
+    /// The hint for a condition on a column that was meant for the row to which the column refers.
+    pub(super) fn refers(
+        &self,
+        table: &'v TableView,
+        column: &Column,
+        key: &str,
+    ) -> Option<String> {
+        let (position, _) = table.table.column(&column.name)?;
+        table.relations.iter().find_map(|relation| {
+            let refers = relation.kind == RelationKind::ToOne
+                && relation.columns.iter().any(|(own, _)| *own == position);
+            let hop = self.hop(table, relation).ok().filter(|_| refers)?;
+            hop.table.readable(key).ok()?;
+            let condition = related(table, &hop, &format!("{{{key:?}: …}}"));
+            Some(format!("of the row that it refers to: {condition}"))
+        })
+    }
+
+    /// What to say of a name that is not a column to return.
+    pub(super) fn not_returned(&self, table: &'v TableView, name: &str, error: Error) -> Error {
+        if let Some((relation, rest)) = name.split_once('.') {
+            let own = |name: &&str| table.readable(name).is_ok();
+            if self.relation(table, relation).is_ok() {
+                return error.hint(format!(
+                    "related rows: \"include\": {{{relation:?}: {{\"columns\": [{rest:?}]}}}}"
+                ));
+            }
+            if let Some(column) = name.rsplit('.').next().filter(own) {
+                return error.did_you_mean(column);
+            }
+        }
+        if name.contains('(') {
+            return error.hint(
+                "columns are returned as they are; the tool aggregate counts, totals and groups",
+            );
+        }
+        if name.contains(',') {
+            return error.hint("one name each: [\"id\", \"name\"]");
+        }
+        match name.split_whitespace().next() {
+            Some(first) if first != name && table.readable(first).is_ok() => {
+                error.did_you_mean(first).hint("columns keep their names")
+            }
+            _ => error,
+        }
+    }
+}
+
+/// The condition that related rows meet one of their own.
+fn related(subject: &TableView, hop: &Hop<'_>, condition: &str) -> String {
+    let name = subject.relation_name(hop.relation);
+    match hop.is_to_one() {
+        true => format!("{{{name:?}: {condition}}}"),
+        false => format!("{{{name:?}: {{\"some\": {condition}}}}}"),
+    }
+}
+
+/// A condition on a column by which people tell the rows apart: the first text.
+fn example(table: &TableView, value: &str) -> String {
+    let mut columns = table.readable_columns().map(|column| &table.table.columns[column]);
+    let text = columns.clone().find(|column| column.data_type.is_text());
+    let name = text.or_else(|| columns.next()).map_or("…", |column| &column.name);
+    format!("{{{name:?}: {value}}}")
+}
+
+/// The error of an operator that the type of a column, or of a part of its JSON, has not.
+pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> Error {
+    let error = Error::new(
+        Code::UnknownOperator,
+        format!("{} is {}, which has no operator {name:?}", column.name, column.type_name),
+    )
+    .allowed(known.iter().copied());
+    let has = |operator: Operator| known.contains(&operator.as_str());
+    let foreign = Operator::foreign(name).filter(|meant| has(*meant));
+    let moment = matches!(column.data_type.base().oid, 1082 | 1114 | 1184);
+    let plain = name.to_ascii_lowercase().replace(['$', '_', ' '], "");
+    match plain.as_str() {
+        "between" => error.hint("{\"gte\": least, \"lte\": most}"),
+        "op" | "operator" | "value" => {
+            error.hint(format!("the operator is a key: {{{:?}: {{\"eq\": value}}}}", column.name))
+        }
+        "isnotnull" | "notnull" | "isnot" => error.hint("{\"is_null\": false}"),
+        "exists" => error.hint("{\"is_null\": false}, or {\"is_null\": true}"),
+        "not" => error.hint(format!(
+            "{{\"ne\": value}}, or around the condition: {{\"not\": {{{:?}: {{…}}}}}}",
+            column.name
+        )),
+        "icontains" | "iexact" | "istartswith" | "iendswith" | "iequals"
+            if has(Operator::Ilike) =>
+        {
+            error.hint("{\"ilike\": \"%text%\"}, where % stands for any letters")
+        }
+        "year" | "month" | "day" | "date" if moment => {
+            error.hint("{\"gte\": \"2024-01-01\", \"lt\": \"2025-01-01\"}")
+        }
+        _ => match foreign {
+            Some(meant) => error.did_you_mean(meant.as_str()),
+            // An operator of other types was not mistyped.
+            None if Operator::parse(name).is_some() => error,
+            None => error.nearest(name, known.iter().copied()),
+        },
+    }
+}
+
+/// What to say of a plain value that is none of the type: an operator in the text, one element of many.
+pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> Error {
+    let text = value.as_str().unwrap_or_default();
+    match text.chars().next() {
+        Some('<' | '>' | '=' | '!') => {
+            error.hint("the operator is a key: {\"gt\": 5}; so are gte, lt, lte and ne")
+        }
+        Some(_) if data_type.family() == Family::Array => {
+            error.hint(format!("{{\"contains\": {value}}} finds arrays with this element"))
+        }
+        _ => error,
+    }
+}
+
+/// The sort key that SQL and others write so: `name desc`, `name:desc`.
+pub(super) fn sort_key(text: &str) -> Option<String> {
+    const WORDS: [&str; 7] = ["asc", "desc", "ascending", "descending", "nulls", "first", "last"];
+    let mut words = text.split([' ', ':']).filter(|word| !word.is_empty());
+    let name = words.next()?;
+    let words: Vec<String> = words.map(str::to_ascii_lowercase).collect();
+    let known = !words.is_empty() && words.iter().all(|word| WORDS.contains(&word.as_str()));
+    let descending = words.iter().any(|word| word.starts_with("desc"));
+    known.then(|| if descending { format!("-{name}") } else { name.to_owned() })
+}
+
+/// What to say of a name that is not a column to write.
+pub(super) fn not_written(table: &TableView, name: &str, error: Error) -> Error {
+    let json = |column: &str| {
+        let column = table.table.column(column).filter(|(_, column)| column.can_select);
+        column.is_some_and(|(_, column)| column.data_type.family() == Family::Json)
+    };
+    match name.split_once('.') {
+        Some((column, key)) if json(column) => {
+            error.hint(format!("{{{column:?}: {{\"$merge\": {{{key:?}: …}}}}}}"))
+        }
+        _ if name.starts_with('$') => error.hint(
+            "columns stand here, and what is done to one is its value: {\"views\": {\"$increment\": 1}}",
+        ),
+        _ => error,
+    }
+}
+
+/// What to say of a value that is none of the column's type, and looks like an expression.
+pub(super) fn not_computed(
+    column: &Column,
+    value: &Value,
+    written: Written,
+    error: Error,
+) -> Error {
+    let number = matches!(column.data_type.base().oid, 20 | 21 | 23 | 700 | 701 | 790 | 1700);
+    let computed = match value {
+        Value::String(text) => text.contains(&column.name) || text.contains(['+', '*']),
+        Value::Object(_) => true,
+        _ => false,
+    };
+    match value.as_str() {
+        _ if number && computed && written == Written::Old => {
+            error.hint("a value, or {\"$increment\": 1}: what is added to the old one")
+        }
+        Some(text) if text.contains("$ref") || text.contains("{{") => error.hint(
+            "{\"$ref\": \"name.column\"} is a value from an earlier operation of the transaction",
+        ),
+        _ => error,
+    }
+}
+
+/// The error of a computation that does not exist.
+pub(super) fn unknown_computation(key: &str) -> Error {
+    let error = Error::new(Code::UnknownOperator, format!("there is no {key:?}")).allowed(COMPUTED);
+    match key {
+        "$inc" | "$add" | "$plus" => error.did_you_mean("$increment"),
+        "$dec" | "$decrement" | "$sub" | "$subtract" | "$minus" => {
+            error.did_you_mean("$increment").hint("{\"$increment\": -1}")
+        }
+        "$push" | "$addToSet" | "$concat" => error.did_you_mean("$append"),
+        "$currentDate" => error.did_you_mean("$now"),
+        "$set" | "$value" => error.hint("the value itself stands here"),
+        "$eval" | "$expr" | "$sql" | "$raw" | "$mul" | "$multiply" => {
+            error.hint("there are no expressions: read the value, compute, and give the new one")
+        }
+        _ => error.nearest(key, COMPUTED).hint("{\"$literal\": …} writes an object as it is"),
+    }
+}
+
+/// The error of a member of a measure that is no function.
+pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
+    let error = Error::new(Code::UnknownOperator, format!("there is no measure {name:?}"))
+        .allowed(functions.iter().copied());
+    match name.to_ascii_lowercase().as_str() {
+        "average" | "mean" => error.did_you_mean("avg"),
+        "total" => error.did_you_mean("sum"),
+        "maximum" => error.did_you_mean("max"),
+        "minimum" => error.did_you_mean("min"),
+        "distinct" | "unique" => error.did_you_mean("count_distinct"),
+        "filter" | "condition" => error.did_you_mean("where"),
+        "fn" | "func" | "function" | "op" | "operation" | "type" | "agg" | "aggregate"
+        | "column" | "field" | "of" => {
+            error.hint("the function is the key, the column its value: {\"sum\": \"amount\"}")
+        }
+        _ => error.nearest(name, functions.iter().copied()),
+    }
+}
+
+/// What to say of a group that is no column: a function of one, perhaps.
+pub(super) fn not_a_group(
+    scope: &Scope<'_>,
+    table: &TableView,
+    name: &str,
+    buckets: &[&str],
+    error: Error,
+) -> Error {
+    let mut words =
+        name.split(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.'));
+    let bucket = words.clone().find(|word| buckets.contains(&word.to_ascii_lowercase().as_str()));
+    let column = words.find(|word| !word.is_empty() && table.readable(word).is_ok());
+    match (bucket, column) {
+        (Some(bucket), Some(column)) if bucket != name && column != name => error.hint(format!(
+            "{{\"column\": {column:?}, \"bucket\": {:?}}}",
+            bucket.to_ascii_lowercase()
+        )),
+        _ if name.contains(',') => error.hint("one name each: [\"status\", \"customer.country\"]"),
+        _ => match scope.relation(table, name) {
+            Ok(_) => error.hint(format!("a column of it: \"{name}.…\"")),
+            Err(_) => error,
+        },
+    }
+}
+
+/// The `$ref` that templates and paths of other kinds stand for: `{{order.id}}`, `$0.id`, `order.rows[0].id`.
+pub(super) fn reference(given: &Value) -> Option<String> {
+    let text = given.as_str()?.replace(['$', '{', '}', ']', ' '], "").replace('[', ".");
+    let steps = text.split('.').filter(|step| {
+        !matches!(*step, "" | "rows" | "data" | "result" | "results" | "operations")
+    });
+    Some(steps.collect::<Vec<_>>().join("."))
+}

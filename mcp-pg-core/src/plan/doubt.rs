@@ -1,0 +1,104 @@
+//! Requests that may not say what was meant: conditions that no row met, JSON that became a text.
+
+use serde::de::IgnoredAny;
+
+use super::{Assign, Comparison, Effect, Operand, Plan, Predicate, Source};
+use crate::schema::{Column, Family, Operator};
+
+impl Predicate<'_> {
+    /// What to say of the caller's part of a request's condition, where it found nothing.
+    pub fn doubt(&self) -> Option<String> {
+        match self {
+            // The caller's own comes first: the others are the archive's and the role's.
+            Predicate::All(parts) => parts.first().and_then(Predicate::doubtful),
+            _ => None,
+        }
+    }
+
+    fn doubtful(&self) -> Option<String> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Predicate::doubtful)
+            }
+            Predicate::Related { filter, .. } => filter.doubtful(),
+            Predicate::Test {
+                column,
+                path: None,
+                comparison: Comparison::Binary(operator, Operand { source: Source::Text(text), .. }),
+            } => compared(column, *operator, text.as_deref()?),
+            _ => None,
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// What to say of an object or array for a JSON column that was given, and written, as a text.
+    pub fn doubt(&self) -> Option<String> {
+        let json = |column: &&Column| {
+            column.data_type.family() == Family::Json || column.data_type.base().oid == JSON
+        };
+        let column = match self {
+            Plan::Insert(plan) => plan.columns.iter().enumerate().find_map(|(index, column)| {
+                let column = Some(*column).filter(json)?;
+                let mut values = plan.rows.iter().filter_map(|row| row.get(index));
+                values.any(is_document_in_text).then_some(column)
+            }),
+            Plan::Change(plan) => match &plan.effect {
+                Effect::Set(set) => set.iter().find_map(|(column, assign)| {
+                    Some(*column).filter(json).filter(|_| is_document_in_text(assign))
+                }),
+                _ => None,
+            },
+            Plan::Select(_) => None,
+        };
+        let name = &column?.name;
+        Some(format!(
+            "{name} now holds a JSON string, in whose text there is JSON: give the object or array itself if that was meant"
+        ))
+    }
+}
+
+/// The OID of `json`.
+const JSON: u32 = 114;
+
+/// Whether JSON is a string that holds an object or array.
+fn is_document_in_text(assign: &Assign) -> bool {
+    let Assign::Value(Operand { source: Source::Text(Some(text)), .. }) = assign else {
+        return false;
+    };
+    (text.starts_with("\"{") || text.starts_with("\"["))
+        && serde_json::from_str::<String>(text)
+            .is_ok_and(|inner| serde_json::from_str::<IgnoredAny>(&inner).is_ok())
+}
+
+fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
+    let name = &column.name;
+    let data_type = &column.data_type;
+    match operator {
+        Operator::Eq if data_type.is_text() && text.contains('%') => Some(format!(
+            "{name} was compared with the text as it is, % and all: {{\"ilike\": {text:?}}} takes a pattern"
+        )),
+        Operator::Like | Operator::Ilike if !text.contains(['%', '_']) => Some(format!(
+            "without % a pattern is the whole text: {{\"{operator}\": {:?}}} finds {name} that holds it",
+            format!("%{text}%")
+        )),
+        Operator::Eq if data_type.family() == Family::Json && text.starts_with('{') => {
+            Some(format!(
+                "{name} was compared as a whole: {{\"contains\": {{…}}}} finds a part, {{\"path\": [\"key\"], \
+                 \"eq\": …}} looks inside"
+            ))
+        }
+        Operator::Eq if is_day(text) && matches!(data_type.base().oid, 1114 | 1184) => {
+            Some(format!(
+                "{name} has a time of day, and was compared with midnight: {{\"gte\": {text:?}, \"lt\": \
+                 \"the next day\"}} takes the whole day"
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a moment is given as a date alone: `2024-01-31`.
+fn is_day(text: &str) -> bool {
+    text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
+}

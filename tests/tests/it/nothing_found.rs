@@ -1,0 +1,104 @@
+//! What a reply says besides where nothing was found, or where what was written may not be what was meant.
+
+use mcp_pg_tests::{Database, call};
+use serde_json::{Value, json};
+
+const FIXTURE: &str = "
+    CREATE TABLE customer (customer_id integer PRIMARY KEY, name text);
+    CREATE TABLE orders (order_id integer PRIMARY KEY, customer_id integer REFERENCES customer, total integer,
+        note text, placed timestamptz, details jsonb);";
+
+/// What is said where nothing was found, since the condition may not say what was meant.
+#[tokio::test]
+async fn a_condition_that_finds_nothing() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let cases = [
+        (json!({"note": "%x%"}), Some("{\"ilike\": \"%x%\"}")),
+        (json!({"note": {"like": "x"}}), Some("{\"like\": \"%x%\"}")),
+        (json!({"placed": "2024-01-31"}), Some("\"gte\": \"2024-01-31\"")),
+        (json!({"details": {"a": 1}}), Some("\"contains\"")),
+        (json!({"customer": {"name": "A%"}}), Some("ilike")),
+        (json!({"note": "x"}), None),
+        (json!({"note": {"contains": "x"}}), None),
+        (json!({"placed": "2024-01-31T10:00:00Z"}), None),
+    ];
+    for (condition, suggested) in cases {
+        let select = json!({"table": "orders", "where": condition});
+        let mut count = select.clone();
+        count["measures"] = json!({"n": {"count": "*"}, "most": {"max": "total"}});
+        let mut update = select.clone();
+        update["updates"] = json!({"total": 1});
+        for (tool, arguments) in [("select", &select), ("aggregate", &count), ("update", &update)] {
+            let told = call(&engine, "admin", tool, arguments.clone()).await.unwrap();
+            let note = told.pointer("/notes/0").and_then(Value::as_str);
+            assert_eq!(note.is_some(), suggested.is_some(), "{arguments}: {told}");
+            assert!(note.unwrap_or_default().contains(suggested.unwrap_or_default()), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn json_that_was_written_as_a_text() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    for (id, (details, noted)) in
+        [(json!("{\"a\": 1}"), true), (json!("[draft]"), false), (json!({"a": "{}"}), false)]
+            .into_iter()
+            .enumerate()
+    {
+        let data = json!({"order_id": id, "details": details});
+        let told = call(&engine, "admin", "insert", json!({"table": "orders", "data": data}))
+            .await
+            .unwrap();
+        assert_eq!(told.get("notes").is_some(), noted, "{told}");
+        assert_eq!(told["rows"][0]["details"], details);
+    }
+}
+
+/// A model that fills in every argument means no other query by it.
+#[tokio::test]
+async fn what_says_nothing_leaves_a_cursor_valid() {
+    let engine = Database::of(
+        "CREATE TABLE notes (id integer PRIMARY KEY, archived_at timestamptz);
+         INSERT INTO notes SELECT generate_series(1, 5)",
+    )
+    .await
+    .engine()
+    .await;
+    let first =
+        call(&engine, "admin", "select", json!({"table": "notes", "limit": 2})).await.unwrap();
+    let next = json!({"table": "notes", "limit": 2, "where": {}, "order_by": [], "archived": "exclude",
+        "cursor": first["next_cursor"]});
+    let second = call(&engine, "admin", "select", next).await.unwrap();
+    assert_eq!(second["rows"][0]["id"], 3);
+}
+
+#[tokio::test]
+async fn a_change_of_rows_that_are_archived_or_are_not() {
+    let engine = Database::of(
+        "CREATE TABLE notes (id integer PRIMARY KEY, body text, archived_at timestamptz);
+         INSERT INTO notes VALUES (1, 'old', now()), (2, 'new', NULL)",
+    )
+    .await
+    .engine()
+    .await;
+    for (tool, mut arguments, noted) in [
+        ("update", json!({"updates": {"body": "x"}, "where": {"id": 1}}), "archived ones left out"),
+        ("archive", json!({"where": {"id": 1}}), "archived ones left out"),
+        ("restore", json!({"where": {"id": 2}}), "only archived rows"),
+        ("update", json!({"updates": {"body": "x"}, "where": {"id": 2}}), ""),
+    ] {
+        arguments["table"] = json!("notes");
+        let told = call(&engine, "admin", tool, arguments).await.unwrap();
+        let note = told.pointer("/notes/0").and_then(Value::as_str).unwrap_or_default();
+        assert!(note.contains(noted) && note.is_empty() == noted.is_empty(), "{tool}: {told}");
+    }
+}
+
+/// Tables that were never analysed are expected to have rows.
+#[tokio::test]
+async fn an_estimate_knows_the_rows_that_are_shown() {
+    let engine = Database::of("CREATE TABLE bare (id integer)").await.engine().await;
+    let arguments = json!({"table": "bare", "count": "estimated"});
+    let told = call(&engine, "admin", "select", arguments).await.unwrap();
+    assert_eq!((&told["count"], &told["count_estimated"]), (&json!(0), &json!(true)));
+}
