@@ -1,15 +1,15 @@
 //! What is noted of a call while it runs, and how it becomes an audit event.
 
-use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Engine;
 use super::confirm::Consent;
+use super::redaction::Redaction;
 use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds};
 use crate::error::{Code, Error, Result};
-use crate::policy::{AuditValues, OnFailure, Principal, View};
+use crate::policy::{OnFailure, Principal, View};
 use crate::request::Request;
 
 /// Whence a call came.
@@ -51,13 +51,6 @@ struct Notes {
     intended: bool,
     /// The write is done.
     committed: bool,
-}
-
-/// Which values the audit may not hold.
-struct Redaction {
-    values: AuditValues,
-    images: bool,
-    view: Option<Arc<View>>,
 }
 
 impl<'e> Record<'e> {
@@ -211,12 +204,8 @@ impl<'e> Record<'e> {
     /// Which values the audit may not hold.
     fn redaction(&self) -> Redaction {
         let catalogue = self.engine.catalogue.load();
-        let detail = &catalogue.settings.audit;
-        let view = match detail.values {
-            AuditValues::Redacted | AuditValues::Full => catalogue.view(self.caller).ok(),
-            AuditValues::None => None,
-        };
-        Redaction { values: detail.values, images: detail.images, view }
+        let view = || catalogue.view(self.caller).ok();
+        Redaction::new(&catalogue.settings.audit, view)
     }
 }
 
@@ -263,10 +252,6 @@ impl Notes {
     }
 
     fn event(&self, phase: Phase, redaction: &Redaction) -> Event {
-        let image = |rows: &[Value]| {
-            (redaction.images && redaction.values != AuditValues::None && !rows.is_empty())
-                .then(|| Value::Array(rows.iter().map(|row| redaction.apply(row)).collect()))
-        };
         Event {
             time: now(),
             id: self.id.clone(),
@@ -285,61 +270,8 @@ impl Notes {
             outcome: None,
             code: None,
             duration_ms: (phase == Phase::Outcome).then(|| milliseconds(self.started.elapsed())),
-            before: image(&self.before),
-            after: image(&self.after),
-        }
-    }
-}
-
-impl Redaction {
-    /// Whether values under this name are masked or sensitive somewhere.
-    fn hides(&self, name: &str) -> bool {
-        self.view.as_ref().is_some_and(|view| {
-            // Encrypted is encrypted wherever it is kept.
-            view.encrypted_names().contains(name)
-                || self.values != AuditValues::Full
-                    && (view.masked_names().contains(name) || view.sensitive_names().contains(name))
-        })
-    }
-
-    fn hides_some(&self) -> bool {
-        self.view.as_ref().is_some_and(|view| {
-            !view.encrypted_names().is_empty()
-                || self.values != AuditValues::Full
-                    && !(view.masked_names().is_empty() && view.sensitive_names().is_empty())
-        })
-    }
-
-    /// The value with what may not be kept replaced.
-    fn apply(&self, value: &Value) -> Value {
-        match value {
-            Value::Object(members) => {
-                // `{"column": "email", "eq": …}` is as much about it as `{"email": …}`.
-                let named = members.get("column").and_then(Value::as_str);
-                let hidden = named.is_some_and(|name| self.hides(name));
-                let member = |(name, member): (&String, &Value)| {
-                    // A cursor holds sort keys, which are values.
-                    let keys = name == "cursor" && self.hides_some();
-                    let member = match keys || self.hides(name) || hidden && name != "column" {
-                        true => json!("[redacted]"),
-                        false => self.apply(member),
-                    };
-                    (name.clone(), member)
-                };
-                members.iter().map(member).collect::<Map<_, _>>().into()
-            }
-            Value::Array(items) => items.iter().map(|item| self.apply(item)).collect(),
-            leaf if self.values == AuditValues::None && !leaf.is_null() => json!("[omitted]"),
-            // Arguments may come as text of JSON.
-            Value::String(text)
-                if self.hides_some() && text.trim_start().starts_with(['{', '[']) =>
-            {
-                match serde_json::from_str(text) {
-                    Ok(inner) => Value::String(self.apply(&inner).to_string()),
-                    Err(_) => value.clone(),
-                }
-            }
-            leaf => leaf.clone(),
+            before: redaction.image(&self.before),
+            after: redaction.image(&self.after),
         }
     }
 }

@@ -63,19 +63,34 @@ pub(super) fn shape(
     }
 }
 
-/// A line a row, the columns separated by ` | `, under a line of their names.
+/// A line a row, the columns separated by ` | `, under a line of their names. Null is nothing, the empty text `""`.
 fn text(names: &[String], rows: &[Vec<Value>]) -> String {
     let cell = |value: &Value| match value {
         Value::Null => String::new(),
-        // A line is a row.
-        Value::String(text) => text.replace('\n', "\\n").replace('|', "\\|"),
-        other => other.to_string(),
+        Value::String(text) if text.is_empty() => "\"\"".to_owned(),
+        Value::String(text) => in_a_line(text),
+        // JSON has no line breaks of its own, and its backslashes stay what they are.
+        other => other.to_string().replace('|', "\\u007c"),
     };
-    let mut out = names.join(" | ");
+    let mut out = names.iter().map(|name| in_a_line(name)).collect::<Vec<_>>().join(" | ");
     for row in rows {
         out.push('\n');
         let cells: Vec<String> = row.iter().take(names.len()).map(cell).collect();
         out.push_str(&cells.join(" | "));
+    }
+    out
+}
+
+/// The text without what would end a line or a column.
+fn in_a_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\\' | '|' => out.extend(['\\', letter]),
+            _ => out.push(letter),
+        }
     }
     out
 }

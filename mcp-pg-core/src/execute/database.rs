@@ -73,7 +73,6 @@ impl Database {
             .max_size(settings.limits.max_connections)
             .wait_timeout(Some(timeouts.pool))
             .create_timeout(Some(timeouts.connect))
-            .recycle_timeout(Some(timeouts.connect))
             .runtime(Runtime::Tokio1)
             .post_create(begin)
             .build()

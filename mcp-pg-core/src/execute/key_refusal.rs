@@ -75,19 +75,24 @@ fn same_key(key: &Key, values: Option<&str>, place: &Place<'_>) -> Error {
 }
 
 pub(super) fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
-    let error = Error::new(Code::ExclusionViolation, "an existing row excludes this one");
+    let refused = |message: String| Error::new(Code::ExclusionViolation, message);
     let table = &place.table.table;
     // The constraint's index tells whether the caller may know of it.
-    match table.indexes.iter().find(|index| Some(index.name.as_str()) == answer.constraint()) {
-        None => error.at(place.written()),
-        Some(index) => match index.mentions.as_slice() {
-            [column] => {
-                error.at(format!("{}{}", place.written(), step(&table.columns[*column].name)))
-            }
-            _ => error.at(place.written()),
-        }
-        .constraint(&index.name),
-    }
+    let index = table.indexes.iter().find(|index| Some(index.name.as_str()) == answer.constraint());
+    let Some(index) = index else {
+        return refused("an existing row excludes this one".to_owned()).at(place.written());
+    };
+    let columns = index.mentions.iter().filter_map(|column| table.columns.get(*column));
+    let columns: Vec<&str> = columns.map(|column| column.name.as_str()).collect();
+    let at = match columns.as_slice() {
+        [column] => format!("{}{}", place.written(), step(column)),
+        _ => place.written(),
+    };
+    let by = if columns.is_empty() { "" } else { ", by its " };
+    refused(format!("an existing row excludes this one{by}{}", columns.join(", ")))
+        .at(at)
+        .constraint(&index.name)
+        .hint("select rows whose values are the same or overlap, and choose others")
 }
 
 pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {

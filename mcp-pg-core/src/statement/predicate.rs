@@ -65,12 +65,17 @@ impl Conditions {
         let left = match path {
             None => whole,
             Some(path) => {
+                // JSON's null is no value either, and replies show both alike.
                 let text = matches!(
                     comparison,
-                    Comparison::Binary(
-                        Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches,
-                        _
-                    )
+                    Comparison::Null(_)
+                        | Comparison::Binary(
+                            Operator::Like
+                                | Operator::Ilike
+                                | Operator::Matches
+                                | Operator::Imatches,
+                            _
+                        )
                 );
                 let get = BinOper::Custom(if text { "#>>" } else { "#>" });
                 let whole =

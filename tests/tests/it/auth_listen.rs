@@ -29,6 +29,12 @@ async fn refused(database: &Database, login: &str, more: &str) -> String {
 #[tokio::test]
 async fn a_login_that_nothing_binds_is_not_for_the_network() {
     let database = Database::of(TABLE).await;
+    // Nor is any, where nobody is asked who they are.
+    for address in ["0.0.0.0:0", "[::]:0"] {
+        let open = run(&["http", "--listen", address, "--database-url", &database.url]).await;
+        assert_eq!(open.status, Some(2), "{open:?}");
+        assert!(open.err.contains("refusing to listen on"), "{}", open.err);
+    }
     database
         .sql(
             "CREATE ROLE listen_bypass LOGIN BYPASSRLS;

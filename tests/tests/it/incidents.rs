@@ -310,6 +310,17 @@ async fn a_misspelt_setting_does_not_fail_open() {
         assert_eq!(ended.status, Some(2), "{text}: {ended:?}");
         assert!(ended.err.contains(named), "{text}: {}", ended.err);
     }
+    // Where nothing is said, nothing is written.
+    let database = Database::of(FIXTURE).await;
+    for (tool, arguments) in [
+        ("insert", json!({"table": "account", "data": {"id": 9}})),
+        ("update", json!({"table": "account", "where": {"id": 1}, "updates": {"name": "X"}})),
+        ("delete", json!({"table": "account", "where": {"id": 1}})),
+    ] {
+        let line = ["call", tool, &arguments.to_string(), "--database-url", &database.url];
+        assert_eq!(run(&line).await.json()["error"]["code"], "forbidden", "{tool}");
+    }
+    assert_eq!(counted(&database).await.as_deref(), Some("2 1 1"));
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
     let follower = engine.clone();
     tokio::spawn(async move { follower.follow(Duration::from_millis(20)).await });
     let followed = "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_stat_activity
-        WHERE application_name LIKE '%listener' AND query LIKE '%beginning%'); END $$";
+        WHERE application_name LIKE '%listener' AND query LIKE '-- A line of text that is another%'); END $$";
     while run(&cluster, followed).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -330,6 +330,14 @@ async fn formats_and_versions() {
     let reply = call(&engine, "analyst", "select", select("plain", "text")).await.unwrap();
     let expected = format!("id | name | _version\n1 | a\\|b\\nc | {version}\n2 |  | {version}");
     assert_eq!((&reply["text"], reply.get("rows")), (&json!(expected), None));
+    // One row a line, and what a column holds never looks like another column, nor null like an empty text.
+    database
+        .sql("CREATE TABLE odd (\"a|b\" text PRIMARY KEY, list text[]); INSERT INTO odd VALUES (E'\\\\n\\r', '{a|b}'), ('', NULL)")
+        .await;
+    let other = database.engine().await;
+    let arguments = json!({"table": "odd", "format": "text", "order_by": ["-a|b"]});
+    let reply = call(&other, "analyst", "select", arguments).await.unwrap();
+    assert_eq!(reply["text"], "a\\|b | list\n\\\\n\\r | [\"a\\u007cb\"]\n\"\" | ");
     let reply = call(&engine, "analyst", "select", select("counted", "json")).await.unwrap();
     assert_eq!(rows(&reply), [json!({"id": 1, "name": "x", "version": 7, "_version": "7"})]);
     let answer = refused(&engine, "select", select("seen", "json")).await;

@@ -1,7 +1,8 @@
 //! transaction: several operations, all or nothing.
 
-use mcp_pg_core::Engine;
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
+use mcp_pg_core::{Engine, Settings};
+use mcp_pg_tests::{Database, call, error, object, refused, rows};
 use serde_json::{Value, json};
 
 async fn transact(engine: &Engine, operations: Value) -> Value {
@@ -237,16 +238,61 @@ async fn one_failure_undoes_all() {
 
 #[tokio::test]
 async fn rights_hold_inside() {
-    let engine = Database::shop().await.engine().await;
-    let operations = json!([
-        {"operation": "select", "table": "users", "where": {"user_id": 1}},
-        {"operation": "delete", "table": "users", "where": {"user_id": 1}},
-    ]);
-    let reply = error(&engine, "operator", "transaction", json!({"operations": operations})).await;
-    assert_eq!(
-        (&reply["code"], &reply["at"]),
-        (&json!("forbidden"), &json!("/operations/1/table"))
-    );
+    let grant = |table: &str, actions: &[Action]| Grant {
+        tables: vec![table.to_owned()],
+        actions: actions.iter().copied().collect(),
+        ..Grant::default()
+    };
+    let users = Grant {
+        columns: ColumnRules {
+            exclude: vec!["email".into()],
+            writable: Some(vec!["name".into()]),
+            mask: [("country".to_owned(), Mask::Full)].into(),
+            ..ColumnRules::default()
+        },
+        rows: Some(object(json!({"user_id": {"lt": 3}}))),
+        ..grant("public.users", &[Action::Select, Action::Update])
+    };
+    let clerk = Role {
+        name: "clerk".into(),
+        grants: vec![users, grant("public.reviews", &[Action::Select])],
+        ..Role::default()
+    };
+    let database = Database::shop().await;
+    let engine = database.engine_with(Settings { roles: vec![clerk], ..Settings::default() }).await;
+    let first = json!({"operation": "update", "as": "u", "table": "users", "where": {"user_id": 1},
+        "updates": {"name": "X"}});
+    let update = |condition: Value, updates: Value| json!({"operation": "update", "table": "users", "where": condition, "updates": updates});
+    let own = || json!({"user_id": 1});
+    for (second, code) in [
+        (json!({"operation": "delete", "table": "users", "where": {"user_id": 1}}), "forbidden"),
+        (
+            json!({"operation": "update", "table": "reviews", "where": {"review_id": 1}, "updates": {"rating": 1}}),
+            "forbidden",
+        ),
+        (json!({"operation": "select", "table": "orders"}), "unknown_table"),
+        (json!({"operation": "select", "table": "users", "where": {"country": "GB"}}), "forbidden"),
+        (update(own(), json!({"email": "x@example.com"})), "unknown_column"),
+        (update(own(), json!({"status": "active"})), "read_only_column"),
+        (update(own(), json!({"name": {"$ref": "u.email"}})), "unknown_column"),
+        (update(json!({"email": {"like": "a%"}}), json!({"name": "Y"})), "unknown_column"),
+    ] {
+        let operations = json!({"operations": [first, second]});
+        let told = error(&engine, "clerk", "transaction", operations).await;
+        assert_eq!(told["code"], code, "{second}: {told}");
+        assert!(told["at"].as_str().unwrap().starts_with("/operations/1"), "{second}: {told}");
+    }
+    // Rows of others are not there, and what is masked stays so.
+    let names = "SELECT string_agg(name, ', ' ORDER BY user_id) FROM users WHERE user_id <= 3";
+    let before = database.value(names).await.unwrap();
+    assert!(!before.starts_with('X'), "{before}");
+    let others = json!({"operations": [
+        first, update(json!({"user_id": 3}), json!({"name": "Y"})),
+        update(json!({"user_id": 2}), json!({"name": {"$ref": "u.country"}}))]});
+    let reply = call(&engine, "clerk", "transaction", others).await.unwrap();
+    assert_eq!(reply["results"][1]["row_count"], 0, "{reply}");
+    let after = database.value(names).await.unwrap();
+    assert_eq!(after, format!("X, ***, {}", before.rsplit(", ").next().unwrap()));
 }
 
 #[tokio::test]

@@ -210,6 +210,24 @@ async fn check_tells_of_keys_that_everyone_may_read() {
 }
 
 #[tokio::test]
+async fn check_tells_of_hashes_that_change_with_each_start() {
+    let database = Database::shop().await;
+    let config = file(
+        "[roles.clerk]\n[[roles.clerk.grants]]\ntables = [\"public.users\"]\nactions = [\"select\"]\n\
+         columns = { mask = { email = \"hash\" } }\n",
+    );
+    let check = async |url: &str| {
+        run(&["check", "--database-url", url, "--config", config.to_str().unwrap()]).await.out
+    };
+    let note = "the mask hash of roles.clerk changes with each start";
+    let told = check(&database.url).await;
+    assert!(told.contains(note), "{told}");
+    // The password is not asked for here, but it is one.
+    let told = check(&database.url.replace("://postgres@", "://postgres:one-secret@")).await;
+    assert!(told.contains("login:") && !told.contains(note), "{told}");
+}
+
+#[tokio::test]
 async fn a_pipe_among_the_queries_is_a_fault_and_no_more() {
     let database = Database::shop().await;
     let queries = directory([("ids.sql", "SELECT user_id FROM users ORDER BY 1 LIMIT 2")]);

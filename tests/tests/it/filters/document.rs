@@ -61,7 +61,10 @@ async fn documents() {
             (json!({"doc": {"path": ["a"], "not_in": [1]}}), "doc #> '{a}' NOT IN ('1')"),
             (json!({"doc": {"path": ["a"], "gt": 0}}), "doc #> '{a}' > '0'"),
             (json!({"doc": {"path": ["b"], "has_key": "c"}}), "doc #> '{b}' ? 'c'"),
-            (json!({"doc": {"path": ["a"], "is_null": true}}), "doc #> '{a}' IS NULL"),
+            (json!({"doc": {"path": ["a"], "is_null": true}}), "doc #>> '{a}' IS NULL"),
+            (json!({"doc": {"path": ["n"], "eq": null}}), "doc #>> '{n}' IS NULL"),
+            (json!({"doc": {"path": ["n"], "ne": null}}), "doc #>> '{n}' IS NOT NULL"),
+            (json!({"doc": {"path": ["n"], "in": [1, null]}}), "doc #>> '{n}' IS NULL"),
             (
                 json!({"doc": {"path": ["b", "c"], "contains": ["x"]}}),
                 "doc #> '{b,c}' @> '[\"x\"]'",
