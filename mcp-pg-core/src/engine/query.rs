@@ -104,7 +104,8 @@ impl Engine {
             identity.settings.push(("statement_timeout".into(), milliseconds));
         }
         identity.restore = query.coded;
-        let keep = Keep { rows: query.limit, bytes: limits.max_reply_bytes };
+        let rows = query.limit.min(limits.max_rows);
+        let keep = Keep { rows, bytes: limits.max_reply_bytes };
         let call = Call { scope: &scope, query, statement: &statement, identity, keep };
         if query.writes {
             let own = WriteArguments::read(query, arguments, limits.max_write_rows)?;

@@ -46,6 +46,14 @@ async fn a_database_that_is_set_to_be_read_only() {
     assert!(refused["hint"].as_str().unwrap().contains("default_transaction_read_only"));
     let read = call(&engine, "operator", "select", json!({"table": "items", "where": {"id": 1}}));
     assert_eq!(rows(&read.await.unwrap())[0]["n"], 2);
+    // Selects are a transaction that only reads.
+    let select = json!({"operation": "select", "table": "items", "where": {"id": 1}});
+    let together = json!({"operations": [&select, &select]});
+    let reply = call(&engine, "operator", "transaction", together).await.unwrap();
+    assert_eq!(
+        (&reply["committed"], &reply["results"][1]["rows"][0]["n"]),
+        (&json!(true), &json!(2))
+    );
 }
 
 /// Runs a statement on a connection of its own; it may end with it.
