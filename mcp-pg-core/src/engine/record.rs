@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Engine;
 use super::confirm::Consent;
+use super::redaction::Redaction;
 use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds};
 use crate::error::{Code, Error, Result};
-use crate::policy::{AuditValues, OnFailure, Principal, Settings, View};
+use crate::policy::{OnFailure, Principal, Settings, View};
 use crate::request::Request;
 
 /// Whence a call came.
@@ -46,6 +47,7 @@ struct Notes {
     confirmation: Option<String>,
     before: Vec<Value>,
     after: Vec<Value>,
+    /// As the call sees the columns, whatever is reloaded meanwhile.
     redaction: Redaction,
     stage: Stage,
 }
@@ -59,13 +61,6 @@ enum Stage {
     Committing { intended: bool },
     /// It is written.
     Committed,
-}
-
-/// Which values the audit may not hold: as the call saw them, whatever is reloaded meanwhile.
-struct Redaction {
-    values: AuditValues,
-    images: bool,
-    view: Option<Arc<View>>,
 }
 
 impl<'e> Record<'e> {
@@ -99,7 +94,7 @@ impl<'e> Record<'e> {
                 after: Vec::new(),
                 redaction: {
                     let catalogue = engine.catalogue.load();
-                    Redaction::new(catalogue.view(caller).ok(), &catalogue.settings)
+                    Redaction::new(&catalogue.settings.audit, catalogue.view(caller).ok())
                 },
                 stage: Stage::Open,
             })
@@ -110,7 +105,7 @@ impl<'e> Record<'e> {
     /// An attempt begins, by this view and these settings.
     pub(super) fn begin(&mut self, view: &Arc<View>, settings: &Settings) {
         if let Some(notes) = &mut self.notes {
-            notes.redaction = Redaction::new(Some(Arc::clone(view)), settings);
+            notes.redaction = Redaction::new(&settings.audit, Some(Arc::clone(view)));
         }
     }
 
@@ -281,10 +276,6 @@ impl Notes {
 
     fn event(&self, phase: Phase) -> Event {
         let redaction = &self.redaction;
-        let image = |rows: &[Value]| {
-            (redaction.images && redaction.values != AuditValues::None && !rows.is_empty())
-                .then(|| Value::Array(rows.iter().map(|row| redaction.apply(row)).collect()))
-        };
         Event {
             time: now(),
             id: self.id.clone(),
@@ -303,67 +294,8 @@ impl Notes {
             outcome: None,
             code: None,
             duration_ms: (phase == Phase::Outcome).then(|| milliseconds(self.started.elapsed())),
-            before: image(&self.before),
-            after: image(&self.after),
-        }
-    }
-}
-
-impl Redaction {
-    /// For a caller with this view. Without one nothing tells what is to be hidden, and everything is.
-    fn new(view: Option<Arc<View>>, settings: &Settings) -> Self {
-        let values = if view.is_some() { settings.audit.values } else { AuditValues::None };
-        Self { values, images: settings.audit.images, view }
-    }
-
-    /// Whether values under this name are masked or sensitive somewhere.
-    fn hides(&self, name: &str) -> bool {
-        self.view.as_ref().is_some_and(|view| {
-            // Encrypted is encrypted wherever it is kept.
-            view.encrypted_names().contains(name)
-                || self.values != AuditValues::Full
-                    && (view.masked_names().contains(name) || view.sensitive_names().contains(name))
-        })
-    }
-
-    fn hides_some(&self) -> bool {
-        self.view.as_ref().is_some_and(|view| {
-            !view.encrypted_names().is_empty()
-                || self.values != AuditValues::Full
-                    && !(view.masked_names().is_empty() && view.sensitive_names().is_empty())
-        })
-    }
-
-    /// The value with what may not be kept replaced.
-    fn apply(&self, value: &Value) -> Value {
-        match value {
-            Value::Object(members) => {
-                // `{"column": "email", "eq": …}` is as much about it as `{"email": …}`.
-                let named = members.get("column").and_then(Value::as_str);
-                let hidden = named.is_some_and(|name| self.hides(name));
-                let member = |(name, member): (&String, &Value)| {
-                    // A cursor holds sort keys, which are values.
-                    let keys = name == "cursor" && self.hides_some();
-                    let member = match keys || self.hides(name) || hidden && name != "column" {
-                        true => json!("[redacted]"),
-                        false => self.apply(member),
-                    };
-                    (name.clone(), member)
-                };
-                members.iter().map(member).collect::<Map<_, _>>().into()
-            }
-            Value::Array(items) => items.iter().map(|item| self.apply(item)).collect(),
-            leaf if self.values == AuditValues::None && !leaf.is_null() => json!("[omitted]"),
-            // Arguments may come as text of JSON.
-            Value::String(text)
-                if self.hides_some() && text.trim_start().starts_with(['{', '[']) =>
-            {
-                match serde_json::from_str(text) {
-                    Ok(inner) => Value::String(self.apply(&inner).to_string()),
-                    Err(_) => value.clone(),
-                }
-            }
-            leaf => leaf.clone(),
+            before: redaction.image(&self.before),
+            after: redaction.image(&self.after),
         }
     }
 }

@@ -74,12 +74,12 @@ impl View {
             view.by_name.insert(table.name.clone(), position);
             // Tables are sorted by schema in the configured order: the first one keeps the bare name.
             view.by_bare_name.entry(table.name.name.clone()).or_insert(position);
-            view.encrypted_names.extend(extra.sealed.keys().cloned());
+            view.encrypted_names.extend(extra.sealed.keys().map(|name| name.to_lowercase()));
             let masked = table.columns.iter().zip(&extra.masks).filter(|(_, mask)| mask.is_some());
-            view.masked_names.extend(masked.map(|(column, _)| column.name.clone()));
+            view.masked_names.extend(masked.map(|(column, _)| column.name.to_lowercase()));
             let sensitive =
                 table.columns.iter().zip(&extra.marks).filter(|(_, mark)| mark.sensitive);
-            view.sensitive_names.extend(sensitive.map(|(column, _)| column.name.clone()));
+            view.sensitive_names.extend(sensitive.map(|(column, _)| column.name.to_lowercase()));
             view.tables.push(TableView::new(table, relations, extra));
         }
         view.digest = digest.finish();
@@ -90,6 +90,13 @@ impl View {
     }
 
     fn empty(schema: &Schema, role: Role, settings: &Settings) -> Self {
+        // The column's name in `schema.table.column`, where that is one: whoever may not see it may still write it down.
+        let named = |patterns: &[String]| -> HashSet<String> {
+            let names = patterns.iter().filter_map(|pattern| pattern.rsplit('.').next());
+            names.filter(|name| !name.contains('*')).map(str::to_lowercase).collect()
+        };
+        let masked = role.grants.iter().flat_map(|grant| grant.columns.mask.keys());
+        let masked = masked.map(|name| name.to_lowercase()).collect();
         Self {
             limits: role.limits.over(&settings.limits),
             role,
@@ -100,10 +107,10 @@ impl View {
             actions: Actions::NONE,
             by_name: HashMap::new(),
             by_bare_name: HashMap::new(),
-            masked_names: HashSet::new(),
-            sensitive_names: HashSet::new(),
+            masked_names: masked,
+            sensitive_names: named(&settings.columns.sensitive),
             confirms: false,
-            encrypted_names: HashSet::new(),
+            encrypted_names: named(&settings.encryption.columns),
             whole: None,
         }
     }
@@ -111,6 +118,8 @@ impl View {
     /// The schema with all its columns and relations, and no rules: what the row conditions of grants speak of.
     pub fn everything(schema: &Schema, settings: &Settings) -> Self {
         let mut view = Self::empty(schema, Role::default(), settings);
+        // The bounds are for callers; a claim may hold any number of values.
+        view.limits.max_list = usize::MAX;
         for (position, (table, relations)) in
             schema.tables.iter().zip(&schema.relations).enumerate()
         {
@@ -135,17 +144,17 @@ impl View {
         self.confirms || self.role.confirm_after_untrusted
     }
 
-    /// Names of the columns that are masked in some table.
+    /// Names, in small letters, of the columns that are masked in some table.
     pub fn masked_names(&self) -> &HashSet<String> {
         &self.masked_names
     }
 
-    /// Names of the columns that are sensitive in some table.
+    /// Names, in small letters, of the columns that are sensitive in some table, be they visible or not.
     pub fn sensitive_names(&self) -> &HashSet<String> {
         &self.sensitive_names
     }
 
-    /// Names of the columns that are encrypted in some table.
+    /// Names, in small letters, of the columns that are encrypted in some table, be they visible or not.
     pub fn encrypted_names(&self) -> &HashSet<String> {
         &self.encrypted_names
     }

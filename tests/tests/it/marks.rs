@@ -53,7 +53,12 @@ async fn audited(values: AuditValues) -> String {
     std::fs::create_dir_all(&directory).unwrap();
     let file = directory.join("audit.jsonl");
     let sink = Arc::new(FileSink::open(&file).unwrap());
-    let engine = database.engine_with(marked(values)).await.audited(sink);
+    let mut settings = marked(values);
+    let mut blind = Role::everywhere("blind", [Action::Select]);
+    blind.grants[0].columns.exclude = vec!["ssn".into()];
+    settings.roles.push(blind);
+    settings.archive.allow_hard_delete = true;
+    let engine = database.engine_with(settings).await.audited(sink);
     let ssn = "078-05-1120";
     let page = json!({"table": "customer", "order_by": ["ssn"], "limit": 1});
     let reply = call(&engine, "admin", "select", page.clone()).await.unwrap();
@@ -78,11 +83,34 @@ async fn audited(values: AuditValues) -> String {
             ]}),
         ),
         ("insert", json!({"table": "customer", "data": [{"id": 3, "ssn": ssn}]})),
+        (
+            "aggregate",
+            json!({"table": "customer", "measures": {"last": {"max": "ssn"}}, "having": {"last": ssn}}),
+        ),
+        (
+            "aggregate",
+            json!({"table": "review", "group_by": ["customer.ssn"], "measures": {"n": {"count": "*"}},
+                "having": {"customer.ssn": {"lt": ssn}}}),
+        ),
+        (
+            "aggregate",
+            json!({"table": "customer", "group_by": [{"column": "ssn", "as": "it"}],
+                "measures": "{\"n\": {\"count\": \"*\"}}", "having": format!("{{\"it\": \"{ssn}\"}}")}),
+        ),
         ("delete", json!({"table": "review", "where": {"customer": {"ssn": ssn}}})),
     ] {
         call(&engine, "admin", tool, arguments.clone())
             .await
             .unwrap_or_else(|error| panic!("{arguments}: {error}"));
+    }
+    // What is refused is recorded as well, as it was written down.
+    for (role, arguments) in [
+        ("admin", json!({"table": "review", "where": {"customer.ssn": ssn}})),
+        ("admin", json!({"table": "customer", "where": {"SSN": ssn}})),
+        ("admin", json!({"table": "customers", "where": {"ssn": ssn}})),
+        ("blind", json!({"table": "customer", "where": {"ssn": ssn}})),
+    ] {
+        error(&engine, role, "select", arguments).await;
     }
     engine.flush().await.unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
