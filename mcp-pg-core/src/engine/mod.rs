@@ -7,6 +7,7 @@ mod canned;
 mod catalogue;
 mod change;
 mod confirm;
+mod excerpt;
 mod explain;
 mod follow;
 mod identity;
