@@ -277,6 +277,13 @@ impl Engine {
             }
             done.after.extend(objects(&statement, inserted.rows, returned.len()));
         }
+        let left = (total as u64).saturating_sub(done.count);
+        let overwrites = plan.arbiter.as_ref().is_some_and(|arbiter| !arbiter.set.is_empty());
+        if left > 0 && overwrites {
+            done.notes.push(format!(
+                "rows that were left as they are, because they are archived or out of the caller's reach: {left}"
+            ));
+        }
         Ok(done)
     }
 

@@ -208,6 +208,12 @@ async fn what_is_wanted_of_the_rows() {
         "select",
         &[
             (json!({"include": ["customer"]}), "/include", "{\"customer\": true"),
+            (
+                json!({"table": "customer", "include": {"orders": {"count": true, "limit": 3}}}),
+                "/include/orders/limit",
+                "leave out count",
+            ),
+            (json!({"cursor": "x", "offset": 5}), "/offset", "leave out offset"),
             (json!({"include": {"customer_id": true}}), "/include/customer_id", "customer"),
             (json!({"include": {"placed_by": true}}), "/include/placed_by", "clerk"),
             (json!({"columns": ["total", "customer.name"]}), "/columns/1", "\"include\""),
