@@ -248,6 +248,14 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
     }
 }
 
+/// What to say of an operand that names a column.
+pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
+    match value.get("column").or_else(|| value.get("$column")) {
+        Some(_) => error.hint("a value is wanted: columns are not compared with one another"),
+        None => error,
+    }
+}
+
 /// The sort key that SQL and others write so: `name desc`, `name:desc`.
 pub(super) fn sort_key(text: &str) -> Option<String> {
     const WORDS: [&str; 7] = ["asc", "desc", "ascending", "descending", "nulls", "first", "last"];
