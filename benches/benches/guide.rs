@@ -1,8 +1,9 @@
-//! Each example of docs/queries.md that reads, beside the SQL that stands with it there.
+//! Each example of docs/queries.md that reads, beside the SQL that stands with it there: on the sample shop, whose
+//! tables have some ten rows, and on one that is a thousand times as large.
 
 use criterion::Criterion;
 use mcp_pg_benches::film::{Fault, caller, connect, database};
-use mcp_pg_benches::guide::{Example, GUIDE, VIEW, examples, tabled};
+use mcp_pg_benches::guide::{Example, GUIDE, LARGE, VIEW, examples, tabled};
 use mcp_pg_benches::report::{Comparison, awaited};
 use mcp_pg_core::{Engine, Reply, Request, Settings};
 use mcp_pg_server::sample::Sample;
@@ -15,14 +16,18 @@ fn main() -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut all = tabled()?;
     all.extend(examples(GUIDE)?.into_iter().filter(Example::reads));
-    for (sample, movies) in [(Sample::Shop, false), (Sample::Movies, true)] {
+    for (name, sample, more) in [
+        ("shop", Sample::Shop, VIEW.to_owned()),
+        ("large shop", Sample::Shop, format!("{VIEW}; {LARGE}")),
+        ("movies", Sample::Movies, String::new()),
+    ] {
         let (_cluster, config) = database()?;
         let client = runtime.block_on(connect(&config, &sample.sql()))?;
-        let view = if movies { "" } else { VIEW };
-        runtime.block_on(connect(&config, &format!("{view}; ANALYZE;")))?;
+        runtime.block_on(connect(&config, &format!("{more}; ANALYZE;")))?;
         let engine = runtime.block_on(Engine::connect(config, Settings::default()))?;
+        let movies = matches!(sample, Sample::Movies);
         for example in all.iter().filter(|example| example.asks_movies() == movies) {
-            compare(&mut criterion, &runtime, &client, &engine, example)?;
+            compare(&mut criterion, &runtime, &client, &engine, name, example)?;
         }
     }
     criterion.final_summary();
@@ -34,24 +39,28 @@ fn compare(
     runtime: &Runtime,
     client: &Client,
     engine: &Engine,
+    database: &str,
     example: &Example,
 ) -> Result<(), Fault> {
     let analyst = caller("analyst");
     let arguments: Map<String, Value> = serde_json::from_value(example.arguments.clone())?;
     let request = Request::parse(&example.tool, arguments)?;
     let sql = example.sql.first().ok_or("an example without SQL")?;
-    let by_hand =
-        runtime.block_on(client.prepare(&format!("SELECT row_to_json(q)::text FROM ({sql}) q")))?;
+    // The guide leaves the usual limit out of its SQL.
+    let limited = sql.rsplit(')').next().is_some_and(|end| end.contains("LIMIT"));
+    let limit = if limited { "" } else { " LIMIT 100" };
+    let by_hand = format!("SELECT row_to_json(q)::text FROM ({sql}{limit}) q");
+    let by_hand = runtime.block_on(client.prepare(&by_hand))?;
     let count = runtime.block_on(client.query(&by_hand, &[]))?.len();
     match runtime.block_on(engine.handle(&analyst, request.clone()))? {
-        // The guide leaves the limit out of its SQL.
-        Reply::Rows(set) if set.row_count == count.min(100) as u64 => {}
+        Reply::Rows(set) if set.row_count == count as u64 => {}
         other => return Err(format!("{}: not {count} rows: {other:?}", example.title).into()),
     }
     let name = match example.title.split_once(' ') {
         Some((_, argument)) if argument.starts_with(['{', '[']) => example.title.clone(),
         _ => format!("{} {}", example.title, example.arguments),
     };
+    let name = format!("{database}: {name}");
     let mut group = Comparison::new(
         criterion,
         name,

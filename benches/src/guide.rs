@@ -13,6 +13,9 @@ pub const GUIDE: &str = include_str!("../../docs/queries.md");
 /// A view that an example of the guide reads.
 pub const VIEW: &str = "CREATE VIEW order_totals AS SELECT order_id, user_id, total FROM orders";
 
+/// Makes of the sample shop one with 30,000 orders.
+pub const LARGE: &str = include_str!("large_shop.sql");
+
 /// Tables of the sample movies that the guide reads; all others are the shop's.
 const MOVIES: [&str; 1] = ["titles"];
 

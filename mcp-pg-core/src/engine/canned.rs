@@ -146,8 +146,11 @@ impl Canned {
         let texts: Vec<String> = sources.iter().map(Source::statement).collect();
         let signatures = database.described(&texts).await?;
         let mut queries = Vec::with_capacity(sources.len());
+        // Each call is bounded by its role's own limit.
+        let roles = settings.roles.iter().map(|role| role.limits.over(&settings.limits).max_rows);
+        let most = roles.max().unwrap_or(settings.limits.max_rows);
         for (source, signature) in sources.into_iter().zip(signatures) {
-            match query(source, signature, settings.limits.max_rows) {
+            match query(source, signature, most) {
                 Ok(query) => queries.push(query),
                 Err(fault) => self.faults.push(fault),
             }

@@ -11,6 +11,7 @@ mod explain;
 mod follow;
 mod identity;
 mod journal;
+mod list_tables;
 mod operation;
 mod query;
 mod read;
@@ -210,7 +211,7 @@ impl Engine {
         let result = match depth {
             Err(error) => Err(error),
             Ok(()) if !Request::TOOLS.contains(&tool) => {
-                Box::pin(self.answer_query(caller, tool, &arguments, agreed, &mut record)).await
+                self.answer_query(caller, tool, &arguments, agreed, &mut record).await
             }
             Ok(()) => match Request::parse(tool, arguments) {
                 Ok(request) => self.answer(caller, &request, agreed, &mut record).await,

@@ -41,25 +41,38 @@ impl Engine {
         agreed: Option<&Agreement>,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
-        match self.run_query(caller, tool, arguments, agreed, record).await {
-            // Someone changed the schema under the query: once more, described anew.
+        let result = match self.run_query(caller, tool, arguments, agreed, record).await {
+            // Boxed, like writes below: futures are moved into each other, and calls that read need no room for these.
             Err(error) if is_stale(&error) => {
-                let catalogue = self.catalogue.load_full();
-                if !catalogue.canned.is_broken(tool) {
-                    self.reload().await?;
-                } else if !self.refresh(&catalogue).await? {
-                    return Err(error);
-                }
-                record.forget();
-                let again = self.run_query(caller, tool, arguments, agreed, record).await;
-                if again.as_ref().is_err_and(is_stale) {
-                    self.catalogue.load().canned.note_broken(tool);
-                }
-                again
+                Box::pin(self.run_again(caller, tool, arguments, agreed, record, error)).await
             }
-            answer => answer,
+            result => result,
+        };
+        result.map(Reply::Query)
+    }
+
+    /// Someone changed the schema under the query: once more, described anew.
+    async fn run_again(
+        &self,
+        caller: &Principal,
+        tool: &str,
+        arguments: &Map<String, Value>,
+        agreed: Option<&Agreement>,
+        record: &mut Record<'_>,
+        stale: Error,
+    ) -> Result<QueryResult> {
+        let catalogue = self.catalogue.load_full();
+        if !catalogue.canned.is_broken(tool) {
+            self.reload().await?;
+        } else if !self.refresh(&catalogue).await? {
+            return Err(stale);
         }
-        .map(Reply::Query)
+        record.forget();
+        let again = self.run_query(caller, tool, arguments, agreed, record).await;
+        if again.as_ref().is_err_and(is_stale) {
+            self.catalogue.load().canned.note_broken(tool);
+        }
+        again
     }
 
     async fn run_query(
@@ -91,7 +104,8 @@ impl Engine {
             identity.settings.push(("statement_timeout".into(), milliseconds));
         }
         identity.restore = query.coded;
-        let keep = Keep { rows: query.limit, bytes: limits.max_reply_bytes };
+        let rows = query.limit.min(limits.max_rows);
+        let keep = Keep { rows, bytes: limits.max_reply_bytes };
         let call = Call { scope: &scope, query, statement: &statement, identity, keep };
         if query.writes {
             let own = WriteArguments::read(query, arguments, limits.max_write_rows)?;
@@ -101,13 +115,7 @@ impl Engine {
             if let Some(consent) = record.consent.as_ref().filter(|_| !query.is_undone()) {
                 consent.check_query(&scope, query, None)?;
             }
-            let mut tries = Tries::of(&scope);
-            return loop {
-                match self.write_query(&call, &own, record).await {
-                    Err(error) if tries.again(&error).await => record.forget(),
-                    result => break result,
-                }
-            };
+            return Box::pin(self.write_retried(&call, &own, record)).await;
         }
         let read = self.database.read(call.identity.clone(), &[&statement], keep).await;
         let fetched =
@@ -115,6 +123,21 @@ impl Engine {
         let result = call.result(fetched.into_iter().next().unwrap_or_default())?;
         record.rows(result.row_count);
         Ok(result)
+    }
+
+    async fn write_retried(
+        &self,
+        call: &Call<'_>,
+        own: &WriteArguments,
+        record: &mut Record<'_>,
+    ) -> Result<QueryResult> {
+        let mut tries = Tries::of(call.scope);
+        loop {
+            match self.write_query(call, own, record).await {
+                Err(error) if tries.again(&error).await => record.forget(),
+                result => return result,
+            }
+        }
     }
 
     async fn write_query(

@@ -6,17 +6,13 @@ use serde_json::Value;
 
 use super::record::Record;
 use super::{Engine, identity, rows};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::execute::{Fetched, Keep, Place, refusal};
 use crate::plan::{Cursor, Predicate, Scope, SelectPlan, Start};
 use crate::policy::TableView;
-use crate::reply::{RowSet, TableEntry, TableList, TableSummary};
-use crate::request::{Aggregate, Count, Detail, Format, ListTables, Select};
+use crate::reply::RowSet;
+use crate::request::{Aggregate, Count, Format, Select};
 use crate::statement::{self, Statement};
-
-/// Tables on a page of `list_tables`, with summaries and with names alone.
-const SUMMARIES_MOST: usize = 50;
-const NAMES_MOST: usize = 500;
 
 impl Engine {
     pub(super) async fn select(
@@ -184,79 +180,11 @@ impl Engine {
         };
         self.cursors.seal(&cursor, &plan.binding(scope)?)
     }
-
-    pub(super) fn list_tables(&self, scope: &Scope<'_>, request: &ListTables) -> Result<TableList> {
-        let view = scope.view;
-        if let Some(schema) = &request.schema
-            && !view.schemas().contains(schema)
-        {
-            return Err(Error::new(Code::InvalidValue, format!("there is no schema {schema:?}"))
-                .at("/schema")
-                .nearest(schema, view.schemas().iter().map(String::as_str))
-                .allowed(view.schemas().iter().map(String::as_str)));
-        }
-        let words: Vec<String> = request
-            .search
-            .iter()
-            .flat_map(|search| search.split_whitespace().map(str::to_lowercase))
-            .collect();
-        let mut wanted: Vec<&TableView> = view
-            .tables()
-            .iter()
-            .filter(|table| {
-                request.schema.as_ref().is_none_or(|schema| *schema == table.name().schema)
-            })
-            .filter(|table| mentions(table, true, &words))
-            .collect();
-        // Those that are meant themselves come before those that have such a column.
-        wanted.sort_by_cached_key(|table| !mentions(table, false, &words));
-
-        let names = request.detail == Some(Detail::Names);
-        let most = if names { NAMES_MOST } else { SUMMARIES_MOST };
-        let binding = format!(
-            "tables {} {} {:?} {words:?}",
-            view.role.name, view.fingerprint, request.schema
-        );
-        let start = match &request.cursor {
-            None => 0,
-            Some(cursor) => match self.cursors.open(cursor, binding.as_bytes())? {
-                Cursor::Offset(start) => usize::try_from(start).unwrap_or(usize::MAX),
-                Cursor::Key(_) => 0,
-            },
-        };
-        let page = wanted.iter().skip(start).take(most);
-        let tables = page.map(|table| match names {
-            true => TableEntry::Name(view.display(table)),
-            false => TableEntry::Summary(TableSummary::new(view, table)),
-        });
-        let end = start.saturating_add(most);
-        let next_cursor = match end < wanted.len() {
-            true => Some(self.cursors.seal(&Cursor::Offset(end as u64), binding.as_bytes())?),
-            false => None,
-        };
-        Ok(TableList { tables: tables.collect(), next_cursor })
-    }
 }
 
 /// One row more than the page: it tells that there is another page.
 pub(super) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
     Keep { rows: plan.limit.saturating_add(1), bytes: scope.view.limits.max_reply_bytes }
-}
-
-/// Whether each word is in the table's name or comment, or in those of a column that may be read, if `columns`
-/// count.
-fn mentions(table: &TableView, columns: bool, words: &[String]) -> bool {
-    words.is_empty() || {
-        let mut text = table.name().to_string();
-        let columns = table.table.columns.iter().filter(|column| columns && column.can_select);
-        let comments = columns.flat_map(|column| [Some(&column.name), column.comment.as_ref()]);
-        for part in comments.flatten().chain(&table.table.comment) {
-            text.push('\n');
-            text.push_str(part);
-        }
-        let text = text.to_lowercase();
-        words.iter().all(|word| text.contains(word.as_str()))
-    }
 }
 
 /// What to say where a condition asks for archived rows, and they are left out.

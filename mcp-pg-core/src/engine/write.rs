@@ -116,9 +116,13 @@ impl Engine {
         dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<Vec<RowSet>> {
-        let mut transaction = self.database.begin(identity(scope), Some(isolation)).await?;
-        let deferring = transaction.defer_constraints().await;
-        deferring.map_err(|failure| deferred(failure, scope, operations))?;
+        // Selects alone see one snapshot, on a standby too.
+        let isolation = operations.iter().any(Operation::writes).then_some(isolation);
+        let mut transaction = self.database.begin(identity(scope), isolation).await?;
+        if isolation.is_some() {
+            let deferring = transaction.defer_constraints().await;
+            deferring.map_err(|failure| deferred(failure, scope, operations))?;
+        }
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
         let mut touched = Vec::with_capacity(operations.len());

@@ -73,7 +73,6 @@ impl Database {
             .max_size(settings.limits.max_connections)
             .wait_timeout(Some(timeouts.pool))
             .create_timeout(Some(timeouts.connect))
-            .recycle_timeout(Some(timeouts.connect))
             .runtime(Runtime::Tokio1)
             .post_create(begin)
             .build()
@@ -299,10 +298,15 @@ impl Failure {
         };
         match error.as_db_error() {
             Some(answer) => tell(answer).sqlstate(answer.code().code()).caused_by(error),
-            None if error.is_closed() || error.code().is_none() => unavailable(error),
+            None if error.is_closed() || is_of_the_connection(&error) => unavailable(error),
             None => Error::new(Code::Internal, "the driver failed").caused_by(error),
         }
     }
+}
+
+/// Whether reading from the connection, or writing to it, failed.
+fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
 }
 
 impl From<Error> for Failure {

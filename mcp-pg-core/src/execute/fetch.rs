@@ -11,6 +11,10 @@ use crate::plan::{Operand, Source};
 use crate::statement::Statement;
 use crate::value::{self, Raw, Text};
 
+/// The most that the bytes of a row on the wire come to, beside those of its JSON: those of nested rows tell their
+/// types and lengths.
+const WIRE_MOST: usize = 8;
+
 /// How many rows of an answer are kept; the rest is only counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Keep {
@@ -126,6 +130,11 @@ pub(super) async fn fetch(
         if fetched.count > keep.rows || fetched.too_large.is_some() {
             continue;
         }
+        if row.raw_size_bytes() / WIRE_MOST > keep.bytes {
+            // Not even looked at: as JSON it takes several times that memory.
+            fetched.too_large = Some(row.raw_size_bytes());
+            continue;
+        }
         let mut values = Vec::with_capacity(statement.outputs.len());
         let mut size = 2;
         for (index, (output, column)) in statement.outputs.iter().zip(row.columns()).enumerate() {
@@ -148,15 +157,28 @@ pub(super) async fn fetch(
     Ok(fetched)
 }
 
-/// Roughly the bytes of a value's JSON: escapes count as one.
+/// The bytes of a value's JSON, or a few more.
 fn json_size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
-        Value::Number(_) => 8,
-        Value::String(text) => text.len() + 2,
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => 2 + integer.unsigned_abs().checked_ilog10().unwrap_or(0) as usize,
+            None => 24,
+        },
+        Value::String(text) => text_size(text),
         Value::Array(items) => 2 + items.iter().map(|item| json_size(item) + 1).sum::<usize>(),
         Value::Object(members) => {
-            2 + members.iter().map(|(key, item)| key.len() + 4 + json_size(item)).sum::<usize>()
+            let size = |(key, item): (&String, &Value)| text_size(key) + 2 + json_size(item);
+            2 + members.iter().map(size).sum::<usize>()
         }
     }
+}
+
+fn text_size(text: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' => 1,
+        ..=0x1f => 5,
+        _ => 0,
+    };
+    text.len() + 2 + text.bytes().map(escaped).sum::<usize>()
 }

@@ -137,7 +137,7 @@ impl<'v> ChangePlan<'v> {
         for (column, operand) in scope.presets(plan.table, action)? {
             set.push((column, Assign::Value(operand)));
         }
-        count_change(plan.table, &mut set);
+        set.extend(counted(plan.table, |column| set.iter().any(|(known, _)| known.name == column)));
         plan.effect = Effect::Set(set);
         Ok(plan)
     }
@@ -202,12 +202,11 @@ impl<'v> ChangePlan<'v> {
         Ok(Self {
             table,
             action,
-            filter: Predicate::All(vec![
-                asked,
-                scope.archived(table, request.archived)?,
-                scope.visible(table, Action::Select)?,
-                scope.visible(table, action)?,
-            ]),
+            filter: Predicate::All(
+                std::iter::once(asked)
+                    .chain(touchable(scope, table, action, request.archived)?)
+                    .collect(),
+            ),
             effect: Effect::Remove,
             check: Predicate::All(vec![]),
             max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
@@ -241,20 +240,32 @@ pub(super) fn assignments<'v>(
     for (column, operand) in scope.presets(table, Action::Update)? {
         set.push((column, Assign::Value(operand)));
     }
-    count_change(table, &mut set);
+    set.extend(counted(table, |column| set.iter().any(|(known, _)| known.name == column)));
     Ok(set)
 }
 
-/// Every change counts in the version column, unless the caller or a preset sets it.
-pub(super) fn count_change<'v>(table: &'v TableView, set: &mut Vec<(&'v Column, Assign)>) {
-    if let Some(column) = &table.version
-        && column.can_update
-        && !column.read_only()
-        && !set.iter().any(|(known, _)| known.name == column.name)
-        && let Some(next) = next_version(column)
-    {
-        set.push((column, next));
-    }
+/// Every change counts in the version column, unless it `is_set` by the caller or a preset.
+pub(super) fn counted(
+    table: &TableView,
+    is_set: impl FnOnce(&str) -> bool,
+) -> Option<(&Column, Assign)> {
+    let column = table.version.as_ref()?;
+    let may = column.can_update && !column.read_only() && !is_set(&column.name);
+    Some((column, next_version(column).filter(|_| may)?))
+}
+
+/// Which existing rows a write may touch: those that the caller may read and write, as far as the archive goes.
+pub(super) fn touchable<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    action: Action,
+    archived: Archived,
+) -> Result<[Predicate<'v>; 3]> {
+    Ok([
+        scope.archived(table, archived)?,
+        scope.visible(table, Action::Select)?,
+        scope.visible(table, action)?,
+    ])
 }
 
 impl Predicate<'_> {

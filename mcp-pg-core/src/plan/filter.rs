@@ -318,7 +318,7 @@ impl<'v> Scope<'v> {
             || Error::new(Code::Internal, "the role's row condition does not fit the table");
         let whole = self.view.whole().ok_or_else(unfit)?;
         let table = whole.named(table.name()).ok_or_else(unfit)?;
-        filter(&Scope { view: whole, ..*self }, table, &rule, "")
+        filter(&Scope { view: whole, earlier: &[], ..*self }, table, &rule, "")
             .map_err(|error| unfit().caused_by(error))
     }
 }

@@ -146,6 +146,18 @@ impl<'v> Scope<'v> {
         // The argument types are those of a select: the same parser reads them.
         let inner: crate::request::Related =
             crate::request::parse_ref(options).map_err(|error| error.inside(at))?;
+        let counted = inner.count.unwrap_or_default();
+        let idle = |member: &&&str| options.contains_key(**member);
+        if counted
+            && let Some(member) = ["columns", "order_by", "limit", "include"].iter().find(idle)
+        {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("rows that are only counted have no {member}"),
+            )
+            .at(format!("{at}/{member}"))
+            .hint("leave out count for the rows themselves"));
+        }
         let target = hop.table;
         let asked = match &inner.filter {
             Some(object) => filter(self, target, object, &format!("{at}/where"))?,
@@ -156,7 +168,6 @@ impl<'v> Scope<'v> {
             self.order(target, inner.order_by.as_deref()).map_err(|error| error.inside(at))?;
         super::order::make_total(target, &mut order);
         let limit = inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows);
-        let counted = inner.count.unwrap_or_default();
         let rows = if to_one || counted { 1 } else { limit.max(1) };
         let rows = reach.rows.saturating_mul(rows);
         if reach.again && rows > limits.max_related {

@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written};
-use super::change::count_change;
+use super::change::{counted, touchable};
 use super::{Include, Predicate, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, Sealed, TableView};
-use crate::request::{ConflictAction, Insert, OnConflict};
+use crate::request::{Archived, ConflictAction, Insert, OnConflict};
 use crate::schema::{Column, TableKind};
 
 /// Rows to add.
@@ -126,6 +126,7 @@ impl<'v> InsertPlan<'v> {
             None => None,
             Some(on_conflict) => {
                 let arbiter = arbiter(scope, table, on_conflict, &columns[..given])?;
+                arbiter.require_given(&rows, &columns[..given], &at)?;
                 check.push(scope.visible(table, Action::Update)?);
                 Some(arbiter)
             }
@@ -142,6 +143,34 @@ impl<'v> InsertPlan<'v> {
             dry_run: request.dry_run.unwrap_or_default(),
             list,
         })
+    }
+}
+
+impl Arbiter<'_> {
+    /// Refuses a row without a value for what existing rows get: they would get the column's default.
+    fn require_given(
+        &self,
+        rows: &[Given<'_>],
+        given: &[&Column],
+        at: &dyn Fn(usize) -> String,
+    ) -> Result<()> {
+        let overwritten = |(column, overwrite): &&(&Column, Overwrite)| {
+            matches!(overwrite, Overwrite::Given) && given.iter().any(|one| one.name == column.name)
+        };
+        for (index, row) in rows.iter().enumerate() {
+            let mut missing = self.set.iter().filter(overwritten).map(|(column, _)| &column.name);
+            if let Some(name) = missing.find(|name| !row.contains_key(*name)) {
+                return Err(Error::new(
+                    Code::MissingValue,
+                    format!(
+                        "other rows give {name}: without it, an existing row would get its default"
+                    ),
+                )
+                .at(format!("{}{}", at(index), step(name)))
+                .hint("give it in each row, or name in on_conflict.update what all rows give"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -298,15 +327,8 @@ fn arbiter<'v>(
     for (column, operand) in scope.presets(table, Action::Update)? {
         set.push((column, Overwrite::Assign(Assign::Value(operand))));
     }
-    let known: Vec<(&Column, Assign)> =
-        set.iter().map(|(column, _)| (*column, Assign::Default)).collect();
-    let mut counted = known.clone();
-    count_change(table, &mut counted);
-    set.extend(
-        counted
-            .into_iter()
-            .skip(known.len())
-            .map(|(column, next)| (column, Overwrite::Assign(next))),
-    );
-    Ok(Arbiter { columns, set, filter: scope.visible(table, Action::Update)? })
+    let counted = counted(table, |column| set.iter().any(|(known, _)| known.name == column));
+    set.extend(counted.map(|(column, next)| (column, Overwrite::Assign(next))));
+    let filter = touchable(scope, table, Action::Update, Archived::Exclude)?;
+    Ok(Arbiter { columns, set, filter: Predicate::All(filter.into()) })
 }

@@ -181,7 +181,7 @@ impl<'v> Scope<'v> {
             Value::String(text) => match text.strip_prefix("claim:") {
                 Some(name) => match self.caller.claims.get(name)? {
                     Value::Null => None,
-                    object @ Value::Object(_) => Some(json!({ "$literal": object })),
+                    claim if holds_objects(claim) => Some(json!({ "$literal": claim })),
                     claim => Some(claim.clone()),
                 },
                 None => Some(value.clone()),
@@ -235,5 +235,14 @@ impl<'v> Scope<'v> {
             })
             .collect::<Result<Vec<Vec<_>>>>()
             .map(|sets| sets.into_iter().flatten().collect())
+    }
+}
+
+/// Whether there is an object in the value, or it is one.
+fn holds_objects(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::Array(items) => items.iter().any(holds_objects),
+        _ => false,
     }
 }

@@ -210,6 +210,11 @@ impl<'v> SelectPlan<'v> {
         };
         let start = match cursor {
             None => self::offset(*offset)?,
+            Some(_) if offset.is_some_and(|offset| offset > 0) => {
+                return Err(Error::new(Code::InvalidValue, "a cursor says where the page begins")
+                    .at("/offset")
+                    .hint("leave out offset, or cursor"));
+            }
             Some(cursor) => {
                 let cursor = cursors.open(cursor, &self.binding(scope)?)?;
                 start(&self.order, self.keyset, cursor)?

@@ -131,7 +131,7 @@ pub struct RoleLimits {
 
 impl RoleLimits {
     /// The bounds that hold for the role.
-    pub(super) fn over(&self, limits: &Limits) -> Limits {
+    pub(crate) fn over(&self, limits: &Limits) -> Limits {
         let max_rows = self.max_rows.unwrap_or(limits.max_rows);
         Limits {
             max_rows,

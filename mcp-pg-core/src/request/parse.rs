@@ -191,9 +191,10 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
             .at(step(unknown))
             .nearest_argument(unknown, absent.collect::<Vec<_>>())
             .allowed(shape.names());
+        let aggregates = shape.names().any(|name| name == "measures");
         return Err(match elsewhere(unknown) {
-            Some(hint) => error.hint(hint),
-            None => error,
+            Some(hint) if !aggregates => error.hint(hint),
+            _ => error,
         });
     }
     for member in &shape.members {

@@ -1,9 +1,12 @@
 //! Relations that somebody declares, where no foreign key tells them.
 
+use std::collections::BTreeSet;
+
 use super::{Column, Family, ForeignKey, RelationNames, Schema};
 use crate::name::{TableName, nearest};
 
-/// A relation between tables or views that the configuration declares. PostgreSQL does not enforce it.
+/// A relation between tables or views that the configuration declares. PostgreSQL does not enforce it; where a foreign
+/// key of a table says the same, it only gets these names.
 ///
 /// ```
 /// use mcp_pg_core::schema::DeclaredRelation;
@@ -50,8 +53,15 @@ impl Schema {
             return (self, faults);
         }
         for (table, key) in keys {
-            if let Some(table) = self.tables.get_mut(table) {
-                table.logical_keys.push(key);
+            let Some(table) = self.tables.get_mut(table) else { continue };
+            // A foreign key that is declared again is named by that, whatever its comment says.
+            match table.foreign_keys.iter_mut().find(|known| same(known, &key)) {
+                Some(known) => {
+                    let (given, names) = (key.relation_names, &mut known.relation_names);
+                    names.to_one = given.to_one.or(names.to_one.take());
+                    names.to_many = given.to_many.or(names.to_many.take());
+                }
+                None => table.logical_keys.push(key),
             }
         }
         (self.renewed(), faults)
@@ -119,6 +129,14 @@ impl Schema {
             format!("there is no table {name:?}{}", hint(name, names))
         })
     }
+}
+
+/// Whether both relate the same columns to the same columns.
+fn same(one: &ForeignKey, other: &ForeignKey) -> bool {
+    let pairs = |key: &ForeignKey| -> BTreeSet<(usize, String)> {
+        key.columns.iter().copied().zip(key.references.iter().cloned()).collect()
+    };
+    one.table == other.table && pairs(one) == pairs(other)
 }
 
 fn named<'a>(columns: &'a [Column], name: &str) -> Result<(usize, &'a Column), String> {

@@ -92,7 +92,8 @@ impl<'v> Output<'v> {
 /// A related row as an object.
 fn row(outputs: &[Output<'_>], raw: &[u8]) -> Result<Value> {
     let mut members = Map::with_capacity(outputs.len());
-    for (output, (oid, raw)) in outputs.iter().zip(fields(raw)?) {
+    for (output, field) in outputs.iter().zip(fields(raw)?) {
+        let (oid, raw) = field?;
         let (value, cut) = output.read(oid, raw)?;
         members.insert(output.name.to_owned(), value);
         if let (true, Some(mark)) = (cut, output.mark()) {

@@ -5,15 +5,15 @@ use crate::error::{Code, Error, Result};
 /// A field of a record: the OID of its type, and its bytes; `None` is null.
 pub type FieldBytes<'a> = (u32, Option<&'a [u8]>);
 
-/// The fields of a record in binary form.
+/// The fields of a record in binary form, each as it is come to.
 ///
 /// # Errors
 ///
-/// `internal` if the bytes are no record.
-pub fn fields(raw: &[u8]) -> Result<Vec<FieldBytes<'_>>> {
+/// `internal` if the bytes are no record, here or at a field.
+pub fn fields(raw: &[u8]) -> Result<impl Iterator<Item = Result<FieldBytes<'_>>>> {
     let mut wire = Wire(raw);
     let count = wire.count()?;
-    (0..count).map(|_| Ok((wire.int()?.cast_unsigned(), wire.bytes()?))).collect()
+    Ok((0..count).map(move |_| Ok((wire.int()?.cast_unsigned(), wire.bytes()?))))
 }
 
 /// The elements of an array of one dimension in binary form; `None` is null.

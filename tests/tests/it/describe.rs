@@ -135,6 +135,10 @@ async fn lists() {
         ("stars", json!(["reviews"])),
         ("rating excellent", json!(["reviews"])),
         ("nothing at all", json!([])),
+        // No table is about all of it: those that are about most of it are meant.
+        ("inventory weather", json!(["inventory"])),
+        ("inventories", json!(["inventory"])),
+        ("*inventory*", json!(["inventory"])),
         ("", names["tables"].clone()),
     ] {
         let reply = list(json!({"search": search, "detail": "names"})).await;

@@ -1,6 +1,7 @@
 //! Directives in comments: obeyed for owners that the configuration names, shown to nobody.
 
 use mcp_pg_core::policy::{Action, ColumnRules, Comments, Grant, Role};
+use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, rows};
 use serde_json::{Value, json};
@@ -28,6 +29,10 @@ const FIXTURE: &str = r#"
     INSERT INTO book VALUES (1, 'One', 1, 2), (2, 'Two', 1, NULL);"#;
 
 async fn engine(owners: &[&str]) -> Engine {
+    engine_declaring(owners, Vec::new()).await
+}
+
+async fn engine_declaring(owners: &[&str], relations: Vec<DeclaredRelation>) -> Engine {
     let mut roles = Role::built_in();
     roles.push(Role {
         name: "keeper".into(),
@@ -43,7 +48,7 @@ async fn engine(owners: &[&str]) -> Engine {
         ..Role::default()
     });
     let comments = Comments { owners: owners.iter().map(|owner| (*owner).to_owned()).collect() };
-    let settings = Settings { roles, comments, ..Settings::default() };
+    let settings = Settings { roles, comments, relations, ..Settings::default() };
     Database::of(FIXTURE).await.engine_with(settings).await
 }
 
@@ -127,6 +132,30 @@ async fn directives_of_a_trusted_owner_are_obeyed() {
         rows(&book),
         [json!({"id": 1, "author": {"name": "Ada"}, "edited": {"name": "Bo"}})]
     );
+    let works = json!({"table": "person", "columns": ["id"], "where": {"works": {"some": {"title": "Two"}}}});
+    let works = call(&engine, "analyst", "select", works).await.unwrap();
+    assert_eq!(rows(&works), [json!({"id": 1})]);
+}
+
+#[tokio::test]
+async fn a_relation_goes_by_the_configurations_name() {
+    let declared = DeclaredRelation {
+        table: "book".into(),
+        columns: vec!["writer_id".into()],
+        to: "person".into(),
+        name: Some("scribe".into()),
+        ..DeclaredRelation::default()
+    };
+    let engine = engine_declaring(&["directive_owner"], vec![declared]).await;
+    let include = |name: &str| json!({"table": "book", "columns": ["id"], "limit": 1, "include": {name: {"columns": ["name"]}}});
+    let book = call(&engine, "analyst", "select", include("scribe")).await.unwrap();
+    assert_eq!(rows(&book), [json!({"id": 1, "scribe": {"name": "Ada"}})]);
+    let refused = error(&engine, "analyst", "select", include("author")).await;
+    assert_eq!(refused["code"], "unknown_relation");
+    // It is one relation, and what the configuration does not name goes by the comment's name.
+    let book = described(&engine, "analyst", "book").await;
+    let to_person = book["relations"].as_array().unwrap().iter();
+    assert_eq!(to_person.filter(|relation| relation["table"] == "person").count(), 2, "{book}");
     let works = json!({"table": "person", "columns": ["id"], "where": {"works": {"some": {"title": "Two"}}}});
     let works = call(&engine, "analyst", "select", works).await.unwrap();
     assert_eq!(rows(&works), [json!({"id": 1})]);

@@ -257,7 +257,7 @@ async fn every_way_of_writing_encrypts() {
         ),
         (
             "insert",
-            json!({"table": "person", "data": [{"id": 3, "ssn": "tre tre"}, {"id": 4, "name": "Bo"}],
+            json!({"table": "person", "data": [{"id": 3, "ssn": "tre tre"}, {"id": 4, "name": "Bo", "ssn": null}],
             "on_conflict": {"columns": ["id"], "do": "update", "update": ["ssn"]}}),
             3,
             "tre tre",

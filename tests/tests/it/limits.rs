@@ -157,6 +157,55 @@ async fn a_role_may_have_bounds_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_canned_query_obeys_the_bound_of_each_role() {
+    let database = Database::empty().await;
+    let files = crate::canned::directory([(
+        "numbers.sql",
+        "-- @roles few, plain, many\nSELECT n FROM generate_series(1, 2000) n",
+    )]);
+    let with = |name: &str, most: Option<u64>| Role {
+        limits: RoleLimits { max_rows: most, ..RoleLimits::default() },
+        ..Role::everywhere(name, [Action::Select])
+    };
+    let roles = vec![with("few", Some(3)), with("plain", None), with("many", Some(1_500))];
+    let settings =
+        Settings { roles, default_role: "plain".into(), ..crate::canned::settings(files) };
+    let engine = database.engine_with(settings).await;
+    for (role, rows) in [("few", 3), ("plain", 1_000), ("many", 1_500)] {
+        let reply = call(&engine, role, "numbers", json!({})).await.unwrap();
+        assert_eq!(
+            (&reply["row_count"], &reply["truncated"]),
+            (&json!(rows), &json!(true)),
+            "{role}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_reply_is_as_small_as_its_bound_whatever_it_holds() {
+    let database = Database::of(
+        "CREATE TABLE t AS SELECT n AS id, repeat(E'\\x01', 200) AS text, repeat('\"', 10) AS quotes,
+         1234567890123 AS number FROM generate_series(1, 50) n",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.limits.max_reply_bytes = 8_000;
+    let engine = database.engine_with(settings).await;
+    let reply = call(&engine, "analyst", "select", json!({"table": "t"})).await.unwrap();
+    let bytes = reply["rows"].to_string().len();
+    assert!((6_000..=8_000).contains(&bytes) && reply["truncated"] == true, "{bytes}");
+    // Nested rows are bounded before they are looked at.
+    database
+        .sql("CREATE TABLE a (id integer PRIMARY KEY); CREATE TABLE b (id integer PRIMARY KEY, a_id integer REFERENCES a);
+              INSERT INTO a VALUES (1); INSERT INTO b SELECT n, 1 FROM generate_series(1, 1000) n; ANALYZE")
+        .await;
+    engine.reload().await.unwrap();
+    let wide = json!({"table": "a", "include": {"b": {"limit": 1000}}});
+    let told = mcp_pg_tests::error(&engine, "analyst", "select", wide).await;
+    assert_eq!((&told["code"], &told["at"]), (&json!("limit_exceeded"), &json!("/columns")));
+}
+
+#[tokio::test]
 async fn a_request_is_bounded_in_bytes_and_depth() {
     let database = Database::shop().await;
     let config = file("[limits]\nmax_request_bytes = 100000");

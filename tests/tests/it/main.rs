@@ -79,6 +79,7 @@ mod tls;
 mod transaction;
 mod transcript;
 mod update;
+mod upsert;
 mod values;
 mod views;
 mod watched;

@@ -46,6 +46,14 @@ async fn a_database_that_is_set_to_be_read_only() {
     assert!(refused["hint"].as_str().unwrap().contains("default_transaction_read_only"));
     let read = call(&engine, "operator", "select", json!({"table": "items", "where": {"id": 1}}));
     assert_eq!(rows(&read.await.unwrap())[0]["n"], 2);
+    // Selects are a transaction that only reads.
+    let select = json!({"operation": "select", "table": "items", "where": {"id": 1}});
+    let together = json!({"operations": [&select, &select]});
+    let reply = call(&engine, "operator", "transaction", together).await.unwrap();
+    assert_eq!(
+        (&reply["committed"], &reply["results"][1]["rows"][0]["n"]),
+        (&json!(true), &json!(2))
+    );
 }
 
 /// Runs a statement on a connection of its own; it may end with it.
@@ -74,7 +82,7 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
     let follower = engine.clone();
     tokio::spawn(async move { follower.follow(Duration::from_millis(20)).await });
     let followed = "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_stat_activity
-        WHERE application_name LIKE '%listener' AND query LIKE '%beginning%'); END $$";
+        WHERE application_name LIKE '%listener' AND query LIKE '-- A line of text that is another%'); END $$";
     while run(&cluster, followed).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -156,3 +156,30 @@ async fn archived_related_rows_count_unless_the_condition_says_otherwise() {
         assert_eq!(ids, expected, "{role}");
     }
 }
+
+#[tokio::test]
+async fn a_claim_may_be_any_list_and_stays_a_value() {
+    let database = Database::of(FIXTURE).await;
+    let grant = Grant {
+        tables: vec!["public.note".to_owned()],
+        actions: [Action::Select].into_iter().collect(),
+        rows: Some(object(json!({"client_id": {"in": "claim:clients"}}))),
+        ..Grant::default()
+    };
+    let roles = vec![Role { name: "agent".to_owned(), grants: vec![grant], ..Role::default() }];
+    let mut settings = Settings { roles, default_role: "agent".to_owned(), ..Settings::default() };
+    settings.limits.max_list = 3;
+    let engine = database.engine_with(settings).await;
+    let read = async |clients: Value| {
+        let agent = Principal::new("x", "agent").claim("clients", clients);
+        let reply = call_as(&engine, &agent, "select", json!({"table": "note"})).await;
+        reply.map(|reply| rows(&reply).len()).map_err(|error| error.code().as_str())
+    };
+    // What bounds callers does not bound their claims.
+    assert_eq!(read((1..=1_000).filter(|n| *n != 2).collect()).await, Ok(1));
+    assert_eq!(read(json!([])).await, Ok(0));
+    // No object in a list becomes a condition, or a reference.
+    for odd in [json!([1, {"$ref": "0.id"}]), json!([{"gt": 0}]), json!({"gt": 0})] {
+        assert_eq!(read(odd.clone()).await, Err("internal"), "{odd}");
+    }
+}

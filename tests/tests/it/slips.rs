@@ -72,6 +72,23 @@ async fn a_condition() {
             (at(json!({"$and": [{"total": 1}]})), "/where/$and", "and"),
             (at(json!({"key": "total", "op": "=", "value": 1})), "/where/key", "are keys"),
             (at(json!({"not": [{"total": 1}]})), "/where/not", "{\"not\": {"),
+            (
+                at(json!({"details.color": "red"})),
+                "/where/details.color",
+                "{\"details\": {\"path\": [\"color\"], \"eq\": …}}",
+            ),
+            (at(json!({"details->>'a'": 1})), "/where/details->>'a'", "\"path\": [\"a\"]"),
+            (
+                at(json!({"billing_country": "FR"})),
+                "/where/billing_country",
+                "{\"customer\": {\"billing_country\": …}}",
+            ),
+            (
+                at(json!({"total": {"gt": {"column": "order_id"}}})),
+                "/where/total/gt",
+                "not compared with one another",
+            ),
+            (at(json!({"tags": {"any": "x"}})), "/where/tags/any", "contains"),
             (at(json!({"lower(note)": "x"})), "/where/lower(note)", "ilike"),
             (at(json!({"total": ">5"})), "/where/total", "{\"gt\": 5}"),
             (at(json!({"total": "null"})), "/where/total", "without quotes"),
@@ -116,6 +133,11 @@ async fn a_condition_on_rows_that_are_related() {
                 of("customer", json!({"orders": {"exists": true}})),
                 "/where/orders/exists",
                 "{\"orders\": {\"some\": {}}}",
+            ),
+            (
+                of("customer", json!({"orders": {"count": {"gt": 3}}})),
+                "/where/orders/count",
+                "the tool aggregate on \"orders\"",
             ),
             (
                 of("customer", json!({"orders": {"clerk": 1}})),
@@ -186,11 +208,28 @@ async fn what_is_wanted_of_the_rows() {
         "select",
         &[
             (json!({"include": ["customer"]}), "/include", "{\"customer\": true"),
+            (
+                json!({"table": "customer", "include": {"orders": {"count": true, "limit": 3}}}),
+                "/include/orders/limit",
+                "leave out count",
+            ),
+            (json!({"cursor": "x", "offset": 5}), "/offset", "leave out offset"),
             (json!({"include": {"customer_id": true}}), "/include/customer_id", "customer"),
             (json!({"include": {"placed_by": true}}), "/include/placed_by", "clerk"),
             (json!({"columns": ["total", "customer.name"]}), "/columns/1", "\"include\""),
             (json!({"columns": "total,tags"}), "/columns/0", "[\"id\", \"name\"]"),
             (json!({"columns": ["count(*)"]}), "/columns/0", "the tool aggregate"),
+            (json!({"columns": ["customer"]}), "/columns/0", "\"include\": {\"customer\": true}"),
+            (
+                json!({"columns": ["billing_country"]}),
+                "/columns/0",
+                "{\"columns\": [\"billing_country\"]}",
+            ),
+            (
+                json!({"order_by": ["-billing_country"]}),
+                "/order_by/0",
+                "\"customer.billing_country\"",
+            ),
             (json!({"columns": ["total as n"]}), "/columns/0", "total"),
             (json!({"columns": ["orders.total"]}), "/columns/0", "total"),
             (json!({"order_by": ["total desc"]}), "/order_by/0", "-total"),
@@ -224,6 +263,12 @@ async fn a_total() {
                 json!({"measures": {"n": {"fn": "sum"}}}),
                 "/measures/n/fn",
                 "the function is the key",
+            ),
+            (json!({"measures": {"n": {"sum": "total*2"}}}), "/measures/n/sum", "no expressions"),
+            (
+                by(json!({"group_by": ["billing_country"]})),
+                "/group_by/0",
+                "\"customer.billing_country\"",
             ),
             (json!({"measures": {"n": {"mean": "total"}}}), "/measures/n/mean", "avg"),
             (

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::{Form, Malformed};
+use super::{Form, Malformed, lossy};
 use crate::value::scalar::Scalar;
 use crate::value::{datetime, json, numeric};
 
@@ -32,16 +32,16 @@ impl Scalar {
             Self::Float4 => numeric::from_real(f32::from_be_bytes(fixed(raw)?)),
             Self::Float8 => numeric::from_double(f64::from_be_bytes(fixed(raw)?)),
             Self::Numeric => numeric::from_binary(raw).ok_or(Malformed)?,
-            Self::Text => Value::from(String::from_utf8_lossy(raw)),
+            Self::Text => Value::from(lossy(raw)),
             Self::Char => character(raw),
             Self::Uuid => uuid::Uuid::from_bytes(fixed(raw)?).to_string().into(),
             Self::Date => datetime::date(i32::from_be_bytes(fixed(raw)?)),
             Self::Time => datetime::time(i64::from_be_bytes(fixed(raw)?)),
             Self::Timestamp => datetime::timestamp(i64::from_be_bytes(fixed(raw)?), ""),
             Self::TimestampTz => datetime::timestamp(i64::from_be_bytes(fixed(raw)?), "Z"),
-            Self::Json => json::decode(&String::from_utf8_lossy(raw)),
+            Self::Json => json::decode(&lossy(raw)),
             Self::Jsonb => match raw {
-                [1, text @ ..] => json::decode(&String::from_utf8_lossy(text)),
+                [1, text @ ..] => json::decode(&lossy(text)),
                 _ => return Err(Malformed),
             },
             Self::Bytea => Value::from(STANDARD.encode(raw)),
@@ -55,7 +55,7 @@ fn character(raw: &[u8]) -> Value {
     match raw {
         [] | [0] => Value::from(""),
         [byte @ 0x80..=0xff] => Value::from(format!("\\{byte:03o}")),
-        _ => Value::from(String::from_utf8_lossy(raw)),
+        _ => Value::from(lossy(raw)),
     }
 }
 

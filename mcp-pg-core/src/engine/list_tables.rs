@@ -1,0 +1,146 @@
+//! Which tables there are, and which of them words speak of.
+
+use std::cmp::Reverse;
+
+use super::Engine;
+use crate::error::{Code, Error, Result};
+use crate::plan::{Cursor, Scope};
+use crate::policy::TableView;
+use crate::reply::{TableEntry, TableList, TableSummary};
+use crate::request::{Detail, ListTables};
+
+/// Tables on a page, with summaries and with names alone.
+const SUMMARIES_MOST: usize = 50;
+const NAMES_MOST: usize = 500;
+
+impl Engine {
+    pub(super) fn list_tables(&self, scope: &Scope<'_>, request: &ListTables) -> Result<TableList> {
+        let view = scope.view;
+        if let Some(schema) = &request.schema
+            && !view.schemas().contains(schema)
+        {
+            return Err(Error::new(Code::InvalidValue, format!("there is no schema {schema:?}"))
+                .at("/schema")
+                .nearest(schema, view.schemas().iter().map(String::as_str))
+                .allowed(view.schemas().iter().map(String::as_str)));
+        }
+        let words = Words::of(request.search.as_deref().unwrap_or_default());
+        let tables = view.tables().iter().filter(|table| {
+            request.schema.as_ref().is_none_or(|schema| *schema == table.name().schema)
+        });
+        let wanted = words.find(tables);
+
+        let names = request.detail == Some(Detail::Names);
+        let most = if names { NAMES_MOST } else { SUMMARIES_MOST };
+        let binding = format!(
+            "tables {} {} {:?} {:?}",
+            view.role.name, view.fingerprint, request.schema, words.0
+        );
+        let start = match &request.cursor {
+            None => 0,
+            Some(cursor) => match self.cursors.open(cursor, binding.as_bytes())? {
+                Cursor::Offset(start) => usize::try_from(start).unwrap_or(usize::MAX),
+                Cursor::Key(_) => 0,
+            },
+        };
+        let page = wanted.iter().skip(start).take(most);
+        let tables = page.map(|table| match names {
+            true => TableEntry::Name(view.display(table)),
+            false => TableEntry::Summary(TableSummary::new(view, table)),
+        });
+        let end = start.saturating_add(most);
+        let next_cursor = match end < wanted.len() {
+            true => Some(self.cursors.seal(&Cursor::Offset(end as u64), binding.as_bytes())?),
+            false => None,
+        };
+        Ok(TableList { tables: tables.collect(), next_cursor })
+    }
+}
+
+/// What is looked for, in lower case.
+struct Words(Vec<String>);
+
+/// What is to be found of a table, in lower case.
+struct Found<'v> {
+    table: &'v TableView,
+    /// Its name and comment.
+    own: String,
+    /// Those of the columns that may be read.
+    columns: String,
+}
+
+impl Words {
+    fn of(search: &str) -> Self {
+        let words = search.split_whitespace().map(|word| {
+            // Words are looked for anywhere: a pattern says no more.
+            let bare = word.trim_matches(['*', '%', '"', ',']);
+            if is_plain(bare) { bare } else { word }.to_lowercase()
+        });
+        Self(words.collect())
+    }
+
+    /// The tables that hold all the words, first those that hold them in their own name or comment; if there is
+    /// none, those whose own name or comment holds most of them.
+    fn find<'v>(&self, tables: impl Iterator<Item = &'v TableView>) -> Vec<&'v TableView> {
+        if self.0.is_empty() {
+            return tables.collect();
+        }
+        let tables: Vec<Found<'v>> = tables.map(Found::new).collect();
+        let words: Vec<Vec<String>> = self
+            .0
+            .iter()
+            .map(|word| match tables.iter().any(|table| table.holds(word)) {
+                true => vec![word.clone()],
+                false => singular(word),
+            })
+            .collect();
+        let held = |holds: &dyn Fn(&str) -> bool| {
+            words.iter().filter(|forms| forms.iter().any(|form| holds(form))).count()
+        };
+        let own = |table: &Found<'v>| held(&|word| table.own.contains(word));
+        let mut ranked: Vec<(usize, &Found<'v>)> = tables
+            .iter()
+            .filter(|table| held(&|word| table.holds(word)) == words.len())
+            .map(|table| (own(table), table))
+            .collect();
+        if ranked.is_empty() && self.0.iter().all(|word| is_plain(word)) {
+            // Short words are in many names.
+            let long = |word: &str| word.len() > 2;
+            let some = |table: &Found<'v>| held(&|word| long(word) && table.own.contains(word));
+            ranked = tables.iter().map(|table| (some(table), table)).collect();
+            let most = ranked.iter().map(|(some, _)| *some).max().unwrap_or_default();
+            ranked.retain(|(some, _)| *some == most && most > 0);
+        }
+        ranked.sort_by_key(|(own, _)| Reverse(*own == words.len()));
+        ranked.into_iter().map(|(_, found)| found.table).collect()
+    }
+}
+
+impl<'v> Found<'v> {
+    fn new(table: &'v TableView) -> Self {
+        let definition = &table.table;
+        let own =
+            format!("{}\n{}", table.name(), definition.comment.as_deref().unwrap_or_default());
+        let readable = definition.columns.iter().filter(|column| column.can_select);
+        let told = readable.flat_map(|column| [Some(&column.name), column.comment.as_ref()]);
+        let columns: Vec<&str> = told.flatten().map(String::as_str).collect();
+        Self { table, own: own.to_lowercase(), columns: columns.join("\n").to_lowercase() }
+    }
+
+    fn holds(&self, word: &str) -> bool {
+        self.own.contains(word) || self.columns.contains(word)
+    }
+}
+
+fn is_plain(word: &str) -> bool {
+    !word.is_empty() && word.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+}
+
+/// What a plural may be the plural of.
+fn singular(word: &str) -> Vec<String> {
+    let cut = |end: &str, instead: &str| {
+        let stem = word.strip_suffix(end).filter(|stem| stem.len() > 2)?;
+        Some(format!("{stem}{instead}"))
+    };
+    [cut("ies", "y"), cut("es", ""), cut("s", "")].into_iter().flatten().collect()
+}
