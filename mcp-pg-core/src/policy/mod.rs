@@ -9,6 +9,7 @@ mod mark;
 mod mask;
 mod principal;
 mod reduce;
+mod rights;
 mod role;
 mod sealed;
 mod settings;
