@@ -210,6 +210,10 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
         "op" | "operator" | "value" => {
             error.hint(format!("the operator is a key: {{{:?}: {{\"eq\": value}}}}", column.name))
         }
+        "or" | "and" => error.hint(format!(
+            "{name} stands around conditions: {{{name:?}: [{{{:?}: {{…}}}}, {{…}}]}}",
+            column.name
+        )),
         "isnotnull" | "notnull" | "isnot" => error.hint("{\"is_null\": false}"),
         "any" if column.data_type.family() == Family::Array => error.did_you_mean("contains"),
         "exists" => error.hint("{\"is_null\": false}, or {\"is_null\": true}"),
@@ -256,9 +260,10 @@ pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
     }
 }
 
-/// The sort key that SQL and others write so: `name desc`, `name:desc`.
+/// The sort key that SQL and others write so: `name desc`, `name:desc`, `name.desc`.
 pub(super) fn sort_key(text: &str) -> Option<String> {
     const WORDS: [&str; 7] = ["asc", "desc", "ascending", "descending", "nulls", "first", "last"];
+    let text = text.replace(".desc", " desc").replace(".asc", " asc").replace(".nulls", " nulls ");
     let mut words = text.split([' ', ':']).filter(|word| !word.is_empty());
     let name = words.next()?;
     let words: Vec<String> = words.map(str::to_ascii_lowercase).collect();
@@ -276,6 +281,12 @@ pub(super) fn not_written(table: &TableView, name: &str, error: Error) -> Error 
     match name.split_once('.') {
         Some((column, key)) if json(column) => {
             error.hint(format!("{{{column:?}: {{\"$merge\": {{{key:?}: …}}}}}}"))
+        }
+        _ if table.relations_named(name).any(|relation| relation.kind != RelationKind::ToOne) => {
+            error.hint(
+                "rows of another table are inserted by themselves: a transaction does both, and {\"$ref\": \"0.column\"} is \
+                 a value of the first",
+            )
         }
         _ if name.starts_with('$') => error.hint(
             "columns stand here, and what is done to one is its value: {\"views\": {\"$increment\": 1}}",

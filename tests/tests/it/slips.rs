@@ -99,6 +99,11 @@ async fn a_condition() {
                 "/where/total/is_not_null",
                 "{\"is_null\": false}",
             ),
+            (
+                at(json!({"total": {"or": [{"eq": 1}]}})),
+                "/where/total/or",
+                "{\"or\": [{\"total\": {…}}",
+            ),
             (at(json!({"total": {"not": 1}})), "/where/total/not", "{\"ne\": value}"),
             (at(json!({"note": {"icontains": "x"}})), "/where/note/icontains", "{\"ilike\""),
             (at(json!({"tags": "sale"})), "/where/tags", "{\"contains\": \"sale\"}"),
@@ -234,6 +239,7 @@ async fn what_is_wanted_of_the_rows() {
             (json!({"columns": ["orders.total"]}), "/columns/0", "total"),
             (json!({"order_by": ["total desc"]}), "/order_by/0", "-total"),
             (json!({"order_by": "total:DESC"}), "/order_by/0", "-total"),
+            (json!({"order_by": "total.desc.nullslast"}), "/order_by/0", "-total"),
             (json!({"order_by": ["customer.name asc"]}), "/order_by/0", "customer.name"),
             (json!({"order_by": "total desc, tags"}), "/order_by/0", "one key each"),
             (json!({"order_by": [{"total": "desc"}]}), "/order_by/0/total", "\"-name\""),
@@ -317,6 +323,9 @@ async fn a_write() {
     .await;
     check("update", &[(json!({"where": {"order_id": 1}}), "/updates", "{\"$increment\": 1}")])
         .await;
+    let children =
+        json!({"table": "customer", "data": {"customer_id": 1, "orders": [{"order_id": 1}]}});
+    check("insert", &[(children, "/data/orders", "a transaction does both")]).await;
     let change = |updates: Value| json!({"where": {"order_id": 1}, "updates": updates});
     check(
         "update",
