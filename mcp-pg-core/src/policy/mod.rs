@@ -4,6 +4,7 @@
 //! of it. Knows the schema; not requests, not SQL.
 
 mod describe;
+mod duration;
 mod grant;
 mod mark;
 mod mask;
@@ -16,6 +17,7 @@ mod settings;
 mod table_view;
 mod view;
 
+pub use duration::duration;
 pub use mark::{ColumnMarks, Marks};
 pub use mask::MaskKey;
 pub use principal::Principal;
