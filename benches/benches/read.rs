@@ -61,9 +61,9 @@ fn main() -> Result<(), Fault> {
     );
     group.finish();
 
-    let [begin, become_reader, commit] =
-        [BEGIN, BECOME_READER, "COMMIT"].map(|sql| runtime.block_on(client.prepare(sql)));
-    let (begin, become_reader, commit) = (begin?, become_reader?, commit?);
+    let [begin, empty, become_reader, commit] =
+        [BEGIN, "SELECT", BECOME_READER, "COMMIT"].map(|sql| runtime.block_on(client.prepare(sql)));
+    let (begin, empty, become_reader, commit) = (begin?, empty?, become_reader?, commit?);
     let mut group = Comparison::new(
         &mut criterion,
         "select by key as database role",
@@ -72,6 +72,20 @@ fn main() -> Result<(), Fault> {
             let (_, row, _) = tokio::join!(
                 biased;
                 client.execute(&begin, &[]),
+                client.query_one(&raw, &[&10_i32]),
+                client.execute(&commit, &[]),
+            );
+            row.map(|row| parsed(&row))
+        }),
+    );
+    // A statement more costs as much, whatever it does.
+    group.measure(
+        "raw with an empty statement",
+        awaited(runtime, || async {
+            let (_, _, row, _) = tokio::join!(
+                biased;
+                client.execute(&begin, &[]),
+                client.execute(&empty, &[]),
                 client.query_one(&raw, &[&10_i32]),
                 client.execute(&commit, &[]),
             );

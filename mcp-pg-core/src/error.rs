@@ -121,6 +121,7 @@ impl Serialize for Code {
 ///     .at("/columns/0")
 ///     .did_you_mean("name");
 /// assert_eq!(error.code().as_str(), "unknown_column");
+/// assert_eq!((error.pointer(), error.suggestion()), (Some("/columns/0"), Some("name")));
 /// assert_eq!(serde_json::to_value(&error).unwrap()["did_you_mean"], "name");
 /// ```
 #[derive(Debug)]
@@ -351,6 +352,31 @@ impl Error {
     /// The hint for the caller.
     pub fn advice(&self) -> Option<&str> {
         self.0.hint.as_deref()
+    }
+
+    /// What would be right there: `allowed` in a reply.
+    pub fn choices(&self) -> &[String] {
+        &self.0.allowed
+    }
+
+    /// The name that was probably meant: `did_you_mean` in a reply.
+    pub fn suggestion(&self) -> Option<&str> {
+        self.0.did_you_mean.as_deref()
+    }
+
+    /// The name of the constraint that refused.
+    pub fn violated(&self) -> Option<&str> {
+        self.0.constraint.as_deref()
+    }
+
+    /// The row as it is now, of a `conflict`.
+    pub fn current_row(&self) -> Option<&Value> {
+        self.0.current.as_ref()
+    }
+
+    /// How many rows the write would have touched, of `too_many_rows`.
+    pub fn rows(&self) -> Option<u64> {
+        self.0.row_count
     }
 
     /// Whether the same call may succeed later.

@@ -170,10 +170,12 @@ fn refusal(status: StatusCode) -> http::Response<BoxBody<Bytes, Infallible>> {
 /// MCP over an engine as a tower service, to be nested into an axum application.
 ///
 /// The application says who calls: by an [`Authenticator`] in the options, or by middleware of its own that
-/// puts a [`Principal`] into the request's extensions.
+/// puts a [`Principal`] into the request's extensions. It also has [`Engine::follow`] run, for clients to be told of
+/// changes.
 ///
 /// ```no_run
 /// use std::sync::Arc;
+/// use std::time::Duration;
 ///
 /// use axum::{Extension, Router};
 /// use mcp_pg_core::{Engine, Principal, Settings};
@@ -181,7 +183,12 @@ fn refusal(status: StatusCode) -> http::Response<BoxBody<Bytes, Infallible>> {
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let engine = Engine::connect("postgres://localhost/app".parse()?, Settings::default()).await?;
-/// let mcp = service(Arc::new(engine), ServiceOptions::default());
+/// let engine = Arc::new(engine);
+/// // Without this, a changed schema is noticed only by a call that fails, and no client is told.
+/// let followed = engine.clone();
+/// tokio::spawn(async move { followed.follow(Duration::from_secs(1)).await });
+///
+/// let mcp = service(engine, ServiceOptions::default());
 /// let app: Router = Router::new()
 ///     .nest_service("/mcp", mcp)
 ///     .layer(Extension(Principal::new("backoffice", "analyst")));

@@ -5,6 +5,7 @@ mod ask;
 use std::error::Error;
 use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -25,7 +26,11 @@ use tokio::net::TcpListener;
 async fn main() -> Result<(), Box<dyn Error>> {
     // Your application has its database; this one borrows the sample shop, which goes with the cluster.
     let cluster = Cluster::start()?;
-    let app = application(Arc::new(engine(&cluster).await?));
+    let engine = Arc::new(engine(&cluster).await?);
+    // Clients are told when the schema changes.
+    let followed = engine.clone();
+    tokio::spawn(async move { followed.follow(Duration::from_secs(1)).await });
+    let app = application(engine);
     let mut out = io::stdout();
     if std::env::args().any(|argument| argument == "--once") {
         return ask::ask(app, &mut out).await;

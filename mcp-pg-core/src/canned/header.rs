@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use super::rules::Rules;
 use crate::name::nearest;
+use crate::policy::duration;
 use crate::schema::clean;
 
 /// What the comment says.
@@ -163,7 +164,7 @@ impl Header {
             "additive" => self.additive = flag(directive, rest)?,
             "confirm" => self.confirm = flag(directive, rest)?,
             "title" => once(directive, &mut self.title, clean(rest))?,
-            "timeout" => once(directive, &mut self.timeout, Some(duration(rest)?))?,
+            "timeout" => once(directive, &mut self.timeout, Some(timeout(rest)?))?,
             "limit" => once(directive, &mut self.limit, Some(count(directive, rest)?))?,
             "max_rows" => once(directive, &mut self.max_rows, Some(count(directive, rest)?))?,
             "tool" => self.tool = Some((!rest.is_empty()).then(|| rest.to_owned())),
@@ -206,21 +207,8 @@ fn count(directive: &str, rest: &str) -> Result<u64, String> {
     number.ok_or_else(|| format!("@{directive} takes a number from 1 on"))
 }
 
-/// `500ms`, `5s`, `2m`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "@timeout takes a duration such as 500ms, 5s or 2m".to_owned();
-    let unit = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let (number, unit) = text.split_at(unit);
-    let number: u64 = number.parse().map_err(|_| wrong())?;
-    let factor = match unit.trim() {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" | "min" => 60_000,
-        _ => return Err(wrong()),
-    };
-    // PostgreSQL keeps its timeouts as milliseconds in 32 bits.
-    let milliseconds = number.checked_mul(factor).filter(|ms| (1..=i32::MAX as u64).contains(ms));
-    milliseconds.map(Duration::from_millis).ok_or_else(wrong)
+fn timeout(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| "@timeout takes a duration such as 500ms, 5s or 2m".to_owned())
 }
 
 impl Declared {

@@ -1,5 +1,6 @@
 //! One operation: what is planned, and what it did.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
@@ -242,20 +243,20 @@ impl Engine {
         let returned = operation.returned(shown);
         // Rows without a column are written as DEFAULT VALUES, which stands for one row.
         let step = INSERT_PARAMETERS.checked_div(plan.columns.len()).unwrap_or(1).max(1);
-        if total > 1 {
-            let marked = transaction.savepoint().await;
-            marked.map_err(|failure| operation.refused(failure, scope, &[], None))?;
-        }
         let mut done = Done::default();
         let mut bytes = IMAGES_MOST;
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
+            if total > 1 {
+                let marked = transaction.savepoint().await;
+                marked.map_err(|failure| operation.refused(failure, scope, &[], None))?;
+            }
             if shown && let Some(existing) = statement::existing(plan, range.clone()) {
                 let keep = Keep { rows: u64::MAX, bytes };
                 let found = run.statement(transaction, &existing, keep, record).await?;
                 done.before.extend(objects(&existing, found.rows, width));
             }
-            let statement = statement::insert(plan, range, &returned)?;
+            let statement = statement::insert(plan, range.clone(), &returned)?;
             record.statement(&statement.sql);
             let parameters = texts(&statement.parameters, given)?;
             let keep = Keep { rows: u64::MAX, bytes };
@@ -267,7 +268,7 @@ impl Engine {
                     if total == 1 || error.state().is_none() || error.is_retryable() {
                         return Err(error);
                     }
-                    return Err(run.culprit(transaction, plan).await.unwrap_or(error));
+                    return Err(run.culprit(transaction, plan, range).await.unwrap_or(error));
                 }
             };
             allowed(&inserted, &run)?;
@@ -369,18 +370,32 @@ impl Run<'_, '_> {
         self.operation.refused(failure, self.scope, &[], None)
     }
 
-    /// The first row of a failed insert that fails by itself.
-    async fn culprit(&self, transaction: &mut Transaction, plan: &InsertPlan<'_>) -> Option<Error> {
-        transaction.back().await.ok()?;
+    /// The refusal of the first row at fault among those in `rows`, which fail together: half of them is tried at a
+    /// time.
+    async fn culprit(
+        &self,
+        transaction: &mut Transaction,
+        plan: &InsertPlan<'_>,
+        mut rows: Range<usize>,
+    ) -> Option<Error> {
         let keep = Keep { rows: 0, bytes: 0 };
-        for row in 0..plan.rows.len() {
-            let mut statement = statement::insert(plan, row..row + 1, &[]).ok()?;
-            // The text is the same for every row.
-            statement.recurring = true;
+        while !rows.is_empty() {
+            transaction.back().await.ok()?;
+            let half = rows.start..rows.start + rows.len().div_ceil(2);
+            let statement = statement::insert(plan, half.clone(), &[]).ok()?;
             let parameters = texts(&statement.parameters, self.given).ok()?;
-            if let Err(failure) = transaction.run(&statement, &parameters, keep).await {
-                let parameters = &statement.parameters;
-                return Some(self.operation.refused(failure, self.scope, parameters, Some(row)));
+            match transaction.run(&statement, &parameters, keep).await {
+                Ok(_) => {
+                    // These stay, for those that come after them.
+                    transaction.savepoint().await.ok()?;
+                    rows.start = half.end;
+                }
+                Err(failure) if half.len() == 1 => {
+                    let parameters = &statement.parameters;
+                    let row = Some(half.start);
+                    return Some(self.operation.refused(failure, self.scope, parameters, row));
+                }
+                Err(_) => rows = half,
             }
         }
         None

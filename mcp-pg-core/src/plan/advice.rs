@@ -24,6 +24,12 @@ impl<'v> Scope<'v> {
         if let Some(nested) = self.nested(table, name).filter(|_| name.contains('.')) {
             return error.hint(format!("conditions on related rows nest: {nested}"));
         }
+        if let Some(path) = in_json(table, name) {
+            return error.hint(path);
+        }
+        if let Some(hop) = self.beyond(table, name) {
+            return error.hint(related(table, &hop, &format!("{{{name:?}: …}}")));
+        }
         let lower = name.to_ascii_lowercase();
         match lower.trim_start_matches('$') {
             meant @ ("and" | "or" | "not") => error.did_you_mean(meant),
@@ -38,6 +44,24 @@ impl<'v> Scope<'v> {
                 "a column's own name is wanted; {\"ilike\": …} compares without regard to case",
             ),
             _ => error,
+        }
+    }
+
+    /// The way to the one related row that has a column of this name.
+    fn beyond(&self, table: &'v TableView, name: &str) -> Option<Hop<'v>> {
+        let hops = table.relations.iter().filter(|relation| relation.kind == RelationKind::ToOne);
+        let mut hops = hops.filter_map(|relation| self.hop(table, relation).ok());
+        hops.find(|hop| hop.table.readable(name).is_ok())
+    }
+
+    /// The hint for a sort key, group or measure whose column is one of a related row, or none at all.
+    pub(super) fn not_reached(&self, table: &'v TableView, name: &str, error: Error) -> Error {
+        if name.contains(['(', '*', '+', '/']) {
+            return error.hint("a column's own name is wanted: there are no expressions");
+        }
+        match self.beyond(table, name) {
+            Some(hop) => error.hint(format!("\"{}.{name}\"", table.relation_name(hop.relation))),
+            None => error,
         }
     }
 
@@ -69,14 +93,21 @@ impl<'v> Scope<'v> {
 
     /// The error of a relation to many rows that was given no some, none or every.
     pub(super) fn unquantified(&self, subject: &TableView, hop: &Hop<'_>, key: &str) -> Error {
+        let error =
+            Error::new(Code::UnknownOperator, format!("a relation to many rows takes no {key:?}"))
+                .allowed(["some", "none", "every"]);
+        if key == "count" {
+            return error.hint(format!(
+                "the tool aggregate on {:?} counts them, with group_by and having",
+                self.view.display(hop.table)
+            ));
+        }
         let condition = match hop.table.readable(key) {
             Ok(_) => format!("{{{key:?}: …}}"),
             Err(_) if matches!(key, "exists" | "any") => "{}".to_owned(),
             Err(_) => example(hop.table, "…"),
         };
-        Error::new(Code::UnknownOperator, format!("a relation to many rows takes no {key:?}"))
-            .allowed(["some", "none", "every"])
-            .hint(related(subject, hop, &condition))
+        error.hint(related(subject, hop, &condition))
     }
 
     /// The hint for a condition on a column that was meant for the row to which the column refers.
@@ -110,6 +141,15 @@ impl<'v> Scope<'v> {
                 return error.did_you_mean(column);
             }
         }
+        if self.relation(table, name).is_ok() {
+            return error.hint(format!("related rows: \"include\": {{{name:?}: true}}"));
+        }
+        if let Some(hop) = self.beyond(table, name) {
+            let relation = table.relation_name(hop.relation);
+            return error.hint(format!(
+                "related rows: \"include\": {{{relation:?}: {{\"columns\": [{name:?}]}}}}"
+            ));
+        }
         if name.contains('(') {
             return error.hint(
                 "columns are returned as they are; the tool aggregate counts, totals and groups",
@@ -125,6 +165,16 @@ impl<'v> Scope<'v> {
             _ => error,
         }
     }
+}
+
+/// A condition on a part of JSON, if the name is that of a JSON column and a key: `details.color`, `details->>color`.
+fn in_json(table: &TableView, name: &str) -> Option<String> {
+    let steps: Vec<&str> =
+        name.split(['.', '-', '>', '[', ']', '\'']).filter(|step| !step.is_empty()).collect();
+    let (column, keys) = steps.split_first().filter(|(_, keys)| !keys.is_empty())?;
+    let (_, known) = table.table.column(column).filter(|(_, known)| known.can_select)?;
+    let json = known.data_type.family() == Family::Json || known.data_type.base().oid == 114;
+    json.then(|| format!("{{{column:?}: {{\"path\": {keys:?}, \"eq\": …}}}}"))
 }
 
 /// The condition that related rows meet one of their own.
@@ -160,7 +210,12 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
         "op" | "operator" | "value" => {
             error.hint(format!("the operator is a key: {{{:?}: {{\"eq\": value}}}}", column.name))
         }
+        "or" | "and" => error.hint(format!(
+            "{name} stands around conditions: {{{name:?}: [{{{:?}: {{…}}}}, {{…}}]}}",
+            column.name
+        )),
         "isnotnull" | "notnull" | "isnot" => error.hint("{\"is_null\": false}"),
+        "any" if column.data_type.family() == Family::Array => error.did_you_mean("contains"),
         "exists" => error.hint("{\"is_null\": false}, or {\"is_null\": true}"),
         "not" => error.hint(format!(
             "{{\"ne\": value}}, or around the condition: {{\"not\": {{{:?}: {{…}}}}}}",
@@ -197,9 +252,18 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
     }
 }
 
-/// The sort key that SQL and others write so: `name desc`, `name:desc`.
+/// What to say of an operand that names a column.
+pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
+    match value.get("column").or_else(|| value.get("$column")) {
+        Some(_) => error.hint("a value is wanted: columns are not compared with one another"),
+        None => error,
+    }
+}
+
+/// The sort key that SQL and others write so: `name desc`, `name:desc`, `name.desc`.
 pub(super) fn sort_key(text: &str) -> Option<String> {
     const WORDS: [&str; 7] = ["asc", "desc", "ascending", "descending", "nulls", "first", "last"];
+    let text = text.replace(".desc", " desc").replace(".asc", " asc").replace(".nulls", " nulls ");
     let mut words = text.split([' ', ':']).filter(|word| !word.is_empty());
     let name = words.next()?;
     let words: Vec<String> = words.map(str::to_ascii_lowercase).collect();
@@ -217,6 +281,12 @@ pub(super) fn not_written(table: &TableView, name: &str, error: Error) -> Error 
     match name.split_once('.') {
         Some((column, key)) if json(column) => {
             error.hint(format!("{{{column:?}: {{\"$merge\": {{{key:?}: …}}}}}}"))
+        }
+        _ if table.relations_named(name).any(|relation| relation.kind != RelationKind::ToOne) => {
+            error.hint(
+                "rows of another table are inserted by themselves: a transaction does both, and {\"$ref\": \"0.column\"} is \
+                 a value of the first",
+            )
         }
         _ if name.starts_with('$') => error.hint(
             "columns stand here, and what is done to one is its value: {\"views\": {\"$increment\": 1}}",
@@ -287,9 +357,9 @@ pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
 }
 
 /// What to say of a group that is no column: a function of one, perhaps.
-pub(super) fn not_a_group(
-    scope: &Scope<'_>,
-    table: &TableView,
+pub(super) fn not_a_group<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
     name: &str,
     buckets: &[&str],
     error: Error,
@@ -306,7 +376,7 @@ pub(super) fn not_a_group(
         _ if name.contains(',') => error.hint("one name each: [\"status\", \"customer.country\"]"),
         _ => match scope.relation(table, name) {
             Ok(_) => error.hint(format!("a column of it: \"{name}.…\"")),
-            Err(_) => error,
+            Err(_) => scope.not_reached(table, name, error),
         },
     }
 }

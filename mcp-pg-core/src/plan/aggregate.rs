@@ -338,7 +338,9 @@ fn measure<'v>(
             .hint("{\"count\": \"*\"} counts rows"));
         }
         Some(name) => {
-            let reached = scope.reach(table, name).map_err(|error| error.inside(&inside()))?;
+            let reached = scope
+                .reach(table, name)
+                .map_err(|error| scope.not_reached(table, name, error.inside(&inside())))?;
             let Some(data_type) = function.of(&reached.column.data_type) else {
                 let column = reached.column;
                 return Err(Error::new(

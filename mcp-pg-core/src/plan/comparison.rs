@@ -50,7 +50,9 @@ impl<'v> Parser<'_, 'v> {
                     let operator = operator(column, &data_type, key, path.is_some())
                         .map_err(|error| error.at(&at))?;
                     all.push(match &path {
-                        None => self.operator(column, operator, value, &at)?,
+                        None => self
+                            .operator(column, operator, value, &at)
+                            .map_err(|error| super::advice::not_a_column(value, error))?,
                         Some(path) => self.at_path(column, path, operator, value, &at)?,
                     });
                 }

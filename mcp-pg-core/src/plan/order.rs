@@ -154,6 +154,9 @@ impl<'v> Scope<'v> {
                     _ if text.contains(' ') || text.eq_ignore_ascii_case("desc") => {
                         error.hint(FORMS)
                     }
+                    _ if error.code() == Code::UnknownColumn => {
+                        self.not_reached(table, name, error)
+                    }
                     _ => error,
                 })
             }

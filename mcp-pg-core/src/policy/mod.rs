@@ -4,17 +4,20 @@
 //! of it. Knows the schema; not requests, not SQL.
 
 mod describe;
+mod duration;
 mod grant;
 mod mark;
 mod mask;
 mod principal;
 mod reduce;
+mod rights;
 mod role;
 mod sealed;
 mod settings;
 mod table_view;
 mod view;
 
+pub use duration::duration;
 pub use mark::{ColumnMarks, Marks};
 pub use mask::MaskKey;
 pub use principal::Principal;

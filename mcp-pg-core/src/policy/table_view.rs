@@ -8,7 +8,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
-use super::reduce::{Extra, Rules};
+use super::reduce::Extra;
+use super::rights::Rules;
 use super::{Action, Actions, Marks, Mask, MaskKey, Sealed, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;

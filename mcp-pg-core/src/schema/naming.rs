@@ -161,13 +161,14 @@ fn link<'a>(
     })
 }
 
-/// `customer_id` and `customerId` without their last word; a name that is nothing else stays.
+/// `customer_id`, `customerId` and `CustomerID` without their last word; a name that is nothing else stays.
 fn stem(column: &str) -> Stem<'_> {
     let camel = |rest: &&str| rest.ends_with(|c: char| c.is_lowercase() || c.is_ascii_digit());
     let short = column
         .strip_suffix("_id")
         .or_else(|| column.strip_suffix("_ID"))
         .or_else(|| column.strip_suffix("Id").filter(camel))
+        .or_else(|| column.strip_suffix("ID").filter(camel))
         .filter(|rest| !rest.is_empty())
         .unwrap_or(column);
     Stem { short, whole: column }
@@ -217,10 +218,12 @@ fn to_one(link: &Link<'_>) -> Draft {
 
 fn to_many(link: &Link<'_>) -> Draft {
     let (table, by) = (link.from_name, link.stem());
+    let wholes: Vec<&str> = link.stems.iter().map(|stem| stem.whole).collect();
+    let whole = wholes.join("_");
     Draft {
         relation: Relation {
             name: link.named.to_many.as_ref().unwrap_or(&table.name).clone(),
-            alias: None,
+            alias: (whole != by).then(|| format!("{}_by_{whole}", table.name)),
             unambiguous: String::new(),
             kind: RelationKind::ToMany,
             table: link.from,

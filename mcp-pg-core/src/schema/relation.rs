@@ -19,7 +19,8 @@ pub enum RelationKind {
 pub struct Relation {
     /// The short name: `customer`, `items`; several relations of a table may share it.
     pub name: String,
-    /// The referenced table's name, where a relation to one row has another: taken where it is nobody's name.
+    /// Another name, taken where it is nobody's: the referenced table's for a relation to one row, that with the
+    /// whole names of the key's columns for one to many.
     pub alias: Option<String>,
     /// The name that no other relation of the table has.
     pub unambiguous: String,

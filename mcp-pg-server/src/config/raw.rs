@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{Action, Mask};
+use mcp_pg_core::policy::{Action, Mask, duration};
 use serde::Deserialize;
 use serde::de::{self, Deserializer};
 use serde_json::{Map, Value};
@@ -195,26 +195,6 @@ pub(super) enum Failing {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wait(pub(super) Duration);
 
-impl Wait {
-    fn parse(text: &str) -> Option<Duration> {
-        let digits = text.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit) = text.split_at(digits);
-        let number: u64 = number.parse().ok()?;
-        let milliseconds = match unit.trim() {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            _ => return None,
-        };
-        // PostgreSQL keeps its timeouts as milliseconds in 32 bits.
-        number
-            .checked_mul(milliseconds)
-            .filter(|total| (1..=i32::MAX as u64).contains(total))
-            .map(Duration::from_millis)
-    }
-}
-
 impl<'de> Deserialize<'de> for Wait {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -224,7 +204,7 @@ impl<'de> Deserialize<'de> for Wait {
                 f.write_str("a duration such as \"500ms\", \"10s\" or \"2m\"")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Wait, E> {
-                Wait::parse(text).map(Wait).ok_or_else(|| {
+                duration(text).map(Wait).ok_or_else(|| {
                     E::custom(format!(
                         "{text:?} is not a duration such as \"500ms\", \"10s\" or \"2m\""
                     ))

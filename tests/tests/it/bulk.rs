@@ -297,3 +297,26 @@ async fn what_is_written_shares_the_room_of_one_reply() {
     assert_eq!((&last["rows"], &last["truncated"]), (&json!([]), &json!(true)), "{reply}");
     assert!(last["notes"][0].as_str().unwrap().contains("share the room"), "{reply}");
 }
+
+#[tokio::test]
+async fn the_row_at_fault_is_named_wherever_it_stands() {
+    let database =
+        Database::of("CREATE TABLE part (id integer PRIMARY KEY, n integer CHECK (n > 0))").await;
+    let engine = database.engine().await;
+    for wrong in [0, 1, 499, 500, 501, 998] {
+        // What one row does to an earlier one counts, too.
+        for (row, code, column) in [
+            (json!({"id": wrong, "n": -1}), "check_violation", "n"),
+            (json!({"id": 999, "n": 1}), "unique_violation", "id"),
+        ] {
+            let mut data: Vec<Value> = (0..999).map(|id| json!({"id": id, "n": 1})).collect();
+            data.insert(0, json!({"id": 999, "n": 1}));
+            data[wrong + 1] = row;
+            let insert = json!({"table": "part", "data": data});
+            let told = error(&engine, "operator", "insert", insert).await;
+            let at = format!("/data/{}/{column}", wrong + 1);
+            assert_eq!((&told["code"], &told["at"]), (&json!(code), &json!(at)), "{told}");
+        }
+    }
+    assert_eq!(database.value("SELECT count(*)::text FROM part").await.as_deref(), Some("0"));
+}

@@ -39,7 +39,8 @@ async fn a_broken_file_keeps_its_last_good_form() {
 
 /// Waits until someone waits for the advisory lock.
 async fn waited_for(database: &Database) {
-    let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let waiting = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     while database.value(waiting).await.as_deref() != Some("1") {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }

@@ -72,6 +72,23 @@ async fn a_condition() {
             (at(json!({"$and": [{"total": 1}]})), "/where/$and", "and"),
             (at(json!({"key": "total", "op": "=", "value": 1})), "/where/key", "are keys"),
             (at(json!({"not": [{"total": 1}]})), "/where/not", "{\"not\": {"),
+            (
+                at(json!({"details.color": "red"})),
+                "/where/details.color",
+                "{\"details\": {\"path\": [\"color\"], \"eq\": …}}",
+            ),
+            (at(json!({"details->>'a'": 1})), "/where/details->>'a'", "\"path\": [\"a\"]"),
+            (
+                at(json!({"billing_country": "FR"})),
+                "/where/billing_country",
+                "{\"customer\": {\"billing_country\": …}}",
+            ),
+            (
+                at(json!({"total": {"gt": {"column": "order_id"}}})),
+                "/where/total/gt",
+                "not compared with one another",
+            ),
+            (at(json!({"tags": {"any": "x"}})), "/where/tags/any", "contains"),
             (at(json!({"lower(note)": "x"})), "/where/lower(note)", "ilike"),
             (at(json!({"total": ">5"})), "/where/total", "{\"gt\": 5}"),
             (at(json!({"total": "null"})), "/where/total", "without quotes"),
@@ -81,6 +98,11 @@ async fn a_condition() {
                 at(json!({"total": {"is_not_null": true}})),
                 "/where/total/is_not_null",
                 "{\"is_null\": false}",
+            ),
+            (
+                at(json!({"total": {"or": [{"eq": 1}]}})),
+                "/where/total/or",
+                "{\"or\": [{\"total\": {…}}",
             ),
             (at(json!({"total": {"not": 1}})), "/where/total/not", "{\"ne\": value}"),
             (at(json!({"note": {"icontains": "x"}})), "/where/note/icontains", "{\"ilike\""),
@@ -116,6 +138,11 @@ async fn a_condition_on_rows_that_are_related() {
                 of("customer", json!({"orders": {"exists": true}})),
                 "/where/orders/exists",
                 "{\"orders\": {\"some\": {}}}",
+            ),
+            (
+                of("customer", json!({"orders": {"count": {"gt": 3}}})),
+                "/where/orders/count",
+                "the tool aggregate on \"orders\"",
             ),
             (
                 of("customer", json!({"orders": {"clerk": 1}})),
@@ -197,10 +224,22 @@ async fn what_is_wanted_of_the_rows() {
             (json!({"columns": ["total", "customer.name"]}), "/columns/1", "\"include\""),
             (json!({"columns": "total,tags"}), "/columns/0", "[\"id\", \"name\"]"),
             (json!({"columns": ["count(*)"]}), "/columns/0", "the tool aggregate"),
+            (json!({"columns": ["customer"]}), "/columns/0", "\"include\": {\"customer\": true}"),
+            (
+                json!({"columns": ["billing_country"]}),
+                "/columns/0",
+                "{\"columns\": [\"billing_country\"]}",
+            ),
+            (
+                json!({"order_by": ["-billing_country"]}),
+                "/order_by/0",
+                "\"customer.billing_country\"",
+            ),
             (json!({"columns": ["total as n"]}), "/columns/0", "total"),
             (json!({"columns": ["orders.total"]}), "/columns/0", "total"),
             (json!({"order_by": ["total desc"]}), "/order_by/0", "-total"),
             (json!({"order_by": "total:DESC"}), "/order_by/0", "-total"),
+            (json!({"order_by": "total.desc.nullslast"}), "/order_by/0", "-total"),
             (json!({"order_by": ["customer.name asc"]}), "/order_by/0", "customer.name"),
             (json!({"order_by": "total desc, tags"}), "/order_by/0", "one key each"),
             (json!({"order_by": [{"total": "desc"}]}), "/order_by/0/total", "\"-name\""),
@@ -230,6 +269,12 @@ async fn a_total() {
                 json!({"measures": {"n": {"fn": "sum"}}}),
                 "/measures/n/fn",
                 "the function is the key",
+            ),
+            (json!({"measures": {"n": {"sum": "total*2"}}}), "/measures/n/sum", "no expressions"),
+            (
+                by(json!({"group_by": ["billing_country"]})),
+                "/group_by/0",
+                "\"customer.billing_country\"",
             ),
             (json!({"measures": {"n": {"mean": "total"}}}), "/measures/n/mean", "avg"),
             (
@@ -278,6 +323,9 @@ async fn a_write() {
     .await;
     check("update", &[(json!({"where": {"order_id": 1}}), "/updates", "{\"$increment\": 1}")])
         .await;
+    let children =
+        json!({"table": "customer", "data": {"customer_id": 1, "orders": [{"order_id": 1}]}});
+    check("insert", &[(children, "/data/orders", "a transaction does both")]).await;
     let change = |updates: Value| json!({"where": {"order_id": 1}, "updates": updates});
     check(
         "update",

@@ -268,10 +268,11 @@ async fn a_session_tells_of_what_changes_once_it_is_greeted() {
     assert!(greeting.contains("serverInfo"), "{greeting}");
     let before = database.value("SELECT clock_timestamp()::text").await.unwrap();
     database.sql("CREATE TABLE gift (id integer)").await;
-    // Until the schema has been read again.
+    // Until the schema has been read again, and there was time to take it.
     let reading = format!(
         "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database()
-         AND application_name = 'mcp-pg' AND state = 'idle' AND query_start > '{before}'"
+         AND application_name = 'mcp-pg' AND state = 'idle' AND query_start > '{before}'
+         AND clock_timestamp() > state_change + interval '300 ms'"
     );
     while database.value(&reading).await.as_deref() == Some("0") {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -279,7 +280,8 @@ async fn a_session_tells_of_what_changes_once_it_is_greeted() {
     let understood = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     input.write_all(format!("{understood}\n").as_bytes()).await.unwrap();
     for list in ["tools", "resources"] {
-        let told: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        let told = tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await;
+        let told: Value = serde_json::from_str(&told.expect(list).unwrap().unwrap()).unwrap();
         assert_eq!(told["method"], format!("notifications/{list}/list_changed"));
     }
 }

@@ -255,6 +255,10 @@ fn only_a_last_word_that_says_key_is_dropped() {
         ("_id", "_id"),
         ("paid", "paid"),
         ("VOId", "VOId"),
+        ("ManagerID", "Manager"),
+        ("customerID", "customer"),
+        ("GRID", "GRID"),
+        ("ID", "ID"),
     ] {
         assert_eq!(stem(column).short, short);
     }

@@ -24,7 +24,7 @@ async fn an_existing_row_can_be_updated_instead() {
 
     // A dry run tells what existing rows were; which a new row is, only it can tell.
     let tried = json!({"table": "items", "dry_run": true, "returning": ["label", "version"],
-        "data": [{"code": "o"}, {"code": "a", "label": "tried"}], "on_conflict": {"columns": ["code"], "do": "update"}});
+        "data": [{"code": "o", "label": "fresh"}, {"code": "a", "label": "tried"}], "on_conflict": {"columns": ["code"], "do": "update"}});
     let reply = insert(&engine, tried).await;
     assert_eq!(reply["before"], json!([{"label": "changed", "version": 2}]));
     assert_eq!(reply["after"][1], json!({"label": "tried", "version": 3}));

@@ -1,0 +1,159 @@
+//! What a role may do to one table and its columns: the one place where rights are decided.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::sealed::Sealed;
+use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
+use crate::schema::{Column, Table};
+
+/// The grants that decide for a table: for each action the first that matches, so that they never add up to more than
+/// any one of them says.
+pub(super) struct Rights<'r> {
+    table: &'r Table,
+    role: &'r Role,
+    settings: &'r Settings,
+    archive: Option<&'r Column>,
+    /// What grants and PostgreSQL both allow.
+    pub(super) actions: Actions,
+}
+
+/// What a grant adds to an action.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rules {
+    pub(super) rows: Option<Map<String, Value>>,
+    pub(super) preset: Vec<(Column, Value)>,
+    pub(super) confirm: bool,
+}
+
+/// A column that exists for the role.
+pub(super) struct Visible {
+    pub(super) column: Column,
+    pub(super) mask: Option<Mask>,
+    pub(super) marks: Marks,
+    /// Whether it can be read, and nothing else: it is masked or encrypted.
+    pub(super) closed: bool,
+}
+
+impl<'r> Rights<'r> {
+    pub(super) fn new(
+        table: &'r Table,
+        role: &'r Role,
+        settings: &'r Settings,
+        archive: Option<&'r Column>,
+    ) -> Self {
+        let mut rights = Self { table, role, settings, archive, actions: Actions::NONE };
+        let may = |action| rights.allows(action) && rights.first(action).is_some();
+        // PostgreSQL needs SELECT for any write with a condition.
+        let reads = may(Action::Select);
+        rights.actions = Action::ALL
+            .into_iter()
+            .filter(|action| may(*action) && (reads || *action == Action::Insert))
+            .collect();
+        rights
+    }
+
+    /// What the role has grants for, whether or not PostgreSQL allows it.
+    pub(super) fn granted(&self) -> Actions {
+        Action::ALL.into_iter().filter(|action| self.first(*action).is_some()).collect()
+    }
+
+    /// The grant that decides on an action that is allowed.
+    pub(super) fn grant(&self, action: Action) -> Option<&'r Grant> {
+        self.first(action).filter(|_| self.actions.contains(action))
+    }
+
+    fn first(&self, action: Action) -> Option<&'r Grant> {
+        let mut grants = self.role.grants.iter();
+        grants.find(|grant| grant.actions.contains(action) && grant.matches(&self.table.name))
+    }
+
+    /// Whether PostgreSQL and the settings allow the action at all.
+    fn allows(&self, action: Action) -> bool {
+        let privileges = &self.table.privileges;
+        match action {
+            Action::Select => privileges.select,
+            Action::Insert => privileges.insert,
+            Action::Update => privileges.update,
+            Action::Archive | Action::Restore => {
+                self.archive.is_some_and(|column| column.can_update && column.generated.is_none())
+            }
+            Action::Delete => privileges.delete && self.settings.archive.allow_hard_delete,
+        }
+    }
+
+    /// The ciphers of encrypted columns, visible or not, by the column's name.
+    pub(super) fn sealed(&self) -> BTreeMap<String, Arc<Sealed>> {
+        let encrypted = self.table.columns.iter().filter(|column| self.is_encrypted(column));
+        let sealed = encrypted.filter_map(|column| {
+            let sealed = self.settings.encryption.sealed(self.table, column, self.opens(column))?;
+            Some((column.name.clone(), Arc::new(sealed)))
+        });
+        sealed.collect()
+    }
+
+    fn is_encrypted(&self, column: &Column) -> bool {
+        self.settings.encryption.names(&self.table.name, &column.name)
+    }
+
+    /// Whether the role reads what is encrypted.
+    fn opens(&self, column: &Column) -> bool {
+        let select = self.grant(Action::Select);
+        select.is_some_and(|grant| grant.columns.decrypt.contains(&column.name))
+    }
+
+    /// The column as it exists for the role, if it does.
+    pub(super) fn column(&self, column: &Column, cipher: Option<&Sealed>) -> Option<Visible> {
+        let select = self.grant(Action::Select);
+        let encrypted = self.is_encrypted(column);
+        // Nobody sees what the server fills, and what cannot be encrypted is not written.
+        let filled = self.settings.encryption.indexes(self.table, &column.name);
+        let archives = self.archive.is_some_and(|archive| archive.name == column.name);
+        let may_archive = [Action::Archive, Action::Restore].map(|a| self.actions.contains(a));
+        let fixed = column.read_only()
+            || filled
+            || encrypted && cipher.is_none()
+            || archives && may_archive != [true, true];
+        let writes = |action: Action| {
+            self.grant(action).filter(|_| !fixed).is_some_and(|grant| {
+                grant.shows(column)
+                    && grant.writes(&column.name)
+                    && !grant.preset.contains_key(&column.name)
+            })
+        };
+        let can_select =
+            column.can_select && !filled && select.is_some_and(|grant| grant.shows(column));
+        let can_insert = column.can_insert && writes(Action::Insert);
+        let can_update = column.can_update && writes(Action::Update);
+        if !(can_select || can_insert || can_update) {
+            return None;
+        }
+        let mask = match encrypted && !(cipher.is_some() && self.opens(column)) {
+            true => Some(Mask::Full),
+            false => select.and_then(|grant| grant.columns.mask.get(&column.name).copied()),
+        };
+        let marked = self.settings.columns.of(&self.table.name, &column.name);
+        let marks = Marks {
+            sensitive: marked.sensitive || column.hints.sensitive,
+            untrusted: marked.untrusted || column.hints.untrusted,
+        };
+        let closed = encrypted || mask.is_some();
+        let column = Column { can_select, can_insert, can_update, ..column.clone() };
+        Some(Visible { column, mask, marks, closed })
+    }
+
+    /// What the grants add to the actions that they allow.
+    pub(super) fn rules(&self) -> BTreeMap<Action, Rules> {
+        let rules = self.actions.iter().filter_map(|action| {
+            let grant = self.grant(action)?;
+            let preset = grant.preset.iter().filter_map(|(name, value)| {
+                Some((self.table.column(name)?.1.clone(), value.clone()))
+            });
+            let confirm = self.role.confirm.union(grant.confirm).contains(action);
+            Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect(), confirm }))
+        });
+        rules.collect()
+    }
+}
