@@ -106,7 +106,7 @@ impl Config {
     /// # Errors
     ///
     /// A file that cannot be read; a key that does not exist, with the nearest that does; a value of the
-    /// wrong type; settings that contradict each other or are not supported yet.
+    /// wrong type; settings that contradict each other.
     pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         let (path, text) = match file {
             Some(path) => {

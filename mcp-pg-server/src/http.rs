@@ -50,7 +50,7 @@ const MAX_CONNECTIONS: usize = 1_000;
 /// The default trusts nobody: it has no caller, and answers loopback names only.
 #[derive(Clone, Default)]
 pub struct ServiceOptions {
-    /// Decides who calls. Whom it refuses gets no answer but 401, 403 or 503.
+    /// Decides who calls. Whom it refuses gets no answer but 401, 403, 429 or 503.
     pub authenticator: Option<Arc<dyn Authenticator>>,
     /// Who calls, if there is no authenticator and the request's extensions hold no [`Principal`]; refused if
     /// absent.

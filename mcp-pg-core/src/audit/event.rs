@@ -90,7 +90,8 @@ pub struct Actor {
     pub subject: String,
     /// The role whose rights applied.
     pub role: String,
-    /// How the caller was known: `command_line`, `api_key`, `jwt`, `library`.
+    /// How the caller was known: `command_line`, `loopback`, `api_key`, `jwt`, `library`, or what an embedding
+    /// application says; of one who is not, `bearer` if there were credentials, else `none`.
     pub method: String,
 }
 

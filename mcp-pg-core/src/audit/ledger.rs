@@ -35,8 +35,21 @@ impl TryFrom<Event> for Encoded {
 }
 
 /// The chains of this process in one audit table.
-#[derive(Debug, Default)]
-pub struct Ledger(Mutex<Chains>);
+#[derive(Debug)]
+pub struct Ledger {
+    chains: Mutex<Chains>,
+    letters: Letters,
+}
+
+/// Which letters a database takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Letters {
+    /// All: its encoding is UTF8.
+    All,
+    /// Those of ASCII. Others are written as the escapes of JSON, which stand in the text itself: of an escape,
+    /// PostgreSQL wants the letter as soon as it looks into the text.
+    Ascii,
+}
 
 #[derive(Debug, Default)]
 struct Chains {
@@ -68,7 +81,7 @@ pub struct Entry {
 impl Ledger {
     /// Goes on after the newest records of the table, in any order: it ties in those that none of the
     /// others names.
-    pub fn after<'a>(newest: impl IntoIterator<Item = &'a str>) -> Arc<Self> {
+    pub fn after<'a>(newest: impl IntoIterator<Item = &'a str>, letters: Letters) -> Arc<Self> {
         #[derive(Deserialize)]
         struct Ends {
             hash: String,
@@ -82,7 +95,7 @@ impl Ledger {
         let named =
             |hash: &String| ends.iter().any(|end| end.prev == *hash || end.joins.contains(hash));
         let loose = ends.iter().map(|end| &end.hash).filter(|hash| !named(hash)).cloned().collect();
-        Arc::new(Self(Mutex::new(Chains { idle: Vec::new(), loose })))
+        Arc::new(Self { chains: Mutex::new(Chains { idle: Vec::new(), loose }), letters })
     }
 
     /// The records of these events, to be written in one transaction and then settled.
@@ -93,7 +106,7 @@ impl Ledger {
         for Encoded(event) in events {
             let mut record = Vec::new();
             let joins = if records.is_empty() { joins.as_slice() } else { &[] };
-            next = next.append(&placed(&chain.id, joins, event), &mut record);
+            next = next.append(&placed(&chain.id, joins, event, self.letters), &mut record);
             record.pop();
             records.push(String::from_utf8_lossy(&record).into_owned());
         }
@@ -101,7 +114,7 @@ impl Ledger {
     }
 
     fn chains(&self) -> MutexGuard<'_, Chains> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.chains.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -165,9 +178,16 @@ impl Drop for Entry {
 }
 
 /// The event with its chain before it and the joined ends after it.
-fn placed(chain: &str, joins: &[String], event: &[u8]) -> Vec<u8> {
+fn placed(chain: &str, joins: &[String], event: &[u8], letters: Letters) -> Vec<u8> {
     let mut text = format!("{{\"chain\":\"{chain}\",").into_bytes();
-    without_nul(members(event), &mut text);
+    match letters {
+        Letters::All => without_nul(members(event), b"\\ufffd", &mut text),
+        Letters::Ascii => {
+            let mut all = Vec::new();
+            without_nul(members(event), b"\\\\ufffd", &mut all);
+            in_ascii(&all, &mut text);
+        }
+    }
     if !joins.is_empty() {
         text.extend_from_slice(format!(",\"joins\":{}", json!(joins)).as_bytes());
     }
@@ -175,16 +195,30 @@ fn placed(chain: &str, joins: &[String], event: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Copies JSON text with U+FFFD for each NUL: PostgreSQL cannot take such a text apart.
-fn without_nul(json: &[u8], copy: &mut Vec<u8>) {
+/// Copies JSON text with this mark for each NUL: PostgreSQL cannot take such a text apart.
+fn without_nul(json: &[u8], mark: &[u8], copy: &mut Vec<u8>) {
     let mut rest = json;
     while let Some(place) = rest.iter().position(|byte| *byte == b'\\') {
         let (before, escape) = rest.split_at(place);
         copy.extend_from_slice(before);
         let width = if escape.starts_with(b"\\u0000") { 6 } else { escape.len().min(2) };
         let (escape, after) = escape.split_at(width);
-        copy.extend_from_slice(if width == 6 { b"\\ufffd" } else { escape });
+        copy.extend_from_slice(if width == 6 { mark } else { escape });
         rest = after;
     }
     copy.extend_from_slice(rest);
+}
+
+/// Copies JSON text, each letter beyond ASCII as the text of its escape.
+fn in_ascii(json: &[u8], copy: &mut Vec<u8>) {
+    for letter in String::from_utf8_lossy(json).chars() {
+        match u8::try_from(letter) {
+            Ok(byte) if byte.is_ascii() => copy.push(byte),
+            _ => {
+                for unit in letter.encode_utf16(&mut [0; 2]) {
+                    copy.extend_from_slice(format!("\\\\u{unit:04x}").as_bytes());
+                }
+            }
+        }
+    }
 }

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 
 pub use event::{Actor, Client, Event, Outcome, Phase, milliseconds};
 pub use file::FileSink;
-pub use ledger::{Encoded, Entry, Ledger};
+pub use ledger::{Encoded, Entry, Ledger, Letters};
 pub use table::AuditTable;
 pub use verify::{Fault, Ledgers, Reason, Verified, snapshot, verify, verify_file};
 
@@ -26,7 +26,7 @@ use crate::error::{Code, Error, Result};
 ///
 /// # Errors
 ///
-/// Both methods answer `audit_unavailable` when the record cannot be kept.
+/// All methods answer `audit_unavailable` when a record cannot be kept.
 #[async_trait]
 pub trait AuditSink: Send + Sync {
     /// Keeps the record; returns once it would survive a crash of the machine.
@@ -34,7 +34,8 @@ pub trait AuditSink: Send + Sync {
 
     /// Takes the record to be kept soon; returns at once.
     ///
-    /// For reads, whose reply need not wait. An error means that the sink is known to be broken.
+    /// For outcomes that no reply waits for: of reads, of writes that are committed, of calls whose caller has left. An
+    /// error means that the sink is known to be broken, or its queue is full.
     fn post(&self, event: Event) -> Result<()>;
 
     /// Waits until all posted records are kept.

@@ -82,6 +82,11 @@ impl AuditTable {
         format!("SELECT record::text FROM {} ORDER BY position DESC LIMIT 64", self.table)
     }
 
+    /// The encoding of the database that the table is in.
+    pub(crate) fn encoding(&self) -> &'static str {
+        "SELECT pg_catalog.current_setting('server_encoding')"
+    }
+
     /// The next records after a position, with their positions, in order.
     pub(crate) fn page(&self) -> String {
         format!(

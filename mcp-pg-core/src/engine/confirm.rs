@@ -6,15 +6,13 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::excerpt::excerpt;
 use super::operation::Operation;
 use crate::canned::Query;
 use crate::error::{Agreement, Code, Error, Question, Result};
 use crate::plan::{Plan, Scope};
 use crate::policy::Action;
 use crate::request::Request;
-
-/// Most characters of the request in a question.
-const REQUEST_MOST: usize = 1_000;
 
 /// A request, and what the user has agreed to if anything.
 pub(super) struct Consent {
@@ -105,7 +103,7 @@ impl Consent {
         if self.agreed.as_ref().is_some_and(|agreed| agreed.plan == plan) {
             return Ok(());
         }
-        let text = format!("Allow this: {asked}? The request is {}", self.shown());
+        let text = format!("Allow this: {asked}? The request is {}", excerpt(&self.request));
         Err(Error::new(Code::Forbidden, format!("the user must agree first: {asked}"))
             .hint("this works only through a client that can ask its user")
             .asking(Question { text, plan }))
@@ -117,29 +115,6 @@ impl Consent {
         let plan = json!([caller.subject, caller.role, caller.claims, self.request, effect]);
         let digest = Sha256::digest(plan.to_string().as_bytes());
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// The request as the user reads it: without what it does not say, and with nothing that hides or turns
-    /// around what is beside it.
-    fn shown(&self) -> String {
-        let mut request = self.request.clone();
-        if let Value::Object(members) = &mut request {
-            members.retain(|_, value| !value.is_null());
-        }
-        let text = request.to_string();
-        let mut shown = String::new();
-        for (place, c) in text.chars().enumerate() {
-            if place == REQUEST_MOST {
-                shown.push('…');
-                break;
-            }
-            match c {
-                ' '..='~' => shown.push(c),
-                _ if c.is_alphanumeric() => shown.push(c),
-                _ => shown.extend(c.escape_unicode()),
-            }
-        }
-        shown
     }
 }
 

@@ -48,24 +48,57 @@ impl Engine {
     /// Listens on a connection of its own, for the triggers that `mcp-pg-server setup-sql` makes. Where none
     /// tells of the schema, it compares a digest of the catalogue every `poll`. A changed schema is read anew
     /// while calls go on with the old one.
+    ///
+    /// Where that connection cannot be made or is lost, it is tried again for good, and the catalogue is looked at over
+    /// the connections of the calls meanwhile.
     pub async fn follow(&self, poll: Duration) -> Infallible {
         let mut pause = PAUSE_LEAST;
-        let mut first = true;
+        let (mut missed, mut warned) = (false, false);
         loop {
-            if let Ok(listener) = self.database.listen().await {
-                pause = PAUSE_LEAST;
-                if !std::mem::take(&mut first) {
-                    self.tell(Change::Missed);
-                    // It may be another server now, or one that was set back: signatures are not comparable.
-                    if let Err(error) = self.reload().await {
-                        tracing::warn!(%error, "the schema was not read again");
+            let error = match self.database.listen().await {
+                Ok(listener) => {
+                    let since = Instant::now();
+                    if missed {
+                        self.tell(Change::Missed);
+                        // It may be another server now, or one that was set back: signatures are not comparable.
+                        if let Err(error) = self.reload().await {
+                            tracing::warn!(%error, "the schema was not read again");
+                        }
                     }
+                    let Err(error) = self.attend(&listener, poll).await;
+                    // What is cut off at once may be so each time.
+                    if since.elapsed() >= PAUSE_MOST {
+                        (pause, warned) = (PAUSE_LEAST, false);
+                    }
+                    error
                 }
-                let Err(error) = self.attend(&listener, poll).await;
-                tracing::warn!(%error, "the database is not followed for the moment");
+                Err(error) => error,
+            };
+            missed = true;
+            if !std::mem::replace(&mut warned, true) {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "changes of the database are not told for the moment");
             }
-            sleep(pause).await;
+            self.do_without(pause, poll).await;
             pause = (pause * 2).min(PAUSE_MOST);
+        }
+    }
+
+    /// Looks at the schema over the connections of the calls for some time.
+    async fn do_without(&self, time: Duration, poll: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            sleep(poll.clamp(PAUSE_LEAST, PAUSE_MOST).min(time)).await;
+            let catalogue = self.catalogue.load_full();
+            let known = &catalogue.signature;
+            let schemas = catalogue.settings.watched_schemas();
+            let now = self.database.signature(&schemas, Some(known)).await;
+            // If the calls have no connection either, they tell that themselves.
+            if now.is_ok_and(|now| now != *known)
+                && let Err(error) = self.reload().await
+            {
+                tracing::warn!(%error, "the schema has changed, and the old one stays");
+            }
         }
     }
 

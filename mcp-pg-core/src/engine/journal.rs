@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Config;
 
 use crate::audit::{
-    AuditTable, Encoded, Entry, Event, Fault, Ledger, Ledgers, Verified, unavailable,
+    AuditTable, Encoded, Entry, Event, Fault, Ledger, Ledgers, Letters, Verified, unavailable,
 };
 use crate::error::{Code, Error, Result};
 use crate::execute::{Append, Database, Failure, Transaction};
@@ -53,7 +53,12 @@ impl Journal {
             )
             .caused_by(error)
         })?;
-        let ledger = Ledger::after(newest.iter().map(String::as_str));
+        let encoding = database.column(table.encoding()).await?;
+        let letters = match encoding.iter().any(|encoding| encoding == "UTF8") {
+            true => Letters::All,
+            false => Letters::Ascii,
+        };
+        let ledger = Ledger::after(newest.iter().map(String::as_str), letters);
         let insert: Arc<str> = table.insert().into();
         let (jobs, queue) = mpsc::channel(QUEUE);
         let broken = Arc::new(AtomicBool::new(false));
@@ -169,8 +174,9 @@ impl Writer {
 
     /// Writes all that is pending and tells who waits.
     async fn write(&mut self) {
+        let mut most = BATCH;
         while !self.pending.is_empty() {
-            let batch = self.pending.len().min(BATCH);
+            let batch = self.pending.len().min(most);
             let added = match self.entry(batch) {
                 Some(entry) => self.add(entry).await,
                 None => Ok(()),
@@ -183,6 +189,14 @@ impl Writer {
                     for done in self.pending.drain(..batch).filter_map(|job| job.done) {
                         // Whoever has stopped waiting need not be told.
                         let _ = done.send(Ok(()));
+                    }
+                }
+                // One of the records is at fault: by themselves, the others are kept.
+                Err(failure) if failure.is_of_the_rows() && batch > 1 => most = 1,
+                Err(failure) if failure.is_of_the_rows() => {
+                    tracing::error!(?failure, "the audit table refuses a record, which is lost");
+                    for done in self.pending.drain(..batch).filter_map(|job| job.done) {
+                        let _ = done.send(Err(unavailable("the table refuses the record")));
                     }
                 }
                 Err(failure) => {

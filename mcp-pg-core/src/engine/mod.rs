@@ -7,6 +7,7 @@ mod canned;
 mod catalogue;
 mod change;
 mod confirm;
+mod excerpt;
 mod explain;
 mod follow;
 mod identity;
@@ -276,6 +277,7 @@ impl Engine {
             // One for the whole attempt: what is swapped meanwhile is for the next one.
             let catalogue = self.catalogue.load_full();
             let view = catalogue.view(caller)?;
+            record.begin(&view, &catalogue.settings);
             record.table(&view, request);
             let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
             record.consent = Consent::new(&scope, request, agreed);

@@ -85,6 +85,7 @@ impl Engine {
     ) -> Result<QueryResult> {
         let catalogue = self.catalogue.load_full();
         let view = catalogue.view(caller)?;
+        record.begin(&view, &catalogue.settings);
         let Some(query) = catalogue.canned.query(tool, &view.role) else {
             let own = || catalogue.canned.of_role(&view.role).map(|query| query.name.as_str());
             let names = || Request::TOOLS.into_iter().chain(own());

@@ -1,5 +1,6 @@
 //! What is noted of a call while it runs, and how it becomes an audit event.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use serde_json::{Map, Value};
@@ -9,7 +10,7 @@ use super::confirm::Consent;
 use super::redaction::Redaction;
 use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds};
 use crate::error::{Code, Error, Result};
-use crate::policy::{OnFailure, Principal, View};
+use crate::policy::{OnFailure, Principal, Settings, View};
 use crate::request::Request;
 
 /// Whence a call came.
@@ -25,7 +26,6 @@ pub struct Origin {
 /// is noted where no sink would keep it.
 pub(super) struct Record<'e> {
     engine: &'e Engine,
-    caller: &'e Principal,
     tool: &'e str,
     notes: Option<Box<Notes>>,
     /// The request, and what the user has agreed to, where there is something to agree to.
@@ -47,10 +47,20 @@ struct Notes {
     confirmation: Option<String>,
     before: Vec<Value>,
     after: Vec<Value>,
-    /// An intent was sent to be kept: from then on only the database knows.
-    intended: bool,
-    /// The write is done.
-    committed: bool,
+    /// As the call sees the columns, whatever is reloaded meanwhile.
+    redaction: Redaction,
+    stage: Stage,
+}
+
+/// How far a call has come that may write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is written.
+    Open,
+    /// It is being committed: only the database knows. `intended` says that an intent is kept.
+    Committing { intended: bool },
+    /// It is written.
+    Committed,
 }
 
 impl<'e> Record<'e> {
@@ -82,11 +92,21 @@ impl<'e> Record<'e> {
                 confirmation: None,
                 before: Vec::new(),
                 after: Vec::new(),
-                intended: false,
-                committed: false,
+                redaction: {
+                    let catalogue = engine.catalogue.load();
+                    Redaction::new(&catalogue.settings.audit, catalogue.view(caller).ok())
+                },
+                stage: Stage::Open,
             })
         });
-        Self { engine, caller, tool, notes, consent: None }
+        Self { engine, tool, notes, consent: None }
+    }
+
+    /// An attempt begins, by this view and these settings.
+    pub(super) fn begin(&mut self, view: &Arc<View>, settings: &Settings) {
+        if let Some(notes) = &mut self.notes {
+            notes.redaction = Redaction::new(&settings.audit, Some(Arc::clone(view)));
+        }
     }
 
     /// What the tool does, where its name does not tell.
@@ -142,6 +162,7 @@ impl<'e> Record<'e> {
         if let Some(notes) = &mut self.notes {
             notes.sql.clear();
             notes.rows = None;
+            notes.stage = Stage::Open;
         }
         self.forget_images();
     }
@@ -156,20 +177,20 @@ impl<'e> Record<'e> {
 
     /// Keeps the intent of a write before its commit, and gives what is to be committed with it.
     pub(super) async fn intend(&mut self) -> Result<Option<Entry>> {
-        let redaction = self.redaction();
         let Some(notes) = &mut self.notes else { return Ok(None) };
         let sinks = &self.engine.sinks;
         let number = self.consent.as_ref().and_then(Consent::number);
         notes.confirmation = number.map(str::to_owned);
-        notes.intended = true;
-        sinks.keep_intent(|| notes.event(Phase::Intent, &redaction)).await?;
-        sinks.entry(|| notes.outcome(Ok(()), &redaction))
+        let intended = sinks.keep_intent(|| notes.event(Phase::Intent)).await?;
+        let entry = sinks.entry(|| notes.outcome(Ok(())))?;
+        notes.stage = Stage::Committing { intended };
+        Ok(entry)
     }
 
     /// The write was committed, and its outcome with it where the audit has a table.
     pub(super) fn committed(&mut self) {
         if let Some(notes) = &mut self.notes {
-            notes.committed = true;
+            notes.stage = Stage::Committed;
         }
     }
 
@@ -178,13 +199,16 @@ impl<'e> Record<'e> {
         if let Err(error) = &answer {
             trace(self.tool, error);
         }
-        let redaction = self.redaction();
         let Some(notes) = self.notes.take() else { return answer };
-        let event = notes.outcome(answer.as_ref().map(drop), &redaction);
+        let event = notes.outcome(answer.as_ref().map(drop));
         let sinks = &self.engine.sinks;
-        if notes.committed || self.engine.settings().audit.on_failure == OnFailure::Warn {
-            // What is done is done.
-            sinks.post(event, notes.committed);
+        // What is done is done.
+        if notes.stage == Stage::Committed {
+            sinks.post_beside(event);
+            return answer;
+        }
+        if self.engine.settings().audit.on_failure == OnFailure::Warn {
+            sinks.post(event);
             return answer;
         }
         match (sinks.keep(event).await, answer) {
@@ -197,37 +221,34 @@ impl<'e> Record<'e> {
     pub(super) fn refused(mut self, error: &Error) {
         trace(self.tool, error);
         if let Some(notes) = self.notes.take() {
-            self.engine.sinks.post(notes.outcome(Err(error), &self.redaction()), false);
+            self.engine.sinks.post(notes.outcome(Err(error)));
         }
-    }
-
-    /// Which values the audit may not hold.
-    fn redaction(&self) -> Redaction {
-        let catalogue = self.engine.catalogue.load();
-        let view = || catalogue.view(self.caller).ok();
-        Redaction::new(&catalogue.settings.audit, view)
     }
 }
 
 impl Drop for Record<'_> {
     fn drop(&mut self) {
-        let Some(notes) = self.notes.take().filter(|notes| !notes.intended) else { return };
-        let event = match std::thread::panicking() {
-            true => {
+        let Some(notes) = self.notes.take() else { return };
+        let sinks = &self.engine.sinks;
+        match notes.stage {
+            Stage::Open if std::thread::panicking() => {
                 let fault = Error::new(Code::Internal, "a fault in this server ended the call");
-                notes.outcome(Err(&fault), &self.redaction())
+                sinks.post(notes.outcome(Err(&fault)));
             }
             // Nobody waited for the end.
-            false => notes.abandoned(&self.redaction()),
-        };
-        self.engine.sinks.post(event, false);
+            Stage::Open => sinks.post(notes.abandoned()),
+            // The table has an outcome of `ok` besides, if the write was committed.
+            Stage::Committing { intended: true } => sinks.post_to_table(notes.abandoned()),
+            Stage::Committing { intended: false } => sinks.post(notes.abandoned()),
+            Stage::Committed => sinks.post_beside(notes.outcome(Ok(()))),
+        }
     }
 }
 
 impl Notes {
     /// The event that ends the call.
-    fn outcome(&self, result: Result<(), &Error>, redaction: &Redaction) -> Event {
-        let mut event = self.event(Phase::Outcome, redaction);
+    fn outcome(&self, result: Result<(), &Error>) -> Event {
+        let mut event = self.event(Phase::Outcome);
         event.outcome = Some(match result {
             Ok(()) => Outcome::Ok,
             Err(error) => Outcome::of(error.code()),
@@ -243,15 +264,18 @@ impl Notes {
     }
 
     /// The event of a call that nobody waited for: an error without a code.
-    fn abandoned(&self, redaction: &Redaction) -> Event {
-        let mut event = self.event(Phase::Outcome, redaction);
+    fn abandoned(&self) -> Event {
+        let mut event = self.event(Phase::Outcome);
         event.outcome = Some(Outcome::Error);
         (event.rows, event.before, event.after) = (None, None, None);
+        // It may still be used, if it was not.
+        event.confirmation = None;
         event.sensitive.clear();
         event
     }
 
-    fn event(&self, phase: Phase, redaction: &Redaction) -> Event {
+    fn event(&self, phase: Phase) -> Event {
+        let redaction = &self.redaction;
         Event {
             time: now(),
             id: self.id.clone(),

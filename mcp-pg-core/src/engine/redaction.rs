@@ -16,13 +16,11 @@ pub(super) struct Redaction {
 }
 
 impl Redaction {
-    /// By the settings, and what the caller's role sees.
-    pub(super) fn new(detail: &AuditDetail, view: impl FnOnce() -> Option<Arc<View>>) -> Self {
-        let view = match detail.values {
-            AuditValues::Redacted | AuditValues::Full => view(),
-            AuditValues::None => None,
-        };
-        Self { values: detail.values, images: detail.images, view }
+    /// By the settings, and what the caller's role sees. Without a view nothing tells what is to be hidden, and all
+    /// values are.
+    pub(super) fn new(detail: &AuditDetail, view: Option<Arc<View>>) -> Self {
+        let values = if view.is_some() { detail.values } else { AuditValues::None };
+        Self { values, images: detail.images, view }
     }
 
     /// Rows as they were or are, where they are kept.

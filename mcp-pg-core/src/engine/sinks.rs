@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
+use futures_util::future::{join_all, poll_immediate};
+
 use super::journal::Journal;
-use crate::audit::{AuditSink, Entry, Event};
+use crate::audit::{AuditSink, Entry, Event, unavailable};
 use crate::error::{Error, Result};
 use crate::execute::{Database, Failure, Transaction};
 use crate::name::TableName;
 
 /// All sinks of an engine.
+#[derive(Clone)]
 pub(super) struct Sinks {
     others: Vec<Arc<dyn AuditSink>>,
-    journal: Option<Journal>,
+    journal: Option<Arc<Journal>>,
 }
 
 impl Sinks {
     /// The audit table, if there is one.
     pub(super) async fn open(database: &Database, table: Option<&TableName>) -> Result<Self> {
         let journal = match table {
-            Some(table) => Some(Journal::open(database, table).await?),
+            Some(table) => Some(Arc::new(Journal::open(database, table).await?)),
             None => None,
         };
         Ok(Self { others: Vec::new(), journal })
@@ -32,12 +35,13 @@ impl Sinks {
         self.others.is_empty() && self.journal.is_none()
     }
 
-    /// Keeps an intent wherever the outcome cannot be committed together with what it tells of.
-    pub(super) async fn keep_intent(&self, event: impl Fn() -> Event) -> Result<()> {
+    /// Keeps an intent wherever the outcome cannot be committed together with what it tells of; false if that is
+    /// nowhere.
+    pub(super) async fn keep_intent(&self, event: impl Fn() -> Event) -> Result<bool> {
         for sink in &self.others {
             sink.keep(event()).await?;
         }
-        Ok(())
+        Ok(!self.others.is_empty())
     }
 
     /// The outcome that is to be committed together with what it tells of.
@@ -57,34 +61,49 @@ impl Sinks {
         }
     }
 
-    /// Takes an outcome to be kept soon; `committed` says that the table has it.
-    pub(super) fn post(&self, event: Event, committed: bool) {
-        let tell = |kept: Result<()>| {
-            if let Err(error) = kept {
-                tracing::error!(%error, "an audit record may be lost");
-            }
-        };
-        if let Some(journal) = self.journal.as_ref().filter(|_| !committed) {
-            tell(journal.post(event.clone()));
+    /// Takes an outcome to be kept soon.
+    pub(super) fn post(&self, event: Event) {
+        self.post_to_table(event.clone());
+        self.post_beside(event);
+    }
+
+    /// The same in the table alone.
+    pub(super) fn post_to_table(&self, event: Event) {
+        if let Some(journal) = &self.journal {
+            tell(journal.post(event));
         }
+    }
+
+    /// The same everywhere but in the table, which has it.
+    pub(super) fn post_beside(&self, event: Event) {
         for sink in &self.others {
             tell(sink.post(event.clone()));
         }
     }
 
-    /// Keeps an outcome everywhere, and waits until that is done.
+    /// Keeps an outcome everywhere, and waits until that is done. It is done too if the caller goes away.
     pub(super) async fn keep(&self, event: Event) -> Result<()> {
-        let mut kept = Ok(());
-        if let Some(journal) = &self.journal {
-            kept = kept.and(journal.keep(event.clone()).await);
+        let sinks = self.clone();
+        let mut keeping = Box::pin(async move {
+            let in_table = async {
+                match &sinks.journal {
+                    Some(journal) => journal.keep(event.clone()).await,
+                    None => Ok(()),
+                }
+            };
+            let beside = join_all(sinks.others.iter().map(|sink| sink.keep(event.clone())));
+            let (in_table, beside) = tokio::join!(in_table, beside);
+            let kept = beside.into_iter().fold(in_table, Result::and);
+            if let Err(error) = &kept {
+                tracing::error!(%error, "an audit record is lost");
+            }
+            kept
+        });
+        // Each sink is handed the event here, so that a later flush waits for it.
+        match poll_immediate(&mut keeping).await {
+            Some(kept) => kept,
+            None => tokio::spawn(keeping).await.unwrap_or_else(|fault| Err(unavailable(fault))),
         }
-        for sink in &self.others {
-            kept = kept.and(sink.keep(event.clone()).await);
-        }
-        if let Err(error) = &kept {
-            tracing::error!(%error, "an audit record is lost");
-        }
-        kept
     }
 
     /// Waits until all that was posted is kept.
@@ -97,5 +116,11 @@ impl Sinks {
             kept = kept.and(sink.flush().await);
         }
         kept
+    }
+}
+
+fn tell(kept: Result<()>) {
+    if let Err(error) = kept {
+        tracing::error!(%error, "an audit record may be lost");
     }
 }

@@ -89,9 +89,20 @@ fn refused(error: tokio_postgres::Error) -> Failure {
 impl Failure {
     /// The constraint or index that kept the server's own rows out.
     pub fn violated(&self) -> Option<&str> {
+        self.of_own_rows()?.constraint()
+    }
+
+    /// Whether something in the server's own rows kept them out: others may be taken.
+    pub fn is_of_the_rows(&self) -> bool {
+        let of_data = |state: &str| state.starts_with("22") || state.starts_with("23");
+        self.of_own_rows().is_some_and(|answer| of_data(answer.code().code()))
+    }
+
+    /// What PostgreSQL answered to the server's own rows.
+    fn of_own_rows(&self) -> Option<&DbError> {
         let Failure::Own(error) = self else { return None };
         let cause = std::error::Error::source(error)?.downcast_ref::<tokio_postgres::Error>()?;
-        cause.as_db_error()?.constraint()
+        cause.as_db_error()
     }
 }
 

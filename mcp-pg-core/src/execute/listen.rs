@@ -58,7 +58,8 @@ impl Listener {
         let name = config.get_application_name().unwrap_or("mcp-pg").to_owned();
         config.application_name(format!("{name} listener"));
         let tls = MakeRustlsConnect::new(tls.clone());
-        let (client, connection) = config.connect(tls).await.map_err(unavailable)?;
+        let connecting = async { config.connect(tls).await.map_err(unavailable) };
+        let (client, connection) = patiently(connecting).await?;
         let inbox = Arc::new(Inbox::default());
         tokio::spawn(receive(connection, inbox.clone()));
         let mut hears = true;

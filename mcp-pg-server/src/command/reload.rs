@@ -132,16 +132,22 @@ impl<'s> Source<'s> {
 /// The keys that differ and cannot be changed while the server runs.
 fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
     [
-        ("default_role", old.settings.default_role != new.settings.default_role),
+        (
+            // Those of tokens have it from now on.
+            "default_role, for callers without a token",
+            old.settings.default_role != new.settings.default_role,
+        ),
         ("database.url", old.database_url != new.database_url),
         (
             "database.max_connections",
             old.settings.limits.max_connections != new.settings.limits.max_connections,
         ),
         ("the timeouts in [database]", old.settings.timeouts != new.settings.timeouts),
+        ("database.allow_unsafe_login", old.allow_unsafe_login != new.allow_unsafe_login),
         ("database.schema_poll", old.schema_poll != new.schema_poll),
         ("whether there is [auth]", old.auth.is_some() != new.auth.is_some()),
         ("audit.file", old.audit_file != new.audit_file),
+        ("audit.table", old.settings.audit.table != new.settings.audit.table),
         (
             "[server]",
             old.allowed_hosts != new.allowed_hosts

@@ -12,6 +12,9 @@ use super::{Handler, Inner};
 use crate::confirm::{self, Means};
 use crate::{call, reply};
 
+/// How often the user is asked within one call: again if what was agreed to is another thing by then.
+const QUESTIONS_MOST: u32 = 3;
+
 /// What a call comes to.
 enum Answer {
     Reply(Reply),
@@ -89,37 +92,40 @@ impl Handler {
         caller: &Principal,
         origin: &Origin,
         tool: &str,
-        arguments: Map<String, Value>,
-        agreed: Option<Agreement>,
+        mut arguments: Map<String, Value>,
+        mut agreed: Option<Agreement>,
         cx: &RequestContext<RoleServer>,
     ) -> Result<Answer, Error> {
         let Inner { engine, subscriptions, questions, .. } = &*self.0;
-        let again = engine.may_ask(caller, tool)?.then(|| arguments.clone());
-        let outcome = call::run(engine, caller, origin, tool, arguments, agreed.as_ref()).await;
-        let (Err(error), Some(arguments)) = (&outcome, again) else {
-            return outcome.map(Answer::Reply);
-        };
-        let Some(question) = error.question() else { return outcome.map(Answer::Reply) };
-        match Means::of(cx, subscriptions.has_session()) {
-            Means::None => outcome.map(Answer::Reply),
-            Means::Again => match questions.as_ref().and_then(|all| all.put(question, caller)) {
-                Some(result) => Ok(Answer::Question(result)),
-                None => outcome.map(Answer::Reply),
-            },
-            Means::Session => {
-                let answer = confirm::ask(&cx.peer, question).await;
-                match answer.and_then(|yes| yes.then_some(()).ok_or_else(confirm::declined)) {
-                    Ok(()) => {
-                        let agreed = Agreement { plan: question.plan.clone(), number: None };
-                        let agreed = Some(&agreed);
-                        let reply = call::run(engine, caller, origin, tool, arguments, agreed);
-                        reply.await.map(Answer::Reply)
-                    }
-                    Err(error) => {
-                        engine.refuse(caller, origin, tool, arguments, &error);
-                        Err(error)
-                    }
+        let may_ask = engine.may_ask(caller, tool)?;
+        let mut left = QUESTIONS_MOST;
+        loop {
+            let again = may_ask.then(|| arguments.clone());
+            let outcome = call::run(engine, caller, origin, tool, arguments, agreed.as_ref()).await;
+            let (Err(error), Some(again)) = (&outcome, again) else {
+                return outcome.map(Answer::Reply);
+            };
+            let Some(question) = error.question() else { return outcome.map(Answer::Reply) };
+            match Means::of(cx, subscriptions.has_session()) {
+                Means::Again => {
+                    return match questions.as_ref().and_then(|all| all.put(question, caller)) {
+                        Some(result) => Ok(Answer::Question(result)),
+                        None => outcome.map(Answer::Reply),
+                    };
                 }
+                Means::Session if left > 0 => {
+                    left -= 1;
+                    let answer = confirm::ask(&cx.peer, question).await;
+                    let agrees =
+                        answer.and_then(|yes| yes.then_some(()).ok_or_else(confirm::declined));
+                    if let Err(error) = agrees {
+                        engine.refuse(caller, origin, tool, again, &error);
+                        return Err(error);
+                    }
+                    agreed = Some(Agreement { plan: question.plan.clone(), number: None });
+                    arguments = again;
+                }
+                Means::Session | Means::None => return outcome.map(Answer::Reply),
             }
         }
     }

@@ -10,6 +10,16 @@ use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error};
 use serde_json::{Value, json};
 
+/// Waits until so many sessions of the database wait for a lock.
+pub(crate) async fn blocked(database: &Database, sessions: usize) {
+    let count = "SELECT count(*)::text FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let sessions = sessions.to_string();
+    while database.value(count).await.as_ref() != Some(&sessions) {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
 /// An audit file that goes with the test.
 struct Log(PathBuf);
 
@@ -116,7 +126,11 @@ async fn every_call_leaves_one_outcome() {
             json!({"subject": "tester", "role": role, "method": "library"})
         );
         assert_eq!(&record["tool"], tool);
-        assert_eq!(&record["arguments"], arguments);
+        // Of a role that there is not, nothing tells what is to be hidden.
+        match *role {
+            "nobody" => assert_eq!(record["arguments"], json!({"table": "[omitted]"})),
+            _ => assert_eq!(&record["arguments"], arguments),
+        }
         assert_eq!(&record["outcome"], outcome, "{record}");
         assert_eq!(record.get("code").cloned().unwrap_or_default(), *code, "{record}");
         assert!(record["duration_ms"].as_f64().unwrap() > 0.0);
@@ -404,4 +418,32 @@ async fn a_call_that_nobody_waits_for_is_kept_too() {
     assert_eq!(records[0]["outcome"], "error");
     assert!(records[0].get("code").is_none());
     assert_eq!(records[0]["table"], "public.slow");
+}
+
+#[tokio::test]
+async fn what_the_call_must_hide_is_not_kept_although_its_role_is_gone_by_then() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let settings = Settings { roles: vec![masking()], ..Settings::default() };
+    let engine = log.engine(&database, settings.clone()).await;
+    let client = database.client().await;
+    client.execute("BEGIN", &[]).await.unwrap();
+    client.execute("SELECT FROM users WHERE user_id = 1 FOR UPDATE", &[]).await.unwrap();
+    let update = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}});
+    let renamed = Role { name: "other".into(), ..masking() };
+    let (reply, ()) = tokio::join!(call(&engine, "support", "update", update), async {
+        blocked(&database, 1).await;
+        let without = Settings { roles: vec![renamed], ..settings };
+        engine.reconfigure(without).await.unwrap();
+        client.execute("ROLLBACK", &[]).await.unwrap();
+    });
+    reply.unwrap();
+    let records = log.records(&engine).await;
+    assert_eq!(records.len(), 2);
+    let text = serde_json::to_string(&records).unwrap();
+    assert!(!text.contains("ada@example.com"), "{text}");
+    for record in &records {
+        assert_eq!(record["before"][0]["email"], "[redacted]");
+        assert_eq!(record["after"][0]["name"], "X");
+    }
 }

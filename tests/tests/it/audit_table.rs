@@ -9,6 +9,7 @@ use mcp_pg_core::{Engine, Settings, TableName, verify_table};
 use mcp_pg_tests::{Database, call, error};
 use serde_json::{Value, json};
 
+use crate::audit::blocked;
 use crate::canned::directory;
 use crate::program::{file, run};
 
@@ -384,4 +385,102 @@ async fn a_file_may_be_kept_besides() {
         |records: &[Value]| -> Vec<Value> { records.iter().map(|r| r["id"].clone()).collect() };
     assert_eq!(ids(&table), ids(&lines)[1..]);
     assert_eq!(lines[0]["phase"], "intent");
+}
+
+/// A session that lets nobody write to the audit table.
+async fn locked(database: &Database) -> tokio_postgres::Client {
+    let client = database.client().await;
+    client.execute("BEGIN", &[]).await.unwrap();
+    client.execute("LOCK TABLE mcp_audit.log IN SHARE MODE", &[]).await.unwrap();
+    client
+}
+
+fn lines(log: &std::path::Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(log).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_call_that_leaves_while_its_record_is_kept_is_in_every_log() {
+    let database = shop().await;
+    let log = file("");
+    let sink = Arc::new(FileSink::open(&log).unwrap());
+    let mut settings = settings();
+    settings.audit.on_failure = OnFailure::Refuse;
+    let engine = database.engine_with(settings).await.audited(sink);
+    let client = locked(&database).await;
+    tokio::select! {
+        reply = call(&engine, "admin", "select", json!({"table": "users", "limit": 1})) => panic!("{reply:?}"),
+        () = blocked(&database, 1) => {}
+    }
+    client.execute("ROLLBACK", &[]).await.unwrap();
+    let table = records(&database, &engine).await;
+    let lines = lines(&log);
+    assert_eq!((table.len(), lines.len()), (1, 1), "{table:?} {lines:?}");
+    assert_eq!((&table[0]["outcome"], &table[0]["id"]), (&json!("ok"), &lines[0]["id"]));
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_leaves_during_the_commit_is_recorded() {
+    for with_file in [false, true] {
+        let database = shop().await;
+        let log = file("");
+        let mut engine = database.engine_with(settings()).await;
+        if with_file {
+            engine = engine.audited(Arc::new(FileSink::open(&log).unwrap()));
+        }
+        let client = locked(&database).await;
+        tokio::select! {
+            reply = call(&engine, "admin", "update", rename(1)) => panic!("{reply:?}"),
+            () = blocked(&database, 1) => {}
+        }
+        // Until the write is rolled back, its row is locked.
+        database.sql("SELECT FROM users WHERE user_id = 1 FOR UPDATE").await;
+        client.execute("ROLLBACK", &[]).await.unwrap();
+        let table = records(&database, &engine).await;
+        let own: Vec<&Value> = table.iter().filter(|record| record["outcome"] == "error").collect();
+        let [abandoned] = own.as_slice() else { panic!("{table:?}") };
+        assert_eq!((abandoned.get("code"), abandoned.get("rows")), (None, None), "{abandoned}");
+        assert_eq!(table.len(), 1, "{table:?}");
+        let name = database.value("SELECT name FROM users WHERE user_id = 1").await;
+        assert_eq!(name.as_deref(), Some("Ada Marsh"));
+        // The file has an intent without an outcome.
+        let phases: Vec<Value> = lines(&log).iter().map(|line| line["phase"].clone()).collect();
+        assert_eq!(phases, vec![json!("intent"); usize::from(with_file)]);
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_another_encoding_takes_every_record() {
+    let database =
+        Database::in_latin1("CREATE TABLE users (user_id integer PRIMARY KEY, name text)").await;
+    database.sql(&AuditTable::new(&name()).definition()).await;
+    let engine = database.engine_with(settings()).await;
+    for name in ["→ 😀 é \u{0}", "plain"] {
+        let read = json!({"table": "users", "where": {"name": name}});
+        let _ = call(&engine, "admin", "select", read).await;
+    }
+    let insert = json!({"table": "users", "data": {"user_id": 1, "name": "Zoë"}});
+    call(&engine, "admin", "insert", insert).await.unwrap();
+    let records = records(&database, &engine).await;
+    let names: Vec<&Value> = records.iter().map(|r| &r["arguments"]["where"]["name"]).collect();
+    assert_eq!(records.len(), 3, "{records:?}");
+    assert!(names.contains(&&json!("\\u2192 \\ud83d\\ude00 \\u00e9 \\ufffd")), "{records:?}");
+    let written = records.iter().find(|record| record["tool"] == "insert").unwrap();
+    assert_eq!(written["after"][0]["name"], "Zo\\u00eb");
+}
+
+#[tokio::test]
+async fn a_record_that_the_table_refuses_holds_up_no_other() {
+    let database = shop().await;
+    let rule = "ALTER TABLE mcp_audit.log ADD CHECK (record ->> 'tool' <> 'list_tables')";
+    database.sql(rule).await;
+    let engine = database.engine_with(settings()).await;
+    let read = json!({"table": "users", "limit": 1});
+    for (tool, arguments) in [("select", &read), ("list_tables", &json!({})), ("select", &read)] {
+        call(&engine, "admin", tool, arguments.clone()).await.unwrap();
+    }
+    let records = records(&database, &engine).await;
+    let tools: Vec<&Value> = records.iter().map(|record| &record["tool"]).collect();
+    assert_eq!(tools, ["select", "select"]);
 }

@@ -196,6 +196,10 @@ async fn hash_key_hashes_a_key_of_ones_own() {
     assert_eq!(printed.status, Some(0), "{printed:?}");
     assert!(printed.out.starts_with(&format!("key: {own}\nhash: ")), "{printed:?}");
     assert_eq!(printed.err, "");
+    // Not the hash of its beginning.
+    let long = hash(&"k".repeat(4_097)).await;
+    assert_eq!((long.status, long.out.as_str()), (Some(2), ""), "{long:?}");
+    assert!(long.err.contains("longer than 4096 bytes"), "{long:?}");
     let short = hash("hunter2").await;
     assert_eq!(short.status, Some(0));
     assert!(short.err.contains("short"), "{short:?}");

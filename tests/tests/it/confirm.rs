@@ -26,6 +26,8 @@ use crate::program::{ERAS, Era, Served, Session, file, params, program, run};
 struct User {
     answers: Arc<Mutex<VecDeque<ElicitationAction>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// What happens in the database while the user thinks.
+    meanwhile: Option<(Database, &'static str)>,
 }
 
 impl User {
@@ -53,6 +55,9 @@ impl ClientHandler for User {
             panic!("not a form")
         };
         self.asked.lock().unwrap().push(message);
+        if let Some((database, sql)) = &self.meanwhile {
+            database.sql(sql).await;
+        }
         let answer = self.answers.lock().unwrap().pop_front().expect("nothing more is asked");
         let content = (answer == ElicitationAction::Accept).then(|| json!({}));
         let mut result = ElicitResult::new(answer);
@@ -149,6 +154,36 @@ async fn what_is_to_be_confirmed_is_done_if_the_user_agrees() {
         let denied = records.iter().filter(|record| record["outcome"] == "denied");
         // Two that were declined, and four that had to be asked about.
         assert_eq!(denied.count(), 6, "{era:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_user_is_asked_again_if_the_rows_are_others_by_then() {
+    use ElicitationAction::{Accept, Decline};
+    let one_less = "DELETE FROM reviews WHERE review_id = 1";
+    let another = "DELETE FROM reviews WHERE review_id = (SELECT min(review_id) FROM reviews)";
+    for (meanwhile, answers, questions, left) in [
+        (one_less, vec![Accept, Accept], ["2 rows", "1 row", ""], 12),
+        (one_less, vec![Accept, Decline], ["2 rows", "1 row", ""], 13),
+        // There is an end to it.
+        (another, vec![Accept; 3], ["5 rows", "4 rows", "3 rows"], 11),
+    ] {
+        let database = Database::shop().await;
+        let (config, _) = config(&database);
+        let user = User::will(answers);
+        let user = User { meanwhile: Some((database.clone(), meanwhile)), ..user };
+        let session = Asking::open(&config, user.clone(), Era::Initialize).await;
+        let most = if meanwhile == another { 5 } else { 2 };
+        let reply = session.call("delete", delete(most)).await;
+        assert_eq!(reply.get("error").is_none(), left == 12, "{reply}");
+        let asked = user.asked();
+        let questions: Vec<&str> =
+            questions.into_iter().filter(|words| !words.is_empty()).collect();
+        assert_eq!(asked.len(), questions.len(), "{asked:?}");
+        for (asked, words) in asked.iter().zip(questions) {
+            assert!(asked.contains(&format!("delete {words} of reviews")), "{asked}");
+        }
+        assert_eq!(reviews(&database).await, left);
     }
 }
 

@@ -284,3 +284,27 @@ async fn a_right_that_is_taken_away() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_login_without_a_connection_to_listen_on_finds_new_tables_too() {
+    let database = Database::of(ITEMS).await;
+    // Roles belong to the cluster, which other tests share.
+    let login = format!("alone_{}", database.config.get_dbname().unwrap());
+    let make =
+        format!("CREATE ROLE {login} LOGIN CONNECTION LIMIT 1; GRANT SELECT ON items TO {login}");
+    database.sql(&make).await;
+    let mut config = database.config.clone();
+    config.user(&login);
+    let mut settings = Settings::default();
+    settings.limits.max_connections = 1;
+    let engine = std::sync::Arc::new(Engine::connect(config, settings).await.unwrap());
+    let mut changes = engine.changes();
+    let follower = engine.clone();
+    let following = tokio::spawn(async move { follower.follow(Duration::from_millis(20)).await });
+    database
+        .sql(&format!("CREATE TABLE added (id integer); GRANT SELECT ON added TO {login}"))
+        .await;
+    while changes.recv().await.unwrap() != Change::Catalogue {}
+    call(&engine, "operator", "select", json!({"table": "added"})).await.unwrap();
+    following.abort();
+}

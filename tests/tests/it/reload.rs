@@ -46,9 +46,11 @@ async fn a_changed_file_is_read_and_a_faulty_one_is_not_taken() {
     let (session, mut log) = session(&database.url, &config).await;
     assert!(!tools(&session).await.contains(&"insert".to_owned()));
 
-    std::fs::write(&config, grants("\"select\", \"insert\"") + "[database]\nmax_connections = 3")
-        .unwrap();
-    logged(&mut log, "started again: database.max_connections").await;
+    let changed =
+        "[database]\nmax_connections = 3\nallow_unsafe_login = true\n[audit]\ntable = \"a.log\"";
+    std::fs::write(&config, grants("\"select\", \"insert\"") + changed).unwrap();
+    let later = "started again: database.max_connections, database.allow_unsafe_login, audit.table";
+    logged(&mut log, later).await;
     // The client may keep the list for a second, unless it is told of another.
     for attempt in 0.. {
         if tools(&session).await.contains(&"insert".to_owned()) {

@@ -6,7 +6,7 @@
 --   * partitions (relispartition): their rows are read and written through the partitioned table;
 --   * indexes, sequences, composite types, TOAST: not relations with rows of their own to offer;
 --   * relations on which the login holds no privilege that PostgreSQL could honour.
--- Every has_…_privilege answers NULL for a relation dropped since the snapshot: coalesced to "no".
+-- Every has_*_privilege answers NULL for a relation dropped since the snapshot: coalesced to "no".
 SELECT *
 FROM (
   SELECT c.oid,

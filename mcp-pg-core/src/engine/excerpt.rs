@@ -1,0 +1,207 @@
+//! A request as the user reads it who is to agree to it: what it does comes first, and nothing in it can push out,
+//! hide or turn around what is beside it.
+//!
+//! Knows JSON and letters; not what is asked, nor how.
+
+use serde_json::{Map, Value};
+
+/// About how many characters of a request are shown.
+const MOST: usize = 1_000;
+/// The same of each operation, if they need more.
+const OPERATION_MOST: usize = 300;
+/// Fewest characters of a part that is shown at all.
+const LEAST: usize = 24;
+
+/// What tells the effect, in this order; the rest comes after it.
+const EFFECT: [&str; 6] = ["tool", "operation", "table", "updates", "data", "on_conflict"];
+
+/// The request as JSON, without what it does not say. What is too long is cut part by part, and the rest counted.
+pub(super) fn excerpt(request: &Value) -> String {
+    let request = effect_first(request);
+    let operations = request.get("operations").and_then(Value::as_array).map_or(0, Vec::len);
+    cut(&request, MOST.max(OPERATION_MOST.saturating_mul(operations)))
+}
+
+fn effect_first(request: &Value) -> Value {
+    let Value::Object(members) = request else { return request.clone() };
+    let mut members: Vec<_> = members.iter().filter(|(_, value)| !value.is_null()).collect();
+    members.sort_by_key(|(name, _)| {
+        EFFECT.iter().position(|first| first == name).unwrap_or(EFFECT.len())
+    });
+    let member = |(name, value): (&String, &Value)| {
+        let value = match value {
+            Value::Array(steps) if name == "operations" => steps.iter().map(effect_first).collect(),
+            _ => value.clone(),
+        };
+        (name.clone(), value)
+    };
+    members.into_iter().map(member).collect::<Map<_, _>>().into()
+}
+
+/// The value as text of about so many characters, of which each part has its share.
+fn cut(value: &Value, most: usize) -> String {
+    let whole = plain(&value.to_string());
+    let length = whole.chars().count();
+    if length <= most {
+        return whole;
+    }
+    let (open, parts, close): (_, Vec<(Option<&String>, &Value)>, _) = match value {
+        Value::Object(members) => {
+            ('{', members.iter().map(|(name, value)| (Some(name), value)).collect(), '}')
+        }
+        Value::Array(items) => ('[', items.iter().map(|item| (None, item)).collect(), ']'),
+        _ => {
+            let shown: String = whole.chars().take(most).collect();
+            return format!("{shown}{}", rest(length - most));
+        }
+    };
+    let lengths: Vec<usize> = parts
+        .iter()
+        .map(|(name, value)| name.map_or(0, |name| name.len() + 3) + value.to_string().len())
+        .collect();
+    // Where there are too many parts, the first ones are shown.
+    let shown = parts.len().min((most / LEAST).max(1));
+    let each = share(lengths.iter().take(shown).copied().collect(), most).max(LEAST);
+    let mut texts: Vec<String> = parts
+        .iter()
+        .take(shown)
+        .map(|(name, value)| match name {
+            Some(name) => {
+                let name = cut(&Value::String((*name).clone()), each);
+                let left = each.saturating_sub(name.chars().count());
+                format!("{name}:{}", cut(value, left.max(LEAST)))
+            }
+            None => cut(value, each),
+        })
+        .collect();
+    if shown < parts.len() {
+        texts.push(rest(lengths.iter().skip(shown).sum()));
+    }
+    format!("{open}{}{close}", texts.join(","))
+}
+
+/// What stands for the rest. No text of a request holds an ellipsis, so none can pretend to end here.
+fn rest(characters: usize) -> String {
+    format!("… {characters} more characters")
+}
+
+/// The most that each part may have, so that all of them have no more than `room`: what short ones leave goes to the
+/// long ones.
+fn share(mut lengths: Vec<usize>, mut room: usize) -> usize {
+    lengths.sort_unstable();
+    let mut left = lengths.len();
+    for length in lengths {
+        let each = room / left.max(1);
+        if length > each {
+            return each;
+        }
+        room -= length;
+        left -= 1;
+    }
+    usize::MAX
+}
+
+/// The text with all that is neither ASCII nor a visible letter from left to right as its number.
+fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            ' '..='~' => shown.push(letter),
+            _ if letter.is_alphanumeric() && !is_empty(letter) && !is_leftward(letter) => {
+                shown.push(letter);
+            }
+            _ => shown.extend(letter.escape_unicode()),
+        }
+    }
+    shown
+}
+
+/// Whether it counts as a letter, and shows nothing: fillers of Hangul, Khmer and hieroglyphs.
+fn is_empty(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{115f}'
+            | '\u{1160}'
+            | '\u{3164}'
+            | '\u{ffa0}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{13441}'
+            | '\u{13442}'
+    )
+}
+
+/// Whether it is in a block of scripts from right to left, which put what is beside it into another order.
+fn is_leftward(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{590}'..='\u{8ff}'
+            | '\u{fb1d}'..='\u{fdff}'
+            | '\u{fe70}'..='\u{feff}'
+            | '\u{10800}'..='\u{10fff}'
+            | '\u{1e800}'..='\u{1efff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_short_is_whole_and_begins_with_its_effect() {
+        let request = json!({"table": "users", "where": {"id": 1}, "limit": null, "updates": {"name": "Zoë"}});
+        let shown = r#"{"table":"users","updates":{"name":"Zoë"},"where":{"id":1}}"#;
+        assert_eq!(excerpt(&request), shown);
+    }
+
+    #[test]
+    fn no_part_pushes_another_out() {
+        let long = "a".repeat(5_000);
+        let wheres = [
+            json!({"name": {"ne": long}}),
+            json!({"id": {"in": (0..5_000).collect::<Vec<_>>()}}),
+            json!({"or": vec![json!({"name": long}); 100]}),
+            json!({&long: {&long: long}}),
+        ];
+        for filter in wheres {
+            let request = json!({"table": "users", "where": filter, "updates": {"note": long, "role": "admin"}, "max_rows": 9});
+            let shown = excerpt(&request);
+            assert!(shown.starts_with(r#"{"table":"users","updates":{"note":"aaa"#), "{shown}");
+            for part in [r#""role":"admin"}"#, r#""max_rows":9}"#, " more characters"] {
+                assert!(shown.contains(part), "{part} {shown}");
+            }
+            assert!(shown.chars().count() < 3 * MOST, "{shown}");
+            let step = json!({"operation": "update", "table": "t", "where": {"id": 1}});
+            let update = json!({"where": filter, "operation": "delete", "table": "kept"});
+            let operations = json!({"operations": [update, step, step, step, step, update]});
+            let shown = excerpt(&operations);
+            let deletes = shown.matches(r#"{"operation":"delete","table":"kept""#).count();
+            assert_eq!(deletes, 2, "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted() {
+        let shown = excerpt(&json!({"table": "t", "data": {"a": "b".repeat(3_000)}}));
+        let kept = shown.matches('b').count() - 1;
+        assert!(shown.contains(&format!("… {} more characters", 3_001 - kept)), "{shown}");
+        let many =
+            excerpt(&json!({"table": "t", "data": vec![json!({"a": "x".repeat(40)}); 1_000]}));
+        assert!(many.ends_with(" more characters]}"), "{many}");
+    }
+
+    #[test]
+    fn what_is_not_seen_or_turns_its_neighbours_is_a_number() {
+        for hidden in [
+            "\u{3164}", "\u{115f}", "\u{1160}", "\u{ffa0}", "\u{202e}", "\u{200b}", "…", "א", "ع",
+            "𐤀",
+        ] {
+            let shown = excerpt(&json!({"table": hidden}));
+            let number = u32::from(hidden.chars().next().unwrap());
+            assert_eq!(shown, format!("{{\"table\":\"\\u{{{number:x}}}\"}}"));
+        }
+        assert_eq!(excerpt(&json!({"table": "Zoë, 東京 ไทย"})).matches('\\').count(), 0);
+    }
+}
