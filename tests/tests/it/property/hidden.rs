@@ -111,7 +111,10 @@ async fn told(engine: &Engine, tool: &str, mut arguments: Value) -> (bool, Vec<V
         }
         pages.push(page);
         match cursor {
-            Some(cursor @ Value::String(_)) => arguments["cursor"] = cursor,
+            Some(cursor @ Value::String(_)) => {
+                arguments.as_object_mut().unwrap().remove("offset");
+                arguments["cursor"] = cursor;
+            }
             _ => break,
         }
     }

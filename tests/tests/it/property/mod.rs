@@ -118,6 +118,8 @@ async fn paged(
         if !more {
             return Ok(());
         }
+        // The cursor says where the next page begins.
+        arguments.as_object_mut().unwrap().remove("offset");
         arguments["cursor"] = reply["next_cursor"].clone();
         rest = beyond;
     }
