@@ -232,6 +232,14 @@ pub(super) fn assignments<'v>(
     for (name, value) in updates {
         let at = format!("{at}{}", step(name));
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
+        let masked = table.table.column(name).and_then(|(position, _)| table.mask(position));
+        if masked.is_some() && is_computed(value) {
+            return Err(Error::new(
+                Code::Forbidden,
+                format!("{name} is masked: it can be set, not computed from what it is"),
+            )
+            .at(at));
+        }
         match table.sealed(&column.name) {
             Some(sealed) => set.extend(scope.assign_sealed(sealed, column, value, &at)?),
             None => set.push((column, scope.assign(column, value, Written::Old, &at)?)),
@@ -242,6 +250,13 @@ pub(super) fn assignments<'v>(
     }
     set.extend(counted(table, |column| set.iter().any(|(known, _)| known.name == column)));
     Ok(set)
+}
+
+/// Whether what is assigned depends on the value that is there.
+fn is_computed(value: &Value) -> bool {
+    let members = value.as_object().into_iter().flatten();
+    let computed = ["$increment", "$append", "$merge"];
+    members.map(|(key, _)| key).any(|key| computed.contains(&key.as_str()))
 }
 
 /// Every change counts in the version column, unless it `is_set` by the caller or a preset.

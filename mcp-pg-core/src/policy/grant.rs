@@ -21,11 +21,12 @@ impl Grant {
         included && !rules.exclude.contains(&column.name)
     }
 
-    /// Whether the column may be written under the grant.
+    /// Whether the column may be written under the grant: a masked one only if it is listed.
     pub(super) fn writes(&self, column: &str) -> bool {
-        let rules = &self.columns;
-        rules.writable.as_ref().is_none_or(|names| names.iter().any(|name| name == column))
-            && !rules.mask.contains_key(column)
+        match &self.columns.writable {
+            Some(names) => names.iter().any(|name| name == column),
+            None => !self.columns.mask.contains_key(column),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::sealed::Sealed;
 use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
-use crate::schema::{Column, Table};
+use crate::schema::{Column, Index, Table};
 
 /// The grants that decide for a table: for each action the first that matches, so that they never add up to more than
 /// any one of them says.
@@ -118,8 +118,10 @@ impl<'r> Rights<'r> {
             || archives && may_archive != [true, true];
         let writes = |action: Action| {
             self.grant(action).filter(|_| !fixed).is_some_and(|grant| {
+                let masked = grant.columns.mask.contains_key(&column.name);
                 grant.shows(column)
                     && grant.writes(&column.name)
+                    && !(masked && self.is_told_by_writes(column))
                     && !grant.preset.contains_key(&column.name)
             })
         };
@@ -142,6 +144,18 @@ impl<'r> Rights<'r> {
         let closed = encrypted || mask.is_some();
         let column = Column { can_select, can_insert, can_update, ..column.clone() };
         Some(Visible { column, mask, marks, closed })
+    }
+
+    /// Whether a refused write would tell that another row has the value.
+    fn is_told_by_writes(&self, column: &Column) -> bool {
+        let Some((position, _)) = self.table.column(&column.name) else { return true };
+        let keys = self.table.primary_key.iter().chain(&self.table.unique_keys);
+        let mut keys = keys.map(|key| &key.columns);
+        // Exclusion constraints have indexes of this method.
+        let telling = |index: &&Index| index.unique || index.method == "gist";
+        let mut indexes = self.table.indexes.iter().filter(telling).map(|index| &index.mentions);
+        keys.any(|columns| columns.contains(&position))
+            || indexes.any(|columns| columns.contains(&position))
     }
 
     /// What the grants add to the actions that they allow.

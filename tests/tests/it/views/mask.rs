@@ -110,3 +110,47 @@ async fn without_a_key_there_is_no_hash() {
     assert_eq!(shown(None), "***");
     assert_eq!(shown(Some(MaskKey::new(b"a secret"))).as_str().unwrap().len(), 64);
 }
+
+#[tokio::test]
+async fn a_masked_column_is_written_blindly_where_it_is_listed() {
+    let database = Database::of(
+        "CREATE TABLE staff (id integer PRIMARY KEY, phone text, salary integer, tags text[], code text UNIQUE);
+         INSERT INTO staff VALUES (1, '555 1234', 100, '{a}', 'x')",
+    )
+    .await;
+    let role = |name: &str, listed: bool| {
+        let mut grant =
+            super::grant(&["public.staff"], &[Action::Select, Action::Insert, Action::Update]);
+        let masked = ["phone", "salary", "tags", "code"];
+        grant.columns.mask = masked.map(|name| (name.to_owned(), Mask::Full)).into();
+        grant.columns.writable =
+            listed.then(|| super::names(&["id", "phone", "salary", "tags", "code"]));
+        Role { name: name.to_owned(), grants: vec![grant], ..Role::default() }
+    };
+    let roles = vec![role("clerk", true), role("reader", false)];
+    let settings = Settings { roles, default_role: "reader".to_owned(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let update = |updates: Value| json!({"table": "staff", "where": {"id": 1}, "updates": updates});
+    let written = update(json!({"phone": "555 9999", "salary": 7, "tags": ["b"]}));
+    let reply = call(&engine, "clerk", "update", written).await.unwrap();
+    assert_eq!(
+        rows(&reply),
+        [json!({"id": 1, "phone": "***", "salary": "***", "tags": "***", "code": "***"})]
+    );
+    let stored = database.value("SELECT staff::text FROM staff").await;
+    assert_eq!(stored.as_deref(), Some("(1,\"555 9999\",7,{b},x)"));
+    // What is there, or in other rows, is not told by what a write does.
+    for (role, updates, code) in [
+        ("clerk", json!({"salary": {"$increment": 2_147_483_640}}), "forbidden"),
+        ("clerk", json!({"tags": {"$append": ["c"]}}), "forbidden"),
+        ("clerk", json!({"code": "x"}), "read_only_column"),
+        ("reader", json!({"phone": "1"}), "read_only_column"),
+    ] {
+        let told = mcp_pg_tests::error(&engine, role, "update", update(updates.clone())).await;
+        assert_eq!(told["code"], code, "{updates}: {told}");
+    }
+    let insert = json!({"table": "staff", "data": {"id": 2, "code": "x"}});
+    let told = mcp_pg_tests::error(&engine, "clerk", "insert", insert).await;
+    assert_eq!(told["code"], "read_only_column", "{told}");
+    assert_eq!(database.value("SELECT staff::text FROM staff").await, stored);
+}
