@@ -175,7 +175,7 @@ pub struct ColumnRules {
     pub include: Option<Vec<String>>,
     /// Columns that do not exist.
     pub exclude: Vec<String>,
-    /// The only columns that may be written; all if absent.
+    /// The only columns that may be written; all if absent, but for masked ones.
     pub writable: Option<Vec<String>>,
     /// Columns that are read masked, and neither filtered, sorted nor grouped by.
     pub mask: BTreeMap<String, Mask>,
