@@ -98,6 +98,7 @@ fn index(table: &Table, row: &Row) -> Result<Option<Index>, PgError> {
         columns,
         method: row.try_get("method")?,
         unique: row.try_get("unique")?,
+        exclusion: row.try_get("exclusion")?,
         predicate: row.try_get("predicate")?,
         mentions,
     }))

@@ -8,6 +8,7 @@ SELECT i.indrelid           AS "table",
        m.amname             AS method,
        i.indisunique        AS "unique",
        i.indisprimary       AS "primary",
+       i.indisexclusion     AS exclusion,
        -- A deferrable constraint or a WITHOUT OVERLAPS one cannot be an ON CONFLICT target.
        i.indimmediate AND NOT i.indisexclusion AS arbiter,
        -- Through jsonb, because the column is unknown to PostgreSQL 14.

@@ -114,17 +114,18 @@ async fn without_a_key_there_is_no_hash() {
 #[tokio::test]
 async fn a_masked_column_is_written_blindly_where_it_is_listed() {
     let database = Database::of(
-        "CREATE TABLE staff (id integer PRIMARY KEY, phone text, salary integer, tags text[], code text UNIQUE);
-         INSERT INTO staff VALUES (1, '555 1234', 100, '{a}', 'x')",
+        "CREATE TABLE staff (id integer PRIMARY KEY, phone text, salary integer, tags text[], code text UNIQUE,
+             badge text, EXCLUDE USING btree (badge WITH =));
+         INSERT INTO staff VALUES (1, '555 1234', 100, '{a}', 'x', 'b')",
     )
     .await;
     let role = |name: &str, listed: bool| {
         let mut grant =
             super::grant(&["public.staff"], &[Action::Select, Action::Insert, Action::Update]);
-        let masked = ["phone", "salary", "tags", "code"];
+        let masked = ["phone", "salary", "tags", "code", "badge"];
         grant.columns.mask = masked.map(|name| (name.to_owned(), Mask::Full)).into();
         grant.columns.writable =
-            listed.then(|| super::names(&["id", "phone", "salary", "tags", "code"]));
+            listed.then(|| super::names(&["id", "phone", "salary", "tags", "code", "badge"]));
         Role { name: name.to_owned(), grants: vec![grant], ..Role::default() }
     };
     let roles = vec![role("clerk", true), role("reader", false)];
@@ -135,15 +136,18 @@ async fn a_masked_column_is_written_blindly_where_it_is_listed() {
     let reply = call(&engine, "clerk", "update", written).await.unwrap();
     assert_eq!(
         rows(&reply),
-        [json!({"id": 1, "phone": "***", "salary": "***", "tags": "***", "code": "***"})]
+        [
+            json!({"id": 1, "phone": "***", "salary": "***", "tags": "***", "code": "***", "badge": "***"})
+        ]
     );
     let stored = database.value("SELECT staff::text FROM staff").await;
-    assert_eq!(stored.as_deref(), Some("(1,\"555 9999\",7,{b},x)"));
+    assert_eq!(stored.as_deref(), Some("(1,\"555 9999\",7,{b},x,b)"));
     // What is there, or in other rows, is not told by what a write does.
     for (role, updates, code) in [
         ("clerk", json!({"salary": {"$increment": 2_147_483_640}}), "forbidden"),
         ("clerk", json!({"tags": {"$append": ["c"]}}), "forbidden"),
         ("clerk", json!({"code": "x"}), "read_only_column"),
+        ("clerk", json!({"badge": "b"}), "read_only_column"),
         ("reader", json!({"phone": "1"}), "read_only_column"),
     ] {
         let told = mcp_pg_tests::error(&engine, role, "update", update(updates.clone())).await;
