@@ -95,6 +95,10 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
                 .at(place.written())
                 .hint("on_conflict updates an existing row once: give each key once")
         }
+        _ if answer.routine() == Some("RewriteQuery") => Error::new(
+            code,
+            "a rule of the table's does something else instead, and PostgreSQL cannot tell to which rows",
+        ),
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
         Code::InvalidValue => invalid(answer, place),

@@ -44,6 +44,9 @@ impl fmt::Debug for MaskKey {
     }
 }
 
+/// What stands for the letters that are not shown.
+const HIDDEN: &str = "***";
+
 impl Mask {
     /// The value as a caller may see it; null stays null. A hash under no key could be tried out: `***`.
     ///
@@ -59,7 +62,6 @@ impl Mask {
     /// assert_ne!(Mask::Hash.apply(&json!("123"), Some(&key)), json!("***"));
     /// ```
     pub fn apply(self, value: &Value, key: Option<&MaskKey>) -> Value {
-        const HIDDEN: &str = "***";
         if value.is_null() {
             return Value::Null;
         }
@@ -87,6 +89,22 @@ impl Mask {
                 }
             }
             Mask::Hash => key.map_or_else(|| HIDDEN.to_owned(), |key| key.hash(&text)),
+        })
+    }
+
+    /// Whether a value is one that the mask shows in the place of others, as far as it looks different: written
+    /// back, it would take the real one's place.
+    ///
+    /// ```
+    /// use mcp_pg_core::policy::Mask;
+    /// use serde_json::json;
+    ///
+    /// assert!(Mask::Last4.shows(&json!("***1111")));
+    /// assert!(!Mask::Last4.shows(&json!("4111111111111111")));
+    /// ```
+    pub fn shows(self, value: &Value) -> bool {
+        value.as_str().is_some_and(|text| {
+            text == HIDDEN || text.contains(HIDDEN) && self.apply(value, None) == *value
         })
     }
 }
