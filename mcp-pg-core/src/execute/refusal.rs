@@ -60,6 +60,13 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         Code::NotNullViolation => not_null(answer, place),
         Code::CheckViolation => check(answer, place),
         Code::ExclusionViolation => exclusion(answer, place),
+        Code::SerializationFailure
+            if answer.routine().is_some_and(|by| by.starts_with("Process")) =>
+        {
+            // ProcessInterrupts: what the primary did is in the way of the read.
+            Error::new(code, "the standby broke off the read, to keep up with its primary")
+                .hint("try again, with less to read if it happens again")
+        }
         Code::SerializationFailure => {
             Error::new(code, "concurrent transactions collided").hint("try again")
         }
