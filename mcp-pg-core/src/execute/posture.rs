@@ -38,6 +38,8 @@ pub struct Posture {
     pub open_schemas: Vec<String>,
     /// `server_version`.
     pub server_version: String,
+    /// The database is a standby, which takes no writes.
+    pub standby: bool,
 }
 
 /// `$1` are the callers' database roles, `$2` the configured schemas. A superuser is a member of all: that tells nothing.
@@ -59,7 +61,8 @@ const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
                                  AND pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE'))), \
        ARRAY(SELECT n.nspname::text FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a \
              WHERE n.nspname = ANY (pg_catalog.current_schemas(false)) \
-               AND a.grantee = 0 AND a.privilege_type = 'CREATE' ORDER BY 1) \
+               AND a.grantee = 0 AND a.privilege_type = 'CREATE' ORDER BY 1), \
+       pg_catalog.pg_is_in_recovery() \
      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
 impl Database {
@@ -105,6 +108,7 @@ impl Database {
             powerful_roles: names(7)?,
             unusable_schemas: names(8)?,
             open_schemas: names(9)?,
+            standby: row.try_get(10).map_err(unavailable)?,
             owned_tables: owned.map(|table| table.name.to_string()).collect(),
             unforced_tables,
         })

@@ -60,6 +60,13 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         Code::NotNullViolation => not_null(answer, place),
         Code::CheckViolation => check(answer, place),
         Code::ExclusionViolation => exclusion(answer, place),
+        Code::SerializationFailure
+            if answer.routine().is_some_and(|by| by.starts_with("Process")) =>
+        {
+            // ProcessInterrupts: what the primary did is in the way of the read.
+            Error::new(code, "the standby broke off the read, to keep up with its primary")
+                .hint("try again, with less to read if it happens again")
+        }
         Code::SerializationFailure => {
             Error::new(code, "concurrent transactions collided").hint("try again")
         }
@@ -88,6 +95,10 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
                 .at(place.written())
                 .hint("on_conflict updates an existing row once: give each key once")
         }
+        _ if answer.routine() == Some("RewriteQuery") => Error::new(
+            code,
+            "a rule of the table's does something else instead, and PostgreSQL cannot tell to which rows",
+        ),
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
         Code::InvalidValue => invalid(answer, place),

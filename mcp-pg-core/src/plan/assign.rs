@@ -187,6 +187,20 @@ impl<'v> Scope<'v> {
     }
 }
 
+/// Refuses what the mask of a column shows: whoever writes back what was read would lose the real value.
+pub(super) fn not_shown(table: &TableView, name: &str, value: &Value, at: &str) -> Result<()> {
+    let mask = table.table.column(name).and_then(|(position, _)| table.mask(position));
+    match mask.is_some_and(|mask| mask.shows(value)) {
+        false => Ok(()),
+        true => Err(Error::new(
+            Code::InvalidValue,
+            format!("this is what the mask of {name} shows, not a value"),
+        )
+        .at(at)
+        .hint(format!("leave {name} out, and it stays as it is"))),
+    }
+}
+
 /// Refuses a value that is too large for the column's length or precision: PostgreSQL would too, but among
 /// several values it does not say which.
 fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {

@@ -44,6 +44,9 @@ impl fmt::Debug for MaskKey {
     }
 }
 
+/// What stands for the letters that are not shown.
+const HIDDEN: &str = "***";
+
 impl Mask {
     /// The value as a caller may see it; null stays null. Of a list each element is masked; of what `email` and
     /// `last4` are not made for, an object for one, nothing is shown: `***`. A hash under no key could be tried out:
@@ -62,7 +65,6 @@ impl Mask {
     /// assert_ne!(Mask::Hash.apply(&json!("123"), Some(&key)), json!("***"));
     /// ```
     pub fn apply(self, value: &Value, key: Option<&MaskKey>) -> Value {
-        const HIDDEN: &str = "***";
         let shown = match (self, value) {
             (_, Value::Null) | (Mask::Null, _) => return Value::Null,
             (Mask::Email | Mask::Last4, Value::Array(elements)) => {
@@ -77,6 +79,29 @@ impl Mask {
             (Mask::Hash, value) => key.map(|key| key.hash(&value.to_string())),
         };
         Value::String(shown.unwrap_or_else(|| HIDDEN.to_owned()))
+    }
+
+    /// Whether a value is one that the mask shows in the place of others, as far as it looks different: written
+    /// back, it would take the real one's place.
+    ///
+    /// ```
+    /// use mcp_pg_core::policy::Mask;
+    /// use serde_json::json;
+    ///
+    /// assert!(Mask::Last4.shows(&json!("***1111")));
+    /// assert!(Mask::Email.shows(&json!(["a***@example.com"])));
+    /// assert!(!Mask::Last4.shows(&json!("4111111111111111")));
+    /// ```
+    pub fn shows(self, value: &Value) -> bool {
+        match (self, value) {
+            (_, Value::String(text)) if text == HIDDEN => true,
+            (Mask::Email, Value::String(_)) => self.apply(value, None) == *value,
+            (Mask::Last4, Value::String(text)) => {
+                text.strip_prefix(HIDDEN).is_some_and(|rest| rest.chars().count() == 4)
+            }
+            (_, Value::Array(elements)) => elements.iter().any(|element| self.shows(element)),
+            _ => false,
+        }
     }
 }
 

@@ -153,6 +153,7 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
         roles => roles.join(", "),
     };
     writeln!(out, "PostgreSQL:           {}", posture.server_version)?;
+    writeln!(out, "standby:              {}", yes(posture.standby))?;
     writeln!(out, "login:                {}", posture.login)?;
     writeln!(out, "superuser:            {}", yes(posture.superuser))?;
     writeln!(out, "BYPASSRLS:            {}", yes(posture.bypass_rls))?;
@@ -169,6 +170,12 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
             "the schema {name:?} does not exist, or {} may use nothing in it",
             posture.login
         ));
+    }
+    if posture.standby && settings.audit.table.is_some() {
+        findings.push(
+            "audit.table: this database is a standby, which takes no records; name an audit.file"
+                .into(),
+        );
     }
     if schema.tables.is_empty() {
         return findings;

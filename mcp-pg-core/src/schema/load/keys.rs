@@ -28,10 +28,8 @@ pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), 
     for row in rows {
         let Some(table) = owner(tables, row)? else { continue };
         let Some(columns) = positions(&table.columns, row.try_get("columns")?) else { continue };
-        let name: String = row.try_get("name")?;
-        table.directives.extend(directive(row, Subject::ForeignKey(name.clone()))?);
-        table.foreign_keys.push(ForeignKey {
-            name,
+        let key = ForeignKey {
+            name: row.try_get("name")?,
             columns,
             table: TableName {
                 schema: row.try_get("other_schema")?,
@@ -41,7 +39,13 @@ pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), 
             deferrable: row.try_get("deferrable")?,
             relation_names: RelationNames::default(),
             comment: comment(row)?,
-        });
+        };
+        if row.try_get("logical")? {
+            table.logical_keys.push(key);
+            continue;
+        }
+        table.directives.extend(directive(row, Subject::ForeignKey(key.name.clone()))?);
+        table.foreign_keys.push(key);
     }
     Ok(())
 }

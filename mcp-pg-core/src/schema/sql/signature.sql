@@ -22,12 +22,13 @@ WITH named AS MATERIALIZED (
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
   UNION ALL
   -- A dropped column's row stays, and says so. A default that changes is taken from its column and given to it:
-  -- pg_attrdef has nothing more to tell.
+  -- pg_attrdef has nothing more to tell. c: composite types.
   SELECT age FROM young_column
   WHERE attnum > 0 AND EXISTS (
     SELECT FROM pg_catalog.pg_class
-    WHERE oid = attrelid AND relnamespace = ANY ((SELECT schemas FROM named)::oid[])
-      AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c'))
+    WHERE oid = attrelid
+      AND (relkind = 'c'
+           OR relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = ANY ((SELECT schemas FROM named)::oid[])))
   UNION ALL
   -- An index is in pg_class before it is complete, and no other row tells when it is.
   SELECT NULL FROM pg_catalog.pg_index WHERE NOT indisvalid
