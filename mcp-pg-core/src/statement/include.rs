@@ -210,6 +210,7 @@ fn leads_to_a_key(hop: &Hop<'_>) -> bool {
     let compared =
         |position: &usize| hop.relation.columns.iter().any(|(_, theirs)| theirs == position);
     hop.is_to_one()
+        && !table.has_heirs
         && table
             .primary_key
             .iter()
