@@ -343,6 +343,7 @@ fn schema() -> Schema {
         directives: Vec::new(),
         estimated_rows: None,
         fills_rows: false,
+        has_heirs: false,
         columns: (1..).zip(types).map(column).collect(),
         primary_key: None,
         logical_keys: Vec::new(),

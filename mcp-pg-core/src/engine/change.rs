@@ -11,7 +11,7 @@ use super::{Engine, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
 use crate::plan::{Assign, ChangePlan, Each, Effect, NamedRow};
-use crate::policy::{Action, TableView};
+use crate::policy::{Action, TableView, View};
 use crate::statement::{self, Statement};
 
 /// Most rows that a note lists.
@@ -54,6 +54,7 @@ impl Engine {
             notes.extend(beside_the_archive(plan));
             return Ok(Done { notes, ..Done::default() });
         }
+        notes.extend(gone_with_them(run.scope.view, plan));
         let returned = run.operation.returned(images);
         let changes = statement::changes(plan, &returned);
         let several = matches!(&plan.effect, Effect::SetEach(each) if each.rows().nth(1).is_some());
@@ -103,6 +104,18 @@ impl Engine {
         notes.extend(still_null(plan, &after));
         Ok(Done { before, after, count, notes, ..Done::default() })
     }
+}
+
+/// Which tables lose rows by a delete, besides its own.
+fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> Option<String> {
+    let goes = |other: &&TableView| {
+        let mut keys = other.table.foreign_keys.iter().chain(&other.table.logical_keys);
+        keys.any(|key| key.cascades && key.table == *plan.table.name())
+    };
+    let tables = view.tables().iter().filter(goes);
+    let tables: Vec<String> = tables.map(|other| view.display(other)).collect();
+    (matches!(plan.effect, Effect::Remove) && !tables.is_empty())
+        .then(|| format!("rows that refer to these go with them: of {}", tables.join(", ")))
 }
 
 /// A column that something was to be added to, and that is null in a row as ever.

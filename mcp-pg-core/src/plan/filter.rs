@@ -6,7 +6,7 @@ use super::hop::ambiguous;
 use super::{Comparison, Hop, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView};
-use crate::schema::{Column, Found, Operator, Relation};
+use crate::schema::{Column, Found, Key, Operator, Relation};
 
 /// A condition on a row.
 #[derive(Debug, Clone)]
@@ -43,7 +43,8 @@ impl Predicate<'_> {
         let definition = &table.table;
         let keys = definition.primary_key.iter().chain(&definition.unique_keys);
         // A deferrable key may hold duplicates until the commit.
-        keys.filter(|key| key.arbiter).any(|key| {
+        let holds = |key: &&Key| key.arbiter && !definition.has_heirs;
+        keys.filter(holds).any(|key| {
             key.columns.iter().all(|position| {
                 definition.columns.get(*position).is_some_and(|column| self.fixes(column))
             })

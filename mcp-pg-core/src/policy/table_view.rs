@@ -160,6 +160,7 @@ impl TableView {
             directives: Vec::new(),
             estimated_rows: None,
             fills_rows: false,
+            has_heirs: false,
             primary_key: (keys > 0).then_some(key),
             unique_keys: Vec::new(),
             foreign_keys: Vec::new(),
@@ -334,6 +335,9 @@ impl TableView {
     /// A key whose columns may all be used, have an order, and are never null: what makes an order total.
     pub fn row_key(&self) -> Option<&[usize]> {
         let table = &self.table;
+        if table.has_heirs {
+            return None;
+        }
         table
             .primary_key
             .iter()

@@ -26,6 +26,9 @@ pub struct Table {
     pub fills_rows: bool,
     /// The columns, in their order; only those that the login may use in some way.
     pub columns: Vec<Column>,
+    /// Whether other tables inherit from it: what is read of it has their rows too, among which its keys need not
+    /// hold.
+    pub has_heirs: bool,
     /// The primary key, where there is one.
     pub primary_key: Option<Key>,
     /// Unique constraints and plain unique indexes, without the primary key.

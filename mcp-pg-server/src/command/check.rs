@@ -51,6 +51,12 @@ pub(super) async fn check(
             "note: any caller over HTTP may leave nothing for the others: there is no limits.{key}"
         )?;
     }
+    for schema in &known.open_schemas {
+        writeln!(
+            out,
+            "note: everyone may create functions in {schema}, which can stand in for PostgreSQL's own: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"
+        )?;
+    }
     for file in open {
         writeln!(out, "note: every user of this machine may read {}: chmod o= it", file.display())?;
     }

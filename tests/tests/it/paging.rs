@@ -431,3 +431,44 @@ async fn pages_by_values_that_json_does_not_tell_apart() {
         assert_eq!(ids, [1, 2, 3, 4, 5], "{column}");
     }
 }
+
+/// A key holds among the rows of its own table, not among those that inherit from it.
+#[tokio::test]
+async fn a_table_that_others_inherit_from_is_read_whole() {
+    let engine = Database::of(
+        "CREATE TABLE city (id integer PRIMARY KEY, name text);
+         CREATE TABLE capital (state text) INHERITS (city);
+         CREATE TABLE mayor (id integer PRIMARY KEY, city_id integer REFERENCES city);
+         INSERT INTO city VALUES (1, 'a'), (2, 'b'); INSERT INTO capital VALUES (1, 'c'), (2, 'd');
+         INSERT INTO mayor VALUES (1, 1)",
+    )
+    .await
+    .engine()
+    .await;
+    let mut arguments = json!({"table": "city", "order_by": ["id"], "limit": 1});
+    let mut names = Vec::new();
+    while names.len() < 5 {
+        let reply = call(&engine, "admin", "select", arguments.clone()).await.unwrap();
+        names.push(rows(&reply)[0]["name"].as_str().unwrap().to_owned());
+        if reply["next_cursor"].is_null() {
+            break;
+        }
+        arguments["cursor"] = reply["next_cursor"].clone();
+    }
+    names.sort_unstable();
+    assert_eq!(names, ["a", "b", "c", "d"]);
+    let count = json!({"table": "mayor", "measures": {"n": {"count": "*"}}, "where": {"city": {"name": "a"}}});
+    let reply = call(&engine, "admin", "aggregate", count).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"n": 1})]);
+    for tool in ["select", "aggregate"] {
+        let arguments = match tool {
+            "select" => json!({"table": "mayor", "order_by": ["city.name"], "columns": ["id"]}),
+            _ => {
+                json!({"table": "mayor", "measures": {"n": {"count": "*"}}, "group_by": ["city.id"]})
+            }
+        };
+        let reply = call(&engine, "admin", tool, arguments).await.unwrap();
+        assert_eq!(reply["row_count"], 1, "{reply}");
+        assert_ne!(rows(&reply)[0]["n"], 2);
+    }
+}

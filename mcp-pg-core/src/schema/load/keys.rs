@@ -37,6 +37,7 @@ pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), 
             },
             references: row.try_get("other_columns")?,
             deferrable: row.try_get("deferrable")?,
+            cascades: row.try_get("cascades")?,
             relation_names: RelationNames::default(),
             comment: comment(row)?,
         };

@@ -41,6 +41,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         oid: 0,
         kind: TableKind::Table,
         fills_rows: false,
+        has_heirs: false,
         comment: None,
         owner: String::new(),
         directives: Vec::new(),
@@ -71,6 +72,7 @@ fn references(mut table: Table, columns: &[usize], other: &str, their: &[&str]) 
         table: TableName::new("public", other),
         references: their.iter().map(|name| (*name).to_owned()).collect(),
         deferrable: false,
+        cascades: false,
         relation_names: RelationNames::default(),
         comment: None,
     });

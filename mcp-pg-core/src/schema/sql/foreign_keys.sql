@@ -11,7 +11,7 @@
 -- A partitioned table has the keys of its partitions as well, as logical ones: each was declared for itself, and
 -- those of one or the other may be missing. Not so where partitions refer from the same columns to different rows.
 WITH of_partitions AS (
-  SELECT p.oid AS "table", p.relname, k.confrelid, k.confkey, k.conindid,
+  SELECT p.oid AS "table", p.relname, k.confrelid, k.confkey, k.conindid, k.confdeltype,
          ARRAY(SELECT own.attnum
                FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS part (number, place)
                JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = part.number
@@ -27,7 +27,7 @@ WITH of_partitions AS (
     AND k.conparentid = 0
 ), keys AS (
   SELECT k.conrelid AS "table", k.conname AS name, k.conkey AS columns, k.confrelid, k.confkey, k.conindid,
-         k.condeferrable AS deferrable, false AS logical, d.description AS comment
+         k.condeferrable AS deferrable, k.confdeltype = 'c' AS cascades, false AS logical, d.description AS comment
   FROM pg_catalog.pg_constraint k
   LEFT JOIN pg_catalog.pg_description d
          ON d.classoid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.objoid = k.oid
@@ -41,12 +41,13 @@ WITH of_partitions AS (
            SELECT pg_catalog.string_agg(a.attname, '_' ORDER BY part.place)
            FROM pg_catalog.unnest(columns) WITH ORDINALITY AS part (number, place)
            JOIN pg_catalog.pg_attribute a ON a.attrelid = "table" AND a.attnum = part.number)), 58) || '_fkey',
-         columns, pg_catalog.min(confrelid), pg_catalog.min(confkey), pg_catalog.min(conindid), false, true, NULL
+         columns, pg_catalog.min(confrelid), pg_catalog.min(confkey), pg_catalog.min(conindid), false,
+         pg_catalog.bool_or(confdeltype = 'c'), true, NULL
   FROM of_partitions
   GROUP BY "table", relname, columns
   HAVING count(DISTINCT (confrelid, confkey)) = 1
 )
-SELECT k."table", k.name, k.columns, k.deferrable, k.logical, k.comment,
+SELECT k."table", k.name, k.columns, k.deferrable, k.cascades, k.logical, k.comment,
        n.nspname AS other_schema,
        r.relname AS other_name,
        ARRAY(SELECT a.attname

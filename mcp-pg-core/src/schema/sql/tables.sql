@@ -36,6 +36,9 @@ FROM (
          EXISTS (SELECT FROM pg_catalog.pg_trigger t
                  WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
                    AND t.tgtype & 7 = 7) AS fills_rows,
+         -- The key of a partitioned table holds among its partitions; relhassubclass may outlive the last child.
+         c.relhassubclass AND c.relkind <> 'p'
+           AND EXISTS (SELECT FROM pg_catalog.pg_inherits h WHERE h.inhparent = c.oid) AS has_heirs,
          coalesce(pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), false) AS can_select,
          (possible.events & 8) <> 0
            AND coalesce(pg_catalog.has_any_column_privilege(c.oid, 'INSERT'), false) AS can_insert,
