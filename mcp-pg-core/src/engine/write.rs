@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::operation::{Done, Operation};
+use super::operation::{Done, Given, Operation};
 use super::record::Record;
 use super::{Engine, identity, rows};
 use crate::error::{Code, Error, Result};
-use crate::execute::{Failure, Transaction};
+use crate::execute::{Failure, Transaction, ViolatedKey};
 use crate::plan::{Earlier, Plan, Scope};
-use crate::policy::TableView;
+use crate::policy::{Action, TableView};
 use crate::reply::{Committed, RowSet};
 use crate::request::{self, Isolation, Request};
 
@@ -48,7 +48,8 @@ impl Engine {
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
-        self.conclude(transaction, scope, operations, &[done.count], dry_run, record).await?;
+        let did = (&[done.count][..], std::slice::from_ref(&done.after));
+        self.conclude(transaction, scope, operations, did, dry_run, record).await?;
         Ok(done)
     }
 
@@ -129,7 +130,7 @@ impl Engine {
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         if isolation.is_some() {
             let deferring = transaction.defer_constraints().await;
-            deferring.map_err(|failure| deferred(failure, scope, operations))?;
+            deferring.map_err(|failure| deferred(failure, scope, operations, &[]))?;
         }
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
@@ -160,21 +161,23 @@ impl Engine {
                 room = room.saturating_sub(spent.map_or(0, |text| text.len()));
             }
         }
-        self.conclude(transaction, scope, operations, &touched, dry_run, record).await?;
+        let did = (touched.as_slice(), given.as_slice());
+        self.conclude(transaction, scope, operations, did, dry_run, record).await?;
         Ok(results)
     }
 
-    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to.
+    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations touched so
+    /// many rows each, and gave these.
     async fn conclude(
         &self,
         transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
-        touched: &[u64],
+        (touched, given): (&[u64], &Given),
         dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<()> {
-        let refused = |failure| deferred(failure, scope, operations);
+        let refused = |failure| deferred(failure, scope, operations, given);
         let agreed = match &record.consent {
             Some(consent) if !dry_run => consent.check(scope, operations, touched),
             _ => Ok(()),
@@ -292,19 +295,56 @@ fn written(
     set
 }
 
-/// The error of a constraint that was checked only at the end: at the last write to its table.
-fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -> Error {
-    let named = match &failure {
-        Failure::Database(error) => error.as_db_error().and_then(|answer| answer.table()),
+/// The error of a constraint that was checked only at the end: at the row that PostgreSQL tells of, among those
+/// `written`, else at the only operation that can be meant.
+fn deferred(
+    failure: Failure,
+    scope: &Scope<'_>,
+    operations: &[Operation<'_>],
+    written: &Given,
+) -> Error {
+    let answer = match &failure {
+        Failure::Database(error) => error.as_db_error(),
         Failure::Own(_) => None,
     };
-    let on_table =
-        |operation: &&Operation<'_>| Some(operation.table().name().name.as_str()) == named;
-    let mut writes = operations.iter().rev().filter(|operation| operation.writes());
-    match writes.clone().find(on_table).or(writes.next()).or(operations.last()) {
-        Some(operation) => operation.refused(failure, scope, &[], None).inside(&operation.at),
-        None => Error::new(Code::Internal, "a transaction without operations"),
+    let is_named = |operation: &Operation<'_>| {
+        let table = operation.table().name();
+        answer.is_some_and(|answer| {
+            answer.table() == Some(&table.name) && answer.schema() == Some(&table.schema)
+        })
+    };
+    let writes = || operations.iter().enumerate().filter(|(_, operation)| operation.writes());
+    let named = || writes().filter(|(_, operation)| is_named(operation));
+    let key = answer.and_then(ViolatedKey::of);
+    let at_fault = key.and_then(|key| {
+        named().rev().find_map(|(index, operation)| {
+            let rows = written.get(index)?;
+            let row = rows.iter().position(|row| key.is_of(row))?;
+            Some((operation, Some((row, rows.len()))))
+        })
+    });
+    let (operation, row) = match (at_fault, named().next(), named().nth(1)) {
+        (Some(found), ..) => found,
+        (None, Some((_, operation)), None) => (operation, None),
+        // A trigger wrote elsewhere, or any of several operations did it.
+        (None, ..) => match (writes().next(), writes().nth(1)) {
+            (Some((_, operation)), None) => (operation, None),
+            (Some((_, operation)), Some(_)) => {
+                return operation.refused(failure, scope, &[], None).at("/operations");
+            }
+            (None, _) => return Error::new(Code::Internal, "a transaction that writes nothing"),
+        },
+    };
+    // Of the rows that it lists, if all were written, the places are the same.
+    let listed = operation.listed();
+    let row = row.filter(|(_, of)| listed == Some(*of)).map(|(row, _)| row);
+    let error = operation.refused(failure, scope, &[], row);
+    match (listed, row, error.pointer()) {
+        (Some(_), None, Some(_)) if operation.action() == Action::Insert => error.at("/data"),
+        (Some(_), None, Some(_)) => error.at("/updates"),
+        _ => error,
     }
+    .inside(&operation.at)
 }
 
 /// How often and when a transaction is run again.

@@ -1,5 +1,6 @@
 //! The pool of connections.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::lease::Lease;
 use super::listen::Listener;
-use super::session::Session;
+use super::session::{Kept, Session};
 use super::tls::client_config;
 use super::transaction::{Identity, Transaction};
 use crate::error::{Code, Error, Result};
@@ -23,6 +24,10 @@ use crate::policy::Settings;
 use crate::request::Isolation;
 use crate::schema::{Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
+
+/// Told of a pooler in front of the database that does not keep sessions apart.
+const SHARED: &str = "sessions of the database are passed from one client to another, as poolers do in \
+     transaction mode";
 
 /// Which statements may run code of the database's.
 #[derive(Debug, Default)]
@@ -66,7 +71,13 @@ impl Database {
             let session = session.clone();
             Hook::async_fn(move |client, _| {
                 let session = session.clone();
-                Box::pin(async move { session.begin(client).await.map_err(HookError::Backend) })
+                Box::pin(async move {
+                    match session.begin(client).await {
+                        Ok(Kept::Own) => Ok(()),
+                        Ok(Kept::Shared) => Err(HookError::message(SHARED)),
+                        Err(error) => Err(HookError::Backend(error)),
+                    }
+                })
             })
         };
         let pool = Pool::builder(manager)
@@ -80,6 +91,24 @@ impl Database {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
         Ok(Self { pool, config, tls: Arc::new(tls), session, coded: Arc::default() })
+    }
+
+    /// Refuses a pooler that passes the sessions of a client on to others: what is set in them, so that callers only
+    /// read and wait no longer than they may, would hold for others and not for this server.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn keeps_sessions(&self) -> Result<()> {
+        let _first = self.lease().await?;
+        if self.pool.status().max_size < 2 {
+            return Ok(());
+        }
+        match self.pool.get().await {
+            Err(PoolError::PostCreateHook(HookError::Message(_))) => Err(shared()),
+            // A login may have no more than one.
+            _ => Ok(()),
+        }
     }
 
     /// Reads the schema as the login, or as the role that it becomes, sees it.
@@ -264,6 +293,7 @@ impl Database {
                 Error::new(Code::DatabaseUnavailable, "all connections to the database are busy")
                     .hint("try again in a moment")
             }
+            PoolError::PostCreateHook(HookError::Message(_)) => shared(),
             error => unavailable(error),
         })
     }
@@ -304,6 +334,19 @@ impl Failure {
     }
 }
 
+/// For the log.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Own(error) => write!(f, "{error}"),
+            Failure::Database(error) => match error.as_db_error() {
+                Some(answer) => write!(f, "{} ({})", answer.message(), answer.code().code()),
+                None => write!(f, "{error}"),
+            },
+        }
+    }
+}
+
 /// Whether reading from the connection, or writing to it, failed.
 fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
@@ -329,6 +372,12 @@ pub(super) async fn snapshot(client: &mut Object) -> Result<deadpool_postgres::T
         .start()
         .await
         .map_err(unavailable)
+}
+
+fn shared() -> Error {
+    Error::new(Code::DatabaseUnavailable, SHARED)
+        .hint("an operator can connect this server to PostgreSQL itself, or to the pooler's session mode")
+        .retryable(false)
 }
 
 pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {

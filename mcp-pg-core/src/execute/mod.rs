@@ -21,6 +21,7 @@ pub use append::Append;
 pub use database::{Database, Failure, has_password};
 pub use fetch::{Fetched, Keep, texts};
 pub use inspect::Refused;
+pub use key_refusal::ViolatedKey;
 pub use listen::{Heard, Listener, ROWS_CHANNEL, SCHEMA_CHANNEL};
 pub use place::Place;
 pub use posture::Posture;

@@ -286,7 +286,11 @@ pub(super) fn not_written(table: &TableView, name: &str, error: Error) -> Error 
     };
     match name.split_once('.') {
         Some((column, key)) if json(column) => {
-            error.hint(format!("{{{column:?}: {{\"$merge\": {{{key:?}: …}}}}}}"))
+            let merge = |key: &str| format!("{{{column:?}: {{\"$merge\": {{{key:?}: …}}}}}}");
+            error.hint(match key.split_once('.') {
+                None => merge(key),
+                Some((outer, _)) => format!("{}, with all that {outer:?} is to hold", merge(outer)),
+            })
         }
         _ if table.relations_named(name).any(|relation| relation.kind != RelationKind::ToOne) => {
             error.hint(

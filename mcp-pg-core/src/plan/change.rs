@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::assign::{Assign, Written, next_version};
+use super::assign::{Assign, Written, next_version, not_shown};
 use super::{Each, Include, Operand, Predicate, Quantifier, Scope, filter, select};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView};
@@ -229,6 +229,7 @@ pub(super) fn assignments<'v>(
         let at = format!("{at}{}", step(name));
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
         let masked = table.table.column(name).and_then(|(position, _)| table.mask(position));
+        not_shown(table, name, value, &at)?;
         if masked.is_some() && is_computed(value) {
             return Err(Error::new(
                 Code::Forbidden,

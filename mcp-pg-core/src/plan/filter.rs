@@ -172,7 +172,16 @@ impl<'v> Parser<'_, 'v> {
         let conditions = match value {
             Value::Array(conditions) => conditions.as_slice(),
             Value::Object(_) => std::slice::from_ref(value),
-            _ => return Err(wrong("a list of condition objects is wanted", at)),
+            _ => {
+                let error = wrong("a list of condition objects is wanted", at);
+                let logical = at.rsplit('/').next().unwrap_or_default();
+                return Err(match table.table.column(logical) {
+                    Some((_, column)) if column.can_select => error.hint(format!(
+                        "the column of that name is reached as {{\"column\": {logical:?}, \"eq\": …}}"
+                    )),
+                    _ => error,
+                });
+            }
         };
         if conditions.is_empty() {
             return Err(wrong("the list of conditions is empty", at));

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::assign::{Assign, Written};
+use super::assign::{Assign, Written, not_shown};
 use super::change::{counted, touchable};
 use super::{Include, Predicate, Scope};
 use crate::error::{Code, Error, Result, step};
@@ -105,6 +105,7 @@ impl<'v> InsertPlan<'v> {
             for column in &columns[..given] {
                 let at = format!("{at}{}", step(&column.name));
                 let (value, sealed) = (row.get(&column.name), table.sealed(&column.name));
+                value.map_or(Ok(()), |value| not_shown(table, &column.name, value, &at))?;
                 values.push(match (value, sealed) {
                     (Some(value), Some(sealed)) => {
                         let set = scope.assign_sealed(sealed, column, value, &at)?;

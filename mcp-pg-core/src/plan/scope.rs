@@ -184,11 +184,11 @@ impl<'v> Scope<'v> {
         Ok(Reference { operation, row, column })
     }
 
-    /// How rows are counted. The planner's estimates speak of all rows: where row conditions hide some, the
-    /// others are counted exactly.
+    /// How rows are counted. The planner's estimates speak of all rows: where some are hidden, the others are
+    /// counted exactly.
     pub(super) fn count(&self, wanted: Option<Count>) -> Count {
         match wanted.unwrap_or_default() {
-            Count::Estimated if self.view.is_ruled() => Count::Exact,
+            Count::Estimated if self.view.hides_rows() => Count::Exact,
             count => count,
         }
     }

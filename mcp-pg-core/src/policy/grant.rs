@@ -21,6 +21,13 @@ impl Grant {
         included && !rules.exclude.contains(&column.name)
     }
 
+    /// Whether the grant itself says how the column is shown.
+    pub(super) fn names(&self, column: &str) -> bool {
+        let rules = &self.columns;
+        let included = rules.include.iter().flatten().any(|name| name == column);
+        included || rules.mask.contains_key(column)
+    }
+
     /// Whether the column may be written under the grant: a masked one only if it is listed.
     pub(super) fn writes(&self, column: &str) -> bool {
         match &self.columns.writable {
@@ -36,7 +43,6 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;
     };
-    let mut ends_open = !pattern.contains('*');
     let mut parts = parts.peekable();
     while let Some(part) = parts.next() {
         if parts.peek().is_none() {
@@ -46,9 +52,8 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
             Some(found) => rest = &rest[found + part.len()..],
             None => return false,
         }
-        ends_open = false;
     }
-    ends_open && rest.is_empty()
+    rest.is_empty()
 }
 
 #[cfg(test)]

@@ -125,8 +125,11 @@ impl<'r> Rights<'r> {
                     && !grant.preset.contains_key(&column.name)
             })
         };
-        let can_select =
-            column.can_select && !filled && select.is_some_and(|grant| grant.shows(column));
+        let can_select = column.can_select
+            && !filled
+            && select.is_some_and(|grant| {
+                grant.shows(column) && (grant.names(&column.name) || !self.betrays(grant, column))
+            });
         let can_insert = column.can_insert && writes(Action::Insert);
         let can_update = column.can_update && writes(Action::Update);
         if !(can_select || can_insert || can_update) {
@@ -144,6 +147,17 @@ impl<'r> Rights<'r> {
         let closed = encrypted || mask.is_some();
         let column = Column { can_select, can_insert, can_update, ..column.clone() };
         Some(Visible { column, mask, marks, closed })
+    }
+
+    /// Whether the column is computed from one of which the grant does not show all.
+    fn betrays(&self, grant: &Grant, column: &Column) -> bool {
+        let mut all = self.table.columns.iter();
+        all.any(|origin| {
+            let masked = grant.columns.mask.contains_key(&origin.name);
+            let sealed = self.is_encrypted(origin) && !self.opens(origin);
+            column.generated_from.contains(&origin.number)
+                && (!grant.shows(origin) || masked || sealed)
+        })
     }
 
     /// Whether a refused write would tell that another row has the value.

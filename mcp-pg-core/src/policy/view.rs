@@ -195,6 +195,11 @@ impl View {
         self.whole.is_some()
     }
 
+    /// Whether rows of some table are hidden from the role: by conditions of grants, or by row-level security.
+    pub fn hides_rows(&self) -> bool {
+        self.is_ruled() || self.tables.iter().any(|table| table.table.row_security.applies())
+    }
+
     /// What the row conditions of grants speak of: all tables, with all their columns and relations.
     pub fn whole(&self) -> Option<&View> {
         self.whole.as_deref()

@@ -35,7 +35,7 @@ pub struct Table {
     /// Foreign keys from this table.
     pub foreign_keys: Vec<ForeignKey>,
     /// Keys that PostgreSQL does not enforce here: those of the tables beneath a view, as far as its columns
-    /// show them, and the declared ones.
+    /// show them, those of partitions, and the declared ones.
     pub logical_keys: Vec<ForeignKey>,
     /// Check constraints.
     pub checks: Vec<Check>,

@@ -1,10 +1,9 @@
 //! Related rows as members of a row: correlated subqueries that PostgreSQL sends as records.
 
-use sea_query::extension::postgres::PgFunc;
 use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement, TableRef};
 
 use super::output::{Output, Reader};
-use super::predicate::{Conditions, constant, document};
+use super::predicate::{Conditions, constant, document, words_of};
 use super::{column, outputs};
 use crate::plan::{Hop, Include, Measured, Sort};
 use crate::policy::TableView;
@@ -152,8 +151,8 @@ impl Conditions {
             Measured::Value => value,
             Measured::Rank(words) => {
                 let document = document(value, data_type.family());
-                let query = PgFunc::websearch_to_tsquery(self.parameters.add(words), None);
-                Func::cust("ts_rank").args([document, query.into()]).into()
+                let query = words_of(self.parameters.add(words));
+                Func::cust("pg_catalog.ts_rank").args([document, query]).into()
             }
             Measured::Distance(from) => {
                 let from = self.parameters.add(from).cast_as(data_type.base().name.clone());

@@ -56,6 +56,19 @@ async fn a_database_that_is_set_to_be_read_only() {
     );
 }
 
+/// What a pooler in transaction mode does: a new client gets a session that another one has begun.
+#[tokio::test]
+async fn a_session_that_another_client_has_begun() {
+    let database = Database::of(ITEMS).await;
+    database.engine().await;
+    let name = database.value("SELECT current_database()::text").await.unwrap();
+    database.sql(&format!("ALTER DATABASE \"{name}\" SET mcp_pg.begun = on")).await;
+    let error = Engine::connect(database.config.clone(), Settings::default()).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "database_unavailable");
+    assert!(!error.is_retryable());
+    assert!(error.to_string().contains("pooler"), "{error}");
+}
+
 /// Runs a statement on a connection of its own; it may end with it.
 async fn run(cluster: &Cluster, sql: &str) -> Result<u64, tokio_postgres::Error> {
     let (client, connection) = cluster.config("postgres").connect(NoTls).await?;
@@ -79,6 +92,7 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
 
     let engine = Engine::connect(cluster.config("postgres"), Settings::default()).await.unwrap();
     let engine = std::sync::Arc::new(engine);
+    assert!(engine.posture().await.unwrap().standby);
     let follower = engine.clone();
     tokio::spawn(async move { follower.follow(Duration::from_millis(20)).await });
     let followed = "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_stat_activity
@@ -95,6 +109,7 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
     let mut changes = engine.changes();
     run(&cluster, "SELECT pg_promote()").await.unwrap();
     call(&engine, "operator", "insert", insert).await.unwrap();
+    assert!(!engine.posture().await.unwrap().standby);
     run(&cluster, "CREATE TABLE added (id integer)").await.unwrap();
     while changes.recv().await.unwrap() != Change::Catalogue {}
     call(&engine, "operator", "select", json!({"table": "added"})).await.unwrap();

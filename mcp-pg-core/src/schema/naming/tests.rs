@@ -73,6 +73,7 @@ fn references(mut table: Table, columns: &[usize], other: &str, their: &[&str]) 
         table: TableName::new("public", other),
         references: their.iter().map(|name| (*name).to_owned()).collect(),
         deferrable: false,
+        cascades: false,
         relation_names: RelationNames::default(),
         comment: None,
     });

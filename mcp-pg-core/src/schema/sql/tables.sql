@@ -36,9 +36,10 @@ FROM (
          EXISTS (SELECT FROM pg_catalog.pg_trigger t
                  WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
                    AND t.tgtype & 7 = 7) AS fills_rows,
-         -- Rows of tables that inherit from it are read with its own, and no index of it knows them. The chunks of a
-         -- TimescaleDB hypertable, which has no rows of its own, share out its keys.
-         c.relhassubclass AND c.relkind IN ('r', 'f') AND EXISTS (
+         -- Rows of tables that inherit from it are read with its own, and its keys do not know them. Those of a partitioned
+         -- table hold among its partitions; the chunks of a TimescaleDB hypertable, which has no rows of its own, share
+         -- its keys out. relhassubclass may outlive the last child.
+         c.relhassubclass AND c.relkind <> 'p' AND EXISTS (
            SELECT FROM pg_catalog.pg_inherits i
            JOIN pg_catalog.pg_class child ON child.oid = i.inhrelid
            JOIN pg_catalog.pg_namespace home ON home.oid = child.relnamespace
