@@ -5,7 +5,8 @@
 
 use tokio_postgres::error::DbError;
 
-use super::database::{Failure, unavailable};
+use super::database::unavailable;
+use super::failure::Failure;
 use super::key_refusal::{exclusion, foreign, unique};
 use super::place::{Place, shown};
 use crate::error::{Code, Error, step};

@@ -6,7 +6,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::error::SqlState;
 
 use super::append::{Append, Ending};
-use super::database::Failure;
+use super::failure::Failure;
 use super::fetch::{Fetched, Keep, fetch, prepare};
 use super::lease::Lease;
 use crate::error::{Code, Error, Result};

@@ -225,14 +225,14 @@ impl<'v> Scope<'v> {
     ///
     /// # Errors
     ///
-    /// `forbidden` if the caller lacks the claim.
+    /// `forbidden` if the caller lacks the claim, `internal` if a preset does not fit the table.
     pub fn presets(
         &self,
         table: &'v TableView,
         action: Action,
     ) -> Result<Vec<(&'v Column, Operand)>> {
         table
-            .presets(action)
+            .presets(action)?
             .iter()
             .map(|(column, value)| {
                 let value = self.granted(value).ok_or_else(|| {

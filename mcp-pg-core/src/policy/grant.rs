@@ -11,6 +11,12 @@ impl Grant {
         self.tables.iter().any(|pattern| fits(pattern, &full))
     }
 
+    /// Whether it names the table, and not only a pattern that it fits.
+    pub(super) fn is_about(&self, name: &TableName) -> bool {
+        let full = name.to_string();
+        self.tables.contains(&full)
+    }
+
     /// Whether the column exists under the grant.
     pub(super) fn shows(&self, column: &Column) -> bool {
         let rules = &self.columns;

@@ -25,6 +25,9 @@ pub(super) struct Rights<'r> {
 pub(super) struct Rules {
     pub(super) rows: Option<Map<String, Value>>,
     pub(super) preset: Vec<(Column, Value)>,
+    /// Whether the grant presets a column that the table, which it names, does not have or the role may not know: renamed,
+    /// dropped, without a privilege. Of tables that a pattern fits, only those that have the column are meant.
+    pub(super) unfit: bool,
     pub(super) confirm: bool,
 }
 
@@ -178,8 +181,10 @@ impl<'r> Rights<'r> {
             let preset = grant.preset.iter().filter_map(|(name, value)| {
                 Some((self.table.column(name)?.1.clone(), value.clone()))
             });
+            let preset: Vec<(Column, Value)> = preset.collect();
+            let unfit = preset.len() < grant.preset.len() && grant.is_about(&self.table.name);
             let confirm = self.role.confirm.union(grant.confirm).contains(action);
-            Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect(), confirm }))
+            Some((action, Rules { rows: grant.rows.clone(), preset, unfit, confirm }))
         });
         rules.collect()
     }

@@ -329,8 +329,17 @@ impl TableView {
     }
 
     /// What the server sets in every write of this kind; the columns need not be visible ones.
-    pub fn presets(&self, action: Action) -> &[(Column, Value)] {
-        self.rules.get(&action).map_or(&[], |rules| &rules.preset)
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the grant sets a column that the table does not have.
+    pub fn presets(&self, action: Action) -> Result<&[(Column, Value)]> {
+        match self.rules.get(&action) {
+            Some(rules) if rules.unfit => {
+                Err(Error::new(Code::Internal, "a preset of the role does not fit its table"))
+            }
+            rules => Ok(rules.map_or(&[], |rules| &rules.preset)),
+        }
     }
 
     /// A key whose columns may all be used, have an order, and are never null: what makes an order total.
