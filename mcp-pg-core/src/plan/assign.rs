@@ -159,9 +159,12 @@ impl<'v> Scope<'v> {
             )
             .at(at));
         }
-        // One element is a list of one.
-        let list = (base.family() == Family::Array && !argument.is_array())
-            .then(|| Value::Array(vec![argument.clone()]));
+        // One element is a list of one: beside an object, JSON's `||` would put members over its own.
+        let one = key == "$append"
+            && matches!(base.family(), Family::Array | Family::Json)
+            && !argument.is_array()
+            && !is_operand(argument);
+        let list = one.then(|| Value::Array(vec![argument.clone()]));
         let operand = || match argument {
             Value::Null => {
                 Err(Error::new(Code::InvalidValue, format!("{key} takes no null")).at(at))
@@ -247,6 +250,12 @@ fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
 fn lone_operator(object: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (key, argument) = object.iter().next()?;
     (object.len() == 1 && key.starts_with('$')).then_some((key.as_str(), argument))
+}
+
+/// Whether it stands for a value: `{"$ref": …}` or `{"$literal": …}`.
+fn is_operand(value: &Value) -> bool {
+    let operator = value.as_object().and_then(lone_operator);
+    operator.is_some_and(|(key, _)| matches!(key, "$ref" | "$literal"))
 }
 
 /// Date, time of day, and both, with and without time zone.

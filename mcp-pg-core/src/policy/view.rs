@@ -178,9 +178,10 @@ impl View {
     /// another table's whole name is spelled so: that one has a schema, too.
     fn meant(&self, name: &str) -> Option<usize> {
         // Either part may itself contain dots.
-        let full = name
-            .match_indices('.')
-            .find_map(|(dot, _)| self.by_name.get(&TableName::new(&name[..dot], &name[dot + 1..])));
+        let full = self.schemas.iter().find_map(|schema| {
+            let own = name.strip_prefix(schema.as_str())?.strip_prefix('.')?;
+            self.by_name.get(&TableName::new(schema, own))
+        });
         full.or_else(|| self.by_bare_name.get(name)).copied()
     }
 

@@ -36,7 +36,7 @@ impl Conditions {
         inner.extend(nested);
         rows.expr(Func::cust("ROW").args(members));
         if include.hop.is_to_one() {
-            rows.limit(1);
+            the_one(&mut rows, &include.hop, &other);
             return (subquery(rows), Output { name: include.name, reader: Reader::Row(inner) });
         }
         self.sort(&mut rows, &include.order, &other);
@@ -99,7 +99,8 @@ impl Conditions {
             }
             [hop, further @ ..] => {
                 let (mut row, other) = self.related(hop, alias);
-                row.expr(self.reached(further, reached, &other)).limit(1);
+                row.expr(self.reached(further, reached, &other));
+                the_one(&mut row, hop, &other);
                 self.join(&mut row, &other);
                 subquery(row)
             }
@@ -204,18 +205,23 @@ pub(super) struct Join {
     on: Expr,
 }
 
+/// Cuts the rows at the end of a hop to one: where no key says that there are no more, always the same.
+fn the_one(rows: &mut SelectStatement, hop: &Hop<'_>, alias: &DynIden) {
+    if !leads_to_a_key(hop) {
+        for position in hop.table.steady_order() {
+            let column = column(alias, &hop.table.table.columns[position]);
+            rows.order_by_expr(column, sea_query::Order::Asc);
+        }
+    }
+    rows.limit(1);
+}
+
 /// Whether the columns that a hop compares at its end hold a key, so that a join cannot double a row.
 fn leads_to_a_key(hop: &Hop<'_>) -> bool {
     let table = &hop.table.table;
     let compared =
         |position: &usize| hop.relation.columns.iter().any(|(_, theirs)| theirs == position);
-    hop.is_to_one()
-        && !table.has_heirs
-        && table
-            .primary_key
-            .iter()
-            .chain(&table.unique_keys)
-            .any(|key| key.arbiter && key.columns.iter().all(compared))
+    hop.is_to_one() && table.row_keys().any(|key| key.arbiter && key.columns.iter().all(compared))
 }
 
 /// The columns of the two ends of a hop are the same.

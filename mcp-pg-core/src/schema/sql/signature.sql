@@ -47,6 +47,8 @@ WITH named AS MATERIALIZED (
   UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_enum
   UNION ALL
+  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_inherits
+  UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_auth_members
 ), written (number, young) AS (
   SELECT pg_catalog.count(*), pg_catalog.sum((SELECT age FROM beginning) - age + 1) FILTER (WHERE age <= (SELECT age FROM beginning))
