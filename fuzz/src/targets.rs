@@ -323,6 +323,7 @@ fn schema() -> Schema {
         type_name: data_type.name.clone(),
         data_type: Arc::new(data_type),
         nullable: true,
+        may_be_null: true,
         default: None,
         identity: None,
         generated: None,

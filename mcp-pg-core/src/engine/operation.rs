@@ -421,12 +421,12 @@ impl Run<'_, '_> {
 
 /// Refuses if a row is one that the caller's grant does not cover: the last output tells.
 pub(super) fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
-    let (place, check) = match &run.operation.plan {
-        Plan::Insert(plan) => ("/data", &plan.check),
-        Plan::Change(plan) => ("/updates", &plan.check),
+    let (place, is_checked) = match &run.operation.plan {
+        Plan::Insert(plan) => ("/data", plan.is_checked()),
+        Plan::Change(plan) => ("/updates", !plan.check.is_always()),
         Plan::Select(_) => return Ok(()),
     };
-    if check.is_always() {
+    if !is_checked {
         return Ok(());
     }
     if fetched.too_large.is_some() {

@@ -71,7 +71,7 @@ impl Engine {
         }
         let at = |index: usize| format!("/operations/{index}");
         let mut requests = Vec::with_capacity(steps.len());
-        let mut earlier: Vec<Earlier<'_>> = Vec::with_capacity(steps.len());
+        let mut named: Vec<(Option<&str>, &TableView)> = Vec::with_capacity(steps.len());
         for (index, step) in steps.iter().enumerate() {
             let request = step.request().map_err(|error| error.inside(&at(index)))?;
             let table = request.table().unwrap_or_default();
@@ -80,13 +80,21 @@ impl Engine {
                 .table(table)
                 .map_err(|error| error.inside(&format!("{}/table", at(index))))?;
             let name = step.name.as_deref();
-            if name.is_some() && earlier.iter().any(|known| known.name == name) {
+            if name.is_some() && named.iter().any(|(known, _)| *known == name) {
                 return Err(Error::new(Code::InvalidValue, "two operations have the same name")
                     .at(format!("{}/as", at(index))));
             }
-            earlier.push(Earlier { name, table });
+            named.push((name, table));
             requests.push(request);
         }
+        let earlier = requests.iter().zip(named).map(|(request, (name, table))| {
+            let columns = match request {
+                Request::Select(select) => select.columns.as_deref(),
+                _ => None,
+            };
+            Earlier { name, table, columns }
+        });
+        let earlier: Vec<Earlier<'_>> = earlier.collect();
         let derived: Vec<OnceLock<Box<TableView>>> =
             steps.iter().map(|_| OnceLock::new()).collect();
         let dry_run = request.dry_run.unwrap_or_default();

@@ -4,6 +4,7 @@
 
 mod append;
 mod database;
+mod failure;
 mod fetch;
 mod inspect;
 mod key_refusal;
@@ -18,7 +19,8 @@ mod tls;
 mod transaction;
 
 pub use append::Append;
-pub use database::{Database, Failure, has_password};
+pub use database::{Database, has_password};
+pub use failure::Failure;
 pub use fetch::{Fetched, Keep, texts};
 pub use inspect::Refused;
 pub use key_refusal::ViolatedKey;

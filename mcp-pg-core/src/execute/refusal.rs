@@ -5,7 +5,8 @@
 
 use tokio_postgres::error::DbError;
 
-use super::database::{Failure, unavailable};
+use super::database::unavailable;
+use super::failure::Failure;
 use super::key_refusal::{exclusion, foreign, unique};
 use super::place::{Place, shown};
 use crate::error::{Code, Error, step};
@@ -133,7 +134,7 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
             .hint("for example \"Europe/Paris\", \"UTC\"");
     }
     let given = parameter(answer, place).or_else(|| pattern(answer, place));
-    let message = match given.is_some() || !answer.message().contains('"') {
+    let message = match given.is_some() || quotes_nothing(answer.message()) {
         true => shown(answer.message()),
         false => "a value does not fit what is done with it".to_owned(),
     };
@@ -145,6 +146,12 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
             None => error.inside(place.values.unwrap_or_default()),
         },
     }
+}
+
+/// Whether a sentence has no value in it. PostgreSQL puts each in quotation marks: those of ASCII, or of the language
+/// that its messages are in (»…«, « … », „…“).
+fn quotes_nothing(message: &str) -> bool {
+    message.is_ascii() && !message.contains(['"', '\'', '`'])
 }
 
 /// Where the regular expression stands that PostgreSQL could not read, if there is only one.
@@ -264,4 +271,27 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
         }
     };
     error.at(place.written())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_seen_in_any_language() {
+        for sentence in ["division by zero", "integer out of range", "la division par zero"] {
+            assert!(quotes_nothing(sentence), "{sentence}");
+        }
+        for sentence in [
+            "invalid input syntax for type integer: \"x\"",
+            "ungültige Eingabesyntax für Typ integer: »x«",
+            "Zahl »x« ist zu lang",
+            "la sintaxis de entrada no es valida para tipo integer: «x»",
+            "syntaxe en entree invalide pour le type integer : « x »",
+            "nieprawidlowa skladnia dla typu integer: \u{201e}x\u{201d}",
+            "sintassi di input non valida per il tipo integer: 'x'",
+        ] {
+            assert!(!quotes_nothing(sentence), "{sentence}");
+        }
+    }
 }

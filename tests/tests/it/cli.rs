@@ -198,6 +198,7 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
     assert!(sound.out.ends_with("no findings\n"), "{sound:?}");
 
     let database = Database::shop().await;
+    database.sql("GRANT CREATE ON SCHEMA public TO PUBLIC").await;
     let config = file(
         "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.user\"]\nactions = [\"select\"]\n\
          [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }\n\
@@ -207,6 +208,7 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
         &database,
         &config,
         &[
+        "note: everyone may create functions in public",
         "postgres is a superuser",
         "roles.a.grants[0]: public.user matches no table",
         "roles.a.grants[1].columns.exclude: no such table has a column \"emial\"; did you mean email?",
@@ -271,6 +273,21 @@ async fn check_finds_an_audit_that_cannot_be_kept_among_the_rest() {
             assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
         }
     }
+}
+
+#[tokio::test]
+async fn the_audit_file_is_made_by_what_writes_to_it() {
+    let log = file("").with_extension("not_yet");
+    let config = file(&format!("[audit]\nfile = {log:?}"));
+    let config = config.to_str().unwrap();
+    for command in [&["check"][..], &["describe"], &["diagram"]] {
+        let ended = run(&[command, &["--demo=shop", "--config", config]].concat()).await;
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(!log.exists(), "{command:?}");
+    }
+    let ended = run(&["call", "list_tables", "--demo=shop", "--config", config]).await;
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(log.exists());
 }
 
 #[tokio::test]

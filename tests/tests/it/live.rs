@@ -104,6 +104,8 @@ async fn every_kind_of_change_is_noticed() {
         "CREATE OR REPLACE VIEW shown AS SELECT DISTINCT id FROM items",
         "ALTER TABLE items ENABLE ROW LEVEL SECURITY",
         "ALTER TABLE items RENAME n TO number",
+        "CREATE TABLE apart.more () INHERITS (items)",
+        "ALTER TABLE apart.more NO INHERIT items",
         "CREATE FUNCTION same() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
          CREATE TRIGGER same BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION same()",
         // What is taken away leaves no row that tells.

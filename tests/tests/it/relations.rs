@@ -243,3 +243,32 @@ async fn a_declaration_that_does_not_fit_is_told_and_has_no_effect() {
     let arguments = json!({"table": "note", "include": {"orders": true}});
     assert_eq!(refused(&engine, "select", arguments).await.0, "unknown_relation");
 }
+
+#[tokio::test]
+async fn of_several_rows_that_a_declared_relation_leads_to_it_is_always_the_same() {
+    let database = Database::of(
+        "CREATE TABLE rate (id integer PRIMARY KEY, code text, value integer);
+         CREATE VIEW rates AS SELECT code, value FROM rate;
+         CREATE TABLE sale (id integer PRIMARY KEY, code text);
+         INSERT INTO rate VALUES (3, 'a', 30), (2, 'a', 20), (1, 'a', 10), (4, 'b', 15);
+         INSERT INTO sale VALUES (1, 'a'), (2, 'b');",
+    )
+    .await;
+    for (to, value) in [("rate", 10), ("rates", 10)] {
+        let relations = vec![DeclaredRelation {
+            table: "sale".into(),
+            columns: vec!["code".into()],
+            to: to.into(),
+            references: vec!["code".into()],
+            name: Some("price".into()),
+            inverse: None,
+        }];
+        let engine = database.engine_with(Settings { relations, ..Settings::default() }).await;
+        let arguments = json!({"table": "sale", "columns": ["id"], "order_by": ["price.value"],
+            "include": {"price": {"columns": ["value"]}}});
+        let reply = call(&engine, "analyst", "select", arguments).await.unwrap();
+        let expected =
+            json!([{"id": 1, "price": {"value": value}}, {"id": 2, "price": {"value": 15}}]);
+        assert_eq!(reply["rows"], expected, "{to}");
+    }
+}

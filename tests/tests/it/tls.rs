@@ -94,7 +94,12 @@ async fn postgresql_is_known_as_far_as_sslmode_says() {
         let ended =
             Ended::of(program(&["call", "list_tables", "--database-url", &url]).env_remove("HOME"))
                 .await;
-        let status = if connects { 0 } else { 3 };
+        let status = match (mode, root.as_str()) {
+            // A public authority vouches for any name that somebody owns.
+            ("verify-ca", "") => 2,
+            _ if connects => 0,
+            _ => 3,
+        };
         assert_eq!(ended.status, Some(status), "{host} {mode} {root}: {ended:?}");
     }
     let (client, connection) =

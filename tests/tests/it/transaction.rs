@@ -156,6 +156,26 @@ async fn a_reference_must_lead_to_an_earlier_row() {
         let found = refused(&engine, "transaction", json!({"operations": operations})).await;
         assert_eq!(found, (code.into(), "/operations/1/data/user_id/$ref".into()), "{reference}");
     }
+    // A column that the operation does not return.
+    for (columns, found) in [
+        (json!(["email"]), Some(("unknown_column", json!(["email"])))),
+        (json!([]), Some(("unknown_column", json!(null)))),
+        (json!(["email", "user_id"]), None),
+        (json!(["*"]), None),
+    ] {
+        let operations = json!([
+            {"operation": "select", "as": "user", "table": "users", "where": {"user_id": 1}, "columns": columns},
+            {"operation": "select", "table": "orders", "where": {"user_id": {"$ref": "user.user_id"}}},
+        ]);
+        let reply = call(&engine, "admin", "transaction", json!({"operations": operations})).await;
+        let told = reply.err().map(|error| serde_json::to_value(&error).unwrap());
+        let expected = found.map(|(code, allowed)| {
+            (json!(code), json!("/operations/1/where/user_id/$ref"), allowed)
+        });
+        let told =
+            told.map(|told| (told["code"].clone(), told["at"].clone(), told["allowed"].clone()));
+        assert_eq!(told, expected, "{columns}");
+    }
     // An operation that gave no row.
     let operations = json!([
         {"operation": "select", "as": "user", "table": "users", "where": {"user_id": 999}},

@@ -25,6 +25,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         data_type: integer.clone(),
         type_name: "integer".into(),
         nullable: true,
+        may_be_null: true,
         default: None,
         identity: None,
         generated: None,
