@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::operation::{Done, IMAGES_MOST, Run, allowed, objects};
+use super::operation::{ALL, Done, Run, allowed, image_room, objects};
 use super::read::archived_note;
 use super::record::Record;
 use super::{Engine, rows};
@@ -25,15 +25,18 @@ impl Engine {
         plan: &ChangePlan<'_>,
         record: &mut Record<'_>,
     ) -> Result<Done> {
-        let images = self.shows_images(run.scope, run.operation);
+        let images = run.operation.dry_run || record.keeps_images();
         let looked_at = looked_at(plan, images);
         let lock = statement::lock(plan, &looked_at);
-        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes: IMAGES_MOST };
+        // Which rows they are, and of what version, must be known of all of them; their images need not be kept.
+        let compared = plan.versioned() || matches!(plan.effect, Effect::SetEach(_));
+        let bytes = if compared { ALL.bytes } else { image_room(run.scope) };
+        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
         let mut found = run.statement(transaction, &lock, keep, record).await?;
         if found.count > plan.max_rows {
             return Err(run.too_many(transaction, plan, record).await);
         }
-        if found.too_large.is_some() {
+        if compared && found.too_large.is_some() {
             return Err(Error::new(
                 Code::LimitExceeded,
                 "the rows are too large to be changed at once",
@@ -62,12 +65,13 @@ impl Engine {
             marked.map_err(|failure| run.refused(failure))?;
         }
         let mut changed: Vec<Vec<Value>> = Vec::new();
-        let (mut count, mut bytes) = (0, IMAGES_MOST);
+        let mut count = 0;
+        let before_cut = images && found.too_large.is_some();
+        let mut after_cut = false;
         for change in &changes {
             record.statement(&change.sql);
             let parameters = texts(&change.parameters, run.given)?;
-            let keep = Keep { rows: u64::MAX, bytes };
-            let fetched = match transaction.run(change, &parameters, keep).await {
+            let fetched = match transaction.run(change, &parameters, ALL).await {
                 Ok(fetched) => fetched,
                 Err(failure) => {
                     let row = (!several).then(|| only(plan)).flatten();
@@ -79,9 +83,7 @@ impl Engine {
                 }
             };
             count += fetched.count;
-            if fetched.too_large.is_some() {
-                bytes = 0;
-            }
+            after_cut |= fetched.too_large.is_some();
             allowed(&fetched, run)?;
             changed.extend(fetched.rows);
         }
@@ -93,7 +95,8 @@ impl Engine {
         }
         let before = if images { objects(&lock, found.rows, width) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed, returned.len()));
-        Ok(Done { before, after: after.unwrap_or_default(), count, notes, ..Done::default() })
+        let after = after.unwrap_or_default();
+        Ok(Done { before, after, count, before_cut, after_cut, notes, related: None })
     }
 }
 
@@ -120,8 +123,8 @@ impl Run<'_, '_> {
         record: &mut Record<'_>,
     ) -> Error {
         let affected = statement::affected(plan);
-        let keep = Keep { rows: 1, bytes: IMAGES_MOST };
-        let rows = match self.statement(transaction, &affected, keep, record).await {
+        transaction.let_go();
+        let rows = match self.statement(transaction, &affected, ALL, record).await {
             Ok(counted) => super::read::number(&counted),
             Err(error) => return error,
         };

@@ -47,13 +47,18 @@ impl Session {
 
     /// Makes the settings, in a session that is new.
     pub(super) async fn begin(&self, client: &Client) -> Result<(), PgError> {
+        let read_only = self.set(client).await?;
+        self.read_only.store(read_only, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes the settings; whether the session was read-only before.
+    async fn set(&self, client: &Client) -> Result<bool, PgError> {
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&self.names, Type::TEXT_ARRAY), (&self.values, Type::TEXT_ARRAY)];
         let rows = client.query_typed(SET, &parameters).await?;
-        if let Some(row) = rows.first() {
-            self.read_only.store(row.try_get::<_, &str>(0)? == "on", Ordering::Relaxed);
-        }
-        Ok(())
+        let before = rows.first().map(|row| row.try_get::<_, &str>(0)).transpose()?;
+        Ok(before == Some("on"))
     }
 
     /// Whether somebody has set the login or the database to be read-only.
@@ -76,7 +81,8 @@ impl Session {
         ];
         let commands = LEFT.map(|command| client.execute_typed(command, &[]));
         // Sent together, in this order.
-        let (taken_back, begun) = tokio::join!(biased; try_join_all(commands), self.begin(client));
-        taken_back.map(drop).and(begun)
+        let (taken_back, set) = tokio::join!(biased; try_join_all(commands), self.set(client));
+        // What was set before tells nothing here: if something could not be taken back, it is our own.
+        taken_back.and(set).map(drop)
     }
 }

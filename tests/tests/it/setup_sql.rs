@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::program::{Ended, file, program, run};
 
-const CONFIGURATIONS: [(&str, &str); 4] = [
+const CONFIGURATIONS: [(&str, &str); 5] = [
     ("plain", ""),
     (
         "roles",
@@ -30,6 +30,7 @@ const CONFIGURATIONS: [(&str, &str); 4] = [
     ),
     ("delete", "[archive]\nallow_hard_delete = true"),
     ("audit", "[audit]\ntable = \"mcp_audit.log\""),
+    ("functions", "[queries]\nfunctions = [\"api\"]"),
 ];
 
 #[tokio::test]
@@ -88,4 +89,32 @@ async fn it_may_be_run_again() {
     let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_again");
     database.sql(&printed).await;
     database.sql(&printed).await;
+}
+
+#[tokio::test]
+async fn no_role_may_change_the_audit_table_also_in_a_schema_of_theirs() {
+    let config = file(
+        r#"default_role = "writer"
+        [audit]
+        table = "public.audit_log"
+        [roles.writer]
+        database_role = "setup_auditee"
+        [[roles.writer.grants]]
+        tables = ["*"]
+        actions = ["select", "insert", "update"]"#,
+    );
+    let config = ["--config", config.to_str().unwrap()];
+    let printed = Ended::of(program(&["setup-sql"]).args(config)).await;
+    let database = Database::empty().await;
+    let sql = printed.out.replace("mcp_pg", "mcp_pg_audited");
+    // Also when it is run again, with the table there.
+    database.sql(&sql).await;
+    database.sql(&sql).await;
+    for right in ["SELECT", "INSERT", "UPDATE", "DELETE"] {
+        let may =
+            format!("SELECT has_table_privilege('setup_auditee', 'audit_log', '{right}')::text");
+        assert_eq!(database.value(&may).await.as_deref(), Some("false"), "{right}");
+    }
+    let may = "SELECT has_table_privilege('mcp_pg_audited', 'audit_log', 'INSERT')::text";
+    assert_eq!(database.value(may).await.as_deref(), Some("true"));
 }
