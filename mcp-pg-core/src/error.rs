@@ -3,6 +3,8 @@
 //! A [`Code`] to branch on, a place in the arguments, a message and a hint to show; the cause only for
 //! the log. This file imports no room: every other one raises its errors.
 
+mod cause;
+
 use std::error::Error as StdError;
 use std::fmt;
 

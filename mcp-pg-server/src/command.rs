@@ -68,16 +68,10 @@ impl From<Error> for Failure {
             _ => Exit::Finding,
         };
         // The person at the keyboard may see the cause that no reply tells.
-        let mut message = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            let text = error.to_string();
-            // Some errors repeat their cause.
-            if !message.contains(&text) {
-                message = format!("{message}: {text}");
-            }
-            cause = error.source();
-        }
+        let message = match error.cause() {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        };
         Self { exit, message }
     }
 }

@@ -16,13 +16,14 @@ use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body::Body;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use mcp_pg_core::{Engine, Principal};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -151,7 +152,15 @@ where
                 head.extensions.insert(arrival);
             }
             let answer = match service.read(body).await {
-                Ok(body) => service.mcp.call(Request::from_parts(head, body)).await?,
+                Ok(body) => {
+                    let is_json = is_json(&head.headers);
+                    let answer = service.mcp.call(Request::from_parts(head, body)).await?;
+                    match answer.status() {
+                        // Its type was right: it is the message that cannot be read.
+                        StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => unreadable(),
+                        _ => answer,
+                    }
+                }
                 Err(status) => refusal(status),
             };
             service.gate.unread(sender, answer.status());
@@ -164,6 +173,23 @@ where
 fn refusal(status: StatusCode) -> http::Response<BoxBody<Bytes, Infallible>> {
     let mut answer = http::Response::new(Full::from(format!("{status}\n")).boxed());
     *answer.status_mut() = status;
+    answer
+}
+
+/// Whether a body is said to be JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.trim_start().starts_with("application/json"))
+}
+
+/// The answer to a body that is not one message of JSON-RPC.
+fn unreadable() -> http::Response<BoxBody<Bytes, Infallible>> {
+    let error = json!({"code": -32700, "message": "the body is not a message of JSON-RPC"});
+    let body = json!({"jsonrpc": "2.0", "id": null, "error": error}).to_string();
+    let mut answer = http::Response::new(Full::from(body).boxed());
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
     answer
 }
 

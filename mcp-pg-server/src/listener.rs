@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
@@ -100,13 +101,16 @@ async fn connect(
     connection.set_nodelay(true)?;
     Ok(match tls {
         None => Either::Left(connection),
-        Some(Certificate(tls)) => Either::Right(tls.accept(connection).await?),
+        Some(certificate) => {
+            let acceptor = TlsAcceptor::from(certificate.0.load_full());
+            Either::Right(acceptor.accept(connection).await?)
+        }
     })
 }
 
-/// The certificate that this server shows, with its private key.
+/// The certificate that this server shows, with its private key. Clones show the same one.
 #[derive(Clone)]
-pub struct Certificate(TlsAcceptor);
+pub struct Certificate(Arc<ArcSwap<ServerConfig>>);
 
 impl Certificate {
     /// Reads the chain and the key, both PEM files.
@@ -128,7 +132,12 @@ impl Certificate {
             .with_no_client_auth()
             .with_single_cert(certificates, private)
             .map_err(|error| named(chain, &error))?;
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self(Arc::new(ArcSwap::from_pointee(config))))
+    }
+
+    /// Shows another one from the next connection on.
+    pub fn replace(&self, other: &Self) {
+        self.0.store(other.0.load_full());
     }
 }
 

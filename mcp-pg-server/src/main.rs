@@ -41,10 +41,10 @@ fn failed(message: &str, exit: Exit) -> ExitCode {
 }
 
 /// Standard output belongs to the protocol. `RUST_LOG` may ask for more than warnings, but not for what
-/// these crates say below that: each request, with the rows in it.
+/// these crates say below that: each request, with the rows in it. rmcp calls it an error, too, that a client leaves.
 fn log_to_stderr() {
     let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    for quiet in ["rmcp=warn", "rmcp::service=error", "tokio_postgres=warn"] {
+    for quiet in ["rmcp=warn", "rmcp::service=off", "tokio_postgres=warn"] {
         if let Ok(directive) = quiet.parse() {
             filter = filter.add_directive(directive);
         }

@@ -30,10 +30,7 @@ const LIST_MOST: usize = 16_200;
 const NAMES_MOST: usize = 50;
 
 /// The tools with the schemas that all roles share; built once.
-static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
-    let mut told = HashSet::new();
-    TABLE.iter().map(|entry| told_once(entry.tool(), &mut told)).collect()
-});
+static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| TABLE.iter().map(Entry::tool).collect());
 
 /// The names of the tools that `actions` allow, in the order of the list.
 pub(crate) fn names(actions: Actions) -> impl Iterator<Item = &'static str> {
@@ -114,14 +111,14 @@ pub(crate) fn page(
 /// The tools that `actions` allow; `tables` are the names to spell out, as far as there is `room`.
 fn fitted(actions: Actions, tables: &[(String, Actions)], room: usize) -> Vec<Tool> {
     let allowed = || TABLE.iter().zip(TOOLS.iter()).filter(|(entry, _)| entry.allowed(actions));
+    let mut told = HashSet::new();
     let mut tools: Vec<Tool> = allowed()
-        .map(|(entry, tool)| match entry.needs {
-            Needs::Write => {
-                let mut tool = tool.clone();
+        .map(|(entry, tool)| {
+            let mut tool = told_once(tool.clone(), &mut told);
+            if let Needs::Write = entry.needs {
                 tool.input_schema = Arc::new(shape::transaction(actions));
-                tool
             }
-            Needs::Any | Needs::One(_) => tool.clone(),
+            tool
         })
         .collect();
     if tables.is_empty() {

@@ -8,7 +8,6 @@ mod directory;
 mod fault;
 mod function;
 mod header;
-mod number;
 mod parameter;
 mod query;
 mod rules;

@@ -1,15 +1,16 @@
 //! What a parameter's value must be besides of its type: JSON Schema's keywords, with their meaning.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::{header, number};
+use super::header;
 use crate::error::{Code, Error, Result};
 use crate::name::nearest;
 use crate::schema::{DataType, Kind};
-use crate::value;
+use crate::value::{self, Decimal};
 
 /// The rules of a parameter, or of each item of a list.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +81,7 @@ impl Rules {
     /// What no value could meet is a mistake.
     fn agree(&self) -> Result<(), String> {
         if let (Some(least), Some(most)) = (&self.minimum, &self.maximum)
-            && number::compare(least, most).is_some_and(std::cmp::Ordering::is_gt)
+            && compare(least, most).is_some_and(Ordering::is_gt)
         {
             return Err(format!("the minimum {least} is more than the maximum {most}"));
         }
@@ -141,12 +142,12 @@ impl Rules {
                 .allowed(names));
         }
         if let Some(least) = &self.minimum
-            && number::compare(value, least).is_none_or(std::cmp::Ordering::is_lt)
+            && compare(value, least).is_none_or(Ordering::is_lt)
         {
             return wrong(format!("{} is less than {least}", shown(value)));
         }
         if let Some(most) = &self.maximum
-            && number::compare(value, most).is_none_or(std::cmp::Ordering::is_gt)
+            && compare(value, most).is_none_or(Ordering::is_gt)
         {
             return wrong(format!("{} is more than {most}", shown(value)));
         }
@@ -192,8 +193,18 @@ impl Rules {
 
 /// Numbers may come as their digits.
 fn same(known: &Value, given: &Value) -> bool {
-    known == given
-        || !known.is_string() && number::compare(given, known) == Some(std::cmp::Ordering::Equal)
+    known == given || !known.is_string() && compare(given, known) == Some(Ordering::Equal)
+}
+
+/// Compares two numbers, each a JSON number or a text of its digits; `None` if one is neither.
+fn compare(a: &Value, b: &Value) -> Option<Ordering> {
+    let text = |value: &Value| match value {
+        Value::Number(number) => Some(number.to_string()),
+        Value::String(text) => Some(text.trim().to_owned()),
+        _ => None,
+    };
+    let (a, b) = (text(a)?, text(b)?);
+    Some(Decimal::of(&a)?.cmp(&Decimal::of(&b)?))
 }
 
 fn shown(value: &Value) -> String {

@@ -10,8 +10,8 @@ use super::record::Record;
 use super::{Engine, rows};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
-use crate::plan::{ChangePlan, Each, Effect, NamedRow};
-use crate::policy::{Action, TableView};
+use crate::plan::{Assign, ChangePlan, Each, Effect, NamedRow};
+use crate::policy::{Action, TableView, View};
 use crate::statement::{self, Statement};
 
 /// Most rows that a note lists.
@@ -57,6 +57,7 @@ impl Engine {
             notes.extend(beside_the_archive(plan));
             return Ok(Done { notes, ..Done::default() });
         }
+        notes.extend(gone_with_them(run.scope.view, plan));
         let returned = run.operation.returned(images);
         let changes = statement::changes(plan, &returned);
         let several = matches!(&plan.effect, Effect::SetEach(each) if each.rows().nth(1).is_some());
@@ -90,14 +91,43 @@ impl Engine {
         if count > plan.max_rows {
             return Err(run.too_many(transaction, plan, record).await);
         }
+        if count < found.count {
+            let left = found.count - count;
+            notes.push(format!(
+                "rows that meet where, and were left as they are by a trigger of the database's: {left}"
+            ));
+        }
         if matches!(plan.effect, Effect::SetEach(_)) {
             changed.sort_by_key(|row| position(row, 1));
         }
         let before = if images { objects(&lock, found.rows, width) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed, returned.len()));
         let after = after.unwrap_or_default();
+        notes.extend(still_null(plan, &after));
         Ok(Done { before, after, count, before_cut, after_cut, notes, related: None })
     }
+}
+
+/// Which tables lose rows by a delete, besides its own.
+fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> Option<String> {
+    let goes = |other: &&TableView| {
+        let mut keys = other.table.foreign_keys.iter().chain(&other.table.logical_keys);
+        keys.any(|key| key.cascades && key.table == *plan.table.name())
+    };
+    let tables = view.tables().iter().filter(goes);
+    let tables: Vec<String> = tables.map(|other| view.display(other)).collect();
+    (matches!(plan.effect, Effect::Remove) && !tables.is_empty())
+        .then(|| format!("rows that refer to these go with them: of {}", tables.join(", ")))
+}
+
+/// A column that something was to be added to, and that is null in a row as ever.
+fn still_null(plan: &ChangePlan<'_>, after: &[Map<String, Value>]) -> Option<String> {
+    let Effect::Set(set) = &plan.effect else { return None };
+    let null = |name: &str| after.iter().any(|row| row.get(name).is_some_and(Value::is_null));
+    let mut added = set.iter().filter(|(_, assign)| matches!(assign, Assign::Increment(_)));
+    let (column, _) = added.find(|(column, _)| null(&column.name))?;
+    let name = &column.name;
+    Some(format!("{name} was null, and stays so: $increment adds to a number, so set it to one"))
 }
 
 /// Which rows were not looked at, where no other one was found.

@@ -60,16 +60,15 @@ impl Engine {
         let root = &told[0]["Plan"];
         let mut text = String::new();
         let mut read_whole: Vec<&TableView> = Vec::new();
-        // Those of conditions speak of rows that the role's own conditions hide.
-        let estimates = !scope.view.is_ruled();
         let mut tested = Vec::new();
         conditions(table, filter, &mut tested);
         related(&plan.includes, &mut tested);
         let tables = || tested.iter().map(|(table, _)| *table).chain([table]);
         let views = tables().any(|table| table.table.kind == TableKind::View);
         let partitioned = partitioned(tables());
-        let mut known = Known { view: scope.view, partitioned, open: estimates && !views };
-        known.open &= known.reads_all(root);
+        let mut known = Known { view: scope.view, partitioned, estimates: false, open: false };
+        known.estimates = !scope.view.is_ruled() && !known.reads(root, has_policies);
+        known.open = known.estimates && !views && !known.reads(root, |table| table.is_none());
         let tree = step(&known, root, 0, &mut text, &mut |node| {
             // A scan of an index without a condition on it reads everything, too.
             if node.get("Filter").is_some() && node.get("Index Cond").is_none() {
@@ -98,8 +97,8 @@ impl Engine {
         }
         Ok(Explanation {
             table: table.name().to_string(),
-            estimated_rows: estimates.then(|| root["Plan Rows"].as_f64()).flatten(),
-            estimated_cost: estimates.then(|| root["Total Cost"].as_f64()).flatten(),
+            estimated_rows: known.estimates.then(|| root["Plan Rows"].as_f64()).flatten(),
+            estimated_cost: known.estimates.then(|| root["Total Cost"].as_f64()).flatten(),
             milliseconds: root["Actual Total Time"].as_f64(),
             text,
             plan: tree,
@@ -113,6 +112,8 @@ struct Known<'v> {
     view: &'v View,
     /// The table whose partitions a plan may read.
     partitioned: Option<&'v TableView>,
+    /// Whether the planner's numbers are told: they are made from all rows, those of others too.
+    estimates: bool,
     /// Whether the caller may see every row that the plan reads, none left out by conditions, policies or views: how
     /// many a step had, before another one left some out, would else tell of values that are hidden.
     open: bool,
@@ -128,13 +129,16 @@ impl<'v> Known<'v> {
         visible.or_else(|| self.partitioned.filter(|_| is_partition(node)))
     }
 
-    /// Whether all that the plan reads are tables that the role sees, none with policies.
-    fn reads_all(&self, node: &Value) -> bool {
-        let own = node.get("Relation Name").is_none()
-            || self.table(node).is_some_and(|table| !table.table.row_security.applies());
+    /// Whether a step of the plan reads such a table; of one that the role does not see, nothing is known.
+    fn reads(&self, node: &Value, such: fn(Option<&TableView>) -> bool) -> bool {
         let inputs = node.get("Plans").and_then(Value::as_array);
-        own && inputs.into_iter().flatten().all(|input| self.reads_all(input))
+        node.get("Relation Name").is_some() && such(self.table(node))
+            || inputs.into_iter().flatten().any(|input| self.reads(input, such))
     }
+}
+
+fn has_policies(table: Option<&TableView>) -> bool {
+    table.is_some_and(|table| table.table.row_security.applies())
 }
 
 /// Whether a step reads a partition: PostgreSQL gives each the alias of its table, `t0`, and a number.
@@ -175,8 +179,7 @@ fn step(
     put("step", json!(named("Node Type")));
     put("table", json!(table.map(|table| view.display(table))));
     put("index", json!(index));
-    let estimates = !view.is_ruled();
-    if estimates {
+    if known.estimates {
         put("rows", json!(node["Plan Rows"].as_f64()));
         put("cost", json!(node["Total Cost"].as_f64()));
     }
@@ -194,7 +197,7 @@ fn step(
         named("Node Type").unwrap_or("?"),
         indent = depth * 2,
     ));
-    if estimates {
+    if known.estimates {
         text.push_str(&format!(" (rows {}, cost {})", node["Plan Rows"], node["Total Cost"]));
     }
     if actual && node.get("Actual Rows").is_some() {

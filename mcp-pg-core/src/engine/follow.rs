@@ -76,7 +76,7 @@ impl Engine {
             };
             missed = true;
             if !std::mem::replace(&mut warned, true) {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let cause = error.cause();
                 tracing::warn!(%error, cause, "changes of the database are not told for the moment");
             }
             self.do_without(pause, poll).await;
@@ -107,6 +107,8 @@ impl Engine {
         // What the last look saw, if there is nothing left to do about it.
         let mut seen = None;
         let mut told = false;
+        // Where the schema changes all the time, it is read half of the time.
+        let mut rested = Instant::now();
         loop {
             let snapshot = listener.snapshot().await?;
             if snapshot.is_none() || snapshot != seen {
@@ -114,11 +116,13 @@ impl Engine {
                 let schemas = catalogue.settings.watched_schemas();
                 let now = listener.look(&schemas, &catalogue.signature).await?;
                 (seen, told) = (snapshot, now.told);
-                if now.signature != catalogue.signature
-                    && let Err(error) = self.reload().await
-                {
-                    tracing::warn!(%error, "the schema has changed, and the old one stays");
-                    seen = None;
+                if now.signature != catalogue.signature {
+                    let begun = Instant::now();
+                    if let Err(error) = self.reload().await {
+                        tracing::warn!(%error, "the schema has changed, and the old one stays");
+                        seen = None;
+                    }
+                    rested = Instant::now() + begun.elapsed();
                 }
             }
             let pause = match (&seen, told) {
@@ -126,8 +130,11 @@ impl Engine {
                 (_, true) => poll.max(LOOK_ANYWAY),
                 (_, false) => poll,
             };
-            let next = Instant::now() + pause;
-            while let Ok(heard) = timeout_at(next, listener.wait()).await {
+            let mut next = (Instant::now() + pause).max(rested);
+            // Of a busy table something is heard each time: that must not put off the look for good.
+            while Instant::now() < next
+                && let Ok(heard) = timeout_at(next, listener.wait()).await
+            {
                 heard?;
                 sleep(SETTLE).await;
                 let heard = listener.take();
@@ -135,7 +142,7 @@ impl Engine {
                     self.tell(Change::Rows(Arc::new(heard.rows)));
                 }
                 if heard.schema {
-                    break;
+                    next = rested;
                 }
             }
         }

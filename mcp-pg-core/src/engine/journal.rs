@@ -177,13 +177,15 @@ impl Writer {
         let mut most = BATCH;
         while !self.pending.is_empty() {
             let batch = self.pending.len().min(most);
-            let added = match self.entry(batch) {
+            let entry = self.entry(batch);
+            let writes = entry.is_some();
+            let added = match entry {
                 Some(entry) => self.add(entry).await,
                 None => Ok(()),
             };
             match added {
                 Ok(()) => {
-                    if self.broken.swap(false, Ordering::Relaxed) {
+                    if writes && self.broken.swap(false, Ordering::Relaxed) {
                         tracing::info!("the audit table is written again");
                     }
                     for done in self.pending.drain(..batch).filter_map(|job| job.done) {
@@ -194,14 +196,14 @@ impl Writer {
                 // One of the records is at fault: by themselves, the others are kept.
                 Err(failure) if failure.is_of_the_rows() && batch > 1 => most = 1,
                 Err(failure) if failure.is_of_the_rows() => {
-                    tracing::error!(?failure, "the audit table refuses a record, which is lost");
+                    tracing::error!(%failure, "the audit table refuses a record, which is lost");
                     for done in self.pending.drain(..batch).filter_map(|job| job.done) {
                         let _ = done.send(Err(unavailable("the table refuses the record")));
                     }
                 }
                 Err(failure) => {
                     if !self.broken.swap(true, Ordering::Relaxed) {
-                        tracing::error!(?failure, "the audit table cannot be written");
+                        tracing::error!(%failure, "the audit table cannot be written");
                     }
                     return self.put_off();
                 }

@@ -105,6 +105,7 @@ impl Engine {
             false => MaskKey::random(),
         });
         let database = Database::new(database, &settings)?;
+        database.keeps_sessions().await?;
         let sinks = Sinks::open(&database, settings.audit.table.as_ref()).await?;
         let catalogue = Catalogue::read(&database, Arc::new(settings), None).await?;
         Ok(Self {
@@ -406,6 +407,7 @@ impl Engine {
         self.database.forget_statements();
         tokio::spawn(before.retire());
         if !same {
+            tracing::info!("the schema or the settings have changed");
             self.tell(Change::Catalogue);
         }
     }

@@ -122,6 +122,17 @@ impl<'v> Operation<'v> {
         matches!(&self.plan, Plan::Change(ChangePlan { effect: Effect::Remove, .. }))
     }
 
+    /// How many rows it lists, each with a place of its own in the arguments.
+    pub(super) fn listed(&self) -> Option<usize> {
+        match &self.plan {
+            Plan::Insert(plan) if plan.list => Some(plan.rows.len()),
+            Plan::Change(ChangePlan { effect: Effect::SetEach(each), .. }) => {
+                Some(each.rows().count())
+            }
+            _ => None,
+        }
+    }
+
     /// Related rows to return with each written one.
     pub(super) fn includes(&self) -> &[Include<'v>] {
         match &self.plan {
@@ -271,11 +282,17 @@ impl Engine {
             done.after.extend(objects(&statement, inserted.rows, returned.len()));
         }
         let left = (total as u64).saturating_sub(done.count);
-        let overwrites = plan.arbiter.as_ref().is_some_and(|arbiter| !arbiter.set.is_empty());
-        if left > 0 && overwrites {
-            done.notes.push(format!(
-                "rows that were left as they are, because they are archived or out of the caller's reach: {left}"
-            ));
+        if left > 0 {
+            let why = match &plan.arbiter {
+                Some(arbiter) if arbiter.set.is_empty() => {
+                    "rows whose key another row has, which was left as it is"
+                }
+                Some(_) => {
+                    "rows that were left as they are, because they are archived or out of the caller's reach"
+                }
+                None => "rows that a trigger of the database's kept out",
+            };
+            done.notes.push(format!("{why}: {left}"));
         }
         Ok(done)
     }
@@ -412,12 +429,12 @@ impl Run<'_, '_> {
 
 /// Refuses if a row is one that the caller's grant does not cover: the last output tells.
 pub(super) fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
-    let (place, check) = match &run.operation.plan {
-        Plan::Insert(plan) => ("/data", &plan.check),
-        Plan::Change(plan) => ("/updates", &plan.check),
+    let (place, is_checked) = match &run.operation.plan {
+        Plan::Insert(plan) => ("/data", plan.is_checked()),
+        Plan::Change(plan) => ("/updates", !plan.check.is_always()),
         Plan::Select(_) => return Ok(()),
     };
-    if check.is_always() {
+    if !is_checked {
         return Ok(());
     }
     if fetched.too_large.is_some() {

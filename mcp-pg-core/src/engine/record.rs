@@ -350,20 +350,9 @@ impl Notes {
 
 /// Tells the log what the caller is not told.
 fn trace(tool: &str, error: &Error) {
-    if let Some(cause) = std::error::Error::source(error) {
-        tracing::debug!(code = %error.code(), tool, cause = %chain(cause), "refused");
+    if let Some(cause) = error.cause() {
+        tracing::debug!(code = %error.code(), tool, cause, "refused");
     }
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        line = format!("{line}: {inner}");
-        cause = inner.source();
-    }
-    line
 }
 
 fn now() -> String {

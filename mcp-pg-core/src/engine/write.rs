@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::operation::{Done, Operation};
+use super::operation::{Done, Given, Operation};
 use super::record::Record;
 use super::{Engine, identity, rows};
 use crate::error::{Code, Error, Result};
-use crate::execute::{Failure, Transaction};
+use crate::execute::{Failure, Transaction, ViolatedKey};
 use crate::plan::{Earlier, Plan, Scope};
-use crate::policy::TableView;
+use crate::policy::{Action, TableView};
 use crate::reply::{Committed, RowSet};
 use crate::request::{self, Isolation, Request};
 
@@ -49,7 +49,8 @@ impl Engine {
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
-        self.conclude(transaction, scope, operations, &[done.count], dry_run, record).await?;
+        let did = (&[done.count][..], std::slice::from_ref(&done.after));
+        self.conclude(transaction, scope, operations, did, dry_run, record).await?;
         Ok(done)
     }
 
@@ -71,7 +72,7 @@ impl Engine {
         }
         let at = |index: usize| format!("/operations/{index}");
         let mut requests = Vec::with_capacity(steps.len());
-        let mut earlier: Vec<Earlier<'_>> = Vec::with_capacity(steps.len());
+        let mut named: Vec<(Option<&str>, &TableView)> = Vec::with_capacity(steps.len());
         for (index, step) in steps.iter().enumerate() {
             let request = step.request().map_err(|error| error.inside(&at(index)))?;
             let table = request.table().unwrap_or_default();
@@ -80,13 +81,21 @@ impl Engine {
                 .table(table)
                 .map_err(|error| error.inside(&format!("{}/table", at(index))))?;
             let name = step.name.as_deref();
-            if name.is_some() && earlier.iter().any(|known| known.name == name) {
+            if name.is_some() && named.iter().any(|(known, _)| *known == name) {
                 return Err(Error::new(Code::InvalidValue, "two operations have the same name")
                     .at(format!("{}/as", at(index))));
             }
-            earlier.push(Earlier { name, table });
+            named.push((name, table));
             requests.push(request);
         }
+        let earlier = requests.iter().zip(named).map(|(request, (name, table))| {
+            let columns = match request {
+                Request::Select(select) => select.columns.as_deref(),
+                _ => None,
+            };
+            Earlier { name, table, columns }
+        });
+        let earlier: Vec<Earlier<'_>> = earlier.collect();
         let derived: Vec<OnceLock<Box<TableView>>> =
             steps.iter().map(|_| OnceLock::new()).collect();
         let dry_run = request.dry_run.unwrap_or_default();
@@ -125,7 +134,7 @@ impl Engine {
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         if isolation.is_some() {
             let deferring = transaction.defer_constraints().await;
-            deferring.map_err(|failure| deferred(failure, scope, operations))?;
+            deferring.map_err(|failure| deferred(failure, scope, operations, &[]))?;
         }
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
@@ -147,8 +156,10 @@ impl Engine {
             };
             touched.push(set.row_count);
             results.push(set);
-            given.push(if run.referring { rows } else { Vec::new() });
-            if !run.referring {
+            // For those that refer to them, and to tell which of them the commit refuses.
+            given.push(rows);
+            if !run.referring && transaction.is_crowded() {
+                given.iter_mut().for_each(|rows| *rows = Vec::new());
                 transaction.let_go();
             }
             if operations.len() > 1 {
@@ -156,21 +167,23 @@ impl Engine {
                 room = room.saturating_sub(spent.map_or(0, |text| text.len()));
             }
         }
-        self.conclude(transaction, scope, operations, &touched, run.dry_run, record).await?;
+        let did = (touched.as_slice(), given.as_slice());
+        self.conclude(transaction, scope, operations, did, run.dry_run, record).await?;
         Ok(results)
     }
 
-    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to.
+    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations touched so
+    /// many rows each, and gave these.
     async fn conclude(
         &self,
         transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
-        touched: &[u64],
+        (touched, given): (&[u64], &Given),
         dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<()> {
-        let refused = |failure| deferred(failure, scope, operations);
+        let refused = |failure| deferred(failure, scope, operations, given);
         let agreed = match &record.consent {
             Some(consent) if !dry_run => consent.check(scope, operations, touched),
             _ => Ok(()),
@@ -230,7 +243,7 @@ impl Engine {
 struct Together {
     isolation: Isolation,
     dry_run: bool,
-    /// Whether one may refer to the rows of another, which are held for that.
+    /// Whether one may refer to the rows of another, which must be held for that.
     referring: bool,
 }
 
@@ -296,19 +309,56 @@ fn written(
     (set, done.after)
 }
 
-/// The error of a constraint that was checked only at the end: at the last write to its table.
-fn deferred(failure: Failure, scope: &Scope<'_>, operations: &[Operation<'_>]) -> Error {
-    let named = match &failure {
-        Failure::Database(error) => error.as_db_error().and_then(|answer| answer.table()),
+/// The error of a constraint that was checked only at the end: at the row that PostgreSQL tells of, among those
+/// `written`, else at the only operation that can be meant.
+fn deferred(
+    failure: Failure,
+    scope: &Scope<'_>,
+    operations: &[Operation<'_>],
+    written: &Given,
+) -> Error {
+    let answer = match &failure {
+        Failure::Database(error) => error.as_db_error(),
         Failure::Own(_) => None,
     };
-    let on_table =
-        |operation: &&Operation<'_>| Some(operation.table().name().name.as_str()) == named;
-    let mut writes = operations.iter().rev().filter(|operation| operation.writes());
-    match writes.clone().find(on_table).or(writes.next()).or(operations.last()) {
-        Some(operation) => operation.refused(failure, scope, &[], None).inside(&operation.at),
-        None => Error::new(Code::Internal, "a transaction without operations"),
+    let is_named = |operation: &Operation<'_>| {
+        let table = operation.table().name();
+        answer.is_some_and(|answer| {
+            answer.table() == Some(&table.name) && answer.schema() == Some(&table.schema)
+        })
+    };
+    let writes = || operations.iter().enumerate().filter(|(_, operation)| operation.writes());
+    let named = || writes().filter(|(_, operation)| is_named(operation));
+    let key = answer.and_then(ViolatedKey::of);
+    let at_fault = key.and_then(|key| {
+        named().rev().find_map(|(index, operation)| {
+            let rows = written.get(index)?;
+            let row = rows.iter().position(|row| key.is_of(row))?;
+            Some((operation, Some((row, rows.len()))))
+        })
+    });
+    let (operation, row) = match (at_fault, named().next(), named().nth(1)) {
+        (Some(found), ..) => found,
+        (None, Some((_, operation)), None) => (operation, None),
+        // A trigger wrote elsewhere, or any of several operations did it.
+        (None, ..) => match (writes().next(), writes().nth(1)) {
+            (Some((_, operation)), None) => (operation, None),
+            (Some((_, operation)), Some(_)) => {
+                return operation.refused(failure, scope, &[], None).at("/operations");
+            }
+            (None, _) => return Error::new(Code::Internal, "a transaction that writes nothing"),
+        },
+    };
+    // Of the rows that it lists, if all were written, the places are the same.
+    let listed = operation.listed();
+    let row = row.filter(|(_, of)| listed == Some(*of)).map(|(row, _)| row);
+    let error = operation.refused(failure, scope, &[], row);
+    match (listed, row, error.pointer()) {
+        (Some(_), None, Some(_)) if operation.action() == Action::Insert => error.at("/data"),
+        (Some(_), None, Some(_)) => error.at("/updates"),
+        _ => error,
     }
+    .inside(&operation.at)
 }
 
 /// How often and when a transaction is run again.

@@ -7,7 +7,8 @@ use tokio_postgres::Statement;
 use tokio_postgres::error::DbError;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::database::{Database, Failure, snapshot, unavailable};
+use super::database::{Database, snapshot, unavailable};
+use super::failure::Failure;
 use super::transaction::Identity;
 use crate::error::{Code, Error, Result};
 use crate::request::Isolation;

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use rustls::ClientConfig;
-use tokio_postgres::error::{DbError, Severity};
+use tokio::time::timeout;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Config, IsolationLevel};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::failure::Failure;
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::lease::Lease;
 use super::listen::Listener;
-use super::session::Session;
+use super::session::{Kept, Session};
 use super::tls::client_config;
 use super::transaction::{Identity, Transaction};
 use crate::error::{Code, Error, Result};
@@ -23,6 +25,13 @@ use crate::policy::Settings;
 use crate::request::Isolation;
 use crate::schema::{Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
+
+/// Told of a pooler in front of the database that does not keep sessions apart.
+const SHARED: &str = "sessions of the database are passed from one client to another, as poolers do in \
+     transaction mode";
+
+/// How long nothing may be heard from the database's host before it is asked whether it is there, unless the URL says.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Which statements may run code of the database's.
 #[derive(Debug, Default)]
@@ -52,6 +61,13 @@ impl Database {
     pub fn new(mut config: Config, settings: &Settings) -> Result<Self> {
         let timeouts = settings.timeouts;
         config.connect_timeout(timeouts.connect);
+        // Of a host that is gone without a word, calls would learn after two hours.
+        if config.get_keepalives_idle() > KEEPALIVE && config.get_keepalives_interval().is_none() {
+            config.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
+        }
+        if config.get_tcp_user_timeout().is_none() {
+            config.tcp_user_timeout(KEEPALIVE * 3);
+        }
         if config.get_application_name().is_none() {
             config.application_name("mcp-pg");
         }
@@ -63,10 +79,18 @@ impl Database {
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let begin = {
-            let session = session.clone();
+            let (session, patience) = (session.clone(), timeouts.connect);
             Hook::async_fn(move |client, _| {
                 let session = session.clone();
-                Box::pin(async move { session.begin(client).await.map_err(HookError::Backend) })
+                Box::pin(async move {
+                    // A pooler takes a connection at once, and may have no session for it for long.
+                    match timeout(patience, session.begin(client)).await {
+                        Ok(Ok(Kept::Own)) => Ok(()),
+                        Ok(Ok(Kept::Shared)) => Err(HookError::message(SHARED)),
+                        Ok(Err(error)) => Err(HookError::Backend(error)),
+                        Err(elapsed) => Err(HookError::message(elapsed.to_string())),
+                    }
+                })
             })
         };
         let pool = Pool::builder(manager)
@@ -80,6 +104,24 @@ impl Database {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
         Ok(Self { pool, config, tls: Arc::new(tls), session, coded: Arc::default() })
+    }
+
+    /// Refuses a pooler that passes the sessions of a client on to others: what is set in them, so that callers only
+    /// read and wait no longer than they may, would hold for others and not for this server.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn keeps_sessions(&self) -> Result<()> {
+        let _first = self.lease().await?;
+        if self.pool.status().max_size < 2 {
+            return Ok(());
+        }
+        match self.pool.get().await {
+            Err(error) if is_shared(&error) => Err(shared()),
+            // A login may have no more than one.
+            _ => Ok(()),
+        }
     }
 
     /// Reads the schema as the login, or as the role that it becomes, sees it.
@@ -269,54 +311,9 @@ impl Database {
                 Error::new(Code::DatabaseUnavailable, "all connections to the database are busy")
                     .hint("try again in a moment")
             }
+            error if is_shared(&error) => shared(),
             error => unavailable(error),
         })
-    }
-}
-
-/// Why a statement failed: PostgreSQL refused it, or it never came so far.
-#[derive(Debug)]
-pub enum Failure {
-    /// The driver's error; it holds PostgreSQL's answer if there was one.
-    Database(tokio_postgres::Error),
-    /// This crate's own.
-    Own(Error),
-}
-
-impl Failure {
-    /// Whether it is certain that nothing was committed.
-    pub fn rolled_back(&self) -> bool {
-        match self {
-            Failure::Own(_) => true,
-            // With FATAL, the connection ends: perhaps only after the commit.
-            Failure::Database(error) => error
-                .as_db_error()
-                .is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error)),
-        }
-    }
-
-    /// The error to tell, of which `tell` knows what PostgreSQL answered.
-    pub(super) fn told(self, tell: impl FnOnce(&DbError) -> Error) -> Error {
-        let error = match self {
-            Failure::Own(error) => return error,
-            Failure::Database(error) => error,
-        };
-        match error.as_db_error() {
-            Some(answer) => tell(answer).sqlstate(answer.code().code()).caused_by(error),
-            None if error.is_closed() || is_of_the_connection(&error) => unavailable(error),
-            None => Error::new(Code::Internal, "the driver failed").caused_by(error),
-        }
-    }
-}
-
-/// Whether reading from the connection, or writing to it, failed.
-fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Failure::Own(error)
     }
 }
 
@@ -334,6 +331,16 @@ pub(super) async fn snapshot(client: &mut Object) -> Result<deadpool_postgres::T
         .start()
         .await
         .map_err(unavailable)
+}
+
+fn is_shared(error: &PoolError) -> bool {
+    matches!(error, PoolError::PostCreateHook(HookError::Message(told)) if told == SHARED)
+}
+
+fn shared() -> Error {
+    Error::new(Code::DatabaseUnavailable, SHARED)
+        .hint("an operator can connect this server to PostgreSQL itself, or to the pooler's session mode")
+        .retryable(false)
 }
 
 pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {

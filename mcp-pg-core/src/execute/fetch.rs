@@ -5,7 +5,7 @@ use futures_util::{StreamExt, pin_mut};
 use serde_json::Value;
 use tokio_postgres::types::Type;
 
-use super::database::Failure;
+use super::failure::Failure;
 use crate::error::{Code, Error, Result};
 use crate::plan::{Operand, Source};
 use crate::statement::Statement;

@@ -2,12 +2,43 @@
 //!
 //! Partitions refuse under names of their own; what is told is the name that the table has for it.
 
+use serde_json::{Map, Value};
 use tokio_postgres::error::DbError;
 
 use super::place::{Place, shown};
 use crate::error::{Code, Error, step};
 use crate::policy::{Action, TableView};
 use crate::schema::{ForeignKey, Key, Table, TableKind};
+
+/// The key that a violated constraint is about: "Key (room, day)=(7, 2024-01-31) already exists."
+#[derive(Debug)]
+pub struct ViolatedKey {
+    columns: String,
+    values: String,
+}
+
+impl ViolatedKey {
+    /// The key, if PostgreSQL tells it.
+    pub fn of(answer: &DbError) -> Option<Self> {
+        let (columns, rest) = answer.detail()?.strip_prefix("Key (")?.split_once(")=(")?;
+        // A value may hold a parenthesis, too: the last one ends the list.
+        let (values, _) = rest.rsplit_once(") ")?;
+        Some(Self { columns: columns.to_owned(), values: values.to_owned() })
+    }
+
+    /// Whether a row has this key, as far as its JSON and PostgreSQL's text are the same.
+    pub fn is_of(&self, row: &Map<String, Value>) -> bool {
+        let values: Option<Vec<String>> = self
+            .columns
+            .split(", ")
+            .map(|name| match row.get(name.trim_matches('"'))? {
+                Value::String(text) => Some(text.clone()),
+                other => Some(other.to_string()),
+            })
+            .collect();
+        values.is_some_and(|values| values.join(", ") == self.values)
+    }
+}
 
 pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
     let error =

@@ -4,6 +4,7 @@
 
 mod append;
 mod database;
+mod failure;
 mod fetch;
 mod inspect;
 mod key_refusal;
@@ -18,9 +19,11 @@ mod tls;
 mod transaction;
 
 pub use append::Append;
-pub use database::{Database, Failure, has_password};
+pub use database::{Database, has_password};
+pub use failure::Failure;
 pub use fetch::{Fetched, Keep, texts};
 pub use inspect::Refused;
+pub use key_refusal::ViolatedKey;
 pub use listen::{Heard, Listener, ROWS_CHANNEL, SCHEMA_CHANNEL};
 pub use place::Place;
 pub use posture::Posture;

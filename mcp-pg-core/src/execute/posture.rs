@@ -33,8 +33,13 @@ pub struct Posture {
     /// Configured schemas that do not exist, or in which neither it nor a caller's database role may use
     /// anything.
     pub unusable_schemas: Vec<String>,
+    /// Schemas of its `search_path` in which everyone may create: functions and operators put there can stand in for
+    /// PostgreSQL's own, and then run as the caller's database role.
+    pub open_schemas: Vec<String>,
     /// `server_version`.
     pub server_version: String,
+    /// The database is a standby, which takes no writes.
+    pub standby: bool,
 }
 
 /// `$1` are the callers' database roles, `$2` the configured schemas. A superuser is a member of all: that tells nothing.
@@ -53,7 +58,11 @@ const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
        ARRAY(SELECT s.name FROM pg_catalog.unnest($2) AS s(name) \
              WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_namespace n, pg_catalog.pg_roles u \
                                WHERE n.nspname = s.name AND (u.oid = r.oid OR u.rolname = ANY ($1)) \
-                                 AND pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE'))) \
+                                 AND pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE'))), \
+       ARRAY(SELECT n.nspname::text FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a \
+             WHERE n.nspname = ANY (pg_catalog.current_schemas(false)) \
+               AND a.grantee = 0 AND a.privilege_type = 'CREATE' ORDER BY 1), \
+       pg_catalog.pg_is_in_recovery() \
      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
 impl Database {
@@ -98,6 +107,8 @@ impl Database {
             needless_roles: names(6)?,
             powerful_roles: names(7)?,
             unusable_schemas: names(8)?,
+            open_schemas: names(9)?,
+            standby: row.try_get(10).map_err(unavailable)?,
             owned_tables: owned.map(|table| table.name.to_string()).collect(),
             unforced_tables,
         })

@@ -5,7 +5,8 @@
 
 use tokio_postgres::error::DbError;
 
-use super::database::{Failure, unavailable};
+use super::database::unavailable;
+use super::failure::Failure;
 use super::place::shown;
 use super::refusal::{code, is_raised, parameter_of, raised};
 use crate::error::{Code, Error};

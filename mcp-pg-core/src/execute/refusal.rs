@@ -5,7 +5,8 @@
 
 use tokio_postgres::error::DbError;
 
-use super::database::{Failure, unavailable};
+use super::database::unavailable;
+use super::failure::Failure;
 use super::key_refusal::{exclusion, foreign, unique};
 use super::place::{Place, shown};
 use crate::error::{Code, Error, step};
@@ -60,6 +61,13 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         Code::NotNullViolation => not_null(answer, place),
         Code::CheckViolation => check(answer, place),
         Code::ExclusionViolation => exclusion(answer, place),
+        Code::SerializationFailure
+            if answer.routine().is_some_and(|by| by.starts_with("Process")) =>
+        {
+            // ProcessInterrupts: what the primary did is in the way of the read.
+            Error::new(code, "the standby broke off the read, to keep up with its primary")
+                .hint("try again, with less to read if it happens again")
+        }
         Code::SerializationFailure => {
             Error::new(code, "concurrent transactions collided").hint("try again")
         }
@@ -88,6 +96,10 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
                 .at(place.written())
                 .hint("on_conflict updates an existing row once: give each key once")
         }
+        _ if answer.routine() == Some("RewriteQuery") => Error::new(
+            code,
+            "a rule of the table's does something else instead, and PostgreSQL cannot tell to which rows",
+        ),
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
         Code::InvalidValue => invalid(answer, place),
@@ -122,7 +134,7 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
             .hint("for example \"Europe/Paris\", \"UTC\"");
     }
     let given = parameter(answer, place).or_else(|| pattern(answer, place));
-    let message = match given.is_some() || !answer.message().contains('"') {
+    let message = match given.is_some() || quotes_nothing(answer.message()) {
         true => shown(answer.message()),
         false => "a value does not fit what is done with it".to_owned(),
     };
@@ -134,6 +146,12 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
             None => error.inside(place.values.unwrap_or_default()),
         },
     }
+}
+
+/// Whether a sentence has no value in it. PostgreSQL puts each in quotation marks: those of ASCII, or of the language
+/// that its messages are in (»…«, « … », „…“).
+fn quotes_nothing(message: &str) -> bool {
+    message.is_ascii() && !message.contains(['"', '\'', '`'])
 }
 
 /// Where the regular expression stands that PostgreSQL could not read, if there is only one.
@@ -255,4 +273,27 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
         }
     };
     error.at(place.written())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_seen_in_any_language() {
+        for sentence in ["division by zero", "integer out of range", "la division par zero"] {
+            assert!(quotes_nothing(sentence), "{sentence}");
+        }
+        for sentence in [
+            "invalid input syntax for type integer: \"x\"",
+            "ungültige Eingabesyntax für Typ integer: »x«",
+            "Zahl »x« ist zu lang",
+            "la sintaxis de entrada no es valida para tipo integer: «x»",
+            "syntaxe en entree invalide pour le type integer : « x »",
+            "nieprawidlowa skladnia dla typu integer: \u{201e}x\u{201d}",
+            "sintassi di input non valida per il tipo integer: 'x'",
+        ] {
+            assert!(!quotes_nothing(sentence), "{sentence}");
+        }
+    }
 }

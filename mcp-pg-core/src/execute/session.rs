@@ -11,10 +11,20 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::policy::Timeouts;
 
 /// Settings of every session; transactions that write say so themselves. The first row still tells what was set for
-/// the login or the database.
+/// the login or the database, and whether somebody has begun the session before.
 const SET: &str = "SELECT pg_catalog.current_setting('default_transaction_read_only'), \
+     pg_catalog.current_setting('mcp_pg.begun', true), \
      pg_catalog.set_config(name, value, false) \
      FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS s(name, value)";
+
+/// Whose a new session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Its client's alone.
+    Own,
+    /// It was begun before, by another client: a pooler passes it on.
+    Shared,
+}
 
 /// The settings by name.
 #[derive(Debug)]
@@ -39,6 +49,8 @@ impl Session {
             ("IntervalStyle", "postgres".into()),
             ("bytea_output", "hex".into()),
             ("extra_float_digits", "1".into()),
+            // Last, since the first row is to tell how it was.
+            ("mcp_pg.begun", "on".into()),
         ]
         .into_iter()
         .unzip();
@@ -46,19 +58,16 @@ impl Session {
     }
 
     /// Makes the settings, in a session that is new.
-    pub(super) async fn begin(&self, client: &Client) -> Result<(), PgError> {
-        let read_only = self.set(client).await?;
-        self.read_only.store(read_only, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Makes the settings; whether the session was read-only before.
-    async fn set(&self, client: &Client) -> Result<bool, PgError> {
+    pub(super) async fn begin(&self, client: &Client) -> Result<Kept, PgError> {
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&self.names, Type::TEXT_ARRAY), (&self.values, Type::TEXT_ARRAY)];
         let rows = client.query_typed(SET, &parameters).await?;
-        let before = rows.first().map(|row| row.try_get::<_, &str>(0)).transpose()?;
-        Ok(before == Some("on"))
+        let Some(row) = rows.first() else { return Ok(Kept::Own) };
+        if row.try_get::<_, Option<&str>>(1)?.is_some_and(|begun| !begun.is_empty()) {
+            return Ok(Kept::Shared);
+        }
+        self.read_only.store(row.try_get::<_, &str>(0)? == "on", Ordering::Relaxed);
+        Ok(Kept::Own)
     }
 
     /// Whether somebody has set the login or the database to be read-only.
@@ -81,8 +90,7 @@ impl Session {
         ];
         let commands = LEFT.map(|command| client.execute_typed(command, &[]));
         // Sent together, in this order.
-        let (taken_back, set) = tokio::join!(biased; try_join_all(commands), self.set(client));
-        // What was set before tells nothing here: if something could not be taken back, it is our own.
-        taken_back.and(set).map(drop)
+        let (taken_back, begun) = tokio::join!(biased; try_join_all(commands), self.begin(client));
+        taken_back.and(begun).map(drop)
     }
 }

@@ -19,11 +19,16 @@ use crate::policy::{ServerIdentity, Tls};
 ///
 /// # Errors
 ///
-/// `invalid_value` if the root certificates cannot be used.
+/// `invalid_value` if the root certificates cannot be used, or the authority is not said.
 pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match tls.identity {
         ServerIdentity::Any => Arc::new(AnyCertificate(provider.clone())),
+        // A public authority vouches for any name that somebody owns.
+        ServerIdentity::Authority if tls.root_certificates.is_none() => {
+            return Err(wrong("verify-ca needs the certificate of the authority")
+                .hint("give sslrootcert, or ask for the name as well: verify-full"));
+        }
         ServerIdentity::Authority => Arc::new(AnyName(authority(tls, provider.clone())?)),
         ServerIdentity::Name => authority(tls, provider.clone())?,
     };

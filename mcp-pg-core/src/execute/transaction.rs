@@ -6,7 +6,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::append::{Append, Ending};
-use super::database::Failure;
+use super::failure::Failure;
 use super::fetch::{Fetched, Keep, fetch, prepare};
 use super::lease::Lease;
 use super::refusal::code;
@@ -85,12 +85,17 @@ impl Transaction {
         Ok(fetched)
     }
 
+    /// Whether the rows that it gave leave little room for others.
+    pub fn is_crowded(&self) -> bool {
+        self.room < HELD_MOST / 2
+    }
+
     /// The rows that it gave are not held any more: there is room for others.
     pub fn let_go(&mut self) {
         self.room = HELD_MOST;
     }
 
-    /// Runs the only statement of a transaction: from BEGIN to COMMIT in one round trip.
+    /// Runs the only statement of a transaction: from BEGIN to COMMIT in one round trip, once it is prepared.
     ///
     /// # Errors
     ///
@@ -103,10 +108,12 @@ impl Transaction {
     ) -> Result<Fetched, Failure> {
         let Self { mut lease, identity, isolation, .. } = self;
         let client: &Object = lease.client()?;
-        // Prepared before anything is sent: else COMMIT would go out while the statement waits for that.
-        let prepared = prepare(client, statement).await?;
         let commit = client.prepare_cached("COMMIT").await.map_err(Failure::Database)?;
+        let mut ended = false;
         let work = async {
+            // As the caller's role, who may see what the login may not; COMMIT must not go out meanwhile.
+            let prepared = prepare(client, statement).await?;
+            ended = true;
             let (fetched, committed) = tokio::join!(
                 biased;
                 fetch(client, prepared, statement, parameters, keep),
@@ -117,7 +124,10 @@ impl Transaction {
             Ok(fetched)
         };
         let fetched = inside(client, Some((&identity, isolation)), Box::pin(work)).await;
-        lease.done();
+        match ended {
+            true => lease.done(),
+            false => lease.open(),
+        }
         fetched
     }
 

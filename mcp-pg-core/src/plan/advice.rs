@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::assign::{COMPUTED, Written};
 use super::{Hop, Scope};
 use crate::error::{Code, Error};
-use crate::policy::TableView;
+use crate::policy::{TableView, shown};
 use crate::schema::{Column, DataType, Family, Operator, RelationKind};
 
 impl<'v> Scope<'v> {
@@ -21,7 +21,7 @@ impl<'v> Scope<'v> {
             .unknown_column(name, |column| column.can_select)
             .nearest(name, known.iter().copied())
             .allowed(known.iter().copied());
-        if let Some(nested) = self.nested(table, name).filter(|_| name.contains('.')) {
+        if let Some(nested) = self.nested(table, name) {
             return error.hint(format!("conditions on related rows nest: {nested}"));
         }
         if let Some(path) = in_json(table, name) {
@@ -66,14 +66,19 @@ impl<'v> Scope<'v> {
     }
 
     /// `relation.column` as a condition, if that is what it names.
-    fn nested(&self, table: &'v TableView, name: &str) -> Option<String> {
-        let Some((relation, rest)) = name.split_once('.') else {
-            return Some(format!("{{{name:?}: …}}"));
-        };
-        let relation = self.relation(table, relation).ok()?;
-        let hop = self.hop(table, relation).ok()?;
-        let condition = self.nested(hop.table, rest)?;
-        Some(related(table, &hop, &condition))
+    fn nested(&self, mut table: &'v TableView, mut name: &str) -> Option<String> {
+        let mut hops: Vec<Hop<'v>> = Vec::new();
+        while let Some((relation, rest)) = name.split_once('.') {
+            if hops.len() == self.view.limits.max_depth {
+                return None;
+            }
+            let hop = self.hop(table, self.relation(table, relation).ok()?).ok()?;
+            (table, name) = (hop.table, rest);
+            hops.push(hop);
+        }
+        let column = format!("{{{}: …}}", shown(name));
+        let around = |condition: String, hop: &Hop<'_>| related(hop.subject, hop, &condition);
+        (!hops.is_empty()).then(|| hops.iter().rev().fold(column, around))
     }
 
     /// The error of a relation that was given no condition object.
@@ -134,7 +139,8 @@ impl<'v> Scope<'v> {
             let own = |name: &&str| table.readable(name).is_ok();
             if self.relation(table, relation).is_ok() {
                 return error.hint(format!(
-                    "related rows: \"include\": {{{relation:?}: {{\"columns\": [{rest:?}]}}}}"
+                    "related rows: \"include\": {{{relation:?}: {{\"columns\": [{}]}}}}",
+                    shown(rest)
                 ));
             }
             if let Some(column) = name.rsplit('.').next().filter(own) {
@@ -280,7 +286,11 @@ pub(super) fn not_written(table: &TableView, name: &str, error: Error) -> Error 
     };
     match name.split_once('.') {
         Some((column, key)) if json(column) => {
-            error.hint(format!("{{{column:?}: {{\"$merge\": {{{key:?}: …}}}}}}"))
+            let merge = |key: &str| format!("{{{column:?}: {{\"$merge\": {{{key:?}: …}}}}}}");
+            error.hint(match key.split_once('.') {
+                None => merge(key),
+                Some((outer, _)) => format!("{}, with all that {outer:?} is to hold", merge(outer)),
+            })
         }
         _ if table.relations_named(name).any(|relation| relation.kind != RelationKind::ToOne) => {
             error.hint(
@@ -367,7 +377,9 @@ pub(super) fn not_a_group<'v>(
     let mut words =
         name.split(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.'));
     let bucket = words.clone().find(|word| buckets.contains(&word.to_ascii_lowercase().as_str()));
-    let column = words.find(|word| !word.is_empty() && table.readable(word).is_ok());
+    let readable =
+        |word: &&str| table.table.column(word).is_some_and(|(_, known)| known.can_select);
+    let column = words.find(readable);
     match (bucket, column) {
         (Some(bucket), Some(column)) if bucket != name && column != name => error.hint(format!(
             "{{\"column\": {column:?}, \"bucket\": {:?}}}",

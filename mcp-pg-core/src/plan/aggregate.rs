@@ -103,7 +103,7 @@ impl Function {
             Function::Min | Function::Max => {
                 let moment = matches!(base.oid, 1082 | 1083 | 1114 | 1184 | 1266);
                 let other = matches!(base.oid, 26 | 790 | 869 | 1186 | 3220);
-                let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. });
+                let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. }) && base.ordering;
                 match base.oid {
                     // varchar, name and "char" have no aggregates of their own: those of text are taken.
                     18 | 19 | 1043 => built_in(DataType::text()),

@@ -6,6 +6,7 @@ use super::{Operand, Scope, Source};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Identity};
+use crate::value::Decimal;
 
 /// What becomes of a column in a written row.
 #[derive(Debug, Clone)]
@@ -158,9 +159,12 @@ impl<'v> Scope<'v> {
             )
             .at(at));
         }
-        // One element is a list of one.
-        let list = (base.family() == Family::Array && !argument.is_array())
-            .then(|| Value::Array(vec![argument.clone()]));
+        // One element is a list of one: beside an object, JSON's `||` would put members over its own.
+        let one = key == "$append"
+            && matches!(base.family(), Family::Array | Family::Json)
+            && !argument.is_array()
+            && !is_operand(argument);
+        let list = one.then(|| Value::Array(vec![argument.clone()]));
         let operand = || match argument {
             Value::Null => {
                 Err(Error::new(Code::InvalidValue, format!("{key} takes no null")).at(at))
@@ -186,6 +190,20 @@ impl<'v> Scope<'v> {
     }
 }
 
+/// Refuses what the mask of a column shows: whoever writes back what was read would lose the real value.
+pub(super) fn not_shown(table: &TableView, name: &str, value: &Value, at: &str) -> Result<()> {
+    let mask = table.table.column(name).and_then(|(position, _)| table.mask(position));
+    match mask.is_some_and(|mask| mask.shows(value)) {
+        false => Ok(()),
+        true => Err(Error::new(
+            Code::InvalidValue,
+            format!("this is what the mask of {name} shows, not a value"),
+        )
+        .at(at)
+        .hint(format!("leave {name} out, and it stays as it is"))),
+    }
+}
+
 /// Refuses a value that is too large for the column's length or precision: PostgreSQL would too, but among
 /// several values it does not say which.
 fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
@@ -207,7 +225,11 @@ fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
         }
         "numeric" => {
             let (precision, scale) = bounds.split_once(',').unwrap_or((bounds, "0"));
-            let bounds = (precision.parse::<i64>(), scale.parse::<i64>(), whole_digits(text));
+            let bounds = (
+                precision.parse::<i64>(),
+                scale.parse::<i64>(),
+                Decimal::of(text).and_then(|number| number.whole_digits()),
+            );
             match bounds {
                 (Ok(precision), Ok(scale), Some(whole)) if whole > precision - scale => {
                     refuse(format!(
@@ -224,26 +246,16 @@ fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
     }
 }
 
-/// How many digits a decimal number has before its point; fewer than none if zeros follow it. `None` for zero,
-/// and for what is no number.
-fn whole_digits(text: &str) -> Option<i64> {
-    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let whole = whole.trim_start_matches(['-', '+', '0']);
-    if !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let digits = match whole.len() {
-        0 => -i64::try_from(fraction.find(|digit| digit != '0')?).ok()?,
-        length => i64::try_from(length).ok()?,
-    };
-    digits.checked_add(exponent.parse().ok()?)
-}
-
 /// `{"$name": argument}`.
 fn lone_operator(object: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (key, argument) = object.iter().next()?;
     (object.len() == 1 && key.starts_with('$')).then_some((key.as_str(), argument))
+}
+
+/// Whether it stands for a value: `{"$ref": …}` or `{"$literal": …}`.
+fn is_operand(value: &Value) -> bool {
+    let operator = value.as_object().and_then(lone_operator);
+    operator.is_some_and(|(key, _)| matches!(key, "$ref" | "$literal"))
 }
 
 /// Date, time of day, and both, with and without time zone.

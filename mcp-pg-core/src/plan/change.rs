@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::assign::{Assign, Written, next_version};
-use super::{Each, Include, Operand, Predicate, Scope, filter, select};
+use super::assign::{Assign, Written, next_version, not_shown};
+use super::{Each, Include, Operand, Predicate, Quantifier, Scope, filter, select};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
@@ -174,25 +174,8 @@ impl<'v> ChangePlan<'v> {
                 .at("/where")
                 .hint("name the rows, for example {\"id\": 1}; max_rows allows more than one"));
         }
-        let if_version = match request.if_version {
-            None | Some(Value::Null) => None,
-            Some(Value::String(version)) => Some(version.clone()),
-            Some(Value::Number(version)) => Some(version.to_string()),
-            Some(_) => {
-                return Err(Error::new(
-                    Code::InvalidValue,
-                    "if_version is the _version that select gave",
-                )
-                .at("/if_version"));
-            }
-        };
-        if if_version.is_some() && !select::has_version(table) {
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("rows of {} have no version", table.name()),
-            )
-            .at("/if_version"));
-        }
+        let if_version = request.if_version.filter(|version| !version.is_null());
+        let if_version = if_version.map(|version| read_version(table, version, "/if_version"));
         // Who names each row means all of them.
         let default_rows = match request.named {
             Some(named) => named as u64,
@@ -210,11 +193,24 @@ impl<'v> ChangePlan<'v> {
             effect: Effect::Remove,
             check: Predicate::All(vec![]),
             max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
-            if_version,
+            if_version: if_version.transpose()?,
             includes: scope.written_includes(table, &returning, request.include)?,
             returning,
             dry_run: request.dry_run.unwrap_or_default(),
         })
+    }
+}
+
+/// The version that a row must still have: the one that the caller read.
+pub(super) fn read_version(table: &TableView, version: &Value, at: &str) -> Result<String> {
+    let wrong = |message: String| Err(Error::new(Code::InvalidValue, message).at(at));
+    match version {
+        _ if !select::has_version(table) => {
+            wrong(format!("rows of {} have no version", table.name()))
+        }
+        Value::String(version) => Ok(version.clone()),
+        Value::Number(version) => Ok(version.to_string()),
+        _ => wrong("a version is the _version that select gave".to_owned()),
     }
 }
 
@@ -233,6 +229,7 @@ pub(super) fn assignments<'v>(
         let at = format!("{at}{}", step(name));
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
         let masked = table.table.column(name).and_then(|(position, _)| table.mask(position));
+        not_shown(table, name, value, &at)?;
         if masked.is_some() && is_computed(value) {
             return Err(Error::new(
                 Code::Forbidden,
@@ -284,11 +281,13 @@ pub(super) fn touchable<'v>(
 }
 
 impl Predicate<'_> {
-    /// Whether the condition speaks of any column or relation at all.
+    /// Whether there is something to meet, whichever way is taken through it: a column's value or a related row.
     pub fn restricts(&self) -> bool {
         match self {
-            Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Predicate::restricts),
+            Predicate::All(parts) => parts.iter().any(Predicate::restricts),
+            Predicate::Any(parts) => parts.iter().all(Predicate::restricts),
             Predicate::Not(inner) => inner.restricts(),
+            Predicate::Related { quantifier: Quantifier::Every, filter, .. } => filter.restricts(),
             Predicate::Test { .. } | Predicate::Related { .. } => true,
         }
     }

@@ -93,7 +93,7 @@ impl<'v> Parser<'_, 'v> {
                 _ => return Err(wrong("is_null takes true or false, without quotes", at)),
             },
             Operator::Eq if value.is_null() => Comparison::Null(true),
-            Operator::Ne if value.is_null() => Comparison::Null(false),
+            Operator::Ne | Operator::IsDistinctFrom if value.is_null() => Comparison::Null(false),
             Operator::In | Operator::NotIn => {
                 return self.list(column, None, operator, value, at).map_err(|error| {
                     match value.as_str() {
@@ -102,7 +102,6 @@ impl<'v> Parser<'_, 'v> {
                     }
                 });
             }
-            Operator::IsDistinctFrom => Comparison::Binary(operator, same(value)?),
             _ if value.is_null() => {
                 return Err(wrong(format!("{operator} takes no null"), at)
                     .hint("{\"is_null\": true} finds rows without a value"));
@@ -159,7 +158,7 @@ impl<'v> Parser<'_, 'v> {
             lone => vec![(at.to_owned(), lone)],
         };
         let (nulls, items): (Vec<_>, Vec<_>) =
-            items.into_iter().partition(|(_, item)| item.is_null());
+            items.into_iter().partition(|(_, item)| literal(item).is_null());
         // What an earlier operation gives is no part of a list that is known now.
         let (references, items): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|(_, item)| is_reference(item));
@@ -183,7 +182,7 @@ impl<'v> Parser<'_, 'v> {
             if negated { Predicate::Not(Box::new(any)) } else { any }
         } else {
             let list = DataType::list_of(data_type);
-            let values = items.iter().map(|(_, item)| (*item).clone()).collect();
+            let values = items.iter().map(|(_, item)| literal(item).clone()).collect();
             let operand = scope.operand_of(&list, &list.name, &Value::Array(values), at);
             let operand = operand.or_else(|error| {
                 // Its place counts without the nulls: whichever item is wrong says it right.
@@ -244,7 +243,8 @@ impl<'v> Parser<'_, 'v> {
                 _ => return Err(wrong("is_null takes true or false, without quotes", at)),
             },
             Operator::Eq if value.is_null() => Comparison::Null(true),
-            Operator::Ne if value.is_null() => Comparison::Null(false),
+            // JSON's null is no value either.
+            Operator::Ne | Operator::IsDistinctFrom if value.is_null() => Comparison::Null(false),
             Operator::In | Operator::NotIn => {
                 return self.list(column, Some(path), operator, value, at);
             }
@@ -309,6 +309,12 @@ impl Scope<'_> {
 /// Whether a value is `{"$ref": …}`.
 fn is_reference(value: &Value) -> bool {
     value.as_object().is_some_and(|object| object.len() == 1 && object.contains_key("$ref"))
+}
+
+/// What a value is, be it spelled `{"$literal": …}` or not.
+fn literal(value: &Value) -> &Value {
+    let members = value.as_object().filter(|members| members.len() == 1);
+    members.and_then(|members| members.get("$literal")).unwrap_or(value)
 }
 
 /// Whether an object stands for a value of the type, not for operators.

@@ -76,13 +76,21 @@ impl fmt::Debug for CursorKey {
     }
 }
 
-/// What a cursor is good for: the same query, seen by the same role in the same schema.
+/// What a cursor is good for: the same query, seen by the same role in the same schema. In which order the members of
+/// its objects stand makes no other query.
 ///
 /// # Errors
 ///
 /// `internal` if the query has no JSON form.
 pub(super) fn binding(scope: &Scope<'_>, query: &impl Serialize) -> Result<Vec<u8>> {
-    serde_json::to_vec(&(&scope.view.role.name, scope.view.fingerprint, query))
+    let query = serde_json::to_value(query).map(|mut query| {
+        query.sort_all_objects();
+        query
+    });
+    query
+        .and_then(|query| {
+            serde_json::to_vec(&(&scope.view.role.name, scope.view.fingerprint, query))
+        })
         .map_err(|error| Error::new(Code::Internal, "a query has no JSON form").caused_by(error))
 }
 

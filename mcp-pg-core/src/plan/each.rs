@@ -5,9 +5,9 @@ use std::mem::{Discriminant, discriminant};
 
 use serde_json::{Map, Value};
 
-use super::change::assignments;
+use super::change::{assignments, read_version};
 use super::insert::Given;
-use super::{Assign, Operand, Scope, select};
+use super::{Assign, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
 use crate::schema::{Column, Key};
@@ -107,25 +107,9 @@ fn named<'v>(
         values.push(operand);
     }
     let own = table.table.column(VERSION).is_some();
-    let version = match rest.get(VERSION).filter(|_| !own) {
-        None => None,
-        Some(Value::String(version)) => Some(version.clone()),
-        Some(Value::Number(version)) => Some(version.to_string()),
-        Some(_) => {
-            return Err(Error::new(Code::InvalidValue, "_version is the one that select gave")
-                .at(format!("{at}/{VERSION}")));
-        }
-    };
-    if version.is_some() {
-        rest.shift_remove(VERSION);
-        if !select::has_version(table) {
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("rows of {} have no version", table.name()),
-            )
-            .at(format!("{at}/{VERSION}")));
-        }
-    }
+    let version = if own { None } else { rest.shift_remove(VERSION) };
+    let version = version.map(|version| read_version(table, &version, &format!("{at}/{VERSION}")));
+    let version = version.transpose()?;
     let mut set = assignments(scope, table, &rest, &at)?;
     // The same columns in another order are the same shape.
     set.sort_by_key(|(column, _)| column.number);
@@ -136,7 +120,7 @@ fn named<'v>(
 fn key<'v>(table: &'v TableView, updates: &[Given<'_>]) -> Result<&'v Key> {
     let columns = &table.table.columns;
     let name = |column: &usize| columns[*column].name.as_str();
-    let keys = || table.table.primary_key.iter().chain(&table.table.unique_keys);
+    let keys = || table.table.row_keys();
     let given = |key: &&Key| {
         let names: Vec<&str> = key.columns.iter().map(name).collect();
         updates.iter().all(|update| names.iter().all(|name| update.contains_key(*name)))

@@ -41,9 +41,8 @@ impl Predicate<'_> {
     /// Whether no two rows of the table can meet the condition: it gives the value of each column of a key.
     pub fn is_single(&self, table: &TableView) -> bool {
         let definition = &table.table;
-        let keys = definition.primary_key.iter().chain(&definition.unique_keys);
         // A deferrable key may hold duplicates until the commit.
-        keys.filter(|key| key.arbiter).any(|key| {
+        definition.row_keys().filter(|key| key.arbiter).any(|key| {
             key.columns.iter().all(|position| {
                 definition.columns.get(*position).is_some_and(|column| self.fixes(column))
             })
@@ -142,6 +141,11 @@ impl<'v> Parser<'_, 'v> {
             let at = format!("{at}{}", step(name));
             all.push(match name.as_str() {
                 "and" => Predicate::All(self.several(table, value, &at, depth)?),
+                "or" if value.as_object().is_some_and(|members| members.len() > 1) => {
+                    // Of several members in one object, all must hold: here that may not be meant.
+                    return Err(wrong("or takes a list of condition objects", &at)
+                        .hint("[{\"status\": \"new\"}, {\"total\": {\"gt\": 100}}]"));
+                }
                 "or" => Predicate::Any(self.several(table, value, &at, depth)?),
                 "not" => match value {
                     Value::Object(inner) => {
@@ -167,13 +171,17 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Vec<Predicate<'v>>> {
         let conditions = match value {
             Value::Array(conditions) => conditions.as_slice(),
-            // Of several members in one object, all must hold: for `or` that may not be meant.
-            Value::Object(members) if members.len() > 1 && at.ends_with("/or") => {
-                return Err(wrong("or takes a list of condition objects", at)
-                    .hint("[{\"status\": \"new\"}, {\"total\": {\"gt\": 100}}]"));
-            }
             Value::Object(_) => std::slice::from_ref(value),
-            _ => return Err(wrong("a list of condition objects is wanted", at)),
+            _ => {
+                let error = wrong("a list of condition objects is wanted", at);
+                let logical = at.rsplit('/').next().unwrap_or_default();
+                return Err(match table.table.column(logical) {
+                    Some((_, column)) if column.can_select => error.hint(format!(
+                        "the column of that name is reached as {{\"column\": {logical:?}, \"eq\": …}}"
+                    )),
+                    _ => error,
+                });
+            }
         };
         if conditions.is_empty() {
             return Err(wrong("the list of conditions is empty", at));
@@ -311,7 +319,7 @@ impl<'v> Scope<'v> {
     /// `internal` if the condition in the configuration does not fit the table.
     pub fn visible(&self, table: &'v TableView, action: Action) -> Result<Predicate<'v>> {
         let Some(rule) = table.row_rule(action) else { return Ok(Predicate::All(vec![])) };
-        let Some(Value::Object(rule)) = self.granted(&Value::Object(rule.clone())) else {
+        let Some(rule) = self.granted_object(rule) else {
             return Ok(Predicate::Any(vec![]));
         };
         let unfit =

@@ -2,7 +2,7 @@
 
 use super::{Predicate, Scope};
 use crate::error::{Code, Error, Result};
-use crate::policy::{Action, TableView};
+use crate::policy::{Action, TableView, shown};
 use crate::request::Archived;
 use crate::schema::{Found, Relation, RelationKind};
 
@@ -54,7 +54,7 @@ impl<'v> Scope<'v> {
                 let names = || table.relations.iter().map(|relation| table.relation_name(relation));
                 let error = Error::new(
                     Code::UnknownRelation,
-                    format!("{} has no relation {name:?}", table.name()),
+                    format!("{} has no relation {}", table.name(), shown(name)),
                 )
                 .allowed(names())
                 .hint("describe_table lists the relations of a table");

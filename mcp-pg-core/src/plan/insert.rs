@@ -1,10 +1,11 @@
 //! New rows.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::assign::{Assign, Written};
+use super::assign::{Assign, Written, not_shown};
 use super::change::{counted, touchable};
 use super::{Include, Predicate, Scope};
 use crate::error::{Code, Error, Result, step};
@@ -23,7 +24,7 @@ pub struct InsertPlan<'v> {
     pub rows: Vec<Vec<Assign>>,
     /// What to do about existing rows.
     pub arbiter: Option<Arbiter<'v>>,
-    /// What the new rows must meet for the caller to have been allowed to add them.
+    /// What its rows must meet in the end for the caller to have been allowed to add them.
     pub check: Predicate<'v>,
     /// Positions of the columns to return.
     pub returning: Vec<usize>,
@@ -44,6 +45,8 @@ pub struct Arbiter<'v> {
     pub set: Vec<(&'v Column, Overwrite)>,
     /// Which existing rows the caller may change.
     pub filter: Predicate<'v>,
+    /// What these must meet in the end for the caller to have been allowed the change.
+    pub check: Predicate<'v>,
 }
 
 /// What an existing row's column gets.
@@ -72,9 +75,10 @@ impl<'v> InsertPlan<'v> {
 
         let at = |index: usize| if list { format!("/data/{index}") } else { "/data".to_owned() };
         let mut columns: Vec<&'v Column> = Vec::new();
+        let mut named: HashSet<&str> = HashSet::new();
         for (index, row) in rows.iter().enumerate() {
             for name in row.keys() {
-                if !columns.iter().any(|column| column.name == *name) {
+                if named.insert(name) {
                     let place = || format!("{}{}", at(index), step(name));
                     columns.push(
                         scope
@@ -101,6 +105,7 @@ impl<'v> InsertPlan<'v> {
             for column in &columns[..given] {
                 let at = format!("{at}{}", step(&column.name));
                 let (value, sealed) = (row.get(&column.name), table.sealed(&column.name));
+                value.map_or(Ok(()), |value| not_shown(table, &column.name, value, &at))?;
                 values.push(match (value, sealed) {
                     (Some(value), Some(sealed)) => {
                         let set = scope.assign_sealed(sealed, column, value, &at)?;
@@ -121,13 +126,11 @@ impl<'v> InsertPlan<'v> {
             planned.push(values);
         }
 
-        let mut check = vec![scope.visible(table, Action::Insert)?];
         let arbiter = match &request.on_conflict {
             None => None,
             Some(on_conflict) => {
                 let arbiter = arbiter(scope, table, on_conflict, &columns[..given])?;
                 arbiter.require_given(&rows, &columns[..given], &at)?;
-                check.push(scope.visible(table, Action::Update)?);
                 Some(arbiter)
             }
         };
@@ -137,12 +140,20 @@ impl<'v> InsertPlan<'v> {
             columns,
             rows: planned,
             arbiter,
-            check: Predicate::All(check),
+            check: scope.visible(table, Action::Insert)?,
             includes: scope.written_includes(table, &returning, request.include.as_ref())?,
             returning,
             dry_run: request.dry_run.unwrap_or_default(),
             list,
         })
+    }
+}
+
+impl InsertPlan<'_> {
+    /// Whether there is anything that its rows must meet in the end.
+    pub fn is_checked(&self) -> bool {
+        let checks = self.arbiter.iter().map(|arbiter| &arbiter.check).chain([&self.check]);
+        !checks.into_iter().all(Predicate::is_always)
     }
 }
 
@@ -260,6 +271,7 @@ fn arbiter<'v>(
         columns: columns.to_vec(),
         set: vec![],
         filter: Predicate::All(vec![]),
+        check: Predicate::All(vec![]),
     };
     let Some(names) = &request.columns else {
         return match request.action {
@@ -297,8 +309,16 @@ fn arbiter<'v>(
     table.require(Action::Update).map_err(|error| error.at("/on_conflict/do"))?;
     let mut set: Vec<(&'v Column, Overwrite)> = Vec::new();
     match &request.update {
+        Some(names) if names.is_empty() => {
+            return Err(Error::new(Code::MissingValue, "no column is to be updated")
+                .at("/on_conflict/update")
+                .hint("leave it out for all that the rows give, or do \"nothing\""));
+        }
         Some(names) => {
             for (index, name) in names.iter().enumerate() {
+                if names[..index].contains(name) {
+                    continue;
+                }
                 let at = format!("/on_conflict/update/{index}");
                 let column =
                     scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
@@ -330,5 +350,6 @@ fn arbiter<'v>(
     let counted = counted(table, |column| set.iter().any(|(known, _)| known.name == column));
     set.extend(counted.map(|(column, next)| (column, Overwrite::Assign(next))));
     let filter = touchable(scope, table, Action::Update, Archived::Exclude)?;
-    Ok(Arbiter { columns, set, filter: Predicate::All(filter.into()) })
+    let check = scope.visible(table, Action::Update)?;
+    Ok(Arbiter { columns, set, filter: Predicate::All(filter.into()), check })
 }

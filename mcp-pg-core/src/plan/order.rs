@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Hop, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
-use crate::schema::{Column, DataType, Kind, Operator};
+use crate::schema::{Column, DataType, Found, Kind, Operator, Relation};
 use crate::value;
 
 /// What rows are sorted by: the value of a column, or a measure of it.
@@ -45,7 +45,7 @@ impl<'v> Sort<'v> {
     /// A key on a table's own column, with nulls where PostgreSQL puts them: they count as the largest.
     pub fn new(table: &'v TableView, position: usize, descending: bool) -> Self {
         let column = &table.table.columns[position];
-        let nullable = column.nullable;
+        let nullable = column.may_be_null;
         let measured = Measured::Value;
         Self {
             hops: Vec::new(),
@@ -262,7 +262,7 @@ impl<'v> Scope<'v> {
             .allowed(sortable.map(|column| column.name.as_str())));
         }
         Ok(Sort {
-            nullable: column.nullable || !reached.hops.is_empty(),
+            nullable: column.may_be_null || !reached.hops.is_empty(),
             hops: reached.hops,
             column,
             position: reached.position,
@@ -283,11 +283,8 @@ impl<'v> Scope<'v> {
         let mut hops: Vec<Hop<'v>> = Vec::new();
         loop {
             let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
-            // The name of a relation may have dots of its own.
-            let parts = || name.match_indices('.').map(|(dot, _)| (&name[..dot], &name[dot + 1..]));
-            let known = || parts().find(|(relation, _)| self.relation(table, relation).is_ok());
-            let (relation, rest) = match parts().next() {
-                Some(first) if !own => known().unwrap_or(first),
+            let (relation, rest) = match first_step(table, name) {
+                Some(step) if !own => step,
                 _ => {
                     let position = table.usable(name)?;
                     return Ok(Reached { hops, column: &table.table.columns[position], position });
@@ -311,6 +308,20 @@ impl<'v> Scope<'v> {
             hops.push(hop);
         }
     }
+}
+
+/// The relation that `relation.column` begins with, and the rest: up to the first dot, unless a relation is known
+/// whose name has dots of its own.
+fn first_step<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> {
+    let first = name.split_once('.')?;
+    // The relations are looked for in the name, not each part of the name among the relations: it may be any length.
+    let parted = table.relations.iter().flat_map(Relation::names).filter_map(|known| {
+        let rest = name.strip_prefix(known)?.strip_prefix('.')?;
+        Some((&name[..known.len()], rest))
+    });
+    let one = |relation| matches!(Relation::find(&table.relations, relation), Found::One(_));
+    let known = parted.filter(|(relation, _)| one(relation)).min_by_key(|(one, _)| one.len());
+    Some(known.unwrap_or(first))
 }
 
 /// A column of a table, or of the one row that is related to it.

@@ -30,6 +30,24 @@ pub struct Earlier<'v> {
     pub name: Option<&'v str>,
     /// Its table.
     pub table: &'v TableView,
+    /// The columns that its rows have; all of the table if it does not say.
+    pub columns: Option<&'v [String]>,
+}
+
+impl Earlier<'_> {
+    /// The position of a column that its rows have.
+    fn column(&self, name: &str) -> Result<usize> {
+        let position = self.table.readable(name)?;
+        match self.columns {
+            Some(columns) if !columns.iter().any(|column| column == name || column == "*") => {
+                let message = format!("the rows of that operation have no column {name:?}");
+                Err(Error::new(Code::UnknownColumn, message)
+                    .allowed(columns)
+                    .hint("name it in the columns of that operation"))
+            }
+            _ => Ok(position),
+        }
+    }
 }
 
 impl<'v> Scope<'v> {
@@ -152,24 +170,25 @@ impl<'v> Scope<'v> {
         let Some(operation) = found else {
             return Err(wrong(format!("no earlier operation is called {operation:?}")));
         };
-        let table = self.earlier[operation].table;
-        let (row, column) = match table.readable(rest) {
+        let earlier = &self.earlier[operation];
+        let (row, column) = match earlier.column(rest) {
             Ok(column) => (None, column),
             Err(error) => match rest.split_once('.') {
                 Some((row, name)) if row.parse::<u32>().is_ok() => {
-                    (row.parse().ok(), table.readable(name).map_err(|error| error.inside(at))?)
+                    (row.parse().ok(), earlier.column(name).map_err(|error| error.inside(at))?)
                 }
                 _ => return Err(error.inside(at)),
             },
         };
-        Ok(Reference { operation, row, column: table.table.columns[column].name.clone() })
+        let column = earlier.table.table.columns[column].name.clone();
+        Ok(Reference { operation, row, column })
     }
 
-    /// How rows are counted. The planner's estimates speak of all rows: where row conditions hide some, the
-    /// others are counted exactly.
+    /// How rows are counted. The planner's estimates speak of all rows: where some are hidden, the others are
+    /// counted exactly.
     pub(super) fn count(&self, wanted: Option<Count>) -> Count {
         match wanted.unwrap_or_default() {
-            Count::Estimated if self.view.is_ruled() => Count::Exact,
+            Count::Estimated if self.view.hides_rows() => Count::Exact,
             count => count,
         }
     }
@@ -187,27 +206,33 @@ impl<'v> Scope<'v> {
                 None => Some(value.clone()),
             },
             Value::Array(items) => items.iter().map(|item| self.granted(item)).collect(),
-            Value::Object(members) => members
-                .iter()
-                .map(|(name, member)| Some((name.clone(), self.granted(member)?)))
-                .collect::<Option<Map<_, _>>>()
-                .map(Value::Object),
+            Value::Object(members) => self.granted_object(members).map(Value::Object),
             other => Some(other.clone()),
         }
+    }
+
+    /// [`Scope::granted`] of an object.
+    pub(super) fn granted_object(
+        &self,
+        members: &Map<String, Value>,
+    ) -> Option<Map<String, Value>> {
+        let granted =
+            |(name, member): (&String, &Value)| Some((name.clone(), self.granted(member)?));
+        members.iter().map(granted).collect()
     }
 
     /// What the server sets in a write, as column and operand.
     ///
     /// # Errors
     ///
-    /// `forbidden` if the caller lacks the claim.
+    /// `forbidden` if the caller lacks the claim, `internal` if a preset does not fit the table.
     pub fn presets(
         &self,
         table: &'v TableView,
         action: Action,
     ) -> Result<Vec<(&'v Column, Operand)>> {
         table
-            .presets(action)
+            .presets(action)?
             .iter()
             .map(|(column, value)| {
                 let value = self.granted(value).ok_or_else(|| {

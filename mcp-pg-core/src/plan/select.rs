@@ -243,35 +243,35 @@ impl<'v> SelectPlan<'v> {
     /// `internal` if the request has no JSON form.
     pub fn binding(&self, scope: &Scope<'_>) -> Result<Vec<u8>> {
         match self.query {
-            Query::Select(Select {
-                table, filter, order_by, archived, columns, distinct, ..
-            }) => {
-                let query = asked_for(table, filter, order_by, *archived);
+            Query::Select(Select { filter, order_by, archived, columns, distinct, .. }) => {
+                let query = asked_for(self.table, filter, order_by, *archived);
                 match distinct {
                     Some(true) => binding(scope, &(query, ("distinct", columns))),
                     _ => binding(scope, &query),
                 }
             }
             Query::Aggregate(request) => {
-                let Aggregate { table, filter, order_by, archived, .. } = request;
+                let Aggregate { filter, order_by, archived, .. } = request;
                 let Aggregate { measures, group_by, having, .. } = request;
-                let query = asked_for(table, filter, order_by, *archived);
+                let query = asked_for(self.table, filter, order_by, *archived);
                 binding(scope, &(query, (measures, group_by, having)))
             }
         }
     }
 }
 
-/// What reads have in common that a cursor is bound to: what is left out and what says nothing are one.
+/// What reads have in common that a cursor is bound to: what is left out and what says nothing are one, and so are
+/// the names of a table.
 fn asked_for<'r>(
-    table: &'r str,
+    table: &'r TableView,
     filter: &'r Option<Map<String, Value>>,
     order_by: &'r Option<Vec<Value>>,
     archived: Option<Archived>,
 ) -> impl Serialize + 'r {
     let filter = filter.as_ref().filter(|filter| !filter.is_empty());
     let order_by = order_by.as_ref().filter(|order_by| !order_by.is_empty());
-    (table, filter, order_by, archived.unwrap_or_default())
+    let name = table.name();
+    ((&name.schema, &name.name), filter, order_by, archived.unwrap_or_default())
 }
 
 /// The condition that every row meets.

@@ -11,6 +11,12 @@ impl Grant {
         self.tables.iter().any(|pattern| fits(pattern, &full))
     }
 
+    /// Whether it names the table, and not only a pattern that it fits.
+    pub(super) fn is_about(&self, name: &TableName) -> bool {
+        let full = name.to_string();
+        self.tables.contains(&full)
+    }
+
     /// Whether the column exists under the grant.
     pub(super) fn shows(&self, column: &Column) -> bool {
         let rules = &self.columns;
@@ -19,6 +25,13 @@ impl Grant {
             None => !column.hints.hidden,
         };
         included && !rules.exclude.contains(&column.name)
+    }
+
+    /// Whether the grant itself says how the column is shown.
+    pub(super) fn names(&self, column: &str) -> bool {
+        let rules = &self.columns;
+        let included = rules.include.iter().flatten().any(|name| name == column);
+        included || rules.mask.contains_key(column)
     }
 
     /// Whether the column may be written under the grant: a masked one only if it is listed.
@@ -36,7 +49,6 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;
     };
-    let mut ends_open = !pattern.contains('*');
     let mut parts = parts.peekable();
     while let Some(part) = parts.next() {
         if parts.peek().is_none() {
@@ -46,9 +58,8 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
             Some(found) => rest = &rest[found + part.len()..],
             None => return false,
         }
-        ends_open = false;
     }
-    ends_open && rest.is_empty()
+    rest.is_empty()
 }
 
 #[cfg(test)]

@@ -44,8 +44,13 @@ impl fmt::Debug for MaskKey {
     }
 }
 
+/// What stands for the letters that are not shown.
+const HIDDEN: &str = "***";
+
 impl Mask {
-    /// The value as a caller may see it; null stays null. A hash under no key could be tried out: `***`.
+    /// The value as a caller may see it; null stays null. Of a list each element is masked; of what `email` and
+    /// `last4` are not made for, an object for one, nothing is shown: `***`. A hash under no key could be tried out:
+    /// `***`, too.
     ///
     /// ```
     /// use mcp_pg_core::policy::{Mask, MaskKey};
@@ -53,40 +58,63 @@ impl Mask {
     ///
     /// let key = MaskKey::new(b"a secret");
     /// assert_eq!(Mask::Email.apply(&json!("ada@example.com"), None), json!("a***@example.com"));
+    /// assert_eq!(Mask::Email.apply(&json!("ada@example.com, bob@example.com"), None), json!("***"));
     /// assert_eq!(Mask::Last4.apply(&json!("4111111111111111"), None), json!("***1111"));
-    /// assert_eq!(Mask::Last4.apply(&json!("123"), None), json!("***"));
+    /// assert_eq!(Mask::Last4.apply(&json!(["4111111111111111", "123"]), None), json!(["***1111", "***"]));
     /// assert_eq!(Mask::Hash.apply(&json!("123"), None), json!("***"));
     /// assert_ne!(Mask::Hash.apply(&json!("123"), Some(&key)), json!("***"));
     /// ```
     pub fn apply(self, value: &Value, key: Option<&MaskKey>) -> Value {
-        const HIDDEN: &str = "***";
-        if value.is_null() {
-            return Value::Null;
-        }
-        let text = match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        Value::String(match self {
-            Mask::Null => return Value::Null,
-            Mask::Full => HIDDEN.to_owned(),
-            Mask::Email => match text.split_once('@') {
-                Some((local, domain)) => {
-                    format!("{}{HIDDEN}@{domain}", local.chars().next().unwrap_or_default())
-                }
-                None => HIDDEN.to_owned(),
-            },
-            Mask::Last4 => {
-                let letters: Vec<char> = text.chars().collect();
-                // Four of five would be nearly all.
-                match letters.len().checked_sub(4) {
-                    Some(start) if start >= 4 => {
-                        format!("{HIDDEN}{}", letters[start..].iter().collect::<String>())
-                    }
-                    _ => HIDDEN.to_owned(),
-                }
+        let shown = match (self, value) {
+            (_, Value::Null) | (Mask::Null, _) => return Value::Null,
+            (Mask::Email | Mask::Last4, Value::Array(elements)) => {
+                return elements.iter().map(|element| self.apply(element, key)).collect();
             }
-            Mask::Hash => key.map_or_else(|| HIDDEN.to_owned(), |key| key.hash(&text)),
-        })
+            (Mask::Full, _) => None,
+            (Mask::Email, Value::String(text)) => email(text),
+            (Mask::Last4, Value::String(text)) => last4(text),
+            (Mask::Last4, Value::Number(number)) => last4(&number.to_string()),
+            (Mask::Email | Mask::Last4, _) => None,
+            (Mask::Hash, Value::String(text)) => key.map(|key| key.hash(text)),
+            (Mask::Hash, value) => key.map(|key| key.hash(&value.to_string())),
+        };
+        Value::String(shown.unwrap_or_else(|| HIDDEN.to_owned()))
     }
+
+    /// Whether a value is one that the mask shows in the place of others, as far as it looks different: written
+    /// back, it would take the real one's place.
+    ///
+    /// ```
+    /// use mcp_pg_core::policy::Mask;
+    /// use serde_json::json;
+    ///
+    /// assert!(Mask::Last4.shows(&json!("***1111")));
+    /// assert!(Mask::Email.shows(&json!(["a***@example.com"])));
+    /// assert!(!Mask::Last4.shows(&json!("4111111111111111")));
+    /// ```
+    pub fn shows(self, value: &Value) -> bool {
+        match (self, value) {
+            (_, Value::String(text)) if text == HIDDEN => true,
+            (Mask::Email, Value::String(_)) => self.apply(value, None) == *value,
+            (Mask::Last4, Value::String(text)) => {
+                text.strip_prefix(HIDDEN).is_some_and(|rest| rest.chars().count() == 4)
+            }
+            (_, Value::Array(elements)) => elements.iter().any(|element| self.shows(element)),
+            _ => false,
+        }
+    }
+}
+
+/// The first letter and the domain, of what is one address.
+fn email(text: &str) -> Option<String> {
+    let (local, domain) = text.split_once('@')?;
+    let in_domain = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-');
+    let domain = Some(domain).filter(|domain| domain.chars().all(in_domain))?;
+    Some(format!("{}***@{domain}", local.chars().next()?))
+}
+
+/// The last four letters of eight at least: four of five would be nearly all.
+fn last4(text: &str) -> Option<String> {
+    let hidden = text.chars().count().checked_sub(4).filter(|hidden| *hidden >= 4)?;
+    Some(format!("***{}", text.chars().skip(hidden).collect::<String>()))
 }

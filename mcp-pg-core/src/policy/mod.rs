@@ -28,4 +28,5 @@ pub use settings::{
     ServerIdentity, Settings, Timeouts, Tls,
 };
 pub use table_view::TableView;
+pub(crate) use table_view::shown;
 pub use view::View;

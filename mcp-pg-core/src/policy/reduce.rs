@@ -107,6 +107,7 @@ fn speaking_of(table: &Table, visible: &[Visible], kept: &[Option<usize>]) -> Ta
         directives: Vec::new(),
         estimated_rows: None,
         fills_rows: table.fills_rows,
+        has_heirs: table.has_heirs,
         primary_key: table.primary_key.as_ref().and_then(key),
         unique_keys: filtered(&table.unique_keys, key),
         foreign_keys: filtered(&table.foreign_keys, referring),

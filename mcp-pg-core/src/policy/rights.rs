@@ -25,6 +25,9 @@ pub(super) struct Rights<'r> {
 pub(super) struct Rules {
     pub(super) rows: Option<Map<String, Value>>,
     pub(super) preset: Vec<(Column, Value)>,
+    /// Whether the grant presets a column that the table, which it names, does not have or the role may not know: renamed,
+    /// dropped, without a privilege. Of tables that a pattern fits, only those that have the column are meant.
+    pub(super) unfit: bool,
     pub(super) confirm: bool,
 }
 
@@ -125,8 +128,11 @@ impl<'r> Rights<'r> {
                     && !grant.preset.contains_key(&column.name)
             })
         };
-        let can_select =
-            column.can_select && !filled && select.is_some_and(|grant| grant.shows(column));
+        let can_select = column.can_select
+            && !filled
+            && select.is_some_and(|grant| {
+                grant.shows(column) && (grant.names(&column.name) || !self.betrays(grant, column))
+            });
         let can_insert = column.can_insert && writes(Action::Insert);
         let can_update = column.can_update && writes(Action::Update);
         if !(can_select || can_insert || can_update) {
@@ -144,6 +150,17 @@ impl<'r> Rights<'r> {
         let closed = encrypted || mask.is_some();
         let column = Column { can_select, can_insert, can_update, ..column.clone() };
         Some(Visible { column, mask, marks, closed })
+    }
+
+    /// Whether the column is computed from one of which the grant does not show all.
+    fn betrays(&self, grant: &Grant, column: &Column) -> bool {
+        let mut all = self.table.columns.iter();
+        all.any(|origin| {
+            let masked = grant.columns.mask.contains_key(&origin.name);
+            let sealed = self.is_encrypted(origin) && !self.opens(origin);
+            column.generated_from.contains(&origin.number)
+                && (!grant.shows(origin) || masked || sealed)
+        })
     }
 
     /// Whether a refused write would tell that another row has the value.
@@ -164,8 +181,10 @@ impl<'r> Rights<'r> {
             let preset = grant.preset.iter().filter_map(|(name, value)| {
                 Some((self.table.column(name)?.1.clone(), value.clone()))
             });
+            let preset: Vec<(Column, Value)> = preset.collect();
+            let unfit = preset.len() < grant.preset.len() && grant.is_about(&self.table.name);
             let confirm = self.role.confirm.union(grant.confirm).contains(action);
-            Some((action, Rules { rows: grant.rows.clone(), preset: preset.collect(), confirm }))
+            Some((action, Rules { rows: grant.rows.clone(), preset, unfit, confirm }))
         });
         rules.collect()
     }

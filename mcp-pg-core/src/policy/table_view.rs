@@ -132,6 +132,7 @@ impl TableView {
             type_name: data_type.name.clone(),
             data_type,
             nullable: true,
+            may_be_null: true,
             default: None,
             identity: None,
             generated: None,
@@ -160,6 +161,7 @@ impl TableView {
             directives: Vec::new(),
             estimated_rows: None,
             fills_rows: false,
+            has_heirs: false,
             primary_key: (keys > 0).then_some(key),
             unique_keys: Vec::new(),
             foreign_keys: Vec::new(),
@@ -327,26 +329,46 @@ impl TableView {
     }
 
     /// What the server sets in every write of this kind; the columns need not be visible ones.
-    pub fn presets(&self, action: Action) -> &[(Column, Value)] {
-        self.rules.get(&action).map_or(&[], |rules| &rules.preset)
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the grant sets a column that the table does not have.
+    pub fn presets(&self, action: Action) -> Result<&[(Column, Value)]> {
+        match self.rules.get(&action) {
+            Some(rules) if rules.unfit => {
+                Err(Error::new(Code::Internal, "a preset of the role does not fit its table"))
+            }
+            rules => Ok(rules.map_or(&[], |rules| &rules.preset)),
+        }
     }
 
     /// A key whose columns may all be used, have an order, and are never null: what makes an order total.
     pub fn row_key(&self) -> Option<&[usize]> {
         let table = &self.table;
-        table
-            .primary_key
-            .iter()
-            .chain(table.unique_keys.iter().filter(|key| {
-                key.columns.iter().all(|position| !table.columns[*position].nullable)
-            }))
-            .map(|key| key.columns.as_slice())
-            .find(|columns| {
-                columns.iter().all(|position| {
-                    let column = &table.columns[*position];
-                    column.can_select && column.data_type.ordering && !self.closed[*position]
-                })
+        let is_primary = |key: &Key| table.primary_key.as_ref() == Some(key);
+        let never_null = |key: &&Key| {
+            let mut columns = key.columns.iter().map(|position| &table.columns[*position]);
+            is_primary(key) || columns.all(|column| !column.may_be_null)
+        };
+        table.row_keys().filter(never_null).map(|key| key.columns.as_slice()).find(|columns| {
+            columns.iter().all(|position| {
+                let column = &table.columns[*position];
+                column.can_select && column.data_type.ordering && !self.closed[*position]
             })
+        })
+    }
+
+    /// Columns by which the same row comes first each time: those of a key, or else all that have an order and may be
+    /// used.
+    pub fn steady_order(&self) -> Vec<usize> {
+        let usable = |position: &usize| {
+            let ordering = self.table.columns[*position].data_type.ordering;
+            ordering && !self.closed[*position] && self.masks[*position].is_none()
+        };
+        match self.row_key() {
+            Some(key) => key.to_vec(),
+            None => self.readable_columns().filter(usable).collect(),
+        }
     }
 
     /// What a relation of the table is called where nothing else may be meant.

@@ -178,9 +178,10 @@ impl View {
     /// another table's whole name is spelled so: that one has a schema, too.
     fn meant(&self, name: &str) -> Option<usize> {
         // Either part may itself contain dots.
-        let full = name
-            .match_indices('.')
-            .find_map(|(dot, _)| self.by_name.get(&TableName::new(&name[..dot], &name[dot + 1..])));
+        let full = self.schemas.iter().find_map(|schema| {
+            let own = name.strip_prefix(schema.as_str())?.strip_prefix('.')?;
+            self.by_name.get(&TableName::new(schema, own))
+        });
         full.or_else(|| self.by_bare_name.get(name)).copied()
     }
 
@@ -192,6 +193,11 @@ impl View {
     /// Whether grants put conditions on the rows of some table.
     pub fn is_ruled(&self) -> bool {
         self.whole.is_some()
+    }
+
+    /// Whether rows of some table are hidden from the role: by conditions of grants, or by row-level security.
+    pub fn hides_rows(&self) -> bool {
+        self.is_ruled() || self.tables.iter().any(|table| table.table.row_security.applies())
     }
 
     /// What the row conditions of grants speak of: all tables, with all their columns and relations.

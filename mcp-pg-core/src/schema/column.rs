@@ -21,6 +21,9 @@ pub struct Column {
     pub type_name: String,
     /// Whether the column accepts null (false for NOT NULL, in the table or a domain).
     pub nullable: bool,
+    /// Whether rows may hold null there all the same: a domain's NOT NULL is asked when a value is written, that of a
+    /// foreign table never, and one that is NOT VALID of new rows only.
+    pub may_be_null: bool,
     /// The default expression, as `pg_get_expr` prints it.
     pub default: Option<String>,
     /// Whether the value is a generated identity, and whether callers may supply it.

@@ -108,6 +108,7 @@ impl Schema {
             table: other.name.clone(),
             references,
             deferrable: false,
+            cascades: false,
             comment: None,
             relation_names: RelationNames {
                 to_one: declared.name.clone(),

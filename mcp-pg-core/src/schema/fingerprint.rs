@@ -40,11 +40,12 @@ pub(super) fn fingerprint(
             row_security,
             privileges,
             fills_rows,
+            has_heirs,
         } = table;
         (name, oid, kind, comment, columns).hash(&mut digest);
         (primary_key, unique_keys, foreign_keys, checks, indexes).hash(&mut digest);
         (owner, directives, logical_keys).hash(&mut digest);
-        (row_security, privileges, fills_rows).hash(&mut digest);
+        (row_security, privileges, fills_rows, has_heirs).hash(&mut digest);
     }
     digest.finish()
 }

@@ -31,6 +31,8 @@ pub struct ForeignKey {
     pub references: Vec<String>,
     /// Whether its check may wait until commit.
     pub deferrable: bool,
+    /// Whether rows go with the row that they refer to: `ON DELETE CASCADE`.
+    pub cascades: bool,
     /// What its relations are called, where a directive says so.
     pub relation_names: RelationNames,
     /// The COMMENT on the constraint.

@@ -57,6 +57,12 @@ pub enum Found<'a> {
 }
 
 impl Relation {
+    /// Every name that it goes by.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let alias = self.alias.as_deref();
+        [self.name.as_str(), self.unambiguous.as_str()].into_iter().chain(alias)
+    }
+
     /// Its name that is spelled so; the short one if none is.
     pub fn called(&self, name: &str) -> &str {
         let others = [Some(&self.unambiguous), self.alias.as_ref()];

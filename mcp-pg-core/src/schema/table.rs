@@ -24,6 +24,8 @@ pub struct Table {
     pub estimated_rows: Option<u64>,
     /// Whether a trigger may fill what an inserted row leaves out.
     pub fills_rows: bool,
+    /// Whether rows of tables that inherit from it are read with its own: its keys are unique among its own alone.
+    pub has_heirs: bool,
     /// The columns, in their order; only those that the login may use in some way.
     pub columns: Vec<Column>,
     /// The primary key, where there is one.
@@ -33,7 +35,7 @@ pub struct Table {
     /// Foreign keys from this table.
     pub foreign_keys: Vec<ForeignKey>,
     /// Keys that PostgreSQL does not enforce here: those of the tables beneath a view, as far as its columns
-    /// show them, and the declared ones.
+    /// show them, those of partitions, and the declared ones.
     pub logical_keys: Vec<ForeignKey>,
     /// Check constraints.
     pub checks: Vec<Check>,
@@ -100,6 +102,13 @@ impl Table {
     /// The position and definition of a column by its exact name.
     pub fn column(&self, name: &str) -> Option<(usize, &Column)> {
         self.columns.iter().enumerate().find(|(_, column)| column.name == name)
+    }
+
+    /// The keys that tell the rows apart which are read from it, the primary one first: none if tables inherit from
+    /// it. New rows are its own, and meet all keys.
+    pub fn row_keys(&self) -> impl Iterator<Item = &Key> {
+        let keys = self.primary_key.iter().chain(&self.unique_keys);
+        keys.filter(|_| !self.has_heirs)
     }
 
     /// Whether rows carry PostgreSQL's system columns (`xmin`, `ctid`).

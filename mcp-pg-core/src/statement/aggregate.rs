@@ -42,7 +42,7 @@ impl Conditions {
         if let Some(zone) = zone {
             arguments.push(self.parameters.add(zone));
         }
-        let cut: Expr = Func::cust("date_trunc").args(arguments).into();
+        let cut: Expr = Func::cust("pg_catalog.date_trunc").args(arguments).into();
         if date { cut.cast_as("date") } else { cut }
     }
 

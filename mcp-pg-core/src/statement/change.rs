@@ -8,7 +8,7 @@ use super::parameters::build;
 use super::predicate::{Conditions, constant};
 use super::{Output, SUBJECT, Statement, aliased, column, outputs, version};
 use crate::plan::{Assign, ChangePlan, Effect, NamedRow, Operand};
-use crate::schema::{Column, TableKind};
+use crate::schema::{Column, Family, TableKind};
 use crate::value::Decoder;
 
 /// The statement that locks the rows a change is about, and reads them as they are.
@@ -196,6 +196,13 @@ pub(super) fn assigned(
             Func::coalesce([more, value(operand)]).into()
         }
         Assign::Append(operand) | Assign::Merge(operand) => {
+            let old = match target.data_type.family() {
+                // JSON's null is nothing, too, and not the first element of a list.
+                Family::Json => {
+                    Func::cust("NULLIF").arg(old).arg(Expr::Constant("null".into())).into()
+                }
+                _ => old,
+            };
             let longer = old.binary(PgBinOper::Concatenate, value(operand));
             // What is added to nothing is all there is.
             Func::coalesce([longer, value(operand)]).into()

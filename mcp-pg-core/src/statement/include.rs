@@ -1,10 +1,9 @@
 //! Related rows as members of a row: correlated subqueries that PostgreSQL sends as records.
 
-use sea_query::extension::postgres::PgFunc;
 use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement, TableRef};
 
 use super::output::{Output, Reader};
-use super::predicate::{Conditions, constant, document};
+use super::predicate::{Conditions, constant, document, words_of};
 use super::{column, outputs};
 use crate::plan::{Hop, Include, Measured, Sort};
 use crate::policy::TableView;
@@ -37,7 +36,7 @@ impl Conditions {
         inner.extend(nested);
         rows.expr(Func::cust("ROW").args(members));
         if include.hop.is_to_one() {
-            rows.limit(1);
+            the_one(&mut rows, &include.hop, &other);
             return (subquery(rows), Output { name: include.name, reader: Reader::Row(inner) });
         }
         self.sort(&mut rows, &include.order, &other);
@@ -100,7 +99,8 @@ impl Conditions {
             }
             [hop, further @ ..] => {
                 let (mut row, other) = self.related(hop, alias);
-                row.expr(self.reached(further, reached, &other)).limit(1);
+                row.expr(self.reached(further, reached, &other));
+                the_one(&mut row, hop, &other);
                 self.join(&mut row, &other);
                 subquery(row)
             }
@@ -151,8 +151,8 @@ impl Conditions {
             Measured::Value => value,
             Measured::Rank(words) => {
                 let document = document(value, data_type.family());
-                let query = PgFunc::websearch_to_tsquery(self.parameters.add(words), None);
-                Func::cust("ts_rank").args([document, query.into()]).into()
+                let query = words_of(self.parameters.add(words));
+                Func::cust("pg_catalog.ts_rank").args([document, query]).into()
             }
             Measured::Distance(from) => {
                 let from = self.parameters.add(from).cast_as(data_type.base().name.clone());
@@ -205,17 +205,23 @@ pub(super) struct Join {
     on: Expr,
 }
 
+/// Cuts the rows at the end of a hop to one: where no key says that there are no more, always the same.
+fn the_one(rows: &mut SelectStatement, hop: &Hop<'_>, alias: &DynIden) {
+    if !leads_to_a_key(hop) {
+        for position in hop.table.steady_order() {
+            let column = column(alias, &hop.table.table.columns[position]);
+            rows.order_by_expr(column, sea_query::Order::Asc);
+        }
+    }
+    rows.limit(1);
+}
+
 /// Whether the columns that a hop compares at its end hold a key, so that a join cannot double a row.
 fn leads_to_a_key(hop: &Hop<'_>) -> bool {
     let table = &hop.table.table;
     let compared =
         |position: &usize| hop.relation.columns.iter().any(|(_, theirs)| theirs == position);
-    hop.is_to_one()
-        && table
-            .primary_key
-            .iter()
-            .chain(&table.unique_keys)
-            .any(|key| key.arbiter && key.columns.iter().all(compared))
+    hop.is_to_one() && table.row_keys().any(|key| key.arbiter && key.columns.iter().all(compared))
 }
 
 /// The columns of the two ends of a hop are the same.

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use sea_query::{Expr, IntoIden, LockType, OnConflict, Query, SelectStatement};
+use sea_query::{
+    DynIden, Expr, ExprTrait, IntoIden, LockType, OnConflict, Query, SelectStatement, Value,
+};
 
 use super::change::assigned;
 use super::named::{self, Named};
@@ -11,7 +13,7 @@ use super::predicate::{Conditions, constant};
 use super::{Output, SUBJECT, Statement, aliased, outputs};
 use crate::error::{Code, Error, Result};
 use crate::plan::{Assign, InsertPlan, Operand, Overwrite};
-use crate::schema::Column;
+use crate::schema::{Column, TableKind};
 use crate::value::Decoder;
 
 /// Most parameters of one INSERT; the protocol counts them in 16 bits, with a sign in some drivers.
@@ -86,7 +88,7 @@ pub fn insert<'v>(
     }
 
     let (mut returning, mut columns) = outputs(plan.table, &alias, returned.iter().copied());
-    returning.push(conditions.expression(&plan.check, &alias).unwrap_or_else(|| constant(true)));
+    returning.push(check(plan, &alias, &mut conditions));
     columns.push(Output::value("_check", Decoder::boolean()));
     query.returning(Query::returning().exprs(returning));
     let mut text = build(&query);
@@ -103,6 +105,22 @@ pub fn insert<'v>(
     // A statement for rows that differ has as many parameters as they have values.
     statement.recurring = recurring;
     Ok(statement)
+}
+
+/// Whether a row meets what it must in the end.
+fn check(plan: &InsertPlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> Expr {
+    let added = conditions.expression(&plan.check, alias);
+    let met = plan.arbiter.as_ref();
+    let changed = met.and_then(|arbiter| conditions.expression(&arbiter.check, alias));
+    let none = Expr::Constant(Value::Int(Some(0)));
+    // An existing row was locked before it was changed, which the new one has not been. Rows of a partitioned table do
+    // not tell: there all are taken for existing ones.
+    let changed = changed.map(|changed| match plan.table.table.kind {
+        TableKind::Table => super::named(alias, "xmax").eq(none).or(changed),
+        _ => changed,
+    });
+    let all = added.into_iter().chain(changed).reduce(|all, one| all.and(one));
+    all.unwrap_or_else(|| constant(true))
 }
 
 /// The rows as one parameter for each column: then the text is short, and the same for any number of rows.

@@ -104,7 +104,7 @@ fn version(table: &TableView, alias: &DynIden) -> Expr {
     let version = named(alias, version_column(table)).cast_as("text");
     match &table.version {
         // A row that was never counted has a version, too.
-        Some(column) if column.nullable => {
+        Some(column) if column.may_be_null => {
             let none = Expr::Constant(Value::String(Some(String::new())));
             Func::coalesce([version, none]).into()
         }

@@ -67,7 +67,7 @@ pub(super) fn unnested(
     conditions: &mut Conditions,
 ) -> Expr {
     let list = conditions.parameters.add(&Operand::list(values, at)).cast_as("text[]");
-    let element: Expr = Func::cust("unnest").arg(list).into();
+    let element: Expr = Func::cust("pg_catalog.unnest").arg(list).into();
     element.cast_as(data_type.base().name.clone())
 }
 

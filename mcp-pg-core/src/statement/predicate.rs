@@ -1,7 +1,7 @@
 //! Conditions as SQL expressions.
 
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
-use sea_query::{BinOper, DynIden, Expr, ExprTrait, IntoIden, Keyword, Value};
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Value};
 
 use super::include::Join;
 use super::parameters::Parameters;
@@ -184,8 +184,13 @@ pub(super) fn null(value: Expr, data_type: &DataType, wanted: bool) -> Expr {
 pub(super) fn document(value: Expr, family: Family) -> Expr {
     match family {
         Family::Search => value,
-        _ => PgFunc::to_tsvector(value, None).into(),
+        _ => Func::cust("pg_catalog.to_tsvector").arg(value).into(),
     }
+}
+
+/// What people type into a search box, as a query.
+pub(super) fn words_of(text: Expr) -> Expr {
+    Func::cust("pg_catalog.websearch_to_tsquery").arg(text).into()
 }
 
 fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {
@@ -210,10 +215,7 @@ fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {
         Operator::ContainedBy => left.binary(PgBinOper::Contained, right),
         Operator::Overlaps => left.binary(PgBinOper::Overlap, right),
         Operator::HasKey => custom(left, "?&", right),
-        Operator::Search => {
-            let query = PgFunc::websearch_to_tsquery(right, None);
-            document(left, family).binary(PgBinOper::Matches, query)
-        }
+        Operator::Search => document(left, family).binary(PgBinOper::Matches, words_of(right)),
         // These are planned as other comparisons.
         Operator::In | Operator::NotIn | Operator::IsNull => left.eq(right),
         Operator::StartsWith | Operator::EndsWith => left.binary(BinOper::Like, right),

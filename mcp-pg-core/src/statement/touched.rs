@@ -7,7 +7,7 @@ use crate::value::Decoder;
 /// the statistics do not have yet: the difference of two tells what was written between them.
 pub fn touched() -> Statement<'static> {
     Statement {
-        sql: "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint::text \
+        sql: "SELECT coalesce(pg_catalog.sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint::text \
               FROM pg_catalog.pg_stat_xact_user_tables"
             .into(),
         parameters: Vec::new(),

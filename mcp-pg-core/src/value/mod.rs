@@ -31,6 +31,7 @@
 //! several dimensions is its PostgreSQL literal, in a string.
 
 mod datetime;
+mod decimal;
 mod decode;
 mod encode;
 mod json;
@@ -45,6 +46,7 @@ mod round_trip;
 mod sample;
 mod scalar;
 
+pub use decimal::Decimal;
 pub use decode::Decoder;
 pub use encode::{encode, text_array};
 pub use json_schema::{accepted, produced};

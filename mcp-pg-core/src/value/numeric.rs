@@ -4,6 +4,8 @@ use std::io::Write;
 
 use serde_json::{Number, Value};
 
+use super::decimal::Decimal;
+
 /// 2^53 − 1: up to it, a double holds every integer, and no two integers are the same double.
 pub(super) const SAFE: i64 = (1 << 53) - 1;
 
@@ -158,33 +160,6 @@ pub(super) fn exact_double(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
     let same = value.is_finite() && Decimal::of(text)? == Decimal::of(&format!("{value:e}"))?;
     same.then_some(value)
-}
-
-/// A decimal without the freedom of writing it: 0.`digits` × 10^`exponent`.
-#[derive(PartialEq)]
-struct Decimal {
-    negative: bool,
-    digits: String,
-    exponent: i64,
-}
-
-impl Decimal {
-    fn of(text: &str) -> Option<Self> {
-        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse().ok()?),
-            None => (text, 0_i64),
-        };
-        let negative = mantissa.starts_with('-');
-        let mantissa = mantissa.trim_start_matches(['+', '-']);
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let digits = format!("{whole}{fraction}");
-        let significant = digits.trim_start_matches('0');
-        let point = i64::try_from(whole.len()).ok()?
-            - i64::try_from(digits.len() - significant.len()).ok()?;
-        let digits = significant.trim_end_matches('0').to_owned();
-        let exponent = if digits.is_empty() { 0 } else { exponent.checked_add(point)? };
-        Some(Self { negative, digits, exponent })
-    }
 }
 
 #[cfg(test)]

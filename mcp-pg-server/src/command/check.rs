@@ -51,6 +51,12 @@ pub(super) async fn check(
             "note: any caller over HTTP may leave nothing for the others: there is no limits.{key}"
         )?;
     }
+    for schema in &known.open_schemas {
+        writeln!(
+            out,
+            "note: everyone may create functions in {schema}, which can stand in for PostgreSQL's own: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"
+        )?;
+    }
     for file in open {
         writeln!(out, "note: every user of this machine may read {}: chmod o= it", file.display())?;
     }
@@ -147,6 +153,7 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
         roles => roles.join(", "),
     };
     writeln!(out, "PostgreSQL:           {}", posture.server_version)?;
+    writeln!(out, "standby:              {}", yes(posture.standby))?;
     writeln!(out, "login:                {}", posture.login)?;
     writeln!(out, "superuser:            {}", yes(posture.superuser))?;
     writeln!(out, "BYPASSRLS:            {}", yes(posture.bypass_rls))?;
@@ -163,6 +170,12 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
             "the schema {name:?} does not exist, or {} may use nothing in it",
             posture.login
         ));
+    }
+    if posture.standby && settings.audit.table.is_some() {
+        findings.push(
+            "audit.table: this database is a standby, which takes no records; name an audit.file"
+                .into(),
+        );
     }
     if schema.tables.is_empty() {
         return findings;

@@ -11,7 +11,7 @@ use super::session::{self, Session};
 use super::{Failure, posture, reload, stop_on_signal};
 use crate::auth::{Credentials, ProtectedResource};
 use crate::cli::Common;
-use crate::config::{Auth, Config, Environment};
+use crate::config::{Auth, Config, ConfigError, Environment};
 use crate::http::{self, ServiceOptions};
 use crate::limits::Limiter;
 use crate::listener::Certificate;
@@ -27,10 +27,7 @@ pub(super) async fn serve(
     let source = reload::Source::new(common, environment, &config);
     let listener = bind(address, config.auth.is_some()).await?;
     let bound = listener.local_addr()?;
-    let certificate = config.certificate.as_ref().map(|(chain, key)| {
-        Certificate::read(chain, key).map_err(|reason| Failure::usage(format!("server: {reason}")))
-    });
-    let certificate = certificate.transpose()?;
+    let certificate = certificate(&config)?;
     let scheme = if certificate.is_some() { "https" } else { "http" };
     let mut options = ServiceOptions {
         allowed_hosts: config.allowed_hosts.clone(),
@@ -77,12 +74,17 @@ pub(super) async fn serve(
     let _following = session.follow();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
     let (hang_up, limiter) = (options.hang_up.clone(), options.limiter.clone());
+    let shown = certificate.clone();
     let prepare = |config: &Config| {
+        let renewed = self::certificate(config)?;
         let accepted = config.auth.as_ref().map(Auth::credentials).transpose()?;
         let limits = config.request_limits.clone();
-        let (credentials, hang_up, limiter) = (&credentials, &hang_up, &limiter);
+        let (shown, credentials, hang_up, limiter) = (&shown, &credentials, &hang_up, &limiter);
         Ok(move || {
             limiter.replace(limits);
+            if let (Some(shown), Some(renewed)) = (shown, renewed) {
+                shown.replace(&renewed);
+            }
             if let (Some(credentials), Some(accepted)) = (credentials, accepted) {
                 credentials.store(Arc::new(accepted));
                 hang_up.send_replace(());
@@ -95,6 +97,13 @@ pub(super) async fn serve(
         never = source.follow(&session.engine, prepare) => match never {},
     }
     Ok(session)
+}
+
+/// The certificate that the configuration names.
+fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
+    let files = config.certificate.as_ref();
+    let read = files.map(|(chain, key)| Certificate::read(chain, key)).transpose();
+    read.map_err(|reason| ConfigError::new(format!("server: {reason}")))
 }
 
 /// Binds `address`; one beyond this machine only if callers have to say who they are.

@@ -174,7 +174,7 @@ fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
             old.allowed_hosts != new.allowed_hosts
                 || old.allowed_origins != new.allowed_origins
                 || old.public_url != new.public_url
-                || old.certificate != new.certificate
+                || old.certificate.is_some() != new.certificate.is_some()
                 || old.request_timeout != new.request_timeout
                 || old.max_connections != new.max_connections
                 || old.state_key != new.state_key,

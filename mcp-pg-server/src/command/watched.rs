@@ -74,7 +74,8 @@ impl Watched {
     }
 }
 
-/// The directory of canned queries, and the files of a token issuer's keys and of those of encrypted columns.
+/// The directory of canned queries, and the files of a token issuer's keys, of those of encrypted columns and of the
+/// server's certificate.
 fn named(config: &Config) -> Vec<PathBuf> {
     let jwt = config.auth.as_ref().and_then(|auth| auth.jwt.as_ref());
     let keys = jwt.and_then(|jwt| match &jwt.keys {
@@ -82,7 +83,9 @@ fn named(config: &Config) -> Vec<PathBuf> {
         KeySource::JwksUrl(_) => None,
     });
     let queries = config.settings.queries.directory.iter();
-    queries.chain(keys).chain(&config.encryption_key_file).cloned().collect()
+    let certificate = config.certificate.iter().flat_map(|(chain, key)| [chain, key]);
+    let files = queries.chain(keys).chain(&config.encryption_key_file).chain(certificate);
+    files.cloned().collect()
 }
 
 fn stamp(file: &Path) -> Option<Stamp> {

@@ -141,6 +141,12 @@ fn encryption(
     // A socket is not encrypted, whatever was asked: nobody is in between.
     let sockets = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
     let plain = sockets && !config.get_hosts().is_empty();
+    let identity = if plain { ServerIdentity::Any } else { identity };
+    if identity == ServerIdentity::Authority && root_certificates.is_none() {
+        return Err(ConfigError::new(
+            "sslmode: verify-ca needs sslrootcert, the authority's certificate; verify-full asks for the name as well",
+        ));
+    }
     config.ssl_mode(if plain { SslMode::Disable } else { mode });
     Ok(Tls { identity, root_certificates })
 }
@@ -175,7 +181,7 @@ mod tests {
             ("postgres://db.example/d?sslmode=disable", &[], SslMode::Disable, Any),
             (
                 "postgres://h/d?sslmode=verify-ca",
-                &[("PGSSLMODE", "disable")],
+                &[("PGSSLMODE", "disable"), ("PGSSLROOTCERT", root)],
                 SslMode::Require,
                 Authority,
             ),
@@ -192,7 +198,11 @@ mod tests {
                 "{url} {variables:?}"
             );
         }
-        for url in ["postgres://h/d?sslmode=verify", "postgres://h/d?sslrootcert=/no/where.pem"] {
+        for url in [
+            "postgres://h/d?sslmode=verify",
+            "postgres://h/d?sslmode=verify-ca",
+            "postgres://h/d?sslrootcert=/no/where.pem",
+        ] {
             Database { url: Some(url.into()) }.resolve(&Environment::default()).unwrap_err();
         }
     }

@@ -78,8 +78,7 @@ impl Handler {
         if let Err(error) = &outcome
             && matches!(error.code(), Code::Internal | Code::DatabaseUnavailable)
         {
-            let cause = std::error::Error::source(error).map(ToString::to_string);
-            tracing::error!(tool, code, cause, "a call failed");
+            tracing::error!(tool, code, cause = error.cause(), "a call failed");
         }
         Ok(match outcome {
             Ok(Answer::Question(question)) => question.into(),

@@ -124,6 +124,22 @@ async fn the_least_and_greatest_of_every_text_type_is_text() {
 }
 
 #[tokio::test]
+async fn what_has_no_order_has_no_least() {
+    let database =
+        Database::of("CREATE TABLE t (id int PRIMARY KEY, docs json[], marks xml[], list int[])")
+            .await;
+    let engine = database.engine().await;
+    for function in ["min", "max"] {
+        for column in ["docs", "marks"] {
+            let arguments = json!({"table": "t", "measures": {"m": {function: column}}});
+            let told = error(&engine, "analyst", "aggregate", arguments).await;
+            assert_eq!(told["code"], "invalid_value");
+            assert_eq!(told["allowed"], json!(["id", "list"]));
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_a_total_does_not_have_is_not_laid_to_the_table() {
     let engine = Database::shop().await.engine().await;
     let measures = json!({"n": {"count": "*"}});

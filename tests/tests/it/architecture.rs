@@ -123,3 +123,30 @@ fn the_readme_names_every_code() {
         assert!(README.contains(&format!("`{code}`")), "README.md: no `{code}`");
     }
 }
+
+/// A function of the same name in a schema of the login's `search_path` must not stand in for PostgreSQL's own.
+#[test]
+fn the_catalogue_is_read_with_functions_of_pg_catalog() {
+    let name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '.');
+    let mut calls = 0;
+    for entry in
+        fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../mcp-pg-core/src/schema/sql")).unwrap()
+    {
+        let path = entry.unwrap().path();
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let code = line.split("--").next().unwrap();
+            // A string is no code.
+            for part in code.split('\'').step_by(2) {
+                for (open, _) in part.match_indices('(') {
+                    let before = &part[..open];
+                    let called = &before[before.trim_end_matches(name).len()..];
+                    calls += usize::from(!called.is_empty());
+                    let known =
+                        called.starts_with("pg_catalog.") || ["", "coalesce"].contains(&called);
+                    assert!(known, "{}: {line}", path.display());
+                }
+            }
+        }
+    }
+    assert!(calls > 50, "{calls} calls were found");
+}

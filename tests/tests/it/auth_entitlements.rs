@@ -15,6 +15,9 @@ const TITLES: &str = r#"
     CREATE ROLE entitled_viewer NOLOGIN;
     CREATE ROLE entitled_login LOGIN NOINHERIT IN ROLE entitled_viewer;
     GRANT SELECT, UPDATE ON titles, ratings TO entitled_viewer;
+    -- The login can use nothing before it has become the role.
+    REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+    GRANT USAGE ON SCHEMA public TO entitled_viewer;
     ALTER TABLE titles ENABLE ROW LEVEL SECURITY;
     ALTER TABLE ratings ENABLE ROW LEVEL SECURITY;
     CREATE POLICY entitled ON titles

@@ -115,5 +115,5 @@ async fn a_configuration_that_makes_the_login_a_danger_is_not_taken() {
     );
     let (status, answer) = listed.await;
     assert_eq!(status, 200, "{answer}");
-    assert!(!answer.contains("diary"), "{answer}");
+    assert!(!answer.to_string().contains("diary"), "{answer}");
 }

@@ -198,6 +198,7 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
     assert!(sound.out.ends_with("no findings\n"), "{sound:?}");
 
     let database = Database::shop().await;
+    database.sql("GRANT CREATE ON SCHEMA public TO PUBLIC").await;
     let config = file(
         "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.user\"]\nactions = [\"select\"]\n\
          [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }\n\
@@ -207,6 +208,7 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
         &database,
         &config,
         &[
+        "note: everyone may create functions in public",
         "postgres is a superuser",
         "roles.a.grants[0]: public.user matches no table",
         "roles.a.grants[1].columns.exclude: no such table has a column \"emial\"; did you mean email?",

@@ -117,3 +117,25 @@ async fn the_right_to_delete_is_enough() {
     let insert = json!({"table": "log", "data": {"id": 3}});
     assert_eq!(error(&engine, "sweeper", "insert", insert).await["code"], "forbidden");
 }
+
+#[tokio::test]
+async fn it_is_told_which_rows_go_with_others() {
+    let database = Database::of(
+        "CREATE TABLE parent (id integer PRIMARY KEY);
+         CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent ON DELETE CASCADE);
+         CREATE TABLE other (id integer PRIMARY KEY, parent_id integer REFERENCES parent);
+         INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1, 1), (2, 1)",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.archive.allow_hard_delete = true;
+    let engine = database.engine_with(settings).await;
+    let delete = |dry: bool| json!({"table": "parent", "where": {"id": 1}, "dry_run": dry});
+    for dry in [true, false] {
+        let told = call(&engine, "admin", "delete", delete(dry)).await.unwrap();
+        assert_eq!(told["row_count"], 1);
+        assert_eq!(told["notes"], json!(["rows that refer to these go with them: of child"]));
+    }
+    let none = call(&engine, "admin", "delete", delete(false)).await.unwrap();
+    assert_eq!((&none["row_count"], none.get("notes")), (&json!(0), None));
+}

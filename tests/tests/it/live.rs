@@ -82,6 +82,8 @@ async fn every_kind_of_change_is_noticed() {
         .sql(
             "CREATE TYPE mood AS ENUM ('sad'); CREATE DOMAIN zip AS text;
              CREATE TABLE other (id integer PRIMARY KEY, mood mood, zip zip);
+             CREATE SCHEMA apart; CREATE TYPE apart.address AS (street text);
+             ALTER TABLE other ADD address apart.address;
              CREATE VIEW shown AS SELECT id FROM items; CREATE ROLE live_reader",
         )
         .await;
@@ -94,18 +96,23 @@ async fn every_kind_of_change_is_noticed() {
         "ALTER TABLE other ADD FOREIGN KEY (id) REFERENCES items",
         "CREATE UNIQUE INDEX CONCURRENTLY ON items (n)",
         "ALTER TYPE mood ADD VALUE 'glad'",
+        "ALTER TYPE apart.address ADD ATTRIBUTE zip text",
+        "ALTER TYPE apart.address RENAME ATTRIBUTE zip TO code",
         "ALTER DOMAIN zip ADD CHECK (VALUE <> '')",
         "COMMENT ON SCHEMA public IS 'What it is all about'",
         "COMMENT ON COLUMN items.n IS 'How many'",
         "CREATE OR REPLACE VIEW shown AS SELECT DISTINCT id FROM items",
         "ALTER TABLE items ENABLE ROW LEVEL SECURITY",
         "ALTER TABLE items RENAME n TO number",
+        "CREATE TABLE apart.more () INHERITS (items)",
+        "ALTER TABLE apart.more NO INHERIT items",
         "CREATE FUNCTION same() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
          CREATE TRIGGER same BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION same()",
         // What is taken away leaves no row that tells.
         "ALTER TABLE other DROP CONSTRAINT other_id_fkey",
         "ALTER DOMAIN zip DROP CONSTRAINT zip_check",
         "ALTER TABLE other DROP mood",
+        "ALTER TYPE apart.address DROP ATTRIBUTE code",
         "COMMENT ON COLUMN items.number IS NULL",
         "DROP TRIGGER same ON items",
         "DROP VIEW shown",
@@ -222,6 +229,27 @@ async fn a_burst_of_changed_rows_is_few_changes_and_junk_is_none() {
         told += 1;
     }
     assert!((1..=40).contains(&told), "{told} changes for 200 statements");
+}
+
+#[tokio::test]
+async fn a_table_that_is_always_written_to_hides_no_change_of_the_schema() {
+    let database = Database::of(ITEMS).await;
+    database.sql(&triggers(&["--notify", "items"]).await).await;
+    // Which only a superuser can make.
+    database.sql("DROP EVENT TRIGGER mcp_pg_schema").await;
+    let (engine, mut changes) = followed(&database, Duration::from_millis(50)).await;
+    let client = database.client().await;
+    let writing = tokio::spawn(async move {
+        loop {
+            client.execute("UPDATE items SET n = n + 1 WHERE id = 1", &[]).await.unwrap();
+        }
+    });
+    while !matches!(next(&mut changes).await, Change::Rows(_)) {}
+    database.sql("CREATE TABLE added (id integer)").await;
+    let seen = async { while next(&mut changes).await != Change::Catalogue {} };
+    tokio::time::timeout(Duration::from_secs(60), seen).await.expect("a changed schema");
+    assert_eq!(names(&engine).await, json!(["added", "items"]));
+    writing.abort();
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ mod hops;
 mod hostile;
 mod incidents;
 mod include;
+mod inheritance;
 mod insert;
 mod issuer;
 mod limits;

@@ -1,5 +1,6 @@
 //! What a reply says besides where nothing was found, or where what was written may not be what was meant.
 
+use mcp_pg_core::policy::Settings;
 use mcp_pg_tests::{Database, call};
 use serde_json::{Value, json};
 
@@ -70,6 +71,78 @@ async fn what_says_nothing_leaves_a_cursor_valid() {
         "cursor": first["next_cursor"]});
     let second = call(&engine, "admin", "select", next).await.unwrap();
     assert_eq!(second["rows"][0]["id"], 3);
+}
+
+#[tokio::test]
+async fn what_is_added_to_nothing() {
+    let engine = Database::of(
+        "CREATE TABLE posts (id integer PRIMARY KEY, views integer, meta jsonb);
+         INSERT INTO posts VALUES (1, NULL, 'null'), (2, 4, 'null')",
+    )
+    .await
+    .engine()
+    .await;
+    let update = async |id: i32, updates: Value| {
+        let arguments = json!({"table": "posts", "where": {"id": id}, "updates": updates});
+        call(&engine, "admin", "update", arguments).await.unwrap()
+    };
+    let told = update(1, json!({"views": {"$increment": 1}, "meta": {"$merge": {"a": 1}}})).await;
+    assert_eq!(told["rows"][0], json!({"id": 1, "views": null, "meta": {"a": 1}}));
+    assert!(told["notes"][0].as_str().unwrap().contains("views was null"), "{told}");
+    let told = update(2, json!({"views": {"$increment": 1}, "meta": {"$append": [1]}})).await;
+    assert_eq!(told["rows"][0], json!({"id": 2, "views": 5, "meta": [1]}));
+    assert_eq!(told.get("notes"), None);
+}
+
+/// Fewer rows written than asked for: the reply says why.
+#[tokio::test]
+async fn what_was_left_as_it_is() {
+    let database = Database::of(
+        "CREATE TABLE notes (id integer PRIMARY KEY, body text);
+         INSERT INTO notes VALUES (1, 'old'), (2, 'old');
+         CREATE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN IF NEW.body = 'none' THEN RETURN NULL; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER kept BEFORE INSERT OR UPDATE ON notes FOR EACH ROW EXECUTE FUNCTION kept();
+         CREATE FUNCTION stays() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+         CREATE TRIGGER stays BEFORE DELETE ON notes FOR EACH ROW EXECUTE FUNCTION stays();
+         CREATE TABLE ruled (id integer);
+         INSERT INTO ruled VALUES (1);
+         CREATE RULE stay AS ON DELETE TO ruled DO INSTEAD UPDATE ruled SET id = 2",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.archive.allow_hard_delete = true;
+    let engine = database.engine_with(settings).await;
+    let new = json!([{"id": 2, "body": "new"}, {"id": 3, "body": "new"}]);
+    let nothing = json!({"do": "nothing"});
+    let update =
+        |body: &str| json!({"table": "notes", "where": {"id": 1}, "updates": {"body": body}});
+    for (tool, arguments, rows, noted) in [
+        (
+            "insert",
+            json!({"table": "notes", "data": new, "on_conflict": nothing}),
+            1,
+            Some("whose key"),
+        ),
+        (
+            "insert",
+            json!({"table": "notes", "data": {"id": 9, "body": "none"}}),
+            0,
+            Some("trigger"),
+        ),
+        ("update", update("none"), 0, Some("trigger")),
+        ("delete", json!({"table": "notes", "where": {"id": 1}}), 0, Some("trigger")),
+        ("update", update("some"), 1, None),
+    ] {
+        let told = call(&engine, "admin", tool, arguments.clone()).await.unwrap();
+        assert_eq!(told["row_count"], rows, "{arguments}: {told}");
+        let note = told.pointer("/notes/0").and_then(Value::as_str);
+        assert_eq!(note.is_some(), noted.is_some(), "{arguments}: {told}");
+        assert!(note.unwrap_or_default().contains(noted.unwrap_or_default()), "{told}");
+    }
+    let ruled = json!({"table": "ruled", "where": {"id": 1}});
+    let told = mcp_pg_tests::error(&engine, "admin", "delete", ruled).await;
+    assert!(told["message"].as_str().unwrap().contains("rule"), "{told}");
 }
 
 #[tokio::test]

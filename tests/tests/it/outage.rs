@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use mcp_pg_core::policy::Role;
 use mcp_pg_core::{Change, Engine, Settings};
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UnixStream};
 use tokio_postgres::NoTls;
+use tokio_postgres::config::{Host, SslMode};
 
 const ITEMS: &str = "CREATE TABLE items (id integer PRIMARY KEY, n integer NOT NULL);
     INSERT INTO items VALUES (1, 1), (2, 2);";
@@ -56,6 +60,58 @@ async fn a_database_that_is_set_to_be_read_only() {
     );
 }
 
+/// What a pooler in transaction mode does: a new client gets a session that another one has begun.
+#[tokio::test]
+async fn a_session_that_another_client_has_begun() {
+    let database = Database::of(ITEMS).await;
+    database.engine().await;
+    let name = database.value("SELECT current_database()::text").await.unwrap();
+    database.sql(&format!("ALTER DATABASE \"{name}\" SET mcp_pg.begun = on")).await;
+    let error = Engine::connect(database.config.clone(), Settings::default()).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "database_unavailable");
+    assert!(!error.is_retryable());
+    assert!(error.to_string().contains("pooler"), "{error}");
+}
+
+/// What a pooler does that has no session left: it takes a connection, and answers nothing on it.
+#[tokio::test]
+async fn a_connection_without_a_session_is_not_waited_for() {
+    let cluster = Cluster::start().unwrap();
+    let backend = cluster.config("postgres");
+    let [Host::Unix(directory)] = backend.get_hosts() else { panic!("{backend:?}") };
+    let socket = directory.join(format!(".s.PGSQL.{}", backend.get_ports()[0]));
+    let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = front.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = front.accept().await.unwrap();
+            let (mut from_client, mut to_client) = client.into_split();
+            let (mut from_server, mut to_server) =
+                UnixStream::connect(&socket).await.unwrap().into_split();
+            tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+            tokio::spawn(async move {
+                let length = from_client.read_u32().await.unwrap();
+                let mut greeting = vec![0; length as usize - 4];
+                from_client.read_exact(&mut greeting).await.unwrap();
+                to_server.write_u32(length).await.unwrap();
+                to_server.write_all(&greeting).await.unwrap();
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(port).ssl_mode(SslMode::Disable);
+    config.user(backend.get_user().unwrap()).dbname("postgres");
+    if let Some(password) = backend.get_password() {
+        config.password(password);
+    }
+    let mut settings = Settings::default();
+    settings.timeouts.connect = Duration::from_millis(500);
+    let error = Engine::connect(config, settings).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "database_unavailable");
+    assert!(error.is_retryable());
+}
+
 /// Runs a statement on a connection of its own; it may end with it.
 async fn run(cluster: &Cluster, sql: &str) -> Result<u64, tokio_postgres::Error> {
     let (client, connection) = cluster.config("postgres").connect(NoTls).await?;
@@ -79,6 +135,7 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
 
     let engine = Engine::connect(cluster.config("postgres"), Settings::default()).await.unwrap();
     let engine = std::sync::Arc::new(engine);
+    assert!(engine.posture().await.unwrap().standby);
     let follower = engine.clone();
     tokio::spawn(async move { follower.follow(Duration::from_millis(20)).await });
     let followed = "DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_stat_activity
@@ -95,6 +152,7 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
     let mut changes = engine.changes();
     run(&cluster, "SELECT pg_promote()").await.unwrap();
     call(&engine, "operator", "insert", insert).await.unwrap();
+    assert!(!engine.posture().await.unwrap().standby);
     run(&cluster, "CREATE TABLE added (id integer)").await.unwrap();
     while changes.recv().await.unwrap() != Change::Catalogue {}
     call(&engine, "operator", "select", json!({"table": "added"})).await.unwrap();

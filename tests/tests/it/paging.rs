@@ -218,6 +218,24 @@ async fn a_cursor_is_good_for_its_own_query_alone() {
     {
         call(&engine, "admin", "select", with(member, value)).await.unwrap();
     }
+    // Nor does what is the same in other words.
+    for (first, again) in [
+        (json!({"table": "item"}), json!({"table": "public.item"})),
+        (
+            json!({"table": "item", "where": {"size": {"gt": 0, "lt": 9}, "id": {"lt": 50}}}),
+            json!({"table": "item", "where": {"id": {"lt": 50}, "size": {"lt": 9, "gt": 0}}}),
+        ),
+        (
+            json!({"table": "item", "order_by": [{"column": "kind", "direction": "desc"}], "where": {}}),
+            json!({"table": "item", "order_by": [{"direction": "desc", "column": "kind"}]}),
+        ),
+    ] {
+        let [mut first, mut again] = [first, again];
+        first["limit"] = json!(2);
+        let reply = call(&engine, "admin", "select", first).await.unwrap();
+        again["cursor"] = reply["next_cursor"].clone();
+        call(&engine, "admin", "select", again).await.unwrap();
+    }
     let (half, rest) = cursor.split_at(cursor.len() / 2);
     for (member, value) in [
         ("where", json!({"size": 2})),
@@ -430,4 +448,30 @@ async fn pages_by_values_that_json_does_not_tell_apart() {
         ids.sort_unstable();
         assert_eq!(ids, [1, 2, 3, 4, 5], "{column}");
     }
+}
+
+#[tokio::test]
+async fn a_null_that_a_domain_would_refuse_is_on_a_page() {
+    let database = Database::of(
+        "CREATE DOMAIN label AS text NOT NULL;
+         CREATE TABLE tin (id integer PRIMARY KEY, label label);
+         CREATE INDEX ON tin (label);
+         INSERT INTO tin VALUES (1, 'x'), (2, (SELECT label FROM tin WHERE false)), (3, 'a'),
+             (4, (SELECT label FROM tin WHERE false));",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (order_by, expected) in [
+        (json!(["label"]), [3, 1, 2, 4]),
+        (json!(["-label"]), [4, 2, 1, 3]),
+        (json!([{"column": "label", "nulls": "first"}]), [2, 4, 3, 1]),
+    ] {
+        let arguments = json!({"table": "tin", "columns": ["id"], "order_by": order_by});
+        let read = paged(&engine, arguments, 1).await;
+        let ids: Vec<i64> = read.iter().map(|row| row["id"].as_i64().unwrap()).collect();
+        assert_eq!(ids, expected, "{order_by}");
+    }
+    // Written, it is refused.
+    let null = json!({"table": "tin", "data": {"id": 5, "label": null}});
+    assert_eq!(refused(&engine, "insert", null).await.0, "not_null_violation");
 }

@@ -146,8 +146,8 @@ async fn every_refusal_over_http_leaves_one_record() {
         case(message("tools/call", json!({})), 200, error("tools/call", "invalid_value")),
         case(nested(90), 200, error("select", "limit_exceeded")),
         // What is no message of the protocol.
-        case(nested(2_000), 415, unread("invalid_value")),
-        case("{\"jsonrpc\": \"2.0\", ".into(), 415, unread("invalid_value")),
+        case(nested(2_000), 400, unread("invalid_value")),
+        case("{\"jsonrpc\": \"2.0\", ".into(), 400, unread("invalid_value")),
         case(call("select", json!({"table": "x".repeat(100_000)})), 413, unread("limit_exceeded")),
         with(&[("Content-Type", "text/plain")], case(select(), 415, unread("invalid_value"))),
         with(&[("Accept", "text/html")], case(select(), 406, unread("invalid_value"))),

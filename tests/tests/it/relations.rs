@@ -112,6 +112,50 @@ async fn a_table_joined_with_itself_is_told_apart() {
     );
 }
 
+/// Keys that partitions declare, each for itself, as pagila's payments do.
+#[tokio::test]
+async fn a_partitioned_table_has_the_relations_of_its_partitions() {
+    let database = Database::of(
+        "CREATE TABLE customer (customer_id integer PRIMARY KEY, country text);
+         CREATE TABLE staff (staff_id integer PRIMARY KEY);
+         CREATE TABLE robot (robot_id integer PRIMARY KEY);
+         INSERT INTO customer VALUES (1, 'FR'), (2, 'SE');
+         CREATE TABLE payment (at date, dropped text, customer_id integer, made_by integer, amount integer)
+             PARTITION BY RANGE (at);
+         ALTER TABLE payment DROP COLUMN dropped;
+         CREATE TABLE payment_1 (made_by integer REFERENCES staff, amount integer, at date,
+             customer_id integer REFERENCES customer);
+         ALTER TABLE payment ATTACH PARTITION payment_1 FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+         CREATE TABLE payment_2 PARTITION OF payment (FOREIGN KEY (made_by) REFERENCES robot)
+             FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+         INSERT INTO payment VALUES ('2024-01-31', 1, NULL, 5), ('2024-02-01', 2, NULL, 7), ('2024-02-02', 1, NULL, 9)",
+    )
+    .await;
+    let engine = database.engine().await;
+    let table =
+        call(&engine, "analyst", "describe_table", json!({"table": "payment"})).await.unwrap();
+    assert_eq!(
+        table["relations"],
+        json!([{"name": "customer", "kind": "to_one", "table": "customer", "columns": ["customer_id"]}])
+    );
+    let spent = json!({"table": "payment", "measures": {"spent": {"sum": "amount"}},
+        "group_by": ["customer.country"], "order_by": ["-spent"]});
+    let reply = call(&engine, "analyst", "aggregate", spent).await.unwrap();
+    assert_eq!(
+        rows(&reply),
+        [
+            json!({"customer.country": "FR", "spent": 14}),
+            json!({"customer.country": "SE", "spent": 7})
+        ]
+    );
+    let bought = json!({"table": "customer", "where": {"payment": {"some": {"amount": {"gt": 8}}}},
+        "include": {"payment": {"columns": ["amount"], "order_by": ["amount"]}}});
+    assert_eq!(
+        first(&engine, bought).await,
+        json!({"customer_id": 1, "country": "FR", "payment": [{"amount": 5}, {"amount": 9}]})
+    );
+}
+
 #[tokio::test]
 async fn a_relation_needs_both_ends_to_be_seen() {
     let database = Database::of(FIXTURE).await;
@@ -198,4 +242,33 @@ async fn a_declaration_that_does_not_fit_is_told_and_has_no_effect() {
     );
     let arguments = json!({"table": "note", "include": {"orders": true}});
     assert_eq!(refused(&engine, "select", arguments).await.0, "unknown_relation");
+}
+
+#[tokio::test]
+async fn of_several_rows_that_a_declared_relation_leads_to_it_is_always_the_same() {
+    let database = Database::of(
+        "CREATE TABLE rate (id integer PRIMARY KEY, code text, value integer);
+         CREATE VIEW rates AS SELECT code, value FROM rate;
+         CREATE TABLE sale (id integer PRIMARY KEY, code text);
+         INSERT INTO rate VALUES (3, 'a', 30), (2, 'a', 20), (1, 'a', 10), (4, 'b', 15);
+         INSERT INTO sale VALUES (1, 'a'), (2, 'b');",
+    )
+    .await;
+    for (to, value) in [("rate", 10), ("rates", 10)] {
+        let relations = vec![DeclaredRelation {
+            table: "sale".into(),
+            columns: vec!["code".into()],
+            to: to.into(),
+            references: vec!["code".into()],
+            name: Some("price".into()),
+            inverse: None,
+        }];
+        let engine = database.engine_with(Settings { relations, ..Settings::default() }).await;
+        let arguments = json!({"table": "sale", "columns": ["id"], "order_by": ["price.value"],
+            "include": {"price": {"columns": ["value"]}}});
+        let reply = call(&engine, "analyst", "select", arguments).await.unwrap();
+        let expected =
+            json!([{"id": 1, "price": {"value": value}}, {"id": 2, "price": {"value": 15}}]);
+        assert_eq!(reply["rows"], expected, "{to}");
+    }
 }

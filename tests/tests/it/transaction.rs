@@ -125,6 +125,26 @@ async fn a_reference_must_lead_to_an_earlier_row() {
         let found = refused(&engine, "transaction", json!({"operations": operations})).await;
         assert_eq!(found, (code.into(), "/operations/1/data/user_id/$ref".into()), "{reference}");
     }
+    // A column that the operation does not return.
+    for (columns, found) in [
+        (json!(["email"]), Some(("unknown_column", json!(["email"])))),
+        (json!([]), Some(("unknown_column", json!(null)))),
+        (json!(["email", "user_id"]), None),
+        (json!(["*"]), None),
+    ] {
+        let operations = json!([
+            {"operation": "select", "as": "user", "table": "users", "where": {"user_id": 1}, "columns": columns},
+            {"operation": "select", "table": "orders", "where": {"user_id": {"$ref": "user.user_id"}}},
+        ]);
+        let reply = call(&engine, "admin", "transaction", json!({"operations": operations})).await;
+        let told = reply.err().map(|error| serde_json::to_value(&error).unwrap());
+        let expected = found.map(|(code, allowed)| {
+            (json!(code), json!("/operations/1/where/user_id/$ref"), allowed)
+        });
+        let told =
+            told.map(|told| (told["code"].clone(), told["at"].clone(), told["allowed"].clone()));
+        assert_eq!(told, expected, "{columns}");
+    }
     // An operation that gave no row.
     let operations = json!([
         {"operation": "select", "as": "user", "table": "users", "where": {"user_id": 999}},
@@ -367,6 +387,20 @@ async fn what_only_the_commit_finds_names_its_operation() {
         );
         assert_eq!(reply["at"], "/operations/1/updates/rank");
     }
+    // Of several writes to one table, PostgreSQL's words tell which.
+    let people = |id: i32, department: i32| json!({"operation": "insert", "table": "people", "data": [{"id": id, "department": department}]});
+    for (first, second, at) in [(7, 1, 1), (1, 7, 2)] {
+        let operations = json!([
+            {"operation": "insert", "table": "departments", "data": {"id": 1, "head": 1}},
+            people(1, first), people(2, second)
+        ]);
+        let arguments = json!({"operations": operations});
+        let reply = error(&engine, "admin", "transaction", arguments).await;
+        assert_eq!(reply["at"], format!("/operations/{at}/data/0/department"), "{reply}");
+    }
+    let rows = json!([{"id": 5, "head": 5}, {"id": 6, "head": 6}]);
+    let several = json!({"table": "departments", "data": rows});
+    assert_eq!(error(&engine, "admin", "insert", several).await["at"], "/data/0/head");
     // A lone write that is initially deferred.
     let lone = json!({"table": "departments", "data": {"id": 4, "head": 4}});
     let reply = error(&engine, "admin", "insert", lone.clone()).await;

@@ -58,6 +58,10 @@ async fn a_condition_is_required() {
         json!({"and": [{}]}),
         json!({"or": [{}]}),
         json!({"not": {}}),
+        // Every row meets one of these.
+        json!({"or": [{"user_id": 1}, {}]}),
+        json!({"or": [{"and": [{"user_id": 1}]}, {"and": [{}]}]}),
+        json!({"orders": {"every": {}}}),
         json!({"and": [{"or": [{}, {}]}, {"not": {"and": [{}]}}]}),
         Value::Null,
     ] {
@@ -175,6 +179,18 @@ async fn lists_texts_and_json_grow() {
         thing(&engine, 3, json!({"meta": {"$append": [2, 3]}})).await["meta"],
         json!([1, 2, 3])
     );
+    // What is no list is an element of one, and takes nothing away.
+    for (old, added, expected) in [
+        (json!([1]), json!({"a": 2}), json!([1, {"a": 2}])),
+        (json!({"a": 1}), json!({"a": 2}), json!([{"a": 1}, {"a": 2}])),
+        (json!(null), json!({"a": 2}), json!([{"a": 2}])),
+        (json!([]), json!("x"), json!(["x"])),
+        (json!([1]), json!({"$literal": [2]}), json!([1, 2])),
+    ] {
+        thing(&engine, 3, json!({"meta": {"$literal": old}})).await;
+        let row = thing(&engine, 3, json!({"meta": {"$append": added}})).await;
+        assert_eq!(row["meta"], expected, "{old} and {added}");
+    }
     for (updates, at) in [
         (json!({"small": {"$append": 1}}), "/updates/small/$append"),
         (json!({"plain": {"$append": 1}}), "/updates/plain/$append"),

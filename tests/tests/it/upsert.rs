@@ -84,3 +84,63 @@ async fn what_a_row_does_not_give_is_not_overwritten() {
     let cities = database.value("SELECT string_agg(city, ',' ORDER BY id) FROM member").await;
     assert_eq!(cities.as_deref(), Some("Bonn,Lyon,Oslo"));
 }
+
+#[tokio::test]
+async fn what_is_overwritten_is_named_once_and_is_something() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    let mut named = upsert(json!({"email": "a@x", "name": "Ann", "city": "Rome"}));
+    named["on_conflict"]["update"] = json!(["name", "name"]);
+    let reply = call(&engine, "operator", "insert", named.clone()).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"email": "a@x", "name": "Ann"}]));
+    named["on_conflict"]["update"] = json!([]);
+    let told = error(&engine, "operator", "insert", named).await;
+    assert_eq!(
+        (&told["code"], &told["at"]),
+        (&json!("missing_value"), &json!("/on_conflict/update"))
+    );
+}
+
+#[tokio::test]
+async fn the_condition_of_updates_is_for_rows_that_are_updated() {
+    let parted = "
+        CREATE TABLE parted (email text PRIMARY KEY, name text) PARTITION BY HASH (email);
+        CREATE TABLE parted_all PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+        INSERT INTO parted VALUES ('a@x', 'Ada')";
+    let database = Database::of(&format!("{FIXTURE}{parted}")).await;
+    let grant = |actions: &[Action], rows: Option<Value>| Grant {
+        tables: vec!["public.*".to_owned()],
+        actions: actions.iter().copied().collect(),
+        rows: rows.map(object),
+        ..Grant::default()
+    };
+    let grants = vec![
+        grant(&[Action::Select, Action::Insert], None),
+        grant(&[Action::Update], Some(json!({"name": {"starts_with": "A"}}))),
+    ];
+    let roles = vec![Role { name: "clerk".to_owned(), grants, ..Role::default() }];
+    let settings = Settings { roles, default_role: "clerk".to_owned(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let clerk = Principal::new("x", "clerk");
+    let rows = |names: [&str; 2]| json!([{"email": "a@x", "name": names[0]}, {"email": "n@x", "name": names[1]}]);
+    for (table, names, how, code) in [
+        // The new row may be called anything, the existing one must still begin so.
+        ("member", ["Ann", "Zoe"], "update", Ok(2)),
+        ("member", ["Zoe", "Ann"], "update", Err("forbidden")),
+        ("member", ["Zoe", "Zoe"], "nothing", Ok(1)),
+        // Rows of a partitioned table do not tell which they are.
+        ("parted", ["Ann", "Zoe"], "update", Err("forbidden")),
+        ("parted", ["Ann", "Amy"], "update", Ok(2)),
+        ("parted", ["Zoe", "Zoe"], "nothing", Ok(1)),
+    ] {
+        let arguments = json!({"table": table, "data": rows(names), "dry_run": true,
+            "on_conflict": {"columns": ["email"], "do": how}});
+        let told = call_as(&engine, &clerk, "insert", arguments.clone()).await;
+        let told = told.map(|reply| reply["row_count"].as_i64().unwrap());
+        assert_eq!(
+            told.as_ref().map_err(|error| error.code().as_str()),
+            code.as_ref().map_err(|c| *c),
+            "{arguments}"
+        );
+    }
+}

@@ -40,6 +40,7 @@ fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Co
         alias: None,
         number: row.try_get("number")?,
         nullable: !row.try_get::<_, bool>("not_null")? && !data_type.refuses_null(),
+        may_be_null: !row.try_get::<_, bool>("never_null")?,
         data_type,
         type_name: type_name.strip_prefix(first).unwrap_or(type_name).to_owned(),
         default,

@@ -28,10 +28,8 @@ pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), 
     for row in rows {
         let Some(table) = owner(tables, row)? else { continue };
         let Some(columns) = positions(&table.columns, row.try_get("columns")?) else { continue };
-        let name: String = row.try_get("name")?;
-        table.directives.extend(directive(row, Subject::ForeignKey(name.clone()))?);
-        table.foreign_keys.push(ForeignKey {
-            name,
+        let key = ForeignKey {
+            name: row.try_get("name")?,
             columns,
             table: TableName {
                 schema: row.try_get("other_schema")?,
@@ -39,9 +37,16 @@ pub(super) fn add_foreign_keys(tables: &mut Tables, rows: &[Row]) -> Result<(), 
             },
             references: row.try_get("other_columns")?,
             deferrable: row.try_get("deferrable")?,
+            cascades: row.try_get("cascades")?,
             relation_names: RelationNames::default(),
             comment: comment(row)?,
-        });
+        };
+        if row.try_get("logical")? {
+            table.logical_keys.push(key);
+            continue;
+        }
+        table.directives.extend(directive(row, Subject::ForeignKey(key.name.clone()))?);
+        table.foreign_keys.push(key);
     }
     Ok(())
 }

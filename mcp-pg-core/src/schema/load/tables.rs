@@ -31,6 +31,7 @@ fn table(row: &Row) -> Result<Table, PgError> {
             .try_get::<_, Option<f64>>("estimated_rows")?
             .map(|rows| rows.round() as u64),
         fills_rows: row.try_get("fills_rows")?,
+        has_heirs: row.try_get("has_heirs")?,
         columns: Vec::new(),
         primary_key: None,
         unique_keys: Vec::new(),

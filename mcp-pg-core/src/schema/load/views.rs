@@ -113,6 +113,7 @@ fn keys_of(row: &Row, shown: &[(usize, (u32, i16))]) -> Result<Vec<ForeignKey>, 
             },
             references: row.try_get("other_columns")?,
             deferrable: false,
+            cascades: false,
             comment: None,
             relation_names: RelationNames::default(),
         })

@@ -25,6 +25,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         data_type: integer.clone(),
         type_name: "integer".into(),
         nullable: true,
+        may_be_null: true,
         default: None,
         identity: None,
         generated: None,
@@ -41,6 +42,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         oid: 0,
         kind: TableKind::Table,
         fills_rows: false,
+        has_heirs: false,
         comment: None,
         owner: String::new(),
         directives: Vec::new(),
@@ -71,6 +73,7 @@ fn references(mut table: Table, columns: &[usize], other: &str, their: &[&str]) 
         table: TableName::new("public", other),
         references: their.iter().map(|name| (*name).to_owned()).collect(),
         deferrable: false,
+        cascades: false,
         relation_names: RelationNames::default(),
         comment: None,
     });

@@ -11,7 +11,7 @@ WITH RECURSIVE own AS MATERIALIZED (
   SELECT oid FROM own
   UNION
   SELECT ev_class FROM pg_catalog.pg_rewrite
-  WHERE oid >= 16384 AND strpos(ev_action::text, ' :funcid 2078 ') > 0
+  WHERE oid >= 16384 AND pg_catalog.strpos(ev_action::text, ' :funcid 2078 ') > 0
   UNION
   SELECT coalesce(rule.ev_class, use.objid)
   FROM used
@@ -20,13 +20,13 @@ WITH RECURSIVE own AS MATERIALIZED (
     ON use.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND rule.oid = use.objid
   WHERE use.classid = ANY (ARRAY['pg_proc', 'pg_operator', 'pg_rewrite']::pg_catalog.regclass[])
 ), name AS MATERIALIZED (
-  SELECT lower(proname) AS name FROM pg_catalog.pg_proc
+  SELECT pg_catalog.lower(proname) AS name FROM pg_catalog.pg_proc
   WHERE oid IN (SELECT oid FROM used) OR oid < 16384 AND proname ~ '^(set_config|pg_(try_)?advisory_lock)'
   UNION
-  SELECT lower(relname) FROM pg_catalog.pg_class WHERE oid IN (SELECT oid FROM used)
+  SELECT pg_catalog.lower(relname) FROM pg_catalog.pg_class WHERE oid IN (SELECT oid FROM used)
   UNION
   SELECT oprname FROM pg_catalog.pg_operator WHERE oid IN (SELECT oid FROM used)
 )
-SELECT EXISTS (SELECT FROM name WHERE strpos(lower(statement.text), name.name) > 0) AS coded
+SELECT EXISTS (SELECT FROM name WHERE pg_catalog.strpos(pg_catalog.lower(statement.text), name.name) > 0) AS coded
 FROM pg_catalog.unnest($1) WITH ORDINALITY AS statement (text, place)
 ORDER BY statement.place

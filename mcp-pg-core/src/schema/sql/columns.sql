@@ -33,6 +33,11 @@ SELECT a.attrelid             AS "table",
        a.atttypid             AS type,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
        a.attnotnull           AS not_null,
+       -- Since PostgreSQL 18 NOT NULL is a constraint of its own, and may not be valid for the rows that are there.
+       a.attnotnull AND r.relkind IN ('r', 'p') AND NOT EXISTS (
+         SELECT FROM pg_catalog.pg_constraint k
+         WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND NOT k.convalidated
+           AND k.conkey[1] = a.attnum) AS never_null,
        a.attidentity::text    AS identity,
        a.attgenerated <> ''   AS generated,
        pg_catalog.pg_get_expr(e.adbin, e.adrelid, true) AS expression,

@@ -14,13 +14,13 @@ SELECT n.nspname                                              AS schema,
        coalesce(p.proargmodes::text[], '{}')                  AS modes,
        coalesce(p.proargnames, '{}')                          AS names,
        ARRAY(SELECT pg_catalog.format_type(a.type, -1)
-             FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY a (type, place)
+             FROM pg_catalog.unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY a (type, place)
              ORDER BY a.place)                                AS types,
        ARRAY(SELECT t.typtype = 'p'
-             FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY a (type, place)
+             FROM pg_catalog.unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) WITH ORDINALITY a (type, place)
              JOIN pg_catalog.pg_type t ON t.oid = a.type
              ORDER BY a.place)                                AS pseudo,
-       ARRAY(SELECT r.name FROM unnest($2) r (name)
+       ARRAY(SELECT r.name FROM pg_catalog.unnest($2) r (name)
              CROSS JOIN LATERAL (SELECT CASE r.name WHEN '' THEN current_user ELSE r.name::name END) c (role)
              WHERE pg_catalog.has_schema_privilege(c.role, n.oid, 'USAGE')
                AND pg_catalog.has_function_privilege(c.role, p.oid, 'EXECUTE')) AS executable_by,

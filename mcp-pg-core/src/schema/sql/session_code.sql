@@ -2,7 +2,7 @@
 WITH RECURSIVE own AS MATERIALIZED (
   -- What people wrote: in C are extensions' functions, and this server's own only notifies. What is declared STABLE, as
   -- most of what policies call is, changes the session if its text speaks of that or is not there to be read.
-  SELECT oid, lower(proname) AS name, lower(prosrc) AS text,
+  SELECT oid, pg_catalog.lower(proname) AS name, pg_catalog.lower(prosrc) AS text,
          prorettype = 'pg_catalog.trigger'::pg_catalog.regtype AS triggered,
          provolatile = 'v' OR prosrc = ''
            OR prosrc ~* '\m(set|set_config|execute|pg_(try_)?advisory_lock(_shared)?)\M' AS changes
@@ -30,13 +30,13 @@ WITH RECURSIVE own AS MATERIALIZED (
     UNION ALL
     SELECT run.class, named.oid
     FROM own AS function
-    JOIN own AS named ON strpos(function.text, named.name) > 0
+    JOIN own AS named ON pg_catalog.strpos(function.text, named.name) > 0
     WHERE run.class = 'pg_catalog.pg_proc'::pg_catalog.regclass AND function.oid = run.oid
       AND NOT function.changes AND NOT named.triggered
-      AND (named.name ~ '\W' OR function.text ~ concat('\m', named.name, '\M'))
+      AND (named.name ~ '\W' OR function.text ~ pg_catalog.concat('\m', named.name, '\M'))
   ) AS used (class, oid)
 ), expression (place, tree) AS (
-  SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, concat(polqual, polwithcheck) FROM pg_catalog.pg_policy
+  SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, pg_catalog.concat(polqual, polwithcheck) FROM pg_catalog.pg_policy
   UNION ALL
   SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass, ev_action::text FROM pg_catalog.pg_rewrite WHERE oid >= 16384
   UNION ALL

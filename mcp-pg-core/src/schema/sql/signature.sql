@@ -9,7 +9,7 @@
 -- Filtered out: temporary tables, which some applications make all the time, and what lies in other schemas;
 -- but types, functions, policies and comments count wherever they are.
 WITH named AS MATERIALIZED (
-  SELECT min(oid) AS first, array_agg(oid) AS schemas FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
+  SELECT pg_catalog.min(oid) AS first, pg_catalog.array_agg(oid) AS schemas FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
 ), beginning AS MATERIALIZED (
   -- bigint: of rows that were written two thousand million transactions ago, the age is negative, and counts as young.
   SELECT since, pg_catalog.age(since)::bigint AS age
@@ -22,12 +22,13 @@ WITH named AS MATERIALIZED (
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_namespace WHERE nspname = ANY ($1)
   UNION ALL
   -- A dropped column's row stays, and says so. A default that changes is taken from its column and given to it:
-  -- pg_attrdef has nothing more to tell.
+  -- pg_attrdef has nothing more to tell. c: composite types.
   SELECT age FROM young_column
   WHERE attnum > 0 AND EXISTS (
     SELECT FROM pg_catalog.pg_class
-    WHERE oid = attrelid AND relnamespace = ANY ((SELECT schemas FROM named)::oid[])
-      AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c'))
+    WHERE oid = attrelid
+      AND (relkind = 'c'
+           OR relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = ANY ((SELECT schemas FROM named)::oid[])))
   UNION ALL
   -- An index is in pg_class before it is complete, and no other row tells when it is.
   SELECT NULL FROM pg_catalog.pg_index WHERE NOT indisvalid
@@ -46,40 +47,42 @@ WITH named AS MATERIALIZED (
   UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_enum
   UNION ALL
+  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_inherits
+  UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_auth_members
 ), written (number, young) AS (
-  SELECT count(*), sum((SELECT age FROM beginning) - age + 1) FILTER (WHERE age <= (SELECT age FROM beginning))
+  SELECT pg_catalog.count(*), pg_catalog.sum((SELECT age FROM beginning) - age + 1) FILTER (WHERE age <= (SELECT age FROM beginning))
   FROM few
   UNION ALL
   -- Each of the large ones is counted where it is read: to pass its rows on costs as much again. Nearly all are in the
   -- first schema, and to compare one OID is cheaper than a list.
-  SELECT count(*), sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
+  SELECT pg_catalog.count(*), pg_catalog.sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
                      FILTER (WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning))
   FROM pg_catalog.pg_class
   WHERE relnamespace = (SELECT first FROM named) OR relnamespace = ANY ((SELECT schemas FROM named)::oid[])
   UNION ALL
   -- contypid: checks of domains.
-  SELECT count(*), sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
+  SELECT pg_catalog.count(*), pg_catalog.sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
                      FILTER (WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning))
   FROM pg_catalog.pg_constraint
   WHERE connamespace = (SELECT first FROM named) OR connamespace = ANY ((SELECT schemas FROM named)::oid[])
     OR contypid <> 0
   UNION ALL
-  SELECT count(*), sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
+  SELECT pg_catalog.count(*), pg_catalog.sum((SELECT age FROM beginning) - pg_catalog.age(xmin) + 1)
                      FILTER (WHERE pg_catalog.age(xmin) <= (SELECT age FROM beginning))
   FROM pg_catalog.pg_description
 )
 SELECT beginning.since::text AS since,
        -- Transactions are numbered in a circle: long before it closes, all is read anew.
-       concat_ws(' ', beginning.age / 1000000000, rows.number, rows.young, roles.unlike) AS written,
+       pg_catalog.concat_ws(' ', beginning.age / 1000000000, rows.number, rows.young, roles.unlike) AS written,
        EXISTS (SELECT FROM pg_catalog.pg_event_trigger
                WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told
 FROM beginning
 CROSS JOIN (
-  SELECT sum(number) AS number, sum(young) AS young FROM written
+  SELECT pg_catalog.sum(number) AS number, pg_catalog.sum(young) AS young FROM written
 ) AS rows
 CROSS JOIN (
-  SELECT string_agg(concat_ws(':', oid, rolsuper, rolbypassrls, rolinherit), ',' ORDER BY oid) AS unlike
+  SELECT pg_catalog.string_agg(pg_catalog.concat_ws(':', oid, rolsuper, rolbypassrls, rolinherit), ',' ORDER BY oid) AS unlike
   FROM pg_catalog.pg_roles
   WHERE (rolsuper OR rolbypassrls OR NOT rolinherit) AND pg_catalog.pg_has_role(oid, 'MEMBER')
 ) AS roles

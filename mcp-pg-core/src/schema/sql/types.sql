@@ -9,7 +9,7 @@ WITH RECURSIVE used (oid) AS (
   FROM pg_catalog.pg_attribute a
   WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
   UNION
-  SELECT unnest($2)
+  SELECT pg_catalog.unnest($2)
   UNION
   SELECT part.oid
   FROM used

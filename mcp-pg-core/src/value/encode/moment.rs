@@ -27,6 +27,15 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
     if unsigned.eq_ignore_ascii_case("infinity") {
         return Ok(());
     }
+    if scalar == Scalar::Timestamp && is_elsewhere(text) {
+        return Err(Reason::Because {
+            message: format!(
+                "{text:?} is a time in a zone, and a timestamp without time zone has none"
+            ),
+            hint: "give the date and time alone, as the column counts them: 2024-01-31T13:45:00"
+                .to_owned(),
+        });
+    }
     match iso_date(text) {
         Some((year, month, day, rest)) => {
             // The year before 1 is 1 BC, so 5 BC is a leap year as year −4 would be.
@@ -52,6 +61,18 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
         }),
         None => Err(Reason::Unfit),
     }
+}
+
+/// Whether a time zone other than UTC follows a date and time, which PostgreSQL would pass over.
+fn is_elsewhere(text: &str) -> bool {
+    let Some((_, time)) = text.split_once(['T', 't', ' ']) else { return false };
+    let zone = time.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ':' | '.'));
+    zone.split_whitespace().any(|word| {
+        let known = ["Z", "UTC", "GMT", "AM", "PM", "BC", "AD"];
+        let offset = word.strip_prefix(['+', '-']);
+        let none = offset.is_some_and(|offset| offset.bytes().all(|c| matches!(c, b'0' | b':')));
+        !none && !known.iter().any(|known| known.eq_ignore_ascii_case(word))
+    })
 }
 
 /// Whether a date is written in another way that leaves no doubt: `2024/1/31`, `20240131`.
@@ -118,6 +139,27 @@ mod tests {
         }
         for text in ["13:45", "13:45:00.5", "24:00:00", "134500", "04:05 PM"] {
             assert!(check(Scalar::Time, text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_refused_where_it_would_be_lost() {
+        for (text, fits) in [
+            ("2024-01-31T13:45:00Z", true),
+            ("2024-01-31 13:45:00.5+00:00", true),
+            ("2024-01-31 13:45:00 -00", true),
+            ("2024-01-31 01:45 PM UTC", true),
+            ("0044-03-15T00:00:00Z BC", true),
+            ("0044-03-15 BC", true),
+            ("2024-01-31T13:45:00+05:30", false),
+            ("2024-01-31T13:45:00-08", false),
+            ("2024/1/31 13:45 Europe/Paris", false),
+            ("2024-01-31T13:45:00+01 BC", false),
+        ] {
+            let told = check(Scalar::Timestamp, text);
+            assert_eq!(!matches!(told, Err(Reason::Because { .. })), fits, "{text}");
+            assert!(check(Scalar::TimestampTz, text).is_ok(), "{text}");
+            assert!(check(Scalar::Date, text).is_ok(), "{text}");
         }
     }
 

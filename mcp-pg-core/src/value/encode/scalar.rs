@@ -6,6 +6,7 @@ use serde_json::{Number, Value};
 
 use super::moment;
 use crate::schema::DataType;
+use crate::value::decimal::Decimal;
 use crate::value::numeric::SAFE;
 use crate::value::scalar::Scalar;
 
@@ -107,22 +108,7 @@ fn float(value: &Value, fits: impl Fn(&str) -> bool) -> Result<String, Reason> {
 
 /// Whether PostgreSQL reads the text as a numeric: digits with a point and exponent, or a name.
 fn is_decimal(text: &str) -> bool {
-    if is_special(text) {
-        return true;
-    }
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => {
-            (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
-        }
-        None => (unsigned, None),
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    digits(whole)
-        && digits(fraction)
-        && !(whole.is_empty() && fraction.is_empty())
-        && exponent.is_none_or(|exponent| !exponent.is_empty() && digits(exponent))
+    is_special(text) || Decimal::of(text).is_some()
 }
 
 fn is_special(text: &str) -> bool {

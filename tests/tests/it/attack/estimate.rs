@@ -12,6 +12,12 @@ async fn no_estimate_tells_of_rows_that_conditions_hide() {
         "CREATE TABLE entry (id integer PRIMARY KEY, tenant integer, word text);
          INSERT INTO entry SELECT n, n % 2, CASE n % 2 WHEN 0 THEN 'merger' ELSE 'w' || n END
          FROM generate_series(1, 4000) n;
+         CREATE TABLE guarded AS SELECT * FROM entry;
+         ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON guarded USING (tenant = 1);
+         DO $$ BEGIN CREATE ROLE attack_estimated;
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         GRANT SELECT ON guarded TO attack_estimated;
          CREATE TABLE remark (id integer PRIMARY KEY, entry_id integer REFERENCES entry);
          INSERT INTO remark SELECT n, n FROM generate_series(1, 4000) n;
          ANALYZE",
@@ -31,9 +37,15 @@ async fn no_estimate_tells_of_rows_that_conditions_hide() {
         ],
         ..Role::default()
     };
-    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
-    let caller = Principal::new("mallory", "tenant");
+    let bound = Role {
+        database_role: Some("attack_estimated".into()),
+        ..Role::everywhere("bound", [Action::Select])
+    };
+    let roles = vec![role, bound];
+    let engine = database.engine_with(Settings { roles, ..Settings::default() }).await;
     let told = async |tool: &str, table: &str, filter: Value| {
+        let role = if table == "guarded" { "bound" } else { "tenant" };
+        let caller = Principal::new("mallory", role);
         let arguments = match tool {
             "explain" => json!({"operation": "select", "table": table, "where": filter}),
             _ => json!({"table": table, "where": filter, "count": "estimated", "columns": ["id"]}),
@@ -43,6 +55,7 @@ async fn no_estimate_tells_of_rows_that_conditions_hide() {
     for (table, of) in [
         ("entry", (|word: &str| json!({"word": word})) as fn(&str) -> Value),
         ("remark", |word| json!({"entry": {"word": word}})),
+        ("guarded", |word| json!({"word": word})),
     ] {
         for tool in ["explain", "select"] {
             let hidden = told(tool, table, of("merger")).await;

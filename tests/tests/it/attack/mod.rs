@@ -13,6 +13,7 @@ mod hidden;
 mod list;
 mod place;
 mod refusal;
+mod search_path;
 mod session;
 mod size;
 mod text;

@@ -1,6 +1,6 @@
 //! Requests that are too deep, or too much.
 
-use mcp_pg_tests::{Database, call};
+use mcp_pg_tests::{Database, call, error};
 use serde_json::{Value, json};
 
 use super::{FIXTURE, answer, assert_silent, caller, dump, start};
@@ -109,6 +109,47 @@ async fn nested_relations_do_not_multiply_without_bound() {
                 assert!(error.to_string().contains("limits.max_related"), "{error}");
                 assert!(error.pointer().unwrap().starts_with("/include/"), "{error:?}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_any_number_of_parts_is_no_work() {
+    let person = "CREATE TABLE person (id integer PRIMARY KEY, parent_id integer REFERENCES person, meta text)";
+    let engine = Database::of(person).await.engine().await;
+    let dots = ".".repeat(1_000_000);
+    let way = format!("{}x", "parent.".repeat(100_000));
+    let words = "a ".repeat(500_000);
+    let person = |member: &str, value: Value| json!({"table": "person", member: value});
+    let count = json!({"n": {"count": "*"}});
+    for (tool, arguments, code) in [
+        ("select", json!({"table": dots}), "unknown_table"),
+        ("select", json!({"table": format!("public{dots}")}), "unknown_table"),
+        ("describe_table", json!({"table": dots}), "unknown_table"),
+        ("select", person("where", json!({way.as_str(): 1})), "unknown_column"),
+        ("select", person("where", json!({dots.as_str(): 1})), "unknown_column"),
+        ("select", person("columns", json!([way])), "unknown_column"),
+        ("select", person("order_by", json!([way])), "limit_exceeded"),
+        ("select", person("order_by", json!([dots])), "unknown_relation"),
+        ("select", person("order_by", json!([words])), "unknown_column"),
+        ("select", person("include", json!({dots.as_str(): true})), "unknown_relation"),
+        (
+            "aggregate",
+            json!({"table": "person", "measures": count, "group_by": [words]}),
+            "unknown_column",
+        ),
+        (
+            "aggregate",
+            json!({"table": "person", "measures": count, "group_by": [dots]}),
+            "unknown_relation",
+        ),
+        ("aggregate", person("measures", json!({"n": {"max": way}})), "limit_exceeded"),
+    ] {
+        let told = error(&engine, "admin", tool, arguments).await;
+        assert_eq!(told["code"], code, "{tool}");
+        for member in ["message", "hint"] {
+            let length = told[member].as_str().map_or(0, str::len);
+            assert!(length < 1_000, "{tool} {code} {member}: {length}");
         }
     }
 }

@@ -66,6 +66,19 @@ async fn documents() {
             (json!({"doc": {"path": ["n"], "ne": null}}), "doc #>> '{n}' IS NOT NULL"),
             (json!({"doc": {"path": ["n"], "in": [1, null]}}), "doc #>> '{n}' IS NULL"),
             (
+                json!({"doc": {"path": ["n"], "is_distinct_from": null}}),
+                "doc #>> '{n}' IS NOT NULL",
+            ),
+            (json!({"doc": {"path": ["a"], "is_distinct_from": null}}), "doc #> '{a}' IS NOT NULL"),
+            (json!({"doc": {"path": ["a"], "is_distinct_from": 1}}), "id <> 1"),
+            (json!({"doc": {"is_distinct_from": null}}), "doc IS NOT NULL"),
+            (
+                json!({"doc": {"path": ["a"], "in": [{"$literal": 1}, {"$literal": "text"}]}}),
+                "id IN (1, 2)",
+            ),
+            (json!({"doc": {"in": [{"$literal": {"a": "text", "b": {"c": "z"}}}, 5]}}), "id = 2"),
+            (json!({"doc": {"not_in": [{"$literal": [1, "a", {"k": true}]}]}}), "id IN (1, 2)"),
+            (
                 json!({"doc": {"path": ["b", "c"], "contains": ["x"]}}),
                 "doc #> '{b,c}' @> '[\"x\"]'",
             ),

@@ -140,6 +140,7 @@ async fn a_value_that_does_not_fit_is_told_with_its_place_and_what_would() {
         ("c_bytea", json!("***"), "", "expected bytea"),
         ("c_date", json!("2023-02-29"), "", "expected date"),
         ("c_timestamptz", json!("now"), "", "not a date or time"),
+        ("c_timestamp", json!("2024-01-31T13:45:00+05:30"), "", "time in a zone"),
         ("c_interval", json!("soon"), "", "interval"),
         ("c_inet", json!("10.0.0.256"), "", "inet"),
         ("c_ints", json!([1, "x"]), "/1", "expected integer"),

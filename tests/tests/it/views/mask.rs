@@ -146,6 +146,8 @@ async fn a_masked_column_is_written_blindly_where_it_is_listed() {
     for (role, updates, code) in [
         ("clerk", json!({"salary": {"$increment": 2_147_483_640}}), "forbidden"),
         ("clerk", json!({"tags": {"$append": ["c"]}}), "forbidden"),
+        // What was read, written back.
+        ("clerk", json!({"phone": "***"}), "invalid_value"),
         ("clerk", json!({"code": "x"}), "read_only_column"),
         ("clerk", json!({"badge": "b"}), "read_only_column"),
         ("reader", json!({"phone": "1"}), "read_only_column"),
@@ -157,4 +159,30 @@ async fn a_masked_column_is_written_blindly_where_it_is_listed() {
     let told = mcp_pg_tests::error(&engine, "clerk", "insert", insert).await;
     assert_eq!(told["code"], "read_only_column", "{told}");
     assert_eq!(database.value("SELECT staff::text FROM staff").await, stored);
+}
+
+#[tokio::test]
+async fn a_mask_shows_nothing_of_what_it_is_not_made_for() {
+    let database = Database::of(
+        r#"CREATE TABLE person (id integer PRIMARY KEY, mail text, mails text[], card text[], contact jsonb);
+         INSERT INTO person VALUES
+             (1, 'ada@x.org, SECRET@y.org', '{ada@x.org,bob@y.org}', '{SECRET4111111111,SECRET}', '{"mail": "a@x", "ssn": "SECRET"}'),
+             (2, 'ask @bob, the pin is SECRET', '{}', NULL, '["a@x.org"]')"#,
+    )
+    .await;
+    let mut role = Role::everywhere("clerk", [Action::Select]);
+    for column in ["mail", "mails", "contact"] {
+        role.grants[0].columns.mask.insert(column.into(), Mask::Email);
+    }
+    role.grants[0].columns.mask.insert("card".into(), Mask::Last4);
+    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+    let select = json!({"table": "person", "order_by": ["id"]});
+    let reply = call(&engine, "clerk", "select", select).await.unwrap();
+    assert_eq!(
+        rows(&reply),
+        [
+            json!({"id": 1, "mail": "***", "mails": ["a***@x.org", "b***@y.org"], "card": ["***1111", "***"], "contact": "***"}),
+            json!({"id": 2, "mail": "***", "mails": [], "card": null, "contact": ["a***@x.org"]}),
+        ]
+    );
 }

@@ -85,3 +85,30 @@ async fn presets_are_set_and_refused_from_the_caller() {
         assert_eq!(error.code().as_str(), "read_only_column", "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_preset_whose_column_is_gone_stops_the_writes() {
+    let database = Database::of(FIXTURE).await;
+    let mut role = support();
+    role.grants[0].rows = None;
+    role.grants[0].columns.exclude = names(&["hush_score"]);
+    let mut pattern = role.clone();
+    pattern.name = "pattern".into();
+    pattern.grants[0].tables = names(&["public.*"]);
+    let settings = Settings { roles: vec![role, pattern], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let insert = json!({"table": "person", "data": {"name": "Di"}});
+    let update = json!({"table": "person", "where": {"person_id": 1}, "updates": {"name": "Al"}});
+    for tool in [("insert", &insert), ("update", &update)] {
+        call_as(&engine, &ada(), tool.0, tool.1.clone()).await.unwrap();
+    }
+    database.sql("ALTER TABLE person RENAME updated_by TO changed_by").await;
+    engine.reload().await.unwrap();
+    for tool in [("insert", &insert), ("update", &update)] {
+        let error = call_as(&engine, &ada(), tool.0, tool.1.clone()).await.unwrap_err();
+        assert_eq!(error.code().as_str(), "internal", "{error}");
+    }
+    // A pattern speaks of the tables that have such a column.
+    let caller = Principal::new("ada", "pattern").claim("tenant", 1).claim("sub", "ada");
+    call_as(&engine, &caller, "insert", insert).await.unwrap();
+}

@@ -1,0 +1,67 @@
+//! Why a statement failed, before anyone has said what that means to the caller.
+
+use std::fmt;
+
+use tokio_postgres::error::{DbError, Severity};
+
+use super::database::unavailable;
+use crate::error::{Code, Error};
+
+/// Why a statement failed: PostgreSQL refused it, or it never came so far.
+#[derive(Debug)]
+pub enum Failure {
+    /// The driver's error; it holds PostgreSQL's answer if there was one.
+    Database(tokio_postgres::Error),
+    /// This crate's own.
+    Own(Error),
+}
+
+impl Failure {
+    /// Whether it is certain that nothing was committed.
+    pub fn rolled_back(&self) -> bool {
+        match self {
+            Failure::Own(_) => true,
+            // With FATAL, the connection ends: perhaps only after the commit.
+            Failure::Database(error) => error
+                .as_db_error()
+                .is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error)),
+        }
+    }
+
+    /// The error to tell, of which `tell` knows what PostgreSQL answered.
+    pub(super) fn told(self, tell: impl FnOnce(&DbError) -> Error) -> Error {
+        let error = match self {
+            Failure::Own(error) => return error,
+            Failure::Database(error) => error,
+        };
+        match error.as_db_error() {
+            Some(answer) => tell(answer).sqlstate(answer.code().code()).caused_by(error),
+            None if error.is_closed() || is_of_the_connection(&error) => unavailable(error),
+            None => Error::new(Code::Internal, "the driver failed").caused_by(error),
+        }
+    }
+}
+
+/// For the log.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Own(error) => write!(f, "{error}"),
+            Failure::Database(error) => match error.as_db_error() {
+                Some(answer) => write!(f, "{} ({})", answer.message(), answer.code().code()),
+                None => write!(f, "{error}"),
+            },
+        }
+    }
+}
+
+/// Whether reading from the connection, or writing to it, failed.
+fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Own(error)
+    }
+}

@@ -1,0 +1,50 @@
+//! Functions that someone has put where PostgreSQL looks for its own.
+
+use mcp_pg_core::Settings;
+use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_tests::{Database, call, rows};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_function_in_public_stands_in_for_none_that_the_server_calls() {
+    let database = Database::of(
+        "CREATE TABLE entry (id integer PRIMARY KEY, word varchar(20), at date);
+         INSERT INTO entry VALUES (1, 'one', '2026-01-15'), (2, 'two', '2026-02-15');
+         CREATE TABLE caught (what text);
+         GRANT CREATE ON SCHEMA public TO PUBLIC",
+    )
+    .await;
+    // Each fits the server's arguments better than PostgreSQL's own, or stands there for good measure.
+    for (name, arguments, returns) in [
+        ("lower", "name", "text"),
+        ("concat", "text, text", "text"),
+        ("concat", "text, name, text", "text"),
+        ("concat_ws", "text, oid, boolean, boolean, boolean", "text"),
+        ("concat_ws", "text, bigint, numeric, numeric, text", "text"),
+        ("unnest", "text[]", "SETOF text"),
+        ("to_tsvector", "varchar", "tsvector"),
+        ("websearch_to_tsquery", "varchar", "tsquery"),
+        ("date_trunc", "text, date", "timestamp"),
+    ] {
+        database
+            .sql(&format!(
+                "CREATE FUNCTION public.{name}({arguments}) RETURNS {returns} LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'a stranger''s {name} ran'; END $$"
+            ))
+            .await;
+    }
+    let role = Role::everywhere("clerk", [Action::Select, Action::Insert, Action::Update]);
+    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+    engine.reload().await.unwrap();
+    let updates = json!([{"id": 1, "word": "eins"}, {"id": 2, "word": "zwei"}]);
+    call(&engine, "clerk", "update", json!({"table": "entry", "updates": updates})).await.unwrap();
+    let data = json!([{"id": 3, "word": "drei"}, {"id": 4, "word": "vier"}]);
+    call(&engine, "clerk", "insert", json!({"table": "entry", "data": data})).await.unwrap();
+    let found = json!({"table": "entry", "columns": ["id"], "where": {"word": {"search": "zwei"}}});
+    let found = call(&engine, "clerk", "select", found).await.unwrap();
+    assert_eq!(rows(&found), [json!({"id": 2})]);
+    let months = json!({"table": "entry", "where": {"at": {"is_null": false}}, "order_by": ["month"],
+        "group_by": [{"column": "at", "bucket": "month", "as": "month"}], "measures": {"n": {"count": "*"}}});
+    let months = call(&engine, "clerk", "aggregate", months).await.unwrap();
+    assert_eq!(rows(&months).len(), 2, "{months}");
+}
