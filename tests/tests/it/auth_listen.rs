@@ -107,13 +107,10 @@ async fn a_configuration_that_makes_the_login_a_danger_is_not_taken() {
     server.address = server.address.replace("0.0.0.0", "127.0.0.1");
     std::fs::write(&config, text("\"public\", \"mine\"", both)).unwrap();
     server.logged("not for a server that listens beyond loopback").await;
-    let listed = server.request(
-        Era::Discover,
-        "tools/call",
-        json!({"name": "list_tables", "arguments": {"detail": "names"}}),
-        &[("Authorization", &format!("Bearer {bearer}"))],
-    );
-    let (status, answer) = listed.await;
+    let bearer = format!("Bearer {bearer}");
+    let header = [("Authorization", bearer.as_str())];
+    let list = json!({"name": "list_tables", "arguments": {"detail": "names"}});
+    let (status, answer) = server.request(Era::Discover, "tools/call", list, &header).await;
     assert_eq!(status, 200, "{answer}");
     assert!(!answer.to_string().contains("diary"), "{answer}");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::program::{Ended, file, program, run};
 
-const CONFIGURATIONS: [(&str, &str); 5] = [
+const CONFIGURATIONS: [(&str, &str); 4] = [
     ("plain", ""),
     (
         "roles",
@@ -30,7 +30,6 @@ const CONFIGURATIONS: [(&str, &str); 5] = [
     ),
     ("delete", "[archive]\nallow_hard_delete = true"),
     ("audit", "[audit]\ntable = \"mcp_audit.log\""),
-    ("functions", "[queries]\nfunctions = [\"api\"]"),
 ];
 
 #[tokio::test]
@@ -117,4 +116,23 @@ async fn no_role_may_change_the_audit_table_also_in_a_schema_of_theirs() {
     }
     let may = "SELECT has_table_privilege('mcp_pg_audited', 'audit_log', 'INSERT')::text";
     assert_eq!(database.value(may).await.as_deref(), Some("true"));
+}
+
+#[tokio::test]
+async fn functions_that_are_tools_may_be_called() {
+    let config = file("[queries]\nfunctions = [\"api\"]");
+    let config = ["--config", config.to_str().unwrap()];
+    let printed = Ended::of(program(&["setup-sql"]).args(config)).await;
+    let database = Database::empty().await;
+    database.sql(&printed.out.replace("mcp_pg", "mcp_pg_calls")).await;
+    database
+        .sql(
+            "CREATE FUNCTION api.greet() RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'hello' $$;
+              COMMENT ON FUNCTION api.greet IS E'@tool\\n@roles analyst'",
+        )
+        .await;
+    let url = database.url.replace("postgres://postgres@", "postgres://mcp_pg_calls@");
+    let called = Ended::of(program(&["call", "greet", "--database-url", &url]).args(config)).await;
+    assert_eq!(called.status, Some(0), "{called:?}");
+    assert_eq!(called.json()["rows"], json!([{"greet": "hello"}]));
 }
