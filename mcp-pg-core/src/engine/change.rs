@@ -32,7 +32,13 @@ impl Engine {
         let compared = plan.versioned() || matches!(plan.effect, Effect::SetEach(_));
         let bytes = if compared { ALL.bytes } else { image_room(run.scope) };
         let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
-        let mut found = run.statement(transaction, &lock, keep, record).await?;
+        let found = run.statement(transaction, &lock, keep, record).await;
+        let mut found = found.map_err(|error| match error.code() {
+            // Rows that are few are found at once: it is others that keep them.
+            Code::Timeout => error
+                .hint("another transaction may hold the rows: try again later, or narrow where"),
+            _ => error,
+        })?;
         if found.count > plan.max_rows {
             return Err(run.too_many(transaction, plan, record).await);
         }
