@@ -29,7 +29,13 @@ impl Engine {
         let looked_at = looked_at(plan, images);
         let lock = statement::lock(plan, &looked_at);
         let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes: IMAGES_MOST };
-        let mut found = run.statement(transaction, &lock, keep, record).await?;
+        let found = run.statement(transaction, &lock, keep, record).await;
+        let mut found = found.map_err(|error| match error.code() {
+            // Rows that are few are found at once: it is others that keep them.
+            Code::Timeout => error
+                .hint("another transaction may hold the rows: try again later, or narrow where"),
+            _ => error,
+        })?;
         if found.count > plan.max_rows {
             return Err(run.too_many(transaction, plan, record).await);
         }

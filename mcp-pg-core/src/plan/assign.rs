@@ -124,6 +124,7 @@ impl<'v> Scope<'v> {
             )
             .at(at)
             .hint(match column.default {
+                _ if column.data_type.is_json() => "{\"$literal\": null} is JSON's null",
                 Some(_) => "{\"$default\": true} sets its default",
                 None => "give a value",
             }));

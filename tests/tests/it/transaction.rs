@@ -73,6 +73,37 @@ async fn later_operations_refer_to_rows_of_earlier_ones() {
     assert_eq!(results[6]["rows"], json!([{"total": 9.8}]));
 }
 
+/// It would be written as it stands.
+#[tokio::test]
+async fn a_reference_within_json_is_refused() {
+    let database = Database::of(
+        "CREATE TABLE notes (id serial PRIMARY KEY, doc jsonb, plain json, body text)",
+    )
+    .await;
+    let engine = database.engine().await;
+    let after = |data: Value| {
+        json!({"operations": [
+            {"operation": "insert", "as": "a", "table": "notes", "data": {"body": "x"}},
+            {"operation": "insert", "table": "notes", "data": data},
+        ]})
+    };
+    for (data, at) in [
+        (json!({"doc": {"of": [{"$ref": "a.id"}]}}), "/doc/of/0/$ref"),
+        (json!({"plain": [{"$ref": "0.body"}]}), "/plain/0/$ref"),
+    ] {
+        let told = refused(&engine, "transaction", after(data.clone())).await;
+        assert_eq!(told, ("invalid_value".into(), format!("/operations/1/data{at}")), "{data}");
+    }
+    // JSON Schema has references of its own.
+    for data in [
+        json!({"doc": {"items": {"$ref": "#/definitions/a.id"}}}),
+        json!({"doc": {"$literal": {"of": {"$ref": "a.id"}}}}),
+        json!({"doc": {"$ref": "a.doc"}}),
+    ] {
+        assert_eq!(transact(&engine, after(data)["operations"].clone()).await["committed"], true);
+    }
+}
+
 #[tokio::test]
 async fn a_list_may_hold_references() {
     let engine = Database::of(
