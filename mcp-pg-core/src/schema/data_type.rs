@@ -137,11 +137,6 @@ impl DataType {
     pub fn is_moment(&self) -> bool {
         self.has_day() || matches!(self.base().oid, 1083 | 1266)
     }
-
-    /// Whether they are `json` or `jsonb`.
-    pub fn is_json(&self) -> bool {
-        matches!(self.base().oid, 114 | 3802)
-    }
 }
 
 impl DataType {
