@@ -480,3 +480,34 @@ async fn a_dry_run_reports_each_operation_and_keeps_nothing() {
     assert_eq!(reply["results"][3]["after"], json!([]));
     assert_eq!(database.value("SELECT count(*)::text FROM users").await.unwrap(), "10");
 }
+
+#[tokio::test]
+async fn rows_that_later_operations_may_refer_to_have_a_bound() {
+    let database = Database::of(
+        "CREATE TABLE big (id integer PRIMARY KEY, n integer NOT NULL DEFAULT 0, t text);
+         INSERT INTO big SELECT i, 0, repeat('x', 1000000) FROM generate_series(1, 6) i;",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.limits.max_reply_bytes = 20_000_000;
+    let engine = database.engine_with(settings).await;
+    let select = json!({"operation": "select", "table": "big"});
+    let update = |id: Value| json!({"operation": "update", "table": "big", "where": {"id": id}, "updates": {"n": 1}});
+    let refer = json!([select, select, select, select, update(json!({"$ref": "0.0.id"}))]);
+    let found = refused(&engine, "transaction", json!({"operations": refer})).await;
+    assert_eq!((found.0.as_str(), found.1.as_str()), ("limit_exceeded", "/operations/3"));
+    let refer = json!([select, select, update(json!({"$ref": "1.0.id"}))]);
+    assert_eq!(transact(&engine, refer).await["committed"], true);
+    // Without a reference nothing is held.
+    let reply = transact(&engine, json!([select, select, select, select, update(json!(1))])).await;
+    assert_eq!(reply["results"][4]["row_count"], 1);
+}
+
+#[tokio::test]
+async fn a_role_that_writes_nothing_has_no_transaction() {
+    let engine = Database::shop().await.engine().await;
+    let operations = json!([{"operation": "select", "table": "users", "limit": 1}]);
+    let reply = error(&engine, "analyst", "transaction", json!({"operations": operations})).await;
+    assert_eq!(reply["code"], "forbidden");
+    assert_eq!(transact(&engine, operations).await["committed"], true);
+}
