@@ -274,7 +274,7 @@ pub(super) fn next_version(column: &Column) -> Option<Assign> {
     match base.oid {
         20 | 21 | 23 | 1700 => {
             let one = Operand::text(Some("1".into()), "");
-            Some(if column.nullable { Assign::Count(one) } else { Assign::Increment(one) })
+            Some(if column.may_be_null { Assign::Count(one) } else { Assign::Increment(one) })
         }
         1114 | 1184 => Some(Assign::Now),
         _ => None,
