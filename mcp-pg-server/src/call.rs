@@ -21,18 +21,18 @@ pub(crate) fn find_tool(
     if Request::TOOLS.contains(&tool) {
         return Ok(());
     }
-    let queries = engine.queries(caller)?;
-    if queries.iter().any(|query| query.name == tool) {
-        return Ok(());
-    }
-    let actions = engine.view(caller)?.actions();
-    let own = || queries.iter().map(|query| query.name.as_str());
-    let names = || tools::names(actions).map(|name| name as &str).chain(own());
-    let error = Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
-        .nearest(tool, names())
-        .allowed(names());
-    engine.refuse(caller, origin, tool, arguments.clone(), &error);
-    Err(error)
+    let found = engine.queries(caller).and_then(|queries| {
+        if queries.iter().any(|query| query.name == tool) {
+            return Ok(());
+        }
+        let actions = engine.view(caller)?.actions();
+        let own = || queries.iter().map(|query| query.name.as_str());
+        let names = || tools::names(actions).map(|name| name as &str).chain(own());
+        Err(Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
+            .nearest(tool, names())
+            .allowed(names()))
+    });
+    found.inspect_err(|error| engine.refuse(caller, origin, tool, arguments.clone(), error))
 }
 
 /// Runs the call, to which the user may have agreed; a panic becomes an `internal` error.

@@ -100,7 +100,11 @@ pub async fn run(
         hash_key::print(stdin, out)?;
         return Ok(Exit::Done);
     }
-    let config = reload::load(&cli.common, environment)?;
+    let mut config = reload::load(&cli.common, environment)?;
+    if let Command::Describe { .. } | Command::Diagram { .. } = cli.command {
+        // They call nothing that is to be recorded.
+        config.audit_file = None;
+    }
     match cli.command {
         Command::Audit(Audit::Verify { file }) => {
             verify::verify(&cli.common, config, environment, file, out).await

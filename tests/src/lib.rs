@@ -215,7 +215,8 @@ pub async fn paged(engine: &Engine, mut arguments: Value, column: &str, page: us
     let all = numbers(&call(engine, "analyst", "select", arguments.clone()).await.expect("rows"));
     arguments["limit"] = json!(page);
     let mut paged = Vec::new();
-    loop {
+    // Each page but the last has rows.
+    for _ in 0..=all.len() {
         let reply = call(engine, "analyst", "select", arguments.clone()).await.expect("rows");
         paged.extend(numbers(&reply));
         match &reply["next_cursor"] {

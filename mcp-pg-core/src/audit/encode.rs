@@ -9,7 +9,7 @@ use super::{Event, unavailable};
 use crate::error::{Code, Error, Result};
 
 /// The most bytes that the arguments, an image or the statements of one record may take.
-const PART_MOST: usize = 1 << 20;
+pub(crate) const PART_MOST: usize = 1 << 20;
 
 /// The event as JSON text, what is too large left out.
 pub(super) fn encode(mut event: Event) -> Result<Vec<u8>> {

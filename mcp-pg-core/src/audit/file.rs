@@ -47,8 +47,8 @@ const GATHER: Duration = Duration::from_millis(2);
 ///
 /// Callers that wait at the same time share one write and one sync to the disk. Several processes may
 /// append to one file: each takes the file's lock for a batch and goes on where the chain ends then. A
-/// file that was moved away is created anew, with a chain of its own; one that lost records from its end
-/// while it was in use is not continued.
+/// file that was moved away is created anew, with a chain of its own, unless older parts of it are still there; one
+/// that lost records from its end while it was in use is not continued.
 ///
 /// Arguments, images and statements of more than 1 MiB are replaced by `{"omitted": "N bytes"}`; a record
 /// of more than 16 MiB is refused.

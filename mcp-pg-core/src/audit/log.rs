@@ -103,6 +103,11 @@ impl Log {
         let same = identity(&file.metadata()?) == identity(&self.known.file.metadata()?);
         let end = find_end(&self.path, file, same.then_some(&self.known))?;
         if end.head.seq < self.known.head.seq {
+            if end.head.seq > 0 && end.length == 0 {
+                return Err(invalid(
+                    "it was moved away alone: its older parts end before it; put it back, or move them away, too",
+                ));
+            }
             tracing::warn!(file = %self.path.display(), "the audit file was replaced; going on in the new one");
         }
         Ok(end)

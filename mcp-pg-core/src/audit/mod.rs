@@ -14,6 +14,7 @@ mod verify;
 
 use async_trait::async_trait;
 
+pub(crate) use encode::PART_MOST;
 pub use event::{Actor, Client, Event, Outcome, Phase, milliseconds};
 pub use file::FileSink;
 pub use ledger::{Encoded, Entry, Ledger, Letters};

@@ -32,12 +32,14 @@ impl AuditTable {
     }
 
     /// What makes the table, and lets `login`, which must exist, add and read records but never change or
-    /// remove one.
-    pub fn definition_for(&self, login: &str) -> String {
+    /// remove one; the `roles` that it can become have no right to the table, also where they have one to all
+    /// tables of its schema.
+    pub fn definition_for(&self, login: &str, roles: &[&str]) -> String {
         let Self { schema, table, .. } = self;
+        let others: String = roles.iter().map(|role| format!(", {}", quoted(role))).collect();
         let login = quoted(login);
         format!(
-            "{}REVOKE ALL ON {table} FROM PUBLIC, {login};\n\
+            "{}REVOKE ALL ON {table} FROM PUBLIC, {login}{others};\n\
              GRANT USAGE ON SCHEMA {schema} TO {login};\n\
              GRANT SELECT, INSERT ON {table} TO {login};\n",
             self.definition()

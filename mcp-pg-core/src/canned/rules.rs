@@ -1,5 +1,6 @@
 //! What a parameter's value must be besides of its type: JSON Schema's keywords, with their meaning.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use regex::Regex;
@@ -150,7 +151,11 @@ impl Rules {
         {
             return wrong(format!("{} is more than {most}", shown(value)));
         }
-        let text = value.as_str().unwrap_or_default();
+        // As it is written for PostgreSQL: numbers and truths are taken for texts, too.
+        let text = match value {
+            Value::String(text) => Cow::Borrowed(text.as_str()),
+            other => Cow::Owned(other.to_string()),
+        };
         let length = text.chars().count();
         if let Some(least) = self.min_length
             && length < least
@@ -163,7 +168,7 @@ impl Rules {
             return wrong(format!("{length} characters are too many: at most {most}"));
         }
         if let Some(pattern) = &self.pattern
-            && !pattern.is_match(text)
+            && !pattern.is_match(&text)
         {
             return wrong(format!("{} does not match {pattern}", shown(value)));
         }
@@ -234,6 +239,9 @@ mod tests {
             (json!({"pattern": "^[a-z]+$"}), json!("abC"), Some("does not match")),
             (json!({"minLength": 2, "maxLength": 3}), json!("äöü"), None),
             (json!({"maxLength": 2}), json!("äöü"), Some("3 characters are too many")),
+            (json!({"maxLength": 5}), json!(123_456_789), Some("9 characters are too many")),
+            (json!({"minLength": 2, "pattern": "^[0-9]{5}$"}), json!(12345), None),
+            (json!({"pattern": "^[a-z]*$"}), json!(42), Some("does not match")),
         ] {
             let checked = Rules::read(&rules.to_string()).unwrap().check(&value);
             match wrong {

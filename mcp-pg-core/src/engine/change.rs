@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::operation::{Done, IMAGES_MOST, Run, allowed, objects};
+use super::operation::{ALL, Done, Run, allowed, image_room, objects};
 use super::read::archived_note;
 use super::record::Record;
 use super::{Engine, rows};
@@ -25,15 +25,24 @@ impl Engine {
         plan: &ChangePlan<'_>,
         record: &mut Record<'_>,
     ) -> Result<Done> {
-        let images = self.shows_images(run.scope, run.operation);
+        let images = run.operation.dry_run || record.keeps_images();
         let looked_at = looked_at(plan, images);
         let lock = statement::lock(plan, &looked_at);
-        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes: IMAGES_MOST };
-        let mut found = run.statement(transaction, &lock, keep, record).await?;
+        // Which rows they are, and of what version, must be known of all of them; their images need not be kept.
+        let compared = plan.versioned() || matches!(plan.effect, Effect::SetEach(_));
+        let bytes = if compared { ALL.bytes } else { image_room(run.scope) };
+        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
+        let found = run.statement(transaction, &lock, keep, record).await;
+        let mut found = found.map_err(|error| match error.code() {
+            // Rows that are few are found at once: it is others that keep them.
+            Code::Timeout => error
+                .hint("another transaction may hold the rows: try again later, or narrow where"),
+            _ => error,
+        })?;
         if found.count > plan.max_rows {
             return Err(run.too_many(transaction, plan, record).await);
         }
-        if found.too_large.is_some() {
+        if compared && found.too_large.is_some() {
             return Err(Error::new(
                 Code::LimitExceeded,
                 "the rows are too large to be changed at once",
@@ -63,12 +72,13 @@ impl Engine {
             marked.map_err(|failure| run.refused(failure))?;
         }
         let mut changed: Vec<Vec<Value>> = Vec::new();
-        let (mut count, mut bytes) = (0, IMAGES_MOST);
+        let mut count = 0;
+        let before_cut = images && found.too_large.is_some();
+        let mut after_cut = false;
         for change in &changes {
             record.statement(&change.sql);
             let parameters = texts(&change.parameters, run.given)?;
-            let keep = Keep { rows: u64::MAX, bytes };
-            let fetched = match transaction.run(change, &parameters, keep).await {
+            let fetched = match transaction.run(change, &parameters, ALL).await {
                 Ok(fetched) => fetched,
                 Err(failure) => {
                     let row = (!several).then(|| only(plan)).flatten();
@@ -80,9 +90,7 @@ impl Engine {
                 }
             };
             count += fetched.count;
-            if fetched.too_large.is_some() {
-                bytes = 0;
-            }
+            after_cut |= fetched.too_large.is_some();
             allowed(&fetched, run)?;
             changed.extend(fetched.rows);
         }
@@ -102,7 +110,7 @@ impl Engine {
         let after = changes.first().map(|change| objects(change, changed, returned.len()));
         let after = after.unwrap_or_default();
         notes.extend(still_null(plan, &after));
-        Ok(Done { before, after, count, notes, ..Done::default() })
+        Ok(Done { before, after, count, before_cut, after_cut, notes, related: None })
     }
 }
 
@@ -151,8 +159,8 @@ impl Run<'_, '_> {
         record: &mut Record<'_>,
     ) -> Error {
         let affected = statement::affected(plan);
-        let keep = Keep { rows: 1, bytes: IMAGES_MOST };
-        let rows = match self.statement(transaction, &affected, keep, record).await {
+        transaction.let_go();
+        let rows = match self.statement(transaction, &affected, ALL, record).await {
             Ok(counted) => super::read::number(&counted),
             Err(error) => return error,
         };

@@ -28,7 +28,8 @@ impl Consent {
         agreed: Option<&Agreement>,
     ) -> Option<Self> {
         scope.view.may_ask().then(|| Self {
-            request: serde_json::to_value(request).unwrap_or_default(),
+            // With the tool: the arguments of archive and restore are alike.
+            request: json!({"tool": request.tool(), "arguments": request}),
             agreed: agreed.cloned(),
         })
     }

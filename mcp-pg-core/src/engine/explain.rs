@@ -97,7 +97,7 @@ impl Engine {
         }
         Ok(Explanation {
             table: table.name().to_string(),
-            estimated_rows: known.estimates.then(|| root["Plan Rows"].as_f64()).flatten(),
+            estimated_rows: known.estimates.then(|| root["Plan Rows"].as_u64()).flatten(),
             estimated_cost: known.estimates.then(|| root["Total Cost"].as_f64()).flatten(),
             milliseconds: root["Actual Total Time"].as_f64(),
             text,
@@ -180,12 +180,12 @@ fn step(
     put("table", json!(table.map(|table| view.display(table))));
     put("index", json!(index));
     if known.estimates {
-        put("rows", json!(node["Plan Rows"].as_f64()));
+        put("rows", json!(node["Plan Rows"].as_number()));
         put("cost", json!(node["Total Cost"].as_f64()));
     }
     let actual = known.open || depth == 0;
     if actual {
-        put("actual_rows", json!(node["Actual Rows"].as_f64()));
+        put("actual_rows", json!(node["Actual Rows"].as_number()));
         put("milliseconds", json!(node["Actual Total Time"].as_f64()));
     }
 

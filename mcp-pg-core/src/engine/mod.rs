@@ -42,10 +42,10 @@ use sinks::Sinks;
 
 use crate::audit::AuditSink;
 use crate::canned::{Fault, Query};
-use crate::error::{Agreement, Error, Result};
+use crate::error::{Agreement, Code, Error, Result};
 use crate::execute::{Database, Posture, has_password, is_stale};
 use crate::plan::{CursorKey, Scope};
-use crate::policy::{MaskKey, Principal, Settings, View};
+use crate::policy::{Action, MaskKey, Principal, Settings, View};
 use crate::reply::Reply;
 use crate::request::{Request, check_depth};
 use crate::schema::Schema;
@@ -78,8 +78,9 @@ pub struct Engine {
     cursors: CursorKey,
     sinks: Sinks,
     reloading: tokio::sync::Mutex<()>,
-    /// How many readings of the catalogue have begun.
+    /// How many readings of the catalogue have begun, and which of them was the last to succeed.
     readings: AtomicU64,
+    read: AtomicU64,
     changes: broadcast::Sender<Change>,
 }
 
@@ -114,6 +115,7 @@ impl Engine {
             sinks,
             reloading: tokio::sync::Mutex::new(()),
             readings: AtomicU64::new(0),
+            read: AtomicU64::new(0),
             changes: broadcast::Sender::new(CHANGES_MOST),
         })
     }
@@ -301,6 +303,7 @@ impl Engine {
         request: &Request,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
+        usable(scope.view, request)?;
         match request {
             Request::ListTables(request) => self.list_tables(scope, request).map(Reply::Tables),
             Request::DescribeTable(request) => {
@@ -334,9 +337,10 @@ impl Engine {
         let begun = self.readings.load(Ordering::SeqCst);
         let _alone = self.reloading.lock().await;
         // What was read from here on by someone else while this call waited is as good.
-        if self.readings.load(Ordering::SeqCst) == begun {
+        if self.read.load(Ordering::SeqCst) <= begun {
             let settings = Arc::clone(&self.catalogue.load().settings);
-            self.replace(settings).await?;
+            let read = self.read_anew(settings).await?;
+            self.replace(read);
         }
         Ok(!self.catalogue.load().same(&before))
     }
@@ -362,20 +366,42 @@ impl Engine {
     /// # Errors
     ///
     /// `database_unavailable`, or a database role that the login cannot become; the old settings then stay.
-    pub async fn reconfigure(&self, mut settings: Settings) -> Result<bool> {
+    pub async fn reconfigure(&self, settings: Settings) -> Result<bool> {
+        self.reconfigure_if(settings, |_| Ok(())).await
+    }
+
+    /// The same, if the login is acceptable with what the settings make of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::reconfigure`], and what `accept` answers; the old settings then stay.
+    pub async fn reconfigure_if(
+        &self,
+        mut settings: Settings,
+        accept: impl FnOnce(&Posture) -> Result<()>,
+    ) -> Result<bool> {
         let before = self.catalogue.load_full();
         settings.audit.table.clone_from(&before.settings.audit.table);
         settings.mask_key = settings.mask_key.or_else(|| before.settings.mask_key.clone());
         let _alone = self.reloading.lock().await;
-        self.replace(Arc::new(settings)).await?;
+        let read = self.read_anew(Arc::new(settings)).await?;
+        accept(&self.posture_by(&read).await?)?;
+        self.replace(read);
         Ok(!self.catalogue.load().same(&before))
     }
 
     /// Only for who holds `reloading`.
-    async fn replace(&self, settings: Arc<Settings>) -> Result<()> {
-        self.readings.fetch_add(1, Ordering::SeqCst);
+    async fn read_anew(&self, settings: Arc<Settings>) -> Result<Catalogue> {
+        let number = self.readings.fetch_add(1, Ordering::SeqCst) + 1;
         let before = self.catalogue.load_full();
-        let read = Catalogue::read_beside(self.database.clone(), settings, before.clone()).await?;
+        let read = Catalogue::read_beside(self.database.clone(), settings, before).await?;
+        self.read.store(number, Ordering::SeqCst);
+        Ok(read)
+    }
+
+    /// Only for who holds `reloading`.
+    fn replace(&self, read: Catalogue) {
+        let before = self.catalogue.load_full();
         let same = read.same(&before);
         self.catalogue.store(Arc::new(read));
         self.database.forget_statements();
@@ -384,7 +410,6 @@ impl Engine {
             tracing::info!("the schema or the settings have changed");
             self.tell(Change::Catalogue);
         }
-        Ok(())
     }
 
     /// Answers if the database does.
@@ -402,7 +427,10 @@ impl Engine {
     ///
     /// `database_unavailable`.
     pub async fn posture(&self) -> Result<Posture> {
-        let catalogue = self.catalogue.load_full();
+        self.posture_by(&self.catalogue.load_full()).await
+    }
+
+    async fn posture_by(&self, catalogue: &Catalogue) -> Result<Posture> {
         self.database.posture(&catalogue.schema(), &catalogue.of_database_roles()).await
     }
 
@@ -419,6 +447,19 @@ impl Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("settings", &self.settings()).finish_non_exhaustive()
+    }
+}
+
+/// Refuses a tool that names no table and that the role can use on none: others find none of that name.
+fn usable(view: &View, request: &Request) -> Result<()> {
+    let (needed, what) = match request {
+        Request::ListTables(_) => (view.actions(), "use any table"),
+        Request::Transaction(_) => (view.actions().without(Action::Select), "write to any table"),
+        _ => return Ok(()),
+    };
+    match needed.is_empty() {
+        true => Err(Error::new(Code::Forbidden, format!("the caller's role may not {what}"))),
+        false => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::read::{add_count, keep};
 use super::record::Record;
 use super::{Engine, rows};
+use crate::audit::PART_MOST;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Fetched, Keep, Place, Transaction, refusal, texts};
 use crate::plan::{
@@ -17,9 +18,6 @@ use crate::policy::{Action, TableView};
 use crate::reply::RowSet;
 use crate::request::Request;
 use crate::statement::{self, INSERT_PARAMETERS, Statement};
-
-/// Most bytes of row images that an operation holds in memory.
-pub(super) const IMAGES_MOST: usize = 16 * 1024 * 1024;
 
 /// An operation in its place: its plan, and where its arguments stand.
 pub(super) struct Operation<'v> {
@@ -38,6 +36,10 @@ pub(super) struct Done {
     pub(super) after: Vec<Map<String, Value>>,
     /// How many there were.
     pub(super) count: u64,
+    /// Whether there are more than `before` holds.
+    pub(super) before_cut: bool,
+    /// Whether there are more than `after` holds.
+    pub(super) after_cut: bool,
     /// What is related to the rows that the reply shows, where that is asked for.
     pub(super) related: Option<Vec<Map<String, Value>>>,
     /// What the caller should know besides.
@@ -218,12 +220,9 @@ impl Engine {
             }
             Plan::Select(_) => return Err(Error::new(Code::Internal, "a select writes nothing")),
         };
-        let image = |rows: &[Map<String, Value>]| -> Vec<Value> {
-            rows.iter().cloned().map(Value::Object).collect()
-        };
-        if !self.sinks.is_empty() && scope.settings.audit.images {
-            let after = if operation.removes() { Vec::new() } else { image(&done.after) };
-            record.images(&image(&done.before), &after);
+        record.before(&done.before, done.before_cut);
+        if !operation.removes() {
+            record.after(&done.after, done.after_cut);
         }
         record.rows(done.count);
         record.sensitive(|| operation.plan.marked(|marks| marks.sensitive));
@@ -231,11 +230,6 @@ impl Engine {
         let run = Run { scope, operation, given };
         done.related = self.related(transaction, &run, &done.after, record).await?;
         Ok(done)
-    }
-
-    /// Whether it is told what the rows of an operation were and are: to the caller, or to the audit.
-    pub(super) fn shows_images(&self, scope: &Scope<'_>, operation: &Operation<'_>) -> bool {
-        operation.dry_run || !self.sinks.is_empty() && scope.settings.audit.images
     }
 
     async fn insert(
@@ -250,12 +244,11 @@ impl Engine {
         let run = Run { scope, operation, given };
         let width = plan.table.readable_columns().count();
         let total = plan.rows.len();
-        let shown = self.shows_images(scope, operation);
+        let shown = operation.dry_run || record.keeps_images();
         let returned = operation.returned(shown);
-        // Rows without a column are written as DEFAULT VALUES, which stands for one row.
-        let step = INSERT_PARAMETERS.checked_div(plan.columns.len()).unwrap_or(1).max(1);
+        let step = INSERT_PARAMETERS / plan.columns.len().max(1);
         let mut done = Done::default();
-        let mut bytes = IMAGES_MOST;
+        let mut room = image_room(scope);
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
             if total > 1 {
@@ -263,15 +256,16 @@ impl Engine {
                 marked.map_err(|failure| operation.refused(failure, scope, &[], None))?;
             }
             if shown && let Some(existing) = statement::existing(plan, range.clone()) {
-                let keep = Keep { rows: u64::MAX, bytes };
+                let keep = Keep { rows: u64::MAX, bytes: room };
                 let found = run.statement(transaction, &existing, keep, record).await?;
+                room = room.saturating_sub(found.bytes);
+                done.before_cut |= found.too_large.is_some();
                 done.before.extend(objects(&existing, found.rows, width));
             }
             let statement = statement::insert(plan, range.clone(), &returned)?;
             record.statement(&statement.sql);
             let parameters = texts(&statement.parameters, given)?;
-            let keep = Keep { rows: u64::MAX, bytes };
-            let inserted = match transaction.run(&statement, &parameters, keep).await {
+            let inserted = match transaction.run(&statement, &parameters, ALL).await {
                 Ok(inserted) => inserted,
                 Err(failure) => {
                     let row = (total == 1 && plan.list).then_some(0);
@@ -284,9 +278,7 @@ impl Engine {
             };
             allowed(&inserted, &run)?;
             done.count += inserted.count;
-            if inserted.too_large.is_some() {
-                bytes = 0;
-            }
+            done.after_cut |= inserted.too_large.is_some();
             done.after.extend(objects(&statement, inserted.rows, returned.len()));
         }
         let left = (total as u64).saturating_sub(done.count);
@@ -321,6 +313,14 @@ impl Engine {
             Operation { plan: Plan::Select(plan.clone()), at: String::new(), dry_run: false };
         let run = Run { scope, operation: &operation, given };
         let mut fetched = run.statement(transaction, &page, keep(scope, plan), record).await?;
+        let small = |bytes| bytes <= scope.view.limits.max_reply_bytes;
+        if fetched.rows.is_empty() && fetched.too_large.is_some_and(small) {
+            return Err(Error::new(
+                Code::LimitExceeded,
+                "the operations before this one hold all the rows that there is room for",
+            )
+            .hint("give them a smaller limit, or fewer columns"));
+        }
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
         let rows = fetched
             .rows
@@ -350,14 +350,22 @@ impl Engine {
             set.notes.push("the results of a transaction share the room of one reply".to_owned());
         }
         if let Some(counting) = statement::counting(plan) {
-            let keep = Keep { rows: 1, bytes: IMAGES_MOST };
-            let counted = run.statement(transaction, &counting, keep, record).await?;
+            let counted = run.statement(transaction, &counting, ALL, record).await?;
             add_count(&mut set, plan, &counted);
         }
         record.rows(set.row_count);
         record.sensitive(|| plan.marked(|marks| marks.sensitive));
         Ok((set, rows))
     }
+}
+
+/// All rows of a statement, as far as its transaction has room for them.
+pub(super) const ALL: Keep = Keep { rows: u64::MAX, bytes: usize::MAX };
+
+/// Most bytes of the rows as they were that an operation reads to show them: more are neither in a reply nor in
+/// the audit, which tells how much it leaves out as far as this.
+pub(super) fn image_room(scope: &Scope<'_>) -> usize {
+    scope.view.limits.max_reply_bytes.max(4 * PART_MOST)
 }
 
 /// What the statements of an operation share.

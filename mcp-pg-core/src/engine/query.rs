@@ -100,7 +100,11 @@ impl Engine {
         let statement = query.statement(arguments, &caller.claims, limits.max_list)?;
         record.statement(&statement.sql);
         let mut identity = identity(&scope);
-        if let Some(timeout) = query.timeout {
+        // Its own instead of the database's; a role's stays the longest that there is.
+        let longest = view.role.limits.statement_timeout;
+        if let Some(timeout) =
+            query.timeout.filter(|own| longest.is_none_or(|longest| *own < longest))
+        {
             let milliseconds = timeout.as_millis().to_string();
             identity.settings.push(("statement_timeout".into(), milliseconds));
         }
@@ -110,7 +114,8 @@ impl Engine {
         let call = Call { scope: &scope, query, statement: &statement, identity, keep };
         if query.writes {
             let own = WriteArguments::read(query, arguments, limits.max_write_rows)?;
-            if !own.dry_run {
+            // A dry run undoes what it does; what cannot be undone is asked about all the same.
+            if !own.dry_run || !query.is_undone() {
                 record.consent = Consent::of_query(&scope, query, arguments, agreed);
             }
             if let Some(consent) = record.consent.as_ref().filter(|_| !query.is_undone()) {
@@ -185,9 +190,13 @@ impl Engine {
         if !query.has_columns() && query.is_statement() {
             result.row_count = rows;
         }
-        if !self.sinks.is_empty() && scope.settings.audit.images {
+        if record.keeps_images() {
             let rows = result.rows.clone().map(Rows::into_values).unwrap_or_default();
-            record.images(&[], &rows);
+            let rows = rows.into_iter().filter_map(|row| match row {
+                Value::Object(row) => Some(row),
+                _ => None,
+            });
+            record.after(&Vec::from_iter(rows), result.truncated);
         }
         record.rows(rows);
         let agreed = match record.consent.as_ref().filter(|_| query.is_undone()) {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Engine;
 use super::confirm::Consent;
 use super::redaction::Redaction;
-use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds};
+use crate::audit::{Actor, Client, Entry, Event, Outcome, PART_MOST, Phase, milliseconds};
 use crate::error::{Code, Error, Result};
 use crate::policy::{OnFailure, Principal, Settings, View};
 use crate::request::Request;
@@ -45,11 +45,22 @@ struct Notes {
     rows: Option<u64>,
     sensitive: Vec<String>,
     confirmation: Option<String>,
-    before: Vec<Value>,
-    after: Vec<Value>,
+    before: Image,
+    after: Image,
     /// As the call sees the columns, whatever is reloaded meanwhile.
     redaction: Redaction,
     stage: Stage,
+}
+
+/// Rows as they were or are, with what may not be kept replaced: all of them, or none if a record has no room
+/// for them.
+#[derive(Default)]
+struct Image {
+    rows: Vec<Value>,
+    /// Those of its JSON, as far as it was given the rows.
+    bytes: usize,
+    /// Whether there are more rows.
+    cut: bool,
 }
 
 /// How far a call has come that may write.
@@ -90,8 +101,8 @@ impl<'e> Record<'e> {
                 rows: None,
                 sensitive: Vec::new(),
                 confirmation: None,
-                before: Vec::new(),
-                after: Vec::new(),
+                before: Image::default(),
+                after: Image::default(),
                 redaction: {
                     let catalogue = engine.catalogue.load();
                     Redaction::new(&catalogue.settings.audit, catalogue.view(caller).ok())
@@ -133,10 +144,22 @@ impl<'e> Record<'e> {
         }
     }
 
-    pub(super) fn images(&mut self, before: &[Value], after: &[Value]) {
-        if let Some(notes) = &mut self.notes {
-            notes.before.extend_from_slice(before);
-            notes.after.extend_from_slice(after);
+    /// Whether the audit wants rows as they were and are.
+    pub(super) fn keeps_images(&self) -> bool {
+        self.notes.as_ref().is_some_and(|notes| notes.redaction.keeps_images())
+    }
+
+    /// Notes rows as they were, where that is wanted; `cut` says that some are missing.
+    pub(super) fn before(&mut self, rows: &[Map<String, Value>], cut: bool) {
+        if let Some(notes) = self.notes.as_mut().filter(|notes| notes.redaction.keeps_images()) {
+            notes.before.add(rows, cut, &notes.redaction);
+        }
+    }
+
+    /// The same of rows as they are.
+    pub(super) fn after(&mut self, rows: &[Map<String, Value>], cut: bool) {
+        if let Some(notes) = self.notes.as_mut().filter(|notes| notes.redaction.keeps_images()) {
+            notes.after.add(rows, cut, &notes.redaction);
         }
     }
 
@@ -170,8 +193,8 @@ impl<'e> Record<'e> {
     /// Forgets the images of rows that will not be kept.
     pub(super) fn forget_images(&mut self) {
         if let Some(notes) = &mut self.notes {
-            notes.before.clear();
-            notes.after.clear();
+            notes.before = Image::default();
+            notes.after = Image::default();
         }
     }
 
@@ -245,6 +268,31 @@ impl Drop for Record<'_> {
     }
 }
 
+impl Image {
+    fn add(&mut self, rows: &[Map<String, Value>], cut: bool, redaction: &Redaction) {
+        self.cut |= cut;
+        for row in rows {
+            let row = redaction.object(row);
+            self.bytes += row.to_string().len() + 1;
+            self.rows.push(row);
+            if self.bytes > PART_MOST {
+                self.rows.clear();
+            }
+        }
+    }
+
+    /// What a record holds of it.
+    fn kept(&self) -> Option<Value> {
+        let Self { rows, bytes, cut } = self;
+        match bytes {
+            _ if *cut => Some(json!({"omitted": format!("more than {bytes} bytes")})),
+            0 => None,
+            1..=PART_MOST => Some(rows.iter().cloned().collect()),
+            _ => Some(json!({"omitted": format!("{} bytes", bytes + 1)})),
+        }
+    }
+}
+
 impl Notes {
     /// The event that ends the call.
     fn outcome(&self, result: Result<(), &Error>) -> Event {
@@ -286,7 +334,7 @@ impl Notes {
             tool: self.tool.clone(),
             operation: self.operation.map_or_else(|| self.tool.clone(), str::to_owned),
             table: self.table.clone(),
-            arguments: Some(redaction.apply(&Value::Object(self.arguments.clone()))),
+            arguments: Some(redaction.object(&self.arguments)),
             sql: self.sql.clone(),
             confirmation: self.confirmation.clone(),
             rows: self.rows,
@@ -294,8 +342,8 @@ impl Notes {
             outcome: None,
             code: None,
             duration_ms: (phase == Phase::Outcome).then(|| milliseconds(self.started.elapsed())),
-            before: redaction.image(&self.before),
-            after: redaction.image(&self.after),
+            before: self.before.kept(),
+            after: self.after.kept(),
         }
     }
 }

@@ -23,36 +23,37 @@ impl Redaction {
         Self { values, images: detail.images, view }
     }
 
-    /// Rows as they were or are, where they are kept.
-    pub(super) fn image(&self, rows: &[Value]) -> Option<Value> {
-        let kept = self.images && self.values != AuditValues::None && !rows.is_empty();
-        kept.then(|| rows.iter().map(|row| self.apply(row)).collect())
+    /// Whether rows as they were and are may be kept.
+    pub(super) fn keeps_images(&self) -> bool {
+        self.images && self.values != AuditValues::None
     }
 
-    /// The value with what may not be kept replaced.
-    pub(super) fn apply(&self, value: &Value) -> Value {
+    /// The members with what may not be kept replaced.
+    pub(super) fn object(&self, members: &Map<String, Value>) -> Value {
+        // `{"column": "email", "eq": …}` is as much about it as `{"email": …}`.
+        let named = members.get("column").and_then(Value::as_str);
+        let hidden = named.is_some_and(|name| self.hides(name));
+        let speaks = |name: &str| members.get(name).is_some_and(|about| self.speaks(about));
+        let member = |(name, member): (&String, &Value)| {
+            let keys = match name.as_str() {
+                // A cursor holds sort keys, which are values.
+                "cursor" => self.hides_some(),
+                // Groups and measures go by any name.
+                "having" => speaks("measures") || speaks("group_by"),
+                _ => false,
+            };
+            let member = match keys || self.hides(name) || hidden && name != "column" {
+                true => json!("[redacted]"),
+                false => self.apply(member),
+            };
+            (name.clone(), member)
+        };
+        members.iter().map(member).collect::<Map<_, _>>().into()
+    }
+
+    fn apply(&self, value: &Value) -> Value {
         match value {
-            Value::Object(members) => {
-                // `{"column": "email", "eq": …}` is as much about it as `{"email": …}`.
-                let named = members.get("column").and_then(Value::as_str);
-                let hidden = named.is_some_and(|name| self.hides(name));
-                let speaks = |name: &str| members.get(name).is_some_and(|about| self.speaks(about));
-                let member = |(name, member): (&String, &Value)| {
-                    let keys = match name.as_str() {
-                        // A cursor holds sort keys, which are values.
-                        "cursor" => self.hides_some(),
-                        // Groups and measures go by any name.
-                        "having" => speaks("measures") || speaks("group_by"),
-                        _ => false,
-                    };
-                    let member = match keys || self.hides(name) || hidden && name != "column" {
-                        true => json!("[redacted]"),
-                        false => self.apply(member),
-                    };
-                    (name.clone(), member)
-                };
-                members.iter().map(member).collect::<Map<_, _>>().into()
-            }
+            Value::Object(members) => self.object(members),
             Value::Array(items) => items.iter().map(|item| self.apply(item)).collect(),
             leaf if self.values == AuditValues::None && !leaf.is_null() => json!("[omitted]"),
             leaf => match self.parsed(leaf) {

@@ -33,7 +33,8 @@ impl Engine {
                 result => break result?,
             }
         };
-        Ok(written(scope, &operation, done, dry_run, scope.view.limits.max_reply_bytes))
+        let (set, _) = written(scope, &operation, done, dry_run, scope.view.limits.max_reply_bytes);
+        Ok(set)
     }
 
     async fn attempt(
@@ -106,10 +107,14 @@ impl Engine {
             operations.push(Operation { dry_run, ..operation });
         }
 
-        let isolation = request.isolation.unwrap_or_default();
+        let run = Together {
+            isolation: request.isolation.unwrap_or_default(),
+            dry_run,
+            referring: serde_json::to_string(steps).is_ok_and(|text| text.contains("\"$ref\"")),
+        };
         let mut tries = Tries::of(scope);
         let results = loop {
-            match self.attempt_all(scope, &operations, isolation, dry_run, record).await {
+            match self.attempt_all(scope, &operations, &run, record).await {
                 Err(error) if tries.again(&error).await => record.forget(),
                 result => break result?,
             }
@@ -121,12 +126,11 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
-        isolation: Isolation,
-        dry_run: bool,
+        run: &Together,
         record: &mut Record<'_>,
     ) -> Result<Vec<RowSet>> {
         // Selects alone see one snapshot, on a standby too.
-        let isolation = operations.iter().any(Operation::writes).then_some(isolation);
+        let isolation = operations.iter().any(Operation::writes).then_some(run.isolation);
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         if isolation.is_some() {
             let deferring = transaction.defer_constraints().await;
@@ -139,22 +143,24 @@ impl Engine {
         let mut room = scope.view.limits.max_reply_bytes;
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
-            if let Plan::Select(plan) = &operation.plan {
-                let (set, rows) = self
-                    .select_within(&mut transaction, scope, plan, &given, room, record)
+            let (set, rows) = if let Plan::Select(plan) = &operation.plan {
+                self.select_within(&mut transaction, scope, plan, &given, room, record)
                     .await
-                    .map_err(inside)?;
-                given.push(rows);
-                touched.push(set.row_count);
-                results.push(set);
+                    .map_err(inside)?
             } else {
                 let done = self
                     .operate(&mut transaction, scope, operation, &given, record)
                     .await
                     .map_err(inside)?;
-                given.push(done.after.clone());
-                touched.push(done.count);
-                results.push(written(scope, operation, done, dry_run, room));
+                written(scope, operation, done, run.dry_run, room)
+            };
+            touched.push(set.row_count);
+            results.push(set);
+            // For those that refer to them, and to tell which of them the commit refuses.
+            given.push(rows);
+            if !run.referring && transaction.is_crowded() {
+                given.iter_mut().for_each(|rows| *rows = Vec::new());
+                transaction.let_go();
             }
             if operations.len() > 1 {
                 let spent = results.last().and_then(|set| serde_json::to_vec(set).ok());
@@ -162,7 +168,7 @@ impl Engine {
             }
         }
         let did = (touched.as_slice(), given.as_slice());
-        self.conclude(transaction, scope, operations, did, dry_run, record).await?;
+        self.conclude(transaction, scope, operations, did, run.dry_run, record).await?;
         Ok(results)
     }
 
@@ -233,14 +239,22 @@ impl Engine {
     }
 }
 
-/// The reply to a write, with rows of as many bytes as there is room for.
+/// How the operations of a transaction run.
+struct Together {
+    isolation: Isolation,
+    dry_run: bool,
+    /// Whether one may refer to the rows of another, which must be held for that.
+    referring: bool,
+}
+
+/// The reply to a write, with rows of as many bytes as there is room for; and all rows, for later operations.
 fn written(
     scope: &Scope<'_>,
     operation: &Operation<'_>,
     done: Done,
     dry_run: bool,
     room: usize,
-) -> RowSet {
+) -> (RowSet, Vec<Map<String, Value>>) {
     let names = operation.returning();
     let limits = &scope.view.limits;
     let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
@@ -292,7 +306,7 @@ fn written(
         ..RowSet::default()
     };
     set.label_untrusted(operation.plan.marked(|marks| marks.untrusted));
-    set
+    (set, done.after)
 }
 
 /// The error of a constraint that was checked only at the end: at the row that PostgreSQL tells of, among those

@@ -144,21 +144,26 @@ impl Database {
     async fn read_schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
         let mut lease = self.lease().await?;
         let client = lease.client()?;
-        let transaction = snapshot(client).await?;
-        if let Some(role) = role {
-            let set = "SELECT pg_catalog.set_config('role', $1, true)";
-            transaction.query_typed(set, &[(&role, Type::TEXT)]).await.map_err(|error| {
-                Error::new(
-                    Code::DatabaseError,
-                    format!("the login cannot become the database role {role:?}"),
-                )
-                .caused_by(error)
-            })?;
-        }
-        let schema = Schema::read(&transaction, names).await?;
-        transaction.commit().await.map_err(unavailable)?;
+        let read = async {
+            let transaction = snapshot(client).await?;
+            if let Some(role) = role {
+                let set = "SELECT pg_catalog.set_config('role', $1, true)";
+                transaction.query_typed(set, &[(&role, Type::TEXT)]).await.map_err(|error| {
+                    Error::new(
+                        Code::DatabaseError,
+                        format!("the login cannot become the database role {role:?}"),
+                    )
+                    .caused_by(error)
+                })?;
+            }
+            let schema = Schema::read(&transaction, names).await?;
+            transaction.commit().await.map_err(unavailable)?;
+            Ok(schema)
+        };
+        let read = read.await;
+        // Whatever came of it, it has ended: a transaction that was given up is rolled back.
         lease.done();
-        Ok(schema)
+        read
     }
 
     /// What the schemas are like now, for comparison with an earlier time or a later one.

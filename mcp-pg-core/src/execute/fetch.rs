@@ -33,6 +33,8 @@ pub struct Fetched {
     pub count: u64,
     /// Where related rows were cut: positions of the row and of the output.
     pub cut: Vec<(usize, usize)>,
+    /// Bytes of the kept rows' JSON.
+    pub bytes: usize,
     /// Bytes of the first row that was not kept for its size.
     pub too_large: Option<usize>,
     /// Rows that the statement read or wrote, by PostgreSQL's count.
@@ -123,7 +125,6 @@ pub(super) async fn fetch(
     .map_err(Failure::Database)?;
     pin_mut!(rows);
     let mut fetched = Fetched::default();
-    let mut bytes = 0;
     while let Some(row) = rows.next().await {
         let row = row.map_err(Failure::Database)?;
         fetched.count += 1;
@@ -146,11 +147,11 @@ pub(super) async fn fetch(
                 fetched.cut.push((fetched.rows.len(), index));
             }
         }
-        if bytes + size > keep.bytes {
+        if fetched.bytes + size > keep.bytes {
             fetched.too_large = Some(size);
             continue;
         }
-        bytes += size;
+        fetched.bytes += size;
         fetched.rows.push(values);
     }
     fetched.affected = rows.rows_affected();

@@ -109,7 +109,8 @@ pub(super) fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
     let refused = |message: String| Error::new(Code::ExclusionViolation, message);
     let table = &place.table.table;
     // The constraint's index tells whether the caller may know of it.
-    let index = table.indexes.iter().find(|index| Some(index.name.as_str()) == answer.constraint());
+    let mut indexes = table.indexes.iter().filter(|_| !place.is_elsewhere(answer));
+    let index = indexes.find(|index| Some(index.name.as_str()) == answer.constraint());
     let Some(index) = index else {
         return refused("an existing row excludes this one".to_owned()).at(place.written());
     };

@@ -4,7 +4,7 @@ use tokio_postgres::error::DbError;
 
 use crate::plan::Operand;
 use crate::policy::{TableView, View};
-use crate::schema::Column;
+use crate::schema::{Column, TableKind};
 
 /// What a failed statement was about, so that its error can say where.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,14 @@ impl Place<'_> {
     pub(super) fn is_own(&self, answer: &DbError) -> bool {
         let name = self.table.name();
         answer.table() == Some(&name.name) && answer.schema() == Some(&name.schema)
+    }
+
+    /// Whether another table refused, which a trigger writes to: it may have columns and rules of the same names.
+    /// What is behind a view, and partitions, have other names than it, too.
+    pub(super) fn is_elsewhere(&self, answer: &DbError) -> bool {
+        self.table.table.kind == TableKind::Table
+            && answer.table().is_some()
+            && !self.is_own(answer)
     }
 
     /// Where the written values stand.

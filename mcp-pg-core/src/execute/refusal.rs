@@ -205,7 +205,8 @@ fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
 }
 
 fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
-    match answer.column().and_then(|name| place.table.table.column(name)) {
+    let column = answer.column().filter(|_| !place.is_elsewhere(answer));
+    match column.and_then(|name| place.table.table.column(name)) {
         Some((_, column)) => {
             let given = place.given.is_none_or(|given| given.iter().any(|c| c.name == column.name));
             let error = match given {
@@ -227,7 +228,8 @@ fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
 fn check(answer: &DbError, place: &Place<'_>) -> Error {
     let table = &place.table.table;
     let name = answer.constraint().unwrap_or_default();
-    let error = match table.checks.iter().find(|check| check.name == name) {
+    let mut checks = table.checks.iter().filter(|_| !place.is_elsewhere(answer));
+    let error = match checks.find(|check| check.name == name) {
         Some(check) => {
             let error = Error::new(
                 Code::CheckViolation,

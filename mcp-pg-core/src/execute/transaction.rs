@@ -3,16 +3,20 @@
 use std::fmt::Write;
 
 use deadpool_postgres::Object;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use super::append::{Append, Ending};
 use super::failure::Failure;
 use super::fetch::{Fetched, Keep, fetch, prepare};
 use super::lease::Lease;
+use super::refusal::code;
 use crate::error::{Code, Error, Result};
 use crate::request::Isolation;
 use crate::statement::Statement;
 use crate::value::Text;
+
+/// Most bytes of rows, as JSON, that a transaction gives to be held at once.
+const HELD_MOST: usize = 16 * 1024 * 1024;
 
 /// Who the caller is to PostgreSQL, for one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +43,10 @@ pub struct Transaction {
     identity: Identity,
     isolation: Option<Isolation>,
     begun: bool,
+    /// Bytes of rows that its statements may still give.
+    room: usize,
+    /// Whether a savepoint is there to go back to.
+    marked: bool,
 }
 
 impl Transaction {
@@ -46,10 +54,11 @@ impl Transaction {
         if identity.restore {
             lease.change();
         }
-        Self { lease, identity, isolation, begun: false }
+        Self { lease, identity, isolation, begun: false, room: HELD_MOST, marked: false }
     }
 
-    /// Runs a statement; the first one takes BEGIN and the identity with it in the same round trip.
+    /// Runs a statement; the first one takes BEGIN and the identity with it in the same round trip. What all of
+    /// them give shares one bound, whatever each is to keep.
     ///
     /// # Errors
     ///
@@ -60,9 +69,10 @@ impl Transaction {
         parameters: &[Text],
         keep: Keep,
     ) -> Result<Fetched, Failure> {
-        let Self { lease, identity, isolation, begun } = self;
+        let Self { lease, identity, isolation, begun, room, .. } = self;
         let client: &Object = lease.client()?;
         let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
+        let keep = Keep { bytes: keep.bytes.min(*room), ..keep };
         let work = async {
             let prepared = prepare(client, statement).await?;
             fetch(client, prepared, statement, parameters, keep).await
@@ -70,7 +80,19 @@ impl Transaction {
         // Boxed, here and below: futures are moved into each other, and this one is large.
         let fetched = inside(client, begin, Box::pin(work)).await;
         lease.open();
-        fetched
+        let fetched = fetched?;
+        *room = room.saturating_sub(fetched.bytes);
+        Ok(fetched)
+    }
+
+    /// Whether the rows that it gave leave little room for others.
+    pub fn is_crowded(&self) -> bool {
+        self.room < HELD_MOST / 2
+    }
+
+    /// The rows that it gave are not held any more: there is room for others.
+    pub fn let_go(&mut self) {
+        self.room = HELD_MOST;
     }
 
     /// Runs the only statement of a transaction: from BEGIN to COMMIT in one round trip, once it is prepared.
@@ -127,12 +149,16 @@ impl Transaction {
         self.control("SET CONSTRAINTS ALL IMMEDIATE").await
     }
 
-    /// Marks a place to come back to.
+    /// Marks a place to come back to, instead of the one before.
     ///
     /// # Errors
     ///
     /// PostgreSQL's.
     pub async fn savepoint(&mut self) -> Result<(), Failure> {
+        // Else each would be nested in the one before.
+        if std::mem::replace(&mut self.marked, true) {
+            self.control("RELEASE SAVEPOINT step").await?;
+        }
         self.control("SAVEPOINT step").await
     }
 
@@ -163,7 +189,7 @@ impl Transaction {
     }
 
     async fn commit_with(mut self, append: &Append<'_>) -> Result<(), Failure> {
-        let Self { lease, identity, isolation, begun } = &mut self;
+        let Self { lease, identity, isolation, begun, .. } = &mut self;
         let client: &Object = lease.client()?;
         let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
         let ended = match Ending::prepare(client, append, identity.role.as_deref()).await {
@@ -192,7 +218,7 @@ impl Transaction {
     }
 
     async fn control(&mut self, command: &'static str) -> Result<(), Failure> {
-        let Self { lease, identity, isolation, begun } = self;
+        let Self { lease, identity, isolation, begun, .. } = self;
         let client: &Object = lease.client()?;
         let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
         let work =
@@ -220,8 +246,23 @@ async fn inside<T>(
         work,
     );
     begun.map_err(not_begun)?;
-    became.map_err(Failure::Database)?;
+    became.map_err(not_become)?;
     done
+}
+
+/// It is not about the caller's values: the role is gone, or not the login's to become, or a setting is refused.
+fn not_become(error: tokio_postgres::Error) -> Failure {
+    let of_identity = |answer: &DbError| {
+        let code = code(answer.code().code());
+        matches!(code, Code::InvalidValue | Code::Forbidden | Code::DatabaseError)
+    };
+    match error.as_db_error().is_some_and(of_identity) {
+        true => Error::new(Code::Forbidden, "the caller's role cannot be taken in the database")
+            .hint("whoever maintains this server has to mend it: its command check says more")
+            .caused_by(error)
+            .into(),
+        false => Failure::Database(error),
+    }
 }
 
 fn not_begun(error: tokio_postgres::Error) -> Failure {

@@ -34,9 +34,7 @@ impl Predicate<'_> {
 impl Plan<'_> {
     /// What to say of an object or array for a JSON column that was given, and written, as a text.
     pub fn doubt(&self) -> Option<String> {
-        let json = |column: &&Column| {
-            column.data_type.family() == Family::Json || column.data_type.base().oid == JSON
-        };
+        let json = |column: &&Column| column.data_type.is_json();
         let column = match self {
             Plan::Insert(plan) => plan.columns.iter().enumerate().find_map(|(index, column)| {
                 let column = Some(*column).filter(json)?;
@@ -57,9 +55,6 @@ impl Plan<'_> {
         ))
     }
 }
-
-/// The OID of `json`.
-const JSON: u32 = 114;
 
 /// Whether JSON is a string that holds an object or array.
 fn is_document_in_text(assign: &Assign) -> bool {
@@ -88,12 +83,10 @@ fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
                  \"eq\": …}} looks inside"
             ))
         }
-        Operator::Eq if is_day(text) && matches!(data_type.base().oid, 1114 | 1184) => {
-            Some(format!(
-                "{name} has a time of day, and was compared with midnight: {{\"gte\": {text:?}, \"lt\": \
+        Operator::Eq if is_day(text) && data_type.is_timestamp() => Some(format!(
+            "{name} has a time of day, and was compared with midnight: {{\"gte\": {text:?}, \"lt\": \
                  \"the next day\"}} takes the whole day"
-            ))
-        }
+        )),
         _ => None,
     }
 }

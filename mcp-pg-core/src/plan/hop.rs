@@ -66,9 +66,19 @@ impl<'v> Scope<'v> {
                         && column
                             .is_some_and(|(position, _)| ours.clone().any(|ours| ours == position))
                 };
-                Err(match table.relations.iter().find(refers) {
-                    Some(relation) => error.did_you_mean(table.relation_name(relation)),
-                    None => error.nearest(name, names()),
+                let error = match column {
+                    Some((_, column)) if column.data_type.is_json() => error.hint(format!(
+                        "only where looks into {name}: {{{name:?}: {{\"path\": [\"key\"], \"eq\": …}}}}"
+                    )),
+                    _ => error,
+                };
+                // A table of another schema gives its relation the bare name.
+                let bare = name.rsplit_once('.').map(|(_, bare)| bare);
+                let meant = names().find(|known| Some(*known) == bare);
+                Err(match (table.relations.iter().find(refers), meant) {
+                    (Some(relation), _) => error.did_you_mean(table.relation_name(relation)),
+                    (None, Some(meant)) => error.did_you_mean(meant),
+                    (None, None) => error.nearest(name, names()),
                 })
             }
         }

@@ -119,6 +119,10 @@ impl<'v> Scope<'v> {
                     let reference = self.reference(reference, &at)?;
                     return Ok(Operand::reference(reference, data_type, type_name, at));
                 }
+                // JSON has a null of its own, which is a value.
+                Some((key, Value::Null)) if key == "$literal" && data_type.is_json() => {
+                    return Ok(Operand::text(Some("null".into()), format!("{at}/$literal")));
+                }
                 Some((key, literal)) if key == "$literal" => {
                     return self.text(data_type, type_name, literal, &format!("{at}/$literal"));
                 }
@@ -126,7 +130,34 @@ impl<'v> Scope<'v> {
             },
             _ => {}
         }
+        if data_type.is_json() && !self.earlier.is_empty() {
+            self.refers_nowhere_inside(value, at)?;
+        }
         self.text(data_type, type_name, value, at)
+    }
+
+    /// Refuses JSON in which there is a reference to an earlier operation: it would be written as it stands.
+    fn refers_nowhere_inside(&self, value: &Value, at: &str) -> Result<()> {
+        match value {
+            Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+                self.refers_nowhere_inside(item, &format!("{at}/{index}"))
+            }),
+            Value::Object(members) => {
+                let reference = members.get("$ref").filter(|_| members.len() == 1);
+                if reference.is_some_and(|given| self.referred(given, at).is_ok()) {
+                    return Err(Error::new(
+                        Code::InvalidValue,
+                        "a reference is the whole value of a column, not a part of one",
+                    )
+                    .at(format!("{at}/$ref"))
+                    .hint("give the value itself; {\"$literal\": …} writes JSON as it stands"));
+                }
+                members.iter().try_for_each(|(name, member)| {
+                    self.refers_nowhere_inside(member, &format!("{at}{}", step(name)))
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn text(

@@ -237,7 +237,7 @@ pub struct Explanation {
     /// `schema.name`.
     pub table: String,
     /// Rows that the planner expects; none for a role with row conditions.
-    pub estimated_rows: Option<f64>,
+    pub estimated_rows: Option<u64>,
     /// The planner's cost; a page read in order costs 1. None likewise.
     pub estimated_cost: Option<f64>,
     /// Milliseconds that it took, with `analyze`.

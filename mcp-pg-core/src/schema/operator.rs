@@ -150,6 +150,11 @@ impl DataType {
         }
     }
 
+    /// Whether values are JSON documents, kept as text or taken apart.
+    pub fn is_json(&self) -> bool {
+        matches!(self.base().oid, 114 | 3802)
+    }
+
     /// Whether values are text to PostgreSQL: `text`, `varchar`, `char(n)`, `name`, `citext`.
     pub fn is_text(&self) -> bool {
         self.family() == Family::Text

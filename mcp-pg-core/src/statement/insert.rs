@@ -35,7 +35,8 @@ pub fn insert<'v>(
     let mut conditions = Conditions::default();
     let mut query = Query::insert();
     query.into_table(aliased(plan.table, &alias));
-    let single = range.len() == 1;
+    let count = range.len();
+    let single = count == 1;
     let given = plan.rows.get(range).unwrap_or_default();
     let alike = (!single).then(|| in_columns(plan, given, &mut conditions)).flatten();
     let recurring = single || alike.is_some();
@@ -93,7 +94,12 @@ pub fn insert<'v>(
     let mut text = build(&query);
     if plan.columns.is_empty() {
         // What sea-query writes is no row of a table without columns. An identifier would double the quotes.
-        text.sql = text.sql.replacen(" AS \"t0\" VALUES (DEFAULT)", " AS \"t0\" DEFAULT VALUES", 1);
+        let rows = match single {
+            true => "DEFAULT VALUES".to_owned(),
+            false => format!("SELECT FROM pg_catalog.generate_series(1, {count})"),
+        };
+        let rows = format!(" AS \"t0\" {rows}");
+        text.sql = text.sql.replacen(" AS \"t0\" VALUES (DEFAULT)", &rows, 1);
     }
     let mut statement = conditions.parameters.finish(text, columns);
     // A statement for rows that differ has as many parameters as they have values.
@@ -107,11 +113,13 @@ fn check(plan: &InsertPlan<'_>, alias: &DynIden, conditions: &mut Conditions) ->
     let met = plan.arbiter.as_ref();
     let changed = met.and_then(|arbiter| conditions.expression(&arbiter.check, alias));
     let none = Expr::Constant(Value::Int(Some(0)));
-    // An existing row was locked before it was changed, which the new one has not been. Rows of a partitioned table do
-    // not tell: there all are taken for existing ones.
-    let changed = changed.map(|changed| match plan.table.table.kind {
-        TableKind::Table => super::named(alias, "xmax").eq(none).or(changed),
-        _ => changed,
+    // An existing row was locked before it was changed, which a new one was not. Rows that PostgreSQL returns of a
+    // partitioned table do not tell: there all are taken for existing ones.
+    let table = &plan.table.table;
+    let tells = table.kind == TableKind::Table && table.has_system_columns();
+    let changed = changed.map(|changed| match tells {
+        true => super::named(alias, "xmax").eq(none).or(changed),
+        false => changed,
     });
     let all = added.into_iter().chain(changed).reduce(|all, one| all.and(one));
     all.unwrap_or_else(|| constant(true))

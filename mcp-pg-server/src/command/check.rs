@@ -3,8 +3,9 @@
 mod columns;
 mod rows;
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use mcp_pg_core::Posture;
 use mcp_pg_core::name::nearest;
@@ -20,7 +21,7 @@ use crate::file;
 /// Prints what is found; [`Exit::Finding`] if anything.
 pub(super) async fn check(
     common: &Common,
-    config: Config,
+    mut config: Config,
     environment: &Environment,
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
@@ -34,7 +35,9 @@ pub(super) async fn check(
     let open = open_secrets(&config);
     let spent_apart = config.state_key.is_some() && settings.audit.table.is_none();
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
-    let mut findings = Vec::new();
+    // Not opened: that would make the file, as another user perhaps than the one who is to write it.
+    let audit_file = config.audit_file.take();
+    let mut findings = Vec::from_iter(audit_file.and_then(|file| unusable(&file.path)));
     let session = as_far_as_sound(common, config, environment, &mut findings).await?;
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
@@ -102,7 +105,6 @@ async fn as_far_as_sound(
     }
     let mut sound = config.clone();
     sound.settings.audit.table = None;
-    sound.audit_file = None;
     for role in &mut sound.settings.roles {
         role.database_role = None;
     }
@@ -119,10 +121,7 @@ async fn as_far_as_sound(
         let mut trial = sound.clone();
         match role {
             Some(at) => trial.settings.roles[at] = config.settings.roles[at].clone(),
-            None => {
-                trial.settings.audit.table.clone_from(&config.settings.audit.table);
-                trial.audit_file.clone_from(&config.audit_file);
-            }
+            None => trial.settings.audit.table.clone_from(&config.settings.audit.table),
         }
         match Session::open(common, trial.clone(), environment).await {
             Ok(opened) => (session, sound) = (opened, trial),
@@ -133,6 +132,19 @@ async fn as_far_as_sound(
         }
     }
     Ok(session)
+}
+
+/// Why nothing can be written to the audit file, or none be made.
+fn unusable(path: &Path) -> Option<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let error = match OpenOptions::new().append(true).open(path) {
+        Ok(_) => return None,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            std::fs::read_dir(folder.unwrap_or(Path::new("."))).err()?
+        }
+        Err(error) => error,
+    };
+    Some(format!("audit.file: {}: {error}", path.display()))
 }
 
 fn hashes(role: &Role) -> bool {

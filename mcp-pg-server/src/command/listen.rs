@@ -62,12 +62,14 @@ pub(super) async fn serve(
     options.allowed_hosts.extend(public.as_ref().and_then(|url| url.host()).map(str::to_owned));
     let allow_unsafe_login = config.allow_unsafe_login;
     let session = Session::open(common, config, environment).await?;
-    if bound.ip().is_loopback() || allow_unsafe_login {
+    let source = if bound.ip().is_loopback() || allow_unsafe_login {
         let engine = session.engine.clone();
         tokio::spawn(async move { posture::warn(&engine).await });
+        source
     } else {
         refuse_unsafe(&session.engine).await?;
-    }
+        source.with_bound_login()
+    };
     let stop = stop_on_signal();
     let _following = session.follow();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;

@@ -1,7 +1,7 @@
 //! What the login may do beyond its task: told by `check`, at the start, and to those who would let the
 //! network reach it.
 
-use mcp_pg_core::{Engine, Posture};
+use mcp_pg_core::{Code, Engine, Error, Posture};
 
 /// Most names that a finding lists.
 const NAMED_MOST: usize = 5;
@@ -64,12 +64,27 @@ pub(super) fn findings(posture: &Posture) -> Vec<String> {
 /// Warns of the dangers; nobody waits for it.
 pub(super) async fn warn(engine: &Engine) {
     match engine.posture().await {
-        Ok(posture) => {
-            for danger in dangers(&posture) {
-                tracing::warn!("{danger}");
-            }
-        }
+        Ok(posture) => tell(&dangers(&posture)),
         Err(error) => tracing::warn!(%error, "what the login may do could not be read"),
+    }
+}
+
+/// Refuses dangers that are not `known`; without a list to compare with, it only warns.
+pub(super) fn accept(posture: &Posture, known: Option<&[String]>) -> Result<(), Error> {
+    let dangers = dangers(posture);
+    tell(&dangers);
+    let Some(known) = known else { return Ok(()) };
+    let new: Vec<String> = dangers.into_iter().filter(|danger| !known.contains(danger)).collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let message = format!("not for a server that listens beyond loopback: {}", new.join("; "));
+    Err(Error::new(Code::Forbidden, message))
+}
+
+fn tell(dangers: &[String]) {
+    for danger in dangers {
+        tracing::warn!("{danger}");
     }
 }
 

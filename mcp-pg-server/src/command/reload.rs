@@ -4,8 +4,9 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::time::Duration;
 
-use mcp_pg_core::{Code, Engine};
+use mcp_pg_core::{Code, Engine, Posture};
 
+use super::posture;
 use super::watched::Watched;
 use crate::cli::Common;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment};
@@ -40,6 +41,8 @@ pub(super) struct Source<'s> {
     started_with: Config,
     /// Whether the roles are the file's by now.
     own_roles: bool,
+    /// Whether a configuration is not taken that makes the login a danger.
+    bound_login: bool,
     hang_ups: HangUps,
 }
 
@@ -53,8 +56,14 @@ impl<'s> Source<'s> {
             watched: Watched::new(file, config),
             started_with: config.clone(),
             own_roles: config.own_roles,
+            bound_login: false,
             hang_ups: HangUps::new(),
         }
+    }
+
+    /// The same for a server that the network reaches: what would make its login a danger is not taken.
+    pub(super) fn with_bound_login(self) -> Self {
+        Self { bound_login: true, ..self }
     }
 
     /// Keeps the engine at what the files say, for as long as this is polled. `prepare` reads what else obeys
@@ -112,7 +121,19 @@ impl<'s> Source<'s> {
                 return true;
             }
         };
-        if let Err(error) = engine.reconfigure(config.settings.clone()).await {
+        // What is a danger already is no reason to keep a key that was withdrawn.
+        let known = match self.bound_login {
+            true => engine.posture().await.map(|known| Some(posture::dangers(&known))),
+            false => Ok(None),
+        };
+        let taken = match known {
+            Ok(known) => {
+                let accept = |posture: &Posture| posture::accept(posture, known.as_deref());
+                engine.reconfigure_if(config.settings.clone(), accept).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = taken {
             tracing::error!(
                 "the configuration cannot be used, and the one before it stays: {error}"
             );

@@ -70,7 +70,9 @@ impl Session {
 
     /// Ends it once all audit records are kept.
     pub(super) async fn close(self) -> Result<Exit, Failure> {
-        self.engine.flush().await?;
+        // The configuration was right: what failed came later.
+        let kept = self.engine.flush().await;
+        kept.map_err(|error| Failure { exit: Exit::Finding, ..Failure::from(error) })?;
         Ok(Exit::Done)
     }
 }

@@ -43,9 +43,11 @@ impl Handler {
         // What is refused counts too: it must not be a way to try things without bound.
         let admitted = limiter.admit(&caller);
         let tool = &*request.name;
-        if admitted.is_ok() {
-            call::find_tool(engine, &caller, &origin, tool, &arguments)
-                .map_err(|error| reply::protocol_error(&error))?;
+        if admitted.is_ok()
+            && let Err(error) = call::find_tool(engine, &caller, &origin, tool, &arguments)
+        {
+            metrics.record("other", error.code().as_str(), began.elapsed());
+            return Err(reply::protocol_error(&error));
         }
         let outcome = match admitted {
             Ok(_permit) => {
@@ -96,7 +98,8 @@ impl Handler {
         cx: &RequestContext<RoleServer>,
     ) -> Result<Answer, Error> {
         let Inner { engine, subscriptions, questions, .. } = &*self.0;
-        let may_ask = engine.may_ask(caller, tool)?;
+        // A caller without a role is the engine's to refuse, and to record.
+        let may_ask = engine.may_ask(caller, tool).unwrap_or_default();
         let mut left = QUESTIONS_MOST;
         loop {
             let again = may_ask.then(|| arguments.clone());

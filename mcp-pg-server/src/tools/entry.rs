@@ -163,16 +163,13 @@ pub(super) const TABLE: [Entry; 11] = [
     },
 ];
 
-const WRITES: [Action; 5] =
-    [Action::Insert, Action::Update, Action::Archive, Action::Restore, Action::Delete];
-
 impl Entry {
     /// Whether a role with `actions` has the tool.
     pub(super) fn allowed(&self, actions: Actions) -> bool {
         match self.needs {
             Needs::Any => !actions.is_empty(),
             Needs::One(action) => actions.contains(action),
-            Needs::Write => WRITES.iter().any(|action| actions.contains(*action)),
+            Needs::Write => !actions.without(Action::Select).is_empty(),
         }
     }
 

@@ -447,3 +447,59 @@ async fn what_the_call_must_hide_is_not_kept_although_its_role_is_gone_by_then()
         assert_eq!(record["after"][0]["name"], "X");
     }
 }
+
+#[tokio::test]
+async fn images_that_no_record_holds_are_told_by_their_size() {
+    let database = Database::of(
+        "CREATE TABLE big (id integer PRIMARY KEY, n integer NOT NULL DEFAULT 0, t text);
+         INSERT INTO big SELECT i, 0, repeat('x', 4000000) FROM generate_series(1, 6) i;
+         INSERT INTO big SELECT i, 0, 'y' FROM generate_series(7, 8) i;",
+    )
+    .await;
+    let log = Log::new();
+    let engine = log.engine(&database, Settings::default()).await;
+    let update = |above: Value| {
+        json!({"table": "big", "where": {"id": above}, "updates": {"n": {"$increment": 1}},
+               "max_rows": 10, "returning": ["id"]})
+    };
+    let of = |id: i64, n: i64| json!({"id": id, "n": n, "t": if id < 7 { "x".repeat(4_000_000) } else { "y".into() }});
+    // Each too large for a record; then all of them too large to be held.
+    for (rows, before) in [
+        (json!({"in": [6, 7]}), json!([of(6, 0), of(7, 0)])),
+        (json!(8), json!([of(8, 0)])),
+        (json!({"gte": 1}), Value::Null),
+    ] {
+        call(&engine, "operator", "update", update(rows)).await.unwrap();
+        let records = log.records(&engine).await;
+        let kept = &records.last().unwrap()["before"];
+        match before.to_string().len() {
+            4 => {
+                let told = kept["omitted"].as_str().unwrap();
+                assert!(told.starts_with("more than "), "{told}");
+            }
+            small @ ..1000 => assert_eq!(*kept, before, "{small}"),
+            bytes => assert_eq!(kept["omitted"], format!("{bytes} bytes")),
+        }
+    }
+    assert_eq!(database.value("SELECT sum(n)::text FROM big").await.as_deref(), Some("11"));
+}
+
+#[tokio::test]
+async fn a_caller_whose_role_is_gone_leaves_a_record() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let engine = log.engine(&database, Settings::default()).await;
+    for tool in ["select", "list_tables", "transaction"] {
+        let operations = json!([{"operation": "select", "table": "users"}]);
+        let arguments = match tool {
+            "select" => json!({"table": "users"}),
+            "transaction" => json!({"operations": operations}),
+            _ => json!({}),
+        };
+        let reply = error(&engine, "gone", tool, arguments).await;
+        assert_eq!(reply["code"], "forbidden");
+        let records = log.records(&engine).await;
+        let last = records.last().unwrap();
+        assert_eq!((&last["tool"], &last["outcome"]), (&json!(tool), &json!("denied")));
+    }
+}

@@ -253,7 +253,7 @@ async fn a_login_adds_records_and_changes_none() {
     let database = Database::shop().await;
     let login = format!("auditor_{}", std::process::id());
     let table = AuditTable::new(&name());
-    let made = table.definition_for(&login);
+    let made = table.definition_for(&login, &[]);
     database
         .sql(&format!(
             "CREATE ROLE {login} LOGIN; GRANT UPDATE, SELECT ON users TO {login}; {made}"

@@ -1,9 +1,10 @@
 //! Who may be reached from where: beyond loopback only known callers, and only a login that is bound.
 
 use mcp_pg_tests::Database;
+use serde_json::json;
 
 use crate::auth_api_key::{key, tools};
-use crate::program::{Served, file, run};
+use crate::program::{Era, Served, file, run};
 
 const TABLE: &str = "CREATE TABLE note (id int PRIMARY KEY, text text);
     INSERT INTO note VALUES (1, 'one');
@@ -77,4 +78,39 @@ async fn a_bound_login_may_listen_and_any_other_if_that_is_said() {
         server.address = server.address.replace("0.0.0.0", "127.0.0.1");
         assert!(tools(&server, &key).await.contains(&"select".to_owned()), "{login}");
     }
+}
+
+#[tokio::test]
+async fn a_configuration_that_makes_the_login_a_danger_is_not_taken() {
+    let database = Database::of(TABLE).await;
+    database
+        .sql(
+            "CREATE ROLE listen_later LOGIN; GRANT SELECT ON note TO listen_later;
+              CREATE SCHEMA mine AUTHORIZATION listen_later;
+              CREATE TABLE mine.diary (id int PRIMARY KEY);
+              ALTER TABLE mine.diary OWNER TO listen_later;
+              ALTER TABLE mine.diary ENABLE ROW LEVEL SECURITY;",
+        )
+        .await;
+    let (bearer, hash) = key().await;
+    let text = |schemas: &str, actions: &str| {
+        format!(
+            "[database]\nschemas = [{schemas}]\n[[auth.api_keys]]\nname = \"a\"\nhash = \"{hash}\"\nrole = \"clerk\"\n\
+             [[roles.clerk.grants]]\ntables = [\"*\"]\nactions = [{actions}]\n"
+        )
+    };
+    let both = "\"select\", \"delete\"";
+    let config = file(&text("\"public\"", "\"select\""));
+    let url = database.url.replace("postgres://postgres@", "postgres://listen_later@");
+    let arguments = ["--database-url", &url, "--config", config.to_str().unwrap()];
+    let mut server = Served::listen("0.0.0.0:0", &arguments).await;
+    server.address = server.address.replace("0.0.0.0", "127.0.0.1");
+    std::fs::write(&config, text("\"public\", \"mine\"", both)).unwrap();
+    server.logged("not for a server that listens beyond loopback").await;
+    let bearer = format!("Bearer {bearer}");
+    let header = [("Authorization", bearer.as_str())];
+    let list = json!({"name": "list_tables", "arguments": {"detail": "names"}});
+    let (status, answer) = server.request(Era::Discover, "tools/call", list, &header).await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(!answer.to_string().contains("diary"), "{answer}");
 }

@@ -276,6 +276,21 @@ async fn check_finds_an_audit_that_cannot_be_kept_among_the_rest() {
 }
 
 #[tokio::test]
+async fn the_audit_file_is_made_by_what_writes_to_it() {
+    let log = file("").with_extension("not_yet");
+    let config = file(&format!("[audit]\nfile = {log:?}"));
+    let config = config.to_str().unwrap();
+    for command in [&["check"][..], &["describe"], &["diagram"]] {
+        let ended = run(&[command, &["--demo=shop", "--config", config]].concat()).await;
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(!log.exists(), "{command:?}");
+    }
+    let ended = run(&["call", "list_tables", "--demo=shop", "--config", config]).await;
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(log.exists());
+}
+
+#[tokio::test]
 async fn check_finds_each_database_role_that_is_missing_among_the_rest() {
     let database = Database::shop().await;
     let grants = "[[roles.NAME.grants]]\ntables = [\"ordrs\"]\nactions = [\"select\"]\n";

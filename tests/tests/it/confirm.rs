@@ -5,9 +5,9 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use mcp_pg_core::audit::AuditTable;
-use mcp_pg_core::policy::Tls;
-use mcp_pg_core::{TableName, verify_table};
-use mcp_pg_tests::Database;
+use mcp_pg_core::policy::{Action, Role, Tls};
+use mcp_pg_core::{Agreement, Origin, Principal, Settings, TableName, verify_table};
+use mcp_pg_tests::{Database, object};
 use rmcp::model::{
     CallToolResponse, ClientCapabilities, ElicitRequestParams, ElicitResult, ElicitationAction,
     ErrorData, Implementation, InitializeRequestParams, InputRequiredResult, ProtocolVersion,
@@ -443,7 +443,7 @@ async fn tools_of_people_s_own_are_confirmed_too() {
     for era in ERAS {
         let database = Database::shop().await;
         database.sql(FUNCTIONS).await;
-        let user = User::will([Decline, Accept, Decline, Accept, Accept]);
+        let user = User::will([Decline, Accept, Decline, Decline, Accept, Accept]);
         let session = Asking::open(&own_tools(&database), user.clone(), era).await;
         let remove = |most: i64| json!({"most": most, "max_rows": 9});
 
@@ -458,12 +458,13 @@ async fn tools_of_people_s_own_are_confirmed_too() {
         assert_eq!(user.asked().len(), 1);
 
         // What a function does may not be undone: it is asked about before it is done.
+        session.call("next_ticket", json!({"dry_run": true})).await;
         session.call("next_ticket", json!({})).await;
         let taken = "SELECT is_called::text FROM api.tickets";
         assert_eq!(database.value(taken).await.as_deref(), Some("false"));
         let ticket = session.call("next_ticket", json!({})).await;
         assert_eq!(ticket["rows"], json!([{"next_ticket": 1}]), "{ticket}");
-        assert_eq!(user.asked().len(), 2);
+        assert_eq!(user.asked().len(), 3);
 
         // Its author asks for it, whatever the role's rules.
         let invited = session.call("invite", json!({"name": "ida"})).await;
@@ -513,4 +514,33 @@ async fn an_answer_about_a_tool_holds_for_its_arguments_and_rows() {
         database.value("SELECT last_value::text FROM api.tickets").await.as_deref(),
         Some("1")
     );
+}
+
+#[tokio::test]
+async fn an_answer_about_restore_is_none_about_archive() {
+    let database = Database::shop().await;
+    let mut roles = Role::built_in().into_iter();
+    let mut role = roles.find(|role| role.name == "admin").expect("a role of that name");
+    role.name = "careful".into();
+    role.confirm = [Action::Archive, Action::Restore].into_iter().collect();
+    let settings = Settings { roles: vec![role], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let caller = Principal::new("ann", "careful");
+    let origin = Origin::default();
+    let arguments = object(json!({"table": "users", "where": {"country": "FR"}, "max_rows": 100}));
+    database
+        .sql("UPDATE users SET country = 'DE';
+              UPDATE users SET country = 'FR', archived_at = CASE user_id WHEN 1 THEN now() END WHERE user_id IN (1, 2)")
+        .await;
+    let asked = engine.call(&caller, &origin, "restore", arguments.clone()).await.unwrap_err();
+    let plan = asked.question().expect("a question").plan.clone();
+    let agreed = Agreement { plan, number: None };
+    let archive =
+        engine.call_agreed(&caller, &origin, "archive", arguments.clone(), Some(&agreed)).await;
+    assert!(archive.unwrap_err().question().is_some());
+    let restore = engine.call_agreed(&caller, &origin, "restore", arguments, Some(&agreed)).await;
+    restore.unwrap();
+    let archived =
+        "SELECT count(*)::text FROM users WHERE archived_at IS NOT NULL AND country = 'FR'";
+    assert_eq!(database.value(archived).await.as_deref(), Some("0"));
 }

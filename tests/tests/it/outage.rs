@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mcp_pg_core::policy::Role;
 use mcp_pg_core::{Change, Engine, Settings};
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_tests::{Database, call, error, refused, rows};
@@ -364,4 +365,20 @@ async fn a_login_without_a_connection_to_listen_on_finds_new_tables_too() {
     while changes.recv().await.unwrap() != Change::Catalogue {}
     call(&engine, "operator", "select", json!({"table": "added"})).await.unwrap();
     following.abort();
+}
+
+#[tokio::test]
+async fn a_database_role_that_is_dropped_is_no_fault_of_the_callers_values() {
+    let database = Database::shop().await;
+    database.sql("CREATE ROLE outage_gone; GRANT SELECT ON users TO outage_gone").await;
+    let mut roles = Role::built_in().into_iter();
+    let mut role = roles.find(|role| role.name == "analyst").expect("a role of that name");
+    role.database_role = Some("outage_gone".into());
+    let settings = Settings { roles: vec![role], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let select = json!({"table": "users", "where": {"user_id": 1}});
+    assert_eq!(call(&engine, "analyst", "select", select.clone()).await.unwrap()["row_count"], 1);
+    database.sql("DROP OWNED BY outage_gone; DROP ROLE outage_gone").await;
+    let reply = error(&engine, "analyst", "select", select).await;
+    assert_eq!((&reply["code"], reply.get("at")), (&json!("forbidden"), None), "{reply}");
 }

@@ -89,3 +89,50 @@ async fn it_may_be_run_again() {
     database.sql(&printed).await;
     database.sql(&printed).await;
 }
+
+#[tokio::test]
+async fn no_role_may_change_the_audit_table_also_in_a_schema_of_theirs() {
+    let config = file(
+        r#"default_role = "writer"
+        [audit]
+        table = "public.audit_log"
+        [roles.writer]
+        database_role = "setup_auditee"
+        [[roles.writer.grants]]
+        tables = ["*"]
+        actions = ["select", "insert", "update"]"#,
+    );
+    let config = ["--config", config.to_str().unwrap()];
+    let printed = Ended::of(program(&["setup-sql"]).args(config)).await;
+    let database = Database::empty().await;
+    let sql = printed.out.replace("mcp_pg", "mcp_pg_audited");
+    // Also when it is run again, with the table there.
+    database.sql(&sql).await;
+    database.sql(&sql).await;
+    for right in ["SELECT", "INSERT", "UPDATE", "DELETE"] {
+        let may =
+            format!("SELECT has_table_privilege('setup_auditee', 'audit_log', '{right}')::text");
+        assert_eq!(database.value(&may).await.as_deref(), Some("false"), "{right}");
+    }
+    let may = "SELECT has_table_privilege('mcp_pg_audited', 'audit_log', 'INSERT')::text";
+    assert_eq!(database.value(may).await.as_deref(), Some("true"));
+}
+
+#[tokio::test]
+async fn functions_that_are_tools_may_be_called() {
+    let config = file("[queries]\nfunctions = [\"api\"]");
+    let config = ["--config", config.to_str().unwrap()];
+    let printed = Ended::of(program(&["setup-sql"]).args(config)).await;
+    let database = Database::empty().await;
+    database.sql(&printed.out.replace("mcp_pg", "mcp_pg_calls")).await;
+    database
+        .sql(
+            "CREATE FUNCTION api.greet() RETURNS text LANGUAGE sql STABLE AS $$ SELECT 'hello' $$;
+              COMMENT ON FUNCTION api.greet IS E'@tool\\n@roles analyst'",
+        )
+        .await;
+    let url = database.url.replace("postgres://postgres@", "postgres://mcp_pg_calls@");
+    let called = Ended::of(program(&["call", "greet", "--database-url", &url]).args(config)).await;
+    assert_eq!(called.status, Some(0), "{called:?}");
+    assert_eq!(called.json()["rows"], json!([{"greet": "hello"}]));
+}

@@ -221,6 +221,7 @@ async fn what_is_wanted_of_the_rows() {
             (json!({"cursor": "x", "offset": 5}), "/offset", "leave out offset"),
             (json!({"include": {"customer_id": true}}), "/include/customer_id", "customer"),
             (json!({"include": {"placed_by": true}}), "/include/placed_by", "clerk"),
+            (json!({"include": {"public.customer": true}}), "/include/public.customer", "customer"),
             (json!({"columns": ["total", "customer.name"]}), "/columns/1", "\"include\""),
             (json!({"columns": "total,tags"}), "/columns/0", "[\"id\", \"name\"]"),
             (json!({"columns": ["count(*)"]}), "/columns/0", "the tool aggregate"),
@@ -264,6 +265,7 @@ async fn a_total() {
         &[
             (json!({}), "/measures", "{\"n\": {\"count\""),
             (json!({"measures": ["total"]}), "/measures", "{\"n\": {\"count\""),
+            (by(json!({"group_by": ["details.kind"]})), "/group_by/0", "{\"path\": [\"key\"]"),
             (json!({"measures": {"count": "*"}}), "/measures/count", "{\"n\": {\"count\": \"*\"}}"),
             (
                 json!({"measures": {"n": {"fn": "sum"}}}),
@@ -323,6 +325,8 @@ async fn a_write() {
     .await;
     check("update", &[(json!({"where": {"order_id": 1}}), "/updates", "{\"$increment\": 1}")])
         .await;
+    let inside = json!({"where": {"order_id": 1}, "updates": {"details.ui.dark": true}});
+    check("update", &[(inside, "/updates/details.ui.dark", "with all that \"ui\"")]).await;
     let children =
         json!({"table": "customer", "data": {"customer_id": 1, "orders": [{"order_id": 1}]}});
     check("insert", &[(children, "/data/orders", "a transaction does both")]).await;

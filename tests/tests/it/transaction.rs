@@ -73,6 +73,37 @@ async fn later_operations_refer_to_rows_of_earlier_ones() {
     assert_eq!(results[6]["rows"], json!([{"total": 9.8}]));
 }
 
+/// It would be written as it stands.
+#[tokio::test]
+async fn a_reference_within_json_is_refused() {
+    let database = Database::of(
+        "CREATE TABLE notes (id serial PRIMARY KEY, doc jsonb, plain json, body text)",
+    )
+    .await;
+    let engine = database.engine().await;
+    let after = |data: Value| {
+        json!({"operations": [
+            {"operation": "insert", "as": "a", "table": "notes", "data": {"body": "x"}},
+            {"operation": "insert", "table": "notes", "data": data},
+        ]})
+    };
+    for (data, at) in [
+        (json!({"doc": {"of": [{"$ref": "a.id"}]}}), "/doc/of/0/$ref"),
+        (json!({"plain": [{"$ref": "0.body"}]}), "/plain/0/$ref"),
+    ] {
+        let told = refused(&engine, "transaction", after(data.clone())).await;
+        assert_eq!(told, ("invalid_value".into(), format!("/operations/1/data{at}")), "{data}");
+    }
+    // JSON Schema has references of its own.
+    for data in [
+        json!({"doc": {"items": {"$ref": "#/definitions/a.id"}}}),
+        json!({"doc": {"$literal": {"of": {"$ref": "a.id"}}}}),
+        json!({"doc": {"$ref": "a.doc"}}),
+    ] {
+        assert_eq!(transact(&engine, after(data)["operations"].clone()).await["committed"], true);
+    }
+}
+
 #[tokio::test]
 async fn a_list_may_hold_references() {
     let engine = Database::of(
@@ -448,4 +479,35 @@ async fn a_dry_run_reports_each_operation_and_keeps_nothing() {
     assert_eq!(reply["results"][3]["before"], json!([{"name": "L"}]));
     assert_eq!(reply["results"][3]["after"], json!([]));
     assert_eq!(database.value("SELECT count(*)::text FROM users").await.unwrap(), "10");
+}
+
+#[tokio::test]
+async fn rows_that_later_operations_may_refer_to_have_a_bound() {
+    let database = Database::of(
+        "CREATE TABLE big (id integer PRIMARY KEY, n integer NOT NULL DEFAULT 0, t text);
+         INSERT INTO big SELECT i, 0, repeat('x', 1000000) FROM generate_series(1, 6) i;",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.limits.max_reply_bytes = 20_000_000;
+    let engine = database.engine_with(settings).await;
+    let select = json!({"operation": "select", "table": "big"});
+    let update = |id: Value| json!({"operation": "update", "table": "big", "where": {"id": id}, "updates": {"n": 1}});
+    let refer = json!([select, select, select, select, update(json!({"$ref": "0.0.id"}))]);
+    let found = refused(&engine, "transaction", json!({"operations": refer})).await;
+    assert_eq!((found.0.as_str(), found.1.as_str()), ("limit_exceeded", "/operations/3"));
+    let refer = json!([select, select, update(json!({"$ref": "1.0.id"}))]);
+    assert_eq!(transact(&engine, refer).await["committed"], true);
+    // Without a reference nothing is held.
+    let reply = transact(&engine, json!([select, select, select, select, update(json!(1))])).await;
+    assert_eq!(reply["results"][4]["row_count"], 1);
+}
+
+#[tokio::test]
+async fn a_role_that_writes_nothing_has_no_transaction() {
+    let engine = Database::shop().await.engine().await;
+    let operations = json!([{"operation": "select", "table": "users", "limit": 1}]);
+    let reply = error(&engine, "analyst", "transaction", json!({"operations": operations})).await;
+    assert_eq!(reply["code"], "forbidden");
+    assert_eq!(transact(&engine, operations).await["committed"], true);
 }

@@ -225,6 +225,26 @@ async fn now_default_literal_and_null() {
     assert_eq!(thing(&engine, 1, json!({"meta": {"a": 1}})).await["meta"], json!({"a": 1}));
 }
 
+/// JSON's null is a value, and SQL's is none: a reply shows both as null.
+#[tokio::test]
+async fn the_null_of_json() {
+    let database = Database::of(
+        "CREATE TABLE things (id integer PRIMARY KEY, doc jsonb NOT NULL, plain json);
+         INSERT INTO things VALUES (1, '{}', NULL)",
+    )
+    .await;
+    let engine = database.engine().await;
+    let literal = json!({"$literal": null});
+    let row = thing(&engine, 1, json!({"doc": literal, "plain": literal})).await;
+    assert_eq!(row, json!({"id": 1, "doc": null, "plain": null}));
+    let told = database.value("SELECT doc::text || coalesce(plain::text, '-') FROM things").await;
+    assert_eq!(told.unwrap(), "nullnull");
+    let reset = json!({"table": "things", "where": {"id": 1}, "updates": {"doc": Value::Null}});
+    let told = error(&engine, "operator", "update", reset).await;
+    assert_eq!(told["code"], "not_null_violation");
+    assert!(told["hint"].as_str().unwrap().contains("$literal"), "{told}");
+}
+
 #[tokio::test]
 async fn a_version_guards_against_lost_updates() {
     let database = Database::shop().await;

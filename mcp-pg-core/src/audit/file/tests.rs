@@ -340,3 +340,32 @@ fn a_full_queue_refuses_instead_of_waiting() {
     drop(sink);
     assert_eq!(directory.verified().records as usize, 3 * QUEUE - refused);
 }
+
+#[tokio::test]
+async fn a_file_that_is_moved_away_from_its_parts_is_not_gone_on_with() {
+    let directory = Directory::new();
+    let most = NonZeroU64::new(1_500).unwrap();
+    let sink = FileSink::rotating(directory.log(), most).unwrap();
+    let parts = || rotation::newest(&directory.log()).unwrap();
+    let mut count = 0;
+    while parts().is_none() {
+        count += 1;
+        sink.keep(event(&count.to_string())).await.unwrap();
+    }
+    let away = directory.0.join("away");
+    fs::rename(directory.log(), &away).unwrap();
+    assert_eq!(code(sink.keep(event("lost")).await), Code::AuditUnavailable);
+    assert_eq!(code(sink.keep(event("lost")).await), Code::AuditUnavailable);
+    // Back in its place, it is gone on with.
+    fs::rename(&away, directory.log()).unwrap();
+    sink.keep(event("back")).await.unwrap();
+    let whole = verify_file(&directory.log()).unwrap();
+    assert_eq!(whole.unwrap().records, count + 1);
+    // Together with its parts, it leaves room for a new log.
+    fs::rename(directory.log(), &away).unwrap();
+    while let Some((seq, part)) = parts() {
+        fs::rename(part, directory.0.join(format!("part-{seq}"))).unwrap();
+    }
+    sink.keep(event("new")).await.unwrap();
+    assert_eq!(directory.records()[0]["seq"], 1);
+}

@@ -45,7 +45,7 @@ WITH of_partitions AS (
          pg_catalog.bool_or(confdeltype = 'c'), true, NULL
   FROM of_partitions
   GROUP BY "table", relname, columns
-  HAVING count(DISTINCT (confrelid, confkey)) = 1
+  HAVING pg_catalog.count(DISTINCT (confrelid, confkey)) = 1
 )
 SELECT k."table", k.name, k.columns, k.deferrable, k.cascades, k.logical, k.comment,
        n.nspname AS other_schema,

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use mcp_pg_core::Settings;
 use mcp_pg_core::audit::AuditTable;
 
-use super::login::LOGIN;
+use super::login::{LOGIN, database_roles};
 
 /// Prints the statements for these settings.
 pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
@@ -16,5 +16,6 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
         );
     };
     writeln!(out, "\n-- The audit table, which must not be the login's own.")?;
-    write!(out, "{}", AuditTable::new(table).definition_for(LOGIN))
+    let roles: Vec<&str> = database_roles(settings).into_iter().collect();
+    write!(out, "{}", AuditTable::new(table).definition_for(LOGIN, &roles))
 }

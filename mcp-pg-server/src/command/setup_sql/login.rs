@@ -1,6 +1,6 @@
 //! The login: it can do what the roles need, and no more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use mcp_pg_core::policy::{Action, Settings};
@@ -20,18 +20,25 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
     // It inherits nothing: what a database role may, only callers of a role that names it may.
     let bound = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
     print_role(LOGIN, &format!("LOGIN NOINHERIT {bound}"), out)?;
-    let mut grantees: Vec<&str> = vec![LOGIN];
-    for role in &settings.roles {
-        if let Some(database_role) = &role.database_role
-            && !grantees.contains(&database_role.as_str())
-        {
-            writeln!(out, "-- Callers with the role {} have the rights of this one.", role.name)?;
-            print_role(database_role, &format!("NOLOGIN {bound}"), out)?;
-            writeln!(out, "GRANT {} TO {LOGIN};", name(database_role))?;
-            grantees.push(database_role);
-        }
+    for database_role in database_roles(settings) {
+        let callers = settings
+            .roles
+            .iter()
+            .filter(|role| role.database_role.as_deref() == Some(database_role));
+        let callers: Vec<&str> = callers.map(|role| role.name.as_str()).collect();
+        writeln!(
+            out,
+            "-- Callers with the role {} have the rights of this one.",
+            callers.join(" or ")
+        )?;
+        print_role(database_role, &format!("NOLOGIN {bound}"), out)?;
+        writeln!(out, "GRANT {} TO {LOGIN};", name(database_role))?;
     }
-    for schema in &settings.schemas {
+    let mut grantees: Vec<&str> = vec![LOGIN];
+    grantees.extend(database_roles(settings));
+    let functions = &settings.queries.functions;
+    let functions = functions.iter().filter(|schema| !settings.schemas.contains(schema));
+    for schema in settings.schemas.iter().chain(functions) {
         let schema = identifier(schema);
         writeln!(out, "CREATE SCHEMA IF NOT EXISTS {schema};")?;
         for grantee in &grantees {
@@ -72,8 +79,14 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
     Ok(())
 }
 
+/// The roles that the login can become, each once.
+pub(super) fn database_roles(settings: &Settings) -> BTreeSet<&str> {
+    let roles = settings.roles.iter().filter_map(|role| role.database_role.as_deref());
+    roles.filter(|role| *role != LOGIN).collect()
+}
+
 /// A role's name as SQL takes it.
-fn name(role: &str) -> String {
+pub(super) fn name(role: &str) -> String {
     if role == LOGIN { role.to_owned() } else { identifier(role) }
 }
 

@@ -252,3 +252,26 @@ async fn partitions_refuse_under_the_names_of_their_table() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_a_triggers_table_refuses_is_not_told_of_the_table() {
+    let database = Database::of(
+        "CREATE TABLE orders (id integer PRIMARY KEY, amount integer, note text, CONSTRAINT amount_ok CHECK (amount < 100));
+         CREATE TABLE ledger (id integer, amount integer, note text NOT NULL, CONSTRAINT amount_ok CHECK (amount > 5));
+         CREATE FUNCTION book() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN INSERT INTO ledger VALUES (NEW.id, NEW.amount, NEW.note); RETURN NEW; END $$;
+         CREATE TRIGGER book AFTER INSERT ON orders FOR EACH ROW EXECUTE FUNCTION book();",
+    )
+    .await;
+    let engine = database.engine().await;
+    let tried = async |data: Value| {
+        error(&engine, "operator", "insert", json!({"table": "orders", "data": data})).await
+    };
+    let missing = tried(json!({"id": 1, "amount": 10})).await;
+    assert_eq!((&missing["code"], &missing["at"]), (&json!("not_null_violation"), &json!("/data")));
+    let other = tried(json!({"id": 1, "amount": 1, "note": "x"})).await;
+    assert_eq!((&other["code"], &other["at"]), (&json!("check_violation"), &json!("/data")));
+    assert!(other.get("constraint").is_none_or(Value::is_null), "{other}");
+    let own = tried(json!({"id": 1, "amount": 100, "note": "x"})).await;
+    assert_eq!((&own["constraint"], &own["at"]), (&json!("amount_ok"), &json!("/data/amount")));
+}

@@ -155,3 +155,22 @@ async fn a_value_too_large_is_placed_at_its_column() {
     let reply = call(&engine, "operator", "insert", bare).await.unwrap();
     assert_eq!((&reply["row_count"], &reply["rows"]), (&json!(1), &json!([{}])));
 }
+
+#[tokio::test]
+async fn rows_of_defaults_alone_are_written_at_once() {
+    let database = Database::of(
+        "CREATE TABLE made (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n integer DEFAULT 3)",
+    )
+    .await;
+    let engine = database.engine().await;
+    let data: Vec<Value> = vec![json!({}); 500];
+    let reply = call(&engine, "operator", "insert", json!({"table": "made", "data": data})).await;
+    let reply = reply.unwrap();
+    assert_eq!(
+        (&reply["row_count"], &rows(&reply)[99]),
+        (&json!(500), &json!({"id": 100, "n": 3}))
+    );
+    // A subtransaction for each would have a number of its own.
+    let writers = "SELECT count(DISTINCT xmin::text)::text FROM made";
+    assert_eq!(database.value(writers).await.as_deref(), Some("1"));
+}
