@@ -263,7 +263,7 @@ fn is_operand(value: &Value) -> bool {
 pub(super) fn next_version(column: &Column) -> Option<Assign> {
     if column.data_type.is_exact() {
         let one = Operand::text(Some("1".into()), "");
-        return Some(if column.nullable { Assign::Count(one) } else { Assign::Increment(one) });
+        return Some(if column.may_be_null { Assign::Count(one) } else { Assign::Increment(one) });
     }
     column.data_type.is_timestamp().then_some(Assign::Now)
 }
