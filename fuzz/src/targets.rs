@@ -355,6 +355,7 @@ fn schema() -> Schema {
         row_security: RowSecurity::default(),
         privileges: Privileges {
             select: true,
+            select_whole: true,
             insert: true,
             update: true,
             delete: true,

@@ -179,7 +179,7 @@ fn in_json(table: &TableView, name: &str) -> Option<String> {
         name.split(['.', '-', '>', '[', ']', '\'']).filter(|step| !step.is_empty()).collect();
     let (column, keys) = steps.split_first().filter(|(_, keys)| !keys.is_empty())?;
     let (_, known) = table.table.column(column).filter(|(_, known)| known.can_select)?;
-    let json = known.data_type.family() == Family::Json || known.data_type.base().oid == 114;
+    let json = known.data_type.is_json();
     json.then(|| format!("{{{column:?}: {{\"path\": {keys:?}, \"eq\": …}}}}"))
 }
 
@@ -209,7 +209,7 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
     .allowed(known.iter().copied());
     let has = |operator: Operator| known.contains(&operator.as_str());
     let foreign = Operator::foreign(name).filter(|meant| has(*meant));
-    let moment = matches!(column.data_type.base().oid, 1082 | 1114 | 1184);
+    let moment = column.data_type.has_day();
     let plain = name.to_ascii_lowercase().replace(['$', '_', ' '], "");
     match plain.as_str() {
         "between" => error.hint("{\"gte\": least, \"lte\": most}"),
@@ -312,7 +312,7 @@ pub(super) fn not_computed(
     written: Written,
     error: Error,
 ) -> Error {
-    let number = matches!(column.data_type.base().oid, 20 | 21 | 23 | 700 | 701 | 790 | 1700);
+    let number = column.data_type.is_amount();
     let computed = match value {
         Value::String(text) => text.contains(&column.name) || text.contains(['+', '*']),
         Value::Object(_) => true,

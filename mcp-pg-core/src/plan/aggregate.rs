@@ -87,7 +87,7 @@ impl Function {
         const SMALL: [u32; 2] = [21, 23];
         let base = data_type.shared_base();
         let built_in = |data_type: DataType| Some(Arc::new(data_type));
-        let number = matches!(base.oid, 20 | 21 | 23 | 700 | 701 | 1700);
+        let number = base.is_number();
         match self {
             Function::Count => built_in(DataType::bigint()),
             // It sorts; types such as xid can only be hashed.
@@ -101,13 +101,16 @@ impl Function {
             Function::Avg if number || base.oid == 1186 => Some(base),
             Function::Sum | Function::Avg => None,
             Function::Min | Function::Max => {
-                let moment = matches!(base.oid, 1082 | 1083 | 1114 | 1184 | 1266);
                 let other = matches!(base.oid, 26 | 790 | 869 | 1186 | 3220);
                 let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. }) && base.ordering;
                 match base.oid {
                     // varchar, name and "char" have no aggregates of their own: those of text are taken.
                     18 | 19 | 1043 => built_in(DataType::text()),
-                    _ => (number || moment || other || made || base.family() == Family::Text)
+                    _ => (number
+                        || base.is_moment()
+                        || other
+                        || made
+                        || base.family() == Family::Text)
                         .then_some(base),
                 }
             }
@@ -261,7 +264,7 @@ fn group<'v>(
     };
     let bucket = match text("bucket")? {
         None => None,
-        Some(_) if !matches!(column.data_type.base().oid, 1082 | 1114 | 1184) => {
+        Some(_) if !column.data_type.has_day() => {
             return Err(Error::new(
                 Code::InvalidValue,
                 format!("{} is {}, not a point in time", column.name, column.type_name),

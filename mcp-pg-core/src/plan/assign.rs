@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Operand, Scope, Source};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
-use crate::schema::{Column, DataType, Family, Identity};
+use crate::schema::{Column, Family, Identity};
 use crate::value::Decimal;
 
 /// What becomes of a column in a written row.
@@ -174,9 +174,9 @@ impl<'v> Scope<'v> {
         };
         match key {
             "$default" => flag(Assign::Default),
-            "$now" if is_moment(base) => flag(Assign::Now),
+            "$now" if base.is_moment() => flag(Assign::Now),
             "$now" => needs("a date or time"),
-            "$increment" if is_number(base) => Ok(Assign::Increment(operand()?)),
+            "$increment" if base.is_amount() => Ok(Assign::Increment(operand()?)),
             "$increment" => needs("a number"),
             "$append" => match base.family() {
                 Family::Array | Family::Json | Family::Text => Ok(Assign::Append(operand()?)),
@@ -259,25 +259,11 @@ fn is_operand(value: &Value) -> bool {
     operator.is_some_and(|(key, _)| matches!(key, "$ref" | "$literal"))
 }
 
-/// Date, time of day, and both, with and without time zone.
-fn is_moment(data_type: &DataType) -> bool {
-    matches!(data_type.oid, 1082 | 1083 | 1114 | 1184 | 1266)
-}
-
-/// Integers, numeric, floats and money.
-fn is_number(data_type: &DataType) -> bool {
-    matches!(data_type.oid, 20 | 21 | 23 | 700 | 701 | 790 | 1700)
-}
-
 /// What makes a version column count a change, if its type can.
 pub(super) fn next_version(column: &Column) -> Option<Assign> {
-    let base = column.data_type.base();
-    match base.oid {
-        20 | 21 | 23 | 1700 => {
-            let one = Operand::text(Some("1".into()), "");
-            Some(if column.nullable { Assign::Count(one) } else { Assign::Increment(one) })
-        }
-        1114 | 1184 => Some(Assign::Now),
-        _ => None,
+    if column.data_type.is_exact() {
+        let one = Operand::text(Some("1".into()), "");
+        return Some(if column.may_be_null { Assign::Count(one) } else { Assign::Increment(one) });
     }
+    column.data_type.is_timestamp().then_some(Assign::Now)
 }

@@ -265,7 +265,7 @@ impl<'v> Parser<'_, 'v> {
     fn path(&mut self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
         let at = format!("{at}/path");
         self.bounded(path, &at)?;
-        if !matches!(column.data_type.base().oid, 114 | 3802) {
+        if !column.data_type.is_json() {
             return Err(unknown_operator(column, &column.data_type, "path", false).at(at));
         }
         let steps: Option<Vec<Value>> = path.as_array().map(Vec::as_slice).and_then(|steps| {

@@ -83,12 +83,10 @@ fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
                  \"eq\": …}} looks inside"
             ))
         }
-        Operator::Eq if is_day(text) && matches!(data_type.base().oid, 1114 | 1184) => {
-            Some(format!(
-                "{name} has a time of day, and was compared with midnight: {{\"gte\": {text:?}, \"lt\": \
+        Operator::Eq if is_day(text) && data_type.is_timestamp() => Some(format!(
+            "{name} has a time of day, and was compared with midnight: {{\"gte\": {text:?}, \"lt\": \
                  \"the next day\"}} takes the whole day"
-            ))
-        }
+        )),
         _ => None,
     }
 }

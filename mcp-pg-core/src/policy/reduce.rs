@@ -7,7 +7,7 @@ use super::rights::{Rights, Rules, Visible};
 use super::sealed::Sealed;
 use super::{Action, Actions, Marks, Mask, MaskKey, Role, Settings};
 use crate::name::TableName;
-use crate::schema::{Check, Column, DataType, ForeignKey, Index, Key, Table};
+use crate::schema::{Check, Column, ForeignKey, Index, Key, Table};
 
 /// What a reduced table has besides itself; of its columns, in their order.
 pub(super) struct Extra {
@@ -29,7 +29,7 @@ pub(super) struct Extra {
 pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Extra)> {
     let column = |name: &str| table.column(name).map(|(_, column)| column);
     let archive = column(&settings.archive.column)
-        .filter(|column| is_moment(&column.data_type) && column.nullable);
+        .filter(|column| column.data_type.has_day() && column.nullable);
     // What cannot count changes tells nothing of them: the row's system version does.
     let version = column(&settings.concurrency.version_column).filter(|column| counts(column));
     let rights = Rights::new(table, role, settings, archive);
@@ -134,11 +134,6 @@ fn filtered<T>(all: &[T], keep: impl Fn(&T) -> Option<T>) -> Vec<T> {
 
 /// Whether the column can count the changes of its row: a number, or a timestamp.
 fn counts(column: &Column) -> bool {
-    let counting = matches!(column.data_type.base().oid, 20 | 21 | 23 | 1114 | 1184 | 1700);
+    let counting = column.data_type.is_exact() || column.data_type.is_timestamp();
     counting && column.generated.is_none()
-}
-
-/// Whether the type can hold when something happened: timestamp with or without time zone, date.
-fn is_moment(data_type: &DataType) -> bool {
-    matches!(data_type.base().oid, 1082 | 1114 | 1184)
 }

@@ -106,6 +106,39 @@ impl DataType {
     }
 }
 
+/// What values of PostgreSQL's own types are; their OIDs are fixed for ever.
+impl DataType {
+    /// Whether they are integers or `numeric`.
+    pub fn is_exact(&self) -> bool {
+        matches!(self.base().oid, 20 | 21 | 23 | 1700)
+    }
+
+    /// Whether they are numbers; amounts of `money` are not.
+    pub fn is_number(&self) -> bool {
+        self.is_exact() || matches!(self.base().oid, 700 | 701)
+    }
+
+    /// Whether they are numbers, or amounts of `money`.
+    pub fn is_amount(&self) -> bool {
+        self.is_number() || self.base().oid == 790
+    }
+
+    /// Whether they are `timestamp` or `timestamptz`.
+    pub fn is_timestamp(&self) -> bool {
+        matches!(self.base().oid, 1114 | 1184)
+    }
+
+    /// Whether they have a day: timestamps and `date`.
+    pub fn has_day(&self) -> bool {
+        self.is_timestamp() || self.base().oid == 1082
+    }
+
+    /// Whether they have a day, a time of day, or both.
+    pub fn is_moment(&self) -> bool {
+        self.has_day() || matches!(self.base().oid, 1083 | 1266)
+    }
+}
+
 impl DataType {
     /// PostgreSQL's `boolean`.
     pub fn boolean() -> Self {

@@ -153,9 +153,8 @@ fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
 
 /// Whether PostgreSQL has an `=` between the columns' types.
 fn comparable(one: &Column, other: &Column) -> bool {
-    const INTEGERS_AND_NUMERIC: [u32; 4] = [20, 21, 23, 1700];
     let (one, other) = (one.data_type.base(), other.data_type.base());
-    let both = |types: &[u32]| types.contains(&one.oid) && types.contains(&other.oid);
+    let exact = one.is_exact() && other.is_exact();
     let text = one.family() == Family::Text && other.family() == Family::Text;
-    one.equality && (one.oid == other.oid || both(&INTEGERS_AND_NUMERIC) || text)
+    one.equality && (one.oid == other.oid || exact || text)
 }

@@ -88,6 +88,8 @@ impl RowSecurity {
 pub struct Privileges {
     /// Read rows.
     pub select: bool,
+    /// Read whole rows, and with them PostgreSQL's system columns: a grant on some columns covers none of those.
+    pub select_whole: bool,
     /// Add rows.
     pub insert: bool,
     /// Change rows.
@@ -111,11 +113,12 @@ impl Table {
         keys.filter(|_| !self.has_heirs)
     }
 
-    /// Whether rows carry PostgreSQL's system columns (`xmin`, `ctid`).
+    /// Whether rows carry PostgreSQL's system columns (`xmin`, `xmax`), and the login may read them.
     pub fn has_system_columns(&self) -> bool {
-        matches!(
-            self.kind,
-            TableKind::Table | TableKind::PartitionedTable | TableKind::MaterializedView
-        )
+        self.privileges.select_whole
+            && matches!(
+                self.kind,
+                TableKind::Table | TableKind::PartitionedTable | TableKind::MaterializedView
+            )
     }
 }

@@ -113,11 +113,13 @@ fn check(plan: &InsertPlan<'_>, alias: &DynIden, conditions: &mut Conditions) ->
     let met = plan.arbiter.as_ref();
     let changed = met.and_then(|arbiter| conditions.expression(&arbiter.check, alias));
     let none = Expr::Constant(Value::Int(Some(0)));
-    // An existing row was locked before it was changed, which the new one has not been. Rows of a partitioned table do
-    // not tell: there all are taken for existing ones.
-    let changed = changed.map(|changed| match plan.table.table.kind {
-        TableKind::Table => super::named(alias, "xmax").eq(none).or(changed),
-        _ => changed,
+    // An existing row was locked before it was changed, which a new one was not. Rows that PostgreSQL returns of a
+    // partitioned table do not tell: there all are taken for existing ones.
+    let table = &plan.table.table;
+    let tells = table.kind == TableKind::Table && table.has_system_columns();
+    let changed = changed.map(|changed| match tells {
+        true => super::named(alias, "xmax").eq(none).or(changed),
+        false => changed,
     });
     let all = added.into_iter().chain(changed).reduce(|all, one| all.and(one));
     all.unwrap_or_else(|| constant(true))

@@ -384,3 +384,19 @@ async fn without_roles_a_query_is_for_those_to_whom_it_tells_nothing_new() {
     let faults = faults(&engine);
     assert!(faults.contains(&"read.sql: no role has it: name those that shall with @roles".into()));
 }
+
+#[tokio::test]
+async fn a_role_that_may_take_less_time_than_a_query_keeps_its_own() {
+    let database = Database::empty().await;
+    let text =
+        "-- @timeout 5s\n-- @roles analyst\nSELECT current_setting('statement_timeout') AS most";
+    for (own, most) in [(None, "5s"), (Some(2), "2s"), (Some(60), "5s")] {
+        let mut settings = settings(directory([("time.sql", text)]));
+        for role in &mut settings.roles {
+            role.limits.statement_timeout = own.map(std::time::Duration::from_secs);
+        }
+        let engine = database.engine_with(settings).await;
+        let reply = call(&engine, "analyst", "time", json!({})).await.unwrap();
+        assert_eq!(reply["rows"], json!([{"most": most}]), "{own:?}");
+    }
+}

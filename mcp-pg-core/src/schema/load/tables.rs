@@ -46,6 +46,7 @@ fn table(row: &Row) -> Result<Table, PgError> {
         },
         privileges: Privileges {
             select: row.try_get("can_select")?,
+            select_whole: row.try_get("can_select_whole")?,
             insert: row.try_get("can_insert")?,
             update: row.try_get("can_update")?,
             delete: row.try_get("can_delete")?,

@@ -45,6 +45,7 @@ FROM (
            JOIN pg_catalog.pg_namespace home ON home.oid = child.relnamespace
            WHERE i.inhparent = c.oid AND home.nspname <> '_timescaledb_internal') AS has_heirs,
          coalesce(pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), false) AS can_select,
+         coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT'), false) AS can_select_whole,
          (possible.events & 8) <> 0
            AND coalesce(pg_catalog.has_any_column_privilege(c.oid, 'INSERT'), false) AS can_insert,
          (possible.events & 4) <> 0

@@ -29,9 +29,7 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
     }
     if scalar == Scalar::Timestamp && is_elsewhere(text) {
         return Err(Reason::Because {
-            message: format!(
-                "{text:?} is a time in a zone, and a timestamp without time zone has none"
-            ),
+            message: "a time in a zone, where the column has none".to_owned(),
             hint: "give the date and time alone, as the column counts them: 2024-01-31T13:45:00"
                 .to_owned(),
         });
