@@ -68,9 +68,9 @@ impl Session {
         AbortOnDrop(tokio::spawn(async move { match engine.follow(poll).await {} }))
     }
 
-    /// Ends it once all audit records are kept.
+    /// Ends it once nothing is left in the database and all audit records are kept.
     pub(super) async fn close(self) -> Result<Exit, Failure> {
-        self.engine.flush().await?;
+        self.engine.close().await?;
         Ok(Exit::Done)
     }
 }
