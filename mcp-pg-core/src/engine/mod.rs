@@ -473,7 +473,8 @@ fn usable(view: &View, request: &Request) -> Result<()> {
         _ => return Ok(()),
     };
     match needed.is_empty() {
-        true => Err(Error::new(Code::Forbidden, format!("the caller's role may not {what}"))),
+        true => Err(Error::new(Code::Forbidden, format!("the caller's role may not {what}"))
+            .hint("an operator can grant it more, or serve other schemas")),
         false => Ok(()),
     }
 }
