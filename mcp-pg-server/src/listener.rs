@@ -50,6 +50,7 @@ impl Listener {
         let Self { tcp, tls, max_connections, patience } = self;
         let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
         let graceful = GracefulShutdown::new();
+        let hang_up = CancellationToken::new();
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(patience);
         loop {
@@ -70,6 +71,7 @@ impl Listener {
             };
             let (app, tls, http, watcher) =
                 (app.clone(), tls.clone(), http.clone(), graceful.watcher());
+            let hang_up = hang_up.clone();
             tokio::spawn(async move {
                 // Whoever takes their time over the handshake keeps nobody else waiting.
                 let connected = tokio::time::timeout(patience, connect(connection, tls)).await;
@@ -81,7 +83,8 @@ impl Listener {
                     app.clone().oneshot(request)
                 });
                 let served = http.serve_connection(TokioIo::new(Box::pin(connection)), service);
-                if let Err(error) = watcher.watch(served).await {
+                let served = hang_up.run_until_cancelled_owned(watcher.watch(served));
+                if let Some(Err(error)) = served.await {
                     tracing::debug!(%error, %peer, "a connection ended");
                 }
                 drop(place);
@@ -90,6 +93,7 @@ impl Listener {
         drop(tcp);
         // Whoever is still at it then is hung up on.
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+        hang_up.cancel();
     }
 }
 

@@ -25,6 +25,7 @@ mod write;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
@@ -86,6 +87,9 @@ pub struct Engine {
 
 /// Changes that a slow receiver may be behind.
 const CHANGES_MOST: usize = 64;
+
+/// How long to wait at the end for calls that were given up.
+const CLOSING: Duration = Duration::from_secs(6);
 
 /// How often a call is tried again while others change the schema.
 const STALE_MOST: u32 = 5;
@@ -434,6 +438,17 @@ impl Engine {
         self.database.posture(&catalogue.schema(), &catalogue.of_database_roles()).await
     }
 
+    /// Waits until the calls that were given up have left the database, and every record is kept: before the process
+    /// ends. Those that go on are not waited for longer than some seconds.
+    ///
+    /// # Errors
+    ///
+    /// `audit_unavailable`.
+    pub async fn close(&self) -> Result<()> {
+        let _ = tokio::time::timeout(CLOSING, self.database.idle()).await;
+        self.flush().await
+    }
+
     /// Waits until every record is kept.
     ///
     /// # Errors
@@ -458,7 +473,8 @@ fn usable(view: &View, request: &Request) -> Result<()> {
         _ => return Ok(()),
     };
     match needed.is_empty() {
-        true => Err(Error::new(Code::Forbidden, format!("the caller's role may not {what}"))),
+        true => Err(Error::new(Code::Forbidden, format!("the caller's role may not {what}"))
+            .hint("an operator can grant it more, or serve other schemas")),
         false => Ok(()),
     }
 }

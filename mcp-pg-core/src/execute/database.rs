@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Config, IsolationLevel};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::task::TaskTracker;
 
 use super::failure::Failure;
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
@@ -50,6 +51,8 @@ pub struct Database {
     session: Arc<Session>,
     /// What runs code of the database's, as it was last seen: it may set what outlives its transaction.
     coded: Arc<Coded>,
+    /// Connections on loan, and those that are being cleaned up after it.
+    under_way: TaskTracker,
 }
 
 impl Database {
@@ -103,7 +106,14 @@ impl Database {
             .map_err(|error| {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
-        Ok(Self { pool, config, tls: Arc::new(tls), session, coded: Arc::default() })
+        Ok(Self {
+            pool,
+            config,
+            tls: Arc::new(tls),
+            session,
+            coded: Arc::default(),
+            under_way: TaskTracker::new(),
+        })
     }
 
     /// Refuses a pooler that passes the sessions of a client on to others: what is set in them, so that callers only
@@ -300,9 +310,17 @@ impl Database {
         answered.map(drop).map_err(unavailable)
     }
 
+    /// Waits until no connection is on loan, and the statements of abandoned calls are cancelled.
+    pub async fn idle(&self) {
+        self.under_way.close();
+        self.under_way.wait().await;
+    }
+
     /// A connection on loan.
     pub(super) async fn lease(&self) -> Result<Lease> {
-        Ok(Lease::new(self.connection().await?, self.tls.clone(), self.session.clone()))
+        let under_way = self.under_way.token();
+        let connection = self.connection().await?;
+        Ok(Lease::new(connection, self.tls.clone(), self.session.clone(), under_way))
     }
 
     async fn connection(&self) -> Result<Object> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use deadpool_postgres::Object;
 use rustls::ClientConfig;
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::session::Session;
 use crate::error::{Code, Error, Result};
@@ -22,6 +23,8 @@ pub(super) struct Lease {
     /// How to connect for a cancellation.
     tls: Arc<ClientConfig>,
     session: Arc<Session>,
+    /// Tells that it is under way, until it is cleaned up.
+    under_way: TaskTrackerToken,
 }
 
 /// What a connection is in the middle of.
@@ -33,8 +36,13 @@ enum State {
 }
 
 impl Lease {
-    pub(super) fn new(object: Object, tls: Arc<ClientConfig>, session: Arc<Session>) -> Self {
-        Self { object: Some(object), state: State::Idle, changed: false, tls, session }
+    pub(super) fn new(
+        object: Object,
+        tls: Arc<ClientConfig>,
+        session: Arc<Session>,
+        under_way: TaskTrackerToken,
+    ) -> Self {
+        Self { object: Some(object), state: State::Idle, changed: false, tls, session, under_way }
     }
 
     /// The connection, from now on in the middle of a statement.
@@ -76,6 +84,7 @@ impl Drop for Lease {
             drop(Object::take(object));
             return;
         };
+        let under_way = self.under_way.clone();
         if let Some(open) = open {
             runtime.spawn(async move {
                 let clean = async {
@@ -90,6 +99,7 @@ impl Drop for Lease {
                 if !matches!(tokio::time::timeout(PATIENCE, clean).await, Ok(Ok(()))) {
                     drop(Object::take(object));
                 }
+                drop(under_way);
             });
             return;
         }
@@ -103,6 +113,7 @@ impl Drop for Lease {
                 tracing::debug!(?cancelled, "cancelled the statement of an abandoned call");
             }
             drop(client);
+            drop(under_way);
         });
     }
 }

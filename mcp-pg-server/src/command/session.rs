@@ -68,11 +68,11 @@ impl Session {
         AbortOnDrop(tokio::spawn(async move { match engine.follow(poll).await {} }))
     }
 
-    /// Ends it once all audit records are kept.
+    /// Ends it once nothing is left in the database and all audit records are kept.
     pub(super) async fn close(self) -> Result<Exit, Failure> {
         // The configuration was right: what failed came later.
-        let kept = self.engine.flush().await;
-        kept.map_err(|error| Failure { exit: Exit::Finding, ..Failure::from(error) })?;
+        let closed = self.engine.close().await;
+        closed.map_err(|error| Failure { exit: Exit::Finding, ..Failure::from(error) })?;
         Ok(Exit::Done)
     }
 }

@@ -213,6 +213,40 @@ async fn a_client_that_hangs_up_stops_its_statement() {
 
 #[cfg(unix)]
 #[tokio::test]
+async fn a_call_that_outlasts_the_signal_leaves_its_record_and_no_statement() {
+    let database = Database::of(SLOW).await;
+    let audit = file("");
+    let config =
+        file(&format!("[database]\nstatement_timeout = \"60s\"\n[audit]\nfile = {audit:?}\n"));
+    let config = config.to_str().unwrap();
+    let mut served = Served::start(&["--database-url", &database.url, "--config", config]).await;
+    let params = call("select", json!({"table": "slow"}));
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let body = body.to_string();
+    let mut client = TcpStream::connect(&served.address).await.unwrap();
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        served.address,
+        body.len()
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    until_slow(&database, true).await;
+    let id = served.server.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").arg(&id).status().unwrap().success());
+    let status = tokio::time::timeout(Duration::from_secs(60), served.server.wait()).await;
+    assert_eq!(status.unwrap().unwrap().code(), Some(0));
+    until_slow(&database, false).await;
+    let records = std::fs::read_to_string(audit).unwrap();
+    let records: Vec<Value> =
+        records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [record] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((&record["tool"], &record["outcome"]), (&json!("select"), &json!("error")));
+}
+
+#[cfg(unix)]
+#[tokio::test]
 async fn a_signal_ends_it_gently() {
     let database = Database::shop().await;
     let mut served = Served::start(&["--database-url", &database.url]).await;
