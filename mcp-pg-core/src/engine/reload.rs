@@ -1,0 +1,104 @@
+//! The schema and the settings, read anew and swapped whole.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::catalogue::Catalogue;
+use super::{Change, Engine};
+use crate::error::Result;
+use crate::execute::Posture;
+use crate::policy::Settings;
+
+impl Engine {
+    /// Reads the schema and the canned queries again; true if anything has changed. A query that has become
+    /// faulty keeps its last good form. Running calls finish on the one they began with.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`; the old schema then stays.
+    pub async fn reload(&self) -> Result<bool> {
+        let before = self.catalogue.load_full();
+        let begun = self.readings.load(Ordering::SeqCst);
+        let _alone = self.reloading.lock().await;
+        // What was read from here on by someone else while this call waited is as good.
+        if self.read.load(Ordering::SeqCst) <= begun {
+            let settings = Arc::clone(&self.catalogue.load().settings);
+            self.replace(self.read_anew(settings).await?);
+        }
+        Ok(!self.catalogue.load().same(&before))
+    }
+
+    /// Reloads if the database is not as it was read, for a call that has found `used` wanting; true if what
+    /// is there now is another.
+    pub(super) async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
+        let catalogue = self.catalogue.load_full();
+        let known = &catalogue.signature;
+        let schemas = catalogue.settings.watched_schemas();
+        if self.database.signature(&schemas, Some(known)).await? == *known {
+            self.database.forget_statements();
+        } else {
+            self.reload().await?;
+        }
+        Ok(!Arc::ptr_eq(used, &self.catalogue.load()))
+    }
+
+    /// Takes new settings and reads the schema by them; true if anything has changed. Running calls finish
+    /// on what they began with. The connections, with their number and timeouts, and the audit table stay
+    /// those of the start.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`, or a database role that the login cannot become; the old settings then stay.
+    pub async fn reconfigure(&self, settings: Settings) -> Result<bool> {
+        self.reconfigure_if(settings, |_| Ok(())).await
+    }
+
+    /// The same, if the login is acceptable with what the settings make of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::reconfigure`], and what `accept` answers; the old settings then stay.
+    pub async fn reconfigure_if(
+        &self,
+        mut settings: Settings,
+        accept: impl FnOnce(&Posture) -> Result<()>,
+    ) -> Result<bool> {
+        let before = self.catalogue.load_full();
+        settings.audit.table.clone_from(&before.settings.audit.table);
+        settings.mask_key = settings.mask_key.or_else(|| before.settings.mask_key.clone());
+        let _alone = self.reloading.lock().await;
+        let read = self.read_anew(Arc::new(settings)).await?;
+        accept(&self.posture_by(&read.catalogue).await?)?;
+        self.replace(read);
+        Ok(!self.catalogue.load().same(&before))
+    }
+
+    /// Only for who holds `reloading`.
+    async fn read_anew(&self, settings: Arc<Settings>) -> Result<Reading> {
+        let number = self.readings.fetch_add(1, Ordering::SeqCst) + 1;
+        let before = self.catalogue.load_full();
+        let catalogue = Catalogue::read_beside(self.database.clone(), settings, before).await?;
+        Ok(Reading { number, catalogue })
+    }
+
+    /// Only for who holds `reloading`.
+    fn replace(&self, Reading { number, catalogue }: Reading) {
+        let before = self.catalogue.load_full();
+        let same = catalogue.same(&before);
+        self.catalogue.store(Arc::new(catalogue));
+        self.read.store(number, Ordering::SeqCst);
+        self.database.forget_statements();
+        tokio::spawn(before.retire());
+        if !same {
+            tracing::info!("the schema or the settings have changed");
+            self.tell(Change::Catalogue);
+        }
+    }
+}
+
+/// What was read, yet to take the place of what is.
+struct Reading {
+    /// How many had begun when it had.
+    number: u64,
+    catalogue: Catalogue,
+}
