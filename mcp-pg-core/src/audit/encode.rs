@@ -11,8 +11,26 @@ use crate::error::{Code, Error, Result};
 /// The most bytes that the arguments, an image or the statements of one record may take.
 pub(crate) const PART_MOST: usize = 1 << 20;
 
-/// The event as JSON text, what is too large left out.
-pub(super) fn encode(mut event: Event) -> Result<Vec<u8>> {
+/// An event as the text of its record, without its place in a chain.
+#[derive(Debug)]
+pub(crate) struct Encoded(Vec<u8>);
+
+impl TryFrom<Event> for Encoded {
+    type Error = Error;
+
+    /// Leaves out parts of more than 1 MiB; `audit_unavailable` if it is too large all the same.
+    fn try_from(event: Event) -> Result<Self> {
+        encode(event).map(Self)
+    }
+}
+
+impl Encoded {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+fn encode(mut event: Event) -> Result<Vec<u8>> {
     let mut text = serialise(&event)?;
     if text.len() > PART_MOST {
         for part in [&mut event.arguments, &mut event.before, &mut event.after] {

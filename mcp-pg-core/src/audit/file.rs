@@ -1,29 +1,24 @@
-//! The sink that writes to a file: a queue, and a thread that writes all that waits at once.
+//! The sink that writes to a file: a thread that writes all that waits at once.
 //!
-//! Knows how callers wait, and what to do when the file fails; not how records are laid out in it.
+//! Knows when to write, and what to do when the file fails; not how records are laid out in it.
 
 use std::num::NonZeroU64;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::{self, Runtime};
 
-use super::encode::encode;
 use super::log::{Limits, Log};
-use super::{AuditSink, Event, unavailable};
+use super::{AuditSink, Encoded, Event, Queue, Waiting, queue};
 use crate::error::{Code, Error, Result};
-
-/// How many records may wait to be written.
-const QUEUE: usize = 1024;
 
 /// How long another process may hold the file's lock, which it needs for a batch.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long posted records wait for others to share their write, unless someone waits for one.
+/// How many records are written at once, and how long posted ones wait for others to share their write.
+const BATCH: usize = 1024;
 const GATHER: Duration = Duration::from_millis(2);
 
 /// Appends audit records to a file, one JSON object a line, each chained to the one before by its hash.
@@ -77,9 +72,8 @@ const GATHER: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct FileSink {
     // Dropped before the writer, which ends when the queue is closed and empty.
-    jobs: mpsc::Sender<Job>,
-    broken: Arc<AtomicBool>,
-    writer: Joined,
+    queue: Queue,
+    _writer: Joined,
 }
 
 impl FileSink {
@@ -111,141 +105,73 @@ impl FileSink {
             Error::new(Code::AuditUnavailable, message).caused_by(error)
         };
         let log = Log::open(path, limits).map_err(unusable)?;
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let broken = Arc::new(AtomicBool::new(false));
-        let writer = Writer { log, queue, pending: Vec::new(), broken: broken.clone() };
-        let thread = thread::Builder::new().name("audit".into()).spawn(|| writer.run());
-        Ok(Self { jobs, broken, writer: Joined(Some(thread.map_err(unusable)?)) })
-    }
-
-    async fn wait_for(&self, event: Option<Vec<u8>>) -> Result<()> {
-        let (done, kept) = oneshot::channel();
-        let job = Job { event, done: Some(done) };
-        self.jobs.send(job).await.map_err(|_| unavailable("the writer has ended"))?;
-        self.writer.hurry();
-        kept.await.unwrap_or_else(|_| Err(unavailable("the writer has ended")))
+        let runtime =
+            runtime::Builder::new_current_thread().enable_time().build().map_err(unusable)?;
+        let (queue, waiting) = queue();
+        let writer = Writer { log, waiting };
+        let thread =
+            thread::Builder::new().name("audit".into()).spawn(move || writer.run(&runtime));
+        Ok(Self { queue, _writer: Joined(Some(thread.map_err(unusable)?)) })
     }
 }
 
 #[async_trait]
 impl AuditSink for FileSink {
     async fn keep(&self, event: Event) -> Result<()> {
-        self.wait_for(Some(encode(event)?)).await
+        self.queue.keep(event).await
     }
 
-    /// Takes the record to be kept soon; returns at once.
-    ///
-    /// A record that was taken stays in memory while the file cannot be written. When the file is known
-    /// to fail, the answer is an error, but the record is still tried: so the sink finds out when the
-    /// file is back.
     fn post(&self, event: Event) -> Result<()> {
-        let job = Job { event: Some(encode(event)?), done: None };
-        let broken = self.broken.load(Ordering::Relaxed);
-        self.jobs.try_send(job).map_err(|_| unavailable("the queue is full"))?;
-        if broken {
-            return Err(unavailable("the file could not be written"));
-        }
-        Ok(())
+        self.queue.post(event)
     }
 
     async fn flush(&self) -> Result<()> {
-        self.wait_for(None).await
+        self.queue.flush().await
     }
-}
-
-/// Something for the writer to do.
-#[derive(Debug)]
-struct Job {
-    /// The event as JSON; none for a flush.
-    event: Option<Vec<u8>>,
-    /// Whom to tell; none for a posted record.
-    done: Option<oneshot::Sender<Result<()>>>,
 }
 
 /// The thread's side of the queue.
 struct Writer {
     log: Log,
-    queue: mpsc::Receiver<Job>,
-    /// What the next write takes: first the posted records that earlier ones could not write.
-    pending: Vec<Job>,
-    broken: Arc<AtomicBool>,
+    waiting: Waiting,
 }
 
 impl Writer {
-    fn run(mut self) {
-        while let Some(job) = self.queue.blocking_recv() {
-            if job.done.is_none() {
-                // Whoever waits for a record ends this.
-                thread::park_timeout(GATHER);
+    fn run(mut self, runtime: &Runtime) {
+        runtime.block_on(async {
+            while self.waiting.gather(BATCH, GATHER).await {
+                self.write();
             }
-            self.pending.push(job);
-            while self.pending.len() < QUEUE
-                && let Ok(job) = self.queue.try_recv()
-            {
-                self.pending.push(job);
-            }
-            self.write();
-        }
-        if !self.pending.is_empty() {
-            tracing::error!(records = self.pending.len(), "posted audit records are lost");
-        }
+        });
     }
 
-    /// Writes all that is pending at once and tells who waits.
+    /// Writes all that is waiting at once.
     fn write(&mut self) {
-        let events = self.pending.iter().filter_map(|job| job.event.as_deref());
-        if events.clone().next().is_none() {
-            return self.settle();
+        let count = self.waiting.len();
+        if !self.waiting.has_records(count) {
+            return self.waiting.settle(count, || Ok(()));
         }
-        match self.log.append(events) {
+        let records = self.waiting.records(count).map(Encoded::as_bytes);
+        match self.log.append(records) {
             Ok(()) => {
-                if self.broken.swap(false, Ordering::Relaxed) {
+                if self.waiting.mend() {
                     tracing::info!(file = %self.log.path().display(), "the audit file is written again");
                 }
-                self.settle();
+                self.waiting.settle(count, || Ok(()));
             }
             Err(error) => {
-                if !self.broken.swap(true, Ordering::Relaxed) {
+                if self.waiting.fail() {
                     tracing::error!(file = %self.log.path().display(), %error, "the audit file cannot be written");
                 }
-                self.put_off(&error.to_string());
+                self.waiting.put_off(&error.to_string());
             }
         }
-    }
-
-    fn settle(&mut self) {
-        for done in self.pending.drain(..).filter_map(|job| job.done) {
-            // Whoever has stopped waiting need not be told.
-            let _ = done.send(Ok(()));
-        }
-    }
-
-    /// Tells those who wait that their record is not kept; the posted ones are tried again.
-    fn put_off(&mut self, reason: &str) {
-        self.pending.retain_mut(|job| match job.done.take() {
-            Some(done) => {
-                let _ = done.send(Err(unavailable(reason)));
-                false
-            }
-            None => true,
-        });
-        // Later ones were posted after `broken` was set, which their callers were told.
-        self.pending.truncate(2 * QUEUE);
     }
 }
 
 /// A thread that is waited for when this is dropped.
 #[derive(Debug)]
 struct Joined(Option<JoinHandle<()>>);
-
-impl Joined {
-    /// Ends the thread's pause, or the next one.
-    fn hurry(&self) {
-        if let Some(thread) = &self.0 {
-            thread.thread().unpark();
-        }
-    }
-}
 
 impl Drop for Joined {
     fn drop(&mut self) {

@@ -13,37 +13,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Event;
+use super::Encoded;
 use super::chain::{Head, members};
-use super::encode::encode;
-use crate::error::{Error, Result};
 
 /// Most ends of other chains that one record ties in.
 const JOINS_MOST: usize = 64;
 
-/// An event as the text of its record, without its place in a chain.
-#[derive(Debug)]
-pub struct Encoded(Vec<u8>);
-
-impl TryFrom<Event> for Encoded {
-    type Error = Error;
-
-    /// Leaves out parts of more than 1 MiB; `audit_unavailable` if it is too large all the same.
-    fn try_from(event: Event) -> Result<Self> {
-        encode(event).map(Self)
-    }
-}
-
 /// The chains of this process in one audit table.
 #[derive(Debug)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     chains: Mutex<Chains>,
     letters: Letters,
 }
 
 /// Which letters a database takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Letters {
+pub(crate) enum Letters {
     /// All: its encoding is UTF8.
     All,
     /// Those of ASCII. Others are written as the escapes of JSON, which stand in the text itself: of an escape,
@@ -70,7 +55,7 @@ struct Chain {
 /// Dropped unsettled, as when the connection is lost during the commit, its chain is not continued: it may
 /// end with these records, or before them.
 #[derive(Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     ledger: Arc<Ledger>,
     chain: Option<Chain>,
     next: Head,
@@ -81,7 +66,10 @@ pub struct Entry {
 impl Ledger {
     /// Goes on after the newest records of the table, in any order: it ties in those that none of the
     /// others names.
-    pub fn after<'a>(newest: impl IntoIterator<Item = &'a str>, letters: Letters) -> Arc<Self> {
+    pub(crate) fn after<'a>(
+        newest: impl IntoIterator<Item = &'a str>,
+        letters: Letters,
+    ) -> Arc<Self> {
         #[derive(Deserialize)]
         struct Ends {
             hash: String,
@@ -99,14 +87,18 @@ impl Ledger {
     }
 
     /// The records of these events, to be written in one transaction and then settled.
-    pub fn entry<'a>(self: &Arc<Self>, events: impl IntoIterator<Item = &'a Encoded>) -> Entry {
+    pub(crate) fn entry<'a>(
+        self: &Arc<Self>,
+        events: impl IntoIterator<Item = &'a Encoded>,
+    ) -> Entry {
         let (chain, joins) = self.chains().take();
         let mut next = chain.head.clone();
         let mut records = Vec::new();
-        for Encoded(event) in events {
+        for event in events {
             let mut record = Vec::new();
             let joins = if records.is_empty() { joins.as_slice() } else { &[] };
-            next = next.append(&placed(&chain.id, joins, event, self.letters), &mut record);
+            next =
+                next.append(&placed(&chain.id, joins, event.as_bytes(), self.letters), &mut record);
             record.pop();
             records.push(String::from_utf8_lossy(&record).into_owned());
         }
@@ -133,12 +125,12 @@ impl Chains {
 
 impl Entry {
     /// The records, in their order.
-    pub fn records(&self) -> &[String] {
+    pub(crate) fn records(&self) -> &[String] {
         &self.records
     }
 
     /// The transaction was committed.
-    pub fn kept(mut self) {
+    pub(crate) fn kept(mut self) {
         if let Some(mut chain) = self.chain.take() {
             chain.head = self.next.clone();
             let mut chains = self.ledger.chains();
@@ -148,7 +140,7 @@ impl Entry {
     }
 
     /// The transaction was rolled back, for certain.
-    pub fn undone(mut self) {
+    pub(crate) fn undone(mut self) {
         if let Some(chain) = self.chain.take() {
             let mut chains = self.ledger.chains();
             chains.loose.append(&mut self.joins);

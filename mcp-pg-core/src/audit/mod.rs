@@ -8,18 +8,21 @@ mod event;
 mod file;
 mod ledger;
 mod log;
+mod queue;
 mod rotation;
 mod table;
 mod verify;
 
 use async_trait::async_trait;
 
-pub(crate) use encode::PART_MOST;
+pub(crate) use encode::{Encoded, PART_MOST};
 pub use event::{Actor, Client, Event, Outcome, Phase, milliseconds};
 pub use file::FileSink;
-pub use ledger::{Encoded, Entry, Ledger, Letters};
+pub(crate) use ledger::{Entry, Ledger, Letters};
+pub(crate) use queue::{Queue, Waiting, queue};
 pub use table::AuditTable;
-pub use verify::{Fault, Ledgers, Reason, Verified, snapshot, verify, verify_file};
+pub(crate) use verify::Ledgers;
+pub use verify::{Fault, Reason, Verified, snapshot, verify, verify_file};
 
 use crate::error::{Code, Error, Result};
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-pub use table::Ledgers;
+pub(crate) use table::Ledgers;
 
 use super::chain::{self, Head, LINE_MOST, Unreadable};
 use super::log::wait;

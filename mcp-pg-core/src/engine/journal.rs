@@ -4,25 +4,21 @@
 //! Knows when a record is kept; not what it tells, nor the table's SQL.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::Config;
 
 use crate::audit::{
-    AuditTable, Encoded, Entry, Event, Fault, Ledger, Ledgers, Letters, Verified, unavailable,
+    AuditTable, Entry, Event, Fault, Ledger, Ledgers, Letters, Queue, Verified, Waiting, queue,
+    unavailable,
 };
 use crate::error::{Code, Error, Result};
 use crate::execute::{Append, Database, Failure, Transaction};
 use crate::name::TableName;
 use crate::policy::{Settings, Tls};
 
-/// How many records may wait to be written, and how many are written at once.
-const QUEUE: usize = 1024;
+/// How many records are written at once, and how long posted ones wait for others to share their transaction.
 const BATCH: usize = 256;
-
-/// How long a posted record waits for others to share its transaction.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// The sink that is a table of the engine's own database.
@@ -31,16 +27,7 @@ pub(super) struct Journal {
     /// The index that keeps a confirmation from being used twice.
     once: String,
     ledger: Arc<Ledger>,
-    jobs: mpsc::Sender<Job>,
-    broken: Arc<AtomicBool>,
-}
-
-/// Something for the writer to do.
-struct Job {
-    /// None for a flush.
-    event: Option<Encoded>,
-    /// Whom to tell; none for a posted record.
-    done: Option<oneshot::Sender<Result<()>>>,
+    queue: Queue,
 }
 
 impl Journal {
@@ -60,19 +47,16 @@ impl Journal {
         };
         let ledger = Ledger::after(newest.iter().map(String::as_str), letters);
         let insert: Arc<str> = table.insert().into();
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let broken = Arc::new(AtomicBool::new(false));
+        let (queue, waiting) = queue();
         let writer = Writer {
             database: database.clone(),
             insert: insert.clone(),
             ledger: ledger.clone(),
-            queue,
-            pending: Vec::new(),
-            broken: broken.clone(),
+            waiting,
         };
         tokio::spawn(writer.run());
         let once = table.once().to_owned();
-        Ok(Self { insert, once, ledger, jobs, broken })
+        Ok(Self { insert, once, ledger, queue })
     }
 
     /// The record of an event, for a transaction.
@@ -99,26 +83,15 @@ impl Journal {
     }
 
     pub(super) fn post(&self, event: Event) -> Result<()> {
-        let job = Job { event: Some(event.try_into()?), done: None };
-        let broken = self.broken.load(Ordering::Relaxed);
-        self.jobs.try_send(job).map_err(|_| unavailable("the queue is full"))?;
-        // The record is tried all the same: so the journal finds out when the table is back.
-        if broken { Err(unavailable("the table could not be written")) } else { Ok(()) }
+        self.queue.post(event)
     }
 
     pub(super) async fn keep(&self, event: Event) -> Result<()> {
-        self.wait_for(Some(event.try_into()?)).await
+        self.queue.keep(event).await
     }
 
     pub(super) async fn flush(&self) -> Result<()> {
-        self.wait_for(None).await
-    }
-
-    async fn wait_for(&self, event: Option<Encoded>) -> Result<()> {
-        let (done, kept) = oneshot::channel();
-        let job = Job { event, done: Some(done) };
-        self.jobs.send(job).await.map_err(|_| unavailable("the writer has ended"))?;
-        kept.await.unwrap_or_else(|_| Err(unavailable("the writer has ended")))
+        self.queue.flush().await
     }
 }
 
@@ -136,86 +109,47 @@ struct Writer {
     database: Database,
     insert: Arc<str>,
     ledger: Arc<Ledger>,
-    queue: mpsc::Receiver<Job>,
-    /// What the next transaction takes: first the posted records that earlier ones could not write.
-    pending: Vec<Job>,
-    broken: Arc<AtomicBool>,
+    waiting: Waiting,
 }
 
 impl Writer {
     async fn run(mut self) {
-        while let Some(job) = self.queue.recv().await {
-            let mut hurried = job.done.is_some();
-            self.pending.push(job);
-            let deadline = tokio::time::sleep(GATHER);
-            tokio::pin!(deadline);
-            while !hurried && self.pending.len() < BATCH {
-                tokio::select! {
-                    biased;
-                    job = self.queue.recv() => match job {
-                        Some(job) => {
-                            hurried = job.done.is_some();
-                            self.pending.push(job);
-                        }
-                        None => break,
-                    },
-                    () = &mut deadline => break,
-                }
-            }
-            while let Ok(job) = self.queue.try_recv() {
-                self.pending.push(job);
-            }
+        while self.waiting.gather(BATCH, GATHER).await {
             self.write().await;
-        }
-        if !self.pending.is_empty() {
-            tracing::error!(records = self.pending.len(), "posted audit records are lost");
         }
     }
 
-    /// Writes all that is pending and tells who waits.
+    /// Writes all that is waiting.
     async fn write(&mut self) {
         let mut most = BATCH;
-        while !self.pending.is_empty() {
-            let batch = self.pending.len().min(most);
-            let entry = self.entry(batch);
-            let writes = entry.is_some();
-            let added = match entry {
-                Some(entry) => self.add(entry).await,
-                None => Ok(()),
+        while self.waiting.len() > 0 {
+            let count = self.waiting.len().min(most);
+            let writes = self.waiting.has_records(count);
+            let added = match writes {
+                true => self.add(self.ledger.entry(self.waiting.records(count))).await,
+                false => Ok(()),
             };
             match added {
                 Ok(()) => {
-                    if writes && self.broken.swap(false, Ordering::Relaxed) {
+                    if writes && self.waiting.mend() {
                         tracing::info!("the audit table is written again");
                     }
-                    for done in self.pending.drain(..batch).filter_map(|job| job.done) {
-                        // Whoever has stopped waiting need not be told.
-                        let _ = done.send(Ok(()));
-                    }
+                    self.waiting.settle(count, || Ok(()));
                 }
                 // One of the records is at fault: by themselves, the others are kept.
-                Err(failure) if failure.is_of_the_rows() && batch > 1 => most = 1,
+                Err(failure) if failure.is_of_the_rows() && count > 1 => most = 1,
                 Err(failure) if failure.is_of_the_rows() => {
                     tracing::error!(%failure, "the audit table refuses a record, which is lost");
-                    for done in self.pending.drain(..batch).filter_map(|job| job.done) {
-                        let _ = done.send(Err(unavailable("the table refuses the record")));
-                    }
+                    self.waiting.settle(count, || Err(unavailable("the table refuses the record")));
                 }
                 Err(failure) => {
-                    if !self.broken.swap(true, Ordering::Relaxed) {
+                    if self.waiting.fail() {
                         tracing::error!(%failure, "the audit table cannot be written");
                     }
-                    return self.put_off();
+                    return self.waiting.put_off("the table could not be written");
                 }
             }
         }
-    }
-
-    /// The first pending records, unless there are only flushes.
-    fn entry(&self, batch: usize) -> Option<Entry> {
-        let events = self.pending.iter().take(batch).filter_map(|job| job.event.as_ref());
-        let mut events = events.peekable();
-        events.peek().is_some().then(|| self.ledger.entry(events))
     }
 
     async fn add(&self, entry: Entry) -> Result<(), Failure> {
@@ -223,19 +157,6 @@ impl Writer {
         let added = self.database.append(&append).await;
         settle(entry, &added);
         added
-    }
-
-    /// Tells those who wait that their record is not kept; the posted ones are tried again.
-    fn put_off(&mut self) {
-        self.pending.retain_mut(|job| match job.done.take() {
-            Some(done) => {
-                let _ = done.send(Err(unavailable("the table could not be written")));
-                false
-            }
-            None => true,
-        });
-        // Later ones were posted after `broken` was set, which their callers were told.
-        self.pending.truncate(2 * QUEUE);
     }
 }
 

@@ -1,14 +1,15 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::Reason;
+use crate::audit::queue::LENGTH as QUEUE;
 use crate::audit::rotation;
-use crate::audit::{Actor, Client, Phase, Verified, snapshot, verify, verify_file};
+use crate::audit::{Actor, Client, Phase, Reason, Verified, snapshot, verify, verify_file};
 
 /// A directory of its own for each test, removed afterwards.
 struct Directory(PathBuf);

@@ -13,15 +13,8 @@ use crate::audit::chain::{self, Head, Unreadable};
 /// chains that it ties in are there. As each record names those that were there before it, a removed one is
 /// found unless no later record names it: records missing at the very end cannot be seen from the table
 /// alone. Holds 16 bytes for each record.
-///
-/// ```
-/// use mcp_pg_core::audit::{Ledgers, Reason};
-///
-/// let fault = Ledgers::default().check(1, "{}").unwrap_err();
-/// assert_eq!(fault.reason, Reason::NotARecord);
-/// ```
 #[derive(Debug, Default)]
-pub struct Ledgers {
+pub(crate) struct Ledgers {
     heads: HashMap<String, Head>,
     known: HashSet<u128>,
     last: Option<String>,
@@ -41,7 +34,7 @@ impl Ledgers {
     /// # Errors
     ///
     /// What is wrong with it; the ones before it are whole.
-    pub fn check(&mut self, position: u64, record: &str) -> Result<(), Fault> {
+    pub(crate) fn check(&mut self, position: u64, record: &str) -> Result<(), Fault> {
         let fault = |seq, reason| Fault { line: position, seq, reason };
         let link = chain::read(record.as_bytes()).map_err(|unreadable| match unreadable {
             Unreadable::Malformed => fault(None, Reason::NotARecord),
@@ -69,7 +62,7 @@ impl Ledgers {
     }
 
     /// All records have been read, and all are whole.
-    pub fn finish(self) -> Verified {
+    pub(crate) fn finish(self) -> Verified {
         let last_hash = self.last.unwrap_or_else(|| Head::start().hash);
         Verified { records: self.records, last_hash }
     }
