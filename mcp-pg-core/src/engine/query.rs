@@ -12,7 +12,7 @@ use crate::execute::{Fetched, Identity, Keep, is_stale, query_refusal, texts};
 use crate::plan::Scope;
 use crate::policy::Principal;
 use crate::reply::{QueryResult, Reply, Rows};
-use crate::request::{Isolation, Request};
+use crate::request::{Isolation, unknown_tool};
 use crate::statement::{self, Statement};
 
 /// A call of a query that is about to run.
@@ -87,11 +87,8 @@ impl Engine {
         let view = catalogue.view(caller)?;
         record.begin(&view, &catalogue.settings);
         let Some(query) = catalogue.canned.query(tool, &view.role) else {
-            let own = || catalogue.canned.of_role(&view.role).map(|query| query.name.as_str());
-            let names = || Request::TOOLS.into_iter().chain(own());
-            return Err(Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
-                .nearest(tool, names())
-                .allowed(names()));
+            let own = catalogue.canned.of_role(&view.role).map(|query| query.name.as_str());
+            return Err(unknown_tool(tool, &Vec::from_iter(own)));
         };
         record.operation("canned");
         let settings = &catalogue.settings;

@@ -353,7 +353,7 @@ fn deferred(
     let listed = operation.listed();
     let row = row.filter(|(_, of)| listed == Some(*of)).map(|(row, _)| row);
     let error = operation.refused(failure, scope, &[], row);
-    match (listed, row, error.pointer()) {
+    match (listed, row, error.get_at()) {
         (Some(_), None, Some(_)) if operation.action() == Action::Insert => error.at("/data"),
         (Some(_), None, Some(_)) => error.at("/updates"),
         _ => error,
