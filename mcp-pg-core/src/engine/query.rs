@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::commit::undo;
 use super::confirm::Consent;
 use super::record::Record;
-use super::write::Tries;
+use super::tries::Tries;
 use super::{Engine, identity};
 use crate::canned::Query;
 use crate::error::{Agreement, Code, Error, Result};
@@ -196,11 +197,15 @@ impl Engine {
             record.after(&Vec::from_iter(rows), result.truncated);
         }
         record.rows(rows);
-        let agreed = match record.consent.as_ref().filter(|_| query.is_undone()) {
-            Some(consent) => consent.check_query(scope, query, Some(rows)),
-            None => Ok(()),
-        };
-        self.finish(transaction, Some(agreed), own.dry_run, record, &refused).await?;
+        if own.dry_run {
+            undo(transaction, record, refused).await?;
+        } else {
+            let agreed = match record.consent.as_ref().filter(|_| query.is_undone()) {
+                Some(consent) => consent.check_query(scope, query, Some(rows)),
+                None => Ok(()),
+            };
+            self.commit(transaction, agreed, record, &refused).await?;
+        }
         result.dry_run = own.dry_run.then_some(true);
         Ok(result)
     }
