@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Operand, Predicate, Reached, Scope, filter};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, Marks, TableView};
-use crate::request::{Aggregate, Select};
+use crate::request::{Aggregate, Select, check_members};
 use crate::schema::{Column, DataType, Family, Kind};
 
 /// Rows gathered into groups, and what is measured of each.
@@ -248,15 +248,7 @@ fn group<'v>(
     let (name, options) = match item {
         Value::String(name) => (name.as_str(), None),
         Value::Object(options) => {
-            if let Some(unknown) = options.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
-                return Err(Error::new(
-                    Code::UnknownArgument,
-                    format!("a group has no member {unknown:?}"),
-                )
-                .at(step(unknown))
-                .nearest_argument(unknown, MEMBERS)
-                .allowed(MEMBERS));
-            }
+            check_members(options, MEMBERS.into_iter(), "a group has no member")?;
             let name = options.get("column").and_then(Value::as_str);
             (name.ok_or_else(|| wrong("a group needs a column").at("/column"))?, Some(options))
         }
@@ -416,15 +408,8 @@ fn measured<'v>(
     match of {
         Some(Value::String(name)) => reach(name, at),
         Some(Value::Object(object)) => {
-            if let Some(unknown) = object.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
-                return Err(Error::new(
-                    Code::UnknownArgument,
-                    format!("what is measured has no member {unknown:?}"),
-                )
-                .at(format!("{at}{}", step(unknown)))
-                .nearest_argument(unknown, MEMBERS)
-                .allowed(MEMBERS));
-            }
+            check_members(object, MEMBERS.into_iter(), "what is measured has no member")
+                .map_err(|error| error.inside(at))?;
             let at_column = format!("{at}/column");
             let Some(name) = object.get("column").and_then(Value::as_str) else {
                 return Err(wanted().at(at_column));

@@ -5,6 +5,7 @@
 
 mod advice;
 mod aggregate;
+mod arbiter;
 mod assign;
 mod change;
 mod comparison;
@@ -24,6 +25,7 @@ mod sealed;
 mod select;
 
 pub use aggregate::{Function, Group, Grouping, Measure};
+pub use arbiter::{Arbiter, Overwrite};
 pub use assign::Assign;
 pub use change::{ChangePlan, Effect};
 pub use comparison::Comparison;
@@ -32,7 +34,7 @@ pub use each::{Each, NamedRow};
 pub use filter::{Predicate, Quantifier, filter};
 pub use hop::Hop;
 pub use include::Include;
-pub use insert::{Arbiter, InsertPlan, Overwrite};
+pub use insert::InsertPlan;
 pub use marked::marked;
 pub use operand::{Operand, Reference, Source};
 pub use order::{Measured, Sort};

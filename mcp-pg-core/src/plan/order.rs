@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{Hop, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
+use crate::request::check_members;
 use crate::schema::{Column, DataType, Kind, Operator};
 use crate::value;
 
@@ -173,16 +174,8 @@ impl<'v> Scope<'v> {
             Value::Object(object) => {
                 const MEMBERS: [&str; 6] =
                     ["column", "path", "direction", "nulls", "rank", "distance"];
-                if let Some(unknown) = object.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
-                    return Err(Error::new(
-                        Code::UnknownArgument,
-                        format!("a sort key has no member {unknown:?}"),
-                    )
-                    .at(step(unknown))
-                    .nearest_argument(unknown, MEMBERS)
-                    .allowed(MEMBERS)
-                    .hint(FORMS));
-                }
+                check_members(object, MEMBERS.into_iter(), "a sort key has no member")
+                    .map_err(|error| error.hint(FORMS))?;
                 let Some(name) = object.get("column").and_then(Value::as_str) else {
                     return Err(wrong("a sort key needs a column").at("/column"));
                 };
