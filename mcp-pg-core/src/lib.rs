@@ -38,7 +38,7 @@ pub mod reply;
 
 mod engine;
 
-pub use engine::{Change, Engine, Origin, verify_table};
+pub use engine::{Change, Engine, Origin, RefusedSetting, verify_table};
 pub use error::{Agreement, Code, Error, Question, Result};
 pub use execute::Posture;
 pub use name::TableName;

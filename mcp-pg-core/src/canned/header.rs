@@ -216,16 +216,15 @@ impl Declared {
     fn read(text: &str, offset: usize) -> Result<Self, String> {
         const FORM: &str = "write @param NAME TYPE [= DEFAULT]: description";
         let (declaration, description) = split_description(text);
-        let (declaration, rules) =
-            match outside_quotes(declaration, |_, rest| rest.starts_with('{')) {
-                Some(at) => (&declaration[..at], Some(&declaration[at..])),
-                None => (declaration, None),
-            };
-        let (declared, default) = match outside_quotes(declaration, |before, rest| {
-            rest.starts_with('=') && before.ends_with(char::is_whitespace)
-        }) {
-            Some(at) => (&declaration[..at], Some(declaration[at + 1..].trim())),
-            None => (declaration, None),
+        let (declared, rest) = parted(declaration, |_, rest| rest.starts_with(['=', '{']));
+        let (default, rules) = match rest.strip_prefix('=') {
+            // A default may be an object itself.
+            Some(rest) => {
+                let (default, rules) =
+                    parted(rest.trim(), |before, rest| !before.is_empty() && rest.starts_with('{'));
+                (Some(default.trim()), rules)
+            }
+            None => (None, rest),
         };
         let declared = declared.trim();
         let (name, type_name) = declared.split_once(char::is_whitespace).unwrap_or((declared, ""));
@@ -259,8 +258,8 @@ impl Declared {
             type_name: (!type_name.is_empty()).then(|| type_name.to_owned()),
             given,
             rules: match rules {
-                Some(rules) => Rules::read(rules)?,
-                None => Rules::default(),
+                "" => Rules::default(),
+                rules => Rules::read(rules)?,
             },
             description: description.and_then(clean),
             offset,
@@ -277,6 +276,11 @@ fn split_description(text: &str) -> (&str, Option<&str>) {
         Some(at) => (&text[..at], text.get(at + 1..)),
         None => (text, None),
     }
+}
+
+/// What stands before the first offset that [`outside_quotes`] finds, and what from there on.
+fn parted(text: &str, found: impl Fn(&str, &str) -> bool) -> (&str, &str) {
+    text.split_at(outside_quotes(text, found).unwrap_or(text.len()))
 }
 
 /// The first offset outside of quotes, and of brackets opened before it, where `found` says so of what is
@@ -304,8 +308,11 @@ fn outside_quotes(text: &str, found: impl Fn(&str, &str) -> bool) -> Option<usiz
     None
 }
 
-/// A default: JSON, a text in SQL's quotes, or a text as it stands.
+/// A default: JSON, SQL's NULL, a text in SQL's quotes, or a text as it stands.
 fn value(text: &str) -> Value {
+    if text.eq_ignore_ascii_case("null") {
+        return Value::Null;
+    }
     if let Ok(value) = serde_json::from_str(text) {
         return value;
     }
@@ -347,7 +354,8 @@ mod tests {
              @param limit integer = 20 {\"minimum\": 1, \"maximum\": 100}: most rows\n \
              @param since timestamp with time zone = '2020-01-01 10:00': from then on\n \
              @param kind text = null\n @param ids integer[]?\n @param more?\n @param price numeric(10, 2)\n \
-             @param tenant = claim:tenant_id\n @param plain\n \
+             @param tenant = claim:tenant_id\n @param plain\n @param near int=5: no spaces\n \
+             @param none text = NULL\n @param object jsonb = {\"a\": {\"b\": 1}} {\"maxLength\": 9}: an object\n \
              @roles analyst, operator\n @timeout 2s\n @limit 50",
         )
         .unwrap();
@@ -383,6 +391,9 @@ mod tests {
                 ("price", Some("numeric(10, 2)"), Given::Required, None),
                 ("tenant", None, Given::Claim("tenant_id".into()), None),
                 ("plain", None, Given::Required, None),
+                ("near", Some("int"), default(json!(5)), Some("no spaces")),
+                ("none", Some("text"), default(Value::Null), None),
+                ("object", Some("jsonb"), default(json!({"a": {"b": 1}})), Some("an object")),
             ]
         );
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::header::Header;
-use super::token::{Kind, Token};
+use super::token::{Kind, Token, tokens};
 use crate::name::nearest;
 use crate::policy::{Action, Actions};
 
@@ -112,6 +112,12 @@ impl Sql {
             }
             match declared.and_then(|declared| Some((declared, declared.type_name.as_ref()?))) {
                 Some((declared, type_name)) => {
+                    if !is_type_name(type_name) {
+                        let message = format!(
+                            "{type_name:?} is no name of a type: write @param NAME TYPE [= DEFAULT]: description"
+                        );
+                        return Err((message, declared.offset));
+                    }
                     sql.put(&format!("(${number}"), token.start);
                     sql.put(&format!("::{type_name})"), declared.offset);
                 }
@@ -171,6 +177,60 @@ impl Sql {
             false => piece.offset + byte - piece.start,
         })
     }
+}
+
+/// Whether a text can be nothing but the name of a type, such as `numeric(10, 2)[]`: it becomes part of the
+/// statement.
+fn is_type_name(text: &str) -> bool {
+    // What may follow a name in the types that SQL spells in words.
+    const FURTHER: [&str; 16] = [
+        "array",
+        "char",
+        "character",
+        "day",
+        "hour",
+        "minute",
+        "month",
+        "precision",
+        "second",
+        "time",
+        "to",
+        "varying",
+        "with",
+        "without",
+        "year",
+        "zone",
+    ];
+    let Ok(tokens) = tokens(text) else { return false };
+    let mut open = None;
+    let mut before = None;
+    for token in &tokens {
+        let word = text.get(token.start..token.end).unwrap_or_default().to_lowercase();
+        let fits = match (token.kind, open) {
+            (Kind::Word | Kind::Name, None) => {
+                matches!(before, None | Some(Kind::Symbol('.')))
+                    || token.kind == Kind::Word && FURTHER.contains(&&*word)
+            }
+            (Kind::Symbol('.'), None) => matches!(before, Some(Kind::Word | Kind::Name)),
+            (Kind::Symbol(bracket @ ('(' | '[')), None) => {
+                open = Some(bracket);
+                before.is_some()
+            }
+            (Kind::Symbol(')'), Some('(')) | (Kind::Symbol(']'), Some('[')) => {
+                open = None;
+                true
+            }
+            (Kind::Number, Some(_)) => true,
+            (Kind::Word | Kind::Name | Kind::Symbol(','), Some('(')) => true,
+            (Kind::Operator, Some('(')) => word == "-",
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+        before = Some(token.kind);
+    }
+    open.is_none() && before.is_some_and(|last| last != Kind::Symbol('.'))
 }
 
 /// The verb of a statement that writes, in a WITH or behind it: such words may also be names of columns, but not
@@ -258,6 +318,43 @@ fn compared(text: &str, code: &[Token], index: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::{File, Origin, Source};
+
+    #[test]
+    fn a_type_is_nothing_but_its_name() {
+        for name in [
+            "int",
+            "numeric(10, -2)[]",
+            "timestamp(3) with time zone",
+            "double precision",
+            "interval day to second(3)",
+            "integer array[3][]",
+            "app.\"My type\"[]",
+            "geometry(Point, 4326)",
+            "größe",
+        ] {
+            assert!(super::is_type_name(name), "{name}");
+        }
+        for text in [
+            "int + 1",
+            "int=5",
+            "int or true",
+            "int)::text",
+            "numeric(10",
+            "int is null",
+            "app.",
+            "int /* x */",
+            "int collate",
+            "int, 1",
+            "numeric((1))",
+            "[]",
+            "int:x",
+            "int $1",
+            "text 'a'",
+            "int[1:2]",
+        ] {
+            assert!(!super::is_type_name(text), "{text}");
+        }
+    }
 
     #[test]
     fn the_compared_column_is_found() {

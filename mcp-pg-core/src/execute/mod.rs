@@ -17,6 +17,7 @@ mod refusal;
 mod session;
 mod tls;
 mod transaction;
+mod trial;
 
 pub use append::Append;
 pub use database::{Database, has_password};

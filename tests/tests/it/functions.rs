@@ -76,6 +76,14 @@ COMMENT ON FUNCTION api.secret IS '@tool
 @roles analyst, clerk';
 REVOKE EXECUTE ON FUNCTION api.secret FROM PUBLIC;
 
+CREATE DOMAIN api.positive AS integer CHECK (VALUE > 0);
+CREATE FUNCTION api.twice(n api.positive) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';
+COMMENT ON FUNCTION api.twice IS '@tool';
+
+CREATE FUNCTION api.either(a text, b text DEFAULT 'x', c text DEFAULT 'y') RETURNS text LANGUAGE sql IMMUTABLE
+  AS $$ SELECT concat_ws('/', coalesce(a, 'null'), coalesce(b, 'null'), c) $$;
+COMMENT ON FUNCTION api.either IS '@tool';
+
 CREATE FUNCTION api.any(x anyelement) RETURNS text LANGUAGE sql STABLE AS 'SELECT x::text';
 COMMENT ON FUNCTION api.any IS '@tool';
 CREATE FUNCTION api.unmarked() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
@@ -138,6 +146,25 @@ async fn arguments_and_results_of_every_kind() {
     }
     let gap = error(&engine, "admin", "add", json!({"arg1": 1, "arg3": 3})).await;
     assert_eq!((&gap["code"], &gap["at"]), (&json!("missing_value"), &json!("/arg2")));
+    for (arguments, text) in [
+        (json!({"a": "1"}), "1/x/y"),
+        (json!({"a": "1", "b": null}), "1/null/y"),
+        (json!({"a": null, "b": "2"}), "null/2/y"),
+    ] {
+        assert_eq!(rows("either", arguments).await, json!([{ "either": text }]));
+    }
+    let missing = error(&engine, "admin", "either", json!({"b": "2"})).await;
+    assert_eq!((&missing["code"], &missing["at"]), (&json!("missing_value"), &json!("/a")));
+    let few = error(&engine, "admin", "twice", json!({"n": -1})).await;
+    assert_eq!(
+        (&few["code"], &few["at"], &few["message"]),
+        (
+            &json!("check_violation"),
+            &json!("/n"),
+            &json!("the value does not meet the rules of positive")
+        )
+    );
+    assert_eq!(few["constraint"], "positive_check");
     assert_eq!(rows("close", json!({"id": 2})).await, json!([{"rest": 0}]));
 
     let caller = Principal::new("tester", "analyst").claim("tenant_id", 7);
