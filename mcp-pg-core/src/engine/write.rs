@@ -49,7 +49,7 @@ impl Engine {
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
-        let did = (&[done.count][..], std::slice::from_ref(&done.after));
+        let did = (&[done.reached][..], std::slice::from_ref(&done.after));
         self.conclude(transaction, scope, operations, did, dry_run, record).await?;
         Ok(done)
     }
@@ -138,12 +138,13 @@ impl Engine {
         }
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
-        let mut touched = Vec::with_capacity(operations.len());
+        let mut reached = Vec::with_capacity(operations.len());
         // The results share the room of one reply.
         let mut room = scope.view.limits.max_reply_bytes;
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
             let (set, rows) = if let Plan::Select(plan) = &operation.plan {
+                reached.push(0);
                 self.select_within(&mut transaction, scope, plan, &given, room, record)
                     .await
                     .map_err(inside)?
@@ -152,9 +153,9 @@ impl Engine {
                     .operate(&mut transaction, scope, operation, &given, record)
                     .await
                     .map_err(inside)?;
+                reached.push(done.reached);
                 written(scope, operation, done, run.dry_run, room)
             };
-            touched.push(set.row_count);
             results.push(set);
             // For those that refer to them, and to tell which of them the commit refuses.
             given.push(rows);
@@ -167,25 +168,25 @@ impl Engine {
                 room = room.saturating_sub(spent.map_or(0, |text| text.len()));
             }
         }
-        let did = (touched.as_slice(), given.as_slice());
+        let did = (reached.as_slice(), given.as_slice());
         self.conclude(transaction, scope, operations, did, run.dry_run, record).await?;
         Ok(results)
     }
 
-    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations touched so
+    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations reached so
     /// many rows each, and gave these.
     async fn conclude(
         &self,
         transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
-        (touched, given): (&[u64], &Given),
+        (reached, given): (&[u64], &Given),
         dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations, given);
         let agreed = match &record.consent {
-            Some(consent) if !dry_run => consent.check(scope, operations, touched),
+            Some(consent) if !dry_run => consent.check(scope, operations, reached),
             _ => Ok(()),
         };
         let writes = operations.iter().any(Operation::writes).then_some(agreed);

@@ -70,7 +70,12 @@ impl Handler {
                 Err(error)
             }
         };
-        let code = outcome.as_ref().err().map_or("ok", |error| error.code().as_str());
+        let code = match &outcome {
+            Ok(Answer::Reply(_)) => "ok",
+            // Nothing was done yet: so says its record, too.
+            Ok(Answer::Question(_)) => Code::Forbidden.as_str(),
+            Err(error) => error.code().as_str(),
+        };
         // A name that was not looked up could be any.
         let limited = code == Code::RateLimited.as_str() && !Request::TOOLS.contains(&tool);
         let label = if limited { "other" } else { tool };
