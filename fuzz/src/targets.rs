@@ -180,7 +180,7 @@ pub fn condition(bytes: &[u8]) {
     let table = view.table("thing").expect("the table is there");
     let object = object(&mut bytes, 0);
     if let Err(error) = filter(&scope, table, &object, "/where") {
-        let at = error.pointer().unwrap_or_default();
+        let at = error.get_at().unwrap_or_default();
         assert!(at.starts_with("/where"), "{error} of {object:?}");
     }
 }

@@ -123,7 +123,7 @@ impl Serialize for Code {
 ///     .at("/columns/0")
 ///     .did_you_mean("name");
 /// assert_eq!(error.code().as_str(), "unknown_column");
-/// assert_eq!((error.pointer(), error.suggestion()), (Some("/columns/0"), Some("name")));
+/// assert_eq!((error.get_at(), error.get_did_you_mean()), (Some("/columns/0"), Some("name")));
 /// assert_eq!(serde_json::to_value(&error).unwrap()["did_you_mean"], "name");
 /// ```
 #[derive(Debug)]
@@ -232,7 +232,7 @@ impl Error {
     /// use mcp_pg_core::{Code, Error};
     ///
     /// let error = Error::new(Code::MissingValue, "no table").at("/table").inside("/operations/2");
-    /// assert_eq!(error.pointer(), Some("/operations/2/table"));
+    /// assert_eq!(error.get_at(), Some("/operations/2/table"));
     /// ```
     pub fn inside(mut self, prefix: &str) -> Self {
         let rest = self.0.at.take().unwrap_or_default();
@@ -246,7 +246,8 @@ impl Error {
         self
     }
 
-    /// The values or names that would be accepted; a long list is cut.
+    /// The values or names that would be accepted; a long list is cut. As they must be sent: letters that do not show
+    /// are not spelled out here, as they are in the message and hint.
     pub fn allowed<S: Into<String>>(mut self, allowed: impl IntoIterator<Item = S>) -> Self {
         let mut names = allowed.into_iter().map(Into::into);
         self.0.allowed = names.by_ref().take(ALLOWED_MOST).collect();
@@ -268,19 +269,6 @@ impl Error {
         match crate::name::nearest(given, known) {
             Some(name) => self.did_you_mean(name),
             None => self,
-        }
-    }
-
-    /// The same for arguments: that of `known` which other interfaces call `given`, else the nearest.
-    pub fn nearest_argument<'a>(
-        self,
-        given: &str,
-        known: impl IntoIterator<Item = &'a str, IntoIter: Clone>,
-    ) -> Self {
-        let known = known.into_iter();
-        match crate::name::argument(given, known.clone()) {
-            Some(name) => self.did_you_mean(name),
-            None => self.nearest(given, known),
         }
     }
 
@@ -337,12 +325,12 @@ impl Error {
     }
 
     /// Where in the arguments.
-    pub fn pointer(&self) -> Option<&str> {
+    pub fn get_at(&self) -> Option<&str> {
         self.0.at.as_deref()
     }
 
     /// PostgreSQL's code, where it was PostgreSQL that refused.
-    pub fn state(&self) -> Option<&str> {
+    pub fn get_sqlstate(&self) -> Option<&str> {
         self.0.sqlstate.as_deref()
     }
 
@@ -352,32 +340,32 @@ impl Error {
     }
 
     /// The hint for the caller.
-    pub fn advice(&self) -> Option<&str> {
+    pub fn get_hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
 
-    /// What would be right there: `allowed` in a reply.
-    pub fn choices(&self) -> &[String] {
+    /// The values or names that would be accepted.
+    pub fn get_allowed(&self) -> &[String] {
         &self.0.allowed
     }
 
-    /// The name that was probably meant: `did_you_mean` in a reply.
-    pub fn suggestion(&self) -> Option<&str> {
+    /// The name that was probably meant.
+    pub fn get_did_you_mean(&self) -> Option<&str> {
         self.0.did_you_mean.as_deref()
     }
 
     /// The name of the constraint that refused.
-    pub fn violated(&self) -> Option<&str> {
+    pub fn get_constraint(&self) -> Option<&str> {
         self.0.constraint.as_deref()
     }
 
     /// The row as it is now, of a `conflict`.
-    pub fn current_row(&self) -> Option<&Value> {
+    pub fn get_current(&self) -> Option<&Value> {
         self.0.current.as_ref()
     }
 
     /// How many rows the write would have touched, of `too_many_rows`.
-    pub fn rows(&self) -> Option<u64> {
+    pub fn get_row_count(&self) -> Option<u64> {
         self.0.row_count
     }
 

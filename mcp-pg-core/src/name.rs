@@ -3,11 +3,7 @@
 //! Owns spelling only: whether a name exists is the schema's affair, whether a caller may know it
 //! the policy's.
 
-mod argument;
-
 use std::fmt;
-
-pub use self::argument::argument;
 
 /// The schema and name of a table, spelled as the catalogue has them.
 ///

@@ -1,5 +1,6 @@
 //! What each command does, from its options to its exit status.
 
+mod call;
 mod check;
 mod describe;
 mod hash_key;
@@ -8,22 +9,21 @@ mod posture;
 mod reload;
 mod session;
 mod setup_sql;
+mod signal;
+mod stdio;
 mod verify;
 mod watched;
 
 use std::io::Write;
-use std::sync::Arc;
 
-use mcp_pg_core::audit;
-use mcp_pg_core::{Agreement, Code, Error, Origin, Reply};
+use mcp_pg_core::policy::View;
+use mcp_pg_core::{Code, Error};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Audit, Cli, Command, DiagramFormat};
-use crate::config::{Config, ConfigError, Environment};
+use crate::config::{ConfigError, Environment};
 use crate::diagram::Diagram;
-use crate::limits::Limiter;
-use crate::{call, reply, stdio};
+use crate::reply;
 use session::Session;
 
 /// How a command ended, for the shell.
@@ -115,28 +115,7 @@ pub async fn run(
             Ok(Exit::Done)
         }
         Command::Check => check::check(&cli.common, config, environment, out).await,
-        Command::Stdio { caller } => {
-            let caller = session::principal(caller, &config, environment)?;
-            let limiter = Arc::new(Limiter::new(config.request_limits.clone()));
-            let source = reload::Source::new(&cli.common, environment, &config);
-            let session = Session::open(&cli.common, config, environment).await?;
-            let engine = session.engine.clone();
-            tokio::spawn(async move { posture::warn(&engine).await });
-            let stop = stop_on_signal();
-            let _following = session.follow();
-            let serving = stdio::serve(session.engine.clone(), caller, limiter.clone(), stop);
-            let prepare = |config: &Config| {
-                let (limiter, limits) = (&limiter, config.request_limits.clone());
-                Ok(move || limiter.replace(limits))
-            };
-            tokio::select! {
-                served = serving => {
-                    served.map_err(|message| Failure { exit: Exit::Finding, message })?;
-                }
-                never = source.follow(&session.engine, prepare) => match never {},
-            }
-            session.close().await
-        }
+        Command::Stdio { caller } => stdio::serve(&cli.common, config, environment, caller).await,
         Command::Http { listen } => {
             let session = listen::serve(&listen, &cli.common, config, environment).await?;
             session.close().await
@@ -152,38 +131,14 @@ pub async fn run(
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
             let view = session.engine.view(&caller)?;
-            let diagram = match &around {
-                None => Diagram::whole(&view),
-                Some(table) => Diagram::around(&view, table, depth)?,
-            };
-            let drawing = match format {
-                DiagramFormat::Mermaid => diagram.mermaid(usize::MAX),
-                DiagramFormat::Svg => diagram.svg().map_err(Failure::usage)?,
-            };
-            write!(out, "{drawing}")?;
+            write!(out, "{}", drawing(&view, format, around.as_deref(), depth)?)?;
             session.close().await
         }
         Command::Call { tool, arguments, yes, caller } => {
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
-            let origin = Origin { transport: "cli".into(), client: audit::Client::default() };
-            let engine = &session.engine;
-            let outcome = match call::find_tool(engine, &caller, &origin, &tool, &arguments) {
-                Ok(()) => {
-                    let first =
-                        call::run(engine, &caller, &origin, &tool, arguments.clone(), None).await;
-                    match first.as_ref().err().and_then(Error::question).filter(|_| yes) {
-                        None => first,
-                        Some(question) => {
-                            let agreed = Agreement { plan: question.plan.clone(), number: None };
-                            let agreed = Some(&agreed);
-                            call::run(engine, &caller, &origin, &tool, arguments, agreed).await
-                        }
-                    }
-                }
-                Err(error) => Err(error),
-            };
-            let (exit, result) = match outcome.and_then(Reply::into_value) {
+            let outcome = call::answer(&session.engine, &caller, &tool, arguments, yes).await;
+            let (exit, result) = match outcome {
                 Ok(value) => (Exit::Done, value),
                 Err(error) => (Exit::Finding, reply::error_object(&error)),
             };
@@ -194,41 +149,23 @@ pub async fn run(
     }
 }
 
+/// The visible tables, or those near one of them, as text.
+fn drawing(
+    view: &View,
+    format: DiagramFormat,
+    around: Option<&str>,
+    depth: usize,
+) -> Result<String, Failure> {
+    let diagram = match around {
+        None => Diagram::whole(view),
+        Some(table) => Diagram::around(view, table, depth)?,
+    };
+    match format {
+        DiagramFormat::Mermaid => Ok(diagram.mermaid(usize::MAX)),
+        DiagramFormat::Svg => diagram.svg().map_err(Failure::usage),
+    }
+}
+
 fn print_json(out: &mut (dyn Write + Send), value: &Value) -> std::io::Result<()> {
     writeln!(out, "{value:#}")
-}
-
-/// A token that SIGINT or SIGTERM cancels, from now on.
-#[cfg(unix)]
-fn stop_on_signal() -> CancellationToken {
-    use tokio::signal::unix::{SignalKind, signal};
-    let stop = CancellationToken::new();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        // Registered here, not in the task: a signal may come before that first runs.
-        match signal(kind) {
-            Ok(mut signals) => {
-                let cancel = stop.clone();
-                tokio::spawn(async move {
-                    signals.recv().await;
-                    cancel.cancel();
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, ?kind, "a signal will not end this process gently")
-            }
-        }
-    }
-    stop
-}
-
-/// A token that Ctrl-C cancels.
-#[cfg(not(unix))]
-fn stop_on_signal() -> CancellationToken {
-    let stop = CancellationToken::new();
-    let cancel = stop.clone();
-    tokio::spawn(async move {
-        let _ = tokio::signal::ctrl_c().await;
-        cancel.cancel();
-    });
-    stop
 }

@@ -212,7 +212,7 @@ mod tests {
         let error = limiter.admit(&caller("ann", "analyst")).unwrap_err();
         assert_eq!(error.code(), Code::RateLimited);
         assert!(error.is_retryable());
-        let seconds = error.advice().and_then(|hint| {
+        let seconds = error.get_hint().and_then(|hint| {
             hint.strip_prefix("call again in ")?.strip_suffix(" s")?.parse::<u32>().ok()
         });
         assert!(seconds.is_some_and(|seconds| (1..=20).contains(&seconds)), "{error}");

@@ -187,7 +187,7 @@ pub async fn refused(engine: &Engine, tool: &str, arguments: Value) -> (String, 
     match call(engine, "admin", tool, arguments.clone()).await {
         Ok(reply) => panic!("{tool} {arguments} answered {reply}"),
         Err(error) => {
-            (error.code().as_str().to_owned(), error.pointer().unwrap_or_default().to_owned())
+            (error.code().as_str().to_owned(), error.get_at().unwrap_or_default().to_owned())
         }
     }
 }

@@ -400,7 +400,7 @@ mod tests {
             (
                 "\n  Moves money.\n  @tool\n  @param a: how\n    much\n  Returns it.",
                 Some("how much"),
-                "Moves money.\n\nReturns it.",
+                "Moves money.\nReturns it.",
             ),
             ("@param a: how\n  much\nMoves money.\n  Now.", Some("how much"), "Moves money.\nNow."),
             ("@param a: how\n@roles x\n  Moves money.", Some("how"), "Moves money."),

@@ -83,7 +83,7 @@ impl Engine {
                 Err(failure) => {
                     let row = (!several).then(|| only(plan)).flatten();
                     let error = run.operation.refused(failure, run.scope, &change.parameters, row);
-                    if !several || error.state().is_none() || error.is_retryable() {
+                    if !several || error.get_sqlstate().is_none() || error.is_retryable() {
                         return Err(error);
                     }
                     return Err(run.culprit_of(transaction, plan).await.unwrap_or(error));

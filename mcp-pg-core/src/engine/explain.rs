@@ -58,43 +58,18 @@ impl Engine {
             Error::new(Code::Internal, "the plan cannot be read").caused_by(error)
         })?;
         let root = &told[0]["Plan"];
-        let mut text = String::new();
-        let mut read_whole: Vec<&TableView> = Vec::new();
         let mut tested = Vec::new();
         conditions(table, filter, &mut tested);
         related(&plan.includes, &mut tested);
-        let tables = || tested.iter().map(|(table, _)| *table).chain([table]);
-        let views = tables().any(|table| table.table.kind == TableKind::View);
-        let partitioned = partitioned(tables());
-        let mut known = Known { view: scope.view, partitioned, estimates: false, open: false };
-        known.estimates = !scope.view.is_ruled() && !known.reads(root, has_policies);
-        known.open = known.estimates && !views && !known.reads(root, |table| table.is_none());
+        let known = Known::of(scope.view, table, &tested, root);
+        let mut text = String::new();
+        let mut read_whole: Vec<&TableView> = Vec::new();
         let tree = step(&known, root, 0, &mut text, &mut |node| {
             // A scan of an index without a condition on it reads everything, too.
             if node.get("Filter").is_some() && node.get("Index Cond").is_none() {
                 read_whole.extend(known.table(node));
             }
         });
-        let mut hints = Vec::new();
-        // What the operator's own conditions reach may be hidden.
-        let told = |table: &TableView, column: &Column| {
-            let known = scope.view.named(table.name());
-            known.is_some_and(|known| known.readable(&column.name).is_ok())
-        };
-        for (table, column) in tested.into_iter().filter(|(table, column)| told(table, column)) {
-            let large = table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY);
-            let whole = read_whole.iter().any(|whole| whole.name().name == table.name().name);
-            if large && whole && !leads(table, column) {
-                let hint = format!(
-                    "no index on {}.{}: the filter reads the whole table",
-                    scope.view.display(table),
-                    column.name
-                );
-                if !hints.contains(&hint) {
-                    hints.push(hint);
-                }
-            }
-        }
         Ok(Explanation {
             table: table.name().to_string(),
             estimated_rows: known.estimates.then(|| root["Plan Rows"].as_u64()).flatten(),
@@ -102,10 +77,36 @@ impl Engine {
             milliseconds: root["Actual Total Time"].as_f64(),
             text,
             plan: tree,
-            hints,
+            hints: hints(scope.view, tested, &read_whole),
         })
     }
 }
+
+/// Where an index would help: columns that are compared, none of whose indexes begins with them, in large tables that
+/// are read as a whole.
+fn hints(view: &View, tested: Vec<Tested<'_>>, read_whole: &[&TableView]) -> Vec<String> {
+    let mut hints = Vec::new();
+    // What the operator's own conditions reach may be hidden.
+    let told = |table: &TableView, column: &Column| {
+        view.named(table.name()).is_some_and(|known| known.readable(&column.name).is_ok())
+    };
+    for (table, column) in tested.into_iter().filter(|(table, column)| told(table, column)) {
+        let large = table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY);
+        let whole = read_whole.iter().any(|whole| whole.name().name == table.name().name);
+        if large && whole && !leads(table, column) {
+            let name = view.display(table);
+            let column = &column.name;
+            let hint = format!("no index on {name}.{column}: the filter reads the whole table");
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+    }
+    hints
+}
+
+/// A column that a condition compares, and its table.
+type Tested<'v> = (&'v TableView, &'v Column);
 
 /// The tables that a plan may name.
 struct Known<'v> {
@@ -120,6 +121,17 @@ struct Known<'v> {
 }
 
 impl<'v> Known<'v> {
+    /// What the role may know of a plan that begins at `root`, for a read of the table that compares these columns.
+    fn of(view: &'v View, table: &'v TableView, tested: &[Tested<'v>], root: &Value) -> Self {
+        let tables = || tested.iter().map(|(table, _)| *table).chain([table]);
+        let views = tables().any(|table| table.table.kind == TableKind::View);
+        let mut known =
+            Self { view, partitioned: partitioned(tables()), estimates: false, open: false };
+        known.estimates = !view.is_ruled() && !known.reads(root, has_policies);
+        known.open = known.estimates && !views && !known.reads(root, |table| table.is_none());
+        known
+    }
+
     /// The table that a step reads; of a partition, the table that it is part of.
     ///
     /// Without VERBOSE a plan has bare names: one that is visible in any schema is no secret.
@@ -220,11 +232,7 @@ fn leads(table: &TableView, column: &Column) -> bool {
 }
 
 /// Adds the columns that a condition compares, of the table and of related ones, as far as they are visible.
-fn conditions<'v>(
-    table: &'v TableView,
-    filter: &Predicate<'v>,
-    tested: &mut Vec<(&'v TableView, &'v Column)>,
-) {
+fn conditions<'v>(table: &'v TableView, filter: &Predicate<'v>, tested: &mut Vec<Tested<'v>>) {
     match filter {
         Predicate::All(parts) | Predicate::Any(parts) => {
             parts.iter().for_each(|part| conditions(table, part, tested));
@@ -243,7 +251,7 @@ fn conditions<'v>(
 }
 
 /// Adds the columns by which included rows are found, and those that their conditions compare.
-fn related<'v>(includes: &[Include<'v>], tested: &mut Vec<(&'v TableView, &'v Column)>) {
+fn related<'v>(includes: &[Include<'v>], tested: &mut Vec<Tested<'v>>) {
     for include in includes {
         joined(&include.hop, tested);
         conditions(include.hop.table, &include.filter, tested);
@@ -252,7 +260,7 @@ fn related<'v>(includes: &[Include<'v>], tested: &mut Vec<(&'v TableView, &'v Co
 }
 
 /// Adds the columns at the end of a hop.
-fn joined<'v>(hop: &Hop<'v>, tested: &mut Vec<(&'v TableView, &'v Column)>) {
+fn joined<'v>(hop: &Hop<'v>, tested: &mut Vec<Tested<'v>>) {
     let near = hop.junction.as_ref().map_or(hop.table, |(junction, _)| *junction);
     let columns = hop.relation.columns.iter();
     tested.extend(columns.map(|(_, theirs)| (near, &near.table.columns[*theirs])));

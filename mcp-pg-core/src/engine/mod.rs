@@ -6,6 +6,7 @@
 mod canned;
 mod catalogue;
 mod change;
+mod commit;
 mod confirm;
 mod excerpt;
 mod explain;
@@ -22,6 +23,8 @@ mod related;
 mod reload;
 mod rows;
 mod sinks;
+mod transaction;
+mod tries;
 mod write;
 
 use std::sync::Arc;

@@ -272,7 +272,7 @@ impl Engine {
                 Err(failure) => {
                     let row = (total == 1 && plan.list).then_some(0);
                     let error = operation.refused(failure, scope, &statement.parameters, row);
-                    if total == 1 || error.state().is_none() || error.is_retryable() {
+                    if total == 1 || error.get_sqlstate().is_none() || error.is_retryable() {
                         return Err(error);
                     }
                     return Err(run.culprit(transaction, plan, range).await.unwrap_or(error));

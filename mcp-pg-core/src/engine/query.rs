@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::commit::undo;
 use super::confirm::Consent;
 use super::record::Record;
-use super::write::Tries;
+use super::tries::Tries;
 use super::{Engine, identity};
 use crate::canned::Query;
 use crate::error::{Agreement, Code, Error, Result};
@@ -12,7 +13,7 @@ use crate::execute::{Fetched, Identity, Keep, is_stale, query_refusal, texts};
 use crate::plan::Scope;
 use crate::policy::Principal;
 use crate::reply::{QueryResult, Reply, Rows};
-use crate::request::{Isolation, Request};
+use crate::request::{Isolation, unknown_tool};
 use crate::statement::{self, Statement};
 
 /// A call of a query that is about to run.
@@ -87,11 +88,8 @@ impl Engine {
         let view = catalogue.view(caller)?;
         record.begin(&view, &catalogue.settings);
         let Some(query) = catalogue.canned.query(tool, &view.role) else {
-            let own = || catalogue.canned.of_role(&view.role).map(|query| query.name.as_str());
-            let names = || Request::TOOLS.into_iter().chain(own());
-            return Err(Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
-                .nearest(tool, names())
-                .allowed(names()));
+            let own = catalogue.canned.of_role(&view.role).map(|query| query.name.as_str());
+            return Err(unknown_tool(tool, &Vec::from_iter(own)));
         };
         record.operation("canned");
         let settings = &catalogue.settings;
@@ -202,20 +200,24 @@ impl Engine {
             record.after(&Vec::from_iter(rows), result.truncated);
         }
         record.rows(rows);
-        let agreed = match record.consent.as_ref().filter(|_| query.is_counted()) {
-            Some(consent) if rows > 0 => consent.check_query(scope, query, Some(rows)),
-            // What triggers do instead of it is not counted.
-            Some(consent) => {
-                let written = statement::written();
-                let written = transaction.run(&written, &[], one).await.map_err(&refused)?;
-                match written.rows.first().and_then(|row| row.first()) {
-                    Some(Value::Bool(false)) => Ok(()),
-                    _ => consent.check_query(scope, query, None),
+        if own.dry_run {
+            undo(transaction, record, refused).await?;
+        } else {
+            let agreed = match record.consent.as_ref().filter(|_| query.is_counted()) {
+                Some(consent) if rows > 0 => consent.check_query(scope, query, Some(rows)),
+                // What triggers do instead of it is not counted.
+                Some(consent) => {
+                    let written = statement::written();
+                    let written = transaction.run(&written, &[], one).await.map_err(&refused)?;
+                    match written.rows.first().and_then(|row| row.first()) {
+                        Some(Value::Bool(false)) => Ok(()),
+                        _ => consent.check_query(scope, query, None),
+                    }
                 }
-            }
-            None => Ok(()),
-        };
-        self.finish(transaction, Some(agreed), own.dry_run, record, &refused).await?;
+                None => Ok(()),
+            };
+            self.commit(transaction, agreed, record, &refused).await?;
+        }
         result.dry_run = own.dry_run.then_some(true);
         Ok(result)
     }

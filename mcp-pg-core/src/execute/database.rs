@@ -145,7 +145,7 @@ impl Database {
         let mut left = 3;
         loop {
             match self.read_schema(names, role).await {
-                Err(error) if error.state() == Some(DROPPED) && left > 0 => left -= 1,
+                Err(error) if error.get_sqlstate() == Some(DROPPED) && left > 0 => left -= 1,
                 result => return result,
             }
         }

@@ -39,7 +39,7 @@ pub(super) fn code(state: &str) -> Code {
 pub fn is_stale(error: &Error) -> bool {
     // Undefined table, column, function, object, schema, type; datatype changed; cached plan.
     const STALE: [&str; 7] = ["42P01", "42703", "42883", "42704", "3F000", "42804", "0A000"];
-    error.state().is_some_and(|state| STALE.contains(&state))
+    error.get_sqlstate().is_some_and(|state| STALE.contains(&state))
 }
 
 /// The error for a failed statement.

@@ -222,7 +222,7 @@ impl<'v> Parser<'_, 'v> {
             let column = &table.table.columns[position];
             return self.column(column, value, at).map_err(|error| {
                 let key =
-                    error.pointer().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
+                    error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
                 match key.and_then(|key| self.scope.refers(table, column, key)) {
                     Some(hint) if error.code() == Code::UnknownOperator => error.hint(hint),
                     _ => error,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::{Hop, Predicate, Scope, Sort, filter};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
+use crate::request::check_members;
 
 /// Related rows that come with each row.
 #[derive(Debug, Clone)]
@@ -133,16 +134,9 @@ impl<'v> Scope<'v> {
             "order_by" | "limit" | "count" => !to_one,
             member => MEMBERS.contains(&member),
         };
-        if let Some(unknown) = options.keys().find(|key| !fits(key)) {
-            let allowed = || MEMBERS.into_iter().filter(|member| fits(member));
-            return Err(Error::new(
-                Code::UnknownArgument,
-                format!("an included relation takes no {unknown:?} here"),
-            )
-            .at(format!("{at}{}", step(unknown)))
-            .nearest_argument(unknown, allowed().collect::<Vec<_>>())
-            .allowed(allowed()));
-        }
+        let members = MEMBERS.into_iter().filter(|member| fits(member));
+        check_members(options, members, "an included relation here takes no")
+            .map_err(|error| error.inside(at))?;
         // The argument types are those of a select: the same parser reads them.
         let inner: crate::request::Related =
             crate::request::parse_ref(options).map_err(|error| error.inside(at))?;

@@ -5,6 +5,7 @@
 
 mod advice;
 mod aggregate;
+mod arbiter;
 mod assign;
 mod change;
 mod comparison;
@@ -18,11 +19,13 @@ mod insert;
 mod marked;
 mod operand;
 mod order;
+mod reached;
 mod scope;
 mod sealed;
 mod select;
 
 pub use aggregate::{Function, Group, Grouping, Measure};
+pub use arbiter::{Arbiter, Overwrite};
 pub use assign::Assign;
 pub use change::{ChangePlan, Effect};
 pub use comparison::Comparison;
@@ -31,10 +34,11 @@ pub use each::{Each, NamedRow};
 pub use filter::{Predicate, Quantifier, filter};
 pub use hop::Hop;
 pub use include::Include;
-pub use insert::{Arbiter, InsertPlan, Overwrite};
+pub use insert::InsertPlan;
 pub use marked::marked;
 pub use operand::{Operand, Reference, Source};
-pub use order::{Measured, Reached, Sort};
+pub use order::{Measured, Sort};
+pub use reached::Reached;
 pub use scope::{Earlier, Scope};
 pub use select::{Query, SelectPlan, Start};
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Action, TableView, View};
-use crate::schema::{Column, ForeignKey, Identity, Kind, Operator};
+use crate::schema::{Column, DataType, ForeignKey, Identity, Kind, Operator, Table};
 
 /// Lists longer than this are cut, with a mark that says how many more there are.
 const LIST_MOST: usize = 100;
@@ -22,9 +22,6 @@ impl View {
     /// and `actions`.
     pub fn describe(&self, view: &TableView) -> Map<String, Value> {
         let table = &view.table;
-        let names = |positions: &[usize]| -> Vec<&str> {
-            positions.iter().map(|position| table.columns[*position].name.as_str()).collect()
-        };
         let mut out = Map::new();
         out.insert("table".into(), json!(self.display(view)));
         out.insert("kind".into(), json!(table.kind));
@@ -33,101 +30,56 @@ impl View {
         let columns = self.columns(view);
         let room = BYTES_MOST.saturating_sub(size(&columns)) / OTHER_LISTS;
         out.insert("columns".into(), columns);
-        let primary_key = table.primary_key.as_ref().map(|key| names(&key.columns));
+        let primary_key = table.primary_key.as_ref().map(|key| names(table, &key.columns));
         out.insert("primary_key".into(), json!(primary_key.unwrap_or_default()));
-        let unique: Vec<Value> = table
-            .unique_keys
-            .iter()
-            .map(|key| {
-                let mut member = Map::new();
-                member.insert("name".into(), json!(key.name));
-                member.insert("columns".into(), json!(names(&key.columns)));
-                put(&mut member, "comment", json!(key.comment));
-                Value::Object(member)
-            })
-            .collect();
-        put(&mut out, "unique_keys", cut(unique, LIST_MOST, room, ""));
-        let foreign: Vec<Value> = table
-            .foreign_keys
-            .iter()
-            .filter_map(|key| {
-                let (table_name, columns) = self.referenced(key)?;
-                let mut member = Map::new();
-                member.insert("name".into(), json!(key.name));
-                member.insert("columns".into(), json!(names(&key.columns)));
-                member.insert("table".into(), json!(table_name));
-                member.insert("references".into(), json!(columns));
-                put(&mut member, "comment", json!(key.comment));
-                Some(Value::Object(member))
-            })
-            .collect();
-        put(&mut out, "foreign_keys", cut(foreign, LIST_MOST, room, ""));
-        let relations: Vec<Value> = view
-            .relations
-            .iter()
-            .filter_map(|relation| {
-                let other = self.at(relation.table)?;
-                let name = view.relation_name(relation);
-                let columns: Vec<&str> = relation
-                    .columns
-                    .iter()
-                    .map(|(ours, _)| table.columns[*ours].name.as_str())
-                    .collect();
-                Some(json!({
-                    "name": name,
-                    "kind": relation.kind,
-                    "table": self.display(other),
-                    "columns": columns,
-                }))
-            })
-            .collect();
-        put(
-            &mut out,
-            "relations",
-            cut(relations, SHORT_LIST_MOST, room, "describe_table of the other table"),
-        );
-        let checks: Vec<Value> = table
-            .checks
-            .iter()
-            .map(|check| {
-                let mut member = Map::new();
-                member.insert("name".into(), json!(check.name));
-                member.insert("definition".into(), json!(check.definition));
-                put(&mut member, "comment", json!(check.comment));
-                Value::Object(member)
-            })
-            .collect();
-        put(&mut out, "checks", cut(checks, LIST_MOST, room, ""));
-        let indexes: Vec<Value> = table
-            .indexes
-            .iter()
-            .map(|index| {
-                let mut member = Map::new();
-                member.insert("name".into(), json!(index.name));
-                member.insert("parts".into(), json!(index.parts));
-                member.insert("method".into(), json!(index.method));
-                member.insert("unique".into(), json!(index.unique));
-                put(&mut member, "predicate", json!(index.predicate));
-                Value::Object(member)
-            })
-            .collect();
-        put(&mut out, "indexes", cut(indexes, LIST_MOST, room, ""));
+        put(&mut out, "unique_keys", cut(unique_keys(table), LIST_MOST, room, ""));
+        put(&mut out, "foreign_keys", cut(self.foreign_keys(table), LIST_MOST, room, ""));
+        let how = "describe_table of the other table";
+        put(&mut out, "relations", cut(self.relations(view), SHORT_LIST_MOST, room, how));
+        put(&mut out, "checks", cut(checks(table), LIST_MOST, room, ""));
+        put(&mut out, "indexes", cut(indexes(table), LIST_MOST, room, ""));
         if view.actions.contains(Action::Archive) || view.actions.contains(Action::Select) {
             put(&mut out, "archive_column", json!(visible(view, view.archive.as_ref())));
             put(&mut out, "version_column", json!(visible(view, view.version.as_ref())));
         }
         if table.row_security.enabled {
-            out.insert(
-                "row_security".into(),
-                json!({
-                    "enabled": true,
-                    "forced": table.row_security.forced,
-                    "applies": !table.row_security.bypassed,
-                }),
-            );
+            let applied = json!({
+                "enabled": true,
+                "forced": table.row_security.forced,
+                "applies": !table.row_security.bypassed,
+            });
+            out.insert("row_security".into(), applied);
         }
         out.insert("actions".into(), json!(view.actions.iter().collect::<Vec<_>>()));
         out
+    }
+
+    fn foreign_keys(&self, table: &Table) -> Vec<Value> {
+        let keys = table.foreign_keys.iter().filter_map(|key| {
+            let (other, columns) = self.referenced(key)?;
+            let mut member = Map::new();
+            member.insert("name".into(), json!(key.name));
+            member.insert("columns".into(), json!(names(table, &key.columns)));
+            member.insert("table".into(), json!(other));
+            member.insert("references".into(), json!(columns));
+            put(&mut member, "comment", json!(key.comment));
+            Some(Value::Object(member))
+        });
+        keys.collect()
+    }
+
+    fn relations(&self, view: &TableView) -> Vec<Value> {
+        let relations = view.relations.iter().filter_map(|relation| {
+            let other = self.at(relation.table)?;
+            let columns: Vec<usize> = relation.columns.iter().map(|(ours, _)| *ours).collect();
+            Some(json!({
+                "name": view.relation_name(relation),
+                "kind": relation.kind,
+                "table": self.display(other),
+                "columns": names(&view.table, &columns),
+            }))
+        });
+        relations.collect()
     }
 
     /// The columns; in a table of very many, the later ones by name and type alone.
@@ -156,41 +108,23 @@ impl View {
     fn column(&self, view: &TableView, position: usize) -> Value {
         let table = &view.table;
         let column = &table.columns[position];
-        let mask = view.mask(position);
         let mut out = Map::new();
         out.insert("name".into(), json!(column.name));
         out.insert("type".into(), json!(column.type_name));
         out.insert("nullable".into(), json!(column.nullable));
         put(&mut out, "default", json!(column.default));
-        put(
-            &mut out,
-            "identity",
-            json!(column.identity.map(|identity| match identity {
-                Identity::Always => "always",
-                Identity::ByDefault => "by_default",
-            })),
-        );
+        let identity = column.identity.map(|identity| match identity {
+            Identity::Always => "always",
+            Identity::ByDefault => "by_default",
+        });
+        put(&mut out, "identity", json!(identity));
         put(&mut out, "generated", json!(column.generated));
         put(&mut out, "comment", json!(column.comment));
         put(&mut out, "unit", json!(column.hints.unit));
         put(&mut out, "examples", json!(column.hints.examples));
-        if let Some(labels) = column.data_type.labels() {
-            let labels = labels.iter().map(|label| json!(label)).collect();
-            put(&mut out, "enum", cut(labels, SHORT_LIST_MOST, BYTES_MOST, ""));
-        }
-        if let Kind::Domain { base, .. } = &column.data_type.kind {
-            let mut domain = Map::new();
-            domain.insert("name".into(), json!(column.data_type.name));
-            domain.insert("base".into(), json!(base.name));
-            put(&mut domain, "checks", json!(column.data_type.rules()));
-            out.insert("domain".into(), Value::Object(domain));
-        }
-        let checks: Vec<&str> = table
-            .checks
-            .iter()
-            .filter(|check| check.columns == [position])
-            .map(|check| check.definition.as_str())
-            .collect();
+        put_values(&mut out, &column.data_type);
+        let own = table.checks.iter().filter(|check| check.columns == [position]);
+        let checks: Vec<&str> = own.map(|check| check.definition.as_str()).collect();
         put(&mut out, "checks", json!(checks));
         let in_key = table.primary_key.as_ref().is_some_and(|key| key.columns.contains(&position));
         put(&mut out, "primary_key", json!(in_key.then_some(true)));
@@ -203,19 +137,7 @@ impl View {
         let marks = view.marks(position);
         put(&mut out, "sensitive", json!(marks.sensitive.then_some(true)));
         put(&mut out, "untrusted", json!(marks.untrusted.then_some(true)));
-        out.insert("writable".into(), json!(column.can_insert || column.can_update));
-        if !column.can_select {
-            out.insert("readable".into(), json!(false));
-        } else if let Some(sealed) = view.sealed(&column.name).filter(|_| mask.is_none()) {
-            out.insert("encrypted".into(), json!(true));
-            let equality = sealed.index().map(|_| ["eq", "in", "is_null"]);
-            put(&mut out, "operators", json!(equality));
-        } else if let Some(mask) = mask {
-            out.insert("masked".into(), json!(mask));
-        } else {
-            let operators: Vec<&str> = column.data_type.operators().map(Operator::as_str).collect();
-            out.insert("operators".into(), json!(operators));
-        }
+        put_uses(&mut out, view, position);
         Value::Object(out)
     }
 
@@ -229,6 +151,79 @@ impl View {
             .all(seen)
             .then(|| (self.display(table), key.references.iter().map(String::as_str).collect()))
     }
+}
+
+/// The labels of an enum; of a domain, what it is made from and its rules.
+fn put_values(out: &mut Map<String, Value>, data_type: &DataType) {
+    if let Some(labels) = data_type.labels() {
+        let labels = labels.iter().map(|label| json!(label)).collect();
+        put(out, "enum", cut(labels, SHORT_LIST_MOST, BYTES_MOST, ""));
+    }
+    if let Kind::Domain { base, .. } = &data_type.kind {
+        let mut domain = Map::new();
+        domain.insert("name".into(), json!(data_type.name));
+        domain.insert("base".into(), json!(base.name));
+        put(&mut domain, "checks", json!(data_type.rules()));
+        out.insert("domain".into(), Value::Object(domain));
+    }
+}
+
+/// What the role may do with a column, and how its values are shown.
+fn put_uses(out: &mut Map<String, Value>, view: &TableView, position: usize) {
+    let column = &view.table.columns[position];
+    let mask = view.mask(position);
+    out.insert("writable".into(), json!(column.can_insert || column.can_update));
+    if !column.can_select {
+        out.insert("readable".into(), json!(false));
+    } else if let Some(sealed) = view.sealed(&column.name).filter(|_| mask.is_none()) {
+        out.insert("encrypted".into(), json!(true));
+        let equality = sealed.index().map(|_| ["eq", "in", "is_null"]);
+        put(out, "operators", json!(equality));
+    } else if let Some(mask) = mask {
+        out.insert("masked".into(), json!(mask));
+    } else {
+        let operators: Vec<&str> = column.data_type.operators().map(Operator::as_str).collect();
+        out.insert("operators".into(), json!(operators));
+    }
+}
+
+fn names<'t>(table: &'t Table, positions: &[usize]) -> Vec<&'t str> {
+    positions.iter().map(|position| table.columns[*position].name.as_str()).collect()
+}
+
+fn unique_keys(table: &Table) -> Vec<Value> {
+    let keys = table.unique_keys.iter().map(|key| {
+        let mut member = Map::new();
+        member.insert("name".into(), json!(key.name));
+        member.insert("columns".into(), json!(names(table, &key.columns)));
+        put(&mut member, "comment", json!(key.comment));
+        Value::Object(member)
+    });
+    keys.collect()
+}
+
+fn checks(table: &Table) -> Vec<Value> {
+    let checks = table.checks.iter().map(|check| {
+        let mut member = Map::new();
+        member.insert("name".into(), json!(check.name));
+        member.insert("definition".into(), json!(check.definition));
+        put(&mut member, "comment", json!(check.comment));
+        Value::Object(member)
+    });
+    checks.collect()
+}
+
+fn indexes(table: &Table) -> Vec<Value> {
+    let indexes = table.indexes.iter().map(|index| {
+        let mut member = Map::new();
+        member.insert("name".into(), json!(index.name));
+        member.insert("parts".into(), json!(index.parts));
+        member.insert("method".into(), json!(index.method));
+        member.insert("unique".into(), json!(index.unique));
+        put(&mut member, "predicate", json!(index.predicate));
+        Value::Object(member)
+    });
+    indexes.collect()
 }
 
 fn visible<'a>(view: &TableView, column: Option<&'a Column>) -> Option<&'a str> {

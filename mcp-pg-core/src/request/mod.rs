@@ -3,11 +3,13 @@
 //! Each type derives both its JSON Schema and its parser, so the two cannot differ. Conditions, rows and
 //! relations stay JSON here: what they mean depends on the table, which the plan knows.
 
+mod argument;
 mod parse;
 mod query;
 mod transaction;
 mod write;
 
+pub(crate) use argument::check_members;
 pub(crate) use parse::parse_ref;
 pub use parse::{Arguments, check_depth, parse};
 pub use query::{
@@ -22,97 +24,72 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result};
 
-/// A request of any kind: what [`Engine::handle`](crate::Engine::handle) answers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-#[non_exhaustive]
-pub enum Request {
+macro_rules! requests {
+    ($($(#[$doc:meta])* $name:ident($arguments:ty) => $tool:literal,)*) => {
+        /// A request of any kind: what [`Engine::handle`](crate::Engine::handle) answers.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        #[non_exhaustive]
+        pub enum Request { $($(#[$doc])* $name($arguments),)* }
+
+        impl Request {
+            /// The tools that have a request of their own, in the order in which they are listed.
+            pub const TOOLS: &[&'static str] = &[$($tool,)*];
+
+            /// The request of a tool call.
+            ///
+            /// # Errors
+            ///
+            /// `unknown_argument` for a tool that does not exist, and whatever is wrong with the arguments.
+            pub fn parse(tool: &str, arguments: Map<String, Value>) -> Result<Self> {
+                match tool {
+                    $($tool => parse(arguments).map(Request::$name),)*
+                    _ => Err(unknown_tool(tool, &[])),
+                }
+            }
+
+            /// The tool that this is a call of.
+            pub fn tool(&self) -> &'static str {
+                match self { $(Request::$name(_) => $tool,)* }
+            }
+        }
+    };
+}
+
+requests! {
     /// Which tables there are.
-    ListTables(ListTables),
+    ListTables(ListTables) => "list_tables",
     /// All about one table.
-    DescribeTable(DescribeTable),
+    DescribeTable(DescribeTable) => "describe_table",
     /// Rows of a table.
-    Select(Select),
+    Select(Select) => "select",
     /// Totals over rows.
-    Aggregate(Aggregate),
+    Aggregate(Aggregate) => "aggregate",
     /// New rows.
-    Insert(Insert),
+    Insert(Insert) => "insert",
     /// Changed rows.
-    Update(Update),
+    Update(Update) => "update",
     /// Rows set aside.
-    Archive(Change),
+    Archive(Change) => "archive",
     /// Rows brought back.
-    Restore(Change),
+    Restore(Change) => "restore",
     /// Rows removed for good.
-    Delete(Delete),
+    Delete(Delete) => "delete",
     /// Several of these, all or nothing.
-    Transaction(Transaction),
+    Transaction(Transaction) => "transaction",
     /// How PostgreSQL would run a select or aggregate.
-    Explain(Explain),
+    Explain(Explain) => "explain",
+}
+
+/// The error for a tool that is none of these and none of the `own` ones of a database.
+pub(crate) fn unknown_tool(tool: &str, own: &[&str]) -> Error {
+    let tools = || Request::TOOLS.iter().chain(own).copied();
+    Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
+        .nearest(tool, tools())
+        .allowed(tools())
 }
 
 impl Request {
-    /// The request of a tool call.
-    ///
-    /// # Errors
-    ///
-    /// `unknown_argument` for a tool that does not exist, and whatever is wrong with the arguments.
-    pub fn parse(tool: &str, arguments: Map<String, Value>) -> Result<Self> {
-        Ok(match tool {
-            "list_tables" => Request::ListTables(parse(arguments)?),
-            "describe_table" => Request::DescribeTable(parse(arguments)?),
-            "select" => Request::Select(parse(arguments)?),
-            "aggregate" => Request::Aggregate(parse(arguments)?),
-            "insert" => Request::Insert(parse(arguments)?),
-            "update" => Request::Update(parse(arguments)?),
-            "archive" => Request::Archive(parse(arguments)?),
-            "restore" => Request::Restore(parse(arguments)?),
-            "delete" => Request::Delete(parse(arguments)?),
-            "transaction" => Request::Transaction(parse(arguments)?),
-            "explain" => Request::Explain(parse(arguments)?),
-            _ => {
-                return Err(Error::new(
-                    Code::UnknownArgument,
-                    format!("there is no tool {tool:?}"),
-                )
-                .nearest(tool, Self::TOOLS)
-                .allowed(Self::TOOLS));
-            }
-        })
-    }
-
-    /// The tools that have a request of their own, in the order in which they are listed.
-    pub const TOOLS: [&str; 11] = [
-        "list_tables",
-        "describe_table",
-        "select",
-        "aggregate",
-        "insert",
-        "update",
-        "archive",
-        "restore",
-        "delete",
-        "transaction",
-        "explain",
-    ];
-
-    /// The tool that this is a call of.
-    pub fn tool(&self) -> &'static str {
-        match self {
-            Request::ListTables(_) => "list_tables",
-            Request::DescribeTable(_) => "describe_table",
-            Request::Select(_) => "select",
-            Request::Aggregate(_) => "aggregate",
-            Request::Insert(_) => "insert",
-            Request::Update(_) => "update",
-            Request::Archive(_) => "archive",
-            Request::Restore(_) => "restore",
-            Request::Delete(_) => "delete",
-            Request::Transaction(_) => "transaction",
-            Request::Explain(_) => "explain",
-        }
-    }
-
     /// The table that it is about, as the caller named it.
     pub fn table(&self) -> Option<&str> {
         match self {

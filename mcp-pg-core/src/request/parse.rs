@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
+use super::argument::{check_members, elsewhere, meant, unknown};
 use super::{
     Aggregate, Change, Delete, DescribeTable, Explain, Insert, ListTables, Related, Select,
     Transaction, Update,
@@ -77,13 +78,13 @@ impl Shape {
         Self { members, closed: schema.get("additionalProperties") == Some(&Value::Bool(false)) }
     }
 
-    fn names(&self) -> impl Iterator<Item = &str> {
+    fn names(&self) -> impl Iterator<Item = &str> + Clone {
         self.members.iter().map(|member| member.name.as_str())
     }
 
     /// The error with what is to be known of the argument, if all of it is wrong.
     fn described(&self, error: Error) -> Error {
-        let at = error.pointer().unwrap_or_default();
+        let at = error.get_at().unwrap_or_default();
         let Some(wrong) = self.members.iter().find(|member| step(&member.name) == at) else {
             return error;
         };
@@ -169,7 +170,7 @@ pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
 /// assert_eq!((select.columns, select.limit), (Some(vec!["id".to_owned()]), Some(5)));
 ///
 /// let wrong = parse::<Select>(json!({"tabel": "users"}).as_object().unwrap().clone());
-/// assert_eq!(wrong.unwrap_err().pointer(), Some("/tabel"));
+/// assert_eq!(wrong.unwrap_err().get_at(), Some("/tabel"));
 /// ```
 pub fn parse<T: Arguments>(arguments: Map<String, Value>) -> Result<T> {
     T::deserialize(&arguments).or_else(|_| mended(arguments))
@@ -183,19 +184,14 @@ pub(crate) fn parse_ref<T: Arguments>(arguments: &Map<String, Value>) -> Result<
 /// A request from arguments that are not in order: from what was meant, or the error that tells what is wrong.
 fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
     let shape = T::shape();
-    if shape.closed
-        && let Some(unknown) = arguments.keys().find(|key| !shape.names().any(|name| name == *key))
-    {
-        let absent = shape.names().filter(|name| !arguments.contains_key(*name));
-        let error = Error::new(Code::UnknownArgument, format!("there is no argument {unknown:?}"))
-            .at(step(unknown))
-            .nearest_argument(unknown, absent.collect::<Vec<_>>())
-            .allowed(shape.names());
-        let aggregates = shape.names().any(|name| name == "measures");
-        return Err(match elsewhere(unknown) {
-            Some(hint) if !aggregates => error.hint(hint),
-            _ => error,
-        });
+    if shape.closed {
+        check_members(&arguments, shape.names(), "there is no argument").map_err(|error| {
+            let aggregates = shape.names().any(|name| name == "measures");
+            match unknown(&arguments, shape.names()).and_then(elsewhere) {
+                Some(hint) if !aggregates => error.hint(hint),
+                _ => error,
+            }
+        })?;
     }
     for member in &shape.members {
         match arguments.get_mut(&member.name) {
@@ -216,22 +212,6 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
     }
     serde_path_to_error::deserialize(Value::Object(arguments))
         .map_err(|error| shape.described(told(&error)))
-}
-
-/// Where that is found which an argument of this name would be for.
-fn elsewhere(unknown: &str) -> Option<&'static str> {
-    match unknown.to_ascii_lowercase().replace('_', "").as_str() {
-        "groupby" | "having" | "measures" | "aggregates" | "aggregations" => {
-            Some("the tool aggregate groups rows, counts and totals them")
-        }
-        "sql" | "query" | "statement" => {
-            Some("there is no SQL: name the table, and say what is wanted of it in JSON")
-        }
-        "schema" => Some("a table of another schema is \"schema.name\""),
-        "page" => Some("offset skips rows; cursor goes on where the page before ended"),
-        "args" | "arguments" | "params" => Some("the arguments themselves stand here"),
-        _ => None,
-    }
 }
 
 /// The constants that a schema lists, null aside.
@@ -284,10 +264,10 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
         })
         .collect();
     let message = error.inner().to_string();
-    // serde_json counts lines of a text that nobody sent.
-    let message = message.split(" at line ").next().unwrap_or_default();
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let subject = quoted.next().unwrap_or_default();
+    // What the caller wrote may hold anything; what was expected comes last, and is known.
+    let (found, expected) = message.rsplit_once(", expected ").unwrap_or((&message, ""));
+    let subject = found.split_once('`').and_then(|(_, rest)| rest.rsplit_once('`'));
+    let subject = subject.map_or("", |(subject, _)| subject);
     let error = if message.starts_with("unknown field") {
         Error::new(Code::UnknownArgument, format!("there is no argument {subject:?}"))
     } else if message.starts_with("missing field") {
@@ -295,19 +275,19 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     } else if message.starts_with("unknown variant") {
         Error::new(Code::InvalidValue, format!("{subject:?} is none of the allowed values"))
     } else {
-        let parts = message.split_once(": ").and_then(|(_, rest)| rest.rsplit_once(", expected "));
-        let message = match parts {
-            Some((got, wanted)) => format!("expected {}, got {}", in_json(wanted), in_json(got)),
-            None => message.to_owned(),
+        let message = match found.split_once(": ") {
+            Some((_, got)) if !expected.is_empty() => {
+                format!("expected {}, got {}", in_json(expected), in_json(got))
+            }
+            _ => message,
         };
         return Error::new(Code::InvalidValue, message).at(at);
     };
     if error.code() != Code::InvalidValue && !at.ends_with(&step(subject)) {
         at.push_str(&step(subject));
     }
-    let known: Vec<&str> =
-        if message.starts_with("unknown ") { quoted.collect() } else { Vec::new() };
-    error.at(at).nearest_argument(subject, known.iter().copied()).allowed(known)
+    let known = expected.split('`').skip(1).step_by(2);
+    meant(error.at(at), subject, known.clone()).allowed(known)
 }
 
 /// What serde calls a Rust type or value, in the terms of JSON.
@@ -341,7 +321,7 @@ mod tests {
         match parse::<T>(arguments) {
             Ok(_) => panic!("{expected:?} was expected"),
             Err(error) => assert_eq!(
-                (error.code().as_str(), error.pointer().unwrap_or_default()),
+                (error.code().as_str(), error.get_at().unwrap_or_default()),
                 expected,
                 "{error}"
             ),
@@ -361,6 +341,12 @@ mod tests {
         check::<Insert>(on_conflict, ("unknown_argument", "/on_conflict/column"));
         let on_conflict = json!({"table": "t", "data": {}, "on_conflict": {"columns": ["id"]}});
         check::<Insert>(on_conflict, ("missing_value", "/on_conflict/do"));
+        for odd in ["a`b", "a, expected `b`", "` at line 1"] {
+            let on_conflict = json!({"table": "t", "data": {}, "on_conflict": {"do": odd}});
+            let error = parse::<Insert>(on_conflict.as_object().cloned().unwrap()).unwrap_err();
+            assert_eq!(error.message(), format!("{odd:?} is none of the allowed values"));
+            assert_eq!(error.get_allowed(), ["update", "nothing"]);
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Transaction {
 pub struct Step {
     /// `select`, `insert`, `update`, `archive`, `restore` or `delete`.
     #[serde(default)]
-    #[schemars(required, extend("enum" = ["select", "insert", "update", "archive", "restore", "delete"]))]
+    #[schemars(required, extend("enum" = Step::OPERATIONS))]
     pub operation: String,
     /// A name for `$ref` in later operations.
     #[serde(rename = "as")]
@@ -35,30 +35,31 @@ pub struct Step {
 }
 
 impl Step {
+    /// The tools that are operations of a transaction, too.
+    const OPERATIONS: [&str; 6] = ["select", "insert", "update", "archive", "restore", "delete"];
+
     /// The operation as a request of its own.
     ///
     /// # Errors
     ///
     /// `invalid_value` for an operation that does not exist, and whatever is wrong with its arguments.
     pub fn request(&self) -> Result<Request> {
-        const OPERATIONS: [&str; 6] =
-            ["select", "insert", "update", "archive", "restore", "delete"];
         let operation = self.operation.as_str();
         if operation.is_empty() {
             let message = "the argument \"operation\" is required";
             return Err(Error::new(Code::MissingValue, message)
                 .at("/operation")
                 .hint("{\"operation\": \"insert\", \"table\": …, \"data\": {…}}")
-                .allowed(OPERATIONS));
+                .allowed(Self::OPERATIONS));
         }
-        if !OPERATIONS.contains(&operation) {
+        if !Self::OPERATIONS.contains(&operation) {
             return Err(Error::new(
                 Code::InvalidValue,
                 format!("{operation:?} is no operation of a transaction"),
             )
             .at("/operation")
-            .nearest(operation, OPERATIONS)
-            .allowed(OPERATIONS));
+            .nearest(operation, Self::OPERATIONS)
+            .allowed(Self::OPERATIONS));
         }
         if self.arguments.contains_key("dry_run") {
             return Err(Error::new(
@@ -68,7 +69,7 @@ impl Step {
             .at("/dry_run")
             .hint("give dry_run to the transaction"));
         }
-        Request::parse(operation, self.arguments.clone()).map_err(|error| match error.pointer() {
+        Request::parse(operation, self.arguments.clone()).map_err(|error| match error.get_at() {
             Some("/id" | "/name" | "/alias" | "/label" | "/ref")
                 if error.code() == Code::UnknownArgument =>
             {

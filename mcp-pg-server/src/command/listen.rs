@@ -8,7 +8,8 @@ use mcp_pg_core::Engine;
 use tokio::net::TcpListener;
 
 use super::session::{self, Session};
-use super::{Failure, posture, reload, stop_on_signal};
+use super::signal::stop_on_signal;
+use super::{Failure, posture, reload};
 use crate::auth::{Credentials, ProtectedResource};
 use crate::cli::Common;
 use crate::config::{Auth, Config, ConfigError, Environment};

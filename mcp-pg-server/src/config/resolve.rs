@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcp_pg_core::name::nearest;
@@ -61,21 +61,9 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
             request_limits.roles.insert(name.clone(), limits::of_role(name, keys)?.1);
         }
     }
-    apply_roles(&mut settings, roles, file.default_role)?;
-    let confirm = asked("confirm", file.confirm.unwrap_or_default())?;
-    for role in &mut settings.roles {
-        role.confirm = role.confirm.union(confirm);
-    }
+    apply_roles(&mut settings, roles, file.default_role, file.confirm.unwrap_or_default())?;
     let auth = file.auth.map(|keys| auth::resolve(keys, &settings, directory)).transpose()?;
-    let certificate = match (server.tls_certificate, server.tls_key) {
-        (None, None) => None,
-        (Some(chain), Some(key)) => Some((directory.join(chain), directory.join(key))),
-        _ => {
-            return Err(ConfigError::new(
-                "server: tls_certificate and tls_key are needed together",
-            ));
-        }
-    };
+    let certificate = certificate(server.tls_certificate, server.tls_key, directory)?;
     let state_key_file = server.state_key_file.map(|path| directory.join(path));
     let state_key_file = state_key_file.filter(|_| server.state_key.is_none());
     let state_key = state_key(server.state_key, state_key_file.as_deref())?;
@@ -101,6 +89,19 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         allowed_hosts: server.allowed_hosts.unwrap_or_default(),
         allowed_origins: server.allowed_origins.unwrap_or_default(),
     })
+}
+
+/// The files of the certificate and its key: both or neither.
+fn certificate(
+    chain: Option<PathBuf>,
+    key: Option<PathBuf>,
+    directory: &Path,
+) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+    match (chain, key) {
+        (None, None) => Ok(None),
+        (Some(chain), Some(key)) => Ok(Some((directory.join(chain), directory.join(key)))),
+        _ => Err(ConfigError::new("server: tls_certificate and tls_key are needed together")),
+    }
 }
 
 /// The key that processes share: in the environment, else in a file.
@@ -221,11 +222,16 @@ fn apply_roles(
     settings: &mut Settings,
     roles: BTreeMap<String, RoleKeys>,
     default_role: Option<String>,
+    confirm: Vec<Action>,
 ) -> Result<(), ConfigError> {
     if !roles.is_empty() {
         settings.roles =
             roles.into_iter().map(|(name, keys)| role(name, keys)).collect::<Result<_, _>>()?;
         settings.default_role.clear();
+    }
+    let confirm = asked("confirm", confirm)?;
+    for role in &mut settings.roles {
+        role.confirm = role.confirm.union(confirm);
     }
     let Some(default_role) = default_role else { return Ok(()) };
     known_role(settings, &default_role)

@@ -1,9 +1,9 @@
 //! A tool call, from its admission to the tool's result: counted, looked up, confirmed if it must be, run.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mcp_pg_core::{Agreement, Code, Error, Origin, Principal, Reply, Request};
-use rmcp::model::{CallToolRequestParams, CallToolResponse, InputRequiredResult};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, InputRequiredResult, InputResponses};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::{Map, Value};
@@ -22,6 +22,14 @@ enum Answer {
     Question(InputRequiredResult),
 }
 
+/// Who calls what, and through which connection.
+struct Call<'c> {
+    caller: &'c Principal,
+    origin: &'c Origin,
+    tool: &'c str,
+    cx: &'c RequestContext<RoleServer>,
+}
+
 impl Handler {
     pub(super) async fn call(
         &self,
@@ -30,61 +38,43 @@ impl Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let began = Instant::now();
         let Inner { engine, limiter, metrics, .. } = &*self.0;
-        let origin = self.origin(cx);
+        let origin = &self.origin(cx);
+        let tool = &*request.name;
         let arguments = request.arguments.unwrap_or_default();
-        let caller = match self.caller(cx) {
+        let caller = &match self.caller(cx) {
             Ok(caller) => caller,
             Err(error) => {
                 let nobody = Principal::unknown("none");
-                engine.refuse(&nobody, &origin, &request.name, arguments, &error);
+                engine.refuse(&nobody, origin, tool, arguments, &error);
                 return Ok(reply::result(Err(error)).into());
             }
         };
         // What is refused counts too: it must not be a way to try things without bound.
-        let admitted = limiter.admit(&caller);
-        let tool = &*request.name;
-        if admitted.is_ok()
-            && let Err(error) = call::find_tool(engine, &caller, &origin, tool, &arguments)
-        {
-            metrics.record("other", error.code().as_str(), began.elapsed());
-            return Err(reply::protocol_error(&error));
-        }
-        let outcome = match admitted {
+        let outcome = match limiter.admit(caller) {
             Ok(_permit) => {
-                let agreed = match (&self.0.questions, &request.request_state) {
-                    (Some(questions), Some(state)) => {
-                        questions.answer(&caller, state, request.input_responses.as_ref())
-                    }
-                    _ => Ok(None),
-                };
-                match agreed {
-                    Ok(agreed) => self.run(&caller, &origin, tool, arguments, agreed, cx).await,
+                if let Err(error) = call::find_tool(engine, caller, origin, tool, &arguments) {
+                    metrics.record("other", error.code().as_str(), began.elapsed());
+                    return Err(reply::protocol_error(&error));
+                }
+                let call = Call { caller, origin, tool, cx };
+                match self.agreed(
+                    caller,
+                    request.request_state.as_deref(),
+                    request.input_responses.as_ref(),
+                ) {
+                    Ok(agreed) => self.run(&call, arguments, agreed).await,
                     Err(error) => {
-                        engine.refuse(&caller, &origin, tool, arguments, &error);
+                        engine.refuse(caller, origin, tool, arguments, &error);
                         Err(error)
                     }
                 }
             }
             Err(error) => {
-                engine.refuse(&caller, &origin, tool, arguments, &error);
+                engine.refuse(caller, origin, tool, arguments, &error);
                 Err(error)
             }
         };
-        let code = match &outcome {
-            Ok(Answer::Reply(_)) => "ok",
-            // Nothing was done yet: so says its record, too.
-            Ok(Answer::Question(_)) => Code::Forbidden.as_str(),
-            Err(error) => error.code().as_str(),
-        };
-        // A name that was not looked up could be any.
-        let limited = code == Code::RateLimited.as_str() && !Request::TOOLS.contains(&tool);
-        let label = if limited { "other" } else { tool };
-        metrics.record(label, code, began.elapsed());
-        if let Err(error) = &outcome
-            && matches!(error.code(), Code::Internal | Code::DatabaseUnavailable)
-        {
-            tracing::error!(tool, code, cause = error.cause(), "a call failed");
-        }
+        self.note(tool, &outcome, began.elapsed());
         Ok(match outcome {
             Ok(Answer::Question(question)) => question.into(),
             Ok(Answer::Reply(answer)) => reply::result(Ok(answer)).into(),
@@ -92,16 +82,45 @@ impl Handler {
         })
     }
 
+    /// What the user has agreed to, if the request brings that.
+    fn agreed(
+        &self,
+        caller: &Principal,
+        state: Option<&str>,
+        responses: Option<&InputResponses>,
+    ) -> Result<Option<Agreement>, Error> {
+        match (&self.0.questions, state) {
+            (Some(questions), Some(state)) => questions.answer(caller, state, responses),
+            _ => Ok(None),
+        }
+    }
+
+    /// Counts the call, and tells the log of a fault that is not the caller's.
+    fn note(&self, tool: &str, outcome: &Result<Answer, Error>, took: Duration) {
+        let code = match outcome {
+            Ok(Answer::Reply(_)) => "ok",
+            // Nothing was done yet: so says its record, too.
+            Ok(Answer::Question(_)) => Code::Forbidden.as_str(),
+            Err(error) => error.code().as_str(),
+        };
+        // A name that was not looked up could be any.
+        let limited = code == Code::RateLimited.as_str() && !Request::TOOLS.contains(&tool);
+        self.0.metrics.record(if limited { "other" } else { tool }, code, took);
+        if let Err(error) = outcome
+            && matches!(error.code(), Code::Internal | Code::DatabaseUnavailable)
+        {
+            tracing::error!(tool, code, cause = error.cause(), "a call failed");
+        }
+    }
+
     /// Runs the call, after asking the user if it needs that.
     async fn run(
         &self,
-        caller: &Principal,
-        origin: &Origin,
-        tool: &str,
+        call: &Call<'_>,
         mut arguments: Map<String, Value>,
         mut agreed: Option<Agreement>,
-        cx: &RequestContext<RoleServer>,
     ) -> Result<Answer, Error> {
+        let Call { caller, origin, tool, cx } = *call;
         let Inner { engine, subscriptions, questions, .. } = &*self.0;
         // A caller without a role is the engine's to refuse, and to record.
         let may_ask = engine.may_ask(caller, tool).unwrap_or_default();

@@ -14,7 +14,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("schema", &["name", "error"]),
     ("value", &["schema", "error"]),
     ("policy", &["cipher", "value", "schema", "name", "error"]),
-    ("request", &["error"]),
+    ("request", &["name", "error"]),
     ("plan", &["policy", "request", "value", "schema", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
     ("execute", &["statement", "plan", "policy", "request", "value", "schema", "name", "error"]),

@@ -307,7 +307,7 @@ async fn answer(engine: &Engine, tool: &str, arguments: &Value) -> Result<(), St
     if text.contains("SELECT") || text.contains("t0.") {
         return fault("SQL is shown");
     }
-    if let Some(at) = error.pointer().filter(|at| !at.is_empty()) {
+    if let Some(at) = error.get_at().filter(|at| !at.is_empty()) {
         // What is missing has a place too: in what would hold it. And a lone value stands for a list of one.
         let holder = |at: &str| at.rsplit_once('/').map_or(String::new(), |(at, _)| at.to_owned());
         let lone = at.replace("/0", "");

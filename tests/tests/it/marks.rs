@@ -243,7 +243,7 @@ async fn writes_after_untrusted_text_need_a_confirmation() {
                 let error = result.unwrap_err();
                 assert_eq!(error.code(), Code::Forbidden, "{error}");
                 assert_eq!(
-                    error.pointer(),
+                    error.get_at(),
                     Some(format!("/operations/{place}").as_str()),
                     "{error}"
                 );

@@ -299,8 +299,8 @@ async fn a_reply_over_a_limit_is_cut_at_a_row() {
 
     database.sql("INSERT INTO wide VALUES (0, repeat('x', 3000))").await;
     let error = call(&engine, "analyst", "select", json!({"table": "wide"})).await.unwrap_err();
-    assert_eq!((error.code().as_str(), error.pointer()), ("limit_exceeded", Some("/columns")));
-    assert!(error.advice().is_some());
+    assert_eq!((error.code().as_str(), error.get_at()), ("limit_exceeded", Some("/columns")));
+    assert!(error.get_hint().is_some());
 }
 
 #[tokio::test]

@@ -130,7 +130,7 @@ async fn the_condition_of_updates_is_for_rows_that_are_updated() {
     let clerk = Principal::new("x", "clerk");
     let version = json!({"table": "partly", "with_version": true});
     let told = call_as(&engine, &clerk, "select", version).await.unwrap_err();
-    assert_eq!((told.code().as_str(), told.pointer()), ("invalid_value", Some("/with_version")));
+    assert_eq!((told.code().as_str(), told.get_at()), ("invalid_value", Some("/with_version")));
     let rows = |names: [&str; 2]| json!([{"email": "a@x", "name": names[0]}, {"email": "n@x", "name": names[1]}]);
     for (table, names, how, code) in [
         // The new row may be called anything, the existing one must still begin so.

@@ -55,7 +55,7 @@ impl Schema {
             match load_once(client, schemas).await {
                 // The server prints types and expressions from the catalogue as it is now, not as in the
                 // snapshot, and stumbles over what was dropped in between. The next snapshot is whole.
-                Err(error) if error.state() == Some(SqlState::INTERNAL_ERROR.code()) => {}
+                Err(error) if error.get_sqlstate() == Some(SqlState::INTERNAL_ERROR.code()) => {}
                 outcome => return outcome,
             }
         }

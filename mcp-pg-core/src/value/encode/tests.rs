@@ -71,8 +71,8 @@ fn scalars_that_do_not_fit() {
     ] {
         let error = encode(&sample::base(oid, "t"), "t", &value).unwrap_err();
         assert_eq!((error.code(), error.message()), (Code::InvalidValue, message));
-        assert_eq!(error.pointer(), Some(""), "{message}");
-        assert!(error.advice().is_some(), "{message}");
+        assert_eq!(error.get_at(), Some(""), "{message}");
+        assert!(error.get_hint().is_some(), "{message}");
     }
     let long = json!("x".repeat(1_000));
     let error = encode(&sample::base(23, "integer"), "integer", &long).unwrap_err();
@@ -162,7 +162,7 @@ fn compounds_that_do_not_fit() {
         (sample::labels(&["happy", "sad"]), json!(1), ""),
     ] {
         let error = encode(&data_type, &data_type.name, &value).unwrap_err();
-        assert_eq!((error.code(), error.pointer()), (Code::InvalidValue, Some(at)), "{value}");
+        assert_eq!((error.code(), error.get_at()), (Code::InvalidValue, Some(at)), "{value}");
     }
     let error = encode(&pair, "pair", &json!({"idd": 1})).unwrap_err();
     assert_eq!(error.message(), "pair has no field \"idd\"");

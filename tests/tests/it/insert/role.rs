@@ -33,7 +33,7 @@ async fn the_server_sets_what_the_role_presets() {
         (json!({"body": "x", "read_only": "x"}), "/data/read_only"),
     ] {
         let error = insert(&ada, data).await.unwrap_err();
-        assert_eq!((error.code().as_str(), error.pointer()), ("read_only_column", Some(at)));
+        assert_eq!((error.code().as_str(), error.get_at()), ("read_only_column", Some(at)));
     }
     // Without the claim nothing can be set.
     let nobody = Principal::new("nobody", "writer");
@@ -53,7 +53,7 @@ async fn a_row_outside_the_grant_is_not_added() {
         call(&engine, "writer", "insert", json!({"table": "notes", "data": data})).await
     };
     let error = insert(json!({"id": 1, "tenant": "t2"})).await.unwrap_err();
-    assert_eq!((error.code().as_str(), error.pointer()), ("forbidden", Some("/data")));
+    assert_eq!((error.code().as_str(), error.get_at()), ("forbidden", Some("/data")));
     // However large the row is.
     let large = "x".repeat(9_000_000);
     let error = insert(

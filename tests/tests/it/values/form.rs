@@ -160,7 +160,7 @@ async fn a_value_that_does_not_fit_is_told_with_its_place_and_what_would() {
         let error = call(&engine, "admin", "insert", insert).await.unwrap_err();
         let place = format!("/data/{column}{place}");
         assert_eq!(error.code().as_str(), "invalid_value", "{column}: {error}");
-        assert_eq!(error.pointer(), Some(place.as_str()), "{error}");
+        assert_eq!(error.get_at(), Some(place.as_str()), "{error}");
         assert!(error.message().contains(message), "{column}: {error}");
         let condition = json!({"table": "every_type", "where": {column: {"eq": value}}});
         // A condition compares with the type alone, whatever its length, and jsonpath has no "=".
@@ -178,7 +178,7 @@ async fn a_value_that_does_not_fit_is_told_with_its_place_and_what_would() {
     let broken = json!({"table": "every_type", "data": {"id": 9, "c_small_positive": 100}});
     let error = call(&engine, "admin", "insert", broken).await.unwrap_err();
     assert_eq!(error.code().as_str(), "check_violation");
-    assert_eq!(error.pointer(), Some("/data/c_small_positive"));
+    assert_eq!(error.get_at(), Some("/data/c_small_positive"));
 }
 
 #[tokio::test]

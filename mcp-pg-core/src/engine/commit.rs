@@ -1,0 +1,135 @@
+//! How a transaction that writes ends: recorded and committed, or rolled back.
+
+use super::Engine;
+use super::operation::{Given, Operation};
+use super::record::Record;
+use crate::error::{Code, Error, Result};
+use crate::execute::{Failure, Transaction, ViolatedKey};
+use crate::plan::Scope;
+use crate::policy::Action;
+
+impl Engine {
+    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations reached so
+    /// many rows each, and gave these.
+    pub(super) async fn conclude(
+        &self,
+        transaction: Transaction,
+        scope: &Scope<'_>,
+        operations: &[Operation<'_>],
+        (reached, given): (&[u64], &Given),
+        dry_run: bool,
+        record: &mut Record<'_>,
+    ) -> Result<()> {
+        let refused = |failure| deferred(failure, scope, operations, given);
+        if dry_run {
+            return undo(transaction, record, refused).await;
+        }
+        if !operations.iter().any(Operation::writes) {
+            return transaction.commit(None).await.map_err(refused);
+        }
+        let agreed = match &record.consent {
+            Some(consent) => consent.check(scope, operations, reached),
+            None => Ok(()),
+        };
+        self.commit(transaction, agreed, record, &refused).await
+    }
+
+    /// Commits what was written, if that was agreed to and its record is kept; else rolls it back. Failures are told by
+    /// `refused`.
+    pub(super) async fn commit(
+        &self,
+        transaction: Transaction,
+        agreed: Result<()>,
+        record: &mut Record<'_>,
+        refused: &(dyn Fn(Failure) -> Error + Sync),
+    ) -> Result<()> {
+        let entry = match agreed {
+            Ok(()) => record.intend().await,
+            Err(error) => Err(error),
+        };
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                transaction.rollback().await.map_err(refused)?;
+                return Err(error);
+            }
+        };
+        let committed = self.sinks.commit(transaction, entry).await;
+        if committed.is_ok() {
+            record.committed();
+        }
+        committed.map_err(|failure| {
+            let error = refused(failure);
+            if error.code() != Code::DatabaseUnavailable {
+                return error;
+            }
+            Error::new(Code::DatabaseUnavailable, "the connection was lost during the commit")
+                .hint("the write may have happened: read the rows before trying again")
+                .retryable(false)
+                .caused_by(error)
+        })
+    }
+}
+
+/// Rolls back a dry run, once what the commit would have found is known.
+pub(super) async fn undo(
+    mut transaction: Transaction,
+    record: &mut Record<'_>,
+    refused: impl Fn(Failure) -> Error,
+) -> Result<()> {
+    record.forget_images();
+    transaction.check_constraints().await.map_err(&refused)?;
+    transaction.rollback().await.map_err(&refused)
+}
+
+/// The error of a constraint that was checked only at the end: at the row that PostgreSQL tells of, among those
+/// `written`, else at the only operation that can be meant.
+pub(super) fn deferred(
+    failure: Failure,
+    scope: &Scope<'_>,
+    operations: &[Operation<'_>],
+    written: &Given,
+) -> Error {
+    let answer = match &failure {
+        Failure::Database(error) => error.as_db_error(),
+        Failure::Own(_) => None,
+    };
+    let is_named = |operation: &Operation<'_>| {
+        let table = operation.table().name();
+        answer.is_some_and(|answer| {
+            answer.table() == Some(&table.name) && answer.schema() == Some(&table.schema)
+        })
+    };
+    let writes = || operations.iter().enumerate().filter(|(_, operation)| operation.writes());
+    let named = || writes().filter(|(_, operation)| is_named(operation));
+    let key = answer.and_then(ViolatedKey::of);
+    let at_fault = key.and_then(|key| {
+        named().rev().find_map(|(index, operation)| {
+            let rows = written.get(index)?;
+            let row = rows.iter().position(|row| key.is_of(row))?;
+            Some((operation, Some((row, rows.len()))))
+        })
+    });
+    let (operation, row) = match (at_fault, named().next(), named().nth(1)) {
+        (Some(found), ..) => found,
+        (None, Some((_, operation)), None) => (operation, None),
+        // A trigger wrote elsewhere, or any of several operations did it.
+        (None, ..) => match (writes().next(), writes().nth(1)) {
+            (Some((_, operation)), None) => (operation, None),
+            (Some((_, operation)), Some(_)) => {
+                return operation.refused(failure, scope, &[], None).at("/operations");
+            }
+            (None, _) => return Error::new(Code::Internal, "a transaction that writes nothing"),
+        },
+    };
+    // Of the rows that it lists, if all were written, the places are the same.
+    let listed = operation.listed();
+    let row = row.filter(|(_, of)| listed == Some(*of)).map(|(row, _)| row);
+    let error = operation.refused(failure, scope, &[], row);
+    match (listed, row, error.get_at()) {
+        (Some(_), None, Some(_)) if operation.action() == Action::Insert => error.at("/data"),
+        (Some(_), None, Some(_)) => error.at("/updates"),
+        _ => error,
+    }
+    .inside(&operation.at)
+}

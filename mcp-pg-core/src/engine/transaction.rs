@@ -1,0 +1,162 @@
+//! Several requests in one transaction: all or nothing, each as it would be alone, and seeing what the ones before
+//! it did.
+
+use std::sync::OnceLock;
+
+use serde_json::{Map, Value};
+
+use super::commit::deferred;
+use super::operation::Operation;
+use super::record::Record;
+use super::tries::Tries;
+use super::write::written;
+use super::{Engine, identity};
+use crate::error::{Code, Error, Result};
+use crate::plan::{Earlier, Plan, Scope};
+use crate::policy::TableView;
+use crate::reply::{Committed, RowSet};
+use crate::request::{self, Isolation, Request};
+
+/// How the operations of a transaction run.
+struct Together {
+    isolation: Isolation,
+    dry_run: bool,
+    /// Whether one may refer to the rows of another, which must be held for that.
+    referring: bool,
+}
+
+/// One operation, as it was asked for.
+struct Step<'s> {
+    name: Option<&'s str>,
+    table: &'s TableView,
+    request: Request,
+}
+
+impl Engine {
+    /// Runs several operations in one transaction.
+    pub(super) async fn transaction(
+        &self,
+        scope: &Scope<'_>,
+        request: &request::Transaction,
+        record: &mut Record<'_>,
+    ) -> Result<Committed> {
+        let steps = read_steps(scope, &request.operations)?;
+        let earlier = steps.iter().map(|step| {
+            let columns = match &step.request {
+                Request::Select(select) => select.columns.as_deref(),
+                _ => None,
+            };
+            Earlier { name: step.name, table: step.table, columns }
+        });
+        let earlier: Vec<Earlier<'_>> = earlier.collect();
+        let derived: Vec<OnceLock<Box<TableView>>> =
+            steps.iter().map(|_| OnceLock::new()).collect();
+        let dry_run = request.dry_run.unwrap_or_default();
+        let mut operations = Vec::with_capacity(steps.len());
+        for (index, (step, derived)) in steps.iter().zip(&derived).enumerate() {
+            let at = place(index);
+            let scope = Scope { earlier: &earlier[..index], ..*scope };
+            let operation =
+                Operation::new(&scope, &step.request, at.clone(), &self.cursors, derived);
+            let operation = operation.map_err(|error| error.inside(&at))?;
+            operations.push(Operation { dry_run, ..operation });
+        }
+
+        let run = Together {
+            isolation: request.isolation.unwrap_or_default(),
+            dry_run,
+            referring: serde_json::to_string(&request.operations)
+                .is_ok_and(|text| text.contains("\"$ref\"")),
+        };
+        let mut tries = Tries::of(scope);
+        let results = loop {
+            match self.attempt_all(scope, &operations, &run, record).await {
+                Err(error) if tries.again(&error).await => record.forget(),
+                result => break result?,
+            }
+        };
+        Ok(Committed { committed: !dry_run, dry_run: dry_run.then_some(true), results })
+    }
+
+    async fn attempt_all(
+        &self,
+        scope: &Scope<'_>,
+        operations: &[Operation<'_>],
+        run: &Together,
+        record: &mut Record<'_>,
+    ) -> Result<Vec<RowSet>> {
+        // Selects alone see one snapshot, on a standby too.
+        let isolation = operations.iter().any(Operation::writes).then_some(run.isolation);
+        let mut transaction = self.database.begin(identity(scope), isolation).await?;
+        if isolation.is_some() {
+            let deferring = transaction.defer_constraints().await;
+            deferring.map_err(|failure| deferred(failure, scope, operations, &[]))?;
+        }
+        let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
+        let mut results = Vec::with_capacity(operations.len());
+        let mut reached = Vec::with_capacity(operations.len());
+        // The results share the room of one reply.
+        let mut room = scope.view.limits.max_reply_bytes;
+        for operation in operations {
+            let inside = |error: Error| error.inside(&operation.at);
+            let (set, rows) = if let Plan::Select(plan) = &operation.plan {
+                reached.push(0);
+                self.select_within(&mut transaction, scope, plan, &given, room, record)
+                    .await
+                    .map_err(inside)?
+            } else {
+                let done = self
+                    .operate(&mut transaction, scope, operation, &given, record)
+                    .await
+                    .map_err(inside)?;
+                reached.push(done.reached);
+                written(scope, operation, done, run.dry_run, room)
+            };
+            results.push(set);
+            // For those that refer to them, and to tell which of them the commit refuses.
+            given.push(rows);
+            if !run.referring && transaction.is_crowded() {
+                given.iter_mut().for_each(|rows| *rows = Vec::new());
+                transaction.let_go();
+            }
+            if operations.len() > 1 {
+                let spent = results.last().and_then(|set| serde_json::to_vec(set).ok());
+                room = room.saturating_sub(spent.map_or(0, |text| text.len()));
+            }
+        }
+        let did = (reached.as_slice(), given.as_slice());
+        self.conclude(transaction, scope, operations, did, run.dry_run, record).await?;
+        Ok(results)
+    }
+}
+
+/// The steps of a transaction; no two have the same name.
+fn read_steps<'s>(scope: &Scope<'s>, steps: &'s [request::Step]) -> Result<Vec<Step<'s>>> {
+    if steps.is_empty() {
+        return Err(Error::new(Code::MissingValue, "there is no operation").at("/operations"));
+    }
+    let most = scope.view.limits.max_operations;
+    if steps.len() > most {
+        let message = format!("a transaction may have {most} operations, not {}", steps.len());
+        return Err(Error::exceeded("max_operations", message).at("/operations"));
+    }
+    let mut read: Vec<Step<'_>> = Vec::with_capacity(steps.len());
+    for (index, step) in steps.iter().enumerate() {
+        let at = place(index);
+        let request = step.request().map_err(|error| error.inside(&at))?;
+        let table = scope.view.table(request.table().unwrap_or_default());
+        let table = table.map_err(|error| error.inside("/table").inside(&at))?;
+        let name = step.name.as_deref();
+        if name.is_some() && read.iter().any(|known| known.name == name) {
+            return Err(
+                Error::new(Code::InvalidValue, "two operations have the same name").at(at + "/as")
+            );
+        }
+        read.push(Step { name, table, request });
+    }
+    Ok(read)
+}
+
+fn place(index: usize) -> String {
+    format!("/operations/{index}")
+}

@@ -1,0 +1,177 @@
+//! `on_conflict`: what becomes of the rows that are there already.
+
+use super::assign::{Assign, Written};
+use super::change::{counted, touchable};
+use super::insert::Given;
+use super::{Predicate, Scope};
+use crate::error::{Code, Error, Result, step};
+use crate::policy::{Action, TableView};
+use crate::request::{Archived, ConflictAction, OnConflict};
+use crate::schema::{Column, Key};
+
+/// A key whose existing rows are met instead of violated.
+#[derive(Debug, Clone)]
+pub struct Arbiter<'v> {
+    /// The key's columns; none for any key, whose rows then get nothing.
+    pub columns: Vec<&'v Column>,
+    /// What an existing row gets; nothing if empty.
+    pub set: Vec<(&'v Column, Overwrite)>,
+    /// Which existing rows the caller may change.
+    pub filter: Predicate<'v>,
+    /// What these must meet in the end for the caller to have been allowed the change.
+    pub check: Predicate<'v>,
+}
+
+/// What an existing row's column gets.
+#[derive(Debug, Clone)]
+pub enum Overwrite {
+    /// The value that the new row would have had.
+    Given,
+    /// Something else.
+    Assign(Assign),
+}
+
+impl<'v> Arbiter<'v> {
+    /// For rows that give the columns `given`.
+    pub(super) fn new(
+        scope: &Scope<'v>,
+        table: &'v TableView,
+        request: &OnConflict,
+        given: &[&'v Column],
+    ) -> Result<Self> {
+        let columns: Vec<&'v Column> = match &request.columns {
+            Some(names) => {
+                let key = key_of(table, names)?;
+                key.columns.iter().map(|column| &table.table.columns[*column]).collect()
+            }
+            None if request.action == ConflictAction::Nothing => Vec::new(),
+            None => {
+                let message = "which key's rows are to be updated is not given";
+                return Err(no_key(table, Code::MissingValue, message));
+            }
+        };
+        let mut set = match request.action {
+            ConflictAction::Nothing => Vec::new(),
+            ConflictAction::Update => overwritten(scope, table, request, given, &columns)?,
+        };
+        if set.is_empty() {
+            let always = || Predicate::All(vec![]);
+            return Ok(Self { columns, set, filter: always(), check: always() });
+        }
+        let indexes = |(column, _): &(&'v Column, Overwrite)| table.sealed(&column.name)?.index();
+        let indexes: Vec<&'v Column> = set.iter().filter_map(indexes).collect();
+        set.extend(indexes.into_iter().map(|column| (column, Overwrite::Given)));
+        for (column, operand) in scope.presets(table, Action::Update)? {
+            set.push((column, Overwrite::Assign(Assign::Value(operand))));
+        }
+        let counted = counted(table, |column| set.iter().any(|(known, _)| known.name == column));
+        set.extend(counted.map(|(column, next)| (column, Overwrite::Assign(next))));
+        let filter = touchable(scope, table, Action::Update, Archived::Exclude)?;
+        let check = scope.visible(table, Action::Update)?;
+        Ok(Self { columns, set, filter: Predicate::All(filter.into()), check })
+    }
+}
+
+impl Arbiter<'_> {
+    /// Refuses a row without a value for what existing rows get: they would get the column's default.
+    pub(super) fn require_given(
+        &self,
+        rows: &[Given<'_>],
+        given: &[&Column],
+        at: &dyn Fn(usize) -> String,
+    ) -> Result<()> {
+        let overwritten = |(column, overwrite): &&(&Column, Overwrite)| {
+            matches!(overwrite, Overwrite::Given) && given.iter().any(|one| one.name == column.name)
+        };
+        for (index, row) in rows.iter().enumerate() {
+            let mut missing = self.set.iter().filter(overwritten).map(|(column, _)| &column.name);
+            if let Some(name) = missing.find(|name| !row.contains_key(*name)) {
+                return Err(Error::new(
+                    Code::MissingValue,
+                    format!(
+                        "other rows give {name}: without it, an existing row would get its default"
+                    ),
+                )
+                .at(format!("{}{}", at(index), step(name)))
+                .hint("give it in each row, or name in on_conflict.update what all rows give"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys whose existing rows can be met.
+fn keys(table: &TableView) -> impl Iterator<Item = &Key> {
+    let keys = table.table.primary_key.iter().chain(&table.table.unique_keys);
+    keys.filter(|key| key.arbiter)
+}
+
+/// The error of `on_conflict.columns`, with the keys that there are.
+fn no_key(table: &TableView, code: Code, message: &str) -> Error {
+    let names = keys(table).map(|key| {
+        let names: Vec<&str> =
+            key.columns.iter().map(|column| table.table.columns[*column].name.as_str()).collect();
+        names.join(", ")
+    });
+    Error::new(code, message).at("/on_conflict/columns").allowed(names)
+}
+
+/// The key of these columns, in any order.
+fn key_of<'v>(table: &'v TableView, names: &[String]) -> Result<&'v Key> {
+    let mut wanted = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        let at = format!("/on_conflict/columns/{index}");
+        wanted.push(table.usable(name).map_err(|error| error.inside(&at))?);
+    }
+    let is_wanted = |key: &&Key| {
+        key.columns.len() == wanted.len()
+            && key.columns.iter().all(|column| wanted.contains(column))
+    };
+    keys(table).find(is_wanted).ok_or_else(|| {
+        let message = "these columns are no primary or unique key of the table";
+        let error = no_key(table, Code::InvalidValue, message);
+        let partly = table.table.indexes.iter().any(|index| {
+            index.unique && wanted.iter().all(|column| index.mentions.contains(column))
+        });
+        match partly {
+            true => error.hint("an index that is unique on some rows only, or on an expression, or checked later, is none"),
+            false => error,
+        }
+    })
+}
+
+/// The columns that an existing row gets from the new one: the named ones, or all that are given but its key.
+fn overwritten<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    request: &OnConflict,
+    given: &[&'v Column],
+    key: &[&'v Column],
+) -> Result<Vec<(&'v Column, Overwrite)>> {
+    table.require(Action::Update).map_err(|error| error.at("/on_conflict/do"))?;
+    let Some(names) = &request.update else {
+        let own =
+            |column: &&&Column| column.can_update && !key.iter().any(|key| key.name == column.name);
+        return Ok(given.iter().filter(own).map(|column| (*column, Overwrite::Given)).collect());
+    };
+    if names.is_empty() {
+        return Err(Error::new(Code::MissingValue, "no column is to be updated")
+            .at("/on_conflict/update")
+            .hint("leave it out for all that the rows give, or do \"nothing\""));
+    }
+    let mut set = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            continue;
+        }
+        let at = format!("/on_conflict/update/{index}");
+        let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
+        if !given.iter().any(|known| known.name == *name) {
+            return Err(Error::new(Code::MissingValue, format!("no row gives {name:?}"))
+                .at(at)
+                .allowed(given.iter().map(|column| column.name.as_str())));
+        }
+        set.push((column, Overwrite::Given));
+    }
+    Ok(set)
+}

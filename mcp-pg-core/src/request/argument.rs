@@ -1,0 +1,102 @@
+//! Arguments that there are not, and which ones were meant: other interfaces – SQL, object-relational mappers,
+//! document databases – have names of their own for the same.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Error, Result, step};
+use crate::name::nearest;
+
+/// What is meant here, and what it is called elsewhere: in lower case, without `_`, `-` and `$`.
+const ELSEWHERE: [(&str, &[&str]); 21] = [
+    ("table", &["tablename", "from", "into", "collection", "entity", "model", "name", "target"]),
+    ("where", &["filter", "filters", "condition", "conditions", "criteria", "match", "predicate"]),
+    ("columns", &["fields", "select", "projection", "attributes", "properties", "target", "keys"]),
+    ("returning", &["return", "columns", "fields", "select", "output"]),
+    ("include", &["join", "joins", "expand", "with", "relations", "populate", "embed", "related"]),
+    ("order_by", &["sort", "sortby", "order", "ordering", "orderings"]),
+    ("limit", &["top", "first", "take", "max", "maxrows", "pagesize", "perpage", "rows", "size"]),
+    ("max_rows", &["limit", "max", "maxaffected"]),
+    ("offset", &["skip", "start"]),
+    ("cursor", &["after", "nextcursor", "pagetoken", "page", "token"]),
+    ("measures", &["metrics", "aggregates", "aggregations", "functions", "function", "aggregate"]),
+    ("group_by", &["group", "groups", "dimensions", "by"]),
+    ("data", &["values", "row", "rows", "record", "records", "items", "payload", "document"]),
+    ("updates", &["set", "data", "values", "changes", "change", "patch", "update", "fields"]),
+    ("on_conflict", &["upsert", "conflict", "onduplicate", "onconflictdo"]),
+    ("do", &["action", "resolution", "then"]),
+    ("if_version", &["version", "etag", "ifmatch"]),
+    ("column", &["field", "col", "of", "property"]),
+    ("direction", &["dir", "order", "desc", "asc", "sort"]),
+    ("bucket", &["interval", "granularity", "unit", "trunc", "datetrunc", "period"]),
+    ("as", &["alias", "name", "label"]),
+];
+
+/// Refuses an object with a member that is none of the `known` ones; `lacking` begins the message.
+pub(crate) fn check_members<'k>(
+    object: &Map<String, Value>,
+    known: impl Iterator<Item = &'k str> + Clone,
+    lacking: &str,
+) -> Result<()> {
+    let Some(given) = unknown(object, known.clone()) else { return Ok(()) };
+    let absent = known.clone().filter(|name| !object.contains_key(*name));
+    let error = Error::new(Code::UnknownArgument, format!("{lacking} {given:?}")).at(step(given));
+    Err(meant(error, given, absent).allowed(known))
+}
+
+/// The first member that is none of the `known` ones.
+pub(super) fn unknown<'o, 'k>(
+    object: &'o Map<String, Value>,
+    known: impl Iterator<Item = &'k str> + Clone,
+) -> Option<&'o str> {
+    object.keys().map(String::as_str).find(|key| known.clone().all(|name| name != *key))
+}
+
+/// Where that is found which an argument of this name would be for.
+pub(super) fn elsewhere(unknown: &str) -> Option<&'static str> {
+    match unknown.to_ascii_lowercase().replace('_', "").as_str() {
+        "groupby" | "having" | "measures" | "aggregates" | "aggregations" => {
+            Some("the tool aggregate groups rows, counts and totals them")
+        }
+        "sql" | "query" | "statement" => {
+            Some("there is no SQL: name the table, and say what is wanted of it in JSON")
+        }
+        "schema" => Some("a table of another schema is \"schema.name\""),
+        "page" => Some("offset skips rows; cursor goes on where the page before ended"),
+        "args" | "arguments" | "params" => Some("the arguments themselves stand here"),
+        _ => None,
+    }
+}
+
+/// The error with that of the `known` arguments which was probably meant: what other interfaces call `given`, else
+/// the nearest.
+pub(super) fn meant<'k>(
+    error: Error,
+    given: &str,
+    known: impl Iterator<Item = &'k str> + Clone,
+) -> Error {
+    match here(given, known.clone()).or_else(|| nearest(given, known)) {
+        Some(name) => error.did_you_mean(name),
+        None => error,
+    }
+}
+
+/// Which of the `known` arguments other interfaces call `given`.
+fn here<'k>(given: &str, known: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
+    let given = given.to_ascii_lowercase().replace(['_', '-', '$'], "");
+    ELSEWHERE
+        .iter()
+        .filter(|(_, elsewhere)| elsewhere.contains(&given.as_str()))
+        .find_map(|(here, _)| known.clone().find(|name| name == here))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::here;
+
+    #[test]
+    fn what_others_call_an_argument_is_found_among_those_that_there_are() {
+        assert_eq!(here("filters", ["table", "where"].into_iter()), Some("where"));
+        assert_eq!(here("limit", ["table", "max_rows"].into_iter()), Some("max_rows"));
+        assert_eq!(here("fields", ["table", "where"].into_iter()), None);
+    }
+}

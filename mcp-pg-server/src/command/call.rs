@@ -1,0 +1,29 @@
+//! `call`: one tool call from the shell.
+
+use mcp_pg_core::audit::Client;
+use mcp_pg_core::{Agreement, Engine, Error, Origin, Principal, Reply};
+use serde_json::{Map, Value};
+
+use crate::call;
+
+/// What the tool answers; with `yes`, whatever it would ask about is agreed to.
+pub(super) async fn answer(
+    engine: &Engine,
+    caller: &Principal,
+    tool: &str,
+    arguments: Map<String, Value>,
+    yes: bool,
+) -> Result<Value, Error> {
+    let origin = Origin { transport: "cli".into(), client: Client::default() };
+    call::find_tool(engine, caller, &origin, tool, &arguments)?;
+    let first = call::run(engine, caller, &origin, tool, arguments.clone(), None).await;
+    let question = first.as_ref().err().and_then(Error::question).filter(|_| yes);
+    let answer = match question {
+        None => first,
+        Some(question) => {
+            let agreed = Agreement { plan: question.plan.clone(), number: None };
+            call::run(engine, caller, &origin, tool, arguments, Some(&agreed)).await
+        }
+    };
+    answer.and_then(Reply::into_value)
+}

@@ -1,0 +1,40 @@
+//! `stdio`: MCP on standard input and output, for the one caller who started it.
+
+use std::sync::Arc;
+
+use super::session::{self, Session};
+use super::signal::stop_on_signal;
+use super::{Exit, Failure, posture, reload};
+use crate::cli::{Caller, Common};
+use crate::config::{Config, Environment};
+use crate::limits::Limiter;
+use crate::stdio;
+
+/// Serves until the input ends, or a signal comes; follows the configuration meanwhile.
+pub(super) async fn serve(
+    common: &Common,
+    config: Config,
+    environment: &Environment,
+    caller: Caller,
+) -> Result<Exit, Failure> {
+    let caller = session::principal(caller, &config, environment)?;
+    let limiter = Arc::new(Limiter::new(config.request_limits.clone()));
+    let source = reload::Source::new(common, environment, &config);
+    let session = Session::open(common, config, environment).await?;
+    let engine = session.engine.clone();
+    tokio::spawn(async move { posture::warn(&engine).await });
+    let stop = stop_on_signal();
+    let _following = session.follow();
+    let serving = stdio::serve(session.engine.clone(), caller, limiter.clone(), stop);
+    let prepare = |config: &Config| {
+        let (limiter, limits) = (&limiter, config.request_limits.clone());
+        Ok(move || limiter.replace(limits))
+    };
+    tokio::select! {
+        served = serving => {
+            served.map_err(|message| Failure { exit: Exit::Finding, message })?;
+        }
+        never = source.follow(&session.engine, prepare) => match never {},
+    }
+    session.close().await
+}
