@@ -85,3 +85,4 @@ mod upsert;
 mod values;
 mod views;
 mod watched;
+mod write_rights;
