@@ -257,9 +257,11 @@ impl Engine {
                 let marked = transaction.savepoint().await;
                 marked.map_err(|failure| operation.refused(failure, scope, &[], None))?;
             }
+            let mut known = 0;
             if shown && let Some(existing) = statement::existing(plan, range.clone()) {
                 let keep = Keep { rows: u64::MAX, bytes: room };
                 let found = run.statement(transaction, &existing, keep, record).await?;
+                known = found.count;
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
                 done.before.extend(objects(&existing, found.rows, width));
@@ -279,6 +281,9 @@ impl Engine {
                 }
             };
             allowed(&inserted, &run)?;
+            if shown && met(&inserted, returned.len()) > known {
+                return Err(unseen());
+            }
             done.count += inserted.count;
             done.after_cut |= inserted.too_large.is_some();
             done.after.extend(objects(&statement, inserted.rows, returned.len()));
@@ -450,6 +455,21 @@ pub(super) fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Code::Forbidden, "the caller's role may not write such a row").at(place))
+}
+
+/// How many of the rows that an insert returned were there before, if they tell; behind so many columns.
+fn met(inserted: &Fetched, width: usize) -> u64 {
+    let existed =
+        |row: &&Vec<Value>| row.len() == width + 2 && row.get(width) == Some(&Value::Bool(true));
+    inserted.rows.iter().filter(existed).count() as u64
+}
+
+/// Refuses an upsert that changed rows which its own values did not name: they were not looked at before.
+fn unseen() -> Error {
+    let message = "an existing row is met by a value that a default or a trigger gives, and how it was is not known";
+    Error::new(Code::Conflict, message)
+        .at("/on_conflict")
+        .hint("give all columns of the key in data, as the table keeps them; or update the row")
 }
 
 pub(super) fn objects(

@@ -63,7 +63,10 @@ impl Engine {
         }
 
         let run = Together {
-            isolation: request.isolation.unwrap_or_default(),
+            isolation: match request.isolation.unwrap_or_default() {
+                Isolation::ReadCommitted => Isolation::RepeatableRead,
+                isolation => isolation,
+            },
             dry_run,
             referring: serde_json::to_string(&request.operations)
                 .is_ok_and(|text| text.contains("\"$ref\"")),

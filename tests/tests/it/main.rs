@@ -86,3 +86,4 @@ mod upsert;
 mod values;
 mod views;
 mod watched;
+mod write_rights;
