@@ -24,8 +24,8 @@ impl<'v> Scope<'v> {
         if let Some(nested) = self.nested(table, name) {
             return error.hint(format!("conditions on related rows nest: {nested}"));
         }
-        if let Some(path) = in_json(table, name) {
-            return error.hint(path);
+        if let Some((column, keys)) = in_json(table, name) {
+            return error.hint(format!("{{{column:?}: {{\"path\": {keys:?}, \"eq\": …}}}}"));
         }
         if let Some(hop) = self.beyond(table, name) {
             return error.hint(related(table, &hop, &format!("{{{name:?}: …}}")));
@@ -58,6 +58,9 @@ impl<'v> Scope<'v> {
     pub(super) fn not_reached(&self, table: &'v TableView, name: &str, error: Error) -> Error {
         if name.contains(['(', '*', '+', '/']) {
             return error.hint("a column's own name is wanted: there are no expressions");
+        }
+        if let Some((column, keys)) = in_json(table, name) {
+            return error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"));
         }
         match self.beyond(table, name) {
             Some(hop) => error.hint(format!("\"{}.{name}\"", table.relation_name(hop.relation))),
@@ -173,14 +176,13 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// A condition on a part of JSON, if the name is that of a JSON column and a key: `details.color`, `details->>color`.
-fn in_json(table: &TableView, name: &str) -> Option<String> {
-    let steps: Vec<&str> =
-        name.split(['.', '-', '>', '[', ']', '\'']).filter(|step| !step.is_empty()).collect();
-    let (column, keys) = steps.split_first().filter(|(_, keys)| !keys.is_empty())?;
+/// The JSON column and the keys that `details.color` or `details->>color` name.
+fn in_json<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, Vec<&'n str>)> {
+    let mut steps = name.split(['.', '-', '>', '[', ']', '\'']).filter(|step| !step.is_empty());
+    let column = steps.next()?;
     let (_, known) = table.table.column(column).filter(|(_, known)| known.can_select)?;
-    let json = known.data_type.is_json();
-    json.then(|| format!("{{{column:?}: {{\"path\": {keys:?}, \"eq\": …}}}}"))
+    let keys: Vec<&str> = steps.collect();
+    (known.data_type.is_json() && !keys.is_empty()).then_some((column, keys))
 }
 
 /// The condition that related rows meet one of their own.

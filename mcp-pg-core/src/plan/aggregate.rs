@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Hop, Operand, Predicate, Scope, filter};
+use super::{Operand, Predicate, Reached, Scope, filter};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select, check_members};
@@ -28,10 +28,8 @@ pub struct Grouping<'v> {
 pub struct Group<'v> {
     /// Its name in the reply.
     pub name: String,
-    /// The way to the row whose column it is; the row's own if empty.
-    pub hops: Vec<Hop<'v>>,
-    /// The column.
-    pub column: &'v Column,
+    /// Of what.
+    pub of: Reached<'v>,
     /// How much of a point in time, and in which time zone.
     pub bucket: Option<(&'static str, Option<Operand>)>,
 }
@@ -44,7 +42,7 @@ pub struct Measure<'v> {
     /// How.
     pub function: Function,
     /// Of what; of whole rows if absent.
-    pub of: Option<(Vec<Hop<'v>>, &'v Column)>,
+    pub of: Option<Reached<'v>>,
     /// The type of the measure.
     pub data_type: Arc<DataType>,
     /// Of which rows of the group.
@@ -78,12 +76,27 @@ impl Function {
         ("max", Function::Max),
     ];
 
+    /// Whether only numbers among the members of JSON are measured so.
+    pub fn is_of_numbers(self) -> bool {
+        !matches!(self, Function::Count | Function::CountDistinct)
+    }
+
     fn names() -> impl Iterator<Item = &'static str> {
         Self::ALL.into_iter().map(|(name, _)| name)
     }
 
+    /// The type of the measure, if what is reached can be measured so. Members of JSON count as far as they are
+    /// numbers, where numbers are wanted.
+    fn of(self, reached: &Reached<'_>) -> Option<Arc<DataType>> {
+        match reached.member {
+            Some(_) if self.is_of_numbers() => Some(Arc::new(DataType::numeric())),
+            Some(_) => Some(Arc::new(DataType::bigint())),
+            None => self.of_type(&reached.column.data_type),
+        }
+    }
+
     /// The type of the measure, if values of this type can be measured so.
-    fn of(self, data_type: &Arc<DataType>) -> Option<Arc<DataType>> {
+    fn of_type(self, data_type: &Arc<DataType>) -> Option<Arc<DataType>> {
         const SMALL: [u32; 2] = [21, 23];
         let base = data_type.shared_base();
         let built_in = |data_type: DataType| Some(Arc::new(data_type));
@@ -177,7 +190,8 @@ impl<'v> Grouping<'v> {
             let column = &table.table.columns[position];
             table.usable(&column.name)?;
             told_apart(column)?;
-            Ok(Group { name: column.name.clone(), hops: Vec::new(), column, bucket: None })
+            let of = Reached { hops: Vec::new(), column, position, member: None };
+            Ok(Group { name: column.name.clone(), of, bucket: None })
         });
         let groups = groups.collect::<Result<_>>();
         let groups = groups.map_err(|error: Error| error.inside("/columns"))?;
@@ -188,16 +202,14 @@ impl<'v> Grouping<'v> {
     pub fn derived(&self) -> TableView {
         let groups = self.groups.iter().map(|group| {
             let data_type = match &group.bucket {
-                Some(_) => group.column.data_type.shared_base(),
-                None => Arc::clone(&group.column.data_type),
+                Some(_) => group.of.column.data_type.shared_base(),
+                None => group.of.data_type(),
             };
-            (group.name.clone(), data_type, marks(self.table, &group.hops, group.column))
+            (group.name.clone(), data_type, marks(self.table, &group.of))
         });
         let measures = self.measures.iter().map(|measure| {
             let shown = match (measure.function, &measure.of) {
-                (Function::Min | Function::Max, Some((hops, column))) => {
-                    marks(self.table, hops, column)
-                }
+                (Function::Min | Function::Max, Some(of)) => marks(self.table, of),
                 _ => Marks::default(),
             };
             (measure.name.clone(), Arc::clone(&measure.data_type), shown)
@@ -217,9 +229,8 @@ fn told_apart(column: &Column) -> Result<()> {
 }
 
 /// The marks of a column that a group or measure shows values of.
-fn marks(table: &TableView, hops: &[Hop<'_>], column: &Column) -> Marks {
-    let table = hops.last().map_or(table, |hop| hop.table);
-    table.table.column(&column.name).map_or(Marks::default(), |(position, _)| table.marks(position))
+fn marks(table: &TableView, of: &Reached<'_>) -> Marks {
+    of.hops.last().map_or(table, |hop| hop.table).marks(of.position)
 }
 
 fn group<'v>(
@@ -228,7 +239,7 @@ fn group<'v>(
     item: &Value,
     place: &str,
 ) -> Result<Group<'v>> {
-    const MEMBERS: [&str; 4] = ["column", "bucket", "time_zone", "as"];
+    const MEMBERS: [&str; 5] = ["column", "path", "bucket", "time_zone", "as"];
     let wrong = |message: &str| {
         Error::new(Code::InvalidValue, message).hint(
             "\"status\", or {\"column\": \"created_at\", \"bucket\": \"month\", \"as\": \"month\"}",
@@ -247,8 +258,18 @@ fn group<'v>(
     let reached = scope.reach(table, name).map_err(|error| {
         super::advice::not_a_group(scope, table, name, &BUCKETS, error.inside(at))
     })?;
-    let column = reached.column;
-    told_apart(column).map_err(|error| error.inside(at))?;
+    let path = options.and_then(|options| options.get("path")).filter(|path| !path.is_null());
+    let mut of = match path {
+        Some(path) => reached.at_path(scope, path, "/path")?,
+        None => reached,
+    };
+    if let Some(member) = &mut of.member {
+        member.at.insert_str(0, place);
+    }
+    let column = of.column;
+    if of.member.is_none() {
+        told_apart(column).map_err(|error| error.inside(at))?;
+    }
     let text = |member: &str| match options.and_then(|options| options.get(member)) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if !text.contains('\0') => Ok(Some(text.as_str())),
@@ -256,10 +277,11 @@ fn group<'v>(
     };
     let bucket = match text("bucket")? {
         None => None,
-        Some(_) if !column.data_type.has_day() => {
+        Some(_) if !of.data_type().has_day() => {
+            let type_name = if path.is_some() { "jsonb" } else { &column.type_name };
             return Err(Error::new(
                 Code::InvalidValue,
-                format!("{} is {}, not a point in time", column.name, column.type_name),
+                format!("{} is {type_name}, not a point in time", named(name, path)),
             )
             .at("/bucket"));
         }
@@ -283,13 +305,21 @@ fn group<'v>(
         );
     }
     Ok(Group {
-        name: text("as")?.unwrap_or(name).to_owned(),
-        hops: reached.hops,
-        column,
+        name: text("as")?.map_or_else(|| named(name, path), str::to_owned),
+        of,
         bucket: bucket.map(|bucket| {
             let at = format!("{place}/time_zone");
             (bucket, zone.map(|zone| Operand::text(Some(zone.to_owned()), at)))
         }),
+    })
+}
+
+/// What a group is called unless it says: its column, and the path into that.
+fn named(column: &str, path: Option<&Value>) -> String {
+    let steps = path.and_then(Value::as_array).into_iter().flatten();
+    steps.fold(column.to_owned(), |name, step| match step {
+        Value::String(step) => format!("{name}.{step}"),
+        step => format!("{name}.{step}"),
     })
 }
 
@@ -321,9 +351,11 @@ fn measure<'v>(
             .allowed(Function::names()));
     };
     let inside = || format!("{}/{spelling}", at());
-    let (of, data_type) = match options.get(*spelling).and_then(Value::as_str) {
-        Some("*") if *function == Function::Count => (None, Arc::new(DataType::bigint())),
-        Some("*") => {
+    let (of, data_type) = match options.get(*spelling) {
+        Some(Value::String(all)) if all == "*" && *function == Function::Count => {
+            (None, Arc::new(DataType::bigint()))
+        }
+        Some(Value::String(all)) if all == "*" => {
             return Err(Error::new(
                 Code::InvalidValue,
                 format!("{spelling} is taken of one column"),
@@ -332,12 +364,10 @@ fn measure<'v>(
             .allowed(measurable(table, *function))
             .hint("{\"count\": \"*\"} counts rows"));
         }
-        Some(name) => {
-            let reached = scope
-                .reach(table, name)
-                .map_err(|error| scope.not_reached(table, name, error.inside(&inside())))?;
-            let Some(data_type) = function.of(&reached.column.data_type) else {
-                let column = reached.column;
+        of => {
+            let of = measured(scope, table, of, &inside())?;
+            let Some(data_type) = function.of(&of) else {
+                let column = of.column;
                 return Err(Error::new(
                     Code::InvalidValue,
                     format!("{spelling} does not apply to {} ({})", column.name, column.type_name),
@@ -345,12 +375,7 @@ fn measure<'v>(
                 .at(inside())
                 .allowed(measurable(table, *function)));
             };
-            (Some((reached.hops, reached.column)), data_type)
-        }
-        None => {
-            return Err(Error::new(Code::InvalidValue, "a column's name is wanted")
-                .at(inside())
-                .hint("{\"count\": \"*\"}, or {\"sum\": \"amount\"}"));
+            (Some(of), data_type)
         }
     };
     let asked = match options.get("where") {
@@ -365,10 +390,44 @@ fn measure<'v>(
     Ok(Measure { name: name.to_owned(), function: *function, of, data_type, filter: asked })
 }
 
+/// What a measure is taken of: a column, or `{"column": …, "path": […]}` for a member of its JSON.
+fn measured<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    of: Option<&Value>,
+    at: &str,
+) -> Result<Reached<'v>> {
+    const MEMBERS: [&str; 2] = ["column", "path"];
+    let wanted = || {
+        Error::new(Code::InvalidValue, "a column's name is wanted")
+            .hint("{\"count\": \"*\"}, {\"sum\": \"amount\"} or {\"sum\": {\"column\": \"details\", \"path\": [\"price\"]}}")
+    };
+    let reach = |name: &str, at: &str| {
+        scope.reach(table, name).map_err(|error| scope.not_reached(table, name, error.inside(at)))
+    };
+    match of {
+        Some(Value::String(name)) => reach(name, at),
+        Some(Value::Object(object)) => {
+            check_members(object, MEMBERS.into_iter(), "what is measured has no member")
+                .map_err(|error| error.inside(at))?;
+            let at_column = format!("{at}/column");
+            let Some(name) = object.get("column").and_then(Value::as_str) else {
+                return Err(wanted().at(at_column));
+            };
+            let reached = reach(name, &at_column)?;
+            match object.get("path").filter(|path| !path.is_null()) {
+                Some(path) => reached.at_path(scope, path, &format!("{at}/path")),
+                None => Ok(reached),
+            }
+        }
+        _ => Err(wanted().at(at)),
+    }
+}
+
 /// The columns of the table that can be measured so.
 fn measurable(table: &TableView, function: Function) -> impl Iterator<Item = &str> {
     let columns = table.table.columns.iter();
-    let fit =
-        columns.filter(move |column| column.can_select && function.of(&column.data_type).is_some());
+    let fit = columns
+        .filter(move |column| column.can_select && function.of_type(&column.data_type).is_some());
     fit.map(|column| column.name.as_str())
 }

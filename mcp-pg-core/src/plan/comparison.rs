@@ -131,7 +131,7 @@ impl<'v> Parser<'_, 'v> {
                 Comparison::Binary(operator, same(&Value::from(vec![value.clone()]))?)
             }
             Operator::Contains | Operator::ContainedBy | Operator::Overlaps => {
-                self.bounded(value, at)?;
+                self.scope.short(value, at)?;
                 Comparison::Binary(operator, same(value)?)
             }
             _ => Comparison::Binary(operator, same(value)?),
@@ -149,7 +149,7 @@ impl<'v> Parser<'_, 'v> {
         at: &str,
     ) -> Result<Predicate<'v>> {
         let (scope, negated) = (self.scope, operator == Operator::NotIn);
-        self.bounded(value, at)?;
+        self.scope.short(value, at)?;
         let items: Vec<(String, &Value)> = match value {
             Value::Array(items) => {
                 let places = items.iter().enumerate();
@@ -208,20 +208,9 @@ impl<'v> Parser<'_, 'v> {
     }
 
     /// Refuses a list that is too long.
-    fn bounded(&self, value: &Value, at: &str) -> Result<()> {
-        let most = self.scope.view.limits.max_list;
-        match value.as_array().map(Vec::len) {
-            Some(length) if length > most => {
-                let message = format!("a list may have {most} values, not {length}");
-                Err(Error::exceeded("max_list", message).at(at))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// The keys of a `has_key`: one, or several.
     fn keys(&self, value: &Value, at: &str) -> Result<Operand> {
-        self.bounded(value, at)?;
+        self.scope.short(value, at)?;
         let keys = if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
         let list = DataType::list_of(&Arc::new(DataType::text()));
         self.scope.operand_of(&list, "text[]", &keys, at)
@@ -262,27 +251,12 @@ impl<'v> Parser<'_, 'v> {
         Ok(Predicate::Test { column, path: Some(path.clone()), comparison })
     }
 
-    fn path(&mut self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
+    fn path(&self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
         let at = format!("{at}/path");
-        self.bounded(path, &at)?;
         if !column.data_type.is_json() {
             return Err(unknown_operator(column, &column.data_type, "path", false).at(at));
         }
-        let steps: Option<Vec<Value>> = path.as_array().map(Vec::as_slice).and_then(|steps| {
-            let text = |step: &Value| match step {
-                Value::String(_) => Some(step.clone()),
-                Value::Number(index) => Some(Value::String(index.to_string())),
-                _ => None,
-            };
-            steps.iter().map(text).collect()
-        });
-        let Some(steps) = steps.filter(|steps| !steps.is_empty()) else {
-            return Err(
-                wrong("a path is a list of keys and indexes", &at).hint("[\"address\", \"zip\"]")
-            );
-        };
-        let list = DataType::list_of(&Arc::new(DataType::text()));
-        self.scope.operand_of(&list, "text[]", &Value::Array(steps), &at)
+        self.scope.path(column, path, &at)
     }
 }
 

@@ -67,9 +67,9 @@ impl<'v> Scope<'v> {
                             .is_some_and(|(position, _)| ours.clone().any(|ours| ours == position))
                 };
                 let error = match column {
-                    Some((_, column)) if column.data_type.is_json() => error.hint(format!(
-                        "only where looks into {name}: {{{name:?}: {{\"path\": [\"key\"], \"eq\": …}}}}"
-                    )),
+                    Some((_, column)) if column.data_type.is_json() => {
+                        error.hint(format!("{name} is a column of JSON: columns returns it"))
+                    }
                     _ => error,
                 };
                 // A table of another schema gives its relation the bare name.

@@ -19,6 +19,7 @@ mod insert;
 mod marked;
 mod operand;
 mod order;
+mod reached;
 mod scope;
 mod sealed;
 mod select;
@@ -36,7 +37,8 @@ pub use include::Include;
 pub use insert::InsertPlan;
 pub use marked::marked;
 pub use operand::{Operand, Reference, Source};
-pub use order::{Measured, Reached, Sort};
+pub use order::{Measured, Sort};
+pub use reached::Reached;
 pub use scope::{Earlier, Scope};
 pub use select::{Query, SelectPlan, Start};
 

@@ -6,7 +6,7 @@ use super::{Hop, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
 use crate::request::check_members;
-use crate::schema::{Column, DataType, Found, Kind, Operator, Relation};
+use crate::schema::{Column, DataType, Kind, Operator};
 use crate::value;
 
 /// What rows are sorted by: the value of a column, or a measure of it.
@@ -18,6 +18,8 @@ pub enum Measured {
     Rank(Operand),
     /// How far the value is from this one.
     Distance(Operand),
+    /// What its JSON has at this path.
+    Member(Operand),
 }
 
 /// A sort key: a column, a direction, and where nulls go.
@@ -66,7 +68,7 @@ impl<'v> Sort<'v> {
     /// `invalid_value` if it is not of the key's type.
     pub fn encode(&self, value: &Value) -> Result<Option<String>> {
         match self.measured {
-            Measured::Value if self.is_kept_as_text() => Ok(value.as_str().map(str::to_owned)),
+            _ if self.is_kept_as_text() => Ok(value.as_str().map(str::to_owned)),
             Measured::Value => value::encode(&self.column.data_type, &self.column.type_name, value),
             _ => value::encode(&DataType::double(), "double precision", value),
         }
@@ -76,8 +78,13 @@ impl<'v> Sort<'v> {
     /// null, or an array's lower bounds.
     pub fn is_kept_as_text(&self) -> bool {
         let base = self.column.data_type.base();
-        let own = matches!(self.measured, Measured::Value);
-        own && (!matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.oid == JSONB)
+        match self.measured {
+            Measured::Value => {
+                !matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.oid == JSONB
+            }
+            Measured::Member(_) => true,
+            Measured::Rank(_) | Measured::Distance(_) => false,
+        }
     }
 
     fn same(&self, other: &Self) -> bool {
@@ -115,7 +122,10 @@ impl<'v> Scope<'v> {
         for (index, item) in order_by.unwrap_or_default().iter().enumerate() {
             let at = format!("/order_by/{index}");
             let mut key = self.sort(table, item).map_err(|error| error.inside(&at))?;
-            if let Measured::Rank(operand) | Measured::Distance(operand) = &mut key.measured {
+            if let Measured::Rank(operand)
+            | Measured::Distance(operand)
+            | Measured::Member(operand) = &mut key.measured
+            {
                 operand.at.insert_str(0, &at);
             }
             // A second key on the same column can change nothing.
@@ -162,7 +172,8 @@ impl<'v> Scope<'v> {
                 })
             }
             Value::Object(object) => {
-                const MEMBERS: [&str; 5] = ["column", "direction", "nulls", "rank", "distance"];
+                const MEMBERS: [&str; 6] =
+                    ["column", "path", "direction", "nulls", "rank", "distance"];
                 check_members(object, MEMBERS.into_iter(), "a sort key has no member")
                     .map_err(|error| error.hint(FORMS))?;
                 let Some(name) = object.get("column").and_then(Value::as_str) else {
@@ -187,8 +198,8 @@ impl<'v> Scope<'v> {
                 let best = matches!(measured, Measured::Rank(_));
                 let nulls_last = choice("nulls", "first", "last")?;
                 let nulls_last = match measured {
-                    Measured::Value => nulls_last,
-                    _ => nulls_last.or(Some(true)),
+                    Measured::Value | Measured::Member(_) => nulls_last,
+                    Measured::Rank(_) | Measured::Distance(_) => nulls_last.or(Some(true)),
                 };
                 let descending = choice("direction", "asc", "desc")?.unwrap_or(best);
                 let key = self
@@ -203,13 +214,10 @@ impl<'v> Scope<'v> {
     /// What of the column a sort key's object asks for.
     fn measured(&self, column: &Column, object: &Map<String, Value>) -> Result<Measured> {
         let given = |member: &str| object.get(member).filter(|value| !value.is_null());
-        match (given("rank"), given("distance")) {
-            (None, None) => Ok(Measured::Value),
-            (Some(_), Some(_)) => {
-                Err(Error::new(Code::InvalidValue, "a sort key has a rank or a distance")
-                    .at("/distance"))
-            }
-            (Some(words), None) => {
+        match (given("path"), given("rank"), given("distance")) {
+            (None, None, None) => Ok(Measured::Value),
+            (Some(path), None, None) => self.path(column, path, "/path").map(Measured::Member),
+            (None, Some(words), None) => {
                 if !column.data_type.has_operator(Operator::Search) {
                     return Err(Error::new(
                         Code::InvalidValue,
@@ -220,7 +228,7 @@ impl<'v> Scope<'v> {
                 let words = self.words(words, "/rank")?;
                 Ok(Measured::Rank(Operand::text(Some(words), "/rank")))
             }
-            (None, Some(from)) => {
+            (None, None, Some(from)) => {
                 if !column.data_type.distance {
                     return Err(Error::new(
                         Code::InvalidValue,
@@ -230,6 +238,11 @@ impl<'v> Scope<'v> {
                     .hint("text has one where the extension pg_trgm is installed"));
                 }
                 self.operand(column, from, "/distance").map(Measured::Distance)
+            }
+            (path, ..) => {
+                let message = "a sort key has a path, a rank or a distance, not several of them";
+                let at = if path.is_some() { "/path" } else { "/distance" };
+                Err(Error::new(Code::InvalidValue, message).at(at))
             }
         }
     }
@@ -255,7 +268,9 @@ impl<'v> Scope<'v> {
             .allowed(sortable.map(|column| column.name.as_str())));
         }
         Ok(Sort {
-            nullable: column.may_be_null || !reached.hops.is_empty(),
+            nullable: column.may_be_null
+                || !reached.hops.is_empty()
+                || matches!(measured, Measured::Member(_)),
             hops: reached.hops,
             column,
             position: reached.position,
@@ -264,66 +279,4 @@ impl<'v> Scope<'v> {
             nulls_last: !descending,
         })
     }
-
-    /// The column that a name means, or `relation.column`, `relation.relation.column` and so on.
-    ///
-    /// # Errors
-    ///
-    /// `unknown_column`, `unknown_relation`, `ambiguous_relation`, `limit_exceeded`, or `invalid_value` for a
-    /// relation to many rows.
-    pub fn reach(&self, table: &'v TableView, name: &str) -> Result<Reached<'v>> {
-        let (mut table, mut name) = (table, name);
-        let mut hops: Vec<Hop<'v>> = Vec::new();
-        loop {
-            let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
-            let (relation, rest) = match first_step(table, name) {
-                Some(step) if !own => step,
-                _ => {
-                    let position = table.usable(name)?;
-                    return Ok(Reached { hops, column: &table.table.columns[position], position });
-                }
-            };
-            let most = self.view.limits.max_depth;
-            if hops.len() == most {
-                let message = format!("a column may be {most} relations away, and no more");
-                return Err(Error::exceeded("max_depth", message));
-            }
-            let hop = self.hop(table, self.relation(table, relation)?)?;
-            if !hop.is_to_one() {
-                return Err(Error::new(
-                    Code::InvalidValue,
-                    format!("{relation:?} leads to many rows, of which none gives the value"),
-                )
-                .hint(format!("begin at {} instead", hop.table.name())));
-            }
-            table = hop.table;
-            name = rest;
-            hops.push(hop);
-        }
-    }
-}
-
-/// The relation that `relation.column` begins with, and the rest: up to the first dot, unless a relation is known
-/// whose name has dots of its own.
-fn first_step<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> {
-    let first = name.split_once('.')?;
-    // The relations are looked for in the name, not each part of the name among the relations: it may be any length.
-    let parted = table.relations.iter().flat_map(Relation::names).filter_map(|known| {
-        let rest = name.strip_prefix(known)?.strip_prefix('.')?;
-        Some((&name[..known.len()], rest))
-    });
-    let one = |relation| matches!(Relation::find(&table.relations, relation), Found::One(_));
-    let known = parted.filter(|(relation, _)| one(relation)).min_by_key(|(one, _)| one.len());
-    Some(known.unwrap_or(first))
-}
-
-/// A column of a table, or of the one row that is related to it.
-#[derive(Debug)]
-pub struct Reached<'v> {
-    /// The way to the related row; empty for the row itself.
-    pub hops: Vec<Hop<'v>>,
-    /// The column.
-    pub column: &'v Column,
-    /// Its position in its table.
-    pub position: usize,
 }

@@ -52,7 +52,8 @@ pub struct Select {
     /// Related rows: {"customer": true, "items": {"columns": ["sku"], "where": {…}, "limit": 5}}.
     pub include: Option<Map<String, Value>>,
     /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}]; best text
-    /// match first: {"column": "body", "rank": "words"}; nearest first: {"column": "title", "distance": "text"}.
+    /// match first: {"column": "body", "rank": "words"}; nearest first: {"column": "title", "distance": "text"};
+    /// inside JSON: {"column": "meta", "path": ["a", "b"]}.
     pub order_by: Option<Vec<Value>>,
     /// Most rows to return.
     pub limit: Option<u64>,
@@ -81,7 +82,8 @@ pub struct Aggregate {
     /// Conditions on rows.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
-    /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, "customer.country"].
+    /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, "customer.country"]; inside JSON:
+    /// {"column": "meta", "path": ["a"]}, also as what is measured.
     pub group_by: Option<Vec<Value>>,
     /// Conditions on measures and groups: {"n": {"gt": 5}}.
     pub having: Option<Map<String, Value>>,

@@ -1,7 +1,8 @@
 //! GROUP BY: the subquery that a grouping is.
 
 use sea_query::{
-    DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden, Query, SelectStatement, Value,
+    CaseStatement, DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden, Query, SelectStatement,
+    Value,
 };
 
 use super::aliased;
@@ -33,10 +34,10 @@ impl Conditions {
     }
 
     fn group(&mut self, group: &Group<'_>, alias: &DynIden) -> Expr {
-        let value = self.reached(&group.hops, group.column, alias);
+        let value = self.value(&group.of, alias);
         let Some((bucket, zone)) = &group.bucket else { return value };
         let unit = Expr::Constant(Value::String(Some((*bucket).to_owned())));
-        let date = group.column.data_type.base().oid == 1082;
+        let date = group.of.column.data_type.base().oid == 1082;
         let value = if date { value.cast_as("timestamp") } else { value };
         let mut arguments = vec![unit, value];
         if let Some(zone) = zone {
@@ -49,7 +50,13 @@ impl Conditions {
     fn measure(&mut self, measure: &Measure<'_>, alias: &DynIden) -> Expr {
         let value = match &measure.of {
             None => Expr::col(sea_query::Asterisk),
-            Some((hops, column)) => self.reached(hops, column, alias),
+            Some(of) if of.member.is_some() && measure.function.is_of_numbers() => {
+                let member = self.value(of, alias);
+                let kind = Func::cust("pg_catalog.jsonb_typeof").arg(self.value(of, alias));
+                let number = Expr::expr(kind).eq(Expr::Constant("number".into()));
+                CaseStatement::new().case(number, member.cast_as("numeric")).into()
+            }
+            Some(of) => self.value(of, alias),
         };
         let call: FunctionCall = match measure.function {
             Function::Count => Func::count(value),

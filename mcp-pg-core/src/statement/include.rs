@@ -5,7 +5,7 @@ use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement,
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, words_of};
 use super::{column, outputs};
-use crate::plan::{Hop, Include, Measured, Sort};
+use crate::plan::{Hop, Include, Measured, Operand, Reached, Sort};
 use crate::policy::TableView;
 use crate::schema::Column;
 use crate::value::Decoder;
@@ -107,6 +107,20 @@ impl Conditions {
         }
     }
 
+    /// The column's value, or what its JSON has at the path, where JSON's null is no value.
+    pub(super) fn value(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
+        let whole = self.reached(&of.hops, of.column, alias);
+        match &of.member {
+            None => whole,
+            Some(path) => self.member(whole, of.column, path),
+        }
+    }
+
+    fn member(&mut self, whole: Expr, column: &Column, path: &Operand) -> Expr {
+        let member = self.at_path(whole, column, path, "#>");
+        Func::cust("NULLIF").args([member, Expr::Constant("null".into())]).into()
+    }
+
     /// The alias of the row that a hop leads to, in the query that has the row under `alias`.
     fn joined(&mut self, hop: &Hop<'_>, alias: &DynIden) -> DynIden {
         let relation = &hop.relation.unambiguous;
@@ -158,6 +172,7 @@ impl Conditions {
                 let from = self.parameters.add(from).cast_as(data_type.base().name.clone());
                 value.binary(BinOper::Custom("<->"), from)
             }
+            Measured::Member(path) => self.member(value, sort.column, path),
         }
     }
 
@@ -165,8 +180,8 @@ impl Conditions {
     pub(super) fn cursor_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
         let key = self.sort_key(sort, alias);
         match sort.measured {
-            Measured::Value => key,
-            _ => key.cast_as("double precision"),
+            Measured::Value | Measured::Member(_) => key,
+            Measured::Rank(_) | Measured::Distance(_) => key.cast_as("double precision"),
         }
     }
 

@@ -77,10 +77,7 @@ impl Conditions {
                             _
                         )
                 );
-                let get = BinOper::Custom(if text { "#>>" } else { "#>" });
-                let whole =
-                    if tested.data_type.base().oid == 114 { whole.cast_as("jsonb") } else { whole };
-                whole.binary(get, self.parameters.add(path))
+                self.at_path(whole, tested, path, if text { "#>>" } else { "#>" })
             }
         };
         match comparison {
@@ -109,6 +106,19 @@ impl Conditions {
                 binary(left, *operator, right, family)
             }
         }
+    }
+
+    /// What JSON, the value of a column, has at a path.
+    pub(super) fn at_path(
+        &mut self,
+        whole: Expr,
+        column: &Column,
+        path: &Operand,
+        get: &'static str,
+    ) -> Expr {
+        let json = column.data_type.base().oid == 114;
+        let whole = if json { whole.cast_as("jsonb") } else { whole };
+        whole.binary(BinOper::Custom(get), self.parameters.add(path))
     }
 
     fn exists(

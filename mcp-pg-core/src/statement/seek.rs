@@ -98,7 +98,8 @@ impl Key<'_> {
         let parameter = conditions.parameters.add(&Operand::text(self.value.clone(), ""));
         match self.sort.measured {
             Measured::Value => typed(parameter, &self.sort.column.data_type, ""),
-            _ => parameter,
+            Measured::Member(_) => parameter.cast_as("jsonb"),
+            Measured::Rank(_) | Measured::Distance(_) => parameter,
         }
     }
 

@@ -71,7 +71,7 @@ fn page<'v>(
         for sort in plan.order.iter().filter(|sort| plan.shows(sort).is_none()) {
             let owner = sort.hops.last().map_or(plan.table, |hop| hop.table);
             let decoder = match sort.measured {
-                Measured::Value if sort.is_kept_as_text() => Decoder::plain_text(),
+                _ if sort.is_kept_as_text() => Decoder::plain_text(),
                 Measured::Value => owner.decoder(sort.position),
                 _ => Decoder::double(),
             };

@@ -49,6 +49,7 @@ mod include;
 mod inheritance;
 mod insert;
 mod issuer;
+mod json_members;
 mod limits;
 mod live;
 mod marks;

@@ -265,7 +265,11 @@ async fn a_total() {
         &[
             (json!({}), "/measures", "{\"n\": {\"count\""),
             (json!({"measures": ["total"]}), "/measures", "{\"n\": {\"count\""),
-            (by(json!({"group_by": ["details.kind"]})), "/group_by/0", "{\"path\": [\"key\"]"),
+            (
+                by(json!({"group_by": ["details.kind"]})),
+                "/group_by/0",
+                "{\"column\": \"details\", \"path\": [\"kind\"]}",
+            ),
             (json!({"measures": {"count": "*"}}), "/measures/count", "{\"n\": {\"count\": \"*\"}}"),
             (
                 json!({"measures": {"n": {"fn": "sum"}}}),

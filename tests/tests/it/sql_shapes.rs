@@ -78,6 +78,7 @@ async fn a_page() {
         json!({"table": "orders", "columns": ["code", "total"], "limit": 5, "offset": 10, "count": "exact"}),
         json!({"table": "orders", "columns": ["code"], "archived": "only", "count": "estimated", "with_version": true}),
         json!({"table": "orders", "columns": ["code"], "order_by": ["state", {"column": "total", "direction": "desc", "nulls": "last"}, "customer.name"]}),
+        json!({"table": "odd", "columns": ["id"], "order_by": [{"column": "old", "path": ["a", "b"], "direction": "desc"}]}),
         json!({"table": "orders", "columns": ["code"], "order_by": ["customer.parent.name", "customer.name"]}),
         json!({"table": "log"}),
     ];
@@ -193,6 +194,7 @@ async fn totals() {
         json!({"table": "orders", "measures": {"n": {"count": "code"}, "customers": {"count_distinct": "customer_id"}, "sum": {"sum": "total"}, "avg": {"avg": "total"}, "min": {"min": "placed"}, "max": {"max": "code"}}, "where": {"state": "open"}, "group_by": ["state"]}),
         json!({"table": "orders", "measures": {"done": {"count": "*", "where": {"state": "done"}}, "of": {"count_distinct": "customer.country"}}, "group_by": ["customer.name"], "having": {"done": {"gte": 0}}, "order_by": ["-done"], "limit": 5}),
         json!({"table": "orders", "measures": {"sum": {"sum": "total"}}, "group_by": [{"column": "placed", "bucket": "month", "time_zone": "Europe/Paris", "as": "month"}], "order_by": ["month"]}),
+        json!({"table": "odd", "measures": {"n": {"count": {"column": "doc", "path": ["b"]}}, "sum": {"sum": {"column": "doc", "path": ["c", 0]}}}, "group_by": [{"column": "old", "path": ["a"]}], "order_by": ["old.a"]}),
     ];
     let calls = calls.map(|arguments| ("aggregate", arguments));
     insta::assert_snapshot!(shapes(&calls).await);
