@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use serde_json::Value;
+
 use super::operation::{ALL, Done, Run, allowed, image_room, objects};
 use super::record::Record;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
 use crate::plan::InsertPlan;
 use crate::statement::{self, INSERT_PARAMETERS, Statement};
@@ -21,16 +23,18 @@ impl Run<'_, '_> {
         let shown = self.operation.dry_run || record.keeps_images();
         let returned = self.operation.returned(shown);
         let step = INSERT_PARAMETERS / plan.columns.len().max(1);
-        let mut done = Done::default();
+        let mut done = Done { reached: total as u64, ..Done::default() };
         let mut room = image_room(self.scope);
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
             if total > 1 {
                 transaction.savepoint().await.map_err(|failure| self.refused(failure))?;
             }
+            let mut known = 0;
             if shown && let Some(existing) = statement::existing(plan, range.clone()) {
                 let keep = Keep { rows: u64::MAX, bytes: room };
                 let found = self.statement(transaction, &existing, keep, record).await?;
+                known = found.count;
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
                 done.before.extend(objects(&existing, found.rows, width));
@@ -39,6 +43,9 @@ impl Run<'_, '_> {
             record.statement(&insert.sql);
             let inserted = self.add(transaction, plan, range, &insert).await?;
             allowed(&inserted, self)?;
+            if shown && met(&inserted, returned.len()) > known {
+                return Err(unseen());
+            }
             done.count += inserted.count;
             done.after_cut |= inserted.too_large.is_some();
             done.after.extend(objects(&insert, inserted.rows, returned.len()));
@@ -111,6 +118,21 @@ fn left_out(plan: &InsertPlan<'_>) -> &'static str {
         Some(_) => {
             "rows that were left as they are, because they are archived or out of the caller's reach"
         }
-        None => "rows that a trigger of the database's kept out",
+        None => "rows that a trigger of the database's kept out, or put elsewhere",
     }
+}
+
+/// How many of the rows that an insert returned were there before, if they tell; behind so many columns.
+fn met(inserted: &Fetched, width: usize) -> u64 {
+    let existed =
+        |row: &&Vec<Value>| row.len() == width + 2 && row.get(width) == Some(&Value::Bool(true));
+    inserted.rows.iter().filter(existed).count() as u64
+}
+
+/// Refuses an upsert that changed rows which its own values did not name: they were not looked at before.
+fn unseen() -> Error {
+    let message = "an existing row is met by a value that a default or a trigger gives, and how it was is not known";
+    Error::new(Code::Conflict, message)
+        .at("/on_conflict")
+        .hint("give all columns of the key in data, as the table keeps them; or update the row")
 }

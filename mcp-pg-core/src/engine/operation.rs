@@ -35,6 +35,8 @@ pub(super) struct Done {
     pub(super) after: Vec<Map<String, Value>>,
     /// How many there were.
     pub(super) count: u64,
+    /// How many it was about: a trigger may do something else with a row than what PostgreSQL counts.
+    pub(super) reached: u64,
     /// Whether there are more than `before` holds.
     pub(super) before_cut: bool,
     /// Whether there are more than `after` holds.
