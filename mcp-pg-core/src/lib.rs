@@ -16,7 +16,8 @@
 //! | [`reply`] | rows into an answer |
 //!
 //! Beneath them are [`schema`], the catalogue as typed models, [`value`], PostgreSQL's values as JSON, and
-//! [`cipher`], which encrypts some of them; beside them [`audit`]. [`Engine`] is the only one that knows them all.
+//! [`cipher`], which encrypts some of them; beside them [`audit`], and [`canned`], the queries that people wrote.
+//! [`Engine`] is the only one that knows them all.
 
 pub mod error;
 pub mod name;

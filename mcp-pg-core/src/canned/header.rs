@@ -23,6 +23,8 @@ pub(super) struct Header {
     pub(super) description: Option<String>,
     pub(super) title: Option<String>,
     pub(super) roles: Option<Vec<String>>,
+    /// Where in the text the roles are named first.
+    pub(super) roles_offset: Option<usize>,
     pub(super) writes: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) limit: Option<u64>,
@@ -90,6 +92,8 @@ const DIRECTIVES: [&str; 11] = [
 pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Header, Wrong> {
     let mut header = Header::default();
     let mut description = String::new();
+    // How far in the last directive stands, if it is a parameter's and may go on.
+    let mut open = None;
     for line in lines {
         let indent = line.text.len() - line.text.trim_start().len();
         let text = line.text.trim();
@@ -101,10 +105,10 @@ pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Head
                 header.tool.get_or_insert_default();
             }
             let text = marked.map_or(text, str::trim_end);
-            match header.parameters.last_mut() {
-                // Further in than the directive: it goes on.
-                Some(last) if indent > 1 && !text.is_empty() => extend(&mut last.description, text),
+            match header.parameters.last_mut().filter(|_| open.is_some_and(|open| indent > open)) {
+                Some(last) if !text.is_empty() => extend(&mut last.description, text),
                 _ => {
+                    open = open.filter(|_| text.is_empty());
                     description.push_str(text);
                     description.push('\n');
                 }
@@ -120,6 +124,7 @@ pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Head
             rest = "";
         }
         header.take(name, rest, line.offset + indent).map_err(wrong)?;
+        open = (name == "param").then_some(indent);
     }
     header.description = clean(&description);
     Ok(header)
@@ -156,6 +161,7 @@ impl Header {
                 self.parameters.push(declared);
             }
             "roles" => {
+                self.roles_offset.get_or_insert(offset);
                 let names = rest.split(',').map(str::trim).filter(|name| !name.is_empty());
                 self.roles.get_or_insert_default().extend(names.map(str::to_owned));
             }
@@ -385,6 +391,25 @@ mod tests {
                 ("plain", None, Given::Required, None),
             ]
         );
+    }
+
+    #[test]
+    fn what_stands_further_in_than_a_parameter_goes_on_with_it() {
+        for (text, parameter, description) in [
+            // As people indent a function's comment.
+            (
+                "\n  Moves money.\n  @tool\n  @param a: how\n    much\n  Returns it.",
+                Some("how much"),
+                "Moves money.\nReturns it.",
+            ),
+            ("@param a: how\n  much\nMoves money.\n  Now.", Some("how much"), "Moves money.\nNow."),
+            ("@param a: how\n@roles x\n  Moves money.", Some("how"), "Moves money."),
+            ("@param a\n much", Some("much"), ""),
+        ] {
+            let header = header(text).unwrap();
+            assert_eq!(header.parameters[0].description.as_deref(), parameter, "{text}");
+            assert_eq!(header.description.unwrap_or_default(), description, "{text}");
+        }
     }
 
     #[test]

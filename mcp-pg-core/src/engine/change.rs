@@ -100,7 +100,8 @@ impl Engine {
         if count < found.count {
             let left = found.count - count;
             notes.push(format!(
-                "rows that meet where, and were left as they are by a trigger of the database's: {left}"
+                "rows that meet where, and that a trigger of the database's left as they are, or changed in \
+                 its own way: {left}"
             ));
         }
         if matches!(plan.effect, Effect::SetEach(_)) {
@@ -110,7 +111,8 @@ impl Engine {
         let after = changes.first().map(|change| objects(change, changed, returned.len()));
         let after = after.unwrap_or_default();
         notes.extend(still_null(plan, &after));
-        Ok(Done { before, after, count, before_cut, after_cut, notes, related: None })
+        let reached = found.count.max(count);
+        Ok(Done { before, after, count, reached, before_cut, after_cut, notes, related: None })
     }
 }
 

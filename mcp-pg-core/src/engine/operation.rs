@@ -36,6 +36,8 @@ pub(super) struct Done {
     pub(super) after: Vec<Map<String, Value>>,
     /// How many there were.
     pub(super) count: u64,
+    /// How many it was about: a trigger may do something else with a row than what PostgreSQL counts.
+    pub(super) reached: u64,
     /// Whether there are more than `before` holds.
     pub(super) before_cut: bool,
     /// Whether there are more than `after` holds.
@@ -247,7 +249,7 @@ impl Engine {
         let shown = operation.dry_run || record.keeps_images();
         let returned = operation.returned(shown);
         let step = INSERT_PARAMETERS / plan.columns.len().max(1);
-        let mut done = Done::default();
+        let mut done = Done { reached: total as u64, ..Done::default() };
         let mut room = image_room(scope);
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
@@ -295,7 +297,7 @@ impl Engine {
                 Some(_) => {
                     "rows that were left as they are, because they are archived or out of the caller's reach"
                 }
-                None => "rows that a trigger of the database's kept out",
+                None => "rows that a trigger of the database's kept out, or put elsewhere",
             };
             done.notes.push(format!("{why}: {left}"));
         }

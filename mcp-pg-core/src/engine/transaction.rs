@@ -97,12 +97,13 @@ impl Engine {
         }
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
-        let mut touched = Vec::with_capacity(operations.len());
+        let mut reached = Vec::with_capacity(operations.len());
         // The results share the room of one reply.
         let mut room = scope.view.limits.max_reply_bytes;
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
             let (set, rows) = if let Plan::Select(plan) = &operation.plan {
+                reached.push(0);
                 self.select_within(&mut transaction, scope, plan, &given, room, record)
                     .await
                     .map_err(inside)?
@@ -111,9 +112,9 @@ impl Engine {
                     .operate(&mut transaction, scope, operation, &given, record)
                     .await
                     .map_err(inside)?;
+                reached.push(done.reached);
                 written(scope, operation, done, run.dry_run, room)
             };
-            touched.push(set.row_count);
             results.push(set);
             // For those that refer to them, and to tell which of them the commit refuses.
             given.push(rows);
@@ -126,7 +127,7 @@ impl Engine {
                 room = room.saturating_sub(spent.map_or(0, |text| text.len()));
             }
         }
-        let did = (touched.as_slice(), given.as_slice());
+        let did = (reached.as_slice(), given.as_slice());
         self.conclude(transaction, scope, operations, did, run.dry_run, record).await?;
         Ok(results)
     }

@@ -23,19 +23,19 @@ use crate::program::{ERAS, Era, Served, Session, file, params, program, run};
 
 /// A user who answers in this order, and what was asked.
 #[derive(Clone, Default)]
-struct User {
-    answers: Arc<Mutex<VecDeque<ElicitationAction>>>,
+pub(crate) struct User {
+    pub(crate) answers: Arc<Mutex<VecDeque<ElicitationAction>>>,
     asked: Arc<Mutex<Vec<String>>>,
     /// What happens in the database while the user thinks.
     meanwhile: Option<(Database, &'static str)>,
 }
 
 impl User {
-    fn will(answers: impl IntoIterator<Item = ElicitationAction>) -> Self {
+    pub(crate) fn will(answers: impl IntoIterator<Item = ElicitationAction>) -> Self {
         Self { answers: Arc::new(Mutex::new(answers.into_iter().collect())), ..Self::default() }
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 }
@@ -66,13 +66,13 @@ impl ClientHandler for User {
     }
 }
 
-struct Asking {
+pub(crate) struct Asking {
     client: RunningService<RoleClient, User>,
     _server: Child,
 }
 
 impl Asking {
-    async fn open(config: &str, user: User, era: Era) -> Self {
+    pub(crate) async fn open(config: &str, user: User, era: Era) -> Self {
         let mut server = program(&["stdio", "--role", "admin", "--config", config])
             .stdin(Stdio::piped())
             .spawn()
@@ -88,7 +88,7 @@ impl Asking {
         Self { client, _server: server }
     }
 
-    async fn call(&self, tool: &str, arguments: Value) -> Value {
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Value {
         let result = self.client.call_tool(params(tool, arguments)).await.unwrap();
         result.structured_content.unwrap()
     }

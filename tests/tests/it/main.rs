@@ -29,6 +29,7 @@ mod catalogue;
 mod cli;
 mod concurrency;
 mod confirm;
+mod confirm_uncounted;
 mod delete;
 mod describe;
 mod diagram;
