@@ -123,13 +123,17 @@ impl Config {
                 }
             },
         };
-        let named = |error: ConfigError| match path {
+        let in_file = |error: ConfigError| match path {
             Some(path) => ConfigError::new(format!("{}: {error}", path.display())),
             None => error,
         };
         let mut table: toml::Table = toml::from_str(&text)
-            .map_err(|error| named(ConfigError::new(error.to_string().trim_end())))?;
-        environment.overlay(&mut table)?;
+            .map_err(|error| in_file(ConfigError::new(error.to_string().trim_end())))?;
+        let overlaid = environment.overlay(&mut table)?;
+        let named = |error: ConfigError| {
+            let blamed = overlaid.iter().find_map(|overlaid| overlaid.blamed(&error));
+            blamed.unwrap_or_else(|| in_file(error))
+        };
         let raw = raw::parse(table).map_err(named)?;
         let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
         resolve::resolve(raw, directory).map_err(named)
@@ -246,6 +250,50 @@ mod tests {
         assert_eq!(config.settings.comments.owners, ["app", "migrations"]);
         assert_eq!(config.settings.default_role, "operator");
         assert!(config.settings.archive.allow_hard_delete);
+    }
+
+    #[test]
+    fn an_empty_variable_is_none() {
+        let variables = [("MCP_PG__CONFIRM", ""), ("MCP_PG__DATABASE__URL", "")];
+        let text = "confirm = [\"delete\"]\n[database]\nurl = \"postgres://here\"";
+        let config = parse_with(text, variables).unwrap();
+        assert_eq!(config.database_url.as_deref(), Some("postgres://here"));
+        assert_eq!(config.settings, parse(text).unwrap().settings);
+    }
+
+    #[test]
+    fn faults_of_variables_are_told_as_theirs() {
+        let load = |variable: &str, value: &str| {
+            let name = format!("mcp-pg-variables-{}.toml", std::process::id());
+            let file = std::env::temp_dir().join(name);
+            std::fs::write(&file, "[limits]\nmax_rows = 10\ndefault_rows = 5").unwrap();
+            let environment = Environment::from_pairs([(variable, value)]);
+            Config::load(Some(&file), &environment).map(|_| ()).map_err(|error| error.to_string())
+        };
+        for (variable, value, told) in [
+            ("MCP_PG__LIMITS__MAX_ROW", "3", "limits.max_row: unknown key; did you mean max_rows?"),
+            ("MCP_PG__LIMITS__MAX_ROWS", "0", "limits.max_rows: must be at least 1"),
+            (
+                "MCP_PG__CONFIRM",
+                "deleet",
+                "confirm[0]: no such value \"deleet\"; did you mean delete?",
+            ),
+            (
+                "MCP_PG_LIMITS__MAX_ROWS",
+                "3",
+                "means nothing; did you mean MCP_PG__LIMITS__MAX_ROWS?",
+            ),
+            ("MCP_PG__", "3", "names no key; write MCP_PG__SECTION__KEY"),
+        ] {
+            assert_eq!(load(variable, value), Err(format!("{variable}: {told}")));
+        }
+        for (variable, value) in [
+            ("MCP_PG_PORT", "tcp://10.0.0.1:80"),
+            ("MCP_PG_ROLE", "x"),
+            ("MCP_PG__LIMITS__MAX_ROWS", "7"),
+        ] {
+            assert_eq!(load(variable, value), Ok(()));
+        }
     }
 
     #[test]

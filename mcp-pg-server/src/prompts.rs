@@ -128,6 +128,7 @@ fn sentence(mut all: impl Iterator<Item = String>) -> String {
         }
     }
     match all.count() {
+        0 if names.is_empty() => "It shows you no tables.".to_owned(),
         0 => format!("Its tables are {names}."),
         more => format!(
             "Its tables are {names} and {more} more (list_tables with `search` finds them)."

@@ -10,9 +10,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
-use super::rules::Rules;
+use super::declared::Declared;
 use crate::name::nearest;
 use crate::policy::duration;
 use crate::schema::clean;
@@ -23,6 +21,8 @@ pub(super) struct Header {
     pub(super) description: Option<String>,
     pub(super) title: Option<String>,
     pub(super) roles: Option<Vec<String>>,
+    /// Where in the text the roles are named first.
+    pub(super) roles_offset: Option<usize>,
     pub(super) writes: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) limit: Option<u64>,
@@ -33,29 +33,6 @@ pub(super) struct Header {
     /// `@tool`, with the name that it gives.
     pub(super) tool: Option<Option<String>>,
     pub(super) parameters: Vec<Declared>,
-}
-
-/// A parameter as it is declared.
-#[derive(Debug)]
-pub(super) struct Declared {
-    pub(super) name: String,
-    pub(super) type_name: Option<String>,
-    pub(super) given: Given,
-    pub(super) rules: Rules,
-    pub(super) description: Option<String>,
-    /// Where in the text the declaration stands.
-    pub(super) offset: usize,
-}
-
-/// Where a parameter's value comes from.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Given {
-    /// From the caller, who must give it.
-    Required,
-    /// From the caller, else this value.
-    Default(Value),
-    /// From the claim of this name; unknown to the caller.
-    Claim(String),
 }
 
 /// A line of the comment, without the comment's marks, and where its text begins.
@@ -90,6 +67,8 @@ const DIRECTIVES: [&str; 11] = [
 pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Header, Wrong> {
     let mut header = Header::default();
     let mut description = String::new();
+    // How far in the last directive stands, if it is a parameter's and may go on.
+    let mut open = None;
     for line in lines {
         let indent = line.text.len() - line.text.trim_start().len();
         let text = line.text.trim();
@@ -101,10 +80,10 @@ pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Head
                 header.tool.get_or_insert_default();
             }
             let text = marked.map_or(text, str::trim_end);
-            match header.parameters.last_mut() {
-                // Further in than the directive: it goes on.
-                Some(last) if indent > 1 && !text.is_empty() => extend(&mut last.description, text),
+            match header.parameters.last_mut().filter(|_| open.is_some_and(|open| indent > open)) {
+                Some(last) if !text.is_empty() => extend(&mut last.description, text),
                 _ => {
+                    open = open.filter(|_| text.is_empty());
                     description.push_str(text);
                     description.push('\n');
                 }
@@ -120,6 +99,7 @@ pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Head
             rest = "";
         }
         header.take(name, rest, line.offset + indent).map_err(wrong)?;
+        open = (name == "param").then_some(indent);
     }
     header.description = clean(&description);
     Ok(header)
@@ -156,6 +136,7 @@ impl Header {
                 self.parameters.push(declared);
             }
             "roles" => {
+                self.roles_offset.get_or_insert(offset);
                 let names = rest.split(',').map(str::trim).filter(|name| !name.is_empty());
                 self.roles.get_or_insert_default().extend(names.map(str::to_owned));
             }
@@ -211,127 +192,12 @@ fn timeout(text: &str) -> Result<Duration, String> {
     duration(text).ok_or_else(|| "@timeout takes a duration such as 500ms, 5s or 2m".to_owned())
 }
 
-impl Declared {
-    /// `NAME [TYPE] [= DEFAULT] [{RULES}] [: DESCRIPTION]`
-    fn read(text: &str, offset: usize) -> Result<Self, String> {
-        const FORM: &str = "write @param NAME TYPE [= DEFAULT]: description";
-        let (declaration, description) = split_description(text);
-        let (declared, rest) = parted(declaration, |_, rest| rest.starts_with(['=', '{']));
-        let (default, rules) = match rest.strip_prefix('=') {
-            // A default may be an object itself.
-            Some(rest) => {
-                let (default, rules) =
-                    parted(rest.trim(), |before, rest| !before.is_empty() && rest.starts_with('{'));
-                (Some(default.trim()), rules)
-            }
-            None => (None, rest),
-        };
-        let declared = declared.trim();
-        let (name, type_name) = declared.split_once(char::is_whitespace).unwrap_or((declared, ""));
-        let name = name.strip_prefix(':').unwrap_or(name);
-        // Either of them may say that the value may be left out.
-        let (name, optional_name) = match name.strip_suffix('?') {
-            Some(name) => (name, true),
-            None => (name, false),
-        };
-        let mut letters = name.chars();
-        let begins = letters.next().is_some_and(|c| c.is_alphabetic() || c == '_');
-        if !begins || !letters.all(|c| c.is_alphanumeric() || c == '_') {
-            return Err(format!("{name:?} is no name of a parameter: {FORM}"));
-        }
-        let (type_name, optional) = match type_name.trim().strip_suffix('?') {
-            Some(type_name) => (type_name.trim(), true),
-            None => (type_name.trim(), false),
-        };
-        let given = match default {
-            Some("") => return Err(format!("there is no default behind =: {FORM}")),
-            Some(default) => match default.strip_prefix("claim:") {
-                Some("") => return Err("write = claim:NAME".into()),
-                Some(claim) => Given::Claim(claim.to_owned()),
-                None => Given::Default(value(default)),
-            },
-            None if optional || optional_name => Given::Default(Value::Null),
-            None => Given::Required,
-        };
-        Ok(Self {
-            name: name.to_owned(),
-            type_name: (!type_name.is_empty()).then(|| type_name.to_owned()),
-            given,
-            rules: match rules {
-                "" => Rules::default(),
-                rules => Rules::read(rules)?,
-            },
-            description: description.and_then(clean),
-            offset,
-        })
-    }
-}
-
-/// What stands before and behind the first colon that ends a word, outside of quotes and brackets.
-fn split_description(text: &str) -> (&str, Option<&str>) {
-    let colon = outside_quotes(text, |_, rest| {
-        rest.strip_prefix(':').is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
-    });
-    match colon {
-        Some(at) => (&text[..at], text.get(at + 1..)),
-        None => (text, None),
-    }
-}
-
-/// What stands before the first offset that [`outside_quotes`] finds, and what from there on.
-fn parted(text: &str, found: impl Fn(&str, &str) -> bool) -> (&str, &str) {
-    text.split_at(outside_quotes(text, found).unwrap_or(text.len()))
-}
-
-/// The first offset outside of quotes, and of brackets opened before it, where `found` says so of what is
-/// before and from there on.
-fn outside_quotes(text: &str, found: impl Fn(&str, &str) -> bool) -> Option<usize> {
-    let mut quote = None;
-    let mut depth = 0_usize;
-    for (at, c) in text.char_indices() {
-        match quote {
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
-            None => {
-                if depth == 0 && found(&text[..at], &text[at..]) {
-                    return Some(at);
-                }
-                match c {
-                    '\'' | '"' => quote = Some(c),
-                    '{' | '[' | '(' => depth += 1,
-                    '}' | ']' | ')' => depth = depth.saturating_sub(1),
-                    _ => {}
-                }
-            }
-        }
-    }
-    None
-}
-
-/// A default: JSON, SQL's NULL, a text in SQL's quotes, or a text as it stands.
-fn value(text: &str) -> Value {
-    if text.eq_ignore_ascii_case("null") {
-        return Value::Null;
-    }
-    if let Ok(value) = serde_json::from_str(text) {
-        return value;
-    }
-    let quoted = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
-    Value::String(quoted.map_or_else(|| text.to_owned(), |text| text.replace("''", "'")))
-}
-
-/// The members of a JSON object that are written behind a parameter.
-pub(super) fn object(text: &str) -> Result<Map<String, Value>, String> {
-    serde_json::from_str(text.trim()).map_err(|error| {
-        format!("{} is not JSON such as {{\"minimum\": 1, \"maximum\": 100}}: {error}", text.trim())
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::canned::declared::Given;
 
     fn header(text: &str) -> Result<Header, Wrong> {
         let mut offset = 0;
@@ -396,6 +262,25 @@ mod tests {
                 ("object", Some("jsonb"), default(json!({"a": {"b": 1}})), Some("an object")),
             ]
         );
+    }
+
+    #[test]
+    fn what_stands_further_in_than_a_parameter_goes_on_with_it() {
+        for (text, parameter, description) in [
+            // As people indent a function's comment.
+            (
+                "\n  Moves money.\n  @tool\n  @param a: how\n    much\n  Returns it.",
+                Some("how much"),
+                "Moves money.\nReturns it.",
+            ),
+            ("@param a: how\n  much\nMoves money.\n  Now.", Some("how much"), "Moves money.\nNow."),
+            ("@param a: how\n@roles x\n  Moves money.", Some("how"), "Moves money."),
+            ("@param a\n much", Some("much"), ""),
+        ] {
+            let header = header(text).unwrap();
+            assert_eq!(header.parameters[0].description.as_deref(), parameter, "{text}");
+            assert_eq!(header.description.unwrap_or_default(), description, "{text}");
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::declared::{self, Declared};
 use super::function::Input;
-use super::header::{self, Declared};
 use super::rules::Rules;
 use crate::error::{Code, Error, Result, step};
 use crate::schema::{DataType, Kind, clean};
@@ -54,8 +54,8 @@ impl Parameter {
         compared: Vec<String>,
     ) -> Result<Self, String> {
         let given = match declared.map(|declared| &declared.given) {
-            Some(header::Given::Default(value)) => Given::Default(value.clone()),
-            Some(header::Given::Claim(claim)) => Given::Claim(claim.clone()),
+            Some(declared::Given::Default(value)) => Given::Default(value.clone()),
+            Some(declared::Given::Claim(claim)) => Given::Claim(claim.clone()),
             _ if input.default => Given::Omitted,
             _ => Given::Required,
         };

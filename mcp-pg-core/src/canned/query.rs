@@ -26,6 +26,9 @@ pub struct Query {
     pub name: String,
     /// The file's path, or the function's described.
     pub place: String,
+    /// Line and column where the statement begins, and where its roles are named.
+    position: Option<(usize, usize)>,
+    roles_position: Option<(usize, usize)>,
     /// A title for people.
     pub title: Option<String>,
     /// What it answers.
@@ -104,6 +107,8 @@ impl Query {
         for parameter in &parameters {
             (&parameter.name, &parameter.data_type).hash(&mut hasher);
         }
+        let whole = source.fault("", None);
+        let (position, roles_position) = (whole.position, source.roles_position());
         let is_function = matches!(source.origin, Origin::Function(_));
         let coded = described.coded || source.header.writes || is_function;
         let Source { name, place, origin, header, .. } = source;
@@ -112,7 +117,8 @@ impl Query {
             Origin::Statement(sql) => {
                 let shown =
                     Shown { columns: &columns, verb: sql.verb, writes: header.writes, limit };
-                let sent = shown.statement(&sql.text).map_err(|what| Fault::new(&place, what))?;
+                let sent = shown.statement(&sql.text);
+                let sent = sent.map_err(|message| Fault { message, ..whole })?;
                 (sql.names, Text::Fixed { sql: sent, verb: sql.verb })
             }
             Origin::Function(call) => {
@@ -124,6 +130,8 @@ impl Query {
         Ok(Self {
             name,
             place,
+            position,
+            roles_position,
             title: header.title,
             description: header.description,
             parameters,
@@ -142,6 +150,16 @@ impl Query {
             names,
             text,
         })
+    }
+
+    /// A fault of its statement.
+    pub fn fault(&self, message: impl Into<String>) -> Fault {
+        Fault { position: self.position, ..Fault::new(&self.place, message) }
+    }
+
+    /// A fault of who has it.
+    pub fn roles_fault(&self, message: impl Into<String>) -> Fault {
+        Fault { position: self.roles_position, ..Fault::new(&self.place, message) }
     }
 
     /// Whether the role has the tool.
@@ -169,15 +187,10 @@ impl Query {
         }
     }
 
-    /// Whether PostgreSQL tells how many rows a write touched: else only its statistics do.
+    /// Whether PostgreSQL tells how many rows a write touched: else only its statistics do, and it is functions
+    /// that write, or may; what those do besides may not be undone by a rollback.
     pub fn is_counted(&self) -> bool {
         matches!(self.text, Text::Fixed { verb: Verb::Change(_), .. })
-    }
-
-    /// Whether it can be tried, to see how many rows it touches: what functions do besides may not be undone by
-    /// a rollback.
-    pub fn is_undone(&self) -> bool {
-        matches!(self.text, Text::Fixed { verb: Verb::Change(_) | Verb::With, .. })
     }
 
     /// Whether the user must agree before it is done for this role: because its author says so, or because it

@@ -1,9 +1,10 @@
 //! A canned query before PostgreSQL has seen it: what its header says, and its text with `$n` for `:name`.
 
+use super::declared::Declared;
 use super::directory::File;
 use super::fault::Fault;
 use super::function::Call;
-use super::header::{self, Declared, Header, Line};
+use super::header::{self, Header, Line};
 use super::sql::Sql;
 use super::token::{Kind, Token, tokens};
 
@@ -121,6 +122,13 @@ impl Source {
         named
     }
 
+    /// Line and column of what names its roles, or else of its statement.
+    pub(super) fn roles_position(&self) -> Option<(usize, usize)> {
+        let named = self.header.roles_offset;
+        let named = named.map(|offset| Fault::new("", "").at(&self.text, offset));
+        named.unwrap_or_else(|| self.fault("", None)).position
+    }
+
     pub(super) fn declared(&self, name: &str) -> Option<&Declared> {
         self.header.parameters.iter().find(|declared| declared.name == name)
     }
@@ -159,8 +167,9 @@ fn lines(text: &str, token: Token) -> Vec<Line<'_>> {
     let mut offset = token.start + 2;
     let mut all = Vec::new();
     for line in inner.unwrap_or_default().split('\n') {
-        // ` * ` before each line is a habit, not text.
-        let star = line.len() - line.trim_start().trim_start_matches('*').len();
+        // ` * ` before each line is a habit, not text; how far in the text stands tells where it belongs.
+        let starred = line.trim_start().strip_prefix('*');
+        let star = starred.map_or(0, |rest| line.len() - rest.trim_start_matches('*').len());
         all.push(Line { text: line.get(star..).unwrap_or_default(), offset: offset + star });
         offset += line.len() + 1;
     }
@@ -230,6 +239,21 @@ mod tests {
         ] {
             let fault = read(text).unwrap_err().to_string();
             assert!(fault.starts_with(expected), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn lines_of_a_block_go_on_like_others() {
+        for text in [
+            "/*\n@param t text: part of\n    the title\nFinds films.\n*/ SELECT :t",
+            "/*\n * @param t text: part of\n *    the title\n * Finds films.\n */ SELECT :t",
+            "/* Finds films.\n   @param t text: part of\n     the title */ SELECT :t",
+            "-- @param t text: part of\n--   the title\n-- Finds films.\nSELECT :t",
+        ] {
+            let header = read(text).unwrap().header;
+            assert_eq!(header.description.as_deref(), Some("Finds films."), "{text}");
+            let parameter = header.parameters[0].description.as_deref();
+            assert_eq!(parameter, Some("part of the title"), "{text}");
         }
     }
 

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::declared::Declared;
 use super::header::Header;
-use super::token::{Kind, Token, tokens};
+use super::token::{Kind, Token};
 use crate::name::nearest;
 use crate::policy::{Action, Actions};
 
@@ -60,33 +61,20 @@ impl Sql {
     ) -> Result<Self, (String, usize)> {
         let code: Vec<Token> =
             body.iter().copied().filter(|token| token.kind != Kind::Comment).collect();
-        let ending = code.iter().rev().take_while(|token| token.kind == Kind::Symbol(';')).count();
-        let code = code.get(..code.len() - ending).unwrap_or_default();
+        let code = one_statement(&code)?;
         let Some((first, last)) = code.first().zip(code.last()) else {
             return Err(("there is no statement".into(), 0));
         };
-        let word = |token: &Token| text.get(token.start..token.end).unwrap_or_default();
-        if let Some(second) =
-            code.windows(2).find(|pair| matches!(pair, [one, _] if one.kind == Kind::Symbol(';')))
-        {
-            return Err((
-                "a file has one statement".into(),
-                second.last().map_or(0, |token| token.start),
-            ));
-        }
-        if let Some(numbered) = code.iter().find(|token| token.kind == Kind::Numbered) {
-            return Err(("write :name for a parameter, not $1".into(), numbered.start));
-        }
         let names = names(text, code);
-        let verb = verb(word(first), &names).map_err(|message| (message, first.start))?;
+        let verb = verb(spelled(text, first), &names).map_err(|message| (message, first.start))?;
         let writing = match verb {
             Verb::Change(_) | Verb::Call => Some(first),
             Verb::With => writing_part(text, code),
             Verb::Select => None,
         };
         if let Some(token) = writing.filter(|_| !header.writes) {
-            let message = format!("{} writes: say so with -- @writes", word(token).to_uppercase());
-            return Err((message, token.start));
+            let part = spelled(text, token).to_uppercase();
+            return Err((format!("{part} writes: say so with -- @writes"), token.start));
         }
 
         let mut sql =
@@ -94,7 +82,7 @@ impl Sql {
         let mut from = first.start;
         for (index, token) in code.iter().enumerate() {
             let Kind::Parameter { bracketed } = token.kind else { continue };
-            let name = word(token).trim_start_matches(':');
+            let name = spelled(text, token).trim_start_matches(':');
             let declared = header.parameters.iter().find(|declared| declared.name == name);
             // `[:n]` may be a slice up to a column.
             if bracketed && declared.is_none() {
@@ -102,41 +90,46 @@ impl Sql {
             }
             sql.copy(text, from, token.start);
             from = token.end;
-            let compared = compared(text, code, index);
-            let number = sql.used(name, token.start, compared);
-            // `a:b` are two words, `a$1` is one: to PostgreSQL, all that is not ASCII is a letter.
-            let letter =
-                |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
-            if sql.text.ends_with(letter) {
-                sql.put(" ", token.start);
+            if let Some(wrong) = declared.and_then(Declared::wrong_type) {
+                return Err(wrong);
             }
-            match declared.and_then(|declared| Some((declared, declared.type_name.as_ref()?))) {
-                Some((declared, type_name)) => {
-                    if !is_type_name(type_name) {
-                        let message = format!(
-                            "{type_name:?} is no name of a type: write @param NAME TYPE [= DEFAULT]: description"
-                        );
-                        return Err((message, declared.offset));
-                    }
-                    sql.put(&format!("(${number}"), token.start);
-                    sql.put(&format!("::{type_name})"), declared.offset);
-                }
-                None => sql.put(&format!("${number}"), token.start),
-            }
+            let number = sql.used(name, token.start, compared(text, code, index));
+            sql.put_number(number, token.start, declared);
         }
         sql.copy(text, from, last.end);
+        sql.uses_all(&header.parameters)?;
+        Ok(sql)
+    }
 
-        for declared in &header.parameters {
-            if !sql.parameters.iter().any(|used| used.name == declared.name) {
-                let used = sql.parameters.iter().map(|used| used.name.as_str());
-                let hint = nearest(&declared.name, used)
+    /// Puts `$number` for the parameter at `offset`, as the type that it is declared with.
+    fn put_number(&mut self, number: usize, offset: usize, declared: Option<&Declared>) {
+        // `a:b` are two words, `a$1` is one: to PostgreSQL, all that is not ASCII is a letter.
+        let letter = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
+        if self.text.ends_with(letter) {
+            self.put(" ", offset);
+        }
+        match declared.and_then(|declared| Some((declared, declared.type_name.as_ref()?))) {
+            Some((declared, type_name)) => {
+                self.put(&format!("(${number}"), offset);
+                self.put(&format!("::{type_name})"), declared.offset);
+            }
+            None => self.put(&format!("${number}"), offset),
+        }
+    }
+
+    /// Refuses a parameter that is declared, and that the statement does not have.
+    fn uses_all(&self, declared: &[Declared]) -> Result<(), (String, usize)> {
+        let used = || self.parameters.iter().map(|used| used.name.as_str());
+        match declared.iter().find(|declared| used().all(|name| name != declared.name)) {
+            None => Ok(()),
+            Some(unused) => {
+                let hint = nearest(&unused.name, used())
                     .map(|near| format!("; did you mean {near}?"))
                     .unwrap_or_default();
-                let message = format!("the statement has no parameter :{}{hint}", declared.name);
-                return Err((message, declared.offset));
+                let message = format!("the statement has no parameter :{}{hint}", unused.name);
+                Err((message, unused.offset))
             }
         }
-        Ok(sql)
     }
 
     fn copy(&mut self, text: &str, from: usize, to: usize) {
@@ -179,58 +172,24 @@ impl Sql {
     }
 }
 
-/// Whether a text can be nothing but the name of a type, such as `numeric(10, 2)[]`: it becomes part of the
-/// statement.
-fn is_type_name(text: &str) -> bool {
-    // What may follow a name in the types that SQL spells in words.
-    const FURTHER: [&str; 16] = [
-        "array",
-        "char",
-        "character",
-        "day",
-        "hour",
-        "minute",
-        "month",
-        "precision",
-        "second",
-        "time",
-        "to",
-        "varying",
-        "with",
-        "without",
-        "year",
-        "zone",
-    ];
-    let Ok(tokens) = tokens(text) else { return false };
-    let mut open = None;
-    let mut before = None;
-    for token in &tokens {
-        let word = text.get(token.start..token.end).unwrap_or_default().to_lowercase();
-        let fits = match (token.kind, open) {
-            (Kind::Word | Kind::Name, None) => {
-                matches!(before, None | Some(Kind::Symbol('.')))
-                    || token.kind == Kind::Word && FURTHER.contains(&&*word)
-            }
-            (Kind::Symbol('.'), None) => matches!(before, Some(Kind::Word | Kind::Name)),
-            (Kind::Symbol(bracket @ ('(' | '[')), None) => {
-                open = Some(bracket);
-                before.is_some()
-            }
-            (Kind::Symbol(')'), Some('(')) | (Kind::Symbol(']'), Some('[')) => {
-                open = None;
-                true
-            }
-            (Kind::Number, Some(_)) => true,
-            (Kind::Word | Kind::Name | Kind::Symbol(','), Some('(')) => true,
-            (Kind::Operator, Some('(')) => word == "-",
-            _ => false,
-        };
-        if !fits {
-            return false;
-        }
-        before = Some(token.kind);
+fn spelled<'t>(text: &'t str, token: &Token) -> &'t str {
+    text.get(token.start..token.end).unwrap_or_default()
+}
+
+/// The only statement of a file, without the semicolons behind it.
+fn one_statement(code: &[Token]) -> Result<&[Token], (String, usize)> {
+    let ending = code.iter().rev().take_while(|token| token.kind == Kind::Symbol(';')).count();
+    let code = code.get(..code.len() - ending).unwrap_or_default();
+    let second =
+        code.windows(2).find(|pair| matches!(pair, [one, _] if one.kind == Kind::Symbol(';')));
+    if let Some(second) = second {
+        let offset = second.last().map_or(0, |token| token.start);
+        return Err(("a file has one statement".into(), offset));
     }
-    open.is_none() && before.is_some_and(|last| last != Kind::Symbol('.'))
+    match code.iter().find(|token| token.kind == Kind::Numbered) {
+        Some(numbered) => Err(("write :name for a parameter, not $1".into(), numbered.start)),
+        None => Ok(code),
+    }
 }
 
 /// The verb of a statement that writes, in a WITH or behind it: such words may also be names of columns, but not
@@ -318,43 +277,6 @@ fn compared(text: &str, code: &[Token], index: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::{File, Origin, Source};
-
-    #[test]
-    fn a_type_is_nothing_but_its_name() {
-        for name in [
-            "int",
-            "numeric(10, -2)[]",
-            "timestamp(3) with time zone",
-            "double precision",
-            "interval day to second(3)",
-            "integer array[3][]",
-            "app.\"My type\"[]",
-            "geometry(Point, 4326)",
-            "größe",
-        ] {
-            assert!(super::is_type_name(name), "{name}");
-        }
-        for text in [
-            "int + 1",
-            "int=5",
-            "int or true",
-            "int)::text",
-            "numeric(10",
-            "int is null",
-            "app.",
-            "int /* x */",
-            "int collate",
-            "int, 1",
-            "numeric((1))",
-            "[]",
-            "int:x",
-            "int $1",
-            "text 'a'",
-            "int[1:2]",
-        ] {
-            assert!(!super::is_type_name(text), "{text}");
-        }
-    }
 
     #[test]
     fn the_compared_column_is_found() {

@@ -164,7 +164,7 @@ impl Canned {
                     sent.push(text);
                     sendable.push(query);
                 }
-                Err(message) => self.faults.push(Fault::new(&query.place, message)),
+                Err(message) => self.faults.push(query.fault(message)),
             }
         }
         let signatures = database.described(&sent).await?;
@@ -172,7 +172,7 @@ impl Canned {
         for (query, signature) in sendable.into_iter().zip(signatures) {
             match signature {
                 Ok(_) => good.push(query),
-                Err(refused) => self.faults.push(Fault::new(&query.place, refused.message)),
+                Err(refused) => self.faults.push(query.fault(refused.message)),
             }
         }
         Ok(good)
@@ -186,7 +186,7 @@ impl Canned {
                     Some(near) => format!("there is no role {name:?}; did you mean {near}?"),
                     None => format!("there is no role {name:?}; there are {}", known.join(", ")),
                 };
-                self.faults.push(Fault::new(&query.place, message));
+                self.faults.push(query.roles_fault(message));
             }
         }
         if !settings.roles.iter().any(|role| query.is_for(role)) {
@@ -197,7 +197,7 @@ impl Canned {
                 None => "no role has it: name those that shall with @roles",
                 Some(_) => "no role has it",
             };
-            self.faults.push(Fault::new(&query.place, message));
+            self.faults.push(query.roles_fault(message));
         }
     }
 

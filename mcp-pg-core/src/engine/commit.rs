@@ -9,14 +9,14 @@ use crate::plan::Scope;
 use crate::policy::Action;
 
 impl Engine {
-    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations touched so
+    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations reached so
     /// many rows each, and gave these.
     pub(super) async fn conclude(
         &self,
         transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
-        (touched, given): (&[u64], &Given),
+        (reached, given): (&[u64], &Given),
         dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<()> {
@@ -28,7 +28,7 @@ impl Engine {
             return transaction.commit(None).await.map_err(refused);
         }
         let agreed = match &record.consent {
-            Some(consent) => consent.check(scope, operations, touched),
+            Some(consent) => consent.check(scope, operations, reached),
             None => Ok(()),
         };
         self.commit(transaction, agreed, record, &refused).await

@@ -60,7 +60,6 @@ impl Consent {
         touched: Option<u64>,
     ) -> Result<()> {
         let asked = match touched {
-            Some(0) => return Ok(()),
             Some(rows) => {
                 let plural = if rows == 1 { "row" } else { "rows" };
                 format!("{}, which writes {rows} {plural}", query.name)
@@ -71,18 +70,18 @@ impl Consent {
         self.agree(scope, &json!([query.digest, touched]), &asked)
     }
 
-    /// Refuses unless the user has agreed to what the operations have just done to so many rows each.
+    /// Refuses unless the user has agreed to what the operations have just done, which reached so many rows each.
     pub(super) fn check(
         &self,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
-        touched: &[u64],
+        reached: &[u64],
     ) -> Result<()> {
         let mut asked = Vec::new();
         let mut place = None;
         // What outsiders wrote may have asked for what comes after it was read.
         let mut led = false;
-        for (operation, rows) in operations.iter().zip(touched) {
+        for (operation, rows) in operations.iter().zip(reached) {
             let careful = led && operation.writes();
             if *rows > 0 && (careful || must_ask(operation)) {
                 let plural = if *rows == 1 { "row" } else { "rows" };
@@ -94,7 +93,7 @@ impl Consent {
             led |= scope.view.role.confirm_after_untrusted && operation.reads_untrusted();
         }
         let Some(place) = place else { return Ok(()) };
-        self.agree(scope, &json!(touched), &asked.join(", "))
+        self.agree(scope, &json!(reached), &asked.join(", "))
             .map_err(|error| if place.is_empty() { error } else { error.at(place) })
     }
 

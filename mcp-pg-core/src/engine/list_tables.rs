@@ -24,7 +24,13 @@ impl Engine {
                 .nearest(schema, view.schemas().iter().map(String::as_str))
                 .allowed(view.schemas().iter().map(String::as_str)));
         }
-        let words = Words::of(request.search.as_deref().unwrap_or_default());
+        let search = request.search.as_deref().unwrap_or_default();
+        let most = view.limits.max_pattern;
+        if search.len() > most {
+            let message = format!("a search may have {most} bytes, not {}", search.len());
+            return Err(Error::exceeded("max_pattern", message).at("/search"));
+        }
+        let words = Words::of(search);
         let tables = view.tables().iter().filter(|table| {
             request.schema.as_ref().is_none_or(|schema| *schema == table.name().schema)
         });

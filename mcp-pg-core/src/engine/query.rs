@@ -114,10 +114,10 @@ impl Engine {
         if query.writes {
             let own = WriteArguments::read(query, arguments, limits.max_write_rows)?;
             // A dry run undoes what it does; what cannot be undone is asked about all the same.
-            if !own.dry_run || !query.is_undone() {
+            if !own.dry_run || !query.is_counted() {
                 record.consent = Consent::of_query(&scope, query, arguments, agreed);
             }
-            if let Some(consent) = record.consent.as_ref().filter(|_| !query.is_undone()) {
+            if let Some(consent) = record.consent.as_ref().filter(|_| !query.is_counted()) {
                 consent.check_query(&scope, query, None)?;
             }
             return Box::pin(self.write_retried(&call, &own, record)).await;
@@ -163,7 +163,10 @@ impl Engine {
         let mut before = 0;
         if statistics {
             let counted = transaction.run(&touched, &[], one).await.map_err(&refused)?;
-            before = super::read::number(&counted).unwrap_or_default();
+            before = super::read::number(&counted).ok_or_else(|| {
+                let what = "the rows that it would write cannot be bounded: PostgreSQL does not count them";
+                Error::new(Code::DatabaseError, what).hint("the operator can set track_counts = on")
+            })?;
         }
         let parameters = texts(&statement.parameters, &[])?;
         let fetched = transaction.run(statement, &parameters, *keep).await.map_err(&refused)?;
@@ -203,8 +206,17 @@ impl Engine {
         if own.dry_run {
             undo(transaction, record, refused).await?;
         } else {
-            let agreed = match record.consent.as_ref().filter(|_| query.is_undone()) {
-                Some(consent) => consent.check_query(scope, query, Some(rows)),
+            let agreed = match record.consent.as_ref().filter(|_| query.is_counted()) {
+                Some(consent) if rows > 0 => consent.check_query(scope, query, Some(rows)),
+                // What triggers do instead of it is not counted.
+                Some(consent) => {
+                    let written = statement::written();
+                    let written = transaction.run(&written, &[], one).await.map_err(&refused)?;
+                    match written.rows.first().and_then(|row| row.first()) {
+                        Some(Value::Bool(false)) => Ok(()),
+                        _ => consent.check_query(scope, query, None),
+                    }
+                }
                 None => Ok(()),
             };
             self.commit(transaction, agreed, record, &refused).await?;

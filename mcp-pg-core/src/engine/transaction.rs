@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value};
 
 use super::commit::deferred;
-use super::operation::Operation;
+use super::operation::{Operation, Run};
 use super::record::Record;
 use super::tries::Tries;
 use super::write::written;
@@ -63,7 +63,10 @@ impl Engine {
         }
 
         let run = Together {
-            isolation: request.isolation.unwrap_or_default(),
+            isolation: match request.isolation.unwrap_or_default() {
+                Isolation::ReadCommitted => Isolation::RepeatableRead,
+                isolation => isolation,
+            },
             dry_run,
             referring: serde_json::to_string(&request.operations)
                 .is_ok_and(|text| text.contains("\"$ref\"")),
@@ -94,13 +97,15 @@ impl Engine {
         }
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
-        let mut touched = Vec::with_capacity(operations.len());
+        let mut reached = Vec::with_capacity(operations.len());
         // The results share the room of one reply.
         let mut room = scope.view.limits.max_reply_bytes;
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
             let (set, rows) = if let Plan::Select(plan) = &operation.plan {
-                self.select_within(&mut transaction, scope, plan, &given, room, record)
+                reached.push(0);
+                let run = Run { scope, operation, given: &given };
+                self.select_within(&mut transaction, &run, plan, room, record)
                     .await
                     .map_err(inside)?
             } else {
@@ -108,9 +113,9 @@ impl Engine {
                     .operate(&mut transaction, scope, operation, &given, record)
                     .await
                     .map_err(inside)?;
+                reached.push(done.reached);
                 written(scope, operation, done, run.dry_run, room)
             };
-            touched.push(set.row_count);
             results.push(set);
             // For those that refer to them, and to tell which of them the commit refuses.
             given.push(rows);
@@ -123,7 +128,7 @@ impl Engine {
                 room = room.saturating_sub(spent.map_or(0, |text| text.len()));
             }
         }
-        let did = (touched.as_slice(), given.as_slice());
+        let did = (reached.as_slice(), given.as_slice());
         self.conclude(transaction, scope, operations, did, run.dry_run, record).await?;
         Ok(results)
     }

@@ -12,11 +12,11 @@ use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn, Routine,
 
 /// Why PostgreSQL does not take a statement, for the person who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// PostgreSQL's sentence, and its hint.
-    pub message: String,
+    pub(crate) message: String,
     /// The character that it is about, from 1.
-    pub position: Option<usize>,
+    pub(crate) position: Option<usize>,
 }
 
 impl Refused {
@@ -41,7 +41,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub async fn described(
+    pub(crate) async fn described(
         &self,
         statements: &[String],
     ) -> Result<Vec<Result<Described, Refused>>> {
@@ -90,7 +90,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`, or `database_error` if there is no such role.
-    pub async fn routines(
+    pub(crate) async fn routines(
         &self,
         schemas: &[String],
         roles: &[Option<String>],

@@ -15,7 +15,11 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub async fn setting_refused(&self, name: &str, value: Option<&str>) -> Result<Option<String>> {
+    pub(crate) async fn setting_refused(
+        &self,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<Option<String>> {
         const SET: &str = "SELECT pg_catalog.set_config($1, $2, true)";
         let mut lease = self.lease().await?;
         let client = lease.client()?;

@@ -230,10 +230,12 @@ pub(super) fn assignments<'v>(
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
         let masked = table.table.column(name).and_then(|(position, _)| table.mask(position));
         not_shown(table, name, value, &at)?;
-        if masked.is_some() && is_computed(value) {
+        // Whether the result fits would tell what the value is.
+        if (masked.is_some() || !column.can_select) && is_computed(value) {
+            let why = if masked.is_some() { "is masked" } else { "cannot be read" };
             return Err(Error::new(
                 Code::Forbidden,
-                format!("{name} is masked: it can be set, not computed from what it is"),
+                format!("{name} {why}: it can be set, not computed from what it is"),
             )
             .at(at));
         }

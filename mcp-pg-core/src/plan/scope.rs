@@ -74,20 +74,29 @@ impl<'v> Scope<'v> {
         at: &str,
     ) -> Result<Vec<usize>> {
         let Some(names) = names else { return Ok(table.readable_columns().collect()) };
-        let mut columns = Vec::with_capacity(names.len());
+        let most = self.view.limits.max_list.max(table.table.columns.len());
+        if names.len() > most {
+            let message = format!("a list may have {most} columns, not {}", names.len());
+            return Err(Error::exceeded("max_list", message).at(at));
+        }
+        // A column asked for twice is one member of the row.
+        let mut columns = Vec::new();
+        let mut seen = vec![false; table.table.columns.len()];
+        let mut add = |position: usize| {
+            if !std::mem::replace(&mut seen[position], true) {
+                columns.push(position);
+            }
+        };
         for (index, name) in names.iter().enumerate() {
             if name == "*" {
-                columns.extend(table.readable_columns());
+                table.readable_columns().for_each(&mut add);
                 continue;
             }
             let column = table.readable(name).map_err(|error| {
                 self.not_returned(table, name, error.inside(&format!("{at}/{index}")))
             });
-            columns.push(column?);
+            add(column?);
         }
-        // A column asked for twice is one member of the row.
-        let mut seen = vec![false; table.table.columns.len()];
-        columns.retain(|position| !std::mem::replace(&mut seen[*position], true));
         Ok(columns)
     }
 
@@ -225,13 +234,16 @@ impl<'v> Scope<'v> {
     }
 
     /// A value of a grant, in which `"claim:NAME"` is a claim of the caller; `None` for an absent or null
-    /// claim. A claim is a value whatever it holds: an object in it is no condition.
+    /// claim. A claim is a value whatever it holds: an object in it is no condition, and a null in a list is nothing.
     pub fn granted(&self, value: &Value) -> Option<Value> {
         match value {
             Value::String(text) => match text.strip_prefix("claim:") {
                 Some(name) => match self.caller.claims.get(name)? {
                     Value::Null => None,
                     claim if holds_objects(claim) => Some(json!({ "$literal": claim })),
+                    Value::Array(items) => {
+                        Some(items.iter().filter(|item| !item.is_null()).cloned().collect())
+                    }
                     claim => Some(claim.clone()),
                 },
                 None => Some(value.clone()),

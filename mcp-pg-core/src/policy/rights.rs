@@ -114,18 +114,20 @@ impl<'r> Rights<'r> {
         // Nobody sees what the server fills, and what cannot be encrypted is not written.
         let filled = self.settings.encryption.indexes(self.table, &column.name);
         let archives = self.archive.is_some_and(|archive| archive.name == column.name);
-        let may_archive = [Action::Archive, Action::Restore].map(|a| self.actions.contains(a));
-        let fixed = column.read_only()
-            || filled
-            || encrypted && cipher.is_none()
-            || archives && may_archive != [true, true];
+        let fixed = column.read_only() || filled || encrypted && cipher.is_none();
+        // Whoever reads other columns of the rows is not to learn this one's values by refused writes.
+        let clear = |grant: &Grant| {
+            column.can_select
+                && grant.shows(column)
+                && !grant.columns.mask.contains_key(&column.name)
+        };
+        let told = select.is_some_and(|grant| !clear(grant)) && self.is_told_by_writes(column);
         let writes = |action: Action| {
-            self.grant(action).filter(|_| !fixed).is_some_and(|grant| {
-                let masked = grant.columns.mask.contains_key(&column.name);
+            self.grant(action).filter(|_| !fixed && !told).is_some_and(|grant| {
                 grant.shows(column)
                     && grant.writes(&column.name)
-                    && !(masked && self.is_told_by_writes(column))
                     && !grant.preset.contains_key(&column.name)
+                    && !(archives && self.is_bound_to_archive(grant))
             })
         };
         let can_select = column.can_select
@@ -160,6 +162,15 @@ impl<'r> Rights<'r> {
             let sealed = self.is_encrypted(origin) && !self.opens(origin);
             column.generated_from.contains(&origin.number)
                 && (!grant.shows(origin) || masked || sealed)
+        })
+    }
+
+    /// Whether there is more to archiving or restoring a row than to what else the grant is about: then only those
+    /// tools set the archive column.
+    fn is_bound_to_archive(&self, grant: &Grant) -> bool {
+        [Action::Archive, Action::Restore].into_iter().any(|action| {
+            let confirm = self.role.confirm.union(grant.confirm).contains(action);
+            confirm || !self.grant(action).is_some_and(|other| std::ptr::eq(other, grant))
         })
     }
 

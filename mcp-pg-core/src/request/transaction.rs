@@ -89,6 +89,7 @@ pub enum Isolation {
     Serializable,
     /// One snapshot throughout.
     RepeatableRead,
-    /// A snapshot a statement.
+    /// No less than that: it runs as [`Isolation::RepeatableRead`], so that the rows which are compared with
+    /// `if_version` and kept as images are those that are written.
     ReadCommitted,
 }

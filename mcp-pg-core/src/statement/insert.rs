@@ -21,7 +21,8 @@ pub const INSERT_PARAMETERS: usize = 32_000;
 
 /// The statement that adds the plan's rows in `range`.
 ///
-/// Its rows hold the columns at the `returned` positions, then whether the new row meets the plan's check.
+/// Its rows hold the columns at the `returned` positions; where existing rows may be changed and the table tells,
+/// whether this is one of those; last whether the row meets the plan's check.
 ///
 /// # Errors
 ///
@@ -88,6 +89,11 @@ pub fn insert<'v>(
     }
 
     let (mut returning, mut columns) = outputs(plan.table, &alias, returned.iter().copied());
+    let changes = plan.arbiter.as_ref().is_some_and(|arbiter| !arbiter.set.is_empty());
+    if changes && tells_new(plan) {
+        returning.push(is_new(&alias).not());
+        columns.push(Output::value("_met", Decoder::boolean()));
+    }
     returning.push(check(plan, &alias, &mut conditions));
     columns.push(Output::value("_check", Decoder::boolean()));
     query.returning(Query::returning().exprs(returning));
@@ -112,17 +118,24 @@ fn check(plan: &InsertPlan<'_>, alias: &DynIden, conditions: &mut Conditions) ->
     let added = conditions.expression(&plan.check, alias);
     let met = plan.arbiter.as_ref();
     let changed = met.and_then(|arbiter| conditions.expression(&arbiter.check, alias));
-    let none = Expr::Constant(Value::Int(Some(0)));
-    // An existing row was locked before it was changed, which a new one was not. Rows that PostgreSQL returns of a
-    // partitioned table do not tell: there all are taken for existing ones.
-    let table = &plan.table.table;
-    let tells = table.kind == TableKind::Table && table.has_system_columns();
-    let changed = changed.map(|changed| match tells {
-        true => super::named(alias, "xmax").eq(none).or(changed),
+    let changed = changed.map(|changed| match tells_new(plan) {
+        true => is_new(alias).or(changed),
+        // All are taken for existing ones.
         false => changed,
     });
     let all = added.into_iter().chain(changed).reduce(|all, one| all.and(one));
     all.unwrap_or_else(|| constant(true))
+}
+
+/// Whether the rows that an upsert returns tell which of them are new: those of a partitioned table or a view do not.
+fn tells_new(plan: &InsertPlan<'_>) -> bool {
+    let table = &plan.table.table;
+    table.kind == TableKind::Table && table.has_system_columns()
+}
+
+/// An existing row was locked before it was changed, which a new one was not.
+fn is_new(alias: &DynIden) -> Expr {
+    super::named(alias, "xmax").eq(Expr::Constant(Value::Int(Some(0))))
 }
 
 /// The rows as one parameter for each column: then the text is short, and the same for any number of rows.

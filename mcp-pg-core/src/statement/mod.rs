@@ -1,4 +1,4 @@
-//! Plans → SQL text and parameters: the only room that knows sea-query, or any SQL.
+//! Plans → SQL text and parameters: the only room that knows sea-query.
 //!
 //! Identifiers come from the plan's catalogue entries and are quoted by sea-query; every value is a
 //! parameter.
@@ -22,7 +22,7 @@ pub use insert::{INSERT_PARAMETERS, existing, insert};
 pub use named::related;
 pub use output::{Output, Reader};
 pub use select::{counting, explain, select};
-pub use touched::touched;
+pub use touched::{touched, written};
 
 use crate::plan::Operand;
 use crate::policy::TableView;

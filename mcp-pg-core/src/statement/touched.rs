@@ -1,17 +1,29 @@
-//! How many rows a transaction has written.
+//! How many rows a transaction has written, and whether it has written anything.
 
 use super::{Output, Statement};
 use crate::value::Decoder;
 
 /// The rows that the transaction has written so far, and those of earlier transactions of the session that
-/// the statistics do not have yet: the difference of two tells what was written between them.
+/// the statistics do not have yet: the difference of two tells what was written between them. Null where
+/// PostgreSQL does not count.
 pub fn touched() -> Statement<'static> {
     Statement {
-        sql: "SELECT coalesce(pg_catalog.sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint::text \
+        sql: "SELECT CASE WHEN pg_catalog.current_setting('track_counts')::pg_catalog.bool \
+              THEN coalesce(pg_catalog.sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::pg_catalog.int8::text END \
               FROM pg_catalog.pg_stat_xact_user_tables"
             .into(),
         parameters: Vec::new(),
         outputs: vec![Output::value("touched", Decoder::plain_text())],
+        recurring: true,
+    }
+}
+
+/// Whether the transaction has written anything so far: PostgreSQL numbers only those that have.
+pub fn written() -> Statement<'static> {
+    Statement {
+        sql: "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL".into(),
+        parameters: Vec::new(),
+        outputs: vec![Output::value("written", Decoder::boolean())],
         recurring: true,
     }
 }

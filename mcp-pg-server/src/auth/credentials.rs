@@ -1,5 +1,7 @@
 //! The credentials that the configuration accepts.
 
+use std::sync::Arc;
+
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use http::request::Parts;
@@ -18,20 +20,46 @@ const TOKEN_MOST: usize = 16_384;
 #[derive(Debug)]
 pub struct Credentials {
     api_keys: Vec<ApiKey>,
-    jwt: Option<Jwt>,
+    issuer: Option<Arc<Issuer>>,
+}
+
+/// The issuer of tokens, and those that were verified a moment ago.
+#[derive(Debug)]
+struct Issuer {
+    jwt: Jwt,
     verified: TokenCache,
 }
 
 impl Credentials {
     /// Accepts these.
     pub fn new(api_keys: Vec<ApiKey>, jwt: Option<Jwt>) -> Self {
-        Self { api_keys, jwt, verified: TokenCache::default() }
+        let issuer = jwt.map(|jwt| Arc::new(Issuer { jwt, verified: TokenCache::default() }));
+        Self { api_keys, issuer }
+    }
+
+    /// What takes the place of those that run, with what these know of the same issuer; none if both accept the
+    /// same.
+    pub(crate) fn instead_of(self, running: &Self) -> Option<Self> {
+        let issuer = match (self.issuer, &running.issuer) {
+            (Some(new), Some(known)) if new.jwt.is_as(&known.jwt) => Some(known.clone()),
+            (Some(new), Some(known)) => {
+                let jwt = new.jwt.with_keys_of(&known.jwt);
+                Some(Arc::new(Issuer { jwt, verified: TokenCache::default() }))
+            }
+            (new, _) => new,
+        };
+        let same_issuer = match (&issuer, &running.issuer) {
+            (Some(new), Some(known)) => Arc::ptr_eq(new, known),
+            (new, known) => new.is_none() && known.is_none(),
+        };
+        let same = same_issuer && self.api_keys == running.api_keys;
+        (!same).then_some(Self { api_keys: self.api_keys, issuer })
     }
 
     /// Reads the token issuer's keys before the first token asks for them.
     pub async fn prepare(&self) {
-        if let Some(jwt) = &self.jwt {
-            jwt.prepare().await;
+        if let Some(issuer) = &self.issuer {
+            issuer.jwt.prepare().await;
         }
     }
 
@@ -42,20 +70,22 @@ impl Credentials {
         if let Some(key) = self.api_keys.iter().find(|key| key.hash.matches(token)) {
             return Ok(key.principal());
         }
-        match &self.jwt {
-            Some(jwt) => self.verify(jwt, token).await,
+        match &self.issuer {
+            Some(issuer) => issuer.caller(token).await,
             None => Err(Error::new(Code::Unauthenticated, "the token is not valid")),
         }
     }
+}
 
-    async fn verify(&self, jwt: &Jwt, token: &str) -> Result<Principal, Error> {
+impl Issuer {
+    async fn caller(&self, token: &str) -> Result<Principal, Error> {
         let now = jsonwebtoken::get_current_timestamp();
-        if let Some(generation) = jwt.generation()
+        if let Some(generation) = self.jwt.generation()
             && let Some(caller) = self.verified.get(token, generation, now)
         {
             return Ok(caller);
         }
-        let verified = jwt.verify(token).await?;
+        let verified = self.jwt.verify(token).await?;
         let caller = verified.caller.clone();
         self.verified.put(token, verified, now);
         Ok(caller)

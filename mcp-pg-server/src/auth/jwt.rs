@@ -3,6 +3,7 @@
 //! Verification is the crate jsonwebtoken's; this file holds it to one issuer, one algorithm for each key, and
 //! the claims that must be there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use jsonwebtoken::Algorithm;
@@ -40,7 +41,7 @@ pub struct JwtSettings {
 #[derive(Debug)]
 pub struct Jwt {
     settings: JwtSettings,
-    keys: KeySet,
+    keys: Arc<KeySet>,
 }
 
 /// What a token proved.
@@ -63,7 +64,18 @@ impl Jwt {
         // Where the embedding program has chosen another, that one serves.
         let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
         let keys = KeySet::open(settings.keys.clone(), settings.algorithms.clone())?;
-        Ok(Self { settings, keys })
+        Ok(Self { settings, keys: Arc::new(keys) })
+    }
+
+    /// Whether it accepts the same tokens as another, whatever the issuer's URL tells of its keys by now.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        self.settings == other.settings && self.keys.is_as(&other.keys)
+    }
+
+    /// The same with the keys that another one knows, if they come from where its own do.
+    pub(super) fn with_keys_of(&self, other: &Self) -> Self {
+        let keys = if self.keys.is_as(&other.keys) { &other.keys } else { &self.keys };
+        Self { settings: self.settings.clone(), keys: keys.clone() }
     }
 
     /// Reads the issuer's keys before the first token asks for them.

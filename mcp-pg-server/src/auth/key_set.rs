@@ -121,6 +121,14 @@ impl KeySet {
         Ok(set)
     }
 
+    /// Whether both have their keys from one place; if that is a file, the same ones.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let of_url = matches!(self.source, KeySource::JwksUrl(_));
+        self.source == other.source
+            && self.algorithms == other.algorithms
+            && (of_url || self.current.load().text == other.current.load().text)
+    }
+
     /// The number of the keys that are known; none if they are too old to be trusted unread.
     pub(super) fn generation(&self) -> Option<u64> {
         let current = self.current.load();

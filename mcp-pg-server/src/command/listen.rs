@@ -86,7 +86,9 @@ pub(super) async fn serve(
             if let (Some(shown), Some(renewed)) = (shown, renewed) {
                 shown.replace(&renewed);
             }
-            if let (Some(credentials), Some(accepted)) = (credentials, accepted) {
+            if let (Some(credentials), Some(accepted)) = (credentials, accepted)
+                && let Some(accepted) = accepted.instead_of(&credentials.load())
+            {
                 credentials.store(Arc::new(accepted));
                 hang_up.send_replace(());
             }

@@ -118,6 +118,10 @@ impl<'s> Source<'s> {
                 tracing::error!(
                     "the configuration is faulty, and the one before it stays: {error}"
                 );
+                // The queries are none of its faults.
+                if let Err(error) = engine.reload().await {
+                    tracing::error!("the queries cannot be read again: {error}");
+                }
                 return true;
             }
         };

@@ -39,7 +39,13 @@ impl Database {
                 // The source tells what is wrong, the error itself only that something is.
                 let reason = std::error::Error::source(&error)
                     .map_or_else(|| error.to_string(), ToString::to_string);
-                ConfigError::new(format!("the database URL is not valid: {reason}"))
+                let form = match url.split_once("://") {
+                    Some((scheme, _)) if !matches!(scheme, "postgres" | "postgresql") => {
+                        "; it begins with postgres:// or postgresql://"
+                    }
+                    _ => "",
+                };
+                ConfigError::new(format!("the database URL is not valid: {reason}{form}"))
             })?,
         };
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {

@@ -1,10 +1,12 @@
 //! Environment variables: `MCP_PG__SECTION__KEY` over the file, and those of libpq.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ConfigError;
 
 const PREFIX: &str = "MCP_PG__";
+/// What the names of this program's own variables begin with.
+const OWN: &str = "MCP_PG_";
 /// Secrets have names of their own, for those who keep them apart; they are no TOML.
 const SECRETS: [(&str, &str); 2] =
     [("MCP_PG_ENCRYPTION_KEYS", "ENCRYPTION__KEYS"), ("MCP_PG_STATE_KEY", "SERVER__STATE_KEY")];
@@ -25,53 +27,95 @@ const LISTS: [&str; 10] = [
 
 /// The environment variables at start, so that resolving them is a function and can be tested.
 #[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    /// Names of those that are not Unicode.
+    unreadable: BTreeSet<String>,
+}
+
+/// A key that a variable has set.
+pub(super) struct Overlaid<'e> {
+    /// As errors name it: `limits.max_rows`.
+    key: String,
+    variable: &'e str,
+}
+
+impl Overlaid<'_> {
+    /// The error under the variable's name, if it is about this key.
+    pub(super) fn blamed(&self, error: &ConfigError) -> Option<ConfigError> {
+        let text = error.to_string();
+        let rest = text.strip_prefix(&self.key)?;
+        let own = rest.starts_with(['.', ':', '[', ' ']);
+        own.then(|| ConfigError::new(format!("{}: {text}", self.variable)))
+    }
+}
 
 impl Environment {
-    /// The variables of this process; those that are not Unicode are left out.
+    /// The variables of this process.
     pub fn of_process() -> Self {
-        Self(
-            std::env::vars_os()
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
-                .collect(),
-        )
+        let mut environment = Self::default();
+        for (name, value) in std::env::vars_os() {
+            let unreadable = name.to_string_lossy().into_owned();
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => {
+                    environment.variables.insert(name, value);
+                }
+                _ => {
+                    environment.unreadable.insert(unreadable);
+                }
+            }
+        }
+        environment
     }
 
     /// The given variables alone.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { variables: pairs.collect(), unreadable: BTreeSet::new() }
     }
 
     /// A variable that is set and not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Lays each `MCP_PG__SECTION__KEY` over the file's keys.
+    /// Lays each `MCP_PG__SECTION__KEY` that is not empty over the file's keys, and tells which it has set.
     ///
     /// A value is read as TOML where it is TOML (`10`, `true`, `["a", "b"]`) and as text otherwise; a list of
     /// texts may be written as `a,b`, too.
-    pub(super) fn overlay(&self, file: &mut toml::Table) -> Result<(), ConfigError> {
-        for (variable, value) in &self.0 {
+    pub(super) fn overlay(&self, file: &mut toml::Table) -> Result<Vec<Overlaid<'_>>, ConfigError> {
+        if let Some(name) = self.unreadable.iter().find(|name| name.starts_with(OWN)) {
+            return Err(ConfigError::new(format!("{name}: is not Unicode")));
+        }
+        let mut all = Vec::new();
+        for (variable, value) in self.variables.iter().filter(|(_, value)| !value.is_empty()) {
             let secret = SECRETS.iter().find(|(name, _)| name == variable);
             let (path, value) = if let Some((_, path)) = secret {
                 (*path, toml::Value::String(value.clone()))
             } else if let Some(path) = variable.strip_prefix(PREFIX) {
                 (path, read(value))
             } else {
-                continue;
+                // Other programs may have names that begin alike, but none with such a mark.
+                match variable.strip_prefix(OWN).filter(|rest| rest.contains("__")) {
+                    Some(rest) => {
+                        let meant =
+                            format!("{variable}: means nothing; did you mean {PREFIX}{rest}?");
+                        return Err(ConfigError::new(meant));
+                    }
+                    None => continue,
+                }
             };
-            set(file, path, value).ok_or_else(|| {
+            let key = set(file, path, value).ok_or_else(|| {
                 ConfigError::new(format!("{variable}: names no key; write {PREFIX}SECTION__KEY"))
             })?;
+            all.push(Overlaid { key, variable });
         }
-        Ok(())
+        Ok(all)
     }
 }
 
-fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Option<()> {
+/// Sets the key at the path, and gives its name with dots.
+fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Option<String> {
     let (key, rest) = match path.split_once("__") {
         Some((key, rest)) => (key, Some(rest)),
         None => (path, None),
@@ -91,12 +135,13 @@ fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Option<()> {
                 toml::Value::String(text) if LISTS.contains(&key.as_str()) => listed(&text),
                 value => value,
             };
-            table.insert(key, value);
-            Some(())
+            table.insert(key.clone(), value);
+            Some(key)
         }
         Some(rest) => {
-            let section = table.entry(key).or_insert_with(|| toml::Table::new().into());
-            set(section.as_table_mut()?, rest, value)
+            let section = table.entry(&key).or_insert_with(|| toml::Table::new().into());
+            let inner = set(section.as_table_mut()?, rest, value)?;
+            Some(format!("{key}.{inner}"))
         }
     }
 }

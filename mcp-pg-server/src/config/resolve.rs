@@ -69,6 +69,20 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let state_key = state_key(server.state_key, state_key_file.as_deref())?;
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
+    let allowed_hosts = server.allowed_hosts.unwrap_or_default();
+    if let Some(url) = allowed_hosts.iter().find(|host| host.contains('/')) {
+        let message =
+            format!("server.allowed_hosts: {url:?} is not a host, such as \"mcp.example.com\"");
+        return Err(ConfigError::new(message));
+    }
+    let allowed_origins = server.allowed_origins.unwrap_or_default();
+    if let Some(host) = allowed_origins.iter().find(|origin| !origin.contains("://")) {
+        let message = format!(
+            "server.allowed_origins: {host:?} is not an origin, such as \"https://app.example.com\""
+        );
+        return Err(ConfigError::new(message));
+    }
+
     Ok(Config {
         database_url,
         schema_poll,
@@ -86,8 +100,8 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         state_key_file,
         own_roles,
         audit_file,
-        allowed_hosts: server.allowed_hosts.unwrap_or_default(),
-        allowed_origins: server.allowed_origins.unwrap_or_default(),
+        allowed_hosts,
+        allowed_origins,
     })
 }
 

@@ -42,19 +42,25 @@ fn entity(table: &Entity) -> String {
     part
 }
 
-/// A name as Mermaid takes it: quoted, without what ends a quotation or a line.
+/// Words that stand for a kind of key wherever an attribute could, in any case.
+const KEYS: [&str; 3] = ["pk", "fk", "uk"];
+
+/// A name as Mermaid takes it: quoted, without what ends a quotation or a line, or begins a comment.
 fn quoted(name: &str) -> String {
-    let name: String =
-        name.chars().map(|c| if c == '"' || c.is_control() { '_' } else { c }).collect();
+    let odd = |c: char| matches!(c, '"' | '%' | '\\') || c.is_control();
+    let name: String = name.chars().map(|c| if odd(c) { '_' } else { c }).collect();
     format!("\"{name}\"")
 }
 
-/// A word as Mermaid takes it for types and attributes: it begins with a letter and has no spaces.
+/// A word as Mermaid takes it for types and attributes: it begins with a letter, has no spaces, and is no key.
 fn word(name: &str) -> String {
     let mut word: String =
         name.chars().map(|c| if c.is_alphanumeric() || c == '_' { c } else { '_' }).collect();
     if !word.starts_with(|c: char| c.is_alphabetic()) {
         word.insert(0, 'x');
+    }
+    if KEYS.iter().any(|key| key.eq_ignore_ascii_case(&word)) {
+        word.push('_');
     }
     word
 }
@@ -63,6 +69,27 @@ fn word(name: &str) -> String {
 mod tests {
     use super::super::{Attribute, Reference};
     use super::*;
+
+    #[test]
+    fn names_that_mean_something_to_mermaid_are_others() {
+        for (name, expected) in [
+            ("pk", "pk_"),
+            ("FK", "FK_"),
+            ("Uk", "Uk_"),
+            ("pkg", "pkg"),
+            ("my pk", "my_pk"),
+            ("1st", "x1st"),
+            ("größe", "größe"),
+            ("%", "x_"),
+        ] {
+            assert_eq!(word(name), expected);
+        }
+        for (name, expected) in
+            [("50% off", "\"50_ off\""), ("a\\b", "\"a_b\""), ("say \"x\"\n", "\"say _x__\"")]
+        {
+            assert_eq!(quoted(name), expected);
+        }
+    }
 
     #[test]
     fn a_table_with_keys_and_references() {

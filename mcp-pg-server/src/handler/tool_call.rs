@@ -74,7 +74,7 @@ impl Handler {
                 Err(error)
             }
         };
-        self.note(tool, outcome.as_ref().err(), began.elapsed());
+        self.note(tool, &outcome, began.elapsed());
         Ok(match outcome {
             Ok(Answer::Question(question)) => question.into(),
             Ok(Answer::Reply(answer)) => reply::result(Ok(answer)).into(),
@@ -96,12 +96,17 @@ impl Handler {
     }
 
     /// Counts the call, and tells the log of a fault that is not the caller's.
-    fn note(&self, tool: &str, error: Option<&Error>, took: Duration) {
-        let code = error.map_or("ok", |error| error.code().as_str());
+    fn note(&self, tool: &str, outcome: &Result<Answer, Error>, took: Duration) {
+        let code = match outcome {
+            Ok(Answer::Reply(_)) => "ok",
+            // Nothing was done yet: so says its record, too.
+            Ok(Answer::Question(_)) => Code::Forbidden.as_str(),
+            Err(error) => error.code().as_str(),
+        };
         // A name that was not looked up could be any.
         let limited = code == Code::RateLimited.as_str() && !Request::TOOLS.contains(&tool);
         self.0.metrics.record(if limited { "other" } else { tool }, code, took);
-        if let Some(error) = error
+        if let Err(error) = outcome
             && matches!(error.code(), Code::Internal | Code::DatabaseUnavailable)
         {
             tracing::error!(tool, code, cause = error.cause(), "a call failed");

@@ -34,6 +34,9 @@ pub(super) fn overview(view: &View) -> String {
         within(NAMES_MOST, &mut rest, |table| format!("{}, ", quoted(&view.display(table))));
     match (names.is_empty(), rest.len()) {
         (true, 0) => {}
+        (_, 0) => {
+            let _ = writeln!(text, "- also {}", names.trim_end_matches(", "));
+        }
         (_, more) => {
             let _ = writeln!(text, "- also {names}and {more} more");
         }

@@ -72,21 +72,58 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.starts_with("//"))
 }
 
+/// The first names of the `crate::` paths, those in braces too.
+fn named(code: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        let Some(list) = rest.strip_prefix('{') else {
+            names.extend(first(rest));
+            continue;
+        };
+        let mut depth = 0;
+        let mut start = 0;
+        for (at, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                ',' | '}' if depth == 0 => {
+                    names.extend(first(list[start..at].trim()));
+                    start = at + 1;
+                    if c == '}' {
+                        break;
+                    }
+                }
+                '}' => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+    names
+}
+
+/// The word that a path begins with.
+fn first(path: &str) -> Option<&str> {
+    path.split(|c: char| !c.is_alphanumeric() && c != '_').next().filter(|word| !word.is_empty())
+}
+
+#[test]
+fn paths_are_found_in_braces_too() {
+    let code =
+        "use crate::{ a, b::{self, B, c::D}, e, }; use crate::f::G; pub(crate) fn h(i: crate::j)";
+    assert_eq!(named(code), ["a", "b", "e", "f", "j"]);
+}
+
 #[test]
 fn arrows_go_down() {
     let mut arrows = 0;
     for (path, room, text) in files().into_iter().filter(|(_, room, _)| room != "lib") {
         let find = |name: &str| ROOMS.iter().find(|(room, _)| *room == name);
         let (_, below) = find(&room).unwrap_or_else(|| panic!("{}: no room", path.display()));
-        for line in code(&text) {
-            for rest in line.split("crate::").skip(1) {
-                let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
-                // What is no room is a name that the crate's root repeats.
-                if name == room || find(name).is_none() {
-                    continue;
-                }
+        for name in named(&code(&text).collect::<Vec<_>>().join(" ")) {
+            // The root repeats names of the rooms: whoever uses those hides where they come from.
+            assert!(find(name).is_some(), "{}: crate::{name} is no room", path.display());
+            if name != room {
                 arrows += 1;
-                assert!(below.contains(&name), "{}: {line}", path.display());
+                assert!(below.contains(&name), "{}: crate::{name}", path.display());
             }
         }
     }

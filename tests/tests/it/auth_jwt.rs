@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::routing::get;
 use axum::{Json, Router};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::auth_api_key::tools;
+use crate::canned::directory;
 use crate::issuer::{SIGNERS, claims, ec, jwt};
 use crate::program::{Served, file, run};
 
@@ -264,6 +266,49 @@ async fn an_issuer_that_cannot_be_reached_lets_nobody_in() {
     assert_eq!(status(&server, &signer.sign(Some("2"), &claims(json!({})))).await, 401);
     assert_eq!(status(&server, &token).await, 200, "after a failed reading too");
     assert_eq!(status(&server, &ec().sign(Some("2"), &claims(json!({})))).await, 401);
+}
+
+#[tokio::test]
+async fn known_keys_stay_when_the_configuration_is_read_again() {
+    let database = Database::shop().await;
+    let signer = ec();
+    let published = publish(json!({"keys": [signer.jwk("1")]})).await;
+    let queries = directory([("one.sql", "SELECT 1 AS one")]);
+    let text = |more: &str| {
+        let jwt = jwt(&format!("jwks_url = {:?}", published.url));
+        format!("{more}[queries]\ndirectory = {queries:?}\n{jwt}")
+    };
+    let config = file(&text(""));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let server = Served::start(&arguments).await;
+    let token = signer.sign(Some("1"), &claims(json!({})));
+    assert_eq!(status(&server, &token).await, 200);
+    *published.keys.lock().await = json!("gone");
+    std::fs::write(queries.join("two.sql"), "SELECT 2 AS two").unwrap();
+    for attempt in 0.. {
+        if tools(&server, &token).await.contains(&"two".to_owned()) {
+            break;
+        }
+        assert!(attempt < 500, "the new tool is not there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let fresh = signer.sign(Some("1"), &claims(json!({"jti": "fresh"})));
+    assert_eq!(status(&server, &fresh).await, 200);
+    // Another role is no reason to forget the keys, either.
+    let grant = "[[roles.ROLE.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\n";
+    let roles = ["analyst", "auditor"].map(|role| grant.replace("ROLE", role)).concat();
+    std::fs::write(&config, text(&roles)).unwrap();
+    let auditor = signer.sign(Some("1"), &claims(json!({"app": {"role": "auditor"}})));
+    for attempt in 0.. {
+        match status(&server, &auditor).await {
+            200 => break,
+            told => assert_eq!(told, 403),
+        }
+        assert!(attempt < 500, "the new role is not there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(status(&server, &token).await, 200);
+    assert_eq!(published.reads.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

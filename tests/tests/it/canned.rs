@@ -260,7 +260,7 @@ async fn a_fault_names_file_line_and_column() {
         "insert.sql: insert is the name of a built-in tool",
         "two.sql:1:1: two columns are called a: rename one with AS",
         "default.sql:1:4: the default \"many\": expected integer",
-        "nobody.sql: there is no role \"analist\"; did you mean analyst?",
+        "nobody.sql:1:4: there is no role \"analist\"; did you mean analyst?",
         "no name.sql: \"no name\" is no name of a tool",
         "write.sql:1:1: INSERT writes: say so with -- @writes",
         "drop.sql:2:1: a canned query is a SELECT",
@@ -410,7 +410,8 @@ async fn without_roles_a_query_is_for_those_to_whom_it_tells_nothing_new() {
     settings.default_role = "clerk".into();
     let engine = Engine::connect(database.config.clone(), settings).await.unwrap();
     let faults = faults(&engine);
-    assert!(faults.contains(&"read.sql: no role has it: name those that shall with @roles".into()));
+    let nobody = "read.sql:1:1: no role has it: name those that shall with @roles";
+    assert!(faults.contains(&nobody.into()), "{faults:?}");
 }
 
 #[tokio::test]

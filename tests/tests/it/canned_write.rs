@@ -123,3 +123,23 @@ async fn a_write_is_on_record_before_it_is_committed() {
     let (added, ()) = tokio::join!(adding, looking);
     assert_eq!(added.unwrap()["row_count"], 1);
 }
+
+#[tokio::test]
+async fn a_write_that_postgresql_does_not_count_is_refused() {
+    let database = Database::of("CREATE TABLE item (id integer PRIMARY KEY)").await;
+    let name = database.config.get_dbname().unwrap();
+    database.sql(&format!("ALTER DATABASE {name} SET track_counts = off")).await;
+    let add = "INSERT INTO item VALUES (:id) RETURNING id";
+    let files = directory([
+        ("add.sql", format!("-- @writes\n{add}").as_str()),
+        ("put.sql", format!("-- @writes\nWITH put AS ({add}) TABLE put").as_str()),
+    ]);
+    let engine = database.engine_with(settings(files)).await;
+    let refused = error(&engine, "admin", "put", json!({"id": 1})).await;
+    assert_eq!(refused["code"], "database_error", "{refused}");
+    assert!(refused["hint"].as_str().unwrap().contains("track_counts"), "{refused}");
+    let added = call(&engine, "admin", "add", json!({"id": 2})).await.unwrap();
+    assert_eq!(added["rows"], json!([{"id": 2}]));
+    let all = "SELECT string_agg(id::text, ' ') FROM item";
+    assert_eq!(database.value(all).await.as_deref(), Some("2"));
+}

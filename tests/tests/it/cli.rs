@@ -57,6 +57,12 @@ async fn a_wrong_configuration_names_the_key_and_the_nearest() {
             "[roles.a]\n[[roles.a.grants]]\ntables = [\"t\"]\nactions = [\"reed\"]",
             ["reed", "select"],
         ),
+        (
+            "[server]\nallowed_hosts = [\"https://a.example\"]",
+            ["allowed_hosts", "https://a.example"],
+        ),
+        ("[server]\nallowed_origins = [\"a.example\"]", ["allowed_origins", "https://"]),
+        ("[database]\nurl = \"mysql://h/d\"", ["database URL", "postgres://"]),
         ("[database\n", ["TOML", "1"]),
         (
             "[roles.a]\nsession = { \"DateStyle\" = \"SQL\" }",

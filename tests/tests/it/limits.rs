@@ -68,13 +68,18 @@ async fn calls_are_counted_for_each_caller_and_refused_ones_count_too() {
 
     // The others have counts of their own, and a role may have another bound.
     let mut admitted = [0, 0];
+    let began = std::time::Instant::now();
     for (count, (key, _)) in admitted.iter_mut().zip(&keys[1..]) {
         for _ in 0..8 {
             let answer = ask(&server, key, "select", select.clone()).await;
             *count += usize::from(answer["row_count"] == 1);
         }
     }
-    assert_eq!(admitted, [4, 6]);
+    // One more for each quarter, and each tenth, of a minute that this took.
+    for (admitted, per_minute) in admitted.into_iter().zip([4, 6]) {
+        let more = began.elapsed().as_secs() as usize * per_minute / 60;
+        assert!((per_minute..=per_minute + more).contains(&admitted), "{admitted} of {per_minute}");
+    }
 
     server.stop().await;
     let record = std::fs::read_to_string(&log).unwrap();

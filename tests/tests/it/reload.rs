@@ -79,6 +79,8 @@ async fn a_hang_up_reads_it_again() {
     let id = session.server.id().unwrap().to_string();
     let hang_up = || std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap();
     std::fs::write(&config, "nonsense").unwrap();
+    logged(&mut log, "the one before it stays").await;
+    // That was said of the change; now nothing changes.
     assert!(hang_up().success());
     logged(&mut log, "the one before it stays").await;
     assert_eq!(tools(&session).await.len(), 5);
@@ -305,6 +307,24 @@ async fn a_session_is_told_that_its_tools_are_others() {
     let (_server, mut lines) = begun(&database.url, config.to_str().unwrap()).await;
     std::fs::write(&config, grants("\"select\", \"update\"")).unwrap();
     assert_eq!(told(&mut lines).await, "notifications/tools/list_changed");
+}
+
+#[tokio::test]
+async fn changed_queries_are_read_also_while_the_configuration_is_faulty() {
+    let database = Database::shop().await;
+    let queries = directory([("ids.sql", "SELECT user_id FROM users LIMIT 1")]);
+    let config = file(&format!("[queries]\ndirectory = {queries:?}"));
+    let (session, mut log) = session(&database.url, &config).await;
+    std::fs::write(&config, "nonsense").unwrap();
+    logged(&mut log, "the one before it stays").await;
+    std::fs::write(queries.join("names.sql"), "SELECT name FROM users LIMIT 1").unwrap();
+    for attempt in 0.. {
+        if tools(&session).await.contains(&"names".to_owned()) {
+            break;
+        }
+        assert!(attempt < 500, "the new query is not there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

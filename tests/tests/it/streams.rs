@@ -9,6 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
 use crate::auth_api_key::key;
+use crate::canned::directory;
 use crate::live::triggers;
 use crate::program::{Era, Served, file, program};
 use crate::subscribe::{ORDERS, USERS};
@@ -148,6 +149,26 @@ async fn the_stream_of_a_key_that_is_withdrawn_ends_untold() {
     }
     // The answer to its request, or none.
     assert!(last.is_none_or(|answer| answer.get("result").is_some()));
+}
+
+#[tokio::test]
+async fn a_stream_outlives_what_is_no_matter_of_its_key() {
+    let database = Database::shop().await;
+    let (ann, hash) = key().await;
+    let queries = directory([("one.sql", "SELECT 1 AS one")]);
+    let config = file(&format!(
+        "[queries]\ndirectory = {queries:?}\n\
+         [[auth.api_keys]]\nname = \"ann\"\nhash = {hash:?}\nrole = \"analyst\"\n"
+    ));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let server = Served::start(&arguments).await;
+    let filter = json!({"toolsListChanged": true});
+    let mut stream = Stream::open_by(&server, Some(&ann), filter).await;
+    stream.next().await;
+    for name in ["two", "three"] {
+        std::fs::write(queries.join(format!("{name}.sql")), "SELECT 2 AS two").unwrap();
+        assert_eq!(stream.next().await["method"], "notifications/tools/list_changed");
+    }
 }
 
 #[tokio::test]

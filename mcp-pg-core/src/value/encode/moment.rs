@@ -21,18 +21,22 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
         });
     }
     if scalar == Scalar::Time {
-        return check_time(text);
+        check_time(text)?;
+        if iso_date(text).is_some() {
+            return Err(lost("a time with a date", "13:45:00"));
+        }
+        return if is_elsewhere(text) { Err(lost("a time in a zone", "13:45:00")) } else { Ok(()) };
     }
     let unsigned = text.strip_prefix('-').unwrap_or(text);
     if unsigned.eq_ignore_ascii_case("infinity") {
         return Ok(());
     }
-    if scalar == Scalar::Timestamp && is_elsewhere(text) {
-        return Err(Reason::Because {
-            message: "a time in a zone, where the column has none".to_owned(),
-            hint: "give the date and time alone, as the column counts them: 2024-01-31T13:45:00"
-                .to_owned(),
-        });
+    let time = text.split_once(['T', 't', ' ']).map(|(_, time)| time);
+    if scalar == Scalar::Timestamp && time.is_some_and(is_elsewhere) {
+        return Err(lost("a time in a zone", "2024-01-31T13:45:00"));
+    }
+    if scalar == Scalar::Date && time.is_some_and(|time| is_elsewhere(time) || !is_midnight(time)) {
+        return Err(lost("a date with a time", "2024-01-31"));
     }
     match iso_date(text) {
         Some((year, month, day, rest)) => {
@@ -61,9 +65,24 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
     }
 }
 
-/// Whether a time zone other than UTC follows a date and time, which PostgreSQL would pass over.
-fn is_elsewhere(text: &str) -> bool {
-    let Some((_, time)) = text.split_once(['T', 't', ' ']) else { return false };
+/// The refusal of `what`, a part of which would be lost; `form` is how the column counts.
+fn lost(what: &str, form: &str) -> Reason {
+    Reason::Because {
+        message: format!("{what}, where the column has none"),
+        hint: format!("give what the column counts alone: {form}"),
+    }
+}
+
+/// Whether nothing is lost of a time where only its date is kept; an era is none.
+fn is_midnight(time: &str) -> bool {
+    let clock = time.trim_start().bytes();
+    clock
+        .take_while(|c| c.is_ascii_digit() || matches!(c, b':' | b'.'))
+        .all(|c| matches!(c, b'0' | b':' | b'.'))
+}
+
+/// Whether a time zone other than UTC follows a time, which PostgreSQL would pass over.
+fn is_elsewhere(time: &str) -> bool {
     let zone = time.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ':' | '.'));
     zone.split_whitespace().any(|word| {
         let known = ["Z", "UTC", "GMT", "AM", "PM", "BC", "AD"];
@@ -157,7 +176,23 @@ mod tests {
             let told = check(Scalar::Timestamp, text);
             assert_eq!(!matches!(told, Err(Reason::Because { .. })), fits, "{text}");
             assert!(check(Scalar::TimestampTz, text).is_ok(), "{text}");
-            assert!(check(Scalar::Date, text).is_ok(), "{text}");
+        }
+        for (scalar, text, fits) in [
+            (Scalar::Time, "13:45:00Z", true),
+            (Scalar::Time, "13:45:00+00", true),
+            (Scalar::Time, "01:45 PM", true),
+            (Scalar::Time, "13:45:00+05:30", false),
+            (Scalar::Time, "13:45 Europe/Paris", false),
+            (Scalar::Time, "2024-01-31T13:45:00", false),
+            (Scalar::Date, "2024-01-31", true),
+            (Scalar::Date, "0044-03-15 BC", true),
+            (Scalar::Date, "2024-01-31T00:00:00.000Z", true),
+            (Scalar::Date, "2024-01-31T23:45:00", false),
+            (Scalar::Date, "2024-01-31T23:45:00-08:00", false),
+            (Scalar::Date, "2024-01-31 00:00:00+05:30", false),
+        ] {
+            let told = check(scalar, text);
+            assert_eq!(!matches!(told, Err(Reason::Because { .. })), fits, "{text}");
         }
     }
 

@@ -1,0 +1,217 @@
+//! What a role may write, where another of its grants hides, masks or guards the same column; and which existing rows
+//! a write may touch.
+
+use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
+use mcp_pg_core::{Engine, Principal, Settings};
+use mcp_pg_tests::{Database, call, call_as, object, paged, refused, rows};
+use serde_json::{Value, json};
+
+const STAFF: &str = "
+CREATE TABLE staff (
+  id integer PRIMARY KEY, tenant integer, name text, salary integer, ssn text UNIQUE, note text,
+  archived_at timestamptz, archived_by text);
+INSERT INTO staff VALUES (1, 1, 'Ada', 51234, '111', 'a'), (2, 2, 'Bob', 60000, '222', 'b'), (3, NULL, 'Eve', 1, '333', 'c');";
+
+fn grant(actions: &[Action]) -> Grant {
+    Grant {
+        tables: vec!["public.*".to_owned()],
+        actions: actions.iter().copied().collect(),
+        ..Grant::default()
+    }
+}
+
+async fn engine(database: &Database, grants: Vec<Grant>, confirm: &[Action]) -> Engine {
+    let role = Role {
+        name: "clerk".to_owned(),
+        grants,
+        confirm: confirm.iter().copied().collect(),
+        ..Role::default()
+    };
+    let settings =
+        Settings { roles: vec![role], default_role: "clerk".to_owned(), ..Settings::default() };
+    database.engine_with(settings).await
+}
+
+async fn code(engine: &Engine, tool: &str, arguments: Value) -> String {
+    let clerk = Principal::new("someone", "clerk").claim("sub", "someone");
+    match call_as(engine, &clerk, tool, arguments).await {
+        Ok(_) => "ok".to_owned(),
+        Err(error) => error.code().as_str().to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_hidden_column_is_not_computed_with() {
+    let database = Database::of(STAFF).await;
+    let reads = Grant {
+        columns: ColumnRules { exclude: vec!["salary".to_owned()], ..ColumnRules::default() },
+        ..grant(&[Action::Select])
+    };
+    let engine = engine(&database, vec![reads, grant(&[Action::Update])], &[]).await;
+    let set = |value: Value| json!({"table": "staff", "where": {"id": 1}, "updates": {"salary": value}, "dry_run": true});
+    for add in [1, 2_147_432_413, 2_147_432_414] {
+        assert_eq!(code(&engine, "update", set(json!({"$increment": add}))).await, "forbidden");
+    }
+    assert_eq!(code(&engine, "update", set(json!(5))).await, "ok");
+}
+
+#[tokio::test]
+async fn a_key_that_is_masked_or_hidden_in_reads_is_not_written() {
+    let database = Database::of(STAFF).await;
+    let masked =
+        ColumnRules { mask: [("ssn".to_owned(), Mask::Last4)].into(), ..ColumnRules::default() };
+    let hidden = ColumnRules { exclude: vec!["ssn".to_owned()], ..ColumnRules::default() };
+    for columns in [masked, hidden] {
+        let reads = Grant { columns, ..grant(&[Action::Select]) };
+        let engine = engine(&database, vec![reads, grant(&[Action::Update])], &[]).await;
+        let mut codes = Vec::new();
+        for ssn in ["222", "999"] {
+            let set = json!({"table": "staff", "where": {"id": 1}, "updates": {"ssn": ssn}, "dry_run": true});
+            codes.push(code(&engine, "update", set).await);
+        }
+        assert_eq!(codes[0], codes[1]);
+        assert_ne!(codes[0], "ok");
+    }
+}
+
+#[tokio::test]
+async fn only_archive_archives_where_it_has_rules_of_its_own() {
+    let database = Database::of(STAFF).await;
+    let archives = Grant {
+        rows: Some(object(json!({"tenant": 2}))),
+        preset: [("archived_by".to_owned(), json!("claim:sub"))].into(),
+        ..grant(&[Action::Archive, Action::Restore])
+    };
+    let writes = grant(&[Action::Select, Action::Update, Action::Insert]);
+    let ruled = engine(&database, vec![archives, writes.clone()], &[]).await;
+    let all =
+        grant(&[Action::Select, Action::Update, Action::Insert, Action::Archive, Action::Restore]);
+    let asking = engine(&database, vec![all.clone()], &[Action::Archive]).await;
+    for engine in [&ruled, &asking] {
+        for (tool, arguments) in [
+            ("update", json!({"where": {"id": 1}, "updates": {"archived_at": {"$now": true}}})),
+            ("insert", json!({"data": {"id": 9, "archived_at": "2025-01-01T00:00:00Z"}})),
+            (
+                "insert",
+                json!({"data": {"id": 1, "archived_at": "2025-01-01T00:00:00Z"},
+                    "on_conflict": {"columns": ["id"], "do": "update"}}),
+            ),
+        ] {
+            let mut arguments = arguments;
+            arguments["table"] = json!("staff");
+            assert_eq!(
+                code(engine, tool, arguments.clone()).await,
+                "read_only_column",
+                "{arguments}"
+            );
+        }
+    }
+    // The same grant without more to it: whoever may archive may say since when.
+    let free = engine(&database, vec![all], &[]).await;
+    let since = json!({"table": "staff", "where": {"id": 1}, "updates": {"archived_at": "2025-01-01T00:00:00Z"}});
+    assert_eq!(code(&free, "update", since).await, "ok");
+}
+
+#[tokio::test]
+async fn a_null_within_a_claim_shows_nothing() {
+    let database = Database::of(STAFF).await;
+    let reads = Grant {
+        rows: Some(object(json!({"tenant": {"in": "claim:tenants"}}))),
+        ..grant(&[Action::Select])
+    };
+    let engine = engine(&database, vec![reads], &[]).await;
+    for (claim, expected) in [
+        (json!([null]), vec![]),
+        (json!([1, null]), vec![1]),
+        (json!(null), vec![]),
+        (json!([1, 2]), vec![1, 2]),
+    ] {
+        let caller = Principal::new("x", "clerk").claim("tenants", claim.clone());
+        let reply = call_as(&engine, &caller, "select", json!({"table": "staff"})).await.unwrap();
+        let ids: Vec<i64> = rows(&reply).iter().map(|row| row["id"].as_i64().unwrap()).collect();
+        assert_eq!(ids, expected, "{claim}");
+    }
+}
+
+#[tokio::test]
+async fn lists_of_columns_and_searches_are_bounded() {
+    let engine = Database::of(STAFF).await.engine().await;
+    let star = vec!["*"; 900];
+    assert_eq!(paged(&engine, json!({"table": "staff"}), "id", 2).await, [1, 2, 3]);
+    let reply =
+        call(&engine, "analyst", "select", json!({"table": "staff", "columns": star})).await;
+    assert_eq!(rows(&reply.unwrap())[0].as_object().unwrap().len(), 8);
+    let many = json!({"table": "staff", "columns": vec!["id"; 1_001]});
+    let refusal = ("limit_exceeded".to_owned(), "/columns".to_owned());
+    assert_eq!(refused(&engine, "select", many).await, refusal);
+    let search = json!({"search": "id ".repeat(1_000)});
+    let refusal = ("limit_exceeded".to_owned(), "/search".to_owned());
+    assert_eq!(refused(&engine, "list_tables", search).await, refusal);
+}
+
+#[tokio::test]
+async fn only_rows_that_were_looked_at_are_written() {
+    let database = Database::of(STAFF).await;
+    let engine = database.engine().await;
+    let mut other = database.client().await;
+    let watch = database.client().await;
+    let held = other.transaction().await.unwrap();
+    held.execute("SELECT FROM staff WHERE id = 2 FOR UPDATE", &[]).await.unwrap();
+    let change = json!({"isolation": "read_committed", "operations": [
+        {"operation": "update", "table": "staff", "where": {"note": "b"}, "updates": {"name": "changed"},
+         "max_rows": 5}]});
+    let new_row = async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        while watch.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::task::yield_now().await;
+        }
+        held.execute("INSERT INTO staff (id, name, note) VALUES (200, 'new', 'b')", &[])
+            .await
+            .unwrap();
+        held.commit().await.unwrap();
+    };
+    let (reply, ()) = tokio::join!(call(&engine, "operator", "transaction", change), new_row);
+    let reply = reply.unwrap();
+    let names = "SELECT string_agg(name, ',' ORDER BY id) FROM staff WHERE note = 'b'";
+    assert_eq!(database.value(names).await.unwrap(), "changed,new", "{reply}");
+    assert_eq!(reply["results"][0]["row_count"], 1);
+}
+
+#[tokio::test]
+async fn an_upsert_changes_no_row_that_was_not_looked_at() {
+    let database = Database::of(
+        "CREATE TABLE entry (tenant integer NOT NULL DEFAULT 1, code text NOT NULL, val text, UNIQUE (tenant, code));
+         INSERT INTO entry VALUES (1, 'A', 'old');
+         CREATE TABLE address (email text PRIMARY KEY, val text);
+         INSERT INTO address VALUES ('a@x.org', 'old');
+         CREATE FUNCTION lowered() RETURNS trigger LANGUAGE plpgsql AS
+           'BEGIN new.email := lower(new.email); RETURN new; END';
+         CREATE TRIGGER lowered BEFORE INSERT ON address FOR EACH ROW EXECUTE FUNCTION lowered();",
+    )
+    .await;
+    let engine = database.engine().await;
+    let entry = |data: Value| {
+        json!({"table": "entry", "data": data, "dry_run": true,
+            "on_conflict": {"columns": ["tenant", "code"], "do": "update", "update": ["val"]}})
+    };
+    let address = |data: Value| {
+        json!({"table": "address", "data": data, "dry_run": true,
+            "on_conflict": {"columns": ["email"], "do": "update"}})
+    };
+    let refusal = ("conflict".to_owned(), "/on_conflict".to_owned());
+    let unseen = entry(json!({"code": "A", "val": "new"}));
+    assert_eq!(refused(&engine, "insert", unseen).await, refusal);
+    let unseen =
+        address(json!([{"email": "b@x.org", "val": "new"}, {"email": "A@X.org", "val": "new"}]));
+    assert_eq!(refused(&engine, "insert", unseen).await, refusal);
+    for seen in [
+        entry(json!({"tenant": 1, "code": "A", "val": "new"})),
+        address(json!([{"email": "B@x.org", "val": "new"}, {"email": "a@x.org", "val": "new"}])),
+    ] {
+        let reply = call(&engine, "operator", "insert", seen).await.unwrap();
+        assert_eq!(reply["before"].as_array().unwrap().len(), 1, "{reply}");
+        assert_eq!(reply["before"][0]["val"], "old");
+    }
+    let fresh = entry(json!([{"code": "B", "val": "new"}, {"code": "C", "val": "new"}]));
+    assert_eq!(call(&engine, "operator", "insert", fresh).await.unwrap()["row_count"], 2);
+}
