@@ -322,18 +322,23 @@ impl<'v> Scope<'v> {
         let Some(granted) = self.granted_object(rule) else {
             return Ok(Predicate::Any(vec![]));
         };
-        let unfit = || match granted == *rule {
-            true => Error::new(Code::Internal, "the role's row condition does not fit the table"),
-            // What stands in the configuration, `check` tries.
-            false => Error::new(
-                Code::Forbidden,
-                "a claim of the caller does not fit what its role may see",
-            ),
-        };
+        let unfit =
+            || Error::new(Code::Internal, "the role's row condition does not fit the table");
         let whole = self.view.whole().ok_or_else(unfit)?;
         let table = whole.named(table.name()).ok_or_else(unfit)?;
-        filter(&Scope { view: whole, earlier: &[], ..*self }, table, &granted, "")
-            .map_err(|error| unfit().caused_by(error))
+        filter(&Scope { view: whole, earlier: &[], ..*self }, table, &granted, "").map_err(
+            |error| {
+                let misfit = match error.code() {
+                    // What stands in the configuration, `check` tries.
+                    Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
+                        let message = "a claim of the caller does not fit what its role may see";
+                        Error::new(Code::Forbidden, message)
+                    }
+                    _ => unfit(),
+                };
+                misfit.caused_by(error)
+            },
+        )
     }
 }
 

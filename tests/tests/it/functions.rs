@@ -76,6 +76,11 @@ COMMENT ON FUNCTION api.secret IS '@tool
 @roles analyst, clerk';
 REVOKE EXECUTE ON FUNCTION api.secret FROM PUBLIC;
 
+CREATE FUNCTION api.locked() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
+COMMENT ON FUNCTION api.locked IS '@tool
+@roles clerk';
+REVOKE EXECUTE ON FUNCTION api.locked FROM PUBLIC;
+
 CREATE DOMAIN api.positive AS integer CHECK (VALUE > 0);
 CREATE FUNCTION api.twice(n api.positive) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';
 COMMENT ON FUNCTION api.twice IS '@tool';
@@ -112,7 +117,13 @@ fn names(engine: &Engine, role: &str) -> Vec<String> {
 async fn arguments_and_results_of_every_kind() {
     let (_database, engine) = engine().await;
     let faults: Vec<String> = engine.faults().iter().map(ToString::to_string).collect();
-    assert_eq!(faults, ["api.any(x anyelement): anyelement is no type that JSON can give"]);
+    assert_eq!(
+        faults,
+        [
+            "api.any(x anyelement): anyelement is no type that JSON can give",
+            "api.locked(): no role has it: GRANT EXECUTE on it to a database role of theirs, and USAGE on its schema",
+        ]
+    );
     let rows = async |tool: &str, arguments: Value| -> Value {
         let reply = call(&engine, "admin", tool, arguments).await;
         reply.unwrap_or_else(|error| panic!("{tool}: {error}"))["rows"].clone()
@@ -210,9 +221,11 @@ async fn who_may_not_execute_it_does_not_have_it() {
         "add",
         "days",
         "describe_place",
+        "either",
         "find_id",
         "find_name",
         "own",
+        "twice",
     ];
     let clerk = names(&engine, "clerk");
     assert_eq!(clerk, reads);
