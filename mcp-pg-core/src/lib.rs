@@ -12,7 +12,7 @@
 //! | [`policy`] | a schema and a role into a view |
 //! | [`plan`] | a view and a request into a plan |
 //! | [`statement`] | a plan into SQL text and parameters |
-//! | [`execute`] | a statement into rows |
+//! | `execute` | a statement into rows |
 //! | [`reply`] | rows into an answer |
 //!
 //! Beneath them are [`schema`], the catalogue as typed models, [`value`], PostgreSQL's values as JSON, and
@@ -34,14 +34,14 @@ pub mod statement;
 
 pub mod audit;
 pub mod canned;
-pub mod execute;
 pub mod reply;
 
 mod engine;
+mod execute;
 
 pub use engine::{Change, Engine, Origin, verify_table};
 pub use error::{Agreement, Code, Error, Question, Result};
-pub use execute::Posture;
+pub use execute::{Posture, ROWS_CHANNEL, SCHEMA_CHANNEL};
 pub use name::TableName;
 pub use policy::{Principal, Settings};
 pub use reply::Reply;

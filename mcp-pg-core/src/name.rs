@@ -34,6 +34,15 @@ impl fmt::Display for TableName {
     }
 }
 
+/// A name as SQL takes it: quoted.
+///
+/// ```
+/// assert_eq!(mcp_pg_core::name::quoted("a \"b\""), "\"a \"\"b\"\"\"");
+/// ```
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
 /// Whether a character does not show, or changes how others show: control, bidirectional and zero-width ones.
 /// Line breaks and tabs show.
 pub(crate) fn is_hidden(c: char) -> bool {

@@ -28,6 +28,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use account::Account;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What a part of a URL cannot hold as it is.
+const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// Part of the socket's name; nothing listens on a network, unless a port is asked for.
 const PORT: u16 = 5432;
@@ -98,8 +102,10 @@ impl Cluster {
     /// The same as a URL, for other programs.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        let host = percent_encode(&self.directory.to_string_lossy());
-        format!("postgres://{SUPERUSER}@{host}:{}/{}", self.port, percent_encode(database))
+        let encode = |text| utf8_percent_encode(text, PART);
+        let directory = self.directory.to_string_lossy();
+        let host = encode(&directory);
+        format!("postgres://{SUPERUSER}@{host}:{}/{}", self.port, encode(database))
     }
 }
 
@@ -230,17 +236,6 @@ fn run(
 fn is_ready(directory: &Path) -> bool {
     fs::read_to_string(directory.join("data/postmaster.pid"))
         .is_ok_and(|text| text.lines().nth(7).is_some_and(|status| status.trim() == "ready"))
-}
-
-fn percent_encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -134,8 +134,7 @@ impl Bounds {
         if self.rate.is_none() && self.concurrency.is_none() {
             return Ok(Permit { running: None });
         }
-        // A key and a token may bear the same name without being the same caller.
-        let caller = format!("{} {}", caller.method, caller.subject);
+        let caller = caller.key();
         if let Some(rate) = &self.rate {
             if rate.len() >= CALLERS_MOST {
                 rate.retain_recent();

@@ -184,8 +184,7 @@ impl Subscriptions {
 
     /// A place among the caller's streams, if there is one left.
     fn place(&self, caller: &Principal) -> Option<Place<'_>> {
-        // A key and a token may bear the same name without being the same caller.
-        let caller = format!("{} {}", caller.method, caller.subject);
+        let caller = caller.key();
         let mut streams = locked(&self.streams);
         let open = streams.entry(caller.clone()).or_default();
         if *open >= STREAMS_MOST {

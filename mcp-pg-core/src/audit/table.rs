@@ -2,7 +2,7 @@
 //!
 //! Knows SQL about this one table; not who runs it.
 
-use crate::name::TableName;
+use crate::name::{TableName, quoted};
 
 /// The table that audit records go to.
 ///
@@ -101,8 +101,4 @@ impl AuditTable {
 /// The beginning of a name, of at most so many bytes.
 fn cut(name: &str, most: usize) -> &str {
     name.get(..name.floor_char_boundary(most)).unwrap_or(name)
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

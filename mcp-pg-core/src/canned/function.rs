@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::header::{self, Line};
 use super::source::{Origin, Source, check_name};
+use crate::name::quoted;
 use crate::schema::{ArgumentMode, Routine};
 
 /// A call, before it is known which arguments are given.
@@ -146,9 +147,4 @@ impl Call {
     pub(super) fn by_position(&self) -> bool {
         !self.routine.arguments.iter().all(|argument| argument.named)
     }
-}
-
-/// A name from the catalogue as an identifier.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

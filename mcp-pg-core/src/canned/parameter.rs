@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::header::{self, Declared};
+use super::declared::{self, Declared};
 use super::rules::Rules;
 use crate::error::{Code, Error, Result, step};
 use crate::schema::{DataType, Kind, clean};
@@ -52,8 +52,8 @@ impl Parameter {
         omitted: bool,
     ) -> Result<Self, String> {
         let given = match declared.map(|declared| &declared.given) {
-            Some(header::Given::Default(value)) => Given::Default(value.clone()),
-            Some(header::Given::Claim(claim)) => Given::Claim(claim.clone()),
+            Some(declared::Given::Default(value)) => Given::Default(value.clone()),
+            Some(declared::Given::Claim(claim)) => Given::Claim(claim.clone()),
             _ if omitted => Given::Omitted,
             _ => Given::Required,
         };

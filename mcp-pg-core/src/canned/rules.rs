@@ -6,7 +6,6 @@ use std::cmp::Ordering;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::header;
 use crate::error::{Code, Error, Result};
 use crate::name::nearest;
 use crate::schema::{DataType, Kind};
@@ -32,7 +31,7 @@ impl Rules {
     /// Reads the rules from the text of a JSON object.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let mut rules = Self::default();
-        for (keyword, value) in header::object(text)? {
+        for (keyword, value) in object(text)? {
             let wrong = |what: &str| format!("{keyword} takes {what}, not {value}");
             let length = || {
                 let length = value.as_u64().and_then(|length| usize::try_from(length).ok());
@@ -212,6 +211,13 @@ fn shown(value: &Value) -> String {
         Value::String(text) => text.chars().take(100).collect(),
         other => other.to_string().chars().take(100).collect(),
     }
+}
+
+/// The members of a JSON object that are written behind a parameter.
+fn object(text: &str) -> Result<Map<String, Value>, String> {
+    serde_json::from_str(text.trim()).map_err(|error| {
+        format!("{} is not JSON such as {{\"minimum\": 1, \"maximum\": 100}}: {error}", text.trim())
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! A canned query before PostgreSQL has seen it: what its header says, and its text with `$n` for `:name`.
 
+use super::declared::Declared;
 use super::directory::File;
 use super::fault::Fault;
 use super::function::Call;
-use super::header::{self, Declared, Header, Line};
+use super::header::{self, Header, Line};
 use super::sql::Sql;
 use super::token::{Kind, Token, tokens};
 

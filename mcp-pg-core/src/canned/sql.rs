@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::declared::Declared;
 use super::header::Header;
 use super::token::{Kind, Token};
 use crate::name::nearest;
@@ -60,33 +61,20 @@ impl Sql {
     ) -> Result<Self, (String, usize)> {
         let code: Vec<Token> =
             body.iter().copied().filter(|token| token.kind != Kind::Comment).collect();
-        let ending = code.iter().rev().take_while(|token| token.kind == Kind::Symbol(';')).count();
-        let code = code.get(..code.len() - ending).unwrap_or_default();
+        let code = one_statement(&code)?;
         let Some((first, last)) = code.first().zip(code.last()) else {
             return Err(("there is no statement".into(), 0));
         };
-        let word = |token: &Token| text.get(token.start..token.end).unwrap_or_default();
-        if let Some(second) =
-            code.windows(2).find(|pair| matches!(pair, [one, _] if one.kind == Kind::Symbol(';')))
-        {
-            return Err((
-                "a file has one statement".into(),
-                second.last().map_or(0, |token| token.start),
-            ));
-        }
-        if let Some(numbered) = code.iter().find(|token| token.kind == Kind::Numbered) {
-            return Err(("write :name for a parameter, not $1".into(), numbered.start));
-        }
         let names = names(text, code);
-        let verb = verb(word(first), &names).map_err(|message| (message, first.start))?;
+        let verb = verb(spelled(text, first), &names).map_err(|message| (message, first.start))?;
         let writing = match verb {
             Verb::Change(_) | Verb::Call => Some(first),
             Verb::With => writing_part(text, code),
             Verb::Select => None,
         };
         if let Some(token) = writing.filter(|_| !header.writes) {
-            let message = format!("{} writes: say so with -- @writes", word(token).to_uppercase());
-            return Err((message, token.start));
+            let part = spelled(text, token).to_uppercase();
+            return Err((format!("{part} writes: say so with -- @writes"), token.start));
         }
 
         let mut sql =
@@ -94,7 +82,7 @@ impl Sql {
         let mut from = first.start;
         for (index, token) in code.iter().enumerate() {
             let Kind::Parameter { bracketed } = token.kind else { continue };
-            let name = word(token).trim_start_matches(':');
+            let name = spelled(text, token).trim_start_matches(':');
             let declared = header.parameters.iter().find(|declared| declared.name == name);
             // `[:n]` may be a slice up to a column.
             if bracketed && declared.is_none() {
@@ -102,35 +90,43 @@ impl Sql {
             }
             sql.copy(text, from, token.start);
             from = token.end;
-            let compared = compared(text, code, index);
-            let number = sql.used(name, token.start, compared);
-            // `a:b` are two words, `a$1` is one: to PostgreSQL, all that is not ASCII is a letter.
-            let letter =
-                |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
-            if sql.text.ends_with(letter) {
-                sql.put(" ", token.start);
-            }
-            match declared.and_then(|declared| Some((declared, declared.type_name.as_ref()?))) {
-                Some((declared, type_name)) => {
-                    sql.put(&format!("(${number}"), token.start);
-                    sql.put(&format!("::{type_name})"), declared.offset);
-                }
-                None => sql.put(&format!("${number}"), token.start),
-            }
+            let number = sql.used(name, token.start, compared(text, code, index));
+            sql.put_number(number, token.start, declared);
         }
         sql.copy(text, from, last.end);
+        sql.uses_all(&header.parameters)?;
+        Ok(sql)
+    }
 
-        for declared in &header.parameters {
-            if !sql.parameters.iter().any(|used| used.name == declared.name) {
-                let used = sql.parameters.iter().map(|used| used.name.as_str());
-                let hint = nearest(&declared.name, used)
+    /// Puts `$number` for the parameter at `offset`, as the type that it is declared with.
+    fn put_number(&mut self, number: usize, offset: usize, declared: Option<&Declared>) {
+        // `a:b` are two words, `a$1` is one: to PostgreSQL, all that is not ASCII is a letter.
+        let letter = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
+        if self.text.ends_with(letter) {
+            self.put(" ", offset);
+        }
+        match declared.and_then(|declared| Some((declared, declared.type_name.as_ref()?))) {
+            Some((declared, type_name)) => {
+                self.put(&format!("(${number}"), offset);
+                self.put(&format!("::{type_name})"), declared.offset);
+            }
+            None => self.put(&format!("${number}"), offset),
+        }
+    }
+
+    /// Refuses a parameter that is declared, and that the statement does not have.
+    fn uses_all(&self, declared: &[Declared]) -> Result<(), (String, usize)> {
+        let used = || self.parameters.iter().map(|used| used.name.as_str());
+        match declared.iter().find(|declared| used().all(|name| name != declared.name)) {
+            None => Ok(()),
+            Some(unused) => {
+                let hint = nearest(&unused.name, used())
                     .map(|near| format!("; did you mean {near}?"))
                     .unwrap_or_default();
-                let message = format!("the statement has no parameter :{}{hint}", declared.name);
-                return Err((message, declared.offset));
+                let message = format!("the statement has no parameter :{}{hint}", unused.name);
+                Err((message, unused.offset))
             }
         }
-        Ok(sql)
     }
 
     fn copy(&mut self, text: &str, from: usize, to: usize) {
@@ -170,6 +166,26 @@ impl Sql {
             true => piece.offset,
             false => piece.offset + byte - piece.start,
         })
+    }
+}
+
+fn spelled<'t>(text: &'t str, token: &Token) -> &'t str {
+    text.get(token.start..token.end).unwrap_or_default()
+}
+
+/// The only statement of a file, without the semicolons behind it.
+fn one_statement(code: &[Token]) -> Result<&[Token], (String, usize)> {
+    let ending = code.iter().rev().take_while(|token| token.kind == Kind::Symbol(';')).count();
+    let code = code.get(..code.len() - ending).unwrap_or_default();
+    let second =
+        code.windows(2).find(|pair| matches!(pair, [one, _] if one.kind == Kind::Symbol(';')));
+    if let Some(second) = second {
+        let offset = second.last().map_or(0, |token| token.start);
+        return Err(("a file has one statement".into(), offset));
+    }
+    match code.iter().find(|token| token.kind == Kind::Numbered) {
+        Some(numbered) => Err(("write :name for a parameter, not $1".into(), numbered.start)),
+        None => Ok(code),
     }
 }
 

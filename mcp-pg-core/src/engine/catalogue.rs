@@ -24,9 +24,17 @@ pub(super) struct Catalogue {
     pub(super) canned: Canned,
     /// Of the catalogue shortly before it was read.
     pub(super) signature: Signature,
-    pub(super) schemas: HashMap<Option<String>, Arc<Schema>>,
+    /// As each database role sees it; none is the login.
+    schemas: HashMap<Option<String>, Seen>,
     /// One for each role of the settings, made when it is first asked for.
     views: Vec<OnceLock<Arc<View>>>,
+}
+
+/// The schema as a database role sees it.
+struct Seen {
+    schema: Arc<Schema>,
+    /// All of it as a view, for the conditions of grants.
+    everything: OnceLock<Arc<View>>,
 }
 
 impl Catalogue {
@@ -55,7 +63,7 @@ impl Catalogue {
                 for fault in faults.iter().filter(|_| place.key().is_none()) {
                     tracing::warn!("{fault}");
                 }
-                place.insert(Arc::new(schema));
+                place.insert(Seen { schema: Arc::new(schema), everything: OnceLock::new() });
             }
         }
         let before = before.map(|before| &before.canned);
@@ -94,14 +102,14 @@ impl Catalogue {
 
     /// The schema as the login sees it.
     pub(super) fn schema(&self) -> Arc<Schema> {
-        self.schemas.get(&None).cloned().unwrap_or_default()
+        self.schemas.get(&None).map(|seen| Arc::clone(&seen.schema)).unwrap_or_default()
     }
 
     /// The callers' database roles, and the schema as each sees it.
     pub(super) fn of_database_roles(&self) -> Vec<(&str, &Schema)> {
         self.schemas
             .iter()
-            .filter_map(|(role, schema)| Some((role.as_deref()?, &**schema)))
+            .filter_map(|(role, seen)| Some((role.as_deref()?, &*seen.schema)))
             .collect()
     }
 
@@ -115,11 +123,11 @@ impl Catalogue {
         if let Some(view) = view.get() {
             return Ok(Arc::clone(view));
         }
-        let schema = self
+        let Seen { schema, everything } = self
             .schemas
             .get(&role.database_role)
             .ok_or_else(|| Error::new(Code::Internal, "the role's schema was not read"))?;
-        let made = || Arc::new(View::new(schema, role, &self.settings));
+        let made = || Arc::new(View::sharing(everything, schema, role, &self.settings));
         Ok(Arc::clone(view.get_or_init(made)))
     }
 
@@ -137,9 +145,9 @@ impl Catalogue {
         self.settings == other.settings
             && self.canned.same(&other.canned)
             && self.schemas.len() == other.schemas.len()
-            && self.schemas.iter().all(|(role, schema)| {
+            && self.schemas.iter().all(|(role, seen)| {
                 let known = other.schemas.get(role);
-                known.is_some_and(|known| known.fingerprint == schema.fingerprint)
+                known.is_some_and(|known| known.schema.fingerprint == seen.schema.fingerprint)
             })
     }
 }

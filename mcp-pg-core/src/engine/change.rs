@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::operation::{ALL, Done, Run, allowed, image_room, objects};
 use super::read::archived_note;
 use super::record::Record;
-use super::{Engine, rows};
+use super::rows;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
 use crate::plan::{Assign, ChangePlan, Each, Effect, NamedRow};
@@ -17,85 +17,45 @@ use crate::statement::{self, Statement};
 /// Most rows that a note lists.
 const LISTED_MOST: usize = 20;
 
-impl Engine {
+/// The rows that a change is about to be made to.
+struct Found {
+    rows: Fetched,
+    notes: Vec<String>,
+}
+
+/// The rows as a change left them.
+#[derive(Default)]
+struct Changed {
+    rows: Vec<Vec<Value>>,
+    count: u64,
+    /// Whether there are more than `rows` holds.
+    cut: bool,
+}
+
+impl Run<'_, '_> {
     pub(super) async fn change(
         &self,
         transaction: &mut Transaction,
-        run: &Run<'_, '_>,
         plan: &ChangePlan<'_>,
         record: &mut Record<'_>,
     ) -> Result<Done> {
-        let images = run.operation.dry_run || record.keeps_images();
+        let images = self.operation.dry_run || record.keeps_images();
         let looked_at = looked_at(plan, images);
         let lock = statement::lock(plan, &looked_at);
-        // Which rows they are, and of what version, must be known of all of them; their images need not be kept.
-        let compared = plan.versioned() || matches!(plan.effect, Effect::SetEach(_));
-        let bytes = if compared { ALL.bytes } else { image_room(run.scope) };
-        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
-        let found = run.statement(transaction, &lock, keep, record).await;
-        let mut found = found.map_err(|error| match error.code() {
-            // Rows that are few are found at once: it is others that keep them.
-            Code::Timeout => error
-                .hint("another transaction may hold the rows: try again later, or narrow where"),
-            _ => error,
-        })?;
-        if found.count > plan.max_rows {
-            return Err(run.too_many(transaction, plan, record).await);
-        }
-        if compared && found.too_large.is_some() {
-            return Err(Error::new(
-                Code::LimitExceeded,
-                "the rows are too large to be changed at once",
-            )
-            .at("/where"));
-        }
-        let width = looked_at.len();
-        let mut notes = Vec::from_iter(archived_note(plan.table, &plan.filter));
-        match (&plan.effect, &plan.if_version) {
-            (Effect::SetEach(each), _) => {
-                notes.extend(each_is_one(plan, each, &lock, &mut found, &looked_at)?);
-            }
-            (_, Some(version)) => unchanged(plan.table, &lock, &found, width, version)?,
-            _ => {}
-        }
+        let Found { rows: found, mut notes } =
+            self.look(transaction, plan, &lock, &looked_at, record).await?;
         if found.count == 0 {
             notes.extend(plan.filter.doubt());
             notes.extend(beside_the_archive(plan));
             return Ok(Done { notes, ..Done::default() });
         }
-        notes.extend(gone_with_them(run.scope.view, plan));
-        let returned = run.operation.returned(images);
+        notes.extend(gone_with_them(self.scope.view, plan));
+        let returned = self.operation.returned(images);
         let changes = statement::changes(plan, &returned);
-        let several = matches!(&plan.effect, Effect::SetEach(each) if each.rows().nth(1).is_some());
-        if several {
-            let marked = transaction.savepoint().await;
-            marked.map_err(|failure| run.refused(failure))?;
-        }
-        let mut changed: Vec<Vec<Value>> = Vec::new();
-        let mut count = 0;
-        let before_cut = images && found.too_large.is_some();
-        let mut after_cut = false;
-        for change in &changes {
-            record.statement(&change.sql);
-            let parameters = texts(&change.parameters, run.given)?;
-            let fetched = match transaction.run(change, &parameters, ALL).await {
-                Ok(fetched) => fetched,
-                Err(failure) => {
-                    let row = (!several).then(|| only(plan)).flatten();
-                    let error = run.operation.refused(failure, run.scope, &change.parameters, row);
-                    if !several || error.get_sqlstate().is_none() || error.is_retryable() {
-                        return Err(error);
-                    }
-                    return Err(run.culprit_of(transaction, plan).await.unwrap_or(error));
-                }
-            };
-            count += fetched.count;
-            after_cut |= fetched.too_large.is_some();
-            allowed(&fetched, run)?;
-            changed.extend(fetched.rows);
-        }
+        let mut changed = self.apply(transaction, plan, &changes, record).await?;
+        let count = changed.count;
         if count > plan.max_rows {
-            return Err(run.too_many(transaction, plan, record).await);
+            return Err(self.too_many(transaction, plan, record).await);
         }
         if count < found.count {
             let left = found.count - count;
@@ -105,14 +65,90 @@ impl Engine {
             ));
         }
         if matches!(plan.effect, Effect::SetEach(_)) {
-            changed.sort_by_key(|row| position(row, 1));
+            changed.rows.sort_by_key(|row| position(row, 1));
         }
-        let before = if images { objects(&lock, found.rows, width) } else { Vec::new() };
-        let after = changes.first().map(|change| objects(change, changed, returned.len()));
+        let before_cut = images && found.too_large.is_some();
+        let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
+        let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
         notes.extend(still_null(plan, &after));
         let reached = found.count.max(count);
+        let after_cut = changed.cut;
         Ok(Done { before, after, count, reached, before_cut, after_cut, notes, related: None })
+    }
+
+    /// Finds and locks the rows; refuses if they are too many, or others than the caller means.
+    async fn look(
+        &self,
+        transaction: &mut Transaction,
+        plan: &ChangePlan<'_>,
+        lock: &Statement<'_>,
+        looked_at: &[usize],
+        record: &mut Record<'_>,
+    ) -> Result<Found> {
+        // Which rows they are, and of what version, must be known of all of them; their images need not be kept.
+        let compared = plan.versioned() || matches!(plan.effect, Effect::SetEach(_));
+        let bytes = if compared { ALL.bytes } else { image_room(self.scope) };
+        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
+        let rows = self.statement(transaction, lock, keep, record).await;
+        let mut rows = rows.map_err(|error| match error.code() {
+            // Rows that are few are found at once: it is others that keep them.
+            Code::Timeout => error
+                .hint("another transaction may hold the rows: try again later, or narrow where"),
+            _ => error,
+        })?;
+        if rows.count > plan.max_rows {
+            return Err(self.too_many(transaction, plan, record).await);
+        }
+        if compared && rows.too_large.is_some() {
+            let message = "the rows are too large to be changed at once";
+            return Err(Error::new(Code::LimitExceeded, message).at("/where"));
+        }
+        let mut notes = Vec::from_iter(archived_note(plan.table, &plan.filter));
+        match (&plan.effect, &plan.if_version) {
+            (Effect::SetEach(each), _) => {
+                notes.extend(each_is_one(plan, each, lock, &mut rows, looked_at)?);
+            }
+            (_, Some(version)) => unchanged(plan.table, lock, &rows, looked_at.len(), version)?,
+            _ => {}
+        }
+        Ok(Found { rows, notes })
+    }
+
+    /// Runs the statements of a change; if one is refused, tells which row is at fault.
+    async fn apply(
+        &self,
+        transaction: &mut Transaction,
+        plan: &ChangePlan<'_>,
+        changes: &[Statement<'_>],
+        record: &mut Record<'_>,
+    ) -> Result<Changed> {
+        let several = matches!(&plan.effect, Effect::SetEach(each) if each.rows().nth(1).is_some());
+        if several {
+            transaction.savepoint().await.map_err(|failure| self.refused(failure))?;
+        }
+        let mut changed = Changed::default();
+        for change in changes {
+            record.statement(&change.sql);
+            let parameters = texts(&change.parameters, self.given)?;
+            let fetched = match transaction.run(change, &parameters, ALL).await {
+                Ok(fetched) => fetched,
+                Err(failure) => {
+                    let row = (!several).then(|| only(plan)).flatten();
+                    let parameters = &change.parameters;
+                    let error = self.operation.refused(failure, self.scope, parameters, row);
+                    if !several || error.get_sqlstate().is_none() || error.is_retryable() {
+                        return Err(error);
+                    }
+                    return Err(self.culprit_of(transaction, plan).await.unwrap_or(error));
+                }
+            };
+            changed.count += fetched.count;
+            changed.cut |= fetched.too_large.is_some();
+            allowed(&fetched, self)?;
+            changed.rows.extend(fetched.rows);
+        }
+        Ok(changed)
     }
 }
 

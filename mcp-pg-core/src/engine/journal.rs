@@ -70,7 +70,7 @@ impl Journal {
         transaction: Transaction,
         entry: Entry,
     ) -> Result<(), Failure> {
-        let append = Append { sql: &self.insert, rows: entry.records() };
+        let append = Append { sql: &self.insert, rows: entry.records(), refused: unavailable };
         let committed = transaction.commit(Some(&append)).await;
         settle(entry, &committed);
         committed.map_err(|failure| match failure.violated() == Some(&self.once) {
@@ -153,7 +153,7 @@ impl Writer {
     }
 
     async fn add(&self, entry: Entry) -> Result<(), Failure> {
-        let append = Append { sql: &self.insert, rows: entry.records() };
+        let append = Append { sql: &self.insert, rows: entry.records(), refused: unavailable };
         let added = self.database.append(&append).await;
         settle(entry, &added);
         added

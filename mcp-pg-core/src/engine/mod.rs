@@ -12,6 +12,7 @@ mod excerpt;
 mod explain;
 mod follow;
 mod identity;
+mod insert;
 mod journal;
 mod list_tables;
 mod operation;

@@ -1,6 +1,5 @@
 //! One operation: what is planned, and what it did.
 
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
@@ -17,7 +16,7 @@ use crate::plan::{
 use crate::policy::{Action, TableView};
 use crate::reply::RowSet;
 use crate::request::Request;
-use crate::statement::{self, INSERT_PARAMETERS, Statement};
+use crate::statement::{self, Statement};
 
 /// An operation in its place: its plan, and where its arguments stand.
 pub(super) struct Operation<'v> {
@@ -212,14 +211,10 @@ impl Engine {
         given: &Given,
         record: &mut Record<'_>,
     ) -> Result<Done> {
+        let run = Run { scope, operation, given };
         let mut done = match &operation.plan {
-            Plan::Insert(plan) => {
-                self.insert(transaction, scope, operation, plan, given, record).await?
-            }
-            Plan::Change(plan) => {
-                let run = Run { scope, operation, given };
-                self.change(transaction, &run, plan, record).await?
-            }
+            Plan::Insert(plan) => run.insert(transaction, plan, record).await?,
+            Plan::Change(plan) => run.change(transaction, plan, record).await?,
             Plan::Select(_) => return Err(Error::new(Code::Internal, "a select writes nothing")),
         };
         record.before(&done.before, done.before_cut);
@@ -229,78 +224,7 @@ impl Engine {
         record.rows(done.count);
         record.sensitive(|| operation.plan.marked(|marks| marks.sensitive));
         done.notes.extend(operation.plan.doubt().filter(|_| done.count > 0));
-        let run = Run { scope, operation, given };
         done.related = self.related(transaction, &run, &done.after, record).await?;
-        Ok(done)
-    }
-
-    async fn insert(
-        &self,
-        transaction: &mut Transaction,
-        scope: &Scope<'_>,
-        operation: &Operation<'_>,
-        plan: &InsertPlan<'_>,
-        given: &Given,
-        record: &mut Record<'_>,
-    ) -> Result<Done> {
-        let run = Run { scope, operation, given };
-        let width = plan.table.readable_columns().count();
-        let total = plan.rows.len();
-        let shown = operation.dry_run || record.keeps_images();
-        let returned = operation.returned(shown);
-        let step = INSERT_PARAMETERS / plan.columns.len().max(1);
-        let mut done = Done { reached: total as u64, ..Done::default() };
-        let mut room = image_room(scope);
-        for start in (0..total).step_by(step) {
-            let range = start..total.min(start + step);
-            if total > 1 {
-                let marked = transaction.savepoint().await;
-                marked.map_err(|failure| operation.refused(failure, scope, &[], None))?;
-            }
-            let mut known = 0;
-            if shown && let Some(existing) = statement::existing(plan, range.clone()) {
-                let keep = Keep { rows: u64::MAX, bytes: room };
-                let found = run.statement(transaction, &existing, keep, record).await?;
-                known = found.count;
-                room = room.saturating_sub(found.bytes);
-                done.before_cut |= found.too_large.is_some();
-                done.before.extend(objects(&existing, found.rows, width));
-            }
-            let statement = statement::insert(plan, range.clone(), &returned)?;
-            record.statement(&statement.sql);
-            let parameters = texts(&statement.parameters, given)?;
-            let inserted = match transaction.run(&statement, &parameters, ALL).await {
-                Ok(inserted) => inserted,
-                Err(failure) => {
-                    let row = (total == 1 && plan.list).then_some(0);
-                    let error = operation.refused(failure, scope, &statement.parameters, row);
-                    if total == 1 || error.get_sqlstate().is_none() || error.is_retryable() {
-                        return Err(error);
-                    }
-                    return Err(run.culprit(transaction, plan, range).await.unwrap_or(error));
-                }
-            };
-            allowed(&inserted, &run)?;
-            if shown && met(&inserted, returned.len()) > known {
-                return Err(unseen());
-            }
-            done.count += inserted.count;
-            done.after_cut |= inserted.too_large.is_some();
-            done.after.extend(objects(&statement, inserted.rows, returned.len()));
-        }
-        let left = (total as u64).saturating_sub(done.count);
-        if left > 0 {
-            let why = match &plan.arbiter {
-                Some(arbiter) if arbiter.set.is_empty() => {
-                    "rows whose key another row has, which was left as it is"
-                }
-                Some(_) => {
-                    "rows that were left as they are, because they are archived or out of the caller's reach"
-                }
-                None => "rows that a trigger of the database's kept out, or put elsewhere",
-            };
-            done.notes.push(format!("{why}: {left}"));
-        }
         Ok(done)
     }
 
@@ -309,16 +233,13 @@ impl Engine {
     pub(super) async fn select_within(
         &self,
         transaction: &mut Transaction,
-        scope: &Scope<'_>,
+        run: &Run<'_, '_>,
         plan: &SelectPlan<'_>,
-        given: &Given,
         room: usize,
         record: &mut Record<'_>,
     ) -> Result<(RowSet, Vec<Map<String, Value>>)> {
         let page = statement::select(plan);
-        let operation =
-            Operation { plan: Plan::Select(plan.clone()), at: String::new(), dry_run: false };
-        let run = Run { scope, operation: &operation, given };
+        let scope = run.scope;
         let mut fetched = run.statement(transaction, &page, keep(scope, plan), record).await?;
         let small = |bytes| bytes <= scope.view.limits.max_reply_bytes;
         if fetched.rows.is_empty() && fetched.too_large.is_some_and(small) {
@@ -401,37 +322,6 @@ impl Run<'_, '_> {
     pub(super) fn refused(&self, failure: Failure) -> Error {
         self.operation.refused(failure, self.scope, &[], None)
     }
-
-    /// The refusal of the first row at fault among those in `rows`, which fail together: half of them is tried at a
-    /// time.
-    async fn culprit(
-        &self,
-        transaction: &mut Transaction,
-        plan: &InsertPlan<'_>,
-        mut rows: Range<usize>,
-    ) -> Option<Error> {
-        let keep = Keep { rows: 0, bytes: 0 };
-        while !rows.is_empty() {
-            transaction.back().await.ok()?;
-            let half = rows.start..rows.start + rows.len().div_ceil(2);
-            let statement = statement::insert(plan, half.clone(), &[]).ok()?;
-            let parameters = texts(&statement.parameters, self.given).ok()?;
-            match transaction.run(&statement, &parameters, keep).await {
-                Ok(_) => {
-                    // These stay, for those that come after them.
-                    transaction.savepoint().await.ok()?;
-                    rows.start = half.end;
-                }
-                Err(failure) if half.len() == 1 => {
-                    let parameters = &statement.parameters;
-                    let row = Some(half.start);
-                    return Some(self.operation.refused(failure, self.scope, parameters, row));
-                }
-                Err(_) => rows = half,
-            }
-        }
-        None
-    }
 }
 
 /// Refuses if a row is one that the caller's grant does not cover: the last output tells.
@@ -455,21 +345,6 @@ pub(super) fn allowed(fetched: &Fetched, run: &Run<'_, '_>) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(Code::Forbidden, "the caller's role may not write such a row").at(place))
-}
-
-/// How many of the rows that an insert returned were there before, if they tell; behind so many columns.
-fn met(inserted: &Fetched, width: usize) -> u64 {
-    let existed =
-        |row: &&Vec<Value>| row.len() == width + 2 && row.get(width) == Some(&Value::Bool(true));
-    inserted.rows.iter().filter(existed).count() as u64
-}
-
-/// Refuses an upsert that changed rows which its own values did not name: they were not looked at before.
-fn unseen() -> Error {
-    let message = "an existing row is met by a value that a default or a trigger gives, and how it was is not known";
-    Error::new(Code::Conflict, message)
-        .at("/on_conflict")
-        .hint("give all columns of the key in data, as the table keeps them; or update the row")
 }
 
 pub(super) fn objects(

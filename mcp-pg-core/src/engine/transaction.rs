@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value};
 
 use super::commit::deferred;
-use super::operation::Operation;
+use super::operation::{Operation, Run};
 use super::record::Record;
 use super::tries::Tries;
 use super::write::written;
@@ -104,7 +104,8 @@ impl Engine {
             let inside = |error: Error| error.inside(&operation.at);
             let (set, rows) = if let Plan::Select(plan) = &operation.plan {
                 reached.push(0);
-                self.select_within(&mut transaction, scope, plan, &given, room, record)
+                let run = Run { scope, operation, given: &given };
+                self.select_within(&mut transaction, &run, plan, room, record)
                     .await
                     .map_err(inside)?
             } else {

@@ -1,4 +1,5 @@
-//! Rows that the server itself adds: as the login, whoever the transaction's caller is.
+//! What the server itself keeps in the database: rows that it adds, as the login, whoever the transaction's caller is,
+//! and reads again.
 //!
 //! Knows how they get into a transaction; not what they tell.
 
@@ -9,17 +10,19 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::database::{Database, snapshot, unavailable};
 use super::failure::Failure;
-use super::transaction::Identity;
+use super::transaction::{BECOME, Identity};
 use crate::error::{Code, Error, Result};
 use crate::request::Isolation;
 
 /// Rows to be added by a statement whose only parameter is a text array.
 #[derive(Debug, Clone, Copy)]
-pub struct Append<'a> {
+pub(crate) struct Append<'a> {
     /// The statement.
-    pub sql: &'a str,
+    pub(crate) sql: &'a str,
     /// The array: a row each.
-    pub rows: &'a [String],
+    pub(crate) rows: &'a [String],
+    /// The error if PostgreSQL refuses them.
+    pub(crate) refused: fn(tokio_postgres::Error) -> Error,
 }
 
 /// What ends a transaction with rows, ready to be sent without waiting for an answer.
@@ -36,7 +39,6 @@ impl<'a> Ending<'a> {
         append: &'a Append<'a>,
         role: Option<&'a str>,
     ) -> Result<Self, Failure> {
-        const BECOME: &str = "SELECT pg_catalog.set_config('role', $1, true)";
         let role = match role {
             Some(role) => {
                 let set = client.prepare_typed_cached(BECOME, &[Type::TEXT]).await;
@@ -57,7 +59,7 @@ impl<'a> Ending<'a> {
         let add = async {
             // Only the login may know the table: what is not prepared yet waits until the role is left.
             let insert = client.prepare_typed_cached(self.append.sql, &[Type::TEXT_ARRAY]).await;
-            let insert = insert.map_err(refused)?;
+            let insert = insert.map_err(|error| self.append.failure(error))?;
             let rows: [&(dyn ToSql + Sync); 1] = [&self.append.rows];
             let (added, back, committed) = tokio::join!(
                 biased;
@@ -67,7 +69,7 @@ impl<'a> Ending<'a> {
                 client.execute(&self.commit, &[]),
             );
             // After a failure COMMIT rolls back, and says nothing of it.
-            added.map_err(refused)?;
+            added.map_err(|error| self.append.failure(error))?;
             back.and(committed).map(drop).map_err(Failure::Database)
         };
         let (left, added) = tokio::join!(biased; set(Some("none")), add);
@@ -76,25 +78,25 @@ impl<'a> Ending<'a> {
     }
 }
 
-/// The rows cannot be added; unless the transaction has to be run again, or nobody knows what became of it.
-fn refused(error: tokio_postgres::Error) -> Failure {
-    let again = |state: &str| state.starts_with("40");
-    match error.as_db_error().map(|answer| again(answer.code().code())) {
-        Some(false) => Failure::Own(
-            Error::new(Code::AuditUnavailable, "the audit record cannot be kept").caused_by(error),
-        ),
-        _ => Failure::Database(error),
+impl Append<'_> {
+    /// The rows cannot be added; unless the transaction has to be run again, or nobody knows what became of it.
+    fn failure(&self, error: tokio_postgres::Error) -> Failure {
+        let again = |state: &str| state.starts_with("40");
+        match error.as_db_error().map(|answer| again(answer.code().code())) {
+            Some(false) => Failure::Own((self.refused)(error)),
+            _ => Failure::Database(error),
+        }
     }
 }
 
 impl Failure {
     /// The constraint or index that kept the server's own rows out.
-    pub fn violated(&self) -> Option<&str> {
+    pub(crate) fn violated(&self) -> Option<&str> {
         self.of_own_rows()?.constraint()
     }
 
     /// Whether something in the server's own rows kept them out: others may be taken.
-    pub fn is_of_the_rows(&self) -> bool {
+    pub(crate) fn is_of_the_rows(&self) -> bool {
         let of_data = |state: &str| state.starts_with("22") || state.starts_with("23");
         self.of_own_rows().is_some_and(|answer| of_data(answer.code().code()))
     }
@@ -112,8 +114,8 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// `audit_unavailable`; the connection's.
-    pub async fn append(&self, append: &Append<'_>) -> Result<(), Failure> {
+    /// The rows' own; the connection's.
+    pub(crate) async fn append(&self, append: &Append<'_>) -> Result<(), Failure> {
         let transaction = self.begin(Identity::default(), Some(Isolation::ReadCommitted)).await?;
         transaction.commit(Some(append)).await
     }
@@ -123,7 +125,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`, or PostgreSQL's refusal as its cause.
-    pub async fn column(&self, sql: &str) -> Result<Vec<String>> {
+    pub(crate) async fn column(&self, sql: &str) -> Result<Vec<String>> {
         let mut lease = self.lease().await?;
         let rows = lease.client()?.query_typed(sql, &[]).await;
         lease.done();
@@ -140,7 +142,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`, or PostgreSQL's refusal as its cause; inside, the first failure of `each`.
-    pub async fn pages<E>(
+    pub(crate) async fn pages<E>(
         &self,
         sql: &str,
         mut each: impl FnMut(i64, &str) -> Result<(), E>,

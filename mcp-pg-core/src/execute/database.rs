@@ -20,7 +20,7 @@ use super::lease::Lease;
 use super::listen::Listener;
 use super::session::{Kept, Session};
 use super::tls::client_config;
-use super::transaction::{Identity, Transaction};
+use super::transaction::{BECOME, Identity, Transaction};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
@@ -43,7 +43,7 @@ struct Coded {
 
 /// The database, through a bounded pool of read-only sessions.
 #[derive(Debug, Clone)]
-pub struct Database {
+pub(crate) struct Database {
     pool: Pool,
     config: Config,
     /// How other connections are made: to cancel, to listen.
@@ -61,7 +61,7 @@ impl Database {
     /// # Errors
     ///
     /// `internal` if there is no Tokio runtime.
-    pub fn new(mut config: Config, settings: &Settings) -> Result<Self> {
+    pub(crate) fn new(mut config: Config, settings: &Settings) -> Result<Self> {
         let timeouts = settings.timeouts;
         config.connect_timeout(timeouts.connect);
         // Of a host that is gone without a word, calls would learn after two hours.
@@ -122,7 +122,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub async fn keeps_sessions(&self) -> Result<()> {
+    pub(crate) async fn keeps_sessions(&self) -> Result<()> {
         let _first = self.lease().await?;
         if self.pool.status().max_size < 2 {
             return Ok(());
@@ -139,7 +139,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`, or whatever PostgreSQL refuses.
-    pub async fn schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
+    pub(crate) async fn schema(&self, names: &[String], role: Option<&str>) -> Result<Schema> {
         // What is dropped while the catalogue is read makes PostgreSQL fail with an internal error.
         const DROPPED: &str = "XX000";
         let mut left = 3;
@@ -157,8 +157,7 @@ impl Database {
         let read = async {
             let transaction = snapshot(client).await?;
             if let Some(role) = role {
-                let set = "SELECT pg_catalog.set_config('role', $1, true)";
-                transaction.query_typed(set, &[(&role, Type::TEXT)]).await.map_err(|error| {
+                transaction.query_typed(BECOME, &[(&role, Type::TEXT)]).await.map_err(|error| {
                     Error::new(
                         Code::DatabaseError,
                         format!("the login cannot become the database role {role:?}"),
@@ -181,7 +180,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`, or whatever PostgreSQL refuses.
-    pub async fn signature(
+    pub(crate) async fn signature(
         &self,
         names: &[String],
         earlier: Option<&Signature>,
@@ -205,7 +204,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub async fn listen(&self) -> Result<Listener> {
+    pub(crate) async fn listen(&self) -> Result<Listener> {
         Listener::connect(&self.config, &self.tls).await
     }
 
@@ -214,7 +213,7 @@ impl Database {
     /// # Errors
     ///
     /// The connection's, or PostgreSQL's with the statement's position.
-    pub async fn read(
+    pub(crate) async fn read(
         &self,
         mut identity: Identity,
         statements: &[&Statement<'_>],
@@ -269,7 +268,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`; `forbidden` if it would write, and the login or the database is set to be read-only.
-    pub async fn begin(
+    pub(crate) async fn begin(
         &self,
         mut identity: Identity,
         isolation: Option<Isolation>,
@@ -289,7 +288,7 @@ impl Database {
     }
 
     /// Forgets all prepared statements: the schema that they were made for has changed.
-    pub fn forget_statements(&self) {
+    pub(crate) fn forget_statements(&self) {
         self.pool.manager().statement_caches.clear();
     }
 
@@ -302,7 +301,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub async fn ready(&self) -> Result<()> {
+    pub(crate) async fn ready(&self) -> Result<()> {
         let mut lease = self.lease().await?;
         let client = lease.client()?;
         let answered = client.execute_typed("SELECT 1", &[]).await;
@@ -311,7 +310,7 @@ impl Database {
     }
 
     /// Waits until no connection is on loan, and the statements of abandoned calls are cancelled.
-    pub async fn idle(&self) {
+    pub(crate) async fn idle(&self) {
         self.under_way.close();
         self.under_way.wait().await;
     }
@@ -336,7 +335,7 @@ impl Database {
 }
 
 /// Whether the login shows a password.
-pub fn has_password(config: &Config) -> bool {
+pub(crate) fn has_password(config: &Config) -> bool {
     config.get_password().is_some_and(|password| !password.is_empty())
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Code, Error};
 
 /// Why a statement failed: PostgreSQL refused it, or it never came so far.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The driver's error; it holds PostgreSQL's answer if there was one.
     Database(tokio_postgres::Error),
     /// This crate's own.
@@ -18,7 +18,7 @@ pub enum Failure {
 
 impl Failure {
     /// Whether it is certain that nothing was committed.
-    pub fn rolled_back(&self) -> bool {
+    pub(crate) fn rolled_back(&self) -> bool {
         match self {
             Failure::Own(_) => true,
             // With FATAL, the connection ends: perhaps only after the commit.

@@ -17,28 +17,28 @@ const WIRE_MOST: usize = 8;
 
 /// How many rows of an answer are kept; the rest is only counted.
 #[derive(Debug, Clone, Copy)]
-pub struct Keep {
+pub(crate) struct Keep {
     /// Rows.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// Bytes of their JSON.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 /// The rows of a statement.
 #[derive(Debug, Default)]
-pub struct Fetched {
+pub(crate) struct Fetched {
     /// The kept rows, a value for each output.
-    pub rows: Vec<Vec<Value>>,
+    pub(crate) rows: Vec<Vec<Value>>,
     /// How many rows there were.
-    pub count: u64,
+    pub(crate) count: u64,
     /// Where related rows were cut: positions of the row and of the output.
-    pub cut: Vec<(usize, usize)>,
+    pub(crate) cut: Vec<(usize, usize)>,
     /// Bytes of the kept rows' JSON.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// Bytes of the first row that was not kept for its size.
-    pub too_large: Option<usize>,
+    pub(crate) too_large: Option<usize>,
     /// Rows that the statement read or wrote, by PostgreSQL's count.
-    pub affected: Option<u64>,
+    pub(crate) affected: Option<u64>,
 }
 
 /// The parameters as PostgreSQL gets them; `results` are the rows of earlier operations, by name of the
@@ -47,7 +47,7 @@ pub struct Fetched {
 /// # Errors
 ///
 /// `invalid_value` where a reference leads to no row, or to a value that does not fit.
-pub fn texts(
+pub(crate) fn texts(
     operands: &[Operand],
     results: &[Vec<serde_json::Map<String, Value>>],
 ) -> Result<Vec<Text>> {

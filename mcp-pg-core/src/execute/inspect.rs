@@ -11,11 +11,11 @@ use crate::schema::{DataType, Described, Routine, Schema};
 
 /// Why PostgreSQL does not take a statement, for the person who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub(crate) struct Refused {
     /// PostgreSQL's sentence, and its hint.
-    pub message: String,
+    pub(crate) message: String,
     /// The character that it is about, from 1.
-    pub position: Option<usize>,
+    pub(crate) position: Option<usize>,
 }
 
 impl Refused {
@@ -40,7 +40,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub async fn described(
+    pub(crate) async fn described(
         &self,
         statements: &[String],
     ) -> Result<Vec<Result<Described, Refused>>> {
@@ -84,7 +84,7 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`, or `database_error` if there is no such role.
-    pub async fn routines(
+    pub(crate) async fn routines(
         &self,
         schemas: &[String],
         roles: &[Option<String>],

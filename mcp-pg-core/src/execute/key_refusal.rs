@@ -12,14 +12,14 @@ use crate::schema::{ForeignKey, Key, Table, TableKind};
 
 /// The key that a violated constraint is about: "Key (room, day)=(7, 2024-01-31) already exists."
 #[derive(Debug)]
-pub struct ViolatedKey {
+pub(crate) struct ViolatedKey {
     columns: String,
     values: String,
 }
 
 impl ViolatedKey {
     /// The key, if PostgreSQL tells it.
-    pub fn of(answer: &DbError) -> Option<Self> {
+    pub(crate) fn of(answer: &DbError) -> Option<Self> {
         let (columns, rest) = answer.detail()?.strip_prefix("Key (")?.split_once(")=(")?;
         // A value may hold a parenthesis, too: the last one ends the list.
         let (values, _) = rest.rsplit_once(") ")?;
@@ -27,7 +27,7 @@ impl ViolatedKey {
     }
 
     /// Whether a row has this key, as far as its JSON and PostgreSQL's text are the same.
-    pub fn is_of(&self, row: &Map<String, Value>) -> bool {
+    pub(crate) fn is_of(&self, row: &Map<String, Value>) -> bool {
         let values: Option<Vec<String>> = self
             .columns
             .split(", ")

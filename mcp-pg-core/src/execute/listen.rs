@@ -29,16 +29,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What was told since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Heard {
+pub(crate) struct Heard {
     /// The schema has changed.
-    pub schema: bool,
+    pub(crate) schema: bool,
     /// Tables whose rows have changed.
-    pub rows: BTreeSet<TableName>,
+    pub(crate) rows: BTreeSet<TableName>,
 }
 
 /// A session that listens. Dropped, it ends.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     client: Client,
     watch: Watch,
     inbox: Arc<Inbox>,
@@ -86,7 +86,7 @@ impl Listener {
     /// # Errors
     ///
     /// `database_unavailable` once the connection is lost, or the database is a standby no more.
-    pub async fn snapshot(&self) -> Result<Option<Snapshot>> {
+    pub(crate) async fn snapshot(&self) -> Result<Option<Snapshot>> {
         let snapshot = patiently(Snapshot::read(&self.client)).await?;
         if snapshot.is_some() && !self.hears {
             return Err(Error::new(Code::DatabaseUnavailable, "the standby was promoted"));
@@ -99,7 +99,7 @@ impl Listener {
     /// # Errors
     ///
     /// `database_unavailable` once the connection is lost.
-    pub async fn look(&self, schemas: &[String], earlier: &Signature) -> Result<Sighted> {
+    pub(crate) async fn look(&self, schemas: &[String], earlier: &Signature) -> Result<Sighted> {
         let sighted = patiently(self.watch.look(&self.client, schemas, Some(earlier))).await?;
         Ok(Sighted { told: sighted.told && self.hears, ..sighted })
     }
@@ -109,7 +109,7 @@ impl Listener {
     /// # Errors
     ///
     /// `database_unavailable` once the connection is lost.
-    pub async fn wait(&self) -> Result<()> {
+    pub(crate) async fn wait(&self) -> Result<()> {
         loop {
             let arrived = self.inbox.arrived.notified();
             if self.client.is_closed() {
@@ -123,7 +123,7 @@ impl Listener {
     }
 
     /// What was told since the last look; however often, each thing is there once.
-    pub fn take(&self) -> Heard {
+    pub(crate) fn take(&self) -> Heard {
         self.inbox.lock(std::mem::take)
     }
 }

@@ -8,17 +8,17 @@ use crate::schema::{Column, TableKind};
 
 /// What a failed statement was about, so that its error can say where.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub(crate) struct Place<'a> {
     /// What the caller may know.
-    pub view: &'a View,
+    pub(crate) view: &'a View,
     /// The table.
-    pub table: &'a TableView,
+    pub(crate) table: &'a TableView,
     /// Where the written values stand in the arguments: `/updates`, `/data`, `/data/3`.
-    pub values: Option<&'a str>,
+    pub(crate) values: Option<&'a str>,
     /// The columns that the rows of an insert give.
-    pub given: Option<&'a [&'a Column]>,
+    pub(crate) given: Option<&'a [&'a Column]>,
     /// The statement's parameters, each with its place.
-    pub parameters: &'a [Operand],
+    pub(crate) parameters: &'a [Operand],
 }
 
 impl Place<'_> {

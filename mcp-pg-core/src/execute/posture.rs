@@ -72,7 +72,11 @@ impl Database {
     /// # Errors
     ///
     /// `database_unavailable`.
-    pub async fn posture(&self, schema: &Schema, roles: &[(&str, &Schema)]) -> Result<Posture> {
+    pub(crate) async fn posture(
+        &self,
+        schema: &Schema,
+        roles: &[(&str, &Schema)],
+    ) -> Result<Posture> {
         let names: Vec<&str> = roles.iter().map(|(name, _)| *name).collect();
         let mut lease = self.lease().await?;
         let client = lease.client()?;

@@ -15,7 +15,7 @@ use crate::plan::Operand;
 use crate::policy::View;
 
 /// The error for a failed canned query, for a caller with this view.
-pub fn query_refusal(failure: Failure, view: &View, parameters: &[Operand]) -> Error {
+pub(crate) fn query_refusal(failure: Failure, view: &View, parameters: &[Operand]) -> Error {
     failure.told(|answer| answered(answer, view, parameters))
 }
 

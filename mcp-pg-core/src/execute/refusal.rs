@@ -36,14 +36,14 @@ pub(super) fn code(state: &str) -> Code {
 }
 
 /// Whether the schema has changed under the statement: worth reading it anew, and trying again.
-pub fn is_stale(error: &Error) -> bool {
+pub(crate) fn is_stale(error: &Error) -> bool {
     // Undefined table, column, function, object, schema, type; datatype changed; cached plan.
     const STALE: [&str; 7] = ["42P01", "42703", "42883", "42704", "3F000", "42804", "0A000"];
     error.get_sqlstate().is_some_and(|state| STALE.contains(&state))
 }
 
 /// The error for a failed statement.
-pub fn refusal(failure: Failure, place: &Place<'_>) -> Error {
+pub(crate) fn refusal(failure: Failure, place: &Place<'_>) -> Error {
     failure.told(|answer| answered(answer, place))
 }
 

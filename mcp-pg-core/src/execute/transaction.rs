@@ -15,30 +15,33 @@ use crate::request::Isolation;
 use crate::statement::Statement;
 use crate::value::Text;
 
+/// Takes a role until the transaction ends.
+pub(super) const BECOME: &str = "SELECT pg_catalog.set_config('role', $1, true)";
+
 /// Most bytes of rows, as JSON, that a transaction gives to be held at once.
 const HELD_MOST: usize = 16 * 1024 * 1024;
 
 /// Who the caller is to PostgreSQL, for one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The role to become; the login if absent.
-    pub role: Option<String>,
+    pub(crate) role: Option<String>,
     /// Settings by name.
-    pub settings: Vec<(String, String)>,
+    pub(crate) settings: Vec<(String, String)>,
     /// Whether to take back what the transaction leaves in its session: it runs code of the database's.
-    pub restore: bool,
+    pub(crate) restore: bool,
 }
 
 impl Identity {
     /// Whether there is nothing to set.
-    pub fn is_login(&self) -> bool {
+    pub(crate) fn is_login(&self) -> bool {
         self.role.is_none() && self.settings.is_empty() && !self.restore
     }
 }
 
 /// An open transaction. Dropped without commit, it is rolled back.
 #[derive(Debug)]
-pub struct Transaction {
+pub(crate) struct Transaction {
     lease: Lease,
     identity: Identity,
     isolation: Option<Isolation>,
@@ -63,7 +66,7 @@ impl Transaction {
     /// # Errors
     ///
     /// PostgreSQL's.
-    pub async fn run(
+    pub(crate) async fn run(
         &mut self,
         statement: &Statement<'_>,
         parameters: &[Text],
@@ -86,12 +89,12 @@ impl Transaction {
     }
 
     /// Whether the rows that it gave leave little room for others.
-    pub fn is_crowded(&self) -> bool {
+    pub(crate) fn is_crowded(&self) -> bool {
         self.room < HELD_MOST / 2
     }
 
     /// The rows that it gave are not held any more: there is room for others.
-    pub fn let_go(&mut self) {
+    pub(crate) fn let_go(&mut self) {
         self.room = HELD_MOST;
     }
 
@@ -100,7 +103,7 @@ impl Transaction {
     /// # Errors
     ///
     /// PostgreSQL's.
-    pub async fn run_alone(
+    pub(crate) async fn run_alone(
         self,
         statement: &Statement<'_>,
         parameters: &[Text],
@@ -136,7 +139,7 @@ impl Transaction {
     /// # Errors
     ///
     /// PostgreSQL's.
-    pub async fn defer_constraints(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn defer_constraints(&mut self) -> Result<(), Failure> {
         self.control("SET CONSTRAINTS ALL DEFERRED").await
     }
 
@@ -145,7 +148,7 @@ impl Transaction {
     /// # Errors
     ///
     /// The first violation.
-    pub async fn check_constraints(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn check_constraints(&mut self) -> Result<(), Failure> {
         self.control("SET CONSTRAINTS ALL IMMEDIATE").await
     }
 
@@ -154,7 +157,7 @@ impl Transaction {
     /// # Errors
     ///
     /// PostgreSQL's.
-    pub async fn savepoint(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn savepoint(&mut self) -> Result<(), Failure> {
         // Else each would be nested in the one before.
         if std::mem::replace(&mut self.marked, true) {
             self.control("RELEASE SAVEPOINT step").await?;
@@ -167,7 +170,7 @@ impl Transaction {
     /// # Errors
     ///
     /// PostgreSQL's.
-    pub async fn back(&mut self) -> Result<(), Failure> {
+    pub(crate) async fn back(&mut self) -> Result<(), Failure> {
         self.control("ROLLBACK TO SAVEPOINT step").await
     }
 
@@ -178,7 +181,7 @@ impl Transaction {
     /// A deferred constraint's violation, a serialization failure; or a lost connection, after which only
     /// the database knows whether it was committed: see [`Failure::rolled_back`]. `audit_unavailable` if the
     /// rows are refused.
-    pub async fn commit(mut self, append: Option<&Append<'_>>) -> Result<(), Failure> {
+    pub(crate) async fn commit(mut self, append: Option<&Append<'_>>) -> Result<(), Failure> {
         if let Some(append) = append {
             return self.commit_with(append).await;
         }
@@ -208,7 +211,7 @@ impl Transaction {
     /// # Errors
     ///
     /// The connection's.
-    pub async fn rollback(mut self) -> Result<(), Failure> {
+    pub(crate) async fn rollback(mut self) -> Result<(), Failure> {
         if !self.begun {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 //! A [`View`] is a lens: what a role may not see is not in it, so whatever reads only a View cannot tell
 //! of it. Knows the schema; not requests, not SQL.
 
+mod derived;
 mod describe;
 mod duration;
 mod grant;

@@ -38,6 +38,11 @@ impl Principal {
         Self { method: method.into(), ..Self::new("", "") }
     }
 
+    /// What tells this caller from others: a key and a token may bear the same name without being the same caller.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.method, self.subject)
+    }
+
     /// Adds a claim.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());

@@ -1,7 +1,8 @@
 //! A table as one role sees it.
 //!
 //! Only a [`View`](super::View) makes one, from what [`reduce`](super::reduce) leaves of the table; and a query
-//! one that it alone has. Knows the table's columns, and what is to be known of each; not the other tables.
+//! one that it alone has ([`derived`](super::derived)). Knows the table's columns, and what is to be known of each;
+//! not the other tables.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -13,9 +14,7 @@ use super::rights::Rules;
 use super::{Action, Actions, Marks, Mask, MaskKey, Sealed, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::schema::{
-    Column, ColumnHints, DataType, Key, Privileges, Relation, RowSecurity, Table, TableKind,
-};
+use crate::schema::{Column, Key, Relation, Table};
 use crate::value::Decoder;
 
 /// A table as a role sees it.
@@ -37,14 +36,17 @@ pub struct TableView {
     /// Positions of the columns that may be read.
     readable: Vec<usize>,
     decoders: Vec<Decoder>,
+    /// Text that `statement` makes, and nothing here reads.
     column_list: OnceLock<String>,
     column_names: OnceLock<Arc<[String]>>,
     masks: Vec<Option<Mask>>,
     mask_key: Option<MaskKey>,
-    marks: Vec<Marks>,
+    pub(super) marks: Vec<Marks>,
     closed: Vec<bool>,
     sealed: BTreeMap<String, Arc<Sealed>>,
     rules: BTreeMap<Action, Rules>,
+    /// Whether only one query has the table.
+    pub(super) derived: bool,
 }
 
 impl TableView {
@@ -67,6 +69,7 @@ impl TableView {
             closed: extra.closed,
             sealed: extra.sealed,
             rules: extra.rules,
+            derived: false,
         }
     }
 
@@ -82,7 +85,7 @@ impl TableView {
     }
 
     /// The table with all its columns and no rights.
-    fn whole(table: Table) -> Self {
+    pub(super) fn whole(table: Table) -> Self {
         Self {
             readable: readable(&table),
             decoders: decoders(&table),
@@ -100,6 +103,7 @@ impl TableView {
             archive: None,
             version: None,
             rules: BTreeMap::new(),
+            derived: false,
         }
     }
 
@@ -114,70 +118,6 @@ impl TableView {
             }
         }
         self
-    }
-
-    /// A table that only one query has: columns by name, type and marks, of which the first `keys` tell its rows
-    /// apart. It goes by the name of the table that it is made from.
-    pub fn derived(
-        from: &TableView,
-        columns: impl IntoIterator<Item = (String, Arc<DataType>, Marks)>,
-        keys: usize,
-    ) -> Self {
-        let (columns, marks): (Vec<_>, Vec<Marks>) =
-            columns.into_iter().map(|(name, data_type, marks)| ((name, data_type), marks)).unzip();
-        let column = |(index, (name, data_type)): (usize, (String, Arc<DataType>))| Column {
-            name,
-            alias: Some(format!("c{index}")),
-            number: 0,
-            type_name: data_type.name.clone(),
-            data_type,
-            nullable: true,
-            may_be_null: true,
-            default: None,
-            identity: None,
-            generated: None,
-            generated_from: Vec::new(),
-            origin: None,
-            comment: None,
-            hints: ColumnHints::default(),
-            can_select: true,
-            can_insert: false,
-            can_update: false,
-        };
-        let columns: Vec<Column> = columns.into_iter().enumerate().map(column).collect();
-        let key = Key {
-            name: String::new(),
-            columns: (0..keys).collect(),
-            arbiter: false,
-            nulls_equal: true,
-            comment: None,
-        };
-        let table = Table {
-            name: from.table.name.clone(),
-            oid: 0,
-            kind: TableKind::View,
-            comment: None,
-            owner: String::new(),
-            directives: Vec::new(),
-            estimated_rows: None,
-            fills_rows: false,
-            has_heirs: false,
-            primary_key: (keys > 0).then_some(key),
-            unique_keys: Vec::new(),
-            foreign_keys: Vec::new(),
-            logical_keys: Vec::new(),
-            checks: Vec::new(),
-            indexes: Vec::new(),
-            row_security: RowSecurity::default(),
-            privileges: Privileges::default(),
-            columns,
-        };
-        Self { marks, ..Self::whole(table) }
-    }
-
-    /// Whether only one query has the table: see [`TableView::derived`].
-    fn is_derived(&self) -> bool {
-        self.table.oid == 0
     }
 
     /// The table's full name.
@@ -259,7 +199,7 @@ impl TableView {
     pub fn unknown_column(&self, name: &str, wanted: impl Fn(&Column) -> bool) -> Error {
         let names = || self.table.columns.iter().filter(|c| wanted(c)).map(|c| c.name.as_str());
         let (table, name_shown) = (self.name(), shown(name));
-        let message = match self.is_derived() {
+        let message = match self.derived {
             // The table that it is made from may well have that column.
             true => format!("the reply has no column {name_shown}"),
             false => format!("{table} has no column {name_shown}"),
@@ -318,9 +258,9 @@ impl TableView {
 
     /// Whether the role may read every row: neither its grant nor row-level security hides one from it.
     pub fn is_open(&self) -> bool {
-        let security = self.table.row_security;
-        let bound = security.enabled && !security.bypassed;
-        self.actions.contains(Action::Select) && self.row_rule(Action::Select).is_none() && !bound
+        self.actions.contains(Action::Select)
+            && self.row_rule(Action::Select).is_none()
+            && !self.table.row_security.applies()
     }
 
     /// Whether the user must agree before the action is done.

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::reduce::{Extra, reduce};
 use super::table_view::{TableView, shown};
@@ -41,6 +41,16 @@ pub struct View {
 impl View {
     /// The schema through the eyes of `role`.
     pub fn new(schema: &Schema, role: &Role, settings: &Settings) -> Self {
+        Self::sharing(&OnceLock::new(), schema, role, settings)
+    }
+
+    /// The same, with what the row conditions of all roles speak of: made once, for the first that has any.
+    pub(crate) fn sharing(
+        everything: &OnceLock<Arc<View>>,
+        schema: &Schema,
+        role: &Role,
+        settings: &Settings,
+    ) -> Self {
         let mut tables = Vec::new();
         let mut extras = Vec::new();
         for table in &schema.tables {
@@ -84,7 +94,8 @@ impl View {
         }
         view.digest = digest.finish();
         if view.tables.iter().any(TableView::is_ruled) {
-            view.whole = Some(Arc::new(Self::everything(schema, settings)));
+            let whole = everything.get_or_init(|| Arc::new(Self::everything(schema, settings)));
+            view.whole = Some(Arc::clone(whole));
         }
         view
     }

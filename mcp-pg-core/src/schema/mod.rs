@@ -58,13 +58,6 @@ pub struct Schema {
 
 impl Schema {
     /// A schema of these tables, sorted, related and digested.
-    ///
-    /// ```
-    /// use mcp_pg_core::schema::Schema;
-    ///
-    /// let empty = Schema::new(vec!["public".into()], Default::default(), Vec::new());
-    /// assert!(empty.tables.is_empty());
-    /// ```
     pub fn new(
         names: Vec<String>,
         comments: HashMap<String, String>,

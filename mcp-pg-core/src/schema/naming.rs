@@ -1,7 +1,7 @@
 //! Makes the relations of all tables from their foreign keys, and names them.
 //!
 //! Short names are for people and may be shared; the unambiguous one is a table's relation's own. Names are
-//! given on the whole schema, so they mean the same to every role.
+//! given on what there is: what a role sees of a schema is named anew, so that no name tells of a hidden relation.
 
 use std::collections::{HashMap, HashSet};
 

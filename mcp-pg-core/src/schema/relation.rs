@@ -71,13 +71,26 @@ impl Relation {
 
     /// The relation with this name among those of one table, or of what a role sees of it.
     ///
-    /// An unambiguous name always wins over a short one, so what it means never depends on which other
-    /// relations the asker may see. A short one wins over an alias.
+    /// An unambiguous name wins over a short one, and a short one over an alias.
     ///
     /// ```
-    /// use mcp_pg_core::schema::{Found, Relation};
+    /// use mcp_pg_core::schema::{Found, Relation, RelationKind};
     ///
-    /// assert_eq!(Relation::find([], "customer"), Found::Unknown);
+    /// let films = |unambiguous: &str| Relation {
+    ///     name: "film".into(),
+    ///     alias: None,
+    ///     unambiguous: unambiguous.into(),
+    ///     kind: RelationKind::ToMany,
+    ///     table: 1,
+    ///     columns: vec![(0, 2)],
+    ///     junction: None,
+    ///     constraint: "film_language_id_fkey".into(),
+    /// };
+    /// let of_a_language = [films("film_by_language"), films("film_by_original_language")];
+    /// let found = Relation::find(&of_a_language, "film_by_language");
+    /// assert_eq!(found, Found::One(&of_a_language[0]));
+    /// let found = Relation::find(&of_a_language, "film");
+    /// assert_eq!(found, Found::Ambiguous(vec!["film_by_language", "film_by_original_language"]));
     /// ```
     pub fn find<'a>(relations: impl IntoIterator<Item = &'a Relation>, name: &str) -> Found<'a> {
         let (mut named, mut aliased) = (Vec::new(), Vec::new());

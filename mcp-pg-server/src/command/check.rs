@@ -26,14 +26,7 @@ pub(super) async fn check(
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
     let settings = config.settings.clone();
-    let every = &config.request_limits.every;
-    let bounds = [
-        ("requests_per_minute", every.requests_per_minute.is_none()),
-        ("concurrency", every.concurrency.is_none()),
-    ];
-    let unlimited = bounds.map(|(key, absent)| (key, absent && config.auth.is_some()));
-    let open = open_secrets(&config);
-    let spent_apart = config.state_key.is_some() && settings.audit.table.is_none();
+    let mut notes = of_files_and_limits(&config);
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
     // Not opened: that would make the file, as another user perhaps than the one who is to write it.
     let audit_file = config.audit_file.take();
@@ -42,39 +35,9 @@ pub(super) async fn check(
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
     let schema = session.engine.schema();
-    for owner in &schema.directives.distrusted {
-        writeln!(
-            out,
-            "note: @mcp in comments of {owner} has no effect: comments.owners does not name it"
-        )?;
-    }
-    for (key, _) in unlimited.into_iter().filter(|(_, unlimited)| *unlimited) {
-        writeln!(
-            out,
-            "note: any caller over HTTP may leave nothing for the others: there is no limits.{key}"
-        )?;
-    }
-    for schema in &known.open_schemas {
-        writeln!(
-            out,
-            "note: everyone may create functions in {schema}, which can stand in for PostgreSQL's own: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"
-        )?;
-    }
-    for file in open {
-        writeln!(out, "note: every user of this machine may read {}: chmod o= it", file.display())?;
-    }
-    if spent_apart {
-        writeln!(
-            out,
-            "note: processes that share the state key can each use a confirmation once; with audit.table, it is once for all"
-        )?;
-    }
-    for role in settings.roles.iter().filter(|role| !known.password && hashes(role)) {
-        let name = &role.name;
-        writeln!(
-            out,
-            "note: the login has no password to make a key from: the mask hash of roles.{name} changes with each start"
-        )?;
+    notes.extend(of_database(&settings, &schema, &known));
+    for note in notes {
+        writeln!(out, "note: {note}")?;
     }
     findings.extend(posture::findings(&known));
     findings.extend(credentials.and_then(Result::err).map(|error| error.to_string()));
@@ -90,6 +53,48 @@ pub(super) async fn check(
     } else {
         Ok(Exit::Finding)
     }
+}
+
+/// What is worth a look in the configuration, before any database is known.
+fn of_files_and_limits(config: &Config) -> Vec<String> {
+    let every = &config.request_limits.every;
+    let bounds = [
+        ("requests_per_minute", every.requests_per_minute.is_none()),
+        ("concurrency", every.concurrency.is_none()),
+    ];
+    let unlimited = bounds.into_iter().filter(|(_, absent)| *absent && config.auth.is_some());
+    let unlimited = unlimited.map(|(key, _)| {
+        format!("any caller over HTTP may leave nothing for the others: there is no limits.{key}")
+    });
+    let open = open_secrets(config)
+        .into_iter()
+        .map(|file| format!("every user of this machine may read {}: chmod o= it", file.display()));
+    let apart = config.state_key.is_some() && config.settings.audit.table.is_none();
+    let apart = apart.then(|| {
+        "processes that share the state key can each use a confirmation once; with audit.table, it is once for all"
+            .to_owned()
+    });
+    unlimited.chain(open).chain(apart).collect()
+}
+
+/// What is worth a look in the database, or in what the configuration says of it.
+fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<String> {
+    let distrusted = schema.directives.distrusted.iter().map(|owner| {
+        format!("@mcp in comments of {owner} has no effect: comments.owners does not name it")
+    });
+    let open = known.open_schemas.iter().map(|schema| {
+        format!(
+            "everyone may create functions in {schema}, which can stand in for PostgreSQL's own: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"
+        )
+    });
+    let hashing = settings.roles.iter().filter(|role| !known.password && hashes(role));
+    let hashing = hashing.map(|role| {
+        format!(
+            "the login has no password to make a key from: the mask hash of roles.{} changes with each start",
+            role.name
+        )
+    });
+    distrusted.chain(open).chain(hashing).collect()
 }
 
 /// A session with all of the configuration that one can be opened with; what is at fault is a finding each.

@@ -17,8 +17,10 @@ fn every_test_that_it_names_exists() {
     let named = named();
     assert!(named.len() > 25, "{} tests are named", named.len());
     for (module, test) in named {
-        let file = tests.join(format!("{}.rs", module.replace("::", "/")));
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{module}: {error}"));
+        let path = module.replace("::", "/");
+        let text = fs::read_to_string(tests.join(format!("{path}.rs")))
+            .or_else(|_| fs::read_to_string(tests.join(path).join("mod.rs")))
+            .unwrap_or_else(|error| panic!("{module}: {error}"));
         let lines: Vec<&str> = text.lines().collect();
         let declared = lines.windows(2).any(|pair| {
             let of_test = matches!(pair[0].trim(), "#[tokio::test]" | "#[test]")

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
+use mcp_pg_core::name::quoted;
 use mcp_pg_core::policy::{Action, Settings};
 
-use super::quote::{identifier, literal};
+use super::quote::literal;
 
 /// The login's name.
 pub(super) const LOGIN: &str = "mcp_pg";
@@ -39,7 +40,7 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
     let functions = &settings.queries.functions;
     let functions = functions.iter().filter(|schema| !settings.schemas.contains(schema));
     for schema in settings.schemas.iter().chain(functions) {
-        let schema = identifier(schema);
+        let schema = quoted(schema);
         writeln!(out, "CREATE SCHEMA IF NOT EXISTS {schema};")?;
         for grantee in &grantees {
             writeln!(out, "GRANT USAGE ON SCHEMA {schema} TO {};", name(grantee))?;
@@ -68,7 +69,7 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
         }
         // Default values of key columns come from sequences; identity columns need no grant.
         for schema in &settings.schemas {
-            let (schema, grantee) = (identifier(schema), name(grantee));
+            let (schema, grantee) = (quoted(schema), name(grantee));
             writeln!(out, "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {grantee};")?;
             writeln!(
                 out,
@@ -87,7 +88,7 @@ pub(super) fn database_roles(settings: &Settings) -> BTreeSet<&str> {
 
 /// A role's name as SQL takes it.
 pub(super) fn name(role: &str) -> String {
-    if role == LOGIN { role.to_owned() } else { identifier(role) }
+    if role == LOGIN { role.to_owned() } else { quoted(role) }
 }
 
 /// Makes a role, unless it is there.
@@ -116,7 +117,7 @@ fn print_grants(
         .filter(|schema| pattern == "*" || pattern.strip_suffix(".*") == Some(schema))
         .collect();
     for schema in &whole_schemas {
-        let schema = identifier(schema);
+        let schema = quoted(schema);
         writeln!(out, "GRANT {list} ON ALL TABLES IN SCHEMA {schema} TO {to};")?;
         writeln!(
             out,

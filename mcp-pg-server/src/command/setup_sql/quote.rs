@@ -1,9 +1,4 @@
-//! Names and texts in SQL that a person will run.
-
-/// A name as SQL takes it.
-pub(super) fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
+//! Texts in SQL that a person will run.
 
 /// A text as SQL takes it.
 pub(super) fn literal(text: &str) -> String {

@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use mcp_pg_core::execute::{ROWS_CHANNEL, SCHEMA_CHANNEL};
+use mcp_pg_core::name::quoted;
+use mcp_pg_core::{ROWS_CHANNEL, SCHEMA_CHANNEL};
 
-use super::quote::{identifier, literal};
+use super::quote::literal;
 
 /// Prints the event trigger that tells of changes to the schema.
 pub(super) fn print_schema(out: &mut (dyn Write + Send)) -> io::Result<()> {
@@ -57,7 +58,7 @@ END $mcp_pg$;
     )?;
     for table in tables {
         let (schema, table) = table.split_once('.').unwrap_or((schema, table));
-        let table = format!("{}.{}", identifier(schema), identifier(table));
+        let table = format!("{}.{}", quoted(schema), quoted(table));
         write!(
             out,
             "DROP TRIGGER IF EXISTS mcp_pg_rows ON {table};

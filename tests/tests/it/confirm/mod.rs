@@ -1,12 +1,14 @@
 //! Writes that the user must agree to, in both eras of the protocol.
 
+mod http;
+mod own_tools;
+
 use std::collections::VecDeque;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use mcp_pg_core::audit::AuditTable;
-use mcp_pg_core::policy::{Action, Role, Tls};
-use mcp_pg_core::{Agreement, Origin, Principal, Settings, TableName, verify_table};
+use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_core::{Agreement, Origin, Principal, Settings};
 use mcp_pg_tests::{Database, object};
 use rmcp::model::{
     CallToolResponse, ClientCapabilities, ElicitRequestParams, ElicitResult, ElicitationAction,
@@ -17,9 +19,7 @@ use rmcp::{ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient};
 use serde_json::{Value, json};
 use tokio::process::Child;
 
-use crate::auth_api_key::key;
-use crate::canned::directory;
-use crate::program::{ERAS, Era, Served, Session, file, params, program, run};
+use crate::program::{ERAS, Era, Session, file, params, program, run};
 
 /// A user who answers in this order, and what was asked.
 #[derive(Clone, Default)]
@@ -216,122 +216,6 @@ async fn a_client_that_cannot_ask_is_refused_with_the_reason() {
     assert_eq!((done.status, &done.json()["row_count"]), (Some(0), &json!(2)));
 }
 
-/// The answer of an HTTP server to `delete`, sent with an answer to its question if there is one.
-async fn delete_over_http(server: &Served, key: &str, state: Option<&str>) -> Value {
-    let mut call = json!({"name": "delete", "arguments": delete(2)});
-    if let Some(state) = state {
-        call["requestState"] = json!(state);
-        call["inputResponses"] = json!({"confirm": {"action": "accept", "content": {}}});
-    }
-    let bearer = format!("Bearer {key}");
-    call["_meta"] = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "it", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
-    });
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Accept", "application/json, text/event-stream"),
-        ("MCP-Protocol-Version", "2026-07-28"),
-        ("Mcp-Method", "tools/call"),
-        ("Mcp-Name", "delete"),
-        ("Authorization", &bearer),
-    ];
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call});
-    let (status, answer) = server.send("POST", "/mcp", &headers, &body.to_string()).await;
-    assert_eq!(status, 200, "{answer}");
-    serde_json::from_str::<Value>(&answer).unwrap()["result"].clone()
-}
-
-#[tokio::test]
-async fn servers_that_share_a_key_take_each_others_answers() {
-    let database = Database::shop().await;
-    database.sql("CREATE TABLE kept AS SELECT * FROM reviews WHERE review_id <= 2").await;
-    let ((ann, ann_hash), (bob, bob_hash)) = (key().await, key().await);
-    let entry = |name: &str, hash: &str| {
-        format!("[[auth.api_keys]]\nname = {name:?}\nhash = {hash:?}\nrole = \"admin\"\n")
-    };
-    let keys = format!("{RULES}{}{}", entry("ann", &ann_hash), entry("bob", &bob_hash));
-    let secret = file("q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\n");
-    let shared = file(&format!("{keys}[server]\nstate_key_file = {secret:?}"));
-    let alone = file(&keys);
-    let start = async |config: &std::path::Path| {
-        let config = config.to_str().unwrap();
-        Served::start(&["--database-url", &database.url, "--config", config]).await
-    };
-    let (first, second, other) = (start(&shared).await, start(&shared).await, start(&alone).await);
-    let state = |answer: Value| match answer["requestState"].as_str() {
-        Some(state) => state.to_owned(),
-        None => panic!("no question: {answer}"),
-    };
-    let asked = state(delete_over_http(&first, &ann, None).await);
-    // It is of no use to another caller, nor where the key is another.
-    state(delete_over_http(&second, &bob, Some(&asked)).await);
-    state(delete_over_http(&other, &ann, Some(&asked)).await);
-    assert_eq!(reviews(&database).await, 14);
-    let done = delete_over_http(&second, &ann, Some(&asked)).await;
-    assert_eq!(done["structuredContent"]["row_count"], 2, "{done}");
-    assert_eq!(reviews(&database).await, 12);
-    // Each remembers for itself what is spent, which check says.
-    let shared = shared.to_str().unwrap();
-    let told = run(&["check", "--database-url", &database.url, "--config", shared]).await.out;
-    assert!(told.contains("note: processes that share the state key"), "{told}");
-    // It is spent: with the rows back as they were, the same write is asked about again.
-    database.sql("INSERT INTO reviews OVERRIDING SYSTEM VALUE SELECT * FROM kept").await;
-    state(delete_over_http(&second, &ann, Some(&asked)).await);
-    assert_eq!(reviews(&database).await, 14);
-}
-
-#[tokio::test]
-async fn servers_with_one_audit_table_use_a_confirmation_once() {
-    let database = Database::shop().await;
-    let table = AuditTable::new(&TableName::new("mcp_audit", "log"));
-    database.sql(&table.definition()).await;
-    // Who sets the table up again changes nothing.
-    database.sql(&table.definition()).await;
-    database.sql("CREATE TABLE kept AS SELECT * FROM reviews WHERE review_id <= 2").await;
-    let (ann, hash) = key().await;
-    let secret = file("q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=\n");
-    let config = file(&format!(
-        "{RULES}[audit]\ntable = \"mcp_audit.log\"\n[server]\nstate_key_file = {secret:?}\n\
-         [[auth.api_keys]]\nname = \"ann\"\nhash = {hash:?}\nrole = \"admin\"\n"
-    ));
-    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
-    let (first, second) = (Served::start(&arguments).await, Served::start(&arguments).await);
-    let asked = delete_over_http(&first, &ann, None).await;
-    let state = asked["requestState"].as_str().unwrap();
-    let done = delete_over_http(&first, &ann, Some(state)).await;
-    assert_eq!(done["structuredContent"]["row_count"], 2, "{done}");
-    database.sql("INSERT INTO reviews OVERRIDING SYSTEM VALUE SELECT * FROM kept").await;
-    // The same rows, the same request, the same caller; but it was used.
-    let refused = delete_over_http(&second, &ann, Some(state)).await;
-    let error = &refused["structuredContent"]["error"];
-    assert_eq!(error["code"], "forbidden", "{refused}");
-    assert_eq!(error["message"], "what the user has agreed to was done before");
-    assert_eq!(reviews(&database).await, 14);
-
-    // Both at once: one of them.
-    let asked = delete_over_http(&second, &ann, None).await;
-    let state = asked["requestState"].as_str().unwrap();
-    let (here, there) = tokio::join!(
-        delete_over_http(&first, &ann, Some(state)),
-        delete_over_http(&second, &ann, Some(state)),
-    );
-    let done = [&here, &there].map(|answer| answer["structuredContent"]["row_count"] == 2);
-    assert!(done[0] != done[1], "{here}\n{there}");
-    assert_eq!(reviews(&database).await, 12);
-
-    first.stop().await;
-    second.stop().await;
-    let told = run(&[&["check"], &arguments[..]].concat()).await.out;
-    assert!(!told.contains("state key"), "{told}");
-    let kept = "SELECT string_agg(record ->> 'outcome', ' ' ORDER BY position) FROM mcp_audit.log \
-                WHERE record ->> 'confirmation' IS NOT NULL";
-    assert_eq!(database.value(kept).await.as_deref(), Some("ok ok"));
-    let name = TableName::new("mcp_audit", "log");
-    verify_table(database.config.clone(), Tls::default(), &name).await.unwrap().unwrap();
-}
-
 #[tokio::test]
 async fn a_role_that_confirms_after_untrusted_text_alone_is_asked() {
     use ElicitationAction::{Accept, Decline};
@@ -407,113 +291,6 @@ async fn an_answer_holds_for_one_use_of_one_plan() {
     database.sql("INSERT INTO reviews OVERRIDING SYSTEM VALUE SELECT * FROM kept").await;
     asked(send(delete(2), Some(&state_of_one)).await);
     assert_eq!(reviews(&database).await, 13);
-}
-
-/// The configuration with tools of people's own, and where they are.
-fn own_tools(database: &Database) -> String {
-    let queries = directory([
-        ("remove_reviews.sql", "-- @writes\nDELETE FROM reviews WHERE review_id <= :most"),
-        (
-            "invite.sql",
-            "-- @writes\n-- @confirm\nINSERT INTO users (name, email, country)\n             VALUES (:name, :name || '@example.org', 'FR')",
-        ),
-        (
-            "add_user.sql",
-            "-- @writes\nINSERT INTO users (name, email, country)\n             VALUES (:name, :name || '@example.com', 'FR')",
-        ),
-    ]);
-    let text = format!(
-        "{RULES}[queries]\ndirectory = {queries:?}\nfunctions = [\"api\"]\n[database]\nurl = {:?}\n",
-        database.url
-    );
-    file(&text).to_str().unwrap().to_owned()
-}
-
-const FUNCTIONS: &str = "
-    CREATE SCHEMA api;
-    CREATE SEQUENCE api.tickets;
-    CREATE FUNCTION api.next_ticket() RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('api.tickets') $$;
-    COMMENT ON FUNCTION api.next_ticket IS '@tool';
-    CREATE FUNCTION api.greet() RETURNS text LANGUAGE sql AS $$ SELECT 'hello' $$;
-    COMMENT ON FUNCTION api.greet IS E'@tool\n@additive';";
-
-#[tokio::test]
-async fn tools_of_people_s_own_are_confirmed_too() {
-    use ElicitationAction::{Accept, Decline};
-    for era in ERAS {
-        let database = Database::shop().await;
-        database.sql(FUNCTIONS).await;
-        let user = User::will([Decline, Accept, Decline, Decline, Accept, Accept]);
-        let session = Asking::open(&own_tools(&database), user.clone(), era).await;
-        let remove = |most: i64| json!({"most": most, "max_rows": 9});
-
-        let refused = session.call("remove_reviews", remove(2)).await;
-        assert_eq!(refused["error"]["message"], "the user declined", "{era:?} {refused}");
-        let asked = user.asked();
-        assert!(asked[0].contains("Allow this: remove_reviews, which writes 2 rows?"), "{asked:?}");
-        assert!(asked[0].contains("\"most\":2"), "{asked:?}");
-        assert_eq!(reviews(&database).await, 14);
-        assert_eq!(session.call("remove_reviews", remove(2)).await["row_count"], 2);
-        assert_eq!(reviews(&database).await, 12);
-        assert_eq!(user.asked().len(), 1);
-
-        // What a function does may not be undone: it is asked about before it is done.
-        session.call("next_ticket", json!({"dry_run": true})).await;
-        session.call("next_ticket", json!({})).await;
-        let taken = "SELECT is_called::text FROM api.tickets";
-        assert_eq!(database.value(taken).await.as_deref(), Some("false"));
-        let ticket = session.call("next_ticket", json!({})).await;
-        assert_eq!(ticket["rows"], json!([{"next_ticket": 1}]), "{ticket}");
-        assert_eq!(user.asked().len(), 3);
-
-        // Its author asks for it, whatever the role's rules.
-        let invited = session.call("invite", json!({"name": "ida"})).await;
-        assert_eq!(invited["row_count"], 1, "{invited}");
-        assert!(user.asked()[0].contains("invite, which writes 1 row?"));
-
-        // What only adds is not among the things to be confirmed, a dry run and no rows are nothing.
-        assert_eq!(session.call("add_user", json!({"name": "eve"})).await["row_count"], 1);
-        assert_eq!(session.call("greet", json!({})).await["rows"], json!([{"greet": "hello"}]));
-        assert_eq!(session.call("remove_reviews", remove(2)).await["row_count"], 0);
-        let dry = json!({"most": 9, "max_rows": 9, "dry_run": true});
-        assert_eq!(session.call("remove_reviews", dry).await["row_count"], 7);
-        assert_eq!(user.asked(), [] as [&str; 0]);
-    }
-}
-
-#[tokio::test]
-async fn an_answer_about_a_tool_holds_for_its_arguments_and_rows() {
-    let database = Database::shop().await;
-    database.sql(FUNCTIONS).await;
-    let session = Asking::open(&own_tools(&database), User::default(), Era::Discover).await;
-    let send = async |tool: &str, arguments: Value, state: Option<String>| {
-        let mut request = params(tool, arguments);
-        request.input_responses = state
-            .is_some()
-            .then(|| [("confirm".to_owned(), json!({"action": "accept", "content": {}}))].into());
-        request.request_state = state;
-        match session.client.call_tool_once(request).await.unwrap() {
-            CallToolResponse::InputRequired(question) => question.request_state,
-            _ => None,
-        }
-    };
-    let remove = |most: i64| json!({"most": most, "max_rows": 9});
-    let first = send("remove_reviews", remove(2), None).await;
-    let other = send("remove_reviews", remove(3), first).await;
-    assert!(other.is_some(), "agreed to other arguments");
-    let ticket = send("next_ticket", json!({}), other).await;
-    assert!(ticket.is_some(), "agreed to another tool");
-    let two = send("remove_reviews", remove(2), None).await;
-    database.sql("DELETE FROM reviews WHERE review_id = 1").await;
-    let one = send("remove_reviews", remove(2), two).await;
-    assert!(one.is_some(), "agreed to another number of rows");
-    assert_eq!(send("remove_reviews", remove(2), one).await, None);
-    assert_eq!(reviews(&database).await, 12);
-    assert_eq!(send("next_ticket", json!({}), ticket).await, None);
-    assert_eq!(
-        database.value("SELECT last_value::text FROM api.tickets").await.as_deref(),
-        Some("1")
-    );
 }
 
 #[tokio::test]

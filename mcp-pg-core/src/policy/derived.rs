@@ -1,0 +1,77 @@
+//! A table that only one query has: the groups and measures of an aggregate, to be selected from like any other.
+
+use std::sync::Arc;
+
+use super::{Marks, TableView};
+use crate::schema::{
+    Column, ColumnHints, DataType, Key, Privileges, RowSecurity, Table, TableKind,
+};
+
+impl TableView {
+    /// A table that only one query has: columns by name, type and marks, of which the first `keys` tell its rows
+    /// apart. It goes by the name of the table that it is made from.
+    pub fn derived(
+        from: &TableView,
+        columns: impl IntoIterator<Item = (String, Arc<DataType>, Marks)>,
+        keys: usize,
+    ) -> Self {
+        let (columns, marks): (Vec<_>, Vec<Marks>) =
+            columns.into_iter().map(|(name, data_type, marks)| ((name, data_type), marks)).unzip();
+        let columns = columns.into_iter().enumerate();
+        let columns = columns.map(|(index, (name, data_type))| column(index, name, data_type));
+        let key = Key {
+            name: String::new(),
+            columns: (0..keys).collect(),
+            arbiter: false,
+            nulls_equal: true,
+            comment: None,
+        };
+        let table = Table {
+            name: from.table.name.clone(),
+            oid: 0,
+            kind: TableKind::View,
+            comment: None,
+            owner: String::new(),
+            directives: Vec::new(),
+            estimated_rows: None,
+            fills_rows: false,
+            has_heirs: false,
+            primary_key: (keys > 0).then_some(key),
+            unique_keys: Vec::new(),
+            foreign_keys: Vec::new(),
+            logical_keys: Vec::new(),
+            checks: Vec::new(),
+            indexes: Vec::new(),
+            row_security: RowSecurity::default(),
+            privileges: Privileges::default(),
+            columns: columns.collect(),
+        };
+        let mut view = Self::whole(table);
+        view.marks = marks;
+        view.derived = true;
+        view
+    }
+}
+
+/// A column that can only be read; statements call it by its place.
+fn column(index: usize, name: String, data_type: Arc<DataType>) -> Column {
+    Column {
+        name,
+        alias: Some(format!("c{index}")),
+        number: 0,
+        type_name: data_type.name.clone(),
+        data_type,
+        nullable: true,
+        may_be_null: true,
+        default: None,
+        identity: None,
+        generated: None,
+        generated_from: Vec::new(),
+        origin: None,
+        comment: None,
+        hints: ColumnHints::default(),
+        can_select: true,
+        can_insert: false,
+        can_update: false,
+    }
+}

@@ -1,0 +1,168 @@
+//! Which values a record holds.
+
+use mcp_pg_core::Settings;
+use mcp_pg_core::policy::{Action, AuditValues, Mask, Role};
+use mcp_pg_tests::{Database, call};
+use serde_json::{Value, json};
+
+use super::{Log, blocked};
+
+fn masking() -> Role {
+    let mut role = Role::everywhere("support", Action::ALL);
+    role.grants[0].columns.mask.insert("email".into(), Mask::Email);
+    role
+}
+
+#[tokio::test]
+async fn masked_values_are_not_kept() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let settings = Settings { roles: vec![masking()], ..Settings::default() };
+    let engine = log.engine(&database, settings).await;
+    let secret = "ada@example.com";
+    for (tool, arguments) in [
+        ("select", json!({"table": "users", "where": {"user_id": 1}})),
+        ("select", json!({"table": "users", "where": {"email": secret}})),
+        ("select", json!({"table": "users", "where": {"or": [{"column": "email", "eq": secret}]}})),
+        ("select", json!({"table": "users", "where": format!("{{\"email\": \"{secret}\"}}")})),
+        (
+            "update",
+            json!({"table": "users", "where": {"user_id": 1}, "updates": {"email": secret}}),
+        ),
+        ("insert", json!({"table": "users", "data": format!("[{{\"email\": \"{secret}\"}}]")})),
+        ("update", json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}})),
+    ] {
+        let _ = call(&engine, "support", tool, arguments).await;
+    }
+    let records = log.records(&engine).await;
+    assert_eq!(records.len(), 8);
+    let text = serde_json::to_string(&records).unwrap();
+    assert!(!text.contains(secret), "{text}");
+    assert_eq!(records[1]["arguments"]["where"]["email"], "[redacted]");
+    assert_eq!(records[4]["arguments"]["updates"], json!({"email": "[redacted]"}));
+    assert_eq!(records[7]["before"][0]["email"], "[redacted]");
+    assert_eq!(records[7]["after"][0]["name"], "X");
+}
+
+#[tokio::test]
+async fn reads_of_sensitive_columns_are_flagged() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let mut settings = Settings::default();
+    settings.columns.sensitive = vec!["public.users.email".into()];
+    let engine = log.engine(&database, settings).await;
+    let rename = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}, "returning": ["email"]});
+    for (tool, arguments, flagged) in [
+        ("select", json!({"table": "users", "limit": 1}), json!(["email"])),
+        ("select", json!({"table": "users", "columns": ["name"], "limit": 1}), Value::Null),
+        (
+            "select",
+            json!({"table": "orders", "include": {"user": true}, "limit": 1}),
+            json!(["user.email"]),
+        ),
+        ("update", rename, json!(["email"])),
+        ("select", json!({"table": "users", "columns": ["email", "nam"]}), Value::Null),
+    ] {
+        let _ = call(&engine, "admin", tool, arguments.clone()).await;
+        let records = log.records(&engine).await;
+        let last = records.last().unwrap();
+        assert_eq!(
+            last.get("sensitive").cloned().unwrap_or_default(),
+            flagged,
+            "{arguments} {last}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn values_and_images_are_kept_as_configured() {
+    let database = Database::shop().await;
+    let update =
+        json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "Xanthippe"}});
+
+    let log = Log::new();
+    let mut settings = Settings::default();
+    settings.audit.values = AuditValues::None;
+    let engine = log.engine(&database, settings).await;
+    call(&engine, "admin", "update", update.clone()).await.unwrap();
+    let records = log.records(&engine).await;
+    assert_eq!(records[1]["arguments"]["updates"], json!({"name": "[omitted]"}));
+    assert!(!serde_json::to_string(&records).unwrap().contains("Xanthippe"));
+
+    let log = Log::new();
+    let mut settings = Settings::default();
+    settings.audit.images = false;
+    let engine = log.engine(&database, settings).await;
+    call(&engine, "admin", "update", update).await.unwrap();
+    let records = log.records(&engine).await;
+    assert_eq!(records[1]["arguments"]["updates"]["name"], "Xanthippe");
+    assert!(
+        records
+            .iter()
+            .all(|record| record.get("before").is_none() && record.get("after").is_none())
+    );
+}
+
+#[tokio::test]
+async fn what_the_call_must_hide_is_not_kept_although_its_role_is_gone_by_then() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let settings = Settings { roles: vec![masking()], ..Settings::default() };
+    let engine = log.engine(&database, settings.clone()).await;
+    let client = database.client().await;
+    client.execute("BEGIN", &[]).await.unwrap();
+    client.execute("SELECT FROM users WHERE user_id = 1 FOR UPDATE", &[]).await.unwrap();
+    let update = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}});
+    let renamed = Role { name: "other".into(), ..masking() };
+    let (reply, ()) = tokio::join!(call(&engine, "support", "update", update), async {
+        blocked(&database, 1).await;
+        let without = Settings { roles: vec![renamed], ..settings };
+        engine.reconfigure(without).await.unwrap();
+        client.execute("ROLLBACK", &[]).await.unwrap();
+    });
+    reply.unwrap();
+    let records = log.records(&engine).await;
+    assert_eq!(records.len(), 2);
+    let text = serde_json::to_string(&records).unwrap();
+    assert!(!text.contains("ada@example.com"), "{text}");
+    for record in &records {
+        assert_eq!(record["before"][0]["email"], "[redacted]");
+        assert_eq!(record["after"][0]["name"], "X");
+    }
+}
+
+#[tokio::test]
+async fn images_that_no_record_holds_are_told_by_their_size() {
+    let database = Database::of(
+        "CREATE TABLE big (id integer PRIMARY KEY, n integer NOT NULL DEFAULT 0, t text);
+         INSERT INTO big SELECT i, 0, repeat('x', 4000000) FROM generate_series(1, 6) i;
+         INSERT INTO big SELECT i, 0, 'y' FROM generate_series(7, 8) i;",
+    )
+    .await;
+    let log = Log::new();
+    let engine = log.engine(&database, Settings::default()).await;
+    let update = |above: Value| {
+        json!({"table": "big", "where": {"id": above}, "updates": {"n": {"$increment": 1}},
+               "max_rows": 10, "returning": ["id"]})
+    };
+    let of = |id: i64, n: i64| json!({"id": id, "n": n, "t": if id < 7 { "x".repeat(4_000_000) } else { "y".into() }});
+    // Each too large for a record; then all of them too large to be held.
+    for (rows, before) in [
+        (json!({"in": [6, 7]}), json!([of(6, 0), of(7, 0)])),
+        (json!(8), json!([of(8, 0)])),
+        (json!({"gte": 1}), Value::Null),
+    ] {
+        call(&engine, "operator", "update", update(rows)).await.unwrap();
+        let records = log.records(&engine).await;
+        let kept = &records.last().unwrap()["before"];
+        match before.to_string().len() {
+            4 => {
+                let told = kept["omitted"].as_str().unwrap();
+                assert!(told.starts_with("more than "), "{told}");
+            }
+            small @ ..1000 => assert_eq!(*kept, before, "{small}"),
+            bytes => assert_eq!(kept["omitted"], format!("{bytes} bytes")),
+        }
+    }
+    assert_eq!(database.value("SELECT sum(n)::text FROM big").await.as_deref(), Some("11"));
+}

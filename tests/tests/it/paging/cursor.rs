@@ -1,0 +1,85 @@
+//! What a cursor is good for, and for whom.
+
+use mcp_pg_core::policy::Role;
+use mcp_pg_core::{Principal, Settings};
+use mcp_pg_tests::{Database, call, call_as, refused, rows};
+use serde_json::{Value, json};
+
+use super::FIXTURE;
+
+#[tokio::test]
+async fn a_cursor_is_good_for_its_own_query_alone() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    let select = json!({"table": "item", "order_by": ["kind"], "where": {"size": 1}, "limit": 2});
+    let reply = call(&engine, "admin", "select", select.clone()).await.unwrap();
+    let cursor = reply["next_cursor"].as_str().unwrap().to_owned();
+    let with = |member: &str, value: Value| {
+        let mut select = select.clone();
+        select["cursor"] = json!(cursor);
+        select[member] = value;
+        select
+    };
+    // What does not change which rows there are, and in which order, may change.
+    for (member, value) in
+        [("limit", json!(1)), ("columns", json!(["id"])), ("format", json!("text"))]
+    {
+        call(&engine, "admin", "select", with(member, value)).await.unwrap();
+    }
+    // Nor does what is the same in other words.
+    for (first, again) in [
+        (json!({"table": "item"}), json!({"table": "public.item"})),
+        (
+            json!({"table": "item", "where": {"size": {"gt": 0, "lt": 9}, "id": {"lt": 50}}}),
+            json!({"table": "item", "where": {"id": {"lt": 50}, "size": {"lt": 9, "gt": 0}}}),
+        ),
+        (
+            json!({"table": "item", "order_by": [{"column": "kind", "direction": "desc"}], "where": {}}),
+            json!({"table": "item", "order_by": [{"direction": "desc", "column": "kind"}]}),
+        ),
+    ] {
+        let [mut first, mut again] = [first, again];
+        first["limit"] = json!(2);
+        let reply = call(&engine, "admin", "select", first).await.unwrap();
+        again["cursor"] = reply["next_cursor"].clone();
+        call(&engine, "admin", "select", again).await.unwrap();
+    }
+    let (half, rest) = cursor.split_at(cursor.len() / 2);
+    for (member, value) in [
+        ("where", json!({"size": 2})),
+        ("order_by", json!(["-kind"])),
+        ("archived", json!("include")),
+        ("cursor", json!("")),
+        ("cursor", json!("é")),
+        ("cursor", json!(half)),
+        ("cursor", json!(format!("{rest}{half}"))),
+        ("cursor", json!(format!("{cursor}A"))),
+        ("cursor", json!(format!("A{}", &cursor[1..]))),
+    ] {
+        let answer = refused(&engine, "select", with(member, value.clone())).await;
+        assert_eq!(answer, ("invalid_cursor".to_owned(), "/cursor".to_owned()), "{member} {value}");
+    }
+    let foreign = json!({"table": "log", "cursor": cursor});
+    assert_eq!(refused(&engine, "select", foreign).await.0, "invalid_cursor");
+    let other = call(&engine, "analyst", "select", with("limit", json!(1))).await.unwrap_err();
+    assert_eq!(other.code().as_str(), "invalid_cursor");
+    // Another process that serves the same database takes it.
+    call(&database.engine().await, "admin", "select", with("limit", json!(1))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cursor_of_one_caller_tells_nothing_to_another_of_the_role() {
+    let database = Database::of(FIXTURE).await;
+    let mut role = Role::everywhere("reader", [mcp_pg_core::policy::Action::Select]);
+    role.grants[0].rows = json!({"kind": "claim:kind"}).as_object().cloned();
+    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+    let one = Principal::new("one", "reader").claim("kind", "kind 1");
+    let two = Principal::new("two", "reader").claim("kind", "kind 2");
+    let mut select = json!({"table": "seen", "limit": 2});
+    let error = call_as(&engine, &one, "select", json!({"table": "log"})).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "internal", "the condition does not fit this table: {error}");
+    let reply = call_as(&engine, &one, "select", select.clone()).await.unwrap();
+    select["cursor"] = reply["next_cursor"].clone();
+    let reply = call_as(&engine, &two, "select", select).await.unwrap();
+    assert!(rows(&reply).iter().all(|row| row["kind"] == "kind 2"), "{reply}");
+}

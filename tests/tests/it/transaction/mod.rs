@@ -1,0 +1,253 @@
+//! transaction: several operations, all or nothing.
+
+mod commit;
+mod reference;
+
+use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
+use mcp_pg_core::{Engine, Settings};
+use mcp_pg_tests::{Database, call, error, object, refused, rows};
+use serde_json::{Value, json};
+
+async fn transact(engine: &Engine, operations: Value) -> Value {
+    call(engine, "admin", "transaction", json!({"operations": operations})).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_user_and_its_preferences_are_created_together_archived_and_restored() {
+    let engine = Database::shop().await.engine().await;
+    let reply = call(
+        &engine,
+        "operator",
+        "transaction",
+        json!({"operations": [
+            {"operation": "insert", "as": "user", "table": "users",
+             "data": {"email": "new.user@example.com", "name": "Ada", "country": "GB"}},
+            {"operation": "insert", "table": "user_preferences",
+             "data": {"user_id": {"$ref": "user.user_id"}}},
+        ]}),
+    )
+    .await
+    .unwrap();
+    assert_eq!(reply["committed"], true, "{reply}");
+    let id = reply["results"][0]["rows"][0]["user_id"].clone();
+    assert_eq!(reply["results"][1]["rows"][0]["user_id"], id);
+
+    let one = json!({"table": "users", "where": {"user_id": id}});
+    call(&engine, "operator", "archive", one.clone()).await.unwrap();
+    let gone = call(&engine, "operator", "select", one.clone()).await.unwrap();
+    assert!(rows(&gone).is_empty());
+    call(&engine, "operator", "restore", one.clone()).await.unwrap();
+    let back = call(&engine, "operator", "select", one).await.unwrap();
+    assert_eq!(rows(&back).len(), 1);
+}
+
+#[tokio::test]
+async fn one_failure_undoes_all() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let before = json!({"operation": "update", "table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}});
+    for (operation, code, at) in [
+        (
+            json!({"operation": "insert", "table": "users",
+                   "data": [{"email": "n@x.de", "name": "N", "country": "DE"},
+                            {"email": "ada@example.com", "name": "N", "country": "DE"}]}),
+            "unique_violation",
+            "/operations/1/data/1/email",
+        ),
+        (
+            json!({"operation": "insert", "table": "reviews", "data": {"product_id": 999, "user_id": 1, "rating": 5}}),
+            "foreign_key_violation",
+            "/operations/1/data/product_id",
+        ),
+        (
+            json!({"operation": "update", "table": "users", "where": {"status": "active"}, "updates": {"name": "Y"}}),
+            "too_many_rows",
+            "/operations/1/where",
+        ),
+        (
+            json!({"operation": "update", "table": "users", "where": {"user_id": 2}, "updates": {"nam": "Y"}}),
+            "unknown_column",
+            "/operations/1/updates/nam",
+        ),
+        (
+            json!({"operation": "update", "table": "users", "where": {"user_id": 2}, "updates": {"name": "Y"}, "if_version": 9}),
+            "conflict",
+            "/operations/1/if_version",
+        ),
+        (
+            json!({"operation": "delete", "table": "users", "where": {}}),
+            "where_required",
+            "/operations/1/where",
+        ),
+        (
+            json!({"operation": "archive", "table": "payments", "where": {"amount": 1}}),
+            "not_archivable",
+            "/operations/1/table",
+        ),
+        (
+            json!({"operation": "delete", "table": "userz", "where": {"user_id": 1}}),
+            "unknown_table",
+            "/operations/1/table",
+        ),
+        (
+            json!({"operation": "upsert", "table": "users"}),
+            "invalid_value",
+            "/operations/1/operation",
+        ),
+        (
+            json!({"operation": "transaction", "operations": []}),
+            "invalid_value",
+            "/operations/1/operation",
+        ),
+        (json!({"operation": "insert", "data": {}}), "missing_value", "/operations/1/table"),
+        (json!({"table": "users", "data": {}}), "missing_value", "/operations/1/operation"),
+        (
+            json!({"operation": "insert", "table": "users", "data": {}, "dry_run": true}),
+            "unknown_argument",
+            "/operations/1/dry_run",
+        ),
+        (
+            json!({"operation": "insert", "table": "users", "rows": []}),
+            "unknown_argument",
+            "/operations/1/rows",
+        ),
+        (json!("insert"), "invalid_value", "/operations/1"),
+    ] {
+        let arguments = json!({"operations": [before, operation]});
+        let found = refused(&engine, "transaction", arguments).await;
+        assert_eq!((found.0.as_str(), found.1.as_str()), (code, at), "{operation}");
+    }
+    let twice = json!([
+        {"operation": "select", "as": "a", "table": "users"}, {"operation": "select", "as": "a", "table": "users"}]);
+    let found = refused(&engine, "transaction", json!({"operations": twice})).await;
+    assert_eq!(found, ("invalid_value".into(), "/operations/1/as".into()));
+    assert_eq!(
+        database.value("SELECT count(*)::text FROM users WHERE version > 1").await.unwrap(),
+        "0"
+    );
+    assert_eq!(database.value("SELECT count(*)::text FROM users").await.unwrap(), "10");
+    // And the next good one works.
+    assert_eq!(transact(&engine, json!([before])).await["committed"], true);
+}
+
+#[tokio::test]
+async fn rights_hold_inside() {
+    let grant = |table: &str, actions: &[Action]| Grant {
+        tables: vec![table.to_owned()],
+        actions: actions.iter().copied().collect(),
+        ..Grant::default()
+    };
+    let users = Grant {
+        columns: ColumnRules {
+            exclude: vec!["email".into()],
+            writable: Some(vec!["name".into()]),
+            mask: [("country".to_owned(), Mask::Full)].into(),
+            ..ColumnRules::default()
+        },
+        rows: Some(object(json!({"user_id": {"lt": 3}}))),
+        ..grant("public.users", &[Action::Select, Action::Update])
+    };
+    let clerk = Role {
+        name: "clerk".into(),
+        grants: vec![users, grant("public.reviews", &[Action::Select])],
+        ..Role::default()
+    };
+    let database = Database::shop().await;
+    let engine = database.engine_with(Settings { roles: vec![clerk], ..Settings::default() }).await;
+    let first = json!({"operation": "update", "as": "u", "table": "users", "where": {"user_id": 1},
+        "updates": {"name": "X"}});
+    let update = |condition: Value, updates: Value| json!({"operation": "update", "table": "users", "where": condition, "updates": updates});
+    let own = || json!({"user_id": 1});
+    for (second, code) in [
+        (json!({"operation": "delete", "table": "users", "where": {"user_id": 1}}), "forbidden"),
+        (
+            json!({"operation": "update", "table": "reviews", "where": {"review_id": 1}, "updates": {"rating": 1}}),
+            "forbidden",
+        ),
+        (json!({"operation": "select", "table": "orders"}), "unknown_table"),
+        (json!({"operation": "select", "table": "users", "where": {"country": "GB"}}), "forbidden"),
+        (update(own(), json!({"email": "x@example.com"})), "unknown_column"),
+        (update(own(), json!({"status": "active"})), "read_only_column"),
+        (update(own(), json!({"name": {"$ref": "u.email"}})), "unknown_column"),
+        (update(json!({"email": {"like": "a%"}}), json!({"name": "Y"})), "unknown_column"),
+    ] {
+        let operations = json!({"operations": [first, second]});
+        let told = error(&engine, "clerk", "transaction", operations).await;
+        assert_eq!(told["code"], code, "{second}: {told}");
+        assert!(told["at"].as_str().unwrap().starts_with("/operations/1"), "{second}: {told}");
+    }
+    // Rows of others are not there, and what is masked stays so.
+    let names = "SELECT string_agg(name, ', ' ORDER BY user_id) FROM users WHERE user_id <= 3";
+    let before = database.value(names).await.unwrap();
+    assert!(!before.starts_with('X'), "{before}");
+    let others = json!({"operations": [
+        first, update(json!({"user_id": 3}), json!({"name": "Y"})),
+        update(json!({"user_id": 2}), json!({"name": {"$ref": "u.country"}}))]});
+    let reply = call(&engine, "clerk", "transaction", others).await.unwrap();
+    assert_eq!(reply["results"][1]["row_count"], 0, "{reply}");
+    let after = database.value(names).await.unwrap();
+    assert_eq!(after, format!("X, ***, {}", before.rsplit(", ").next().unwrap()));
+}
+
+#[tokio::test]
+async fn a_transaction_has_bounds() {
+    let engine = Database::shop().await.engine().await;
+    let one = json!({"operation": "select", "table": "users", "limit": 1});
+    let many: Vec<Value> = vec![one; 101];
+    for (arguments, code, at) in [
+        (json!({"operations": []}), "missing_value", "/operations"),
+        (json!({"operations": many}), "limit_exceeded", "/operations"),
+        (json!({}), "missing_value", "/operations"),
+        (json!({"operations": 5}), "invalid_value", "/operations/0"),
+        (
+            json!({"operations": [{"operation": "select", "table": "users"}], "isolation": "chaos"}),
+            "invalid_value",
+            "/isolation",
+        ),
+        (json!({"operation": "insert"}), "unknown_argument", "/operation"),
+    ] {
+        let found = refused(&engine, "transaction", arguments.clone()).await;
+        assert_eq!((found.0.as_str(), found.1.as_str()), (code, at), "{arguments}");
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_reports_each_operation_and_keeps_nothing() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let reply = call(
+        &engine,
+        "admin",
+        "transaction",
+        json!({"dry_run": true, "operations": [
+            {"operation": "insert", "as": "user", "table": "users", "returning": ["email"],
+             "data": {"email": "a@x.de", "name": "N", "country": "DE"}},
+            {"operation": "update", "table": "users", "where": {"user_id": {"$ref": "user.user_id"}},
+             "updates": {"name": "M"}, "returning": ["name"]},
+            {"operation": "insert", "table": "users", "returning": ["name"],
+             "data": {"email": "a@x.de", "name": "L", "country": "DE"},
+             "on_conflict": {"columns": ["email"], "do": "update"}},
+            {"operation": "delete", "table": "users", "where": {"email": "a@x.de"}, "returning": ["name"]},
+        ]}),
+    )
+    .await
+    .unwrap();
+    assert_eq!((&reply["committed"], &reply["dry_run"]), (&json!(false), &json!(true)));
+    assert_eq!(reply["results"][0]["after"], json!([{"email": "a@x.de"}]));
+    assert_eq!(reply["results"][1]["before"], json!([{"name": "N"}]));
+    assert_eq!(reply["results"][1]["after"], json!([{"name": "M"}]));
+    assert_eq!(reply["results"][2]["before"], json!([{"name": "M"}]));
+    assert_eq!(reply["results"][2]["after"], json!([{"name": "L"}]));
+    assert_eq!(reply["results"][3]["before"], json!([{"name": "L"}]));
+    assert_eq!(reply["results"][3]["after"], json!([]));
+    assert_eq!(database.value("SELECT count(*)::text FROM users").await.unwrap(), "10");
+}
+
+#[tokio::test]
+async fn a_role_that_writes_nothing_has_no_transaction() {
+    let engine = Database::shop().await.engine().await;
+    let operations = json!([{"operation": "select", "table": "users", "limit": 1}]);
+    let reply = error(&engine, "analyst", "transaction", json!({"operations": operations})).await;
+    assert_eq!(reply["code"], "forbidden");
+    assert_eq!(transact(&engine, operations).await["committed"], true);
+}

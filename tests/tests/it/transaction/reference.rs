@@ -1,0 +1,189 @@
+//! `$ref`: rows of earlier operations in later ones.
+
+use mcp_pg_core::Settings;
+use mcp_pg_tests::{Database, call, refused};
+use serde_json::{Value, json};
+
+use super::transact;
+
+#[tokio::test]
+async fn later_operations_refer_to_rows_of_earlier_ones() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let user = |email: &str| json!({"email": email, "name": "N", "country": "DE"});
+    let reply = transact(
+        &engine,
+        json!([
+            {"operation": "insert", "as": "people", "table": "users", "returning": ["email"],
+             "data": [user("a@x.de"), user("b@x.de")]},
+            {"operation": "select", "table": "products", "where": {"sku": "OFF-001"}, "columns": ["price", "product_id"]},
+            {"operation": "insert", "as": "order", "table": "orders",
+             "data": {"user_id": {"$ref": "people.1.user_id"}, "total": {"$ref": "1.price"}}},
+            {"operation": "insert", "table": "order_items",
+             "data": {"order_id": {"$ref": "order.order_id"}, "product_id": {"$ref": "1.product_id"},
+                      "unit_price": {"$ref": "1.0.price"}}},
+            {"operation": "update", "table": "inventory", "where": {"product_id": {"$ref": "1.product_id"}},
+             "updates": {"reserved": {"$increment": 1}}, "returning": ["available"]},
+            {"operation": "archive", "table": "users", "where": {"user_id": {"eq": {"$ref": "0.0.user_id"}}},
+             "returning": ["email"]},
+            {"operation": "select", "table": "orders", "where": {"user_id": {"$ref": "people.1.user_id"}},
+             "columns": ["total"]},
+        ]),
+    )
+    .await;
+    assert_eq!(reply["committed"], true);
+    let results = reply["results"].as_array().unwrap();
+    assert_eq!(results.len(), 7);
+    assert_eq!(results[0]["rows"], json!([{"email": "a@x.de"}, {"email": "b@x.de"}]));
+    assert_eq!(results[3]["rows"][0]["unit_price"], 9.8);
+    assert_eq!(results[4]["rows"], json!([{"available": 75}]));
+    assert_eq!(results[5]["rows"], json!([{"email": "a@x.de"}]));
+    assert_eq!(results[6]["rows"], json!([{"total": 9.8}]));
+}
+
+/// It would be written as it stands.
+#[tokio::test]
+async fn a_reference_within_json_is_refused() {
+    let database = Database::of(
+        "CREATE TABLE notes (id serial PRIMARY KEY, doc jsonb, plain json, body text)",
+    )
+    .await;
+    let engine = database.engine().await;
+    let after = |data: Value| {
+        json!({"operations": [
+            {"operation": "insert", "as": "a", "table": "notes", "data": {"body": "x"}},
+            {"operation": "insert", "table": "notes", "data": data},
+        ]})
+    };
+    for (data, at) in [
+        (json!({"doc": {"of": [{"$ref": "a.id"}]}}), "/doc/of/0/$ref"),
+        (json!({"plain": [{"$ref": "0.body"}]}), "/plain/0/$ref"),
+    ] {
+        let told = refused(&engine, "transaction", after(data.clone())).await;
+        assert_eq!(told, ("invalid_value".into(), format!("/operations/1/data{at}")), "{data}");
+    }
+    // JSON Schema has references of its own.
+    for data in [
+        json!({"doc": {"items": {"$ref": "#/definitions/a.id"}}}),
+        json!({"doc": {"$literal": {"of": {"$ref": "a.id"}}}}),
+        json!({"doc": {"$ref": "a.doc"}}),
+    ] {
+        assert_eq!(transact(&engine, after(data)["operations"].clone()).await["committed"], true);
+    }
+}
+
+#[tokio::test]
+async fn a_list_may_hold_references() {
+    let engine = Database::of(
+        "CREATE TABLE item (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);
+         INSERT INTO item (name) VALUES ('old'), ('older')",
+    )
+    .await
+    .engine()
+    .await;
+    let insert = |name: &str| json!({"operation": "insert", "as": name, "table": "item", "data": {"name": name}});
+    let reference = |name: &str| json!({"$ref": format!("{name}.id")});
+    let select = |filter: Value| json!({"operation": "select", "table": "item", "columns": ["name"], "where": filter});
+    let operations = json!([
+        insert("a"),
+        insert("b"),
+        select(json!({"id": {"in": [reference("b"), 1]}})),
+        select(json!({"id": {"not_in": [reference("a"), reference("b"), 2]}})),
+    ]);
+    let reply =
+        call(&engine, "admin", "transaction", json!({"operations": operations})).await.unwrap();
+    assert_eq!(reply["results"][2]["rows"], json!([{"name": "old"}, {"name": "b"}]));
+    assert_eq!(reply["results"][3]["rows"], json!([{"name": "old"}]));
+}
+
+#[tokio::test]
+async fn a_reference_must_lead_to_an_earlier_row() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    for (reference, code) in [
+        (json!("user"), "invalid_value"),
+        (json!("nobody.user_id"), "invalid_value"),
+        (json!("7.user_id"), "invalid_value"),
+        // Its own, and a later one.
+        (json!("1.user_id"), "invalid_value"),
+        (json!("2.user_id"), "invalid_value"),
+        (json!("user.userid"), "unknown_column"),
+        (json!("user.3.user_id"), "invalid_value"),
+        (json!(5), "invalid_value"),
+        (json!(null), "invalid_value"),
+        // A value of another type.
+        (json!("user.email"), "invalid_value"),
+    ] {
+        let operations = json!([
+            {"operation": "insert", "as": "user", "table": "users",
+             "data": {"email": "a@x.de", "name": "N", "country": "DE"}},
+            {"operation": "insert", "as": "preferences", "table": "user_preferences",
+             "data": {"user_id": {"$ref": reference}}},
+            {"operation": "select", "table": "users", "where": {"user_id": 1}},
+        ]);
+        let found = refused(&engine, "transaction", json!({"operations": operations})).await;
+        assert_eq!(found, (code.into(), "/operations/1/data/user_id/$ref".into()), "{reference}");
+    }
+    // A column that the operation does not return.
+    for (columns, found) in [
+        (json!(["email"]), Some(("unknown_column", json!(["email"])))),
+        (json!([]), Some(("unknown_column", json!(null)))),
+        (json!(["email", "user_id"]), None),
+        (json!(["*"]), None),
+    ] {
+        let operations = json!([
+            {"operation": "select", "as": "user", "table": "users", "where": {"user_id": 1}, "columns": columns},
+            {"operation": "select", "table": "orders", "where": {"user_id": {"$ref": "user.user_id"}}},
+        ]);
+        let reply = call(&engine, "admin", "transaction", json!({"operations": operations})).await;
+        let told = reply.err().map(|error| serde_json::to_value(&error).unwrap());
+        let expected = found.map(|(code, allowed)| {
+            (json!(code), json!("/operations/1/where/user_id/$ref"), allowed)
+        });
+        let told =
+            told.map(|told| (told["code"].clone(), told["at"].clone(), told["allowed"].clone()));
+        assert_eq!(told, expected, "{columns}");
+    }
+    // An operation that gave no row.
+    let operations = json!([
+        {"operation": "select", "as": "user", "table": "users", "where": {"user_id": 999}},
+        {"operation": "insert", "table": "user_preferences", "data": {"user_id": {"$ref": "user.user_id"}}},
+    ]);
+    let found = refused(&engine, "transaction", json!({"operations": operations})).await;
+    assert_eq!(found, ("invalid_value".into(), "/operations/1/data/user_id/$ref".into()));
+    // One that gave several: which is meant is not guessed, unless all have the same value.
+    let operations = |column: &str| {
+        json!([
+            {"operation": "select", "as": "paid", "table": "orders", "where": {"user_id": 1}, "limit": 3},
+            {"operation": "select", "table": "users", "where": {"user_id": {"$ref": format!("paid.{column}")}}},
+        ])
+    };
+    let found =
+        refused(&engine, "transaction", json!({"operations": operations("order_id")})).await;
+    assert_eq!(found, ("invalid_value".into(), "/operations/1/where/user_id/$ref".into()));
+    let reply = transact(&engine, operations("user_id")).await;
+    assert_eq!(reply["results"][1]["row_count"], 1);
+    assert_eq!(database.value("SELECT count(*)::text FROM users").await.unwrap(), "10");
+}
+
+#[tokio::test]
+async fn rows_that_later_operations_may_refer_to_have_a_bound() {
+    let database = Database::of(
+        "CREATE TABLE big (id integer PRIMARY KEY, n integer NOT NULL DEFAULT 0, t text);
+         INSERT INTO big SELECT i, 0, repeat('x', 1000000) FROM generate_series(1, 6) i;",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.limits.max_reply_bytes = 20_000_000;
+    let engine = database.engine_with(settings).await;
+    let select = json!({"operation": "select", "table": "big"});
+    let update = |id: Value| json!({"operation": "update", "table": "big", "where": {"id": id}, "updates": {"n": 1}});
+    let refer = json!([select, select, select, select, update(json!({"$ref": "0.0.id"}))]);
+    let found = refused(&engine, "transaction", json!({"operations": refer})).await;
+    assert_eq!((found.0.as_str(), found.1.as_str()), ("limit_exceeded", "/operations/3"));
+    let refer = json!([select, select, update(json!({"$ref": "1.0.id"}))]);
+    assert_eq!(transact(&engine, refer).await["committed"], true);
+    // Without a reference nothing is held.
+    let reply = transact(&engine, json!([select, select, select, select, update(json!(1))])).await;
+    assert_eq!(reply["results"][4]["row_count"], 1);
+}
