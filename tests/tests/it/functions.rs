@@ -121,7 +121,7 @@ async fn arguments_and_results_of_every_kind() {
         faults,
         [
             "api.any(x anyelement): anyelement is no type that JSON can give",
-            "api.locked(): no role has it: GRANT EXECUTE on it to a database role of theirs, and USAGE on its schema",
+            "api.locked():2:1: no role has it: GRANT EXECUTE on it to a database role of theirs, and USAGE on its schema",
         ]
     );
     let rows = async |tool: &str, arguments: Value| -> Value {
