@@ -285,18 +285,7 @@ fn group<'v>(
             )
             .at("/bucket"));
         }
-        Some(wanted) => match BUCKETS.into_iter().find(|bucket| *bucket == wanted) {
-            Some(bucket) => Some(bucket),
-            None => {
-                return Err(Error::new(
-                    Code::InvalidValue,
-                    format!("there is no bucket {wanted:?}"),
-                )
-                .at("/bucket")
-                .nearest(wanted, BUCKETS)
-                .allowed(BUCKETS));
-            }
-        },
+        Some(wanted) => Some(known_bucket(wanted).map_err(|error| error.at("/bucket"))?),
     };
     let zone = text("time_zone")?;
     if zone.is_some() && (bucket.is_none() || column.data_type.base().oid != 1184) {
@@ -311,6 +300,14 @@ fn group<'v>(
             let at = format!("{place}/time_zone");
             (bucket, zone.map(|zone| Operand::text(Some(zone.to_owned()), at)))
         }),
+    })
+}
+
+fn known_bucket(wanted: &str) -> Result<&'static str> {
+    BUCKETS.into_iter().find(|bucket| *bucket == wanted).ok_or_else(|| {
+        Error::new(Code::InvalidValue, format!("there is no bucket {wanted:?}"))
+            .nearest(wanted, BUCKETS)
+            .allowed(BUCKETS)
     })
 }
 

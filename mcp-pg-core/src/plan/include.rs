@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Hop, Predicate, Scope, Sort, filter};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
-use crate::request::check_members;
+use crate::request::{Related, check_members, parse_ref};
 
 /// Related rows that come with each row.
 #[derive(Debug, Clone)]
@@ -120,40 +120,10 @@ impl<'v> Scope<'v> {
         let relation = self.relation(table, name).map_err(|error| error.at(at))?;
         let hop = self.hop(table, relation).map_err(|error| error.at(at))?;
         let to_one = hop.is_to_one();
-        let empty = Map::new();
-        let options = match options {
-            Value::Bool(true) => &empty,
-            Value::Object(options) => options,
-            _ => {
-                return Err(Error::new(Code::InvalidValue, "true or an object is wanted")
-                    .at(at)
-                    .hint("{\"columns\": [\"sku\"], \"order_by\": [\"-qty\"], \"limit\": 5}"));
-            }
-        };
-        let fits = |member: &str| match member {
-            "order_by" | "limit" | "count" => !to_one,
-            member => MEMBERS.contains(&member),
-        };
-        let members = MEMBERS.into_iter().filter(|member| fits(member));
-        check_members(options, members, "an included relation here takes no")
-            .map_err(|error| error.inside(at))?;
-        // The argument types are those of a select: the same parser reads them.
-        let inner: crate::request::Related =
-            crate::request::parse_ref(options).map_err(|error| error.inside(at))?;
+        let inner = asked(options, to_one).map_err(|error| error.inside(at))?;
         let counted = inner.count.unwrap_or_default();
-        let idle = |member: &&&str| options.contains_key(**member);
-        if counted
-            && let Some(member) = ["columns", "order_by", "limit", "include"].iter().find(idle)
-        {
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("rows that are only counted have no {member}"),
-            )
-            .at(format!("{at}/{member}"))
-            .hint("leave out count for the rows themselves"));
-        }
         let target = hop.table;
-        let asked = match &inner.filter {
+        let wanted = match &inner.filter {
             Some(object) => filter(self, target, object, &format!("{at}/where"))?,
             None => Predicate::All(vec![]),
         };
@@ -163,16 +133,7 @@ impl<'v> Scope<'v> {
         super::order::make_total(target, &mut order);
         let limit = inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows);
         let rows = if to_one || counted { 1 } else { limit.max(1) };
-        let rows = reach.rows.saturating_mul(rows);
-        if reach.again && rows > limits.max_related {
-            let most = limits.max_related;
-            let message = format!(
-                "the relations on the way here may come to {rows} rows for one row, and {most} at most"
-            );
-            return Err(Error::exceeded("max_related", message)
-                .at(at)
-                .hint("give those above and below smaller limits, or ask for fewer levels"));
-        }
+        let rows = self.few_related(reach, rows).map_err(|error| error.at(at))?;
         let reach = Reach { rows, again: reach.again || to_one || hop.junction.is_some() };
         let columns = self
             .columns(target, inner.columns.as_deref(), "/columns")
@@ -185,13 +146,55 @@ impl<'v> Scope<'v> {
             unambiguous: &relation.unambiguous,
             mark: format!("{name}_truncated"),
             columns,
-            filter: asked,
+            filter: wanted,
             order,
             limit,
             counted,
             includes,
             hop,
         })
+    }
+
+    /// How many rows there may be for one row in the end, on this way; refuses if that is too many.
+    fn few_related(&self, reach: Reach, rows: u64) -> Result<u64> {
+        let most = self.view.limits.max_related;
+        let rows = reach.rows.saturating_mul(rows);
+        if !reach.again || rows <= most {
+            return Ok(rows);
+        }
+        let message = format!(
+            "the relations on the way here may come to {rows} rows for one row, and {most} at most"
+        );
+        Err(Error::exceeded("max_related", message)
+            .hint("give those above and below smaller limits, or ask for fewer levels"))
+    }
+}
+
+/// What is asked of a relation: `true`, or an object whose members go together.
+fn asked(options: &Value, to_one: bool) -> Result<Related> {
+    let options = match options {
+        Value::Bool(true) => return Ok(Related::default()),
+        Value::Object(options) => options,
+        _ => {
+            return Err(Error::new(Code::InvalidValue, "true or an object is wanted")
+                .at("")
+                .hint("{\"columns\": [\"sku\"], \"order_by\": [\"-qty\"], \"limit\": 5}"));
+        }
+    };
+    let fits = |member: &&str| !to_one || !["order_by", "limit", "count"].contains(member);
+    let members = MEMBERS.into_iter().filter(fits);
+    check_members(options, members, "an included relation here takes no")?;
+    // The argument types are those of a select: the same parser reads them.
+    let asked: Related = parse_ref(options)?;
+    let idle = |member: &&&str| options.contains_key(**member);
+    match ["columns", "order_by", "limit", "include"].iter().find(idle) {
+        Some(member) if asked.count == Some(true) => Err(Error::new(
+            Code::InvalidValue,
+            format!("rows that are only counted have no {member}"),
+        )
+        .at(step(member))
+        .hint("leave out count for the rows themselves")),
+        _ => Ok(asked),
     }
 }
 

@@ -9,6 +9,9 @@ use crate::request::check_members;
 use crate::schema::{Column, DataType, Kind, Operator};
 use crate::value;
 
+/// How a sort key is written.
+const FORMS: &str = "\"name\", \"-name\" for descending, or {\"column\": \"name\", \"direction\": \"desc\", \"nulls\": \"last\"}";
+
 /// What rows are sorted by: the value of a column, or a measure of it.
 #[derive(Debug, Clone)]
 pub enum Measured {
@@ -110,6 +113,10 @@ pub(super) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort<'v>>) ->
     true
 }
 
+fn wrong(message: &str) -> Error {
+    Error::new(Code::InvalidValue, message).hint(FORMS)
+}
+
 impl<'v> Scope<'v> {
     /// The sort keys of `order_by`.
     ///
@@ -147,68 +154,66 @@ impl<'v> Scope<'v> {
     }
 
     fn sort(&self, table: &'v TableView, item: &Value) -> Result<Sort<'v>> {
-        const FORMS: &str = "\"name\", \"-name\" for descending, or {\"column\": \"name\", \"direction\": \"desc\", \"nulls\": \"last\"}";
-        let wrong = |message: &str| Error::new(Code::InvalidValue, message).hint(FORMS);
         match item {
-            Value::String(text) => {
-                // A column may be called "-x": its own name comes first.
-                let (name, descending) = match text.strip_prefix('-') {
-                    Some(rest) if table.table.column(text).is_none() => (rest, true),
-                    _ => (text.as_str(), false),
-                };
-                let key = self.sortable(table, name, Measured::Value, descending);
-                key.map_err(|error| match super::advice::sort_key(text) {
-                    Some(meant) if self.reach(table, meant.trim_start_matches('-')).is_ok() => {
-                        error.did_you_mean(meant).hint(FORMS)
-                    }
-                    _ if text.contains(',') => error.hint("one key each: [\"-rating\", \"name\"]"),
-                    _ if text.contains(' ') || text.eq_ignore_ascii_case("desc") => {
-                        error.hint(FORMS)
-                    }
-                    _ if error.code() == Code::UnknownColumn => {
-                        self.not_reached(table, name, error)
-                    }
-                    _ => error,
-                })
-            }
-            Value::Object(object) => {
-                const MEMBERS: [&str; 6] =
-                    ["column", "path", "direction", "nulls", "rank", "distance"];
-                check_members(object, MEMBERS.into_iter(), "a sort key has no member")
-                    .map_err(|error| error.hint(FORMS))?;
-                let Some(name) = object.get("column").and_then(Value::as_str) else {
-                    return Err(wrong("a sort key needs a column").at("/column"));
-                };
-                let choice = |member: &str, first: &str, second: &str| match object.get(member) {
-                    None | Some(Value::Null) => Ok(None),
-                    Some(Value::String(text)) if text.eq_ignore_ascii_case(first) => {
-                        Ok(Some(false))
-                    }
-                    Some(Value::String(text)) if text.eq_ignore_ascii_case(second) => {
-                        Ok(Some(true))
-                    }
-                    Some(_) => Err(wrong(&format!("{member} is {first:?} or {second:?}"))
-                        .at(step(member))
-                        .allowed([first, second])),
-                };
-                let column =
-                    self.reach(table, name).map_err(|error| error.inside("/column"))?.column;
-                let measured = self.measured(column, object)?;
-                // The best match comes first, and the nearest: that is what they are asked for.
-                let best = matches!(measured, Measured::Rank(_));
-                let nulls_last = choice("nulls", "first", "last")?;
-                let nulls_last = match measured {
-                    Measured::Value | Measured::Member(_) => nulls_last,
-                    Measured::Rank(_) | Measured::Distance(_) => nulls_last.or(Some(true)),
-                };
-                let descending = choice("direction", "asc", "desc")?.unwrap_or(best);
-                let key = self
-                    .sortable(table, name, measured, descending)
-                    .map_err(|error| error.inside("/column"))?;
-                Ok(Sort { nulls_last: nulls_last.unwrap_or(key.nulls_last), ..key })
-            }
+            Value::String(text) => self.sort_by_name(table, text),
+            Value::Object(object) => self.sort_by_object(table, object),
             _ => Err(wrong("a sort key is a column's name or an object")),
         }
+    }
+
+    /// `"name"`, or `"-name"` for descending.
+    fn sort_by_name(&self, table: &'v TableView, text: &str) -> Result<Sort<'v>> {
+        // A column may be called "-x": its own name comes first.
+        let (name, descending) = match text.strip_prefix('-') {
+            Some(rest) if table.table.column(text).is_none() => (rest, true),
+            _ => (text, false),
+        };
+        let key = self.sortable(table, name, Measured::Value, descending);
+        key.map_err(|error| match super::advice::sort_key(text) {
+            Some(meant) if self.reach(table, meant.trim_start_matches('-')).is_ok() => {
+                error.did_you_mean(meant).hint(FORMS)
+            }
+            _ if text.contains(',') => error.hint("one key each: [\"-rating\", \"name\"]"),
+            _ if text.contains(' ') || text.eq_ignore_ascii_case("desc") => error.hint(FORMS),
+            _ if error.code() == Code::UnknownColumn => self.not_reached(table, name, error),
+            _ => error,
+        })
+    }
+
+    /// `{"column": "name", "direction": "desc", "nulls": "last"}`, and what of the column it is.
+    fn sort_by_object(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+    ) -> Result<Sort<'v>> {
+        const MEMBERS: [&str; 6] = ["column", "path", "direction", "nulls", "rank", "distance"];
+        check_members(object, MEMBERS.into_iter(), "a sort key has no member")
+            .map_err(|error| error.hint(FORMS))?;
+        let Some(name) = object.get("column").and_then(Value::as_str) else {
+            return Err(wrong("a sort key needs a column").at("/column"));
+        };
+        let choice = |member: &str, first: &str, second: &str| match object.get(member) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case(first) => Ok(Some(false)),
+            Some(Value::String(text)) if text.eq_ignore_ascii_case(second) => Ok(Some(true)),
+            Some(_) => Err(wrong(&format!("{member} is {first:?} or {second:?}"))
+                .at(step(member))
+                .allowed([first, second])),
+        };
+        let column = self.reach(table, name).map_err(|error| error.inside("/column"))?.column;
+        let measured = self.measured(column, object)?;
+        // The best match comes first, and the nearest: that is what they are asked for.
+        let best = matches!(measured, Measured::Rank(_));
+        let nulls_last = choice("nulls", "first", "last")?;
+        let nulls_last = match measured {
+            Measured::Value | Measured::Member(_) => nulls_last,
+            Measured::Rank(_) | Measured::Distance(_) => nulls_last.or(Some(true)),
+        };
+        let descending = choice("direction", "asc", "desc")?.unwrap_or(best);
+        let key = self
+            .sortable(table, name, measured, descending)
+            .map_err(|error| error.inside("/column"))?;
+        Ok(Sort { nulls_last: nulls_last.unwrap_or(key.nulls_last), ..key })
     }
 
     /// What of the column a sort key's object asks for.

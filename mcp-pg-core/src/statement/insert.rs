@@ -12,7 +12,7 @@ use super::parameters::build;
 use super::predicate::{Conditions, constant};
 use super::{Output, SUBJECT, Statement, aliased, outputs};
 use crate::error::{Code, Error, Result};
-use crate::plan::{Assign, InsertPlan, Operand, Overwrite};
+use crate::plan::{Arbiter, Assign, InsertPlan, Operand, Overwrite};
 use crate::schema::{Column, TableKind};
 use crate::value::Decoder;
 
@@ -64,28 +64,7 @@ pub fn insert<'v>(
     }
 
     if let Some(arbiter) = &plan.arbiter {
-        let mut clause = match arbiter.columns.is_empty() {
-            true => OnConflict::new(),
-            false => OnConflict::columns(arbiter.columns.iter().map(|column| column.name.clone())),
-        };
-        if arbiter.set.is_empty() {
-            clause.do_nothing();
-        }
-        for (column, overwrite) in &arbiter.set {
-            match overwrite {
-                Overwrite::Given => clause.update_column(column.name.clone()),
-                Overwrite::Assign(assign) => {
-                    let value = assigned(column, assign, &alias, &mut |operand| {
-                        conditions.parameters.add(operand)
-                    });
-                    clause.value(column.name.clone(), value)
-                }
-            };
-        }
-        if let Some(filter) = conditions.expression(&arbiter.filter, &alias) {
-            clause.action_and_where(filter);
-        }
-        query.on_conflict(clause);
+        query.on_conflict(on_conflict(arbiter, &alias, &mut conditions));
     }
 
     let (mut returning, mut columns) = outputs(plan.table, &alias, returned.iter().copied());
@@ -111,6 +90,32 @@ pub fn insert<'v>(
     // A statement for rows that differ has as many parameters as they have values.
     statement.recurring = recurring;
     Ok(statement)
+}
+
+/// What becomes of existing rows with the same key.
+fn on_conflict(arbiter: &Arbiter<'_>, alias: &DynIden, conditions: &mut Conditions) -> OnConflict {
+    let mut clause = match arbiter.columns.is_empty() {
+        true => OnConflict::new(),
+        false => OnConflict::columns(arbiter.columns.iter().map(|column| column.name.clone())),
+    };
+    if arbiter.set.is_empty() {
+        clause.do_nothing();
+    }
+    for (column, overwrite) in &arbiter.set {
+        match overwrite {
+            Overwrite::Given => clause.update_column(column.name.clone()),
+            Overwrite::Assign(assign) => {
+                let value = assigned(column, assign, alias, &mut |operand| {
+                    conditions.parameters.add(operand)
+                });
+                clause.value(column.name.clone(), value)
+            }
+        };
+    }
+    if let Some(filter) = conditions.expression(&arbiter.filter, alias) {
+        clause.action_and_where(filter);
+    }
+    clause
 }
 
 /// Whether a row meets what it must in the end.

@@ -59,6 +59,9 @@ async fn servers_that_share_a_key_take_each_others_answers() {
         None => panic!("no question: {answer}"),
     };
     let asked = state(delete_over_http(&first, &ann, None).await);
+    // So far, nothing is done.
+    let counted = "mcp_pg_calls_total{tool=\"delete\",code=\"forbidden\"} 1";
+    assert!(first.get("/metrics").await.1.contains(counted));
     // It is of no use to another caller, nor where the key is another.
     state(delete_over_http(&second, &bob, Some(&asked)).await);
     state(delete_over_http(&other, &ann, Some(&asked)).await);
