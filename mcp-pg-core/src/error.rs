@@ -88,6 +88,9 @@ pub struct Agreement {
 /// The longest list of allowed names that an error carries.
 const ALLOWED_MOST: usize = 50;
 
+/// Most bytes of a message or hint: it may repeat a name that the caller gave.
+const TEXT_MOST: usize = 4_000;
+
 impl Error {
     /// An error with its reason and a sentence for people.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
@@ -315,8 +318,12 @@ impl StdError for Error {
 }
 
 /// The text with what would not show, or would change how the rest shows, spelled out: names come from the
-/// catalogue and values from callers.
-fn legible(text: String) -> String {
+/// catalogue and values from callers. What is too long is cut.
+fn legible(mut text: String) -> String {
+    if text.len() > TEXT_MOST {
+        text.truncate(text.floor_char_boundary(TEXT_MOST));
+        text.push('…');
+    }
     if !text.contains(is_hidden) {
         return text;
     }

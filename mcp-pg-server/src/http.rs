@@ -16,6 +16,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use http_body::Body;
 use http_body_util::combinators::BoxBody;
@@ -151,7 +152,11 @@ where
             {
                 head.extensions.insert(arrival);
             }
-            let answer = match service.read(body).await {
+            let read = match is_addressed_once(&head.headers) {
+                true => service.read(body).await,
+                false => Err(StatusCode::BAD_REQUEST),
+            };
+            let answer = match read {
                 Ok(body) => {
                     let is_json = is_json(&head.headers);
                     let answer = service.mcp.call(Request::from_parts(head, body)).await?;
@@ -167,6 +172,20 @@ where
             Ok(answer)
         })
     }
+}
+
+/// Whether the headers name one host, as `host` or `host:port`, and one page at most (RFC 9112, 3.2): of several, what is
+/// before this server may look at another than the one that is looked at here.
+fn is_addressed_once(headers: &HeaderMap) -> bool {
+    let once = |name| headers.get_all(name).iter().count() <= 1;
+    let plain = |host: &HeaderValue| {
+        let host: Option<Authority> = host.to_str().ok().and_then(|host| host.parse().ok());
+        host.is_some_and(|host| {
+            let port = host.port_u16().is_some();
+            !host.as_str().contains('@') && (port || host.as_str() == host.host())
+        })
+    };
+    once(header::HOST) && once(header::ORIGIN) && headers.get(header::HOST).is_none_or(plain)
 }
 
 /// The answer to whoever sent what cannot be read.

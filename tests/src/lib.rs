@@ -125,11 +125,12 @@ impl Database {
         if settings.roles == Role::built_in() {
             settings.archive.allow_hard_delete = true;
         }
-        let Timeouts { statement, connect, pool, .. } = Timeouts::default();
+        let Timeouts { statement, transaction, connect, pool, .. } = Timeouts::default();
         if settings.timeouts == Timeouts::default() {
             // Whether the machine is busy is not what is tested.
             let patient = Timeouts {
                 statement: 6 * statement,
+                transaction: 6 * transaction,
                 connect: 6 * connect,
                 pool: 6 * pool,
                 ..settings.timeouts

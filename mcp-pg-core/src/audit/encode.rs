@@ -11,6 +11,17 @@ use crate::error::{Code, Error, Result};
 /// The most bytes that the arguments, an image or the statements of one record may take.
 pub(crate) const PART_MOST: usize = 1 << 20;
 
+/// The most bytes of a name that a client gives, of itself or of a tool.
+const NAME_MOST: usize = 256;
+
+/// A name as a record has it: any client may give one of any length.
+pub(crate) fn name(given: &str) -> String {
+    match given.get(..given.floor_char_boundary(NAME_MOST)) {
+        Some(start) if start.len() < given.len() => format!("{start}… ({} bytes)", given.len()),
+        _ => given.to_owned(),
+    }
+}
+
 /// An event as the text of its record, without its place in a chain.
 #[derive(Debug)]
 pub(crate) struct Encoded(Vec<u8>);

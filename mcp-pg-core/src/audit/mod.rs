@@ -15,7 +15,7 @@ mod verify;
 
 use async_trait::async_trait;
 
-pub(crate) use encode::{Encoded, PART_MOST};
+pub(crate) use encode::{Encoded, PART_MOST, name};
 pub use event::{Actor, Client, Event, Outcome, Phase, milliseconds};
 pub use file::FileSink;
 pub(crate) use ledger::{Entry, Ledger, Letters};

@@ -16,6 +16,9 @@ use crate::error::Result;
 /// How many records may wait to be written.
 pub(super) const LENGTH: usize = 1024;
 
+/// The most bytes of records that are written at once, unless a single one has more.
+const WRITE_MOST: usize = 16 << 20;
+
 /// The end of a queue that takes records.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -109,6 +112,17 @@ impl Waiting {
     /// How many records and flushes are to be done.
     pub(crate) fn len(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// How many of the first `most` are small enough to be written at once.
+    pub(crate) fn fitting(&self, most: usize) -> usize {
+        let mut bytes: usize = 0;
+        let fits = |job: &&Job| {
+            let record = job.record.as_ref().map_or(0, |record| record.as_bytes().len());
+            bytes = bytes.saturating_add(record);
+            bytes <= WRITE_MOST
+        };
+        self.jobs.iter().take(most).take_while(fits).count().max(1)
     }
 
     /// The records among the first `count`.

@@ -9,6 +9,7 @@ use super::Engine;
 use super::read::joined_lines;
 use super::record::Record;
 use crate::error::{Code, Error, Result};
+use crate::name::TableName;
 use crate::plan::{Hop, Include, Predicate, Scope, SelectPlan};
 use crate::policy::{TableView, View};
 use crate::reply::Explanation;
@@ -72,8 +73,8 @@ impl Engine {
         });
         Ok(Explanation {
             table: table.name().to_string(),
-            estimated_rows: known.estimates.then(|| root["Plan Rows"].as_u64()).flatten(),
-            estimated_cost: known.estimates.then(|| root["Total Cost"].as_f64()).flatten(),
+            estimated_rows: known.open.then(|| root["Plan Rows"].as_u64()).flatten(),
+            estimated_cost: known.open.then(|| root["Total Cost"].as_f64()).flatten(),
             milliseconds: root["Actual Total Time"].as_f64(),
             text,
             plan: tree,
@@ -113,10 +114,9 @@ struct Known<'v> {
     view: &'v View,
     /// The table whose partitions a plan may read.
     partitioned: Option<&'v TableView>,
-    /// Whether the planner's numbers are told: they are made from all rows, those of others too.
-    estimates: bool,
-    /// Whether the caller may see every row that the plan reads, none left out by conditions, policies or views: how
-    /// many a step had, before another one left some out, would else tell of values that are hidden.
+    /// Whether the caller may see every row that the plan reads, none left out by conditions, policies or views. Else the
+    /// planner's numbers, which are made from all rows, would tell of values that are hidden, and so would the rows that
+    /// a step had before another one left some out.
     open: bool,
 }
 
@@ -125,32 +125,25 @@ impl<'v> Known<'v> {
     fn of(view: &'v View, table: &'v TableView, tested: &[Tested<'v>], root: &Value) -> Self {
         let tables = || tested.iter().map(|(table, _)| *table).chain([table]);
         let views = tables().any(|table| table.table.kind == TableKind::View);
-        let mut known =
-            Self { view, partitioned: partitioned(tables()), estimates: false, open: false };
-        known.estimates = !view.is_ruled() && !known.reads(root, has_policies);
-        known.open = known.estimates && !views && !known.reads(root, |table| table.is_none());
-        known
+        let known = Self { view, partitioned: partitioned(tables()), open: false };
+        let open = !view.is_ruled() && !views && !known.reads_hidden(root);
+        Self { open, ..known }
     }
 
     /// The table that a step reads; of a partition, the table that it is part of.
-    ///
-    /// Without VERBOSE a plan has bare names: one that is visible in any schema is no secret.
     fn table(&self, node: &Value) -> Option<&'v TableView> {
-        let name = node.get("Relation Name")?.as_str()?;
-        let visible = self.view.tables().iter().find(|table| table.name().name == name);
-        visible.or_else(|| self.partitioned.filter(|_| is_partition(node)))
+        let named = |key: &str| node.get(key).and_then(Value::as_str);
+        let name = TableName::new(named("Schema")?, named("Relation Name")?);
+        self.view.named(&name).or_else(|| self.partitioned.filter(|_| is_partition(node)))
     }
 
-    /// Whether a step of the plan reads such a table; of one that the role does not see, nothing is known.
-    fn reads(&self, node: &Value, such: fn(Option<&TableView>) -> bool) -> bool {
+    /// Whether a step of the plan reads a table that the role does not see, or not all rows of.
+    fn reads_hidden(&self, node: &Value) -> bool {
+        let seen = |table: &TableView| !table.table.row_security.applies();
         let inputs = node.get("Plans").and_then(Value::as_array);
-        node.get("Relation Name").is_some() && such(self.table(node))
-            || inputs.into_iter().flatten().any(|input| self.reads(input, such))
+        node.get("Relation Name").is_some() && !self.table(node).is_some_and(seen)
+            || inputs.into_iter().flatten().any(|input| self.reads_hidden(input))
     }
-}
-
-fn has_policies(table: Option<&TableView>) -> bool {
-    table.is_some_and(|table| table.table.row_security.applies())
 }
 
 /// Whether a step reads a partition: PostgreSQL gives each the alias of its table, `t0`, and a number.
@@ -191,7 +184,7 @@ fn step(
     put("step", json!(named("Node Type")));
     put("table", json!(table.map(|table| view.display(table))));
     put("index", json!(index));
-    if known.estimates {
+    if known.open {
         put("rows", json!(node["Plan Rows"].as_number()));
         put("cost", json!(node["Total Cost"].as_f64()));
     }
@@ -209,7 +202,7 @@ fn step(
         named("Node Type").unwrap_or("?"),
         indent = depth * 2,
     ));
-    if known.estimates {
+    if known.open {
         text.push_str(&format!(" (rows {}, cost {})", node["Plan Rows"], node["Total Cost"]));
     }
     if actual && node.get("Actual Rows").is_some() {

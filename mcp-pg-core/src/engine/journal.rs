@@ -15,7 +15,7 @@ use crate::audit::{
 use crate::error::{Code, Error, Result};
 use crate::execute::{Append, Database, Failure, Transaction};
 use crate::name::TableName;
-use crate::policy::{Settings, Tls};
+use crate::policy::{Limits, Settings, Tls};
 
 /// How many records are written at once, and how long posted ones wait for others to share their transaction.
 const BATCH: usize = 256;
@@ -31,7 +31,13 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) async fn open(database: &Database, name: &TableName) -> Result<Self> {
+    /// The table of this name; a connection of its own writes to it.
+    pub(super) async fn open(
+        config: Config,
+        settings: &Settings,
+        name: &TableName,
+    ) -> Result<Self> {
+        let database = alone(config, settings)?;
         let table = AuditTable::new(name);
         let newest = database.column(&table.newest()).await.map_err(|error| {
             Error::new(
@@ -48,12 +54,7 @@ impl Journal {
         let ledger = Ledger::after(newest.iter().map(String::as_str), letters);
         let insert: Arc<str> = table.insert().into();
         let (queue, waiting) = queue();
-        let writer = Writer {
-            database: database.clone(),
-            insert: insert.clone(),
-            ledger: ledger.clone(),
-            waiting,
-        };
+        let writer = Writer { database, insert: insert.clone(), ledger: ledger.clone(), waiting };
         tokio::spawn(writer.run());
         let once = table.once().to_owned();
         Ok(Self { insert, once, ledger, queue })
@@ -95,6 +96,14 @@ impl Journal {
     }
 }
 
+/// A connection that callers cannot take, all of theirs though they may: it writes what is recorded of them.
+fn alone(mut config: Config, settings: &Settings) -> Result<Database> {
+    let name = config.get_application_name().unwrap_or("mcp-pg").to_owned();
+    config.application_name(format!("{name} audit"));
+    let limits = Limits { max_connections: 1, ..settings.limits.clone() };
+    Database::new(config, &Settings { limits, ..settings.clone() })
+}
+
 /// Tells the ledger what became of the entry; where nobody knows, by dropping it.
 fn settle(entry: Entry, committed: &Result<(), Failure>) {
     match committed {
@@ -123,7 +132,7 @@ impl Writer {
     async fn write(&mut self) {
         let mut most = BATCH;
         while self.waiting.len() > 0 {
-            let count = self.waiting.len().min(most);
+            let count = self.waiting.fitting(most);
             let writes = self.waiting.has_records(count);
             let added = match writes {
                 true => self.add(self.ledger.entry(self.waiting.records(count))).await,

@@ -114,9 +114,10 @@ impl Engine {
             // Whoever knows the login could make a key that is made from that alone.
             false => MaskKey::random(),
         });
+        let config = database.clone();
         let database = Database::new(database, &settings)?;
         database.keeps_sessions().await?;
-        let sinks = Sinks::open(&database, settings.audit.table.as_ref()).await?;
+        let sinks = Sinks::open(config, &settings).await?;
         let catalogue = Catalogue::read(&database, Arc::new(settings), None).await?;
         Ok(Self {
             database,

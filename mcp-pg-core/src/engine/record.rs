@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Engine;
 use super::confirm::Consent;
 use super::redaction::Redaction;
-use crate::audit::{Actor, Client, Entry, Event, Outcome, PART_MOST, Phase, milliseconds};
+use crate::audit::{Actor, Client, Entry, Event, Outcome, PART_MOST, Phase, milliseconds, name};
 use crate::error::{Code, Error, Result};
 use crate::policy::{OnFailure, Principal, Settings, View};
 use crate::request::Request;
@@ -92,8 +92,15 @@ impl<'e> Record<'e> {
                     role: caller.role.clone(),
                     method: caller.method.clone(),
                 },
-                origin: origin.clone(),
-                tool: tool.to_owned(),
+                origin: Origin {
+                    transport: origin.transport.clone(),
+                    client: Client {
+                        name: origin.client.name.as_deref().map(name),
+                        version: origin.client.version.as_deref().map(name),
+                        address: origin.client.address.clone(),
+                    },
+                },
+                tool: name(tool),
                 operation: None,
                 arguments: arguments(),
                 table: None,

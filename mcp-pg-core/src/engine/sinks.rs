@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use futures_util::future::{join_all, poll_immediate};
+use tokio_postgres::Config;
 
 use super::journal::Journal;
 use crate::audit::{AuditSink, Entry, Event, unavailable};
 use crate::error::{Error, Result};
-use crate::execute::{Database, Failure, Transaction};
-use crate::name::TableName;
+use crate::execute::{Failure, Transaction};
+use crate::policy::Settings;
 
 /// All sinks of an engine.
 #[derive(Clone)]
@@ -19,9 +20,9 @@ pub(super) struct Sinks {
 
 impl Sinks {
     /// The audit table, if there is one.
-    pub(super) async fn open(database: &Database, table: Option<&TableName>) -> Result<Self> {
-        let journal = match table {
-            Some(table) => Some(Arc::new(Journal::open(database, table).await?)),
+    pub(super) async fn open(config: Config, settings: &Settings) -> Result<Self> {
+        let journal = match &settings.audit.table {
+            Some(table) => Some(Arc::new(Journal::open(config, settings, table).await?)),
             None => None,
         };
         Ok(Self { others: Vec::new(), journal })

@@ -49,6 +49,8 @@ pub(crate) struct Database {
     /// How other connections are made: to cancel, to listen.
     tls: Arc<ClientConfig>,
     session: Arc<Session>,
+    /// How long a transaction may take.
+    patience: Duration,
     /// What runs code of the database's, as it was last seen: it may set what outlives its transaction.
     coded: Arc<Coded>,
     /// Connections on loan, and those that are being cleaned up after it.
@@ -111,6 +113,7 @@ impl Database {
             config,
             tls: Arc::new(tls),
             session,
+            patience: timeouts.transaction,
             coded: Arc::default(),
             under_way: TaskTracker::new(),
         })
@@ -240,14 +243,14 @@ impl Database {
                 Ok(vec![fetched.map_err(none)?])
             }
             ([statement], [parameters]) => {
-                let transaction = Transaction::new(lease, identity, None);
+                let transaction = Transaction::new(lease, identity, None, self.patience);
                 // Boxed, like the next, so that the future of the first case need not have room for theirs.
                 let fetched = Box::pin(transaction.run_alone(statement, parameters, keep)).await;
                 Ok(vec![fetched.map_err(none)?])
             }
             _ => {
                 Box::pin(async {
-                    let mut transaction = Transaction::new(lease, identity, None);
+                    let mut transaction = Transaction::new(lease, identity, None, self.patience);
                     let mut all = Vec::with_capacity(statements.len());
                     for (index, (statement, parameters)) in
                         statements.iter().zip(&parameters).enumerate()
@@ -284,7 +287,7 @@ impl Database {
             return Err(Error::new(Code::Forbidden, message)
                 .hint("default_transaction_read_only is on: an operator can change it"));
         }
-        Ok(Transaction::new(lease, identity, isolation))
+        Ok(Transaction::new(lease, identity, isolation, self.patience))
     }
 
     /// Forgets all prepared statements: the schema that they were made for has changed.

@@ -35,12 +35,47 @@ impl Failure {
             Failure::Database(error) => error,
         };
         match error.as_db_error() {
-            Some(answer) => tell(answer).sqlstate(answer.code().code()).caused_by(error),
+            Some(answer) => {
+                let refused = Refused::of(answer);
+                tell(answer).sqlstate(answer.code().code()).caused_by(refused)
+            }
             None if error.is_closed() || is_of_the_connection(&error) => unavailable(error),
             None => Error::new(Code::Internal, "the driver failed").caused_by(error),
         }
     }
 }
+
+/// What the log may tell of PostgreSQL's answer: not its DETAIL and CONTEXT, which show rows, nor what it says of values
+/// that do not fit, and what functions raise.
+#[derive(Debug)]
+struct Refused {
+    message: String,
+    state: String,
+    constraint: Option<String>,
+}
+
+impl Refused {
+    fn of(answer: &DbError) -> Self {
+        let state = answer.code().code().to_owned();
+        let quotes = state.starts_with("22") || state.starts_with("P0");
+        let message = if quotes { "a value, or what a function raised" } else { answer.message() };
+        let constraint = answer.constraint().map(str::to_owned);
+        Self { message: message.to_owned(), state, constraint }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { message, state, constraint } = self;
+        write!(f, "{message} (SQLSTATE {state}")?;
+        match constraint {
+            Some(constraint) => write!(f, ", {constraint})"),
+            None => write!(f, ")"),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// For the log.
 impl fmt::Display for Failure {

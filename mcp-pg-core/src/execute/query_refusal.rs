@@ -82,10 +82,11 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
         }
         _ => Error::new(code, format!("PostgreSQL refused the query (SQLSTATE {state})")),
     };
-    let known = answer.schema().zip(answer.table()).is_some_and(|(schema, name)| {
-        view.named(&TableName { schema: schema.into(), name: name.into() }).is_some()
+    let table = answer.schema().zip(answer.table()).and_then(|(schema, name)| {
+        view.named(&TableName { schema: schema.into(), name: name.into() })
     });
-    match answer.constraint().filter(|_| known) {
+    // One over a column that is hidden is not in the view, whatever the query wrote.
+    match answer.constraint().filter(|name| table.is_some_and(|table| table.table.has_rule(name))) {
         Some(constraint) => told.constraint(constraint),
         None => told,
     }

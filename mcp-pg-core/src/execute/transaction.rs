@@ -1,8 +1,10 @@
 //! A transaction as the caller's database role.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use deadpool_postgres::Object;
+use tokio::time::{Instant, timeout};
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::append::{Append, Ending};
@@ -37,15 +39,25 @@ impl Identity {
     pub(crate) fn is_login(&self) -> bool {
         self.role.is_none() && self.settings.is_empty() && !self.restore
     }
+
+    /// How long one statement may take, where it is not as long as for all others.
+    fn statement_timeout(&self) -> Option<Duration> {
+        let mut settings = self.settings.iter().rev();
+        let (_, text) = settings.find(|(name, _)| name == "statement_timeout")?;
+        text.parse().ok().map(Duration::from_millis)
+    }
 }
 
-/// An open transaction. Dropped without commit, it is rolled back.
+/// An open transaction. Dropped without commit, it is rolled back; also where its statements take longer together than
+/// they may: from then on it answers `timeout`.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     lease: Lease,
     identity: Identity,
     isolation: Option<Isolation>,
     begun: bool,
+    since: Instant,
+    patience: Duration,
     /// Bytes of rows that its statements may still give.
     room: usize,
     /// Whether a savepoint is there to go back to.
@@ -53,11 +65,31 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    pub(super) fn new(mut lease: Lease, identity: Identity, isolation: Option<Isolation>) -> Self {
+    pub(super) fn new(
+        mut lease: Lease,
+        identity: Identity,
+        isolation: Option<Isolation>,
+        patience: Duration,
+    ) -> Self {
         if identity.restore {
             lease.change();
         }
-        Self { lease, identity, isolation, begun: false, room: HELD_MOST, marked: false }
+        let patience = identity.statement_timeout().map_or(patience, |one| patience.max(one));
+        Self {
+            lease,
+            identity,
+            isolation,
+            begun: false,
+            since: Instant::now(),
+            patience,
+            room: HELD_MOST,
+            marked: false,
+        }
+    }
+
+    /// The time that is left for statements.
+    fn left(&self) -> Duration {
+        self.patience.saturating_sub(self.since.elapsed())
     }
 
     /// Runs a statement; the first one takes BEGIN and the identity with it in the same round trip. What all of
@@ -72,6 +104,7 @@ impl Transaction {
         parameters: &[Text],
         keep: Keep,
     ) -> Result<Fetched, Failure> {
+        let left = self.left();
         let Self { lease, identity, isolation, begun, room, .. } = self;
         let client: &Object = lease.client()?;
         let begin = (!std::mem::replace(begun, true)).then_some((&*identity, *isolation));
@@ -81,7 +114,9 @@ impl Transaction {
             fetch(client, prepared, statement, parameters, keep).await
         };
         // Boxed, here and below: futures are moved into each other, and this one is large.
-        let fetched = inside(client, begin, Box::pin(work)).await;
+        let fetched = timeout(left, inside(client, begin, Box::pin(work))).await;
+        // What is given up is still under way: the lease has it cancelled.
+        let fetched = fetched.map_err(|_| out_of_time())?;
         lease.open();
         let fetched = fetched?;
         *room = room.saturating_sub(fetched.bytes);
@@ -140,7 +175,7 @@ impl Transaction {
     ///
     /// PostgreSQL's.
     pub(crate) async fn defer_constraints(&mut self) -> Result<(), Failure> {
-        self.control("SET CONSTRAINTS ALL DEFERRED").await
+        self.step("SET CONSTRAINTS ALL DEFERRED").await
     }
 
     /// Checks the constraints that were deferred, now instead of at the commit.
@@ -149,7 +184,7 @@ impl Transaction {
     ///
     /// The first violation.
     pub(crate) async fn check_constraints(&mut self) -> Result<(), Failure> {
-        self.control("SET CONSTRAINTS ALL IMMEDIATE").await
+        self.step("SET CONSTRAINTS ALL IMMEDIATE").await
     }
 
     /// Marks a place to come back to, instead of the one before.
@@ -160,9 +195,9 @@ impl Transaction {
     pub(crate) async fn savepoint(&mut self) -> Result<(), Failure> {
         // Else each would be nested in the one before.
         if std::mem::replace(&mut self.marked, true) {
-            self.control("RELEASE SAVEPOINT step").await?;
+            self.step("RELEASE SAVEPOINT step").await?;
         }
-        self.control("SAVEPOINT step").await
+        self.step("SAVEPOINT step").await
     }
 
     /// Goes back to the last savepoint.
@@ -171,7 +206,7 @@ impl Transaction {
     ///
     /// PostgreSQL's.
     pub(crate) async fn back(&mut self) -> Result<(), Failure> {
-        self.control("ROLLBACK TO SAVEPOINT step").await
+        self.step("ROLLBACK TO SAVEPOINT step").await
     }
 
     /// Commits, with rows of the server's own if there are any: both or neither, in one round trip.
@@ -220,6 +255,11 @@ impl Transaction {
         Ok(())
     }
 
+    /// A command that does not end the transaction.
+    async fn step(&mut self, command: &'static str) -> Result<(), Failure> {
+        timeout(self.left(), self.control(command)).await.map_err(|_| out_of_time())?
+    }
+
     async fn control(&mut self, command: &'static str) -> Result<(), Failure> {
         let Self { lease, identity, isolation, begun, .. } = self;
         let client: &Object = lease.client()?;
@@ -230,6 +270,12 @@ impl Transaction {
         lease.open();
         done
     }
+}
+
+fn out_of_time() -> Failure {
+    Error::new(Code::Timeout, "the transaction took longer than allowed, and was rolled back")
+        .hint("do less in one transaction, or narrow the conditions")
+        .into()
 }
 
 /// Does the work after the messages that begin its transaction, without waiting for their answers.

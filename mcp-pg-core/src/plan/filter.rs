@@ -6,7 +6,7 @@ use super::hop::ambiguous;
 use super::{Comparison, Hop, Operand, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView};
-use crate::schema::{Column, Found, Operator, Relation};
+use crate::schema::{Column, Found, Operator, Relation, TableKind};
 
 /// A condition on a row.
 #[derive(Debug, Clone)]
@@ -47,6 +47,20 @@ impl Predicate<'_> {
                 definition.columns.get(*position).is_some_and(|column| self.fixes(column))
             })
         })
+    }
+
+    /// Whether it tests rows of a view that are related.
+    pub fn reaches_view(&self) -> bool {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Self::reaches_view),
+            Predicate::Not(inner) => inner.reaches_view(),
+            Predicate::Test { .. } => false,
+            Predicate::Related { hop, filter, .. } => {
+                let junction = hop.junction.iter().map(|(junction, _)| *junction);
+                let mut tables = junction.chain([hop.table]);
+                tables.any(|table| table.table.kind == TableKind::View) || filter.reaches_view()
+            }
+        }
     }
 
     /// Whether the condition gives the column's value.

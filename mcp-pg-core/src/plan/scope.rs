@@ -3,11 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::operand::Reference;
-use super::{Assign, Operand};
+use super::{Assign, Operand, Predicate};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, Principal, Settings, TableView, View};
 use crate::request::Count;
-use crate::schema::{Column, DataType};
+use crate::schema::{Column, DataType, TableKind};
 use crate::value;
 
 /// Everything that planning may look at besides the request.
@@ -224,11 +224,17 @@ impl<'v> Scope<'v> {
         Ok(Reference { operation, row, column })
     }
 
-    /// How rows are counted. The planner's estimates speak of all rows: where some are hidden, the others are
-    /// counted exactly.
-    pub(super) fn count(&self, wanted: Option<Count>) -> Count {
+    /// How rows are counted. The planner's estimates speak of all rows: where some are hidden, as views may hide some,
+    /// the others are counted exactly.
+    pub(super) fn count(
+        &self,
+        wanted: Option<Count>,
+        table: &TableView,
+        filter: &Predicate<'_>,
+    ) -> Count {
+        let views = || table.table.kind == TableKind::View || filter.reaches_view();
         match wanted.unwrap_or_default() {
-            Count::Estimated if self.view.hides_rows() => Count::Exact,
+            Count::Estimated if self.view.hides_rows() || views() => Count::Exact,
             count => count,
         }
     }
@@ -305,7 +311,7 @@ impl<'v> Scope<'v> {
                         });
                         Ok(set.collect())
                     }
-                    None if self.settings.encryption.names(table.name(), &column.name) => {
+                    None if self.settings.encryption.names(table.name(), column) => {
                         Err(Error::new(Code::Internal, "a preset column cannot be encrypted"))
                     }
                     None => Ok(vec![(column, self.operand(column, &value, &at).map_err(unfit)?)]),

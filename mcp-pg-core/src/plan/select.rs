@@ -107,7 +107,7 @@ impl<'v> SelectPlan<'v> {
             includes: scope.includes(table, &columns, request.include.as_ref())?,
             columns,
             with_version,
-            count: scope.count(request.count),
+            count: scope.count(request.count, table, &plan.filter),
             format: request.format.unwrap_or_default(),
             ..plan
         })
@@ -137,8 +137,8 @@ impl<'v> SelectPlan<'v> {
         let plan = Self::of(scope, derived, every(), Query::Select(request))?;
         let plan = plan.page(scope, cursors)?;
         Ok(Self {
+            count: scope.count(request.count, grouping.table, &grouping.filter),
             grouping: Some(grouping),
-            count: scope.count(request.count),
             format: request.format.unwrap_or_default(),
             ..plan
         })

@@ -98,7 +98,7 @@ impl<'r> Rights<'r> {
     }
 
     fn is_encrypted(&self, column: &Column) -> bool {
-        self.settings.encryption.names(&self.table.name, &column.name)
+        self.settings.encryption.names(&self.table.name, column)
     }
 
     /// Whether the role reads what is encrypted.
@@ -112,9 +112,12 @@ impl<'r> Rights<'r> {
         let select = self.grant(Action::Select);
         let encrypted = self.is_encrypted(column);
         // Nobody sees what the server fills, and what cannot be encrypted is not written.
-        let filled = self.settings.encryption.indexes(self.table, &column.name);
+        let filled = self.settings.encryption.indexes(&self.table.name, column);
         let archives = self.archive.is_some_and(|archive| archive.name == column.name);
-        let fixed = column.read_only() || filled || encrypted && cipher.is_none();
+        let fixed = column.read_only()
+            || filled
+            // Through a view, the blind index would be left as it is.
+            || encrypted && (cipher.is_none() || column.origin.is_some());
         // Whoever reads other columns of the rows is not to learn this one's values by refused writes.
         let clear = |grant: &Grant| {
             column.can_select

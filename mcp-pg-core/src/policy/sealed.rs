@@ -87,29 +87,45 @@ impl Encryption {
         }
     }
 
-    /// Whether the column is encrypted.
-    pub(crate) fn names(&self, table: &TableName, column: &str) -> bool {
-        !self.columns.is_empty() && self.columns.contains(&format!("{table}.{column}"))
+    /// Whether the column is encrypted, or is a view's that shows an encrypted one.
+    pub fn names(&self, table: &TableName, column: &Column) -> bool {
+        if self.columns.is_empty() {
+            return false;
+        }
+        let (table, column) = held(table, column);
+        self.columns.contains(&format!("{table}.{column}"))
     }
 
-    /// Whether the column is the blind index of another one of the table.
-    pub(super) fn indexes(&self, table: &Table, column: &str) -> bool {
-        self.blind_index.iter().any(|(name, index)| {
-            index == column
-                && table.columns.iter().any(|c| *name == format!("{}.{}", table.name, c.name))
-        })
+    /// Whether the column is the blind index of another one of the table, or shows it in a view.
+    pub(super) fn indexes(&self, table: &TableName, column: &Column) -> bool {
+        if self.blind_index.is_empty() {
+            return false;
+        }
+        let (table, column) = held(table, column);
+        let of_table = |name: &str| name.strip_prefix(&format!("{table}.")).is_some();
+        self.blind_index.iter().any(|(name, index)| index == column && of_table(name))
     }
 
     /// The encrypted column, if the server can treat it as such.
     pub(super) fn sealed(&self, table: &Table, column: &Column, opened: bool) -> Option<Sealed> {
-        let name = format!("{}.{}", table.name, column.name);
+        let (holder, name) = held(&table.name, column);
         let ring = Arc::clone(self.keys.as_ref()?);
-        let index = self.blind_index.get(&name).filter(|_| ring.can_index());
+        let index = self.blind_index.get(&format!("{holder}.{name}"));
+        // A view may not show the index.
+        let index = index.filter(|_| ring.can_index() && column.origin.is_none());
         let index = index.and_then(|index| table.column(index)).and_then(|(_, index)| {
             Some((Column { can_select: false, ..index.clone() }, Form::of(index)?))
         });
-        let cipher = ColumnCipher::new(ring, &table.name.schema, &table.name.name, &column.name);
+        let cipher = ColumnCipher::new(ring, &holder.schema, &holder.name, name);
         Some(Sealed { cipher, form: Form::of(column)?, index, opened })
+    }
+}
+
+/// The table and the column that hold the values: for a view's column that shows one unchanged, those.
+fn held<'t>(table: &'t TableName, column: &'t Column) -> (&'t TableName, &'t str) {
+    match &column.origin {
+        Some(origin) => (&origin.table, &origin.column),
+        None => (table, &column.name),
     }
 }
 

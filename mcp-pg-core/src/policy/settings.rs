@@ -200,6 +200,8 @@ impl Default for Concurrency {
 pub struct Timeouts {
     /// PostgreSQL's `statement_timeout`.
     pub statement: Duration,
+    /// For all statements of a transaction together; where a role or a canned query may have longer for one, that long.
+    pub transaction: Duration,
     /// PostgreSQL's `lock_timeout`.
     pub lock: Duration,
     /// PostgreSQL's `idle_in_transaction_session_timeout`.
@@ -214,6 +216,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             statement: Duration::from_secs(10),
+            transaction: Duration::from_secs(30),
             lock: Duration::from_secs(5),
             idle_in_transaction: Duration::from_secs(30),
             connect: Duration::from_secs(5),

@@ -113,6 +113,15 @@ impl Table {
         keys.filter(|_| !self.has_heirs)
     }
 
+    /// Whether a key, check or index of this name is among the table's.
+    pub fn has_rule(&self, name: &str) -> bool {
+        let keys = self.primary_key.iter().chain(&self.unique_keys).map(|key| &key.name);
+        let foreign = self.foreign_keys.iter().map(|key| &key.name);
+        let checks = self.checks.iter().map(|check| &check.name);
+        let indexes = self.indexes.iter().map(|index| &index.name);
+        keys.chain(foreign).chain(checks).chain(indexes).any(|known| known == name)
+    }
+
     /// Whether rows carry PostgreSQL's system columns (`xmin`, `xmax`), and the login may read them.
     pub fn has_system_columns(&self) -> bool {
         self.privileges.select_whole

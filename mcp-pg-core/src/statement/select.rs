@@ -34,7 +34,9 @@ pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
 pub fn explain<'v>(plan: &SelectPlan<'v>, analyze: bool) -> Statement<'v> {
     let mut conditions = Conditions::default();
     let (query, _) = page(plan, &mut conditions);
-    let explain = ExplainStatement::new().format(ExplainFormat::Json).statement(query);
+    // VERBOSE tells the schemas of tables.
+    let explain = ExplainStatement::new().format(ExplainFormat::Json).verbose(true);
+    let explain = explain.statement(query);
     let explain = if analyze { explain.analyze() } else { explain };
     let lines = vec![Output::value("plan", Decoder::plain_text())];
     conditions.parameters.finish(build_explain(&explain), lines)

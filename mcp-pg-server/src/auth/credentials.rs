@@ -63,6 +63,11 @@ impl Credentials {
         }
     }
 
+    /// Whether the issuer's keys, as far as they are read, include private or symmetric ones.
+    pub fn has_private_keys(&self) -> bool {
+        self.issuer.as_ref().is_some_and(|issuer| issuer.jwt.has_private_keys())
+    }
+
     async fn caller(&self, token: &str) -> Result<Principal, Error> {
         if token.len() > TOKEN_MOST {
             return Err(Error::new(Code::Unauthenticated, "the token is too long"));

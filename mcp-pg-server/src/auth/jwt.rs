@@ -84,6 +84,11 @@ impl Jwt {
         let _ = self.keys.keys().await;
     }
 
+    /// Whether the issuer's keys, as far as they are read, include some that can make tokens.
+    pub(super) fn has_private_keys(&self) -> bool {
+        self.keys.has_private()
+    }
+
     /// The number of the keys that tokens are verified with now, if those need not be read again first.
     pub(super) fn generation(&self) -> Option<u64> {
         self.keys.generation()
@@ -132,13 +137,10 @@ impl Jwt {
             return Err(invalid("the token is of another issuer"));
         }
         let expires = claims.get("exp").and_then(Value::as_f64).unwrap_or_default();
-        let named = ["sub", "client_id"].iter().find_map(|name| claims.get(*name)?.as_str());
-        let caller = Principal {
-            subject: named.unwrap_or_default().to_owned(),
-            role: self.role(&claims),
-            method: "jwt".into(),
-            claims,
-        };
+        let subject = subject(&claims).ok_or_else(|| {
+            invalid("the token names nobody: sub, or else client_id, must be a text or a number")
+        })?;
+        let caller = Principal { subject, role: self.role(&claims), method: "jwt".into(), claims };
         let until = (expires as u64).saturating_add(self.settings.leeway.as_secs());
         Ok(Verified { caller, until, generation })
     }
@@ -160,6 +162,15 @@ impl Jwt {
             }
             _ => String::new(),
         }
+    }
+}
+
+/// Whom the claims name. Limits and streams are each caller's own: nobody may be called by a token that names nobody.
+fn subject(claims: &Map<String, Value>) -> Option<String> {
+    match claims.get("sub").filter(|sub| !sub.is_null()).or_else(|| claims.get("client_id"))? {
+        Value::String(name) => Some(name.clone()).filter(|name| !name.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
     }
 }
 

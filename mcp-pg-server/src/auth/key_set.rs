@@ -64,6 +64,8 @@ pub(super) struct Keys {
     text: Bytes,
     /// When to read them again; none before they were ever read.
     due: Option<Instant>,
+    /// Whether private or symmetric ones were among them.
+    private: bool,
     /// Another number for other keys.
     pub(super) generation: u64,
 }
@@ -119,6 +121,11 @@ impl KeySet {
             set.keep(text.into())?;
         }
         Ok(set)
+    }
+
+    /// Whether what was read holds keys that can make tokens.
+    pub(super) fn has_private(&self) -> bool {
+        self.current.load().private
     }
 
     /// Whether both have their keys from one place; if that is a file, the same ones.
@@ -211,10 +218,13 @@ impl KeySet {
     /// Makes what was read the current keys.
     fn keep(&self, text: Bytes) -> Result<(), String> {
         let known = self.current.load();
-        let keys = match self.source {
-            KeySource::PublicKeyFile(_) => vec![of_pem(&text)?],
+        let (keys, private) = match self.source {
+            KeySource::PublicKeyFile(_) => (vec![of_pem(&text)?], false),
             KeySource::JwksFile(_) | KeySource::JwksUrl(_) => of_jwks(&text)?,
         };
+        if private && known.text != text {
+            tracing::warn!(source = ?self.source, "the key set holds private or symmetric keys: whoever reads it can make tokens");
+        }
         let keys: Arc<[Key]> =
             keys.into_iter().filter(|key| self.algorithms.contains(&key.algorithm)).collect();
         if keys.is_empty() {
@@ -222,7 +232,7 @@ impl KeySet {
         }
         let generation = known.generation + u64::from(known.text != text);
         let due = Some(Instant::now() + AGE_MOST);
-        self.current.store(Arc::new(Keys { keys, text, due, generation }));
+        self.current.store(Arc::new(Keys { keys, text, due, private, generation }));
         Ok(())
     }
 }
@@ -241,11 +251,13 @@ fn of_pem(pem: &[u8]) -> Result<Key, String> {
     Ok(Key { id: None, algorithm, key })
 }
 
-/// The keys of a set that are for signatures; others are passed over, as RFC 7517 asks.
-fn of_jwks(text: &[u8]) -> Result<Vec<Key>, String> {
+/// The keys of a set that are for signatures; others are passed over, as RFC 7517 asks. Also whether any of them, for
+/// whatever it is, has a private or symmetric part.
+fn of_jwks(text: &[u8]) -> Result<(Vec<Key>, bool), String> {
     let set: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let keys = set.get("keys").and_then(Value::as_array).ok_or("there are no \"keys\"")?;
-    Ok(keys.iter().filter_map(of_jwk).collect())
+    let private = |key: &Value| ["d", "k"].iter().any(|part| key.get(part).is_some());
+    Ok((keys.iter().filter_map(of_jwk).collect(), keys.iter().any(private)))
 }
 
 fn of_jwk(value: &Value) -> Option<Key> {

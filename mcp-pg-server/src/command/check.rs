@@ -35,6 +35,12 @@ pub(super) async fn check(
     let known = session.engine.posture().await?;
     print_posture(&known, out)?;
     let schema = session.engine.schema();
+    if matches!(&credentials, Some(Ok(credentials)) if credentials.has_private_keys()) {
+        notes.push(
+            "auth.jwt: the key set holds private or symmetric keys, which make tokens: only public ones belong here"
+                .to_owned(),
+        );
+    }
     notes.extend(of_database(&settings, &schema, &known));
     for note in notes {
         writeln!(out, "note: {note}")?;
@@ -97,7 +103,10 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
             role.name
         )
     });
-    distrusted.chain(open).chain(hashing).collect()
+    let shown = columns::shown_encrypted(settings, schema)
+        .into_iter()
+        .map(|column| format!("the view column {column} shows an encrypted one: it is read-only"));
+    distrusted.chain(open).chain(hashing).chain(shown).collect()
 }
 
 /// A session with all of the configuration that one can be opened with; what is at fault is a finding each.

@@ -48,6 +48,7 @@ section! {
         schemas: Vec<String>,
         max_connections: usize,
         statement_timeout: Wait,
+        transaction_timeout: Wait,
         lock_timeout: Wait,
         idle_in_transaction_timeout: Wait,
         connect_timeout: Wait,

@@ -153,6 +153,9 @@ fn apply_database(settings: &mut Settings, keys: DatabaseKeys) -> Result<(), Con
     let duration = |wait: Option<Wait>| wait.map(|wait| wait.0);
     let timeouts = &mut settings.timeouts;
     put(&mut timeouts.statement, duration(keys.statement_timeout));
+    // Unless it is told otherwise, what one statement may take a transaction may.
+    let transaction = duration(keys.transaction_timeout);
+    timeouts.transaction = transaction.unwrap_or(timeouts.transaction.max(timeouts.statement));
     put(&mut timeouts.lock, duration(keys.lock_timeout));
     put(&mut timeouts.idle_in_transaction, duration(keys.idle_in_transaction_timeout));
     put(&mut timeouts.connect, duration(keys.connect_timeout));

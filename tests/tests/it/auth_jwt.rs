@@ -344,3 +344,51 @@ async fn a_wrong_jwt_section_is_told() {
         assert!(ended.err.contains(word), "{text}: no {word} in {}", ended.err);
     }
 }
+
+#[tokio::test]
+async fn a_token_names_somebody() {
+    let database = Database::shop().await;
+    let log = file("");
+    let server = with_file(&database, &format!("[audit]\nfile = {log:?}")).await;
+    let [_, ec, _] = &*SIGNERS;
+    for (named, expected) in [
+        (json!({"sub": null}), 401),
+        (json!({"sub": ""}), 401),
+        (json!({"sub": ["ann"], "client_id": "report"}), 401),
+        (json!({"sub": {"name": "ann"}}), 401),
+        (json!({"sub": null, "client_id": "report"}), 200),
+        (json!({"sub": 42}), 200),
+    ] {
+        let token = ec.sign(None, &claims(named.clone()));
+        assert_eq!(status(&server, &token).await, expected, "{named}");
+        let header = format!("Bearer {token}");
+        let call = json!({"name": "list_tables", "arguments": {}});
+        let headers = [("Authorization", header.as_str())];
+        server.request(crate::program::Era::Initialize, "tools/call", call, &headers).await;
+    }
+    server.stop().await;
+    let records = std::fs::read_to_string(&log).unwrap();
+    let subjects: Vec<String> = records
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|record| record["outcome"] == "ok")
+        .map(|record| record["actor"]["subject"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(subjects, ["report", "42"]);
+}
+
+#[tokio::test]
+async fn check_notes_keys_that_make_tokens() {
+    let database = Database::shop().await;
+    let [_, ec, _] = &*SIGNERS;
+    let symmetric = json!({"kty": "oct", "k": "c2VjcmV0", "alg": "HS256"});
+    for (keys, noted) in [(json!([ec.jwk("ec")]), false), (json!([ec.jwk("ec"), symmetric]), true)]
+    {
+        let jwks = file(&json!({"keys": keys}).to_string());
+        let config = file(&jwt(&format!("jwks_file = {jwks:?}")));
+        let ended =
+            run(&["check", "--database-url", &database.url, "--config", config.to_str().unwrap()])
+                .await;
+        assert_eq!(ended.out.contains("which make tokens"), noted, "{ended:?}");
+    }
+}

@@ -407,3 +407,37 @@ async fn what_cannot_be_encrypted_is_closed_and_reported() {
     let write = json!({"table": "odd", "where": {"id": 1}, "updates": {"n": 8}});
     assert_eq!(error(&engine, "admin", "update", write).await["code"], "read_only_column");
 }
+
+#[tokio::test]
+async fn a_view_shows_what_is_encrypted_and_writes_none_of_it() {
+    let database = Database::of(FIXTURE).await;
+    database
+        .sql("CREATE VIEW people AS SELECT id, name, ssn, ssn_index, iban AS account FROM person")
+        .await;
+    let mut settings = settings(&["a", "index"]);
+    settings.roles[0].grants[0].columns.decrypt.push("account".into());
+    let engine = database.engine_with(settings).await;
+    add(&engine, "guest", 1, SSN).await;
+    let of = async |role: &str| {
+        rows(&call(&engine, role, "select", json!({"table": "people"})).await.unwrap())[0].clone()
+    };
+    assert_eq!(of("clerk").await, json!({"id": 1, "name": "Ada", "ssn": SSN, "account": "GB33"}));
+    assert_eq!(of("guest").await, json!({"id": 1, "name": "Ada", "ssn": "***", "account": "***"}));
+    for role in ["clerk", "guest"] {
+        for column in ["ssn", "account"] {
+            let update =
+                json!({"table": "people", "where": {"id": 1}, "updates": {column: "plain"}});
+            let told = error(&engine, role, "update", update).await;
+            assert_eq!(told["code"], "read_only_column", "{told}");
+            let guess = json!({"table": "people", "where": {column: {"like": "mcp1%"}}});
+            let told = error(&engine, role, "select", guess).await;
+            assert_ne!(told["code"], "internal", "{told}");
+        }
+        let index = json!({"table": "people", "columns": ["ssn_index"]});
+        assert_eq!(error(&engine, role, "select", index).await["code"], "unknown_column");
+    }
+    let held = stored(&database).await;
+    assert!(!held.contains("plain") && !held.contains(SSN), "{held}");
+    let update = json!({"table": "people", "where": {"id": 1}, "updates": {"name": "Bob"}});
+    call(&engine, "guest", "update", update).await.unwrap();
+}

@@ -259,3 +259,26 @@ async fn a_signal_ends_it_gently() {
     let status = tokio::time::timeout(Duration::from_secs(30), served.server.wait()).await;
     assert_eq!(status.unwrap().unwrap().code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_request_names_one_host_and_one_page() {
+    let database = Database::shop().await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let host = |host: &'static str| ("Host", host);
+    let origin = |page: &'static str| ("Origin", page);
+    for (headers, expected) in [
+        (vec![host("localhost"), origin("http://localhost")], 200),
+        (vec![host("localhost:8080")], 200),
+        (vec![host("[::1]:8080")], 200),
+        (vec![host("localhost"), host("evil.example")], 400),
+        (vec![host("localhost"), host("localhost")], 400),
+        (vec![origin("http://localhost"), origin("https://evil.example")], 400),
+        (vec![host("evil.example@localhost")], 400),
+        (vec![host("localhost:port")], 400),
+        (vec![host("localhost/evil.example")], 400),
+    ] {
+        let (status, answer) =
+            server.request(Era::Initialize, "tools/list", json!({}), &headers).await;
+        assert_eq!(status, expected, "{headers:?}: {answer}");
+    }
+}

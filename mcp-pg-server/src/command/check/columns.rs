@@ -4,6 +4,16 @@ use mcp_pg_core::Settings;
 use mcp_pg_core::policy::ColumnMarks;
 use mcp_pg_core::schema::{Column, Schema};
 
+/// The columns of views that show an encrypted one.
+pub(super) fn shown_encrypted(settings: &Settings, schema: &Schema) -> Vec<String> {
+    let columns =
+        schema.tables.iter().flat_map(|table| table.columns.iter().map(move |c| (table, c)));
+    let shown = columns.filter(|(table, column)| {
+        column.origin.is_some() && settings.encryption.names(&table.name, column)
+    });
+    shown.map(|(table, column)| format!("{}.{}", table.name, column.name)).collect()
+}
+
 /// The findings on `[columns]`, `[encryption]`, `[comments]`, `[[relations]]` and directives.
 pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
     let mut findings = Vec::new();

@@ -138,3 +138,48 @@ async fn no_step_of_a_plan_that_ran_tells_of_rows_that_are_hidden() {
         }
     }
 }
+
+#[tokio::test]
+async fn no_estimate_tells_of_rows_beneath_a_view() {
+    let database = Database::of(
+        "DO $$ BEGIN CREATE ROLE attack_beneath;
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         CREATE TABLE guarded (id integer PRIMARY KEY, tenant integer, word text);
+         INSERT INTO guarded SELECT n, n % 2, CASE n % 2 WHEN 0 THEN 'merger' ELSE 'w' || n END
+         FROM generate_series(1, 4000) n;
+         ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON guarded USING (tenant = 1);
+         CREATE VIEW own AS SELECT id, word FROM guarded WHERE tenant = 1;
+         CREATE SCHEMA aside;
+         CREATE TABLE aside.guarded (id integer PRIMARY KEY, own_id integer);
+         INSERT INTO aside.guarded SELECT n, n FROM generate_series(1, 4000) n;
+         GRANT USAGE ON SCHEMA aside TO attack_beneath;
+         GRANT SELECT ON own, aside.guarded TO attack_beneath;
+         ANALYZE",
+    )
+    .await;
+    let role = Role {
+        database_role: Some("attack_beneath".into()),
+        ..Role::everywhere("beneath", [Action::Select])
+    };
+    let schemas = vec!["public".into(), "aside".into()];
+    let settings = Settings { roles: vec![role], schemas, ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let caller = Principal::new("mallory", "beneath");
+    let told = async |word: &str| {
+        let filter = json!({"word": word});
+        let explain = json!({"operation": "select", "table": "own", "where": filter});
+        let plan = call_as(&engine, &caller, "explain", explain).await.unwrap();
+        let count = json!({"table": "own", "where": filter, "count": "estimated", "columns": ["id"], "limit": 0});
+        (plan, call_as(&engine, &caller, "select", count).await.unwrap())
+    };
+    let ((plan, hidden), (_, absent)) = (told("merger").await, told("nowhere").await);
+    assert!(plan["estimated_rows"].is_null() && plan["estimated_cost"].is_null(), "{plan}");
+    assert!(!plan.to_string().contains("cost ") && plan["plan"].get("rows").is_none(), "{plan}");
+    // The table of the same name in another schema is no excuse.
+    assert!(!plan.to_string().contains("guarded"), "{plan}");
+    assert_eq!((&hidden["count"], &absent["count"]), (&json!(0), &json!(0)));
+    let explain = json!({"operation": "select", "table": "aside.guarded", "where": {"own_id": 5}});
+    let plan = call_as(&engine, &caller, "explain", explain).await.unwrap();
+    assert!(plan["estimated_rows"].is_number(), "{plan}");
+}

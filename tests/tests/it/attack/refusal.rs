@@ -64,3 +64,50 @@ async fn a_failed_cast_quotes_no_row() {
         assert!(!told.contains("SECRET"), "{tool} {arguments}: {told}");
     }
 }
+
+#[tokio::test]
+async fn no_rule_over_hidden_columns_is_named_and_no_row_is_logged() {
+    let database = Database::of(
+        "CREATE TABLE pay (id integer PRIMARY KEY, salary integer, bonus integer CONSTRAINT small CHECK (bonus < 100),
+             pin text, CONSTRAINT secret_cap CHECK (salary <= 5000));
+         INSERT INTO pay VALUES (1, 4711, 1, 'SECRET');
+         CREATE FUNCTION pinned() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN IF NEW.bonus = 7 THEN PERFORM OLD.pin::integer; END IF;
+             IF NEW.bonus = 8 THEN RAISE EXCEPTION 'pin %', OLD.pin; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER pinned BEFORE UPDATE ON pay FOR EACH ROW EXECUTE FUNCTION pinned();",
+    )
+    .await;
+    let role = Role {
+        name: "agent".into(),
+        grants: vec![Grant {
+            tables: vec!["public.*".into()],
+            actions: [Action::Select, Action::Update].into_iter().collect(),
+            columns: ColumnRules {
+                exclude: vec!["salary".into(), "pin".into()],
+                ..ColumnRules::default()
+            },
+            ..Grant::default()
+        }],
+        ..Role::default()
+    };
+    let queries = crate::canned::directory([
+        ("raise.sql", "-- @roles agent\n-- @writes\nUPDATE pay SET salary = :salary"),
+        ("reward.sql", "-- @roles agent\n-- @writes\nUPDATE pay SET bonus = :bonus"),
+    ]);
+    let settings = Settings { roles: vec![role], ..crate::canned::settings(queries) };
+    let engine = database.engine_with(settings).await;
+    for (tool, arguments, constraint) in
+        [("raise", json!({"salary": 6000}), None), ("reward", json!({"bonus": 100}), Some("small"))]
+    {
+        let told = mcp_pg_tests::error(&engine, "agent", tool, arguments).await;
+        assert_eq!(told["code"], "check_violation", "{told}");
+        assert_eq!(told.get("constraint").and_then(|name| name.as_str()), constraint, "{told}");
+    }
+    for (bonus, logged) in [(100, "small"), (7, "22P02"), (8, "P0001")] {
+        let update = json!({"table": "pay", "where": {"id": 1}, "updates": {"bonus": bonus}});
+        let told = mcp_pg_tests::call(&engine, "agent", "update", update).await.unwrap_err();
+        let cause = told.cause().unwrap();
+        assert!(cause.contains(logged), "{cause}");
+        assert!(!cause.contains("SECRET") && !cause.contains("4711"), "{cause}");
+    }
+}

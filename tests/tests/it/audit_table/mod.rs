@@ -5,9 +5,9 @@ mod chain;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mcp_pg_core::audit::{AuditTable, Fault, FileSink, Verified};
+use mcp_pg_core::audit::{AuditTable, Client, Fault, FileSink, Verified};
 use mcp_pg_core::policy::{Action, OnFailure, Role, Tls};
-use mcp_pg_core::{Engine, Settings, TableName, verify_table};
+use mcp_pg_core::{Engine, Origin, Principal, Settings, TableName, verify_table};
 use mcp_pg_tests::{Database, call, error};
 use serde_json::{Value, json};
 
@@ -341,4 +341,56 @@ async fn a_record_that_the_table_refuses_holds_up_no_other() {
     let records = records(&database, &engine).await;
     let tools: Vec<&Value> = records.iter().map(|record| &record["tool"]).collect();
     assert_eq!(tools, ["select", "select"]);
+}
+
+#[tokio::test]
+async fn callers_that_hold_all_connections_keep_no_record_out() {
+    let database = shop().await;
+    let mut settings = settings();
+    settings.limits.max_connections = 1;
+    settings.timeouts.pool = std::time::Duration::from_millis(100);
+    settings.timeouts.lock = std::time::Duration::from_secs(600);
+    settings.timeouts.statement = std::time::Duration::from_secs(600);
+    settings.timeouts.transaction = std::time::Duration::from_secs(600);
+    let engine = database.engine_with(settings).await;
+    let mut holder = database.client().await;
+    let held = holder.transaction().await.unwrap();
+    held.execute_typed("SELECT 1 FROM users WHERE user_id = 1 FOR UPDATE", &[]).await.unwrap();
+    let looking = async {
+        blocked(&database, 1).await;
+        let busy = error(&engine, "analyst", "select", json!({"table": "users"})).await;
+        assert_eq!(busy["code"], "database_unavailable", "{busy}");
+        call(&engine, "analyst", "list_tables", json!({})).await.unwrap();
+        let told = records(&database, &engine).await;
+        let tools: Vec<&Value> = told.iter().map(|record| &record["tool"]).collect();
+        assert_eq!(tools, ["select", "list_tables"]);
+        held.rollback().await.unwrap();
+    };
+    let (renamed, ()) = tokio::join!(call(&engine, "admin", "update", rename(1)), looking);
+    renamed.unwrap();
+}
+
+#[tokio::test]
+async fn names_that_clients_give_are_cut() {
+    let database = shop().await;
+    let engine = database.engine_with(settings()).await;
+    let long = "ö".repeat(100_000);
+    let client = Client { name: Some(long.clone()), version: Some(long.clone()), address: None };
+    let origin = Origin { transport: "http".into(), client };
+    let caller = Principal::new("mallory", "analyst");
+    let told = engine.call(&caller, &origin, &long, serde_json::Map::new()).await.unwrap_err();
+    assert!(told.message().len() < 5_000, "{}", told.message().len());
+    let unknown = mcp_pg_core::Error::new(mcp_pg_core::Code::UnknownArgument, "no such tool");
+    engine.refuse(&caller, &origin, &long, serde_json::Map::new(), &unknown);
+    let cut = format!("{}… (200000 bytes)", "ö".repeat(128));
+    for record in records(&database, &engine).await {
+        for name in [
+            &record["tool"],
+            &record["operation"],
+            &record["client"]["name"],
+            &record["client"]["version"],
+        ] {
+            assert_eq!(name, &cut);
+        }
+    }
 }

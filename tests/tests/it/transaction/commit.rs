@@ -1,6 +1,8 @@
 //! What is found only at the end of a transaction.
 
-use mcp_pg_tests::{Database, error, refused};
+use mcp_pg_core::Settings;
+use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_tests::{Database, call, error, refused};
 use serde_json::json;
 
 use super::transact;
@@ -84,4 +86,44 @@ async fn what_only_the_commit_finds_names_its_operation() {
     );
     assert_eq!(database.value("SELECT count(*)::text FROM people").await.unwrap(), "0");
     assert_eq!(database.value("SELECT count(*)::text FROM departments").await.unwrap(), "0");
+}
+
+#[tokio::test]
+async fn a_transaction_is_bounded_as_a_whole() {
+    let database = Database::of(
+        "CREATE TABLE item (id integer PRIMARY KEY, price integer);
+         INSERT INTO item VALUES (1, 1);
+         CREATE VIEW slow AS SELECT id, pg_sleep(0.5)::text AS slept FROM item",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.limits.max_connections = 1;
+    settings.timeouts.transaction = std::time::Duration::from_secs(2);
+    settings.timeouts.lock = std::time::Duration::from_secs(60);
+    let engine = database.engine_with(settings.clone()).await;
+    let update = json!({"operation": "update", "table": "item", "where": {"id": 1}, "updates": {"price": 2}});
+    let mut operations = vec![update];
+    operations.extend(vec![json!({"operation": "select", "table": "slow"}); 90]);
+    let written = json!({"operations": operations.clone()});
+    let read = json!({"operations": operations[1..].to_vec()});
+    for arguments in [written, read] {
+        let told = error(&engine, "admin", "transaction", arguments).await;
+        assert_eq!(
+            (&told["code"], &told["retryable"]),
+            (&json!("timeout"), &json!(true)),
+            "{told}"
+        );
+    }
+    // The only connection is free, the row unlocked and as it was.
+    let update = json!({"table": "item", "where": {"id": 1, "price": 1}, "updates": {"price": 3}});
+    let reply = call(&engine, "admin", "update", update).await.unwrap();
+    assert_eq!(reply["row_count"], 1, "{reply}");
+
+    // Who may take longer over one statement may take as long over all.
+    let mut role = Role::everywhere("patient", Action::ALL);
+    role.limits.statement_timeout = Some(std::time::Duration::from_secs(300));
+    settings.roles = vec![role];
+    let engine = database.engine_with(settings).await;
+    let arguments = json!({"operations": operations[..6].to_vec()});
+    call(&engine, "patient", "transaction", arguments).await.unwrap();
 }
