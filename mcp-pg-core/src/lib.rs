@@ -39,7 +39,7 @@ pub mod reply;
 mod engine;
 mod execute;
 
-pub use engine::{Change, Engine, Origin, verify_table};
+pub use engine::{Change, Engine, Origin, RefusedSetting, verify_table};
 pub use error::{Agreement, Code, Error, Question, Result};
 pub use execute::{Posture, ROWS_CHANNEL, SCHEMA_CHANNEL};
 pub use name::TableName;

@@ -3,7 +3,11 @@
 use serde_json::Value;
 
 use super::rules::Rules;
+use super::token::{Kind, tokens};
 use crate::schema::clean;
+
+/// How a parameter is declared.
+const FORM: &str = "write @param NAME TYPE [= DEFAULT]: description";
 
 /// A parameter as it is declared.
 #[derive(Debug)]
@@ -31,18 +35,16 @@ pub(super) enum Given {
 impl Declared {
     /// `NAME [TYPE] [= DEFAULT] [{RULES}] [: DESCRIPTION]`
     pub(super) fn read(text: &str, offset: usize) -> Result<Self, String> {
-        const FORM: &str = "write @param NAME TYPE [= DEFAULT]: description";
         let (declaration, description) = split_description(text);
-        let (declaration, rules) =
-            match outside_quotes(declaration, |_, rest| rest.starts_with('{')) {
-                Some(at) => (&declaration[..at], Some(&declaration[at..])),
-                None => (declaration, None),
-            };
-        let (declared, default) = match outside_quotes(declaration, |before, rest| {
-            rest.starts_with('=') && before.ends_with(char::is_whitespace)
-        }) {
-            Some(at) => (&declaration[..at], Some(declaration[at + 1..].trim())),
-            None => (declaration, None),
+        let (declared, rest) = parted(declaration, |_, rest| rest.starts_with(['=', '{']));
+        let (default, rules) = match rest.strip_prefix('=') {
+            // A default may be an object itself.
+            Some(rest) => {
+                let (default, rules) =
+                    parted(rest.trim(), |before, rest| !before.is_empty() && rest.starts_with('{'));
+                (Some(default.trim()), rules)
+            }
+            None => (None, rest),
         };
         let declared = declared.trim();
         let (name, type_name) = declared.split_once(char::is_whitespace).unwrap_or((declared, ""));
@@ -76,13 +78,76 @@ impl Declared {
             type_name: (!type_name.is_empty()).then(|| type_name.to_owned()),
             given,
             rules: match rules {
-                Some(rules) => Rules::read(rules)?,
-                None => Rules::default(),
+                "" => Rules::default(),
+                rules => Rules::read(rules)?,
             },
             description: description.and_then(clean),
             offset,
         })
     }
+}
+
+impl Declared {
+    /// What is wrong with its type, and where.
+    pub(super) fn wrong_type(&self) -> Option<(String, usize)> {
+        let type_name = self.type_name.as_ref().filter(|name| !is_type_name(name))?;
+        let message = format!("{type_name:?} is no name of a type: {FORM}");
+        Some((message, self.offset))
+    }
+}
+
+/// Whether a text can be nothing but the name of a type, such as `numeric(10, 2)[]`: it becomes part of the
+/// statement.
+fn is_type_name(text: &str) -> bool {
+    // What may follow a name in the types that SQL spells in words.
+    const FURTHER: [&str; 16] = [
+        "array",
+        "char",
+        "character",
+        "day",
+        "hour",
+        "minute",
+        "month",
+        "precision",
+        "second",
+        "time",
+        "to",
+        "varying",
+        "with",
+        "without",
+        "year",
+        "zone",
+    ];
+    let Ok(tokens) = tokens(text) else { return false };
+    let mut open = None;
+    let mut before = None;
+    for token in &tokens {
+        let word = text.get(token.start..token.end).unwrap_or_default().to_lowercase();
+        let fits = match (token.kind, open) {
+            (Kind::Word | Kind::Name, None) => {
+                matches!(before, None | Some(Kind::Symbol('.')))
+                    || token.kind == Kind::Word && FURTHER.contains(&&*word)
+            }
+            (Kind::Symbol('.'), None) => matches!(before, Some(Kind::Word | Kind::Name)),
+            (Kind::Symbol(bracket @ ('(' | '[')), None) => {
+                open = Some(bracket);
+                before.is_some()
+            }
+            (Kind::Symbol(')'), Some('(')) | (Kind::Symbol(']'), Some('[')) => {
+                open = None;
+                true
+            }
+            (Kind::Number, Some(_)) => true,
+            (Kind::Word | Kind::Name | Kind::Symbol(','), Some('(')) => true,
+            (Kind::Operator, Some('(')) => word == "-",
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+        before = Some(token.kind);
+    }
+    open.is_none() && before.is_some_and(|last| last != Kind::Symbol('.'))
 }
 
 /// What stands before and behind the first colon that ends a word, outside of quotes and brackets.
@@ -94,6 +159,11 @@ fn split_description(text: &str) -> (&str, Option<&str>) {
         Some(at) => (&text[..at], text.get(at + 1..)),
         None => (text, None),
     }
+}
+
+/// What stands before the first offset that [`outside_quotes`] finds, and what from there on.
+fn parted(text: &str, found: impl Fn(&str, &str) -> bool) -> (&str, &str) {
+    text.split_at(outside_quotes(text, found).unwrap_or(text.len()))
 }
 
 /// The first offset outside of quotes, and of brackets opened before it, where `found` says so of what is
@@ -121,11 +191,56 @@ fn outside_quotes(text: &str, found: impl Fn(&str, &str) -> bool) -> Option<usiz
     None
 }
 
-/// A default: JSON, a text in SQL's quotes, or a text as it stands.
+/// A default: JSON, SQL's NULL, a text in SQL's quotes, or a text as it stands.
 fn value(text: &str) -> Value {
+    if text.eq_ignore_ascii_case("null") {
+        return Value::Null;
+    }
     if let Ok(value) = serde_json::from_str(text) {
         return value;
     }
     let quoted = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
     Value::String(quoted.map_or_else(|| text.to_owned(), |text| text.replace("''", "'")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_nothing_but_its_name() {
+        for name in [
+            "int",
+            "numeric(10, -2)[]",
+            "timestamp(3) with time zone",
+            "double precision",
+            "interval day to second(3)",
+            "integer array[3][]",
+            "app.\"My type\"[]",
+            "geometry(Point, 4326)",
+            "größe",
+        ] {
+            assert!(is_type_name(name), "{name}");
+        }
+        for text in [
+            "int + 1",
+            "int=5",
+            "int or true",
+            "int)::text",
+            "numeric(10",
+            "int is null",
+            "app.",
+            "int /* x */",
+            "int collate",
+            "int, 1",
+            "numeric((1))",
+            "[]",
+            "int:x",
+            "int $1",
+            "text 'a'",
+            "int[1:2]",
+        ] {
+            assert!(!is_type_name(text), "{text}");
+        }
+    }
 }

@@ -60,11 +60,17 @@ fn read(path: &Path) -> std::io::Result<String> {
     if bytes.len() as u64 > FILE_MOST {
         return Err(std::io::Error::other(format!("it has more than {FILE_MOST} bytes")));
     }
+    let line =
+        |bytes: &[u8], at: usize| 1 + bytes.iter().take(at).filter(|byte| **byte == b'\n').count();
     let text = String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
+        let line = line(error.as_bytes(), error.utf8_error().valid_up_to());
         std::io::Error::other(format!("line {line} is not UTF-8"))
     })?;
+    // No text of PostgreSQL's has one, nor a message to it.
+    if let Some(at) = text.find('\0') {
+        let line = line(text.as_bytes(), at);
+        return Err(std::io::Error::other(format!("line {line} has a NUL byte")));
+    }
     // Some editors begin each file with a byte order mark.
     Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
 }

@@ -19,6 +19,8 @@ pub(super) struct Input<'r> {
     pub(super) name: &'r str,
     /// Whether the function has a default for it.
     pub(super) default: bool,
+    /// Whether null is a value of its own.
+    pub(super) nullable: bool,
 }
 
 impl Source {
@@ -95,11 +97,13 @@ impl Source {
 impl Call {
     /// What a caller can give, in order.
     pub(super) fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
-        self.routine
-            .arguments
-            .iter()
-            .filter(|argument| argument.mode != ArgumentMode::Out)
-            .map(|argument| Input { name: &argument.name, default: argument.default })
+        self.routine.arguments.iter().filter(|argument| argument.mode != ArgumentMode::Out).map(
+            |argument| Input {
+                name: &argument.name,
+                default: argument.default,
+                nullable: !self.routine.strict,
+            },
+        )
     }
 
     /// Whether it is a procedure.

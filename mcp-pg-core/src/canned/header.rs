@@ -220,7 +220,8 @@ mod tests {
              @param limit integer = 20 {\"minimum\": 1, \"maximum\": 100}: most rows\n \
              @param since timestamp with time zone = '2020-01-01 10:00': from then on\n \
              @param kind text = null\n @param ids integer[]?\n @param more?\n @param price numeric(10, 2)\n \
-             @param tenant = claim:tenant_id\n @param plain\n \
+             @param tenant = claim:tenant_id\n @param plain\n @param near int=5: no spaces\n \
+             @param none text = NULL\n @param object jsonb = {\"a\": {\"b\": 1}} {\"maxLength\": 9}: an object\n \
              @roles analyst, operator\n @timeout 2s\n @limit 50",
         )
         .unwrap();
@@ -256,6 +257,9 @@ mod tests {
                 ("price", Some("numeric(10, 2)"), Given::Required, None),
                 ("tenant", None, Given::Claim("tenant_id".into()), None),
                 ("plain", None, Given::Required, None),
+                ("near", Some("int"), default(json!(5)), Some("no spaces")),
+                ("none", Some("text"), default(Value::Null), None),
+                ("object", Some("jsonb"), default(json!({"a": {"b": 1}})), Some("an object")),
             ]
         );
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::declared::{self, Declared};
+use super::function::Input;
 use super::rules::Rules;
 use crate::error::{Code, Error, Result, step};
 use crate::schema::{DataType, Kind, clean};
@@ -19,6 +20,8 @@ pub struct Parameter {
     pub data_type: Arc<DataType>,
     type_name: String,
     given: Given,
+    /// Whether a null that is given is one: else it is as if nothing were given.
+    nullable: bool,
     rules: Rules,
     description: Option<String>,
     /// Columns whose comment describes it, where the query's author did not.
@@ -39,30 +42,30 @@ enum Given {
 }
 
 impl Parameter {
-    /// The parameter of this name and type, as it may be declared; `omitted` if the statement can do without.
+    /// The parameter of this type, as it may be declared.
     ///
     /// # Errors
     ///
     /// A default or a rule that does not fit, in words.
     pub(super) fn new(
-        name: &str,
+        input: Input<'_>,
         data_type: Arc<DataType>,
         declared: Option<&Declared>,
         compared: Vec<String>,
-        omitted: bool,
     ) -> Result<Self, String> {
         let given = match declared.map(|declared| &declared.given) {
             Some(declared::Given::Default(value)) => Given::Default(value.clone()),
             Some(declared::Given::Claim(claim)) => Given::Claim(claim.clone()),
-            _ if omitted => Given::Omitted,
+            _ if input.default => Given::Omitted,
             _ => Given::Required,
         };
         let type_name = declared.and_then(|declared| declared.type_name.clone());
         let parameter = Self {
-            name: name.to_owned(),
+            name: input.name.to_owned(),
             type_name: type_name.unwrap_or_else(|| data_type.name.clone()),
             data_type,
             given,
+            nullable: input.nullable,
             rules: declared.map(|declared| declared.rules.clone()).unwrap_or_default(),
             description: declared.and_then(|declared| declared.description.clone()),
             compared,
@@ -82,6 +85,11 @@ impl Parameter {
         !matches!(self.given, Given::Claim(_))
     }
 
+    /// The columns that it is compared with, or set as, as far as the text tells.
+    pub(super) fn compared(&self) -> &[String] {
+        &self.compared
+    }
+
     /// Whether callers must give it.
     pub fn is_required(&self) -> bool {
         self.given == Given::Required
@@ -95,7 +103,8 @@ impl Parameter {
         claims: &Map<String, Value>,
         list_most: usize,
     ) -> Result<Option<Option<String>>> {
-        let argument = arguments.get(&self.name).filter(|value| !value.is_null());
+        let argument = arguments.get(&self.name);
+        let argument = argument.filter(|value| self.nullable || !value.is_null());
         match (&self.given, argument) {
             (Given::Claim(claim), _) => {
                 let claim = claims.get(claim).unwrap_or(&Value::Null);
@@ -106,6 +115,7 @@ impl Parameter {
                         .caused_by(error)
                 })
             }
+            (_, Some(Value::Null)) => Ok(Some(None)),
             (_, Some(argument)) => {
                 let text = self.encode(argument, list_most);
                 text.map(Some).map_err(|error| error.inside(&step(&self.name)))
@@ -156,6 +166,16 @@ impl Parameter {
                 }
             }
             None => self.rules.describe(&mut schema),
+        }
+        if self.nullable {
+            match schema.get_mut("type") {
+                Some(Value::Array(types)) => types.push("null".into()),
+                Some(one) => *one = json!([one.take(), "null"]),
+                None => {}
+            }
+            if let Some(Value::Array(values)) = schema.get_mut("enum") {
+                values.push(Value::Null);
+            }
         }
         let described = self.description.clone();
         let described = described.or_else(|| self.compared.iter().find_map(|name| comment(name)));

@@ -8,14 +8,14 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
-use super::function::Call;
+use super::function::{Call, Input};
 use super::parameter::Parameter;
 use super::source::{Origin, Source};
 use super::sql::Verb;
 use crate::error::{Code, Error, Result, step};
 use crate::plan::Operand;
-use crate::policy::{Action, Role};
-use crate::schema::{DataType, Described};
+use crate::policy::{Action, ColumnMarks, Marks, Role};
+use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn};
 use crate::statement::{Output, Statement};
 use crate::value::Decoder;
 
@@ -66,6 +66,8 @@ pub struct Query {
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) data_type: Arc<DataType>,
+    /// The column of a table that it shows.
+    origin: Option<ColumnOrigin>,
     decoder: Decoder,
 }
 
@@ -99,7 +101,7 @@ impl Query {
             return Err(source.fault(message, None));
         }
         let parameters = parameters(&source, &described)?;
-        for (name, data_type) in &described.columns {
+        for DescribedColumn { name, data_type, .. } in &described.columns {
             (name, &data_type.name).hash(&mut hasher);
         }
         for parameter in &parameters {
@@ -165,7 +167,16 @@ impl Query {
     /// Where the header names no roles, those have it to whom it gives nothing new: that may read every
     /// table without exception, and insert and update too if it writes.
     pub fn is_for(&self, role: &Role) -> bool {
-        let named = match &self.roles {
+        self.is_meant_for(role)
+            && match &self.text {
+                Text::Fixed { .. } => true,
+                Text::Call(call) => call.executable_by().contains(&role.database_role),
+            }
+    }
+
+    /// Whether the role would have the tool if it might EXECUTE the function.
+    pub fn is_meant_for(&self, role: &Role) -> bool {
+        match &self.roles {
             Some(roles) => roles.contains(&role.name),
             None => {
                 role.is_unrestricted(Action::Select)
@@ -173,12 +184,7 @@ impl Query {
                         || role.is_unrestricted(Action::Insert)
                             && role.is_unrestricted(Action::Update))
             }
-        };
-        named
-            && match &self.text {
-                Text::Fixed { .. } => true,
-                Text::Call(call) => call.executable_by().contains(&role.database_role),
-            }
+        }
     }
 
     /// Whether PostgreSQL tells how many rows a write touched: else only its statistics do, and it is functions
@@ -201,6 +207,28 @@ impl Query {
     /// Whether it is a statement of a file, not a function.
     pub fn is_statement(&self) -> bool {
         matches!(self.text, Text::Fixed { .. })
+    }
+
+    /// Names of its columns that show a column of a table unchanged, and whose marks are `wanted`.
+    pub fn marked(&self, marks: &ColumnMarks, wanted: fn(Marks) -> bool) -> Vec<String> {
+        let shown = self.columns.iter().filter(|column| {
+            column.origin.as_ref().is_some_and(|of| wanted(marks.of(&of.table, &of.column)))
+        });
+        shown.map(|column| column.name.clone()).collect()
+    }
+
+    /// Names of its columns and parameters whose values are those of a table's column, each with that one's name: a
+    /// column shows it unchanged, a parameter is compared with it.
+    pub fn meant(&self) -> impl Iterator<Item = (&str, &str)> {
+        let shown = self.columns.iter().filter_map(|column| {
+            let of = column.origin.as_ref()?;
+            Some((column.name.as_str(), of.column.as_str()))
+        });
+        let compared = self.parameters.iter().flat_map(|parameter| {
+            let columns = parameter.compared().iter();
+            columns.map(|column| (parameter.name.as_str(), column.as_str()))
+        });
+        shown.chain(compared)
     }
 
     /// The names of its columns.
@@ -301,20 +329,19 @@ impl Query {
 }
 
 fn parameters(source: &Source, described: &Described) -> Result<Vec<Parameter>, Fault> {
-    let wanted: Vec<(&str, &[String], bool)> = match &source.origin {
+    let wanted: Vec<(Input<'_>, &[String])> = match &source.origin {
         Origin::Statement(sql) => {
+            let input = |name| Input { name, default: false, nullable: false };
             let used = sql.parameters.iter();
-            used.map(|used| (used.name.as_str(), used.compared.as_slice(), false)).collect()
+            used.map(|used| (input(used.name.as_str()), used.compared.as_slice())).collect()
         }
-        Origin::Function(call) => {
-            call.inputs().map(|input| (input.name, &[][..], input.default)).collect()
-        }
+        Origin::Function(call) => call.inputs().map(|input| (input, &[][..])).collect(),
     };
     let mut parameters = Vec::with_capacity(wanted.len());
-    for ((name, compared, omitted), data_type) in wanted.into_iter().zip(&described.parameters) {
-        let data_type = Arc::clone(data_type);
+    for ((input, compared), data_type) in wanted.into_iter().zip(&described.parameters) {
+        let (name, data_type) = (input.name, Arc::clone(data_type));
         let declared = source.declared(name);
-        let parameter = Parameter::new(name, data_type, declared, compared.to_vec(), omitted)
+        let parameter = Parameter::new(input, data_type, declared, compared.to_vec())
             .map_err(|message| source.parameter_fault(name, message))?;
         if source.header.writes && parameter.is_argument() && WRITE_ARGUMENTS.contains(&name) {
             let message = format!("every query that writes has an argument {name} of its own");
@@ -327,7 +354,7 @@ fn parameters(source: &Source, described: &Described) -> Result<Vec<Parameter>, 
 
 fn columns(source: &Source, described: &Described) -> Result<Vec<Column>, Fault> {
     let mut columns: Vec<Column> = Vec::with_capacity(described.columns.len());
-    for (name, data_type) in &described.columns {
+    for DescribedColumn { name, data_type, origin } in &described.columns {
         if data_type.oid == VOID {
             match described.columns.as_slice() {
                 [_] => continue,
@@ -339,7 +366,8 @@ fn columns(source: &Source, described: &Described) -> Result<Vec<Column>, Fault>
             return Err(source.fault(message, None));
         }
         let decoder = Decoder::for_type(data_type);
-        columns.push(Column { name: name.clone(), data_type: Arc::clone(data_type), decoder });
+        let (data_type, origin) = (Arc::clone(data_type), origin.clone());
+        columns.push(Column { name: name.clone(), data_type, origin, decoder });
     }
     Ok(columns)
 }

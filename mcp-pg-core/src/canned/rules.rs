@@ -190,9 +190,16 @@ impl Rules {
     }
 }
 
-/// Numbers may come as their digits.
+/// Whether both are the same to PostgreSQL: numbers may come as their digits, and the other way round.
 fn same(known: &Value, given: &Value) -> bool {
-    known == given || !known.is_string() && compare(given, known) == Some(Ordering::Equal)
+    let written = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    };
+    known == given
+        || written(known).is_some_and(|known| written(given) == Some(known))
+        || !known.is_string() && compare(given, known) == Some(Ordering::Equal)
 }
 
 /// Compares two numbers, each a JSON number or a text of its digits; `None` if one is neither.
@@ -241,6 +248,8 @@ mod tests {
             (json!({"enum": ["a", "b"]}), json!("b"), None),
             (json!({"enum": ["a", "b"]}), json!("c"), Some("c is not allowed")),
             (json!({"enum": [1, 2]}), json!("2"), None),
+            (json!({"enum": [1, "3"]}), json!(3), None),
+            (json!({"enum": [true, "3"]}), json!("3.0"), Some("3.0 is not allowed")),
             (json!({"pattern": "^[a-z]+$"}), json!("abc"), None),
             (json!({"pattern": "^[a-z]+$"}), json!("abC"), Some("does not match")),
             (json!({"minLength": 2, "maxLength": 3}), json!("äöü"), None),

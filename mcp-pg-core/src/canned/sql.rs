@@ -90,6 +90,9 @@ impl Sql {
             }
             sql.copy(text, from, token.start);
             from = token.end;
+            if let Some(wrong) = declared.and_then(Declared::wrong_type) {
+                return Err(wrong);
+            }
             let number = sql.used(name, token.start, compared(text, code, index));
             sql.put_number(number, token.start, declared);
         }

@@ -191,6 +191,9 @@ impl Canned {
         }
         if !settings.roles.iter().any(|role| query.is_for(role)) {
             let message = match query.roles {
+                _ if settings.roles.iter().any(|role| query.is_meant_for(role)) => {
+                    "no role has it: GRANT EXECUTE on it to a database role of theirs, and USAGE on its schema"
+                }
                 None => "no role has it: name those that shall with @roles",
                 Some(_) => "no role has it",
             };

@@ -2,9 +2,50 @@
 
 use serde_json::Value;
 
+use super::Engine;
+use crate::error::Result;
 use crate::execute::Identity;
 use crate::plan::Scope;
 use crate::policy::Setting;
+
+/// A session setting of a role that PostgreSQL does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedSetting {
+    /// The role's name.
+    pub role: String,
+    /// The setting's name.
+    pub setting: String,
+    /// PostgreSQL's sentence.
+    pub message: String,
+}
+
+impl Engine {
+    /// The session settings of roles that PostgreSQL refuses, each tried in a transaction that is rolled back. What a
+    /// claim would be set to is not known.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub async fn refused_settings(&self) -> Result<Vec<RefusedSetting>> {
+        let mut refused = Vec::new();
+        for role in &self.settings().roles {
+            for (name, setting) in &role.session {
+                let value = match setting {
+                    Setting::Fixed(value) => Some(value.as_str()),
+                    Setting::Claim(_) => None,
+                };
+                let message = self.database.setting_refused(name, value).await?;
+                let of = |message| RefusedSetting {
+                    role: role.name.clone(),
+                    setting: name.clone(),
+                    message,
+                };
+                refused.extend(message.map(of));
+            }
+        }
+        Ok(refused)
+    }
+}
 
 /// The identity of the caller, by the role's configuration and the caller's claims.
 pub(super) fn identity(scope: &Scope<'_>) -> Identity {

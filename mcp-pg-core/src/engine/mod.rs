@@ -40,6 +40,7 @@ use tokio_postgres::Config;
 use catalogue::Catalogue;
 use confirm::Consent;
 pub use follow::Change;
+pub use identity::RefusedSetting;
 use identity::identity;
 pub use journal::verify_table;
 pub use record::Origin;

@@ -92,6 +92,7 @@ impl Engine {
             return Err(unknown_tool(tool, &Vec::from_iter(own)));
         };
         record.operation("canned");
+        record.meant(query.meant());
         let settings = &catalogue.settings;
         let scope = Scope { view: &view, settings, caller, earlier: &[] };
         let limits = &view.limits;
@@ -125,6 +126,7 @@ impl Engine {
         let fetched =
             read.map_err(|(_, failure)| query_refusal(failure, &view, &statement.parameters))?;
         let result = call.result(fetched.into_iter().next().unwrap_or_default())?;
+        call.note(&result, record);
         record.rows(result.row_count);
         Ok(result)
     }
@@ -188,6 +190,7 @@ impl Engine {
             });
         }
         let mut result = call.result(fetched)?;
+        call.note(&result, record);
         if !query.has_columns() && query.is_statement() {
             result.row_count = rows;
         }
@@ -245,15 +248,27 @@ impl Call<'_> {
             false => Vec::new(),
         };
         let query = self.query.name.clone();
-        Ok(QueryResult {
+        let mut result = QueryResult {
             query,
             rows: Some(rows),
             row_count,
             truncated,
             next_cursor: None,
             dry_run: None,
+            untrusted: Vec::new(),
             notes,
-        })
+        };
+        let marks = &self.scope.settings.columns;
+        result.label_untrusted(self.query.marked(marks, |marks| marks.untrusted));
+        Ok(result)
+    }
+
+    /// Notes the sensitive columns that the reply has values of.
+    fn note(&self, result: &QueryResult, record: &mut Record<'_>) {
+        let marks = &self.scope.settings.columns;
+        if result.row_count > 0 {
+            record.sensitive(|| self.query.marked(marks, |marks| marks.sensitive));
+        }
     }
 }
 

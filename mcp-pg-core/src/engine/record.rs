@@ -127,6 +127,13 @@ impl<'e> Record<'e> {
         }
     }
 
+    /// Arguments and columns of the reply whose values are those of a table's column, each with that one's name.
+    pub(super) fn meant<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
+        if let Some(notes) = &mut self.notes {
+            notes.redaction.mean(names);
+        }
+    }
+
     /// What the tool does, where its name does not tell.
     pub(super) fn operation(&mut self, operation: &'static str) {
         if let Some(notes) = &mut self.notes {

@@ -13,6 +13,8 @@ pub(super) struct Redaction {
     values: AuditValues,
     images: bool,
     view: Option<Arc<View>>,
+    /// Names, in small letters, of arguments and columns of a call, and of the columns that are meant by them.
+    meant: Vec<(String, String)>,
 }
 
 impl Redaction {
@@ -20,7 +22,13 @@ impl Redaction {
     /// values are.
     pub(super) fn new(detail: &AuditDetail, view: Option<Arc<View>>) -> Self {
         let values = if view.is_some() { detail.values } else { AuditValues::None };
-        Self { values, images: detail.images, view }
+        Self { values, images: detail.images, view, meant: Vec::new() }
+    }
+
+    /// Values under the one name are those of a column of the other.
+    pub(super) fn mean<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
+        let names = names.map(|(given, column)| (given.to_lowercase(), column.to_lowercase()));
+        self.meant.extend(names);
     }
 
     /// Whether rows as they were and are may be kept.
@@ -90,7 +98,9 @@ impl Redaction {
         let Some(view) = self.view.as_ref().filter(|_| self.hides_some()) else { return false };
         let name = name.to_lowercase();
         let last = name.rsplit('.').next().unwrap_or_default();
-        [name.as_str(), last].into_iter().any(|name| {
+        let meant = self.meant.iter().filter(|(given, _)| *given == name);
+        let columns = meant.map(|(_, column)| column.as_str());
+        [name.as_str(), last].into_iter().chain(columns).any(|name| {
             // Encrypted is encrypted wherever it is kept.
             view.encrypted_names().contains(name)
                 || self.values != AuditValues::Full

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio_postgres::Column;
 use tokio_postgres::error::{Error as PgError, ErrorPosition};
 
 use super::database::{Database, unavailable};
 use crate::error::Result;
-use crate::schema::{DataType, Described, Routine, Schema};
+use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn, Routine, Schema};
 
 /// Why PostgreSQL does not take a statement, for the person who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,12 +71,17 @@ impl Database {
         let transaction = transaction.await.map_err(unavailable)?;
         let types = Schema::types(&transaction, &oids).await?;
         let coded = Schema::coded(&transaction, statements).await?;
+        let columns = prepared.iter().flatten().flat_map(|statement| statement.columns());
+        let shown = Vec::from_iter(columns.filter_map(shown));
+        let origins = Schema::origins(&transaction, &shown).await?;
         transaction.rollback().await.map_err(unavailable)?;
         lease.done();
         Ok(prepared
             .into_iter()
             .zip(coded)
-            .map(|(prepared, coded)| prepared.map(|prepared| described(&prepared, &types, coded)))
+            .map(|(prepared, coded)| {
+                prepared.map(|prepared| described(&prepared, &types, &origins, coded))
+            })
             .collect())
     }
 
@@ -100,9 +106,15 @@ impl Database {
     }
 }
 
+/// The column of a table that a column of rows shows.
+fn shown(column: &Column) -> Option<(u32, i16)> {
+    column.table_oid().zip(column.column_id())
+}
+
 fn described(
     statement: &tokio_postgres::Statement,
     types: &HashMap<u32, Arc<DataType>>,
+    origins: &HashMap<(u32, i16), ColumnOrigin>,
     coded: bool,
 ) -> Described {
     let known = |oid: u32| types.get(&oid).cloned().unwrap_or_else(|| Arc::new(DataType::text()));
@@ -111,7 +123,11 @@ fn described(
         columns: statement
             .columns()
             .iter()
-            .map(|column| (column.name().to_owned(), known(column.type_().oid())))
+            .map(|column| DescribedColumn {
+                name: column.name().to_owned(),
+                data_type: known(column.type_().oid()),
+                origin: shown(column).and_then(|shown| origins.get(&shown).cloned()),
+            })
             .collect(),
         coded,
     }

@@ -17,6 +17,7 @@ mod refusal;
 mod session;
 mod tls;
 mod transaction;
+mod trial;
 
 pub(crate) use append::Append;
 pub(crate) use database::{Database, has_password};

@@ -37,6 +37,19 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
             Error::new(code, "other rows refer to this row, or it to none")
         }
         Code::NotNullViolation => Error::new(code, "a value that must not be null is missing"),
+        // A rule of a domain: no row is concerned yet.
+        Code::CheckViolation if answer.table().is_none() && answer.datatype().is_some() => {
+            let type_name = answer.datatype().unwrap_or_default();
+            return match parameter {
+                Some(at) => {
+                    let message = format!("the value does not meet the rules of {type_name}");
+                    Error::new(code, message)
+                        .constraint(answer.constraint().unwrap_or_default())
+                        .at(at)
+                }
+                None => Error::new(code, "a value does not meet the rules of its type"),
+            };
+        }
         Code::CheckViolation => Error::new(code, "a row does not meet a rule of its table"),
         Code::ExclusionViolation => Error::new(code, "an existing row excludes this one"),
         Code::SerializationFailure => {

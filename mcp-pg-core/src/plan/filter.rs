@@ -330,18 +330,29 @@ impl<'v> Scope<'v> {
     ///
     /// # Errors
     ///
-    /// `internal` if the condition in the configuration does not fit the table.
+    /// `forbidden` if a claim does not fit the condition, `internal` if the condition does not fit the table.
     pub fn visible(&self, table: &'v TableView, action: Action) -> Result<Predicate<'v>> {
         let Some(rule) = table.row_rule(action) else { return Ok(Predicate::All(vec![])) };
-        let Some(rule) = self.granted_object(rule) else {
+        let Some(granted) = self.granted_object(rule) else {
             return Ok(Predicate::Any(vec![]));
         };
         let unfit =
             || Error::new(Code::Internal, "the role's row condition does not fit the table");
         let whole = self.view.whole().ok_or_else(unfit)?;
         let table = whole.named(table.name()).ok_or_else(unfit)?;
-        filter(&Scope { view: whole, earlier: &[], ..*self }, table, &rule, "")
-            .map_err(|error| unfit().caused_by(error))
+        filter(&Scope { view: whole, earlier: &[], ..*self }, table, &granted, "").map_err(
+            |error| {
+                let misfit = match error.code() {
+                    // What stands in the configuration, `check` tries.
+                    Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
+                        let message = "a claim of the caller does not fit what its role may see";
+                        Error::new(Code::Forbidden, message)
+                    }
+                    _ => unfit(),
+                };
+                misfit.caused_by(error)
+            },
+        )
     }
 }
 

@@ -274,7 +274,7 @@ impl<'v> Scope<'v> {
     ///
     /// # Errors
     ///
-    /// `forbidden` if the caller lacks the claim, `internal` if a preset does not fit the table.
+    /// `forbidden` if the caller lacks the claim, or it does not fit; `internal` if a preset does not fit the table.
     pub fn presets(
         &self,
         table: &'v TableView,
@@ -284,12 +284,22 @@ impl<'v> Scope<'v> {
             .presets(action)?
             .iter()
             .map(|(column, value)| {
+                let fixed = value;
                 let value = self.granted(value).ok_or_else(|| {
                     Error::new(Code::Forbidden, "the caller lacks a claim that this write needs")
                 })?;
                 let unfit = |error: Error| {
-                    Error::new(Code::Internal, "a preset of the role does not fit its column")
-                        .caused_by(error)
+                    let unfit = match value == *fixed {
+                        true => Error::new(
+                            Code::Internal,
+                            "a preset of the role does not fit its column",
+                        ),
+                        false => Error::new(
+                            Code::Forbidden,
+                            "a claim of the caller does not fit what this write sets",
+                        ),
+                    };
+                    unfit.caused_by(error)
                 };
                 let at = step(&column.name);
                 match table.sealed(&column.name) {

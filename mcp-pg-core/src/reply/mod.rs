@@ -33,18 +33,33 @@ pub enum Reply {
 
 impl RowSet {
     /// Says which of the shown columns hold what outsiders wrote, if there is a row to show.
-    pub(crate) fn label_untrusted(&mut self, mut names: Vec<String>) {
-        if names.is_empty() || self.row_count == 0 {
-            return;
+    pub(crate) fn label_untrusted(&mut self, names: Vec<String>) {
+        if self.row_count > 0 {
+            self.untrusted = labelled(names, &mut self.notes);
         }
-        let more = names.len().saturating_sub(UNTRUSTED_MOST);
-        if more > 0 {
-            names.truncate(UNTRUSTED_MOST);
-            names.push(format!("… {more} more"));
-        }
-        self.untrusted = names;
-        self.notes.push(UNTRUSTED.to_owned());
     }
+}
+
+impl QueryResult {
+    /// [`RowSet::label_untrusted`] of a canned query's columns.
+    pub(crate) fn label_untrusted(&mut self, names: Vec<String>) {
+        if self.row_count > 0 {
+            self.untrusted = labelled(names, &mut self.notes);
+        }
+    }
+}
+
+/// The names of untrusted columns as replies list them, with the note that says what they are.
+fn labelled(mut names: Vec<String>, notes: &mut Vec<String>) -> Vec<String> {
+    let more = names.len().saturating_sub(UNTRUSTED_MOST);
+    if more > 0 {
+        names.truncate(UNTRUSTED_MOST);
+        names.push(format!("… {more} more"));
+    }
+    if !names.is_empty() {
+        notes.push(UNTRUSTED.to_owned());
+    }
+    names
 }
 
 impl Reply {
@@ -214,6 +229,9 @@ pub struct QueryResult {
     /// True if nothing was kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
+    /// Columns that show values which outsiders wrote.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untrusted: Vec<String>,
     /// What else the caller should know.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -3,14 +3,35 @@
 use std::sync::Arc;
 
 use super::DataType;
+use crate::name::TableName;
 
 /// The types of a statement's parameters and columns, as PostgreSQL infers them.
 #[derive(Debug, Clone, Default)]
 pub struct Described {
     /// The types of its parameters, in order.
     pub parameters: Vec<Arc<DataType>>,
-    /// The names and types of its columns, in order.
-    pub columns: Vec<(String, Arc<DataType>)>,
+    /// Its columns, in order.
+    pub columns: Vec<DescribedColumn>,
     /// Whether it may run code that changes the session.
     pub coded: bool,
+}
+
+/// A column of a statement's rows.
+#[derive(Debug, Clone)]
+pub struct DescribedColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub data_type: Arc<DataType>,
+    /// The column of a table or view that it shows unchanged, if it does.
+    pub origin: Option<ColumnOrigin>,
+}
+
+/// A column of a table or view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnOrigin {
+    /// The table.
+    pub table: TableName,
+    /// The column's name.
+    pub column: String,
 }

@@ -24,7 +24,7 @@ pub use column::{Column, Identity, Origin};
 pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{DataType, Field, Kind};
 pub use declared::DeclaredRelation;
-pub use described::Described;
+pub use described::{ColumnOrigin, Described, DescribedColumn};
 pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};

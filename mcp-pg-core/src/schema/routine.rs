@@ -13,6 +13,8 @@ pub struct Routine {
     pub procedure: bool,
     /// It may write: neither STABLE nor IMMUTABLE.
     pub volatile: bool,
+    /// It is not called where an argument is null.
+    pub strict: bool,
     /// It returns rows whose columns only the caller could name.
     pub untyped: bool,
     /// The arguments, in order, without the columns of RETURNS TABLE.

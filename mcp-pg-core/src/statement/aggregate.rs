@@ -6,7 +6,7 @@ use sea_query::{
 };
 
 use super::aliased;
-use super::predicate::Conditions;
+use super::predicate::{Conditions, taken};
 use crate::plan::{Function, Group, Grouping, Measure};
 
 impl Conditions {
@@ -56,6 +56,7 @@ impl Conditions {
                 let number = Expr::expr(kind).eq(Expr::Constant("number".into()));
                 CaseStatement::new().case(number, member.cast_as("numeric")).into()
             }
+            Some(of) if of.member.is_none() => taken(self.value(of, alias), &of.column.data_type),
             Some(of) => self.value(of, alias),
         };
         let call: FunctionCall = match measure.function {

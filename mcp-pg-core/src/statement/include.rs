@@ -3,8 +3,8 @@
 use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement, TableRef};
 
 use super::output::{Output, Reader};
-use super::predicate::{Conditions, constant, document, words_of};
-use super::{column, outputs};
+use super::predicate::{Conditions, constant, document, taken, words_of};
+use super::{column, operand, outputs};
 use crate::plan::{Hop, Include, Measured, Operand, Reached, Sort};
 use crate::policy::TableView;
 use crate::schema::Column;
@@ -57,7 +57,7 @@ impl Conditions {
         let mut rows = Query::select();
         rows.from(super::aliased(hop.table, &other));
         let of = |table: &TableView, alias: &DynIden, position: usize| {
-            column(alias, &table.table.columns[position])
+            operand(alias, &table.table.columns[position])
         };
         // The table that the subject's columns are paired with: the other one, or the junction.
         let (near, near_alias) = match (&hop.relation.junction, &hop.junction) {
@@ -180,7 +180,8 @@ impl Conditions {
     pub(super) fn cursor_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
         let key = self.sort_key(sort, alias);
         match sort.measured {
-            Measured::Value | Measured::Member(_) => key,
+            Measured::Value => taken(key, &sort.column.data_type),
+            Measured::Member(_) => key,
             Measured::Rank(_) | Measured::Distance(_) => key.cast_as("double precision"),
         }
     }
@@ -242,7 +243,7 @@ fn leads_to_a_key(hop: &Hop<'_>) -> bool {
 /// The columns of the two ends of a hop are the same.
 fn paired(hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
     let of = |table: &TableView, alias: &DynIden, position: usize| {
-        column(alias, &table.table.columns[position])
+        operand(alias, &table.table.columns[position])
     };
     let pairs = hop
         .relation

@@ -60,6 +60,11 @@ fn column(alias: &DynIden, column: &Column) -> Expr {
     named(alias, column.identifier())
 }
 
+/// The same where an operator or a function of its type takes it.
+fn operand(alias: &DynIden, taken: &Column) -> Expr {
+    predicate::taken(column(alias, taken), &taken.data_type)
+}
+
 fn named(alias: &DynIden, name: &str) -> Expr {
     Expr::col((alias.clone(), name.to_owned()))
 }

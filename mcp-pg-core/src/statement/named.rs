@@ -4,7 +4,7 @@ use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, Query, SelectStatement
 
 use super::parameters::build;
 use super::predicate::Conditions;
-use super::{Output, SUBJECT, Statement, aliased, column};
+use super::{Output, SUBJECT, Statement, aliased, operand};
 use crate::plan::{Include, Operand};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType};
@@ -76,7 +76,7 @@ pub(super) fn is_named(key: &[&Column], alias: &DynIden) -> Expr {
     let parts = key
         .iter()
         .enumerate()
-        .map(|(part, part_of)| column(alias, part_of).eq(member(&format!("k{part}"))));
+        .map(|(part, part_of)| operand(alias, part_of).eq(member(&format!("k{part}"))));
     // A key has a column.
     parts.reduce(|all, part| all.and(part)).unwrap_or_else(|| super::predicate::constant(false))
 }

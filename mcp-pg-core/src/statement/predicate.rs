@@ -5,7 +5,7 @@ use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Valu
 
 use super::include::Join;
 use super::parameters::Parameters;
-use super::{ALIASES, column};
+use super::{ALIASES, operand};
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
@@ -61,7 +61,7 @@ impl Conditions {
         comparison: &Comparison,
         alias: &DynIden,
     ) -> Expr {
-        let whole = column(alias, tested);
+        let whole = operand(alias, tested);
         let left = match path {
             None => whole,
             Some(path) => {
@@ -175,6 +175,16 @@ pub(super) fn typed(parameter: Expr, data_type: &DataType, suffix: &str) -> Expr
         }
         Kind::Composite(_) => parameter.cast_as(format!("{}{suffix}", base.name)),
         _ => parameter,
+    }
+}
+
+/// A value where an operator or a function of its type takes it: PostgreSQL finds none for a domain over an enum.
+pub(super) fn taken(value: Expr, data_type: &DataType) -> Expr {
+    match (&data_type.kind, data_type.base()) {
+        (Kind::Domain { .. }, DataType { kind: Kind::Enum(_), name, .. }) => {
+            value.cast_as(name.clone())
+        }
+        _ => value,
     }
 }
 

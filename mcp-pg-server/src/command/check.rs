@@ -48,6 +48,9 @@ pub(super) async fn check(
     findings.extend(posture::findings(&known));
     findings.extend(credentials.and_then(Result::err).map(|error| error.to_string()));
     findings.extend(session.engine.faults().iter().map(ToString::to_string));
+    findings.extend(session.engine.refused_settings().await?.into_iter().map(|refused| {
+        format!("roles.{}.session.{}: {}", refused.role, refused.setting, refused.message)
+    }));
     findings.extend(of_configuration(&settings, &schema, &known));
     for finding in &findings {
         writeln!(out, "finding: {finding}")?;

@@ -272,6 +272,9 @@ pub(crate) fn known_role(settings: &Settings, name: &str) -> Result<(), ConfigEr
 fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
     let mut session = BTreeMap::new();
     for (setting, value) in keys.session.unwrap_or_default() {
+        if let Some(reason) = reserved(&setting) {
+            return Err(ConfigError::new(format!("roles.{name}.session.{setting}: {reason}")));
+        }
         let value = match value.strip_prefix("claim:") {
             Some("") => {
                 return Err(ConfigError::new(format!(
@@ -309,6 +312,22 @@ fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
         confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
         grants,
         analyze: keys.analyze.unwrap_or_default(),
+    })
+}
+
+/// Why a setting of PostgreSQL's is not one that a role can have.
+fn reserved(setting: &str) -> Option<&'static str> {
+    Some(match setting.to_ascii_lowercase().as_str() {
+        "datestyle" | "intervalstyle" | "timezone" | "bytea_output" | "extra_float_digits"
+        | "lc_monetary" | "client_encoding" | "xmloption" => {
+            "it changes how values are written, and replies have one form for all"
+        }
+        "role" | "session_authorization" => "write database_role",
+        "transaction_read_only"
+        | "transaction_isolation"
+        | "transaction_deferrable"
+        | "default_transaction_read_only" => "each call says itself what its transaction may do",
+        _ => return None,
     })
 }
 

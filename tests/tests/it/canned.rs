@@ -133,6 +133,34 @@ async fn a_file_may_come_from_any_editor() {
 }
 
 #[tokio::test]
+async fn a_file_that_cannot_be_sent_is_a_fault_of_its_own() {
+    let database = Database::movies().await;
+    let files = [
+        ("good.sql", "SELECT 1 AS one"),
+        ("nul.sql", "SELECT 1 AS a,\n '\0' AS b"),
+        ("more.sql", "-- A.\n-- @param a int + 1\nSELECT :a AS a"),
+        ("near.sql", "-- @param a int=5: five\nSELECT :a AS a"),
+        ("object.sql", "-- @param a jsonb = {\"b\": [1]}\nSELECT :a AS a"),
+        ("either.sql", "-- @param a int {\"enum\": [1, \"3\"]}\nSELECT :a AS a"),
+    ];
+    let engine = engine(&database, files).await;
+    let faults = faults(&engine);
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert_eq!(faults[0], "nul.sql: cannot be read: line 2 has a NUL byte");
+    assert!(faults[1].starts_with("more.sql:2:4: \"int + 1\" is no name of a type"), "{faults:?}");
+    assert_eq!(names(&engine, "analyst"), ["either", "good", "near", "object"]);
+    for (tool, arguments, expected) in [
+        ("near", json!({}), json!(5)),
+        ("near", json!({"a": 7}), json!(7)),
+        ("object", json!({}), json!({"b": [1]})),
+        ("either", json!({"a": 3}), json!(3)),
+    ] {
+        let reply = call(&engine, "analyst", tool, arguments).await.unwrap();
+        assert_eq!(rows(&reply)[0]["a"], expected, "{tool}");
+    }
+}
+
+#[tokio::test]
 async fn types_come_from_the_statement_and_descriptions_from_the_columns() {
     let database = Database::of(
         "CREATE TYPE mood AS ENUM ('glad', 'sad');

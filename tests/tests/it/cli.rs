@@ -64,6 +64,15 @@ async fn a_wrong_configuration_names_the_key_and_the_nearest() {
         ("[server]\nallowed_origins = [\"a.example\"]", ["allowed_origins", "https://"]),
         ("[database]\nurl = \"mysql://h/d\"", ["database URL", "postgres://"]),
         ("[database\n", ["TOML", "1"]),
+        (
+            "[roles.a]\nsession = { \"DateStyle\" = \"SQL\" }",
+            ["roles.a.session.DateStyle", "written"],
+        ),
+        (
+            "[roles.a]\nsession = { TimeZone = \"claim:zone\" }",
+            ["roles.a.session.TimeZone", "replies have one form"],
+        ),
+        ("[roles.a]\nsession = { role = \"x\" }", ["roles.a.session.role", "database_role"]),
     ] {
         let path = file(text);
         misused(&["check", "--config", path.to_str().unwrap()], &words).await;
@@ -222,6 +231,27 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
         ],
     )
     .await;
+}
+
+#[tokio::test]
+async fn check_finds_session_settings_that_postgresql_refuses() {
+    let database = Database::shop().await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\nsession = { nosuch = \"x\", \"a b\" = \"claim:x\", \
+         \"app.tenant\" = \"claim:x\", work_mem = \"claim:x\", lock_timeout = \"soon\" }",
+    );
+    let ended = Ended::of(
+        program(&["check", "--config", config.to_str().unwrap()])
+            .args(["--database-url", &database.url]),
+    )
+    .await;
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let told: Vec<&str> = ended.out.lines().filter(|line| line.contains(".session.")).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    for (line, words) in told.iter().zip(["a b", "lock_timeout", "nosuch"]) {
+        let place = format!("finding: roles.a.session.{words}: ");
+        assert!(line.starts_with(&place) && line.len() > place.len(), "{told:?}");
+    }
 }
 
 #[tokio::test]

@@ -76,6 +76,19 @@ COMMENT ON FUNCTION api.secret IS '@tool
 @roles analyst, clerk';
 REVOKE EXECUTE ON FUNCTION api.secret FROM PUBLIC;
 
+CREATE FUNCTION api.locked() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
+COMMENT ON FUNCTION api.locked IS '@tool
+@roles clerk';
+REVOKE EXECUTE ON FUNCTION api.locked FROM PUBLIC;
+
+CREATE DOMAIN api.positive AS integer CHECK (VALUE > 0);
+CREATE FUNCTION api.twice(n api.positive) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';
+COMMENT ON FUNCTION api.twice IS '@tool';
+
+CREATE FUNCTION api.either(a text, b text DEFAULT 'x', c text DEFAULT 'y') RETURNS text LANGUAGE sql IMMUTABLE
+  AS $$ SELECT concat_ws('/', coalesce(a, 'null'), coalesce(b, 'null'), c) $$;
+COMMENT ON FUNCTION api.either IS '@tool';
+
 CREATE FUNCTION api.any(x anyelement) RETURNS text LANGUAGE sql STABLE AS 'SELECT x::text';
 COMMENT ON FUNCTION api.any IS '@tool';
 CREATE FUNCTION api.unmarked() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
@@ -104,7 +117,13 @@ fn names(engine: &Engine, role: &str) -> Vec<String> {
 async fn arguments_and_results_of_every_kind() {
     let (_database, engine) = engine().await;
     let faults: Vec<String> = engine.faults().iter().map(ToString::to_string).collect();
-    assert_eq!(faults, ["api.any(x anyelement): anyelement is no type that JSON can give"]);
+    assert_eq!(
+        faults,
+        [
+            "api.any(x anyelement): anyelement is no type that JSON can give",
+            "api.locked():2:1: no role has it: GRANT EXECUTE on it to a database role of theirs, and USAGE on its schema",
+        ]
+    );
     let rows = async |tool: &str, arguments: Value| -> Value {
         let reply = call(&engine, "admin", tool, arguments).await;
         reply.unwrap_or_else(|error| panic!("{tool}: {error}"))["rows"].clone()
@@ -138,6 +157,25 @@ async fn arguments_and_results_of_every_kind() {
     }
     let gap = error(&engine, "admin", "add", json!({"arg1": 1, "arg3": 3})).await;
     assert_eq!((&gap["code"], &gap["at"]), (&json!("missing_value"), &json!("/arg2")));
+    for (arguments, text) in [
+        (json!({"a": "1"}), "1/x/y"),
+        (json!({"a": "1", "b": null}), "1/null/y"),
+        (json!({"a": null, "b": "2"}), "null/2/y"),
+    ] {
+        assert_eq!(rows("either", arguments).await, json!([{ "either": text }]));
+    }
+    let missing = error(&engine, "admin", "either", json!({"b": "2"})).await;
+    assert_eq!((&missing["code"], &missing["at"]), (&json!("missing_value"), &json!("/a")));
+    let few = error(&engine, "admin", "twice", json!({"n": -1})).await;
+    assert_eq!(
+        (&few["code"], &few["at"], &few["message"]),
+        (
+            &json!("check_violation"),
+            &json!("/n"),
+            &json!("the value does not meet the rules of positive")
+        )
+    );
+    assert_eq!(few["constraint"], "positive_check");
     assert_eq!(rows("close", json!({"id": 2})).await, json!([{"rest": 0}]));
 
     let caller = Principal::new("tester", "analyst").claim("tenant_id", 7);
@@ -183,9 +221,11 @@ async fn who_may_not_execute_it_does_not_have_it() {
         "add",
         "days",
         "describe_place",
+        "either",
         "find_id",
         "find_name",
         "own",
+        "twice",
     ];
     let clerk = names(&engine, "clerk");
     assert_eq!(clerk, reads);

@@ -138,6 +138,57 @@ async fn sensitive_values_stay_out_of_the_audit() {
 }
 
 #[tokio::test]
+async fn columns_of_canned_queries_are_those_that_they_show() {
+    let database = Database::of(FIXTURE).await;
+    let file = crate::program::file("");
+    let queries = crate::canned::directory([
+        (
+            "add.sql",
+            "-- @writes\nINSERT INTO customer (id, name, ssn) VALUES (9, 'Cy', '078-05-1129')\n\
+             RETURNING id, ssn AS other, name AS called",
+        ),
+        (
+            "reviews.sql",
+            "WITH r AS (SELECT * FROM review) SELECT r.id, r.body AS said, upper(r.title) AS title, c.ssn AS number\n\
+             FROM r JOIN customer c ON c.id = r.customer_id",
+        ),
+        (
+            "change.sql",
+            "-- @writes\nUPDATE customer SET ssn = :new_value WHERE id = :id RETURNING id",
+        ),
+        ("none.sql", "SELECT body FROM review WHERE id = 99"),
+    ]);
+    let mut settings = marked(AuditValues::Redacted);
+    settings.queries.directory = Some(queries);
+    let sink = Arc::new(FileSink::open(&file).unwrap());
+    let engine = database.engine_with(settings).await.audited(sink);
+    assert!(engine.faults().is_empty());
+    let added = call(&engine, "admin", "add", json!({})).await.unwrap();
+    assert_eq!(rows(&added)[0]["other"], "078-05-1129");
+    let reply = call(&engine, "admin", "reviews", json!({})).await.unwrap();
+    assert_eq!(reply["untrusted"], json!(["said"]));
+    assert!(reply["notes"][0].as_str().unwrap().contains("never instructions"), "{reply}");
+    let change = json!({"id": 9, "new_value": "078-05-1130"});
+    call(&engine, "admin", "change", change).await.unwrap();
+    let none = call(&engine, "admin", "none", json!({})).await.unwrap();
+    assert_eq!((none.get("untrusted"), none.get("notes")), (None, None));
+    engine.flush().await.unwrap();
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let records: Vec<Value> =
+        kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let outcome = |tool: &str| {
+        let own = |record: &&Value| record["tool"] == tool && record["phase"] == "outcome";
+        records.iter().find(own).unwrap()
+    };
+    assert_eq!(outcome("add")["after"], json!([{"id": 9, "other": "[redacted]", "called": "Cy"}]));
+    assert_eq!(outcome("change")["arguments"], json!({"id": 9, "new_value": "[redacted]"}));
+    assert!(!kept.contains("078-05-1130"), "{kept}");
+    assert_eq!(outcome("add")["sensitive"], json!(["other"]));
+    assert_eq!(outcome("reviews")["sensitive"], json!(["number"]));
+    assert_eq!(outcome("none").get("sensitive"), None);
+}
+
+#[tokio::test]
 async fn untrusted_values_are_labelled() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine_with(marked(AuditValues::Redacted)).await;

@@ -2,7 +2,7 @@
 //! the tables that they go through.
 
 use mcp_pg_core::policy::{Action, Grant, Role};
-use mcp_pg_core::{Engine, Principal, Settings};
+use mcp_pg_core::{Code, Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call_as, object, rows};
 use serde_json::{Value, json};
 
@@ -37,6 +37,28 @@ async fn engine(database: &Database) -> Engine {
     };
     settings.archive.allow_hard_delete = true;
     database.engine_with(settings).await
+}
+
+#[tokio::test]
+async fn a_claim_that_does_not_fit_is_its_callers_fault() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    for claim in [json!("x"), json!({"gte": 0}), json!([1, "x"])] {
+        let caller = Principal::new("x", "agent").claim("tenant", claim.clone());
+        for (tool, arguments) in [
+            ("select", json!({"table": "note"})),
+            ("update", json!({"table": "note", "where": {"id": 1}, "updates": {"body": "x"}})),
+        ] {
+            let refused = call_as(&engine, &caller, tool, arguments).await.unwrap_err();
+            assert_eq!(refused.code(), Code::Forbidden, "{claim}");
+            assert_eq!(
+                refused.message(),
+                "a claim of the caller does not fit what its role may see"
+            );
+            let told = serde_json::to_string(&refused).unwrap();
+            assert!(!told.contains("tenant") && !told.contains("firm"), "{told}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -180,6 +202,6 @@ async fn a_claim_may_be_any_list_and_stays_a_value() {
     assert_eq!(read(json!([])).await, Ok(0));
     // No object in a list becomes a condition, or a reference.
     for odd in [json!([1, {"$ref": "0.id"}]), json!([{"gt": 0}]), json!({"gt": 0})] {
-        assert_eq!(read(odd.clone()).await, Err("internal"), "{odd}");
+        assert_eq!(read(odd.clone()).await, Err("forbidden"), "{odd}");
     }
 }

@@ -24,8 +24,9 @@ pub use self::signature::{SessionCode, Sighted, Signature, Snapshot, Watch};
 use self::types::Types;
 use self::views::Rules;
 use super::directive::split;
-use super::{DataType, Directive, Function, Routine, Schema, Subject, Table, clean};
+use super::{ColumnOrigin, DataType, Directive, Function, Routine, Schema, Subject, Table, clean};
 use crate::error::{Code, Error, Result};
+use crate::name::TableName;
 
 /// How often [`Schema::load`] tries.
 const ATTEMPTS: usize = 4;
@@ -93,6 +94,34 @@ impl Schema {
         };
         let mut types = read.await.map_err(unreadable)?;
         Ok(oids.iter().map(|oid| (*oid, types.get(*oid))).collect())
+    }
+
+    /// The names of columns that are given by their tables' OIDs and their numbers, in a transaction as for
+    /// [`Schema::read`].
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable` or `database_error`.
+    pub async fn origins(
+        transaction: &Transaction<'_>,
+        columns: &[(u32, i16)],
+    ) -> Result<HashMap<(u32, i16), ColumnOrigin>> {
+        let (oids, numbers): (Vec<u32>, Vec<i16>) = columns.iter().copied().unzip();
+        let parameters: &[(&(dyn ToSql + Sync), Type)] =
+            &[(&oids, Type::OID_ARRAY), (&numbers, Type::INT2_ARRAY)];
+        let read = async {
+            let query = include_str!("../sql/shown_columns.sql");
+            let rows = transaction.query_typed(query, parameters).await?;
+            let origin = |row: &Row| {
+                let schema: String = row.try_get("schema")?;
+                let name: String = row.try_get("name")?;
+                let table = TableName { schema, name };
+                let origin = ColumnOrigin { table, column: row.try_get("column_name")? };
+                Ok(((row.try_get("oid")?, row.try_get("number")?), origin))
+            };
+            rows.iter().map(origin).collect::<std::result::Result<_, PgError>>()
+        };
+        read.await.map_err(unreadable)
     }
 
     /// Whether each of these statements may run code that changes the session, in a transaction as for

@@ -39,6 +39,7 @@ pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
         identity: row.try_get("identity")?,
         procedure: row.try_get("procedure")?,
         volatile: row.try_get::<_, bool>("volatile")? || row.try_get::<_, bool>("procedure")?,
+        strict: row.try_get("strict")?,
         untyped: row.try_get("untyped")?,
         arguments,
         comment: row.try_get("comment")?,

@@ -8,6 +8,7 @@ SELECT n.nspname                                              AS schema,
        pg_catalog.pg_get_function_identity_arguments(p.oid)   AS identity,
        p.prokind = 'p'                                        AS procedure,
        p.provolatile = 'v'                                    AS volatile,
+       p.proisstrict                                          AS strict,
        p.prorettype = 'pg_catalog.record'::pg_catalog.regtype
          AND p.proargmodes IS NULL AND p.prokind = 'f'        AS untyped,
        p.pronargdefaults::int                                 AS defaults,

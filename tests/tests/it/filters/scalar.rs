@@ -1,7 +1,7 @@
 //! Numbers, moments, texts, lists of them, and null.
 
-use mcp_pg_tests::{Database, call, rows};
-use serde_json::json;
+use mcp_pg_tests::{Database, call, paged, rows};
+use serde_json::{Value, json};
 
 use super::check;
 
@@ -159,5 +159,77 @@ async fn names_of_the_catalogue_are_compared_as_names() {
         let select = json!({"table": "t", "columns": ["id"], "where": condition});
         let reply = call(&engine, "analyst", "select", select).await.unwrap();
         assert_eq!(rows(&reply), [json!({"id": expected})], "{condition}");
+    }
+}
+
+#[tokio::test]
+async fn a_domain_over_an_enum_is_compared_as_the_enum() {
+    let database = Database::of(
+        "CREATE TYPE mood AS ENUM ('sad', 'fine', 'glad');
+         CREATE DOMAIN felt AS mood;
+         CREATE DOMAIN shown AS felt;
+         CREATE TABLE face (mood shown PRIMARY KEY, was felt, tone integer);
+         INSERT INTO face VALUES ('glad', 'sad', 1), ('sad', 'fine', 2), ('fine', NULL, 3);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let moods = async |arguments: Value| {
+        let mut arguments = arguments;
+        arguments["table"] = "face".into();
+        let reply = call(&engine, "admin", "select", arguments).await.unwrap();
+        rows(&reply).iter().map(|row| row["mood"].clone()).collect::<Vec<_>>()
+    };
+    for (condition, expected) in [
+        (json!({"mood": "fine"}), vec!["fine"]),
+        (json!({"mood": {"gt": "sad"}}), vec!["fine", "glad"]),
+        (json!({"mood": {"in": ["glad", "sad"]}}), vec!["sad", "glad"]),
+        (json!({"was": {"not_in": ["sad"]}}), vec!["sad"]),
+        (json!({"was": {"is_distinct_from": "sad"}}), vec!["sad", "fine"]),
+        (json!({"was": null}), vec!["fine"]),
+    ] {
+        assert_eq!(moods(json!({"where": condition})).await, expected, "{condition}");
+    }
+    for order in [json!(["mood"]), json!(["was", "-mood"]), json!(["-was"])] {
+        let arguments = json!({"table": "face", "columns": ["tone"], "order_by": order});
+        assert_eq!(paged(&engine, arguments, "tone", 1).await.len(), 3);
+    }
+    for (tool, arguments, pointer, expected) in [
+        (
+            "aggregate",
+            json!({"table": "face", "measures": {"first": {"min": "mood"}, "last": {"max": "was"}},
+                "having": {"last": "fine"}}),
+            "/rows",
+            json!([{"first": "sad", "last": "fine"}]),
+        ),
+        (
+            "aggregate",
+            json!({"table": "face", "group_by": ["was"], "measures": {"n": {"count": "*"}},
+                "having": {"was": {"gte": "fine"}}}),
+            "/rows",
+            json!([{"was": "fine", "n": 1}]),
+        ),
+        (
+            "update",
+            json!({"table": "face", "where": {"mood": "glad"}, "updates": {"tone": 4}, "returning": ["tone"]}),
+            "/rows",
+            json!([{"tone": 4}]),
+        ),
+        (
+            "update",
+            json!({"table": "face", "updates": [{"mood": "glad", "tone": 5}, {"mood": "sad", "tone": 6}], "max_rows": 2}),
+            "/row_count",
+            json!(2),
+        ),
+        (
+            "insert",
+            json!({"table": "face", "data": {"mood": "glad", "was": "fine", "tone": 7},
+                "on_conflict": {"columns": ["mood"], "do": "update"}, "returning": ["tone"]}),
+            "/rows",
+            json!([{"tone": 7}]),
+        ),
+    ] {
+        let reply = call(&engine, "admin", tool, arguments.clone()).await;
+        let reply = reply.unwrap_or_else(|error| panic!("{arguments}: {error}"));
+        assert_eq!(reply.pointer(pointer), Some(&expected), "{reply}");
     }
 }

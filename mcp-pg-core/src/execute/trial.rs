@@ -1,0 +1,38 @@
+//! Whether PostgreSQL takes a setting, found out in a transaction that is rolled back.
+
+use tokio_postgres::types::Type;
+
+use super::database::{Database, unavailable};
+use crate::error::Result;
+
+/// `invalid_parameter_value`: another value might do.
+const INVALID_VALUE: &str = "22023";
+
+impl Database {
+    /// What PostgreSQL says against making this setting for a transaction, if it refuses that; without a value, what
+    /// it says against any.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub(crate) async fn setting_refused(
+        &self,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<Option<String>> {
+        const SET: &str = "SELECT pg_catalog.set_config($1, $2, true)";
+        let mut lease = self.lease().await?;
+        let client = lease.client()?;
+        let transaction = client.build_transaction().read_only(true).start();
+        let transaction = transaction.await.map_err(unavailable)?;
+        let (given, text) = (value.unwrap_or_default(), Type::TEXT);
+        let tried =
+            transaction.query_typed(SET, &[(&name, text.clone()), (&given, text)]).await.map(drop);
+        transaction.rollback().await.map_err(unavailable)?;
+        lease.done();
+        let Err(error) = tried else { return Ok(None) };
+        let Some(answer) = error.as_db_error() else { return Err(unavailable(error)) };
+        let invalid = answer.code().code() == INVALID_VALUE;
+        Ok((value.is_some() || !invalid).then(|| answer.message().to_owned()))
+    }
+}
