@@ -11,7 +11,7 @@ use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::plan::{Hop, Include, Predicate, Scope, SelectPlan};
-use crate::policy::{TableView, View};
+use crate::policy::{Action, TableView, View};
 use crate::reply::Explanation;
 use crate::request::{Explain, Explained, parse};
 use crate::schema::{Column, Index, TableKind};
@@ -73,8 +73,8 @@ impl Engine {
         });
         Ok(Explanation {
             table: table.name().to_string(),
-            estimated_rows: known.open.then(|| root["Plan Rows"].as_u64()).flatten(),
-            estimated_cost: known.open.then(|| root["Total Cost"].as_f64()).flatten(),
+            estimated_rows: known.estimates.then(|| root["Plan Rows"].as_u64()).flatten(),
+            estimated_cost: known.estimates.then(|| root["Total Cost"].as_f64()).flatten(),
             milliseconds: root["Actual Total Time"].as_f64(),
             text,
             plan: tree,
@@ -114,9 +114,11 @@ struct Known<'v> {
     view: &'v View,
     /// The table whose partitions a plan may read.
     partitioned: Option<&'v TableView>,
-    /// Whether the caller may see every row that the plan reads, none left out by conditions, policies or views. Else the
-    /// planner's numbers, which are made from all rows, would tell of values that are hidden, and so would the rows that
-    /// a step had before another one left some out.
+    /// Whether the planner's numbers are told: they are made from all rows that the plan reads, all of which the caller
+    /// may see then.
+    estimates: bool,
+    /// Whether no view leaves out rows either: how many a step had, before another one left some out, would else tell of
+    /// values that the view hides.
     open: bool,
 }
 
@@ -125,9 +127,10 @@ impl<'v> Known<'v> {
     fn of(view: &'v View, table: &'v TableView, tested: &[Tested<'v>], root: &Value) -> Self {
         let tables = || tested.iter().map(|(table, _)| *table).chain([table]);
         let views = tables().any(|table| table.table.kind == TableKind::View);
-        let known = Self { view, partitioned: partitioned(tables()), open: false };
-        let open = !view.is_ruled() && !views && !known.reads_hidden(root);
-        Self { open, ..known }
+        let partitioned = partitioned(tables());
+        let known = Self { view, partitioned, estimates: false, open: false };
+        let estimates = !view.is_ruled() && !known.reads_hidden(root);
+        Self { estimates, open: estimates && !views, ..known }
     }
 
     /// The table that a step reads; of a partition, the table that it is part of.
@@ -139,7 +142,9 @@ impl<'v> Known<'v> {
 
     /// Whether a step of the plan reads a table that the role does not see, or not all rows of.
     fn reads_hidden(&self, node: &Value) -> bool {
-        let seen = |table: &TableView| !table.table.row_security.applies();
+        let seen = |table: &TableView| {
+            !table.table.row_security.applies() && table.require(Action::Select).is_ok()
+        };
         let inputs = node.get("Plans").and_then(Value::as_array);
         node.get("Relation Name").is_some() && !self.table(node).is_some_and(seen)
             || inputs.into_iter().flatten().any(|input| self.reads_hidden(input))
@@ -184,7 +189,7 @@ fn step(
     put("step", json!(named("Node Type")));
     put("table", json!(table.map(|table| view.display(table))));
     put("index", json!(index));
-    if known.open {
+    if known.estimates {
         put("rows", json!(node["Plan Rows"].as_number()));
         put("cost", json!(node["Total Cost"].as_f64()));
     }
@@ -202,7 +207,7 @@ fn step(
         named("Node Type").unwrap_or("?"),
         indent = depth * 2,
     ));
-    if known.open {
+    if known.estimates {
         text.push_str(&format!(" (rows {}, cost {})", node["Plan Rows"], node["Total Cost"]));
     }
     if actual && node.get("Actual Rows").is_some() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident => $text:literal,)*) => {
-        /// The stable reason of an [`Error`]; its text is part of the public interface.
+        /// The stable reason of an [`Error`](super::Error); its text is part of the public interface.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code { $($(#[$doc])* $name,)* }
