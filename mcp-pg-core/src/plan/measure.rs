@@ -1,0 +1,218 @@
+//! Measures: what is counted, summed up or compared of the rows of a group.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{Predicate, Reached, Scope, filter};
+use crate::error::{Code, Error, Result, step};
+use crate::policy::TableView;
+use crate::request::check_members;
+use crate::schema::{DataType, Family, Kind};
+
+/// What is measured of a group.
+#[derive(Debug, Clone)]
+pub struct Measure<'v> {
+    /// Its name in the reply.
+    pub name: String,
+    /// How.
+    pub function: Function,
+    /// Of what; of whole rows if absent.
+    pub of: Option<Reached<'v>>,
+    /// The type of the measure.
+    pub data_type: Arc<DataType>,
+    /// Of which rows of the group.
+    pub filter: Predicate<'v>,
+}
+
+/// How a measure is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// How many.
+    Count,
+    /// How many different ones.
+    CountDistinct,
+    /// Their total.
+    Sum,
+    /// Their mean.
+    Avg,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+}
+
+impl Function {
+    const ALL: [(&'static str, Function); 6] = [
+        ("count", Function::Count),
+        ("count_distinct", Function::CountDistinct),
+        ("sum", Function::Sum),
+        ("avg", Function::Avg),
+        ("min", Function::Min),
+        ("max", Function::Max),
+    ];
+
+    /// Whether only numbers among the members of JSON are measured so.
+    pub fn is_of_numbers(self) -> bool {
+        !matches!(self, Function::Count | Function::CountDistinct)
+    }
+
+    fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().map(|(name, _)| name)
+    }
+
+    /// The type of the measure, if what is reached can be measured so. Members of JSON count as far as they are
+    /// numbers, where numbers are wanted.
+    fn of(self, reached: &Reached<'_>) -> Option<Arc<DataType>> {
+        match reached.member {
+            Some(_) if self.is_of_numbers() => Some(Arc::new(DataType::numeric())),
+            Some(_) => Some(Arc::new(DataType::bigint())),
+            None => self.of_type(&reached.column.data_type),
+        }
+    }
+
+    /// The type of the measure, if values of this type can be measured so.
+    fn of_type(self, data_type: &Arc<DataType>) -> Option<Arc<DataType>> {
+        const SMALL: [u32; 2] = [21, 23];
+        let base = data_type.shared_base();
+        let built_in = |data_type: DataType| Some(Arc::new(data_type));
+        let number = base.is_number();
+        match self {
+            Function::Count => built_in(DataType::bigint()),
+            // It sorts; types such as xid can only be hashed.
+            Function::CountDistinct => data_type.ordering.then(|| Arc::new(DataType::bigint())),
+            Function::Sum if SMALL.contains(&base.oid) => built_in(DataType::bigint()),
+            Function::Sum | Function::Avg if base.oid == 20 => built_in(DataType::numeric()),
+            Function::Avg if SMALL.contains(&base.oid) => built_in(DataType::numeric()),
+            Function::Avg if base.oid == 700 => built_in(DataType::double()),
+            // Numbers beyond those, money and intervals keep their type.
+            Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base),
+            Function::Avg if number || base.oid == 1186 => Some(base),
+            Function::Sum | Function::Avg => None,
+            Function::Min | Function::Max => {
+                let other = matches!(base.oid, 26 | 790 | 869 | 1186 | 3220);
+                let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. }) && base.ordering;
+                match base.oid {
+                    // varchar, name and "char" have no aggregates of their own: those of text are taken.
+                    18 | 19 | 1043 => built_in(DataType::text()),
+                    _ => (number
+                        || base.is_moment()
+                        || other
+                        || made
+                        || base.family() == Family::Text)
+                        .then_some(base),
+                }
+            }
+        }
+    }
+}
+
+/// The measure of this name that `item` asks for.
+pub(super) fn measure<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    name: &str,
+    item: &Value,
+) -> Result<Measure<'v>> {
+    let at = || format!("/measures{}", step(name));
+    let empty = Map::new();
+    let options = item.as_object().unwrap_or(&empty);
+    let functions: Vec<_> =
+        Function::ALL.into_iter().filter(|(f, _)| options.contains_key(*f)).collect();
+    let unknown = options
+        .keys()
+        .find(|key| *key != "where" && !Function::names().any(|function| function == key.as_str()));
+    if let Some(unknown) = unknown {
+        let functions: Vec<&str> = Function::names().collect();
+        return Err(super::advice::unknown_measure(unknown, &functions).at(at() + &step(unknown)));
+    }
+    let [(spelling, function)] = functions.as_slice() else {
+        return Err(Error::new(Code::InvalidValue, "a measure is one function of one column")
+            .at(at())
+            .hint(match Function::names().any(|function| function == name) {
+                true => format!("a measure has a name first: {{\"n\": {{{name:?}: {item}}}}}"),
+                false => "{\"sum\": \"amount\"}, or {\"count\": \"*\", \"where\": {…}}".to_owned(),
+            })
+            .allowed(Function::names()));
+    };
+    let inside = || format!("{}/{spelling}", at());
+    let (of, data_type) = match options.get(*spelling) {
+        Some(Value::String(all)) if all == "*" && *function == Function::Count => {
+            (None, Arc::new(DataType::bigint()))
+        }
+        Some(Value::String(all)) if all == "*" => {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("{spelling} is taken of one column"),
+            )
+            .at(inside())
+            .allowed(measurable(table, *function))
+            .hint("{\"count\": \"*\"} counts rows"));
+        }
+        of => {
+            let of = measured(scope, table, of, &inside())?;
+            let Some(data_type) = function.of(&of) else {
+                let column = of.column;
+                return Err(Error::new(
+                    Code::InvalidValue,
+                    format!("{spelling} does not apply to {} ({})", column.name, column.type_name),
+                )
+                .at(inside())
+                .allowed(measurable(table, *function)));
+            };
+            (Some(of), data_type)
+        }
+    };
+    let asked = match options.get("where") {
+        None | Some(Value::Null) => Predicate::All(vec![]),
+        Some(Value::Object(object)) => filter(scope, table, object, &(at() + "/where"))?,
+        Some(_) => {
+            return Err(
+                Error::new(Code::InvalidValue, "where is a condition object").at(at() + "/where")
+            );
+        }
+    };
+    Ok(Measure { name: name.to_owned(), function: *function, of, data_type, filter: asked })
+}
+
+/// What a measure is taken of: a column, or `{"column": …, "path": […]}` for a member of its JSON.
+fn measured<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    of: Option<&Value>,
+    at: &str,
+) -> Result<Reached<'v>> {
+    const MEMBERS: [&str; 2] = ["column", "path"];
+    let wanted = || {
+        Error::new(Code::InvalidValue, "a column's name is wanted")
+            .hint("{\"count\": \"*\"}, {\"sum\": \"amount\"} or {\"sum\": {\"column\": \"details\", \"path\": [\"price\"]}}")
+    };
+    let reach = |name: &str, at: &str| {
+        scope.reach(table, name).map_err(|error| scope.not_reached(table, name, error.inside(at)))
+    };
+    match of {
+        Some(Value::String(name)) => reach(name, at),
+        Some(Value::Object(object)) => {
+            check_members(object, MEMBERS.into_iter(), "what is measured has no member")
+                .map_err(|error| error.inside(at))?;
+            let at_column = format!("{at}/column");
+            let Some(name) = object.get("column").and_then(Value::as_str) else {
+                return Err(wanted().at(at_column));
+            };
+            let reached = reach(name, &at_column)?;
+            match object.get("path").filter(|path| !path.is_null()) {
+                Some(path) => reached.at_path(scope, path, &format!("{at}/path")),
+                None => Ok(reached),
+            }
+        }
+        _ => Err(wanted().at(at)),
+    }
+}
+
+/// The columns of the table that can be measured so.
+fn measurable(table: &TableView, function: Function) -> impl Iterator<Item = &str> {
+    let columns = table.table.columns.iter();
+    let fit = columns
+        .filter(move |column| column.can_select && function.of_type(&column.data_type).is_some());
+    fit.map(|column| column.name.as_str())
+}
