@@ -143,7 +143,7 @@ impl<'v> Operation<'v> {
         }
     }
 
-    /// Names of the columns to return.
+    /// Names of the columns to return of written rows.
     pub(super) fn returning(&self) -> Vec<&'v str> {
         let table = &self.table().table;
         self.columns().iter().map(|column| table.columns[*column].name.as_str()).collect()
@@ -151,7 +151,7 @@ impl<'v> Operation<'v> {
 
     fn columns(&self) -> &[usize] {
         match &self.plan {
-            Plan::Select(plan) => &plan.columns,
+            Plan::Select(_) => &[],
             Plan::Insert(plan) => &plan.returning,
             Plan::Change(plan) => &plan.returning,
         }

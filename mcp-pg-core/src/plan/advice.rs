@@ -176,6 +176,16 @@ impl<'v> Scope<'v> {
     }
 }
 
+/// What to say of a name to return that is a path into JSON.
+pub(super) fn in_json_shown(table: &TableView, name: &str, error: Error) -> Error {
+    match in_json(table, name) {
+        Some((column, keys)) => {
+            error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"))
+        }
+        None => error,
+    }
+}
+
 /// The JSON column and the keys that `details.color` or `details->>color` name.
 fn in_json<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, Vec<&'n str>)> {
     let mut steps = name.split(['.', '-', '>', '[', ']', '\'']).filter(|step| !step.is_empty());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::measure::{Function, Measure, measure};
-use super::{Operand, Predicate, Reached, Scope};
+use super::{Operand, Predicate, Reached, Scope, Shown};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select, check_members};
@@ -84,13 +84,19 @@ impl<'v> Grouping<'v> {
     pub(super) fn distinct(scope: &Scope<'v>, request: &Select) -> Result<Self> {
         let table = scope.table(&request.table, Action::Select)?;
         let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
-        let positions = scope.columns(table, request.columns.as_deref(), "/columns")?;
-        if positions.is_empty() {
+        let shown = scope.shown(table, request.columns.as_deref(), "/columns")?;
+        if shown.is_empty() {
             return Err(
                 Error::new(Code::MissingValue, "distinct rows need a column").at("/columns")
             );
         }
-        let groups = positions.into_iter().map(|position| {
+        let groups = shown.into_iter().map(|shown| {
+            let position = match shown {
+                Shown::Member(member) => {
+                    return Ok(Group { name: member.name, of: member.of, bucket: None });
+                }
+                Shown::Column(position) => position,
+            };
             let column = &table.table.columns[position];
             table.usable(&column.name)?;
             told_apart(column)?;
@@ -215,8 +221,8 @@ fn known_bucket(wanted: &str) -> Result<&'static str> {
     })
 }
 
-/// What a group is called unless it says: its column, and the path into that.
-fn named(column: &str, path: Option<&Value>) -> String {
+/// What a group, or a member of JSON, is called unless it says: its column, and the path into that.
+pub(super) fn named(column: &str, path: Option<&Value>) -> String {
     let steps = path.and_then(Value::as_array).into_iter().flatten();
     steps.fold(column.to_owned(), |name, step| match step {
         Value::String(step) => format!("{name}.{step}"),

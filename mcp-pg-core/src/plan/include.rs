@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Hop, Predicate, Scope, Sort, filter};
+use super::{Hop, Predicate, Scope, Shown, Sort, filter};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
 use crate::request::{Related, check_members, parse_ref};
@@ -18,8 +18,8 @@ pub struct Include<'v> {
     pub mark: String,
     /// The way to them.
     pub hop: Hop<'v>,
-    /// Positions of their columns.
-    pub columns: Vec<usize>,
+    /// What to return of each of them.
+    pub columns: Vec<Shown<'v>>,
     /// What they must meet.
     pub filter: Predicate<'v>,
     /// Their order; it ends with their key.
@@ -44,7 +44,7 @@ struct Reach {
 const MEMBERS: [&str; 6] = ["columns", "where", "order_by", "limit", "include", "count"];
 
 impl<'v> Scope<'v> {
-    /// The related rows of an `include` object; `columns` are the row's other members.
+    /// The related rows of an `include` object; `names` are the row's other members.
     ///
     /// # Errors
     ///
@@ -52,12 +52,12 @@ impl<'v> Scope<'v> {
     pub fn includes(
         &self,
         table: &'v TableView,
-        columns: &[usize],
+        names: &[&str],
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
         let mut left = self.view.limits.max_includes;
         let reach = Reach { rows: 1, again: false };
-        self.includes_within(table, columns, include, "/include", reach, &mut left)
+        self.includes_within(table, names, include, "/include", reach, &mut left)
     }
 
     /// The related rows that come with the rows that a write returns.
@@ -71,7 +71,8 @@ impl<'v> Scope<'v> {
         columns: &[usize],
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
-        let includes = self.includes(table, columns, include)?;
+        let names = columns.iter().map(|column| table.table.columns[*column].name.as_str());
+        let includes = self.includes(table, &names.collect::<Vec<_>>(), include)?;
         if !includes.is_empty() && table.row_key().is_none() {
             return Err(Error::new(
                 Code::InvalidValue,
@@ -85,7 +86,7 @@ impl<'v> Scope<'v> {
     fn includes_within(
         &self,
         table: &'v TableView,
-        columns: &[usize],
+        names: &[&str],
         include: Option<&Map<String, Value>>,
         at: &str,
         reach: Reach,
@@ -102,7 +103,7 @@ impl<'v> Scope<'v> {
                     Error::exceeded("max_includes", message).at(&at)
                 })?;
                 let include = self.include(table, name, options, &at, reach, left)?;
-                apart(table, columns, &include).map_err(|error| error.at(at))?;
+                apart(names, &include).map_err(|error| error.at(at))?;
                 Ok(include)
             })
             .collect()
@@ -135,12 +136,11 @@ impl<'v> Scope<'v> {
         let rows = if to_one || counted { 1 } else { limit.max(1) };
         let rows = self.few_related(reach, rows).map_err(|error| error.at(at))?;
         let reach = Reach { rows, again: reach.again || to_one || hop.junction.is_some() };
-        let columns = self
-            .columns(target, inner.columns.as_deref(), "/columns")
-            .map_err(|error| error.inside(at))?;
+        let columns = self.shown(target, inner.columns.as_deref(), &format!("{at}/columns"))?;
+        let names: Vec<&str> = columns.iter().map(|shown| shown.name(target)).collect();
         let within = format!("{at}/include");
         let inner = inner.include.as_ref();
-        let includes = self.includes_within(target, &columns, inner, &within, reach, left)?;
+        let includes = self.includes_within(target, &names, inner, &within, reach, left)?;
         Ok(Include {
             name: relation.called(name),
             unambiguous: &relation.unambiguous,
@@ -199,9 +199,8 @@ fn asked(options: &Value, to_one: bool) -> Result<Related> {
 }
 
 /// Refuses a relation that would take the place of a column of the row.
-fn apart(table: &TableView, columns: &[usize], include: &Include<'_>) -> Result<()> {
-    let taken =
-        |member: &str| columns.iter().any(|column| table.table.columns[*column].name == member);
+fn apart(names: &[&str], include: &Include<'_>) -> Result<()> {
+    let taken = |member: &str| names.contains(&member);
     if !taken(include.name) && !taken(&include.mark) {
         return Ok(());
     }

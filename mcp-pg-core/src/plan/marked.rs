@@ -1,6 +1,6 @@
 //! Which marked columns a plan gives values of.
 
-use super::{ChangePlan, Include, InsertPlan, Plan, SelectPlan};
+use super::{ChangePlan, Include, InsertPlan, Plan, SelectPlan, Shown};
 use crate::policy::{Marks, TableView};
 
 impl Plan<'_> {
@@ -12,7 +12,9 @@ impl Plan<'_> {
             Plan::Insert(InsertPlan { table, returning, includes, .. })
             | Plan::Change(ChangePlan { table, returning, includes, .. }) => {
                 let mut names = Vec::new();
-                columns(table, returning, "", wanted, &mut names);
+                let returned: Vec<Shown<'_>> =
+                    returning.iter().copied().map(Shown::Column).collect();
+                shown(table, &returned, "", wanted, &mut names);
                 related(includes, "", wanted, &mut names);
                 names
             }
@@ -24,7 +26,7 @@ impl SelectPlan<'_> {
     /// [`Plan::marked`] for a select or aggregate.
     pub fn marked(&self, wanted: fn(Marks) -> bool) -> Vec<String> {
         let mut names = Vec::new();
-        columns(self.table, &self.columns, "", wanted, &mut names);
+        shown(self.table, &self.columns, "", wanted, &mut names);
         related(&self.includes, "", wanted, &mut names);
         names
     }
@@ -37,16 +39,15 @@ pub fn marked(includes: &[Include<'_>], wanted: fn(Marks) -> bool) -> Vec<String
     names
 }
 
-fn columns(
+fn shown(
     table: &TableView,
-    positions: &[usize],
+    shown: &[Shown<'_>],
     prefix: &str,
     wanted: fn(Marks) -> bool,
     names: &mut Vec<String>,
 ) {
-    let marked = positions.iter().filter(|position| wanted(table.marks(**position)));
-    let columns = marked.filter_map(|position| table.table.columns.get(*position));
-    names.extend(columns.map(|column| format!("{prefix}{}", column.name)));
+    let marked = shown.iter().filter(|shown| wanted(table.marks(shown.position())));
+    names.extend(marked.map(|shown| format!("{prefix}{}", shown.name(table))));
 }
 
 fn related(
@@ -57,7 +58,7 @@ fn related(
 ) {
     for include in includes.iter().filter(|include| !include.counted) {
         let prefix = format!("{prefix}{}.", include.name);
-        columns(include.hop.table, &include.columns, &prefix, wanted, names);
+        shown(include.hop.table, &include.columns, &prefix, wanted, names);
         related(&include.includes, &prefix, wanted, names);
     }
 }

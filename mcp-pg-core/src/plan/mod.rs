@@ -24,6 +24,7 @@ mod reached;
 mod scope;
 mod sealed;
 mod select;
+mod shown;
 
 pub use aggregate::{Group, Grouping};
 pub use arbiter::{Arbiter, Overwrite};
@@ -43,6 +44,7 @@ pub use order::{Measured, Sort};
 pub use reached::Reached;
 pub use scope::{Earlier, Scope};
 pub use select::{Query, SelectPlan, Start};
+pub use shown::{Member, Shown};
 
 /// What the server has decided to do, before it is SQL.
 #[derive(Debug, Clone)]

@@ -31,7 +31,7 @@ pub struct Earlier<'v> {
     /// Its table.
     pub table: &'v TableView,
     /// The columns that its rows have; all of the table if it does not say.
-    pub columns: Option<&'v [String]>,
+    pub columns: Option<&'v [Value]>,
 }
 
 impl Earlier<'_> {
@@ -39,10 +39,10 @@ impl Earlier<'_> {
     fn column(&self, name: &str) -> Result<usize> {
         let position = self.table.readable(name)?;
         match self.columns {
-            Some(columns) if !columns.iter().any(|column| column == name || column == "*") => {
+            Some(columns) if !columns.iter().any(|column| *column == name || *column == "*") => {
                 let message = format!("the rows of that operation have no column {name:?}");
                 Err(Error::new(Code::UnknownColumn, message)
-                    .allowed(columns)
+                    .allowed(columns.iter().filter_map(Value::as_str))
                     .hint("name it in the columns of that operation"))
             }
             _ => Ok(position),
@@ -74,30 +74,38 @@ impl<'v> Scope<'v> {
         at: &str,
     ) -> Result<Vec<usize>> {
         let Some(names) = names else { return Ok(table.readable_columns().collect()) };
-        let most = self.view.limits.max_list.max(table.table.columns.len());
-        if names.len() > most {
-            let message = format!("a list may have {most} columns, not {}", names.len());
-            return Err(Error::exceeded("max_list", message).at(at));
-        }
+        self.few_columns(table, names.len(), at)?;
         // A column asked for twice is one member of the row.
         let mut columns = Vec::new();
         let mut seen = vec![false; table.table.columns.len()];
-        let mut add = |position: usize| {
-            if !std::mem::replace(&mut seen[position], true) {
-                columns.push(position);
-            }
-        };
         for (index, name) in names.iter().enumerate() {
-            if name == "*" {
-                table.readable_columns().for_each(&mut add);
-                continue;
+            for position in self.named(table, name, &format!("{at}/{index}"))? {
+                if !std::mem::replace(&mut seen[position], true) {
+                    columns.push(position);
+                }
             }
-            let column = table.readable(name).map_err(|error| {
-                self.not_returned(table, name, error.inside(&format!("{at}/{index}")))
-            });
-            add(column?);
         }
         Ok(columns)
+    }
+
+    /// Refuses a list of more columns than allowed.
+    pub(super) fn few_columns(&self, table: &TableView, count: usize, at: &str) -> Result<()> {
+        let most = self.view.limits.max_list.max(table.table.columns.len());
+        if count <= most {
+            return Ok(());
+        }
+        let message = format!("a list may have {most} columns, not {count}");
+        Err(Error::exceeded("max_list", message).at(at))
+    }
+
+    /// The column of a name to return, or all for `*`.
+    pub(super) fn named(&self, table: &'v TableView, name: &str, at: &str) -> Result<Vec<usize>> {
+        if name == "*" {
+            return Ok(table.readable_columns().collect());
+        }
+        let column = table.readable(name);
+        let column = column.map_err(|error| self.not_returned(table, name, error.inside(at)))?;
+        Ok(vec![column])
     }
 
     /// A value for a column, checked and encoded; or the promise of one, for `{"$ref": …}`.

@@ -7,7 +7,9 @@ use serde_json::{Map, Value};
 
 use super::cursor::binding;
 use super::each::VERSION;
-use super::{Cursor, CursorKey, Grouping, Include, Measured, Predicate, Scope, Sort, filter};
+use super::{
+    Cursor, CursorKey, Grouping, Include, Measured, Predicate, Scope, Shown, Sort, filter,
+};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView};
 use crate::request::{Aggregate, Archived, Count, Format, Select};
@@ -19,8 +21,8 @@ pub struct SelectPlan<'v> {
     pub table: &'v TableView,
     /// The groups and measures that are the table, for an aggregate.
     pub grouping: Option<Grouping<'v>>,
-    /// Positions of the columns to return.
-    pub columns: Vec<usize>,
+    /// What to return of each row.
+    pub columns: Vec<Shown<'v>>,
     /// Related rows to return with each.
     pub includes: Vec<Include<'v>>,
     /// What rows must meet, the page aside.
@@ -66,7 +68,10 @@ pub enum Start {
 impl<'v> SelectPlan<'v> {
     /// Whether it returns every column that there is to read, in their own order.
     pub fn is_whole(&self) -> bool {
-        self.grouping.is_none() && self.columns.iter().copied().eq(self.table.readable_columns())
+        let all = self.table.readable_columns();
+        self.grouping.is_none()
+            && self.columns.len() == all.clone().count()
+            && self.columns.iter().zip(all).all(|(shown, position)| shown.is(position))
     }
 
     /// The plan of a select; `derived` keeps the table that distinct rows are, which only this plan has.
@@ -84,7 +89,8 @@ impl<'v> SelectPlan<'v> {
             return Self::distinct(scope, request, cursors, derived);
         }
         let table = scope.table(&request.table, Action::Select)?;
-        let columns = scope.columns(table, request.columns.as_deref(), "/columns")?;
+        let columns = scope.shown(table, request.columns.as_deref(), "/columns")?;
+        let names: Vec<&str> = columns.iter().map(|shown| shown.name(table)).collect();
         let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
         let with_version = request.with_version.unwrap_or_default();
         let plan = Self::of(scope, table, filter, Query::Select(request))?;
@@ -95,8 +101,7 @@ impl<'v> SelectPlan<'v> {
             )
             .at("/with_version"));
         }
-        if with_version && columns.iter().any(|column| table.table.columns[*column].name == VERSION)
-        {
+        if with_version && names.contains(&VERSION) {
             let message = format!("rows of {} have a column _version of their own", table.name());
             return Err(Error::new(Code::InvalidValue, message)
                 .at("/with_version")
@@ -104,7 +109,7 @@ impl<'v> SelectPlan<'v> {
         }
         let plan = plan.page(scope, cursors)?;
         Ok(Self {
-            includes: scope.includes(table, &columns, request.include.as_ref())?,
+            includes: scope.includes(table, &names, request.include.as_ref())?,
             columns,
             with_version,
             count: scope.count(request.count, table, &plan.filter),
@@ -187,7 +192,7 @@ impl<'v> SelectPlan<'v> {
         Ok(Self {
             table,
             grouping: None,
-            columns: table.readable_columns().collect(),
+            columns: table.readable_columns().map(Shown::Column).collect(),
             includes: Vec::new(),
             filter,
             order,
@@ -232,7 +237,7 @@ impl<'v> SelectPlan<'v> {
             && !sort.is_kept_as_text()
             && self.table.mask(sort.position).is_none()
             && self.table.sealed(&sort.column.name).is_none();
-        let shown = self.columns.iter().position(|column| *column == sort.position);
+        let shown = self.columns.iter().position(|shown| shown.is(sort.position));
         shown.filter(|_| own)
     }
 

@@ -167,7 +167,7 @@ pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
 ///
 /// let arguments = json!({"table": "users", "columns": "id", "limit": "5"});
 /// let select: Select = parse(arguments.as_object().unwrap().clone()).unwrap();
-/// assert_eq!((select.columns, select.limit), (Some(vec!["id".to_owned()]), Some(5)));
+/// assert_eq!((select.columns, select.limit), (Some(vec![json!("id")]), Some(5)));
 ///
 /// let wrong = parse::<Select>(json!({"tabel": "users"}).as_object().unwrap().clone());
 /// assert_eq!(wrong.unwrap_err().get_at(), Some("/tabel"));
@@ -334,7 +334,8 @@ mod tests {
         check::<Select>(json!({"table": null}), ("missing_value", "/table"));
         check::<Select>(json!({"table": "t", "filter": {}}), ("unknown_argument", "/filter"));
         check::<Select>(json!({"table": "t", "limit": -1}), ("invalid_value", "/limit"));
-        check::<Select>(json!({"table": "t", "columns": [1]}), ("invalid_value", "/columns/0"));
+        let returning = json!({"table": "t", "data": {}, "returning": [1]});
+        check::<Insert>(returning, ("invalid_value", "/returning/0"));
         check::<Select>(json!({"table": "t", "count": "exactly"}), ("invalid_value", "/count"));
         check::<Update>(json!({"table": "t", "where": {}}), ("missing_value", "/updates"));
         let on_conflict = json!({"table": "t", "data": {}, "on_conflict": {"column": "id"}});

@@ -42,8 +42,8 @@ pub struct DescribeTable {
 pub struct Select {
     /// `name` or `schema.name`.
     pub table: String,
-    /// Columns to return; all if absent.
-    pub columns: Option<Vec<String>>,
+    /// Columns to return; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}.
+    pub columns: Option<Vec<Value>>,
     /// Each combination of `columns` once.
     pub distinct: Option<bool>,
     /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{…}, {…}]}.
@@ -165,7 +165,7 @@ pub enum Format {
 #[serde(deny_unknown_fields)]
 pub struct Related {
     /// Columns to return; all if absent.
-    pub columns: Option<Vec<String>>,
+    pub columns: Option<Vec<Value>>,
     /// Conditions on the related rows.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,

@@ -4,8 +4,8 @@ use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement,
 
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken, words_of};
-use super::{column, operand, outputs};
-use crate::plan::{Hop, Include, Measured, Operand, Reached, Sort};
+use super::{column, operand, output};
+use crate::plan::{Hop, Include, Measured, Operand, Reached, Shown, Sort};
 use crate::policy::TableView;
 use crate::schema::Column;
 use crate::value::Decoder;
@@ -14,13 +14,30 @@ impl Conditions {
     /// The expressions and outputs of included relations, seen from the row under `alias`.
     pub(super) fn includes<'v>(
         &mut self,
-        includes: &[Include<'v>],
+        includes: &'v [Include<'v>],
         alias: &DynIden,
     ) -> (Vec<Expr>, Vec<Output<'v>>) {
         includes.iter().map(|include| self.include(include, alias)).unzip()
     }
 
-    fn include<'v>(&mut self, include: &Include<'v>, alias: &DynIden) -> (Expr, Output<'v>) {
+    /// What is returned of the row under `alias`, and how to read it.
+    pub(super) fn shown<'v>(
+        &mut self,
+        table: &'v TableView,
+        shown: &'v [Shown<'v>],
+        alias: &DynIden,
+    ) -> (Vec<Expr>, Vec<Output<'v>>) {
+        let each = shown.iter().map(|shown| match shown {
+            Shown::Column(position) => output(table, alias, *position),
+            Shown::Member(member) => {
+                let value = self.value(&member.of, alias);
+                (value, Output::value(&member.name, Decoder::jsonb()))
+            }
+        });
+        each.unzip()
+    }
+
+    fn include<'v>(&mut self, include: &'v Include<'v>, alias: &DynIden) -> (Expr, Output<'v>) {
         let (mut rows, other) = self.related(&include.hop, alias);
         if let Some(filter) = self.expression(&include.filter, &other) {
             rows.and_where(filter);
@@ -29,8 +46,7 @@ impl Conditions {
             rows.expr(Func::count(Expr::col(sea_query::Asterisk)));
             return (subquery(rows), Output::value(include.name, Decoder::bigint()));
         }
-        let (mut members, mut inner) =
-            outputs(include.hop.table, &other, include.columns.iter().copied());
+        let (mut members, mut inner) = self.shown(include.hop.table, &include.columns, &other);
         let (related, nested) = self.includes(&include.includes, &other);
         members.extend(related);
         inner.extend(nested);

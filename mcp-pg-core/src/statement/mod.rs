@@ -69,6 +69,11 @@ fn named(alias: &DynIden, name: &str) -> Expr {
     Expr::col((alias.clone(), name.to_owned()))
 }
 
+/// The column at a position in the form that its decoder reads, and how to read it.
+fn output<'v>(table: &'v TableView, alias: &DynIden, position: usize) -> (Expr, Output<'v>) {
+    (expression(table, alias, position), reader(table, position))
+}
+
 /// The columns at these positions, each in the form that its decoder reads, and how to read them.
 fn outputs<'v>(
     table: &'v TableView,
@@ -83,25 +88,29 @@ fn expressions(
     alias: &DynIden,
     positions: impl Iterator<Item = usize>,
 ) -> impl Iterator<Item = Expr> {
-    positions.map(move |position| {
-        let expression = column(alias, &table.table.columns[position]);
-        match table.decoder(position).as_text() {
-            true => expression.cast_as("text"),
-            false => expression,
-        }
-    })
+    positions.map(move |position| expression(table, alias, position))
+}
+
+fn expression(table: &TableView, alias: &DynIden, position: usize) -> Expr {
+    let expression = column(alias, &table.table.columns[position]);
+    match table.decoder(position).as_text() {
+        true => expression.cast_as("text"),
+        false => expression,
+    }
 }
 
 fn readers<'v>(table: &'v TableView, positions: impl Iterator<Item = usize>) -> Vec<Output<'v>> {
-    let output = |position: usize| Output {
-        name: table.table.columns[position].name.as_str(),
-        reader: Reader::Value {
-            decoder: table.decoder(position),
-            sealed: table.sealed(&table.table.columns[position].name).filter(|s| s.opened()),
-            mask: table.masking(position),
-        },
+    positions.map(|position| reader(table, position)).collect()
+}
+
+fn reader(table: &TableView, position: usize) -> Output<'_> {
+    let name = table.table.columns[position].name.as_str();
+    let reader = Reader::Value {
+        decoder: table.decoder(position),
+        sealed: table.sealed(name).filter(|sealed| sealed.opened()),
+        mask: table.masking(position),
     };
-    positions.map(output).collect()
+    Output { name, reader }
 }
 
 /// The version of a row: its version column, or the transaction that wrote it.

@@ -98,7 +98,7 @@ pub fn related<'v>(
     table: &'v TableView,
     key: &[&Column],
     values: &[Vec<Operand>],
-    includes: &[Include<'v>],
+    includes: &'v [Include<'v>],
 ) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();

@@ -7,7 +7,7 @@ use sea_query::{Asterisk, DynIden, Expr, ExprTrait, Query, SelectStatement, Unio
 use super::predicate::{Conditions, constant, null, typed};
 use super::select::rows;
 use super::{named, version_column};
-use crate::plan::{Measured, Operand, SelectPlan, Sort};
+use crate::plan::{Measured, Operand, SelectPlan, Shown, Sort};
 use crate::schema::{Column, Index};
 
 /// Most sort keys of a page that is read in parts, of which each key makes up to two.
@@ -193,7 +193,7 @@ fn in_parts(
 fn needed<'p>(plan: &'p SelectPlan<'_>) -> BTreeSet<&'p str> {
     let columns = &plan.table.table.columns;
     let related = plan.includes.iter().flat_map(|include| &include.hop.relation.columns);
-    let positions = plan.columns.iter().copied();
+    let positions = plan.columns.iter().map(Shown::position);
     let positions = positions.chain(plan.order.iter().map(|sort| sort.position));
     let positions = positions.chain(related.map(|(ours, _)| *ours));
     let mut names: BTreeSet<&str> =

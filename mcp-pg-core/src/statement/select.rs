@@ -20,7 +20,7 @@ const OFFSET_RECURRING: u64 = 100;
 ///
 /// Its rows hold the plan's columns, the version if wanted, the included relations, and last the sort keys
 /// that a cursor needs and that are not among the columns.
-pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
+pub fn select<'v>(plan: &'v SelectPlan<'v>) -> Statement<'v> {
     let mut conditions = Conditions::default();
     let (query, columns) = page(plan, &mut conditions);
     let mut statement = conditions.parameters.finish(build(&query), columns);
@@ -31,7 +31,7 @@ pub fn select<'v>(plan: &SelectPlan<'v>) -> Statement<'v> {
 }
 
 /// The statement that asks how PostgreSQL would read the page; the rows are lines of EXPLAIN's JSON.
-pub fn explain<'v>(plan: &SelectPlan<'v>, analyze: bool) -> Statement<'v> {
+pub fn explain<'v>(plan: &'v SelectPlan<'v>, analyze: bool) -> Statement<'v> {
     let mut conditions = Conditions::default();
     let (query, _) = page(plan, &mut conditions);
     // VERBOSE tells the schemas of tables.
@@ -43,7 +43,7 @@ pub fn explain<'v>(plan: &SelectPlan<'v>, analyze: bool) -> Statement<'v> {
 }
 
 fn page<'v>(
-    plan: &SelectPlan<'v>,
+    plan: &'v SelectPlan<'v>,
     conditions: &mut Conditions,
 ) -> (SelectStatement, Vec<Output<'v>>) {
     let alias = SUBJECT.into_iden();
@@ -52,15 +52,18 @@ fn page<'v>(
         Start::Offset(_) => rows(plan, &alias, conditions),
     };
 
-    let mut columns = readers(plan.table, plan.columns.iter().copied());
+    let mut columns;
     if plan.is_whole() {
         // Rendering all columns is most of the work: done once for a table.
         let list = plan.table.column_list(|| column_list(plan.table, &alias));
         if !list.is_empty() {
             query.expr(Expr::Custom(list.to_owned().into()));
         }
+        columns = readers(plan.table, plan.table.readable_columns());
     } else {
-        query.exprs(expressions(plan.table, &alias, plan.columns.iter().copied()));
+        let (shown, outputs) = conditions.shown(plan.table, &plan.columns, &alias);
+        query.exprs(shown);
+        columns = outputs;
     }
     if plan.with_version {
         query.expr(version(plan.table, &alias));

@@ -80,6 +80,12 @@ impl Decoder {
         &DOUBLE
     }
 
+    /// The decoder for an expression of type `jsonb`.
+    pub fn jsonb() -> &'static Self {
+        static JSONB: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(&DataType::jsonb()));
+        &JSONB
+    }
+
     /// The decoder for an expression of type `boolean`.
     pub fn boolean() -> &'static Self {
         static BOOLEAN: LazyLock<Decoder> =

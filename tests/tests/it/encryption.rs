@@ -377,12 +377,12 @@ async fn the_audit_never_holds_plain_text() {
 #[tokio::test]
 async fn what_cannot_be_encrypted_is_closed_and_reported() {
     let database = Database::of(
-        "CREATE TABLE odd (id integer PRIMARY KEY, n integer, short varchar(5), made text DEFAULT 'x', code text UNIQUE, fine text);
-         INSERT INTO odd VALUES (1, 7, 'abc', 'x', 'c', 'plain');",
+        "CREATE TABLE odd (id integer PRIMARY KEY, n integer, short varchar(5), made text DEFAULT 'x', code text UNIQUE, fine text, doc jsonb);
+         INSERT INTO odd VALUES (1, 7, 'abc', 'x', 'c', 'plain', '{\"a\": 1}');",
     )
     .await;
     let columns =
-        ["n", "short", "made", "code", "fine"].map(|column| format!("public.odd.{column}"));
+        ["n", "short", "made", "code", "fine", "doc"].map(|column| format!("public.odd.{column}"));
     let encryption =
         Encryption { columns: columns.into(), keys: Some(keys(&["a"])), ..Encryption::default() };
     let engine = database.engine_with(Settings { encryption, ..Settings::default() }).await;
@@ -401,9 +401,10 @@ async fn what_cannot_be_encrypted_is_closed_and_reported() {
     }
     settings.encryption.check(table, table.column("fine").unwrap().1).unwrap();
     let shown = call(&engine, "admin", "select", json!({"table": "odd"})).await.unwrap();
-    let hidden =
-        json!({"id": 1, "n": "***", "short": "***", "made": "***", "code": "***", "fine": "***"});
+    let hidden = json!({"id": 1, "n": "***", "short": "***", "made": "***", "code": "***", "fine": "***", "doc": "***"});
     assert_eq!(rows(&shown), [hidden]);
+    let part = json!({"table": "odd", "columns": [{"column": "doc", "path": ["a"]}]});
+    assert_eq!(error(&engine, "admin", "select", part).await["code"], "forbidden");
     let write = json!({"table": "odd", "where": {"id": 1}, "updates": {"n": 8}});
     assert_eq!(error(&engine, "admin", "update", write).await["code"], "read_only_column");
 }

@@ -50,6 +50,7 @@ mod include;
 mod inheritance;
 mod insert;
 mod issuer;
+mod json_columns;
 mod json_members;
 mod limits;
 mod live;

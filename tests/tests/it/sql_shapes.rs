@@ -81,6 +81,7 @@ async fn a_page() {
         json!({"table": "odd", "columns": ["id"], "order_by": [{"column": "old", "path": ["a", "b"], "direction": "desc"}]}),
         json!({"table": "orders", "columns": ["code"], "order_by": ["customer.parent.name", "customer.name"]}),
         json!({"table": "log"}),
+        json!({"table": "odd", "columns": [{"column": "old", "path": ["a"], "as": "n"}, "id", {"column": "doc", "path": ["b", 0]}]}),
     ];
     let calls = calls.map(|arguments| ("select", arguments));
     insta::assert_snapshot!(shapes(&calls).await);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::choices::Choices;
 use super::condition::{Condition, Subject};
 use super::order::{Key, Reached, sort, total};
-use super::value::Kind;
+use super::value::{Kind, json_at};
 use super::world::{Many, Row, World, archived};
 
 /// Rows of a table, or rows related to one: a select and an include are the same but for the archived ones.
@@ -13,12 +13,21 @@ use super::world::{Many, Row, World, archived};
 pub(crate) struct Select {
     pub(crate) table: usize,
     columns: Option<Vec<String>>,
+    members: Vec<Member>,
     condition: Option<Condition>,
     includes: Vec<(usize, Include)>,
     order: Vec<Key>,
     pub(crate) limit: Option<usize>,
     pub(crate) offset: Option<usize>,
     archived: Option<&'static str>,
+}
+
+/// What the JSON of a column has at a path.
+#[derive(Debug, Clone)]
+struct Member {
+    name: String,
+    column: String,
+    path: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +58,13 @@ impl Select {
         let subject = Subject::table(world, table);
         let names: Vec<String> = subject.columns.iter().map(|(name, _)| name.clone()).collect();
         let columns = choices.chance(60).then(|| choices.some(&names));
+        let documents = subject.columns.iter().filter(|(_, kind)| *kind == Kind::Json);
+        let documents: Vec<&String> = documents.map(|(name, _)| name).collect();
+        let parts = match columns.is_some() && !documents.is_empty() && choices.chance(50) {
+            true => 1 + choices.below(2),
+            false => 0,
+        };
+        let members = (0..parts).map(|n| Member::random(&documents, n, choices)).collect();
         let condition =
             choices.chance(70).then(|| Condition::random(world, &subject, choices, depth));
         let mut order: Vec<Key> = Vec::new();
@@ -72,6 +88,7 @@ impl Select {
         Select {
             table,
             columns,
+            members,
             condition,
             includes,
             order,
@@ -96,7 +113,9 @@ impl Select {
     fn members(&self, world: &World) -> Map<String, Value> {
         let mut members = Map::new();
         if let Some(columns) = &self.columns {
-            members.insert("columns".into(), json!(columns));
+            let columns = columns.iter().map(|name| json!(name));
+            let parts = self.members.iter().map(Member::json);
+            members.insert("columns".into(), columns.chain(parts).collect());
         }
         if let Some(condition) = &self.condition {
             members.insert("where".into(), condition.json().into());
@@ -159,6 +178,10 @@ impl Select {
         };
         let shown = row.iter().filter(|(name, _)| wanted(name));
         let mut shown: Row = shown.map(|(name, value)| (name.clone(), value.clone())).collect();
+        for Member { name, column, path } in &self.members {
+            let part = json_at(&row[column], path);
+            shown.insert(name.clone(), part.cloned().unwrap_or_default());
+        }
         for (relation, include) in &self.includes {
             let relation = &world.relations[*relation];
             let related = relation.rows[index].iter().copied();
@@ -187,6 +210,19 @@ impl Select {
             shown.insert(relation.name.to_owned(), value);
         }
         shown.into()
+    }
+}
+
+impl Member {
+    fn random(documents: &[&String], number: usize, choices: &mut Choices<'_>) -> Member {
+        let column = (*choices.pick(documents)).clone();
+        let path = vec![(*choices.pick(&["a", "b", "0", "c", "theme", "notify"])).to_owned()];
+        let path = if choices.chance(30) { [path, vec!["0".into()]].concat() } else { path };
+        Member { name: format!("part {number}"), column, path }
+    }
+
+    fn json(&self) -> Value {
+        json!({"column": self.column, "path": self.path, "as": self.name})
     }
 }
 
