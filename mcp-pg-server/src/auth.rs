@@ -5,6 +5,7 @@
 
 mod api_key;
 mod credentials;
+mod distinct;
 mod gate;
 mod jwt;
 mod key_set;

@@ -86,6 +86,8 @@ impl<'v> Scope<'v> {
             "PostgreSQL numbers it: leave it out"
         } else if table.archive.as_ref().is_some_and(|archive| archive.name == column.name) {
             "archive sets it, and restore clears it"
+        } else if table.version.as_ref().is_some_and(|version| version.name == column.name) {
+            "the server counts changes in it"
         } else {
             "the caller's role may read it only"
         };
@@ -259,11 +261,20 @@ fn is_operand(value: &Value) -> bool {
     operator.is_some_and(|(key, _)| matches!(key, "$ref" | "$literal"))
 }
 
-/// What makes a version column count a change, if its type can.
-pub(super) fn next_version(column: &Column) -> Option<Assign> {
-    if column.data_type.is_exact() {
-        let one = Operand::text(Some("1".into()), "");
-        return Some(if column.may_be_null { Assign::Count(one) } else { Assign::Increment(one) });
+/// What makes a version column count a change.
+pub(super) fn next_version(column: &Column) -> Assign {
+    let one = || Operand::text(Some("1".into()), "");
+    match (column.data_type.is_timestamp(), column.may_be_null) {
+        (true, _) => Assign::Now,
+        (false, true) => Assign::Count(one()),
+        (false, false) => Assign::Increment(one()),
     }
-    column.data_type.is_timestamp().then_some(Assign::Now)
+}
+
+/// What a version column begins with.
+pub(super) fn first_version(column: &Column) -> Assign {
+    match column.data_type.is_timestamp() {
+        true => Assign::Now,
+        false => Assign::Value(Operand::text(Some("1".into()), "")),
+    }
 }

@@ -258,14 +258,13 @@ fn is_computed(value: &Value) -> bool {
     members.map(|(key, _)| key).any(|key| computed.contains(&key.as_str()))
 }
 
-/// Every change counts in the version column, unless it `is_set` by the caller or a preset.
+/// Every change counts in the version column, unless it `is_set` by a preset.
 pub(super) fn counted(
     table: &TableView,
     is_set: impl FnOnce(&str) -> bool,
 ) -> Option<(&Column, Assign)> {
     let column = table.version.as_ref()?;
-    let may = column.can_update && !column.read_only() && !is_set(&column.name);
-    Some((column, next_version(column).filter(|_| may)?))
+    (column.can_update && !is_set(&column.name)).then(|| (column, next_version(column)))
 }
 
 /// Which existing rows a write may touch: those that the caller may read and write, as far as the archive goes.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::assign::{Assign, Written, not_shown};
+use super::assign::{Assign, Written, first_version, not_shown};
 use super::{Arbiter, Include, Predicate, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, Sealed, TableView};
@@ -72,12 +72,15 @@ impl<'v> InsertPlan<'v> {
         let indexes: Vec<&'v Column> = indexes.collect();
         columns.extend(indexes);
         columns.extend(presets.iter().map(|(column, _)| *column));
+        let first = version(table, &presets);
+        columns.extend(first.iter().map(|(column, _)| *column));
 
         let planned = rows.iter().enumerate().map(|(index, row)| {
             let at = at(index);
             require(table, row, &presets, &at)?;
             let mut values = given_values(scope, table, &columns[..given], row, &at)?;
             values.extend(presets.iter().map(|(_, operand)| Assign::Value(operand.clone())));
+            values.extend(first.iter().map(|(_, first)| first.clone()));
             Ok(values)
         });
         let planned: Vec<Vec<Assign>> = planned.collect::<Result<_>>()?;
@@ -180,6 +183,16 @@ fn given_values<'v>(
     }
     values.extend(indexes);
     Ok(values)
+}
+
+/// The version that a new row begins with, where it has to be given.
+fn version<'v>(
+    table: &'v TableView,
+    presets: &[(&Column, super::Operand)],
+) -> Option<(&'v Column, Assign)> {
+    let column = table.version.as_ref()?;
+    let preset = presets.iter().any(|(preset, _)| preset.name == column.name);
+    (column.can_insert && column.required() && !preset).then(|| (column, first_version(column)))
 }
 
 /// Refuses a row that leaves out a column which nothing would fill.

@@ -16,6 +16,8 @@ mod role;
 mod sealed;
 mod settings;
 mod table_view;
+mod unwritable;
+mod version;
 mod view;
 
 pub use duration::duration;

@@ -27,12 +27,7 @@ pub(super) struct Extra {
 
 /// The table with only what exists for the role; `None` if nothing does.
 pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Extra)> {
-    let column = |name: &str| table.column(name).map(|(_, column)| column);
-    let archive = column(&settings.archive.column)
-        .filter(|column| column.data_type.has_day() && column.nullable);
-    // What cannot count changes tells nothing of them: the row's system version does.
-    let version = column(&settings.concurrency.version_column).filter(|column| counts(column));
-    let rights = Rights::new(table, role, settings, archive);
+    let rights = Rights::new(table, role, settings);
     if rights.actions.is_empty() {
         return None;
     }
@@ -60,8 +55,8 @@ pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<
         name: table.name.clone(),
         actions: rights.actions,
         granted: rights.granted(),
-        archive: archive.cloned(),
-        version: version.cloned(),
+        archive: rights.archive.cloned(),
+        version: rights.version.cloned(),
         masks: visible.iter().map(|visible| visible.mask).collect(),
         mask_key: settings.mask_key.clone(),
         marks: visible.iter().map(|visible| visible.marks).collect(),
@@ -130,10 +125,4 @@ fn speaking_of(table: &Table, visible: &[Visible], kept: &[Option<usize>]) -> Ta
 
 fn filtered<T>(all: &[T], keep: impl Fn(&T) -> Option<T>) -> Vec<T> {
     all.iter().filter_map(keep).collect()
-}
-
-/// Whether the column can count the changes of its row: a number, or a timestamp.
-fn counts(column: &Column) -> bool {
-    let counting = column.data_type.is_exact() || column.data_type.is_timestamp();
-    counting && column.generated.is_none()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::sealed::Sealed;
+use super::version::version;
 use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
 use crate::schema::{Column, Index, Table};
 
@@ -15,7 +16,10 @@ pub(super) struct Rights<'r> {
     table: &'r Table,
     role: &'r Role,
     settings: &'r Settings,
-    archive: Option<&'r Column>,
+    /// The column that holds when a row was archived.
+    pub(super) archive: Option<&'r Column>,
+    /// The column that counts changes.
+    pub(super) version: Option<&'r Column>,
     /// What grants and PostgreSQL both allow.
     pub(super) actions: Actions,
 }
@@ -41,13 +45,11 @@ pub(super) struct Visible {
 }
 
 impl<'r> Rights<'r> {
-    pub(super) fn new(
-        table: &'r Table,
-        role: &'r Role,
-        settings: &'r Settings,
-        archive: Option<&'r Column>,
-    ) -> Self {
-        let mut rights = Self { table, role, settings, archive, actions: Actions::NONE };
+    pub(super) fn new(table: &'r Table, role: &'r Role, settings: &'r Settings) -> Self {
+        let archive = table.column(&settings.archive.column).map(|(_, column)| column);
+        let archive = archive.filter(|column| column.data_type.has_day() && column.nullable);
+        let version = version(table, &settings.concurrency.version_column);
+        let mut rights = Self { table, role, settings, archive, version, actions: Actions::NONE };
         let may = |action| rights.allows(action) && rights.first(action).is_some();
         // PostgreSQL needs SELECT for any write with a condition.
         let reads = may(Action::Select);
@@ -111,26 +113,12 @@ impl<'r> Rights<'r> {
     pub(super) fn column(&self, column: &Column, cipher: Option<&Sealed>) -> Option<Visible> {
         let select = self.grant(Action::Select);
         let encrypted = self.is_encrypted(column);
-        // Nobody sees what the server fills, and what cannot be encrypted is not written.
+        // Nobody sees what the server fills.
         let filled = self.settings.encryption.indexes(&self.table.name, column);
-        let archives = self.archive.is_some_and(|archive| archive.name == column.name);
-        let fixed = column.read_only()
-            || filled
-            // Through a view, the blind index would be left as it is.
-            || encrypted && (cipher.is_none() || column.origin.is_some());
-        // Whoever reads other columns of the rows is not to learn this one's values by refused writes.
-        let clear = |grant: &Grant| {
-            column.can_select
-                && grant.shows(column)
-                && !grant.columns.mask.contains_key(&column.name)
-        };
-        let told = select.is_some_and(|grant| !clear(grant)) && self.is_told_by_writes(column);
+        let barred = self.barred(column, cipher).is_some();
         let writes = |action: Action| {
-            self.grant(action).filter(|_| !fixed && !told).is_some_and(|grant| {
-                grant.shows(column)
-                    && grant.writes(&column.name)
-                    && !grant.preset.contains_key(&column.name)
-                    && !(archives && self.is_bound_to_archive(grant))
+            self.grant(action).filter(|_| !barred).is_some_and(|grant| {
+                grant.writes(&column.name) && self.barred_by(grant, column).is_none()
             })
         };
         let can_select = column.can_select
@@ -155,6 +143,47 @@ impl<'r> Rights<'r> {
         let closed = encrypted || mask.is_some();
         let column = Column { can_select, can_insert, can_update, ..column.clone() };
         Some(Visible { column, mask, marks, closed })
+    }
+
+    /// Why no grant lets callers write the column, if none does.
+    pub(super) fn barred(&self, column: &Column, cipher: Option<&Sealed>) -> Option<&'static str> {
+        if column.read_only() {
+            return Some("PostgreSQL fills it");
+        }
+        if self.settings.encryption.indexes(&self.table.name, column) {
+            return Some("the server fills it");
+        }
+        // What cannot be encrypted is not written; through a view, the blind index would be left as it is.
+        if self.is_encrypted(column) && (cipher.is_none() || column.origin.is_some()) {
+            return Some("it cannot be encrypted here");
+        }
+        // Whoever could set it would undo what another caller's version tells.
+        if self.version.is_some_and(|version| version.name == column.name) {
+            return Some("the server counts changes in it");
+        }
+        // Whoever reads other columns of the rows is not to learn this one's values by refused writes.
+        let clear = |grant: &Grant| {
+            column.can_select
+                && grant.shows(column)
+                && !grant.columns.mask.contains_key(&column.name)
+        };
+        let select = self.grant(Action::Select);
+        let told = select.is_some_and(|grant| !clear(grant)) && self.is_told_by_writes(column);
+        told.then_some("it is in a key, and refused writes would tell what select does not show")
+    }
+
+    /// Why the grant does not let callers write the column, whatever it lists.
+    pub(super) fn barred_by(&self, grant: &Grant, column: &Column) -> Option<&'static str> {
+        let archives = self.archive.is_some_and(|archive| archive.name == column.name);
+        if !grant.shows(column) {
+            Some("the grant does not show it")
+        } else if grant.preset.contains_key(&column.name) {
+            Some("the grant presets it")
+        } else if archives && self.is_bound_to_archive(grant) {
+            Some("archive and restore set it")
+        } else {
+            None
+        }
     }
 
     /// Whether the column is computed from one of which the grant does not show all.

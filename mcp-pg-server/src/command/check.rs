@@ -211,6 +211,7 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
     }
     for role in &settings.roles {
         of_role(role, schema, &mut findings);
+        findings.extend(written_in_vain(role, settings, schema));
     }
     rows::of_rows(settings, schema, &mut findings);
     findings.extend(columns::of_columns(settings, schema));
@@ -245,4 +246,27 @@ fn of_role(role: &Role, schema: &Schema, findings: &mut Vec<String>) {
             findings.push(format!("{place}.{key}: no such table has a column {column:?}{hint}"));
         }
     }
+}
+
+/// Columns that the grants of a role list as writable, and that its callers can write in no table.
+fn written_in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (position, grant) in role.grants.iter().enumerate() {
+        for column in grant.columns.writable.iter().flatten() {
+            let tables = schema.tables.iter().filter(|table| grant.matches(&table.name));
+            let answers = tables.filter_map(|table| {
+                Some((table, role.may_write(position, column, table, settings)?))
+            });
+            let barred: Result<Vec<_>, ()> = answers
+                .map(|(table, answer)| answer.err().map(|why| (table, why)).ok_or(()))
+                .collect();
+            if let Some((table, why)) = barred.iter().flatten().next() {
+                findings.push(format!(
+                    "roles.{}.grants[{position}].columns.writable: {}.{column} cannot be written: {why}",
+                    role.name, table.name
+                ));
+            }
+        }
+    }
+    findings
 }

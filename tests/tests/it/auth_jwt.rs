@@ -112,7 +112,23 @@ async fn a_token_that_is_not_the_issuers_for_here_and_now_is_refused() {
         header.crit = Some(vec!["b64".into()]);
         encode(&header, &claims(json!({})), &ec_signer.key).unwrap()
     };
+    let twice = |head: &str, first: &str| {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        let body = claims(json!({"app": {"role": "admin"}})).to_string().replacen('{', first, 1);
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(head), URL_SAFE_NO_PAD.encode(body));
+        let signature =
+            jsonwebtoken::crypto::sign(signed.as_bytes(), &ec_signer.key, Algorithm::ES256);
+        format!("{signed}.{}", signature.unwrap())
+    };
+    let head = r#"{"alg":"ES256","kid":"ec"}"#;
+    assert_eq!(status(&server, &twice(head, "{")).await, 200);
     for (what, token) in [
+        ("two roles", twice(head, r#"{"app":{"role":"analyst"},"#)),
+        ("two roles in one", twice(head, r#"{"x":{"role":"admin","role":"analyst"},"#)),
+        ("two subjects", twice(head, r#"{"sub":"bob","#)),
+        ("two algorithms", twice(r#"{"alg":"none","alg":"ES256","kid":"ec"}"#, "{")),
+        ("two of an unknown header", twice(r#"{"alg":"ES256","kid":"ec","x":"1","x":"2"}"#, "{")),
         ("expired", signed(json!({"exp": now - 120}))),
         ("not yet valid", signed(json!({"nbf": now + 120}))),
         ("no expiry", signed(json!({"exp": null}))),

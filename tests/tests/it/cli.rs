@@ -295,6 +295,37 @@ async fn check_finds_row_conditions_that_fit_no_row() {
 }
 
 #[tokio::test]
+async fn check_finds_columns_that_are_listed_as_writable_in_vain() {
+    let database = Database::shop().await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\n\
+         [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\", \"insert\", \"update\"]\n\
+         columns = { writable = [\"user_id\", \"name\", \"version\", \"email\"], \
+         mask = { user_id = \"hash\", name = \"full\", email = \"email\" } }\n\
+         [[roles.a.grants]]\ntables = [\"public.*\"]\nactions = [\"select\", \"update\"]\n\
+         columns = { writable = [\"version\", \"note\", \"quantity\"] }\n\
+         [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"update\"]\n\
+         columns = { writable = [\"version\"] }",
+    );
+    let ended = Ended::of(
+        program(&["check", "--config", config.to_str().unwrap()])
+            .args(["--database-url", &database.url]),
+    )
+    .await;
+    let told: Vec<&str> = ended.out.lines().filter(|line| line.contains(".writable")).collect();
+    let expected = [
+        "[0].columns.writable: public.users.user_id cannot be written: ",
+        "[0].columns.writable: public.users.version cannot be written: the server counts changes in it",
+        "[0].columns.writable: public.users.email cannot be written: it is in a key",
+        "[1].columns.writable: public.orders.version cannot be written: the server counts changes in it",
+    ];
+    assert_eq!(told.len(), expected.len(), "{ended:?}");
+    for (line, words) in told.iter().zip(expected) {
+        assert!(line.starts_with("finding: roles.a.grants") && line.contains(words), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn check_finds_an_audit_that_cannot_be_kept_among_the_rest() {
     let database = Database::shop().await;
     for audit in ["table = \"mcp_audit.log\"", "file = \"/nowhere/audit.jsonl\""] {

@@ -85,6 +85,7 @@ mod transcript;
 mod update;
 mod upsert;
 mod values;
+mod versions;
 mod views;
 mod watched;
 mod write_rights;

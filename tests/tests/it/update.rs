@@ -309,16 +309,6 @@ async fn a_table_without_a_version_column_has_one_all_the_same() {
 }
 
 #[tokio::test]
-async fn the_server_counts_versions_unless_told() {
-    let database = Database::shop().await;
-    let engine = database.engine().await;
-    let set = json!({"table": "users", "where": {"user_id": 1}, "updates": {"version": 40}});
-    assert_eq!(rows(&update(&engine, set).await)[0]["version"], 40);
-    let name = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "N"}});
-    assert_eq!(rows(&update(&engine, name).await)[0]["version"], 41);
-}
-
-#[tokio::test]
 async fn related_rows_decide() {
     let database = Database::shop().await;
     let engine = database.engine().await;

@@ -42,7 +42,7 @@ async fn sql_is_data() {
         ),
         (
             "update",
-            json!({"table": "users", "where": {"user_id": 1}, "updates": {"version": {"$increment": "1; DROP"}}}),
+            json!({"table": "products", "where": {"product_id": 1}, "updates": {"price": {"$increment": "1; DROP"}}}),
             "invalid_value",
         ),
         (

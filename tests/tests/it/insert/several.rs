@@ -50,7 +50,7 @@ async fn five_thousand_rows_are_one_transaction() {
     // More parameters than one statement can have.
     let row = |n: usize| {
         json!({"code": format!("c{n}"), "label": "l", "area": n, "shelf": 2, "made_on": "2021-02-03",
-               "details": {"n": n}, "version": 1})
+               "details": {"n": n}, "id": n + 10})
     };
     let mut data: Vec<Value> = (0..5_000).map(row).collect();
     data[4_999]["code"] = json!("c7");

@@ -1,0 +1,30 @@
+//! The column that counts the changes of a row.
+
+use crate::schema::{Column, Table};
+
+/// The column of this name, in a view perhaps under another one, if it counts the changes of its row. What does not, or
+/// may not be counted on, tells nothing of them: the row's system version does.
+pub(super) fn version<'t>(table: &'t Table, name: &str) -> Option<&'t Column> {
+    let shows =
+        |column: &&Column| column.origin.as_ref().is_some_and(|origin| origin.column == name);
+    let named = table.column(name).map(|(_, column)| column);
+    let column = named.or_else(|| table.columns.iter().find(shows))?;
+    let counted = column.can_update || !table.has_system_columns();
+    (counts(column) && counted && !is_in_key(table, column)).then_some(column)
+}
+
+/// Whether the column can count changes: a whole number, or a timestamp.
+fn counts(column: &Column) -> bool {
+    let scale = column.type_name.rsplit_once(',').map(|(_, scale)| scale);
+    let whole = column.data_type.is_exact() && scale.is_none_or(|scale| scale == "0)");
+    (whole || column.data_type.is_timestamp()) && !column.read_only()
+}
+
+/// Whether the column tells rows apart, or refers to others: then it is no count.
+fn is_in_key(table: &Table, column: &Column) -> bool {
+    let keys = table.primary_key.iter().chain(&table.unique_keys).map(|key| &key.columns);
+    let references = table.foreign_keys.iter().chain(&table.logical_keys).map(|key| &key.columns);
+    let unique = table.indexes.iter().filter(|index| index.unique).map(|index| &index.mentions);
+    let mut positions = keys.chain(references).chain(unique).flatten();
+    positions.any(|position| table.columns[*position].name == column.name)
+}

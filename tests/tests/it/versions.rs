@@ -1,0 +1,147 @@
+//! The column that counts the changes of a row: callers compare it, and do not write it.
+
+use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_core::{Engine, Settings};
+use mcp_pg_tests::{Database, call, error, refused, rows};
+use serde_json::{Value, json};
+
+async fn version(engine: &Engine, table: &str) -> Value {
+    let read = json!({"table": table, "where": {"id": 1}, "with_version": true});
+    rows(&call(engine, "admin", "select", read).await.unwrap())[0]["_version"].clone()
+}
+
+async fn update(engine: &Engine, table: &str, version: &Value) -> Result<Value, String> {
+    let change = json!({"table": table, "where": {"id": 1}, "updates": {"name": "new"}, "if_version": version});
+    call(engine, "admin", "update", change).await.map_err(|error| error.code().to_string())
+}
+
+#[tokio::test]
+async fn callers_do_not_write_it() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let key = json!({"user_id": 1});
+    for (tool, arguments, at) in [
+        (
+            "update",
+            json!({"where": key, "updates": {"name": "N", "version": 1}}),
+            "/updates/version",
+        ),
+        (
+            "update",
+            json!({"where": key, "updates": {"version": {"$default": true}}}),
+            "/updates/version",
+        ),
+        (
+            "update",
+            json!({"where": {}, "updates": [{"user_id": 1, "version": 1}]}),
+            "/updates/0/version",
+        ),
+        ("insert", json!({"data": {"name": "N", "email": "n@n", "version": 1}}), "/data/version"),
+        (
+            "insert",
+            json!({"data": [{"name": "N", "email": "n@n", "country": "DE"}],
+                   "on_conflict": {"columns": ["email"], "do": "update", "update": ["version"]}}),
+            "/on_conflict/update/0",
+        ),
+    ] {
+        let mut arguments = arguments;
+        arguments["table"] = json!("users");
+        let error = error(&engine, "admin", tool, arguments.clone()).await;
+        assert_eq!(
+            (&error["code"], &error["at"]),
+            (&json!("read_only_column"), &json!(at)),
+            "{arguments}: {error}"
+        );
+        assert!(error["message"].as_str().unwrap().contains("the server counts"), "{error}");
+    }
+    let described = call(&engine, "admin", "describe_table", json!({"table": "users"})).await;
+    let described = described.unwrap();
+    let columns = described["columns"].as_array().unwrap();
+    let column = columns.iter().find(|column| column["name"] == "version").unwrap();
+    assert_eq!(column["writable"], false);
+    assert_eq!(described["version_column"], "version");
+}
+
+#[tokio::test]
+async fn a_new_row_has_the_first_where_one_is_required() {
+    let engine = Database::of(
+        "CREATE TABLE numbered (id integer PRIMARY KEY, name text, version bigint NOT NULL);
+         CREATE TABLE dated (id integer PRIMARY KEY, name text, version timestamptz NOT NULL);
+         CREATE TABLE defaulted (id integer PRIMARY KEY, name text, version integer NOT NULL DEFAULT 10);",
+    )
+    .await
+    .engine()
+    .await;
+    for table in ["numbered", "dated", "defaulted"] {
+        let data = json!([{"id": 1, "name": "a"}, {"id": 2}]);
+        call(&engine, "admin", "insert", json!({"table": table, "data": data})).await.unwrap();
+        let first = version(&engine, table).await;
+        update(&engine, table, &first).await.unwrap();
+        assert_eq!(update(&engine, table, &first).await, Err("conflict".to_owned()), "{table}");
+        let second = version(&engine, table).await;
+        match table {
+            "numbered" => assert_eq!((first, second), (json!("1"), json!("2"))),
+            "defaulted" => assert_eq!((first, second), (json!("10"), json!("11"))),
+            _ => assert_ne!(first, second),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_column_of_that_name_may_be_something_else() {
+    let engine = Database::of(
+        "CREATE TABLE part (id integer, version integer, name text, PRIMARY KEY (id, version));
+         CREATE TABLE program (id integer PRIMARY KEY, name text, version numeric(4,1));
+         INSERT INTO part VALUES (1, 7, 'a'); INSERT INTO program VALUES (1, 'a', 2.1);",
+    )
+    .await
+    .engine()
+    .await;
+    for (table, written) in [("part", json!(8)), ("program", json!(2.2))] {
+        let first = version(&engine, table).await;
+        update(&engine, table, &first).await.unwrap();
+        assert_eq!(update(&engine, table, &first).await, Err("conflict".to_owned()), "{table}");
+        let set = json!({"table": table, "where": {"id": 1}, "updates": {"version": written}});
+        let reply = call(&engine, "admin", "update", set).await.unwrap();
+        assert_eq!(rows(&reply)[0]["version"], written, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_view_counts_in_it_under_another_name() {
+    let engine = Database::of(
+        "CREATE TABLE thing (id integer PRIMARY KEY, name text, version integer NOT NULL DEFAULT 1);
+         INSERT INTO thing VALUES (1, 'a');
+         CREATE VIEW shown AS SELECT id, name, version AS edition FROM thing;",
+    )
+    .await
+    .engine()
+    .await;
+    let first = version(&engine, "thing").await;
+    update(&engine, "shown", &first).await.unwrap();
+    assert_eq!(update(&engine, "thing", &first).await, Err("conflict".to_owned()));
+    let set = json!({"table": "shown", "where": {"id": 1}, "updates": {"edition": 1}});
+    let found = refused(&engine, "update", set).await;
+    assert_eq!(found, ("read_only_column".to_owned(), "/updates/edition".to_owned()));
+}
+
+#[tokio::test]
+async fn what_the_database_role_may_not_count_in_is_not_relied_on() {
+    let database = Database::of(
+        "CREATE TABLE thing (id integer PRIMARY KEY, name text, version integer NOT NULL DEFAULT 1);
+         INSERT INTO thing VALUES (1, 'a');
+         DO $$ BEGIN CREATE ROLE version_clerk; EXCEPTION WHEN duplicate_object THEN END $$;
+         GRANT SELECT, INSERT, UPDATE (name) ON thing TO version_clerk;",
+    )
+    .await;
+    let actions = [Action::Select, Action::Insert, Action::Update];
+    let clerk =
+        Role { database_role: Some("version_clerk".into()), ..Role::everywhere("admin", actions) };
+    let settings =
+        Settings { roles: vec![clerk], default_role: "admin".into(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let first = version(&engine, "thing").await;
+    update(&engine, "thing", &first).await.unwrap();
+    assert_eq!(update(&engine, "thing", &first).await, Err("conflict".to_owned()));
+    assert_eq!(database.value("SELECT version::text FROM thing").await.unwrap(), "1");
+}
