@@ -10,7 +10,7 @@ use super::read::joined_lines;
 use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::plan::{Hop, Include, Predicate, Scope, SelectPlan};
+use crate::plan::{Hop, Include, Measured, Predicate, Scope, SelectPlan, Sort};
 use crate::policy::{Action, TableView, View};
 use crate::reply::Explanation;
 use crate::request::{Explain, Explained, parse};
@@ -62,6 +62,7 @@ impl Engine {
         let mut tested = Vec::new();
         conditions(table, filter, &mut tested);
         related(&plan.includes, &mut tested);
+        sorted(&plan.order, &mut tested);
         let known = Known::of(scope.view, table, &tested, root);
         let mut text = String::new();
         let mut read_whole: Vec<&TableView> = Vec::new();
@@ -254,6 +255,18 @@ fn related<'v>(includes: &[Include<'v>], tested: &mut Vec<Tested<'v>>) {
         joined(&include.hop, tested);
         conditions(include.hop.table, &include.filter, tested);
         related(&include.includes, tested);
+        sorted(&include.order, tested);
+    }
+}
+
+/// Adds the columns by which the rows are found that a sort key is of, and those that their conditions compare.
+fn sorted<'v>(order: &[Sort<'v>], tested: &mut Vec<Tested<'v>>) {
+    for sort in order {
+        sort.hops.iter().for_each(|hop| joined(hop, tested));
+        if let Measured::Count(counted) = &sort.measured {
+            joined(&counted.hop, tested);
+            conditions(counted.hop.table, &counted.filter, tested);
+        }
     }
 }
 

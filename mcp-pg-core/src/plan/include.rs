@@ -129,8 +129,8 @@ impl<'v> Scope<'v> {
             None => Predicate::All(vec![]),
         };
         let limits = &self.view.limits;
-        let mut order =
-            self.order(target, inner.order_by.as_deref()).map_err(|error| error.inside(at))?;
+        let sorted = inner.order_by.as_deref();
+        let mut order = self.order(target, sorted, &format!("{at}/order_by"))?;
         super::order::make_total(target, &mut order);
         let limit = inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows);
         let rows = if to_one || counted { 1 } else { limit.max(1) };

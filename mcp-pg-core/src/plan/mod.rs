@@ -40,7 +40,7 @@ pub use insert::InsertPlan;
 pub use marked::marked;
 pub use measure::{Function, Measure};
 pub use operand::{Operand, Reference, Source};
-pub use order::{Measured, Sort};
+pub use order::{Counted, Measured, Sort};
 pub use reached::Reached;
 pub use scope::{Earlier, Scope};
 pub use select::{Query, SelectPlan, Start};

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Hop, Operand, Scope};
+use super::{Hop, Operand, Predicate, Scope, filter};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::TableView;
 use crate::request::check_members;
@@ -14,7 +14,7 @@ const FORMS: &str = "\"name\", \"-name\" for descending, or {\"column\": \"name\
 
 /// What rows are sorted by: the value of a column, or a measure of it.
 #[derive(Debug, Clone)]
-pub enum Measured {
+pub enum Measured<'v> {
     /// The value itself.
     Value,
     /// How well the text matches these words.
@@ -23,6 +23,17 @@ pub enum Measured {
     Distance(Operand),
     /// What its JSON has at this path.
     Member(Operand),
+    /// How many rows are related by it.
+    Count(Box<Counted<'v>>),
+}
+
+/// Related rows that are counted.
+#[derive(Debug, Clone)]
+pub struct Counted<'v> {
+    /// The way to them.
+    pub hop: Hop<'v>,
+    /// What they must meet.
+    pub filter: Predicate<'v>,
 }
 
 /// A sort key: a column, a direction, and where nulls go.
@@ -30,12 +41,12 @@ pub enum Measured {
 pub struct Sort<'v> {
     /// The way to the related row whose column it is; the row's own if empty.
     pub hops: Vec<Hop<'v>>,
-    /// The column.
+    /// The column; of related rows that are counted, the first by which they are found.
     pub column: &'v Column,
     /// Its position in its table.
     pub position: usize,
     /// What of it counts.
-    pub measured: Measured,
+    pub measured: Measured<'v>,
     /// Whether it may be null.
     pub nullable: bool,
     /// Largest first.
@@ -73,6 +84,7 @@ impl<'v> Sort<'v> {
         match self.measured {
             _ if self.is_kept_as_text() => Ok(value.as_str().map(str::to_owned)),
             Measured::Value => value::encode(&self.column.data_type, &self.column.type_name, value),
+            Measured::Count(_) => value::encode(&DataType::bigint(), "bigint", value),
             _ => value::encode(&DataType::double(), "double precision", value),
         }
     }
@@ -86,7 +98,7 @@ impl<'v> Sort<'v> {
                 !matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.oid == JSONB
             }
             Measured::Member(_) => true,
-            Measured::Rank(_) | Measured::Distance(_) => false,
+            Measured::Rank(_) | Measured::Distance(_) | Measured::Count(_) => false,
         }
     }
 
@@ -113,28 +125,49 @@ pub(super) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort<'v>>) ->
     true
 }
 
+/// Whether a sort key's object says the second of two words, if it says one.
+fn choice(
+    object: &Map<String, Value>,
+    member: &str,
+    first: &str,
+    second: &str,
+) -> Result<Option<bool>> {
+    match object.get(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case(first) => Ok(Some(false)),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case(second) => Ok(Some(true)),
+        Some(_) => Err(wrong(&format!("{member} is {first:?} or {second:?}"))
+            .at(step(member))
+            .allowed([first, second])),
+    }
+}
+
 fn wrong(message: &str) -> Error {
     Error::new(Code::InvalidValue, message).hint(FORMS)
 }
 
 impl<'v> Scope<'v> {
-    /// The sort keys of `order_by`.
+    /// The sort keys of `order_by`, which stands at `at`.
     ///
     /// # Errors
     ///
-    /// `unknown_column`, or `invalid_value` for a type that has no order.
-    pub fn order(&self, table: &'v TableView, order_by: Option<&[Value]>) -> Result<Vec<Sort<'v>>> {
+    /// `unknown_column`, or `invalid_value` for a type that has no order; for related rows that are counted,
+    /// `unknown_relation`, `ambiguous_relation`, or whatever is wrong in their condition.
+    pub fn order(
+        &self,
+        table: &'v TableView,
+        order_by: Option<&[Value]>,
+        at: &str,
+    ) -> Result<Vec<Sort<'v>>> {
         let mut keys: Vec<Sort<'v>> = Vec::new();
-        self.few(order_by.map_or(0, <[Value]>::len), "sort keys", "/order_by")?;
+        self.few(order_by.map_or(0, <[Value]>::len), "sort keys", at)?;
         for (index, item) in order_by.unwrap_or_default().iter().enumerate() {
-            let at = format!("/order_by/{index}");
-            let mut key = self.sort(table, item).map_err(|error| error.inside(&at))?;
-            if let Measured::Rank(operand)
-            | Measured::Distance(operand)
-            | Measured::Member(operand) = &mut key.measured
-            {
-                operand.at.insert_str(0, &at);
-            }
+            let at = format!("{at}/{index}");
+            let counted = item.as_object().filter(|object| object.contains_key("count"));
+            let key = match counted.filter(|_| !table.is_derived()) {
+                Some(object) => self.sort_by_count(table, object, &at)?,
+                None => self.sort_within(table, item, &at)?,
+            };
             // A second key on the same column can change nothing.
             if !keys.iter().any(|known| known.same(&key)) {
                 keys.push(key);
@@ -151,6 +184,16 @@ impl<'v> Scope<'v> {
         }
         let message = format!("a request may have {most} {what}, not {count}");
         Err(Error::exceeded("max_keys", message).at(at))
+    }
+
+    fn sort_within(&self, table: &'v TableView, item: &Value, at: &str) -> Result<Sort<'v>> {
+        let mut key = self.sort(table, item).map_err(|error| error.inside(at))?;
+        if let Measured::Rank(operand) | Measured::Distance(operand) | Measured::Member(operand) =
+            &mut key.measured
+        {
+            operand.at.insert_str(0, at);
+        }
+        Ok(key)
     }
 
     fn sort(&self, table: &'v TableView, item: &Value) -> Result<Sort<'v>> {
@@ -192,32 +235,59 @@ impl<'v> Scope<'v> {
         let Some(name) = object.get("column").and_then(Value::as_str) else {
             return Err(wrong("a sort key needs a column").at("/column"));
         };
-        let choice = |member: &str, first: &str, second: &str| match object.get(member) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.eq_ignore_ascii_case(first) => Ok(Some(false)),
-            Some(Value::String(text)) if text.eq_ignore_ascii_case(second) => Ok(Some(true)),
-            Some(_) => Err(wrong(&format!("{member} is {first:?} or {second:?}"))
-                .at(step(member))
-                .allowed([first, second])),
-        };
         let column = self.reach(table, name).map_err(|error| error.inside("/column"))?.column;
         let measured = self.measured(column, object)?;
         // The best match comes first, and the nearest: that is what they are asked for.
         let best = matches!(measured, Measured::Rank(_));
-        let nulls_last = choice("nulls", "first", "last")?;
+        let nulls_last = choice(object, "nulls", "first", "last")?;
         let nulls_last = match measured {
             Measured::Value | Measured::Member(_) => nulls_last,
-            Measured::Rank(_) | Measured::Distance(_) => nulls_last.or(Some(true)),
+            _ => nulls_last.or(Some(true)),
         };
-        let descending = choice("direction", "asc", "desc")?.unwrap_or(best);
+        let descending = choice(object, "direction", "asc", "desc")?.unwrap_or(best);
         let key = self
             .sortable(table, name, measured, descending)
             .map_err(|error| error.inside("/column"))?;
         Ok(Sort { nulls_last: nulls_last.unwrap_or(key.nulls_last), ..key })
     }
 
+    /// `{"count": "orders", "where": {…}, "direction": "desc"}`.
+    fn sort_by_count(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<Sort<'v>> {
+        const MEMBERS: [&str; 3] = ["count", "where", "direction"];
+        let wrong = |message: String, member: &str| {
+            let error = Error::new(Code::InvalidValue, message).at(format!("{at}/{member}"));
+            error.hint("{\"count\": \"orders\", \"where\": {…}, \"direction\": \"desc\"}")
+        };
+        check_members(object, MEMBERS.into_iter(), "a sort key that counts has no member")
+            .map_err(|error| error.inside(at))?;
+        let descending = choice(object, "direction", "asc", "desc");
+        let descending = descending.map_err(|error| error.inside(at))?.unwrap_or_default();
+        let Some(name) = object.get("count").and_then(Value::as_str) else {
+            return Err(wrong("a relation's name is wanted".to_owned(), "count"));
+        };
+        let hop = self.relation(table, name).and_then(|relation| self.hop(table, relation));
+        let hop = hop.map_err(|error| error.at(format!("{at}/count")))?;
+        let Some((position, _)) = hop.relation.columns.first().filter(|_| !hop.is_to_one()) else {
+            return Err(wrong(format!("{name:?} leads to one row at most"), "count")
+                .hint(format!("by a column of it: \"{name}.…\"")));
+        };
+        let filter = match object.get("where") {
+            None | Some(Value::Null) => Predicate::All(vec![]),
+            Some(Value::Object(inner)) => filter(self, hop.table, inner, &format!("{at}/where"))?,
+            Some(_) => return Err(wrong("where is a condition object".to_owned(), "where")),
+        };
+        let key = Sort::new(table, *position, descending);
+        let measured = Measured::Count(Box::new(Counted { hop, filter }));
+        Ok(Sort { measured, nullable: false, ..key })
+    }
+
     /// What of the column a sort key's object asks for.
-    fn measured(&self, column: &Column, object: &Map<String, Value>) -> Result<Measured> {
+    fn measured(&self, column: &Column, object: &Map<String, Value>) -> Result<Measured<'v>> {
         let given = |member: &str| object.get(member).filter(|value| !value.is_null());
         match (given("path"), given("rank"), given("distance")) {
             (None, None, None) => Ok(Measured::Value),
@@ -257,7 +327,7 @@ impl<'v> Scope<'v> {
         &self,
         table: &'v TableView,
         name: &str,
-        measured: Measured,
+        measured: Measured<'v>,
         descending: bool,
     ) -> Result<Sort<'v>> {
         let reached = self.reach(table, name)?;

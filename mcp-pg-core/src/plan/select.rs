@@ -182,7 +182,7 @@ impl<'v> SelectPlan<'v> {
             Query::Select(Select { order_by, .. })
             | Query::Aggregate(Aggregate { order_by, .. }) => order_by.as_deref(),
         };
-        let mut order = scope.order(table, order_by)?;
+        let mut order = scope.order(table, order_by, "/order_by")?;
         let single = filter.is_single(table);
         if single {
             order.clear();

@@ -125,6 +125,11 @@ impl TableView {
         &self.table.name
     }
 
+    /// Whether only one query has the table: groups and measures of another.
+    pub fn is_derived(&self) -> bool {
+        self.derived
+    }
+
     /// Refuses unless the role may do `action`.
     ///
     /// # Errors

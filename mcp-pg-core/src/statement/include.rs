@@ -5,7 +5,7 @@ use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement,
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken, words_of};
 use super::{column, operand, output};
-use crate::plan::{Hop, Include, Measured, Operand, Reached, Shown, Sort};
+use crate::plan::{Hop, Include, Measured, Operand, Predicate, Reached, Shown, Sort};
 use crate::policy::TableView;
 use crate::schema::Column;
 use crate::value::Decoder;
@@ -38,14 +38,11 @@ impl Conditions {
     }
 
     fn include<'v>(&mut self, include: &'v Include<'v>, alias: &DynIden) -> (Expr, Output<'v>) {
-        let (mut rows, other) = self.related(&include.hop, alias);
-        if let Some(filter) = self.expression(&include.filter, &other) {
-            rows.and_where(filter);
-        }
         if include.counted {
-            rows.expr(Func::count(Expr::col(sea_query::Asterisk)));
-            return (subquery(rows), Output::value(include.name, Decoder::bigint()));
+            let count = self.counted(&include.hop, &include.filter, alias);
+            return (count, Output::value(include.name, Decoder::bigint()));
         }
+        let (mut rows, other) = self.met(&include.hop, &include.filter, alias);
         let (mut members, mut inner) = self.shown(include.hop.table, &include.columns, &other);
         let (related, nested) = self.includes(&include.includes, &other);
         members.extend(related);
@@ -65,6 +62,27 @@ impl Conditions {
         };
         let expression = Func::cust("ARRAY").arg(subquery(rows)).into();
         (expression, Output { name: include.name, reader })
+    }
+
+    /// How many rows at the end of a hop meet a condition.
+    fn counted(&mut self, hop: &Hop<'_>, filter: &Predicate<'_>, alias: &DynIden) -> Expr {
+        let (mut rows, _) = self.met(hop, filter, alias);
+        rows.expr(Func::count(Expr::col(sea_query::Asterisk)));
+        subquery(rows)
+    }
+
+    /// The rows at the end of a hop that meet a condition, and their alias.
+    fn met(
+        &mut self,
+        hop: &Hop<'_>,
+        filter: &Predicate<'_>,
+        alias: &DynIden,
+    ) -> (SelectStatement, DynIden) {
+        let (mut rows, other) = self.related(hop, alias);
+        if let Some(filter) = self.expression(filter, &other) {
+            rows.and_where(filter);
+        }
+        (rows, other)
     }
 
     /// The rows at the end of a hop from the row under `alias`, and their alias.
@@ -175,20 +193,25 @@ impl Conditions {
 
     /// What rows are sorted by.
     pub(super) fn sort_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
-        let value = self.reached(&sort.hops, sort.column, alias);
+        let mut value = || self.reached(&sort.hops, sort.column, alias);
         let data_type = &sort.column.data_type;
         match &sort.measured {
-            Measured::Value => value,
+            Measured::Value => value(),
             Measured::Rank(words) => {
-                let document = document(value, data_type.family());
+                let document = document(value(), data_type.family());
                 let query = words_of(self.parameters.add(words));
                 Func::cust("pg_catalog.ts_rank").args([document, query]).into()
             }
             Measured::Distance(from) => {
+                let value = value();
                 let from = self.parameters.add(from).cast_as(data_type.base().name.clone());
                 value.binary(BinOper::Custom("<->"), from)
             }
-            Measured::Member(path) => self.member(value, sort.column, path),
+            Measured::Member(path) => {
+                let whole = value();
+                self.member(whole, sort.column, path)
+            }
+            Measured::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
         }
     }
 
@@ -197,7 +220,7 @@ impl Conditions {
         let key = self.sort_key(sort, alias);
         match sort.measured {
             Measured::Value => taken(key, &sort.column.data_type),
-            Measured::Member(_) => key,
+            Measured::Member(_) | Measured::Count(_) => key,
             Measured::Rank(_) | Measured::Distance(_) => key.cast_as("double precision"),
         }
     }

@@ -99,7 +99,7 @@ impl Key<'_> {
         match self.sort.measured {
             Measured::Value => typed(parameter, &self.sort.column.data_type, ""),
             Measured::Member(_) => parameter.cast_as("jsonb"),
-            Measured::Rank(_) | Measured::Distance(_) => parameter,
+            Measured::Rank(_) | Measured::Distance(_) | Measured::Count(_) => parameter,
         }
     }
 

@@ -78,6 +78,7 @@ fn page<'v>(
             let decoder = match sort.measured {
                 _ if sort.is_kept_as_text() => Decoder::plain_text(),
                 Measured::Value => owner.decoder(sort.position),
+                Measured::Count(_) => Decoder::bigint(),
                 _ => Decoder::double(),
             };
             let key = conditions.cursor_key(sort, &alias);

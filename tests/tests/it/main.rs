@@ -68,6 +68,7 @@ mod rank;
 mod readme;
 mod real_databases;
 mod refusals;
+mod related_counts;
 mod relations;
 mod reload;
 mod row_rules;

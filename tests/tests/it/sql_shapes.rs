@@ -106,6 +106,8 @@ async fn the_next_page() {
         by(json!(["customer.name"])),
         by(json!(["total"])),
         by(json!(["-total", "id"])),
+        by(json!([{"count": "item", "where": {"qty": {"gt": 1}}, "direction": "desc"}])),
+        by(json!([{"count": "product"}, "-id"])),
         ("select", json!({"table": "item", "columns": ["qty"], "limit": 2, "cursor": "next"})),
         ("select", json!({"table": "log", "limit": 1, "cursor": "next"})),
         (

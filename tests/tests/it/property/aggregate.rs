@@ -146,7 +146,7 @@ impl Aggregate {
         let key: Vec<(String, Kind)> = self.derived().into_iter().take(self.groups.len()).collect();
         let order = total(&self.order, &key);
         let mut places: Vec<usize> = (0..rows.len()).collect();
-        sort(&mut places, &order, |place, column| &rows[*place][&column.column]);
+        sort(&mut places, &order, |place, key| rows[*place][&key.column.column].clone());
         places.into_iter().map(|place| rows[place].clone()).collect()
     }
 

@@ -5,13 +5,15 @@ use std::cmp::Ordering;
 use serde_json::{Value, json};
 
 use super::choices::Choices;
+use super::condition::{Condition, Subject};
 use super::value::Kind;
 use super::world::{Many, Row, World};
 
-/// A sort key: a column, or one of a related row.
+/// A sort key: a column, or one of a related row; or how many related rows meet a condition.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
     pub(crate) column: Reached,
+    counted: Option<Condition>,
     descending: bool,
     nulls_last: Option<bool>,
 }
@@ -68,11 +70,43 @@ impl Key {
     pub(crate) fn new(column: Reached, choices: &mut Choices<'_>) -> Key {
         let descending = choices.chance(40);
         let nulls_last = choices.chance(40).then(|| choices.chance(50));
-        Key { column, descending, nulls_last }
+        Key { column, counted: None, descending, nulls_last }
+    }
+
+    /// A key that counts the rows of a relation to many.
+    pub(crate) fn counting(world: &World, relation: usize, choices: &mut Choices<'_>) -> Key {
+        let (name, to) = (world.relations[relation].name, world.relations[relation].to);
+        let column = Reached {
+            relation: Some(relation),
+            column: String::new(),
+            name: format!("{name} counted"),
+            kind: Kind::Number,
+        };
+        let condition = Condition::random(world, &Subject::table(world, to), choices, 2);
+        let descending = choices.chance(60);
+        Key { column, counted: Some(condition), descending, nulls_last: None }
+    }
+
+    /// The value that a row has there.
+    pub(crate) fn value(&self, world: &World, row: &Row, index: usize) -> Value {
+        let (Some(condition), Some(relation)) = (&self.counted, self.column.relation) else {
+            return self.column.value(world, row, index).clone();
+        };
+        let relation = &world.relations[relation];
+        let rows = &world.tables[relation.to].rows;
+        let related = relation.rows[index].iter();
+        let met =
+            related.filter(|index| condition.holds(world, &rows[**index], **index) == Some(true));
+        met.count().into()
     }
 
     pub(crate) fn json(&self) -> Value {
         let (name, descending) = (&self.column.name, self.descending);
+        if let Some(condition) = &self.counted {
+            let direction = if descending { "desc" } else { "asc" };
+            let relation = name.trim_end_matches(" counted");
+            return json!({"count": relation, "where": condition.json(), "direction": direction});
+        }
         match self.nulls_last {
             None if descending => format!("-{name}").into(),
             None => name.as_str().into(),
@@ -110,20 +144,17 @@ pub(crate) fn total(keys: &[Key], table_key: &[(String, Kind)]) -> Vec<Key> {
             name: name.clone(),
             kind: kind.clone(),
         },
+        counted: None,
         descending,
         nulls_last: None,
     });
     keys.iter().cloned().chain(own).collect()
 }
 
-/// Sorts what `value` reads the keys' columns from.
-pub(crate) fn sort<'w, T>(
-    things: &mut [T],
-    keys: &[Key],
-    value: impl Fn(&T, &Reached) -> &'w Value,
-) {
+/// Sorts what `value` reads the keys' values from.
+pub(crate) fn sort<T>(things: &mut [T], keys: &[Key], value: impl Fn(&T, &Key) -> Value) {
     things.sort_by(|a, b| {
-        let each = keys.iter().map(|key| key.compare(value(a, &key.column), value(b, &key.column)));
+        let each = keys.iter().map(|key| key.compare(&value(a, key), &value(b, key)));
         each.fold(Ordering::Equal, Ordering::then)
     });
 }

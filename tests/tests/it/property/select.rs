@@ -77,6 +77,12 @@ impl Select {
         }
         let mut includes: Vec<(usize, Include)> = Vec::new();
         let relations = world.from(table);
+        let many = |relation: &&usize| world.relations[**relation].many == Many::ToMany;
+        let many: Vec<usize> = relations.iter().filter(many).copied().collect();
+        if !many.is_empty() && choices.chance(20) {
+            let place = choices.below(order.len() + 1);
+            order.insert(place, Key::counting(world, *choices.pick(&many), choices));
+        }
         if depth < 2 && !relations.is_empty() && choices.chance(50) {
             for _ in 0..1 + choices.below(2) {
                 let relation = *choices.pick(&relations);
@@ -166,9 +172,8 @@ impl Select {
         let mut found: Vec<usize> = rows.filter(meets).collect();
         let key: Vec<_> =
             table.key.iter().map(|name| (name.clone(), table.kind(name).clone())).collect();
-        sort(&mut found, &total(&self.order, &key), |index, column| {
-            column.value(world, &table.rows[*index], *index)
-        });
+        let order = total(&self.order, &key);
+        sort(&mut found, &order, |index, key| key.value(world, &table.rows[*index], *index));
         found.into_iter().map(|index| self.row(world, &table.rows[index], index)).collect()
     }
 

@@ -1,0 +1,134 @@
+//! How many rows are related to one, as a sort key.
+
+use mcp_pg_core::policy::{Action, Grant, Mask, Role};
+use mcp_pg_core::{Engine, Principal, Settings};
+use mcp_pg_tests::{Database, call, call_as, error, object, paged, refused, rows};
+use serde_json::{Value, json};
+
+const SHELVES: &str = "
+CREATE TABLE shelves (id integer PRIMARY KEY, parent_id integer REFERENCES shelves);
+INSERT INTO shelves VALUES (1, NULL), (2, 1), (3, 1), (4, 2);
+CREATE TABLE books (id integer PRIMARY KEY, shelf_id integer REFERENCES shelves, pages integer, secret text, archived_at timestamptz);
+INSERT INTO books VALUES
+  (1, 1, 100, 'a', NULL), (2, 2, 200, 'b', NULL), (3, 2, 300, 'c', NULL), (4, 2, 50, 'd', now()), (5, 3, 10, 'e', NULL),
+  (6, NULL, 1, 'f', NULL);
+CREATE TABLE tags (id integer PRIMARY KEY);
+INSERT INTO tags VALUES (1), (2);
+CREATE TABLE book_tags (book_id integer REFERENCES books, tag_id integer REFERENCES tags, PRIMARY KEY (book_id, tag_id));
+INSERT INTO book_tags VALUES (1, 1), (2, 1), (4, 1), (4, 2), (5, 2);";
+
+async fn ids(engine: &Engine, table: &str, order_by: Value) -> Vec<i64> {
+    paged(engine, json!({"table": table, "order_by": order_by}), "id", 1).await
+}
+
+#[tokio::test]
+async fn rows_are_sorted_and_paged_by_it() {
+    let engine = Database::of(SHELVES).await.engine().await;
+    let long = json!({"pages": {"gte": 100}});
+    for (table, order_by, expected) in [
+        ("shelves", json!([{"count": "books", "direction": "desc"}]), vec![2, 3, 1, 4]),
+        ("shelves", json!([{"count": "books"}]), vec![4, 1, 3, 2]),
+        ("shelves", json!([{"count": "books", "direction": "desc"}, "id"]), vec![2, 1, 3, 4]),
+        ("shelves", json!([{"count": "books", "where": long}, "-id"]), vec![4, 3, 1, 2]),
+        ("shelves", json!([{"count": "shelves_by_parent"}, {"count": "books"}]), vec![4, 3, 2, 1]),
+        // Past a junction, archived rows do not count either.
+        ("tags", json!([{"count": "books", "direction": "desc"}]), vec![1, 2]),
+        ("books", json!([{"count": "tags", "direction": "desc"}, "id"]), vec![1, 2, 5, 3, 6]),
+    ] {
+        assert_eq!(ids(&engine, table, order_by.clone()).await, expected, "{table} {order_by}");
+    }
+    let included = json!({"table": "shelves", "where": {"id": 1}, "columns": [], "include": {"shelves_by_parent": {
+        "columns": ["id"], "order_by": [{"count": "books", "where": {"id": {"gt": 3}}, "direction": "desc"}]}}});
+    let reply = call(&engine, "analyst", "select", included).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"shelves_by_parent": [{"id": 3}, {"id": 2}]})]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_counted_is_refused() {
+    let engine = Database::of(SHELVES).await.engine().await;
+    for (key, code, at) in [
+        (json!({"count": "nothing"}), "unknown_relation", "/count"),
+        (json!({"count": "parent"}), "invalid_value", "/count"),
+        (json!({"count": "*"}), "unknown_relation", "/count"),
+        (json!({"count": true}), "invalid_value", "/count"),
+        (json!({"count": "books", "nulls": "last"}), "unknown_argument", "/nulls"),
+        (json!({"count": "books", "column": "id"}), "unknown_argument", "/column"),
+        (json!({"count": "books", "direction": "down"}), "invalid_value", "/direction"),
+        (json!({"count": "books", "where": []}), "invalid_value", "/where"),
+        (json!({"count": "books", "where": {"page": 1}}), "unknown_column", "/where/page"),
+        (json!({"count": "books", "where": {"id": {"gt": "x"}}}), "invalid_value", "/where/id/gt"),
+    ] {
+        for (arguments, before) in [
+            (json!({"table": "shelves", "order_by": ["id", key]}), "/order_by/1"),
+            (
+                json!({"table": "shelves", "include": {"shelves_by_parent": {"order_by": [key]}}}),
+                "/include/shelves_by_parent/order_by/0",
+            ),
+        ] {
+            let (found, place) = refused(&engine, "select", arguments.clone()).await;
+            assert_eq!((found.as_str(), place), (code, format!("{before}{at}")), "{arguments}");
+        }
+    }
+    let to_one = json!({"table": "books", "order_by": [{"count": "shelf"}]});
+    let told = error(&engine, "analyst", "select", to_one).await;
+    assert!(told["hint"].as_str().unwrap().contains("\"shelf.…\""), "{told}");
+    // Groups have no related rows.
+    for (tool, arguments) in [
+        ("select", json!({"table": "shelves", "columns": ["id"], "distinct": true})),
+        ("aggregate", json!({"table": "shelves", "measures": {"n": {"count": "*"}}})),
+    ] {
+        let mut arguments = arguments;
+        arguments["order_by"] = json!([{"count": "books"}]);
+        let (code, at) = refused(&engine, tool, arguments).await;
+        assert_eq!((code.as_str(), at.as_str()), ("unknown_argument", "/order_by/0/count"));
+    }
+}
+
+#[tokio::test]
+async fn only_rows_that_the_role_sees_are_counted() {
+    let database = Database::of(SHELVES).await;
+    let grant = |table: &str| Grant {
+        tables: vec![format!("public.{table}")],
+        actions: [Action::Select].into_iter().collect(),
+        ..Grant::default()
+    };
+    let mut books = grant("books");
+    books.rows = Some(object(json!({"id": {"in": [1, 4, 5, 6]}})));
+    books.columns.mask.insert("secret".to_owned(), Mask::Full);
+    let role = Role {
+        name: "reader".to_owned(),
+        grants: vec![books, grant("shelves"), grant("tags")],
+        ..Role::default()
+    };
+    let settings =
+        Settings { roles: vec![role], default_role: "reader".to_owned(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let reader = Principal::new("someone", "reader");
+    let sorted = |key: Value| {
+        let arguments = json!({"table": "shelves", "columns": ["id"], "order_by": [key, "id"]});
+        call_as(&engine, &reader, "select", arguments)
+    };
+    let reply = sorted(json!({"count": "books", "direction": "desc"})).await.unwrap();
+    let expected = [1, 3, 2, 4].map(|id| json!({"id": id}));
+    assert_eq!(rows(&reply), expected);
+    let masked = json!({"count": "books", "where": {"secret": "a"}});
+    assert_eq!(sorted(masked).await.unwrap_err().code().as_str(), "forbidden");
+    // A junction that the role does not see leads nowhere.
+    let arguments = json!({"table": "tags", "order_by": [{"count": "books"}]});
+    let error = call_as(&engine, &reader, "select", arguments).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "unknown_relation");
+}
+
+#[tokio::test]
+async fn explain_tells_the_index_that_counting_lacks() {
+    let database = Database::of(SHELVES).await;
+    let fill = "INSERT INTO shelves SELECT n FROM generate_series(5, 2000) n;
+        INSERT INTO books SELECT n, n FROM generate_series(7, 2000) n; ANALYZE;";
+    database.sql(fill).await;
+    let engine = database.engine().await;
+    let arguments =
+        json!({"operation": "select", "table": "shelves", "order_by": [{"count": "books"}]});
+    let reply = call(&engine, "analyst", "explain", arguments).await.unwrap();
+    let hint = "no index on books.shelf_id: the filter reads the whole table";
+    assert_eq!(reply["hints"], json!([hint]), "{reply}");
+}
