@@ -4,29 +4,61 @@
 use std::collections::BTreeSet;
 
 use mcp_pg_core::policy::View;
-use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo};
+use mcp_pg_core::{Code, Error};
+use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference};
 
 use crate::{prompts, resources};
 
 /// What begins with what was typed, then what contains it.
-pub(crate) fn complete(view: &View, request: &CompleteRequestParams) -> CompleteResult {
+///
+/// # Errors
+///
+/// `unknown_argument` if there is no such prompt, template or argument of it.
+pub(crate) fn complete(
+    view: &View,
+    request: &CompleteRequestParams,
+) -> Result<CompleteResult, Error> {
     let typed = &request.argument.value;
-    let prompt = request.r#ref.as_prompt_name();
-    let of_template = request.r#ref.as_resource_uri() == Some(resources::TEMPLATE);
-    let mut values = match (prompt, &*request.argument.name) {
-        (Some(prompts::CHECK_DATA_QUALITY), "table") => matching(tables(view), typed),
-        (None, "table") if of_template => matching(tables(view), typed),
-        (Some(prompts::ANSWER_QUESTION), "question") | (Some(prompts::PLAN_CHANGE), "goal") => {
-            last_word(view, typed)
+    let arguments = arguments(&request.r#ref)?;
+    let mut values = match &*request.argument.name {
+        name if !arguments.iter().any(|known| known == name) => {
+            let names = || arguments.iter().map(String::as_str);
+            let error = Error::new(Code::UnknownArgument, format!("there is no argument {name:?}"));
+            return Err(error.at("/argument/name").nearest(name, names()).allowed(names()));
         }
-        _ => return CompleteResult::default(),
+        "table" => matching(tables(view), typed),
+        _ => last_word(view, typed),
     };
     let mut completion = CompletionInfo::default();
     completion.total = u32::try_from(values.len()).ok();
     completion.has_more = Some(values.len() > CompletionInfo::MAX_VALUES);
     values.truncate(CompletionInfo::MAX_VALUES);
     completion.values = values;
-    CompleteResult::new(completion)
+    Ok(CompleteResult::new(completion))
+}
+
+/// The names of what can be completed of a prompt or template.
+fn arguments(of: &Reference) -> Result<Vec<String>, Error> {
+    let unknown = |what: &str, given: &str, at: &str| {
+        Error::new(Code::UnknownArgument, format!("there is no {what} {given:?}")).at(at)
+    };
+    match (of.as_prompt_name(), of.as_resource_uri()) {
+        (Some(name), _) => {
+            let prompts = prompts::list();
+            let Some(prompt) = prompts.iter().find(|prompt| prompt.name == name) else {
+                let names = || prompts.iter().map(|prompt| prompt.name.as_str());
+                let error = unknown("prompt", name, "/ref/name");
+                return Err(error.nearest(name, names()).allowed(names()));
+            };
+            let arguments = prompt.arguments.iter().flatten();
+            Ok(arguments.map(|argument| argument.name.clone()).collect())
+        }
+        (None, Some(resources::TEMPLATE)) => Ok(vec!["table".to_owned()]),
+        (None, uri) => {
+            let error = unknown("resource template", uri.unwrap_or_default(), "/ref/uri");
+            Err(error.allowed([resources::TEMPLATE]))
+        }
+    }
 }
 
 fn tables(view: &View) -> impl Iterator<Item = String> {

@@ -347,7 +347,7 @@ impl ServerHandler for Handler {
     ) -> Result<CompleteResult, ErrorData> {
         guarded(async {
             let given = json!({"ref": request.r#ref, "argument": request.argument});
-            let complete = |view: &View, _: &[Arc<Query>]| Ok(completion::complete(view, &request));
+            let complete = |view: &View, _: &[Arc<Query>]| completion::complete(view, &request);
             let completed = self.look(&cx, look::COMPLETE, members(given), complete).await;
             completed.map_err(|error| reply::protocol_error(&error))
         })

@@ -2,6 +2,7 @@
 //!
 //! Requests carry all that they need: there are no sessions, so any number of servers can share a load.
 
+mod cors;
 mod readiness;
 
 use std::convert::Infallible;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::uri::Authority;
@@ -35,7 +36,7 @@ use crate::confirm::StateKey;
 use crate::handler::Handler;
 use crate::limits::Limiter;
 use crate::listener::{Certificate, Listener};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, lost_records};
 use crate::subscriptions::Subscriptions;
 
 use readiness::Readiness;
@@ -62,7 +63,8 @@ pub struct ServiceOptions {
     /// Names (`host` or `host:port`) that requests may be addressed to besides the loopback ones; others
     /// get 403, so that no web page can reach the server by rebinding a name of its own.
     pub allowed_hosts: Vec<String>,
-    /// Web pages (`https://app.example.com`) that may call besides those on loopback; others get 403.
+    /// Web pages (`https://app.example.com`) that may call besides those on loopback; others get 403. With [`serve`],
+    /// browsers are told so (CORS); an application that nests the [`service`] does that by a layer of its own.
     pub allowed_origins: Vec<String>,
     /// Bounds on the calls of each caller.
     pub limiter: Arc<Limiter>,
@@ -309,6 +311,7 @@ pub async fn serve(
         patience: options.request_timeout.unwrap_or(REQUEST_TIMEOUT),
     };
     let metrics = options.metrics.clone();
+    let pages = cors::Pages::named(&options.allowed_origins);
     let mut app = Router::new();
     for path in ProtectedResource::PATHS {
         if let Some(resource) = &options.resource {
@@ -317,10 +320,11 @@ pub async fn serve(
         }
     }
     let app = app
+        .route_service(ENDPOINT, service(engine.clone(), options))
+        .layer(middleware::from_fn_with_state(pages, cors::allow))
         .route("/healthz", get("ok\n"))
         .route("/readyz", get(ready).with_state(Readiness::of(engine.clone())))
-        .route("/metrics", get(counters).with_state(metrics))
-        .route_service(ENDPOINT, service(engine, options));
+        .route("/metrics", get(counters).with_state((metrics, engine)));
     listener.serve(app, stop).await;
 }
 
@@ -331,9 +335,10 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     }
 }
 
-async fn counters(State(metrics): State<Arc<Metrics>>) -> Response {
+async fn counters(State((metrics, engine)): State<(Arc<Metrics>, Arc<Engine>)>) -> Response {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], metrics.render()).into_response()
+    let page = metrics.render() + &lost_records(engine.lost_records());
+    ([(header::CONTENT_TYPE, kind)], page).into_response()
 }
 
 #[cfg(test)]

@@ -67,6 +67,15 @@ impl Metrics {
     }
 }
 
+/// The same of audit records that were given up.
+pub(crate) fn lost_records(lost: u64) -> String {
+    format!(
+        "# HELP mcp_pg_audit_records_lost_total Audit records that no sink could keep.\n\
+         # TYPE mcp_pg_audit_records_lost_total counter\n\
+         mcp_pg_audit_records_lost_total {lost}\n"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

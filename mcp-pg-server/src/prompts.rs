@@ -11,9 +11,9 @@ use serde_json::Value;
 use self::tokens::tokens;
 
 const EXPLORE_DATABASE: &str = "explore_database";
-pub(crate) const ANSWER_QUESTION: &str = "answer_question";
-pub(crate) const CHECK_DATA_QUALITY: &str = "check_data_quality";
-pub(crate) const PLAN_CHANGE: &str = "plan_change";
+const ANSWER_QUESTION: &str = "answer_question";
+const CHECK_DATA_QUALITY: &str = "check_data_quality";
+const PLAN_CHANGE: &str = "plan_change";
 
 /// Most tokens of table names in a prompt.
 const NAMES_MOST: usize = 1_200;

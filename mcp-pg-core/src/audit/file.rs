@@ -128,6 +128,10 @@ impl AuditSink for FileSink {
     async fn flush(&self) -> Result<()> {
         self.queue.flush().await
     }
+
+    fn lost(&self) -> u64 {
+        self.queue.lost()
+    }
 }
 
 /// The thread's side of the queue.

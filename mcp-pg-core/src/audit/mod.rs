@@ -44,6 +44,11 @@ pub trait AuditSink: Send + Sync {
 
     /// Waits until all posted records are kept.
     async fn flush(&self) -> Result<()>;
+
+    /// How many records it has given up so far, as far as it counts them.
+    fn lost(&self) -> u64 {
+        0
+    }
 }
 
 /// The error of a running sink: callers learn that it is so, the log why.

@@ -4,7 +4,7 @@
 //! Knows who is told what, and when; not what the records are written to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -24,6 +24,7 @@ const WRITE_MOST: usize = 16 << 20;
 pub(crate) struct Queue {
     jobs: mpsc::Sender<Job>,
     broken: Arc<AtomicBool>,
+    lost: Arc<AtomicU64>,
 }
 
 /// The writer's end of a queue.
@@ -33,6 +34,7 @@ pub(crate) struct Waiting {
     /// What is written next: first the posted records that could not be written before.
     jobs: Vec<Job>,
     broken: Arc<AtomicBool>,
+    lost: Arc<AtomicU64>,
 }
 
 /// Something for the writer to do.
@@ -47,8 +49,9 @@ struct Job {
 /// A queue, and what its writer reads.
 pub(crate) fn queue() -> (Queue, Waiting) {
     let (jobs, queue) = mpsc::channel(LENGTH);
-    let broken = Arc::new(AtomicBool::new(false));
-    (Queue { jobs, broken: broken.clone() }, Waiting { queue, jobs: Vec::new(), broken })
+    let (broken, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let waiting = Waiting { queue, jobs: Vec::new(), broken: broken.clone(), lost: lost.clone() };
+    (Queue { jobs, broken, lost }, waiting)
 }
 
 impl Queue {
@@ -59,7 +62,10 @@ impl Queue {
     pub(crate) fn post(&self, event: Event) -> Result<()> {
         let job = Job { record: Some(event.try_into()?), done: None };
         let broken = self.broken.load(Ordering::Relaxed);
-        self.jobs.try_send(job).map_err(|_| unavailable("the queue is full"))?;
+        if self.jobs.try_send(job).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return Err(unavailable("the queue is full"));
+        }
         if broken { Err(unavailable("the records before could not be written")) } else { Ok(()) }
     }
 
@@ -71,6 +77,11 @@ impl Queue {
     /// Returns once all that was taken is written.
     pub(crate) async fn flush(&self) -> Result<()> {
         self.wait_for(None).await
+    }
+
+    /// How many records were given up so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     async fn wait_for(&self, record: Option<Encoded>) -> Result<()> {
@@ -153,8 +164,19 @@ impl Waiting {
         }
     }
 
+    /// The records among the first `count` are given up: takes them out, and tells those who wait for them.
+    pub(crate) fn refuse(&mut self, count: usize, reason: &str) {
+        self.lose(self.records(count).count());
+        self.settle(count, || Err(unavailable(reason)));
+    }
+
+    fn lose(&self, records: usize) {
+        self.lost.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
     /// Tells those who wait that their record is not kept; the posted ones are tried again.
     pub(crate) fn put_off(&mut self, reason: &str) {
+        let before = self.records(self.len()).count();
         self.jobs.retain_mut(|job| match job.done.take() {
             Some(done) => {
                 let _ = done.send(Err(unavailable(reason)));
@@ -164,5 +186,6 @@ impl Waiting {
         });
         // Later ones were posted after `broken` was set, which their callers were told.
         self.jobs.truncate(2 * LENGTH);
+        self.lose(before - self.records(self.len()).count());
     }
 }

@@ -20,6 +20,11 @@ pub struct File {
     pub text: String,
 }
 
+/// Whether the file is one of a canned query: `*.sql`, in letters of either case.
+pub fn is_query(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
+}
+
 /// Reads the `*.sql` files of a directory, by name; what cannot be read is a fault.
 pub fn files(directory: &Path) -> (Vec<File>, Vec<Fault>) {
     let mut faults = Vec::new();
@@ -32,10 +37,10 @@ pub fn files(directory: &Path) -> (Vec<File>, Vec<Fault>) {
     };
     let mut files = Vec::new();
     for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
-        let sql = path.extension().is_some_and(|extension| extension == "sql");
-        let Some(name) = path.file_stem().and_then(|name| name.to_str()).filter(|_| sql) else {
+        if !is_query(&path) {
             continue;
-        };
+        }
+        let Some(name) = path.file_stem().and_then(|name| name.to_str()) else { continue };
         // An editor's backup or lock file.
         if name.starts_with(['.', '#']) {
             continue;
@@ -46,7 +51,7 @@ pub fn files(directory: &Path) -> (Vec<File>, Vec<Fault>) {
             Err(error) => faults.push(Fault::new(shown, format!("cannot be read: {error}"))),
         }
     }
-    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
     (files, faults)
 }
 

@@ -17,7 +17,7 @@ mod source;
 mod sql;
 mod token;
 
-pub use directory::{File, files};
+pub use directory::{File, files, is_query};
 pub use fault::Fault;
 pub use parameter::Parameter;
 pub use query::Query;

@@ -24,6 +24,8 @@ pub struct Parameter {
     nullable: bool,
     rules: Rules,
     description: Option<String>,
+    /// Line and column where it is declared, or used first.
+    pub(super) position: Option<(usize, usize)>,
     /// Columns whose comment describes it, where the query's author did not.
     compared: Vec<String>,
 }
@@ -68,6 +70,7 @@ impl Parameter {
             nullable: input.nullable,
             rules: declared.map(|declared| declared.rules.clone()).unwrap_or_default(),
             description: declared.and_then(|declared| declared.description.clone()),
+            position: None,
             compared,
         };
         parameter.rules.check_type(&parameter.data_type)?;
@@ -83,6 +86,16 @@ impl Parameter {
     /// Whether callers know of it.
     pub fn is_argument(&self) -> bool {
         !matches!(self.given, Given::Claim(_))
+    }
+
+    /// Its default, with its type and text, if PostgreSQL alone can tell whether that is a value.
+    pub(super) fn untried_default(&self) -> Option<(&Value, u32, String)> {
+        let Given::Default(value) = &self.given else { return None };
+        if !value::is_left_to_postgresql(&self.data_type) {
+            return None;
+        }
+        let text = value::encode(&self.data_type, &self.type_name, value).ok()??;
+        Some((value, self.data_type.oid, text))
     }
 
     /// The columns that it is compared with, or set as, as far as the text tells.

@@ -162,6 +162,18 @@ impl Query {
         Fault { position: self.roles_position, ..Fault::new(&self.place, message) }
     }
 
+    /// The defaults of parameters that only PostgreSQL can tell to be values, by type and text, each with the fault that it
+    /// is if it is refused.
+    pub fn untried_defaults(&self) -> Vec<(u32, String, Fault)> {
+        let untried = self.parameters.iter().filter_map(|parameter| {
+            let (value, data_type, text) = parameter.untried_default()?;
+            let message = format!("the default {value}");
+            let fault = Fault { position: parameter.position, ..Fault::new(&self.place, message) };
+            Some((data_type, text, fault))
+        });
+        untried.collect()
+    }
+
     /// Whether the role has the tool.
     ///
     /// Where the header names no roles, those have it to whom it gives nothing new: that may read every
@@ -341,8 +353,9 @@ fn parameters(source: &Source, described: &Described) -> Result<Vec<Parameter>, 
     for ((input, compared), data_type) in wanted.into_iter().zip(&described.parameters) {
         let (name, data_type) = (input.name, Arc::clone(data_type));
         let declared = source.declared(name);
-        let parameter = Parameter::new(input, data_type, declared, compared.to_vec())
+        let mut parameter = Parameter::new(input, data_type, declared, compared.to_vec())
             .map_err(|message| source.parameter_fault(name, message))?;
+        parameter.position = source.parameter_fault(name, "").position;
         if source.header.writes && parameter.is_argument() && WRITE_ARGUMENTS.contains(&name) {
             let message = format!("every query that writes has an argument {name} of its own");
             return Err(source.parameter_fault(name, message));

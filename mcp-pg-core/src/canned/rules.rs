@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::error::{Code, Error, Result};
 use crate::name::nearest;
@@ -37,9 +37,13 @@ impl Rules {
                 let length = value.as_u64().and_then(|length| usize::try_from(length).ok());
                 length.map(Some).ok_or_else(|| wrong("a number"))
             };
-            let bound = || match value.is_number() {
-                true => Ok(Some(value.clone())),
-                false => Err(wrong("a number")),
+            let bound = || match &value {
+                Value::Number(number) if !is_exact(number) => {
+                    Err(format!("{keyword}: write {number} as a text of its digits, to be exact"))
+                }
+                Value::Number(_) => Ok(Some(value.clone())),
+                Value::String(digits) if Decimal::of(digits).is_some() => Ok(Some(value.clone())),
+                _ => Err(wrong("a number")),
             };
             match keyword.as_str() {
                 "enum" => match &value {
@@ -82,6 +86,7 @@ impl Rules {
         if let (Some(least), Some(most)) = (&self.minimum, &self.maximum)
             && compare(least, most).is_some_and(Ordering::is_gt)
         {
+            let (least, most) = (shown(least), shown(most));
             return Err(format!("the minimum {least} is more than the maximum {most}"));
         }
         if let (Some(least), Some(most)) = (self.min_length, self.max_length)
@@ -143,12 +148,12 @@ impl Rules {
         if let Some(least) = &self.minimum
             && compare(value, least).is_none_or(Ordering::is_lt)
         {
-            return wrong(format!("{} is less than {least}", shown(value)));
+            return wrong(format!("{} is less than {}", shown(value), shown(least)));
         }
         if let Some(most) = &self.maximum
             && compare(value, most).is_none_or(Ordering::is_gt)
         {
-            return wrong(format!("{} is more than {most}", shown(value)));
+            return wrong(format!("{} is more than {}", shown(value), shown(most)));
         }
         // As it is written for PostgreSQL: numbers and truths are taken for texts, too.
         let text = match value {
@@ -182,12 +187,19 @@ impl Rules {
             }
         };
         put("enum", self.values.clone().map(Value::Array));
-        put("minimum", self.minimum.clone());
-        put("maximum", self.maximum.clone());
+        // A bound that no JSON number holds is checked, and not shown.
+        put("minimum", self.minimum.clone().filter(Value::is_number));
+        put("maximum", self.maximum.clone().filter(Value::is_number));
         put("minLength", self.min_length.map(Value::from));
         put("maxLength", self.max_length.map(Value::from));
         put("pattern", self.pattern.as_ref().map(|pattern| pattern.as_str().into()));
     }
+}
+
+/// Whether the number is the one that was written: a double holds no more than 15 digits for sure.
+fn is_exact(number: &Number) -> bool {
+    const MOST: f64 = 1e15;
+    number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|double| double.abs() < MOST)
 }
 
 /// Whether both are the same to PostgreSQL: numbers may come as their digits, and the other way round.
@@ -245,6 +257,13 @@ mod tests {
                 json!("9007199254740993"),
                 Some("is more than"),
             ),
+            (
+                json!({"maximum": "92233720368547758079.5"}),
+                json!("92233720368547758079.6"),
+                Some("92233720368547758079.6 is more than 92233720368547758079.5"),
+            ),
+            (json!({"minimum": "-92233720368547758079"}), json!("-92233720368547758079"), None),
+            (json!({"minimum": 0.01, "maximum": 1_000_000}), json!(0.01), None),
             (json!({"enum": ["a", "b"]}), json!("b"), None),
             (json!({"enum": ["a", "b"]}), json!("c"), Some("c is not allowed")),
             (json!({"enum": [1, 2]}), json!("2"), None),
@@ -268,6 +287,8 @@ mod tests {
             }
         }
         assert!(Rules::read(r#"{"pattern": "("}"#).is_err());
-        assert!(Rules::read(r#"{"minimum": "1"}"#).is_err());
+        assert!(Rules::read(r#"{"minimum": "one"}"#).is_err());
+        let inexact = Rules::read(r#"{"maximum": 92233720368547758079}"#).unwrap_err();
+        assert!(inexact.starts_with("maximum: write 9.223"), "{inexact}");
     }
 }

@@ -155,6 +155,7 @@ impl Canned {
                 Err(fault) => self.faults.push(fault),
             }
         }
+        let queries = self.with_sound_defaults(database, queries).await?;
         // What is sent has more around it: its columns must be readable too.
         let mut sent = Vec::with_capacity(queries.len());
         let mut sendable = Vec::with_capacity(queries.len());
@@ -176,6 +177,32 @@ impl Canned {
             }
         }
         Ok(good)
+    }
+
+    /// Those whose defaults are values.
+    async fn with_sound_defaults(
+        &mut self,
+        database: &Database,
+        queries: Vec<Query>,
+    ) -> Result<Vec<Query>> {
+        let mut sound = Vec::with_capacity(queries.len());
+        for query in queries {
+            let defaults = query.untried_defaults();
+            let texts = defaults.iter().map(|(data_type, text, _)| (*data_type, text.clone()));
+            let refusals = database.tried(texts).await?;
+            let mut faults = defaults
+                .into_iter()
+                .zip(refusals)
+                .filter_map(|((_, _, fault), refusal)| Some((fault, refusal?)));
+            match faults.next() {
+                Some((fault, refusal)) => {
+                    let message = format!("{}: {refusal}", fault.message);
+                    self.faults.push(Fault { message, ..fault });
+                }
+                None => sound.push(query),
+            }
+        }
+        Ok(sound)
     }
 
     fn check_roles(&mut self, query: &Query, settings: &Settings) {

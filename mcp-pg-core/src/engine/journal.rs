@@ -91,6 +91,10 @@ impl Journal {
         self.queue.keep(event).await
     }
 
+    pub(super) fn lost(&self) -> u64 {
+        self.queue.lost()
+    }
+
     pub(super) async fn flush(&self) -> Result<()> {
         self.queue.flush().await
     }
@@ -149,7 +153,7 @@ impl Writer {
                 Err(failure) if failure.is_of_the_rows() && count > 1 => most = 1,
                 Err(failure) if failure.is_of_the_rows() => {
                     tracing::error!(%failure, "the audit table refuses a record, which is lost");
-                    self.waiting.settle(count, || Err(unavailable("the table refuses the record")));
+                    self.waiting.refuse(count, "the table refuses the record");
                 }
                 Err(failure) => {
                     if self.waiting.fail() {

@@ -172,6 +172,11 @@ impl Engine {
         self.catalogue.load().canned.faults.clone()
     }
 
+    /// How many audit records were given up so far: no sink could keep them, and no more could wait.
+    pub fn lost_records(&self) -> u64 {
+        self.sinks.lost()
+    }
+
     /// Answers a request, and records it.
     ///
     /// # Errors

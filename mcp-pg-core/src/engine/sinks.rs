@@ -1,6 +1,7 @@
 //! Where an engine's audit records go: to any number of sinks, and to a table of the database itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::{join_all, poll_immediate};
 use tokio_postgres::Config;
@@ -16,6 +17,29 @@ use crate::policy::Settings;
 pub(super) struct Sinks {
     others: Vec<Arc<dyn AuditSink>>,
     journal: Option<Arc<Journal>>,
+    complaints: Arc<Mutex<Complaints>>,
+}
+
+/// Records that were not kept, of which the log tells now and then: under load, each would be a line.
+#[derive(Default)]
+struct Complaints {
+    told: Option<Instant>,
+    untold: u64,
+}
+
+/// How long the log says nothing more of them.
+const SILENCE: Duration = Duration::from_secs(10);
+
+impl Complaints {
+    /// One more record. How many the log is to be told of, if it is time to.
+    fn one_more(&mut self, now: Instant) -> Option<u64> {
+        self.untold += 1;
+        let due = self.told.is_none_or(|told| now.duration_since(told) >= SILENCE);
+        due.then(|| {
+            self.told = Some(now);
+            std::mem::take(&mut self.untold)
+        })
+    }
 }
 
 impl Sinks {
@@ -25,7 +49,7 @@ impl Sinks {
             Some(table) => Some(Arc::new(Journal::open(config, settings, table).await?)),
             None => None,
         };
-        Ok(Self { others: Vec::new(), journal })
+        Ok(Self { others: Vec::new(), journal, complaints: Arc::default() })
     }
 
     pub(super) fn add(&mut self, sink: Arc<dyn AuditSink>) {
@@ -71,14 +95,28 @@ impl Sinks {
     /// The same in the table alone.
     pub(super) fn post_to_table(&self, event: Event) {
         if let Some(journal) = &self.journal {
-            tell(journal.post(event));
+            self.tell(journal.post(event).as_ref().err());
         }
     }
 
     /// The same everywhere but in the table, which has it.
     pub(super) fn post_beside(&self, event: Event) {
         for sink in &self.others {
-            tell(sink.post(event.clone()));
+            self.tell(sink.post(event.clone()).as_ref().err());
+        }
+    }
+
+    /// How many records were given up so far, in whichever sink.
+    pub(super) fn lost(&self) -> u64 {
+        let others = self.others.iter().map(|sink| sink.lost());
+        others.chain(self.journal.iter().map(|journal| journal.lost())).sum()
+    }
+
+    fn tell(&self, error: Option<&Error>) {
+        let Some(error) = error else { return };
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(records) = complaints.one_more(Instant::now()) {
+            tracing::error!(%error, records, lost = self.lost(), "audit records may be lost");
         }
     }
 
@@ -95,9 +133,7 @@ impl Sinks {
             let beside = join_all(sinks.others.iter().map(|sink| sink.keep(event.clone())));
             let (in_table, beside) = tokio::join!(in_table, beside);
             let kept = beside.into_iter().fold(in_table, Result::and);
-            if let Err(error) = &kept {
-                tracing::error!(%error, "an audit record is lost");
-            }
+            sinks.tell(kept.as_ref().err());
             kept
         });
         // Each sink is handed the event here, so that a later flush waits for it.
@@ -120,8 +156,17 @@ impl Sinks {
     }
 }
 
-fn tell(kept: Result<()>) {
-    if let Err(error) = kept {
-        tracing::error!(%error, "an audit record may be lost");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_told_of_lost_records_now_and_then() {
+        let mut complaints = Complaints::default();
+        let began = Instant::now();
+        let told: Vec<Option<u64>> = [0, 0, 1, 9, 10, 11, 19, 30]
+            .map(|second| complaints.one_more(began + Duration::from_secs(second)))
+            .into();
+        assert_eq!(told, [Some(1), None, None, None, Some(4), None, None, Some(3)]);
     }
 }

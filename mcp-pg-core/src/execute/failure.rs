@@ -48,10 +48,26 @@ impl Failure {
 /// What the log may tell of PostgreSQL's answer: not its DETAIL and CONTEXT, which show rows, nor what it says of values
 /// that do not fit, and what functions raise.
 #[derive(Debug)]
-struct Refused {
+pub(super) struct Refused {
     message: String,
     state: String,
     constraint: Option<String>,
+    /// Whether the schema has changed under the statement.
+    pub(super) stale: bool,
+}
+
+/// What PostgreSQL says of a prepared statement whose columns have changed, and of much else that it cannot do.
+pub(super) const CHANGED: &str = "0A000";
+
+/// Whether it is the statement itself that does not fit the schema, and not something within a function that it calls,
+/// nor a value: both have a context.
+fn is_stale(answer: &DbError) -> bool {
+    // Undefined table, column, function, object or schema; a column of another type.
+    const STALE: [&str; 6] = ["42P01", "42703", "42883", "42704", "3F000", "42804"];
+    match answer.code().code() {
+        CHANGED => answer.routine() == Some("RevalidateCachedQuery"),
+        state => STALE.contains(&state) && answer.where_().is_none(),
+    }
 }
 
 impl Refused {
@@ -60,13 +76,13 @@ impl Refused {
         let quotes = state.starts_with("22") || state.starts_with("P0");
         let message = if quotes { "a value, or what a function raised" } else { answer.message() };
         let constraint = answer.constraint().map(str::to_owned);
-        Self { message: message.to_owned(), state, constraint }
+        Self { message: message.to_owned(), state, constraint, stale: is_stale(answer) }
     }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { message, state, constraint } = self;
+        let Self { message, state, constraint, .. } = self;
         write!(f, "{message} (SQLSTATE {state}")?;
         match constraint {
             Some(constraint) => write!(f, ", {constraint})"),

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio_postgres::Column;
-use tokio_postgres::error::{Error as PgError, ErrorPosition};
+use tokio_postgres::error::{Error as PgError, ErrorPosition, SqlState};
+use tokio_postgres::types::{Kind, Type};
 
 use super::database::{Database, unavailable};
 use crate::error::Result;
 use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn, Routine, Schema};
+use crate::value::Text;
 
 /// Why PostgreSQL does not take a statement, for the person who wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +87,40 @@ impl Database {
             .collect())
     }
 
+    /// Has PostgreSQL read texts as values of their types: why it refuses one, if it does.
+    ///
+    /// # Errors
+    ///
+    /// `database_unavailable`.
+    pub(crate) async fn tried(
+        &self,
+        texts: impl IntoIterator<Item = (u32, String)>,
+    ) -> Result<Vec<Option<String>>> {
+        let mut texts = texts.into_iter().peekable();
+        if texts.peek().is_none() {
+            return Ok(Vec::new());
+        }
+        let mut lease = self.lease().await?;
+        let client = lease.client()?;
+        let mut tried = Vec::new();
+        for (oid, text) in texts {
+            let data_type = Type::new(String::new(), oid, Kind::Simple, String::new());
+            let statement = client.prepare_typed("SELECT $1 IS NULL", &[data_type]).await;
+            let statement = statement.map_err(unavailable)?;
+            tried.push(match client.query(&statement, &[&Text(Some(text))]).await {
+                Ok(_) => None,
+                Err(error) => match (Refused::of(&error), error.code()) {
+                    (Some(refused), Some(code)) if is_of_value(code) => Some(refused.message),
+                    // A rule of its domain may not be the login's to ask.
+                    (Some(_), _) => None,
+                    (None, _) => return Err(unavailable(error)),
+                },
+            });
+        }
+        lease.done();
+        Ok(tried)
+    }
+
     /// Functions and procedures that are marked as tools, and which of the roles may call each.
     ///
     /// # Errors
@@ -104,6 +140,11 @@ impl Database {
         lease.done();
         Ok(routines)
     }
+}
+
+/// Whether an error speaks of a value that is none of its type, or against its rules.
+fn is_of_value(code: &SqlState) -> bool {
+    ["22", "23"].iter().any(|class| code.code().starts_with(class))
 }
 
 /// The column of a table that a column of rows shows.

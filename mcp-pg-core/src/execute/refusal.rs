@@ -3,10 +3,12 @@
 //! PostgreSQL's own sentences may name tables, columns or values that the caller must not know, so they
 //! are passed on only where they speak of the caller's own input. One table maps SQLSTATE to [`Code`].
 
+use std::error::Error as _;
+
 use tokio_postgres::error::DbError;
 
 use super::database::unavailable;
-use super::failure::Failure;
+use super::failure::{CHANGED, Failure, Refused};
 use super::key_refusal::{exclusion, foreign, unique};
 use super::place::{Place, shown};
 use crate::error::{Code, Error, step};
@@ -37,9 +39,10 @@ pub(super) fn code(state: &str) -> Code {
 
 /// Whether the schema has changed under the statement: worth reading it anew, and trying again.
 pub(crate) fn is_stale(error: &Error) -> bool {
-    // Undefined table, column, function, object, schema, type; datatype changed; cached plan.
-    const STALE: [&str; 7] = ["42P01", "42703", "42883", "42704", "3F000", "42804", "0A000"];
-    error.get_sqlstate().is_some_and(|state| STALE.contains(&state))
+    match error.source().and_then(|cause| cause.downcast_ref::<Refused>()) {
+        Some(refused) => refused.stale,
+        None => error.get_sqlstate() == Some(CHANGED),
+    }
 }
 
 /// The error for a failed statement.

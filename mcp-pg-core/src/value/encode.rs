@@ -54,6 +54,15 @@ pub fn encode(data_type: &DataType, type_name: &str, value: &Value) -> Result<Op
     Target { data_type: data_type.base(), name: type_name, depth: DEPTH_MOST }.encode(value)
 }
 
+/// Whether PostgreSQL may refuse a text that [`encode`] makes of a value: it alone knows the type's texts and rules.
+pub fn is_left_to_postgresql(data_type: &DataType) -> bool {
+    match &data_type.kind {
+        Kind::Base => matches!(Scalar::of(data_type), Scalar::Inet | Scalar::Other),
+        Kind::Enum(_) => false,
+        _ => true,
+    }
+}
+
 /// The deepest nesting of types in types.
 const DEPTH_MOST: usize = 64;
 

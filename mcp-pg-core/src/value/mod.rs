@@ -48,7 +48,7 @@ mod scalar;
 
 pub use decimal::Decimal;
 pub use decode::Decoder;
-pub use encode::{encode, text_array};
+pub use encode::{encode, is_left_to_postgresql, text_array};
 pub use json_schema::{accepted, produced};
 pub use nested::{FieldBytes, elements, fields};
 pub use parameter::Text;

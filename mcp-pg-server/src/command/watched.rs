@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use mcp_pg_core::canned::is_query;
+
 use crate::auth::KeySource;
 use crate::config::Config;
 
@@ -66,7 +68,7 @@ impl Watched {
         let files = self.file.iter().chain(&self.named).flat_map(|path| match path.read_dir() {
             Ok(entries) => {
                 let files = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-                files.filter(|file| file.extension().is_some_and(|it| it == "sql")).collect()
+                files.filter(|file| is_query(file)).collect()
             }
             Err(_) => vec![path.clone()],
         });

@@ -418,3 +418,50 @@ async fn setup_sql_makes_a_login_that_check_approves() {
     let sound = run(&["check", "--database-url", &url]).await;
     assert_eq!(sound.status, Some(0), "{sound:?}");
 }
+
+#[tokio::test]
+async fn role_and_claims_are_found_in_the_environment() {
+    let database = Database::shop().await;
+    let config = file(
+        "default_role = \"nobody\"\n[roles.nobody]\n[roles.customer]\n[[roles.customer.grants]]\n\
+         tables = [\"public.users\"]\nactions = [\"select\"]\nrows = { user_id = \"claim:customer\" }",
+    );
+    let config = config.to_str().unwrap();
+    let select = r#"{"table": "users", "columns": ["user_id"]}"#;
+    let call = async |claims: &str, more: &[&str]| {
+        let database = ["--config", config, "--database-url", &database.url];
+        let arguments = [&["call", "select", select], &database[..], more].concat();
+        let mut program = program(&arguments);
+        Ended::of(program.env("MCP_PG_ROLE", "customer").env("MCP_PG_CLAIMS", claims)).await
+    };
+    let given = call(r#"{"customer": 2}"#, &[]).await;
+    assert_eq!(given.json()["rows"], json!([{"user_id": 2}]), "{given:?}");
+    // What the command line says goes before it.
+    let given = call(r#"{"customer": 2}"#, &["--claims", r#"{"customer": 3}"#]).await;
+    assert_eq!(given.json()["rows"], json!([{"user_id": 3}]), "{given:?}");
+    let given = call(r#"{"customer": 2}"#, &["--role", "nobody"]).await;
+    assert_eq!((given.status, &given.json()["error"]["code"]), (Some(1), &json!("unknown_table")));
+    let given = call(r#"["secret"]"#, &[]).await;
+    assert_eq!((given.status, given.out.as_str()), (Some(2), ""), "{given:?}");
+    assert!(given.err.contains("not a JSON object"), "{given:?}");
+}
+
+#[tokio::test]
+async fn the_url_says_how_connections_are_kept_alive() {
+    let database = Database::shop().await;
+    let with = |options: &str| {
+        let mark = if database.url.contains('?') { '&' } else { '?' };
+        format!("{}{mark}{options}", database.url)
+    };
+    let options = "keepalives=1&keepalives_idle=5&keepalives_interval=5&keepalives_retries=2&tcp_user_timeout=9";
+    for options in [options, "keepalives=0"] {
+        let arguments = ["call", "list_tables", "--database-url", &with(options)];
+        let answered = run(&arguments).await;
+        assert_eq!(answered.status, Some(0), "{options}: {answered:?}");
+    }
+    for options in ["keepalives=soon", "keepalives_idle=-x", "keepalive_idle=5"] {
+        let arguments = ["call", "list_tables", "--database-url", &with(options)];
+        let refused = run(&arguments).await;
+        assert_eq!(refused.status, Some(2), "{options}: {refused:?}");
+    }
+}

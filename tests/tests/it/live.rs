@@ -287,3 +287,31 @@ async fn calls_in_flight_lose_nothing_while_the_schema_changes() {
         assert!(caller.await.unwrap() > 0);
     }
 }
+
+#[tokio::test]
+async fn what_fails_by_itself_is_no_reason_to_look_at_the_catalogue() {
+    let database = Database::of(
+        "CREATE TABLE named (id integer PRIMARY KEY, of regclass, text text);
+         CREATE TABLE guarded (id integer PRIMARY KEY);
+         CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN INSERT INTO nowhere VALUES (1); RETURN new; END $$;
+         CREATE TRIGGER guard BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION guard();",
+    )
+    .await;
+    let engine = database.engine().await;
+    database.sql("CREATE TABLE added (id integer)").await;
+    let guarded = json!({"table": "guarded", "data": {"id": 1}});
+    let error = call(&engine, "admin", "insert", guarded).await.unwrap_err();
+    assert_eq!(error.get_sqlstate(), Some("42P01"));
+    let named = json!({"table": "named", "where": {"of": "nowhere"}});
+    let error = call(&engine, "admin", "select", named).await.unwrap_err();
+    assert_eq!(error.get_sqlstate(), Some("42P01"));
+    assert_eq!(names(&engine).await, json!(["guarded", "named"]));
+
+    // A type that is another now has other operators.
+    database.sql("ALTER TABLE named ALTER text TYPE integer USING 1").await;
+    let like = json!({"table": "named", "where": {"text": {"like": "a%"}}});
+    let error = call(&engine, "admin", "select", like).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "unknown_operator");
+    assert_eq!(names(&engine).await, json!(["added", "guarded", "named"]));
+}

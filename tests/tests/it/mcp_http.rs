@@ -109,6 +109,7 @@ async fn pages_for_those_who_run_it() {
         "mcp_pg_calls_total{tool=\"select\",code=\"ok\"} 1",
         "mcp_pg_calls_total{tool=\"select\",code=\"unknown_table\"} 1",
         "mcp_pg_call_duration_seconds_count{tool=\"select\"} 2",
+        "mcp_pg_audit_records_lost_total 0",
     ] {
         assert!(page.lines().any(|have| have == line), "no {line} in\n{page}");
     }
@@ -281,4 +282,57 @@ async fn a_request_names_one_host_and_one_page() {
             server.request(Era::Initialize, "tools/list", json!({}), &headers).await;
         assert_eq!(status, expected, "{headers:?}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn browsers_are_told_of_named_pages_alone() {
+    let database = Database::shop().await;
+    let (_, hash) = crate::auth_api_key::key().await;
+    let config = file(&format!(
+        "[server]\nallowed_origins = [\"https://app.example.com\"]\npublic_url = \"https://mcp.example.com\"\n\
+         [[auth.api_keys]]\nname = \"a\"\nhash = {hash:?}\nrole = \"analyst\"",
+    ));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let server = Served::start(&arguments).await;
+    let asked = [
+        ("Access-Control-Request-Method", "POST"),
+        ("Access-Control-Request-Headers", "authorization,content-type,mcp-protocol-version"),
+    ];
+    let ask = async |method: &str, path: &str, page: &str, more: &[(&str, &str)]| {
+        let headers = [&[("Origin", page)], more].concat();
+        server.exchange(method, path, &headers, "").await.0.to_lowercase()
+    };
+    let own = "https://app.example.com";
+    let metadata = "/.well-known/oauth-protected-resource";
+    for path in ["/mcp", metadata] {
+        let head = ask("OPTIONS", path, own, &asked).await;
+        assert!(head.starts_with("http/1.0 204"), "{head}");
+        for line in [
+            "access-control-allow-origin: https://app.example.com",
+            "access-control-allow-methods: get, post, delete",
+            "vary: origin",
+        ] {
+            assert!(head.lines().any(|have| have == line), "no {line} in {head}");
+        }
+        let sent = head.lines().find(|line| line.starts_with("access-control-allow-headers"));
+        for name in ["authorization", "mcp-protocol-version", "mcp-method", "last-event-id"] {
+            assert!(sent.unwrap().contains(name), "{head}");
+        }
+        assert!(!head.contains("credentials"), "{head}");
+    }
+    // Who has no credentials reads why.
+    let head = ask("POST", "/mcp", own, &[]).await;
+    assert!(head.starts_with("http/1.0 401"), "{head}");
+    assert!(head.contains("\naccess-control-allow-origin: https://app.example.com"), "{head}");
+    assert!(head.contains("\naccess-control-expose-headers: mcp-session-id, www-authenticate"));
+    for page in ["https://evil.example", "http://localhost:6274", "http://app.example.com", "null"]
+    {
+        for (method, more) in [("OPTIONS", &asked[..]), ("POST", &[])] {
+            let head = ask(method, "/mcp", page, more).await;
+            assert!(head.starts_with("http/1.0 4"), "{method} {page}: {head}");
+            assert!(!head.contains("access-control"), "{method} {page}: {head}");
+        }
+    }
+    let head = ask("OPTIONS", "/metrics", own, &asked).await;
+    assert!(!head.contains("access-control"), "{head}");
 }

@@ -1,7 +1,10 @@
 //! Prompts and completion, from what the caller sees.
 
 use mcp_pg_tests::Database;
-use rmcp::model::{ArgumentInfo, CompleteRequestParams, GetPromptRequestParams, Reference};
+use rmcp::ServiceError;
+use rmcp::model::{
+    ArgumentInfo, CompleteRequestParams, ErrorCode, GetPromptRequestParams, Reference,
+};
 
 use crate::program::{Era, Session, file};
 
@@ -86,4 +89,23 @@ async fn words_are_completed_from_what_the_role_sees() {
     let table =
         completed(&session, Reference::for_prompt("check_data_quality"), "table", "ER").await;
     assert_eq!(table, ["orders", "users"]);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_not_completed() {
+    let session = Session::open(&["stdio", "--demo=shop"], Era::Initialize).await;
+    for (reference, name, words) in [
+        (Reference::for_prompt("answer_questoin"), "question", "answer_question"),
+        (Reference::for_prompt("explore_database"), "table", "there is no argument"),
+        (Reference::for_prompt("plan_change"), "goals", "goal"),
+        (Reference::for_resource("postgresql://nowhere/{table}"), "table", "schema/{table}"),
+        (Reference::for_resource("postgresql://schema/{table}"), "tables", "table"),
+    ] {
+        let request = CompleteRequestParams::new(reference, ArgumentInfo::new(name, "or"));
+        let error = session.client.complete(request).await.unwrap_err();
+        let ServiceError::McpError(error) = error else { panic!("{error}") };
+        assert_eq!(error.code, ErrorCode::INVALID_PARAMS, "{name}");
+        let told = serde_json::to_string(&error).unwrap();
+        assert!(told.contains(words), "{name}: {told}");
+    }
 }

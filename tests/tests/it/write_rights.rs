@@ -215,3 +215,44 @@ async fn an_upsert_changes_no_row_that_was_not_looked_at() {
     let fresh = entry(json!([{"code": "B", "val": "new"}, {"code": "C", "val": "new"}]));
     assert_eq!(call(&engine, "operator", "insert", fresh).await.unwrap()["row_count"], 2);
 }
+
+#[tokio::test]
+async fn a_preset_is_a_claim_that_fits() {
+    let database = Database::of(STAFF).await;
+    let actions = [Action::Select, Action::Insert, Action::Update];
+    let preset = [("tenant".to_owned(), json!("claim:tenant"))].into();
+    let engine = engine(&database, vec![Grant { preset, ..grant(&actions) }], &[]).await;
+    for (claim, expected) in [
+        (json!(7), "ok"),
+        (json!("8"), "ok"),
+        (json!("seven"), "forbidden"),
+        (json!(1.5), "forbidden"),
+        (json!(3_000_000_000_u64), "forbidden"),
+        (json!({"$literal": 1}), "forbidden"),
+        (json!([1]), "forbidden"),
+        (Value::Null, "forbidden"),
+    ] {
+        let clerk = Principal::new("someone", "clerk").claim("tenant", claim.clone());
+        for (tool, arguments) in [
+            ("insert", json!({"table": "staff", "data": {"id": 9}, "dry_run": true})),
+            (
+                "insert",
+                json!({"table": "staff", "data": {"id": 1, "name": "x"}, "dry_run": true,
+                       "on_conflict": {"columns": ["id"], "do": "update"}}),
+            ),
+            (
+                "update",
+                json!({"table": "staff", "where": {"id": 1}, "updates": {"name": "x"}, "dry_run": true}),
+            ),
+        ] {
+            let code = match call_as(&engine, &clerk, tool, arguments).await {
+                Ok(_) => "ok",
+                Err(error) => {
+                    assert!(!error.to_string().contains("seven"), "{error}");
+                    error.code().as_str()
+                }
+            };
+            assert_eq!(code, expected, "{tool} {claim}");
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::future::poll_immediate;
 use serde_json::{Value, json};
 
 use super::*;
@@ -307,6 +308,27 @@ async fn a_file_that_fails_is_tried_again_and_posted_records_wait() {
     let ids: Vec<_> = directory.records().iter().map(|record| record["id"].clone()).collect();
     assert_eq!(ids, ["before", "waits", "known to be broken", "after", "well again"]);
     assert_eq!(directory.verified().records, 5);
+}
+
+#[tokio::test]
+async fn a_full_queue_gives_up_what_is_posted_and_lets_others_wait() {
+    let (queue, mut waiting) = queue();
+    for _ in 0..QUEUE {
+        queue.post(event("waits")).unwrap();
+    }
+    assert_eq!(code(queue.post(event("given up"))), Code::AuditUnavailable);
+    assert_eq!(queue.lost(), 1);
+    let mut keeping = Box::pin(queue.keep(event("kept")));
+    assert!(poll_immediate(&mut keeping).await.is_none(), "there is no room yet");
+    let writing = async {
+        while waiting.len() <= QUEUE {
+            waiting.gather(2 * QUEUE, Duration::ZERO).await;
+        }
+        waiting.settle(waiting.len(), || Ok(()));
+    };
+    let (kept, ()) = tokio::join!(keeping, writing);
+    kept.unwrap();
+    assert_eq!(queue.lost(), 1);
 }
 
 #[tokio::test]

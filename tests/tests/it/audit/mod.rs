@@ -275,6 +275,25 @@ async fn without_a_record_nothing_is_written() {
 }
 
 #[tokio::test]
+async fn records_that_are_given_up_are_counted() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let engine = log.engine(&database, Settings::default()).await;
+    std::fs::remove_file(&log.0).unwrap();
+    std::fs::create_dir(&log.0).unwrap();
+    // More than wait in memory.
+    const CALLS: usize = 5_000;
+    for _ in 0..CALLS {
+        call(&engine, "analyst", "list_tables", json!({})).await.unwrap();
+    }
+    assert!(engine.lost_records() > 0);
+    std::fs::remove_dir(&log.0).unwrap();
+    while engine.flush().await.is_err() {}
+    let kept = log.records(&engine).await.len();
+    assert_eq!(kept as u64 + engine.lost_records(), CALLS as u64);
+}
+
+#[tokio::test]
 async fn concurrent_calls_leave_the_chain_whole() {
     let database = Database::shop().await;
     let log = Log::new();
