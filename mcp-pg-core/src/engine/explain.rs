@@ -242,7 +242,7 @@ fn conditions<'v>(table: &'v TableView, filter: &Predicate<'v>, tested: &mut Vec
             let known = table.table.column(&column.name).map(|(_, column)| column);
             tested.extend(known.filter(|known| known.can_select).map(|known| (table, known)));
         }
-        Predicate::Related { hop, filter, .. } => {
+        Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
             joined(hop, tested);
             conditions(hop.table, filter, tested);
         }

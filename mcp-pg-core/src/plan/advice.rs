@@ -103,13 +103,7 @@ impl<'v> Scope<'v> {
     pub(super) fn unquantified(&self, subject: &TableView, hop: &Hop<'_>, key: &str) -> Error {
         let error =
             Error::new(Code::UnknownOperator, format!("a relation to many rows takes no {key:?}"))
-                .allowed(["some", "none", "every"]);
-        if key == "count" {
-            return error.hint(format!(
-                "the tool aggregate on {:?} counts them, with group_by and having",
-                self.view.display(hop.table)
-            ));
-        }
+                .allowed(["some", "none", "every", "count"]);
         let condition = match hop.table.readable(key) {
             Ok(_) => format!("{{{key:?}: …}}"),
             Err(_) if matches!(key, "exists" | "any") => "{}".to_owned(),

@@ -74,7 +74,7 @@ pub(super) const TABLE: [Entry; 11] = [
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
             is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; and/or/not combine. A \
             relation name conditions on related rows: to-one {\"customer\": {\"country\": \"FR\"}}, to-many \
-            {\"orders\": {\"some\": {..}}} (some, none, every). `include` brings related rows along. If \
+            {\"orders\": {\"some\": {..}}} (some, none, every; or count: {\"gte\": 3}). `include` brings related rows along. If \
             `truncated`, repeat the call with `cursor` = `next_cursor`.",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,

@@ -140,11 +140,6 @@ async fn a_condition_on_rows_that_are_related() {
                 "{\"orders\": {\"some\": {}}}",
             ),
             (
-                of("customer", json!({"orders": {"count": {"gt": 3}}})),
-                "/where/orders/count",
-                "the tool aggregate on \"orders\"",
-            ),
-            (
                 of("customer", json!({"orders": {"clerk": 1}})),
                 "/where/orders/clerk",
                 "{\"orders\": {\"some\": {\"note\": …}}}",

@@ -162,6 +162,7 @@ async fn conditions_on_related_rows() {
             json!({"customer": null}),
             json!({"customer": {"parent": {"name": "Ada"}}}),
             json!({"item": {"some": {"qty": {"gt": 1}}}}),
+            json!({"item": {"count": {"gte": 2, "lt": 5}, "where": {"qty": {"gt": 1}}}}),
             json!({"item": {"none": {}}}),
             json!({"item": {"every": {"qty": {"gt": 1}}}}),
             json!({"product": {"some": {"name": "Pen"}}}),
