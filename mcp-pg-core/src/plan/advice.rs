@@ -267,7 +267,9 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
 /// What to say of an operand that names a column.
 pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
     match value.get("column").or_else(|| value.get("$column")) {
-        Some(_) => error.hint("a value is wanted: columns are not compared with one another"),
+        Some(name) => error.hint(format!(
+            "{{\"$column\": {name}}} is the value of another column of the row, to compare with"
+        )),
         None => error,
     }
 }

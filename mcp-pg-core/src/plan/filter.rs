@@ -6,7 +6,7 @@ use super::hop::ambiguous;
 use super::{Hop, Predicate, Quantifier, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView, counted};
-use crate::schema::{Column, Found, Operator, Relation, TableKind};
+use crate::schema::{Found, Operator, Relation};
 
 /// The condition of a `where` object, at `at` in the arguments.
 ///
@@ -124,6 +124,9 @@ impl<'v> Parser<'_, 'v> {
             }
             let position = table.usable(name).map_err(|error| error.inside(name_at))?;
             let column = &table.table.columns[position];
+            if let Some(condition) = self.beside(table, column, value, at)? {
+                return Ok(condition);
+            }
             return self.column(column, value, at).map_err(|error| {
                 let key =
                     error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));

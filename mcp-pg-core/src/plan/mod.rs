@@ -8,6 +8,7 @@ mod aggregate;
 mod arbiter;
 mod assign;
 mod change;
+mod compared;
 mod comparison;
 mod cursor;
 mod doubt;

@@ -22,6 +22,15 @@ pub enum Predicate<'v> {
         /// The test.
         comparison: Comparison,
     },
+    /// A column's value compares so with that of another column of the row.
+    Compared {
+        /// The one.
+        left: &'v Column,
+        /// How.
+        operator: Operator,
+        /// The other.
+        right: &'v Column,
+    },
     /// Related rows pass a condition.
     Related {
         /// The way to them.
@@ -59,7 +68,7 @@ impl Predicate<'_> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Self::reaches_view),
             Predicate::Not(inner) => inner.reaches_view(),
-            Predicate::Test { .. } => false,
+            Predicate::Test { .. } | Predicate::Compared { .. } => false,
             Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
                 let junction = hop.junction.iter().map(|(junction, _)| *junction);
                 let mut tables = junction.chain([hop.table]);
@@ -107,6 +116,9 @@ impl Predicate<'_> {
             }
             Predicate::Not(inner) => inner.asks(wanted),
             Predicate::Test { column, .. } => column.name == wanted.name,
+            Predicate::Compared { left, right, .. } => {
+                [left, right].iter().any(|column| column.name == wanted.name)
+            }
             Predicate::Related { .. } | Predicate::Counted { .. } => false,
         }
     }

@@ -49,6 +49,10 @@ impl Conditions {
             Predicate::Test { column, path, comparison } => {
                 Some(self.test(column, path.as_ref(), comparison, alias))
             }
+            Predicate::Compared { left, operator, right } => {
+                let family = left.data_type.family();
+                Some(binary(operand(alias, left), *operator, operand(alias, right), family))
+            }
             Predicate::Related { hop, quantifier, filter } => {
                 Some(self.exists(hop, *quantifier, filter, alias))
             }

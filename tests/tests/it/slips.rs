@@ -86,7 +86,7 @@ async fn a_condition() {
             (
                 at(json!({"total": {"gt": {"column": "order_id"}}})),
                 "/where/total/gt",
-                "not compared with one another",
+                "{\"$column\": \"order_id\"}",
             ),
             (at(json!({"tags": {"any": "x"}})), "/where/tags/any", "contains"),
             (at(json!({"lower(note)": "x"})), "/where/lower(note)", "ilike"),

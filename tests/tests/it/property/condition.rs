@@ -26,6 +26,12 @@ pub(crate) enum Condition {
         quantifier: &'static str,
         inner: Box<Condition>,
     },
+    /// A number compares with another of the row.
+    Compared {
+        left: String,
+        operator: &'static str,
+        right: String,
+    },
     /// So many related rows meet a condition.
     Counted {
         relation: usize,
@@ -96,8 +102,20 @@ impl Condition {
                 }
                 _ => Condition::column(subject, choices),
             },
+            3 => Condition::compared(subject, choices),
             _ => Condition::column(subject, choices),
         }
+    }
+
+    fn compared(subject: &Subject<'_>, choices: &mut Choices<'_>) -> Condition {
+        let numbers = subject.columns.iter().filter(|(_, kind)| *kind == Kind::Number);
+        let numbers: Vec<&String> = numbers.map(|(name, _)| name).collect();
+        if numbers.is_empty() {
+            return Condition::column(subject, choices);
+        }
+        let [left, right] = [(); 2].map(|()| (*choices.pick(&numbers)).clone());
+        let operator = *choices.pick(&["eq", "ne", "gt", "gte", "lt", "lte"]);
+        Condition::Compared { left, operator, right }
     }
 
     fn column(subject: &Subject<'_>, choices: &mut Choices<'_>) -> Condition {
@@ -180,6 +198,9 @@ impl Condition {
             Condition::Related { name, quantifier, inner, .. } => {
                 ((*name).to_owned(), json!({*quantifier: inner.json()}))
             }
+            Condition::Compared { left, operator, right } => {
+                (left.clone(), json!({*operator: {"$column": right}}))
+            }
             Condition::Counted { name, operator, number, inner, .. } => {
                 let count = json!({"count": {*operator: number}, "where": inner.json()});
                 ((*name).to_owned(), count)
@@ -216,6 +237,11 @@ impl Condition {
                     () if results.contains(&None) => None,
                     () => Some(true),
                 }
+            }
+            Condition::Compared { left, operator, right } => {
+                let (left, right) = (&row[left], &row[right]);
+                let known = !left.is_null() && !right.is_null();
+                known.then(|| test(&Kind::Number, left, operator, right)).flatten()
             }
             Condition::Counted { relation, operator, number, inner, .. } => {
                 let count = met(world, *relation, inner, index).filter(|met| *met).count();
