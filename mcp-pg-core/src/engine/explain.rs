@@ -237,12 +237,14 @@ fn conditions<'v>(table: &'v TableView, filter: &Predicate<'v>, tested: &mut Vec
             parts.iter().for_each(|part| conditions(table, part, tested));
         }
         Predicate::Not(inner) => conditions(table, inner, tested),
+        // No index helps to compare columns of a row.
+        Predicate::Compared { .. } => {}
         Predicate::Test { column, .. } => {
             // What the operator's own conditions compare may be hidden.
             let known = table.table.column(&column.name).map(|(_, column)| column);
             tested.extend(known.filter(|known| known.can_select).map(|known| (table, known)));
         }
-        Predicate::Related { hop, filter, .. } => {
+        Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
             joined(hop, tested);
             conditions(hop.table, filter, tested);
         }

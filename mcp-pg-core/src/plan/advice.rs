@@ -103,13 +103,7 @@ impl<'v> Scope<'v> {
     pub(super) fn unquantified(&self, subject: &TableView, hop: &Hop<'_>, key: &str) -> Error {
         let error =
             Error::new(Code::UnknownOperator, format!("a relation to many rows takes no {key:?}"))
-                .allowed(["some", "none", "every"]);
-        if key == "count" {
-            return error.hint(format!(
-                "the tool aggregate on {:?} counts them, with group_by and having",
-                self.view.display(hop.table)
-            ));
-        }
+                .allowed(["some", "none", "every", "count"]);
         let condition = match hop.table.readable(key) {
             Ok(_) => format!("{{{key:?}: …}}"),
             Err(_) if matches!(key, "exists" | "any") => "{}".to_owned(),
@@ -273,7 +267,9 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
 /// What to say of an operand that names a column.
 pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
     match value.get("column").or_else(|| value.get("$column")) {
-        Some(_) => error.hint("a value is wanted: columns are not compared with one another"),
+        Some(name) => error.hint(format!(
+            "{{\"$column\": {name}}} is the value of another column of the row, to compare with"
+        )),
         None => error,
     }
 }

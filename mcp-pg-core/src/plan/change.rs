@@ -289,7 +289,10 @@ impl Predicate<'_> {
             Predicate::Any(parts) => parts.iter().all(Predicate::restricts),
             Predicate::Not(inner) => inner.restricts(),
             Predicate::Related { quantifier: Quantifier::Every, filter, .. } => filter.restricts(),
-            Predicate::Test { .. } | Predicate::Related { .. } => true,
+            Predicate::Test { .. }
+            | Predicate::Compared { .. }
+            | Predicate::Related { .. }
+            | Predicate::Counted { .. } => true,
         }
     }
 

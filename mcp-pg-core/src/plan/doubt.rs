@@ -20,7 +20,9 @@ impl Predicate<'_> {
             Predicate::All(parts) | Predicate::Any(parts) => {
                 parts.iter().find_map(Predicate::doubtful)
             }
-            Predicate::Related { filter, .. } => filter.doubtful(),
+            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => {
+                filter.doubtful()
+            }
             Predicate::Test {
                 column,
                 path: None,

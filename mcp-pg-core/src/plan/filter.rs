@@ -3,120 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::hop::ambiguous;
-use super::{Comparison, Hop, Operand, Scope};
+use super::{Hop, Predicate, Quantifier, Scope};
 use crate::error::{Code, Error, Result, step};
-use crate::policy::{Action, TableView};
-use crate::schema::{Column, Found, Operator, Relation, TableKind};
-
-/// A condition on a row.
-#[derive(Debug, Clone)]
-pub enum Predicate<'v> {
-    /// All hold; true if there are none.
-    All(Vec<Predicate<'v>>),
-    /// One holds at least; false if there are none.
-    Any(Vec<Predicate<'v>>),
-    /// It does not hold.
-    Not(Box<Predicate<'v>>),
-    /// A column's value passes a test.
-    Test {
-        /// The column.
-        column: &'v Column,
-        /// The keys and indexes of a part of a JSON value, as a `text[]`.
-        path: Option<Operand>,
-        /// The test.
-        comparison: Comparison,
-    },
-    /// Related rows pass a condition.
-    Related {
-        /// The way to them.
-        hop: Box<Hop<'v>>,
-        /// How many of the rows.
-        quantifier: Quantifier,
-        /// The condition.
-        filter: Box<Predicate<'v>>,
-    },
-}
-
-impl Predicate<'_> {
-    /// Whether no two rows of the table can meet the condition: it gives the value of each column of a key.
-    pub fn is_single(&self, table: &TableView) -> bool {
-        let definition = &table.table;
-        // A deferrable key may hold duplicates until the commit.
-        definition.row_keys().filter(|key| key.arbiter).any(|key| {
-            key.columns.iter().all(|position| {
-                definition.columns.get(*position).is_some_and(|column| self.fixes(column))
-            })
-        })
-    }
-
-    /// Whether it tests rows of a view that are related.
-    pub fn reaches_view(&self) -> bool {
-        match self {
-            Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Self::reaches_view),
-            Predicate::Not(inner) => inner.reaches_view(),
-            Predicate::Test { .. } => false,
-            Predicate::Related { hop, filter, .. } => {
-                let junction = hop.junction.iter().map(|(junction, _)| *junction);
-                let mut tables = junction.chain([hop.table]);
-                tables.any(|table| table.table.kind == TableKind::View) || filter.reaches_view()
-            }
-        }
-    }
-
-    /// Whether the condition gives the column's value.
-    pub fn fixes(&self, wanted: &Column) -> bool {
-        match self {
-            Predicate::All(all) => all.iter().any(|one| one.fixes(wanted)),
-            Predicate::Test {
-                column,
-                path: None,
-                comparison: Comparison::Binary(Operator::Eq, _),
-            } => std::ptr::eq(*column, wanted),
-            _ => false,
-        }
-    }
-
-    /// The archive column, if the condition asks for values of it although archived rows are left out.
-    pub fn beside_archive<'t>(&self, table: &'t TableView) -> Option<&'t Column> {
-        let archive = table.archive.as_ref()?;
-        let Predicate::All(all) = self else { return None };
-        let asked = || all.iter().any(|one| !one.is_null(archive) && one.asks(archive));
-        (self.leaves_out(archive) && asked()).then_some(archive)
-    }
-
-    /// Whether rows with a value in the archive column are left out.
-    pub fn leaves_out(&self, archive: &Column) -> bool {
-        matches!(self, Predicate::All(all) if all.iter().any(|one| one.is_null(archive)))
-    }
-
-    fn is_null(&self, wanted: &Column) -> bool {
-        matches!(self, Predicate::Test { column, path: None, comparison: Comparison::Null(true) }
-            if column.name == wanted.name)
-    }
-
-    /// Whether it asks for values of the column of the table itself.
-    fn asks(&self, wanted: &Column) -> bool {
-        match self {
-            Predicate::All(all) | Predicate::Any(all) => {
-                all.iter().any(|one| !one.is_null(wanted) && one.asks(wanted))
-            }
-            Predicate::Not(inner) => inner.asks(wanted),
-            Predicate::Test { column, .. } => column.name == wanted.name,
-            Predicate::Related { .. } => false,
-        }
-    }
-}
-
-/// How many related rows must pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quantifier {
-    /// At least one.
-    Some,
-    /// None.
-    None,
-    /// All, of which there may be none.
-    Every,
-}
+use crate::policy::{Action, TableView, counted};
+use crate::schema::{Found, Operator, Relation};
 
 /// The condition of a `where` object, at `at` in the arguments.
 ///
@@ -234,6 +124,9 @@ impl<'v> Parser<'_, 'v> {
             }
             let position = table.usable(name).map_err(|error| error.inside(name_at))?;
             let column = &table.table.columns[position];
+            if let Some(condition) = self.beside(table, column, value, at)? {
+                return Ok(condition);
+            }
             return self.column(column, value, at).map_err(|error| {
                 let key =
                     error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
@@ -274,6 +167,11 @@ impl<'v> Parser<'_, 'v> {
         let mut all = Vec::with_capacity(object.len());
         for (key, inner) in object {
             let quantifier = match key.as_str() {
+                "count" => {
+                    all.push(self.counted(hop.clone(), inner, object.get("where"), at, depth)?);
+                    continue;
+                }
+                "where" if object.contains_key("count") => continue,
                 "some" => Quantifier::Some,
                 "none" => Quantifier::None,
                 "every" => Quantifier::Every,
@@ -289,7 +187,7 @@ impl<'v> Parser<'_, 'v> {
             all.push(self.quantified(hop.clone(), quantifier, inner, &at, depth)?);
         }
         if all.is_empty() {
-            return Err(wrong("say how many of the related rows: some, none or every", at));
+            return Err(wrong("say how many of the related rows: some, none, every or count", at));
         }
         Ok(one_or(all, Predicate::All))
     }
@@ -304,6 +202,32 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let filter = Box::new(self.object(hop.table, object, at, depth + 1)?);
         Ok(Predicate::Related { hop: Box::new(hop), quantifier, filter })
+    }
+
+    /// `{"count": {"gte": 3}, "where": {…}}`.
+    fn counted(
+        &mut self,
+        hop: Hop<'v>,
+        test: &Value,
+        condition: Option<&Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Predicate<'v>> {
+        let filter = match condition {
+            None | Some(Value::Null) => Predicate::All(vec![]),
+            Some(Value::Object(inner)) => {
+                self.object(hop.table, inner, &format!("{at}/where"), depth + 1)?
+            }
+            Some(_) => {
+                return Err(wrong("a condition object is wanted", &format!("{at}/where")));
+            }
+        };
+        let test = self.column(counted(), test, &format!("{at}/count"))?;
+        Ok(Predicate::Counted {
+            hop: Box::new(hop),
+            filter: Box::new(filter),
+            test: Box::new(test),
+        })
     }
 
     /// Refuses one part more, or deeper, than a condition may have.

@@ -1,6 +1,6 @@
 //! A table that only one query has: the groups and measures of an aggregate, to be selected from like any other.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::{Marks, TableView};
 use crate::schema::{
@@ -51,6 +51,13 @@ impl TableView {
         view.derived = true;
         view
     }
+}
+
+/// How many rows are related to one, as a column of a table that only its condition has.
+pub fn counted() -> &'static Column {
+    static COUNTED: LazyLock<Column> =
+        LazyLock::new(|| column(0, "count".to_owned(), Arc::new(DataType::bigint())));
+    &COUNTED
 }
 
 /// A column that can only be read; statements call it by its place.

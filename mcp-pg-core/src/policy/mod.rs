@@ -20,6 +20,7 @@ mod unwritable;
 mod version;
 mod view;
 
+pub use derived::counted;
 pub use duration::duration;
 pub use mark::{ColumnMarks, Marks};
 pub use mask::MaskKey;

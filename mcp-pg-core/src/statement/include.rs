@@ -72,7 +72,7 @@ impl Conditions {
     }
 
     /// The rows at the end of a hop that meet a condition, and their alias.
-    fn met(
+    pub(super) fn met(
         &mut self,
         hop: &Hop<'_>,
         filter: &Predicate<'_>,

@@ -1,12 +1,13 @@
 //! Conditions as SQL expressions.
 
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
-use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Value};
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Query, Value};
 
 use super::include::Join;
 use super::parameters::Parameters;
 use super::{ALIASES, operand};
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier};
+use crate::policy::counted;
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
 /// Turns conditions into expressions; numbers the aliases of related tables.
@@ -48,8 +49,15 @@ impl Conditions {
             Predicate::Test { column, path, comparison } => {
                 Some(self.test(column, path.as_ref(), comparison, alias))
             }
+            Predicate::Compared { left, operator, right } => {
+                let family = left.data_type.family();
+                Some(binary(operand(alias, left), *operator, operand(alias, right), family))
+            }
             Predicate::Related { hop, quantifier, filter } => {
                 Some(self.exists(hop, *quantifier, filter, alias))
+            }
+            Predicate::Counted { hop, filter, test } => {
+                Some(self.are_as_many(hop, filter, test, alias))
             }
         }
     }
@@ -149,6 +157,27 @@ impl Conditions {
                 if quantifier == Quantifier::None { exists.not() } else { exists }
             }
         }
+    }
+
+    /// Whether the number of rows at the end of a hop that meet a condition passes a test.
+    fn are_as_many(
+        &mut self,
+        hop: &Hop<'_>,
+        filter: &Predicate<'_>,
+        test: &Predicate<'_>,
+        alias: &DynIden,
+    ) -> Expr {
+        let (mut rows, _) = self.met(hop, filter, alias);
+        let number = Func::count(Expr::col(sea_query::Asterisk));
+        rows.expr_as(number, counted().identifier().to_owned().into_iden());
+        let number = self.alias();
+        let mut passed = Query::select();
+        passed.expr(Expr::Constant(Value::Int(Some(1))));
+        passed.from_subquery(rows, number.clone());
+        if let Some(test) = self.expression(test, &number) {
+            passed.and_where(test);
+        }
+        Expr::exists(passed)
     }
 
     /// A new alias for a related table.

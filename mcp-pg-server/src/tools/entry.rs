@@ -72,10 +72,11 @@ pub(super) const TABLE: [Entry; 11] = [
         description: "Rows of a table. In `where` all members must hold; a value means \
             equals, null means is null, else {operator: value} with eq ne gt gte lt lte in not_in is_null \
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
-            is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; and/or/not combine. A \
-            relation name conditions on related rows: to-one {\"customer\": {\"country\": \"FR\"}}, to-many \
-            {\"orders\": {\"some\": {..}}} (some, none, every). `include` brings related rows along. If \
-            `truncated`, repeat the call with `cursor` = `next_cursor`.",
+            is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; {\"gt\": {\"$column\": \"b\"}} \
+            compares columns; and/or/not combine. A relation name conditions on related rows: to-one \
+            {\"customer\": {\"country\": \"FR\"}}, to-many {\"orders\": {\"some\": {..}}} (some, none, every; or \
+            {\"count\": {\"gte\": 3}}). `include` brings related rows along. If `truncated`, \
+            repeat the call with `cursor` = `next_cursor`.",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Select>,

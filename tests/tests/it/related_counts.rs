@@ -1,4 +1,4 @@
-//! How many rows are related to one, as a sort key.
+//! How many rows are related to one, as a sort key and in conditions.
 
 use mcp_pg_core::policy::{Action, Grant, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
@@ -41,6 +41,55 @@ async fn rows_are_sorted_and_paged_by_it() {
         "columns": ["id"], "order_by": [{"count": "books", "where": {"id": {"gt": 3}}, "direction": "desc"}]}}});
     let reply = call(&engine, "analyst", "select", included).await.unwrap();
     assert_eq!(rows(&reply), [json!({"shelves_by_parent": [{"id": 3}, {"id": 2}]})]);
+}
+
+#[tokio::test]
+async fn rows_are_found_by_it() {
+    let engine = Database::of(SHELVES).await.engine().await;
+    for (table, condition, expected) in [
+        ("shelves", json!({"books": {"count": 0}}), vec![4]),
+        ("shelves", json!({"books": {"count": {"gte": 1, "lt": 2}}}), vec![1, 3]),
+        ("shelves", json!({"books": {"count": {"in": [0, 2]}}}), vec![2, 4]),
+        (
+            "shelves",
+            json!({"books": {"count": {"gte": 1}, "where": {"pages": {"gt": 100}}}}),
+            vec![2],
+        ),
+        ("shelves", json!({"books": {"count": {"gte": 1}, "some": {"pages": 100}}}), vec![1]),
+        ("shelves", json!({"not": {"books": {"count": {"lte": 1}}}}), vec![2]),
+        ("books", json!({"shelf": {"books": {"count": 2}}}), vec![2, 3]),
+        ("tags", json!({"books": {"count": {"gt": 1}}}), vec![1]),
+        (
+            "shelves",
+            json!({"shelves_by_parent": {"count": 1, "where": {"books": {"count": 0}}}}),
+            vec![2],
+        ),
+    ] {
+        let arguments = json!({"table": table, "where": condition, "order_by": ["id"]});
+        assert_eq!(paged(&engine, arguments, "id", 1).await, expected, "{table} {condition}");
+    }
+    let few = json!({"table": "shelves", "where": {"books": {"count": 0}}});
+    let mut arguments = few.clone();
+    arguments["updates"] = json!({"parent_id": 3});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"id": 4, "parent_id": 3})]);
+    for (condition, code, at) in [
+        (json!({"books": {"count": {}}}), "invalid_value", "/where/books/count"),
+        (json!({"books": {"count": true}}), "invalid_value", "/where/books/count"),
+        (json!({"books": {"count": {"like": "1"}}}), "unknown_operator", "/where/books/count/like"),
+        (json!({"books": {"count": 1, "where": 1}}), "invalid_value", "/where/books/where"),
+        (
+            json!({"books": {"count": 1, "where": {"x": 1}}}),
+            "unknown_column",
+            "/where/books/where/x",
+        ),
+        (json!({"books": {"where": {"id": 1}}}), "unknown_operator", "/where/books/where"),
+        (json!({"parent": {"count": 1}}), "unknown_column", "/where/parent/count"),
+    ] {
+        let arguments = json!({"table": "shelves", "where": condition});
+        let (found, place) = refused(&engine, "select", arguments).await;
+        assert_eq!((found.as_str(), place.as_str()), (code, at), "{condition}");
+    }
 }
 
 #[tokio::test]
@@ -111,6 +160,10 @@ async fn only_rows_that_the_role_sees_are_counted() {
     let reply = sorted(json!({"count": "books", "direction": "desc"})).await.unwrap();
     let expected = [1, 3, 2, 4].map(|id| json!({"id": id}));
     assert_eq!(rows(&reply), expected);
+    let two =
+        json!({"table": "shelves", "columns": ["id"], "where": {"books": {"count": {"gte": 2}}}});
+    let reply = call_as(&engine, &reader, "select", two).await.unwrap();
+    assert_eq!(reply["row_count"], 0, "{reply}");
     let masked = json!({"count": "books", "where": {"secret": "a"}});
     assert_eq!(sorted(masked).await.unwrap_err().code().as_str(), "forbidden");
     // A junction that the role does not see leads nowhere.

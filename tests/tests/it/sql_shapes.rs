@@ -124,6 +124,7 @@ async fn conditions_on_columns() {
         "product",
         &[
             json!({"id": 1}),
+            json!({"id": {"gte": {"$column": "id"}, "lt": 9}}),
             json!({"id": {"ne": 1, "gte": 0, "lt": 9, "is_distinct_from": 5}}),
             json!({"name": null, "id": {"is_null": false}}),
             json!({"id": {"in": [1, 2]}}),
@@ -162,6 +163,7 @@ async fn conditions_on_related_rows() {
             json!({"customer": null}),
             json!({"customer": {"parent": {"name": "Ada"}}}),
             json!({"item": {"some": {"qty": {"gt": 1}}}}),
+            json!({"item": {"count": {"gte": 2, "lt": 5}, "where": {"qty": {"gt": 1}}}}),
             json!({"item": {"none": {}}}),
             json!({"item": {"every": {"qty": {"gt": 1}}}}),
             json!({"product": {"some": {"name": "Pen"}}}),

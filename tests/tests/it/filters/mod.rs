@@ -2,6 +2,7 @@
 //! the same condition in SQL.
 
 mod bound;
+mod columns;
 mod document;
 mod logic;
 mod scalar;

@@ -26,6 +26,20 @@ pub(crate) enum Condition {
         quantifier: &'static str,
         inner: Box<Condition>,
     },
+    /// A number compares with another of the row.
+    Compared {
+        left: String,
+        operator: &'static str,
+        right: String,
+    },
+    /// So many related rows meet a condition.
+    Counted {
+        relation: usize,
+        name: &'static str,
+        operator: &'static str,
+        number: usize,
+        inner: Box<Condition>,
+    },
 }
 
 /// Columns that conditions may speak of, with values that occur there.
@@ -77,18 +91,31 @@ impl Condition {
                         Many::ToMany => choices.pick(&["some", "none", "every"]),
                     };
                     let inner = Subject::table(world, related.to);
-                    let inner = Condition::random(world, &inner, choices, depth + 1);
-                    Condition::Related {
-                        relation,
-                        name: related.name,
-                        quantifier,
-                        inner: Box::new(inner),
+                    let inner = Box::new(Condition::random(world, &inner, choices, depth + 1));
+                    let name = related.name;
+                    if related.many == Many::ToMany && choices.chance(25) {
+                        let operator = *choices.pick(&["eq", "ne", "gt", "gte", "lt", "lte"]);
+                        let number = choices.below(4);
+                        return Condition::Counted { relation, name, operator, number, inner };
                     }
+                    Condition::Related { relation, name, quantifier, inner }
                 }
                 _ => Condition::column(subject, choices),
             },
+            3 => Condition::compared(subject, choices),
             _ => Condition::column(subject, choices),
         }
+    }
+
+    fn compared(subject: &Subject<'_>, choices: &mut Choices<'_>) -> Condition {
+        let numbers = subject.columns.iter().filter(|(_, kind)| *kind == Kind::Number);
+        let numbers: Vec<&String> = numbers.map(|(name, _)| name).collect();
+        if numbers.is_empty() {
+            return Condition::column(subject, choices);
+        }
+        let [left, right] = [(); 2].map(|()| (*choices.pick(&numbers)).clone());
+        let operator = *choices.pick(&["eq", "ne", "gt", "gte", "lt", "lte"]);
+        Condition::Compared { left, operator, right }
     }
 
     fn column(subject: &Subject<'_>, choices: &mut Choices<'_>) -> Condition {
@@ -171,6 +198,13 @@ impl Condition {
             Condition::Related { name, quantifier, inner, .. } => {
                 ((*name).to_owned(), json!({*quantifier: inner.json()}))
             }
+            Condition::Compared { left, operator, right } => {
+                (left.clone(), json!({*operator: {"$column": right}}))
+            }
+            Condition::Counted { name, operator, number, inner, .. } => {
+                let count = json!({"count": {*operator: number}, "where": inner.json()});
+                ((*name).to_owned(), count)
+            }
         };
         object.insert(name, value);
         object
@@ -204,12 +238,17 @@ impl Condition {
                     () => Some(true),
                 }
             }
+            Condition::Compared { left, operator, right } => {
+                let (left, right) = (&row[left], &row[right]);
+                let known = !left.is_null() && !right.is_null();
+                known.then(|| test(&Kind::Number, left, operator, right)).flatten()
+            }
+            Condition::Counted { relation, operator, number, inner, .. } => {
+                let count = met(world, *relation, inner, index).filter(|met| *met).count();
+                test(&Kind::Number, &json!(count), operator, &json!(number))
+            }
             Condition::Related { relation, quantifier, inner, .. } => {
-                let relation = &world.relations[*relation];
-                let mut related = relation.rows[index].iter().map(|index| {
-                    inner.holds(world, &world.tables[relation.to].rows[*index], *index)
-                        == Some(true)
-                });
+                let mut related = met(world, *relation, inner, index);
                 Some(match *quantifier {
                     "none" => !related.any(|holds| holds),
                     "every" => related.all(|holds| holds),
@@ -218,6 +257,19 @@ impl Condition {
             }
         }
     }
+}
+
+/// Of each row that is related to the one at `index`, whether it meets a condition.
+fn met<'w>(
+    world: &'w World,
+    relation: usize,
+    condition: &'w Condition,
+    index: usize,
+) -> impl Iterator<Item = bool> + 'w {
+    let relation = &world.relations[relation];
+    let rows = &world.tables[relation.to].rows;
+    let met = move |index: &usize| condition.holds(world, &rows[*index], *index) == Some(true);
+    relation.rows[index].iter().map(met)
 }
 
 fn operators(kind: &Kind) -> Vec<&'static str> {

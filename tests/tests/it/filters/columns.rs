@@ -1,0 +1,118 @@
+//! One column of a row beside another.
+
+use mcp_pg_core::policy::{Action, Grant, Mask, Role};
+use mcp_pg_core::{Principal, Settings};
+use mcp_pg_tests::{Database, call, call_as, error, refused, rows};
+use serde_json::json;
+
+use super::{FIXTURE, check};
+
+#[tokio::test]
+async fn columns_of_one_type_and_numbers_compare() {
+    let other = |name: &str| json!({"$column": name});
+    check(
+        "values",
+        "id",
+        &[
+            (json!({"id": {"gt": other("number")}}), "id > number"),
+            (json!({"id": other("number")}), "id = number"),
+            (json!({"id": {"ne": other("number")}}), "id <> number"),
+            (json!({"id": {"is_distinct_from": other("number")}}), "id IS DISTINCT FROM number"),
+            (
+                json!({"id": {"gte": other("number"), "lt": 4, "lte": other("eq")}}),
+                "id >= number AND id < 4 AND id <= eq",
+            ),
+            (json!({"amount": {"gt": other("number")}}), "amount > number"),
+            (json!({"amount": {"lte": other("ratio")}}), "amount <= ratio"),
+            (json!({"tag": {"lt": other("words")}}), "tag < words"),
+            (json!({"column": "column", "gt": other("tag")}), "\"column\" > tag"),
+            (json!({"spot": other("spot")}), "spot = spot"),
+            (json!({"list": {"ne": other("list")}}), "list <> list"),
+            (json!({"not": {"id": {"gt": other("number")}}}), "NOT id > number"),
+            (
+                json!({"or": [{"number": other("id")}, {"mood": other("mood"), "id": 4}]}),
+                "number = id OR mood = mood AND id = 4",
+            ),
+            // JSON may hold such an object.
+            (json!({"doc": {"eq": {"$column": "plain"}}}), "doc = '{\"$column\": \"plain\"}'"),
+        ],
+    )
+    .await;
+    check(
+        "customer",
+        "customer_id",
+        &[(
+            json!({"orders": {"some": {"total": {"gt": other("order_id")}}}, "archived_at": null}),
+            "archived_at IS NULL AND EXISTS (SELECT FROM orders o WHERE o.customer_id = t.customer_id
+             AND o.total > o.order_id AND o.archived_at IS NULL)",
+        )],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn measures_compare_too() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let arguments = json!({"table": "orders", "group_by": ["customer_id"], "order_by": ["customer_id"],
+        "measures": {"n": {"count": "*"}, "known": {"count": "total"}},
+        "having": {"n": {"gt": {"$column": "known"}}}});
+    let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"customer_id": 2, "n": 2, "known": 1})]);
+}
+
+#[tokio::test]
+async fn what_does_not_compare_is_refused() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    for (condition, code, at) in [
+        (json!({"id": {"gt": {"$column": "words"}}}), "invalid_value", "/id/gt/$column"),
+        (json!({"day": {"gt": {"$column": "moment"}}}), "invalid_value", "/day/gt/$column"),
+        (json!({"dot": {"$column": "dot"}}), "invalid_value", "/dot/$column"),
+        (json!({"id": {"$column": "nothing"}}), "unknown_column", "/id/$column"),
+        (json!({"id": {"$column": 1}}), "invalid_value", "/id/$column"),
+        (json!({"id": {"$column": "or_id.id"}}), "unknown_column", "/id/$column"),
+        (json!({"words": {"like": {"$column": "tag"}}}), "unknown_operator", "/words/like"),
+        (json!({"id": {"in": [{"$column": "number"}]}}), "invalid_value", "/id/in/0"),
+        (json!({"host": {"contains": {"$column": "net"}}}), "unknown_operator", "/host/contains"),
+    ] {
+        let arguments = json!({"table": "values", "where": condition});
+        let (found, place) = refused(&engine, "select", arguments).await;
+        assert_eq!((found.as_str(), place), (code, format!("/where{at}")), "{condition}");
+    }
+    let told = |condition| {
+        let arguments = json!({"table": "values", "where": condition});
+        error(&engine, "analyst", "select", arguments)
+    };
+    let days = told(json!({"words": {"gt": {"$column": "day"}}})).await;
+    assert_eq!(days["allowed"], json!(["tag", "column"]), "{days}");
+    let spelled = told(json!({"id": {"gt": {"column": "number"}}})).await;
+    assert!(spelled["hint"].as_str().unwrap().contains(r#"{"$column": "number"}"#), "{spelled}");
+}
+
+#[tokio::test]
+async fn a_column_that_is_hidden_or_masked_does_not_compare() {
+    let database = Database::of(FIXTURE).await;
+    let mut grant = Grant {
+        tables: vec!["*".to_owned()],
+        actions: [Action::Select].into_iter().collect(),
+        ..Grant::default()
+    };
+    grant.columns.exclude = vec!["tag".to_owned()];
+    grant.columns.mask.insert("column".to_owned(), Mask::Full);
+    let role = Role { name: "reader".to_owned(), grants: vec![grant], ..Role::default() };
+    let settings =
+        Settings { roles: vec![role], default_role: "reader".to_owned(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let reader = Principal::new("someone", "reader");
+    for (condition, code) in [
+        (json!({"words": {"gt": {"$column": "tag"}}}), "unknown_column"),
+        (json!({"words": {"gt": {"$column": "column"}}}), "forbidden"),
+        (json!({"words": {"gt": {"$column": "day"}}}), "invalid_value"),
+    ] {
+        let arguments = json!({"table": "values", "where": condition});
+        let error = call_as(&engine, &reader, "select", arguments).await.unwrap_err();
+        assert_eq!(error.code().as_str(), code, "{condition}: {error}");
+        let allowed = error.get_allowed();
+        assert!(!allowed.iter().any(|name| name == "tag"), "{allowed:?}");
+        assert!(code != "invalid_value" || allowed.is_empty(), "{allowed:?}");
+    }
+}
