@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::header::{self, Line};
-use super::source::{Origin, Source, check_name};
+use super::source::{Body, Source, check_name};
 use crate::name::quoted;
 use crate::schema::{ArgumentMode, Routine};
 
@@ -68,14 +68,14 @@ impl Source {
                 return Err(Fault::new(&place, message).at(&text, declared.offset));
             }
         }
-        Ok(Some(Self { name, place, origin: Origin::Function(call), header, text }))
+        Ok(Some(Self { name, place, body: Body::Function(call), header, text }))
     }
 
     /// The tools of routines that share a name, told apart by their arguments.
     pub fn tell_apart(sources: &mut [Self]) {
         let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
         for source in sources {
-            let Origin::Function(call) = &source.origin else { continue };
+            let Body::Function(call) = &source.body else { continue };
             if source.name != call.routine.name
                 || names.iter().filter(|name| **name == source.name).count() < 2
             {

@@ -21,4 +21,4 @@ pub use directory::{File, files, is_query};
 pub use fault::Fault;
 pub use parameter::Parameter;
 pub use query::Query;
-pub use source::{Origin, Source};
+pub use source::{Body, Source};

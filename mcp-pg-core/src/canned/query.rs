@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::fault::Fault;
 use super::function::{Call, Input};
 use super::parameter::Parameter;
-use super::source::{Origin, Source};
+use super::source::{Body, Source};
 use super::sql::Verb;
 use crate::error::{Code, Error, Result, step};
 use crate::plan::Operand;
@@ -94,8 +94,8 @@ impl Query {
         let mut hasher = DefaultHasher::new();
         (&source.name, &source.text, source.statement()).hash(&mut hasher);
         let columns = columns(&source, &described)?;
-        if let (Origin::Statement(_), false, []) =
-            (&source.origin, source.header.writes, &described.columns[..])
+        if let (Body::Statement(_), false, []) =
+            (&source.body, source.header.writes, &described.columns[..])
         {
             let message = "it returns no columns: if it is to write, say so with -- @writes";
             return Err(source.fault(message, None));
@@ -109,19 +109,19 @@ impl Query {
         }
         let whole = source.fault("", None);
         let (position, roles_position) = (whole.position, source.roles_position());
-        let is_function = matches!(source.origin, Origin::Function(_));
+        let is_function = matches!(source.body, Body::Function(_));
         let coded = described.coded || source.header.writes || is_function;
-        let Source { name, place, origin, header, .. } = source;
+        let Source { name, place, body, header, .. } = source;
         let limit = header.limit.unwrap_or(most).min(most);
-        let (names, text) = match origin {
-            Origin::Statement(sql) => {
+        let (names, text) = match body {
+            Body::Statement(sql) => {
                 let shown =
                     Shown { columns: &columns, verb: sql.verb, writes: header.writes, limit };
                 let sent = shown.statement(&sql.text);
                 let sent = sent.map_err(|message| Fault { message, ..whole })?;
                 (sql.names, Text::Fixed { sql: sent, verb: sql.verb })
             }
-            Origin::Function(call) => {
+            Body::Function(call) => {
                 // Whether it writes, what may be left out, and who may call it are not in the text.
                 call.hash(&mut hasher);
                 (HashSet::new(), Text::Call(call))
@@ -341,13 +341,13 @@ impl Query {
 }
 
 fn parameters(source: &Source, described: &Described) -> Result<Vec<Parameter>, Fault> {
-    let wanted: Vec<(Input<'_>, &[String])> = match &source.origin {
-        Origin::Statement(sql) => {
+    let wanted: Vec<(Input<'_>, &[String])> = match &source.body {
+        Body::Statement(sql) => {
             let input = |name| Input { name, default: false, nullable: false };
             let used = sql.parameters.iter();
             used.map(|used| (input(used.name.as_str()), used.compared.as_slice())).collect()
         }
-        Origin::Function(call) => call.inputs().map(|input| (input, &[][..])).collect(),
+        Body::Function(call) => call.inputs().map(|input| (input, &[][..])).collect(),
     };
     let mut parameters = Vec::with_capacity(wanted.len());
     for ((input, compared), data_type) in wanted.into_iter().zip(&described.parameters) {

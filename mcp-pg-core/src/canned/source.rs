@@ -16,7 +16,7 @@ pub struct Source {
     /// The file's path, or the function's signature.
     pub place: String,
     /// What it runs.
-    pub origin: Origin,
+    pub body: Body,
     pub(super) header: Header,
     /// The text that positions are told in.
     pub(super) text: String,
@@ -24,7 +24,7 @@ pub struct Source {
 
 /// What a [`Source`] runs.
 #[derive(Debug)]
-pub enum Origin {
+pub enum Body {
     /// A statement of a file.
     Statement(Sql),
     /// A function of the database.
@@ -71,16 +71,16 @@ impl Source {
             return fault(message.into(), 0);
         }
         match Sql::number(&text, body, &header) {
-            Ok(sql) => Ok(Self { name, place: path, origin: Origin::Statement(sql), header, text }),
+            Ok(sql) => Ok(Self { name, place: path, body: Body::Statement(sql), header, text }),
             Err((message, offset)) => fault(message, offset),
         }
     }
 
     /// The text that tells PostgreSQL all about the query.
     pub fn statement(&self) -> String {
-        match &self.origin {
-            Origin::Statement(sql) => sql.text.clone(),
-            Origin::Function(call) => call.statement(|_| true).0,
+        match &self.body {
+            Body::Statement(sql) => sql.text.clone(),
+            Body::Function(call) => call.statement(|_| true).0,
         }
     }
 
@@ -92,19 +92,19 @@ impl Source {
     /// A fault at a character of [`Source::statement`], counted from 1.
     pub fn fault(&self, message: impl Into<String>, position: Option<usize>) -> Fault {
         let fault = Fault::new(&self.place, message);
-        match (&self.origin, position) {
-            (Origin::Statement(sql), Some(position)) => fault.at(&self.text, sql.offset(position)),
-            (Origin::Statement(sql), None) => match sql.begins() {
+        match (&self.body, position) {
+            (Body::Statement(sql), Some(position)) => fault.at(&self.text, sql.offset(position)),
+            (Body::Statement(sql), None) => match sql.begins() {
                 Some(offset) => fault.at(&self.text, offset),
                 None => fault,
             },
-            (Origin::Function(_), _) => fault,
+            (Body::Function(_), _) => fault,
         }
     }
 
     /// PostgreSQL's sentence, with the parameters by the names that the file gives them.
     pub fn with_names(&self, message: &str) -> String {
-        let Origin::Statement(sql) = &self.origin else { return message.to_owned() };
+        let Body::Statement(sql) = &self.body else { return message.to_owned() };
         let mut parts = message.split('$');
         let mut named = parts.next().unwrap_or_default().to_owned();
         for part in parts {
@@ -136,9 +136,9 @@ impl Source {
     /// The fault of a parameter: where it is declared, else where it is used.
     pub(super) fn parameter_fault(&self, name: &str, message: impl Into<String>) -> Fault {
         let fault = Fault::new(&self.place, message);
-        let used = match &self.origin {
-            Origin::Statement(sql) => sql.parameters.iter().find(|used| used.name == name),
-            Origin::Function(_) => None,
+        let used = match &self.body {
+            Body::Statement(sql) => sql.parameters.iter().find(|used| used.name == name),
+            Body::Function(_) => None,
         };
         let offset = self.declared(name).map(|declared| declared.offset);
         match offset.or(used.map(|used| used.offset)) {

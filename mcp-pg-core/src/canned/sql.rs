@@ -276,7 +276,7 @@ fn compared(text: &str, code: &[Token], index: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{File, Origin, Source};
+    use super::super::{Body, File, Source};
 
     #[test]
     fn the_compared_column_is_found() {
@@ -295,7 +295,7 @@ mod tests {
                 text: text.into(),
             });
             let source = source.unwrap();
-            let Origin::Statement(sql) = &source.origin else { panic!() };
+            let Body::Statement(sql) = &source.body else { panic!() };
             assert_eq!(sql.parameters[0].compared.first().map(String::as_str), column, "{text}");
         }
     }

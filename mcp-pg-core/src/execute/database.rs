@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::lease::Lease;
 use super::listen::Listener;
-use super::session::{Kept, Session};
+use super::session::{Kept, SessionSettings};
 use super::tls::client_config;
 use super::transaction::{BECOME, Identity, Transaction};
 use crate::error::{Code, Error, Result};
@@ -48,7 +48,7 @@ pub(crate) struct Database {
     config: Config,
     /// How other connections are made: to cancel, to listen.
     tls: Arc<ClientConfig>,
-    session: Arc<Session>,
+    session: Arc<SessionSettings>,
     /// How long a transaction may take.
     patience: Duration,
     /// What runs code of the database's, as it was last seen: it may set what outlives its transaction.
@@ -76,7 +76,7 @@ impl Database {
         if config.get_application_name().is_none() {
             config.application_name("mcp-pg");
         }
-        let session = Arc::new(Session::new(&timeouts));
+        let session = Arc::new(SessionSettings::new(&timeouts));
         let tls = client_config(&settings.tls)?;
         let manager = Manager::from_config(
             config.clone(),

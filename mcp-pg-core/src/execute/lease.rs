@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::session::Session;
+use super::session::SessionSettings;
 use crate::error::{Code, Error, Result};
 
 /// A connection on loan. Dropped in the middle of a statement, that is cancelled in PostgreSQL and the
@@ -22,7 +22,7 @@ pub(super) struct Lease {
     changed: bool,
     /// How to connect for a cancellation.
     tls: Arc<ClientConfig>,
-    session: Arc<Session>,
+    session: Arc<SessionSettings>,
     /// Tells that it is under way, until it is cleaned up.
     under_way: TaskTrackerToken,
 }
@@ -39,7 +39,7 @@ impl Lease {
     pub(super) fn new(
         object: Object,
         tls: Arc<ClientConfig>,
-        session: Arc<Session>,
+        session: Arc<SessionSettings>,
         under_way: TaskTrackerToken,
     ) -> Self {
         Self { object: Some(object), state: State::Idle, changed: false, tls, session, under_way }

@@ -28,14 +28,14 @@ pub(super) enum Kept {
 
 /// The settings by name.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct SessionSettings {
     names: Vec<&'static str>,
     values: Vec<String>,
     /// Whether the newest session was read-only before anything was set: the login is not meant to write.
     read_only: AtomicBool,
 }
 
-impl Session {
+impl SessionSettings {
     pub(super) fn new(timeouts: &Timeouts) -> Self {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         let (names, values) = [

@@ -33,7 +33,7 @@ pub struct Column {
     /// Numbers of the columns that a generated column is computed from.
     pub generated_from: Vec<i16>,
     /// Where a view's column comes from unchanged: a column of a table beneath the view.
-    pub origin: Option<Origin>,
+    pub origin: Option<ColumnOrigin>,
     /// The COMMENT, bounded and without control characters: other people's text.
     pub comment: Option<String>,
     /// What directives say of it.
@@ -48,7 +48,7 @@ pub struct Column {
 
 /// The column of a table whose values a view's column shows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Origin {
+pub struct ColumnOrigin {
     /// The table; it may lie outside the configured schemas.
     pub table: TableName,
     /// The column's name.

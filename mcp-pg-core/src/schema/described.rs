@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::DataType;
-use crate::name::TableName;
+use super::{ColumnOrigin, DataType};
 
 /// The types of a statement's parameters and columns, as PostgreSQL infers them.
 #[derive(Debug, Clone, Default)]
@@ -25,13 +24,4 @@ pub struct DescribedColumn {
     pub data_type: Arc<DataType>,
     /// The column of a table or view that it shows unchanged, if it does.
     pub origin: Option<ColumnOrigin>,
-}
-
-/// A column of a table or view.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ColumnOrigin {
-    /// The table.
-    pub table: TableName,
-    /// The column's name.
-    pub column: String,
 }

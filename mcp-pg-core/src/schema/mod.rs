@@ -20,11 +20,11 @@ mod table;
 
 use std::collections::HashMap;
 
-pub use column::{Column, Identity, Origin};
+pub use column::{Column, ColumnOrigin, Identity};
 pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{DataType, Field, Kind};
 pub use declared::DeclaredRelation;
-pub use described::{ColumnOrigin, Described, DescribedColumn};
+pub use described::{Described, DescribedColumn};
 pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};

@@ -9,7 +9,7 @@ use tokio_postgres::error::Error as PgError;
 use super::Tables;
 use super::target_list::{Shown, shown};
 use crate::name::TableName;
-use crate::schema::{ForeignKey, Origin, RelationNames, TableKind};
+use crate::schema::{ColumnOrigin, ForeignKey, RelationNames, TableKind};
 
 /// How many views may lie on one another.
 const DEPTH_MOST: usize = 32;
@@ -53,10 +53,10 @@ pub(super) fn add(
     names: &[Row],
     keys: &[Row],
 ) -> Result<(), PgError> {
-    let mut origins: HashMap<(u32, i16), Origin> = HashMap::new();
+    let mut origins: HashMap<(u32, i16), ColumnOrigin> = HashMap::new();
     for row in names {
         let table = TableName { schema: row.try_get("schema")?, name: row.try_get("name")? };
-        let origin = Origin { table, column: row.try_get("column")? };
+        let origin = ColumnOrigin { table, column: row.try_get("column")? };
         origins.insert((row.try_get("table")?, row.try_get("number")?), origin);
     }
     let mut by_table: HashMap<u32, Vec<&Row>> = HashMap::new();
