@@ -10,7 +10,7 @@ use super::read::joined_lines;
 use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::plan::{Hop, Include, Measured, Predicate, Scope, SelectPlan, Sort};
+use crate::plan::{Grouping, Hop, Include, Measured, Predicate, Scope, SelectPlan, Sort};
 use crate::policy::{Action, TableView, View};
 use crate::reply::Explanation;
 use crate::request::{Explain, Explained, parse};
@@ -63,6 +63,9 @@ impl Engine {
         conditions(table, filter, &mut tested);
         related(&plan.includes, &mut tested);
         sorted(&plan.order, &mut tested);
+        if let Some(grouping) = &plan.grouping {
+            grouped(grouping, &mut tested);
+        }
         let known = Known::of(scope.view, table, &tested, root);
         let mut text = String::new();
         let mut read_whole: Vec<&TableView> = Vec::new();
@@ -270,6 +273,22 @@ fn sorted<'v>(order: &[Sort<'v>], tested: &mut Vec<Tested<'v>>) {
             conditions(counted.hop.table, &counted.filter, tested);
         }
     }
+}
+
+/// Adds the columns by which the rows are found that groups and measures are of, and those that the measures' conditions
+/// compare there: what they compare of the table itself leaves out no row.
+fn grouped<'v>(grouping: &Grouping<'v>, tested: &mut Vec<Tested<'v>>) {
+    let groups = grouping.groups.iter().map(|group| &group.of);
+    let measured = grouping.measures.iter().filter_map(|measure| measure.of.as_ref());
+    for of in groups.chain(measured) {
+        of.hops.iter().for_each(|hop| joined(hop, tested));
+    }
+    let mut compared = Vec::new();
+    for measure in &grouping.measures {
+        conditions(grouping.table, &measure.filter, &mut compared);
+    }
+    let beyond = |(table, _): &Tested<'v>| table.name() != grouping.table.name();
+    tested.extend(compared.into_iter().filter(beyond));
 }
 
 /// Adds the columns at the end of a hop.

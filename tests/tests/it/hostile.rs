@@ -40,6 +40,14 @@ fn calls() -> Vec<(&'static str, Value)> {
             json!({
                 "table": "user_preferences", "where": {"settings": {"path": ["notify", "sms"], "eq": true}, "and": [
                     {"settings": {"has_key": "theme"}}, {"settings": {"contains": {"theme": "dark"}}}, {"language": {"matches": "^e.$"}}]},
+                "columns": ["user_id", {"column": "settings", "path": ["notify", "sms"], "as": "sms"}], "order_by": [{"column": "settings", "path": ["theme"]}],
+            }),
+        ),
+        (
+            "select",
+            json!({
+                "table": "users", "where": {"orders": {"count": {"gte": 1}, "where": {"total": {"gt": {"$column": "order_id"}}}}},
+                "order_by": [{"count": "orders", "where": {"status": "paid"}, "direction": "desc"}, "name"], "limit": 2,
             }),
         ),
         (

@@ -1,6 +1,7 @@
 //! The planner's estimates: they are made from all rows, those of others too.
 
 use mcp_pg_core::policy::{Action, Grant, Role};
+use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Principal, Settings};
 use mcp_pg_tests::{Database, call_as, object};
 use serde_json::{Value, json};
@@ -136,6 +137,62 @@ async fn no_step_of_a_plan_that_ran_tells_of_rows_that_are_hidden() {
             assert_eq!(steps.contains("actual_rows"), open, "{role} {table}: {steps}");
             assert_eq!(steps.contains("milliseconds"), open, "{role} {table}: {steps}");
         }
+    }
+}
+
+#[tokio::test]
+async fn no_step_tells_of_rows_that_a_related_view_leaves_out() {
+    let database = Database::of(
+        "DO $$ BEGIN CREATE ROLE attack_related;
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         CREATE TABLE ticket (id integer PRIMARY KEY, tenant integer, body text);
+         INSERT INTO ticket VALUES (1, 1, 'help'), (2, 2, 'the pin is 4711');
+         CREATE VIEW helped AS SELECT id, body FROM ticket WHERE tenant = 1;
+         CREATE TABLE visit (id integer PRIMARY KEY, helped_id integer);
+         INSERT INTO visit VALUES (1, 1), (2, 2);
+         GRANT SELECT ON ALL TABLES IN SCHEMA public TO attack_related",
+    )
+    .await;
+    let mut role = Role {
+        analyze: true,
+        database_role: Some("attack_related".into()),
+        ..Role::everywhere("plain", [Action::Select])
+    };
+    role.grants[0].columns.exclude = vec!["tenant".into()];
+    let relation = |(table, column): (&str, &str), to: &str, name: &str, inverse: &str| {
+        let names = (Some(name.to_owned()), Some(inverse.to_owned()));
+        let (columns, references) = (vec![column.to_owned()], vec!["id".to_owned()]);
+        let (table, to, (name, inverse)) = (table.to_owned(), to.to_owned(), names);
+        DeclaredRelation { table, columns, to, references, name, inverse }
+    };
+    let relations = vec![
+        relation(("visit", "helped_id"), "helped", "helped", "visits"),
+        relation(("helped", "id"), "visit", "seen", "helps"),
+    ];
+    let settings = Settings { roles: vec![role], relations, ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let caller = Principal::new("mallory", "plain");
+    let body = json!({"body": {"starts_with": "the pin"}});
+    let count = json!({"n": {"count": "*"}});
+    for (operation, arguments, open) in [
+        ("select", json!({"order_by": ["helped_id"]}), true),
+        ("select", json!({"order_by": ["helped.body"]}), false),
+        ("select", json!({"order_by": [{"count": "helps", "where": body}]}), false),
+        ("select", json!({"where": {"helped": body}}), false),
+        ("select", json!({"where": {"helps": {"count": 0, "where": body}}}), false),
+        ("select", json!({"include": {"helps": {"where": body}}}), false),
+        ("aggregate", json!({"group_by": ["helped_id"], "measures": count}), true),
+        ("aggregate", json!({"group_by": ["helped.body"], "measures": count}), false),
+        ("aggregate", json!({"measures": {"n": {"max": "helped.body"}}}), false),
+        ("aggregate", json!({"measures": {"n": {"count": "*", "where": {"helped": body}}}}), false),
+    ] {
+        let mut arguments = arguments;
+        arguments["operation"] = json!(operation);
+        arguments["table"] = json!("visit");
+        arguments["analyze"] = json!(true);
+        let told = call_as(&engine, &caller, "explain", arguments.clone()).await.unwrap();
+        let steps = told["plan"]["inputs"].to_string();
+        assert_eq!(steps.contains("actual_rows"), open, "{arguments}: {steps}");
     }
 }
 
