@@ -77,7 +77,7 @@ fn compare(
             rows.map(|rows| rows.iter().map(parsed).collect::<Vec<Value>>())
         }),
     );
-    group.measure("engine", awaited(runtime, || engine.handle(&analyst, request.clone())));
+    group.measure("engine", awaited(runtime, || engine.handle(&analyst, &request)));
     group.finish();
     Ok(())
 }

@@ -295,7 +295,7 @@ impl Query {
             }
         };
         Ok(Statement {
-            sql,
+            sql: sql.into(),
             parameters: values.into_iter().flatten().collect(),
             outputs: self
                 .columns
