@@ -52,7 +52,7 @@ fn compare(
     let by_hand = format!("SELECT row_to_json(q)::text FROM ({sql}{limit}) q");
     let by_hand = runtime.block_on(client.prepare(&by_hand))?;
     let count = runtime.block_on(client.query(&by_hand, &[]))?.len();
-    match runtime.block_on(engine.handle(&analyst, request.clone()))? {
+    match runtime.block_on(engine.handle(&analyst, &request))? {
         Reply::Rows(set) if set.row_count == count as u64 => {}
         other => return Err(format!("{}: not {count} rows: {other:?}", example.title).into()),
     }
@@ -77,7 +77,7 @@ fn compare(
             rows.map(|rows| rows.iter().map(parsed).collect::<Vec<Value>>())
         }),
     );
-    group.measure("engine", awaited(runtime, || engine.handle(&analyst, request.clone())));
+    group.measure("engine", awaited(runtime, || engine.handle(&analyst, &request)));
     group.finish();
     Ok(())
 }

@@ -34,19 +34,19 @@ fn main() -> Result<(), Fault> {
         "both",
         computed(|| {
             SelectPlan::new(&scope, &by_key, &cursors, &derived)
-                .map(|plan| statement::select(&plan).sql)
+                .map(|plan| statement::select(&plan, view.texts()).sql)
         }),
     );
     group.measure(
         "both by uuid",
         computed(|| {
             SelectPlan::new(&scope, &by_uuid, &cursors, &derived)
-                .map(|plan| statement::select(&plan).sql)
+                .map(|plan| statement::select(&plan, view.texts()).sql)
         }),
     );
     group
         .measure("plan", computed(|| SelectPlan::new(&scope, &by_key, &cursors, &derived).is_ok()));
-    group.measure("build", computed(|| statement::select(&plan).sql));
+    group.measure("build", computed(|| statement::select(&plan, view.texts()).sql));
     group.finish();
     criterion.final_summary();
     Ok(())

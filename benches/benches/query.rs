@@ -113,7 +113,7 @@ fn main() -> Result<(), Fault> {
                 rows.map(|rows| rows.iter().map(|row| row.get(0)).collect::<Vec<String>>())
             }),
         );
-        group.measure("engine", awaited(runtime, || engine.handle(&analyst, request.clone())));
+        group.measure("engine", awaited(runtime, || engine.handle(&analyst, &request)));
         group.finish();
     }
 

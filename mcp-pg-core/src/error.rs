@@ -343,10 +343,17 @@ fn legible(mut text: String) -> String {
 /// assert_eq!(mcp_pg_core::error::step("a/b~c"), "/a~1b~0c");
 /// ```
 pub fn step(key: impl fmt::Display) -> String {
-    let step = format!("/{key}");
-    match step.rfind(['~', '/']) {
-        // Only the slash that it begins with.
-        Some(0) | None => step,
-        Some(_) => format!("/{}", step[1..].replace('~', "~0").replace('/', "~1")),
+    below("", &key.to_string())
+}
+
+/// The place of a member or element of what stands at another place.
+pub(crate) fn below(at: &str, key: &str) -> String {
+    let mut place = String::with_capacity(at.len() + 1 + key.len());
+    place.push_str(at);
+    place.push('/');
+    match key.contains(['~', '/']) {
+        true => place.push_str(&key.replace('~', "~0").replace('/', "~1")),
+        false => place.push_str(key),
     }
+    place
 }

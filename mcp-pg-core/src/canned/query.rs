@@ -74,7 +74,7 @@ pub(super) struct Column {
 /// The statement that is sent.
 #[derive(Debug)]
 enum Text {
-    Fixed { sql: String, verb: Verb },
+    Fixed { sql: Arc<str>, verb: Verb },
     Call(Call),
 }
 
@@ -119,7 +119,7 @@ impl Query {
                     Shown { columns: &columns, verb: sql.verb, writes: header.writes, limit };
                 let sent = shown.statement(&sql.text);
                 let sent = sent.map_err(|message| Fault { message, ..whole })?;
-                (sql.names, Text::Fixed { sql: sent, verb: sql.verb })
+                (sql.names, Text::Fixed { sql: sent.into(), verb: sql.verb })
             }
             Body::Function(call) => {
                 // Whether it writes, what may be left out, and who may call it are not in the text.
@@ -280,7 +280,7 @@ impl Query {
             values.push(value.map(|text| Operand::text(text, at)));
         }
         let sql = match &self.text {
-            Text::Fixed { sql, .. } => sql.clone(),
+            Text::Fixed { sql, .. } => Arc::clone(sql),
             Text::Call(call) => {
                 if call.by_position()
                     && let Some(gap) = values.iter().position(Option::is_none)
@@ -291,7 +291,7 @@ impl Query {
                     return Err(Error::new(Code::MissingValue, message).at(step(&parameter.name)));
                 }
                 let (sql, _) = call.statement(|input| matches!(values.get(input), Some(Some(_))));
-                self.shown(call).statement(&sql).unwrap_or(sql)
+                self.shown(call).statement(&sql).unwrap_or(sql).into()
             }
         };
         Ok(Statement {
@@ -313,7 +313,7 @@ impl Query {
     /// In words, why its rows could not be read.
     pub fn sent(&self) -> Result<String, String> {
         match &self.text {
-            Text::Fixed { sql, .. } => Ok(sql.clone()),
+            Text::Fixed { sql, .. } => Ok(sql.to_string()),
             Text::Call(call) => self.shown(call).statement(&call.statement(|_| true).0),
         }
     }

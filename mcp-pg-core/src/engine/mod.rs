@@ -28,6 +28,7 @@ mod transaction;
 mod tries;
 mod write;
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -177,13 +178,14 @@ impl Engine {
         self.sinks.lost()
     }
 
-    /// Answers a request, and records it.
+    /// Answers a request, or one that is lent, and records it.
     ///
     /// # Errors
     ///
     /// Whatever keeps the request from being answered; nothing is half done.
-    pub async fn handle(&self, caller: &Principal, request: Request) -> Result<Reply> {
-        let arguments = || match serde_json::to_value(&request) {
+    pub async fn handle(&self, caller: &Principal, request: impl Borrow<Request>) -> Result<Reply> {
+        let request = request.borrow();
+        let arguments = || match serde_json::to_value(request) {
             Ok(Value::Object(arguments)) => {
                 arguments.into_iter().filter(|(_, value)| !value.is_null()).collect()
             }
@@ -191,7 +193,7 @@ impl Engine {
         };
         let origin = Origin { transport: "library".into(), ..Origin::default() };
         let mut record = Record::new(self, caller, &origin, request.tool(), arguments);
-        let result = self.answer(caller, &request, None, &mut record).await;
+        let result = self.answer(caller, request, None, &mut record).await;
         record.settle(result).await
     }
 

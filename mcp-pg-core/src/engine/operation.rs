@@ -238,8 +238,8 @@ impl Engine {
         room: usize,
         record: &mut Record<'_>,
     ) -> Result<(RowSet, Vec<Map<String, Value>>)> {
-        let page = statement::select(plan);
         let scope = run.scope;
+        let page = statement::select(plan, scope.view.texts());
         let mut fetched = run.statement(transaction, &page, keep(scope, plan), record).await?;
         let small = |bytes| bytes <= scope.view.limits.max_reply_bytes;
         if fetched.rows.is_empty() && fetched.too_large.is_some_and(small) {

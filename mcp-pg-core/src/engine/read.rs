@@ -43,7 +43,7 @@ impl Engine {
         plan: &SelectPlan<'_>,
         record: &mut Record<'_>,
     ) -> Result<RowSet> {
-        let page = statement::select(plan);
+        let page = statement::select(plan, scope.view.texts());
         let counting = statement::counting(plan);
         let statements: Vec<&Statement<'_>> = std::iter::once(&page).chain(&counting).collect();
         let fetched = self.fetch(scope, plan, &statements, record).await?;
@@ -115,7 +115,7 @@ impl Engine {
             Some(grouping) if grouping.groups.is_empty() => {
                 rows.iter().flatten().all(|value| value.is_null() || *value == 0)
             }
-            _ => rows.is_empty() && plan.start == Start::Offset(0) && limit > 0,
+            _ => rows.is_empty() && matches!(plan.start, Start::Offset(0)) && limit > 0,
         };
         if nothing {
             notes.extend(asked.1.doubt());

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Operand, Scope, Source};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below};
 use crate::policy::TableView;
 use crate::schema::{Column, Family, Identity};
 use crate::value::Decimal;
@@ -114,7 +114,7 @@ impl<'v> Scope<'v> {
             && let Some((key, argument)) = lone_operator(object)
             && !matches!(key, "$ref" | "$literal")
         {
-            return self.computed(column, key, argument, written, &format!("{at}{}", step(key)));
+            return self.computed(column, key, argument, written, &below(at, key));
         }
         let operand = self
             .operand(column, value, at)

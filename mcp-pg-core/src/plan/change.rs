@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, next_version, not_shown};
 use super::{Each, Include, Operand, Predicate, Quantifier, Scope, filter, select};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
 use crate::schema::Column;
@@ -226,7 +226,7 @@ pub(super) fn assignments<'v>(
     }
     let mut set = Vec::with_capacity(updates.len() + 2);
     for (name, value) in updates {
-        let at = format!("{at}{}", step(name));
+        let at = below(at, name);
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
         let masked = table.table.column(name).and_then(|(position, _)| table.mask(position));
         not_shown(table, name, value, &at)?;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::filter::{Parser, one_or, wrong};
 use super::{Operand, Predicate, Scope};
-use crate::error::{Error, Result, step};
+use crate::error::{Error, Result, below};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
 /// What a value is tested for.
@@ -45,7 +45,7 @@ impl<'v> Parser<'_, 'v> {
                 for (key, value) in
                     object.iter().filter(|(key, _)| *key != "path" || path.is_none())
                 {
-                    let at = format!("{at}{}", step(key));
+                    let at = below(at, key);
                     self.count(&at, 0)?;
                     let operator = operator(column, &data_type, key, path.is_some())
                         .map_err(|error| error.at(&at))?;
@@ -150,12 +150,15 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let (scope, negated) = (self.scope, operator == Operator::NotIn);
         self.scope.short(value, at)?;
-        let items: Vec<(String, &Value)> = match value {
+        let items: Vec<(Option<usize>, &Value)> = match value {
             Value::Array(items) => {
-                let places = items.iter().enumerate();
-                places.map(|(index, item)| (format!("{at}/{index}"), item)).collect()
+                items.iter().enumerate().map(|(index, item)| (Some(index), item)).collect()
             }
-            lone => vec![(at.to_owned(), lone)],
+            lone => vec![(None, lone)],
+        };
+        let place = |index: Option<usize>| match index {
+            Some(index) => below(at, &index.to_string()),
+            None => at.to_owned(),
         };
         let (nulls, items): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|(_, item)| literal(item).is_null());
@@ -172,8 +175,8 @@ impl<'v> Parser<'_, 'v> {
         };
         let type_name = if path.is_none() { &column.type_name } else { &data_type.name };
         let test = |comparison| Predicate::Test { column, path: path.cloned(), comparison };
-        let equal = |(at, item): &(String, &Value)| {
-            let operand = scope.operand_of(data_type, type_name, item, at)?;
+        let equal = |(index, item): &(Option<usize>, &Value)| {
+            let operand = scope.operand_of(data_type, type_name, item, &place(*index))?;
             Ok(test(Comparison::Binary(Operator::Eq, operand)))
         };
         // An array of arrays would be one flat list to PostgreSQL.
@@ -186,8 +189,9 @@ impl<'v> Parser<'_, 'v> {
             let operand = scope.operand_of(&list, &list.name, &Value::Array(values), at);
             let operand = operand.or_else(|error| {
                 // Its place counts without the nulls: whichever item is wrong says it right.
-                let each =
-                    items.iter().map(|(at, item)| scope.operand_of(data_type, type_name, item, at));
+                let each = items.iter().map(|(index, item)| {
+                    scope.operand_of(data_type, type_name, item, &place(*index))
+                });
                 each.collect::<Result<Vec<_>>>().and(Err(error))
             })?;
             test(Comparison::Listed(negated, operand))
@@ -252,7 +256,7 @@ impl<'v> Parser<'_, 'v> {
     }
 
     fn path(&self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
-        let at = format!("{at}/path");
+        let at = below(at, "path");
         if !column.data_type.is_json() {
             return Err(unknown_operator(column, &column.data_type, "path", false).at(at));
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::change::{assignments, read_version};
 use super::insert::Given;
 use super::{Assign, Operand, Scope};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
 use crate::schema::{Column, Key};
 
@@ -96,7 +96,7 @@ fn named<'v>(
     let mut values = Vec::with_capacity(key.len());
     let mut rest = update.clone();
     for column in key {
-        let at = format!("{at}{}", step(&column.name));
+        let at = below(&at, &column.name);
         let value = rest.shift_remove(&column.name).unwrap_or_default();
         let operand = scope.operand(column, &value, &at)?;
         if operand.is_null() {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::hop::ambiguous;
 use super::{Hop, Predicate, Quantifier, Scope};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, TableView, counted};
 use crate::schema::{Found, Operator, Relation};
 
@@ -42,7 +42,7 @@ impl<'v> Parser<'_, 'v> {
         }
         let mut all = Vec::with_capacity(object.len());
         for (name, value) in object {
-            let at = format!("{at}{}", step(name));
+            let at = below(at, name);
             all.push(match name.as_str() {
                 "and" => Predicate::All(self.several(table, value, &at, depth)?),
                 "or" if value.as_object().is_some_and(|members| members.len() > 1) => {
@@ -91,7 +91,7 @@ impl<'v> Parser<'_, 'v> {
             return Err(wrong("the list of conditions is empty", at));
         }
         let conditions = conditions.iter().enumerate().map(|(index, condition)| {
-            let at = if value.is_array() { format!("{at}/{index}") } else { at.to_owned() };
+            let at = if value.is_array() { below(at, &index.to_string()) } else { at.to_owned() };
             match condition {
                 Value::Object(inner) => self.object(table, inner, &at, depth + 1),
                 _ => Err(wrong("a condition is an object", &at)),
@@ -177,10 +177,10 @@ impl<'v> Parser<'_, 'v> {
                 "every" => Quantifier::Every,
                 _ => {
                     let error = self.scope.unquantified(subject, &hop, key);
-                    return Err(error.at(format!("{at}{}", step(key))));
+                    return Err(error.at(below(at, key)));
                 }
             };
-            let at = format!("{at}{}", step(key));
+            let at = below(at, key);
             let Value::Object(inner) = inner else {
                 return Err(wrong("a condition object is wanted", &at));
             };
@@ -216,13 +216,13 @@ impl<'v> Parser<'_, 'v> {
         let filter = match condition {
             None | Some(Value::Null) => Predicate::All(vec![]),
             Some(Value::Object(inner)) => {
-                self.object(hop.table, inner, &format!("{at}/where"), depth + 1)?
+                self.object(hop.table, inner, &below(at, "where"), depth + 1)?
             }
             Some(_) => {
-                return Err(wrong("a condition object is wanted", &format!("{at}/where")));
+                return Err(wrong("a condition object is wanted", &below(at, "where")));
             }
         };
-        let test = self.column(counted(), test, &format!("{at}/count"))?;
+        let test = self.column(counted(), test, &below(at, "count"))?;
         Ok(Predicate::Counted {
             hop: Box::new(hop),
             filter: Box::new(filter),

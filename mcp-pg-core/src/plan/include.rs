@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Hop, Predicate, Scope, Shown, Sort, filter};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
 use crate::request::{Related, check_members, parse_ref};
 
@@ -13,7 +13,7 @@ pub struct Include<'v> {
     /// The member of the row that holds them: the relation's name, as it was asked for.
     pub name: &'v str,
     /// The relation's name that no other has.
-    unambiguous: &'v str,
+    pub(super) unambiguous: &'v str,
     /// The member that says whether they were cut.
     pub mark: String,
     /// The way to them.
@@ -96,7 +96,7 @@ impl<'v> Scope<'v> {
         members
             .filter(|(_, options)| **options != Value::Bool(false))
             .map(|(name, options)| {
-                let at = format!("{at}{}", step(name));
+                let at = below(at, name);
                 *left = left.checked_sub(1).ok_or_else(|| {
                     let most = self.view.limits.max_includes;
                     let message = format!("a request may include {most} relations, and no more");
@@ -125,7 +125,7 @@ impl<'v> Scope<'v> {
         let counted = inner.count.unwrap_or_default();
         let target = hop.table;
         let wanted = match &inner.filter {
-            Some(object) => filter(self, target, object, &format!("{at}/where"))?,
+            Some(object) => filter(self, target, object, &below(at, "where"))?,
             None => Predicate::All(vec![]),
         };
         let limits = &self.view.limits;
@@ -136,9 +136,9 @@ impl<'v> Scope<'v> {
         let rows = if to_one || counted { 1 } else { limit.max(1) };
         let rows = self.few_related(reach, rows).map_err(|error| error.at(at))?;
         let reach = Reach { rows, again: reach.again || to_one || hop.junction.is_some() };
-        let columns = self.shown(target, inner.columns.as_deref(), &format!("{at}/columns"))?;
+        let columns = self.shown(target, inner.columns.as_deref(), &below(at, "columns"))?;
         let names: Vec<&str> = columns.iter().map(|shown| shown.name(target)).collect();
-        let within = format!("{at}/include");
+        let within = below(at, "include");
         let inner = inner.include.as_ref();
         let includes = self.includes_within(target, &names, inner, &within, reach, left)?;
         Ok(Include {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, first_version, not_shown};
 use super::{Arbiter, Include, Predicate, Scope};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below, step};
 use crate::policy::{Action, Sealed, TableView};
 use crate::request::Insert;
 use crate::schema::{Column, TableKind};
@@ -163,7 +163,7 @@ fn given_values<'v>(
     let mut values = Vec::with_capacity(given.len());
     let mut indexes = Vec::new();
     for column in given {
-        let at = format!("{at}{}", step(&column.name));
+        let at = below(at, &column.name);
         let (value, sealed) = (row.get(&column.name), table.sealed(&column.name));
         value.map_or(Ok(()), |value| not_shown(table, &column.name, value, &at))?;
         values.push(match (value, sealed) {
@@ -218,7 +218,7 @@ fn require(
             Code::MissingValue,
             format!("{} ({}) is required", column.name, column.type_name),
         )
-        .at(format!("{at}{}", step(&column.name)))
+        .at(below(at, &column.name))
         .hint("it takes no null and has no default")),
     }
 }

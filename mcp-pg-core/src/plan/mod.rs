@@ -26,6 +26,7 @@ mod reached;
 mod scope;
 mod sealed;
 mod select;
+mod shape;
 mod shown;
 
 pub use aggregate::{Group, Grouping};
@@ -47,6 +48,7 @@ pub use predicate::{Predicate, Quantifier};
 pub use reached::Reached;
 pub use scope::{Earlier, Scope};
 pub use select::{Query, SelectPlan, Start};
+pub use shape::Shape;
 pub use shown::{Member, Shown};
 
 /// What the server has decided to do, before it is SQL.

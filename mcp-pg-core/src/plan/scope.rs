@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::operand::Reference;
 use super::{Assign, Operand, Predicate};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below, step};
 use crate::policy::{Action, Principal, Settings, TableView, View};
 use crate::request::Count;
 use crate::schema::{Column, DataType, TableKind};
@@ -170,7 +170,7 @@ impl<'v> Scope<'v> {
                     .hint("give the value itself; {\"$literal\": …} writes JSON as it stands"));
                 }
                 members.iter().try_for_each(|(name, member)| {
-                    self.refers_nowhere_inside(member, &format!("{at}{}", step(name)))
+                    self.refers_nowhere_inside(member, &below(at, name))
                 })
             }
             _ => Ok(()),

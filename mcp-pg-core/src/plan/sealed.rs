@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::filter::wrong;
 use super::{Assign, Scope};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below};
 use crate::policy::{Sealed, TableView};
 use crate::schema::{Column, Operator};
 
@@ -68,7 +68,7 @@ impl<'v> Scope<'v> {
             Value::Object(object) if !object.contains_key("$literal") => {
                 let mut tests = Map::new();
                 for (key, operand) in object {
-                    let at = format!("{at}{}", step(key));
+                    let at = below(at, key);
                     let test = match (key.as_str(), operand) {
                         ("eq", operand) => digest(operand, &at)?,
                         ("in", Value::Array(items)) => list(items, &at)?,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::cursor::binding;
 use super::each::VERSION;
 use super::{
-    Cursor, CursorKey, Grouping, Include, Measured, Predicate, Scope, Shown, Sort, filter,
+    Cursor, CursorKey, Grouping, Include, Measured, Operand, Predicate, Scope, Shown, Sort, filter,
 };
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView};
@@ -57,12 +57,12 @@ pub enum Query<'v> {
 }
 
 /// Where a page begins.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Start {
     /// After so many rows.
     Offset(u64),
     /// After the row with these values of the sort keys.
-    After(Vec<Option<String>>),
+    After(Vec<Operand>),
 }
 
 impl<'v> SelectPlan<'v> {
@@ -304,7 +304,8 @@ fn start(order: &[Sort<'_>], keyset: bool, cursor: Cursor) -> Result<Start> {
             .iter()
             .zip(values)
             .map(|(sort, value): (&Sort<'_>, Value)| {
-                sort.encode(&value).map_err(|_| super::cursor::invalid())
+                let text = sort.encode(&value).map_err(|_| super::cursor::invalid())?;
+                Ok(Operand::text(text, ""))
             })
             .collect::<Result<_>>()
             .map(Start::After),

@@ -16,6 +16,7 @@ mod role;
 mod sealed;
 mod settings;
 mod table_view;
+mod texts;
 mod unwritable;
 mod version;
 mod view;
@@ -33,4 +34,6 @@ pub use settings::{
 };
 pub use table_view::TableView;
 pub(crate) use table_view::shown;
+pub(crate) use texts::Text;
+pub use texts::Texts;
 pub use view::View;

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::reduce::{Extra, reduce};
 use super::table_view::{TableView, shown};
-use super::{Actions, Limits, Role, Settings};
+use super::{Actions, Limits, Role, Settings, Texts};
 use crate::error::{Code, Error, Result};
 use crate::name::{TableName, nearest};
 use crate::schema::{Relation, Schema};
@@ -36,6 +36,7 @@ pub struct View {
     encrypted_names: HashSet<String>,
     /// All tables with all their columns, for the conditions of grants: those are the operator's words.
     whole: Option<Arc<View>>,
+    texts: Arc<Texts>,
 }
 
 impl View {
@@ -123,6 +124,7 @@ impl View {
             confirms: false,
             encrypted_names: named(&settings.encryption.columns),
             whole: None,
+            texts: Arc::default(),
         }
     }
 
@@ -214,6 +216,11 @@ impl View {
     /// What the row conditions of grants speak of: all tables, with all their columns and relations.
     pub fn whole(&self) -> Option<&View> {
         self.whole.as_deref()
+    }
+
+    /// Texts of statements that were made for it before.
+    pub fn texts(&self) -> &Texts {
+        &self.texts
     }
 
     /// The table at a position, as relations give it.

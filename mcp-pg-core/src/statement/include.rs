@@ -4,64 +4,48 @@ use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement,
 
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken, words_of};
-use super::{column, operand, output};
+use super::{column, expression, operand, reader};
 use crate::plan::{Hop, Include, Measured, Operand, Predicate, Reached, Shown, Sort};
 use crate::policy::TableView;
 use crate::schema::Column;
 use crate::value::Decoder;
 
 impl Conditions {
-    /// The expressions and outputs of included relations, seen from the row under `alias`.
-    pub(super) fn includes<'v>(
-        &mut self,
-        includes: &'v [Include<'v>],
-        alias: &DynIden,
-    ) -> (Vec<Expr>, Vec<Output<'v>>) {
-        includes.iter().map(|include| self.include(include, alias)).unzip()
+    /// The expressions of included relations, seen from the row under `alias`; [`included`] reads them.
+    pub(super) fn includes(&mut self, includes: &[Include<'_>], alias: &DynIden) -> Vec<Expr> {
+        includes.iter().map(|include| self.include(include, alias)).collect()
     }
 
-    /// What is returned of the row under `alias`, and how to read it.
-    pub(super) fn shown<'v>(
+    /// What is returned of the row under `alias`; [`shown`] reads it.
+    pub(super) fn shown(
         &mut self,
-        table: &'v TableView,
-        shown: &'v [Shown<'v>],
+        table: &TableView,
+        shown: &[Shown<'_>],
         alias: &DynIden,
-    ) -> (Vec<Expr>, Vec<Output<'v>>) {
+    ) -> Vec<Expr> {
         let each = shown.iter().map(|shown| match shown {
-            Shown::Column(position) => output(table, alias, *position),
-            Shown::Member(member) => {
-                let value = self.value(&member.of, alias);
-                (value, Output::value(&member.name, Decoder::jsonb()))
-            }
+            Shown::Column(position) => expression(table, alias, *position),
+            Shown::Member(member) => self.value(&member.of, alias),
         });
-        each.unzip()
+        each.collect()
     }
 
-    fn include<'v>(&mut self, include: &'v Include<'v>, alias: &DynIden) -> (Expr, Output<'v>) {
+    fn include(&mut self, include: &Include<'_>, alias: &DynIden) -> Expr {
         if include.counted {
-            let count = self.counted(&include.hop, &include.filter, alias);
-            return (count, Output::value(include.name, Decoder::bigint()));
+            return self.counted(&include.hop, &include.filter, alias);
         }
         let (mut rows, other) = self.met(&include.hop, &include.filter, alias);
-        let (mut members, mut inner) = self.shown(include.hop.table, &include.columns, &other);
-        let (related, nested) = self.includes(&include.includes, &other);
-        members.extend(related);
-        inner.extend(nested);
+        let mut members = self.shown(include.hop.table, &include.columns, &other);
+        members.extend(self.includes(&include.includes, &other));
         rows.expr(Func::cust("ROW").args(members));
         if include.hop.is_to_one() {
             the_one(&mut rows, &include.hop, &other);
-            return (subquery(rows), Output { name: include.name, reader: Reader::Row(inner) });
+            return subquery(rows);
         }
         self.sort(&mut rows, &include.order, &other);
         self.join(&mut rows, &other);
         rows.limit(include.limit.saturating_add(1));
-        let reader = Reader::Rows {
-            outputs: inner,
-            most: usize::try_from(include.limit).unwrap_or(usize::MAX),
-            mark: include.mark.clone(),
-        };
-        let expression = Func::cust("ARRAY").arg(subquery(rows)).into();
-        (expression, Output { name: include.name, reader })
+        Func::cust("ARRAY").arg(subquery(rows)).into()
     }
 
     /// How many rows at the end of a hop meet a condition.
@@ -248,6 +232,37 @@ impl Conditions {
             }
         }
     }
+}
+
+/// How included relations are read.
+pub(super) fn included<'v>(includes: &'v [Include<'v>]) -> impl Iterator<Item = Output<'v>> {
+    includes.iter().map(|include| {
+        if include.counted {
+            return Output::value(include.name, Decoder::bigint());
+        }
+        let columns = shown(include.hop.table, &include.columns);
+        let outputs = columns.chain(included(&include.includes)).collect();
+        let reader = match include.hop.is_to_one() {
+            true => Reader::Row(outputs),
+            false => Reader::Rows {
+                outputs,
+                most: usize::try_from(include.limit).unwrap_or(usize::MAX),
+                mark: include.mark.clone(),
+            },
+        };
+        Output { name: include.name, reader }
+    })
+}
+
+/// How what is returned of a row is read.
+pub(super) fn shown<'v>(
+    table: &'v TableView,
+    shown: &'v [Shown<'v>],
+) -> impl Iterator<Item = Output<'v>> {
+    shown.iter().map(|shown| match shown {
+        Shown::Column(position) => reader(table, *position),
+        Shown::Member(member) => Output::value(&member.name, Decoder::jsonb()),
+    })
 }
 
 /// A row that expressions reach from another.

@@ -15,6 +15,8 @@ mod seek;
 mod select;
 mod touched;
 
+use std::sync::Arc;
+
 use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, TableRef, Value};
 
 pub use change::{affected, changes, lock, update_each};
@@ -32,7 +34,7 @@ use crate::schema::Column;
 #[derive(Debug, Clone)]
 pub struct Statement<'v> {
     /// The text, with `$1`, `$2`, … for the parameters.
-    pub sql: String,
+    pub sql: Arc<str>,
     /// The parameters, in order.
     pub parameters: Vec<Operand>,
     /// The columns of its rows, in order.
@@ -69,18 +71,14 @@ fn named(alias: &DynIden, name: &str) -> Expr {
     Expr::col((alias.clone(), name.to_owned()))
 }
 
-/// The column at a position in the form that its decoder reads, and how to read it.
-fn output<'v>(table: &'v TableView, alias: &DynIden, position: usize) -> (Expr, Output<'v>) {
-    (expression(table, alias, position), reader(table, position))
-}
-
 /// The columns at these positions, each in the form that its decoder reads, and how to read them.
 fn outputs<'v>(
     table: &'v TableView,
     alias: &DynIden,
     positions: impl Iterator<Item = usize> + Clone,
 ) -> (Vec<Expr>, Vec<Output<'v>>) {
-    (expressions(table, alias, positions.clone()).collect(), readers(table, positions))
+    let readers = positions.clone().map(|position| reader(table, position)).collect();
+    (expressions(table, alias, positions).collect(), readers)
 }
 
 fn expressions(
@@ -97,10 +95,6 @@ fn expression(table: &TableView, alias: &DynIden, position: usize) -> Expr {
         true => expression.cast_as("text"),
         false => expression,
     }
-}
-
-fn readers<'v>(table: &'v TableView, positions: impl Iterator<Item = usize>) -> Vec<Output<'v>> {
-    positions.map(|position| reader(table, position)).collect()
 }
 
 fn reader(table: &TableView, position: usize) -> Output<'_> {

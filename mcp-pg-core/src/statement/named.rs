@@ -2,6 +2,7 @@
 
 use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, Query, SelectStatement, TableRef};
 
+use super::include::included;
 use super::parameters::build;
 use super::predicate::Conditions;
 use super::{Output, SUBJECT, Statement, aliased, operand};
@@ -105,9 +106,9 @@ pub fn related<'v>(
     let lists = values.iter().map(Vec::as_slice);
     let named = Named::new(0..values.len(), key, lists, "", &mut conditions);
     let (position, output) = position();
-    let (mut expressions, mut outputs) = conditions.includes(includes, &alias);
+    let mut expressions = conditions.includes(includes, &alias);
     expressions.push(position.clone());
-    outputs.push(output);
+    let outputs = included(includes).chain([output]).collect();
     let mut query = Query::select();
     query.from(aliased(table, &alias)).from(named.table());
     query.exprs(expressions).and_where(is_named(key, &alias));

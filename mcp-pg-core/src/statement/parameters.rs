@@ -12,25 +12,42 @@ use crate::plan::Operand;
 
 /// The parameters of a statement in the making.
 #[derive(Debug, Default)]
-pub(super) struct Parameters(Vec<Operand>);
+pub(super) struct Parameters {
+    operands: Vec<Operand>,
+    /// Where each stands in the plan.
+    origins: Vec<*const Operand>,
+}
 
 impl Parameters {
     /// A place in the text for an operand.
     pub(super) fn add(&mut self, operand: &Operand) -> Expr {
         // sea-query carries the operand's position to where the value comes to stand.
-        let position = i64::try_from(self.0.len()).unwrap_or(i64::MAX);
-        self.0.push(operand.clone());
+        let position = i64::try_from(self.operands.len()).unwrap_or(i64::MAX);
+        self.operands.push(operand.clone());
+        self.origins.push(operand);
         Expr::Value(Value::BigInt(Some(position)))
+    }
+
+    /// Which of the operands each parameter of a text is, if all of them are among these.
+    pub(super) fn among(&self, text: &Text, operands: &[&Operand]) -> Option<Vec<usize>> {
+        let origins = text.positions.iter().map(|position| self.origins.get(*position));
+        origins
+            .map(|origin| {
+                let origin = origin?;
+                operands.iter().position(|operand| std::ptr::eq(*operand, *origin))
+            })
+            .collect()
     }
 
     /// The finished statement.
     pub(super) fn finish<'v>(self, text: Text, outputs: Vec<Output<'v>>) -> Statement<'v> {
         let Text { sql, positions } = text;
         // Most often each stands once, in the order in which they were added.
-        if positions.iter().copied().eq(0..self.0.len()) {
-            return Statement { sql, parameters: self.0, outputs, recurring: true };
+        let sql = sql.into();
+        if positions.iter().copied().eq(0..self.operands.len()) {
+            return Statement { sql, parameters: self.operands, outputs, recurring: true };
         }
-        let operand = |position| self.0.get(position).cloned();
+        let operand = |position| self.operands.get(position).cloned();
         let operand = |position| operand(position).unwrap_or_else(|| Operand::text(None, ""));
         let parameters = positions.into_iter().map(operand).collect();
         Statement { sql, parameters, outputs, recurring: true }

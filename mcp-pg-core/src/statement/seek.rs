@@ -16,7 +16,7 @@ const KEYS_MOST: usize = 4;
 /// The rows of the plan that come after the one with these sort keys, yet without a select list and order.
 pub(super) fn after(
     plan: &SelectPlan<'_>,
-    values: &[Option<String>],
+    values: &[Operand],
     alias: &DynIden,
     conditions: &mut Conditions,
 ) -> SelectStatement {
@@ -45,7 +45,7 @@ pub(super) fn after(
 /// A sort key, and the value that it had in the row.
 struct Key<'k> {
     sort: &'k Sort<'k>,
-    value: &'k Option<String>,
+    value: &'k Operand,
 }
 
 /// Whether one comparison of rows tells which comes after: it needs one direction and no nulls.
@@ -86,7 +86,7 @@ fn first_bound(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -
     let key = keys.first()?;
     let sort = key.sort;
     let last = sort.nullable && sort.nulls_last;
-    if key.value.is_none() || last || !matches!(sort.measured, Measured::Value) {
+    if key.value.is_null() || last || !matches!(sort.measured, Measured::Value) {
         return None;
     }
     let (left, right) = (conditions.cursor_key(sort, alias), key.operand(conditions));
@@ -95,7 +95,7 @@ fn first_bound(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -
 
 impl Key<'_> {
     fn operand(&self, conditions: &mut Conditions) -> Expr {
-        let parameter = conditions.parameters.add(&Operand::text(self.value.clone(), ""));
+        let parameter = conditions.parameters.add(self.value);
         match self.sort.measured {
             Measured::Value => typed(parameter, &self.sort.column.data_type, ""),
             Measured::Member(_) => parameter.cast_as("jsonb"),
@@ -113,18 +113,18 @@ impl Key<'_> {
     }
 
     fn same(&self, alias: &DynIden, conditions: &mut Conditions) -> Expr {
-        match self.value {
-            None => self.missing(true, alias, conditions),
-            Some(_) => conditions.cursor_key(self.sort, alias).eq(self.operand(conditions)),
+        match self.value.is_null() {
+            true => self.missing(true, alias, conditions),
+            false => conditions.cursor_key(self.sort, alias).eq(self.operand(conditions)),
         }
     }
 
     fn beyond(&self, alias: &DynIden, conditions: &mut Conditions) -> Vec<Expr> {
         let sort = self.sort;
-        match (self.value, sort.nulls_last) {
-            (None, true) => Vec::new(),
-            (None, false) => vec![self.missing(false, alias, conditions)],
-            (Some(_), nulls_last) => {
+        match (self.value.is_null(), sort.nulls_last) {
+            (true, true) => Vec::new(),
+            (true, false) => vec![self.missing(false, alias, conditions)],
+            (false, nulls_last) => {
                 let key = conditions.cursor_key(sort, alias);
                 let value = self.operand(conditions);
                 let beyond = if sort.descending { key.lt(value) } else { key.gt(value) };

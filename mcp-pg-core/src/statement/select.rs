@@ -1,15 +1,18 @@
 //! SELECT: the page, the count, and the planner's estimate of it.
 
+use std::sync::Arc;
+
 use sea_query::{
     DynIden, ExplainFormat, ExplainStatement, Expr, ExprTrait, Func, IntoIden, Query,
     SelectStatement,
 };
 
+use super::include::{included, shown};
 use super::parameters::{build, build_explain};
 use super::predicate::{Conditions, constant};
-use super::{Output, SUBJECT, Statement, aliased, expressions, readers, seek, version};
-use crate::plan::{Measured, SelectPlan, Start};
-use crate::policy::TableView;
+use super::{Output, SUBJECT, Statement, aliased, expressions, seek, version};
+use crate::plan::{Measured, SelectPlan, Shape, Sort, Start};
+use crate::policy::{TableView, Text, Texts};
 use crate::request::Count;
 use crate::value::Decoder;
 
@@ -20,20 +23,32 @@ const OFFSET_RECURRING: u64 = 100;
 ///
 /// Its rows hold the plan's columns, the version if wanted, the included relations, and last the sort keys
 /// that a cursor needs and that are not among the columns.
-pub fn select<'v>(plan: &'v SelectPlan<'v>) -> Statement<'v> {
-    let mut conditions = Conditions::default();
-    let (query, columns) = page(plan, &mut conditions);
-    let mut statement = conditions.parameters.finish(build(&query), columns);
+///
+/// A text is made once for all plans of its shape, as far as they recur.
+pub fn select<'v>(plan: &'v SelectPlan<'v>, texts: &Texts) -> Statement<'v> {
+    let outputs = outputs(plan);
     // Every page has an offset of its own: the first ones are asked for again, those far down hardly.
-    statement.recurring =
-        matches!(plan.start, Start::Offset(..=OFFSET_RECURRING) | Start::After(_));
+    let recurring = matches!(plan.start, Start::Offset(..=OFFSET_RECURRING) | Start::After(_));
+    let shape = Shape::of(plan);
+    if let Some(text) = texts.get(&shape.key) {
+        let operands = text.operands.iter().filter_map(|position| shape.operands.get(*position));
+        let parameters = operands.map(|operand| (*operand).clone()).collect();
+        return Statement { sql: Arc::clone(&text.sql), parameters, outputs, recurring };
+    }
+    let mut conditions = Conditions::default();
+    let text = build(&page(plan, &mut conditions));
+    let operands = conditions.parameters.among(&text, &shape.operands);
+    let statement = Statement { recurring, ..conditions.parameters.finish(text, outputs) };
+    if let Some(operands) = operands.filter(|_| recurring) {
+        texts.keep(shape.key, Text { sql: Arc::clone(&statement.sql), operands });
+    }
     statement
 }
 
 /// The statement that asks how PostgreSQL would read the page; the rows are lines of EXPLAIN's JSON.
 pub fn explain<'v>(plan: &'v SelectPlan<'v>, analyze: bool) -> Statement<'v> {
     let mut conditions = Conditions::default();
-    let (query, _) = page(plan, &mut conditions);
+    let query = page(plan, &mut conditions);
     // VERBOSE tells the schemas of tables.
     let explain = ExplainStatement::new().format(ExplainFormat::Json).verbose(true);
     let explain = explain.statement(query);
@@ -42,52 +57,61 @@ pub fn explain<'v>(plan: &'v SelectPlan<'v>, analyze: bool) -> Statement<'v> {
     conditions.parameters.finish(build_explain(&explain), lines)
 }
 
-fn page<'v>(
-    plan: &'v SelectPlan<'v>,
-    conditions: &mut Conditions,
-) -> (SelectStatement, Vec<Output<'v>>) {
+/// How the rows of a page are read.
+fn outputs<'v>(plan: &'v SelectPlan<'v>) -> Vec<Output<'v>> {
+    let mut outputs: Vec<Output<'v>> = shown(plan.table, &plan.columns).collect();
+    if plan.with_version {
+        outputs.push(Output::value("_version", Decoder::plain_text()));
+    }
+    outputs.extend(included(&plan.includes));
+    let keys = cursor_keys(plan);
+    outputs.extend(keys.map(|sort| Output::value(&sort.column.name, key_decoder(plan, sort))));
+    outputs
+}
+
+/// The sort keys that a cursor needs and that are not among the columns.
+fn cursor_keys<'p, 'v>(plan: &'p SelectPlan<'v>) -> impl Iterator<Item = &'p Sort<'v>> {
+    plan.order.iter().filter(|sort| plan.keyset && plan.shows(sort).is_none())
+}
+
+fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &Sort<'v>) -> &'v Decoder {
+    match sort.measured {
+        _ if sort.is_kept_as_text() => Decoder::plain_text(),
+        Measured::Value => {
+            sort.hops.last().map_or(plan.table, |hop| hop.table).decoder(sort.position)
+        }
+        Measured::Count(_) => Decoder::bigint(),
+        _ => Decoder::double(),
+    }
+}
+
+/// The statement of a page; [`outputs`] tells how its rows are read.
+fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     let alias = SUBJECT.into_iden();
     let mut query = match &plan.start {
         Start::After(values) => seek::after(plan, values, &alias, conditions),
         Start::Offset(_) => rows(plan, &alias, conditions),
     };
 
-    let mut columns;
     if plan.is_whole() {
         // Rendering all columns is most of the work: done once for a table.
         let list = plan.table.column_list(|| column_list(plan.table, &alias));
         if !list.is_empty() {
             query.expr(Expr::Custom(list.to_owned().into()));
         }
-        columns = readers(plan.table, plan.table.readable_columns());
     } else {
-        let (shown, outputs) = conditions.shown(plan.table, &plan.columns, &alias);
-        query.exprs(shown);
-        columns = outputs;
+        query.exprs(conditions.shown(plan.table, &plan.columns, &alias));
     }
     if plan.with_version {
         query.expr(version(plan.table, &alias));
-        columns.push(Output::value("_version", Decoder::plain_text()));
     }
-    let (related, nested) = conditions.includes(&plan.includes, &alias);
-    query.exprs(related);
-    columns.extend(nested);
-    if plan.keyset {
-        for sort in plan.order.iter().filter(|sort| plan.shows(sort).is_none()) {
-            let owner = sort.hops.last().map_or(plan.table, |hop| hop.table);
-            let decoder = match sort.measured {
-                _ if sort.is_kept_as_text() => Decoder::plain_text(),
-                Measured::Value => owner.decoder(sort.position),
-                Measured::Count(_) => Decoder::bigint(),
-                _ => Decoder::double(),
-            };
-            let key = conditions.cursor_key(sort, &alias);
-            let text = sort.is_kept_as_text() || decoder.as_text();
-            query.expr(if text { key.cast_as("text") } else { key });
-            columns.push(Output::value(&sort.column.name, decoder));
-        }
+    query.exprs(conditions.includes(&plan.includes, &alias));
+    for sort in cursor_keys(plan) {
+        let key = conditions.cursor_key(sort, &alias);
+        let text = sort.is_kept_as_text() || key_decoder(plan, sort).as_text();
+        query.expr(if text { key.cast_as("text") } else { key });
     }
-    if columns.is_empty() {
+    if outputs(plan).is_empty() {
         query.expr(constant(true));
     }
 
@@ -99,7 +123,7 @@ fn page<'v>(
     if !plan.single {
         query.limit(plan.limit.saturating_add(1));
     }
-    (query, columns)
+    query
 }
 
 /// The readable columns as the text of a select list.

@@ -9,6 +9,7 @@ mod condition;
 mod hidden;
 mod order;
 mod select;
+mod texts;
 mod value;
 mod world;
 

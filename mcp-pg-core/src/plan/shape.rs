@@ -1,0 +1,348 @@
+//! What tells the statements of two plans apart: everything in them but the values of their operands.
+//!
+//! Each type is taken apart by naming all its members, so that one which is added here or there is not forgotten.
+
+use super::{
+    Comparison, Counted, Group, Grouping, Hop, Include, Measure, Measured, Member, Operand,
+    Predicate, Reached, SelectPlan, Shown, Sort, Start,
+};
+use crate::policy::TableView;
+use crate::schema::{Column, Relation};
+
+/// The shape of a plan. Within one view, plans with the same key have the same statement, and operands that stand in
+/// the same places of it.
+#[derive(Debug, Default)]
+pub struct Shape<'p> {
+    /// What the statement depends on.
+    pub key: Vec<u8>,
+    /// The plan's operands, in its own order.
+    pub operands: Vec<&'p Operand>,
+}
+
+impl<'p> Shape<'p> {
+    /// The shape of a plan's page.
+    pub fn of(plan: &'p SelectPlan<'_>) -> Self {
+        let mut shape = Self { key: Vec::with_capacity(512), operands: Vec::new() };
+        plan.add_to(&mut shape);
+        shape
+    }
+
+    fn tag(&mut self, tag: u8) {
+        self.key.push(tag);
+    }
+
+    fn number(&mut self, number: u64) {
+        self.key.extend_from_slice(&number.to_le_bytes());
+    }
+
+    fn length(&mut self, length: usize) {
+        self.number(length as u64);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.length(text.len());
+        self.key.extend_from_slice(text.as_bytes());
+    }
+
+    fn pairs(&mut self, pairs: &[(usize, usize)]) {
+        self.length(pairs.len());
+        for (ours, theirs) in pairs {
+            self.length(*ours);
+            self.length(*theirs);
+        }
+    }
+
+    fn table(&mut self, table: &TableView) {
+        let name = table.name();
+        self.text(&name.schema);
+        self.text(&name.name);
+    }
+
+    fn column(&mut self, column: &Column) {
+        self.text(column.identifier());
+        self.number(column.data_type.oid.into());
+    }
+
+    fn relation(&mut self, relation: &Relation) {
+        self.text(&relation.unambiguous);
+        self.pairs(&relation.columns);
+        if let Some(junction) = &relation.junction {
+            self.pairs(&junction.columns);
+        }
+    }
+
+    fn all<T: Shaped>(&mut self, parts: &'p [T]) {
+        self.length(parts.len());
+        parts.iter().for_each(|part| part.add_to(self));
+    }
+
+    fn maybe<T: Shaped>(&mut self, part: Option<&'p T>) {
+        self.tag(part.is_some().into());
+        if let Some(part) = part {
+            part.add_to(self);
+        }
+    }
+}
+
+/// A part of a plan, as far as the statement depends on it.
+trait Shaped {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>);
+}
+
+impl Shaped for SelectPlan<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self {
+            table,
+            grouping,
+            columns,
+            includes,
+            filter,
+            order,
+            keyset,
+            single,
+            start,
+            limit,
+            with_version,
+            // How the reply looks, and what else is asked of the same rows.
+            count: _,
+            format: _,
+            query: _,
+        } = self;
+        shape.table(table);
+        shape.maybe(grouping.as_ref());
+        shape.all(columns);
+        shape.all(includes);
+        filter.add_to(shape);
+        shape.all(order);
+        [*keyset, *single, *with_version].into_iter().for_each(|flag| shape.tag(flag.into()));
+        start.add_to(shape);
+        shape.number(*limit);
+    }
+}
+
+impl Shaped for Operand {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        shape.tag(self.is_null().into());
+        shape.operands.push(self);
+    }
+}
+
+impl Shaped for Start {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        match self {
+            Self::Offset(offset) => {
+                shape.tag(0);
+                shape.number(*offset);
+            }
+            Self::After(values) => {
+                shape.tag(1);
+                shape.all(values);
+            }
+        }
+    }
+}
+
+impl Shaped for Predicate<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        match self {
+            Self::All(parts) => {
+                shape.tag(0);
+                shape.all(parts);
+            }
+            Self::Any(parts) => {
+                shape.tag(1);
+                shape.all(parts);
+            }
+            Self::Not(inner) => {
+                shape.tag(2);
+                inner.add_to(shape);
+            }
+            Self::Test { column, path, comparison } => {
+                shape.tag(3);
+                shape.column(column);
+                shape.maybe(path.as_ref());
+                comparison.add_to(shape);
+            }
+            Self::Related { hop, quantifier, filter } => {
+                shape.tag(4);
+                hop.add_to(shape);
+                shape.tag(*quantifier as u8);
+                filter.add_to(shape);
+            }
+            Self::Compared { left, operator, right } => {
+                shape.tag(5);
+                shape.column(left);
+                shape.text(operator.as_str());
+                shape.column(right);
+            }
+            Self::Counted { hop, filter, test } => {
+                shape.tag(6);
+                hop.add_to(shape);
+                filter.add_to(shape);
+                test.add_to(shape);
+            }
+        }
+    }
+}
+
+impl Shaped for Comparison {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        match self {
+            Self::Null(wanted) => {
+                shape.tag(0);
+                shape.tag((*wanted).into());
+            }
+            Self::Binary(operator, operand) => {
+                shape.tag(1);
+                shape.text(operator.as_str());
+                operand.add_to(shape);
+            }
+            Self::Listed(negated, list) => {
+                shape.tag(2);
+                shape.tag((*negated).into());
+                list.add_to(shape);
+            }
+            Self::ContainsElement(type_name, operand) => {
+                shape.tag(3);
+                shape.text(type_name);
+                operand.add_to(shape);
+            }
+        }
+    }
+}
+
+impl Shaped for Hop<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { subject, relation, table, visible, junction } = self;
+        shape.table(subject);
+        shape.relation(relation);
+        shape.table(table);
+        visible.add_to(shape);
+        shape.tag(junction.is_some().into());
+        if let Some((middle, visible)) = junction {
+            shape.table(middle);
+            visible.add_to(shape);
+        }
+    }
+}
+
+impl Shaped for Include<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self {
+            // Members of the reply.
+            name: _,
+            unambiguous: _,
+            mark: _,
+            hop,
+            columns,
+            filter,
+            order,
+            limit,
+            counted,
+            includes,
+        } = self;
+        hop.add_to(shape);
+        shape.all(columns);
+        filter.add_to(shape);
+        shape.all(order);
+        shape.number(*limit);
+        shape.tag((*counted).into());
+        shape.all(includes);
+    }
+}
+
+impl Shaped for Sort<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { hops, column, position, measured, nullable, descending, nulls_last } = self;
+        shape.all(hops);
+        shape.column(column);
+        shape.length(*position);
+        measured.add_to(shape);
+        [*nullable, *descending, *nulls_last].into_iter().for_each(|flag| shape.tag(flag.into()));
+    }
+}
+
+impl Shaped for Measured<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        match self {
+            Self::Value => shape.tag(0),
+            Self::Rank(words) => {
+                shape.tag(1);
+                words.add_to(shape);
+            }
+            Self::Distance(from) => {
+                shape.tag(2);
+                from.add_to(shape);
+            }
+            Self::Member(path) => {
+                shape.tag(3);
+                path.add_to(shape);
+            }
+            Self::Count(counted) => {
+                let Counted { hop, filter } = &**counted;
+                shape.tag(4);
+                hop.add_to(shape);
+                filter.add_to(shape);
+            }
+        }
+    }
+}
+
+impl Shaped for Shown<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        match self {
+            Self::Column(position) => {
+                shape.tag(0);
+                shape.length(*position);
+            }
+            Self::Member(member) => {
+                let Member { name: _, of } = &**member;
+                shape.tag(1);
+                of.add_to(shape);
+            }
+        }
+    }
+}
+
+impl Shaped for Reached<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { hops, column, position, member } = self;
+        shape.all(hops);
+        shape.column(column);
+        shape.length(*position);
+        shape.maybe(member.as_ref());
+    }
+}
+
+impl Shaped for Grouping<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { table, filter, groups, measures } = self;
+        shape.table(table);
+        filter.add_to(shape);
+        shape.all(groups);
+        shape.all(measures);
+    }
+}
+
+impl Shaped for Group<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        // In the statement, groups and measures are numbered.
+        let Self { name: _, of, bucket } = self;
+        of.add_to(shape);
+        shape.tag(bucket.is_some().into());
+        if let Some((unit, zone)) = bucket {
+            shape.text(unit);
+            shape.maybe(zone.as_ref());
+        }
+    }
+}
+
+impl Shaped for Measure<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { name: _, function, of, data_type, filter } = self;
+        shape.tag(*function as u8);
+        shape.maybe(of.as_ref());
+        shape.number(data_type.oid.into());
+        filter.add_to(shape);
+    }
+}
