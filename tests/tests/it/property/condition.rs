@@ -415,13 +415,14 @@ fn text_test(text: &str, operator: &str, pattern: &str) -> bool {
     }
 }
 
-/// Whether a part of a JSON value, if it is there, passes a test. JSON's null is a value there.
+/// Whether a part of a JSON value, if it is there, passes a test. JSON's null is none where null is asked for.
 fn at_path(part: Option<&Value>, operator: &str, operand: &Value) -> Option<bool> {
+    let absent = part.is_none_or(Value::is_null);
     match operator {
-        "is_null" => return Some(operand == &json!(part.is_none())),
-        "eq" if operand.is_null() => return Some(part.is_none()),
-        "ne" if operand.is_null() => return Some(part.is_some()),
-        "in" if part.is_none() && items(operand).contains(&Value::Null) => return Some(true),
+        "is_null" => return Some(operand == &json!(absent)),
+        "eq" if operand.is_null() => return Some(absent),
+        "ne" if operand.is_null() => return Some(!absent),
+        "in" if absent && items(operand).contains(&Value::Null) => return Some(true),
         _ => {}
     }
     let part = part?;
