@@ -18,6 +18,9 @@ pub struct DataType {
     pub ordering: bool,
     /// Whether `<->` tells how far two values of the type (a domain's base) are apart.
     pub distance: bool,
+    /// Whether patterns can be matched against values that are text: not where different texts count as equal, as
+    /// under a nondeterministic collation.
+    pub patterns: bool,
     /// The COMMENT on a type of one's own, bounded and without control characters: other people's text.
     pub comment: Option<String>,
 }
@@ -77,6 +80,15 @@ impl DataType {
             Kind::Domain { base, .. } => base.shared_base(),
             _ => Arc::clone(self),
         }
+    }
+
+    /// The type of a column whose collation takes different texts for equal.
+    pub(super) fn without_patterns(&self) -> Self {
+        let mut data_type = Self { patterns: false, ..self.clone() };
+        if let Kind::Domain { base, .. } = &mut data_type.kind {
+            *base = Arc::new(base.without_patterns());
+        }
+        data_type
     }
 
     /// The labels, if this is an enum or a domain over one.
@@ -179,6 +191,7 @@ impl DataType {
             equality: true,
             ordering: true,
             distance: false,
+            patterns: true,
             comment: None,
         }
     }
@@ -191,6 +204,7 @@ impl DataType {
             equality: element.equality,
             ordering: element.ordering,
             distance: false,
+            patterns: true,
             comment: None,
             kind: Kind::Array { element: Arc::clone(element), delimiter: ',' },
         }

@@ -26,6 +26,7 @@ use crate::schema::{DataType, Kind};
 ///     equality: true,
 ///     ordering: true,
 ///     distance: false,
+///     patterns: true,
 ///     comment: None,
 /// };
 /// let decoder = Decoder::for_type(&integer);

@@ -44,6 +44,7 @@ use crate::schema::{DataType, Kind};
 ///     equality: true,
 ///     ordering: true,
 ///     distance: false,
+///     patterns: true,
 ///     comment: None,
 /// };
 /// assert_eq!(encode(&integer, "integer", &42.into()).unwrap().as_deref(), Some("42"));

@@ -12,6 +12,7 @@ fn make(oid: u32, name: &str, kind: Kind) -> Arc<DataType> {
         equality: true,
         ordering: true,
         distance: false,
+        patterns: true,
         comment: None,
     })
 }

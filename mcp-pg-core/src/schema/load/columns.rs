@@ -1,5 +1,7 @@
 //! Rows of `columns.sql`.
 
+use std::sync::Arc;
+
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
@@ -29,6 +31,10 @@ pub(super) fn add(
 
 fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Column, PgError> {
     let data_type = types.get(row.try_get("type")?);
+    let data_type = match row.try_get("deterministic")? {
+        true => data_type,
+        false => Arc::new(data_type.without_patterns()),
+    };
     let type_name: &str = row.try_get("type_name")?;
     let expression: Option<String> = row.try_get("expression")?;
     let (default, generated) = match row.try_get("generated")? {

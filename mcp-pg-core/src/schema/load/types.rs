@@ -102,7 +102,7 @@ impl Types {
             _ => distance,
         };
         let data_type =
-            Arc::new(DataType { oid, name, kind, equality, ordering, distance, comment });
+            Arc::new(DataType { oid, name, kind, equality, ordering, distance, patterns: true, comment });
         self.resolved.insert(oid, data_type.clone());
         data_type
     }

@@ -16,6 +16,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         equality: true,
         ordering: true,
         distance: false,
+        patterns: true,
         comment: None,
     });
     let column = |(number, name): (i16, &&str)| Column {

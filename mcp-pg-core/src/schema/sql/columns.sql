@@ -33,6 +33,9 @@ SELECT a.attrelid             AS "table",
        a.atttypid             AS type,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
        a.attnotnull           AS not_null,
+       -- No collation, or one that takes no two texts for equal: only then there are patterns.
+       coalesce((SELECT k.collisdeterministic FROM pg_catalog.pg_collation k
+                 WHERE k.oid = a.attcollation), true) AS deterministic,
        -- Since PostgreSQL 18 NOT NULL is a constraint of its own, and may not be valid for the rows that are there.
        a.attnotnull AND r.relkind IN ('r', 'p') AND NOT EXISTS (
          SELECT FROM pg_catalog.pg_constraint k
