@@ -18,11 +18,32 @@ pub struct DataType {
     pub ordering: bool,
     /// Whether `<->` tells how far two values of the type (a domain's base) are apart.
     pub distance: bool,
-    /// Whether patterns can be matched against values that are text: not where different texts count as equal, as
-    /// under a nondeterministic collation.
-    pub patterns: bool,
+    /// How values that are text (a domain's base) are compared: as the column says that has the type.
+    pub collation: Collation,
     /// The COMMENT on a type of one's own, bounded and without control characters: other people's text.
     pub comment: Option<String>,
+}
+
+/// A collation of PostgreSQL's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Collation {
+    /// Its OID; 100, which is fixed for ever, is that of the database.
+    pub oid: u32,
+    /// Whether no two texts count as equal: else PostgreSQL matches no patterns.
+    pub deterministic: bool,
+}
+
+impl Default for Collation {
+    fn default() -> Self {
+        Self { oid: 100, deterministic: true }
+    }
+}
+
+impl Collation {
+    /// Whether PostgreSQL compares a text under this with one under the other: it does not choose between two.
+    pub fn goes_with(self, other: Self) -> bool {
+        self == other || [self, other].contains(&Self::default())
+    }
 }
 
 /// What a [`DataType`] is made of.
@@ -82,11 +103,11 @@ impl DataType {
         }
     }
 
-    /// The type of a column whose collation takes different texts for equal.
-    pub(super) fn without_patterns(&self) -> Self {
-        let mut data_type = Self { patterns: false, ..self.clone() };
+    /// The type of a column with this collation.
+    pub(super) fn collated(&self, collation: Collation) -> Self {
+        let mut data_type = Self { collation, ..self.clone() };
         if let Kind::Domain { base, .. } = &mut data_type.kind {
-            *base = Arc::new(base.without_patterns());
+            *base = Arc::new(base.collated(collation));
         }
         data_type
     }
@@ -191,7 +212,7 @@ impl DataType {
             equality: true,
             ordering: true,
             distance: false,
-            patterns: true,
+            collation: Collation::default(),
             comment: None,
         }
     }
@@ -204,7 +225,7 @@ impl DataType {
             equality: element.equality,
             ordering: element.ordering,
             distance: false,
-            patterns: true,
+            collation: Collation::default(),
             comment: None,
             kind: Kind::Array { element: Arc::clone(element), delimiter: ',' },
         }

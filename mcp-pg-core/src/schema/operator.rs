@@ -164,7 +164,7 @@ impl DataType {
     pub fn operators(&self) -> impl Iterator<Item = Operator> + use<> {
         use Operator::*;
         let (family, equality, ordering) = (self.family(), self.equality, self.ordering);
-        let patterns = self.base().patterns;
+        let patterns = self.base().collation.deterministic;
         Operator::ALL.iter().copied().filter(move |operator| match operator {
             IsNull => true,
             Eq | Ne | In | NotIn | IsDistinctFrom => equality,
