@@ -36,6 +36,7 @@ async fn engine(database: &Database, plans: &str) -> Engine {
     let role = Role { name: "tenant".into(), grants, ..Role::default() };
     let mut settings = Settings { roles: vec![role], ..Settings::default() };
     settings.limits.max_connections = 1;
+    settings.archive.allow_hard_delete = true;
     database.engine_with(settings).await
 }
 
@@ -70,7 +71,7 @@ async fn no_refused_pattern_or_zone_tells_of_a_hidden_row() {
         }),
         (
             "select",
-            |filter| json!({"table": "people", "columns": ["id"], "include": {"visits": {"where": {"person": filter}}}}),
+            |filter| json!({"table": "people", "columns": ["id"], "include": {"visit": {"where": {"person": filter}}}}),
         ),
         (
             "aggregate",

@@ -232,6 +232,16 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
             json!({"table": "loan", "where": {"codes": {"contains": ["a"]}}}),
         ),
         ("CREATE DOMAIN code AS text CHECK (settled())", "code_it", json!({"code": "a"})),
+        // Values of a type of one's own, read as text.
+        (
+            "CREATE TYPE place AS (street text); ALTER TABLE loan ADD COLUMN place place;
+             UPDATE loan SET place = row('here');
+             CREATE FUNCTION as_text(place) RETURNS text LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM public.settle(); RETURN '(there)'; END $$;
+             CREATE CAST (place AS text) WITH FUNCTION as_text(place)",
+            "select",
+            loan.clone(),
+        ),
         ("", "settle_it", json!({})),
         ("", "relay_it", json!({})),
         ("", "total_it", json!({})),
