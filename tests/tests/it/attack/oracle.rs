@@ -49,10 +49,13 @@ async fn told(engine: &Engine, tool: &str, arguments: Value) -> String {
     }
 }
 
+/// A tool, and its arguments with a condition on people.
+type Way = (&'static str, fn(Value) -> Value);
+
 #[tokio::test]
 async fn no_refused_pattern_or_zone_tells_of_a_hidden_row() {
     let database = Database::of(FIXTURE).await;
-    let ways: [(&str, fn(Value) -> Value); 12] = [
+    let ways: [Way; 12] = [
         ("select", |filter| json!({"table": "people", "where": filter})),
         ("select", |filter| json!({"table": "people", "where": {"or": [filter, {"id": 5000}]}})),
         (

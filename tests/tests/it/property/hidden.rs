@@ -102,7 +102,7 @@ fn spoil(value: &mut Value, choices: &mut Choices<'_>) {
                     Value::String(pattern)
                         if ["like", "ilike", "matches", "imatches"].contains(&key.as_str()) =>
                     {
-                        pattern.push_str(*choices.pick(&["\\", "(", "%\\"]));
+                        pattern.push_str(["\\", "(", "%\\"][choices.below(3)]);
                     }
                     member => spoil(member, choices),
                 }
