@@ -8,7 +8,8 @@ use mcp_pg_core::plan::{Cursor, CursorKey, Scope, filter};
 use mcp_pg_core::policy::{Action, Mask, MaskKey, Role, View};
 use mcp_pg_core::request::check_depth;
 use mcp_pg_core::schema::{
-    Column, ColumnHints, DataType, Kind, Privileges, RowSecurity, Schema, Table, TableKind,
+    Collation, Column, ColumnHints, DataType, Kind, Privileges, RowSecurity, Schema, Table,
+    TableKind,
 };
 use mcp_pg_core::{Principal, Request, Settings, TableName};
 use serde_json::{Map, Value};
@@ -301,6 +302,7 @@ fn schema() -> Schema {
         kind: Kind::Base,
         equality: true,
         ordering: true,
+        collation: Collation::default(),
         comment: None,
         distance: false,
     };

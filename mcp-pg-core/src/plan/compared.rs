@@ -86,7 +86,7 @@ fn compared<'v>(
                 && table.usable(&other.name).is_ok()
         });
         return Err(wrong(message, &at)
-            .hint("columns of the same type are compared, or numbers")
+            .hint("columns of the same type and collation are compared, or numbers")
             .allowed(alike.map(|other| other.name.as_str())));
     }
     Ok(Predicate::Compared { left, operator, right })
@@ -94,5 +94,7 @@ fn compared<'v>(
 
 /// Whether values of the types compare with each other.
 fn is_alike(one: &DataType, other: &DataType) -> bool {
-    one.base().oid == other.base().oid || one.is_number() && other.is_number()
+    let (one, other) = (one.base(), other.base());
+    one.oid == other.oid && one.collation.goes_with(other.collation)
+        || one.is_number() && other.is_number()
 }

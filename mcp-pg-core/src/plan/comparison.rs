@@ -113,7 +113,7 @@ impl<'v> Parser<'_, 'v> {
                 Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
             }
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
-                Comparison::Binary(operator, Operand::text(Some(scope.words(value, at)?), at))
+                Comparison::Binary(operator, scope.pattern(operator, value, at)?)
             }
             Operator::Search => {
                 Comparison::Binary(operator, Operand::text(Some(scope.words(value, at)?), at))
@@ -242,8 +242,7 @@ impl<'v> Parser<'_, 'v> {
                 return self.list(column, Some(path), operator, value, at);
             }
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
-                let text = self.scope.words(value, at)?;
-                Comparison::Binary(operator, Operand::text(Some(text), at))
+                Comparison::Binary(operator, self.scope.pattern(operator, value, at)?)
             }
             Operator::StartsWith | Operator::EndsWith => {
                 let pattern = part_of_text(operator, &self.scope.words(value, at)?);
@@ -265,6 +264,18 @@ impl<'v> Parser<'_, 'v> {
 }
 
 impl Scope<'_> {
+    /// A pattern of LIKE, or a regular expression.
+    fn pattern(&self, operator: Operator, value: &Value, at: &str) -> Result<Operand> {
+        let text = self.words(value, at)?;
+        let backslashes = text.len() - text.trim_end_matches('\\').len();
+        // PostgreSQL refuses it only when a text is there that the rest of it matches: that would tell of the text.
+        if matches!(operator, Operator::Like | Operator::Ilike) && backslashes % 2 == 1 {
+            return Err(wrong("the backslash at the end of the pattern escapes nothing", at)
+                .hint("two of them stand for a backslash"));
+        }
+        Ok(Operand::text(Some(text), at))
+    }
+
     /// A pattern, or words to search for.
     pub(super) fn words(&self, value: &Value, at: &str) -> Result<String> {
         let text = match value {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::schema::DataType;
 
 /// A parameter of a statement: a value, and where the caller gave it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operand {
     /// What is sent.
     pub source: Source,
@@ -14,7 +14,7 @@ pub struct Operand {
 }
 
 /// Where an [`Operand`]'s value comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// The value in PostgreSQL's text form; `None` is null.
     Text(Option<String>),

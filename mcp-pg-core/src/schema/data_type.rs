@@ -18,8 +18,32 @@ pub struct DataType {
     pub ordering: bool,
     /// Whether `<->` tells how far two values of the type (a domain's base) are apart.
     pub distance: bool,
+    /// How values that are text (a domain's base) are compared: as the column says that has the type.
+    pub collation: Collation,
     /// The COMMENT on a type of one's own, bounded and without control characters: other people's text.
     pub comment: Option<String>,
+}
+
+/// A collation of PostgreSQL's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Collation {
+    /// Its OID; 100, which is fixed for ever, is that of the database.
+    pub oid: u32,
+    /// Whether no two texts count as equal: else PostgreSQL matches no patterns.
+    pub deterministic: bool,
+}
+
+impl Default for Collation {
+    fn default() -> Self {
+        Self { oid: 100, deterministic: true }
+    }
+}
+
+impl Collation {
+    /// Whether PostgreSQL compares a text under this with one under the other: it does not choose between two.
+    pub fn goes_with(self, other: Self) -> bool {
+        self == other || [self, other].contains(&Self::default())
+    }
 }
 
 /// What a [`DataType`] is made of.
@@ -77,6 +101,15 @@ impl DataType {
             Kind::Domain { base, .. } => base.shared_base(),
             _ => Arc::clone(self),
         }
+    }
+
+    /// The type of a column with this collation.
+    pub(super) fn collated(&self, collation: Collation) -> Self {
+        let mut data_type = Self { collation, ..self.clone() };
+        if let Kind::Domain { base, .. } = &mut data_type.kind {
+            *base = Arc::new(base.collated(collation));
+        }
+        data_type
     }
 
     /// The labels, if this is an enum or a domain over one.
@@ -179,6 +212,7 @@ impl DataType {
             equality: true,
             ordering: true,
             distance: false,
+            collation: Collation::default(),
             comment: None,
         }
     }
@@ -191,6 +225,7 @@ impl DataType {
             equality: element.equality,
             ordering: element.ordering,
             distance: false,
+            collation: Collation::default(),
             comment: None,
             kind: Kind::Array { element: Arc::clone(element), delimiter: ',' },
         }

@@ -22,7 +22,7 @@ use std::collections::HashMap;
 
 pub use column::{Column, ColumnOrigin, Identity};
 pub use comment::{COMMENT_MOST, clean};
-pub use data_type::{DataType, Field, Kind};
+pub use data_type::{Collation, DataType, Field, Kind};
 pub use declared::DeclaredRelation;
 pub use described::{Described, DescribedColumn};
 pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};

@@ -164,18 +164,22 @@ impl DataType {
     pub fn operators(&self) -> impl Iterator<Item = Operator> + use<> {
         use Operator::*;
         let (family, equality, ordering) = (self.family(), self.equality, self.ordering);
+        let patterns = self.base().collation.deterministic;
         Operator::ALL.iter().copied().filter(move |operator| match operator {
             IsNull => true,
             Eq | Ne | In | NotIn | IsDistinctFrom => equality,
             Gt | Gte | Lt | Lte => ordering,
-            Like | Ilike | StartsWith | EndsWith | Matches | Imatches => family == Family::Text,
+            Like | Ilike | StartsWith | EndsWith | Matches | Imatches => {
+                family == Family::Text && patterns
+            }
             // PostgreSQL compares the elements.
             Contains | ContainedBy | Overlaps if family == Family::Array => equality,
             // Those of an extension are found where its equality is.
             Contains | ContainedBy if matches!(family, Family::Tree | Family::Pairs) => equality,
             HasKey if family == Family::Pairs => equality,
+            Contains if family == Family::Text => patterns,
             Contains => {
-                matches!(family, Family::Text | Family::Json | Family::Range | Family::Network)
+                matches!(family, Family::Json | Family::Range | Family::Network)
             }
             ContainedBy | Overlaps if family == Family::Network => true,
             ContainedBy => matches!(family, Family::Json | Family::Range),

@@ -6,6 +6,7 @@ use sea_query::{
 };
 
 use super::aliased;
+use super::guard::Guard;
 use super::predicate::{Conditions, taken};
 use crate::plan::{Function, Group, Grouping, Measure};
 
@@ -41,6 +42,7 @@ impl Conditions {
         let value = if date { value.cast_as("timestamp") } else { value };
         let mut arguments = vec![unit, value];
         if let Some(zone) = zone {
+            self.guard(Guard::Zone(zone.clone()));
             arguments.push(self.parameters.add(zone));
         }
         let cut: Expr = Func::cust("pg_catalog.date_trunc").args(arguments).into();

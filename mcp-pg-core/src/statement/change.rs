@@ -71,10 +71,16 @@ fn concerned(
         let named = Named::new(positions, &each.key, values, "/updates", conditions);
         query.from(named.table()).and_where(named::is_named(&each.key, alias));
     }
-    if let Some(filter) = conditions.expression(&plan.filter, alias) {
-        query.and_where(filter);
+    for condition in met(plan, alias, conditions) {
+        query.and_where(condition);
     }
     query
+}
+
+/// What the rows of a change must meet.
+fn met(plan: &ChangePlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> Vec<Expr> {
+    let filter = conditions.expression(&plan.filter, alias);
+    filter.into_iter().chain(conditions.guarded()).collect()
 }
 
 /// The statements that change the rows: one, or one for each batch of rows that the request names.
@@ -105,8 +111,8 @@ fn update<'v>(
             assigned(target, assign, &alias, &mut |operand| conditions.parameters.add(operand));
         query.value(target.name.clone(), value);
     }
-    if let Some(filter) = conditions.expression(&plan.filter, &alias) {
-        query.and_where(filter);
+    for condition in met(plan, &alias, &mut conditions) {
+        query.and_where(condition);
     }
     let (returning, columns) = returning(plan, returned, None, &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
@@ -118,8 +124,8 @@ fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Statement<'v> {
     let mut conditions = Conditions::default();
     let mut query = Query::delete();
     query.from_table(aliased(plan.table, &alias));
-    if let Some(filter) = conditions.expression(&plan.filter, &alias) {
-        query.and_where(filter);
+    for condition in met(plan, &alias, &mut conditions) {
+        query.and_where(condition);
     }
     let (returning, columns) = returning(plan, returned, None, &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
@@ -169,8 +175,8 @@ pub fn update_each<'v>(
         query.value(target.name.clone(), value);
     }
     query.from(named.table()).and_where(named::is_named(key, &alias));
-    if let Some(filter) = conditions.expression(&plan.filter, &alias) {
-        query.and_where(filter);
+    for condition in met(plan, &alias, &mut conditions) {
+        query.and_where(condition);
     }
     let (returning, columns) =
         returning(plan, returned, Some(named::position()), &alias, &mut conditions);

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod change;
+mod guard;
 mod include;
 mod insert;
 mod named;

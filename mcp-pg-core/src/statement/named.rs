@@ -112,6 +112,9 @@ pub fn related<'v>(
     let mut query = Query::select();
     query.from(aliased(table, &alias)).from(named.table());
     query.exprs(expressions).and_where(is_named(key, &alias));
+    for guard in conditions.guarded() {
+        query.and_where(guard);
+    }
     query.order_by_expr(position, sea_query::Order::Asc);
     conditions.parameters.finish(build(&query), outputs)
 }

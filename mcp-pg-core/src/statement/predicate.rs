@@ -3,6 +3,7 @@
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
 use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Query, Value};
 
+use super::guard::Guard;
 use super::include::Join;
 use super::parameters::Parameters;
 use super::{ALIASES, operand};
@@ -16,6 +17,8 @@ pub(super) struct Conditions {
     pub(super) parameters: Parameters,
     /// Rows that expressions have reached, and that no query has joined yet.
     pub(super) joins: Vec<Join>,
+    /// What is to be tried before any row is read.
+    pub(super) guards: Vec<Guard>,
     aliases: usize,
 }
 
@@ -107,6 +110,9 @@ impl Conditions {
                 left.binary(PgBinOper::Contains, element)
             }
             Comparison::Binary(operator, operand) => {
+                if let Some(operator) = regular(*operator, path.is_none(), &tested.data_type) {
+                    self.guard(Guard::Pattern(operator, operand.clone()));
+                }
                 let right = self.parameters.add(operand);
                 let right =
                     if path.is_some() { right } else { typed(right, &tested.data_type, "") };
@@ -240,6 +246,16 @@ pub(super) fn document(value: Expr, family: Family) -> Expr {
 /// What people type into a search box, as a query.
 pub(super) fn words_of(text: Expr) -> Expr {
     Func::cust("pg_catalog.websearch_to_tsquery").arg(text).into()
+}
+
+/// How PostgreSQL reads the regular expression that an operator takes: citext's without regard to case.
+fn regular(operator: Operator, whole: bool, data_type: &DataType) -> Option<PgBinOper> {
+    let folds = || whole && data_type.base().name.ends_with("citext");
+    match operator {
+        Operator::Matches if !folds() => Some(PgBinOper::Regex),
+        Operator::Matches | Operator::Imatches => Some(PgBinOper::RegexCaseInsensitive),
+        _ => None,
+    }
 }
 
 fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {

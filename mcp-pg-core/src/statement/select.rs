@@ -120,6 +120,9 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
         query.offset(offset);
     }
     conditions.join(&mut query, &alias);
+    for guard in conditions.guarded() {
+        query.and_where(guard);
+    }
     if !plan.single {
         query.limit(plan.limit.saturating_add(1));
     }
@@ -141,6 +144,9 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
     }
     let mut conditions = Conditions::default();
     let mut query = rows(plan, &SUBJECT.into_iden(), &mut conditions);
+    for guard in conditions.guarded() {
+        query.and_where(guard);
+    }
     let built = match plan.count {
         Count::None | Count::Exact => {
             query.expr(Func::count(Expr::col(sea_query::Asterisk)).cast_as("text"));

@@ -16,7 +16,7 @@ use crate::schema::{DataType, Kind};
 /// Turns a column's wire bytes into JSON, as the [table of forms](super) says.
 ///
 /// ```
-/// use mcp_pg_core::schema::{DataType, Kind};
+/// use mcp_pg_core::schema::{Collation, DataType, Kind};
 /// use mcp_pg_core::value::Decoder;
 ///
 /// let integer = DataType {
@@ -26,6 +26,7 @@ use crate::schema::{DataType, Kind};
 ///     equality: true,
 ///     ordering: true,
 ///     distance: false,
+///     collation: Collation::default(),
 ///     comment: None,
 /// };
 /// let decoder = Decoder::for_type(&integer);

@@ -34,7 +34,7 @@ use crate::schema::{DataType, Kind};
 /// `invalid_value`, its pointer relative to `value`; `limit_exceeded` if the value is nested too deeply.
 ///
 /// ```
-/// use mcp_pg_core::schema::{DataType, Kind};
+/// use mcp_pg_core::schema::{Collation, DataType, Kind};
 /// use mcp_pg_core::value::encode;
 ///
 /// let integer = DataType {
@@ -44,6 +44,7 @@ use crate::schema::{DataType, Kind};
 ///     equality: true,
 ///     ordering: true,
 ///     distance: false,
+///     collation: Collation::default(),
 ///     comment: None,
 /// };
 /// assert_eq!(encode(&integer, "integer", &42.into()).unwrap().as_deref(), Some("42"));

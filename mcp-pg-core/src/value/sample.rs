@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::schema::{DataType, Field, Kind};
+use crate::schema::{Collation, DataType, Field, Kind};
 
 fn make(oid: u32, name: &str, kind: Kind) -> Arc<DataType> {
     Arc::new(DataType {
@@ -12,6 +12,7 @@ fn make(oid: u32, name: &str, kind: Kind) -> Arc<DataType> {
         equality: true,
         ordering: true,
         distance: false,
+        collation: Collation::default(),
         comment: None,
     })
 }

@@ -1,10 +1,12 @@
 //! Rows of `columns.sql`.
 
+use std::sync::Arc;
+
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
 use super::{Tables, comment, directive, owner, types::Types};
-use crate::schema::{Column, ColumnHints, Identity, Subject, Table};
+use crate::schema::{Collation, Column, ColumnHints, Identity, Subject, Table};
 
 /// Adds the columns to their tables. `first` goes before the names of the first configured schema's types.
 pub(super) fn add(
@@ -29,6 +31,14 @@ pub(super) fn add(
 
 fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Column, PgError> {
     let data_type = types.get(row.try_get("type")?);
+    let collation = match row.try_get::<_, Option<u32>>("collation")? {
+        Some(oid) => Collation { oid, deterministic: row.try_get("deterministic")? },
+        None => Collation::default(),
+    };
+    let data_type = match collation == Collation::default() {
+        true => data_type,
+        false => Arc::new(data_type.collated(collation)),
+    };
     let type_name: &str = row.try_get("type_name")?;
     let expression: Option<String> = row.try_get("expression")?;
     let (default, generated) = match row.try_get("generated")? {

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
 use super::comment;
-use crate::schema::{DataType, Field, Kind};
+use crate::schema::{Collation, DataType, Field, Kind};
 
 /// How deep types may be made of types: deeper ones are taken as they are.
 const DEPTH_MOST: usize = 64;
@@ -101,8 +101,17 @@ impl Types {
             Kind::Domain { base, .. } => base.distance,
             _ => distance,
         };
-        let data_type =
-            Arc::new(DataType { oid, name, kind, equality, ordering, distance, comment });
+        let collation = Collation::default();
+        let data_type = Arc::new(DataType {
+            oid,
+            name,
+            kind,
+            equality,
+            ordering,
+            distance,
+            collation,
+            comment,
+        });
         self.resolved.insert(oid, data_type.clone());
         data_type
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::stem;
 use crate::name::TableName;
 use crate::schema::{
-    Column, ColumnHints, DataType, ForeignKey, Found, Key, Kind, Privileges, Relation,
+    Collation, Column, ColumnHints, DataType, ForeignKey, Found, Key, Kind, Privileges, Relation,
     RelationNames, RowSecurity, Schema, Table, TableKind,
 };
 
@@ -16,6 +16,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         equality: true,
         ordering: true,
         distance: false,
+        collation: Collation::default(),
         comment: None,
     });
     let column = |(number, name): (i16, &&str)| Column {

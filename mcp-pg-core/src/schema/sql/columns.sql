@@ -33,6 +33,8 @@ SELECT a.attrelid             AS "table",
        a.atttypid             AS type,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name,
        a.attnotnull           AS not_null,
+       l.oid                  AS collation,
+       l.collisdeterministic  AS deterministic,
        -- Since PostgreSQL 18 NOT NULL is a constraint of its own, and may not be valid for the rows that are there.
        a.attnotnull AND r.relkind IN ('r', 'p') AND NOT EXISTS (
          SELECT FROM pg_catalog.pg_constraint k
@@ -57,6 +59,7 @@ SELECT a.attrelid             AS "table",
        granted.can_update AND (r.relkind <> 'v' OR r.replaces_update OR auto.updatable) AS can_update
 FROM relation r
 JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_description d
        ON d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass

@@ -14,11 +14,15 @@ WITH RECURSIVE own AS MATERIALIZED (
 ), run (place, class, oid) AS (
   -- Where functions and operators are used, and what those use in turn: as PostgreSQL notes it, and by the names in their
   -- texts, of which it notes nothing. The array looks short to the planner, which would else compile all this.
-  SELECT classid, refclassid, refobjid
+  -- A check of a domain is run by whatever makes a value of it, as its default is: its place is the type.
+  SELECT CASE WHEN classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND objid IN (
+                SELECT oid FROM pg_catalog.pg_constraint WHERE contypid <> 0)
+              THEN 'pg_catalog.pg_type'::pg_catalog.regclass ELSE classid END, refclassid, refobjid
   FROM pg_catalog.unnest(ARRAY(
     SELECT use
     FROM pg_catalog.pg_depend AS use
-    WHERE classid = ANY (ARRAY['pg_policy', 'pg_rewrite', 'pg_attrdef', 'pg_constraint', 'pg_trigger', 'pg_class']::pg_catalog.regclass[])
+    WHERE classid = ANY (ARRAY['pg_policy', 'pg_rewrite', 'pg_attrdef', 'pg_constraint', 'pg_trigger', 'pg_class',
+                               'pg_type', 'pg_cast', 'pg_amproc', 'pg_amop']::pg_catalog.regclass[])
       AND refclassid = ANY (ARRAY['pg_proc', 'pg_operator']::pg_catalog.regclass[]) AND refobjid >= 16384))
   UNION
   SELECT run.place, used.class, used.oid
@@ -42,7 +46,11 @@ WITH RECURSIVE own AS MATERIALIZED (
   UNION ALL
   SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, adbin::text FROM pg_catalog.pg_attrdef
   UNION ALL
-  SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, conbin::text FROM pg_catalog.pg_constraint WHERE oid >= 16384
+  SELECT CASE contypid WHEN 0 THEN 'pg_catalog.pg_constraint'::pg_catalog.regclass ELSE 'pg_catalog.pg_type'::pg_catalog.regclass END,
+         conbin::text
+  FROM pg_catalog.pg_constraint WHERE oid >= 16384
+  UNION ALL
+  SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, typdefaultbin::text FROM pg_catalog.pg_type WHERE oid >= 16384
   UNION ALL
   SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, tgqual::text FROM pg_catalog.pg_trigger
 ), code AS MATERIALIZED (
@@ -53,6 +61,7 @@ WITH RECURSIVE own AS MATERIALIZED (
   SELECT place FROM expression WHERE tree ~ ' :funcid (2078|288[0-36-9]) '
 )
 SELECT EXISTS (SELECT FROM code
-               WHERE place IN ('pg_catalog.pg_policy'::pg_catalog.regclass,
-                               'pg_catalog.pg_rewrite'::pg_catalog.regclass)) AS reads,
+               -- Types, casts and the operators of indexes are met by values that conditions compare with.
+               WHERE place = ANY (ARRAY['pg_policy', 'pg_rewrite', 'pg_type', 'pg_cast', 'pg_amproc', 'pg_amop'
+                                       ]::pg_catalog.regclass[])) AS reads,
        EXISTS (SELECT FROM code) AS writes

@@ -11,6 +11,7 @@ mod estimate;
 mod guess;
 mod hidden;
 mod list;
+mod oracle;
 mod place;
 mod refusal;
 mod search_path;

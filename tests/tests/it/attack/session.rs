@@ -36,7 +36,7 @@ const FIXTURE: &str = "
     DO $$ BEGIN CREATE ROLE attack_session; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
     GRANT USAGE ON SCHEMA api TO attack_session;
     GRANT SELECT ON film TO attack_session;
-    GRANT SELECT, UPDATE ON loan TO attack_session;";
+    GRANT SELECT, INSERT, UPDATE ON loan TO attack_session;";
 
 async fn engine(database: &Database) -> Engine {
     engine_with(database, None).await
@@ -49,7 +49,7 @@ async fn engine_with(database: &Database, queries: Option<PathBuf>) -> Engine {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), Setting::Fixed((*value).to_owned())))
             .collect(),
-        ..Role::everywhere(name, [Action::Select, Action::Update])
+        ..Role::everywhere(name, [Action::Select, Action::Insert, Action::Update])
     };
     let mut settings = Settings {
         roles: vec![role("movies", &[("app.types", "{movie}")]), role("unset", &[])],
@@ -155,6 +155,7 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
         ("total_it.sql", "SELECT public.total(id) AS total FROM public.loan"),
         ("add_it.sql", "SELECT id OPERATOR(public.|+|) 1 AS sum FROM public.loan"),
         ("view_it.sql", "SELECT types FROM public.outer_setting"),
+        ("code_it.sql", "SELECT CAST(:code AS public.code)::text AS code"),
     ]
     .map(|(name, sql)| (name, query(sql)));
     let queries = crate::canned::directory(queries.each_ref().map(|(name, sql)| (*name, &**sql)));
@@ -212,6 +213,35 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
             update.clone(),
         ),
         (views, "select", json!({"table": "outer_setting"})),
+        // A domain's default and checks, also where a value is read into it to be compared with.
+        (
+            "CREATE DOMAIN tag AS boolean DEFAULT settled(); ALTER TABLE loan ADD COLUMN tag boolean;
+             ALTER TABLE loan ALTER COLUMN tag TYPE tag",
+            "insert",
+            json!({"table": "loan", "data": {"id": 2}, "on_conflict": {"do": "nothing"}}),
+        ),
+        (
+            "CREATE DOMAIN tag AS text DEFAULT set_config('app.types', '{movie,tv}', false);
+             ALTER TABLE loan ADD COLUMN tag text; ALTER TABLE loan ALTER COLUMN tag TYPE tag",
+            "insert",
+            json!({"table": "loan", "data": {"id": 2}, "on_conflict": {"do": "nothing"}}),
+        ),
+        (
+            "CREATE DOMAIN code AS text CHECK (VALUE IS NOT NULL AND relayed()); ALTER TABLE loan ADD COLUMN codes code[]",
+            "select",
+            json!({"table": "loan", "where": {"codes": {"contains": ["a"]}}}),
+        ),
+        ("CREATE DOMAIN code AS text CHECK (settled())", "code_it", json!({"code": "a"})),
+        // Values of a type of one's own, read as text.
+        (
+            "CREATE TYPE place AS (street text); ALTER TABLE loan ADD COLUMN place place;
+             UPDATE loan SET place = row('here');
+             CREATE FUNCTION as_text(place) RETURNS text LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM public.settle(); RETURN '(there)'; END $$;
+             CREATE CAST (place AS text) WITH FUNCTION as_text(place)",
+            "select",
+            loan.clone(),
+        ),
         ("", "settle_it", json!({})),
         ("", "relay_it", json!({})),
         ("", "total_it", json!({})),

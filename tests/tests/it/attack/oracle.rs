@@ -1,0 +1,155 @@
+//! Values that PostgreSQL refuses only where a row is there to meet them: whether they are refused must not tell of rows
+//! that the caller's conditions leave out.
+
+use mcp_pg_core::policy::{Action, Grant, Role};
+use mcp_pg_core::{Engine, Principal, Settings};
+use mcp_pg_tests::{Database, call_as, object};
+use serde_json::{Value, json};
+
+/// A row of another's, and a table in which every text counts as equal to some others.
+const FIXTURE: &str = r#"
+    CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    CREATE TABLE people (id integer PRIMARY KEY, tenant integer, name text, code text COLLATE "C", alias text COLLATE "POSIX",
+        loose text COLLATE loose, made timestamptz);
+    INSERT INTO people VALUES (1, 2, 'zebra-secret-99', 'c', 'a', 'l', '2020-01-01'), (1000, 1, 'own', 'c', 'a', 'l', '2020-01-01');
+    CREATE TABLE visit (id integer PRIMARY KEY, person_id integer REFERENCES people);
+    INSERT INTO visit VALUES (1, 1), (2, 1000);
+    CREATE VIEW own_people AS SELECT id, name FROM people WHERE tenant = 1;"#;
+
+async fn engine(database: &Database, plans: &str) -> Engine {
+    // As after some runs of the same statement on one connection.
+    let set = format!(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET plan_cache_mode = {plans}', current_database()); END $$"
+    );
+    database.sql(&set).await;
+    let grant = |table: &str, rows: Option<Value>| Grant {
+        tables: vec![table.to_owned()],
+        actions: [Action::Select, Action::Update, Action::Delete].into_iter().collect(),
+        rows: rows.map(object),
+        ..Grant::default()
+    };
+    let grants = vec![
+        grant("public.people", Some(json!({"tenant": 1}))),
+        grant("public.visit", None),
+        grant("public.own_people", None),
+    ];
+    let role = Role { name: "tenant".into(), grants, ..Role::default() };
+    let mut settings = Settings { roles: vec![role], ..Settings::default() };
+    settings.limits.max_connections = 1;
+    settings.archive.allow_hard_delete = true;
+    database.engine_with(settings).await
+}
+
+/// What the caller is told, without what was asked.
+async fn told(engine: &Engine, tool: &str, arguments: Value) -> String {
+    let caller = Principal::new("mallory", "tenant");
+    match call_as(engine, &caller, tool, arguments).await {
+        Ok(reply) => reply.to_string(),
+        Err(error) => format!("refused: {}", serde_json::to_string(&error).unwrap()),
+    }
+}
+
+/// A tool, and its arguments with a condition on people.
+type Way = (&'static str, fn(Value) -> Value);
+
+#[tokio::test]
+async fn no_refused_pattern_or_zone_tells_of_a_hidden_row() {
+    let database = Database::of(FIXTURE).await;
+    let ways: [Way; 12] = [
+        ("select", |filter| json!({"table": "people", "where": filter})),
+        ("select", |filter| json!({"table": "people", "where": {"or": [filter, {"id": 5000}]}})),
+        (
+            "select",
+            |filter| json!({"table": "people", "where": {"not": filter}, "columns": ["id"]}),
+        ),
+        (
+            "select",
+            |filter| json!({"table": "people", "where": filter, "count": "exact", "limit": 1}),
+        ),
+        ("select", |filter| json!({"table": "own_people", "where": filter})),
+        ("select", |filter| json!({"table": "visit", "where": {"person": filter}})),
+        ("select", |filter| {
+            json!({"table": "visit", "include": {"person": {"columns": ["id"]}},
+            "order_by": ["person.name"], "where": {"or": [{"id": 99}, {"person": filter}]}})
+        }),
+        (
+            "select",
+            |filter| json!({"table": "people", "columns": ["id"], "include": {"visit": {"where": {"person": filter}}}}),
+        ),
+        (
+            "aggregate",
+            |filter| json!({"table": "people", "measures": {"n": {"count": "*", "where": filter}}}),
+        ),
+        ("aggregate", |filter| {
+            json!({"table": "people", "group_by": ["id", "name"],
+            "measures": {"n": {"count": "*"}}, "having": filter})
+        }),
+        (
+            "update",
+            |filter| json!({"table": "people", "where": filter, "updates": {"code": "x"}, "dry_run": true, "max_rows": 9}),
+        ),
+        (
+            "delete",
+            |filter| json!({"table": "people", "where": filter, "dry_run": true, "max_rows": 9}),
+        ),
+    ];
+    for plans in ["force_generic_plan", "force_custom_plan"] {
+        let engine = engine(&database, plans).await;
+        for (tool, arguments) in ways {
+            for test in [
+                json!({"matches": "("}),
+                json!({"imatches": "a{2,1}"}),
+                json!({"like": "zebra\\"}),
+                json!({"ilike": "zebra\\\\\\"}),
+            ] {
+                let asked = async |from: i32, to: i32| {
+                    let filter = json!({"id": {"gte": from, "lte": to}, "name": test});
+                    told(&engine, tool, arguments(filter)).await
+                };
+                let (hidden, absent) = (asked(1, 1).await, asked(2, 2).await);
+                assert_eq!(hidden, absent, "{plans} {tool} {test}");
+                assert!(hidden.starts_with("refused"), "{plans} {tool} {test}: {hidden}");
+                assert!(hidden.contains("invalid_value"), "{plans} {tool} {test}: {hidden}");
+            }
+        }
+        let zone = async |id: i32| {
+            let group =
+                json!({"column": "made", "bucket": "day", "time_zone": "Nowhere", "as": "day"});
+            let arguments = json!({"table": "people", "where": {"id": id}, "group_by": [group],
+                "measures": {"n": {"count": "*"}}, "having": {"day": {"gt": "2000-01-01"}}});
+            told(&engine, "aggregate", arguments).await
+        };
+        let (hidden, absent) = (zone(1).await, zone(2).await);
+        assert_eq!(hidden, absent, "{plans}");
+        assert!(hidden.contains("no such time zone"), "{hidden}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_collation_does_not_allow_is_not_offered() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database, "auto").await;
+    for id in [1, 2] {
+        for operator in
+            ["like", "ilike", "starts_with", "ends_with", "contains", "matches", "imatches"]
+        {
+            let filter = json!({"id": id, "loose": {operator: "x"}});
+            let told = told(&engine, "select", json!({"table": "people", "where": filter})).await;
+            assert!(told.contains("unknown_operator"), "{operator}: {told}");
+        }
+        let filter = json!({"id": id, "code": {"$column": "alias"}});
+        let told = told(&engine, "select", json!({"table": "people", "where": filter})).await;
+        assert!(told.contains("invalid_value"), "{told}");
+    }
+    // What is left compares as the collation says.
+    for filter in [
+        json!({"loose": "L"}),
+        json!({"loose": {"in": ["L"]}}),
+        json!({"name": {"$column": "code"}, "id": 1}),
+    ] {
+        let told = told(&engine, "select", json!({"table": "people", "where": filter})).await;
+        assert!(told.contains("\"row_count\""), "{told}");
+    }
+    let described = told(&engine, "describe_table", json!({"table": "people"})).await;
+    assert!(described.contains("loose"), "{described}");
+}
