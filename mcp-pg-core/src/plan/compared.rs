@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Predicate;
 use super::filter::{Parser, one_or, wrong};
-use crate::error::{Result, step};
+use crate::error::{Result, below};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Operator};
 
@@ -44,7 +44,7 @@ impl<'v> Parser<'_, 'v> {
                 rest.insert(key.clone(), member.clone());
                 continue;
             };
-            let at = format!("{at}{}", step(key));
+            let at = below(at, key);
             self.count(&at, 0)?;
             let known = OPERATORS.into_iter().filter(|known| column.data_type.has_operator(*known));
             let Some(operator) = known.clone().find(|known| known.as_str() == key) else {
@@ -72,7 +72,7 @@ fn compared<'v>(
     name: &Value,
     at: &str,
 ) -> Result<Predicate<'v>> {
-    let at = format!("{at}/$column");
+    let at = below(at, "$column");
     let Some(name) = name.as_str() else { return Err(wrong("a column's name is wanted", &at)) };
     let position = table.usable(name).map_err(|error| error.inside(&at))?;
     let right = &table.table.columns[position];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{Predicate, Reached, Scope, filter};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
 use crate::request::check_members;
 use crate::schema::{DataType, Family, Kind};
@@ -114,7 +114,7 @@ pub(super) fn measure<'v>(
     name: &str,
     item: &Value,
 ) -> Result<Measure<'v>> {
-    let at = || format!("/measures{}", step(name));
+    let at = || below("/measures", name);
     let empty = Map::new();
     let options = item.as_object().unwrap_or(&empty);
     let functions: Vec<_> =
@@ -135,7 +135,7 @@ pub(super) fn measure<'v>(
             })
             .allowed(Function::names()));
     };
-    let inside = || format!("{}/{spelling}", at());
+    let inside = || below(&at(), spelling);
     let (of, data_type) = match options.get(*spelling) {
         Some(Value::String(all)) if all == "*" && *function == Function::Count => {
             (None, Arc::new(DataType::bigint()))
@@ -195,13 +195,13 @@ fn measured<'v>(
         Some(Value::Object(object)) => {
             check_members(object, MEMBERS.into_iter(), "what is measured has no member")
                 .map_err(|error| error.inside(at))?;
-            let at_column = format!("{at}/column");
+            let at_column = below(at, "column");
             let Some(name) = object.get("column").and_then(Value::as_str) else {
                 return Err(wanted().at(at_column));
             };
             let reached = reach(name, &at_column)?;
             match object.get("path").filter(|path| !path.is_null()) {
-                Some(path) => reached.at_path(scope, path, &format!("{at}/path")),
+                Some(path) => reached.at_path(scope, path, &below(at, "path")),
                 None => Ok(reached),
             }
         }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Hop, Operand, Predicate, Scope, filter};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
 use crate::request::check_members;
 use crate::schema::{Column, DataType, Kind, Operator};
@@ -103,11 +103,13 @@ impl<'v> Sort<'v> {
     }
 
     fn same(&self, other: &Self) -> bool {
-        let way = |sort: &Self| -> Vec<String> {
-            sort.hops.iter().map(|hop| hop.relation.unambiguous.clone()).collect()
-        };
         let values = [self, other].map(|sort| matches!(sort.measured, Measured::Value));
-        values == [true, true] && self.position == other.position && way(self) == way(other)
+        values == [true, true] && self.position == other.position && self.way().eq(other.way())
+    }
+
+    /// The names of the relations that lead to its column.
+    fn way(&self) -> impl Iterator<Item = &str> {
+        self.hops.iter().map(|hop| hop.relation.unambiguous.as_str())
     }
 }
 
@@ -162,7 +164,7 @@ impl<'v> Scope<'v> {
         let mut keys: Vec<Sort<'v>> = Vec::new();
         self.few(order_by.map_or(0, <[Value]>::len), "sort keys", at)?;
         for (index, item) in order_by.unwrap_or_default().iter().enumerate() {
-            let at = format!("{at}/{index}");
+            let at = below(at, &index.to_string());
             let counted = item.as_object().filter(|object| object.contains_key("count"));
             let key = match counted.filter(|_| !table.is_derived()) {
                 Some(object) => self.sort_by_count(table, object, &at)?,

@@ -79,7 +79,7 @@ impl<'v> Scope<'v> {
         let mut columns = Vec::new();
         let mut seen = vec![false; table.table.columns.len()];
         for (index, name) in names.iter().enumerate() {
-            for position in self.named(table, name, &format!("{at}/{index}"))? {
+            for position in self.named(table, name, &below(at, &index.to_string()))? {
                 if !std::mem::replace(&mut seen[position], true) {
                     columns.push(position);
                 }

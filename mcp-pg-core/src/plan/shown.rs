@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Reached, Scope};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below};
 use crate::policy::TableView;
 use crate::request::check_members;
 
@@ -72,19 +72,35 @@ impl<'v> Scope<'v> {
         self.few_columns(table, items.len(), at)?;
         let members = items.iter().filter(|item| item.is_object()).count();
         self.few(members, "members of JSON", at)?;
-        let (mut all, mut names) = (Vec::new(), BTreeSet::new());
+        let (mut all, mut members) = (Vec::new(), BTreeSet::new());
+        let mut seen = vec![false; table.table.columns.len()];
         for (index, item) in items.iter().enumerate() {
-            let place = format!("{at}/{index}");
+            let place = below(at, &index.to_string());
             for shown in self.item(table, item, &place)? {
-                if names.insert(shown.name(table).to_owned()) {
-                    all.push(shown);
-                } else if !is_again(&all, &shown, &items[..index], item) {
+                let again = match &shown {
+                    Shown::Column(position) => std::mem::replace(&mut seen[*position], true),
+                    Shown::Member(_) => items[..index].contains(item),
+                };
+                // What is asked for twice is one member of the row.
+                if again {
+                    continue;
+                }
+                let clashes = match &shown {
+                    Shown::Column(_) => members.contains(shown.name(table)),
+                    Shown::Member(member) => {
+                        let column = table.table.column(&member.name);
+                        column.is_some_and(|(position, _)| seen[position])
+                            || !members.insert(member.name.clone())
+                    }
+                };
+                if clashes {
                     let message =
                         format!("two columns of the reply are called {:?}", shown.name(table));
                     return Err(Error::new(Code::InvalidValue, message)
                         .at(place)
                         .hint("{\"column\": …, \"path\": […], \"as\": \"another name\"}"));
                 }
+                all.push(shown);
             }
         }
         Ok(all)
@@ -118,7 +134,7 @@ impl<'v> Scope<'v> {
     ) -> Result<Member<'v>> {
         const MEMBERS: [&str; 3] = ["column", "path", "as"];
         let wrong = |code, message: &str, member: &str| {
-            Error::new(code, message).at(format!("{at}{}", step(member))).hint(FORM)
+            Error::new(code, message).at(below(at, member)).hint(FORM)
         };
         check_members(object, MEMBERS.into_iter(), "a column to return has no member")
             .map_err(|error| error.inside(at).hint(FORM))?;
@@ -130,24 +146,16 @@ impl<'v> Scope<'v> {
             return Err(wrong(Code::MissingValue, message, "path"));
         };
         let position = table.usable(column).map_err(|error| {
-            self.not_returned(table, column, error.inside(&format!("{at}/column")))
+            self.not_returned(table, column, error.inside(&below(at, "column")))
         })?;
         let own = &table.table.columns[position];
         let whole = Reached { hops: Vec::new(), column: own, position, member: None };
-        let of = whole.at_path(self, path, &format!("{at}/path"))?;
+        let of = whole.at_path(self, path, &below(at, "path"))?;
         let name = match object.get("as") {
             None | Some(Value::Null) => super::aggregate::named(column, Some(path)),
             Some(Value::String(name)) if !name.contains('\0') => name.clone(),
             Some(_) => return Err(wrong(Code::InvalidValue, "as is a text", "as")),
         };
         Ok(Member { name, of })
-    }
-}
-
-/// Whether a value of the name is among `all` because it was asked for twice: then it is one member of the row.
-fn is_again(all: &[Shown<'_>], shown: &Shown<'_>, before: &[Value], item: &Value) -> bool {
-    match shown {
-        Shown::Column(position) => all.iter().any(|known| known.is(*position)),
-        Shown::Member(_) => before.contains(item),
     }
 }
