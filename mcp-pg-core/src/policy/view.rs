@@ -176,9 +176,8 @@ impl View {
 
     /// The marks of a column of a table, whether the role sees it or not.
     pub fn marks_of(&self, table: &TableName, column: &str) -> Marks {
-        let marked = self.marked.get(table).into_iter().flatten();
-        let marks = marked.filter(|(name, _)| name == column).map(|(_, marks)| *marks);
-        marks.last().unwrap_or_default()
+        let mut marked = self.marked.get(table).into_iter().flatten();
+        marked.find(|(name, _)| name == column).map(|(_, marks)| *marks).unwrap_or_default()
     }
 
     /// Names, in small letters, of the columns that are sensitive in some table, be they visible or not.
