@@ -402,8 +402,9 @@ async fn canned_queries_have_the_marks_of_comments_and_of_tables_that_their_call
     let records: Vec<Value> =
         kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(records[0]["sensitive"], json!(["r"]));
-    assert_eq!(records[1]["after"], Value::Null);
-    assert_eq!(records[2]["after"], json!([{"n": "[redacted]"}]));
+    for written in &records[1..3] {
+        assert_eq!(written["after"], json!([{"n": "[redacted]"}]));
+    }
     assert_eq!(records[3]["arguments"], json!({"rem": "[redacted]"}));
     assert_eq!(records.last().unwrap()["arguments"], json!({"omitted": "10012 bytes"}));
 }
