@@ -11,7 +11,7 @@ use crate::tools;
 /// Whether there is a tool of this name; else an error, which is audited.
 ///
 /// One that the caller's role can use on no table is the engine's to refuse: it knows why.
-pub(crate) fn find_tool(
+pub(crate) async fn find_tool(
     engine: &Engine,
     caller: &Principal,
     origin: &Origin,
@@ -32,7 +32,10 @@ pub(crate) fn find_tool(
             .nearest(tool, names())
             .allowed(names()))
     });
-    found.inspect_err(|error| engine.refuse(caller, origin, tool, arguments.clone(), error))
+    if let Err(error) = &found {
+        engine.refuse(caller, origin, tool, arguments.clone(), error).await;
+    }
+    found
 }
 
 /// Runs the call, to which the user may have agreed; a panic becomes an `internal` error.

@@ -170,7 +170,7 @@ where
                 }
                 Err(status) => refusal(status),
             };
-            service.gate.unread(sender, answer.status());
+            service.gate.unread(sender, answer.status()).await;
             Ok(answer)
         })
     }

@@ -125,6 +125,10 @@ impl AuditSink for FileSink {
         self.queue.post(event)
     }
 
+    async fn take(&self, event: Event) -> Result<()> {
+        self.queue.take(event).await
+    }
+
     async fn flush(&self) -> Result<()> {
         self.queue.flush().await
     }

@@ -38,9 +38,17 @@ pub trait AuditSink: Send + Sync {
 
     /// Takes the record to be kept soon; returns at once.
     ///
-    /// For outcomes that no reply waits for: of reads, of writes that are committed, of calls whose caller has left. An
-    /// error means that the sink is known to be broken, or its queue is full.
+    /// For outcomes that nobody is there to wait for: of calls whose caller has left. An error means that the sink is known
+    /// to be broken, or its queue is full.
     fn post(&self, event: Event) -> Result<()>;
+
+    /// Takes the record to be kept soon; returns once there is a place for it.
+    ///
+    /// For outcomes that no reply depends on: of reads, of writes that are committed, of calls that are refused. Whoever
+    /// calls faster than records are written waits for them. An error means that the sink is known to be broken.
+    async fn take(&self, event: Event) -> Result<()> {
+        self.post(event)
+    }
 
     /// Waits until all posted records are kept.
     async fn flush(&self) -> Result<()>;

@@ -69,6 +69,15 @@ impl Queue {
         if broken { Err(unavailable("the records before could not be written")) } else { Ok(()) }
     }
 
+    /// The same, once there is a place for it; while the writer fails, nobody waits for one.
+    pub(crate) async fn take(&self, event: Event) -> Result<()> {
+        if self.broken.load(Ordering::Relaxed) {
+            return self.post(event);
+        }
+        let job = Job { record: Some(event.try_into()?), done: None };
+        self.jobs.send(job).await.map_err(|_| unavailable("the writer has ended"))
+    }
+
     /// Returns once the record is written.
     pub(crate) async fn keep(&self, event: Event) -> Result<()> {
         self.wait_for(Some(event.try_into()?)).await

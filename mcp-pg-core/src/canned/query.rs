@@ -14,7 +14,7 @@ use super::source::{Body, Source};
 use super::sql::Verb;
 use crate::error::{Code, Error, Result, step};
 use crate::plan::Operand;
-use crate::policy::{Action, ColumnMarks, Marks, Role};
+use crate::policy::{Action, Marks, Role, View};
 use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn};
 use crate::statement::{Output, Statement};
 use crate::value::Decoder;
@@ -222,9 +222,9 @@ impl Query {
     }
 
     /// Names of its columns that show a column of a table unchanged, and whose marks are `wanted`.
-    pub fn marked(&self, marks: &ColumnMarks, wanted: fn(Marks) -> bool) -> Vec<String> {
+    pub fn marked(&self, view: &View, wanted: fn(Marks) -> bool) -> Vec<String> {
         let shown = self.columns.iter().filter(|column| {
-            column.origin.as_ref().is_some_and(|of| wanted(marks.of(&of.table, &of.column)))
+            column.origin.as_ref().is_some_and(|of| wanted(view.marks_of(&of.table, &of.column)))
         });
         shown.map(|column| column.name.clone()).collect()
     }

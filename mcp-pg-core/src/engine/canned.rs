@@ -43,9 +43,14 @@ impl Canned {
         Ok(canned)
     }
 
+    /// The query of this name, whoever has it.
+    pub(super) fn of_name(&self, name: &str) -> Option<&Arc<Query>> {
+        self.queries.get(name)
+    }
+
     /// The query of this name, if the role has it.
     pub(super) fn query(&self, name: &str, role: &Role) -> Option<&Arc<Query>> {
-        self.queries.get(name).filter(|query| query.is_for(role))
+        self.of_name(name).filter(|query| query.is_for(role))
     }
 
     /// The queries that the role has, by name.

@@ -87,6 +87,10 @@ impl Journal {
         self.queue.post(event)
     }
 
+    pub(super) async fn take(&self, event: Event) -> Result<()> {
+        self.queue.take(event).await
+    }
+
     pub(super) async fn keep(&self, event: Event) -> Result<()> {
         self.queue.keep(event).await
     }

@@ -101,6 +101,9 @@ const CLOSING: Duration = Duration::from_secs(6);
 /// How often a call is tried again while others change the schema.
 const STALE_MOST: u32 = 5;
 
+/// The most bytes of arguments that the record of a call holds which was refused before anybody looked at them.
+const REFUSED_MOST: usize = 4 << 10;
+
 impl Engine {
     /// Connects and reads the schema.
     ///
@@ -255,8 +258,11 @@ impl Engine {
         Ok(query.map_or_else(|| view.may_ask(), |query| query.confirms(&view.role)))
     }
 
-    /// Records a call that was refused before it came here.
-    pub fn refuse(
+    /// Records a call that was refused before it came here; returns once there is a place for the record.
+    ///
+    /// Of arguments that take more than 4 KiB only the size is kept: nobody has looked at them, and limits on what they
+    /// may be or how often they may come were not asked yet, or are reached.
+    pub async fn refuse(
         &self,
         caller: &Principal,
         origin: &Origin,
@@ -264,8 +270,14 @@ impl Engine {
         arguments: Map<String, Value>,
         error: &Error,
     ) {
-        let record = Record::new(self, caller, origin, tool, || arguments);
-        record.refused(error);
+        let noted = || {
+            let size = serde_json::to_string(&arguments).map_or(0, |text| text.len());
+            match size {
+                ..=REFUSED_MOST => arguments,
+                _ => Map::from_iter([("omitted".to_owned(), format!("{size} bytes").into())]),
+            }
+        };
+        Record::new(self, caller, origin, tool, noted).refused(error).await;
     }
 
     /// Answers a request that needs nothing but the view of its caller, and records it like a call.

@@ -258,16 +258,14 @@ impl Call<'_> {
             untrusted: Vec::new(),
             notes,
         };
-        let marks = &self.scope.settings.columns;
-        result.label_untrusted(self.query.marked(marks, |marks| marks.untrusted));
+        result.label_untrusted(self.query.marked(self.scope.view, |marks| marks.untrusted));
         Ok(result)
     }
 
     /// Notes the sensitive columns that the reply has values of.
     fn note(&self, result: &QueryResult, record: &mut Record<'_>) {
-        let marks = &self.scope.settings.columns;
         if result.row_count > 0 {
-            record.sensitive(|| self.query.marked(marks, |marks| marks.sensitive));
+            record.sensitive(|| self.query.marked(self.scope.view, |marks| marks.sensitive));
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 use serde_json::{Map, Value, json};
 
 use super::Engine;
+use super::catalogue::Catalogue;
 use super::confirm::Consent;
 use super::redaction::Redaction;
 use crate::audit::{Actor, Client, Entry, Event, Outcome, PART_MOST, Phase, milliseconds, name};
@@ -110,10 +111,7 @@ impl<'e> Record<'e> {
                 confirmation: None,
                 before: Image::default(),
                 after: Image::default(),
-                redaction: {
-                    let catalogue = engine.catalogue.load();
-                    Redaction::new(&catalogue.settings.audit, catalogue.view(caller).ok())
-                },
+                redaction: redaction(&engine.catalogue.load(), caller, tool),
                 stage: Stage::Open,
             })
         });
@@ -241,11 +239,11 @@ impl<'e> Record<'e> {
         let sinks = &self.engine.sinks;
         // What is done is done.
         if notes.stage == Stage::Committed {
-            sinks.post_beside(event);
+            sinks.take(event, false).await;
             return answer;
         }
         if self.engine.settings().audit.on_failure == OnFailure::Warn {
-            sinks.post(event);
+            sinks.take(event, true).await;
             return answer;
         }
         match (sinks.keep(event).await, answer) {
@@ -254,11 +252,11 @@ impl<'e> Record<'e> {
         }
     }
 
-    /// Records a call that was refused, without waiting for that.
-    pub(super) fn refused(mut self, error: &Error) {
+    /// Records a call that was refused, as soon as there is a place for its record.
+    pub(super) async fn refused(mut self, error: &Error) {
         trace(self.tool, error);
         if let Some(notes) = self.notes.take() {
-            self.engine.sinks.post(notes.outcome(Err(error)));
+            self.engine.sinks.take(notes.outcome(Err(error)), true).await;
         }
     }
 }
@@ -360,6 +358,16 @@ impl Notes {
             after: self.after.kept(),
         }
     }
+}
+
+/// What the record of a call may hold that nobody has looked at yet.
+fn redaction(catalogue: &Catalogue, caller: &Principal, tool: &str) -> Redaction {
+    let mut redaction = Redaction::new(&catalogue.settings.audit, catalogue.view(caller).ok());
+    // Whoever has the query: its arguments are what they are.
+    if let Some(query) = catalogue.canned.of_name(tool) {
+        redaction.mean(query.meant());
+    }
+    redaction
 }
 
 /// Tells the log what the caller is not told.

@@ -86,7 +86,26 @@ impl Sinks {
         }
     }
 
-    /// Takes an outcome to be kept soon.
+    /// Takes an outcome to be kept soon, once there is a place for it: so whoever floods the server with calls waits, and
+    /// no record is lost. It is taken too if the caller goes away. `in_table` says that the table is to have it, too.
+    pub(super) async fn take(&self, event: Event, in_table: bool) {
+        let sinks = self.clone();
+        let mut taking = Box::pin(async move {
+            if let Some(journal) = sinks.journal.as_ref().filter(|_| in_table) {
+                sinks.tell(journal.take(event.clone()).await.as_ref().err());
+            }
+            for sink in &sinks.others {
+                sinks.tell(sink.take(event.clone()).await.as_ref().err());
+            }
+        });
+        if poll_immediate(&mut taking).await.is_none()
+            && let Err(fault) = tokio::spawn(taking).await
+        {
+            self.tell(Some(&unavailable(fault)));
+        }
+    }
+
+    /// Takes an outcome to be kept soon, if there is a place for it, where nobody can wait for one.
     pub(super) fn post(&self, event: Event) {
         self.post_to_table(event.clone());
         self.post_beside(event);

@@ -2,6 +2,7 @@
 
 use super::grant::fits;
 use crate::name::TableName;
+use crate::schema::{Column, Schema};
 
 /// The marks of one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,5 +40,28 @@ impl ColumnMarks {
         let name = format!("{table}.{column}");
         let marked = |patterns: &[String]| patterns.iter().any(|pattern| fits(pattern, &name));
         Marks { sensitive: marked(&self.sensitive), untrusted: marked(&self.untrusted) }
+    }
+
+    /// The same of one that a comment may mark, too.
+    pub(super) fn of_column(&self, table: &TableName, column: &Column) -> Marks {
+        let Marks { sensitive, untrusted } = self.of(table, &column.name);
+        Marks {
+            sensitive: sensitive || column.hints.sensitive,
+            untrusted: untrusted || column.hints.untrusted,
+        }
+    }
+
+    /// All columns of the schema that are marked.
+    pub(super) fn within<'s>(
+        &self,
+        schema: &'s Schema,
+    ) -> impl Iterator<Item = ((&'s TableName, &'s str), Marks)> {
+        let columns = schema
+            .tables
+            .iter()
+            .flat_map(|table| table.columns.iter().map(move |column| (&table.name, column)));
+        let marked =
+            columns.map(|(table, column)| ((table, &*column.name), self.of_column(table, column)));
+        marked.filter(|(_, marks)| *marks != Marks::default())
     }
 }

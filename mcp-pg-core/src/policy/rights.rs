@@ -135,11 +135,7 @@ impl<'r> Rights<'r> {
             true => Some(Mask::Full),
             false => select.and_then(|grant| grant.columns.mask.get(&column.name).copied()),
         };
-        let marked = self.settings.columns.of(&self.table.name, &column.name);
-        let marks = Marks {
-            sensitive: marked.sensitive || column.hints.sensitive,
-            untrusted: marked.untrusted || column.hints.untrusted,
-        };
+        let marks = self.settings.columns.of_column(&self.table.name, column);
         let closed = encrypted || mask.is_some();
         let column = Column { can_select, can_insert, can_update, ..column.clone() };
         Some(Visible { column, mask, marks, closed })

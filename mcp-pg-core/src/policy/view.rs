@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::reduce::{Extra, reduce};
 use super::table_view::{TableView, shown};
-use super::{Actions, Limits, Role, Settings, Texts};
+use super::{Actions, Limits, Marks, Role, Settings, Texts};
 use crate::error::{Code, Error, Result};
 use crate::name::{TableName, nearest};
 use crate::schema::{Relation, Schema};
@@ -32,6 +32,8 @@ pub struct View {
     by_bare_name: HashMap<String, usize>,
     masked_names: HashSet<String>,
     sensitive_names: HashSet<String>,
+    /// The columns of the whole schema that are marked.
+    marked: HashMap<TableName, Vec<(String, Marks)>>,
     confirms: bool,
     encrypted_names: HashSet<String>,
     /// All tables with all their columns, for the conditions of grants: those are the operator's words.
@@ -88,9 +90,6 @@ impl View {
             view.encrypted_names.extend(extra.sealed.keys().map(|name| name.to_lowercase()));
             let masked = table.columns.iter().zip(&extra.masks).filter(|(_, mask)| mask.is_some());
             view.masked_names.extend(masked.map(|(column, _)| column.name.to_lowercase()));
-            let sensitive =
-                table.columns.iter().zip(&extra.marks).filter(|(_, mark)| mark.sensitive);
-            view.sensitive_names.extend(sensitive.map(|(column, _)| column.name.to_lowercase()));
             view.tables.push(TableView::new(table, relations, extra));
         }
         view.digest = digest.finish();
@@ -107,6 +106,18 @@ impl View {
             let names = patterns.iter().filter_map(|pattern| pattern.rsplit('.').next());
             names.filter(|name| !name.contains('*')).map(str::to_lowercase).collect()
         };
+        // Of tables that the role does not see, too: canned queries may show them.
+        let marked: HashMap<TableName, Vec<(String, Marks)>> = settings
+            .columns
+            .within(schema)
+            .fold(HashMap::new(), |mut all, ((table, column), marks)| {
+                all.entry(table.clone()).or_insert_with(Vec::new).push((column.to_owned(), marks));
+                all
+            });
+        let sensitive = marked.values().flatten().filter(|(_, marks)| marks.sensitive);
+        let mut sensitive_names: HashSet<String> =
+            sensitive.map(|(column, _)| column.to_lowercase()).collect();
+        sensitive_names.extend(named(&settings.columns.sensitive));
         let masked = role.grants.iter().flat_map(|grant| grant.columns.mask.keys());
         let masked = masked.map(|name| name.to_lowercase()).collect();
         Self {
@@ -120,7 +131,8 @@ impl View {
             by_name: HashMap::new(),
             by_bare_name: HashMap::new(),
             masked_names: masked,
-            sensitive_names: named(&settings.columns.sensitive),
+            sensitive_names,
+            marked,
             confirms: false,
             encrypted_names: named(&settings.encryption.columns),
             whole: None,
@@ -160,6 +172,12 @@ impl View {
     /// Names, in small letters, of the columns that are masked in some table.
     pub fn masked_names(&self) -> &HashSet<String> {
         &self.masked_names
+    }
+
+    /// The marks of a column of a table, whether the role sees it or not.
+    pub fn marks_of(&self, table: &TableName, column: &str) -> Marks {
+        let mut marked = self.marked.get(table).into_iter().flatten();
+        marked.find(|(name, _)| name == column).map(|(_, marks)| *marks).unwrap_or_default()
     }
 
     /// Names, in small letters, of the columns that are sensitive in some table, be they visible or not.

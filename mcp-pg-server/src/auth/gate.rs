@@ -64,7 +64,7 @@ impl Gate {
         };
         let address = origin::address(request).map(|address| address.ip());
         if let Some(wait) = address.and_then(|address| self.limiter.wait(address)) {
-            return Err(self.put_off(request, wait, began));
+            return Err(self.put_off(request, wait, began).await);
         }
         // From before the caller is known, so that no change of the credentials is missed.
         let standing = Standing(self.hang_up.subscribe());
@@ -81,27 +81,32 @@ impl Gate {
             Err(error) => {
                 let failed = address.filter(|_| error.code() == Code::Unauthenticated);
                 if let Some(wait) = failed.and_then(|address| self.limiter.failed(address)) {
-                    return Err(self.put_off(request, wait, began));
+                    return Err(self.put_off(request, wait, began).await);
                 }
                 (Principal::unknown("bearer"), error)
             }
         };
-        Err(self.refuse(request, &caller, &error, began))
+        Err(self.refuse(request, &caller, &error, began).await)
     }
 
     /// The answer to those whose address has failed too often.
-    fn put_off(&self, request: &Parts, wait: Duration, began: Instant) -> Response<Full<Bytes>> {
+    async fn put_off(
+        &self,
+        request: &Parts,
+        wait: Duration,
+        began: Instant,
+    ) -> Response<Full<Bytes>> {
         let message = "credentials from this address were refused too often";
         let seconds = seconds(wait);
         let error =
             Error::new(Code::RateLimited, message).hint(format!("call again in {seconds} s"));
-        let mut answer = self.refuse(request, &Principal::unknown("bearer"), &error, began);
+        let mut answer = self.refuse(request, &Principal::unknown("bearer"), &error, began).await;
         answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         answer
     }
 
     /// Records a request that was let in, if the MCP service answered with this status that it is none.
-    pub(crate) fn unread(&self, sender: Sender, status: StatusCode) {
+    pub(crate) async fn unread(&self, sender: Sender, status: StatusCode) {
         let code = match status {
             // Another protocol's way of asking, or a newer one's: there is nothing to call.
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => return,
@@ -116,18 +121,18 @@ impl Gate {
         // It counts, too.
         let _ = self.limiter.admit(&caller);
         let error = Error::new(code, format!("answered with {status}"));
-        self.engine.refuse(&caller, &origin, UNREAD, Map::new(), &error);
+        self.engine.refuse(&caller, &origin, UNREAD, Map::new(), &error).await;
         self.metrics.record(UNREAD, code.as_str(), began.elapsed());
     }
 
-    fn refuse(
+    async fn refuse(
         &self,
         request: &Parts,
         caller: &Principal,
         error: &Error,
         began: Instant,
     ) -> Response<Full<Bytes>> {
-        self.engine.refuse(caller, &sent(request), ATTEMPT, Map::new(), error);
+        self.engine.refuse(caller, &sent(request), ATTEMPT, Map::new(), error).await;
         self.metrics.record(ATTEMPT, error.code().as_str(), began.elapsed());
         self.answer(request, error)
     }

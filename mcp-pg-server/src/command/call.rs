@@ -15,7 +15,7 @@ pub(super) async fn answer(
     yes: bool,
 ) -> Result<Value, Error> {
     let origin = Origin { transport: "cli".into(), client: Client::default() };
-    call::find_tool(engine, caller, &origin, tool, &arguments)?;
+    call::find_tool(engine, caller, &origin, tool, &arguments).await?;
     let first = call::run(engine, caller, &origin, tool, arguments.clone(), None).await;
     let question = first.as_ref().err().and_then(Error::question).filter(|_| yes);
     let answer = match question {

@@ -45,14 +45,15 @@ impl Handler {
             Ok(caller) => caller,
             Err(error) => {
                 let nobody = Principal::unknown("none");
-                engine.refuse(&nobody, origin, tool, arguments, &error);
+                engine.refuse(&nobody, origin, tool, arguments, &error).await;
                 return Ok(reply::result(Err(error)).into());
             }
         };
         // What is refused counts too: it must not be a way to try things without bound.
         let outcome = match limiter.admit(caller) {
             Ok(_permit) => {
-                if let Err(error) = call::find_tool(engine, caller, origin, tool, &arguments) {
+                if let Err(error) = call::find_tool(engine, caller, origin, tool, &arguments).await
+                {
                     metrics.record("other", error.code().as_str(), began.elapsed());
                     return Err(reply::protocol_error(&error));
                 }
@@ -64,13 +65,13 @@ impl Handler {
                 ) {
                     Ok(agreed) => self.run(&call, arguments, agreed).await,
                     Err(error) => {
-                        engine.refuse(caller, origin, tool, arguments, &error);
+                        engine.refuse(caller, origin, tool, arguments, &error).await;
                         Err(error)
                     }
                 }
             }
             Err(error) => {
-                engine.refuse(caller, origin, tool, arguments, &error);
+                engine.refuse(caller, origin, tool, arguments, &error).await;
                 Err(error)
             }
         };
@@ -145,7 +146,7 @@ impl Handler {
                     let agrees =
                         answer.and_then(|yes| yes.then_some(()).ok_or_else(confirm::declined));
                     if let Err(error) = agrees {
-                        engine.refuse(caller, origin, tool, again, &error);
+                        engine.refuse(caller, origin, tool, again, &error).await;
                         return Err(error);
                     }
                     agreed = Some(Agreement { plan: question.plan.clone(), number: None });

@@ -350,3 +350,61 @@ async fn characters_that_hide_are_spelled_out_in_error_texts() {
         }
     }
 }
+
+#[tokio::test]
+async fn canned_queries_have_the_marks_of_comments_and_of_tables_that_their_callers_do_not_see() {
+    let database = Database::of(FIXTURE).await;
+    database
+        .sql(
+            "ALTER TABLE customer ADD COLUMN remark text;
+             COMMENT ON COLUMN customer.remark IS '@mcp {\"sensitive\": true, \"untrusted\": true}'",
+        )
+        .await;
+    let file = crate::program::file("");
+    let queries = crate::canned::directory([
+        (
+            "remarks.sql",
+            "-- @roles outsider\nSELECT id, remark AS r FROM customer WHERE id = 1 OR remark = :rem",
+        ),
+        (
+            "set_number.sql",
+            "-- @roles outsider\n-- @writes\nUPDATE customer SET ssn = :number WHERE id = 1 RETURNING ssn AS n",
+        ),
+    ]);
+    let owner = database.value("SELECT current_user::text").await.unwrap();
+    let mut settings = marked(AuditValues::Redacted);
+    settings.columns.sensitive = vec!["public.customer.s*".into()];
+    settings.queries.directory = Some(queries);
+    settings.comments.owners = vec![owner];
+    settings.roles.push(Role { name: "outsider".into(), ..Role::default() });
+    let sink = Arc::new(FileSink::open(&file).unwrap());
+    let engine = database.engine_with(settings).await.audited(sink);
+    assert!(engine.faults().is_empty(), "{:?}", engine.faults());
+    let reply = call(&engine, "outsider", "remarks", json!({"rem": "REMARK-1"})).await.unwrap();
+    assert_eq!(reply["untrusted"], json!(["r"]));
+    call(&engine, "outsider", "set_number", json!({"number": "NUMBER-1"})).await.unwrap();
+    // What is refused before it runs is no less sensitive, whoever asks.
+    let (origin, error) = (Origin::default(), mcp_pg_core::Error::new(Code::RateLimited, "later"));
+    for (role, tool, argument) in
+        [("outsider", "remarks", "rem"), ("analyst", "set_number", "number")]
+    {
+        let caller = Principal::new("ann", role);
+        let arguments = object(json!({argument: "REFUSED-1"}));
+        engine.refuse(&caller, &origin, tool, arguments, &error).await;
+    }
+    let long = object(json!({"table": "x".repeat(10_000)}));
+    engine.refuse(&Principal::new("ann", "analyst"), &origin, "select", long, &error).await;
+    engine.flush().await.unwrap();
+    let kept = std::fs::read_to_string(&file).unwrap();
+    for value in ["REMARK-1", "NUMBER-1", "REFUSED-1", "xxx"] {
+        assert!(!kept.contains(value), "{value}: {kept}");
+    }
+    let records: Vec<Value> =
+        kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(records[0]["sensitive"], json!(["r"]));
+    for written in &records[1..3] {
+        assert_eq!(written["after"], json!([{"n": "[redacted]"}]));
+    }
+    assert_eq!(records[3]["arguments"], json!({"rem": "[redacted]"}));
+    assert_eq!(records.last().unwrap()["arguments"], json!({"omitted": "10012 bytes"}));
+}

@@ -371,6 +371,26 @@ async fn callers_that_hold_all_connections_keep_no_record_out() {
 }
 
 #[tokio::test]
+async fn a_flood_of_refusals_loses_no_record() {
+    let database = shop().await;
+    let file = file("");
+    let sink = Arc::new(FileSink::open(&file).unwrap());
+    let engine = database.engine_with(settings()).await.audited(sink);
+    let unknown = mcp_pg_core::Error::new(mcp_pg_core::Code::Unauthenticated, "who are you?");
+    let (nobody, origin) = (Principal::unknown("bearer"), Origin::default());
+    let refuse =
+        || engine.refuse(&nobody, &origin, "authenticate", serde_json::Map::new(), &unknown);
+    let read = || call(&engine, "admin", "list_tables", json!({}));
+    let flood = futures_util::future::join_all((0..4_000).map(|_| refuse()));
+    let reads = futures_util::future::join_all((0..20).map(|_| read()));
+    let (_, answers) = tokio::join!(flood, reads);
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(records(&database, &engine).await.len(), 4_020);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4_020);
+    assert_eq!(engine.lost_records(), 0);
+}
+
+#[tokio::test]
 async fn names_that_clients_give_are_cut() {
     let database = shop().await;
     let engine = database.engine_with(settings()).await;
@@ -381,7 +401,7 @@ async fn names_that_clients_give_are_cut() {
     let told = engine.call(&caller, &origin, &long, serde_json::Map::new()).await.unwrap_err();
     assert!(told.message().len() < 5_000, "{}", told.message().len());
     let unknown = mcp_pg_core::Error::new(mcp_pg_core::Code::UnknownArgument, "no such tool");
-    engine.refuse(&caller, &origin, &long, serde_json::Map::new(), &unknown);
+    engine.refuse(&caller, &origin, &long, serde_json::Map::new(), &unknown).await;
     let cut = format!("{}… (200000 bytes)", "ö".repeat(128));
     for record in records(&database, &engine).await {
         for name in [
