@@ -120,7 +120,7 @@ impl Engine {
         if nothing {
             notes.extend(asked.1.doubt());
         }
-        let further = plan.start != Start::Offset(0);
+        let further = !matches!(plan.start, Start::Offset(0));
         if (more || further) && !plan.keyset && !plan.single && plan.grouping.is_none() {
             let name = plan.table.name();
             notes.push(match plan.order.is_empty() {
