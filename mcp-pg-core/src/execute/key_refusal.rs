@@ -103,10 +103,13 @@ fn same_key(key: &Key, values: Option<&str>, place: &Place<'_>) -> Error {
         [column] => format!("{}{}", place.written(), step(column)),
         _ => place.written(),
     };
-    Error::new(Code::UniqueViolation, message)
-        .at(at)
-        .constraint(&key.name)
-        .hint("change the value, or insert with on_conflict on this key")
+    let hint = match place.table.actions.contains(Action::Restore) {
+        true => {
+            "change the value, or insert with on_conflict on this key; if that row is archived, restore it"
+        }
+        false => "change the value, or insert with on_conflict on this key",
+    };
+    Error::new(Code::UniqueViolation, message).at(at).constraint(&key.name).hint(hint)
 }
 
 /// The table whose row others still refer to, if that is what PostgreSQL says and the caller knows the reference.
