@@ -109,7 +109,12 @@ fn same_key(key: &Key, values: Option<&str>, place: &Place<'_>) -> Error {
         }
         false => "change the value, or insert with on_conflict on this key",
     };
-    Error::new(Code::UniqueViolation, message).at(at).constraint(&key.name).hint(hint)
+    named(Error::new(Code::UniqueViolation, message).at(at).hint(hint), &key.name, table)
+}
+
+/// The error with the constraint's name; not at a view, where that tells of the table beneath.
+fn named(error: Error, name: &str, table: &Table) -> Error {
+    if table.kind == TableKind::View { error } else { error.constraint(name) }
 }
 
 /// The table whose row others still refer to, if that is what PostgreSQL says and the caller knows the reference.
@@ -154,7 +159,7 @@ pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
     if !left
         && let Some(key) = keys.find(|key| key.name == name && place.is_of(answer, &key.columns))
     {
-        return missing_row(key, place).constraint(name);
+        return named(missing_row(key, place), name, table);
     }
     let partitioned = table.kind == TableKind::PartitionedTable;
     if partitioned

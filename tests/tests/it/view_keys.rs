@@ -56,6 +56,8 @@ async fn a_view_of_one_table_has_its_keys() {
     ] {
         assert_eq!(key(&engine, view).await, expected, "{view}");
     }
+    let described = call(&engine, "admin", "describe_table", json!({"table": "plain"})).await;
+    assert!(!described.unwrap().to_string().contains("project_code_key"));
     let page = json!({"table": "upon", "order_by": ["-name"], "limit": 4});
     let reply = call(&engine, "admin", "select", page).await.unwrap();
     assert_eq!(rows(&reply)[0]["number"], 9);
@@ -123,5 +125,6 @@ async fn refusals_of_the_table_are_told_at_the_view() {
             error(&engine, "admin", "insert", json!({"table": "plain", "data": data})).await;
         let told = (&refused["code"], &refused["at"], &refused["message"]);
         assert_eq!(told, (&json!(code), &json!(at), &json!(message)));
+        assert!(!refused.to_string().contains("project"), "{refused}");
     }
 }

@@ -81,6 +81,7 @@ pub(super) fn selected(tree: &str) -> Selected {
 
 impl<'t> Reader<'t> {
     fn open(&mut self) {
+        self.reshaped |= self.depth == QUERY && self.section == ":setOperations";
         self.depth += 1;
         match (self.depth, self.section, self.part) {
             (ENTRY, ":targetList", _) => (self.entry, self.junk) = (Shown::default(), false),
