@@ -41,7 +41,7 @@ mod execute;
 
 pub use engine::{Change, Engine, Origin, RefusedSetting, verify_table};
 pub use error::{Agreement, Code, Error, Question, Result};
-pub use execute::{Posture, ROWS_CHANNEL, SCHEMA_CHANNEL};
+pub use execute::{Posture, ROWS_CHANNEL, SCHEMA_CHANNEL, UnreachedType};
 pub use name::TableName;
 pub use policy::{Principal, Settings};
 pub use reply::Reply;

@@ -124,6 +124,11 @@ impl Call {
         let mut input = 0;
         // Without a name an argument is told by its position.
         let by_name = routine.arguments.iter().all(|argument| argument.named);
+        let inputs = self.inputs().count();
+        // PostgreSQL finds no VARIADIC function by some of its arguments: the others are said, too.
+        let whole =
+            routine.arguments.iter().any(|argument| argument.mode == ArgumentMode::Variadic)
+                && (0..inputs).any(&given);
         for argument in &routine.arguments {
             let label =
                 if by_name { format!("{} => ", quoted(&argument.name)) } else { String::new() };
@@ -134,11 +139,13 @@ impl Call {
                 continue;
             }
             input += 1;
+            let variadic = if argument.mode == ArgumentMode::Variadic { "VARIADIC " } else { "" };
             if !given(input - 1) {
+                let expression = argument.expression.as_ref().filter(|_| whole);
+                list.extend(expression.map(|default| format!("{variadic}{label}({default})")));
                 continue;
             }
             positions.push(input - 1);
-            let variadic = if argument.mode == ArgumentMode::Variadic { "VARIADIC " } else { "" };
             let number = positions.len();
             list.push(format!("{variadic}{label}(${number}::{})", argument.type_name));
         }

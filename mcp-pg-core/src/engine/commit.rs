@@ -4,7 +4,7 @@ use super::Engine;
 use super::operation::{Given, Operation};
 use super::record::Record;
 use crate::error::{Code, Error, Result};
-use crate::execute::{Failure, Transaction, ViolatedKey};
+use crate::execute::{Failure, Transaction, ViolatedKey, referred};
 use crate::plan::Scope;
 use crate::policy::Action;
 
@@ -94,11 +94,16 @@ pub(super) fn deferred(
         Failure::Database(error) => error.as_db_error(),
         Failure::Own(_) => None,
     };
+    // The row that others refer to is at fault, not those.
+    let left = answer.and_then(|answer| referred(answer, scope.view));
     let is_named = |operation: &Operation<'_>| {
         let table = operation.table().name();
-        answer.is_some_and(|answer| {
-            answer.table() == Some(&table.name) && answer.schema() == Some(&table.schema)
-        })
+        match left {
+            Some(left) => left == table,
+            None => answer.is_some_and(|answer| {
+                answer.table() == Some(&table.name) && answer.schema() == Some(&table.schema)
+            }),
+        }
     };
     let writes = || operations.iter().enumerate().filter(|(_, operation)| operation.writes());
     let named = || writes().filter(|(_, operation)| is_named(operation));

@@ -182,7 +182,12 @@ fn step(
     let named = |key: &str| node.get(key).and_then(Value::as_str);
     let (view, table) = (known.view, known.table(node));
     let index = named("Index Name").filter(|name| {
-        view.tables().iter().any(|table| table.table.indexes.iter().any(|i| i.name == *name))
+        let has = |table: &TableView| table.table.indexes.iter().any(|i| i.name == *name);
+        // Indexes of several tables may share a name; of which one this is, not every step tells.
+        match named("Relation Name") {
+            Some(_) => table.is_some_and(has),
+            None => view.tables().iter().any(has),
+        }
     });
     let mut out = Map::new();
     let mut put = |name: &str, value: Value| {

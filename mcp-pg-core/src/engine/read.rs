@@ -120,11 +120,17 @@ impl Engine {
         if nothing {
             notes.extend(asked.1.doubt());
         }
-        if more && !plan.keyset && plan.grouping.is_none() {
-            notes.push(format!(
-                "{} has no key: pages are told by their offset, and shift when rows come or go",
-                plan.table.name()
-            ));
+        let further = !matches!(plan.start, Start::Offset(0));
+        if (more || further) && !plan.keyset && !plan.single && plan.grouping.is_none() {
+            let name = plan.table.name();
+            notes.push(match plan.order.is_empty() {
+                true => format!(
+                    "{name} has no key and the request no order_by: pages may repeat rows and leave some out"
+                ),
+                false => format!(
+                    "{name} has no key: pages are told by their offset, and shift when rows come, go or change"
+                ),
+            });
         }
         if plan.format != Format::Json
             && let Some(include) = plan.includes.iter().enumerate().find_map(|(index, include)| {

@@ -332,6 +332,8 @@ impl Database {
                     .hint("try again in a moment")
             }
             error if is_shared(&error) => shared(),
+            PoolError::Backend(error) if refuses(&error) => refused(error),
+            PoolError::Backend(error) => unavailable(error),
             error => unavailable(error),
         })
     }
@@ -361,6 +363,17 @@ fn shared() -> Error {
     Error::new(Code::DatabaseUnavailable, SHARED)
         .hint("an operator can connect this server to PostgreSQL itself, or to the pooler's session mode")
         .retryable(false)
+}
+
+/// Whether PostgreSQL answered, and takes no such connection: no such database or login, a wrong password.
+fn refuses(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|state| state.code() == "3D000" || state.code().starts_with("28"))
+}
+
+fn refused(error: tokio_postgres::Error) -> Error {
+    Error::new(Code::DatabaseUnavailable, "the database refuses the connection")
+        .hint("an operator has to look at the database's name, the login and its password")
+        .caused_by(error)
 }
 
 pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {

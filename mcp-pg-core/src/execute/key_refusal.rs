@@ -7,7 +7,8 @@ use tokio_postgres::error::DbError;
 
 use super::place::{Place, shown};
 use crate::error::{Code, Error, step};
-use crate::policy::{Action, TableView};
+use crate::name::TableName;
+use crate::policy::{Action, TableView, View};
 use crate::schema::{ForeignKey, Key, Table, TableKind};
 
 /// The key that a violated constraint is about: "Key (room, day)=(7, 2024-01-31) already exists."
@@ -49,18 +50,21 @@ pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
     {
         return same_key(key, None, place);
     }
-    let Some(name) = answer.constraint().filter(|_| place.is_own(answer)) else { return error };
+    let Some(name) = answer.constraint() else { return error };
     let mut keys = table.primary_key.iter().chain(&table.unique_keys);
-    let Some(key) = keys.find(|key| key.name == name) else {
+    let Some(key) = keys.find(|key| key.name == name && place.is_of(answer, &key.columns)) else {
         // An index over an expression, or a key with columns that the caller does not know.
-        return match table.indexes.iter().any(|index| index.name == name) {
-            true => error.constraint(name),
-            false => error,
-        };
+        let mut indexes = table.indexes.iter().filter(|_| place.is_own(answer));
+        let Some(index) = indexes.find(|index| index.name == name) else { return error };
+        return error.constraint(name).hint(format!(
+            "no two rows have the same {}: change the value",
+            index.parts.join(", ")
+        ));
     };
-    // "Key (email)=(ada@example.com) already exists."
+    // "Key (email)=(ada@example.com) already exists." A view may have other names for the columns.
     let values = answer
         .detail()
+        .filter(|_| place.is_own(answer))
         .and_then(|detail| detail.strip_prefix("Key "))
         .and_then(|detail| detail.split_once(" already exists").map(|(values, _)| values));
     same_key(key, values, place)
@@ -99,10 +103,28 @@ fn same_key(key: &Key, values: Option<&str>, place: &Place<'_>) -> Error {
         [column] => format!("{}{}", place.written(), step(column)),
         _ => place.written(),
     };
-    Error::new(Code::UniqueViolation, message)
-        .at(at)
-        .constraint(&key.name)
-        .hint("change the value, or insert with on_conflict on this key")
+    let hint = match place.table.actions.contains(Action::Restore) {
+        true => {
+            "change the value, or insert with on_conflict on this key; if that row is archived, restore it"
+        }
+        false => "change the value, or insert with on_conflict on this key",
+    };
+    named(Error::new(Code::UniqueViolation, message).at(at).hint(hint), &key.name, table)
+}
+
+/// The error with the constraint's name; not at a view, where that tells of the table beneath.
+fn named(error: Error, name: &str, table: &Table) -> Error {
+    if table.kind == TableKind::View { error } else { error.constraint(name) }
+}
+
+/// The table whose row others still refer to, if that is what PostgreSQL says and the caller knows the reference.
+pub(crate) fn referred<'v>(answer: &DbError, view: &'v View) -> Option<&'v TableName> {
+    answer.detail().filter(|detail| detail.contains("still referenced"))?;
+    let other = view.tables().iter().find(|other| {
+        answer.table() == Some(&other.name().name) && answer.schema() == Some(&other.name().schema)
+    })?;
+    let mut keys = other.table.foreign_keys.iter();
+    keys.find(|key| answer.constraint() == Some(&key.name)).map(|key| &key.table)
 }
 
 pub(super) fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
@@ -130,15 +152,14 @@ pub(super) fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
 pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
     let name = answer.constraint().unwrap_or_default();
     let table = &place.table.table;
-    let own = place.is_own(answer);
     // Rows of a table that refers to itself fail in both ways; PostgreSQL tells which in words alone.
     let left = place.values.is_none()
         || answer.detail().is_some_and(|detail| detail.contains("still referenced"));
-    if own
-        && !left
-        && let Some(key) = table.foreign_keys.iter().find(|key| key.name == name)
+    let mut keys = table.foreign_keys.iter().chain(&table.logical_keys);
+    if !left
+        && let Some(key) = keys.find(|key| key.name == name && place.is_of(answer, &key.columns))
     {
-        return missing_row(key, place).constraint(name);
+        return named(missing_row(key, place), name, table);
     }
     let partitioned = table.kind == TableKind::PartitionedTable;
     if partitioned
@@ -170,9 +191,9 @@ pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
         .hint(if place.values.is_some() {
             "leave the key that they refer to as it is"
         } else if place.table.actions.contains(Action::Archive) {
-            "archive the row instead, or write those rows first"
+            "archive the row instead, or delete or change those rows first, perhaps in the same transaction"
         } else {
-            "write those rows first"
+            "delete or change those rows first, perhaps in the same transaction"
         }),
         None => {
             Error::new(Code::ForeignKeyViolation, "other rows refer to this row, or it to none")

@@ -28,6 +28,18 @@ impl Place<'_> {
         answer.table() == Some(&name.name) && answer.schema() == Some(&name.schema)
     }
 
+    /// Whether it was the table itself, or the one whose columns it shows here as a view.
+    pub(super) fn is_of(&self, answer: &DbError, columns: &[usize]) -> bool {
+        let told = |position: &usize| {
+            let column = self.table.table.columns.get(*position);
+            column.and_then(|column| column.origin.as_ref()).is_some_and(|origin| {
+                answer.table() == Some(&origin.table.name)
+                    && answer.schema() == Some(&origin.table.schema)
+            })
+        };
+        self.is_own(answer) || columns.iter().all(told)
+    }
+
     /// Whether another table refused, which a trigger writes to: it may have columns and rules of the same names.
     /// What is behind a view, and partitions, have other names than it, too.
     pub(super) fn is_elsewhere(&self, answer: &DbError) -> bool {

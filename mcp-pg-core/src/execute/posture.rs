@@ -1,11 +1,13 @@
 //! What the login is allowed beyond its grants.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use super::database::{Database, unavailable};
 use crate::error::{Code, Error, Result};
-use crate::schema::{Schema, Table};
+use crate::schema::{DataType, Kind, Schema, Table};
 
 /// What is known of the login's power beyond its grants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,13 +38,26 @@ pub struct Posture {
     /// Schemas of its `search_path` in which everyone may create: functions and operators put there can stand in for
     /// PostgreSQL's own, and then run as the caller's database role.
     pub open_schemas: Vec<String>,
+    /// Types of visible columns whose own operators are out of reach: PostgreSQL takes others in their place, or none.
+    pub unreached_types: Vec<UnreachedType>,
     /// `server_version`.
     pub server_version: String,
     /// The database is a standby, which takes no writes.
     pub standby: bool,
 }
 
-/// `$1` are the callers' database roles, `$2` the configured schemas. A superuser is a member of all: that tells nothing.
+/// A type in a schema that is not searched, or that a caller's database role may not use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnreachedType {
+    /// The type, with its schema.
+    pub name: String,
+    /// Its schema, as SQL takes it.
+    pub schema: String,
+    /// A column of the type.
+    pub column: String,
+}
+
+/// `$1` are the callers' database roles, `$2` the configured schemas, `$3` the types of visible columns. A superuser is a member of all: that tells nothing.
 const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
        r.rolcreaterole OR r.rolcreatedb, pg_catalog.current_setting('server_version'), \
        ARRAY(SELECT m.rolname::text FROM pg_catalog.pg_roles m \
@@ -62,7 +77,12 @@ const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
        ARRAY(SELECT n.nspname::text FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) a \
              WHERE n.nspname = ANY (pg_catalog.current_schemas(false)) \
                AND a.grantee = 0 AND a.privilege_type = 'CREATE' ORDER BY 1), \
-       pg_catalog.pg_is_in_recovery() \
+       pg_catalog.pg_is_in_recovery(), \
+       ARRAY(SELECT t.oid || ' ' || pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_type t \
+             JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+             WHERE t.oid = ANY ($3) AND (n.nspname <> ALL (pg_catalog.current_schemas(true)) \
+               OR EXISTS (SELECT FROM pg_catalog.pg_roles u WHERE u.rolname = ANY ($1) \
+                            AND NOT pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE')))) \
      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
 impl Database {
@@ -78,11 +98,16 @@ impl Database {
         roles: &[(&str, &Schema)],
     ) -> Result<Posture> {
         let names: Vec<&str> = roles.iter().map(|(name, _)| *name).collect();
+        let types = base_types(schema);
+        let oids: Vec<u32> = types.keys().copied().collect();
+        let parameters: &[(&(dyn ToSql + Sync), Type)] = &[
+            (&names, Type::TEXT_ARRAY),
+            (&schema.names, Type::TEXT_ARRAY),
+            (&oids, Type::OID_ARRAY),
+        ];
         let mut lease = self.lease().await?;
         let client = lease.client()?;
-        let rows = client
-            .query_typed(LOGIN, &[(&names, Type::TEXT_ARRAY), (&schema.names, Type::TEXT_ARRAY)])
-            .await;
+        let rows = client.query_typed(LOGIN, parameters).await;
         lease.done();
         let rows = rows.map_err(unavailable)?;
         let row = rows
@@ -100,7 +125,13 @@ impl Database {
             .collect();
         unforced_tables.sort();
         unforced_tables.dedup();
+        let unreached = names(11)?.into_iter().filter_map(|told| {
+            let (oid, schema) = told.split_once(' ')?;
+            let (name, column) = types.get(&oid.parse().ok()?)?.clone();
+            Some(UnreachedType { name, schema: schema.to_owned(), column })
+        });
         Ok(Posture {
+            unreached_types: unreached.collect(),
             login: row.try_get(0).map_err(unavailable)?,
             password: self.has_password(),
             superuser: row.try_get(1).map_err(unavailable)?,
@@ -117,4 +148,25 @@ impl Database {
             unforced_tables,
         })
     }
+}
+
+/// The types that have operators of their own, beneath domains and arrays: by OID, each with its name and a column.
+fn base_types(schema: &Schema) -> BTreeMap<u32, (String, String)> {
+    fn innermost(data_type: &DataType) -> &DataType {
+        match &data_type.base().kind {
+            Kind::Array { element, .. } => innermost(element),
+            _ => data_type.base(),
+        }
+    }
+    let mut types = BTreeMap::new();
+    for table in &schema.tables {
+        for column in table.columns.iter().filter(|column| column.can_select) {
+            let data_type = innermost(&column.data_type);
+            if data_type.kind == Kind::Base {
+                let named = || (data_type.name.clone(), format!("{}.{}", table.name, column.name));
+                types.entry(data_type.oid).or_insert_with(named);
+            }
+        }
+    }
+    types
 }

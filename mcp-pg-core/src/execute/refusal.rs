@@ -106,10 +106,17 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
         Code::InvalidValue => invalid(answer, place),
-        _ if state == "55000" => Error::new(
+        _ if answer.routine() == Some("ExecCheckIndexConstraints") => Error::new(
+            Code::InvalidValue,
+            "a key of the table is checked later, so on_conflict cannot tell which rows are there already",
+        )
+        .at("/on_conflict/columns")
+        .hint("name a key that is checked at once, if there is one; or insert without on_conflict"),
+        _ if answer.routine() == Some("ExecOpenScanRelation") => Error::new(
             code,
-            "this cannot be read or written as things are: a materialized view may never have been refreshed",
-        ),
+            "this cannot be read: a materialized view has never been refreshed",
+        )
+        .hint("whoever maintains the database has to refresh it"),
         _ => Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})")),
     }
 }

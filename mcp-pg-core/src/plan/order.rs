@@ -25,6 +25,8 @@ pub enum Measured<'v> {
     Member(Operand),
     /// How many rows are related by it.
     Count(Box<Counted<'v>>),
+    /// Where PostgreSQL keeps the row.
+    Place,
 }
 
 /// Related rows that are counted.
@@ -98,7 +100,9 @@ impl<'v> Sort<'v> {
                 !matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.oid == JSONB
             }
             Measured::Member(_) => true,
-            Measured::Rank(_) | Measured::Distance(_) | Measured::Count(_) => false,
+            Measured::Rank(_) | Measured::Distance(_) | Measured::Count(_) | Measured::Place => {
+                false
+            }
         }
     }
 
@@ -113,18 +117,35 @@ impl<'v> Sort<'v> {
     }
 }
 
-/// Appends a key that no two rows share, if the table has one; says whether it has.
+/// Appends a key that no two rows share, if the table has one; says whether it has. Without one, rows that an order
+/// leaves alike are told apart as far as they can be.
 pub(super) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort<'v>>) -> bool {
-    let Some(key) = table.row_key() else { return false };
     // Reading on in the direction of the last key lets one index serve the whole order.
     let descending = order.last().is_some_and(|sort| sort.descending);
-    for position in key {
-        let sort = Sort::new(table, *position, descending);
-        if !order.iter().any(|known| known.same(&sort)) {
-            order.push(sort);
+    let add = |order: &mut Vec<Sort<'v>>, positions: &[usize]| {
+        for position in positions {
+            let sort = Sort::new(table, *position, descending);
+            if !order.iter().any(|known| known.same(&sort)) {
+                order.push(sort);
+            }
         }
+    };
+    if let Some(key) = table.row_key() {
+        add(order, key);
+        return true;
     }
-    true
+    // Who asks for no order shall not wait for one.
+    if order.is_empty() {
+        return false;
+    }
+    add(order, table.loose_key().unwrap_or_default());
+    if !table.table.has_system_columns() {
+        add(order, &table.steady_order());
+    } else if !table.table.columns.is_empty() {
+        let place = Sort::new(table, 0, descending);
+        order.push(Sort { measured: Measured::Place, nullable: false, ..place });
+    }
+    false
 }
 
 /// Whether a sort key's object says the second of two words, if it says one.
@@ -312,7 +333,7 @@ impl<'v> Scope<'v> {
                         format!("{} is {}, which has no distance", column.name, column.type_name),
                     )
                     .at("/column")
-                    .hint("text has one where the extension pg_trgm is installed"));
+                    .hint("text has one where the extension pg_trgm is installed, in a schema of the search_path"));
                 }
                 self.operand(column, from, "/distance").map(Measured::Distance)
             }

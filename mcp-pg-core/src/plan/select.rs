@@ -27,7 +27,8 @@ pub struct SelectPlan<'v> {
     pub includes: Vec<Include<'v>>,
     /// What rows must meet, the page aside.
     pub filter: Predicate<'v>,
-    /// Sort keys; where the table has a key they end with it, so that the order is total.
+    /// Sort keys; where the table has a key they end with it, so that the order is total, else with what tells most
+    /// rows apart.
     pub order: Vec<Sort<'v>>,
     /// Whether the order is total: pages are then told by their last row, else by their offset.
     pub keyset: bool,

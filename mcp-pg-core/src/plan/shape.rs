@@ -284,6 +284,7 @@ impl Shaped for Measured<'_> {
                 hop.add_to(shape);
                 filter.add_to(shape);
             }
+            Self::Place => shape.tag(5),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Action, TableView, View};
-use crate::schema::{Column, DataType, ForeignKey, Identity, Kind, Operator, Table};
+use crate::schema::{Column, DataType, ForeignKey, Identity, Kind, Operator, Table, TableKind};
 
 /// Lists longer than this are cut, with a mark that says how many more there are.
 const LIST_MOST: usize = 100;
@@ -192,9 +192,13 @@ fn names<'t>(table: &'t Table, positions: &[usize]) -> Vec<&'t str> {
 }
 
 fn unique_keys(table: &Table) -> Vec<Value> {
+    let shows_keys = matches!(table.kind, TableKind::View | TableKind::MaterializedView);
     let keys = table.unique_keys.iter().map(|key| {
         let mut member = Map::new();
-        member.insert("name".into(), json!(key.name));
+        // The name of a key of the table beneath a view would tell of that.
+        if !shows_keys || table.indexes.iter().any(|index| index.name == key.name) {
+            member.insert("name".into(), json!(key.name));
+        }
         member.insert("columns".into(), json!(names(table, &key.columns)));
         put(&mut member, "comment", json!(key.comment));
         Value::Object(member)

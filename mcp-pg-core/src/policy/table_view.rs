@@ -295,12 +295,20 @@ impl TableView {
             let mut columns = key.columns.iter().map(|position| &table.columns[*position]);
             is_primary(key) || columns.all(|column| !column.may_be_null)
         };
-        table.row_keys().filter(never_null).map(|key| key.columns.as_slice()).find(|columns| {
-            columns.iter().all(|position| {
-                let column = &table.columns[*position];
-                column.can_select && column.data_type.ordering && !self.closed[*position]
-            })
-        })
+        self.sortable_keys().find(never_null).map(|key| key.columns.as_slice())
+    }
+
+    /// A key whose columns may all be used and have an order, though several rows may hold nulls there.
+    pub fn loose_key(&self) -> Option<&[usize]> {
+        self.sortable_keys().next().map(|key| key.columns.as_slice())
+    }
+
+    fn sortable_keys(&self) -> impl Iterator<Item = &Key> {
+        let sortable = |position: &usize| {
+            let column = &self.table.columns[*position];
+            column.can_select && column.data_type.ordering && !self.closed[*position]
+        };
+        self.table.row_keys().filter(move |key| key.columns.iter().all(sortable))
     }
 
     /// Columns by which the same row comes first each time: those of a key, or else all that have an order and may be

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Key, Schema, Table, clean};
+use super::{Key, Schema, Table, TableKind, clean};
 
 /// A directive as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -151,7 +151,8 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 
 fn of_table(table: &mut Table, text: &str) -> Result<(), String> {
     let OfTable { key } = parse(text)?;
-    if table.primary_key.is_some() {
+    let is_view = matches!(table.kind, TableKind::View | TableKind::MaterializedView);
+    if table.primary_key.is_some() && !is_view {
         return Err("the table has a primary key".to_owned());
     }
     let position = |name: &String| {
@@ -162,8 +163,17 @@ fn of_table(table: &mut Table, text: &str) -> Result<(), String> {
     if columns.is_empty() {
         return Err("a key has columns".to_owned());
     }
-    let key =
-        Key { name: String::new(), columns, arbiter: false, nulls_equal: true, comment: None };
+    // What a view shows of its table's keys yields to what is said of the view.
+    table.unique_keys.extend(table.primary_key.take());
+    let same = |key: &Key| {
+        key.columns.len() == columns.len() && columns.iter().all(|c| key.columns.contains(c))
+    };
+    let key = match table.unique_keys.iter().position(same) {
+        Some(known) => table.unique_keys.remove(known),
+        None => {
+            Key { name: String::new(), columns, arbiter: false, nulls_equal: true, comment: None }
+        }
+    };
     table.primary_key = Some(key);
     Ok(())
 }

@@ -40,6 +40,8 @@ pub struct Argument {
     pub mode: ArgumentMode,
     /// Whether it may be left out.
     pub default: bool,
+    /// What it is then, as `pg_get_function_arg_default` prints it.
+    pub expression: Option<String>,
 }
 
 /// Which way an [`Argument`] goes.

@@ -196,6 +196,10 @@ impl Conditions {
                 self.member(whole, sort.column, path)
             }
             Measured::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
+            // Partitions, and tables that inherit, count their places each for itself.
+            Measured::Place => {
+                Expr::tuple(["tableoid", "ctid"].map(|name| super::named(alias, name)))
+            }
         }
     }
 
@@ -204,7 +208,7 @@ impl Conditions {
         let key = self.sort_key(sort, alias);
         match sort.measured {
             Measured::Value => taken(key, &sort.column.data_type),
-            Measured::Member(_) | Measured::Count(_) => key,
+            Measured::Member(_) | Measured::Count(_) | Measured::Place => key,
             Measured::Rank(_) | Measured::Distance(_) => key.cast_as("double precision"),
         }
     }

@@ -99,7 +99,9 @@ impl Key<'_> {
         match self.sort.measured {
             Measured::Value => typed(parameter, &self.sort.column.data_type, ""),
             Measured::Member(_) => parameter.cast_as("jsonb"),
-            Measured::Rank(_) | Measured::Distance(_) | Measured::Count(_) => parameter,
+            Measured::Rank(_) | Measured::Distance(_) | Measured::Count(_) | Measured::Place => {
+                parameter
+            }
         }
     }
 

@@ -58,6 +58,14 @@ pub(super) fn findings(posture: &Posture) -> Vec<String> {
             some_of(&posture.owned_tables)
         ));
     }
+    findings.extend(posture.unreached_types.iter().map(|unreached| {
+        let (name, schema, column) = (&unreached.name, &unreached.schema, &unreached.column);
+        format!(
+            "the operators of {name} ({column}) are out of reach: conditions compare otherwise than the type does, or \
+             not at all. Run GRANT USAGE ON SCHEMA {schema} TO {login} and every database_role, and ALTER ROLE {login} \
+             SET search_path = \"$user\", public, {schema}"
+        )
+    }));
     findings
 }
 

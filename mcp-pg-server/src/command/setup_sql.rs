@@ -5,6 +5,7 @@
 mod audit;
 mod login;
 mod quote;
+mod search_path;
 mod trigger;
 
 use std::io::{self, Write};

@@ -465,3 +465,17 @@ async fn the_url_says_how_connections_are_kept_alive() {
         assert_eq!(refused.status, Some(2), "{options}: {refused:?}");
     }
 }
+
+#[tokio::test]
+async fn a_database_that_refuses_is_not_one_that_does_not_answer() {
+    let database = Database::empty().await;
+    let (server, _) = database.url.rsplit_once('/').unwrap();
+    let ended = run(&["check", "--database-url", &format!("{server}/no_such_database")]).await;
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    for word in ["the database refuses the connection", "no_such_database", "an operator"] {
+        assert!(ended.err.contains(word), "{word}: {ended:?}");
+    }
+    for word in ["does not answer", "creating a new object", "try again"] {
+        assert!(!ended.err.contains(word), "{word}: {ended:?}");
+    }
+}

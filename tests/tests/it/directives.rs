@@ -12,7 +12,7 @@ const FIXTURE: &str = r#"
     CREATE TABLE book (
         id integer PRIMARY KEY, title text,
         writer_id integer CONSTRAINT written REFERENCES person, editor_id integer CONSTRAINT edited REFERENCES person);
-    CREATE VIEW shelf AS SELECT id, title FROM book;
+    CREATE VIEW shelf AS SELECT id, title FROM book UNION ALL SELECT id, title FROM book WHERE false;
     COMMENT ON TABLE person IS E'People.\n@mcp {"key": ["name"]}';
     COMMENT ON COLUMN person.name IS E'Full name.\n@mcp {"examples": ["Ada Lovelace", 7], "untrusted": true}';
     COMMENT ON COLUMN person.notes IS E'Private.\n@mcp {"hidden": true}';

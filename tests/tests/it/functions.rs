@@ -91,6 +91,11 @@ COMMENT ON FUNCTION api.either IS '@tool';
 
 CREATE FUNCTION api.any(x anyelement) RETURNS text LANGUAGE sql STABLE AS 'SELECT x::text';
 COMMENT ON FUNCTION api.any IS '@tool';
+CREATE FUNCTION api.vd(a integer DEFAULT 1, the_b text DEFAULT 'x', VARIADIC c integer[] DEFAULT '{}') RETURNS text
+LANGUAGE sql STABLE AS $$ SELECT a || the_b || cardinality(c) $$;
+COMMENT ON FUNCTION api.vd IS '@tool
+@roles admin';
+
 CREATE FUNCTION api.unmarked() RETURNS integer LANGUAGE sql STABLE AS 'SELECT 1';
 COMMENT ON FUNCTION api.unmarked IS 'Not a @tool.';
 DO $$ BEGIN CREATE ROLE function_clerk; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$;
@@ -157,6 +162,15 @@ async fn arguments_and_results_of_every_kind() {
     }
     let gap = error(&engine, "admin", "add", json!({"arg1": 1, "arg3": 3})).await;
     assert_eq!((&gap["code"], &gap["at"]), (&json!("missing_value"), &json!("/arg2")));
+    for (arguments, text) in [
+        (json!({}), "1x0"),
+        (json!({"a": 2}), "2x0"),
+        (json!({"c": [5, 6]}), "1x2"),
+        (json!({"the_b": "y"}), "1y0"),
+        (json!({"a": 2, "the_b": "y", "c": []}), "2y0"),
+    ] {
+        assert_eq!(rows("vd", arguments).await, json!([{ "vd": text }]));
+    }
     for (arguments, text) in [
         (json!({"a": "1"}), "1/x/y"),
         (json!({"a": "1", "b": null}), "1/null/y"),

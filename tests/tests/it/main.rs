@@ -87,6 +87,7 @@ mod update;
 mod upsert;
 mod values;
 mod versions;
+mod view_keys;
 mod views;
 mod watched;
 mod write_rights;

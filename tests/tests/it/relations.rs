@@ -222,7 +222,7 @@ async fn a_declaration_that_does_not_fit_is_told_and_has_no_effect() {
     let relations = vec![
         declared(&["about"], "order", &[], [None, None]),
         declared(&["abuot"], "orders", &[], [None, None]),
-        declared(&["about"], "french", &[], [None, None]),
+        declared(&["about"], "pairs", &[], [None, None]),
         declared(&["about"], "tag", &["label"], [None, None]),
         declared(&["about", "label"], "tag", &[], [None, None]),
     ];
@@ -235,7 +235,7 @@ async fn a_declaration_that_does_not_fit_is_told_and_has_no_effect() {
         [
             "relations[0].to: there is no table \"order\"; did you mean orders?",
             "relations[1].columns: there is no column \"abuot\"; did you mean about?",
-            "relations[2].references: public.french has no primary key; name columns",
+            "relations[2].references: public.pairs has no primary key; name columns",
             "relations[3].columns: about is bigint, and label is text",
             "relations[4].columns: there are 2, and 1 that they refer to",
         ]

@@ -136,3 +136,34 @@ async fn functions_that_are_tools_may_be_called() {
     assert_eq!(called.status, Some(0), "{called:?}");
     assert_eq!(called.json()["rows"], json!([{"greet": "hello"}]));
 }
+
+#[tokio::test]
+async fn the_operators_of_extensions_in_a_schema_of_their_own_are_found() {
+    let database = Database::of(
+        "CREATE SCHEMA \"the extensions\"; CREATE EXTENSION citext SCHEMA \"the extensions\";
+         CREATE TABLE person (id integer PRIMARY KEY, email \"the extensions\".citext, tags \"the extensions\".citext[]);
+         INSERT INTO person VALUES (1, 'Bob@Example.com', '{A}');",
+    )
+    .await;
+    // Until it is set up, the login is told of it.
+    database
+        .sql("CREATE ROLE mcp_pg_unready LOGIN; GRANT SELECT ON person TO mcp_pg_unready")
+        .await;
+    let unready = database.url.replace("postgres://postgres@", "postgres://mcp_pg_unready@");
+    let checked = Ended::of(&mut program(&["check", "--database-url", &unready])).await;
+    assert_eq!(checked.status, Some(1), "{checked:?}");
+    assert!(
+        checked.out.contains("the operators of \"the extensions\".citext (public.person.email)"),
+        "{checked:?}"
+    );
+    let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_typed");
+    database.sql(&printed).await;
+    database.sql(&printed).await;
+    let url = database.url.replace("postgres://postgres@", "postgres://mcp_pg_typed@");
+    let checked = Ended::of(&mut program(&["check", "--database-url", &url])).await;
+    assert_eq!(checked.status, Some(0), "{checked:?}");
+    let select = json!({"table": "person", "where": {"email": "bob@example.com"}}).to_string();
+    let called =
+        Ended::of(&mut program(&["call", "select", &select, "--database-url", &url])).await;
+    assert_eq!(called.json()["row_count"], 1, "{called:?}");
+}

@@ -156,3 +156,23 @@ async fn the_condition_of_updates_is_for_rows_that_are_updated() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_key_that_is_checked_later_is_told() {
+    let engine = Database::of(
+        "CREATE TABLE later (col integer UNIQUE DEFERRABLE INITIALLY IMMEDIATE); INSERT INTO later VALUES (1);
+         CREATE MATERIALIZED VIEW never AS SELECT 1 AS one WITH NO DATA;",
+    )
+    .await
+    .engine()
+    .await;
+    let skip = json!({"table": "later", "data": {"col": 1}, "on_conflict": {"do": "nothing"}});
+    let reply = error(&engine, "admin", "insert", skip).await;
+    assert_eq!(
+        (&reply["code"], &reply["at"]),
+        (&json!("invalid_value"), &json!("/on_conflict/columns")),
+        "{reply}"
+    );
+    let reply = error(&engine, "admin", "select", json!({"table": "never"})).await;
+    assert!(reply["message"].as_str().unwrap().contains("never been refreshed"), "{reply}");
+}

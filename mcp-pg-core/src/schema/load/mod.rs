@@ -22,7 +22,7 @@ use tokio_postgres::{Client, IsolationLevel, Row, Transaction};
 
 pub use self::signature::{SessionCode, Sighted, Signature, Snapshot, Watch};
 use self::types::Types;
-use self::views::Rules;
+use self::views::{Beneath, Rules};
 use super::directive::split;
 use super::{ColumnOrigin, DataType, Directive, Function, Routine, Schema, Subject, Table, clean};
 use crate::error::{Code, Error, Result};
@@ -207,12 +207,14 @@ async fn read(
     let rules = Rules::read(&rules)?;
     let beneath = rules.tables();
     if !beneath.is_empty() {
-        let beneath: &[(&(dyn ToSql + Sync), Type)] = &[(&beneath, Type::OID_ARRAY)];
-        let (names, keys) = try_join!(
-            transaction.query_typed(include_str!("../sql/origins.sql"), beneath),
-            transaction.query_typed(include_str!("../sql/foreign_keys.sql"), beneath),
+        let oids: &[(&(dyn ToSql + Sync), Type)] = &[(&beneath, Type::OID_ARRAY)];
+        let (columns, foreign_keys, indexes) = try_join!(
+            transaction.query_typed(include_str!("../sql/origins.sql"), oids),
+            transaction.query_typed(include_str!("../sql/foreign_keys.sql"), oids),
+            transaction.query_typed(include_str!("../sql/indexes.sql"), oids),
         )?;
-        views::add(&mut tables, &rules, &names, &keys)?;
+        let (columns, foreign_keys, indexes) = (&columns, &foreign_keys, &indexes);
+        views::add(&mut tables, &rules, &Beneath { columns, foreign_keys, indexes })?;
     }
     let tables = tables.into_values().collect();
     let functions = functions.iter().map(function).collect::<Result<_, PgError>>()?;

@@ -11,6 +11,7 @@ pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
     let names: Vec<String> = row.try_get("names")?;
     let modes: Vec<String> = row.try_get("modes")?;
     let defaults: i32 = row.try_get("defaults")?;
+    let expressions: Vec<Option<String>> = row.try_get("expressions")?;
     let mut arguments = Vec::with_capacity(types.len());
     for (position, (type_name, pseudo)) in types.into_iter().zip(pseudo).enumerate() {
         let mode = match modes.get(position).map_or("i", String::as_str) {
@@ -28,6 +29,7 @@ pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
             pseudo: pseudo && mode != ArgumentMode::Out,
             mode,
             default: false,
+            expression: expressions.get(position).cloned().flatten(),
         });
     }
     let inputs = arguments.iter_mut().rev().filter(|a| a.mode != ArgumentMode::Out);

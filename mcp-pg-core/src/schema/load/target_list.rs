@@ -1,10 +1,21 @@
-//! The select list of a view in the text of PostgreSQL's query tree: which columns it shows unchanged.
+//! What a view selects, in the text of PostgreSQL's query tree: which columns it shows unchanged, and whether it reads
+//! one relation alone.
 //!
 //! The text is a nest of `{NODE :field value …}` and `(…)`; a backslash takes the meaning from what follows.
-//! Only the fields of the outermost query's target entries are looked at, which every version has.
+//! Only fields of the outermost query, its target entries, its range table and its FROM are looked at, which every version
+//! has.
+
+/// A view's query, as far as its tree is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Selected {
+    /// The columns of its select list that are columns of some relation, unchanged.
+    pub(super) shown: Vec<Shown>,
+    /// The only relation that it reads, if it has each row of that once at most.
+    pub(super) only: Option<Only>,
+}
 
 /// A column of a select list that is a column of some relation, unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Shown {
     /// Its number in the select list.
     pub(super) number: i16,
@@ -14,42 +25,122 @@ pub(super) struct Shown {
     pub(super) column: i16,
 }
 
-/// The shown columns of the outermost query.
-pub(super) fn shown(tree: &str) -> Vec<Shown> {
-    const QUERY: usize = 1;
-    const ENTRY: usize = 2;
-    let mut found = Vec::new();
-    let mut depth: usize = 0;
-    let mut in_list = false;
+/// The relation that a query reads alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Only {
+    /// Its OID.
+    pub(super) relation: u32,
+    /// With the rows of tables that inherit from it.
+    pub(super) with_heirs: bool,
+}
+
+/// How deep the outermost query lies, its target entries and relations, and the members of its FROM.
+const QUERY: usize = 1;
+const ENTRY: usize = 2;
+const SOURCE: usize = 3;
+
+/// A tree while it is read.
+#[derive(Default)]
+struct Reader<'t> {
+    depth: usize,
+    /// The field of the query, and that of one of its nodes.
+    section: &'t str,
+    part: &'t str,
+    entry: Shown,
+    junk: bool,
+    shown: Vec<Shown>,
+    /// The range table: relations, and what is none.
+    relations: Vec<(Only, bool)>,
+    /// The members of FROM by their places in the range table, 0 for joins.
+    sources: Vec<usize>,
+    /// Whether it groups, or makes several rows of one.
+    reshaped: bool,
+}
+
+/// What the outermost query selects.
+pub(super) fn selected(tree: &str) -> Selected {
+    let mut reader = Reader::default();
     let mut field = "";
-    let (mut number, mut table, mut column, mut junk) = (0, 0, 0, false);
     for token in tokens(tree) {
         match token {
-            "{" => {
-                depth += 1;
-                if depth == ENTRY {
-                    (number, table, column, junk) = (0, 0, 0, false);
-                }
-            }
-            "}" => {
-                if in_list && depth == ENTRY && table != 0 && column > 0 && !junk {
-                    found.push(Shown { number, table, column });
-                }
-                depth = depth.saturating_sub(1);
-            }
-            token if depth == QUERY && token.starts_with(':') => in_list = token == ":targetList",
-            token if in_list && depth == ENTRY => match field {
-                ":resno" => number = token.parse().unwrap_or_default(),
-                ":resorigtbl" => table = token.parse().unwrap_or_default(),
-                ":resorigcol" => column = token.parse().unwrap_or_default(),
-                ":resjunk" => junk = token == "true",
-                _ => {}
-            },
-            _ => {}
+            "{" => reader.open(),
+            "}" => reader.close(),
+            _ => reader.word(field, token),
         }
         field = token;
     }
-    found
+    let only = match reader.sources.as_slice() {
+        [place] if !reader.reshaped => {
+            let relation = place.checked_sub(1).and_then(|place| reader.relations.get(place));
+            relation.filter(|(_, is_relation)| *is_relation).map(|(only, _)| *only)
+        }
+        _ => None,
+    };
+    Selected { shown: reader.shown, only }
+}
+
+impl<'t> Reader<'t> {
+    fn open(&mut self) {
+        self.reshaped |= self.depth == QUERY && self.section == ":setOperations";
+        self.depth += 1;
+        match (self.depth, self.section, self.part) {
+            (ENTRY, ":targetList", _) => (self.entry, self.junk) = (Shown::default(), false),
+            (ENTRY, ":rtable", _) => self.relations.push((Only::default(), false)),
+            (SOURCE, ":jointree", ":fromlist") => self.sources.push(0),
+            _ => {}
+        }
+    }
+
+    fn close(&mut self) {
+        let Shown { table, column, .. } = self.entry;
+        let listed = self.depth == ENTRY && self.section == ":targetList";
+        if listed && table != 0 && column > 0 && !self.junk {
+            self.shown.push(self.entry);
+        }
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// A word within the braces, after the word `field`.
+    fn word(&mut self, field: &str, word: &'t str) {
+        match self.depth {
+            QUERY if word.starts_with(':') => (self.section, self.part) = (word, ""),
+            QUERY => {
+                self.reshaped |= match field {
+                    ":hasAggs" | ":hasTargetSRFs" => word != "false",
+                    ":groupClause" | ":groupingSets" | ":setOperations" => word != "<>",
+                    _ => false,
+                }
+            }
+            ENTRY if word.starts_with(':') => self.part = word,
+            ENTRY => self.member(field, word),
+            SOURCE if field == ":rtindex" && self.section == ":jointree" => {
+                if let (":fromlist", Some(source)) = (self.part, self.sources.last_mut()) {
+                    *source = word.parse().unwrap_or_default();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn member(&mut self, field: &str, word: &str) {
+        let relation = self.relations.last_mut();
+        match (self.section, field, relation) {
+            (":targetList", ":resno", _) => self.entry.number = word.parse().unwrap_or_default(),
+            (":targetList", ":resorigtbl", _) => {
+                self.entry.table = word.parse().unwrap_or_default()
+            }
+            (":targetList", ":resorigcol", _) => {
+                self.entry.column = word.parse().unwrap_or_default()
+            }
+            (":targetList", ":resjunk", _) => self.junk = word == "true",
+            (":rtable", ":rtekind", Some((_, is_relation))) => *is_relation = word == "0",
+            (":rtable", ":relid", Some((only, _))) => {
+                only.relation = word.parse().unwrap_or_default();
+            }
+            (":rtable", ":inh", Some((only, _))) => only.with_heirs = word != "false",
+            _ => {}
+        }
+    }
 }
 
 /// Braces and parentheses, and the words between them.
@@ -78,7 +169,7 @@ fn tokens(tree: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shown, shown};
+    use super::{Only, Selected, Shown, selected};
 
     #[test]
     fn only_the_outermost_list_counts() {
@@ -102,10 +193,38 @@ mod tests {
             ") :sortClause ({SORTGROUPCLAUSE :resno 7 :resorigtbl 5 :resorigcol 5})})".to_owned(),
         ];
         assert_eq!(
-            shown(&tree.concat()),
+            selected(&tree.concat()).shown,
             [Shown { number: 1, table: 16, column: 2 }, Shown { number: 4, table: 17, column: 1 }]
         );
-        assert_eq!(shown(""), []);
-        assert_eq!(shown("}}} :targetList {{{ \\"), []);
+        assert_eq!(selected(""), Selected::default());
+        assert_eq!(selected("}}} :targetList {{{ \\"), Selected::default());
+    }
+
+    #[test]
+    fn one_relation_is_read_alone() {
+        let tree = |from: &str, rest: &str| {
+            format!(
+                "({{QUERY :hasAggs false :rtable ({{RANGETBLENTRY :alias {{ALIAS :aliasname old}} :rtekind 0 :relid 5 :inh false}} \
+                 {{RANGETBLENTRY :rtekind 0 :relid 16 :inh true :tablesample <>}} {{RANGETBLENTRY :rtekind 1 :subquery {{QUERY \
+                 :jointree {{FROMEXPR :fromlist ({{RANGETBLREF :rtindex 1}})}}}}}}) :jointree {{FROMEXPR :fromlist ({from}) :quals \
+                 {{OPEXPR :args ({{RANGETBLREF :rtindex 1}})}}}} :targetList <> {rest}}})"
+            )
+        };
+        let source = "{RANGETBLREF :rtindex 2}";
+        let plain = ":hasTargetSRFs false :groupClause <> :setOperations <>";
+        let only = Some(Only { relation: 16, with_heirs: true });
+        assert_eq!(selected(&tree(source, plain)).only, only);
+        for (from, rest) in [
+            ("{RANGETBLREF :rtindex 3}", plain),
+            ("{RANGETBLREF :rtindex 9}", plain),
+            ("<>", plain),
+            ("{RANGETBLREF :rtindex 2} {RANGETBLREF :rtindex 3}", plain),
+            ("{JOINEXPR :larg {RANGETBLREF :rtindex 2} :rtindex 4}", plain),
+            (source, ":hasTargetSRFs true"),
+            (source, ":groupClause ({SORTGROUPCLAUSE :tleSortGroupRef 1})"),
+            (source, ":setOperations {SETOPERATIONSTMT :op 1}"),
+        ] {
+            assert_eq!(selected(&tree(from, rest)).only, None, "{from} {rest}");
+        }
     }
 }

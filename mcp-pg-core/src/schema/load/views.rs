@@ -1,5 +1,5 @@
 //! Rows of `view_rules.sql` and `origins.sql`: where the columns of views come from, and which keys they
-//! show.
+//! show, those of other rows and their own.
 
 use std::collections::HashMap;
 
@@ -7,25 +7,67 @@ use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
 use super::Tables;
-use super::target_list::{Shown, shown};
+use super::target_list::{Selected, Shown, selected};
 use crate::name::TableName;
-use crate::schema::{ColumnOrigin, ForeignKey, RelationNames, TableKind};
+use crate::schema::{ColumnOrigin, ForeignKey, Key, RelationNames, Table, TableKind};
 
 /// How many views may lie on one another.
 const DEPTH_MOST: usize = 32;
 
-/// What each view's select list shows, by the view's OID.
-pub(super) struct Rules(HashMap<u32, Vec<Shown>>);
+/// What each view selects, by the view's OID.
+pub(super) struct Rules(HashMap<u32, Rule>);
+
+struct Rule {
+    selected: Selected,
+    /// Whether an insert into it is one into what it reads.
+    inserts_beneath: bool,
+}
+
+/// The rows of the tables beneath views.
+pub(super) struct Beneath<'r> {
+    /// Of `origins.sql`.
+    pub(super) columns: &'r [Row],
+    /// Of `foreign_keys.sql`.
+    pub(super) foreign_keys: &'r [Row],
+    /// Of `indexes.sql`.
+    pub(super) indexes: &'r [Row],
+}
+
+/// A table that a view shows row by row.
+struct Subject {
+    table: u32,
+    /// Rows of tables that inherit from it are among them.
+    with_heirs: bool,
+    inserts_beneath: bool,
+}
 
 impl Rules {
     pub(super) fn read(rows: &[Row]) -> Result<Self, PgError> {
-        let rule = |row: &Row| Ok((row.try_get("view")?, shown(row.try_get("tree")?)));
+        let rule = |row: &Row| {
+            let selected = selected(row.try_get("tree")?);
+            let rule = Rule { selected, inserts_beneath: row.try_get("inserts_beneath")? };
+            Ok((row.try_get("view")?, rule))
+        };
         rows.iter().map(rule).collect::<Result<_, PgError>>().map(Self)
+    }
+
+    /// The table whose rows a view has, each once at most.
+    fn subject(&self, view: u32, depth: usize) -> Option<Subject> {
+        let rule = self.0.get(&view)?;
+        let only = rule.selected.only.filter(|_| depth < DEPTH_MOST)?;
+        let inserts_beneath = rule.inserts_beneath;
+        if !self.0.contains_key(&only.relation) {
+            let (table, with_heirs) = (only.relation, only.with_heirs);
+            return Some(Subject { table, with_heirs, inserts_beneath });
+        }
+        let next = self.subject(only.relation, depth + 1)?;
+        Some(Subject { inserts_beneath: inserts_beneath && next.inserts_beneath, ..next })
     }
 
     /// The tables beneath all views.
     pub(super) fn tables(&self) -> Vec<u32> {
-        let all = self.0.values().flatten().filter_map(|shown| self.origin(*shown, 0));
+        let shown = self.0.values().flat_map(|rule| &rule.selected.shown);
+        let all = shown.filter_map(|shown| self.origin(*shown, 0));
         let mut tables: Vec<u32> = all.map(|(table, _)| table).collect();
         tables.sort_unstable();
         tables.dedup();
@@ -37,52 +79,99 @@ impl Rules {
         match self.0.get(&shown.table) {
             None => Some((shown.table, shown.column)),
             Some(_) if depth == DEPTH_MOST => None,
-            Some(list) => {
-                let next = list.iter().find(|next| next.number == shown.column)?;
+            Some(rule) => {
+                let next = rule.selected.shown.iter().find(|next| next.number == shown.column)?;
                 self.origin(*next, depth + 1)
             }
         }
     }
 }
 
-/// Notes the origins of the views' columns, and the keys that they show; `names` and `keys` are of the tables
-/// beneath.
+/// Notes the origins of the views' columns, and the keys that they show.
 pub(super) fn add(
     tables: &mut Tables,
     rules: &Rules,
-    names: &[Row],
-    keys: &[Row],
+    beneath: &Beneath<'_>,
 ) -> Result<(), PgError> {
-    let mut origins: HashMap<(u32, i16), ColumnOrigin> = HashMap::new();
-    for row in names {
+    let mut origins: HashMap<(u32, i16), (ColumnOrigin, &Row)> = HashMap::new();
+    for row in beneath.columns {
         let table = TableName { schema: row.try_get("schema")?, name: row.try_get("name")? };
         let origin = ColumnOrigin { table, column: row.try_get("column")? };
-        origins.insert((row.try_get("table")?, row.try_get("number")?), origin);
+        origins.insert((row.try_get("table")?, row.try_get("number")?), (origin, row));
     }
-    let mut by_table: HashMap<u32, Vec<&Row>> = HashMap::new();
-    for row in keys {
-        by_table.entry(row.try_get("table")?).or_default().push(row);
-    }
+    let (foreign_keys, indexes) = (by_table(beneath.foreign_keys)?, by_table(beneath.indexes)?);
     for (oid, table) in tables.iter_mut() {
         if !matches!(table.kind, TableKind::View | TableKind::MaterializedView) {
             continue;
         }
+        let subject = rules.subject(*oid, 0);
+        let mut heirs = false;
         let mut shown: Vec<(usize, (u32, i16))> = Vec::new();
-        for item in rules.0.get(oid).into_iter().flatten() {
+        for item in rules.0.get(oid).iter().flat_map(|rule| &rule.selected.shown) {
             let position = table.columns.binary_search_by_key(&item.number, |column| column.number);
             if let (Ok(position), Some(origin)) = (position, rules.origin(*item, 0))
-                && let Some(known) = origins.get(&origin)
+                && let Some((known, row)) = origins.get(&origin)
             {
-                table.columns[position].origin = Some(known.clone());
+                let column = &mut table.columns[position];
+                column.origin = Some(known.clone());
+                if subject.is_some() && row.try_get("never_null")? {
+                    column.may_be_null = false;
+                }
+                heirs |= row.try_get::<_, bool>("has_heirs")?;
                 shown.push((position, origin));
             }
         }
         let mut beneath: Vec<u32> = shown.iter().map(|(_, (table, _))| *table).collect();
         beneath.sort_unstable();
         beneath.dedup();
-        for row in beneath.iter().filter_map(|table| by_table.get(table)).flatten() {
+        for row in beneath.iter().filter_map(|table| foreign_keys.get(table)).flatten() {
             table.logical_keys.extend(keys_of(row, &shown)?);
         }
+        if let Some(subject) = subject.filter(|subject| !(heirs && subject.with_heirs)) {
+            for row in indexes.get(&subject.table).into_iter().flatten() {
+                add_key(table, row, &subject, &shown)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn by_table(rows: &[Row]) -> Result<HashMap<u32, Vec<&Row>>, PgError> {
+    let mut by_table: HashMap<u32, Vec<&Row>> = HashMap::new();
+    for row in rows {
+        by_table.entry(row.try_get("table")?).or_default().push(row);
+    }
+    Ok(by_table)
+}
+
+/// Adds the key that a row of `indexes.sql` is, if it is one and the view shows all of its columns.
+fn add_key(
+    view: &mut Table,
+    row: &Row,
+    subject: &Subject,
+    shown: &[(usize, (u32, i16))],
+) -> Result<(), PgError> {
+    let partial = row.try_get::<_, Option<&str>>("predicate")?.is_some();
+    let place = |number: i16| {
+        let found = shown.iter().find(|(_, origin)| *origin == (subject.table, number));
+        found.map(|(place, _)| *place)
+    };
+    let numbers: Vec<i16> = row.try_get("columns")?;
+    let columns: Option<Vec<usize>> = numbers.into_iter().map(place).collect();
+    let Some(columns) = columns.filter(|_| !partial) else { return Ok(()) };
+    if !row.try_get::<_, bool>("unique")? {
+        return Ok(());
+    }
+    let key = Key {
+        name: row.try_get("name")?,
+        columns,
+        arbiter: subject.inserts_beneath && row.try_get("arbiter")?,
+        nulls_equal: row.try_get("nulls_equal")?,
+        comment: None,
+    };
+    match row.try_get("primary")? {
+        true => view.primary_key = Some(key),
+        false => view.unique_keys.push(key),
     }
     Ok(())
 }

@@ -12,6 +12,9 @@ SELECT n.nspname                                              AS schema,
        p.prorettype = 'pg_catalog.record'::pg_catalog.regtype
          AND p.proargmodes IS NULL AND p.prokind = 'f'        AS untyped,
        p.pronargdefaults::int                                 AS defaults,
+       ARRAY(SELECT pg_catalog.pg_get_function_arg_default(p.oid, place)
+             FROM pg_catalog.generate_series(1, pg_catalog.cardinality(coalesce(p.proallargtypes, p.proargtypes::oid[]))) place
+             ORDER BY place)                                  AS expressions,
        coalesce(p.proargmodes::text[], '{}')                  AS modes,
        coalesce(p.proargnames, '{}')                          AS names,
        ARRAY(SELECT pg_catalog.format_type(a.type, -1)

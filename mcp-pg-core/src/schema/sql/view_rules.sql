@@ -3,6 +3,9 @@
 --
 -- pg_depend tells which columns a view uses, but only the tree which of them it shows. Views beneath may lie
 -- in any schema. Left out: a tree of more than a megabyte.
+--
+-- ON CONFLICT finds the keys beneath only where PostgreSQL itself makes of an insert one into the table (bit 8), and no
+-- other rule takes part.
 WITH RECURSIVE used (oid) AS (
   SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1) AND c.relkind IN ('v', 'm')
   UNION
@@ -14,7 +17,12 @@ WITH RECURSIVE used (oid) AS (
    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
   JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind IN ('v', 'm')
 )
-SELECT r.ev_class AS view, r.ev_action::text AS tree
+SELECT r.ev_class AS view, r.ev_action::text AS tree,
+       (pg_catalog.pg_relation_is_updatable(r.ev_class, false) & 8) <> 0 AND NOT EXISTS (
+         SELECT FROM pg_catalog.pg_rewrite other WHERE other.ev_class = r.ev_class AND other.oid <> r.oid
+       ) AND NOT EXISTS (
+         SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = r.ev_class AND t.tgtype & 64 = 64
+       ) AS inserts_beneath
 FROM used
 JOIN pg_catalog.pg_rewrite r ON r.ev_class = used.oid AND r.rulename = '_RETURN'
 WHERE pg_catalog.pg_column_size(r.ev_action) < 1048576

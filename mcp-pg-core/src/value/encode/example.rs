@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::schema::{DataType, Kind};
+use crate::schema::{DataType, Family, Kind};
 use crate::value::scalar::Scalar;
 
 /// A value of the type, as JSON text.
@@ -55,6 +55,7 @@ fn scalar(data_type: &DataType) -> &'static str {
             1186 => r#""1 day 02:00:00""#,
             1266 => r#""13:45:00+00""#,
             1560 | 1562 => r#""101""#,
+            _ if data_type.family() == Family::Pairs => r#""a=>1, b=>2""#,
             _ => r#""…" (its PostgreSQL text form)"#,
         },
     }

@@ -46,6 +46,7 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
             writeln!(out, "GRANT USAGE ON SCHEMA {schema} TO {};", name(grantee))?;
         }
     }
+    super::search_path::print(settings, &grantees, out)?;
     let mut patterns: BTreeMap<(&str, &str), Privileges> = BTreeMap::new();
     for role in &settings.roles {
         let grantee = role.database_role.as_deref().unwrap_or(LOGIN);

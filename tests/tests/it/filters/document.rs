@@ -31,6 +31,9 @@ async fn trees_and_pairs_of_extensions() {
         let ids: Vec<i64> = rows(&reply).iter().map(|row| row["id"].as_i64().unwrap()).collect();
         assert_eq!(ids, expected, "{filter}");
     }
+    let object = json!({"table": "node", "where": {"attributes": {"contains": {"a": "1"}}}});
+    let refused = error(&engine, "analyst", "select", object).await;
+    assert!(refused["hint"].as_str().unwrap().contains("a=>1"), "{refused}");
     let arguments = json!({"table": "node", "where": {"doc": {"path": ["a"], "search": "x"}}});
     let error = error(&engine, "analyst", "select", arguments).await;
     assert_eq!(error["code"], "unknown_operator");

@@ -202,6 +202,48 @@ async fn without_a_key_pages_are_told_by_their_offset() {
 }
 
 #[tokio::test]
+async fn rows_without_a_key_are_each_on_one_page() {
+    let engine = Database::of(
+        "CREATE TABLE tie (n integer, kind text);
+         INSERT INTO tie SELECT n, 'k' FROM generate_series(1, 40) n ORDER BY n % 7;
+         CREATE TABLE leaf () INHERITS (tie);
+         INSERT INTO leaf SELECT n, 'k' FROM generate_series(41, 60) n;
+         CREATE TABLE part (n integer, kind text) PARTITION BY HASH (n);
+         CREATE TABLE part_0 PARTITION OF part FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+         CREATE TABLE part_1 PARTITION OF part FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+         INSERT INTO part SELECT n, 'k' FROM generate_series(1, 60) n;
+         CREATE TABLE loose (n integer UNIQUE, kind text);
+         INSERT INTO loose SELECT n, 'k' FROM generate_series(1, 60) n;
+         CREATE MATERIALIZED VIEW kept AS SELECT n, kind FROM tie;
+         CREATE VIEW seen AS SELECT a.n, a.kind, '{}'::json AS doc FROM tie a JOIN tie b USING (n);",
+    )
+    .await
+    .engine()
+    .await;
+    for table in ["tie", "leaf", "part", "loose", "kept", "seen"] {
+        for order_by in [json!(["kind"]), json!(["-kind"])] {
+            let select = json!({"table": table, "columns": ["n"], "order_by": order_by});
+            let all = paged(&engine, select.clone(), 1_000).await;
+            let mut seen: Vec<String> = Vec::new();
+            for limit in [7, 11] {
+                let rows = paged(&engine, select.clone(), limit).await;
+                assert_eq!(rows, all, "{table}");
+                seen = rows.iter().map(|row| row["n"].to_string()).collect();
+            }
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), all.len(), "{table}");
+        }
+    }
+    let inside = json!({"table": "tie", "order_by": ["kind"], "limit": 1, "offset": 59});
+    let reply = call(&engine, "analyst", "select", inside).await.unwrap();
+    assert!(reply["notes"][0].as_str().unwrap().contains("by their offset"), "{reply}");
+    let unordered = json!({"table": "tie", "limit": 1});
+    let reply = call(&engine, "analyst", "select", unordered).await.unwrap();
+    assert!(reply["notes"][0].as_str().unwrap().contains("no order_by"), "{reply}");
+}
+
+#[tokio::test]
 async fn a_row_named_by_its_key_is_a_page_of_its_own() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (arguments, expected) in [

@@ -89,6 +89,26 @@ async fn what_only_the_commit_finds_names_its_operation() {
 }
 
 #[tokio::test]
+async fn a_reference_that_is_left_is_told_at_the_row_that_went() {
+    let engine = Database::of(
+        "CREATE TABLE groups (id integer PRIMARY KEY, name text);
+         CREATE TABLE members (id integer PRIMARY KEY,
+             group_id integer REFERENCES groups DEFERRABLE INITIALLY DEFERRED);
+         INSERT INTO groups VALUES (1, 'g'); INSERT INTO members VALUES (1, 1);",
+    )
+    .await
+    .engine()
+    .await;
+    let update = json!({"operation": "update", "table": "members", "where": {"id": 1}, "updates": {"id": 2}});
+    let delete = json!({"operation": "delete", "table": "groups", "where": {"id": 1}});
+    let reply =
+        error(&engine, "admin", "transaction", json!({"operations": [update, delete]})).await;
+    assert_eq!(reply["at"], "/operations/1/where", "{reply}");
+    assert_eq!(reply["message"], "rows of members refer to this row");
+    assert_eq!(reply["hint"], "delete or change those rows first, perhaps in the same transaction");
+}
+
+#[tokio::test]
 async fn a_transaction_is_bounded_as_a_whole() {
     let database = Database::of(
         "CREATE TABLE item (id integer PRIMARY KEY, price integer);

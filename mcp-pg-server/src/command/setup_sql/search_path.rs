@@ -1,0 +1,64 @@
+//! Schemas of extension types: the login must find their operators, which PostgreSQL takes from its `search_path`, and
+//! skips without a word where it may not use the schema.
+
+use std::io::{self, Write};
+
+use mcp_pg_core::policy::Settings;
+
+use super::login::{LOGIN, name};
+use super::quote::literal;
+
+/// Prints what lets the `grantees` use the schemas of the types that the configured schemas' columns have, and the login
+/// search them after those that the database says.
+pub(super) fn print(
+    settings: &Settings,
+    grantees: &[&str],
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
+    let grantees: Vec<String> = grantees.iter().map(|grantee| name(grantee)).collect();
+    writeln!(
+        out,
+        "-- Extensions whose types columns have: their operators are found.
+DO $mcp_pg$
+DECLARE
+  home text;
+  searched text := coalesce((
+    SELECT substr(setting, 13) FROM pg_catalog.pg_db_role_setting s
+    JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase AND d.datname = current_database()
+    CROSS JOIN LATERAL unnest(s.setconfig) setting
+    WHERE s.setrole = 0 AND setting LIKE 'search\\_path=%'), '\"$user\", public');
+  found boolean := false;
+BEGIN
+  FOR home IN
+    WITH RECURSIVE used (oid) AS (
+      SELECT a.atttypid
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname IN ({})
+      UNION
+      SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.typelem END
+      FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid
+      WHERE t.typtype = 'd' OR t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc
+    )
+    SELECT DISTINCT quote_ident(n.nspname)
+    FROM used
+    JOIN pg_catalog.pg_type t ON t.oid = used.oid AND t.typtype = 'b'
+     AND t.typoutput <> 'pg_catalog.array_out'::pg_catalog.regproc
+    JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace AND n.nspname <> 'pg_catalog'
+  LOOP
+    EXECUTE format('GRANT USAGE ON SCHEMA %s TO %s', home, {});
+    found := true;
+    IF home <> ALL (regexp_split_to_array(searched, '\\s*,\\s*')) THEN
+      searched := searched || ', ' || home;
+    END IF;
+  END LOOP;
+  IF found THEN
+    EXECUTE format('ALTER ROLE {LOGIN} IN DATABASE %I SET search_path = %s', current_database(), searched);
+  END IF;
+END $mcp_pg$;",
+        schemas.join(", "),
+        literal(&grantees.join(", ")),
+    )
+}
