@@ -54,14 +54,16 @@ pub(crate) fn is_hidden(c: char) -> bool {
 
 /// The known name nearest to `given`, if one is near enough to have been meant.
 ///
-/// Case is ignored; up to a third of the letters (at least two) may differ. Else it is the one name that begins
-/// or ends with `given` as a word. Callers pass only names that the asker may know.
+/// Case is ignored; up to a third of the letters (at least two) may differ, of up to four letters two only after the
+/// first. Else it is the one name that begins or ends with `given` as a word, or begins with it at all. Callers pass only
+/// names that the asker may know.
 ///
 /// ```
 /// use mcp_pg_core::name::nearest;
 ///
 /// assert_eq!(nearest("custmers", ["orders", "customers"]), Some("customers"));
 /// assert_eq!(nearest("country", ["billing_country", "billing_city"]), Some("billing_country"));
+/// assert_eq!(nearest("ord", ["bad", "orders"]), Some("orders"));
 /// assert_eq!(nearest("zebra", ["orders", "customers"]), None);
 /// ```
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -71,7 +73,12 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         return None;
     }
     let given = given.to_lowercase();
-    let most = (given.chars().count() / 3).max(2);
+    let length = given.chars().count();
+    let most = (length / 3).max(2);
+    // Half of a short name is no misspelling of it, unless it begins alike.
+    let likely = |distance: usize, lower: &str| {
+        length > 4 || distance < 2 || lower.chars().next() == given.chars().next()
+    };
     let known: Vec<(&str, String)> = known
         .into_iter()
         .filter(|name| name.len() <= LONGEST)
@@ -79,16 +86,16 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .collect();
     let near = known
         .iter()
-        .map(|(name, lower)| (strsim::damerau_levenshtein(&given, lower), *name))
-        .filter(|(distance, name)| *distance <= most && *distance < name.chars().count())
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name);
-    near.or_else(|| {
-        let (first, last) = (format!("{given}_"), format!("_{given}"));
-        let mut longer = known
-            .iter()
-            .filter(|(_, lower)| lower.starts_with(&first) || lower.ends_with(&last))
-            .map(|(name, _)| *name);
-        longer.next().filter(|_| longer.next().is_none())
-    })
+        .map(|(name, lower)| (strsim::damerau_levenshtein(&given, lower), *name, lower))
+        .filter(|(distance, name, _)| *distance <= most && *distance < name.chars().count())
+        .filter(|(distance, _, lower)| likely(*distance, lower))
+        .min_by_key(|(distance, ..)| *distance)
+        .map(|(_, name, _)| name);
+    let only = |is_longer: &dyn Fn(&str) -> bool| {
+        let mut longer = known.iter().filter(|(_, lower)| is_longer(lower));
+        longer.next().filter(|_| longer.next().is_none()).map(|(name, _)| *name)
+    };
+    let (first, last) = (format!("{given}_"), format!("_{given}"));
+    near.or_else(|| only(&|lower| lower.starts_with(&first) || lower.ends_with(&last)))
+        .or_else(|| only(&|lower| length > 2 && lower.starts_with(&given)))
 }

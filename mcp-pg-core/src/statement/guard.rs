@@ -52,7 +52,8 @@ impl Conditions {
     }
 
     fn tried(&mut self, guard: &Guard) -> Expr {
-        // Faults are told at the place of the value itself.
+        // Faults are told at the place of the value itself. As no operand of the plan it also keeps the text from being
+        // taken for other values, some of which may be alike: those are tried once.
         let operand = Operand { source: guard.operand().source.clone(), at: String::new() };
         let value = self.parameters.add(&operand);
         let tried = match guard {

@@ -7,13 +7,25 @@ use mcp_pg_core::policy::{Texts, View};
 use mcp_pg_core::{Principal, Request, Settings, statement};
 use mcp_pg_tests::Database;
 use proptest::test_runner::TestCaseError;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::aggregate::Aggregate;
 use super::choices::Choices;
 use super::select::Select;
 use super::world::World;
 use super::{CHOICES, SHOP, runner, shop_relations};
+
+/// Alike values are tried once before rows are read, and others each by itself.
+#[tokio::test]
+async fn a_text_for_alike_values_is_not_taken_for_others() {
+    let engine = Database::shop().await.engine_with(Settings::default()).await;
+    let view = engine.view(&Principal::new("x", "analyst")).unwrap();
+    for other in ["a", "b", "(", "a"] {
+        let filter = json!({"name": {"matches": "a"}, "email": {"matches": other}});
+        let select = json!({"table": "users", "where": filter});
+        compare(&view, &engine.settings(), "select", select).unwrap();
+    }
+}
 
 #[test]
 fn a_kept_text_is_the_one_that_would_be_made_anew() {

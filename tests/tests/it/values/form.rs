@@ -170,8 +170,8 @@ async fn a_value_that_does_not_fit_is_told_with_its_place_and_what_would() {
             assert_eq!(error.code().as_str(), "invalid_value", "where {column}: {error}");
         }
     }
-    let glad = json!({"table": "every_type", "data": {"id": 9, "c_mood": "glad"}});
-    let error = call(&engine, "admin", "insert", glad).await.unwrap_err();
+    let misspelt = json!({"table": "every_type", "data": {"id": 9, "c_mood": "sadd"}});
+    let error = call(&engine, "admin", "insert", misspelt).await.unwrap_err();
     let error = serde_json::to_value(&error).unwrap();
     assert_eq!(error["allowed"], json!(["worse", "sad", "so-so", "very, \"very\" happy", ""]));
     assert_eq!(error["did_you_mean"], "sad");
