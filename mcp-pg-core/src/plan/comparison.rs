@@ -211,7 +211,6 @@ impl<'v> Parser<'_, 'v> {
         })
     }
 
-    /// Refuses a list that is too long.
     /// The keys of a `has_key`: one, or several.
     fn keys(&self, value: &Value, at: &str) -> Result<Operand> {
         self.scope.short(value, at)?;

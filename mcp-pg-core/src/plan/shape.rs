@@ -66,6 +66,7 @@ impl<'p> Shape<'p> {
     fn relation(&mut self, relation: &Relation) {
         self.text(&relation.unambiguous);
         self.pairs(&relation.columns);
+        self.tag(relation.junction.is_some().into());
         if let Some(junction) = &relation.junction {
             self.pairs(&junction.columns);
         }
