@@ -78,11 +78,7 @@ impl From<Error> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        match error.kind() {
-            // Whoever read the output has seen enough.
-            std::io::ErrorKind::BrokenPipe => Self { exit: Exit::Done, message: String::new() },
-            _ => Self { exit: Exit::Finding, message: error.to_string() },
-        }
+        Self { exit: Exit::Finding, message: error.to_string() }
     }
 }
 

@@ -253,6 +253,34 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_is_true_or_false_in_letters_of_any_case() {
+        for (variable, is) in [
+            ("MCP_PG__ARCHIVE__ALLOW_HARD_DELETE", |config| {
+                config.settings.archive.allow_hard_delete
+            }),
+            ("MCP_PG__DATABASE__ALLOW_UNSAFE_LOGIN", |config| config.allow_unsafe_login),
+            ("MCP_PG__AUDIT__IMAGES", |config| config.settings.audit.images),
+            ("MCP_PG__ROLES__A__ANALYZE", |config| config.settings.roles[0].analyze),
+            ("MCP_PG__ROLES__A__CONFIRM_AFTER_UNTRUSTED", |config| {
+                config.settings.roles[0].confirm_after_untrusted
+            }),
+        ] as [(&str, fn(Config) -> bool); 5]
+        {
+            for (value, meant) in
+                [("TRUE", true), ("True", true), ("FALSE", false), ("false", false)]
+            {
+                let parsed = parse_with("default_role = \"a\"\n[roles.a]", [(variable, value)]);
+                assert_eq!(parsed.map(is), Ok(meant), "{variable}={value}");
+            }
+            for value in ["1", "yes", "on"] {
+                let parsed = parse_with("default_role = \"a\"\n[roles.a]", [(variable, value)]);
+                let error = parsed.unwrap_err().to_string();
+                assert!(error.ends_with("expected true or false"), "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn an_empty_variable_is_none() {
         let variables = [("MCP_PG__CONFIRM", ""), ("MCP_PG__DATABASE__URL", "")];
         let text = "confirm = [\"delete\"]\n[database]\nurl = \"postgres://here\"";

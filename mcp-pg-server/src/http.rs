@@ -18,7 +18,7 @@ use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -147,6 +147,9 @@ where
                 Ok(sender) => sender,
                 Err(refusal) => return Ok(refusal.map(|body| body.boxed())),
             };
+            if let Some(refusal) = service.gate.hear(&head, &sender).await {
+                return Ok(refusal.map(|body| body.boxed()));
+            }
             // Whatever it says, the body says the same, or is refused.
             let asks = head.headers.get("mcp-method");
             if asks.is_some_and(|method| method == "subscriptions/listen")
@@ -154,7 +157,7 @@ where
             {
                 head.extensions.insert(arrival);
             }
-            let read = match is_addressed_once(&head.headers) {
+            let read = match is_addressed_once(&head.uri, &head.headers) {
                 true => service.read(body).await,
                 false => Err(StatusCode::BAD_REQUEST),
             };
@@ -176,18 +179,25 @@ where
     }
 }
 
-/// Whether the headers name one host, as `host` or `host:port`, and one page at most (RFC 9112, 3.2): of several, what is
-/// before this server may look at another than the one that is looked at here.
-fn is_addressed_once(headers: &HeaderMap) -> bool {
+/// Whether the request names one host, as `host` or `host:port`, and one page at most (RFC 9112, 3.2): of several, what is
+/// before this server may look at another than the one that is looked at here. The target may name the host, too: the same.
+fn is_addressed_once(target: &Uri, headers: &HeaderMap) -> bool {
     let once = |name| headers.get_all(name).iter().count() <= 1;
-    let plain = |host: &HeaderValue| {
-        let host: Option<Authority> = host.to_str().ok().and_then(|host| host.parse().ok());
-        host.is_some_and(|host| {
-            let port = host.port_u16().is_some();
-            !host.as_str().contains('@') && (port || host.as_str() == host.host())
-        })
+    let plain = |host: &Authority| {
+        let port = host.port_u16().is_some();
+        !host.as_str().contains('@') && (port || host.as_str() == host.host())
     };
-    once(header::HOST) && once(header::ORIGIN) && headers.get(header::HOST).is_none_or(plain)
+    let host = headers.get(header::HOST);
+    let named = host.map(|host| host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()));
+    let target = target.authority();
+    once(header::HOST)
+        && once(header::ORIGIN)
+        && target.is_none_or(plain)
+        && match &named {
+            Some(Some(host)) => plain(host) && target.is_none_or(|target| target == host),
+            Some(None) => false,
+            None => true,
+        }
 }
 
 /// The answer to whoever sent what cannot be read.

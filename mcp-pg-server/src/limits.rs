@@ -4,19 +4,20 @@
 //! Counted in this process, by the caller's subject and not by connection; what is refused later counts too.
 
 mod failures;
+mod rate;
 
 use std::collections::{BTreeMap, HashMap};
+use std::iter;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use mcp_pg_core::{Code, Error, Principal};
 
 use failures::Failures;
+use rate::Rate;
 
 /// Callers that are remembered before those without recent calls are forgotten.
 const CALLERS_MOST: usize = 10_000;
@@ -44,20 +45,17 @@ pub struct RequestLimits {
 
 /// Admits calls within bounds, which can be replaced while the server runs.
 #[derive(Debug, Default)]
-pub struct Limiter(ArcSwap<Limited>);
+pub struct Limiter {
+    limited: ArcSwap<Limited>,
+    running: Running,
+}
 
 #[derive(Debug, Default)]
 struct Limited {
     limits: RequestLimits,
-    every: Bounds,
-    roles: HashMap<String, Bounds>,
-    failures: Option<Failures>,
-}
-
-#[derive(Debug, Default)]
-struct Bounds {
-    rate: Option<DefaultKeyedRateLimiter<String>>,
-    concurrency: Option<(NonZeroU32, Running)>,
+    /// For each number of calls that some caller may make in a minute.
+    rates: HashMap<NonZeroU32, Arc<Rate>>,
+    failures: Option<Arc<Failures>>,
 }
 
 /// How many calls of each caller go on; of those with none, nothing is kept.
@@ -73,14 +71,15 @@ pub struct Permit {
 impl Limiter {
     /// Admits what is within these bounds.
     pub fn new(limits: RequestLimits) -> Self {
-        Self(ArcSwap::from_pointee(Limited::new(limits)))
+        let limited = Limited::default().renewed(limits);
+        Self { limited: ArcSwap::from_pointee(limited), running: Running::default() }
     }
 
-    /// Admits what is within these bounds from now on. If they are others, counting begins anew.
+    /// Admits what is within these bounds from now on. Whose bounds are the same as before is counted on; with other
+    /// ones, counting begins anew.
     pub fn replace(&self, limits: RequestLimits) {
-        if self.0.load().limits != limits {
-            self.0.store(Arc::new(Limited::new(limits)));
-        }
+        let renewed = self.limited.load().renewed(limits);
+        self.limited.store(Arc::new(renewed));
     }
 
     /// Counts a call.
@@ -89,64 +88,50 @@ impl Limiter {
     ///
     /// `rate_limited`, with what to wait for.
     pub fn admit(&self, caller: &Principal) -> Result<Permit, Error> {
-        let limited = self.0.load();
-        limited.roles.get(&caller.role).unwrap_or(&limited.every).admit(caller)
+        let limited = self.limited.load();
+        let CallerLimits { requests_per_minute, concurrency } = limited.limits.of(&caller.role);
+        if requests_per_minute.is_none() && concurrency.is_none() {
+            return Ok(Permit { running: None });
+        }
+        let caller = caller.key();
+        let rate = requests_per_minute.and_then(|calls| limited.rates.get(&calls));
+        if let Some(wait) = rate.and_then(|rate| rate.call(&caller)) {
+            return Err(too_many("calls", wait));
+        }
+        match concurrency {
+            Some(most) => self.begin(caller, most),
+            None => Ok(Permit { running: None }),
+        }
+    }
+
+    /// Counts a request over HTTP, be it a call or not, ahead of what it says. So that no caller has the server read
+    /// without end what it refuses then, or lists, which are no calls.
+    ///
+    /// # Errors
+    ///
+    /// `rate_limited`, and how long the caller has to wait.
+    pub(crate) fn hear(&self, caller: &Principal) -> Result<(), (Error, Duration)> {
+        let limited = self.limited.load();
+        let calls = limited.limits.of(&caller.role).requests_per_minute;
+        let rate = calls.and_then(|calls| limited.rates.get(&calls));
+        match rate.and_then(|rate| rate.request(&caller.key())) {
+            Some(wait) => Err((too_many("requests", wait), wait)),
+            None => Ok(()),
+        }
     }
 
     /// How long an address is not listened to, if it has failed too often.
     pub(crate) fn wait(&self, address: IpAddr) -> Option<Duration> {
-        self.0.load().failures.as_ref()?.wait(address)
+        self.limited.load().failures.as_ref()?.wait(address)
     }
 
     /// Counts credentials that were refused; how long their address has to wait, if they were too many.
     pub(crate) fn failed(&self, address: IpAddr) -> Option<Duration> {
-        self.0.load().failures.as_ref()?.count(address)
-    }
-}
-
-impl Limited {
-    fn new(limits: RequestLimits) -> Self {
-        let every = limits.every;
-        let of_role = |(role, own): (&String, &CallerLimits)| {
-            let limits = CallerLimits {
-                requests_per_minute: own.requests_per_minute.or(every.requests_per_minute),
-                concurrency: own.concurrency.or(every.concurrency),
-            };
-            (role.clone(), Bounds::new(limits))
-        };
-        let roles = limits.roles.iter().map(of_role).collect();
-        let failures = limits.failed_authentications_per_minute.map(Failures::new);
-        Self { every: Bounds::new(every), roles, failures, limits }
-    }
-}
-
-impl Bounds {
-    fn new(limits: CallerLimits) -> Self {
-        Self {
-            rate: limits
-                .requests_per_minute
-                .map(|calls| RateLimiter::keyed(Quota::per_minute(calls))),
-            concurrency: limits.concurrency.map(|most| (most, Running::default())),
-        }
+        self.limited.load().failures.as_ref()?.count(address)
     }
 
-    fn admit(&self, caller: &Principal) -> Result<Permit, Error> {
-        if self.rate.is_none() && self.concurrency.is_none() {
-            return Ok(Permit { running: None });
-        }
-        let caller = caller.key();
-        if let Some(rate) = &self.rate {
-            if rate.len() >= CALLERS_MOST {
-                rate.retain_recent();
-            }
-            rate.check_key(&caller).map_err(|early| {
-                let wait = early.wait_time_from(DefaultClock::default().now());
-                Error::new(Code::RateLimited, "too many calls in a minute")
-                    .hint(format!("call again in {} s", seconds(wait)))
-            })?;
-        }
-        let Some((most, running)) = &self.concurrency else { return Ok(Permit { running: None }) };
-        let mut calls = running.lock().unwrap_or_else(PoisonError::into_inner);
+    fn begin(&self, caller: String, most: NonZeroU32) -> Result<Permit, Error> {
+        let mut calls = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let going_on = calls.entry(caller.clone()).or_default();
         if *going_on >= most.get() {
             return Err(Error::new(
@@ -157,8 +142,43 @@ impl Bounds {
         }
         *going_on += 1;
         drop(calls);
-        Ok(Permit { running: Some((Arc::clone(running), caller)) })
+        Ok(Permit { running: Some((Arc::clone(&self.running), caller)) })
     }
+}
+
+impl RequestLimits {
+    /// Those of the callers of a role.
+    fn of(&self, role: &str) -> CallerLimits {
+        let Some(own) = self.roles.get(role) else { return self.every };
+        CallerLimits {
+            requests_per_minute: own.requests_per_minute.or(self.every.requests_per_minute),
+            concurrency: own.concurrency.or(self.every.concurrency),
+        }
+    }
+}
+
+impl Limited {
+    /// With these limits, and what was counted under those of them that held before.
+    fn renewed(&self, limits: RequestLimits) -> Self {
+        let every = iter::once(&limits.every).chain(limits.roles.values());
+        let rates = every.filter_map(|limits| limits.requests_per_minute).map(|calls| {
+            let known = self.rates.get(&calls).map(Arc::clone);
+            (calls, known.unwrap_or_else(|| Arc::new(Rate::new(calls))))
+        });
+        let rates = rates.collect();
+        let most = limits.failed_authentications_per_minute;
+        let same = self.limits.failed_authentications_per_minute == most;
+        let failures = match &self.failures {
+            Some(known) if same => Some(Arc::clone(known)),
+            _ => most.map(|most| Arc::new(Failures::new(most))),
+        };
+        Self { limits, rates, failures }
+    }
+}
+
+fn too_many(what: &str, wait: Duration) -> Error {
+    Error::new(Code::RateLimited, format!("too many {what} in a minute"))
+        .hint(format!("call again in {} s", seconds(wait)))
 }
 
 /// Whole seconds after which the wait is over.
@@ -232,15 +252,43 @@ mod tests {
 
     #[test]
     fn the_same_bounds_go_on_counting_and_others_begin_anew() {
-        let bounds = |calls| RequestLimits { every: limits(calls, 0), ..Default::default() };
-        let limiter = Limiter::new(bounds(1));
-        let ann = caller("ann", "analyst");
+        let bounds = |calls, of_batch| RequestLimits {
+            every: limits(calls, 1),
+            roles: [("batch".to_owned(), limits(of_batch, 0))].into(),
+            ..Default::default()
+        };
+        let limiter = Limiter::new(bounds(1, 2));
+        let (ann, bob) = (caller("ann", "analyst"), caller("bob", "batch"));
         drop(limiter.admit(&ann).unwrap());
-        limiter.replace(bounds(1));
+        let running = limiter.admit(&bob).unwrap();
+        limiter.replace(bounds(1, 3));
         limiter.admit(&ann).unwrap_err();
-        limiter.replace(bounds(2));
+        // What is under way still is, whatever the bounds are.
+        limiter.admit(&bob).unwrap_err();
+        drop(running);
+        drop(limiter.admit(&bob).unwrap());
+        limiter.replace(bounds(2, 3));
         drop(limiter.admit(&ann).unwrap());
         drop(limiter.admit(&ann).unwrap());
         limiter.admit(&ann).unwrap_err();
+        drop(limiter.admit(&bob).unwrap());
+        limiter.admit(&bob).unwrap_err();
+    }
+
+    #[test]
+    fn an_address_that_failed_is_remembered_when_other_bounds_change() {
+        let bounds = |failures, calls| RequestLimits {
+            every: limits(calls, 0),
+            failed_authentications_per_minute: NonZeroU32::new(failures),
+            ..Default::default()
+        };
+        let limiter = Limiter::new(bounds(1, 1));
+        let address = IpAddr::from([192, 0, 2, 7]);
+        assert_eq!(limiter.failed(address), None);
+        assert!(limiter.failed(address).is_some());
+        limiter.replace(bounds(1, 2));
+        assert!(limiter.wait(address).is_some());
+        limiter.replace(bounds(2, 2));
+        assert_eq!(limiter.wait(address), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The program `mcp-pg-server`.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error.to_string(), Exit::Finding),
     };
     let environment = Environment::of_process();
-    let mut out = std::io::stdout();
+    let mut out = Output(io::stdout());
     let outcome = runtime.block_on(command::run(cli, &environment, &mut out));
     // A thread that still waits for standard input must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -32,11 +32,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn failed(message: &str, exit: Exit) -> ExitCode {
-    if !message.is_empty() {
-        // Where nobody reads standard error, the status still tells.
-        let _ = writeln!(std::io::stderr(), "mcp-pg-server: {message}");
+/// Output whose reader may leave, as `head` does: that is no failure, and the status still tells how the command ended.
+struct Output<W>(W);
+
+impl<W: Write> Write for Output<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        unless_left(self.0.write(bytes), bytes.len())
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        unless_left(self.0.flush(), ())
+    }
+}
+
+fn unless_left<T>(outcome: io::Result<T>, done: T) -> io::Result<T> {
+    match outcome {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(done),
+        outcome => outcome,
+    }
+}
+
+fn failed(message: &str, exit: Exit) -> ExitCode {
+    // Where nobody reads standard error, the status still tells.
+    let _ = writeln!(io::stderr(), "mcp-pg-server: {message}");
     ExitCode::from(exit as u8)
 }
 
@@ -51,7 +69,7 @@ fn log_to_stderr() {
     }
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
         .init();
 }

@@ -54,8 +54,17 @@ pub async fn serve(
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
             Ok(())
         }
+        Err(ServerInitializeError::TransportError { error, .. }) if has_left(&*error.error) => {
+            Ok(())
+        }
         Err(error) => Err(format!("no session: {error}")),
     }
+}
+
+/// Whether it is that nobody reads the output any more.
+fn has_left(error: &(dyn std::error::Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// The handler, whose requests for a stream bear when they came.

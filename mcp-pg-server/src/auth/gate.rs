@@ -97,12 +97,23 @@ impl Gate {
         began: Instant,
     ) -> Response<Full<Bytes>> {
         let message = "credentials from this address were refused too often";
-        let seconds = seconds(wait);
-        let error =
-            Error::new(Code::RateLimited, message).hint(format!("call again in {seconds} s"));
-        let mut answer = self.refuse(request, &Principal::unknown("bearer"), &error, began).await;
-        answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        answer
+        let error = Error::new(Code::RateLimited, message)
+            .hint(format!("call again in {} s", seconds(wait)));
+        self.record(request, &Principal::unknown("bearer"), &error, began).await;
+        self.answer_after(request, &error, wait)
+    }
+
+    /// Counts a request of a caller that was let in; the answer to it, if the caller sends too many.
+    pub(crate) async fn hear(
+        &self,
+        request: &Parts,
+        sender: &Sender,
+    ) -> Option<Response<Full<Bytes>>> {
+        let caller = sender.caller.as_ref().or(self.caller.as_ref())?;
+        let (error, wait) = self.limiter.hear(caller).err()?;
+        self.engine.refuse(caller, &sender.origin, UNREAD, Map::new(), &error).await;
+        self.metrics.record(UNREAD, error.code().as_str(), sender.began.elapsed());
+        Some(self.answer_after(request, &error, wait))
     }
 
     /// Records a request that was let in, if the MCP service answered with this status that it is none.
@@ -132,9 +143,25 @@ impl Gate {
         error: &Error,
         began: Instant,
     ) -> Response<Full<Bytes>> {
+        self.record(request, caller, error, began).await;
+        self.answer(request, error)
+    }
+
+    async fn record(&self, request: &Parts, caller: &Principal, error: &Error, began: Instant) {
         self.engine.refuse(caller, &sent(request), ATTEMPT, Map::new(), error).await;
         self.metrics.record(ATTEMPT, error.code().as_str(), began.elapsed());
-        self.answer(request, error)
+    }
+
+    /// The answer that says when to come again.
+    fn answer_after(
+        &self,
+        request: &Parts,
+        error: &Error,
+        wait: Duration,
+    ) -> Response<Full<Bytes>> {
+        let mut answer = self.answer(request, error);
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds(wait).into());
+        answer
     }
 
     fn answer(&self, request: &Parts, error: &Error) -> Response<Full<Bytes>> {

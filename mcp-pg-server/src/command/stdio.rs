@@ -30,11 +30,11 @@ pub(super) async fn serve(
         let (limiter, limits) = (&limiter, config.request_limits.clone());
         Ok(move || limiter.replace(limits))
     };
-    tokio::select! {
-        served = serving => {
-            served.map_err(|message| Failure { exit: Exit::Finding, message })?;
-        }
+    let served = tokio::select! {
+        served = serving => served,
         never = source.follow(&session.engine, prepare) => match never {},
-    }
-    session.close().await
+    };
+    let closed = session.close().await;
+    served.map_err(|message| Failure { exit: Exit::Finding, message })?;
+    closed
 }

@@ -25,6 +25,10 @@ const LISTS: [&str; 10] = [
     "untrusted",
 ];
 
+/// Keys that are true or false: in a variable, in letters of any case.
+const FLAGS: [&str; 5] =
+    ["allow_hard_delete", "allow_unsafe_login", "analyze", "confirm_after_untrusted", "images"];
+
 /// The environment variables at start, so that resolving them is a function and can be tested.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
@@ -82,7 +86,7 @@ impl Environment {
     /// Lays each `MCP_PG__SECTION__KEY` that is not empty over the file's keys, and tells which it has set.
     ///
     /// A value is read as TOML where it is TOML (`10`, `true`, `["a", "b"]`) and as text otherwise; a list of
-    /// texts may be written as `a,b`, too.
+    /// texts may be written as `a,b`, too, and what is true or false in letters of any case.
     pub(super) fn overlay(&self, file: &mut toml::Table) -> Result<Vec<Overlaid<'_>>, ConfigError> {
         if let Some(name) = self.unreadable.iter().find(|name| name.starts_with(OWN)) {
             return Err(ConfigError::new(format!("{name}: is not Unicode")));
@@ -133,6 +137,7 @@ fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Option<String
         None => {
             let value = match value {
                 toml::Value::String(text) if LISTS.contains(&key.as_str()) => listed(&text),
+                toml::Value::String(text) if FLAGS.contains(&key.as_str()) => flag(text),
                 value => value,
             };
             table.insert(key.clone(), value);
@@ -149,6 +154,14 @@ fn set(table: &mut toml::Table, path: &str, value: toml::Value) -> Option<String
 fn listed(text: &str) -> toml::Value {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     toml::Value::Array(items.map(|item| toml::Value::String(item.to_owned())).collect())
+}
+
+fn flag(text: String) -> toml::Value {
+    let is = |word: &str| text.eq_ignore_ascii_case(word);
+    match (is("true"), is("false")) {
+        (false, false) => toml::Value::String(text),
+        (yes, _) => toml::Value::Boolean(yes),
+    }
 }
 
 fn read(text: &str) -> toml::Value {

@@ -232,6 +232,7 @@ fn in_toml(reason: &str) -> String {
     let wanted = match wanted {
         "u32" | "u64" | "usize" => "a whole number, 0 or more",
         "a nonzero u64" => "a whole number, 1 or more",
+        "a boolean" => "true or false",
         "a sequence" => "a list",
         "a map" => "a table",
         _ if wanted.starts_with("struct ") => "a table",

@@ -1,9 +1,11 @@
 //! The command line: what is printed, and how it ends.
 
 use std::path::Path;
+use std::process::{Output, Stdio};
 
 use mcp_pg_tests::Database;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
 use crate::program::{Ended, file, program, run};
 
@@ -478,4 +480,46 @@ async fn a_database_that_refuses_is_not_one_that_does_not_answer() {
     for word in ["does not answer", "creating a new object", "try again"] {
         assert!(!ended.err.contains(word), "{word}: {ended:?}");
     }
+}
+
+/// How the program ends if it is told this, and nobody reads what it prints.
+async fn unread(arguments: &[&str], options: &[&str], input: &str) -> Output {
+    let (_, writer) = std::io::pipe().unwrap();
+    let mut command = program(arguments);
+    let mut running = command.args(options).stdin(Stdio::piped()).stdout(writer).spawn().unwrap();
+    let mut pipe = running.stdin.take().unwrap();
+    // Most commands read nothing, and may have ended.
+    let _ = pipe.write_all(input.as_bytes()).await;
+    drop(pipe);
+    running.wait_with_output().await.unwrap()
+}
+
+#[tokio::test]
+async fn whoever_reads_no_more_is_no_failure() {
+    let database = Database::shop().await;
+    let log = file("");
+    let config = file(&format!("[audit]\nfile = {log:?}"));
+    let options = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    for (arguments, status) in [
+        (["describe"].as_slice(), 0),
+        (&["diagram"], 0),
+        (&["setup-sql"], 0),
+        (&["call", "list_tables", "{}"], 0),
+        // What the command came to is still told.
+        (&["call", "select", r#"{"table": "nowhere"}"#], 1),
+        (&["check"], 1),
+    ] {
+        let ended = unread(arguments, &options, "").await;
+        let told = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!((ended.status.code(), &*told), (Some(status), ""), "{arguments:?}");
+    }
+    let records = std::fs::read_to_string(log).unwrap();
+    assert_eq!(records.lines().count(), 2, "{records}");
+
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "it", "version": "1"}}});
+    let ended = unread(&["stdio"], &options, &format!("{hello}\n")).await;
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(0), "{told}");
+    assert!(!told.contains("mcp-pg-server: "), "{told}");
 }

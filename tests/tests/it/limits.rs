@@ -4,6 +4,8 @@ use mcp_pg_core::policy::{Action, Role, RoleLimits};
 use mcp_pg_core::{Principal, Settings};
 use mcp_pg_tests::{Database, call, call_as, error};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::auth_api_key::key;
 use crate::mcp_stdio::{SLOW, until_slow};
@@ -85,6 +87,68 @@ async fn calls_are_counted_for_each_caller_and_refused_ones_count_too() {
     let record = std::fs::read_to_string(&log).unwrap();
     let limited = record.lines().filter(|line| line.contains("\"code\":\"rate_limited\"")).count();
     assert_eq!(limited, 2 + 4 + 2, "{record}");
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_on_beyond_its_bound_is_not_read_any_more() {
+    let database = Database::shop().await;
+    let keys = [key().await, key().await];
+    let log = file("");
+    let entries: String = keys
+        .iter()
+        .enumerate()
+        .map(|(number, (_, hash))| {
+            format!("[[auth.api_keys]]\nname = \"caller-{number}\"\nhash = \"{hash}\"\nrole = \"analyst\"\n")
+        })
+        .collect();
+    let config =
+        file(&format!("[limits]\nrequests_per_minute = 1\n[audit]\nfile = {log:?}\n{entries}"));
+    let server =
+        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
+            .await;
+    let bearers = keys.map(|(key, _)| format!("Bearer {key}"));
+    let list = async |bearer: &str| {
+        let header = [("Authorization", bearer)];
+        server.request(Era::Initialize, "tools/list", json!({}), &header).await
+    };
+    // The lists, which are no calls, have a bound, too.
+    let mut listed = 0;
+    let (status, answer) = loop {
+        let (status, answer) = list(&bearers[0]).await;
+        if status != 200 {
+            break (status, answer);
+        }
+        listed += 1;
+        assert!(listed < 1_000);
+    };
+    assert!(listed >= 100, "{listed}");
+    assert_eq!((status, &answer["error"]["code"]), (429, &json!("rate_limited")), "{answer}");
+    assert_eq!(list(&bearers[1]).await.0, 200);
+
+    // The answer comes though the body does not.
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        let mut connection = TcpStream::connect(&server.address).await.unwrap();
+        let head = format!(
+            "POST /mcp HTTP/1.0\r\nHost: localhost\r\nAuthorization: {}\r\nContent-Length: 1000000\r\n\r\n",
+            bearers[0]
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let read = connection.read_to_string(&mut answer);
+        let read = tokio::time::timeout(std::time::Duration::from_secs(10), read).await;
+        answers.push((read.is_ok_and(|read| read.is_ok()), answer.to_lowercase()));
+        if answers.last().is_some_and(|(whole, _)| *whole) {
+            break;
+        }
+    }
+    let (_, answer) = answers.iter().find(|(whole, _)| *whole).expect("an answer");
+    assert!(answer.starts_with("http/1.0 429") && answer.contains("\nretry-after: "), "{answer}");
+
+    server.stop().await;
+    let record = std::fs::read_to_string(&log).unwrap();
+    let limited = record.lines().filter(|line| line.contains("\"code\":\"rate_limited\"")).count();
+    assert!(limited >= 2, "{record}");
 }
 
 #[tokio::test]

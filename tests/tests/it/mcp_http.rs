@@ -282,6 +282,25 @@ async fn a_request_names_one_host_and_one_page() {
             server.request(Era::Initialize, "tools/list", json!({}), &headers).await;
         assert_eq!(status, expected, "{headers:?}: {answer}");
     }
+    // The target of a request may name the host, too.
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("Accept", "application/json, text/event-stream"),
+        ("MCP-Protocol-Version", "2025-11-25"),
+    ];
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    for (target, host, expected) in [
+        ("http://localhost/mcp", "localhost", 200),
+        ("http://LOCALHOST:80/mcp", "localhost:80", 200),
+        ("http://evil.example/mcp", "localhost", 400),
+        ("http://localhost/mcp", "evil.example", 400),
+        ("http://evil.example/mcp", "evil.example", 403),
+        ("http://evil.example@localhost/mcp", "localhost", 400),
+    ] {
+        let headers = [&headers[..], &[("Host", host)]].concat();
+        let (status, answer) = server.send("POST", target, &headers, &list).await;
+        assert_eq!(status, expected, "{target} {host}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,8 @@ SELECT i.indrelid           AS "table",
                WHERE part.number = 0 AND part.place <= i.indnkeyatts ORDER BY part.place)
        END                  AS expressions,
        pg_catalog.pg_get_expr(i.indpred, i.indrelid, true) AS predicate,
-       -- Every column that it speaks of: those of expressions and predicates are known to pg_depend alone.
+       -- Every column that it speaks of: those of expressions and predicates are known to pg_depend alone, but where
+       -- these speak of the row as a whole, only the tree says so (varattno 0).
        ARRAY(SELECT part.number FROM pg_catalog.unnest(i.indkey::int2[]) AS part (number)
              WHERE part.number > 0
              UNION
@@ -32,6 +33,10 @@ SELECT i.indrelid           AS "table",
                AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
                AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid
                AND d.refobjsubid > 0
+             UNION
+             SELECT a.attnum FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped
+               AND pg_catalog.strpos(pg_catalog.concat(i.indexprs, i.indpred), ' :varattno 0 ') > 0
              ORDER BY 1) AS mentions,
        d.description        AS comment
 FROM pg_catalog.pg_index i

@@ -147,6 +147,48 @@ async fn what_is_left_is_described() {
 }
 
 #[tokio::test]
+async fn rules_over_whole_rows_are_told_to_those_who_see_whole_rows() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer, name text, pin integer,
+             CONSTRAINT of_pin CHECK (pin < 100), CONSTRAINT of_name CHECK (name <> ''));
+         CREATE FUNCTION is_sound(person) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT $1.pin > 0';
+         CREATE FUNCTION digest(person) RETURNS integer IMMUTABLE LANGUAGE sql AS 'SELECT $1.pin';
+         ALTER TABLE person ADD CONSTRAINT of_all CHECK (is_sound(person));
+         CREATE INDEX by_name ON person (name);
+         CREATE INDEX by_pin ON person ((pin + 1));
+         CREATE INDEX by_all ON person (name, digest(person));
+         CREATE INDEX where_all ON person (name) WHERE is_sound(person)",
+    )
+    .await;
+    let role = |name: &str, exclude: &[&str], mask: &[&str]| {
+        let mut role = Role::everywhere(name, [Action::Select]);
+        role.grants[0].columns = ColumnRules {
+            exclude: super::names(exclude),
+            mask: mask.iter().map(|name| ((*name).to_owned(), Mask::Full)).collect(),
+            ..ColumnRules::default()
+        };
+        role
+    };
+    let all = (
+        ["of_all", "of_name", "of_pin"].as_slice(),
+        ["by_all", "by_name", "by_pin", "where_all"].as_slice(),
+    );
+    let some = (["of_name"].as_slice(), ["by_name"].as_slice());
+    let roles =
+        vec![role("all", &[], &[]), role("some", &["pin"], &[]), role("less", &[], &["pin"])];
+    let engine = database.engine_with(Settings { roles, ..Settings::default() }).await;
+    for (role, (checks, indexes)) in [("all", all), ("some", some), ("less", some)] {
+        let caller = Principal::new("ada", role);
+        let person = json!({"table": "person"});
+        let told = call_as(&engine, &caller, "describe_table", person).await.unwrap();
+        let names = |list: &str| -> Vec<Value> {
+            told[list].as_array().unwrap().iter().map(|one| one["name"].clone()).collect()
+        };
+        assert_eq!(json!([names("checks"), names("indexes")]), json!([checks, indexes]), "{role}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_computed_from_a_hidden_column_is_hidden_unless_it_is_named() {
     let database = Database::of(
         "CREATE TABLE person (id integer PRIMARY KEY, mail text, pin integer, name text,
