@@ -57,7 +57,9 @@ impl<'v> Scope<'v> {
     /// The hint for a sort key, group or measure whose column is one of a related row, or none at all.
     pub(super) fn not_reached(&self, table: &'v TableView, name: &str, error: Error) -> Error {
         if name.contains(['(', '*', '+', '/']) {
-            return error.hint("a column's own name is wanted: there are no expressions");
+            return error.hint(
+                "arithmetic is an object: {\"multiply\": [\"price\", \"quantity\"]}; so are add, subtract and divide",
+            );
         }
         if let Some((column, keys)) = in_json(table, name) {
             return error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"));
@@ -152,6 +154,9 @@ impl<'v> Scope<'v> {
             return error.hint(format!(
                 "related rows: \"include\": {{{relation:?}: {{\"columns\": [{name:?}]}}}}"
             ));
+        }
+        if name.contains(['*', '+', '/']) {
+            return error.hint("{\"multiply\": [\"price\", \"quantity\"], \"as\": \"total\"}; also add, subtract, divide");
         }
         if name.contains('(') {
             return error.hint(
@@ -366,6 +371,9 @@ pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
         "minimum" => error.did_you_mean("min"),
         "distinct" | "unique" => error.did_you_mean("count_distinct"),
         "filter" | "condition" => error.did_you_mean("where"),
+        "add" | "subtract" | "multiply" | "divide" => {
+            error.hint(format!("a function of what is computed: {{\"sum\": {{{name:?}: […]}}}}"))
+        }
         "fn" | "func" | "function" | "op" | "operation" | "type" | "agg" | "aggregate"
         | "column" | "field" | "of" => {
             error.hint("the function is the key, the column its value: {\"sum\": \"amount\"}")
