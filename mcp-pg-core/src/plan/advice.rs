@@ -10,6 +10,9 @@ use crate::error::{Code, Error};
 use crate::policy::{TableView, shown};
 use crate::schema::{Column, DataType, Family, Operator, RelationKind};
 
+/// How what is computed is written, for those who write it as text.
+const ARITHMETIC: &str = "arithmetic is an object: {\"multiply\": [\"price\", \"quantity\"]}, in columns with \"as\"; also add, subtract, divide";
+
 impl<'v> Scope<'v> {
     /// The error of a name in a condition that is no column and no relation.
     pub(super) fn unknown_condition(&self, table: &'v TableView, name: &str) -> Error {
@@ -56,10 +59,11 @@ impl<'v> Scope<'v> {
 
     /// The hint for a sort key, group or measure whose column is one of a related row, or none at all.
     pub(super) fn not_reached(&self, table: &'v TableView, name: &str, error: Error) -> Error {
-        if name.contains(['(', '*', '+', '/']) {
-            return error.hint(
-                "arithmetic is an object: {\"multiply\": [\"price\", \"quantity\"]}; so are add, subtract and divide",
-            );
+        if is_arithmetic(name) {
+            return error.hint(ARITHMETIC);
+        }
+        if name.contains('(') {
+            return error.hint("a column's own name is wanted: there are no functions here");
         }
         if let Some((column, keys)) = in_json(table, name) {
             return error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"));
@@ -155,8 +159,8 @@ impl<'v> Scope<'v> {
                 "related rows: \"include\": {{{relation:?}: {{\"columns\": [{name:?}]}}}}"
             ));
         }
-        if name.contains(['*', '+', '/']) {
-            return error.hint("{\"multiply\": [\"price\", \"quantity\"], \"as\": \"total\"}; also add, subtract, divide");
+        if is_arithmetic(name) {
+            return error.hint(ARITHMETIC);
         }
         if name.contains('(') {
             return error.hint(
@@ -173,6 +177,12 @@ impl<'v> Scope<'v> {
             _ => error,
         }
     }
+}
+
+/// Whether a name is an expression of other languages: `price * quantity`, but not `count(*)`.
+fn is_arithmetic(name: &str) -> bool {
+    let name = name.replace("(*)", "");
+    name.contains(['*', '+', '/']) || name.contains(" - ")
 }
 
 /// What to say of a name to return that is a path into JSON.
