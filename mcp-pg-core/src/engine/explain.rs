@@ -10,7 +10,9 @@ use super::read::joined_lines;
 use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::plan::{Grouping, Hop, Include, Measured, Predicate, Scope, SelectPlan, Sort};
+use crate::plan::{
+    Expression, Grouping, Hop, Include, Measured, Predicate, Scope, SelectPlan, Sort,
+};
 use crate::policy::{Action, TableView, View};
 use crate::reply::Explanation;
 use crate::request::{Explain, Explained, parse};
@@ -277,6 +279,10 @@ fn sorted<'v>(order: &[Sort<'v>], tested: &mut Vec<Tested<'v>>) {
             joined(&counted.hop, tested);
             conditions(counted.hop.table, &counted.filter, tested);
         }
+        if let Measured::Computed(expression) = &sort.measured {
+            let hops = expression.columns().into_iter().flat_map(|reached| &reached.hops);
+            hops.for_each(|hop| joined(hop, tested));
+        }
     }
 }
 
@@ -285,7 +291,7 @@ fn sorted<'v>(order: &[Sort<'v>], tested: &mut Vec<Tested<'v>>) {
 fn grouped<'v>(grouping: &Grouping<'v>, tested: &mut Vec<Tested<'v>>) {
     let groups = grouping.groups.iter().map(|group| &group.of);
     let measured = grouping.measures.iter().filter_map(|measure| measure.of.as_ref());
-    for of in groups.chain(measured) {
+    for of in groups.chain(measured).flat_map(Expression::columns) {
         of.hops.iter().for_each(|hop| joined(hop, tested));
     }
     let mut compared = Vec::new();

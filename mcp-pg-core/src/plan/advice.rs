@@ -10,6 +10,9 @@ use crate::error::{Code, Error};
 use crate::policy::{TableView, shown};
 use crate::schema::{Column, DataType, Family, Operator, RelationKind};
 
+/// How what is computed is written, for those who write it as text.
+const ARITHMETIC: &str = "arithmetic is an object: {\"multiply\": [\"price\", \"quantity\"]}, in columns with \"as\"; also add, subtract, divide";
+
 impl<'v> Scope<'v> {
     /// The error of a name in a condition that is no column and no relation.
     pub(super) fn unknown_condition(&self, table: &'v TableView, name: &str) -> Error {
@@ -56,8 +59,11 @@ impl<'v> Scope<'v> {
 
     /// The hint for a sort key, group or measure whose column is one of a related row, or none at all.
     pub(super) fn not_reached(&self, table: &'v TableView, name: &str, error: Error) -> Error {
-        if name.contains(['(', '*', '+', '/']) {
-            return error.hint("a column's own name is wanted: there are no expressions");
+        if is_arithmetic(name) {
+            return error.hint(ARITHMETIC);
+        }
+        if name.contains('(') {
+            return error.hint("a column's own name is wanted: there are no functions here");
         }
         if let Some((column, keys)) = in_json(table, name) {
             return error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"));
@@ -153,6 +159,9 @@ impl<'v> Scope<'v> {
                 "related rows: \"include\": {{{relation:?}: {{\"columns\": [{name:?}]}}}}"
             ));
         }
+        if is_arithmetic(name) {
+            return error.hint(ARITHMETIC);
+        }
         if name.contains('(') {
             return error.hint(
                 "columns are returned as they are; the tool aggregate counts, totals and groups",
@@ -168,6 +177,12 @@ impl<'v> Scope<'v> {
             _ => error,
         }
     }
+}
+
+/// Whether a name is an expression of other languages: `price * quantity`, but not `count(*)`.
+fn is_arithmetic(name: &str) -> bool {
+    let name = name.replace("(*)", "");
+    name.contains(['*', '+', '/']) || name.contains(" - ")
 }
 
 /// What to say of a name to return that is a path into JSON.
@@ -366,6 +381,9 @@ pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
         "minimum" => error.did_you_mean("min"),
         "distinct" | "unique" => error.did_you_mean("count_distinct"),
         "filter" | "condition" => error.did_you_mean("where"),
+        "add" | "subtract" | "multiply" | "divide" => {
+            error.hint(format!("a function of what is computed: {{\"sum\": {{{name:?}: […]}}}}"))
+        }
         "fn" | "func" | "function" | "op" | "operation" | "type" | "agg" | "aggregate"
         | "column" | "field" | "of" => {
             error.hint("the function is the key, the column its value: {\"sum\": \"amount\"}")

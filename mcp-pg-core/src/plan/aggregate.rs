@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::measure::{Function, Measure, measure};
-use super::{Operand, Predicate, Reached, Scope, Shown};
+use super::{Arithmetic, Expression, Operand, Predicate, Reached, Scope, Shown};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select, check_members};
@@ -30,7 +30,7 @@ pub struct Group<'v> {
     /// Its name in the reply.
     pub name: String,
     /// Of what.
-    pub of: Reached<'v>,
+    pub of: Expression<'v>,
     /// How much of a point in time, and in which time zone.
     pub bucket: Option<(&'static str, Option<Operand>)>,
 }
@@ -51,7 +51,10 @@ impl<'v> Grouping<'v> {
         scope.few(request.measures.len(), "measures", "/measures")?;
         let groups = request.group_by.iter().flatten().enumerate().map(|(index, item)| {
             let at = format!("/group_by/{index}");
-            group(scope, table, item, &at).map_err(|error| error.inside(&at))
+            match item.as_object().filter(|object| Arithmetic::asked(object).is_some()) {
+                Some(object) => computed(scope, table, object, &at),
+                None => group(scope, table, item, &at).map_err(|error| error.inside(&at)),
+            }
         });
         let groups: Vec<Group<'v>> = groups.collect::<Result<_>>()?;
         let measures =
@@ -92,8 +95,8 @@ impl<'v> Grouping<'v> {
         }
         let groups = shown.into_iter().map(|shown| {
             let position = match shown {
-                Shown::Member(member) => {
-                    return Ok(Group { name: member.name, of: member.of, bucket: None });
+                Shown::Computed(computed) => {
+                    return Ok(Group { name: computed.name, of: computed.of, bucket: None });
                 }
                 Shown::Column(position) => position,
             };
@@ -101,6 +104,7 @@ impl<'v> Grouping<'v> {
             table.usable(&column.name)?;
             told_apart(column)?;
             let of = Reached { hops: Vec::new(), column, position, member: None };
+            let of = Expression::Column(of);
             Ok(Group { name: column.name.clone(), of, bucket: None })
         });
         let groups = groups.collect::<Result<_>>();
@@ -112,14 +116,14 @@ impl<'v> Grouping<'v> {
     pub fn derived(&self) -> TableView {
         let groups = self.groups.iter().map(|group| {
             let data_type = match &group.bucket {
-                Some(_) => group.of.column.data_type.shared_base(),
+                Some(_) => group.of.data_type().shared_base(),
                 None => group.of.data_type(),
             };
-            (group.name.clone(), data_type, marks(self.table, &group.of))
+            (group.name.clone(), data_type, group.of.marks(self.table))
         });
         let measures = self.measures.iter().map(|measure| {
             let shown = match (measure.function, &measure.of) {
-                (Function::Min | Function::Max, Some(of)) => marks(self.table, of),
+                (Function::Min | Function::Max, Some(of)) => of.marks(self.table),
                 _ => Marks::default(),
             };
             (measure.name.clone(), Arc::clone(&measure.data_type), shown)
@@ -138,9 +142,15 @@ fn told_apart(column: &Column) -> Result<()> {
     Err(Error::new(Code::InvalidValue, message))
 }
 
-/// The marks of a column that a group or measure shows values of.
-fn marks(table: &TableView, of: &Reached<'_>) -> Marks {
-    of.hops.last().map_or(table, |hop| hop.table).marks(of.position)
+/// `{"subtract": ["shipped_at", "created_at"], "as": "days"}`.
+fn computed<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    object: &Map<String, Value>,
+    at: &str,
+) -> Result<Group<'v>> {
+    let of = scope.arithmetic(table, object, at)?;
+    Ok(Group { name: super::shown::label(object, &["as"], at)?, of, bucket: None })
 }
 
 fn group<'v>(
@@ -205,7 +215,7 @@ fn group<'v>(
     }
     Ok(Group {
         name: text("as")?.map_or_else(|| named(name, path), str::to_owned),
-        of,
+        of: Expression::Column(of),
         bucket: bucket.map(|bucket| {
             let at = format!("{place}/time_zone");
             (bucket, zone.map(|zone| Operand::text(Some(zone.to_owned()), at)))

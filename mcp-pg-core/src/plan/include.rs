@@ -130,13 +130,13 @@ impl<'v> Scope<'v> {
         };
         let limits = &self.view.limits;
         let sorted = inner.order_by.as_deref();
-        let mut order = self.order(target, sorted, &format!("{at}/order_by"))?;
+        let columns = self.shown(target, inner.columns.as_deref(), &below(at, "columns"))?;
+        let mut order = self.order(target, sorted, &columns, &format!("{at}/order_by"))?;
         super::order::make_total(target, &mut order);
         let limit = inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows);
         let rows = if to_one || counted { 1 } else { limit.max(1) };
         let rows = self.few_related(reach, rows).map_err(|error| error.at(at))?;
         let reach = Reach { rows, again: reach.again || to_one || hop.junction.is_some() };
-        let columns = self.shown(target, inner.columns.as_deref(), &below(at, "columns"))?;
         let names: Vec<&str> = columns.iter().map(|shown| shown.name(target)).collect();
         let within = below(at, "include");
         let inner = inner.include.as_ref();

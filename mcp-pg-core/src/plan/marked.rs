@@ -46,7 +46,7 @@ fn shown(
     wanted: fn(Marks) -> bool,
     names: &mut Vec<String>,
 ) {
-    let marked = shown.iter().filter(|shown| wanted(table.marks(shown.position())));
+    let marked = shown.iter().filter(|shown| wanted(shown.marks(table)));
     names.extend(marked.map(|shown| format!("{prefix}{}", shown.name(table))));
 }
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Predicate, Reached, Scope, filter};
+use super::{Expression, Predicate, Reached, Scope, filter};
 use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
-use crate::request::check_members;
 use crate::schema::{DataType, Family, Kind};
 
 /// What is measured of a group.
@@ -18,7 +17,7 @@ pub struct Measure<'v> {
     /// How.
     pub function: Function,
     /// Of what; of whole rows if absent.
-    pub of: Option<Reached<'v>>,
+    pub of: Option<Expression<'v>>,
     /// The type of the measure.
     pub data_type: Arc<DataType>,
     /// Of which rows of the group.
@@ -61,13 +60,14 @@ impl Function {
         Self::ALL.into_iter().map(|(name, _)| name)
     }
 
-    /// The type of the measure, if what is reached can be measured so. Members of JSON count as far as they are
-    /// numbers, where numbers are wanted.
-    fn of(self, reached: &Reached<'_>) -> Option<Arc<DataType>> {
-        match reached.member {
-            Some(_) if self.is_of_numbers() => Some(Arc::new(DataType::numeric())),
-            Some(_) => Some(Arc::new(DataType::bigint())),
-            None => self.of_type(&reached.column.data_type),
+    /// The type of the measure, if the value can be measured so. Members of JSON count as far as they are numbers, where
+    /// numbers are wanted.
+    fn of(self, value: &Expression<'_>) -> Option<Arc<DataType>> {
+        match value.column() {
+            Some(reached) if reached.member.is_some() && self.is_of_numbers() => {
+                Some(Arc::new(DataType::numeric()))
+            }
+            _ => self.of_type(&value.data_type()),
         }
     }
 
@@ -150,15 +150,15 @@ pub(super) fn measure<'v>(
             .hint("{\"count\": \"*\"} counts rows"));
         }
         of => {
-            let of = measured(scope, table, of, &inside())?;
+            let of = scope.expression(table, of, &inside())?;
             let Some(data_type) = function.of(&of) else {
-                let column = of.column;
-                return Err(Error::new(
-                    Code::InvalidValue,
-                    format!("{spelling} does not apply to {} ({})", column.name, column.type_name),
-                )
-                .at(inside())
-                .allowed(measurable(table, *function)));
+                let what = of.column().map_or_else(String::new, |Reached { column, .. }| {
+                    format!(" to {} ({})", column.name, column.type_name)
+                });
+                let message = format!("{spelling} does not apply{what}");
+                return Err(Error::new(Code::InvalidValue, message)
+                    .at(inside())
+                    .allowed(measurable(table, *function)));
             };
             (Some(of), data_type)
         }
@@ -173,40 +173,6 @@ pub(super) fn measure<'v>(
         }
     };
     Ok(Measure { name: name.to_owned(), function: *function, of, data_type, filter: asked })
-}
-
-/// What a measure is taken of: a column, or `{"column": …, "path": […]}` for a member of its JSON.
-fn measured<'v>(
-    scope: &Scope<'v>,
-    table: &'v TableView,
-    of: Option<&Value>,
-    at: &str,
-) -> Result<Reached<'v>> {
-    const MEMBERS: [&str; 2] = ["column", "path"];
-    let wanted = || {
-        Error::new(Code::InvalidValue, "a column's name is wanted")
-            .hint("{\"count\": \"*\"}, {\"sum\": \"amount\"} or {\"sum\": {\"column\": \"details\", \"path\": [\"price\"]}}")
-    };
-    let reach = |name: &str, at: &str| {
-        scope.reach(table, name).map_err(|error| scope.not_reached(table, name, error.inside(at)))
-    };
-    match of {
-        Some(Value::String(name)) => reach(name, at),
-        Some(Value::Object(object)) => {
-            check_members(object, MEMBERS.into_iter(), "what is measured has no member")
-                .map_err(|error| error.inside(at))?;
-            let at_column = below(at, "column");
-            let Some(name) = object.get("column").and_then(Value::as_str) else {
-                return Err(wanted().at(at_column));
-            };
-            let reached = reach(name, &at_column)?;
-            match object.get("path").filter(|path| !path.is_null()) {
-                Some(path) => reached.at_path(scope, path, &below(at, "path")),
-                None => Ok(reached),
-            }
-        }
-        _ => Err(wanted().at(at)),
-    }
 }
 
 /// The columns of the table that can be measured so.

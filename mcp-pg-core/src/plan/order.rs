@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Hop, Operand, Predicate, Scope, filter};
+use super::{Arithmetic, Counted, Expression, Hop, Operand, Scope, Shown};
 use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
 use crate::request::check_members;
@@ -25,17 +25,10 @@ pub enum Measured<'v> {
     Member(Operand),
     /// How many rows are related by it.
     Count(Box<Counted<'v>>),
+    /// What arithmetic gives.
+    Computed(Box<Expression<'v>>),
     /// Where PostgreSQL keeps the row.
     Place,
-}
-
-/// Related rows that are counted.
-#[derive(Debug, Clone)]
-pub struct Counted<'v> {
-    /// The way to them.
-    pub hop: Hop<'v>,
-    /// What they must meet.
-    pub filter: Predicate<'v>,
 }
 
 /// A sort key: a column, a direction, and where nulls go.
@@ -43,7 +36,8 @@ pub struct Counted<'v> {
 pub struct Sort<'v> {
     /// The way to the related row whose column it is; the row's own if empty.
     pub hops: Vec<Hop<'v>>,
-    /// The column; of related rows that are counted, the first by which they are found.
+    /// The column; of related rows that are counted, the first by which they are found; of what is computed, the first
+    /// that it takes.
     pub column: &'v Column,
     /// Its position in its table.
     pub position: usize,
@@ -87,6 +81,7 @@ impl<'v> Sort<'v> {
             _ if self.is_kept_as_text() => Ok(value.as_str().map(str::to_owned)),
             Measured::Value => value::encode(&self.column.data_type, &self.column.type_name, value),
             Measured::Count(_) => value::encode(&DataType::bigint(), "bigint", value),
+            Measured::Computed(_) => value::encode(&DataType::numeric(), "numeric", value),
             _ => value::encode(&DataType::double(), "double precision", value),
         }
     }
@@ -100,9 +95,11 @@ impl<'v> Sort<'v> {
                 !matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.oid == JSONB
             }
             Measured::Member(_) => true,
-            Measured::Rank(_) | Measured::Distance(_) | Measured::Count(_) | Measured::Place => {
-                false
-            }
+            Measured::Rank(_)
+            | Measured::Distance(_)
+            | Measured::Count(_)
+            | Measured::Computed(_)
+            | Measured::Place => false,
         }
     }
 
@@ -149,7 +146,7 @@ pub(super) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort<'v>>) ->
 }
 
 /// Whether a sort key's object says the second of two words, if it says one.
-fn choice(
+pub(super) fn choice(
     object: &Map<String, Value>,
     member: &str,
     first: &str,
@@ -170,26 +167,35 @@ fn wrong(message: &str) -> Error {
 }
 
 impl<'v> Scope<'v> {
-    /// The sort keys of `order_by`, which stands at `at`.
+    /// The sort keys of `order_by`, which stands at `at`; they may be by the name of what is `shown`.
     ///
     /// # Errors
     ///
     /// `unknown_column`, or `invalid_value` for a type that has no order; for related rows that are counted,
-    /// `unknown_relation`, `ambiguous_relation`, or whatever is wrong in their condition.
+    /// `unknown_relation`, `ambiguous_relation`, or whatever is wrong in their condition; for what is computed, whatever
+    /// is wrong with it.
     pub fn order(
         &self,
         table: &'v TableView,
         order_by: Option<&[Value]>,
+        shown: &[Shown<'v>],
         at: &str,
     ) -> Result<Vec<Sort<'v>>> {
         let mut keys: Vec<Sort<'v>> = Vec::new();
         self.few(order_by.map_or(0, <[Value]>::len), "sort keys", at)?;
         for (index, item) in order_by.unwrap_or_default().iter().enumerate() {
             let at = below(at, &index.to_string());
-            let counted = item.as_object().filter(|object| object.contains_key("count"));
-            let key = match counted.filter(|_| !table.is_derived()) {
-                Some(object) => self.sort_by_count(table, object, &at)?,
-                None => self.sort_within(table, item, &at)?,
+            let key = match item.as_object() {
+                Some(object) if Arithmetic::asked(object).is_some() => {
+                    self.sort_by_computed(table, object, &at)?
+                }
+                Some(object) if object.contains_key("count") && !table.is_derived() => {
+                    self.sort_by_count(table, object, &at)?
+                }
+                _ => match super::labelled::sort_by_label(table, item, shown, &at)? {
+                    Some(key) => key,
+                    None => self.sort_within(table, item, &at)?,
+                },
             };
             // A second key on the same column can change nothing.
             if !keys.iter().any(|known| known.same(&key)) {
@@ -272,41 +278,6 @@ impl<'v> Scope<'v> {
             .sortable(table, name, measured, descending)
             .map_err(|error| error.inside("/column"))?;
         Ok(Sort { nulls_last: nulls_last.unwrap_or(key.nulls_last), ..key })
-    }
-
-    /// `{"count": "orders", "where": {…}, "direction": "desc"}`.
-    fn sort_by_count(
-        &self,
-        table: &'v TableView,
-        object: &Map<String, Value>,
-        at: &str,
-    ) -> Result<Sort<'v>> {
-        const MEMBERS: [&str; 3] = ["count", "where", "direction"];
-        let wrong = |message: String, member: &str| {
-            let error = Error::new(Code::InvalidValue, message).at(format!("{at}/{member}"));
-            error.hint("{\"count\": \"orders\", \"where\": {…}, \"direction\": \"desc\"}")
-        };
-        check_members(object, MEMBERS.into_iter(), "a sort key that counts has no member")
-            .map_err(|error| error.inside(at))?;
-        let descending = choice(object, "direction", "asc", "desc");
-        let descending = descending.map_err(|error| error.inside(at))?.unwrap_or_default();
-        let Some(name) = object.get("count").and_then(Value::as_str) else {
-            return Err(wrong("a relation's name is wanted".to_owned(), "count"));
-        };
-        let hop = self.relation(table, name).and_then(|relation| self.hop(table, relation));
-        let hop = hop.map_err(|error| error.at(format!("{at}/count")))?;
-        let Some((position, _)) = hop.relation.columns.first().filter(|_| !hop.is_to_one()) else {
-            return Err(wrong(format!("{name:?} leads to one row at most"), "count")
-                .hint(format!("by a column of it: \"{name}.…\"")));
-        };
-        let filter = match object.get("where") {
-            None | Some(Value::Null) => Predicate::All(vec![]),
-            Some(Value::Object(inner)) => filter(self, hop.table, inner, &format!("{at}/where"))?,
-            Some(_) => return Err(wrong("where is a condition object".to_owned(), "where")),
-        };
-        let key = Sort::new(table, *position, descending);
-        let measured = Measured::Count(Box::new(Counted { hop, filter }));
-        Ok(Sort { measured, nullable: false, ..key })
     }
 
     /// What of the column a sort key's object asks for.

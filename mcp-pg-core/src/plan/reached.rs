@@ -32,6 +32,19 @@ impl<'v> Reached<'v> {
         }
     }
 
+    /// The table that has the column, for rows of another.
+    pub fn owner<'t>(&self, table: &'t TableView) -> &'t TableView
+    where
+        'v: 't,
+    {
+        self.hops.last().map_or(table, |hop| hop.table)
+    }
+
+    /// Whether the values have a day: points in time.
+    pub(super) fn is_day(&self) -> bool {
+        self.member.is_none() && self.column.data_type.has_day()
+    }
+
     /// The same column's member at a path.
     ///
     /// # Errors

@@ -94,7 +94,7 @@ impl<'v> SelectPlan<'v> {
         let names: Vec<&str> = columns.iter().map(|shown| shown.name(table)).collect();
         let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
         let with_version = request.with_version.unwrap_or_default();
-        let plan = Self::of(scope, table, filter, Query::Select(request))?;
+        let plan = Self::of(scope, table, filter, &columns, Query::Select(request))?;
         if with_version && !has_version(table) {
             return Err(Error::new(
                 Code::InvalidValue,
@@ -140,7 +140,7 @@ impl<'v> SelectPlan<'v> {
         }
         let grouping = Grouping::distinct(scope, request)?;
         let derived = derived.get_or_init(|| Box::new(grouping.derived()));
-        let plan = Self::of(scope, derived, every(), Query::Select(request))?;
+        let plan = Self::of(scope, derived, every(), &[], Query::Select(request))?;
         let plan = plan.page(scope, cursors)?;
         Ok(Self {
             count: scope.count(request.count, grouping.table, &grouping.filter),
@@ -167,23 +167,24 @@ impl<'v> SelectPlan<'v> {
             Some(object) => filter(scope, derived, object, "/having")?,
             None => every(),
         };
-        let plan = Self::of(scope, derived, filter, Query::Aggregate(request))?;
+        let plan = Self::of(scope, derived, filter, &[], Query::Aggregate(request))?;
         let plan = plan.page(scope, cursors)?;
         Ok(Self { grouping: Some(grouping), ..plan })
     }
 
-    /// All columns of the rows of a table that meet a condition, in order.
+    /// All columns of the rows of a table that meet a condition, in order, which may be that of what is `shown`.
     fn of(
         scope: &Scope<'v>,
         table: &'v TableView,
         filter: Predicate<'v>,
+        shown: &[Shown<'v>],
         query: Query<'v>,
     ) -> Result<Self> {
         let order_by = match query {
             Query::Select(Select { order_by, .. })
             | Query::Aggregate(Aggregate { order_by, .. }) => order_by.as_deref(),
         };
-        let mut order = scope.order(table, order_by, "/order_by")?;
+        let mut order = scope.order(table, order_by, shown, "/order_by")?;
         let single = filter.is_single(table);
         if single {
             order.clear();
@@ -251,9 +252,10 @@ impl<'v> SelectPlan<'v> {
         match self.query {
             Query::Select(Select { filter, order_by, archived, columns, distinct, .. }) => {
                 let query = asked_for(self.table, filter, order_by, *archived);
-                match distinct {
-                    Some(true) => binding(scope, &(query, ("distinct", columns))),
-                    _ => binding(scope, &query),
+                match (distinct, sorted_by(columns, order_by)) {
+                    (Some(true), _) => binding(scope, &(query, ("distinct", columns))),
+                    (_, labelled) if labelled.is_empty() => binding(scope, &query),
+                    (_, labelled) => binding(scope, &(query, ("columns", labelled))),
                 }
             }
             Query::Aggregate(request) => {
@@ -278,6 +280,20 @@ fn asked_for<'r>(
     let order_by = order_by.as_ref().filter(|order_by| !order_by.is_empty());
     let name = table.name();
     ((&name.schema, &name.name), filter, order_by, archived.unwrap_or_default())
+}
+
+/// The columns under whose names the rows are sorted, and that are no whole columns.
+fn sorted_by<'r>(columns: &'r Option<Vec<Value>>, order_by: &Option<Vec<Value>>) -> Vec<&'r Value> {
+    let by = |name: &str| {
+        order_by.iter().flatten().any(|key| match key {
+            Value::String(text) => text.strip_prefix('-').unwrap_or(text) == name || text == name,
+            key => key["column"] == name,
+        })
+    };
+    let labelled = |item: &&Value| {
+        item.as_object().and_then(super::shown::given_name).is_some_and(|name| by(&name))
+    };
+    columns.iter().flatten().filter(labelled).collect()
 }
 
 /// The condition that every row meets.

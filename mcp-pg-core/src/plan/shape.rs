@@ -3,8 +3,8 @@
 //! Each type is taken apart by naming all its members, so that one which is added here or there is not forgotten.
 
 use super::{
-    Comparison, Counted, Group, Grouping, Hop, Include, Measure, Measured, Member, Operand,
-    Predicate, Reached, SelectPlan, Shown, Sort, Start,
+    Comparison, Computed, Counted, Expression, Group, Grouping, Hop, Include, Measure, Measured,
+    Operand, Predicate, Reached, SelectPlan, Shown, Sort, Start,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, Relation};
@@ -286,6 +286,10 @@ impl Shaped for Measured<'_> {
                 filter.add_to(shape);
             }
             Self::Place => shape.tag(5),
+            Self::Computed(expression) => {
+                shape.tag(6);
+                expression.add_to(shape);
+            }
         }
     }
 }
@@ -297,10 +301,34 @@ impl Shaped for Shown<'_> {
                 shape.tag(0);
                 shape.length(*position);
             }
-            Self::Member(member) => {
-                let Member { name: _, of } = &**member;
+            Self::Computed(computed) => {
+                let Computed { name: _, of } = &**computed;
                 shape.tag(1);
                 of.add_to(shape);
+            }
+        }
+    }
+}
+
+impl Shaped for Expression<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        match self {
+            Self::Column(reached) => {
+                shape.tag(0);
+                reached.add_to(shape);
+            }
+            Self::Number(number) => {
+                shape.tag(1);
+                number.add_to(shape);
+            }
+            Self::Computed(arithmetic, operands) => {
+                shape.tag(2);
+                shape.tag(*arithmetic as u8);
+                shape.all(operands);
+            }
+            Self::Days(ends) => {
+                shape.tag(3);
+                ends.iter().for_each(|end| end.add_to(shape));
             }
         }
     }

@@ -1,41 +1,52 @@
-//! What is returned of a row: columns, and members of the JSON in them.
+//! What is returned of a row: columns, members of the JSON in them, and what is computed from them.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Reached, Scope};
+use super::{Arithmetic, Expression, Reached, Scope};
 use crate::error::{Code, Error, Result, below};
-use crate::policy::TableView;
+use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 
-/// How a member is written.
+/// How what is no whole column is written.
 const FORM: &str = "\"name\", or {\"column\": \"details\", \"path\": [\"address\", \"zip\"], \"as\": \"zip\"} inside JSON";
+
+/// How what is computed is named.
+const LABELLED: &str = "{\"multiply\": [\"price\", \"quantity\"], \"as\": \"total\"}";
 
 /// A value of the row that a reply shows.
 #[derive(Debug, Clone)]
 pub enum Shown<'v> {
     /// The column at a position.
     Column(usize),
-    /// What the JSON of a column has at a path.
-    Member(Box<Member<'v>>),
+    /// What the JSON of a column has at a path, or what arithmetic gives.
+    Computed(Box<Computed<'v>>),
 }
 
-/// A part of a column's JSON.
+/// A value of the row that is no whole column.
 #[derive(Debug, Clone)]
-pub struct Member<'v> {
+pub struct Computed<'v> {
     /// Its name in the reply.
     pub name: String,
-    /// Of which column, at which path.
-    pub of: Reached<'v>,
+    /// What it is.
+    pub of: Expression<'v>,
 }
 
 impl Shown<'_> {
-    /// The position of the column that it is, or is a part of.
-    pub fn position(&self) -> usize {
+    /// Positions of the columns of the row that it needs.
+    pub fn own_columns(&self) -> Vec<usize> {
         match self {
-            Shown::Column(position) => *position,
-            Shown::Member(member) => member.of.position,
+            Shown::Column(position) => vec![*position],
+            Shown::Computed(computed) => computed.of.own_columns().collect(),
+        }
+    }
+
+    /// What is to be known of it in rows of the table.
+    pub fn marks(&self, table: &TableView) -> Marks {
+        match self {
+            Shown::Column(position) => table.marks(*position),
+            Shown::Computed(computed) => computed.of.marks(table),
         }
     }
 
@@ -43,7 +54,7 @@ impl Shown<'_> {
     pub fn name<'s>(&'s self, table: &'s TableView) -> &'s str {
         match self {
             Shown::Column(position) => &table.table.columns[*position].name,
-            Shown::Member(member) => &member.name,
+            Shown::Computed(computed) => &computed.name,
         }
     }
 
@@ -54,11 +65,11 @@ impl Shown<'_> {
 }
 
 impl<'v> Scope<'v> {
-    /// The columns, and the members of JSON in them, that a list asks for; all columns without one.
+    /// The columns, and what is computed from them, that a list asks for; all columns without one.
     ///
     /// # Errors
     ///
-    /// `unknown_column`, `forbidden` for a member of a masked or encrypted column, `invalid_value`, or
+    /// `unknown_column`, `forbidden` for a part of a masked or encrypted column, `missing_value`, `invalid_value`, or
     /// `limit_exceeded`, at `at`.
     pub fn shown(
         &self,
@@ -70,27 +81,27 @@ impl<'v> Scope<'v> {
             return Ok(table.readable_columns().map(Shown::Column).collect());
         };
         self.few_columns(table, items.len(), at)?;
-        let members = items.iter().filter(|item| item.is_object()).count();
-        self.few(members, "members of JSON", at)?;
-        let (mut all, mut members) = (Vec::new(), BTreeSet::new());
+        let computed = items.iter().filter(|item| item.is_object()).count();
+        self.few(computed, "computed columns", at)?;
+        let (mut all, mut labels) = (Vec::new(), BTreeSet::new());
         let mut seen = vec![false; table.table.columns.len()];
         for (index, item) in items.iter().enumerate() {
             let place = below(at, &index.to_string());
             for shown in self.item(table, item, &place)? {
                 let again = match &shown {
                     Shown::Column(position) => std::mem::replace(&mut seen[*position], true),
-                    Shown::Member(_) => items[..index].contains(item),
+                    Shown::Computed(_) => items[..index].contains(item),
                 };
                 // What is asked for twice is one member of the row.
                 if again {
                     continue;
                 }
                 let clashes = match &shown {
-                    Shown::Column(_) => members.contains(shown.name(table)),
-                    Shown::Member(member) => {
-                        let column = table.table.column(&member.name);
+                    Shown::Column(_) => labels.contains(shown.name(table)),
+                    Shown::Computed(computed) => {
+                        let column = table.table.column(&computed.name);
                         column.is_some_and(|(position, _)| seen[position])
-                            || !members.insert(member.name.clone())
+                            || !labels.insert(computed.name.clone())
                     }
                 };
                 if clashes {
@@ -98,7 +109,7 @@ impl<'v> Scope<'v> {
                         format!("two columns of the reply are called {:?}", shown.name(table));
                     return Err(Error::new(Code::InvalidValue, message)
                         .at(place)
-                        .hint("{\"column\": …, \"path\": […], \"as\": \"another name\"}"));
+                        .hint("as gives what is no whole column another name"));
                 }
                 all.push(shown);
             }
@@ -115,23 +126,29 @@ impl<'v> Scope<'v> {
                 Ok(columns?.into_iter().map(Shown::Column).collect())
             }
             Value::Object(object) => {
-                let member = self.shown_member(table, object, at)?;
-                Ok(vec![Shown::Member(Box::new(member))])
+                let computed = match Arithmetic::asked(object) {
+                    Some(_) => Computed {
+                        of: self.arithmetic(table, object, at)?,
+                        name: label(object, &["as"], at)?,
+                    },
+                    None => self.member(table, object, at)?,
+                };
+                Ok(vec![Shown::Computed(Box::new(computed))])
             }
             _ => {
-                let message = "a column's name is wanted, or an object for a part of its JSON";
+                let message = "a column's name is wanted, or an object for what is no whole column";
                 Err(Error::new(Code::InvalidValue, message).at(at).hint(FORM))
             }
         }
     }
 
     /// `{"column": "details", "path": ["address", "zip"], "as": "zip"}`.
-    fn shown_member(
+    fn member(
         &self,
         table: &'v TableView,
         object: &Map<String, Value>,
         at: &str,
-    ) -> Result<Member<'v>> {
+    ) -> Result<Computed<'v>> {
         const MEMBERS: [&str; 3] = ["column", "path", "as"];
         let wrong = |code, message: &str, member: &str| {
             Error::new(code, message).at(below(at, member)).hint(FORM)
@@ -151,11 +168,33 @@ impl<'v> Scope<'v> {
         let own = &table.table.columns[position];
         let whole = Reached { hops: Vec::new(), column: own, position, member: None };
         let of = whole.at_path(self, path, &below(at, "path"))?;
-        let name = match object.get("as") {
-            None | Some(Value::Null) => super::aggregate::named(column, Some(path)),
-            Some(Value::String(name)) if !name.contains('\0') => name.clone(),
-            Some(_) => return Err(wrong(Code::InvalidValue, "as is a text", "as")),
-        };
-        Ok(Member { name, of })
+        let name = given_name(object).filter(|name| !name.contains('\0'));
+        let name = name.ok_or_else(|| wrong(Code::InvalidValue, "as is a text", "as"))?;
+        Ok(Computed { name, of: Expression::Column(of) })
+    }
+}
+
+/// The name that an object gives to what it asks for.
+pub(super) fn given_name(object: &Map<String, Value>) -> Option<String> {
+    match object.get("as") {
+        None | Some(Value::Null) => {
+            let column = object.get("column")?.as_str()?;
+            Some(super::aggregate::named(column, object.get("path")))
+        }
+        Some(name) => name.as_str().map(str::to_owned),
+    }
+}
+
+/// The name that an object of arithmetic gives to what is computed; besides, it may have the `known` members.
+pub(super) fn label(object: &Map<String, Value>, known: &[&str], at: &str) -> Result<String> {
+    let wrong = |code, message: &str| Error::new(code, message).at(below(at, "as")).hint(LABELLED);
+    let operator = Arithmetic::asked(object).map(|(name, _)| name);
+    let known = operator.into_iter().chain(known.iter().copied());
+    check_members(object, known.collect::<Vec<_>>().into_iter(), "what is computed has no member")
+        .map_err(|error| error.inside(at))?;
+    match object.get("as") {
+        Some(Value::String(name)) if !name.contains('\0') => Ok(name.clone()),
+        None | Some(Value::Null) => Err(wrong(Code::MissingValue, "what is computed needs a name")),
+        Some(_) => Err(wrong(Code::InvalidValue, "as is a text")),
     }
 }

@@ -42,7 +42,8 @@ pub struct DescribeTable {
 pub struct Select {
     /// `name` or `schema.name`.
     pub table: String,
-    /// Columns to return; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}.
+    /// Columns to return; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}; computed:
+    /// {"multiply": ["price", "quantity"], "as": "total"}.
     pub columns: Option<Vec<Value>>,
     /// Each combination of `columns` once.
     pub distinct: Option<bool>,
@@ -77,7 +78,8 @@ pub struct Select {
 pub struct Aggregate {
     /// `name` or `schema.name`.
     pub table: String,
-    /// {"n": {"count": "*"}, "revenue": {"sum": "amount"}, "open": {"count": "*", "where": {…}}}.
+    /// {"n": {"count": "*"}, "revenue": {"sum": "amount"}, "open": {"count": "*", "where": {…}}}; of what is computed:
+    /// {"sum": {"multiply": ["price", "quantity", {"subtract": [1, "discount"]}]}}.
     pub measures: Map<String, Value>,
     /// Conditions on rows.
     #[serde(rename = "where")]

@@ -1,14 +1,13 @@
 //! GROUP BY: the subquery that a grouping is.
 
 use sea_query::{
-    CaseStatement, DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden, Query, SelectStatement,
-    Value,
+    DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden, Query, SelectStatement, Value,
 };
 
 use super::aliased;
 use super::guard::Guard;
 use super::predicate::{Conditions, taken};
-use crate::plan::{Function, Group, Grouping, Measure};
+use crate::plan::{Expression, Function, Group, Grouping, Measure};
 
 impl Conditions {
     /// The groups and measures as a subquery, whose columns are called `c0`, `c1`, …
@@ -35,10 +34,10 @@ impl Conditions {
     }
 
     fn group(&mut self, group: &Group<'_>, alias: &DynIden) -> Expr {
-        let value = self.value(&group.of, alias);
+        let value = self.computed(&group.of, alias);
         let Some((bucket, zone)) = &group.bucket else { return value };
         let unit = Expr::Constant(Value::String(Some((*bucket).to_owned())));
-        let date = group.of.column.data_type.base().oid == 1082;
+        let date = group.of.data_type().base().oid == 1082;
         let value = if date { value.cast_as("timestamp") } else { value };
         let mut arguments = vec![unit, value];
         if let Some(zone) = zone {
@@ -52,14 +51,13 @@ impl Conditions {
     fn measure(&mut self, measure: &Measure<'_>, alias: &DynIden) -> Expr {
         let value = match &measure.of {
             None => Expr::col(sea_query::Asterisk),
-            Some(of) if of.member.is_some() && measure.function.is_of_numbers() => {
-                let member = self.value(of, alias);
-                let kind = Func::cust("pg_catalog.jsonb_typeof").arg(self.value(of, alias));
-                let number = Expr::expr(kind).eq(Expr::Constant("number".into()));
-                CaseStatement::new().case(number, member.cast_as("numeric")).into()
+            Some(Expression::Column(of)) if of.member.is_none() => {
+                taken(self.value(of, alias), &of.column.data_type)
             }
-            Some(of) if of.member.is_none() => taken(self.value(of, alias), &of.column.data_type),
-            Some(of) => self.value(of, alias),
+            Some(Expression::Column(of)) if measure.function.is_of_numbers() => {
+                self.number(of, alias)
+            }
+            Some(of) => self.computed(of, alias),
         };
         let call: FunctionCall = match measure.function {
             Function::Count => Func::count(value),

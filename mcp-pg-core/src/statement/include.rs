@@ -5,7 +5,7 @@ use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement,
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken, words_of};
 use super::{column, expression, operand, reader};
-use crate::plan::{Hop, Include, Measured, Operand, Predicate, Reached, Shown, Sort};
+use crate::plan::{Expression, Hop, Include, Measured, Operand, Predicate, Reached, Shown, Sort};
 use crate::policy::TableView;
 use crate::schema::Column;
 use crate::value::Decoder;
@@ -25,7 +25,7 @@ impl Conditions {
     ) -> Vec<Expr> {
         let each = shown.iter().map(|shown| match shown {
             Shown::Column(position) => expression(table, alias, *position),
-            Shown::Member(member) => self.value(&member.of, alias),
+            Shown::Computed(computed) => self.computed(&computed.of, alias),
         });
         each.collect()
     }
@@ -40,6 +40,7 @@ impl Conditions {
         rows.expr(Func::cust("ROW").args(members));
         if include.hop.is_to_one() {
             the_one(&mut rows, &include.hop, &other);
+            self.join(&mut rows, &other);
             return subquery(rows);
         }
         self.sort(&mut rows, &include.order, &other);
@@ -196,6 +197,7 @@ impl Conditions {
                 self.member(whole, sort.column, path)
             }
             Measured::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
+            Measured::Computed(expression) => self.computed(expression, alias),
             // Partitions, and tables that inherit, count their places each for itself.
             Measured::Place => {
                 Expr::tuple(["tableoid", "ctid"].map(|name| super::named(alias, name)))
@@ -208,7 +210,9 @@ impl Conditions {
         let key = self.sort_key(sort, alias);
         match sort.measured {
             Measured::Value => taken(key, &sort.column.data_type),
-            Measured::Member(_) | Measured::Count(_) | Measured::Place => key,
+            Measured::Member(_) | Measured::Count(_) | Measured::Computed(_) | Measured::Place => {
+                key
+            }
             Measured::Rank(_) | Measured::Distance(_) => key.cast_as("double precision"),
         }
     }
@@ -265,7 +269,13 @@ pub(super) fn shown<'v>(
 ) -> impl Iterator<Item = Output<'v>> {
     shown.iter().map(|shown| match shown {
         Shown::Column(position) => reader(table, *position),
-        Shown::Member(member) => Output::value(&member.name, Decoder::jsonb()),
+        Shown::Computed(computed) => {
+            let decoder = match computed.of {
+                Expression::Column(_) => Decoder::jsonb(),
+                _ => Decoder::numeric(),
+            };
+            Output::value(&computed.name, decoder)
+        }
     })
 }
 

@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod change;
+mod expression;
 mod guard;
 mod include;
 mod insert;

@@ -99,9 +99,11 @@ impl Key<'_> {
         match self.sort.measured {
             Measured::Value => typed(parameter, &self.sort.column.data_type, ""),
             Measured::Member(_) => parameter.cast_as("jsonb"),
-            Measured::Rank(_) | Measured::Distance(_) | Measured::Count(_) | Measured::Place => {
-                parameter
-            }
+            Measured::Rank(_)
+            | Measured::Distance(_)
+            | Measured::Count(_)
+            | Measured::Computed(_)
+            | Measured::Place => parameter,
         }
     }
 
@@ -195,7 +197,7 @@ fn in_parts(
 fn needed<'p>(plan: &'p SelectPlan<'_>) -> BTreeSet<&'p str> {
     let columns = &plan.table.table.columns;
     let related = plan.includes.iter().flat_map(|include| &include.hop.relation.columns);
-    let positions = plan.columns.iter().map(Shown::position);
+    let positions = plan.columns.iter().flat_map(Shown::own_columns);
     let positions = positions.chain(plan.order.iter().map(|sort| sort.position));
     let positions = positions.chain(related.map(|(ours, _)| *ours));
     let mut names: BTreeSet<&str> =

@@ -81,6 +81,7 @@ fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &Sort<'v>) -> &'v Decoder {
             sort.hops.last().map_or(plan.table, |hop| hop.table).decoder(sort.position)
         }
         Measured::Count(_) => Decoder::bigint(),
+        Measured::Computed(_) => Decoder::numeric(),
         _ => Decoder::double(),
     }
 }

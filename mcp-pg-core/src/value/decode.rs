@@ -75,6 +75,13 @@ impl Decoder {
         &BIGINT
     }
 
+    /// The decoder for an expression of type `numeric`.
+    pub fn numeric() -> &'static Self {
+        static NUMERIC: LazyLock<Decoder> =
+            LazyLock::new(|| Decoder::for_type(&DataType::numeric()));
+        &NUMERIC
+    }
+
     /// The decoder for an expression of type `double precision`.
     pub fn double() -> &'static Self {
         static DOUBLE: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(&DataType::double()));

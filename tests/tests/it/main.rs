@@ -10,6 +10,7 @@
 mod aggregate;
 mod architecture;
 mod archive;
+mod arithmetic;
 mod attack;
 mod audit;
 mod audit_kill;

@@ -220,6 +220,7 @@ async fn what_is_wanted_of_the_rows() {
             (json!({"columns": ["total", "customer.name"]}), "/columns/1", "\"include\""),
             (json!({"columns": "total,tags"}), "/columns/0", "[\"id\", \"name\"]"),
             (json!({"columns": ["count(*)"]}), "/columns/0", "the tool aggregate"),
+            (json!({"columns": ["total * (1 - 0.2)"]}), "/columns/0", "{\"multiply\""),
             (json!({"columns": ["customer"]}), "/columns/0", "\"include\": {\"customer\": true}"),
             (
                 json!({"columns": ["billing_country"]}),
@@ -271,7 +272,12 @@ async fn a_total() {
                 "/measures/n/fn",
                 "the function is the key",
             ),
-            (json!({"measures": {"n": {"sum": "total*2"}}}), "/measures/n/sum", "no expressions"),
+            (json!({"measures": {"n": {"sum": "total*2"}}}), "/measures/n/sum", "{\"multiply\""),
+            (
+                json!({"measures": {"n": {"sum": "round(total)"}}}),
+                "/measures/n/sum",
+                "no functions",
+            ),
             (
                 by(json!({"group_by": ["billing_country"]})),
                 "/group_by/0",

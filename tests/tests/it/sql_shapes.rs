@@ -82,6 +82,8 @@ async fn a_page() {
         json!({"table": "orders", "columns": ["code"], "order_by": ["customer.parent.name", "customer.name"]}),
         json!({"table": "log"}),
         json!({"table": "odd", "columns": [{"column": "old", "path": ["a"], "as": "n"}, "id", {"column": "doc", "path": ["b", 0]}]}),
+        json!({"table": "orders", "columns": [{"subtract": ["total", {"subtract": [{"divide": ["total", "id"]}, 1]}], "as": "n"}], "order_by": ["-n"]}),
+        json!({"table": "orders", "columns": ["code"], "order_by": [{"multiply": ["total", "customer.parent_id"]}]}),
     ];
     let calls = calls.map(|arguments| ("select", arguments));
     insta::assert_snapshot!(shapes(&calls).await);
@@ -108,6 +110,7 @@ async fn the_next_page() {
         by(json!(["-total", "id"])),
         by(json!([{"count": "item", "where": {"qty": {"gt": 1}}, "direction": "desc"}])),
         by(json!([{"count": "product"}, "-id"])),
+        by(json!([{"multiply": ["total", 2], "direction": "desc"}])),
         ("select", json!({"table": "item", "columns": ["qty"], "limit": 2, "cursor": "next"})),
         ("select", json!({"table": "log", "limit": 1, "cursor": "next"})),
         (
@@ -200,6 +203,7 @@ async fn totals() {
         json!({"table": "orders", "measures": {"done": {"count": "*", "where": {"state": "done"}}, "of": {"count_distinct": "customer.country"}}, "group_by": ["customer.name"], "having": {"done": {"gte": 0}}, "order_by": ["-done"], "limit": 5}),
         json!({"table": "orders", "measures": {"sum": {"sum": "total"}}, "group_by": [{"column": "placed", "bucket": "month", "time_zone": "Europe/Paris", "as": "month"}], "order_by": ["month"]}),
         json!({"table": "odd", "measures": {"n": {"count": {"column": "doc", "path": ["b"]}}, "sum": {"sum": {"column": "doc", "path": ["c", 0]}}}, "group_by": [{"column": "old", "path": ["a"]}], "order_by": ["old.a"]}),
+        json!({"table": "orders", "measures": {"sum": {"sum": {"multiply": ["total", "customer.parent_id", 2]}}, "days": {"avg": {"subtract": ["placed", "archived_at"]}}}, "group_by": [{"divide": ["total", 10], "as": "ten"}]}),
     ];
     let calls = calls.map(|arguments| ("aggregate", arguments));
     insta::assert_snapshot!(shapes(&calls).await);

@@ -1,0 +1,321 @@
+//! Numbers that are computed from the columns of a row.
+//!
+//! Whatever the values are, none of it can fail: numbers of any type are taken as `numeric`, and division by zero gives
+//! null. So no refusal tells of a row that the caller does not see.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{Operand, Reached, Scope};
+use crate::error::{Code, Error, Result, below};
+use crate::policy::{Marks, TableView};
+use crate::request::check_members;
+use crate::schema::DataType;
+
+/// How a value to compute with is written.
+const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", \"quantity\"]}; also add, subtract, divide";
+
+/// A value of a row: that of a column, or what is computed from some.
+#[derive(Debug, Clone)]
+pub enum Expression<'v> {
+    /// What a column holds, or its JSON at a path.
+    Column(Reached<'v>),
+    /// A number that the caller gives.
+    Number(Operand),
+    /// Two numbers or more, from left to right.
+    Computed(Arithmetic, Vec<Expression<'v>>),
+    /// How many days the first of two points in time is after the second.
+    Days(Box<[Reached<'v>; 2]>),
+}
+
+/// How numbers are computed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// Their total.
+    Add,
+    /// The first without the second.
+    Subtract,
+    /// Their product.
+    Multiply,
+    /// The first by the second; by zero, null.
+    Divide,
+}
+
+impl Arithmetic {
+    const ALL: [(&'static str, Arithmetic); 4] = [
+        ("add", Arithmetic::Add),
+        ("subtract", Arithmetic::Subtract),
+        ("multiply", Arithmetic::Multiply),
+        ("divide", Arithmetic::Divide),
+    ];
+
+    /// The names that requests have for it.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> + Clone {
+        Self::ALL.into_iter().map(|(name, _)| name)
+    }
+
+    /// What an object asks for, and its name, if it asks for arithmetic.
+    pub(super) fn asked(object: &Map<String, Value>) -> Option<(&'static str, Arithmetic)> {
+        Self::ALL.into_iter().find(|(name, _)| object.contains_key(*name))
+    }
+
+    fn takes(self, operands: usize) -> bool {
+        match self {
+            Arithmetic::Add | Arithmetic::Multiply => operands >= 2,
+            Arithmetic::Subtract | Arithmetic::Divide => operands == 2,
+        }
+    }
+}
+
+impl<'v> Expression<'v> {
+    /// The type of the value.
+    pub fn data_type(&self) -> Arc<DataType> {
+        match self {
+            Expression::Column(reached) => reached.data_type(),
+            _ => Arc::new(DataType::numeric()),
+        }
+    }
+
+    /// The column, if it is nothing but one.
+    pub fn column(&self) -> Option<&Reached<'v>> {
+        match self {
+            Expression::Column(reached) => Some(reached),
+            _ => None,
+        }
+    }
+
+    /// All columns in it, from left to right.
+    pub fn columns(&self) -> Vec<&Reached<'v>> {
+        match self {
+            Expression::Column(reached) => vec![reached],
+            Expression::Number(_) => Vec::new(),
+            Expression::Computed(_, operands) => {
+                operands.iter().flat_map(Expression::columns).collect()
+            }
+            Expression::Days(ends) => ends.iter().collect(),
+        }
+    }
+
+    /// What is to be known of the value in a row of the table: all that is to be known of one of its columns.
+    pub fn marks(&self, table: &TableView) -> Marks {
+        let columns = self.columns();
+        let any = |wanted: fn(Marks) -> bool| {
+            columns.iter().any(|reached| wanted(reached.owner(table).marks(reached.position)))
+        };
+        Marks { sensitive: any(|marks| marks.sensitive), untrusted: any(|marks| marks.untrusted) }
+    }
+
+    /// Positions of the columns of the row itself that it takes, or by which it finds those of related rows.
+    pub fn own_columns(&self) -> impl Iterator<Item = usize> {
+        let columns = self.columns().into_iter().map(|reached| match reached.hops.first() {
+            Some(hop) => hop.relation.columns.iter().map(|(ours, _)| *ours).collect(),
+            None => vec![reached.position],
+        });
+        columns.flatten().collect::<Vec<_>>().into_iter()
+    }
+}
+
+impl<'v> Scope<'v> {
+    /// What is measured: a column, `{"column": …, "path": […]}` for a member of its JSON, or what is computed of such.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scope::reach`] and [`Scope::arithmetic`], at `at` or inside it.
+    pub(super) fn expression(
+        &self,
+        table: &'v TableView,
+        of: Option<&Value>,
+        at: &str,
+    ) -> Result<Expression<'v>> {
+        match of {
+            Some(Value::Object(object)) if !object.contains_key("column") => {
+                check_one(object, at)?;
+                self.arithmetic(table, object, at)
+            }
+            Some(of) => self.column_or_member(table, of, at).map(Expression::Column),
+            None => Err(unfit().at(at)),
+        }
+    }
+
+    /// What the arithmetic gives that an object asks for, whatever else is in it.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column`, `unknown_relation`, `forbidden` for a masked or encrypted column, `invalid_value` for what is no
+    /// number, or `limit_exceeded`.
+    pub(super) fn arithmetic(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<Expression<'v>> {
+        let expression = Parser { scope: self, table, nodes: 0 }.computed(object, at, 0)?;
+        if expression.columns().is_empty() {
+            let message = "there is no column to compute with";
+            return Err(Error::new(Code::InvalidValue, message).at(at).hint(FORM));
+        }
+        Ok(expression)
+    }
+
+    fn column_or_member(&self, table: &'v TableView, of: &Value, at: &str) -> Result<Reached<'v>> {
+        let reach = |name: &str, at: &str| {
+            self.reach(table, name).map_err(|error| self.not_reached(table, name, error.inside(at)))
+        };
+        match of {
+            Value::String(name) => reach(name, at),
+            Value::Object(object) => {
+                check_members(object, ["column", "path"].into_iter(), "a value has no member")
+                    .map_err(|error| error.inside(at))?;
+                let at_column = below(at, "column");
+                let Some(name) = object.get("column").and_then(Value::as_str) else {
+                    return Err(unfit().at(at_column));
+                };
+                let reached = reach(name, &at_column)?;
+                match object.get("path").filter(|path| !path.is_null()) {
+                    Some(path) => reached.at_path(self, path, &below(at, "path")),
+                    None => Ok(reached),
+                }
+            }
+            _ => Err(unfit().at(at)),
+        }
+    }
+}
+
+/// Reads what is to be computed, and counts what it is made of.
+struct Parser<'s, 'v> {
+    scope: &'s Scope<'v>,
+    table: &'v TableView,
+    nodes: usize,
+}
+
+impl<'v> Parser<'_, 'v> {
+    fn computed(
+        &mut self,
+        object: &Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Expression<'v>> {
+        self.count(at, depth)?;
+        let Some((name, arithmetic)) = Arithmetic::asked(object) else {
+            return Err(unfit().at(at));
+        };
+        let at = below(at, name);
+        let items = object.get(name).and_then(Value::as_array).map(Vec::as_slice);
+        let Some(items) = items.filter(|items| arithmetic.takes(items.len())) else {
+            let message = match arithmetic.takes(3) {
+                true => format!("{name} takes a list of two values or more"),
+                false => format!("{name} takes a list of two values"),
+            };
+            return Err(Error::new(Code::InvalidValue, message)
+                .at(at)
+                .hint(format!("{{{name:?}: [\"price\", 2]}}")));
+        };
+        let places = (0..items.len()).map(|index| below(&at, &index.to_string()));
+        let places: Vec<String> = places.collect();
+        let operands = items.iter().zip(&places);
+        let operands = operands.map(|(item, at)| self.operand(item, at, depth + 1));
+        let operands: Vec<Expression<'v>> = operands.collect::<Result<_>>()?;
+        if arithmetic == Arithmetic::Subtract
+            && let [Expression::Column(later), Expression::Column(earlier)] = operands.as_slice()
+            && [later, earlier].into_iter().any(Reached::is_day)
+        {
+            return days(later, earlier).map_err(|error| error.at(at));
+        }
+        for (operand, at) in operands.iter().zip(places) {
+            self.number(operand).map_err(|error| error.at(at))?;
+        }
+        Ok(Expression::Computed(arithmetic, operands))
+    }
+
+    fn operand(&mut self, item: &Value, at: &str, depth: usize) -> Result<Expression<'v>> {
+        match item {
+            Value::Number(_) => {
+                self.count(at, depth)?;
+                let number = self.scope.operand_of(&DataType::numeric(), "numeric", item, at)?;
+                Ok(Expression::Number(number))
+            }
+            Value::Object(object) if !object.contains_key("column") => {
+                check_one(object, at)?;
+                self.computed(object, at, depth)
+            }
+            _ => {
+                self.count(at, depth)?;
+                let reached = self.scope.column_or_member(self.table, item, at)?;
+                Ok(Expression::Column(reached))
+            }
+        }
+    }
+
+    /// Refuses a column that holds no numbers.
+    fn number(&self, operand: &Expression<'v>) -> Result<()> {
+        let Expression::Column(reached) = operand else { return Ok(()) };
+        let column = reached.column;
+        if reached.member.is_some() || column.data_type.is_amount() {
+            return Ok(());
+        }
+        let message = format!("{} is {}, not a number", column.name, column.type_name);
+        let error = Error::new(Code::InvalidValue, message);
+        if reached.is_day() {
+            let between = "{\"subtract\": [\"later\", \"earlier\"]}";
+            return Err(error.hint(format!("{between} of two points in time is a number of days")));
+        }
+        let columns = reached.owner(self.table).table.columns.iter();
+        let numbers = columns.filter(|column| column.can_select && column.data_type.is_amount());
+        Err(error.allowed(numbers.map(|column| column.name.as_str())))
+    }
+
+    fn count(&mut self, at: &str, depth: usize) -> Result<()> {
+        let limits = &self.scope.view.limits;
+        self.nodes += 1;
+        let (bound, most, what) = if depth > limits.max_depth {
+            ("max_depth", limits.max_depth, "be nested so many levels deep, and no more")
+        } else if self.nodes > limits.max_nodes {
+            ("max_nodes", limits.max_nodes, "be made of so many parts, and no more")
+        } else {
+            return Ok(());
+        };
+        Err(Error::exceeded(bound, format!("a computed value may {what}: {most}")).at(at))
+    }
+}
+
+fn days<'v>(later: &Reached<'v>, earlier: &Reached<'v>) -> Result<Expression<'v>> {
+    let zoned = |end: &Reached<'_>| end.data_type().base().oid == 1184;
+    let ends = [later, earlier];
+    if ends.into_iter().all(Reached::is_day) && zoned(later) == zoned(earlier) {
+        return Ok(Expression::Days(Box::new(ends.map(Reached::clone))));
+    }
+    let types = ends.map(|end| format!("{} is {}", end.column.name, end.column.type_name));
+    let message = format!("there is no difference between these: {}", types.join(", "));
+    Err(Error::new(Code::InvalidValue, message)
+        .hint("two numbers, two timestamps with time zone, or two of date and timestamp without"))
+}
+
+/// Refuses an object that is more or less than one kind of arithmetic.
+fn check_one(object: &Map<String, Value>, at: &str) -> Result<()> {
+    let other = object.keys().find(|key| Arithmetic::names().all(|name| name != key.as_str()));
+    match other {
+        Some(other) => Err(unknown(other).at(below(at, other))),
+        None if object.len() == 1 => Ok(()),
+        None => Err(unfit().at(at)),
+    }
+}
+
+/// The error of a kind of arithmetic that there is not.
+fn unknown(name: &str) -> Error {
+    let names = Arithmetic::names();
+    let error = Error::new(Code::UnknownOperator, format!("nothing is computed by {name:?}"));
+    let error = error.allowed(names.clone());
+    match name.trim_start_matches('$').to_ascii_lowercase().as_str() {
+        "*" | "mul" | "times" | "product" => error.did_you_mean("multiply"),
+        "/" | "div" | "ratio" | "quotient" => error.did_you_mean("divide"),
+        "+" | "plus" | "sum" => error.did_you_mean("add"),
+        "-" | "sub" | "minus" | "difference" | "datediff" => error.did_you_mean("subtract"),
+        plain => error.nearest(plain, names).hint("{\"multiply\": [\"price\", \"quantity\"]}"),
+    }
+}
+
+fn unfit() -> Error {
+    Error::new(Code::InvalidValue, "a column's name is wanted, or what is computed from columns")
+        .hint(FORM)
+}
