@@ -7,7 +7,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::database::{Database, unavailable};
 use crate::error::{Code, Error, Result};
-use crate::schema::{DataType, Kind, Schema, Table};
+use crate::schema::{DataType, Kind, Schema, Table, TableKind};
 
 /// What is known of the login's power beyond its grants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +40,10 @@ pub struct Posture {
     pub open_schemas: Vec<String>,
     /// Types of visible columns whose own operators are out of reach: PostgreSQL takes others in their place, or none.
     pub unreached_types: Vec<UnreachedType>,
+    /// Views of the configured schemas that leave rows out and are no fence around them: no `security_barrier`.
+    pub leaky_views: Vec<String>,
+    /// The first schema that is searched ahead of PostgreSQL's own, if there is one: what stands there is taken first.
+    pub searched_first: Option<String>,
     /// `server_version`.
     pub server_version: String,
     /// The database is a standby, which takes no writes.
@@ -57,7 +61,8 @@ pub struct UnreachedType {
     pub column: String,
 }
 
-/// `$1` are the callers' database roles, `$2` the configured schemas, `$3` the types of visible columns. A superuser is a member of all: that tells nothing.
+/// `$1` are the callers' database roles, `$2` the configured schemas, `$3` the types of visible columns, `$4` views. A superuser is a member of all: that tells nothing.
+/// Of a view's tree only what is behind WHERE follows a list, that of what is in FROM.
 const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
        r.rolcreaterole OR r.rolcreatedb, pg_catalog.current_setting('server_version'), \
        ARRAY(SELECT m.rolname::text FROM pg_catalog.pg_roles m \
@@ -82,7 +87,16 @@ const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
              JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
              WHERE t.oid = ANY ($3) AND (n.nspname <> ALL (pg_catalog.current_schemas(true)) \
                OR EXISTS (SELECT FROM pg_catalog.pg_roles u WHERE u.rolname = ANY ($1) \
-                            AND NOT pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE')))) \
+                            AND NOT pg_catalog.has_schema_privilege(u.oid, n.oid, 'USAGE')))), \
+       ARRAY(SELECT v.ev_class::text FROM pg_catalog.pg_rewrite v \
+             JOIN pg_catalog.pg_class c ON c.oid = v.ev_class AND c.relkind = 'v' \
+             WHERE v.ev_class = ANY ($4) AND v.rulename = '_RETURN' \
+               AND pg_catalog.strpos(v.ev_action::text, ') :quals {') > 0 \
+               AND NOT EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) o \
+                               WHERE o.option_name = 'security_barrier' AND o.option_value::bool)), \
+       (SELECT s.name::text FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY s(name, place) \
+        WHERE s.name <> 'pg_catalog' AND s.name NOT LIKE 'pg\\_temp\\_%' \
+          AND s.place < pg_catalog.array_position(pg_catalog.current_schemas(true), 'pg_catalog') ORDER BY s.place LIMIT 1) \
      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
 impl Database {
@@ -100,10 +114,13 @@ impl Database {
         let names: Vec<&str> = roles.iter().map(|(name, _)| *name).collect();
         let types = base_types(schema);
         let oids: Vec<u32> = types.keys().copied().collect();
+        let views = schema.tables.iter().filter(|table| table.kind == TableKind::View);
+        let views: Vec<u32> = views.map(|view| view.oid).collect();
         let parameters: &[(&(dyn ToSql + Sync), Type)] = &[
             (&names, Type::TEXT_ARRAY),
             (&schema.names, Type::TEXT_ARRAY),
             (&oids, Type::OID_ARRAY),
+            (&views, Type::OID_ARRAY),
         ];
         let mut lease = self.lease().await?;
         let client = lease.client()?;
@@ -116,21 +133,16 @@ impl Database {
         let names = |column| row.try_get::<_, Vec<String>>(column).map_err(unavailable);
         let owned = schema.tables.iter().filter(|table| table.privileges.owner);
         let seen = roles.iter().map(|(_, schema)| *schema).chain([schema]);
-        let escaped = |table: &&Table| {
-            table.privileges.owner && table.row_security.enabled && !table.row_security.forced
-        };
-        let mut unforced_tables: Vec<String> = seen
-            .flat_map(|schema| schema.tables.iter().filter(escaped))
-            .map(|table| table.name.to_string())
-            .collect();
-        unforced_tables.sort();
-        unforced_tables.dedup();
         let unreached = names(11)?.into_iter().filter_map(|told| {
             let (oid, schema) = told.split_once(' ')?;
             let (name, column) = types.get(&oid.parse().ok()?)?.clone();
             Some(UnreachedType { name, schema: schema.to_owned(), column })
         });
+        let leaky = names(12)?;
+        let leaky = schema.tables.iter().filter(|table| leaky.contains(&table.oid.to_string()));
         Ok(Posture {
+            leaky_views: leaky.map(|view| view.name.to_string()).collect(),
+            searched_first: row.try_get(13).map_err(unavailable)?,
             unreached_types: unreached.collect(),
             login: row.try_get(0).map_err(unavailable)?,
             password: self.has_password(),
@@ -145,9 +157,21 @@ impl Database {
             open_schemas: names(9)?,
             standby: row.try_get(10).map_err(unavailable)?,
             owned_tables: owned.map(|table| table.name.to_string()).collect(),
-            unforced_tables,
+            unforced_tables: unforced(seen),
         })
     }
+}
+
+/// The tables whose row-level security their owner escapes, where it is the login or a caller's database role.
+fn unforced<'s>(seen: impl Iterator<Item = &'s Schema>) -> Vec<String> {
+    let escaped = |table: &&Table| {
+        table.privileges.owner && table.row_security.enabled && !table.row_security.forced
+    };
+    let tables = seen.flat_map(|schema| schema.tables.iter().filter(escaped));
+    let mut names: Vec<String> = tables.map(|table| table.name.to_string()).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// The types that have operators of their own, beneath domains and arrays: by OID, each with its name and a column.

@@ -2,6 +2,7 @@
 
 mod columns;
 mod rows;
+mod views;
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -106,7 +107,8 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
     let shown = columns::shown_encrypted(settings, schema)
         .into_iter()
         .map(|column| format!("the view column {column} shows an encrypted one: it is read-only"));
-    distrusted.chain(open).chain(hashing).chain(shown).collect()
+    let views = views::of_views(settings, schema, &known.leaky_views);
+    distrusted.chain(open).chain(hashing).chain(shown).chain(views).collect()
 }
 
 /// A session with all of the configuration that one can be opened with; what is at fault is a finding each.
@@ -192,15 +194,10 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
 }
 
 /// What the configuration says of tables, columns and roles that are not there.
-fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> Vec<String> {
+fn of_configuration(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<String> {
     let mut findings = Vec::new();
-    for name in &posture.unusable_schemas {
-        findings.push(format!(
-            "the schema {name:?} does not exist, or {} may use nothing in it",
-            posture.login
-        ));
-    }
-    if posture.standby && settings.audit.table.is_some() {
+    findings.extend(posture::absent_schemas(known));
+    if known.standby && settings.audit.table.is_some() {
         findings.push(
             "audit.table: this database is a standby, which takes no records; name an audit.file"
                 .into(),
@@ -214,6 +211,7 @@ fn of_configuration(settings: &Settings, schema: &Schema, posture: &Posture) -> 
         findings.extend(written_in_vain(role, settings, schema));
     }
     rows::of_rows(settings, schema, &mut findings);
+    findings.extend(rows::of_versions(settings, schema));
     findings.extend(columns::of_columns(settings, schema));
     findings
 }

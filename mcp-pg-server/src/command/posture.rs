@@ -47,6 +47,12 @@ pub(super) fn dangers(posture: &Posture) -> Vec<String> {
 pub(super) fn findings(posture: &Posture) -> Vec<String> {
     let login = &posture.login;
     let mut findings = dangers(posture);
+    if let Some(schema) = &posture.searched_first {
+        findings.push(format!(
+            "{schema} is searched ahead of pg_catalog: its operators and functions stand in for PostgreSQL's own. Run ALTER \
+             ROLE {login} SET search_path without pg_catalog, which is first then"
+        ));
+    }
     if posture.creates && !posture.superuser {
         findings.push(format!(
             "{login} may create roles or databases. Run ALTER ROLE {login} NOCREATEROLE NOCREATEDB"
@@ -69,10 +75,22 @@ pub(super) fn findings(posture: &Posture) -> Vec<String> {
     findings
 }
 
-/// Warns of the dangers; nobody waits for it.
+/// The configured schemas that are of no use.
+pub(super) fn absent_schemas(posture: &Posture) -> Vec<String> {
+    let names = posture.unusable_schemas.iter();
+    let absent = names.map(|name| {
+        format!("the schema {name:?} does not exist, or {} may use nothing in it", posture.login)
+    });
+    absent.collect()
+}
+
+/// Warns of the dangers, and of schemas that are not there; nobody waits for it.
 pub(super) async fn warn(engine: &Engine) {
     match engine.posture().await {
-        Ok(posture) => tell(&dangers(&posture)),
+        Ok(posture) => {
+            tell(&dangers(&posture));
+            tell(&absent_schemas(&posture));
+        }
         Err(error) => tracing::warn!(%error, "what the login may do could not be read"),
     }
 }
@@ -81,6 +99,7 @@ pub(super) async fn warn(engine: &Engine) {
 pub(super) fn accept(posture: &Posture, known: Option<&[String]>) -> Result<(), Error> {
     let dangers = dangers(posture);
     tell(&dangers);
+    tell(&absent_schemas(posture));
     let Some(known) = known else { return Ok(()) };
     let new: Vec<String> = dangers.into_iter().filter(|danger| !known.contains(danger)).collect();
     if new.is_empty() {
@@ -90,9 +109,9 @@ pub(super) fn accept(posture: &Posture, known: Option<&[String]>) -> Result<(), 
     Err(Error::new(Code::Forbidden, message))
 }
 
-fn tell(dangers: &[String]) {
-    for danger in dangers {
-        tracing::warn!("{danger}");
+fn tell(faults: &[String]) {
+    for fault in faults {
+        tracing::warn!("{fault}");
     }
 }
 

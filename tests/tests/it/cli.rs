@@ -7,7 +7,7 @@ use mcp_pg_tests::Database;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::program::{Ended, file, program, run};
+use crate::program::{Ended, Served, file, program, run};
 
 /// Nobody listens there.
 const NOWHERE: &str = "postgres://someone:very-secret@127.0.0.1:1/nowhere";
@@ -522,4 +522,68 @@ async fn whoever_reads_no_more_is_no_failure() {
     let told = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(0), "{told}");
     assert!(!told.contains("mcp-pg-server: "), "{told}");
+}
+
+#[tokio::test]
+async fn check_notes_views_that_tell_more_than_their_tables() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY, tenant integer, name text, mail text, pin integer, version integer);
+         CREATE VIEW own AS SELECT id, name AS called, mail AS address, pin AS code FROM person WHERE tenant = 1;
+         CREATE VIEW fenced WITH (security_barrier) AS SELECT id FROM person WHERE tenant = 1;
+         CREATE VIEW every AS SELECT id, mail FROM person;",
+    )
+    .await;
+    let config = file(
+        "default_role = \"a\"\n[columns]\nsensitive = [\"public.person.name\", \"public.every.mail\"]\n\
+         untrusted = [\"public.person.name\"]\n\
+         [roles.a]\n[[roles.a.grants]]\ntables = [\"public.person\"]\nactions = [\"select\", \"update\"]\n\
+         rows = { tenant = 1 }\ncolumns = { exclude = [\"pin\"], mask = { mail = \"email\" } }\npreset = { version = 1 }\n\
+         [[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\n\
+         [roles.b]\n[[roles.b.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\n",
+    );
+    let config = config.to_str().unwrap();
+    let ended = run(&["check", "--database-url", &database.url, "--config", config]).await;
+    let notes: Vec<&str> = ended
+        .out
+        .lines()
+        .filter(|line| line.starts_with("note: ") && line.contains("view"))
+        .collect();
+    let view = |note: &str| format!("note: the view column public.{note}");
+    let role = |note: &str| format!("note: roles.a: the view column public.{note}, which a grant ");
+    let marked =
+        |mark: &str| view(&format!("own.called shows public.person.name, which is marked {mark}"));
+    let expected = [
+        role("every.mail shows public.person.mail") + "masks",
+        "note: the view public.own leaves rows out".to_owned(),
+        marked("sensitive"),
+        marked("untrusted"),
+        role("own.address shows public.person.mail") + "masks",
+        role("own.code shows public.person.pin") + "hides",
+    ];
+    assert_eq!(notes.len(), expected.len(), "{}", ended.out);
+    for (note, expected) in notes.iter().zip(&expected) {
+        assert!(note.starts_with(expected), "{note} is not {expected}");
+    }
+    let finding = "finding: roles.a.grants[0].preset: the server counts the changes of public.person in version";
+    assert!(ended.out.contains(finding), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn what_is_searched_ahead_of_postgresqls_own_is_a_finding() {
+    let database = Database::shop().await;
+    let name = database.config.get_dbname().unwrap();
+    database.sql(&format!("ALTER DATABASE {name} SET search_path = public, pg_catalog")).await;
+    let ended = run(&["check", "--database-url", &database.url]).await;
+    assert!(ended.out.contains("finding: public is searched ahead of pg_catalog"), "{}", ended.out);
+    database.sql(&format!("ALTER DATABASE {name} SET search_path = public")).await;
+    let ended = run(&["check", "--database-url", &database.url]).await;
+    assert!(!ended.out.contains("is searched ahead"), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_there_is_told_at_the_start() {
+    let database = Database::shop().await;
+    let arguments = ["--database-url", &database.url, "--schema", "public", "--schema", "pubilc"];
+    let mut server = Served::start(&arguments).await;
+    server.logged("the schema \"pubilc\" does not exist").await;
 }

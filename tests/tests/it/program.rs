@@ -139,15 +139,16 @@ impl Served {
     pub(crate) async fn listen(address: &str, arguments: &[&str]) -> Self {
         let mut server = program(&["http", "--listen", address]).args(arguments).spawn().unwrap();
         let mut lines = BufReader::new(server.stderr.take().unwrap()).lines();
+        let (sender, log) = unbounded_channel();
         let address = loop {
             let line = lines.next_line().await.unwrap().expect("the address");
+            let _ = sender.send(line.clone());
             if let Some((_, url)) = line.split_once("listening on ") {
                 let (_, address) = url.split_once("://").expect("a URL");
                 break address.trim_end_matches("/mcp").to_owned();
             }
         };
         // Whoever stops reading would stop the server at its next log line.
-        let (sender, log) = unbounded_channel();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 let _ = sender.send(line);

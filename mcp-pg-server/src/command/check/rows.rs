@@ -58,6 +58,29 @@ fn of_presets(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Vec<(&'sta
     grant.preset.iter().filter_map(fault).collect()
 }
 
+/// The findings on presets of what counts the changes of rows: with one value for all, no change would be noticed.
+pub(super) fn of_versions(settings: &Settings, schema: &Schema) -> Vec<String> {
+    let mut findings = Vec::new();
+    for role in &settings.roles {
+        for table in View::new(schema, role, settings).tables() {
+            let Some(version) = &table.version else { continue };
+            let mut grants = role.grants.iter().enumerate();
+            let sets = |(position, grant): &(usize, &Grant)| {
+                grant.preset.contains_key(&version.name) && decides(role, *position, table)
+            };
+            if let Some((position, _)) = grants.find(sets) {
+                findings.push(format!(
+                    "roles.{}.grants[{position}].preset: the server counts the changes of {} in {}: leave it out",
+                    role.name,
+                    table.name(),
+                    version.name
+                ));
+            }
+        }
+    }
+    findings
+}
+
 /// The condition as far as it is known without a caller.
 fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {
     let known = |(name, value): (&String, &Value)| {

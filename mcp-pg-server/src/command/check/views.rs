@@ -1,0 +1,104 @@
+//! Views that tell more than the tables beneath them: notes, since that may be what a view is for.
+
+use std::collections::HashSet;
+
+use mcp_pg_core::policy::{Action, Role, Settings, TableView, View};
+use mcp_pg_core::schema::{Column, ColumnOrigin, Schema, TableKind};
+
+/// The notes on the views that roles read; `leaky` are those that leave rows out without being a fence.
+pub(super) fn of_views(settings: &Settings, schema: &Schema, leaky: &[String]) -> Vec<String> {
+    let whole = View::everything(schema, settings);
+    let mut notes = Vec::new();
+    for role in &settings.roles {
+        let view = View::new(schema, role, settings);
+        for table in view.tables().iter().filter(|table| is_read_view(table)) {
+            notes.extend(unfenced(&view, table, leaky));
+            notes.extend(unmarked(settings, &whole, table));
+            notes.extend(unhidden(role, &view, &whole, table));
+        }
+    }
+    let mut told = HashSet::new();
+    notes.retain(|note| told.insert(note.clone()));
+    notes
+}
+
+fn is_read_view(table: &TableView) -> bool {
+    matches!(table.table.kind, TableKind::View | TableKind::MaterializedView)
+        && table.actions.contains(Action::Select)
+}
+
+/// The columns that the role reads, with those of tables that they show.
+fn shown(table: &TableView) -> impl Iterator<Item = (usize, &Column, &ColumnOrigin)> {
+    table.readable_columns().filter_map(|position| {
+        let column = &table.table.columns[position];
+        Some((position, column, column.origin.as_ref()?))
+    })
+}
+
+/// A view that keeps rows from the role, which could tell of them by conditions that fail on them.
+fn unfenced(view: &View, table: &TableView, leaky: &[String]) -> Option<String> {
+    let name = table.name().to_string();
+    let mut beneath = shown(table).map(|(_, _, origin)| view.named(&origin.table)).peekable();
+    let reads_all = beneath.peek().is_some()
+        && beneath.all(|table| table.is_some_and(|table| reads(table) && table.is_open()));
+    (leaky.contains(&name) && !reads_all).then(|| {
+        format!(
+            "the view {name} leaves rows out, and is no fence around them: a condition that fails on such a row tells \
+             of it. Run ALTER VIEW … SET (security_barrier)"
+        )
+    })
+}
+
+fn reads(table: &TableView) -> bool {
+    table.actions.contains(Action::Select)
+}
+
+/// The columns that show a marked one, and lack the mark.
+fn unmarked(settings: &Settings, whole: &View, table: &TableView) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (position, column, ColumnOrigin { table: beneath, column: name }) in shown(table) {
+        let own = table.marks(position);
+        let (known, named) = (whole.marks_of(beneath, name), settings.columns.of(beneath, name));
+        for (mark, lacks) in [
+            ("sensitive", (known.sensitive || named.sensitive) && !own.sensitive),
+            ("untrusted", (known.untrusted || named.untrusted) && !own.untrusted),
+        ] {
+            if lacks {
+                notes.push(format!(
+                    "the view column {}.{} shows {beneath}.{name}, which is marked {mark}: columns.{mark} does not name \
+                     the view's",
+                    table.name(),
+                    column.name
+                ));
+            }
+        }
+    }
+    notes
+}
+
+/// The columns that show one which the role's own grant on the table beneath hides or masks.
+fn unhidden(role: &Role, view: &View, whole: &View, table: &TableView) -> Vec<String> {
+    let told = shown(table).filter(|(position, ..)| table.mask(*position).is_none());
+    let notes = told.filter_map(|(_, column, origin)| {
+        let beneath = view.named(&origin.table).filter(|table| reads(table))?;
+        let kept = kept(beneath, whole, origin)?;
+        Some(format!(
+            "roles.{}: the view column {}.{} shows {}.{}, which a grant {kept}: exclude or mask the view's, too",
+            role.name,
+            table.name(),
+            column.name,
+            origin.table,
+            origin.column
+        ))
+    });
+    notes.collect()
+}
+
+/// How the column is kept from the role where its table is read, if it is.
+fn kept(beneath: &TableView, whole: &View, origin: &ColumnOrigin) -> Option<&'static str> {
+    whole.named(&origin.table)?.table.column(&origin.column)?;
+    match beneath.table.column(&origin.column) {
+        Some((position, column)) if column.can_select => beneath.mask(position).map(|_| "masks"),
+        _ => Some("hides"),
+    }
+}
