@@ -1,5 +1,7 @@
 //! What people type into a search box, and in which language it is.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{Operand, Scope};
@@ -12,7 +14,7 @@ pub struct Words {
     /// The words, and what search engines understand besides.
     pub text: Operand,
     /// How they and the texts are read; as the database does, if absent.
-    pub language: Option<Language>,
+    pub language: Option<Arc<Language>>,
 }
 
 impl Scope<'_> {
@@ -31,7 +33,7 @@ impl Scope<'_> {
         Ok(Words { text, language: self.language(language.0, language.1)? })
     }
 
-    fn language(&self, given: Option<&Value>, at: &str) -> Result<Option<Language>> {
+    fn language(&self, given: Option<&Value>, at: &str) -> Result<Option<Arc<Language>>> {
         let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(None) };
         let names = || self.view.languages().iter().map(|language| language.name.as_str());
         let name = given.as_str().unwrap_or_default();

@@ -38,7 +38,7 @@ pub struct View {
     encrypted_names: HashSet<String>,
     /// All tables with all their columns, for the conditions of grants: those are the operator's words.
     whole: Option<Arc<View>>,
-    languages: Arc<[Language]>,
+    languages: Vec<Arc<Language>>,
     texts: Arc<Texts>,
 }
 
@@ -137,7 +137,7 @@ impl View {
             confirms: false,
             encrypted_names: named(&settings.encryption.columns),
             whole: None,
-            languages: schema.languages.iter().cloned().collect(),
+            languages: schema.languages.clone(),
             texts: Arc::default(),
         }
     }
@@ -162,7 +162,7 @@ impl View {
     }
 
     /// The languages in which texts can be searched.
-    pub fn languages(&self) -> &[Language] {
+    pub fn languages(&self) -> &[Arc<Language>] {
         &self.languages
     }
 

@@ -20,6 +20,7 @@ mod routine;
 mod table;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub use column::{Column, ColumnOrigin, Identity};
 pub use comment::{COMMENT_MOST, clean};
@@ -52,7 +53,7 @@ pub struct Schema {
     /// Functions and procedures, by schema and name.
     pub functions: Vec<Function>,
     /// The languages in which texts can be searched.
-    pub languages: Vec<Language>,
+    pub languages: Vec<Arc<Language>>,
     /// What became of the directives in comments, once [`Schema::obeying`] has looked.
     pub directives: Directives,
     /// A digest of the tables, without the row estimates: equal digests mean equal tables.

@@ -235,8 +235,9 @@ fn function(row: &Row) -> Result<Function, PgError> {
     })
 }
 
-fn language(row: &Row) -> Result<Language, PgError> {
-    Ok(Language { name: row.try_get("name")?, identifier: row.try_get("identifier")? })
+fn language(row: &Row) -> Result<Arc<Language>, PgError> {
+    let (name, identifier) = (row.try_get("name")?, row.try_get("identifier")?);
+    Ok(Arc::new(Language { name, identifier }))
 }
 
 /// What goes before the name of everything in the first configured schema: `public.`.
