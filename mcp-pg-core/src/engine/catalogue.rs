@@ -147,7 +147,10 @@ impl Catalogue {
             && self.schemas.len() == other.schemas.len()
             && self.schemas.iter().all(|(role, seen)| {
                 let known = other.schemas.get(role);
-                known.is_some_and(|known| known.schema.fingerprint == seen.schema.fingerprint)
+                known.is_some_and(|known| {
+                    known.schema.fingerprint == seen.schema.fingerprint
+                        && known.schema.languages == seen.schema.languages
+                })
             })
     }
 }

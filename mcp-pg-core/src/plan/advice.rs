@@ -380,6 +380,9 @@ pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
         "maximum" => error.did_you_mean("max"),
         "minimum" => error.did_you_mean("min"),
         "distinct" | "unique" => error.did_you_mean("count_distinct"),
+        "percentile_cont" | "percentile_disc" | "quantile" => {
+            error.did_you_mean("percentile").hint("{\"percentile\": \"amount\", \"fraction\": 0.9}")
+        }
         "filter" | "condition" => error.did_you_mean("where"),
         "add" | "subtract" | "multiply" | "divide" => {
             error.hint(format!("a function of what is computed: {{\"sum\": {{{name:?}: […]}}}}"))

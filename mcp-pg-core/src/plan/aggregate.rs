@@ -123,7 +123,9 @@ impl<'v> Grouping<'v> {
         });
         let measures = self.measures.iter().map(|measure| {
             let shown = match (measure.function, &measure.of) {
-                (Function::Min | Function::Max, Some(of)) => of.marks(self.table),
+                (Function::Min | Function::Max | Function::Percentile, Some(of)) => {
+                    of.marks(self.table)
+                }
                 _ => Marks::default(),
             };
             (measure.name.clone(), Arc::clone(&measure.data_type), shown)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::filter::{Parser, one_or, wrong};
-use super::{Operand, Predicate, Scope};
+use super::{Operand, Predicate, Scope, Words};
 use crate::error::{Error, Result, below};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
@@ -16,6 +16,8 @@ pub enum Comparison {
     Null(bool),
     /// An operator between the value and an operand of the same type, or of the type it takes.
     Binary(Operator, Operand),
+    /// The text matches words.
+    Search(Words),
     /// Equal to one of the elements of an array, or (negated) to none.
     Listed(bool, Operand),
     /// A range or multirange contains one value or one range, of this type.
@@ -43,13 +45,18 @@ impl<'v> Parser<'_, 'v> {
                 };
                 let mut all = Vec::with_capacity(object.len());
                 for (key, value) in
-                    object.iter().filter(|(key, _)| *key != "path" || path.is_none())
+                    object.iter().filter(|(key, _)| !beside(key, object, path.is_some()))
                 {
-                    let at = below(at, key);
+                    let (place, at) = (at, below(at, key));
                     self.count(&at, 0)?;
                     let operator = operator(column, &data_type, key, path.is_some())
                         .map_err(|error| error.at(&at))?;
                     all.push(match &path {
+                        None if operator == Operator::Search => {
+                            let language = (object.get(LANGUAGE), &*below(place, LANGUAGE));
+                            let words = self.scope.search((value, &at), language)?;
+                            test(column, Comparison::Search(words))
+                        }
                         None => self
                             .operator(column, operator, value, &at)
                             .map_err(|error| super::advice::not_a_column(value, error))?,
@@ -114,9 +121,6 @@ impl<'v> Parser<'_, 'v> {
             }
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
                 Comparison::Binary(operator, scope.pattern(operator, value, at)?)
-            }
-            Operator::Search => {
-                Comparison::Binary(operator, Operand::text(Some(scope.words(value, at)?), at))
             }
             Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
             Operator::Contains if let Some(part) = contained(data_type, value) => {
@@ -334,6 +338,18 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// What stands beside `search` and says how the words are to be read.
+const LANGUAGE: &str = "language";
+
+/// Whether a member of a condition is no operator, but goes with one.
+fn beside(key: &str, object: &Map<String, Value>, path: bool) -> bool {
+    match key {
+        "path" => path,
+        LANGUAGE => object.contains_key(Operator::Search.as_str()),
+        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Expression, Predicate, Reached, Scope, filter};
+use super::{Expression, Operand, Predicate, Reached, Scope, filter};
 use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
 use crate::schema::{DataType, Family, Kind};
@@ -16,6 +16,8 @@ pub struct Measure<'v> {
     pub name: String,
     /// How.
     pub function: Function,
+    /// Below which part of all values it lies, for a percentile.
+    pub fraction: Option<Operand>,
     /// Of what; of whole rows if absent.
     pub of: Option<Expression<'v>>,
     /// The type of the measure.
@@ -39,16 +41,23 @@ pub enum Function {
     Min,
     /// The greatest.
     Max,
+    /// What a part of them lies below; between two values, on the line from one to the other.
+    Percentile,
 }
 
+/// The percentile of which every request has the fraction in its name.
+const MEDIAN: &str = "median";
+
 impl Function {
-    const ALL: [(&'static str, Function); 6] = [
+    const ALL: [(&'static str, Function); 8] = [
         ("count", Function::Count),
         ("count_distinct", Function::CountDistinct),
         ("sum", Function::Sum),
         ("avg", Function::Avg),
         ("min", Function::Min),
         ("max", Function::Max),
+        (MEDIAN, Function::Percentile),
+        ("percentile", Function::Percentile),
     ];
 
     /// Whether only numbers among the members of JSON are measured so.
@@ -65,7 +74,7 @@ impl Function {
     fn of(self, value: &Expression<'_>) -> Option<Arc<DataType>> {
         match value.column() {
             Some(reached) if reached.member.is_some() && self.is_of_numbers() => {
-                Some(Arc::new(DataType::numeric()))
+                self.of_type(&Arc::new(DataType::numeric()))
             }
             _ => self.of_type(&value.data_type()),
         }
@@ -89,6 +98,8 @@ impl Function {
             Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base),
             Function::Avg if number || base.oid == 1186 => Some(base),
             Function::Sum | Function::Avg => None,
+            Function::Percentile if number => built_in(DataType::double()),
+            Function::Percentile => (base.oid == 1186).then_some(base),
             Function::Min | Function::Max => {
                 let other = matches!(base.oid, 26 | 790 | 869 | 1186 | 3220);
                 let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. }) && base.ordering;
@@ -107,6 +118,9 @@ impl Function {
     }
 }
 
+/// What a measure may have beside its function.
+const BESIDE: [&str; 2] = ["where", "fraction"];
+
 /// The measure of this name that `item` asks for.
 pub(super) fn measure<'v>(
     scope: &Scope<'v>,
@@ -119,9 +133,9 @@ pub(super) fn measure<'v>(
     let options = item.as_object().unwrap_or(&empty);
     let functions: Vec<_> =
         Function::ALL.into_iter().filter(|(f, _)| options.contains_key(*f)).collect();
-    let unknown = options
-        .keys()
-        .find(|key| *key != "where" && !Function::names().any(|function| function == key.as_str()));
+    let unknown = options.keys().find(|key| {
+        !BESIDE.contains(&key.as_str()) && !Function::names().any(|name| name == key.as_str())
+    });
     if let Some(unknown) = unknown {
         let functions: Vec<&str> = Function::names().collect();
         return Err(super::advice::unknown_measure(unknown, &functions).at(at() + &step(unknown)));
@@ -172,7 +186,38 @@ pub(super) fn measure<'v>(
             );
         }
     };
-    Ok(Measure { name: name.to_owned(), function: *function, of, data_type, filter: asked })
+    let fraction = fraction(spelling, *function, options.get("fraction"), &at())?;
+    let (name, function) = (name.to_owned(), *function);
+    Ok(Measure { name, function, fraction, of, data_type, filter: asked })
+}
+
+/// What part of all values lies below the measure, for a percentile.
+fn fraction(
+    spelling: &str,
+    function: Function,
+    given: Option<&Value>,
+    at: &str,
+) -> Result<Option<Operand>> {
+    let at = below(at, "fraction");
+    let wrong = |code, message: String| {
+        let error = Error::new(code, message).at(&at);
+        error.hint("{\"percentile\": \"amount\", \"fraction\": 0.9}")
+    };
+    let given = given.filter(|given| !given.is_null());
+    let fraction = match (function, given) {
+        (Function::Percentile, None) if spelling == MEDIAN => 0.5,
+        (Function::Percentile, given) if spelling != MEDIAN => {
+            let wanted = "a percentile needs a fraction, a number from 0 to 1".to_owned();
+            let Some(given) = given else { return Err(wrong(Code::MissingValue, wanted)) };
+            let within = given.as_f64().filter(|fraction| (0.0..=1.0).contains(fraction));
+            within.ok_or_else(|| wrong(Code::InvalidValue, wanted))?
+        }
+        (_, None) => return Ok(None),
+        (_, Some(_)) => {
+            return Err(wrong(Code::UnknownArgument, format!("{spelling} has no fraction")));
+        }
+    };
+    Ok(Some(Operand::text(Some(fraction.to_string()), at)))
 }
 
 /// The columns of the table that can be measured so.

@@ -31,6 +31,7 @@ mod sealed;
 mod select;
 mod shape;
 mod shown;
+mod words;
 
 pub use aggregate::{Group, Grouping};
 pub use arbiter::{Arbiter, Overwrite};
@@ -55,6 +56,7 @@ pub use scope::{Earlier, Scope};
 pub use select::{Query, SelectPlan, Start};
 pub use shape::Shape;
 pub use shown::{Computed, Shown};
+pub use words::Words;
 
 /// What the server has decided to do, before it is SQL.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Arithmetic, Counted, Expression, Hop, Operand, Scope, Shown};
+use super::{Arithmetic, Counted, Expression, Hop, Operand, Scope, Shown, Words};
 use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
 use crate::request::check_members;
@@ -18,7 +18,7 @@ pub enum Measured<'v> {
     /// The value itself.
     Value,
     /// How well the text matches these words.
-    Rank(Operand),
+    Rank(Words),
     /// How far the value is from this one.
     Distance(Operand),
     /// What its JSON has at this path.
@@ -217,10 +217,11 @@ impl<'v> Scope<'v> {
 
     fn sort_within(&self, table: &'v TableView, item: &Value, at: &str) -> Result<Sort<'v>> {
         let mut key = self.sort(table, item).map_err(|error| error.inside(at))?;
-        if let Measured::Rank(operand) | Measured::Distance(operand) | Measured::Member(operand) =
-            &mut key.measured
-        {
-            operand.at.insert_str(0, at);
+        match &mut key.measured {
+            Measured::Rank(Words { text: operand, .. })
+            | Measured::Distance(operand)
+            | Measured::Member(operand) => operand.at.insert_str(0, at),
+            _ => {}
         }
         Ok(key)
     }
@@ -258,7 +259,8 @@ impl<'v> Scope<'v> {
         table: &'v TableView,
         object: &Map<String, Value>,
     ) -> Result<Sort<'v>> {
-        const MEMBERS: [&str; 6] = ["column", "path", "direction", "nulls", "rank", "distance"];
+        const MEMBERS: [&str; 7] =
+            ["column", "path", "direction", "nulls", "rank", "language", "distance"];
         check_members(object, MEMBERS.into_iter(), "a sort key has no member")
             .map_err(|error| error.hint(FORMS))?;
         let Some(name) = object.get("column").and_then(Value::as_str) else {
@@ -283,6 +285,9 @@ impl<'v> Scope<'v> {
     /// What of the column a sort key's object asks for.
     fn measured(&self, column: &Column, object: &Map<String, Value>) -> Result<Measured<'v>> {
         let given = |member: &str| object.get(member).filter(|value| !value.is_null());
+        if given("language").is_some() && given("rank").is_none() {
+            return Err(wrong("a language goes with a rank").at("/language"));
+        }
         match (given("path"), given("rank"), given("distance")) {
             (None, None, None) => Ok(Measured::Value),
             (Some(path), None, None) => self.path(column, path, "/path").map(Measured::Member),
@@ -294,8 +299,8 @@ impl<'v> Scope<'v> {
                     )
                     .at("/column"));
                 }
-                let words = self.words(words, "/rank")?;
-                Ok(Measured::Rank(Operand::text(Some(words), "/rank")))
+                let language = (given("language"), "/language");
+                self.search((words, "/rank"), language).map(Measured::Rank)
             }
             (None, None, Some(from)) => {
                 if !column.data_type.distance {

@@ -4,7 +4,7 @@
 
 use super::{
     Comparison, Computed, Counted, Expression, Group, Grouping, Hop, Include, Measure, Measured,
-    Operand, Predicate, Reached, SelectPlan, Shown, Sort, Start,
+    Operand, Predicate, Reached, SelectPlan, Shown, Sort, Start, Words,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, Relation};
@@ -203,12 +203,24 @@ impl Shaped for Comparison {
                 shape.tag((*negated).into());
                 list.add_to(shape);
             }
+            Self::Search(words) => {
+                shape.tag(4);
+                words.add_to(shape);
+            }
             Self::ContainsElement(type_name, operand) => {
                 shape.tag(3);
                 shape.text(type_name);
                 operand.add_to(shape);
             }
         }
+    }
+}
+
+impl Shaped for Words {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { text, language } = self;
+        text.add_to(shape);
+        shape.text(language.as_ref().map_or("", |language| &language.identifier));
     }
 }
 
@@ -369,8 +381,9 @@ impl Shaped for Group<'_> {
 
 impl Shaped for Measure<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
-        let Self { name: _, function, of, data_type, filter } = self;
+        let Self { name: _, function, fraction, of, data_type, filter } = self;
         shape.tag(*function as u8);
+        shape.maybe(fraction.as_ref());
         shape.maybe(of.as_ref());
         shape.number(data_type.oid.into());
         filter.add_to(shape);

@@ -12,7 +12,7 @@ use super::table_view::{TableView, shown};
 use super::{Actions, Limits, Marks, Role, Settings, Texts};
 use crate::error::{Code, Error, Result};
 use crate::name::{TableName, nearest};
-use crate::schema::{Relation, Schema};
+use crate::schema::{Language, Relation, Schema};
 
 /// The tables, columns and relations that exist for a role.
 #[derive(Debug, Clone)]
@@ -38,6 +38,7 @@ pub struct View {
     encrypted_names: HashSet<String>,
     /// All tables with all their columns, for the conditions of grants: those are the operator's words.
     whole: Option<Arc<View>>,
+    languages: Vec<Arc<Language>>,
     texts: Arc<Texts>,
 }
 
@@ -136,6 +137,7 @@ impl View {
             confirms: false,
             encrypted_names: named(&settings.encryption.columns),
             whole: None,
+            languages: schema.languages.clone(),
             texts: Arc::default(),
         }
     }
@@ -157,6 +159,11 @@ impl View {
     /// The tables, sorted by schema in the configured order, and name.
     pub fn tables(&self) -> &[TableView] {
         &self.tables
+    }
+
+    /// The languages in which texts can be searched.
+    pub fn languages(&self) -> &[Arc<Language>] {
+        &self.languages
     }
 
     /// What the role may do to at least one table.

@@ -53,7 +53,7 @@ pub struct Select {
     /// Related rows: {"customer": true, "items": {"columns": ["sku"], "where": {…}, "limit": 5}}.
     pub include: Option<Map<String, Value>>,
     /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}]; best text
-    /// match first: {"column": "body", "rank": "words"}; nearest first: {"column": "title", "distance": "text"};
+    /// match first: {"column": "body", "rank": "words"}, with "language": "french" if wanted, as beside search; nearest first: {"column": "title", "distance": "text"};
     /// inside JSON: {"column": "meta", "path": ["a", "b"]}; by how many related rows: {"count": "orders"}.
     pub order_by: Option<Vec<Value>>,
     /// Most rows to return.

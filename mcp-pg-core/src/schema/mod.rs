@@ -11,6 +11,7 @@ mod directive;
 mod fingerprint;
 mod function;
 mod key;
+mod language;
 mod load;
 mod naming;
 mod operator;
@@ -19,6 +20,7 @@ mod routine;
 mod table;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub use column::{Column, ColumnOrigin, Identity};
 pub use comment::{COMMENT_MOST, clean};
@@ -28,6 +30,7 @@ pub use described::{Described, DescribedColumn};
 pub use directive::{ColumnHints, Directive, Directives, RelationNames, Subject};
 pub use function::Function;
 pub use key::{Check, ForeignKey, Index, Key};
+pub use language::Language;
 pub use load::{SessionCode, Sighted, Signature, Snapshot, Watch};
 pub use operator::{Family, Operator};
 pub use relation::{Found, Junction, Relation, RelationKind};
@@ -49,6 +52,8 @@ pub struct Schema {
     pub relations: Vec<Vec<Relation>>,
     /// Functions and procedures, by schema and name.
     pub functions: Vec<Function>,
+    /// The languages in which texts can be searched.
+    pub languages: Vec<Arc<Language>>,
     /// What became of the directives in comments, once [`Schema::obeying`] has looked.
     pub directives: Directives,
     /// A digest of the tables, without the row estimates: equal digests mean equal tables.
@@ -81,6 +86,7 @@ impl Schema {
             tables,
             relations,
             functions: Vec::new(),
+            languages: Vec::new(),
             directives: Directives::default(),
             fingerprint,
             by_name,
@@ -98,8 +104,8 @@ impl Schema {
 
     /// The same with relations and digest made anew, after something was added to its tables.
     fn renewed(self) -> Self {
-        let Self { names, comments, tables, functions, directives, .. } = self;
-        Self { functions, directives, ..Self::new(names, comments, tables) }
+        let Self { names, comments, tables, functions, languages, directives, .. } = self;
+        Self { functions, languages, directives, ..Self::new(names, comments, tables) }
     }
 
     /// The table with exactly this name.

@@ -1,7 +1,8 @@
 //! GROUP BY: the subquery that a grouping is.
 
 use sea_query::{
-    DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden, Query, SelectStatement, Value,
+    BinOper, DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden, Keyword, Query,
+    SelectStatement, Value,
 };
 
 use super::aliased;
@@ -59,18 +60,27 @@ impl Conditions {
             }
             Some(of) => self.computed(of, alias),
         };
-        let call: FunctionCall = match measure.function {
-            Function::Count => Func::count(value),
-            Function::CountDistinct => Func::count_distinct(value),
-            Function::Sum => Func::sum(value),
-            Function::Avg => Func::avg(value),
-            Function::Min => Func::min(value),
-            Function::Max => Func::max(value),
+        let filter = self.expression(&measure.filter, alias);
+        let met = |call: FunctionCall| match filter {
+            None => call,
+            Some(filter) => call.filter(filter),
         };
-        match self.expression(&measure.filter, alias) {
-            None => call.into(),
-            Some(filter) => call.filter(filter).into(),
-        }
+        let Some(fraction) = &measure.fraction else {
+            return met(match measure.function {
+                Function::Count | Function::Percentile => Func::count(value),
+                Function::CountDistinct => Func::count_distinct(value),
+                Function::Sum => Func::sum(value),
+                Function::Avg => Func::avg(value),
+                Function::Min => Func::min(value),
+                Function::Max => Func::max(value),
+            })
+            .into();
+        };
+        let fraction = self.parameters.add(fraction).cast_as("double precision");
+        let order = Expr::Keyword(Keyword::Custom("ORDER".into_iden()));
+        let values = Func::cust("GROUP").arg(order.binary(BinOper::Custom("BY"), value));
+        let percentile: Expr = Func::cust("pg_catalog.percentile_cont").arg(fraction).into();
+        percentile.binary(BinOper::Custom("WITHIN"), Expr::from(met(values)))
     }
 }
 

@@ -3,7 +3,7 @@
 use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement, TableRef};
 
 use super::output::{Output, Reader};
-use super::predicate::{Conditions, constant, document, taken, words_of};
+use super::predicate::{Conditions, constant, document, taken};
 use super::{column, expression, operand, reader};
 use crate::plan::{Expression, Hop, Include, Measured, Operand, Predicate, Reached, Shown, Sort};
 use crate::policy::TableView;
@@ -183,8 +183,8 @@ impl Conditions {
         match &sort.measured {
             Measured::Value => value(),
             Measured::Rank(words) => {
-                let document = document(value(), data_type.family());
-                let query = words_of(self.parameters.add(words));
+                let document = document(value(), data_type, words);
+                let query = self.query(words);
                 Func::cust("pg_catalog.ts_rank").args([document, query]).into()
             }
             Measured::Distance(from) => {

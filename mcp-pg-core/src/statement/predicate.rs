@@ -7,7 +7,7 @@ use super::guard::Guard;
 use super::include::Join;
 use super::parameters::Parameters;
 use super::{ALIASES, operand};
-use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier};
+use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, Words};
 use crate::policy::counted;
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
@@ -105,6 +105,10 @@ impl Conditions {
                 let list = if path.is_some() { list } else { typed(list, &tested.data_type, "[]") };
                 if *negated { left.ne(PgFunc::all(list)) } else { left.eq(PgFunc::any(list)) }
             }
+            Comparison::Search(words) => {
+                let query = self.query(words);
+                document(left, &tested.data_type, words).binary(PgBinOper::Matches, query)
+            }
             Comparison::ContainsElement(type_name, operand) => {
                 let element = self.parameters.add(operand).cast_as(type_name.clone());
                 left.binary(PgBinOper::Contains, element)
@@ -120,6 +124,13 @@ impl Conditions {
                 binary(left, *operator, right, family)
             }
         }
+    }
+
+    /// What people type into a search box, as a query.
+    pub(super) fn query(&mut self, words: &Words) -> Expr {
+        let text = self.parameters.add(&words.text);
+        let arguments = read_as(words).into_iter().chain([text]);
+        Func::cust("pg_catalog.websearch_to_tsquery").args(arguments).into()
     }
 
     /// What JSON, the value of a column, has at a path.
@@ -235,17 +246,22 @@ pub(super) fn null(value: Expr, data_type: &DataType, wanted: bool) -> Expr {
     }
 }
 
-/// What a text search looks through.
-pub(super) fn document(value: Expr, family: Family) -> Expr {
-    match family {
+/// What a text search looks through for the words.
+pub(super) fn document(value: Expr, data_type: &DataType, words: &Words) -> Expr {
+    match data_type.family() {
         Family::Search => value,
-        _ => Func::cust("pg_catalog.to_tsvector").arg(value).into(),
+        _ => {
+            let arguments = read_as(words).into_iter().chain([value]);
+            Func::cust("pg_catalog.to_tsvector").args(arguments).into()
+        }
     }
 }
 
-/// What people type into a search box, as a query.
-pub(super) fn words_of(text: Expr) -> Expr {
-    Func::cust("pg_catalog.websearch_to_tsquery").arg(text).into()
+/// The configuration by which words and texts are read, if it is not the database's. As a constant of the text it lets an
+/// index of the same expression serve the search.
+fn read_as(words: &Words) -> Option<Expr> {
+    let language = words.language.as_ref()?;
+    Some(Expr::Constant(language.identifier.clone().into()).cast_as("regconfig"))
 }
 
 /// How PostgreSQL reads the regular expression that an operator takes: citext's without regard to case.
@@ -280,9 +296,8 @@ fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {
         Operator::ContainedBy => left.binary(PgBinOper::Contained, right),
         Operator::Overlaps => left.binary(PgBinOper::Overlap, right),
         Operator::HasKey => custom(left, "?&", right),
-        Operator::Search => document(left, family).binary(PgBinOper::Matches, words_of(right)),
         // These are planned as other comparisons.
-        Operator::In | Operator::NotIn | Operator::IsNull => left.eq(right),
+        Operator::In | Operator::NotIn | Operator::IsNull | Operator::Search => left.eq(right),
         Operator::StartsWith | Operator::EndsWith => left.binary(BinOper::Like, right),
     }
 }

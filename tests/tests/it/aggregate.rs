@@ -89,6 +89,36 @@ async fn a_wrong_measure_is_told_with_its_place() {
 }
 
 #[tokio::test]
+async fn percentiles_are_those_of_the_rows_that_count() {
+    let database = Database::of(
+        "CREATE TABLE t (id int PRIMARY KEY, n int, x numeric, r real, took interval, meta jsonb, word text);
+         INSERT INTO t SELECT i, i, i / 10.0, i, make_interval(hours => i), jsonb_build_object('n', i), 'w' FROM generate_series(1, 9) i;
+         INSERT INTO t (id, meta) VALUES (10, '{\"n\": \"x\"}');",
+    )
+    .await;
+    let engine = database.engine().await;
+    let arguments = json!({"table": "t", "measures": {
+        "n": {"median": "n"}, "x": {"median": "x"}, "r": {"percentile": "r", "fraction": 1}, "took": {"median": "took"},
+        "low": {"percentile": "n", "fraction": 0.25}, "inner": {"median": {"column": "meta", "path": ["n"]}},
+        "even": {"median": "n", "where": {"n": {"lte": 4}}}, "twice": {"median": {"multiply": ["n", 2]}},
+        "none": {"median": "n", "where": {"id": 10}}}, "order_by": ["-n"], "having": {"n": {"gt": 4}}});
+    let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+    let expected = json!({"n": 5.0, "x": 0.5, "r": 9.0, "took": "05:00:00", "low": 3.0, "inner": 5.0, "even": 2.5, "twice": 10.0, "none": null});
+    assert_eq!(rows(&reply), [expected]);
+    for (measure, code, at) in [
+        (json!({"median": "word"}), "invalid_value", "/measures/m/median"),
+        (json!({"percentile": "n"}), "missing_value", "/measures/m/fraction"),
+        (json!({"percentile": "n", "fraction": 90}), "invalid_value", "/measures/m/fraction"),
+        (json!({"percentile": "n", "fraction": "0.9"}), "invalid_value", "/measures/m/fraction"),
+        (json!({"sum": "n", "fraction": 0.9}), "unknown_argument", "/measures/m/fraction"),
+        (json!({"fraction": 0.9}), "invalid_value", "/measures/m"),
+    ] {
+        let arguments = json!({"table": "t", "measures": {"m": measure}});
+        assert_eq!(refused(&engine, "aggregate", arguments).await, (code.into(), at.into()));
+    }
+}
+
+#[tokio::test]
 async fn a_plan_is_told_without_the_text_of_conditions() {
     let engine = Database::shop().await.engine().await;
     for arguments in [

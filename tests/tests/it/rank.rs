@@ -1,7 +1,7 @@
 //! Sort keys that measure a value: how well a text matches, how far a value is away.
 
 use mcp_pg_core::Engine;
-use mcp_pg_tests::{Database, paged, refused};
+use mcp_pg_tests::{Database, call, error, paged, refused};
 use serde_json::{Value, json};
 
 const TEXTS: &str = "
@@ -32,6 +32,87 @@ async fn the_best_match_comes_first() {
     assert_eq!(ids(&engine, worst).await, [3, 1, 5, 2, 6, 4]);
     let related = json!({"order_by": [{"column": "author.name", "rank": "cat"}, "id"]});
     assert_eq!(ids(&engine, related).await, [1, 2, 3, 5, 6, 4]);
+}
+
+#[tokio::test]
+async fn words_are_those_of_a_language() {
+    let database = Database::of(
+        "CREATE TEXT SEARCH CONFIGURATION public.plain (COPY = simple);
+         CREATE TABLE texts (id integer PRIMARY KEY, body text, words tsvector);
+         CREATE INDEX ON texts USING gin (to_tsvector('french', body));
+         INSERT INTO texts VALUES (1, 'les chats', to_tsvector('french', 'les chats')), (2, 'the cats', to_tsvector('english', 'the cats')),
+           (3, 'chat chats', to_tsvector('french', 'chat chats'))",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (condition, expected) in [
+        (json!({"body": {"search": "chat", "language": "french"}}), vec![1, 3]),
+        (json!({"words": {"language": "french", "search": "chats"}}), vec![1, 3]),
+        (json!({"body": {"search": "chat", "language": "simple"}}), vec![3]),
+        (json!({"body": {"search": "the", "language": "public.plain"}}), vec![2]),
+        (json!({"body": {"search": "the", "language": "english"}}), vec![]),
+        (json!({"body": {"search": "the", "language": null}}), vec![]),
+    ] {
+        let found = ids(&engine, json!({"where": condition})).await;
+        assert_eq!(found, expected, "{condition}");
+    }
+    let ranked =
+        json!({"order_by": [{"column": "body", "rank": "chat", "language": "french"}, "-id"]});
+    assert_eq!(ids(&engine, ranked).await, [3, 1, 2]);
+    let explained = json!({"operation": "select", "table": "texts", "where": {"body": {"search": "chat", "language": "french"}}});
+    let used = "SET enable_seqscan = off; EXPLAIN SELECT FROM texts WHERE to_tsvector('pg_catalog.french'::regconfig, body) @@ websearch_to_tsquery('x')";
+    database.sql(used).await;
+    assert!(call(&engine, "analyst", "explain", explained).await.is_ok());
+    for (arguments, code, at) in [
+        (
+            json!({"where": {"body": {"search": "a", "language": "klingon"}}}),
+            "invalid_value",
+            "/where/body/language",
+        ),
+        (
+            json!({"where": {"body": {"search": "a", "language": 1}}}),
+            "invalid_value",
+            "/where/body/language",
+        ),
+        (
+            json!({"where": {"body": {"eq": "a", "language": "french"}}}),
+            "unknown_operator",
+            "/where/body/language",
+        ),
+        (
+            json!({"where": {"id": {"search": "a", "language": "french"}}}),
+            "unknown_operator",
+            "/where/id/search",
+        ),
+        (
+            json!({"where": {"body": {"search": null, "language": "french"}}}),
+            "invalid_value",
+            "/where/body/search",
+        ),
+        (
+            json!({"order_by": [{"column": "body", "language": "french"}]}),
+            "invalid_value",
+            "/order_by/0/language",
+        ),
+        (
+            json!({"order_by": [{"column": "body", "rank": "a", "language": "x"}]}),
+            "invalid_value",
+            "/order_by/0/language",
+        ),
+    ] {
+        let mut arguments = arguments;
+        arguments["table"] = json!("texts");
+        assert_eq!(
+            refused(&engine, "select", arguments.clone()).await,
+            (code.into(), at.into()),
+            "{arguments}"
+        );
+    }
+    let arguments =
+        json!({"table": "texts", "where": {"body": {"search": "a", "language": "franch"}}});
+    let told = error(&engine, "analyst", "select", arguments).await;
+    assert_eq!(told["did_you_mean"], "french");
+    assert!(told["allowed"].as_array().unwrap().contains(&json!("public.plain")), "{told}");
 }
 
 #[tokio::test]

@@ -137,6 +137,7 @@ async fn conditions_on_columns() {
             json!({"name": {"starts_with": "P", "ends_with": "n", "contains": "e_"}}),
             json!({"name": {"matches": "^P", "imatches": "n$"}}),
             json!({"name": {"search": "pen"}, "words": {"search": "pen -ink"}}),
+            json!({"name": {"search": "pen", "language": "french"}, "words": {"search": "pen", "language": "simple"}}),
             json!({"tags": {"contains": ["a"], "contained_by": ["a", "b"], "overlaps": ["b"]}}),
             json!({"tags": ["a"]}),
             json!({"and": [{"id": 1}, {"or": [{"id": 2}, {"not": {"name": "Pen"}}]}]}),
@@ -204,6 +205,7 @@ async fn totals() {
         json!({"table": "orders", "measures": {"sum": {"sum": "total"}}, "group_by": [{"column": "placed", "bucket": "month", "time_zone": "Europe/Paris", "as": "month"}], "order_by": ["month"]}),
         json!({"table": "odd", "measures": {"n": {"count": {"column": "doc", "path": ["b"]}}, "sum": {"sum": {"column": "doc", "path": ["c", 0]}}}, "group_by": [{"column": "old", "path": ["a"]}], "order_by": ["old.a"]}),
         json!({"table": "orders", "measures": {"sum": {"sum": {"multiply": ["total", "customer.parent_id", 2]}}, "days": {"avg": {"subtract": ["placed", "archived_at"]}}}, "group_by": [{"divide": ["total", 10], "as": "ten"}]}),
+        json!({"table": "orders", "measures": {"half": {"median": "total"}, "most": {"percentile": {"multiply": ["total", 2]}, "fraction": 0.9, "where": {"state": "open"}}}}),
     ];
     let calls = calls.map(|arguments| ("aggregate", arguments));
     insta::assert_snapshot!(shapes(&calls).await);

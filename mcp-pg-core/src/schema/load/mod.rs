@@ -24,7 +24,9 @@ pub use self::signature::{SessionCode, Sighted, Signature, Snapshot, Watch};
 use self::types::Types;
 use self::views::{Beneath, Rules};
 use super::directive::split;
-use super::{ColumnOrigin, DataType, Directive, Function, Routine, Schema, Subject, Table, clean};
+use super::{
+    ColumnOrigin, DataType, Directive, Function, Language, Routine, Schema, Subject, Table, clean,
+};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 
@@ -181,9 +183,10 @@ async fn read(
     transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
     // Futures polled together travel together: two round trips for everything but what lies beneath views.
     let by_name: &[(&(dyn ToSql + Sync), Type)] = &[(&names, Type::TEXT_ARRAY)];
-    let (schemas, functions, tables) = try_join!(
+    let (schemas, functions, languages, tables) = try_join!(
         transaction.query_typed(include_str!("../sql/schemas.sql"), by_name),
         transaction.query_typed(include_str!("../sql/functions.sql"), by_name),
+        transaction.query_typed(include_str!("../sql/languages.sql"), by_name),
         transaction.query_typed(include_str!("../sql/tables.sql"), by_name),
     )?;
     let mut tables = tables::read(&tables)?;
@@ -218,7 +221,8 @@ async fn read(
     }
     let tables = tables.into_values().collect();
     let functions = functions.iter().map(function).collect::<Result<_, PgError>>()?;
-    Ok(Schema { functions, ..Schema::new(names.to_vec(), comments(&schemas)?, tables) })
+    let languages = languages.iter().map(language).collect::<Result<_, PgError>>()?;
+    Ok(Schema { functions, languages, ..Schema::new(names.to_vec(), comments(&schemas)?, tables) })
 }
 
 fn function(row: &Row) -> Result<Function, PgError> {
@@ -229,6 +233,11 @@ fn function(row: &Row) -> Result<Function, PgError> {
         result: row.try_get("result")?,
         comment: comment(row)?,
     })
+}
+
+fn language(row: &Row) -> Result<Arc<Language>, PgError> {
+    let (name, identifier) = (row.try_get("name")?, row.try_get("identifier")?);
+    Ok(Arc::new(Language { name, identifier }))
 }
 
 /// What goes before the name of everything in the first configured schema: `public.`.

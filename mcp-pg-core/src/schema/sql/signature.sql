@@ -50,6 +50,8 @@ WITH named AS MATERIALIZED (
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_inherits
   UNION ALL
   SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_auth_members
+  UNION ALL
+  SELECT pg_catalog.age(xmin) FROM pg_catalog.pg_ts_config WHERE oid >= 16384
 ), written (number, young) AS (
   SELECT pg_catalog.count(*), pg_catalog.sum((SELECT age FROM beginning) - age + 1) FILTER (WHERE age <= (SELECT age FROM beginning))
   FROM few
