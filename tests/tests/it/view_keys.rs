@@ -103,8 +103,8 @@ async fn upserts_go_through_views_that_postgresql_inserts_through() {
             "on_conflict": {"columns": [key], "do": "update"}});
         let refused = error(&engine, "admin", "insert", upsert).await;
         assert_eq!(
-            (&refused["code"], &refused["at"], &refused["allowed"]),
-            (&json!("invalid_value"), &json!("/on_conflict/columns"), &json!([])),
+            (&refused["code"], &refused["at"], refused.get("allowed")),
+            (&json!("invalid_value"), &json!("/on_conflict/columns"), None),
             "{refused}"
         );
     }
