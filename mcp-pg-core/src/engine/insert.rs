@@ -34,7 +34,7 @@ impl Run<'_, '_> {
             if shown && let Some(existing) = statement::existing(plan, range.clone()) {
                 let keep = Keep { rows: u64::MAX, bytes: room };
                 let found = self.statement(transaction, &existing, keep, record).await?;
-                known = found.count;
+                known = if statement::tells_new(plan) { found.count } else { 0 };
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
                 done.before.extend(objects(&existing, found.rows, width));
@@ -122,7 +122,8 @@ fn left_out(plan: &InsertPlan<'_>) -> &'static str {
     }
 }
 
-/// How many of the rows that an insert returned were there before, if they tell; behind so many columns.
+/// How many of the rows that an insert returned were there before, or may have been unseen if they do not tell; behind
+/// so many columns.
 fn met(inserted: &Fetched, width: usize) -> u64 {
     let existed =
         |row: &&Vec<Value>| row.len() == width + 2 && row.get(width) == Some(&Value::Bool(true));

@@ -14,6 +14,8 @@ use crate::schema::{Column, Key};
 pub struct Arbiter<'v> {
     /// The key's columns; none for any key, whose rows then get nothing.
     pub columns: Vec<&'v Column>,
+    /// Whether a null in it meets a null.
+    pub nulls_equal: bool,
     /// What an existing row gets; nothing if empty.
     pub set: Vec<(&'v Column, Overwrite)>,
     /// Which existing rows the caller may change.
@@ -39,24 +41,25 @@ impl<'v> Arbiter<'v> {
         request: &OnConflict,
         given: &[&'v Column],
     ) -> Result<Self> {
-        let columns: Vec<&'v Column> = match &request.columns {
-            Some(names) => {
-                let key = key_of(table, names)?;
-                key.columns.iter().map(|column| &table.table.columns[*column]).collect()
-            }
-            None if request.action == ConflictAction::Nothing => Vec::new(),
+        let key = match &request.columns {
+            Some(names) => Some(key_of(table, names)?),
+            None if request.action == ConflictAction::Nothing => None,
             None => {
                 let message = "which key's rows are to be updated is not given";
                 return Err(no_key(table, Code::MissingValue, message));
             }
         };
+        let nulls_equal = key.is_some_and(|key| key.nulls_equal);
+        let columns = key.iter().flat_map(|key| &key.columns);
+        let columns: Vec<&'v Column> =
+            columns.map(|column| &table.table.columns[*column]).collect();
         let mut set = match request.action {
             ConflictAction::Nothing => Vec::new(),
             ConflictAction::Update => overwritten(scope, table, request, given, &columns)?,
         };
         if set.is_empty() {
             let always = || Predicate::All(vec![]);
-            return Ok(Self { columns, set, filter: always(), check: always() });
+            return Ok(Self { columns, nulls_equal, set, filter: always(), check: always() });
         }
         let indexes = |(column, _): &(&'v Column, Overwrite)| table.sealed(&column.name)?.index();
         let indexes: Vec<&'v Column> = set.iter().filter_map(indexes).collect();
@@ -68,7 +71,7 @@ impl<'v> Arbiter<'v> {
         set.extend(counted.map(|(column, next)| (column, Overwrite::Assign(next))));
         let filter = touchable(scope, table, Action::Update, Archived::Exclude)?;
         let check = scope.visible(table, Action::Update)?;
-        Ok(Self { columns, set, filter: Predicate::All(filter.into()), check })
+        Ok(Self { columns, nulls_equal, set, filter: Predicate::All(filter.into()), check })
     }
 }
 

@@ -10,7 +10,8 @@ pub struct Key {
     pub name: String,
     /// Positions of the columns, in the key's order.
     pub columns: Vec<usize>,
-    /// Whether it can be an `ON CONFLICT` target: not deferrable.
+    /// Whether it can be an `ON CONFLICT` target: not deferrable, and no row that it meets is kept from the table by a
+    /// view's condition.
     pub arbiter: bool,
     /// Whether it treats nulls as equal (`NULLS NOT DISTINCT`).
     pub nulls_equal: bool,

@@ -21,8 +21,9 @@ pub const INSERT_PARAMETERS: usize = 32_000;
 
 /// The statement that adds the plan's rows in `range`.
 ///
-/// Its rows hold the columns at the `returned` positions; where existing rows may be changed and the table tells,
-/// whether this is one of those; last whether the row meets the plan's check.
+/// Its rows hold the columns at the `returned` positions; where existing rows may be changed, whether this is one of
+/// those or, if the table does not tell, may be one that [`existing`] has not found; last whether the row meets the
+/// plan's check.
 ///
 /// # Errors
 ///
@@ -69,8 +70,11 @@ pub fn insert<'v>(
 
     let (mut returning, mut columns) = outputs(plan.table, &alias, returned.iter().copied());
     let changes = plan.arbiter.as_ref().is_some_and(|arbiter| !arbiter.set.is_empty());
-    if changes && tells_new(plan) {
-        returning.push(is_new(&alias).not());
+    if changes {
+        returning.push(match tells_new(plan) {
+            true => is_new(&alias).not(),
+            false => is_unnamed(plan, given, &alias, &mut conditions),
+        });
         columns.push(Output::value("_met", Decoder::boolean()));
     }
     returning.push(check(plan, &alias, &mut conditions));
@@ -133,7 +137,7 @@ fn check(plan: &InsertPlan<'_>, alias: &DynIden, conditions: &mut Conditions) ->
 }
 
 /// Whether the rows that an upsert returns tell which of them are new: those of a partitioned table or a view do not.
-fn tells_new(plan: &InsertPlan<'_>) -> bool {
+pub fn tells_new(plan: &InsertPlan<'_>) -> bool {
     let table = &plan.table.table;
     table.kind == TableKind::Table && table.has_system_columns()
 }
@@ -141,6 +145,26 @@ fn tells_new(plan: &InsertPlan<'_>) -> bool {
 /// An existing row was locked before it was changed, which a new one was not.
 fn is_new(alias: &DynIden) -> Expr {
     super::named(alias, "xmax").eq(Expr::Constant(Value::Int(Some(0))))
+}
+
+/// Whether a row's key is none that the rows give: a default or a trigger made it.
+fn is_unnamed(
+    plan: &InsertPlan<'_>,
+    rows: &[Vec<Assign>],
+    alias: &DynIden,
+    conditions: &mut Conditions,
+) -> Expr {
+    let key =
+        plan.arbiter.as_ref().map(|arbiter| (arbiter.columns.as_slice(), arbiter.nulls_equal));
+    let (key, nulls_equal) = key.unwrap_or_default();
+    let values = keys(plan, key, rows);
+    let values = values.iter().map(Vec::as_slice);
+    let named = Named::new(0..values.len(), key, values, "/data", conditions);
+    let mut query = Query::select();
+    query.expr(constant(true)).from(named.table()).and_where(named::is_named(key, alias));
+    let unnamed = Expr::exists(query).not();
+    let filled = key.iter().filter(|column| !nulls_equal && column.may_be_null);
+    filled.fold(unnamed, |all, column| all.and(super::named(alias, &column.name).is_not_null()))
 }
 
 /// The rows as one parameter for each column: then the text is short, and the same for any number of rows.
@@ -171,15 +195,7 @@ fn in_columns(
 /// Its rows hold all readable columns.
 pub fn existing<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Option<Statement<'v>> {
     let arbiter = plan.arbiter.as_ref().filter(|arbiter| !arbiter.set.is_empty())?;
-    let place = |key: &Column| plan.columns.iter().position(|column| column.name == key.name);
-    let places: Vec<usize> = arbiter.columns.iter().map(|key| place(key)).collect::<Option<_>>()?;
-    let rows = plan.rows.get(range).unwrap_or_default().iter();
-    // A default is no value that could be met: what it will be is not known yet.
-    let keys: Vec<Vec<Operand>> = rows
-        .filter_map(|row| {
-            places.iter().map(|place| row.get(*place)?.operand().cloned()).collect::<Option<_>>()
-        })
-        .collect();
+    let keys = keys(plan, &arbiter.columns, plan.rows.get(range).unwrap_or_default());
     if keys.is_empty() {
         return None;
     }
@@ -196,4 +212,17 @@ pub fn existing<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Option<Statem
     }
     query.lock_with_tables(LockType::Update, [SUBJECT]);
     Some(conditions.parameters.finish(build(&query), columns))
+}
+
+/// The key's values of those rows that give all of them. A default is no value that could be met: what it will be is not
+/// known yet.
+fn keys(plan: &InsertPlan<'_>, key: &[&Column], rows: &[Vec<Assign>]) -> Vec<Vec<Operand>> {
+    let place = |key: &Column| plan.columns.iter().position(|column| column.name == key.name);
+    let Some(places) = key.iter().map(|key| place(key)).collect::<Option<Vec<usize>>>() else {
+        return Vec::new();
+    };
+    let values = |row: &Vec<Assign>| {
+        places.iter().map(|place| row.get(*place)?.operand().cloned()).collect::<Option<_>>()
+    };
+    rows.iter().filter_map(values).collect()
 }

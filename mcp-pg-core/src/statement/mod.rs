@@ -22,7 +22,7 @@ use std::sync::Arc;
 use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, TableRef, Value};
 
 pub use change::{affected, changes, lock, update_each};
-pub use insert::{INSERT_PARAMETERS, existing, insert};
+pub use insert::{INSERT_PARAMETERS, existing, insert, tells_new};
 pub use named::related;
 pub use output::{Output, Reader};
 pub use select::{counting, explain, select};

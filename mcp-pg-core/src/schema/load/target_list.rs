@@ -32,6 +32,8 @@ pub(super) struct Only {
     pub(super) relation: u32,
     /// With the rows of tables that inherit from it.
     pub(super) with_heirs: bool,
+    /// Every row of it: under no condition.
+    pub(super) whole: bool,
 }
 
 /// How deep the outermost query lies, its target entries and relations, and the members of its FROM.
@@ -55,6 +57,8 @@ struct Reader<'t> {
     sources: Vec<usize>,
     /// Whether it groups, or makes several rows of one.
     reshaped: bool,
+    /// Whether it is known to have no condition.
+    whole: bool,
 }
 
 /// What the outermost query selects.
@@ -72,7 +76,8 @@ pub(super) fn selected(tree: &str) -> Selected {
     let only = match reader.sources.as_slice() {
         [place] if !reader.reshaped => {
             let relation = place.checked_sub(1).and_then(|place| reader.relations.get(place));
-            relation.filter(|(_, is_relation)| *is_relation).map(|(only, _)| *only)
+            let relation = relation.filter(|(_, is_relation)| *is_relation);
+            relation.map(|(only, _)| Only { whole: reader.whole, ..*only })
         }
         _ => None,
     };
@@ -138,6 +143,7 @@ impl<'t> Reader<'t> {
                 only.relation = word.parse().unwrap_or_default();
             }
             (":rtable", ":inh", Some((only, _))) => only.with_heirs = word != "false",
+            (":jointree", ":quals", _) => self.whole = word == "<>",
             _ => {}
         }
     }
@@ -212,8 +218,11 @@ mod tests {
         };
         let source = "{RANGETBLREF :rtindex 2}";
         let plain = ":hasTargetSRFs false :groupClause <> :setOperations <>";
-        let only = Some(Only { relation: 16, with_heirs: true });
-        assert_eq!(selected(&tree(source, plain)).only, only);
+        let only = Only { relation: 16, with_heirs: true, whole: false };
+        assert_eq!(selected(&tree(source, plain)).only, Some(only));
+        let unconditioned = tree(source, plain)
+            .replace("{OPEXPR :args ({RANGETBLREF :rtindex 1})}} :targetList", "<>} :targetList");
+        assert_eq!(selected(&unconditioned).only, Some(Only { whole: true, ..only }));
         for (from, rest) in [
             ("{RANGETBLREF :rtindex 3}", plain),
             ("{RANGETBLREF :rtindex 9}", plain),

@@ -38,7 +38,9 @@ struct Subject {
     table: u32,
     /// Rows of tables that inherit from it are among them.
     with_heirs: bool,
-    inserts_beneath: bool,
+    /// An insert into the view is one into the table, and whatever row that meets is one of the view's: PostgreSQL does
+    /// not ask a view's condition in ON CONFLICT.
+    meets_its_own: bool,
 }
 
 impl Rules {
@@ -55,13 +57,13 @@ impl Rules {
     fn subject(&self, view: u32, depth: usize) -> Option<Subject> {
         let rule = self.0.get(&view)?;
         let only = rule.selected.only.filter(|_| depth < DEPTH_MOST)?;
-        let inserts_beneath = rule.inserts_beneath;
+        let meets_its_own = rule.inserts_beneath && only.whole;
         if !self.0.contains_key(&only.relation) {
             let (table, with_heirs) = (only.relation, only.with_heirs);
-            return Some(Subject { table, with_heirs, inserts_beneath });
+            return Some(Subject { table, with_heirs, meets_its_own });
         }
         let next = self.subject(only.relation, depth + 1)?;
-        Some(Subject { inserts_beneath: inserts_beneath && next.inserts_beneath, ..next })
+        Some(Subject { meets_its_own: meets_its_own && next.meets_its_own, ..next })
     }
 
     /// The tables beneath all views.
@@ -165,7 +167,7 @@ fn add_key(
     let key = Key {
         name: row.try_get("name")?,
         columns,
-        arbiter: subject.inserts_beneath && row.try_get("arbiter")?,
+        arbiter: subject.meets_its_own && row.try_get("arbiter")?,
         nulls_equal: row.try_get("nulls_equal")?,
         comment: None,
     };

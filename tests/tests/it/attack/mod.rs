@@ -19,6 +19,7 @@ mod session;
 mod size;
 mod text;
 mod token;
+mod upsert;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
