@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::merge;
 use super::operation::{ALL, Done, Run, allowed, image_room, objects};
 use super::read::archived_note;
 use super::record::Record;
@@ -87,7 +88,8 @@ impl Run<'_, '_> {
         record: &mut Record<'_>,
     ) -> Result<Found> {
         // Which rows they are, and of what version, must be known of all of them; their images need not be kept.
-        let compared = plan.versioned() || matches!(plan.effect, Effect::SetEach(_));
+        let merged = !merge::columns(plan).is_empty();
+        let compared = plan.versioned() || merged || matches!(plan.effect, Effect::SetEach(_));
         let bytes = if compared { ALL.bytes } else { image_room(self.scope) };
         let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
         let rows = self.statement(transaction, lock, keep, record).await;
@@ -112,6 +114,7 @@ impl Run<'_, '_> {
             (_, Some(version)) => unchanged(plan.table, lock, &rows, looked_at.len(), version)?,
             _ => {}
         }
+        merge::check(plan, &rows.rows, looked_at)?;
         Ok(Found { rows, notes })
     }
 
@@ -239,15 +242,17 @@ impl Run<'_, '_> {
 }
 
 /// The columns of the rows as they were: all for an image, or to tell a caller whose version is old; else
-/// those that name a row.
+/// those that name a row, and those that something is merged into.
 fn looked_at(plan: &ChangePlan<'_>, images: bool) -> Vec<usize> {
     let readable = plan.table.readable_columns();
     match &plan.effect {
         _ if images || plan.versioned() => readable.collect(),
         Effect::SetEach(each) => {
-            readable.filter(|column| each.is_named_by(&plan.table.table.columns[*column])).collect()
+            let merged = merge::columns(plan);
+            let named = |column: &usize| each.is_named_by(&plan.table.table.columns[*column]);
+            readable.filter(|column| named(column) || merged.contains(column)).collect()
         }
-        _ => Vec::new(),
+        _ => merge::columns(plan),
     }
 }
 
@@ -260,7 +265,7 @@ fn only(plan: &ChangePlan<'_>) -> Option<usize> {
 }
 
 /// The position of a row's name, which stands `behind` columns before the end.
-fn position(row: &[Value], behind: usize) -> usize {
+pub(super) fn position(row: &[Value], behind: usize) -> usize {
     let value = row.len().checked_sub(behind + 1).and_then(|place| row.get(place));
     let number = value.and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok());
     number.unwrap_or(usize::MAX)

@@ -46,7 +46,7 @@ impl Engine {
             None => 0,
             Some(cursor) => match self.cursors.open(cursor, binding.as_bytes())? {
                 Cursor::Offset(start) => usize::try_from(start).unwrap_or(usize::MAX),
-                Cursor::Key(_) => 0,
+                Cursor::Key(_) | Cursor::Past(..) => 0,
             },
         };
         let page = wanted.iter().skip(start).take(most);

@@ -15,6 +15,7 @@ mod identity;
 mod insert;
 mod journal;
 mod list_tables;
+mod merge;
 mod operation;
 mod query;
 mod read;

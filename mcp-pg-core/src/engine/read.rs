@@ -14,6 +14,9 @@ use crate::reply::RowSet;
 use crate::request::{Aggregate, Count, Format, Select};
 use crate::statement::{self, Statement};
 
+/// Most bytes of a cursor that holds sort keys: beyond the bound of a reply there is little more than this.
+const CURSOR_MOST: usize = 4096;
+
 impl Engine {
     pub(super) async fn select(
         &self,
@@ -101,7 +104,7 @@ impl Engine {
         rows.truncate(limit);
         let more = count > rows.len() as u64;
         let width = plan.columns.len() + usize::from(plan.with_version) + plan.includes.len();
-        let next_cursor = match rows.last() {
+        let next = match rows.last() {
             Some(last) if more => Some(self.cursor(scope, plan, last, width, rows.len())?),
             _ => None,
         };
@@ -132,6 +135,7 @@ impl Engine {
                 ),
             });
         }
+        notes.extend(next.as_ref().and_then(|next| next.note.map(str::to_owned)));
         if plan.format != Format::Json
             && let Some(include) = plan.includes.iter().enumerate().find_map(|(index, include)| {
                 let output = width - plan.includes.len() + index;
@@ -154,7 +158,7 @@ impl Engine {
             text,
             row_count,
             truncated: more && limit > 0,
-            next_cursor,
+            next_cursor: next.map(|next| next.cursor),
             notes,
             ..RowSet::default()
         };
@@ -169,23 +173,34 @@ impl Engine {
         last: &[Value],
         width: usize,
         rows: usize,
-    ) -> Result<String> {
-        let cursor = if plan.keyset {
+    ) -> Result<Next> {
+        let binding = plan.binding(scope)?;
+        let mut note = None;
+        if plan.keyset {
             let mut further = last.iter().skip(width);
             let key = |sort| match plan.shows(sort) {
                 Some(shown) => last.get(shown),
                 None => further.next(),
             };
-            Cursor::Key(plan.order.iter().map_while(key).cloned().collect())
-        } else {
-            let start = match plan.start {
-                Start::Offset(offset) => offset,
-                Start::After(_) => 0,
-            };
-            Cursor::Offset(start.saturating_add(rows as u64))
-        };
-        self.cursors.seal(&cursor, &plan.binding(scope)?)
+            let keys = plan.order.iter().map_while(key).cloned().collect();
+            let cursor = self.cursors.seal(&Cursor::Key(keys), &binding)?;
+            if cursor.len() <= CURSOR_MOST {
+                return Ok(Next { cursor, note });
+            }
+            note = Some(
+                "the last row's sort keys are too long for a cursor: the next page is told by how many rows are before it, \
+                 and shifts when rows come, go or change",
+            );
+        }
+        let cursor = self.cursors.seal(&plan.start.further(rows as u64), &binding)?;
+        Ok(Next { cursor, note })
     }
+}
+
+/// Where the next page begins, and what is to be said of it.
+struct Next {
+    cursor: String,
+    note: Option<&'static str>,
 }
 
 /// One row more than the page: it tells that there is another page.

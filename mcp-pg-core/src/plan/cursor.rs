@@ -23,6 +23,9 @@ pub enum Cursor {
     /// After so many rows.
     #[serde(rename = "o")]
     Offset(u64),
+    /// So many rows after the row with these values of the sort keys.
+    #[serde(rename = "p")]
+    Past(Vec<Value>, u64),
 }
 
 /// The secret that seals cursors.

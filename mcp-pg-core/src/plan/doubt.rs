@@ -85,6 +85,9 @@ fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
                  \"eq\": …}} looks inside"
             ))
         }
+        Operator::Eq if data_type.family() == Family::Search => Some(format!(
+            "{name} was compared as a whole, with all its words: {{\"search\": {text:?}}} finds words in it"
+        )),
         Operator::Eq if is_day(text) && data_type.is_timestamp() => Some(format!(
             "{name} has a time of day, and was compared with midnight: {{\"gte\": {text:?}, \"lt\": \
                  \"the next day\"}} takes the whole day"

@@ -53,7 +53,7 @@ pub use order::{Measured, Sort};
 pub use predicate::{Predicate, Quantifier};
 pub use reached::Reached;
 pub use scope::{Earlier, Scope};
-pub use select::{Query, SelectPlan, Start};
+pub use select::{After, Query, SelectPlan, Start};
 pub use shape::Shape;
 pub use shown::{Computed, Shown};
 pub use words::Words;

@@ -62,8 +62,37 @@ pub enum Query<'v> {
 pub enum Start {
     /// After so many rows.
     Offset(u64),
-    /// After the row with these values of the sort keys.
-    After(Vec<Operand>),
+    /// After a row.
+    After(After),
+}
+
+/// The row that a page begins behind.
+#[derive(Debug, Clone)]
+pub struct After {
+    /// Its sort keys.
+    pub values: Vec<Operand>,
+    /// The same, as the cursor has them.
+    keys: Vec<Value>,
+    /// How many rows after it are left out, too.
+    pub skip: u64,
+}
+
+impl Start {
+    /// Where a page begins that is so many rows further.
+    pub fn further(&self, rows: u64) -> Cursor {
+        match self {
+            Self::Offset(offset) => Cursor::Offset(offset.saturating_add(rows)),
+            Self::After(after) => Cursor::Past(after.keys.clone(), after.skip.saturating_add(rows)),
+        }
+    }
+
+    /// How many rows are left out where the page begins.
+    pub fn skipped(&self) -> u64 {
+        match self {
+            Self::Offset(offset) => *offset,
+            Self::After(after) => after.skip,
+        }
+    }
 }
 
 impl<'v> SelectPlan<'v> {
@@ -315,19 +344,22 @@ pub(super) fn has_version(table: &TableView) -> bool {
 }
 
 fn start(order: &[Sort<'_>], keyset: bool, cursor: Cursor) -> Result<Start> {
-    match cursor {
-        Cursor::Offset(offset) if !keyset => Ok(Start::Offset(offset)),
-        Cursor::Key(values) if keyset && values.len() == order.len() => order
-            .iter()
-            .zip(values)
-            .map(|(sort, value): (&Sort<'_>, Value)| {
-                let text = sort.encode(&value).map_err(|_| super::cursor::invalid())?;
-                Ok(Operand::text(text, ""))
-            })
-            .collect::<Result<_>>()
-            .map(Start::After),
-        _ => Err(super::cursor::invalid()),
+    let (keys, skip) = match cursor {
+        Cursor::Offset(offset) => {
+            return self::offset(Some(offset)).map_err(|_| super::cursor::invalid());
+        }
+        Cursor::Key(keys) => (keys, 0),
+        Cursor::Past(keys, skip) => (keys, skip),
+    };
+    if !keyset || keys.len() != order.len() || i64::try_from(skip).is_err() {
+        return Err(super::cursor::invalid());
     }
+    let value = |(sort, key): (&Sort<'_>, &Value)| {
+        let text = sort.encode(key).map_err(|_| super::cursor::invalid())?;
+        Ok(Operand::text(text, ""))
+    };
+    let values = order.iter().zip(&keys).map(value).collect::<Result<_>>()?;
+    Ok(Start::After(After { values, keys, skip }))
 }
 
 impl<'v> Scope<'v> {

@@ -135,9 +135,10 @@ impl Shaped for Start {
                 shape.tag(0);
                 shape.number(*offset);
             }
-            Self::After(values) => {
+            Self::After(after) => {
                 shape.tag(1);
-                shape.all(values);
+                shape.all(&after.values);
+                shape.number(after.skip);
             }
         }
     }

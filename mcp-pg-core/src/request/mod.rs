@@ -6,6 +6,7 @@
 mod argument;
 mod parse;
 mod query;
+mod sql_condition;
 mod transaction;
 mod write;
 

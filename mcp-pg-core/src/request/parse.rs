@@ -14,7 +14,7 @@ use serde_path_to_error::Segment;
 use super::argument::{check_members, elsewhere, meant, unknown};
 use super::{
     Aggregate, Change, Delete, DescribeTable, Explain, Insert, ListTables, Related, Select,
-    Transaction, Update,
+    Transaction, Update, sql_condition,
 };
 use crate::error::{Code, Error, Result, step};
 
@@ -40,6 +40,8 @@ struct Member {
     /// The values that it may have, if those are few.
     values: Vec<String>,
     required: bool,
+    /// Those of its own, if it is an object that has some.
+    members: Vec<Member>,
 }
 
 impl Shape {
@@ -47,34 +49,7 @@ impl Shape {
         let mut settings = SchemaSettings::draft2020_12();
         settings.inline_subschemas = true;
         let schema = settings.into_generator().into_root_schema_for::<T>();
-        let required: Vec<&str> = schema
-            .get("required")
-            .and_then(Value::as_array)
-            .map(|names| names.iter().filter_map(Value::as_str).collect())
-            .unwrap_or_default();
-        let members = schema
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .map(|(name, member)| Member {
-                name: name.clone(),
-                json_type: match member.get("type") {
-                    Some(Value::String(one)) => Some(one.clone()),
-                    // An optional argument is its type or null.
-                    Some(Value::Array(several)) => match several.as_slice() {
-                        [Value::String(one), Value::String(null)] if null == "null" => {
-                            Some(one.clone())
-                        }
-                        _ => None,
-                    },
-                    _ => None,
-                },
-                description: member.get("description").and_then(Value::as_str).map(one_line),
-                values: values(member),
-                required: required.contains(&name.as_str()),
-            })
-            .collect();
+        let members = members(schema.as_value());
         Self { members, closed: schema.get("additionalProperties") == Some(&Value::Bool(false)) }
     }
 
@@ -85,9 +60,7 @@ impl Shape {
     /// The error with what is to be known of the argument, if all of it is wrong.
     fn described(&self, error: Error) -> Error {
         let at = error.get_at().unwrap_or_default();
-        let Some(wrong) = self.members.iter().find(|member| step(&member.name) == at) else {
-            return error;
-        };
+        let Some(wrong) = member_at(&self.members, at) else { return error };
         let error = match wrong.values.as_slice() {
             [] => error,
             values => error.allowed(values),
@@ -210,17 +183,62 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
             return Err(shape.described(missing(&member.name).at(step(&member.name))));
         }
     }
-    serde_path_to_error::deserialize(Value::Object(arguments))
-        .map_err(|error| shape.described(told(&error)))
+    let condition = arguments.get("where").and_then(Value::as_str);
+    let condition = condition.and_then(sql_condition::as_json);
+    serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
+        let error = shape.described(told(&error));
+        match condition.filter(|_| error.get_at() == Some("/where")) {
+            Some(meant) => error
+                .hint(format!("conditions are JSON, not SQL: \"where\": {}", Value::Object(meant))),
+            None => error,
+        }
+    })
+}
+
+/// The arguments that a schema lists.
+fn members(schema: &Value) -> Vec<Member> {
+    let names = schema.get("required").and_then(Value::as_array);
+    let required: Vec<&str> = names.into_iter().flatten().filter_map(Value::as_str).collect();
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let member = |(name, member): (&String, &Value)| Member {
+        name: name.clone(),
+        json_type: match member.get("type") {
+            Some(Value::String(one)) => Some(one.clone()),
+            // An optional argument is its type or null.
+            Some(Value::Array(several)) => match several.as_slice() {
+                [Value::String(one), Value::String(null)] if null == "null" => Some(one.clone()),
+                _ => None,
+            },
+            _ => None,
+        },
+        description: member.get("description").and_then(Value::as_str).map(one_line),
+        values: values(member),
+        required: required.contains(&name.as_str()),
+        members: either(member).chain([member]).flat_map(members).collect(),
+    };
+    properties.into_iter().flatten().map(member).collect()
+}
+
+/// The argument at a place, which may be one of another.
+fn member_at<'m>(members: &'m [Member], at: &str) -> Option<&'m Member> {
+    members.iter().find_map(|member| match at.strip_prefix(&step(&member.name))? {
+        "" => Some(member),
+        rest => member_at(&member.members, rest),
+    })
+}
+
+/// The schemas of which one is to be met.
+fn either(schema: &Value) -> impl Iterator<Item = &Value> {
+    let either = schema.get("anyOf").or(schema.get("oneOf")).and_then(Value::as_array);
+    either.into_iter().flatten()
 }
 
 /// The constants that a schema lists, null aside.
 fn values(schema: &Value) -> Vec<String> {
     let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
-    let either = schema.get("anyOf").or(schema.get("oneOf")).and_then(Value::as_array);
     let constant = schema.get("const");
     let own = listed.chain(constant).filter_map(Value::as_str).map(str::to_owned);
-    own.chain(either.into_iter().flatten().flat_map(values)).collect()
+    own.chain(either(schema).flat_map(values)).collect()
 }
 
 /// A description is wrapped as the source is.
@@ -341,7 +359,9 @@ mod tests {
         let on_conflict = json!({"table": "t", "data": {}, "on_conflict": {"column": "id"}});
         check::<Insert>(on_conflict, ("unknown_argument", "/on_conflict/column"));
         let on_conflict = json!({"table": "t", "data": {}, "on_conflict": {"columns": ["id"]}});
-        check::<Insert>(on_conflict, ("missing_value", "/on_conflict/do"));
+        check::<Insert>(on_conflict.clone(), ("missing_value", "/on_conflict/do"));
+        let absent = parse::<Insert>(on_conflict.as_object().cloned().unwrap()).unwrap_err();
+        assert_eq!(absent.get_allowed(), ["update", "nothing"]);
         for odd in ["a`b", "a, expected `b`", "` at line 1"] {
             let on_conflict = json!({"table": "t", "data": {}, "on_conflict": {"do": odd}});
             let error = parse::<Insert>(on_conflict.as_object().cloned().unwrap()).unwrap_err();

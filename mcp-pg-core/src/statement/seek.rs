@@ -7,20 +7,20 @@ use sea_query::{Asterisk, DynIden, Expr, ExprTrait, Query, SelectStatement, Unio
 use super::predicate::{Conditions, constant, null, typed};
 use super::select::rows;
 use super::{named, version_column};
-use crate::plan::{Measured, Operand, SelectPlan, Shown, Sort};
+use crate::plan::{After, Measured, Operand, SelectPlan, Shown, Sort};
 use crate::schema::{Column, Index};
 
 /// Most sort keys of a page that is read in parts, of which each key makes up to two.
 const KEYS_MOST: usize = 4;
 
-/// The rows of the plan that come after the one with these sort keys, yet without a select list and order.
+/// The rows of the plan that come after a row, yet without a select list and order.
 pub(super) fn after(
     plan: &SelectPlan<'_>,
-    values: &[Operand],
+    after: &After,
     alias: &DynIden,
     conditions: &mut Conditions,
 ) -> SelectStatement {
-    let keys = plan.order.iter().zip(values).map(|(sort, value)| Key { sort, value });
+    let keys = plan.order.iter().zip(&after.values).map(|(sort, value)| Key { sort, value });
     let keys: Vec<Key<'_>> = keys.collect();
     let beyond = match in_one_comparison(&plan.order) {
         true => row_beyond(&keys, alias, conditions),
@@ -180,7 +180,7 @@ fn in_parts(
         }
         query.and_where(part);
         conditions.sort(&mut query, &plan.order, alias);
-        query.limit(plan.limit.saturating_add(1));
+        query.limit(plan.limit.saturating_add(1).saturating_add(plan.start.skipped()));
         query
     });
     let mut all = Query::select();

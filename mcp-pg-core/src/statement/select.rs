@@ -28,7 +28,7 @@ const OFFSET_RECURRING: u64 = 100;
 pub fn select<'v>(plan: &'v SelectPlan<'v>, texts: &Texts) -> Statement<'v> {
     let outputs = outputs(plan);
     // Every page has an offset of its own: the first ones are asked for again, those far down hardly.
-    let recurring = matches!(plan.start, Start::Offset(..=OFFSET_RECURRING) | Start::After(_));
+    let recurring = plan.start.skipped() <= OFFSET_RECURRING;
     let shape = Shape::of(plan);
     if let Some(text) = texts.get(&shape.key) {
         let operands = text.operands.iter().filter_map(|position| shape.operands.get(*position));
@@ -90,7 +90,7 @@ fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &Sort<'v>) -> &'v Decoder {
 fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     let alias = SUBJECT.into_iden();
     let mut query = match &plan.start {
-        Start::After(values) => seek::after(plan, values, &alias, conditions),
+        Start::After(after) => seek::after(plan, after, &alias, conditions),
         Start::Offset(_) => rows(plan, &alias, conditions),
     };
 
@@ -117,7 +117,7 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     }
 
     conditions.sort(&mut query, &plan.order, &alias);
-    if let Start::Offset(offset @ 1..) = plan.start {
+    if let offset @ 1.. = plan.start.skipped() {
         query.offset(offset);
     }
     conditions.join(&mut query, &alias);

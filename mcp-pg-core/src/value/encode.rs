@@ -3,6 +3,7 @@
 mod compound;
 mod example;
 mod moment;
+mod pairs;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,8 @@ use crate::schema::{DataType, Kind};
 /// - digits in a string for any number; numbers and booleans for text; `"true"`, `"f"`, `"yes"` … for
 ///   boolean;
 /// - for arrays, composites, ranges and multiranges their PostgreSQL literal in a string;
-/// - for a range, `bounds` may be left out: `[)`.
+/// - for a range, `bounds` may be left out: `[)`;
+/// - for hstore, an object of texts and nulls.
 ///
 /// JSON null is SQL NULL for every type, json too. Rules of domains, the precision of numerics and the
 /// length of text are left to PostgreSQL, as is the detail of types that are known by their text alone.

@@ -165,10 +165,10 @@ impl KeySet {
         };
         match keys.due {
             Some(_) => Ok(keys),
-            None => Err(Error::new(
-                Code::DatabaseUnavailable,
-                "the keys of the token's issuer cannot be read",
-            )),
+            None => {
+                let message = "the keys of the token's issuer cannot be read";
+                Err(Error::new(Code::Internal, message).hint("try again later").retryable(true))
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use crate::auth_api_key::tools;
 use crate::canned::directory;
 use crate::issuer::{SIGNERS, claims, ec, jwt};
-use crate::program::{Served, file, run};
+use crate::program::{Era, Served, file, run};
 
 async fn start(database: &Database, config: &str) -> Served {
     let config = file(config);
@@ -275,6 +275,13 @@ async fn an_issuer_that_cannot_be_reached_lets_nobody_in() {
     let server = start(&database, &jwt(&format!("jwks_url = {:?}", published.url))).await;
     let token = signer.sign(Some("1"), &claims(json!({})));
     assert_eq!(status(&server, &token).await, 503);
+    // It is not the database that is away.
+    let bearer = format!("Bearer {token}");
+    let header = [("Authorization", bearer.as_str())];
+    let (_, told) = server.request(Era::Initialize, "tools/list", json!({}), &header).await;
+    let error = &told["error"];
+    assert_eq!((&error["code"], &error["retryable"]), (&json!("internal"), &json!(true)), "{told}");
+    assert!(error["message"].as_str().unwrap().contains("issuer"), "{told}");
     *published.keys.lock().await = json!({"keys": [signer.jwk("1")]});
     assert_eq!(status(&server, &token).await, 200);
     *published.keys.lock().await = json!("gone");

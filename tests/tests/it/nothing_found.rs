@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 const FIXTURE: &str = "
     CREATE TABLE customer (customer_id integer PRIMARY KEY, name text);
     CREATE TABLE orders (order_id integer PRIMARY KEY, customer_id integer REFERENCES customer, total integer,
-        note text, placed timestamptz, details jsonb);";
+        note text, placed timestamptz, details jsonb, words tsvector);";
 
 /// What is said where nothing was found, since the condition may not say what was meant.
 #[tokio::test]
@@ -19,6 +19,8 @@ async fn a_condition_that_finds_nothing() {
         (json!({"placed": "2024-01-31"}), Some("\"gte\": \"2024-01-31\"")),
         (json!({"details": {"a": 1}}), Some("\"contains\"")),
         (json!({"customer": {"name": "A%"}}), Some("ilike")),
+        (json!({"words": "fresh fish"}), Some("{\"search\": \"fresh fish\"}")),
+        (json!({"words": {"search": "fish"}}), None),
         (json!({"note": "x"}), None),
         (json!({"note": {"contains": "x"}}), None),
         (json!({"placed": "2024-01-31T10:00:00Z"}), None),

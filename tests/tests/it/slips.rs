@@ -38,7 +38,8 @@ async fn a_condition() {
     check(
         "select",
         &[
-            (at(json!("total > 100")), "/where", "{\"status\": \"active\""),
+            (at(json!("total > 100")), "/where", "{\"total\":{\"gt\":100}}"),
+            (at(json!("total > 100 or 1")), "/where", "{\"status\": \"active\""),
             (at(json!([{"total": 1}])), "/where", "{\"status\": \"active\""),
             (at(json!({"total": {">=": 1}})), "/where/total/>=", "gte"),
             (at(json!({"total": {"$nin": [1]}})), "/where/total/$nin", "not_in"),
@@ -381,4 +382,29 @@ async fn an_operation() {
         cases.push((referring(json!({"$ref": given})), &within, meant));
     }
     check("transaction", &cases).await;
+}
+
+#[tokio::test]
+async fn a_condition_in_sql_is_told_as_json() {
+    let engine = Database::shop().await.engine().await;
+    for (tool, mut arguments) in [
+        ("select", json!({"table": "users"})),
+        ("aggregate", json!({"table": "users", "measures": {"n": {"count": "*"}}})),
+        ("update", json!({"table": "users", "updates": {"name": "x"}})),
+        ("archive", json!({"table": "users"})),
+    ] {
+        for (text, meant) in [
+            ("user_id = 1", r#""where": {"user_id":1}"#),
+            (
+                "status = 'active' AND user_id > 3",
+                r#""where": {"status":"active","user_id":{"gt":3}}"#,
+            ),
+            ("user_id = 1 OR 1 = 1", "Conditions"),
+        ] {
+            arguments["where"] = json!(text);
+            let told = error(&engine, "operator", tool, arguments.clone()).await;
+            assert_eq!((&told["code"], &told["at"]), (&json!("invalid_value"), &json!("/where")));
+            assert!(told["hint"].as_str().unwrap().contains(meant), "{tool} {text}: {told}");
+        }
+    }
 }

@@ -191,6 +191,31 @@ async fn lists_texts_and_json_grow() {
         let row = thing(&engine, 3, json!({"meta": {"$append": added}})).await;
         assert_eq!(row["meta"], expected, "{old} and {added}");
     }
+    // What is no object has no members.
+    for old in [json!([1]), json!("x"), json!(7), json!(false)] {
+        thing(&engine, 3, json!({"meta": {"$literal": old}})).await;
+        let merge = json!({"meta": {"$merge": {"a": 1}}});
+        for (updates, at) in [
+            (merge.clone(), "/updates/meta/$merge"),
+            (
+                json!([{"id": 1, "meta": {"$merge": {}}}, {"id": 3, "meta": merge["meta"]}]),
+                "/updates/1/meta/$merge",
+            ),
+        ] {
+            let by_key = updates.is_array();
+            let filter = if by_key { json!({}) } else { json!({"id": {"gte": 3}}) };
+            let arguments =
+                json!({"table": "things", "where": filter, "updates": updates, "max_rows": 9});
+            let told = error(&engine, "operator", "update", arguments).await;
+            assert_eq!(
+                (&told["code"], &told["at"]),
+                (&json!("invalid_value"), &json!(at)),
+                "{told}"
+            );
+            assert!(told["message"].as_str().unwrap().contains("meta is "), "{told}");
+        }
+        assert_eq!(thing(&engine, 3, json!({"name": "n"})).await["meta"], old);
+    }
     for (updates, at) in [
         (json!({"small": {"$append": 1}}), "/updates/small/$append"),
         (json!({"plain": {"$append": 1}}), "/updates/plain/$append"),

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Number, Value};
 
 use super::moment;
-use crate::schema::DataType;
+use crate::schema::{DataType, Family};
 use crate::value::decimal::Decimal;
 use crate::value::numeric::SAFE;
 use crate::value::scalar::Scalar;
@@ -38,6 +38,9 @@ impl Scalar {
             (Self::Bool, Value::String(text)) => truth(text).map(|truth| truth.to_string()),
             (Self::Text | Self::Char, Value::Number(_) | Value::Bool(_)) => Ok(value.to_string()),
             (Self::Other, Value::Number(_)) if takes_numbers(data_type) => Ok(value.to_string()),
+            (Self::Other, Value::Object(pairs)) if data_type.family() == Family::Pairs => {
+                super::pairs::encode(pairs).ok_or(Reason::Unfit)
+            }
             (Self::Text | Self::Char | Self::Inet | Self::Other, Value::String(text)) => {
                 Ok(text.clone())
             }

@@ -24,6 +24,9 @@ async fn trees_and_pairs_of_extensions() {
         (json!({"attributes": {"has_key": "a"}}), vec![1, 2]),
         (json!({"attributes": {"has_key": ["a", "b"]}}), vec![2]),
         (json!({"attributes": {"contains": "a=>1"}}), vec![1, 2]),
+        (json!({"attributes": {"contains": {"a": "1"}}}), vec![1, 2]),
+        (json!({"attributes": {"contains": {"c": null}}}), vec![3]),
+        (json!({"attributes": {"contains": {"a": 1, "b": 2}}}), vec![2]),
         (json!({"attributes": {"contained_by": "a=>1, c=>NULL"}}), vec![1, 3]),
     ] {
         let arguments = json!({"table": "node", "columns": ["id"], "where": filter});
@@ -31,8 +34,11 @@ async fn trees_and_pairs_of_extensions() {
         let ids: Vec<i64> = rows(&reply).iter().map(|row| row["id"].as_i64().unwrap()).collect();
         assert_eq!(ids, expected, "{filter}");
     }
-    let object = json!({"table": "node", "where": {"attributes": {"contains": {"a": "1"}}}});
-    let refused = error(&engine, "analyst", "select", object).await;
+    let written = json!({"table": "node", "where": {"id": 4}, "updates": {"attributes": {"k \"": "\\", "l": null}}});
+    let written = call(&engine, "operator", "update", written).await.unwrap();
+    assert_eq!(rows(&written)[0]["attributes"], r#""l"=>NULL, "k \""=>"\\""#);
+    let nested = json!({"table": "node", "where": {"attributes": {"contains": {"a": ["1"]}}}});
+    let refused = error(&engine, "analyst", "select", nested).await;
     assert!(refused["hint"].as_str().unwrap().contains("a=>1"), "{refused}");
     let arguments = json!({"table": "node", "where": {"doc": {"path": ["a"], "search": "x"}}});
     let error = error(&engine, "analyst", "select", arguments).await;

@@ -1,0 +1,45 @@
+//! The text of an hstore: keys, each with a text or null.
+
+use serde_json::{Map, Value};
+
+/// The pairs as hstore reads them; `None` if a value is neither a text, nor null, nor written like one.
+pub(super) fn encode(pairs: &Map<String, Value>) -> Option<String> {
+    let pair = |(key, value): (&String, &Value)| {
+        let value = match value {
+            Value::Null => "NULL".to_owned(),
+            Value::String(text) => quoted(text),
+            Value::Number(_) | Value::Bool(_) => quoted(&value.to_string()),
+            Value::Array(_) | Value::Object(_) => return None,
+        };
+        Some(format!("{}=>{value}", quoted(key)))
+    };
+    let pairs: Option<Vec<String>> = pairs.iter().map(pair).collect();
+    Some(pairs?.join(", "))
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pairs_are_quoted() {
+        for (pairs, text) in [
+            (json!({}), Some("")),
+            (json!({"a": "1", "b": null}), Some(r#""a"=>"1", "b"=>NULL"#)),
+            (
+                json!({"a\"=>": "\\", "n": 1.5, "t": true}),
+                Some(r#""a\"=>"=>"\\", "n"=>"1.5", "t"=>"true""#),
+            ),
+            (json!({"a": "NULL"}), Some(r#""a"=>"NULL""#)),
+            (json!({"a": []}), None),
+        ] {
+            assert_eq!(encode(pairs.as_object().unwrap()).as_deref(), text, "{pairs}");
+        }
+    }
+}
