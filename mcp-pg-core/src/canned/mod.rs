@@ -4,6 +4,7 @@
 //! Schemas that follow from both. Knows neither connections nor who may call: PostgreSQL's description of a
 //! statement comes in, a statement with its parameters goes out.
 
+mod column;
 mod declared;
 mod directory;
 mod fault;

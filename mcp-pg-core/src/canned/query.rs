@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::column::{Column, Shown, columns};
 use super::fault::Fault;
 use super::function::{Call, Input};
 use super::parameter::Parameter;
@@ -15,9 +16,8 @@ use super::sql::Verb;
 use crate::error::{Code, Error, Result, step};
 use crate::plan::Operand;
 use crate::policy::{Action, Marks, Role, View};
-use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn};
+use crate::schema::{Described, DescribedColumn};
 use crate::statement::{Output, Statement};
-use crate::value::Decoder;
 
 /// A canned query, or a function as a tool.
 #[derive(Debug)]
@@ -62,15 +62,6 @@ pub struct Query {
     text: Text,
 }
 
-#[derive(Debug)]
-pub(super) struct Column {
-    pub(super) name: String,
-    pub(super) data_type: Arc<DataType>,
-    /// The column of a table that it shows.
-    origin: Option<ColumnOrigin>,
-    decoder: Decoder,
-}
-
 /// The statement that is sent.
 #[derive(Debug)]
 enum Text {
@@ -80,9 +71,6 @@ enum Text {
 
 /// Arguments of every query that writes.
 pub(super) const WRITE_ARGUMENTS: [&str; 2] = ["dry_run", "max_rows"];
-
-/// `void`, the type of functions that return nothing.
-const VOID: u32 = 2278;
 
 impl Query {
     /// The query; no reply will have more than `most` rows.
@@ -363,73 +351,4 @@ fn parameters(source: &Source, described: &Described) -> Result<Vec<Parameter>, 
         parameters.push(parameter);
     }
     Ok(parameters)
-}
-
-fn columns(source: &Source, described: &Described) -> Result<Vec<Column>, Fault> {
-    let mut columns: Vec<Column> = Vec::with_capacity(described.columns.len());
-    for DescribedColumn { name, data_type, origin } in &described.columns {
-        if data_type.oid == VOID {
-            match described.columns.as_slice() {
-                [_] => continue,
-                _ => return Err(source.fault(format!("the column {name} is void"), None)),
-            }
-        }
-        if columns.iter().any(|known| known.name == *name) {
-            let message = format!("two columns are called {name}: rename one with AS");
-            return Err(source.fault(message, None));
-        }
-        let decoder = Decoder::for_type(data_type);
-        let (data_type, origin) = (Arc::clone(data_type), origin.clone());
-        columns.push(Column { name: name.clone(), data_type, origin, decoder });
-    }
-    Ok(columns)
-}
-
-/// How the rows of a statement are made readable.
-struct Shown<'q> {
-    columns: &'q [Column],
-    verb: Verb,
-    writes: bool,
-    limit: u64,
-}
-
-impl Shown<'_> {
-    /// The statement with its columns in the forms that their decoders read, and bounded if it only reads.
-    fn statement(&self, sql: &str) -> Result<String, String> {
-        let reads = !self.writes && matches!(self.verb, Verb::Select | Verb::With);
-        let as_text = self.columns.iter().find(|column| column.decoder.as_text());
-        let Some(column) = as_text.or(self.columns.first()).filter(|_| reads || as_text.is_some())
-        else {
-            return Ok(sql.to_owned());
-        };
-        let names: Vec<String> =
-            (0..self.columns.len()).map(|number| format!("c{number}")).collect();
-        let names = names.join(", ");
-        let expressions: Vec<String> = self
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(number, column)| match column.decoder.as_text() {
-                true => format!("CAST(c{number} AS text) AS c{number}"),
-                false => format!("c{number}"),
-            })
-            .collect();
-        let expressions = expressions.join(", ");
-        match (self.verb, reads) {
-            (_, true) => {
-                let most = self.limit.saturating_add(1);
-                Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names}) LIMIT {most}"))
-            }
-            (Verb::Select, false) => {
-                Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names})"))
-            }
-            (Verb::Change(_), false) => {
-                Ok(format!("WITH q ({names}) AS (\n{sql}\n) SELECT {expressions} FROM q"))
-            }
-            (Verb::With | Verb::Call, false) => Err(format!(
-                "the column {} is of type {}, which cannot be read as it is: cast it to text",
-                column.name, column.data_type.name
-            )),
-        }
-    }
 }

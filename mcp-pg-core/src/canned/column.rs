@@ -1,0 +1,92 @@
+//! The columns of a canned query: what they show, and how its rows are made readable.
+
+use std::sync::Arc;
+
+use super::fault::Fault;
+use super::source::Source;
+use super::sql::Verb;
+use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn};
+use crate::value::Decoder;
+
+/// A column of its rows.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) data_type: Arc<DataType>,
+    /// The column of a table that it shows.
+    pub(super) origin: Option<ColumnOrigin>,
+    pub(super) decoder: Decoder,
+}
+
+/// `void`, the type of functions that return nothing.
+const VOID: u32 = 2278;
+
+/// The columns that PostgreSQL describes, if each can be told from the others.
+pub(super) fn columns(source: &Source, described: &Described) -> Result<Vec<Column>, Fault> {
+    let mut columns: Vec<Column> = Vec::with_capacity(described.columns.len());
+    for DescribedColumn { name, data_type, origin } in &described.columns {
+        if data_type.oid == VOID {
+            match described.columns.as_slice() {
+                [_] => continue,
+                _ => return Err(source.fault(format!("the column {name} is void"), None)),
+            }
+        }
+        if columns.iter().any(|known| known.name == *name) {
+            let message = format!("two columns are called {name}: rename one with AS");
+            return Err(source.fault(message, None));
+        }
+        let decoder = Decoder::for_type(data_type);
+        let (data_type, origin) = (Arc::clone(data_type), origin.clone());
+        columns.push(Column { name: name.clone(), data_type, origin, decoder });
+    }
+    Ok(columns)
+}
+
+/// How the rows of a statement are made readable.
+pub(super) struct Shown<'q> {
+    pub(super) columns: &'q [Column],
+    pub(super) verb: Verb,
+    pub(super) writes: bool,
+    pub(super) limit: u64,
+}
+
+impl Shown<'_> {
+    /// The statement with its columns in the forms that their decoders read, and bounded if it only reads.
+    pub(super) fn statement(&self, sql: &str) -> Result<String, String> {
+        let reads = !self.writes && matches!(self.verb, Verb::Select | Verb::With);
+        let as_text = self.columns.iter().find(|column| column.decoder.as_text());
+        let Some(column) = as_text.or(self.columns.first()).filter(|_| reads || as_text.is_some())
+        else {
+            return Ok(sql.to_owned());
+        };
+        let names: Vec<String> =
+            (0..self.columns.len()).map(|number| format!("c{number}")).collect();
+        let names = names.join(", ");
+        let expressions: Vec<String> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(number, column)| match column.decoder.as_text() {
+                true => format!("CAST(c{number} AS text) AS c{number}"),
+                false => format!("c{number}"),
+            })
+            .collect();
+        let expressions = expressions.join(", ");
+        match (self.verb, reads) {
+            (_, true) => {
+                let most = self.limit.saturating_add(1);
+                Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names}) LIMIT {most}"))
+            }
+            (Verb::Select, false) => {
+                Ok(format!("SELECT {expressions} FROM (\n{sql}\n) AS q ({names})"))
+            }
+            (Verb::Change(_), false) => {
+                Ok(format!("WITH q ({names}) AS (\n{sql}\n) SELECT {expressions} FROM q"))
+            }
+            (Verb::With | Verb::Call, false) => Err(format!(
+                "the column {} is of type {}, which cannot be read as it is: cast it to text",
+                column.name, column.data_type.name
+            )),
+        }
+    }
+}
