@@ -166,15 +166,15 @@ fn quotes_nothing(message: &str) -> bool {
 
 /// Where the regular expression stands that PostgreSQL could not read, if there is only one.
 fn pattern<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
-    let mut patterns = place
-        .parameters
-        .iter()
-        .map(|operand| operand.at.as_str())
-        .filter(|at| at.ends_with("/matches") || at.ends_with("/imatches"));
-    match (answer.code().code(), patterns.next(), patterns.next()) {
-        ("2201B", Some(at), None) => Some(at),
-        _ => None,
-    }
+    let places = place.parameters.iter().map(|operand| operand.at.as_str());
+    let patterns = places.filter(|at| at.ends_with("/matches") || at.ends_with("/imatches"));
+    only(patterns).filter(|_| answer.code().code() == "2201B")
+}
+
+/// The one place that all of these are: a value may be several parameters.
+fn only<'a>(mut places: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let first = places.next()?;
+    places.all(|place| place == first).then_some(first)
 }
 
 /// Where the time zone stands that PostgreSQL does not know, if that is what it says.
@@ -209,9 +209,7 @@ pub(super) fn parameter_of<'a>(answer: &DbError, parameters: &'a [Operand]) -> O
 /// regular expression, and does not say where.
 fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
     let places = place.parameters.iter().map(|operand| operand.at.as_str());
-    let mut given = places.filter(|at| !at.is_empty());
-    let first = given.next();
-    first.filter(|_| given.next().is_none())
+    only(places.filter(|at| !at.is_empty()))
 }
 
 fn not_null(answer: &DbError, place: &Place<'_>) -> Error {

@@ -7,6 +7,7 @@ use sea_query::{
 
 use super::aliased;
 use super::guard::Guard;
+use super::parameters::place;
 use super::predicate::{Conditions, taken};
 use crate::plan::{Expression, Function, Group, Grouping, Measure};
 
@@ -42,8 +43,9 @@ impl Conditions {
         let value = if date { value.cast_as("timestamp") } else { value };
         let mut arguments = vec![unit, value];
         if let Some(zone) = zone {
-            self.guard(Guard::Zone(zone.clone()));
-            arguments.push(self.parameters.add(zone));
+            let zone = self.parameters.shared(zone);
+            self.guard(Guard::Zone(zone));
+            arguments.push(place(zone));
         }
         let cut: Expr = Func::cust("pg_catalog.date_trunc").args(arguments).into();
         if date { cut.cast_as("date") } else { cut }

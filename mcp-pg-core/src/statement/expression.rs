@@ -13,7 +13,7 @@ impl Conditions {
     pub(super) fn computed(&mut self, expression: &Expression<'_>, alias: &DynIden) -> Expr {
         match expression {
             Expression::Column(reached) => self.value(reached, alias),
-            Expression::Number(number) => self.parameters.add(number).cast_as("numeric"),
+            Expression::Number(number) => self.parameters.share(number).cast_as("numeric"),
             Expression::Computed(arithmetic, operands) => {
                 let operands = operands.iter().map(|operand| self.operand(operand, alias));
                 let operands: Vec<Expr> = operands.collect();

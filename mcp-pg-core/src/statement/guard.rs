@@ -8,39 +8,20 @@ use sea_query::extension::postgres::PgBinOper;
 use sea_query::{Expr, ExprTrait, Func};
 
 use super::predicate::Conditions;
-use crate::plan::Operand;
 
-/// A value to try.
-#[derive(Debug, Clone)]
+/// A value to try: an operand of the plan, by its place among the parameters.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Guard {
     /// A regular expression, which is read when a text is there to be matched; as the operator reads it.
-    Pattern(PgBinOper, Operand),
+    Pattern(PgBinOper, usize),
     /// A time zone, which is looked up when a time is there to be moved.
-    Zone(Operand),
-}
-
-impl Guard {
-    fn operand(&self) -> &Operand {
-        match self {
-            Guard::Pattern(_, operand) | Guard::Zone(operand) => operand,
-        }
-    }
-
-    /// Whether the other tries the same value in the same way.
-    fn same(&self, other: &Self) -> bool {
-        let same_way = match (self, other) {
-            (Guard::Pattern(one, _), Guard::Pattern(other, _)) => one == other,
-            (Guard::Zone(_), Guard::Zone(_)) => true,
-            _ => false,
-        };
-        same_way && self.operand().source == other.operand().source
-    }
+    Zone(usize),
 }
 
 impl Conditions {
     /// Has the value tried before any row is read.
     pub(super) fn guard(&mut self, guard: Guard) {
-        if !self.guards.iter().any(|known| known.same(&guard)) {
+        if !self.guards.contains(&guard) {
             self.guards.push(guard);
         }
     }
@@ -48,19 +29,20 @@ impl Conditions {
     /// The conditions of the outermost query that try the values: true, unless PostgreSQL refuses one.
     pub(super) fn guarded(&mut self) -> Vec<Expr> {
         let guards = std::mem::take(&mut self.guards);
-        guards.iter().map(|guard| self.tried(guard)).collect()
+        guards.into_iter().map(|guard| self.tried(guard)).collect()
     }
 
-    fn tried(&mut self, guard: &Guard) -> Expr {
-        // Faults are told at the place of the value itself. As no operand of the plan it also keeps the text from being
-        // taken for other values, some of which may be alike: those are tried once.
-        let operand = Operand { source: guard.operand().source.clone(), at: String::new() };
-        let value = self.parameters.add(&operand);
+    fn tried(&mut self, guard: Guard) -> Expr {
+        // A parameter of its own, whose type need not be that of the value's other one.
         let tried = match guard {
-            Guard::Pattern(operator, _) => Expr::Constant("".into()).binary(*operator, value),
-            Guard::Zone(_) => {
+            Guard::Pattern(operator, position) => {
+                let value = self.parameters.twin(position);
+                Expr::Constant("".into()).binary(operator, value)
+            }
+            Guard::Zone(position) => {
+                let value = self.parameters.twin(position).cast_as("text");
                 let moment = Expr::Constant("epoch".into()).cast_as("timestamptz");
-                Func::cust("pg_catalog.timezone").args([value.cast_as("text"), moment]).into()
+                Func::cust("pg_catalog.timezone").args([value, moment]).into()
             }
         };
         tried.is_not_null()

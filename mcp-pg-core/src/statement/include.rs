@@ -1,6 +1,8 @@
 //! Related rows as members of a row: correlated subqueries that PostgreSQL sends as records.
 
-use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, Query, SelectStatement, TableRef};
+use sea_query::{
+    BinOper, DynIden, Expr, ExprTrait, Func, NullOrdering, Order, Query, SelectStatement, TableRef,
+};
 
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken};
@@ -189,7 +191,7 @@ impl Conditions {
             }
             Measured::Distance(from) => {
                 let value = value();
-                let from = self.parameters.add(from).cast_as(data_type.base().name.clone());
+                let from = self.parameters.share(from).cast_as(data_type.base().name.clone());
                 value.binary(BinOper::Custom("<->"), from)
             }
             Measured::Member(path) => {
@@ -226,19 +228,20 @@ impl Conditions {
     ) {
         for sort in order {
             let key = self.sort_key(sort, alias);
-            let order =
-                if sort.descending { sea_query::Order::Desc } else { sea_query::Order::Asc };
-            // Nulls count as the largest unless told otherwise: naming the default would hide an index.
-            if sort.nulls_last == sort.descending {
-                let nulls = match sort.nulls_last {
-                    true => sea_query::NullOrdering::Last,
-                    false => sea_query::NullOrdering::First,
-                };
-                query.order_by_expr_with_nulls(key, order, nulls);
-            } else {
-                query.order_by_expr(key, order);
-            }
+            order_by(query, sort, key);
         }
+    }
+}
+
+/// Adds a sort key.
+pub(super) fn order_by(query: &mut SelectStatement, sort: &Sort<'_>, key: Expr) {
+    let order = if sort.descending { Order::Desc } else { Order::Asc };
+    // Nulls count as the largest unless told otherwise: naming the default would hide an index.
+    if sort.nulls_last == sort.descending {
+        let nulls = if sort.nulls_last { NullOrdering::Last } else { NullOrdering::First };
+        query.order_by_expr_with_nulls(key, order, nulls);
+    } else {
+        query.order_by_expr(key, order);
     }
 }
 

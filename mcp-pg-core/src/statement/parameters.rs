@@ -21,11 +21,32 @@ pub(super) struct Parameters {
 impl Parameters {
     /// A place in the text for an operand.
     pub(super) fn add(&mut self, operand: &Operand) -> Expr {
-        // sea-query carries the operand's position to where the value comes to stand.
-        let position = i64::try_from(self.operands.len()).unwrap_or(i64::MAX);
         self.operands.push(operand.clone());
         self.origins.push(operand);
-        Expr::Value(Value::BigInt(Some(position)))
+        place(self.operands.len() - 1)
+    }
+
+    /// The one place of an operand of the plan, however often it is used: PostgreSQL takes two expressions for one, and
+    /// computes them once, only if they hold the same parameters.
+    pub(super) fn share(&mut self, operand: &Operand) -> Expr {
+        place(self.shared(operand))
+    }
+
+    /// The position of [`Parameters::share`]'s place.
+    pub(super) fn shared(&mut self, operand: &Operand) -> usize {
+        let known = self.origins.iter().position(|origin| std::ptr::eq(*origin, operand));
+        known.unwrap_or_else(|| {
+            self.add(operand);
+            self.operands.len() - 1
+        })
+    }
+
+    /// Another place for the operand that stands at a position.
+    pub(super) fn twin(&mut self, position: usize) -> Expr {
+        let operand = self.operands.get(position).cloned();
+        self.operands.push(operand.unwrap_or_else(|| Operand::text(None, "")));
+        self.origins.push(self.origins.get(position).copied().unwrap_or(std::ptr::null()));
+        place(self.operands.len() - 1)
     }
 
     /// Which of the operands each parameter of a text is, if all of them are among these.
@@ -52,6 +73,11 @@ impl Parameters {
         let parameters = positions.into_iter().map(operand).collect();
         Statement { sql, parameters, outputs, recurring: true }
     }
+}
+
+/// sea-query carries the operand's position to where the value comes to stand.
+pub(super) fn place(position: usize) -> Expr {
+    Expr::Value(Value::BigInt(Some(i64::try_from(position).unwrap_or(i64::MAX))))
 }
 
 /// The text of a statement, and the positions of the operands that its parameters are.
@@ -91,8 +117,13 @@ impl SqlWriter for Text {
                     Value::BigInt(Some(position)) => usize::try_from(position).ok(),
                     _ => None,
                 };
-                self.positions.push(position.unwrap_or(usize::MAX));
-                write!(self.sql, "${}", self.positions.len())
+                let position = position.unwrap_or(usize::MAX);
+                let known = self.positions.iter().position(|known| *known == position);
+                let number = known.unwrap_or_else(|| {
+                    self.positions.push(position);
+                    self.positions.len() - 1
+                });
+                write!(self.sql, "${}", number + 1)
             }
         };
     }

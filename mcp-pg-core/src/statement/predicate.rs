@@ -115,9 +115,10 @@ impl Conditions {
             }
             Comparison::Binary(operator, operand) => {
                 if let Some(operator) = regular(*operator, path.is_none(), &tested.data_type) {
-                    self.guard(Guard::Pattern(operator, operand.clone()));
+                    let pattern = self.parameters.shared(operand);
+                    self.guard(Guard::Pattern(operator, pattern));
                 }
-                let right = self.parameters.add(operand);
+                let right = self.parameters.share(operand);
                 let right =
                     if path.is_some() { right } else { typed(right, &tested.data_type, "") };
                 let family = if path.is_some() { Family::Json } else { tested.data_type.family() };
@@ -128,7 +129,7 @@ impl Conditions {
 
     /// What people type into a search box, as a query.
     pub(super) fn query(&mut self, words: &Words) -> Expr {
-        let text = self.parameters.add(&words.text);
+        let text = self.parameters.share(&words.text);
         let arguments = read_as(words).into_iter().chain([text]);
         Func::cust("pg_catalog.websearch_to_tsquery").args(arguments).into()
     }
@@ -143,7 +144,7 @@ impl Conditions {
     ) -> Expr {
         let json = column.data_type.base().oid == 114;
         let whole = if json { whole.cast_as("jsonb") } else { whole };
-        whole.binary(BinOper::Custom(get), self.parameters.add(path))
+        whole.binary(BinOper::Custom(get), self.parameters.share(path))
     }
 
     fn exists(

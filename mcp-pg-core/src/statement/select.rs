@@ -7,7 +7,7 @@ use sea_query::{
     SelectStatement,
 };
 
-use super::include::{included, shown};
+use super::include::{included, order_by, shown};
 use super::parameters::{build, build_explain};
 use super::predicate::{Conditions, constant};
 use super::{Output, SUBJECT, Statement, aliased, expressions, seek, version};
@@ -74,6 +74,13 @@ fn cursor_keys<'p, 'v>(plan: &'p SelectPlan<'v>) -> impl Iterator<Item = &'p Sor
     plan.order.iter().filter(|sort| plan.keyset && plan.shows(sort).is_none())
 }
 
+/// The number, in the select list, of a count of related rows that is sorted by: named by it, they are counted once.
+fn place_of_count(plan: &SelectPlan<'_>, sort: &Sort<'_>) -> Option<u64> {
+    let counts = matches!(sort.measured, Measured::Count(_));
+    let after = cursor_keys(plan).skip_while(|key| !std::ptr::eq(*key, sort)).count();
+    (counts && after > 0).then(|| (outputs(plan).len() - after + 1) as u64)
+}
+
 fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &Sort<'v>) -> &'v Decoder {
     match sort.measured {
         _ if sort.is_kept_as_text() => Decoder::plain_text(),
@@ -116,7 +123,13 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
         query.expr(constant(true));
     }
 
-    conditions.sort(&mut query, &plan.order, &alias);
+    for sort in &plan.order {
+        let key = match place_of_count(plan, sort) {
+            Some(place) => Expr::Constant(place.into()),
+            None => conditions.sort_key(sort, &alias),
+        };
+        order_by(&mut query, sort, key);
+    }
     if let offset @ 1.. = plan.start.skipped() {
         query.offset(offset);
     }

@@ -15,7 +15,7 @@ use super::select::Select;
 use super::world::World;
 use super::{CHOICES, SHOP, runner, shop_relations};
 
-/// Alike values are tried once before rows are read, and others each by itself.
+/// Each value is tried before rows are read, also where it is like another.
 #[tokio::test]
 async fn a_text_for_alike_values_is_not_taken_for_others() {
     let engine = Database::shop().await.engine_with(Settings::default()).await;
