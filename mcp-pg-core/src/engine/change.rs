@@ -48,6 +48,7 @@ impl Run<'_, '_> {
         if found.count == 0 {
             notes.extend(plan.filter.doubt());
             notes.extend(beside_the_archive(plan));
+            notes.extend(out_of_reach(plan));
             return Ok(Done { notes, ..Done::default() });
         }
         notes.extend(gone_with_them(self.scope.view, plan));
@@ -189,6 +190,13 @@ fn beside_the_archive(plan: &ChangePlan<'_>) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What a select may show all the same.
+fn out_of_reach(plan: &ChangePlan<'_>) -> Option<String> {
+    plan.table.table.row_security.applies().then(|| {
+        "no row meets where that the policies of the table's row-level security let the caller change".to_owned()
+    })
 }
 
 impl Run<'_, '_> {

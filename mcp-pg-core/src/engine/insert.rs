@@ -110,15 +110,20 @@ impl Run<'_, '_> {
 }
 
 /// Why some rows were not added.
-fn left_out(plan: &InsertPlan<'_>) -> &'static str {
-    match &plan.arbiter {
+fn left_out(plan: &InsertPlan<'_>) -> String {
+    let trigger = "that a trigger of the database's kept out, or put elsewhere";
+    let why = match &plan.arbiter {
         Some(arbiter) if arbiter.set.is_empty() => {
             "rows whose key another row has, which was left as it is"
         }
         Some(_) => {
             "rows that were left as they are, because they are archived or out of the caller's reach"
         }
-        None => "rows that a trigger of the database's kept out, or put elsewhere",
+        None => return format!("rows {trigger}"),
+    };
+    match plan.table.table.fills_rows {
+        true => format!("{why}, or {trigger}"),
+        false => why.to_owned(),
     }
 }
 
