@@ -71,7 +71,9 @@ impl Engine {
             referring: serde_json::to_string(&request.operations)
                 .is_ok_and(|text| text.contains("\"$ref\"")),
         };
-        let mut tries = Tries::of(scope);
+        let written = operations.iter().find(|operation| operation.writes());
+        let table = written.map(|operation| operation.table().name().to_string());
+        let mut tries = Tries::of(scope, &self.turns, &table.unwrap_or_default());
         let results = loop {
             match self.attempt_all(scope, &operations, &run, record).await {
                 Err(error) if tries.again(&error).await => record.forget(),

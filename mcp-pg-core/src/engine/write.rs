@@ -24,7 +24,8 @@ impl Engine {
         let derived = OnceLock::new();
         let operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
         let dry_run = operation.dry_run;
-        let mut tries = Tries::of(scope);
+        let table = operation.table().name().to_string();
+        let mut tries = Tries::of(scope, &self.turns, &table);
         let done = loop {
             match self.attempt(scope, &operation, dry_run, record).await {
                 Err(error) if tries.again(&error).await => record.forget(),

@@ -159,6 +159,8 @@ async fn lists() {
     assert_eq!(unknown, ("unknown_table".to_owned(), "/table".to_owned()));
     let cursor = refused(&engine, "list_tables", json!({"cursor": "x"})).await;
     assert_eq!(cursor, ("invalid_cursor".to_owned(), "/cursor".to_owned()));
+    let told = error(&engine, "admin", "list_tables", json!({"cursor": "x"})).await;
+    assert!(told["hint"].as_str().unwrap().contains("the same schema and search"), "{told}");
 }
 
 #[tokio::test]
