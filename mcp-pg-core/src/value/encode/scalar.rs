@@ -63,8 +63,12 @@ fn integer(value: &Value, least: impl Into<i128>, most: impl Into<i128>) -> Resu
     let (least, most) = (least.into(), most.into());
     let integer = match value {
         Value::Number(number) => {
-            refuse_inexact(number)?;
-            whole(number)
+            let whole = whole(number);
+            // What is out of range is so whatever number was written.
+            if whole.is_none_or(|integer| (least..=most).contains(&integer)) {
+                refuse_inexact(number)?;
+            }
+            whole
         }
         Value::String(text) => text.parse().ok(),
         _ => None,
