@@ -30,7 +30,6 @@ impl Source {
     ///
     /// What is wrong with its comment, and what no caller could give or read.
     pub fn of_routine(routine: Routine, owners: &[String]) -> Result<Option<Self>, Fault> {
-
         let text = routine.comment.clone();
         let place = routine.signature();
         let mut offset = 0;
@@ -81,7 +80,7 @@ impl Source {
         // A name that is given takes no routine's own.
         let own = sources.iter().filter(|source| source.has_own_name());
         let own: Vec<String> = own.map(|source| source.name.clone()).collect();
-        for source in sources {
+        for source in sources.iter_mut() {
             let Body::Function(call) = &source.body else { continue };
             let alike = own.iter().filter(|name| **name == source.name).count();
             if !source.has_own_name() || alike < 2 {

@@ -104,7 +104,9 @@ impl Canned {
             }
         }
         let mut sources = self.sound(
-            routines.into_iter().map(|routine| Source::of_routine(routine, &settings.comments.owners)),
+            routines
+                .into_iter()
+                .map(|routine| Source::of_routine(routine, &settings.comments.owners)),
         );
         Source::tell_apart(&mut sources);
         Ok(sources)

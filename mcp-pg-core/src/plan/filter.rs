@@ -58,7 +58,9 @@ impl<'v> Parser<'_, 'v> {
                     _ => {
                         let error = wrong("not takes a condition object", &at);
                         return Err(match table.table.column("not") {
-                            Some(_) => error.hint("the column of that name is {\"column\": \"not\", \"eq\": …}"),
+                            Some(_) => error.hint(
+                                "the column of that name is {\"column\": \"not\", \"eq\": …}",
+                            ),
                             None => error.hint("{\"not\": {\"status\": \"new\"}}"),
                         });
                     }

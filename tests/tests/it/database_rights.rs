@@ -85,7 +85,9 @@ async fn a_default_that_the_role_may_not_take_has_to_be_given() {
     {
         call_as(&engine, &app(), "insert", json!({"table": table, "data": data})).await.unwrap();
     }
-    call(&engine, "admin", "insert", json!({"table": "note", "data": {"body": "y"}})).await.unwrap();
+    call(&engine, "admin", "insert", json!({"table": "note", "data": {"body": "y"}}))
+        .await
+        .unwrap();
     let told = refused(&engine, "insert", json!({"table": "stamped", "data": {"id": 1}})).await;
     assert_eq!(told["code"], "forbidden");
     assert!(told["hint"].as_str().unwrap().contains("triggers"), "{told}");
@@ -141,9 +143,7 @@ async fn what_triggers_say_and_leave_out_is_told() {
     )
     .await;
     let engine = database.engine().await;
-    let insert = |v: &str| {
-        json!({"table": "item", "data": {"id": 1, "v": v}, "on_conflict": {"columns": ["id"], "do": "update"}})
-    };
+    let insert = |v: &str| json!({"table": "item", "data": {"id": 1, "v": v}, "on_conflict": {"columns": ["id"], "do": "update"}});
     let left = call(&engine, "admin", "insert", insert("none")).await.unwrap();
     assert!(left["notes"][0].as_str().unwrap().contains("or that a trigger"), "{left}");
     let told = error(&engine, "admin", "insert", insert("bad")).await;

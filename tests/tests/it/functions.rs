@@ -288,7 +288,13 @@ async fn a_function_of_anybodys_is_no_tool_and_takes_no_name() {
     let mut settings = Settings::default();
     settings.queries.functions = vec!["api".into()];
     for (owners, faults) in [
-        (vec![], ["api.aaa(source integer) says @tool and has no effect: function_guest", "api.aab() says @tool"]),
+        (
+            vec![],
+            [
+                "api.aaa(source integer) says @tool and has no effect: function_guest",
+                "api.aab() says @tool",
+            ],
+        ),
         (vec!["function_guest".to_owned()], ["has the tool's name transfer already", "api.aaa"]),
     ] {
         settings.comments.owners = owners.clone();

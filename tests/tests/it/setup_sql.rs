@@ -92,7 +92,8 @@ async fn sequences_of_other_schemas_that_defaults_name_can_be_used() {
     let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_numbers");
     database.sql(&printed).await;
     for (sequence, expected) in [("other.numbers", "true"), ("other.unused", "false")] {
-        let may = format!("SELECT has_sequence_privilege('mcp_pg_numbers', '{sequence}', 'USAGE')::text");
+        let may =
+            format!("SELECT has_sequence_privilege('mcp_pg_numbers', '{sequence}', 'USAGE')::text");
         assert_eq!(database.value(&may).await.as_deref(), Some(expected), "{sequence}");
     }
 }

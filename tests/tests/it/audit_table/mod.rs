@@ -311,7 +311,8 @@ async fn a_write_whose_caller_leaves_during_the_commit_is_recorded() {
 #[tokio::test]
 async fn a_database_of_another_encoding_takes_every_record() {
     let database =
-        Database::encoded("LATIN1", "CREATE TABLE users (user_id integer PRIMARY KEY, name text)").await;
+        Database::encoded("LATIN1", "CREATE TABLE users (user_id integer PRIMARY KEY, name text)")
+            .await;
     database.sql(&AuditTable::new(&name()).definition()).await;
     let engine = database.engine_with(settings()).await;
     for name in ["→ 😀 é \u{0}", "plain"] {
