@@ -48,7 +48,7 @@ impl Engine {
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
-        let did = (&[done.reached][..], std::slice::from_ref(&done.after));
+        let did = (std::slice::from_ref(&done.reached), std::slice::from_ref(&done.after));
         self.conclude(transaction, scope, operations, did, dry_run, record).await?;
         Ok(done)
     }
