@@ -57,7 +57,12 @@ impl Sinks {
             Some(table) => Some(Arc::new(Journal::open(config, settings, table).await?)),
             None => None,
         };
-        Ok(Self { others: Vec::new(), journal, complaints: Arc::default(), left: Arc::new(Semaphore::new(LEFT_MOST)) })
+        Ok(Self {
+            others: Vec::new(),
+            journal,
+            complaints: Arc::default(),
+            left: Arc::new(Semaphore::new(LEFT_MOST)),
+        })
     }
 
     pub(super) fn add(&mut self, sink: Arc<dyn AuditSink>) {

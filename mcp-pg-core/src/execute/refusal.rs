@@ -153,7 +153,7 @@ pub(super) fn ended(state: &str) -> Error {
 /// Whether bytes that are stored are no text in the database's encoding: none of the caller's are such.
 fn is_unreadable(answer: &DbError, place: &Place<'_>) -> bool {
     answer.code().code() == "22021"
-        && answer.routine() == Some("report_invalid_encoding")
+        && answer.routine().is_some_and(|by| by.starts_with("report_invalid_encoding"))
         && parameter(answer, place).is_none()
 }
 

@@ -65,8 +65,11 @@ fn integer(value: &Value, least: impl Into<i128>, most: impl Into<i128>) -> Resu
         Value::Number(number) => {
             let whole = whole(number);
             // What is out of range is so whatever number was written.
-            if whole.is_none_or(|integer| (least..=most).contains(&integer)) {
-                refuse_inexact(number)?;
+            match refuse_inexact(number) {
+                Err(_) if whole.is_some_and(|integer| !(least..=most).contains(&integer)) => {
+                    return Err(out_of_range(number, least, most));
+                }
+                exact => exact?,
             }
             whole
         }
@@ -75,10 +78,14 @@ fn integer(value: &Value, least: impl Into<i128>, most: impl Into<i128>) -> Resu
     };
     match integer.ok_or(Reason::Unfit)? {
         integer if (least..=most).contains(&integer) => Ok(integer.to_string()),
-        integer => Err(Reason::Because {
-            message: format!("{integer} is out of range"),
-            hint: format!("give a number from {least} to {most}"),
-        }),
+        integer => Err(out_of_range(integer, least, most)),
+    }
+}
+
+fn out_of_range(number: impl std::fmt::Display, least: i128, most: i128) -> Reason {
+    Reason::Because {
+        message: format!("{number} is out of range"),
+        hint: format!("give a number from {least} to {most}"),
     }
 }
 
