@@ -327,6 +327,7 @@ fn schema() -> Schema {
         nullable: true,
         may_be_null: true,
         default: None,
+        default_refused: false,
         identity: None,
         generated: None,
         generated_from: Vec::new(),

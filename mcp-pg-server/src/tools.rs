@@ -22,9 +22,13 @@ use serde_json::{Serializer, Value};
 
 use entry::{Entry, Needs, TABLE};
 
-/// Most bytes of a page of the list, as JSON with what goes around it; models pay for each of them in every
+/// Most bytes of the built-in tools, as JSON with what goes around it; models pay for each of them in every
 /// conversation.
 const LIST_MOST: usize = 16_200;
+
+/// Most bytes of a page of the list, with the tools of one's own: these somebody wrote on purpose, and many clients read
+/// the first page alone.
+const PAGE_MOST: usize = 64_000;
 
 /// Most table names that a schema spells out.
 const NAMES_MOST: usize = 50;
@@ -56,7 +60,7 @@ fn told_once(mut tool: Tool, told: &mut HashSet<(String, Value)>) -> Tool {
 /// The list for one caller: the built-in tools, then the queries. Each call gives the same bytes while view
 /// and queries are the same.
 ///
-/// For all to fit one page, queries are told more briefly, and tables' names left out.
+/// For all to fit one page, queries are told more briefly.
 pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Tool> {
     let tables = view.tables();
     // Nobody counts the rest.
@@ -65,15 +69,12 @@ pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Tool> {
         tables.iter().map(|table| (view.display(table), table.actions)).collect();
     let actions = view.actions();
     let size = |tools: &[Tool]| tools.iter().map(bytes).sum::<usize>();
-    let least = size(&fitted(actions, &[], LIST_MOST));
+    let mut tools = fitted(actions, &tables, LIST_MOST);
     let whole: Vec<Tool> = queries.iter().map(|query| canned::tool(query, view)).collect();
-    let own = match least + size(&whole) <= LIST_MOST {
-        true => whole,
-        false => queries.iter().map(|query| canned::brief(query, view)).collect(),
-    };
-    let room = LIST_MOST.saturating_sub(size(&own)).max(least);
-    let mut tools = fitted(actions, &tables, room);
-    tools.extend(own);
+    match size(&tools) + size(&whole) <= PAGE_MOST {
+        true => tools.extend(whole),
+        false => tools.extend(queries.iter().map(|query| canned::brief(query, view))),
+    }
     tools
 }
 
@@ -93,7 +94,7 @@ pub(crate) fn page(
         }
     };
     let rest = tools.split_off(start);
-    let mut left = LIST_MOST;
+    let mut left = PAGE_MOST;
     let fitting = rest.iter().take_while(|tool| {
         let fits = bytes(tool) <= left;
         left = left.saturating_sub(bytes(tool));

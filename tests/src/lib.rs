@@ -49,14 +49,14 @@ impl Database {
         Self::of(&Sample::Movies.sql()).await
     }
 
-    /// The same in the encoding LATIN1.
-    pub async fn in_latin1(sql: &str) -> Self {
+    /// The same in another encoding.
+    pub async fn encoded(encoding: &str, sql: &str) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let cluster = cluster();
         let admin = connect(&cluster.config("postgres")).await;
-        let name = format!("latin1_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("encoded_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let create = format!(
-            "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+            "CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
         );
         admin.execute(&create, &[]).await.expect(&create);
         let database = Self { config: cluster.config(&name), url: cluster.url(&name) };

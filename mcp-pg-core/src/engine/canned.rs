@@ -103,7 +103,11 @@ impl Canned {
                 self.faults.push(Fault::new("queries.functions", message));
             }
         }
-        let mut sources = self.sound(routines.into_iter().map(Source::of_routine));
+        let mut sources = self.sound(
+            routines
+                .into_iter()
+                .map(|routine| Source::of_routine(routine, &settings.comments.owners)),
+        );
         Source::tell_apart(&mut sources);
         Ok(sources)
     }

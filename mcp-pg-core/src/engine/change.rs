@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::merge;
-use super::operation::{ALL, Done, Run, allowed, image_room, objects};
+use super::operation::{ALL, Done, Reached, Run, allowed, image_room, objects};
 use super::read::archived_note;
 use super::record::Record;
 use super::rows;
@@ -41,13 +41,15 @@ impl Run<'_, '_> {
         record: &mut Record<'_>,
     ) -> Result<Done> {
         let images = self.operation.dry_run || record.keeps_images();
-        let looked_at = looked_at(plan, images);
+        let asked = record.consent.is_some();
+        let looked_at = looked_at(plan, images, asked);
         let lock = statement::lock(plan, &looked_at);
         let Found { rows: found, mut notes } =
             self.look(transaction, plan, &lock, &looked_at, record).await?;
         if found.count == 0 {
             notes.extend(plan.filter.doubt());
             notes.extend(beside_the_archive(plan));
+            notes.extend(out_of_reach(plan));
             return Ok(Done { notes, ..Done::default() });
         }
         notes.extend(gone_with_them(self.scope.view, plan));
@@ -68,12 +70,13 @@ impl Run<'_, '_> {
         if matches!(plan.effect, Effect::SetEach(_)) {
             changed.rows.sort_by_key(|row| position(row, 1));
         }
+        let which = if asked { which(plan.table, &looked_at, &found.rows) } else { Vec::new() };
         let before_cut = images && found.too_large.is_some();
         let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
         notes.extend(still_null(plan, &after));
-        let reached = found.count.max(count);
+        let reached = Reached { rows: found.count.max(count), which };
         let after_cut = changed.cut;
         Ok(Done { before, after, count, reached, before_cut, after_cut, notes, related: None })
     }
@@ -191,6 +194,13 @@ fn beside_the_archive(plan: &ChangePlan<'_>) -> Option<String> {
     }
 }
 
+/// What a select may show all the same.
+fn out_of_reach(plan: &ChangePlan<'_>) -> Option<String> {
+    plan.table.table.row_security.applies().then(|| {
+        "no row meets where that the policies of the table's row-level security let the caller change".to_owned()
+    })
+}
+
 impl Run<'_, '_> {
     /// `too_many_rows`, with the number.
     async fn too_many(
@@ -242,8 +252,9 @@ impl Run<'_, '_> {
 }
 
 /// The columns of the rows as they were: all for an image, or to tell a caller whose version is old; else
-/// those that name a row, and those that something is merged into.
-fn looked_at(plan: &ChangePlan<'_>, images: bool) -> Vec<usize> {
+/// those that name a row, if the user may be `asked` about it or the request names it, and those that something is merged
+/// into.
+fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
     let readable = plan.table.readable_columns();
     match &plan.effect {
         _ if images || plan.versioned() => readable.collect(),
@@ -252,8 +263,26 @@ fn looked_at(plan: &ChangePlan<'_>, images: bool) -> Vec<usize> {
             let named = |column: &usize| each.is_named_by(&plan.table.table.columns[*column]);
             readable.filter(|column| named(column) || merged.contains(column)).collect()
         }
-        _ => merge::columns(plan),
+        _ => {
+            let named = if asked { plan.table.steady_order() } else { Vec::new() };
+            let merged = merge::columns(plan);
+            readable.filter(|column| named.contains(column) || merged.contains(column)).collect()
+        }
     }
+}
+
+/// What tells the rows from others: their keys, or all that can be compared; of rows that were read with these columns.
+fn which(table: &TableView, looked_at: &[usize], rows: &[Vec<Value>]) -> Vec<String> {
+    let told = table.steady_order();
+    let places = looked_at.iter().enumerate().filter(|(_, column)| told.contains(column));
+    let places: Vec<usize> = places.map(|(place, _)| place).collect();
+    let of_row = |row: &Vec<Value>| {
+        let values: Vec<&Value> = places.iter().filter_map(|place| row.get(*place)).collect();
+        serde_json::json!(values).to_string()
+    };
+    let mut which: Vec<String> = rows.iter().map(of_row).collect();
+    which.sort_unstable();
+    which
 }
 
 /// The position of the only row that is named.

@@ -1,7 +1,7 @@
 //! How a transaction that writes ends: recorded and committed, or rolled back.
 
 use super::Engine;
-use super::operation::{Given, Operation};
+use super::operation::{Given, Operation, Reached};
 use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Transaction, ViolatedKey, referred};
@@ -9,14 +9,14 @@ use crate::plan::Scope;
 use crate::policy::Action;
 
 impl Engine {
-    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations reached so
-    /// many rows each, and gave these.
+    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations reached
+    /// these rows, and gave those.
     pub(super) async fn conclude(
         &self,
         transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
-        (reached, given): (&[u64], &Given),
+        (reached, given): (&[Reached], &Given),
         dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<()> {

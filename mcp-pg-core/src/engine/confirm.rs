@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::excerpt::excerpt;
-use super::operation::Operation;
+use super::operation::{Operation, Reached};
 use crate::canned::Query;
 use crate::error::{Agreement, Code, Error, Question, Result};
 use crate::plan::{Plan, Scope};
@@ -70,18 +70,18 @@ impl Consent {
         self.agree(scope, &json!([query.digest, touched]), &asked)
     }
 
-    /// Refuses unless the user has agreed to what the operations have just done, which reached so many rows each.
+    /// Refuses unless the user has agreed to what the operations have just done, which reached these rows.
     pub(super) fn check(
         &self,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
-        reached: &[u64],
+        reached: &[Reached],
     ) -> Result<()> {
         let mut asked = Vec::new();
         let mut place = None;
         // What outsiders wrote may have asked for what comes after it was read.
         let mut led = false;
-        for (operation, rows) in operations.iter().zip(reached) {
+        for (operation, Reached { rows, .. }) in operations.iter().zip(reached) {
             let careful = led && operation.writes();
             if *rows > 0 && (careful || must_ask(operation)) {
                 let plural = if *rows == 1 { "row" } else { "rows" };

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::operation::{ALL, Done, Run, allowed, image_room, objects};
+use super::operation::{ALL, Done, Reached, Run, allowed, image_room, objects};
 use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
@@ -23,7 +23,8 @@ impl Run<'_, '_> {
         let shown = self.operation.dry_run || record.keeps_images();
         let returned = self.operation.returned(shown);
         let step = INSERT_PARAMETERS / plan.columns.len().max(1);
-        let mut done = Done { reached: total as u64, ..Done::default() };
+        let reached = Reached { rows: total as u64, which: Vec::new() };
+        let mut done = Done { reached, ..Done::default() };
         let mut room = image_room(self.scope);
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
@@ -110,15 +111,20 @@ impl Run<'_, '_> {
 }
 
 /// Why some rows were not added.
-fn left_out(plan: &InsertPlan<'_>) -> &'static str {
-    match &plan.arbiter {
+fn left_out(plan: &InsertPlan<'_>) -> String {
+    let trigger = "that a trigger of the database's kept out, or put elsewhere";
+    let why = match &plan.arbiter {
         Some(arbiter) if arbiter.set.is_empty() => {
             "rows whose key another row has, which was left as it is"
         }
         Some(_) => {
             "rows that were left as they are, because they are archived or out of the caller's reach"
         }
-        None => "rows that a trigger of the database's kept out, or put elsewhere",
+        None => return format!("rows {trigger}"),
+    };
+    match plan.table.table.fills_rows {
+        true => format!("{why}, or {trigger}"),
+        false => why.to_owned(),
     }
 }
 

@@ -44,7 +44,9 @@ impl Engine {
         );
         let start = match &request.cursor {
             None => 0,
-            Some(cursor) => match self.cursors.open(cursor, binding.as_bytes())? {
+            Some(cursor) => match self.cursors.open(cursor, binding.as_bytes()).map_err(|error| {
+                error.hint("give next_cursor of the reply before with the same schema and search; or start anew without it")
+            })? {
                 Cursor::Offset(start) => usize::try_from(start).unwrap_or(usize::MAX),
                 Cursor::Key(_) | Cursor::Past(..) => 0,
             },

@@ -45,6 +45,7 @@ use identity::identity;
 pub use journal::verify_table;
 pub use record::Origin;
 use sinks::Sinks;
+use tries::Turns;
 
 use crate::audit::AuditSink;
 use crate::canned::{Fault, Query};
@@ -80,6 +81,7 @@ pub struct Engine {
     database: Database,
     catalogue: ArcSwap<Catalogue>,
     cursors: CursorKey,
+    turns: Turns,
     sinks: Sinks,
     reloading: tokio::sync::Mutex<()>,
     /// How many readings of the catalogue have begun, and which of them was the last to be taken over.
@@ -117,6 +119,7 @@ impl Engine {
             database,
             catalogue: ArcSwap::from_pointee(catalogue),
             cursors,
+            turns: Turns::new(),
             sinks,
             reloading: tokio::sync::Mutex::new(()),
             readings: AtomicU64::new(0),

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::read::{add_count, keep};
@@ -26,6 +27,15 @@ pub(super) struct Operation<'v> {
     pub(super) dry_run: bool,
 }
 
+/// Which rows an operation was about.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Reached {
+    /// How many.
+    pub(super) rows: u64,
+    /// What tells them from others, sorted: where the user is to agree to rows that the request does not name.
+    pub(super) which: Vec<String>,
+}
+
 /// What an operation did.
 #[derive(Default)]
 pub(super) struct Done {
@@ -36,7 +46,7 @@ pub(super) struct Done {
     /// How many there were.
     pub(super) count: u64,
     /// How many it was about: a trigger may do something else with a row than what PostgreSQL counts.
-    pub(super) reached: u64,
+    pub(super) reached: Reached,
     /// Whether there are more than `before` holds.
     pub(super) before_cut: bool,
     /// Whether there are more than `after` holds.

@@ -137,7 +137,7 @@ impl Engine {
         own: &WriteArguments,
         record: &mut Record<'_>,
     ) -> Result<QueryResult> {
-        let mut tries = Tries::of(call.scope);
+        let mut tries = Tries::of(call.scope, &self.turns, &call.query.name);
         loop {
             match self.write_query(call, own, record).await {
                 Err(error) if tries.again(&error).await => record.forget(),

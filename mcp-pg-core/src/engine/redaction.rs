@@ -48,6 +48,11 @@ impl Redaction {
                 "cursor" => self.hides_some(),
                 // Groups and measures go by any name.
                 "having" => speaks("measures") || speaks("group_by"),
+                // As columns do; what stands beside one is a value only where rows are ordered by how near they are to it.
+                "order_by" => {
+                    self.is_near(member)
+                        && ["measures", "group_by", "columns"].into_iter().any(speaks)
+                }
                 _ => false,
             };
             let member = match keys || self.hides(name) || hidden && name != "column" {
@@ -68,6 +73,15 @@ impl Redaction {
                 Some(inner) => Value::String(self.apply(&inner).to_string()),
                 None => leaf.clone(),
             },
+        }
+    }
+
+    /// Whether an order asks how near rows are to a value.
+    fn is_near(&self, order: &Value) -> bool {
+        match order {
+            Value::Object(key) => key.contains_key("rank") || key.contains_key("distance"),
+            Value::Array(keys) => keys.iter().any(|key| self.is_near(key)),
+            text => self.parsed(text).is_some_and(|order| self.is_near(&order)),
         }
     }
 

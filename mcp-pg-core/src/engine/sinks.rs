@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use futures_util::future::{join_all, poll_immediate};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 
 use super::journal::Journal;
@@ -18,6 +21,8 @@ pub(super) struct Sinks {
     others: Vec<Arc<dyn AuditSink>>,
     journal: Option<Arc<Journal>>,
     complaints: Arc<Mutex<Complaints>>,
+    /// Places for records that wait for one, and that nobody waits for.
+    left: Arc<Semaphore>,
 }
 
 /// Records that were not kept, of which the log tells now and then: under load, each would be a line.
@@ -26,6 +31,9 @@ struct Complaints {
     told: Option<Instant>,
     untold: u64,
 }
+
+/// How many records of calls whose caller has left may wait at one time: they are held in memory.
+const LEFT_MOST: usize = 4_096;
 
 /// How long the log says nothing more of them.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -49,7 +57,12 @@ impl Sinks {
             Some(table) => Some(Arc::new(Journal::open(config, settings, table).await?)),
             None => None,
         };
-        Ok(Self { others: Vec::new(), journal, complaints: Arc::default() })
+        Ok(Self {
+            others: Vec::new(),
+            journal,
+            complaints: Arc::default(),
+            left: Arc::new(Semaphore::new(LEFT_MOST)),
+        })
     }
 
     pub(super) fn add(&mut self, sink: Arc<dyn AuditSink>) {
@@ -89,15 +102,7 @@ impl Sinks {
     /// Takes an outcome to be kept soon, once there is a place for it: so whoever floods the server with calls waits, and
     /// no record is lost. It is taken too if the caller goes away. `in_table` says that the table is to have it, too.
     pub(super) async fn take(&self, event: Event, in_table: bool) {
-        let sinks = self.clone();
-        let mut taking = Box::pin(async move {
-            if let Some(journal) = sinks.journal.as_ref().filter(|_| in_table) {
-                sinks.tell(journal.take(event.clone()).await.as_ref().err());
-            }
-            for sink in &sinks.others {
-                sinks.tell(sink.take(event.clone()).await.as_ref().err());
-            }
-        });
+        let mut taking = Box::pin(self.clone().taken(event, in_table, true));
         if poll_immediate(&mut taking).await.is_none()
             && let Err(fault) = tokio::spawn(taking).await
         {
@@ -105,23 +110,48 @@ impl Sinks {
         }
     }
 
-    /// Takes an outcome to be kept soon, if there is a place for it, where nobody can wait for one.
+    async fn taken(self, event: Event, in_table: bool, beside: bool) {
+        if let Some(journal) = self.journal.as_ref().filter(|_| in_table) {
+            self.tell(journal.take(event.clone()).await.as_ref().err());
+        }
+        for sink in self.others.iter().filter(|_| beside) {
+            self.tell(sink.take(event.clone()).await.as_ref().err());
+        }
+    }
+
+    /// Takes an outcome to be kept soon where nobody is there to wait for a place: it waits by itself.
     pub(super) fn post(&self, event: Event) {
-        self.post_to_table(event.clone());
-        self.post_beside(event);
+        self.leave(event, true, true);
     }
 
     /// The same in the table alone.
     pub(super) fn post_to_table(&self, event: Event) {
-        if let Some(journal) = &self.journal {
-            self.tell(journal.post(event).as_ref().err());
-        }
+        self.leave(event, true, false);
     }
 
     /// The same everywhere but in the table, which has it.
     pub(super) fn post_beside(&self, event: Event) {
-        for sink in &self.others {
-            self.tell(sink.post(event.clone()).as_ref().err());
+        self.leave(event, false, true);
+    }
+
+    fn leave(&self, event: Event, in_table: bool, beside: bool) {
+        let (Ok(runtime), Ok(place)) =
+            (Handle::try_current(), Arc::clone(&self.left).try_acquire_owned())
+        else {
+            if let Some(journal) = self.journal.as_ref().filter(|_| in_table) {
+                self.tell(journal.post(event.clone()).as_ref().err());
+            }
+            for sink in self.others.iter().filter(|_| beside) {
+                self.tell(sink.post(event.clone()).as_ref().err());
+            }
+            return;
+        };
+        let mut taking = Box::pin(self.clone().taken(event, in_table, beside));
+        if taking.as_mut().now_or_never().is_none() {
+            runtime.spawn(async move {
+                taking.await;
+                drop(place);
+            });
         }
     }
 
@@ -165,6 +195,9 @@ impl Sinks {
     /// Waits until all that was posted is kept.
     pub(super) async fn flush(&self) -> Result<(), Error> {
         let mut kept = Ok(());
+        // Until none of them is left.
+        let all = u32::try_from(LEFT_MOST).unwrap_or(u32::MAX);
+        drop(self.left.acquire_many(all).await);
         if let Some(journal) = &self.journal {
             kept = kept.and(journal.flush().await);
         }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value};
 
 use super::commit::deferred;
-use super::operation::{Operation, Run};
+use super::operation::{Operation, Reached, Run};
 use super::record::Record;
 use super::tries::Tries;
 use super::write::written;
@@ -71,7 +71,9 @@ impl Engine {
             referring: serde_json::to_string(&request.operations)
                 .is_ok_and(|text| text.contains("\"$ref\"")),
         };
-        let mut tries = Tries::of(scope);
+        let written = operations.iter().find(|operation| operation.writes());
+        let table = written.map(|operation| operation.table().name().to_string());
+        let mut tries = Tries::of(scope, &self.turns, &table.unwrap_or_default());
         let results = loop {
             match self.attempt_all(scope, &operations, &run, record).await {
                 Err(error) if tries.again(&error).await => record.forget(),
@@ -103,17 +105,17 @@ impl Engine {
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
             let (set, rows) = if let Plan::Select(plan) = &operation.plan {
-                reached.push(0);
+                reached.push(Reached::default());
                 let run = Run { scope, operation, given: &given };
                 self.select_within(&mut transaction, &run, plan, room, record)
                     .await
                     .map_err(inside)?
             } else {
-                let done = self
+                let mut done = self
                     .operate(&mut transaction, scope, operation, &given, record)
                     .await
                     .map_err(inside)?;
-                reached.push(done.reached);
+                reached.push(std::mem::take(&mut done.reached));
                 written(scope, operation, done, run.dry_run, room)
             };
             results.push(set);

@@ -24,7 +24,8 @@ impl Engine {
         let derived = OnceLock::new();
         let operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
         let dry_run = operation.dry_run;
-        let mut tries = Tries::of(scope);
+        let table = operation.table().name().to_string();
+        let mut tries = Tries::of(scope, &self.turns, &table);
         let done = loop {
             match self.attempt(scope, &operation, dry_run, record).await {
                 Err(error) if tries.again(&error).await => record.forget(),
@@ -47,7 +48,7 @@ impl Engine {
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
-        let did = (&[done.reached][..], std::slice::from_ref(&done.after));
+        let did = (std::slice::from_ref(&done.reached), std::slice::from_ref(&done.after));
         self.conclude(transaction, scope, operations, did, dry_run, record).await?;
         Ok(done)
     }

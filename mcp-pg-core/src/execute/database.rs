@@ -18,6 +18,7 @@ use super::failure::Failure;
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::lease::Lease;
 use super::listen::Listener;
+use super::refusal::ended;
 use super::session::{Kept, SessionSettings};
 use super::tls::client_config;
 use super::transaction::{BECOME, Identity, Transaction};
@@ -333,6 +334,10 @@ impl Database {
             }
             error if is_shared(&error) => shared(),
             PoolError::Backend(error) if refuses(&error) => refused(error),
+            PoolError::Backend(error) if error.code().is_some() => {
+                let state = error.code().map(|state| state.code().to_owned()).unwrap_or_default();
+                ended(&state).sqlstate(state).caused_by(error)
+            }
             PoolError::Backend(error) => unavailable(error),
             error => unavailable(error),
         })

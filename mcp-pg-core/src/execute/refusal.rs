@@ -82,18 +82,7 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
             },
         )
         .hint("narrow the condition, or try again later"),
-        Code::Forbidden => Error::new(
-            code,
-            match state {
-                "44000" => "the view does not allow such rows",
-                "25006" => "this would write, in a transaction that only reads",
-                _ if answer.message().contains("row-level security") => {
-                    "row-level security does not allow such a row"
-                }
-                _ => "the database does not allow this to the caller's role",
-            },
-        )
-        .inside(place.values.unwrap_or_default()),
+        Code::Forbidden => forbidden(answer, state).inside(place.values.unwrap_or_default()),
         _ if answer.routine() == Some("ExecOnConflictUpdate") => {
             Error::new(Code::InvalidValue, "two of the rows have the same key")
                 .at(place.written())
@@ -104,7 +93,17 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
             "a rule of the table's does something else instead, and PostgreSQL cannot tell to which rows",
         ),
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
-        Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
+        Code::DatabaseUnavailable => ended(state),
+        _ if is_unreadable(answer, place) => Error::new(
+            Code::DatabaseError,
+            "a stored text is not valid in its encoding, so that its row cannot be read",
+        )
+        .hint("leave out the column that holds it, or the row; whoever maintains the database can mend it"),
+        _ if state == "42P17" => Error::new(
+            code,
+            "the policies of the table's row-level security lead back to themselves, so that PostgreSQL refuses all of it",
+        )
+        .hint("whoever maintains the database has to change them: asking otherwise will not help"),
         Code::InvalidValue => invalid(answer, place),
         _ if answer.routine() == Some("ExecCheckIndexConstraints") => Error::new(
             Code::InvalidValue,
@@ -121,14 +120,57 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
     }
 }
 
-/// Whether the sentence is one that people wrote into a function, for those who use the table.
-pub(super) fn is_raised(answer: &DbError) -> bool {
-    answer.code().code() == "P0001" || answer.routine() == Some("exec_stmt_raise")
+fn forbidden(answer: &DbError, state: &str) -> Error {
+    let message = match state {
+        "44000" => "the view does not allow such rows",
+        "25006" => "this would write, in a transaction that only reads",
+        _ if answer.message().contains("row-level security") => {
+            "row-level security does not allow such a row"
+        }
+        _ => "the database does not allow this to the caller's role",
+    };
+    let error = Error::new(Code::Forbidden, message);
+    match answer.routine() {
+        Some("aclcheck_error") => error.hint(
+            "the role lacks a right to the table, or to what its defaults, triggers, policies or views use: \
+             whoever maintains the database can grant it",
+        ),
+        _ => error,
+    }
 }
 
-/// What people wrote, with the hint that they gave.
+/// PostgreSQL has answered, and ends the session or takes none.
+pub(super) fn ended(state: &str) -> Error {
+    let message = match state {
+        "53300" => "the database takes no more connections of the login",
+        "57P01" | "57P02" | "57P05" => "the database ended the connection",
+        "57P03" => "the database is starting or stopping",
+        _ => return unavailable(std::io::Error::other("closed by the server")),
+    };
+    Error::new(Code::DatabaseUnavailable, message).hint("try again in a moment")
+}
+
+/// Whether bytes that are stored are no text in the database's encoding: none of the caller's are such.
+fn is_unreadable(answer: &DbError, place: &Place<'_>) -> bool {
+    answer.code().code() == "22021"
+        && answer.routine().is_some_and(|by| by.starts_with("report_invalid_encoding"))
+        && parameter(answer, place).is_none()
+}
+
+/// Whether the sentence is one that people wrote into a function, for those who use the table.
+pub(super) fn is_raised(answer: &DbError) -> bool {
+    matches!(answer.code().code(), "P0001" | "P0004") || answer.routine() == Some("exec_stmt_raise")
+}
+
+/// What people wrote, with the detail and the hint that they gave.
 pub(super) fn raised(answer: &DbError, code: Code) -> Error {
-    let error = Error::new(code, shown(answer.message()));
+    let error = Error::new(
+        code,
+        match answer.detail() {
+            Some(detail) => shown(&format!("{} ({detail})", answer.message())),
+            None => shown(answer.message()),
+        },
+    );
     match answer.hint() {
         Some(hint) => error.hint(shown(hint)),
         None => error,

@@ -49,6 +49,11 @@ impl SessionSettings {
             ("IntervalStyle", "postgres".into()),
             ("bytea_output", "hex".into()),
             ("extra_float_digits", "1".into()),
+            // The forms in which they are written.
+            ("array_nulls", "on".into()),
+            ("xmloption", "content".into()),
+            // Off, it refuses all that policies are about.
+            ("row_security", "on".into()),
             // Last, since the first row is to tell how it was.
             ("mcp_pg.begun", "on".into()),
         ]

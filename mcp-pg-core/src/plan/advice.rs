@@ -269,7 +269,7 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
 pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> Error {
     let text = value.as_str().unwrap_or_default();
     match text.chars().next() {
-        Some('<' | '>' | '=' | '!') => {
+        Some(first) if matches!(first, '<' | '>' | '=') || text.starts_with("!=") => {
             error.hint("the operator is a key: {\"gt\": 5}; so are gte, lt, lte and ne")
         }
         Some(_) if data_type.family() == Family::Array => {

@@ -116,6 +116,14 @@ impl<'v> Scope<'v> {
         {
             return self.computed(column, key, argument, written, &below(at, key));
         }
+        if let Some(key) = value.as_object().and_then(crowded_operator) {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("{key} stands alone, and here are other members beside it"),
+            )
+            .at(at)
+            .hint("{\"$literal\": {…}} writes an object as it is"));
+        }
         let operand = self
             .operand(column, value, at)
             .map_err(|error| super::advice::not_computed(column, value, written, error))?;
@@ -253,6 +261,12 @@ fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
 fn lone_operator(object: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (key, argument) = object.iter().next()?;
     (object.len() == 1 && key.starts_with('$')).then_some((key.as_str(), argument))
+}
+
+/// The operator of an object that has other members too: as a document it would be written as it stands.
+fn crowded_operator(object: &Map<String, Value>) -> Option<&str> {
+    let mut keys = object.keys().map(String::as_str).filter(|_| object.len() > 1);
+    keys.find(|key| COMPUTED.contains(key))
 }
 
 /// Whether it stands for a value: `{"$ref": …}` or `{"$literal": …}`.

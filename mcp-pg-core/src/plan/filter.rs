@@ -56,8 +56,13 @@ impl<'v> Parser<'_, 'v> {
                         Predicate::Not(Box::new(self.object(table, inner, &at, depth + 1)?))
                     }
                     _ => {
-                        return Err(wrong("not takes a condition object", &at)
-                            .hint("{\"not\": {\"status\": \"new\"}}"));
+                        let error = wrong("not takes a condition object", &at);
+                        return Err(match table.table.column("not") {
+                            Some(_) => error.hint(
+                                "the column of that name is {\"column\": \"not\", \"eq\": …}",
+                            ),
+                            None => error.hint("{\"not\": {\"status\": \"new\"}}"),
+                        });
                     }
                 },
                 _ => self.named(table, name, value, &at, &at, depth)?,

@@ -219,6 +219,9 @@ fn require(
             format!("{} ({}) is required", column.name, column.type_name),
         )
         .at(below(at, &column.name))
-        .hint("it takes no null and has no default")),
+        .hint(match column.default_refused {
+            true => "it takes no null, and its default the next number of a sequence, which the caller's role may not",
+            false => "it takes no null and has no default",
+        })),
     }
 }

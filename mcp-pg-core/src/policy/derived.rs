@@ -71,6 +71,7 @@ fn column(index: usize, name: String, data_type: Arc<DataType>) -> Column {
         nullable: true,
         may_be_null: true,
         default: None,
+        default_refused: false,
         identity: None,
         generated: None,
         generated_from: Vec::new(),

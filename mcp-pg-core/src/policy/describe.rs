@@ -112,7 +112,11 @@ impl View {
         out.insert("name".into(), json!(column.name));
         out.insert("type".into(), json!(column.type_name));
         out.insert("nullable".into(), json!(column.nullable));
-        put(&mut out, "default", json!(column.default));
+        put(
+            &mut out,
+            "default",
+            json!(column.default.as_ref().filter(|_| !column.default_refused)),
+        );
         let identity = column.identity.map(|identity| match identity {
             Identity::Always => "always",
             Identity::ByDefault => "by_default",

@@ -185,13 +185,13 @@ impl Default for Archive {
 pub struct Concurrency {
     /// The column that counts a row's changes, where a table has it; else `xmin` serves.
     pub version_column: String,
-    /// How often a transaction that PostgreSQL asks to retry is run again.
+    /// How often a transaction that PostgreSQL asks to retry is run again, as long as `timeouts.transaction` lasts.
     pub retries: u32,
 }
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { version_column: "version".into(), retries: 5 }
+        Self { version_column: "version".into(), retries: 100 }
     }
 }
 

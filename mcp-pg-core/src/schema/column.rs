@@ -26,6 +26,8 @@ pub struct Column {
     pub may_be_null: bool,
     /// The default expression, as `pg_get_expr` prints it.
     pub default: Option<String>,
+    /// Whether that takes the number of a sequence from which the login may take none.
+    pub default_refused: bool,
     /// Whether the value is a generated identity, and whether callers may supply it.
     pub identity: Option<Identity>,
     /// The expression of a generated column; such a column is never written.
@@ -73,7 +75,7 @@ impl Column {
     /// Whether an insert that leaves the column out is sure to be refused.
     pub fn required(&self) -> bool {
         !self.nullable
-            && self.default.is_none()
+            && (self.default.is_none() || self.default_refused)
             && self.identity.is_none()
             && self.generated.is_none()
     }

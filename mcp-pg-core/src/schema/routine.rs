@@ -21,6 +21,10 @@ pub struct Routine {
     pub arguments: Vec<Argument>,
     /// The COMMENT, whole.
     pub comment: String,
+    /// The role that owns it.
+    pub owner: String,
+    /// That is the owner of its schema or of the database, a superuser, or the login.
+    pub vouched_for: bool,
     /// The database roles, of those asked about, that may call it; `None` is the login.
     pub executable_by: Vec<Option<String>>,
 }

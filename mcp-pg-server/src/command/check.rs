@@ -108,7 +108,8 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
         .into_iter()
         .map(|column| format!("the view column {column} shows an encrypted one: it is read-only"));
     let views = views::of_views(settings, schema, &known.leaky_views);
-    distrusted.chain(open).chain(hashing).chain(shown).chain(views).collect()
+    let without = columns::without_sequence(schema);
+    distrusted.chain(open).chain(hashing).chain(shown).chain(views).chain(without).collect()
 }
 
 /// A session with all of the configuration that one can be opened with; what is at fault is a finding each.

@@ -159,6 +159,9 @@ async fn lists() {
     assert_eq!(unknown, ("unknown_table".to_owned(), "/table".to_owned()));
     let cursor = refused(&engine, "list_tables", json!({"cursor": "x"})).await;
     assert_eq!(cursor, ("invalid_cursor".to_owned(), "/cursor".to_owned()));
+    let told = call(&engine, "admin", "list_tables", json!({"cursor": "x"})).await.unwrap_err();
+    let told = serde_json::to_value(&told).unwrap();
+    assert!(told["hint"].as_str().unwrap().contains("the same schema and search"), "{told}");
 }
 
 #[tokio::test]

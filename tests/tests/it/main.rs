@@ -31,6 +31,7 @@ mod cli;
 mod concurrency;
 mod confirm;
 mod confirm_uncounted;
+mod database_rights;
 mod delete;
 mod describe;
 mod diagram;

@@ -83,6 +83,22 @@ async fn tables_that_come_later_are_for_whom_the_configuration_names() {
 }
 
 #[tokio::test]
+async fn sequences_of_other_schemas_that_defaults_name_can_be_used() {
+    let database = Database::of(
+        "CREATE SCHEMA other; CREATE SEQUENCE other.numbers; CREATE SEQUENCE other.unused;
+         CREATE TABLE ticket (id integer PRIMARY KEY DEFAULT nextval('other.numbers'))",
+    )
+    .await;
+    let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_numbers");
+    database.sql(&printed).await;
+    for (sequence, expected) in [("other.numbers", "true"), ("other.unused", "false")] {
+        let may =
+            format!("SELECT has_sequence_privilege('mcp_pg_numbers', '{sequence}', 'USAGE')::text");
+        assert_eq!(database.value(&may).await.as_deref(), Some(expected), "{sequence}");
+    }
+}
+
+#[tokio::test]
 async fn it_may_be_run_again() {
     let database = Database::empty().await;
     let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_again");

@@ -344,6 +344,11 @@ async fn a_write() {
             (change(json!({"total": {"increment": 1}})), "/updates/total", "{\"$increment\": 1}"),
             (change(json!({"total": {"$inc": 1}})), "/updates/total/$inc", "$increment"),
             (change(json!({"total": {"$decrement": 1}})), "/updates/total/$decrement", "-1"),
+            (
+                change(json!({"details": {"$merge": {"a": 1}, "x": 1}})),
+                "/updates/details",
+                "{\"$literal\": {…}}",
+            ),
             (change(json!({"tags": {"$push": "x"}})), "/updates/tags/$push", "$append"),
             (change(json!({"$set": {"total": 1}})), "/updates/$set", "columns stand here"),
             (change(json!({"details.a": 1})), "/updates/details.a", "{\"$merge\": {\"a\": …}}"),

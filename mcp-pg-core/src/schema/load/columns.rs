@@ -54,6 +54,7 @@ fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Co
         data_type,
         type_name: type_name.strip_prefix(first).unwrap_or(type_name).to_owned(),
         default,
+        default_refused: row.try_get("default_refused")?,
         identity: match row.try_get("identity")? {
             "a" => Some(Identity::Always),
             "d" => Some(Identity::ByDefault),

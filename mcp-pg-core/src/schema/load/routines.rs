@@ -45,6 +45,8 @@ pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
         untyped: row.try_get("untyped")?,
         arguments,
         comment: row.try_get("comment")?,
+        owner: row.try_get("owner")?,
+        vouched_for: row.try_get("vouched_for")?,
         executable_by: executable_by
             .into_iter()
             .map(|role| Some(role).filter(|role| !role.is_empty()))

@@ -28,6 +28,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         nullable: true,
         may_be_null: true,
         default: None,
+        default_refused: false,
         identity: None,
         generated: None,
         generated_from: Vec::new(),

@@ -43,6 +43,16 @@ SELECT a.attrelid             AS "table",
        a.attidentity::text    AS identity,
        a.attgenerated <> ''   AS generated,
        pg_catalog.pg_get_expr(e.adbin, e.adrelid, true) AS expression,
+       -- The next number of a sequence is a right of its own; identity columns need none.
+       CASE WHEN e.oid IS NULL OR a.attidentity <> '' THEN false ELSE EXISTS (
+         SELECT FROM pg_catalog.pg_depend k
+         JOIN pg_catalog.pg_class s ON s.oid = k.refobjid
+         WHERE k.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND k.objid = e.oid
+           AND k.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+           AND CASE WHEN s.relkind = 'S'
+                    THEN NOT coalesce(pg_catalog.has_sequence_privilege(s.oid, 'USAGE, UPDATE'), true)
+                    ELSE false END)
+       END                    AS default_refused,
        -- Since PostgreSQL 15 it is the expression that depends on them, before it was the column.
        CASE WHEN a.attgenerated <> '' THEN ARRAY(
          SELECT DISTINCT k.refobjsubid::pg_catalog.int2

@@ -28,7 +28,13 @@ SELECT n.nspname                                              AS schema,
              CROSS JOIN LATERAL (SELECT CASE r.name WHEN '' THEN current_user ELSE r.name::name END) c (role)
              WHERE pg_catalog.has_schema_privilege(c.role, n.oid, 'USAGE')
                AND pg_catalog.has_function_privilege(c.role, p.oid, 'EXECUTE')) AS executable_by,
-       d.description                                          AS comment
+       d.description                                          AS comment,
+       pg_catalog.pg_get_userbyid(p.proowner)                 AS owner,
+       -- Whoever may only create functions in the schema is not one to make tools.
+       p.proowner = n.nspowner
+         OR p.proowner = (SELECT b.datdba FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())
+         OR EXISTS (SELECT FROM pg_catalog.pg_roles o
+                    WHERE o.oid = p.proowner AND (o.rolsuper OR o.rolname = session_user)) AS vouched_for
 FROM pg_catalog.pg_proc p
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_catalog.pg_description d

@@ -25,6 +25,15 @@ WITH RECURSIVE own AS MATERIALIZED (
                                'pg_type', 'pg_cast', 'pg_amproc', 'pg_amop']::pg_catalog.regclass[])
       AND refclassid = ANY (ARRAY['pg_proc', 'pg_operator']::pg_catalog.regclass[]) AND refobjid >= 16384))
   UNION
+  -- Operators and aggregates that statements name, and that people put beside PostgreSQL's own.
+  SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass, own.oid
+  FROM own JOIN pg_catalog.pg_operator o ON o.oprcode = own.oid
+  UNION
+  SELECT 'pg_catalog.pg_aggregate'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass, own.oid
+  FROM own
+  JOIN pg_catalog.pg_aggregate a ON own.oid IN (a.aggtransfn, a.aggfinalfn)
+  JOIN pg_catalog.pg_proc p ON p.oid = a.aggfnoid AND p.proname = ANY ('{count,sum,avg,min,max}'::pg_catalog.name[])
+  UNION
   SELECT run.place, used.class, used.oid
   FROM run, LATERAL (
     SELECT refclassid, refobjid
@@ -61,7 +70,7 @@ WITH RECURSIVE own AS MATERIALIZED (
   SELECT place FROM expression WHERE tree ~ ' :funcid (2078|288[0-36-9]) '
 )
 SELECT EXISTS (SELECT FROM code
-               -- Types, casts and the operators of indexes are met by values that conditions compare with.
-               WHERE place = ANY (ARRAY['pg_policy', 'pg_rewrite', 'pg_type', 'pg_cast', 'pg_amproc', 'pg_amop'
-                                       ]::pg_catalog.regclass[])) AS reads,
+               -- Types, casts and operators are met by values that conditions compare with.
+               WHERE place = ANY (ARRAY['pg_policy', 'pg_rewrite', 'pg_type', 'pg_cast', 'pg_amproc', 'pg_amop',
+                                        'pg_operator', 'pg_aggregate']::pg_catalog.regclass[])) AS reads,
        EXISTS (SELECT FROM code) AS writes

@@ -5,8 +5,38 @@
 -- estimates, and tells nothing of row-level security. Filtered out:
 --   * partitions (relispartition): their rows are read and written through the partitioned table;
 --   * indexes, sequences, composite types, TOAST: not relations with rows of their own to offer;
---   * relations on which the login holds no privilege that PostgreSQL could honour.
+--   * relations on which the login holds no privilege that PostgreSQL could honour;
+--   * views that read as whoever reads them (security_invoker), where the login may not read all that they do.
 -- Every has_*_privilege answers NULL for a relation dropped since the snapshot: coalesced to "no".
+WITH RECURSIVE invoking AS MATERIALIZED (
+  SELECT c.oid
+  FROM pg_catalog.pg_class c
+  WHERE c.relkind = 'v' AND c.reloptions IS NOT NULL AND EXISTS (
+    SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) o
+    WHERE o.option_name = 'security_invoker' AND o.option_value::boolean)
+), refused (oid) AS (
+  -- The columns that a view uses are noted one by one, or else the relation as a whole.
+  SELECT i.oid
+  FROM invoking i
+  JOIN pg_catalog.pg_rewrite r ON r.ev_class = i.oid AND r.rulename = '_RETURN'
+  JOIN pg_catalog.pg_depend d
+    ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = r.oid
+   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> i.oid
+  JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  WHERE NOT coalesce(
+    CASE WHEN d.refobjsubid = 0 THEN pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
+         ELSE pg_catalog.has_column_privilege(c.oid, d.refobjsubid::pg_catalog.int2, 'SELECT')
+    END, false)
+  UNION
+  -- Beneath a view of any kind they read as its reader, too.
+  SELECT v.oid
+  FROM refused
+  JOIN pg_catalog.pg_depend d
+    ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+   AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = refused.oid
+  JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid AND r.rulename = '_RETURN'
+  JOIN pg_catalog.pg_class v ON v.oid = r.ev_class AND v.relkind = 'v'
+)
 SELECT *
 FROM (
   SELECT c.oid,
@@ -75,4 +105,5 @@ FROM (
     AND n.nspname = ANY ($1)
     AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
 ) relation
-WHERE can_select OR can_insert OR can_update OR can_delete
+WHERE (can_select OR can_insert OR can_update OR can_delete)
+  AND oid NOT IN (SELECT refused.oid FROM refused)

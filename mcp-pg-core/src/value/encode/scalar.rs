@@ -63,18 +63,29 @@ fn integer(value: &Value, least: impl Into<i128>, most: impl Into<i128>) -> Resu
     let (least, most) = (least.into(), most.into());
     let integer = match value {
         Value::Number(number) => {
-            refuse_inexact(number)?;
-            whole(number)
+            let whole = whole(number);
+            // What is out of range is so whatever number was written.
+            match refuse_inexact(number) {
+                Err(_) if whole.is_some_and(|integer| !(least..=most).contains(&integer)) => {
+                    return Err(out_of_range(number, least, most));
+                }
+                exact => exact?,
+            }
+            whole
         }
         Value::String(text) => text.parse().ok(),
         _ => None,
     };
     match integer.ok_or(Reason::Unfit)? {
         integer if (least..=most).contains(&integer) => Ok(integer.to_string()),
-        integer => Err(Reason::Because {
-            message: format!("{integer} is out of range"),
-            hint: format!("give a number from {least} to {most}"),
-        }),
+        integer => Err(out_of_range(integer, least, most)),
+    }
+}
+
+fn out_of_range(number: impl std::fmt::Display, least: i128, most: i128) -> Reason {
+    Reason::Because {
+        message: format!("{number} is out of range"),
+        hint: format!("give a number from {least} to {most}"),
     }
 }
 

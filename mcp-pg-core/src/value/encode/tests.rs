@@ -51,6 +51,7 @@ fn scalars_that_do_not_fit() {
         (23, json!(" 7 "), "expected t, got the string \" 7 \""),
         (23, json!(true), "expected t, got true"),
         (26, json!(-1), "-1 is out of range"),
+        (23, json!(1e22), "1e+22 is out of range"),
         (20, json!(1e16), "1e+16 is too large for a JSON number to hold exactly"),
         (1700, json!(1e22), "1e+22 is too large for a JSON number to hold exactly"),
         (1700, json!("1,5"), "expected t, got the string \"1,5\""),

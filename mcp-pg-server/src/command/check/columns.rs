@@ -14,6 +14,19 @@ pub(super) fn shown_encrypted(settings: &Settings, schema: &Schema) -> Vec<Strin
     shown.map(|(table, column)| format!("{}.{}", table.name, column.name)).collect()
 }
 
+/// The columns that inserts have to give, since the login may not take numbers from their default's sequence.
+pub(super) fn without_sequence(schema: &Schema) -> impl Iterator<Item = String> {
+    let tables = schema.tables.iter().filter(|table| table.privileges.insert);
+    let columns = tables.flat_map(|table| table.columns.iter().map(move |column| (table, column)));
+    let refused = columns.filter(|(_, column)| column.default_refused && column.can_insert);
+    refused.map(|(table, column)| {
+        format!(
+            "inserts have to give {}.{}: the login may take no number from the sequence of its default: GRANT USAGE ON SEQUENCE",
+            table.name, column.name
+        )
+    })
+}
+
 /// The findings on `[columns]`, `[encryption]`, `[comments]`, `[[relations]]` and directives.
 pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
     let mut findings = Vec::new();

@@ -68,15 +68,36 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
         if !inserts {
             continue;
         }
-        // Default values of key columns come from sequences; identity columns need no grant.
-        for schema in &settings.schemas {
-            let (schema, grantee) = (quoted(schema), name(grantee));
-            writeln!(out, "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {grantee};")?;
-            writeln!(
-                out,
-                "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {grantee};"
-            )?;
-        }
+        print_sequences(settings, grantee, out)?;
+    }
+    Ok(())
+}
+
+/// Default values of key columns come from sequences, also from those of other schemas; identity columns need no grant.
+fn print_sequences(
+    settings: &Settings,
+    grantee: &str,
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
+    writeln!(
+        out,
+        "DO $mcp_pg$\nDECLARE s regclass;\nBEGIN\n  FOR s IN SELECT DISTINCT d.refobjid FROM pg_attrdef a JOIN pg_class t \
+         ON t.oid = a.adrelid\n    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND \
+         d.refclassid = 'pg_class'::regclass\n    JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'\n    WHERE \
+         t.relnamespace::regnamespace::text IN (SELECT quote_ident(n) FROM unnest(ARRAY[{}]) n)\n      AND \
+         t.relnamespace <> s.relnamespace\n  LOOP EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', s, {}); END LOOP;\n\
+         END $mcp_pg$;",
+        schemas.join(", "),
+        literal(grantee),
+    )?;
+    for schema in &settings.schemas {
+        let (schema, grantee) = (quoted(schema), name(grantee));
+        writeln!(out, "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {grantee};")?;
+        writeln!(
+            out,
+            "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {grantee};"
+        )?;
     }
     Ok(())
 }

@@ -242,6 +242,23 @@ async fn what_policies_views_and_defaults_run_leaves_nothing_either() {
             "select",
             loan.clone(),
         ),
+        // An operator and an aggregate of one's own, beside those of PostgreSQL.
+        (
+            "CREATE FUNCTION far(integer, integer) RETURNS float8 LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM public.settle(); RETURN 1; END $$;
+             CREATE OPERATOR <-> (LEFTARG = integer, RIGHTARG = integer, FUNCTION = far)",
+            "select",
+            json!({"table": "loan", "order_by": [{"column": "id", "distance": 1}]}),
+        ),
+        (
+            "CREATE TYPE place AS (street text); ALTER TABLE loan ADD COLUMN place place;
+             UPDATE loan SET place = row('here');
+             CREATE FUNCTION alike(place, place) RETURNS boolean LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM public.settle(); RETURN true; END $$;
+             CREATE OPERATOR = (LEFTARG = place, RIGHTARG = place, FUNCTION = alike)",
+            "select",
+            json!({"table": "loan", "where": {"place": {"street": "here"}}}),
+        ),
         ("", "settle_it", json!({})),
         ("", "relay_it", json!({})),
         ("", "total_it", json!({})),

@@ -311,7 +311,8 @@ async fn a_write_whose_caller_leaves_during_the_commit_is_recorded() {
 #[tokio::test]
 async fn a_database_of_another_encoding_takes_every_record() {
     let database =
-        Database::in_latin1("CREATE TABLE users (user_id integer PRIMARY KEY, name text)").await;
+        Database::encoded("LATIN1", "CREATE TABLE users (user_id integer PRIMARY KEY, name text)")
+            .await;
     database.sql(&AuditTable::new(&name()).definition()).await;
     let engine = database.engine_with(settings()).await;
     for name in ["→ 😀 é \u{0}", "plain"] {
@@ -387,6 +388,30 @@ async fn a_flood_of_refusals_loses_no_record() {
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(records(&database, &engine).await.len(), 4_020);
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4_020);
+    assert_eq!(engine.lost_records(), 0);
+}
+
+#[tokio::test]
+async fn calls_that_are_hung_up_on_during_a_flood_leave_their_records() {
+    let database = shop().await;
+    let engine = database.engine_with(settings()).await;
+    let mut other = database.client().await;
+    let held = other.transaction().await.unwrap();
+    held.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE", &[]).await.unwrap();
+    let unknown = mcp_pg_core::Error::new(mcp_pg_core::Code::Unauthenticated, "who are you?");
+    let (nobody, origin) = (Principal::unknown("bearer"), Origin::default());
+    let refuse =
+        || engine.refuse(&nobody, &origin, "authenticate", serde_json::Map::new(), &unknown);
+    let flood = futures_util::future::join_all((0..4_000).map(|_| refuse()));
+    let leave = async {
+        for _ in 0..300 {
+            let read = call(&engine, "admin", "select", json!({"table": "users"}));
+            tokio::time::timeout(std::time::Duration::from_millis(1), read).await.unwrap_err();
+        }
+    };
+    tokio::join!(flood, leave);
+    held.rollback().await.unwrap();
+    assert_eq!(records(&database, &engine).await.len(), 4_300);
     assert_eq!(engine.lost_records(), 0);
 }
 

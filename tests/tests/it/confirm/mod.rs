@@ -162,7 +162,13 @@ async fn the_user_is_asked_again_if_the_rows_are_others_by_then() {
     use ElicitationAction::{Accept, Decline};
     let one_less = "DELETE FROM reviews WHERE review_id = 1";
     let another = "DELETE FROM reviews WHERE review_id = (SELECT min(review_id) FROM reviews)";
+    // As many as before.
+    let exchanged =
+        "WITH gone AS (DELETE FROM reviews WHERE review_id = 1 RETURNING product_id, user_id)
+        INSERT INTO reviews (review_id, product_id, user_id, rating) OVERRIDING SYSTEM VALUE
+        SELECT 0, product_id, user_id, 5 FROM gone";
     for (meanwhile, answers, questions, left) in [
+        (exchanged, vec![Accept, Accept], ["2 rows", "2 rows", ""], 12),
         (one_less, vec![Accept, Accept], ["2 rows", "1 row", ""], 12),
         (one_less, vec![Accept, Decline], ["2 rows", "1 row", ""], 13),
         // There is an end to it.

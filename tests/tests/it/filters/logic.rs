@@ -94,3 +94,12 @@ async fn relations() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_column_that_is_called_like_a_connective_is_told_of() {
+    let database = mcp_pg_tests::Database::of("CREATE TABLE odd (\"not\" text)").await;
+    let engine = database.engine().await;
+    let told = json!({"table": "odd", "where": {"not": "n"}});
+    let told = mcp_pg_tests::error(&engine, "admin", "select", told).await;
+    assert!(told["hint"].as_str().unwrap().contains("{\"column\": \"not\", \"eq\": …}"), "{told}");
+}
