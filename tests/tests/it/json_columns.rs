@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use mcp_pg_core::audit::FileSink;
-use mcp_pg_core::policy::{Action, ColumnMarks, Grant, Mask, Role};
-use mcp_pg_core::{Engine, Principal, Settings};
+use mcp_pg_core::policy::ColumnMarks;
+use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, call_as, error, refused, rows};
 use serde_json::{Value, json};
+
+use crate::json_members::reader;
 
 const DOCUMENTS: &str = r#"
 CREATE TABLE owners (id integer PRIMARY KEY, settings json);
@@ -198,18 +200,7 @@ async fn later_operations_refer_to_columns_alone() {
 #[tokio::test]
 async fn a_column_that_is_hidden_or_masked_has_none() {
     let database = Database::of(DOCUMENTS).await;
-    let mut grant = Grant {
-        tables: vec!["*".to_owned()],
-        actions: [Action::Select].into_iter().collect(),
-        ..Grant::default()
-    };
-    grant.columns.exclude = vec!["settings".to_owned()];
-    grant.columns.mask.insert("meta".to_owned(), Mask::Full);
-    let role = Role { name: "reader".to_owned(), grants: vec![grant], ..Role::default() };
-    let settings =
-        Settings { roles: vec![role], default_role: "reader".to_owned(), ..Settings::default() };
-    let engine = database.engine_with(settings).await;
-    let reader = Principal::new("someone", "reader");
+    let (engine, reader) = reader(&database, "settings").await;
     for (table, column, code) in
         [("owners", "settings", "unknown_column"), ("documents", "meta", "forbidden")]
     {

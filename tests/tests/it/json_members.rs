@@ -1,6 +1,6 @@
 //! What JSON columns have at a path, as a sort key, a group, or what is measured.
 
-use mcp_pg_core::policy::{Action, Grant, Mask, Role};
+use mcp_pg_core::policy::{Action, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call, call_as, paged, refused, rows};
 use serde_json::{Value, json};
@@ -19,6 +19,15 @@ INSERT INTO documents VALUES
   (7, NULL, '1', 3),
   (8, '{"rank": {"x": 1}, "kind": "it''s \"quoted\""}', '{"rank": 1.50}', 1),
   (9, '{"rank": 10.0, "kind": {"deep": 1}, "list": [{"n": 2}]}', '{"rank": 3.0}', 2);"#;
+
+/// An engine whose caller does not see this column, and `meta` masked.
+pub(crate) async fn reader(database: &Database, hidden: &str) -> (Engine, Principal) {
+    let mut role = Role::everywhere("reader", [Action::Select]);
+    role.grants[0].columns.exclude = vec![hidden.to_owned()];
+    role.grants[0].columns.mask.insert("meta".to_owned(), Mask::Full);
+    let settings = Settings { roles: vec![role], ..Settings::default() };
+    (database.engine_with(settings).await, Principal::new("someone", "reader"))
+}
 
 async fn ids(engine: &Engine, mut arguments: Value) -> Vec<i64> {
     arguments["table"] = json!("documents");
@@ -187,18 +196,7 @@ async fn what_is_no_path_is_refused() {
 #[tokio::test]
 async fn a_column_that_is_hidden_or_masked_has_none() {
     let database = Database::of(DOCUMENTS).await;
-    let mut grant = Grant {
-        tables: vec!["public.documents".to_owned()],
-        actions: [Action::Select].into_iter().collect(),
-        ..Grant::default()
-    };
-    grant.columns.exclude = vec!["old".to_owned()];
-    grant.columns.mask.insert("meta".to_owned(), Mask::Full);
-    let role = Role { name: "reader".to_owned(), grants: vec![grant], ..Role::default() };
-    let settings =
-        Settings { roles: vec![role], default_role: "reader".to_owned(), ..Settings::default() };
-    let engine = database.engine_with(settings).await;
-    let reader = Principal::new("someone", "reader");
+    let (engine, reader) = reader(&database, "old").await;
     for (column, code) in [("old", "unknown_column"), ("meta", "forbidden")] {
         let key = json!({"column": column, "path": ["rank"]});
         for (tool, arguments) in [

@@ -1,0 +1,86 @@
+//! What was probably meant by what is to be written.
+
+use serde_json::Value;
+
+use crate::error::{Code, Error};
+use crate::plan::assign::{COMPUTED, Written};
+use crate::policy::TableView;
+use crate::schema::{Column, Family, RelationKind};
+
+/// What to say of a name that is not a column to write.
+pub(in crate::plan) fn not_written(table: &TableView, name: &str, error: Error) -> Error {
+    let json = |column: &str| {
+        let column = table.table.column(column).filter(|(_, column)| column.can_select);
+        column.is_some_and(|(_, column)| column.data_type.family() == Family::Json)
+    };
+    match name.split_once('.') {
+        Some((column, key)) if json(column) => {
+            let merge = |key: &str| format!("{{{column:?}: {{\"$merge\": {{{key:?}: …}}}}}}");
+            error.hint(match key.split_once('.') {
+                None => merge(key),
+                Some((outer, _)) => format!("{}, with all that {outer:?} is to hold", merge(outer)),
+            })
+        }
+        _ if table.relations_named(name).any(|relation| relation.kind != RelationKind::ToOne) => {
+            error.hint(
+                "rows of another table are inserted by themselves: a transaction does both, and {\"$ref\": \"0.column\"} is \
+                 a value of the first",
+            )
+        }
+        _ if name.starts_with('$') => error.hint(
+            "columns stand here, and what is done to one is its value: {\"views\": {\"$increment\": 1}}",
+        ),
+        _ => error,
+    }
+}
+
+/// What to say of a value that is none of the column's type, and looks like an expression.
+pub(in crate::plan) fn not_computed(
+    column: &Column,
+    value: &Value,
+    written: Written,
+    error: Error,
+) -> Error {
+    let number = column.data_type.is_amount();
+    let computed = match value {
+        Value::String(text) => text.contains(&column.name) || text.contains(['+', '*']),
+        Value::Object(_) => true,
+        _ => false,
+    };
+    match value.as_str() {
+        _ if number && computed && written == Written::Old => {
+            error.hint("a value, or {\"$increment\": 1}: what is added to the old one")
+        }
+        Some(text) if text.contains("$ref") || text.contains("{{") => error.hint(
+            "{\"$ref\": \"name.column\"} is a value from an earlier operation of the transaction",
+        ),
+        _ => error,
+    }
+}
+
+/// The error of a computation that does not exist.
+pub(in crate::plan) fn unknown_computation(key: &str) -> Error {
+    let error = Error::new(Code::UnknownOperator, format!("there is no {key:?}")).allowed(COMPUTED);
+    match key {
+        "$inc" | "$add" | "$plus" => error.did_you_mean("$increment"),
+        "$dec" | "$decrement" | "$sub" | "$subtract" | "$minus" => {
+            error.did_you_mean("$increment").hint("{\"$increment\": -1}")
+        }
+        "$push" | "$addToSet" | "$concat" => error.did_you_mean("$append"),
+        "$currentDate" => error.did_you_mean("$now"),
+        "$set" | "$value" => error.hint("the value itself stands here"),
+        "$eval" | "$expr" | "$sql" | "$raw" | "$mul" | "$multiply" => {
+            error.hint("there are no expressions: read the value, compute, and give the new one")
+        }
+        _ => error.nearest(key, COMPUTED).hint("{\"$literal\": …} writes an object as it is"),
+    }
+}
+
+/// The `$ref` that templates and paths of other kinds stand for: `{{order.id}}`, `$0.id`, `order.rows[0].id`.
+pub(in crate::plan) fn reference(given: &Value) -> Option<String> {
+    let text = given.as_str()?.replace(['$', '{', '}', ']', ' '], "").replace('[', ".");
+    let steps = text.split('.').filter(|step| {
+        !matches!(*step, "" | "rows" | "data" | "result" | "results" | "operations")
+    });
+    Some(steps.collect::<Vec<_>>().join("."))
+}
