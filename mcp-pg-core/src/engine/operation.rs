@@ -1,5 +1,6 @@
 //! One operation: what is planned, and what it did.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use serde::Serialize;
@@ -12,7 +13,8 @@ use crate::audit::PART_MOST;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Fetched, Keep, Place, Transaction, refusal, texts};
 use crate::plan::{
-    ChangePlan, CursorKey, Effect, Include, InsertPlan, Operand, Plan, Scope, SelectPlan, marked,
+    ChangePlan, CursorKey, Effect, Include, InsertPlan, Operand, Plan, Returned, Scope, SelectPlan,
+    marked,
 };
 use crate::policy::{Action, TableView};
 use crate::reply::RowSet;
@@ -153,13 +155,8 @@ impl<'v> Operation<'v> {
         }
     }
 
-    /// Names of the columns to return of written rows.
-    pub(super) fn returning(&self) -> Vec<&'v str> {
-        let table = &self.table().table;
-        self.columns().iter().map(|column| table.columns[*column].name.as_str()).collect()
-    }
-
-    fn columns(&self) -> &[usize] {
+    /// What to return of written rows.
+    pub(super) fn returning(&self) -> &[Returned] {
         match &self.plan {
             Plan::Select(_) => &[],
             Plan::Insert(plan) => &plan.returning,
@@ -172,7 +169,11 @@ impl<'v> Operation<'v> {
     pub(super) fn returned(&self, images: bool) -> Vec<usize> {
         match images || !self.at.is_empty() || !self.includes().is_empty() {
             true => self.table().readable_columns().collect(),
-            false => self.columns().to_vec(),
+            false => {
+                let mut seen = BTreeSet::new();
+                let positions = self.returning().iter().map(|returned| returned.position);
+                positions.filter(|position| seen.insert(*position)).collect()
+            }
         }
     }
 

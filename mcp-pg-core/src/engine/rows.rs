@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::plan::Returned;
+use crate::policy::TableView;
 use crate::reply::Rows;
 use crate::request::Format;
 use crate::statement::Output;
@@ -17,12 +19,17 @@ pub(super) fn object(
     outputs.iter().take(width).map(|output| output.name.to_owned()).zip(values).collect()
 }
 
-/// The members of a row that were asked for, in that order.
-pub(super) fn pick(row: &Map<String, Value>, names: &[&str]) -> Map<String, Value> {
-    names
-        .iter()
-        .filter_map(|name| row.get(*name).map(|value| ((*name).to_owned(), value.clone())))
-        .collect()
+/// What was asked for of a row of the table, in that order.
+pub(super) fn pick(
+    row: &Map<String, Value>,
+    table: &TableView,
+    returning: &[Returned],
+) -> Map<String, Value> {
+    let asked = returning.iter().filter_map(|returned| {
+        let column = table.table.columns.get(returned.position)?;
+        Some((returned.name.clone(), returned.within(row.get(&column.name)?)))
+    });
+    asked.collect()
 }
 
 /// The rows in a format: `columns`, `rows` and `text` of a reply.

@@ -62,7 +62,7 @@ pub(super) fn written(
     dry_run: bool,
     room: usize,
 ) -> (RowSet, Vec<Map<String, Value>>) {
-    let names = operation.returning();
+    let (table, returning) = (operation.table(), operation.returning());
     let limits = &scope.view.limits;
     let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
     let removed = operation.removes();
@@ -74,12 +74,12 @@ pub(super) fn written(
     // The rows before and after count like the rows: a dry run shows as much of each.
     for index in 0..complete.max(done.before.len()).min(most) {
         let row = done.after.get(..complete).and_then(|after| after.get(index)).map(|row| {
-            let mut row = rows::pick(row, &names);
+            let mut row = rows::pick(row, table, returning);
             row.extend(related.get(index).cloned().unwrap_or_default());
             Value::Object(row)
         });
         let old = done.before.get(index).filter(|_| dry_run);
-        let old = old.map(|row| Value::Object(rows::pick(row, &names)));
+        let old = old.map(|row| Value::Object(rows::pick(row, table, returning)));
         let size = |row: &Option<Value>| row.as_ref().map_or(0, |row| row.to_string().len());
         let times = if dry_run && !removed { 2 } else { 1 };
         let Some(rest) = left.checked_sub(size(&row) * times + size(&old)) else { break };

@@ -1,5 +1,7 @@
 //! `on_conflict`: what becomes of the rows that are there already.
 
+use std::collections::BTreeSet;
+
 use super::assign::{Assign, Written};
 use super::change::{counted, touchable};
 use super::insert::Given;
@@ -7,7 +9,7 @@ use super::{Predicate, Scope};
 use crate::error::{Code, Error, Result, step};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, ConflictAction, OnConflict};
-use crate::schema::{Column, Key};
+use crate::schema::{Column, Index, Key};
 
 /// A key whose existing rows are met instead of violated.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub struct Arbiter<'v> {
     pub columns: Vec<&'v Column>,
     /// Whether a null in it meets a null.
     pub nulls_equal: bool,
+    /// The index that is the key of some rows only, those that its predicate names.
+    pub partial: Option<&'v Index>,
     /// What an existing row gets; nothing if empty.
     pub set: Vec<(&'v Column, Overwrite)>,
     /// Which existing rows the caller may change.
@@ -41,25 +45,30 @@ impl<'v> Arbiter<'v> {
         request: &OnConflict,
         given: &[&'v Column],
     ) -> Result<Self> {
-        let key = match &request.columns {
-            Some(names) => Some(key_of(table, names)?),
-            None if request.action == ConflictAction::Nothing => None,
+        let Target { columns, nulls_equal, partial } = match &request.columns {
+            Some(names) => key_of(table, names)?,
+            None if request.action == ConflictAction::Nothing => Target::default(),
             None => {
                 let message = "which key's rows are to be updated is not given";
                 return Err(no_key(table, Code::MissingValue, message));
             }
         };
-        let nulls_equal = key.is_some_and(|key| key.nulls_equal);
-        let columns = key.iter().flat_map(|key| &key.columns);
         let columns: Vec<&'v Column> =
-            columns.map(|column| &table.table.columns[*column]).collect();
+            columns.iter().map(|column| &table.table.columns[*column]).collect();
         let mut set = match request.action {
             ConflictAction::Nothing => Vec::new(),
             ConflictAction::Update => overwritten(scope, table, request, given, &columns)?,
         };
         if set.is_empty() {
             let always = || Predicate::All(vec![]);
-            return Ok(Self { columns, nulls_equal, set, filter: always(), check: always() });
+            return Ok(Self {
+                columns,
+                nulls_equal,
+                partial,
+                set,
+                filter: always(),
+                check: always(),
+            });
         }
         let indexes = |(column, _): &(&'v Column, Overwrite)| table.sealed(&column.name)?.index();
         let indexes: Vec<&'v Column> = set.iter().filter_map(indexes).collect();
@@ -71,7 +80,8 @@ impl<'v> Arbiter<'v> {
         set.extend(counted.map(|(column, next)| (column, Overwrite::Assign(next))));
         let filter = touchable(scope, table, Action::Update, Archived::Exclude)?;
         let check = scope.visible(table, Action::Update)?;
-        Ok(Self { columns, nulls_equal, set, filter: Predicate::All(filter.into()), check })
+        let filter = Predicate::All(filter.into());
+        Ok(Self { columns, nulls_equal, partial, set, filter, check })
     }
 }
 
@@ -103,6 +113,14 @@ impl Arbiter<'_> {
     }
 }
 
+/// What `on_conflict.columns` means.
+#[derive(Default)]
+struct Target<'v> {
+    columns: &'v [usize],
+    nulls_equal: bool,
+    partial: Option<&'v Index>,
+}
+
 /// The keys whose existing rows can be met.
 fn keys(table: &TableView) -> impl Iterator<Item = &Key> {
     let keys = table.table.primary_key.iter().chain(&table.table.unique_keys);
@@ -111,36 +129,68 @@ fn keys(table: &TableView) -> impl Iterator<Item = &Key> {
 
 /// The error of `on_conflict.columns`, with the keys that there are.
 fn no_key(table: &TableView, code: Code, message: &str) -> Error {
-    let names = keys(table).map(|key| {
+    let whole: Vec<&[usize]> = keys(table).map(|key| key.columns.as_slice()).collect();
+    let partial = partial(table).map(|index| index.columns.as_slice());
+    let partial: BTreeSet<&[usize]> = partial.filter(|columns| !whole.contains(columns)).collect();
+    let names = whole.into_iter().chain(partial).map(|columns| {
         let names: Vec<&str> =
-            key.columns.iter().map(|column| table.table.columns[*column].name.as_str()).collect();
+            columns.iter().map(|column| table.table.columns[*column].name.as_str()).collect();
         names.join(", ")
     });
     Error::new(code, message).at("/on_conflict/columns").allowed(names)
 }
 
+/// The indexes on columns alone that are a key of some rows. An exclusion is none, nor is one whose predicate speaks of the
+/// row as a whole, by the table's name.
+fn partial(table: &TableView) -> impl Iterator<Item = &Index> {
+    table.table.indexes.iter().filter(|index| {
+        let predicate = index.predicate.as_ref();
+        index.unique
+            && !index.exclusion
+            && index.parts.len() == index.columns.len()
+            && predicate.is_some_and(|predicate| !predicate.contains(".*"))
+    })
+}
+
 /// The key of these columns, in any order.
-fn key_of<'v>(table: &'v TableView, names: &[String]) -> Result<&'v Key> {
+fn key_of<'v>(table: &'v TableView, names: &[String]) -> Result<Target<'v>> {
     let mut wanted = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         let at = format!("/on_conflict/columns/{index}");
         wanted.push(table.usable(name).map_err(|error| error.inside(&at))?);
     }
-    let is_wanted = |key: &&Key| {
-        key.columns.len() == wanted.len()
-            && key.columns.iter().all(|column| wanted.contains(column))
+    let is_wanted = |columns: &[usize]| {
+        columns.len() == wanted.len() && columns.iter().all(|column| wanted.contains(column))
     };
-    keys(table).find(is_wanted).ok_or_else(|| {
-        let message = "these columns are no primary or unique key of the table";
-        let error = no_key(table, Code::InvalidValue, message);
-        let partly = table.table.indexes.iter().any(|index| {
+    if let Some(key) = keys(table).find(|key| is_wanted(&key.columns)) {
+        return Ok(Target { columns: &key.columns, nulls_equal: key.nulls_equal, partial: None });
+    }
+    let mut partial = partial(table).filter(|index| is_wanted(&index.columns));
+    match (partial.next(), partial.next()) {
+        // That nulls may be equal to it is nowhere told: as if they were, no row is overlooked.
+        (Some(index), None) => {
+            Ok(Target { columns: &index.columns, nulls_equal: true, partial: Some(index) })
+        }
+        (Some(_), Some(_)) => {
+            let message = "several indexes are unique over these columns, each for some rows only";
+            Err(Error::new(Code::InvalidValue, message).at("/on_conflict/columns"))
+        }
+        _ => Err(none_of(table, &wanted)),
+    }
+}
+
+/// The error of columns that are no key, not even of some rows.
+fn none_of(table: &TableView, wanted: &[usize]) -> Error {
+    let message = "these columns are no primary or unique key of the table";
+    let error = no_key(table, Code::InvalidValue, message);
+    let partly =
+        table.table.indexes.iter().any(|index| {
             index.unique && wanted.iter().all(|column| index.mentions.contains(column))
         });
-        match partly {
-            true => error.hint("an index that is unique on some rows only, or on an expression, or checked later, is none"),
-            false => error,
-        }
-    })
+    match partly {
+        true => error.hint("an index that is unique over an expression, or checked later, is none"),
+        false => error,
+    }
 }
 
 /// The columns that an existing row gets from the new one: the named ones, or all that are given but its key.

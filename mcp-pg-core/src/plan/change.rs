@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, next_version, not_shown};
-use super::{Each, Include, Operand, Predicate, Quantifier, Scope, filter, select};
+use super::{Each, Include, Operand, Predicate, Quantifier, Returned, Scope, filter, select};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
@@ -26,8 +26,8 @@ pub struct ChangePlan<'v> {
     pub max_rows: u64,
     /// The version that the rows must still have.
     pub if_version: Option<String>,
-    /// Positions of the columns to return.
-    pub returning: Vec<usize>,
+    /// What to return of each row.
+    pub returning: Vec<Returned>,
     /// Related rows to return with each.
     pub includes: Vec<Include<'v>>,
     /// Roll back in the end.
@@ -56,7 +56,7 @@ struct Common<'r> {
     archived: Archived,
     max_rows: Option<u64>,
     if_version: Option<&'r Value>,
-    returning: Option<&'r [String]>,
+    returning: Option<&'r [Value]>,
     include: Option<&'r Map<String, Value>>,
     dry_run: Option<bool>,
     /// How many rows the request names itself, so that it needs no condition.
@@ -181,7 +181,7 @@ impl<'v> ChangePlan<'v> {
             Some(named) => named as u64,
             None => scope.view.limits.max_write_rows,
         };
-        let returning = scope.columns(table, request.returning, "/returning")?;
+        let returning = scope.returned(table, request.returning)?;
         Ok(Self {
             table,
             action,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Hop, Predicate, Scope, Shown, Sort, filter};
+use super::{Hop, Predicate, Returned, Scope, Shown, Sort, filter};
 use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
 use crate::request::{Related, check_members, parse_ref};
@@ -68,10 +68,10 @@ impl<'v> Scope<'v> {
     pub fn written_includes(
         &self,
         table: &'v TableView,
-        columns: &[usize],
+        returned: &[Returned],
         include: Option<&Map<String, Value>>,
     ) -> Result<Vec<Include<'v>>> {
-        let names = columns.iter().map(|column| table.table.columns[*column].name.as_str());
+        let names = returned.iter().map(|returned| returned.name.as_str());
         let includes = self.includes(table, &names.collect::<Vec<_>>(), include)?;
         if !includes.is_empty() && table.row_key().is_none() {
             return Err(Error::new(

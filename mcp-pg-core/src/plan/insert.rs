@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, first_version, not_shown};
-use super::{Arbiter, Include, Predicate, Scope};
+use super::{Arbiter, Include, Predicate, Returned, Scope};
 use crate::error::{Code, Error, Result, below, step};
 use crate::policy::{Action, Sealed, TableView};
 use crate::request::Insert;
@@ -26,7 +26,7 @@ pub struct InsertPlan<'v> {
     /// What its rows must meet in the end for the caller to have been allowed to add them.
     pub check: Predicate<'v>,
     /// Positions of the columns to return.
-    pub returning: Vec<usize>,
+    pub returning: Vec<Returned>,
     /// Related rows to return with each.
     pub includes: Vec<Include<'v>>,
     /// Roll back in the end.
@@ -93,7 +93,7 @@ impl<'v> InsertPlan<'v> {
                 Some(arbiter)
             }
         };
-        let returning = scope.columns(table, request.returning.as_deref(), "/returning")?;
+        let returning = scope.returned(table, request.returning.as_deref())?;
         Ok(Self {
             table,
             columns,

@@ -12,9 +12,8 @@ impl Plan<'_> {
             Plan::Insert(InsertPlan { table, returning, includes, .. })
             | Plan::Change(ChangePlan { table, returning, includes, .. }) => {
                 let mut names = Vec::new();
-                let returned: Vec<Shown<'_>> =
-                    returning.iter().copied().map(Shown::Column).collect();
-                shown(table, &returned, "", wanted, &mut names);
+                let returned = returning.iter().filter(|one| wanted(table.marks(one.position)));
+                names.extend(returned.map(|returned| returned.name.clone()));
                 related(includes, "", wanted, &mut names);
                 names
             }

@@ -62,32 +62,6 @@ impl<'v> Scope<'v> {
         Ok(table)
     }
 
-    /// Positions of the named columns, or of all that may be read.
-    ///
-    /// # Errors
-    ///
-    /// `unknown_column`, at `at`.
-    pub fn columns(
-        &self,
-        table: &'v TableView,
-        names: Option<&[String]>,
-        at: &str,
-    ) -> Result<Vec<usize>> {
-        let Some(names) = names else { return Ok(table.readable_columns().collect()) };
-        self.few_columns(table, names.len(), at)?;
-        // A column asked for twice is one member of the row.
-        let mut columns = Vec::new();
-        let mut seen = vec![false; table.table.columns.len()];
-        for (index, name) in names.iter().enumerate() {
-            for position in self.named(table, name, &below(at, &index.to_string()))? {
-                if !std::mem::replace(&mut seen[position], true) {
-                    columns.push(position);
-                }
-            }
-        }
-        Ok(columns)
-    }
-
     /// Refuses a list of more columns than allowed.
     pub(super) fn few_columns(&self, table: &TableView, count: usize, at: &str) -> Result<()> {
         let most = self.view.limits.max_list.max(table.table.columns.len());

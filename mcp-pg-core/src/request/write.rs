@@ -17,8 +17,8 @@ pub struct Insert {
     pub data: Value,
     /// Where a row with the same key exists: {"columns": ["email"], "do": "update"}.
     pub on_conflict: Option<OnConflict>,
-    /// Columns to return; all if absent.
-    pub returning: Option<Vec<String>>,
+    /// Columns to return, or parts of their JSON; all columns if absent.
+    pub returning: Option<Vec<Value>>,
     /// Related rows to return with each, as in select.
     pub include: Option<Map<String, Value>>,
     /// Report what would happen; keep nothing.
@@ -95,7 +95,7 @@ pub struct Update {
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
-    pub returning: Option<Vec<String>>,
+    pub returning: Option<Vec<Value>>,
     /// Related rows to return with each, as in select.
     pub include: Option<Map<String, Value>>,
     /// Archived rows (default exclude).
@@ -121,7 +121,7 @@ pub struct Change {
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
-    pub returning: Option<Vec<String>>,
+    pub returning: Option<Vec<Value>>,
     /// Related rows to return with each, as in select.
     pub include: Option<Map<String, Value>>,
     /// Report what would happen; keep nothing.
@@ -145,7 +145,7 @@ pub struct Delete {
     #[schemars(schema_with = "version_schema")]
     pub if_version: Option<Value>,
     /// Columns to return; all if absent.
-    pub returning: Option<Vec<String>>,
+    pub returning: Option<Vec<Value>>,
     /// Archived rows (default exclude).
     pub archived: Option<Archived>,
     /// Report what would happen; keep nothing.

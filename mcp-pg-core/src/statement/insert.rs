@@ -10,10 +10,10 @@ use super::change::assigned;
 use super::named::{self, Named};
 use super::parameters::build;
 use super::predicate::{Conditions, constant};
-use super::{Output, SUBJECT, Statement, aliased, outputs};
+use super::{Output, SUBJECT, Statement, aliased, column, outputs};
 use crate::error::{Code, Error, Result};
 use crate::plan::{Arbiter, Assign, InsertPlan, Operand, Overwrite};
-use crate::schema::{Column, TableKind};
+use crate::schema::{Column, Index, TableKind};
 use crate::value::Decoder;
 
 /// Most parameters of one INSERT; the protocol counts them in 16 bits, with a sign in some drivers.
@@ -102,6 +102,7 @@ fn on_conflict(arbiter: &Arbiter<'_>, alias: &DynIden, conditions: &mut Conditio
         true => OnConflict::new(),
         false => OnConflict::columns(arbiter.columns.iter().map(|column| column.name.clone())),
     };
+    clause.target_and_where_option(arbiter.partial.and_then(predicate));
     if arbiter.set.is_empty() {
         clause.do_nothing();
     }
@@ -120,6 +121,26 @@ fn on_conflict(arbiter: &Arbiter<'_>, alias: &DynIden, conditions: &mut Conditio
         clause.action_and_where(filter);
     }
     clause
+}
+
+/// Which rows a partial index is of, as the catalogue has it: its names are those of columns alone.
+fn predicate(index: &Index) -> Option<Expr> {
+    index.predicate.as_ref().map(|text| Expr::Custom(format!("({text})").into()))
+}
+
+/// Whether the row under `alias` is one that a partial index is of.
+fn is_indexed(plan: &InsertPlan<'_>, index: &Index, alias: &DynIden) -> Option<Expr> {
+    let predicate = predicate(index)?;
+    // In there, the predicate's names can mean nothing else.
+    let mut row = Query::select();
+    for position in &index.mentions {
+        let mentioned = &plan.table.table.columns[*position];
+        row.expr_as(column(alias, mentioned), mentioned.name.clone().into_iden());
+    }
+    let mut indexed = Query::select();
+    indexed.expr(Expr::Constant(Value::Int(Some(1))));
+    indexed.from_subquery(row, "indexed".into_iden()).and_where(predicate);
+    Some(Expr::exists(indexed))
 }
 
 /// Whether a row meets what it must in the end.
@@ -207,6 +228,9 @@ pub fn existing<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Option<Statem
     let mut query = Query::select();
     query.exprs(expressions).from(aliased(plan.table, &alias)).from(named.table());
     query.and_where(named::is_named(&arbiter.columns, &alias));
+    if let Some(indexed) = arbiter.partial.and_then(|index| is_indexed(plan, index, &alias)) {
+        query.and_where(indexed);
+    }
     if let Some(filter) = conditions.expression(&arbiter.filter, &alias) {
         query.and_where(filter);
     }

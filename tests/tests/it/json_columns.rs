@@ -93,6 +93,40 @@ async fn related_rows_have_them_those_of_written_rows_too() {
 }
 
 #[tokio::test]
+async fn written_rows_have_them() {
+    let database = Database::of(DOCUMENTS).await;
+    let engine = database.engine().await;
+    // Whatever a member is called, the row as it was and is has its own columns.
+    let named = json!({"column": "meta", "path": ["list", -1], "as": "owner_id"});
+    let returning = json!(["id", kind(), named]);
+    let mut arguments = json!({"table": "documents", "where": {"id": 1}, "updates": {"meta": {"$merge": {"kind": "b"}}},
+        "returning": returning, "dry_run": true});
+    let reply = call(&engine, "operator", "update", arguments.clone()).await.unwrap();
+    let row = |kind: &str| json!([{"id": 1, "kind": kind, "owner_id": 2}]);
+    assert_eq!((&reply["before"], &reply["after"]), (&row("a"), &row("b")), "{reply}");
+    arguments["dry_run"] = json!(false);
+    assert_eq!(call(&engine, "operator", "update", arguments).await.unwrap()["rows"], row("b"));
+    let level = json!({"column": "settings", "path": ["level"]});
+    let arguments = json!({"table": "owners", "data": [{"id": 8, "settings": {"level": 5}}, {"id": 9}], "returning": [level, level]});
+    let reply = call(&engine, "operator", "insert", arguments).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"settings.level": 5}), json!({"settings.level": null})]);
+    let update = |returning: Value| json!({"table": "documents", "where": {"id": 1}, "updates": {"meta": {}}, "returning": returning});
+    for (returning, code, at) in [
+        (json!([1]), "invalid_value", "/returning/0"),
+        (json!(["id", {"column": "id", "path": ["a"]}]), "invalid_value", "/returning/1/path"),
+        (
+            json!(["meta.kind", {"column": "meta", "path": ["kind"]}]),
+            "invalid_value",
+            "/returning/1",
+        ),
+        (json!(["id", {"add": ["id", 1], "as": "next"}]), "invalid_value", "/returning/1"),
+        (json!([{"column": "mata", "path": ["kind"]}]), "unknown_column", "/returning/0/column"),
+    ] {
+        assert_eq!(refused(&engine, "update", update(returning)).await, (code.into(), at.into()));
+    }
+}
+
+#[tokio::test]
 async fn they_are_paged_by_and_told_apart() {
     let engine = Database::of(DOCUMENTS).await.engine().await;
     let by_kind = json!([{"column": "meta", "path": ["kind"], "direction": "desc"}]);

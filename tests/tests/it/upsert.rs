@@ -157,6 +157,85 @@ async fn the_condition_of_updates_is_for_rows_that_are_updated() {
     }
 }
 
+/// Keys of some rows, of which one speaks of a column that roles may not see.
+const PARTIAL: &str = r#"
+    CREATE SCHEMA aside; CREATE FUNCTION aside.folded(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
+    CREATE TYPE mood AS ENUM ('well', 'ill');
+    CREATE TABLE person (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text, name text, k0 integer, "Odd ""name" mood,
+        secret boolean DEFAULT false, archived_at timestamptz);
+    CREATE UNIQUE INDEX ON person (email) WHERE archived_at IS NULL;
+    CREATE UNIQUE INDEX ON person (k0, name) INCLUDE (email) WHERE "Odd ""name" = 'well' AND aside.folded(name) <> 'a"b?$1';
+    CREATE UNIQUE INDEX ON person (k0) WHERE NOT secret;
+    CREATE UNIQUE INDEX ON person (name) WHERE k0 > 1; CREATE UNIQUE INDEX ON person (name) WHERE k0 < 1;
+    CREATE UNIQUE INDEX ON person (id, email) WHERE person IS NOT NULL;
+    INSERT INTO person (email, name, k0, "Odd ""name", archived_at) VALUES
+        ('a@x', 'Old', 1, 'ill', '2025-01-01'), ('a@x', 'Ada', 2, 'well', NULL), ('b@x', 'Gone', 3, 'well', '2025-01-01');"#;
+
+#[tokio::test]
+async fn a_key_of_some_rows_is_met_by_those() {
+    let database = Database::of(PARTIAL).await;
+    let engine = database.engine().await;
+    let people = "SELECT string_agg(concat_ws(' ', id, email, name), ', ' ORDER BY id) FROM person";
+    let upsert = |data: Value, columns: Value, how: &str| json!({"table": "person", "data": data, "on_conflict": {"columns": columns, "do": how}, "returning": ["email", "name"]});
+    let both = json!([{"email": "a@x", "name": "Ann"}, {"email": "b@x", "name": "Bob"}]);
+    let mut dry = upsert(both.clone(), json!(["email"]), "update");
+    dry["dry_run"] = json!(true);
+    let reply = call(&engine, "operator", "insert", dry).await.unwrap();
+    assert_eq!(reply["before"], json!([{"email": "a@x", "name": "Ada"}]), "{reply}");
+    assert_eq!(reply["after"], both, "{reply}");
+    let reply =
+        call(&engine, "operator", "insert", upsert(both.clone(), json!(["email"]), "update")).await;
+    assert_eq!(reply.unwrap()["rows"], both);
+    let found = database.value(people).await.unwrap();
+    assert!(
+        found.starts_with("1 a@x Old, 2 a@x Ann, 3 b@x Gone, ") && found.ends_with("b@x Bob"),
+        "{found}"
+    );
+    let reply = call(&engine, "operator", "insert", upsert(both, json!(["email"]), "nothing"))
+        .await
+        .unwrap();
+    assert_eq!(reply["row_count"], 0, "{reply}");
+    let odd = json!({"k0": 2, "name": "Ann", "Odd \"name": "well", "email": "c@x"});
+    let mut odd = upsert(odd, json!(["name", "k0"]), "update");
+    for dry_run in [true, false] {
+        odd["dry_run"] = json!(dry_run);
+        let reply = call(&engine, "operator", "insert", odd.clone()).await.unwrap();
+        assert_eq!(reply["rows"], json!([{"email": "c@x", "name": "Ann"}]), "{reply}");
+    }
+    for (columns, hint) in [(json!(["name"]), ""), (json!(["id", "email"]), "over an expression")] {
+        let arguments = upsert(json!({"name": "x", "email": "y"}), columns, "nothing");
+        let told = error(&engine, "operator", "insert", arguments).await;
+        assert_eq!(
+            (&told["code"], &told["at"]),
+            (&json!("invalid_value"), &json!("/on_conflict/columns")),
+            "{told}"
+        );
+        assert!(told["hint"].as_str().unwrap_or_default().contains(hint), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_rows_that_a_hidden_column_tells_is_none() {
+    let database = Database::of(PARTIAL).await;
+    let mut grant = Grant {
+        tables: vec!["public.person".to_owned()],
+        actions: [Action::Select, Action::Insert, Action::Update].into_iter().collect(),
+        ..Grant::default()
+    };
+    grant.columns.exclude = vec!["secret".to_owned()];
+    let roles = vec![Role { name: "clerk".to_owned(), grants: vec![grant], ..Role::default() }];
+    let settings = Settings { roles, default_role: "clerk".to_owned(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let clerk = Principal::new("x", "clerk");
+    let arguments = json!({"table": "person", "data": {"name": "x"}, "on_conflict": {"columns": ["k0"], "do": "nothing"}});
+    let told = call_as(&engine, &clerk, "insert", arguments).await.unwrap_err();
+    assert_eq!(
+        (told.code().as_str(), told.get_at()),
+        ("invalid_value", Some("/on_conflict/columns"))
+    );
+    assert_eq!(told.get_allowed(), ["id", "email", "name", "k0, name"]);
+}
+
 #[tokio::test]
 async fn a_key_that_is_checked_later_is_told() {
     let engine = Database::of(

@@ -32,6 +32,8 @@ struct Measure {
     name: String,
     function: &'static str,
     of: Option<Reached>,
+    /// Another number, and whether it is taken away instead of added.
+    with: Option<(bool, Reached)>,
     condition: Option<Condition>,
 }
 
@@ -114,8 +116,7 @@ impl Aggregate {
 
     pub(crate) fn json(&self, world: &World) -> Value {
         let measures = self.measures.iter().map(|measure| {
-            let of = measure.of.as_ref().map_or("*", |of| of.name.as_str());
-            let mut options = Map::from_iter([(measure.function.to_owned(), json!(of))]);
+            let mut options = Map::from_iter([(measure.function.to_owned(), measure.operand())]);
             options.extend(measure.condition.iter().map(|c| ("where".to_owned(), c.json().into())));
             (measure.name.clone(), Value::Object(options))
         });
@@ -224,7 +225,7 @@ impl Group {
 
 impl Measure {
     fn rows() -> Measure {
-        Measure { name: "n".into(), function: "count", of: None, condition: None }
+        Measure { name: "n".into(), function: "count", of: None, with: None, condition: None }
     }
 
     fn random(
@@ -246,7 +247,34 @@ impl Measure {
             _ => Some(Reached::random(world, table, choices, fits)?),
         };
         let condition = choices.chance(25).then(|| Condition::random(world, subject, choices, 2));
-        Some(Measure { name: format!("m{index}"), function, of, condition })
+        let number = of.as_ref().filter(|of| of.kind == Kind::Number && choices.chance(40));
+        let with = number.and_then(|_| {
+            let other = Reached::random(world, table, choices, |kind| *kind == Kind::Number)?;
+            Some((choices.chance(50), other))
+        });
+        Some(Measure { name: format!("m{index}"), function, of, with, condition })
+    }
+
+    /// What the function is of, as a request has it.
+    fn operand(&self) -> Value {
+        let name = self.of.as_ref().map_or("*", |of| of.name.as_str());
+        match &self.with {
+            None => json!(name),
+            Some((true, other)) => json!({"subtract": [name, other.name]}),
+            Some((false, other)) => json!({"add": [name, other.name]}),
+        }
+    }
+
+    /// What the function is of, in a row.
+    fn taken(&self, of: &Reached, world: &World, row: &Row, index: usize) -> Value {
+        let value = of.value(world, row, index);
+        let Some((minus, other)) = &self.with else { return value.clone() };
+        let other = other.value(world, row, index);
+        if value.is_null() || other.is_null() {
+            return Value::Null;
+        }
+        let (one, other) = (Number::of(value), Number::of(other));
+        if *minus { one.minus(other).over(1) } else { one.add(other).over(1) }
     }
 
     fn value(&self, world: &World, table: usize, rows: &[usize]) -> Value {
@@ -257,8 +285,9 @@ impl Measure {
         };
         let rows = rows.iter().filter(meets);
         let Some(of) = &self.of else { return rows.count().into() };
-        let values = rows.map(|index| of.value(world, &all[*index], *index));
-        let values: Vec<&Value> = values.filter(|value| !value.is_null()).collect();
+        let values = rows.map(|index| self.taken(of, world, &all[*index], *index));
+        let values: Vec<Value> = values.filter(|value| !value.is_null()).collect();
+        let values: Vec<&Value> = values.iter().collect();
         let sum = || values.iter().map(|value| Number::of(value)).reduce(Number::add);
         match self.function {
             "count" => values.len().into(),

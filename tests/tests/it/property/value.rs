@@ -129,6 +129,15 @@ impl Number {
         }
     }
 
+    pub(crate) fn minus(self, other: Number) -> Number {
+        self.add(match other {
+            Number::Finite(millionths) => Number::Finite(-millionths),
+            Number::Infinity => Number::MinusInfinity,
+            Number::MinusInfinity => Number::Infinity,
+            Number::Nan => Number::Nan,
+        })
+    }
+
     /// As JSON, divided by a count.
     pub(crate) fn over(self, count: usize) -> Value {
         match self {
