@@ -334,7 +334,10 @@ impl ServerHandler for Handler {
         guarded(async {
             Err(match self.misfit(&cx, &request).await {
                 Some(error) => reply::protocol_error(&error),
-                None => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None),
+                None => {
+                    let message = format!("there is no method {:?}", request.method);
+                    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
+                }
             })
         })
         .await

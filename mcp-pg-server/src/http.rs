@@ -25,6 +25,7 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use mcp_pg_core::{Engine, Principal};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde::de::IgnoredAny;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -164,10 +165,12 @@ where
             let answer = match read {
                 Ok(body) => {
                     let is_json = is_json(&head.headers);
+                    let sent = body.clone();
+                    spell_out_accepted(&mut head.headers);
                     let answer = service.mcp.call(Request::from_parts(head, body)).await?;
                     match answer.status() {
                         // Its type was right: it is the message that cannot be read.
-                        StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => unreadable(),
+                        StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => unreadable(sent).await,
                         _ => answer,
                     }
                 }
@@ -213,9 +216,27 @@ fn is_json(headers: &HeaderMap) -> bool {
     content_type.is_some_and(|value| value.trim_start().starts_with("application/json"))
 }
 
+/// Whoever takes anything, as most programs say that are no client of MCP's, takes both forms of an answer.
+fn spell_out_accepted(headers: &mut HeaderMap) {
+    let anything = |value: &HeaderValue| {
+        let mut ranges = value.to_str().unwrap_or_default().split(',');
+        ranges.any(|range| range.split(';').next().is_some_and(|range| range.trim() == "*/*"))
+    };
+    let mut given = headers.get_all(header::ACCEPT).iter().peekable();
+    if given.peek().is_none() || given.any(anything) {
+        let both = HeaderValue::from_static("application/json, text/event-stream");
+        headers.insert(header::ACCEPT, both);
+    }
+}
+
 /// The answer to a body that is not one message of JSON-RPC.
-fn unreadable() -> http::Response<BoxBody<Bytes, Infallible>> {
-    let error = json!({"code": -32700, "message": "the body is not a message of JSON-RPC"});
+async fn unreadable(body: Full<Bytes>) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let Ok(body) = body.collect().await;
+    let (code, message) = match serde_json::from_slice::<IgnoredAny>(&body.to_bytes()) {
+        Ok(_) => (-32600, "the body is not one message of JSON-RPC 2.0; batches are not taken"),
+        Err(_) => (-32700, "the body cannot be read as JSON"),
+    };
+    let error = json!({"code": code, "message": message});
     let body = json!({"jsonrpc": "2.0", "id": null, "error": error}).to_string();
     let mut answer = http::Response::new(Full::from(body).boxed());
     *answer.status_mut() = StatusCode::BAD_REQUEST;

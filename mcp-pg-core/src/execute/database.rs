@@ -8,7 +8,7 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use rustls::ClientConfig;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Config, IsolationLevel};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -34,6 +34,9 @@ const SHARED: &str = "sessions of the database are passed from one client to ano
 
 /// How long nothing may be heard from the database's host before it is asked whether it is there, unless the URL says.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// How long to wait before another connection is used in place of one that was cut.
+const CUT: Duration = Duration::from_millis(20);
 
 /// Which statements may run code of the database's.
 #[derive(Debug, Default)]
@@ -212,12 +215,29 @@ impl Database {
         Listener::connect(&self.config, &self.tls).await
     }
 
-    /// Runs statements that only read, in one snapshot if there are several.
+    /// Runs statements that only read, in one snapshot if there are several; once more if their connection was cut, as
+    /// administrators and poolers do with one that was idle.
     ///
     /// # Errors
     ///
     /// The connection's, or PostgreSQL's with the statement's position.
     pub(crate) async fn read(
+        &self,
+        identity: Identity,
+        statements: &[&Statement<'_>],
+        keep: Keep,
+    ) -> Result<Vec<Fetched>, (usize, Failure)> {
+        match self.read_once(identity.clone(), statements, keep).await {
+            Err((_, failure)) if failure.is_cut() => {
+                // The other connections have been cut with it: their ends are heard of by then.
+                sleep(CUT).await;
+                Box::pin(self.read_once(identity, statements, keep)).await
+            }
+            result => result,
+        }
+    }
+
+    async fn read_once(
         &self,
         mut identity: Identity,
         statements: &[&Statement<'_>],

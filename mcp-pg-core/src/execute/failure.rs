@@ -28,6 +28,17 @@ impl Failure {
         }
     }
 
+    /// Whether the connection was ended, and not by what ran on it.
+    pub(super) fn is_cut(&self) -> bool {
+        match self {
+            Failure::Own(_) => false,
+            Failure::Database(error) => match error.as_db_error() {
+                Some(answer) => answer.code().code() == "57P01",
+                None => error.is_closed(),
+            },
+        }
+    }
+
     /// The error to tell, of which `tell` knows what PostgreSQL answered.
     pub(super) fn told(self, tell: impl FnOnce(&DbError) -> Error) -> Error {
         let error = match self {

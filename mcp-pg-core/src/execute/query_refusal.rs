@@ -5,10 +5,9 @@
 
 use tokio_postgres::error::DbError;
 
-use super::database::unavailable;
 use super::failure::Failure;
 use super::place::shown;
-use super::refusal::{code, is_raised, parameter_of, raised};
+use super::refusal::{code, ended, is_raised, parameter_of, raised};
 use crate::error::{Code, Error};
 use crate::name::TableName;
 use crate::plan::Operand;
@@ -70,7 +69,7 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
             Error::new(code, "the database does not allow this to the caller's role")
         }
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
-        Code::DatabaseUnavailable => unavailable(std::io::Error::other("closed by the server")),
+        Code::DatabaseUnavailable => ended(state),
         // Undefined column, table, function.
         _ if matches!(state, "42703" | "42P01" | "42883") => {
             Error::new(code, "the query does not fit the database any more").hint(

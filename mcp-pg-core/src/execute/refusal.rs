@@ -306,9 +306,14 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
             match column {
                 Some(column) => {
                     let named = || format!("{}{}", place.written(), step(&column.name));
+                    let rules = match column.data_type.rules().join(", ") {
+                        rules if rules.is_empty() => rules,
+                        rules => format!(": {rules}"),
+                    };
+                    let name_of_type = &column.data_type.name;
                     return Error::new(
                         Code::CheckViolation,
-                        format!("the value does not meet the rules of {}", column.data_type.name),
+                        format!("the value does not meet the rules of {name_of_type}{rules}"),
                     )
                     .constraint(name)
                     .at(at.map_or_else(named, str::to_owned));

@@ -14,7 +14,7 @@ use super::rights::Rules;
 use super::{Action, Actions, Marks, Mask, MaskKey, Sealed, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::schema::{Column, Key, Relation, Table};
+use crate::schema::{Column, Key, Relation, Table, TableKind};
 use crate::value::Decoder;
 
 /// A table as a role sees it.
@@ -152,14 +152,19 @@ impl TableView {
             .at("/table")
             .allowed(self.actions.iter().map(Action::as_str)));
         }
-        let error = Error::new(
-            Code::Forbidden,
-            format!("the caller's role may not {action} in {}", self.name()),
-        )
-        .at("/table")
-        .allowed(self.actions.iter().map(Action::as_str));
+        let message = match self.table.kind {
+            TableKind::MaterializedView => {
+                format!("{} is a materialized view, in which nobody can {action}", self.name())
+            }
+            _ => format!("the caller's role may not {action} in {}", self.name()),
+        };
+        let error = Error::new(Code::Forbidden, message)
+            .at("/table")
+            .allowed(self.actions.iter().map(Action::as_str));
         Err(if action == Action::Delete && self.actions.contains(Action::Archive) {
             error.hint("archive sets rows aside, and restore brings them back")
+        } else if granted && self.table.kind == TableKind::View {
+            error.hint("views that join, group or compute are written by nobody: look for the table beneath")
         } else {
             error
         })

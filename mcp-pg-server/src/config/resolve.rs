@@ -322,6 +322,8 @@ fn reserved(setting: &str) -> Option<&'static str> {
         | "lc_monetary" | "client_encoding" | "xmloption" => {
             "it changes how values are written, and replies have one form for all"
         }
+        "array_nulls" => "it changes what arrays hold, and null is null for all",
+        "row_security" => "off, it makes an error of each read of a table with policies",
         "role" | "session_authorization" => "write database_role",
         "transaction_read_only"
         | "transaction_isolation"

@@ -480,6 +480,11 @@ async fn a_database_that_refuses_is_not_one_that_does_not_answer() {
     for word in ["does not answer", "creating a new object", "try again"] {
         assert!(!ended.err.contains(word), "{word}: {ended:?}");
     }
+    database.sql("CREATE ROLE cli_crowded LOGIN CONNECTION LIMIT 0").await;
+    let url = database.url.replace("postgres://postgres@", "postgres://cli_crowded@");
+    let ended = run(&["check", "--database-url", &url]).await;
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    assert!(ended.err.contains("the database takes no more connections"), "{ended:?}");
 }
 
 /// How the program ends if it is told this, and nobody reads what it prints.

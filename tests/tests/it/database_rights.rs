@@ -18,6 +18,12 @@ async fn engine(database: &Database) -> Engine {
     database.engine_with(settings).await
 }
 
+/// Makes a setting of the database's: one of its template's would not be copied.
+async fn set(database: &Database, setting: &str) {
+    let name = database.value("SELECT current_database()::text").await.unwrap();
+    database.sql(&format!("ALTER DATABASE \"{name}\" SET {setting}")).await;
+}
+
 fn app() -> Principal {
     Principal::new("x", "app")
 }
@@ -102,10 +108,10 @@ async fn what_policies_keep_from_being_changed_is_told() {
          CREATE TABLE lost (id integer PRIMARY KEY);
          ALTER TABLE lost ENABLE ROW LEVEL SECURITY;
          CREATE POLICY round ON lost USING (id IN (SELECT id FROM lost));
-         GRANT ALL ON seen, lost TO rights_app;
-         DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET row_security = off', current_database()); END $$;"
+         GRANT ALL ON seen, lost TO rights_app;"
     ))
     .await;
+    set(&database, "row_security = off").await;
     let engine = engine(&database).await;
     // The setting would have PostgreSQL refuse the read.
     let all = call_as(&engine, &app(), "select", json!({"table": "seen"})).await.unwrap();
@@ -172,13 +178,11 @@ async fn a_text_that_is_none_in_its_encoding_is_told() {
 async fn arrays_and_xml_are_written_as_they_are_read_whatever_the_database_is_set_to() {
     let database = Database::of(
         "CREATE TABLE kept (id integer PRIMARY KEY, tags text[], numbers integer[], page xml);
-         INSERT INTO kept VALUES (1, '{a,NULL}', '{1,NULL}', 'text');
-         DO $$ BEGIN
-             EXECUTE format('ALTER DATABASE %I SET array_nulls = off', current_database());
-             EXECUTE format('ALTER DATABASE %I SET xmloption = document', current_database());
-         END $$;",
+         INSERT INTO kept VALUES (1, '{a,NULL}', '{1,NULL}', 'text');",
     )
     .await;
+    set(&database, "array_nulls = off").await;
+    set(&database, "xmloption = document").await;
     let engine = database.engine().await;
     let read = call(&engine, "admin", "select", json!({"table": "kept"})).await.unwrap();
     let mut row = read["rows"][0].clone();
@@ -188,4 +192,21 @@ async fn arrays_and_xml_are_written_as_they_are_read_whatever_the_database_is_se
     assert_eq!(written["rows"][0], row);
     let nulls = database.value("SELECT (tags[2] IS NULL)::text FROM kept WHERE id = 2").await;
     assert_eq!(nulls.as_deref(), Some("true"));
+}
+
+#[tokio::test]
+async fn what_nobody_can_write_is_told() {
+    let database = Database::of(
+        "CREATE TABLE sold (id integer PRIMARY KEY);
+         CREATE VIEW counted AS SELECT count(*) AS n FROM sold;
+         CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM sold;",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (table, words) in [("counted", "views that join"), ("kept", "a materialized view")] {
+        let insert = json!({"table": table, "data": {"n": 1}});
+        let told = error(&engine, "admin", "insert", insert).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!("forbidden"), &json!("/table")));
+        assert!(told.to_string().contains(words), "{told}");
+    }
 }

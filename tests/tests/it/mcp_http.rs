@@ -303,6 +303,39 @@ async fn a_request_names_one_host_and_one_page() {
     }
 }
 
+/// Of programs that are no client of MCP's.
+#[tokio::test]
+async fn plain_http_clients_are_answered() {
+    let database = Database::shop().await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let plain = [("Content-Type", "application/json"), ("MCP-Protocol-Version", "2025-11-25")];
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+    for (accept, expected) in [
+        (None, 200),
+        (Some("*/*"), 200),
+        (Some("text/html, */*;q=0.8"), 200),
+        (Some("text/html"), 406),
+    ] {
+        let accept = accept.map(|accept| ("Accept", accept));
+        let headers = Vec::from_iter(plain.into_iter().chain(accept));
+        let (status, answer) = server.send("POST", "/mcp", &headers, &list.to_string()).await;
+        assert_eq!(status, expected, "{accept:?}: {answer}");
+    }
+    let unknown = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/lists"});
+    for (message, code, words) in [
+        ("{\"jsonrpc\": ".to_owned(), -32700, "JSON"),
+        (json!([list, list]).to_string(), -32600, "one message"),
+        (json!({"id": 1, "method": "tools/list"}).to_string(), -32600, "JSON-RPC 2.0"),
+        (unknown.to_string(), -32601, "there is no method"),
+    ] {
+        let headers = Vec::from_iter(plain.into_iter().chain([("Accept", "*/*")]));
+        let (_, answer) = server.send("POST", "/mcp", &headers, &message).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["error"]["code"], code, "{message}: {answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains(words), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn browsers_are_told_of_named_pages_alone() {
     let database = Database::shop().await;

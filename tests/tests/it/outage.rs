@@ -221,6 +221,34 @@ async fn a_database_that_goes_away_and_comes_back() {
     assert_eq!(select().await.unwrap()["row_count"], 3);
 }
 
+/// As administrators and poolers do with connections that are idle.
+#[tokio::test]
+async fn a_read_whose_connection_was_cut_is_sent_again() {
+    let database = Database::of(
+        "CREATE TABLE doomed (pid integer);
+         CREATE VIEW items AS SELECT 1 AS id WHERE pg_backend_pid() NOT IN (SELECT pid FROM doomed)
+            OR pg_terminate_backend(pg_backend_pid()) AND pg_sleep(5) IS NULL;",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.limits.max_connections = 1;
+    let engine = database.engine_with(settings).await;
+    let select = || call(&engine, "operator", "select", json!({"table": "items"}));
+    select().await.unwrap();
+    let doomed = "INSERT INTO doomed SELECT pid FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    database.sql(doomed).await;
+    assert_eq!(select().await.unwrap()["row_count"], 1);
+    // Not for ever.
+    database.sql("CREATE OR REPLACE VIEW items AS SELECT 1 AS id WHERE pg_terminate_backend(pg_backend_pid())").await;
+    let told = error(&engine, "operator", "select", json!({"table": "items"})).await;
+    assert_eq!(
+        (&told["code"], &told["sqlstate"]),
+        (&json!("database_unavailable"), &json!("57P01"))
+    );
+    assert!(told["message"].as_str().unwrap().contains("ended the connection"), "{told}");
+}
+
 #[tokio::test]
 async fn a_connection_that_is_cut_in_the_middle_of_a_write() {
     let database = Database::of(

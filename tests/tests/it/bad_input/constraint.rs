@@ -120,6 +120,8 @@ async fn triggers_fill_refuse_and_skip() {
         ("refused", "database_error", "P0001", "names such as refused are not wanted"),
         ("coded", "database_error", "45000", "no more seats"),
         ("checked", "check_violation", "23514", "the office is closed"),
+        ("told", "database_error", "P0001", "it is too late (we close at six)"),
+        ("asserted", "database_error", "P0004", "nobody has such a name"),
     ] {
         let reply = error(&engine, "admin", "insert", insert(name)).await;
         assert_eq!((&reply["code"], &reply["sqlstate"]), (&json!(code), &json!(state)));
@@ -127,6 +129,10 @@ async fn triggers_fill_refuse_and_skip() {
         let hint = (name == "checked").then_some("come on Monday");
         assert_eq!(reply.get("hint").and_then(Value::as_str), hint, "{reply}");
     }
+    let share = json!({"table": "rules", "data": {"id": 5, "share": 101}});
+    let reply = error(&engine, "admin", "insert", share).await;
+    let rule = "the rules of public.percent: CHECK (VALUE >= 0 AND VALUE <= 100)";
+    assert!(reply["message"].as_str().unwrap().contains(rule), "{reply}");
     let broken = error(&engine, "admin", "insert", insert("broken")).await;
     assert_eq!((&broken["code"], &broken["sqlstate"]), (&json!("database_error"), &json!("42P01")));
     assert!(

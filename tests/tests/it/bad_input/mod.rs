@@ -39,6 +39,10 @@ const RULES: &str = "
             RAISE EXCEPTION 'no more seats' USING ERRCODE = '45000';
         ELSIF NEW.full_name = 'checked' THEN
             RAISE EXCEPTION 'the office is closed' USING ERRCODE = 'check_violation', HINT = 'come on Monday';
+        ELSIF NEW.full_name = 'told' THEN
+            RAISE EXCEPTION 'it is too late' USING DETAIL = 'we close at six';
+        ELSIF NEW.full_name = 'asserted' THEN
+            ASSERT false, 'nobody has such a name';
         ELSIF NEW.full_name = 'broken' THEN
             PERFORM 1 FROM secret_schema.hidden_table;
         END IF;
