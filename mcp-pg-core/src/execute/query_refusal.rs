@@ -7,7 +7,7 @@ use tokio_postgres::error::DbError;
 
 use super::failure::Failure;
 use super::place::shown;
-use super::refusal::{code, ended, is_raised, parameter_of, raised};
+use super::refusal::{code, ended, is_raised, parameter_of, quotes_nothing, raised};
 use crate::error::{Code, Error};
 use crate::name::TableName;
 use crate::plan::Operand;
@@ -29,7 +29,16 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
         _ if is_raised(answer) => raised(answer, code),
         Code::InvalidValue => match parameter {
             Some(at) => Error::new(code, shown(answer.message())).at(at),
-            None => Error::new(code, "a value does not fit what the query does with it"),
+            None => {
+                let message = "a value does not fit what the query does with it";
+                Error::new(
+                    code,
+                    match quotes_nothing(answer.message()) {
+                        true => format!("{message}: {}", shown(answer.message())),
+                        false => message.to_owned(),
+                    },
+                )
+            }
         },
         Code::UniqueViolation => Error::new(code, "a row with the same key exists"),
         Code::ForeignKeyViolation => {

@@ -202,7 +202,7 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
 
 /// Whether a sentence has no value in it. PostgreSQL puts each in quotation marks: those of ASCII, or of the language
 /// that its messages are in (»…«, « … », „…“).
-fn quotes_nothing(message: &str) -> bool {
+pub(super) fn quotes_nothing(message: &str) -> bool {
     message.is_ascii() && !message.contains(['"', '\'', '`'])
 }
 

@@ -97,18 +97,21 @@ impl<'v> Scope<'v> {
             None => None,
             Some(junction) => {
                 let middle = self.view.at(junction.table).ok_or_else(lost)?;
-                Some((middle, self.existing(middle)?))
+                Some((middle, self.existing(middle, Archived::Exclude)?))
             }
         };
-        Ok(Hop { subject, relation, table, visible: self.existing(table)?, junction })
+        let visible = self.existing(table, Archived::Exclude)?;
+        Ok(Hop { subject, relation, table, visible, junction })
     }
 
-    /// Which rows of a related table there are: visible ones that are not archived.
-    fn existing(&self, table: &'v TableView) -> Result<Predicate<'v>> {
-        Ok(Predicate::All(vec![
-            self.visible(table, Action::Select)?,
-            self.archived(table, Archived::Exclude)?,
-        ]))
+    /// Which rows of a related table there are: visible ones, and of these the archived ones as is asked.
+    pub(super) fn existing(
+        &self,
+        table: &'v TableView,
+        archived: Archived,
+    ) -> Result<Predicate<'v>> {
+        let archived = self.archived(table, archived)?;
+        Ok(Predicate::All(vec![self.visible(table, Action::Select)?, archived]))
     }
 }
 

@@ -41,7 +41,8 @@ struct Reach {
     again: bool,
 }
 
-const MEMBERS: [&str; 6] = ["columns", "where", "order_by", "limit", "include", "count"];
+const MEMBERS: [&str; 7] =
+    ["columns", "where", "order_by", "limit", "include", "count", "archived"];
 
 impl<'v> Scope<'v> {
     /// The related rows of an `include` object; `names` are the row's other members.
@@ -119,11 +120,14 @@ impl<'v> Scope<'v> {
         left: &mut usize,
     ) -> Result<Include<'v>> {
         let relation = self.relation(table, name).map_err(|error| error.at(at))?;
-        let hop = self.hop(table, relation).map_err(|error| error.at(at))?;
+        let mut hop = self.hop(table, relation).map_err(|error| error.at(at))?;
         let to_one = hop.is_to_one();
         let inner = asked(options, to_one).map_err(|error| error.inside(at))?;
         let counted = inner.count.unwrap_or_default();
         let target = hop.table;
+        if let Some(archived) = inner.archived {
+            hop.visible = self.existing(target, archived).map_err(|error| error.inside(at))?;
+        }
         let wanted = match &inner.filter {
             Some(object) => filter(self, target, object, &below(at, "where"))?,
             None => Predicate::All(vec![]),

@@ -179,4 +179,6 @@ pub struct Related {
     pub include: Option<Map<String, Value>>,
     /// Only how many there are.
     pub count: Option<bool>,
+    /// Archived ones (default exclude).
+    pub archived: Option<Archived>,
 }

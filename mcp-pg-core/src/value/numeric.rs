@@ -64,7 +64,7 @@ pub(super) fn from_text(text: &str) -> Value {
             .filter(|value| value.unsigned_abs() <= SAFE.unsigned_abs())
             .map(Value::from),
         None => exact_double(text)
-            .filter(|value| value.abs() <= SAFE as f64)
+            .filter(|value| value.abs() <= SAFE as f64 && is_sure(*value))
             .and_then(Number::from_f64)
             .map(Value::Number),
     };
@@ -155,6 +155,13 @@ fn group(digit: [u8; 2]) -> u16 {
     u16::from_be_bytes(digit).min(9_999)
 }
 
+/// Whether no other decimal of as many digits means the same double: fifteen digits always survive.
+pub(super) fn is_sure(double: f64) -> bool {
+    let shortest = format!("{double:e}");
+    let mantissa = shortest.split('e').next().unwrap_or_default();
+    mantissa.bytes().filter(u8::is_ascii_digit).count() <= 15
+}
+
 /// The double whose shortest decimal means the same number as this decimal, if there is one.
 pub(super) fn exact_double(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
@@ -188,11 +195,14 @@ mod tests {
             ("9007199254740991", json!(9_007_199_254_740_991_i64)),
             ("9007199254740992", json!("9007199254740992")),
             ("-9007199254740992.00", json!("-9007199254740992.00")),
-            ("123456789012345.6", json!(123456789012345.6)),
+            ("12345678901234.6", json!(12345678901234.6)),
+            ("123456789012345.6", json!("123456789012345.6")),
+            ("0.30000000000000004", json!("0.30000000000000004")),
             ("9007199254740991.5", json!("9007199254740991.5")),
-            ("0.1234567890123456", json!(0.1234567890123456)),
+            ("0.123456789012345", json!(0.123456789012345)),
+            ("0.1234567890123456", json!("0.1234567890123456")),
             ("0.12345678901234567890", json!("0.12345678901234567890")),
-            ("3.241592653589793", json!(3.241592653589793)),
+            ("3.24159265358979", json!(3.24159265358979)),
             ("3.241592653589793238", json!("3.241592653589793238")),
             ("NaN", json!("NaN")),
             ("-Infinity", json!("-Infinity")),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use mcp_pg_core::Posture;
 use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{Mask, Role, Settings};
+use mcp_pg_core::policy::{Grant, Mask, Role, Settings};
 use mcp_pg_core::schema::{Schema, Table};
 
 use super::session::Session;
@@ -226,6 +226,12 @@ fn of_role(role: &Role, schema: &Schema, findings: &mut Vec<String>) {
         if tables.is_empty() {
             findings.push(format!("{place}: {} matches no table", grant.tables.join(", ")));
             continue;
+        }
+        for pattern in &grant.tables {
+            let alone = Grant { tables: vec![pattern.clone()], ..Grant::default() };
+            if !tables.iter().any(|table| alone.matches(&table.name)) {
+                findings.push(format!("{place}: {pattern} matches no table"));
+            }
         }
         let rules = &grant.columns;
         let columns = (rules.include.iter().flatten().map(|column| ("columns.include", column)))

@@ -441,3 +441,24 @@ async fn a_role_that_may_take_less_time_than_a_query_keeps_its_own() {
         assert_eq!(reply["rows"], json!([{"most": most}]), "{own:?}");
     }
 }
+
+#[tokio::test]
+async fn what_a_value_does_to_a_query_is_told_in_words_that_quote_nothing() {
+    let database = Database::of("CREATE TABLE t (n text); INSERT INTO t VALUES ('secret')").await;
+    let files = [
+        ("some.sql", "-- @param n bigint\nSELECT n FROM t LIMIT :n"),
+        ("part.sql", "-- @param n integer\nSELECT 1 / :n AS part"),
+        ("cast.sql", "-- @param n text\nSELECT n::integer AS n FROM t WHERE n <> :n"),
+    ];
+    let engine = engine(&database, files).await;
+    for (name, n, expected) in [
+        ("some", json!(-1), ": LIMIT must not be negative"),
+        ("part", json!(0), ": division by zero"),
+        ("cast", json!("x"), "does with it"),
+    ] {
+        let told = call(&engine, "admin", name, json!({"n": n})).await.unwrap_err();
+        assert_eq!(told.code().as_str(), "invalid_value", "{told}");
+        assert!(told.message().ends_with(expected), "{told}");
+        assert!(!told.to_string().contains("secret"), "{told}");
+    }
+}

@@ -218,7 +218,7 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
     database.sql("GRANT CREATE ON SCHEMA public TO PUBLIC").await;
     let config = file(
         "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.user\"]\nactions = [\"select\"]\n\
-         [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }\n\
+         [[roles.a.grants]]\ntables = [\"public.users\", \"nosuch.*\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }\n\
          rows = { and = [{ user_id = 1 }], not = { tenant = 1 } }",
     );
     check_finds(
@@ -228,6 +228,7 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
         "note: everyone may create functions in public",
         "postgres is a superuser",
         "roles.a.grants[0]: public.user matches no table",
+        "roles.a.grants[1]: nosuch.* matches no table",
         "roles.a.grants[1].columns.exclude: no such table has a column \"emial\"; did you mean email?",
         "roles.a.grants[1].rows: public.users: unknown_column: public.users has no column \"tenant\"",
         ],

@@ -105,3 +105,38 @@ async fn a_relation_never_takes_the_place_of_a_column() {
     let found = refused(&engine, "select", version).await;
     assert_eq!(found, ("invalid_value".into(), "/with_version".into()));
 }
+
+#[tokio::test]
+async fn archived_related_rows_come_if_they_are_asked_for() {
+    let engine = Database::of(
+        "CREATE TABLE town (id integer PRIMARY KEY, archived_at timestamptz);
+         CREATE TABLE trip (id integer PRIMARY KEY, town_id integer REFERENCES town, archived_at timestamptz);
+         CREATE TABLE stop (id integer PRIMARY KEY, town_id integer REFERENCES town);
+         INSERT INTO town VALUES (1, NULL), (2, now());
+         INSERT INTO trip VALUES (1, 1, NULL), (2, 2, NULL), (3, 1, now());
+         INSERT INTO stop VALUES (1, 1)",
+    )
+    .await
+    .engine()
+    .await;
+    let towns = async |options: serde_json::Value| {
+        let trips = json!({"table": "trip", "columns": ["id"], "include": {"town": options}});
+        let reply = call(&engine, "analyst", "select", trips).await.unwrap();
+        rows(&reply).iter().map(|row| row["town"]["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(towns(json!(true)).await, [json!(1), json!(null)]);
+    assert_eq!(towns(json!({"archived": "include"})).await, [json!(1), json!(2)]);
+    assert_eq!(towns(json!({"archived": "only"})).await, [json!(null), json!(2)]);
+    assert_eq!(towns(json!({"archived": "exclude"})).await, [json!(1), json!(null)]);
+    for (archived, expected) in [("exclude", 1), ("include", 2), ("only", 1)] {
+        let counted = json!({"table": "town", "where": {"id": 1},
+            "include": {"trip": {"count": true, "archived": archived}}});
+        let reply = call(&engine, "analyst", "select", counted).await.unwrap();
+        assert_eq!(rows(&reply)[0]["trip"], expected, "{archived}");
+    }
+    let wrong = json!({"table": "town", "include": {"stop": {"archived": "only"}}});
+    assert_eq!(
+        refused(&engine, "select", wrong).await,
+        ("not_archivable".into(), "/include/stop/archived".into())
+    );
+}

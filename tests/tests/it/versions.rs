@@ -84,6 +84,10 @@ async fn a_new_row_has_the_first_where_one_is_required() {
             "defaulted" => assert_eq!((first, second), (json!("10"), json!("11"))),
             _ => assert_ne!(first, second),
         }
+        // As the column shows it.
+        let read = json!({"table": table, "where": {"id": 1}});
+        let shown = rows(&call(&engine, "admin", "select", read).await.unwrap())[0].clone();
+        update(&engine, table, &shown["version"]).await.unwrap();
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 use super::moment;
 use crate::schema::{DataType, Family};
 use crate::value::decimal::Decimal;
-use crate::value::numeric::SAFE;
+use crate::value::numeric::{SAFE, is_sure};
 use crate::value::scalar::Scalar;
 
 /// Why a value is refused.
@@ -29,6 +29,7 @@ impl Scalar {
             (Self::Oid, _) => integer(value, u32::MIN, u32::MAX),
             (Self::Numeric, Value::Number(number)) => {
                 refuse_inexact(number)?;
+                refuse_rounded(number)?;
                 Ok(number.to_string())
             }
             (Self::Numeric, Value::String(text)) if is_decimal(text) => Ok(text.clone()),
@@ -109,6 +110,18 @@ fn refuse_inexact(number: &Number) -> Result<(), Reason> {
         });
     }
     Ok(())
+}
+
+/// Refuses a double that has so many digits that it may have been rounded to them.
+fn refuse_rounded(number: &Number) -> Result<(), Reason> {
+    let double = number.as_f64().filter(|_| number.as_i64().is_none() && number.as_u64().is_none());
+    match double.is_some_and(|double| !is_sure(double)) {
+        true => Err(Reason::Because {
+            message: format!("{number} may have had more digits than a JSON number holds"),
+            hint: "send it as a string of digits".to_owned(),
+        }),
+        false => Ok(()),
+    }
 }
 
 fn float(value: &Value, fits: impl Fn(&str) -> bool) -> Result<String, Reason> {

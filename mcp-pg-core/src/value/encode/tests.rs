@@ -53,6 +53,16 @@ fn scalars_that_do_not_fit() {
         (26, json!(-1), "-1 is out of range"),
         (23, json!(1e22), "1e+22 is out of range"),
         (20, json!(1e16), "1e+16 is too large for a JSON number to hold exactly"),
+        (
+            1700,
+            json!(1234567890123456.8),
+            "1234567890123456.8 may have had more digits than a JSON number holds",
+        ),
+        (
+            1700,
+            json!(0.12345678901234568),
+            "0.12345678901234568 may have had more digits than a JSON number holds",
+        ),
         (1700, json!(1e22), "1e+22 is too large for a JSON number to hold exactly"),
         (1700, json!("1,5"), "expected t, got the string \"1,5\""),
         (1700, json!("e5"), "expected t, got the string \"e5\""),
