@@ -17,7 +17,8 @@ fn main() -> Result<(), Fault> {
     let caller = caller("analyst");
     let view = engine.view(&caller)?;
     let cursors = CursorKey::new(b"secret")?;
-    let scope = Scope { view: &view, settings: &engine.settings(), caller: &caller, earlier: &[] };
+    let settings = engine.settings();
+    let scope = Scope::new(&view, &settings, &caller);
     let select = |table: &str, filter: Value| Select {
         table: table.into(),
         filter: filter.as_object().cloned(),

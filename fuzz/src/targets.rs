@@ -177,7 +177,7 @@ pub fn condition(bytes: &[u8]) {
     let (schema, settings) = (schema(), Settings::default());
     let view = View::new(&schema, &Role::everywhere("any", Action::ALL), &settings);
     let caller = Principal::new("fuzz", "any");
-    let scope = Scope { view: &view, settings: &settings, caller: &caller, earlier: &[] };
+    let scope = Scope::new(&view, &settings, &caller);
     let table = view.table("thing").expect("the table is there");
     let object = object(&mut bytes, 0);
     if let Err(error) = filter(&scope, table, &object, "/where") {
@@ -205,7 +205,7 @@ pub fn claim(bytes: &[u8]) {
     let view = View::new(&schema, &Role::everywhere("any", Action::ALL), &settings);
     let rule = Value::Object(object(&mut bytes, 0));
     let absent = Principal::new("fuzz", "any");
-    let scope = Scope { view: &view, settings: &settings, caller: &absent, earlier: &[] };
+    let scope = Scope::new(&view, &settings, &absent);
     if scope.granted(&rule).is_some() {
         assert!(!claims(&rule), "{rule}");
     }

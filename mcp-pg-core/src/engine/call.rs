@@ -152,7 +152,7 @@ impl Engine {
             let view = catalogue.view(caller)?;
             record.begin(&view, &catalogue.settings);
             record.table(&view, request);
-            let scope = Scope { view: &view, settings: &catalogue.settings, caller, earlier: &[] };
+            let scope = Scope::new(&view, &catalogue.settings, caller);
             record.consent = Consent::new(&scope, request, agreed);
             match self.run(&scope, request, record).await {
                 // Someone changed the schema under the plan: again, with the new one.

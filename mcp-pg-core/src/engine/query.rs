@@ -94,7 +94,7 @@ impl Engine {
         record.operation("canned");
         record.meant(query.meant());
         let settings = &catalogue.settings;
-        let scope = Scope { view: &view, settings, caller, earlier: &[] };
+        let scope = Scope::new(&view, settings, caller);
         let limits = &view.limits;
         let statement = query.statement(arguments, &caller.claims, limits.max_list)?;
         record.statement(&statement.sql);

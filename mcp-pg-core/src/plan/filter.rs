@@ -6,6 +6,7 @@ use super::hop::ambiguous;
 use super::{Hop, Predicate, Quantifier, Scope};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, TableView, counted};
+use crate::request::Archived;
 use crate::schema::{Found, Operator, Relation};
 
 /// The condition of a `where` object, at `at` in the arguments.
@@ -269,19 +270,19 @@ impl<'v> Scope<'v> {
             || Error::new(Code::Internal, "the role's row condition does not fit the table");
         let whole = self.view.whole().ok_or_else(unfit)?;
         let table = whole.named(table.name()).ok_or_else(unfit)?;
-        filter(&Scope { view: whole, earlier: &[], ..*self }, table, &granted, "").map_err(
-            |error| {
-                let misfit = match error.code() {
-                    // What stands in the configuration, `check` tries.
-                    Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
-                        let message = "a claim of the caller does not fit what its role may see";
-                        Error::new(Code::Forbidden, message)
-                    }
-                    _ => unfit(),
-                };
-                misfit.caused_by(error)
-            },
-        )
+        // Whatever the caller asks for: what the role may see does not depend on it.
+        let scope = Scope { view: whole, earlier: &[], related: Archived::Exclude, ..*self };
+        filter(&scope, table, &granted, "").map_err(|error| {
+            let misfit = match error.code() {
+                // What stands in the configuration, `check` tries.
+                Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
+                    let message = "a claim of the caller does not fit what its role may see";
+                    Error::new(Code::Forbidden, message)
+                }
+                _ => unfit(),
+            };
+            misfit.caused_by(error)
+        })
     }
 }
 

@@ -90,6 +90,16 @@ impl<'v> Scope<'v> {
     ///
     /// `internal` if the relation is not the subject's, or a row condition of the role does not fit.
     pub fn hop(&self, subject: &'v TableView, relation: &'v Relation) -> Result<Hop<'v>> {
+        self.hop_to(subject, relation, self.related)
+    }
+
+    /// [`Scope::hop`] to rows that are archived or not.
+    pub(super) fn hop_to(
+        &self,
+        subject: &'v TableView,
+        relation: &'v Relation,
+        archived: Archived,
+    ) -> Result<Hop<'v>> {
         let lost = || Error::new(Code::Internal, "a relation leads out of the view");
         let table = self.view.at(relation.table).ok_or_else(lost)?;
         table.require(Action::Select)?;
@@ -97,21 +107,34 @@ impl<'v> Scope<'v> {
             None => None,
             Some(junction) => {
                 let middle = self.view.at(junction.table).ok_or_else(lost)?;
-                Some((middle, self.existing(middle, Archived::Exclude)?))
+                // Archived rows that alone are asked for are related by rows that are not.
+                let archived = match archived {
+                    Archived::Only => Archived::Exclude,
+                    archived => archived,
+                };
+                Some((middle, self.existing(middle, archived)?))
             }
         };
-        let visible = self.existing(table, Archived::Exclude)?;
-        Ok(Hop { subject, relation, table, visible, junction })
+        Ok(Hop { subject, relation, table, visible: self.existing(table, archived)?, junction })
     }
 
-    /// Which rows of a related table there are: visible ones, and of these the archived ones as is asked.
-    pub(super) fn existing(
-        &self,
-        table: &'v TableView,
-        archived: Archived,
-    ) -> Result<Predicate<'v>> {
-        let archived = self.archived(table, archived)?;
-        Ok(Predicate::All(vec![self.visible(table, Action::Select)?, archived]))
+    /// Which rows of a related table there are: visible ones, archived or not.
+    fn existing(&self, table: &'v TableView, archived: Archived) -> Result<Predicate<'v>> {
+        Ok(Predicate::All(vec![
+            self.visible(table, Action::Select)?,
+            self.archived(table, archived)?,
+        ]))
+    }
+
+    /// The scope of what is said about rows that are archived or not: those related to them are archived only where
+    /// both kinds are wanted.
+    pub(super) fn among(&self, archived: Option<Archived>) -> Self {
+        let related = match archived {
+            None => self.related,
+            Some(Archived::Include) => Archived::Include,
+            Some(Archived::Exclude | Archived::Only) => Archived::Exclude,
+        };
+        Self { related, ..*self }
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Hop, Predicate, Returned, Scope, Shown, Sort, filter};
 use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
 use crate::request::{Related, check_members, parse_ref};
+use crate::schema::RelationKind;
 
 /// Related rows that come with each row.
 #[derive(Debug, Clone)]
@@ -120,22 +121,21 @@ impl<'v> Scope<'v> {
         left: &mut usize,
     ) -> Result<Include<'v>> {
         let relation = self.relation(table, name).map_err(|error| error.at(at))?;
-        let mut hop = self.hop(table, relation).map_err(|error| error.at(at))?;
-        let to_one = hop.is_to_one();
+        let to_one = relation.kind == RelationKind::ToOne;
         let inner = asked(options, to_one).map_err(|error| error.inside(at))?;
+        let archived = inner.archived.unwrap_or(self.related);
+        let hop = self.hop_to(table, relation, archived).map_err(|error| error.inside(at))?;
+        let scope = self.among(inner.archived);
         let counted = inner.count.unwrap_or_default();
         let target = hop.table;
-        if let Some(archived) = inner.archived {
-            hop.visible = self.existing(target, archived).map_err(|error| error.inside(at))?;
-        }
         let wanted = match &inner.filter {
-            Some(object) => filter(self, target, object, &below(at, "where"))?,
+            Some(object) => filter(&scope, target, object, &below(at, "where"))?,
             None => Predicate::All(vec![]),
         };
         let limits = &self.view.limits;
         let sorted = inner.order_by.as_deref();
-        let columns = self.shown(target, inner.columns.as_deref(), &below(at, "columns"))?;
-        let mut order = self.order(target, sorted, &columns, &format!("{at}/order_by"))?;
+        let columns = scope.shown(target, inner.columns.as_deref(), &below(at, "columns"))?;
+        let mut order = scope.order(target, sorted, &columns, &format!("{at}/order_by"))?;
         super::order::make_total(target, &mut order);
         let limit = inner.limit.unwrap_or(limits.default_rows).min(limits.max_rows);
         let rows = if to_one || counted { 1 } else { limit.max(1) };
@@ -144,7 +144,7 @@ impl<'v> Scope<'v> {
         let names: Vec<&str> = columns.iter().map(|shown| shown.name(target)).collect();
         let within = below(at, "include");
         let inner = inner.include.as_ref();
-        let includes = self.includes_within(target, &names, inner, &within, reach, left)?;
+        let includes = scope.includes_within(target, &names, inner, &within, reach, left)?;
         Ok(Include {
             name: relation.called(name),
             unambiguous: &relation.unambiguous,

@@ -6,7 +6,7 @@ use super::operand::Reference;
 use super::{Assign, Operand, Predicate};
 use crate::error::{Code, Error, Result, below, step};
 use crate::policy::{Action, Principal, Settings, TableView, View};
-use crate::request::Count;
+use crate::request::{Archived, Count};
 use crate::schema::{Column, DataType, TableKind};
 use crate::value;
 
@@ -21,6 +21,8 @@ pub struct Scope<'v> {
     pub caller: &'v Principal,
     /// The operations before this one in the same transaction, which `$ref` may name.
     pub earlier: &'v [Earlier<'v>],
+    /// Which related rows there are, as far as the archive goes.
+    pub related: Archived,
 }
 
 /// An operation of a transaction, as later ones may refer to it.
@@ -51,6 +53,11 @@ impl Earlier<'_> {
 }
 
 impl<'v> Scope<'v> {
+    /// The scope of a request that stands for itself.
+    pub fn new(view: &'v View, settings: &'v Settings, caller: &'v Principal) -> Self {
+        Self { view, settings, caller, earlier: &[], related: Archived::Exclude }
+    }
+
     /// The table that a request names.
     ///
     /// # Errors

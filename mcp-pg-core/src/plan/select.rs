@@ -115,6 +115,7 @@ impl<'v> SelectPlan<'v> {
         cursors: &CursorKey,
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
+        let scope = &scope.among(request.archived);
         if request.distinct == Some(true) {
             return Self::distinct(scope, request, cursors, derived);
         }
@@ -190,6 +191,7 @@ impl<'v> SelectPlan<'v> {
         cursors: &CursorKey,
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
+        let scope = &scope.among(request.archived);
         let grouping = Grouping::new(scope, request)?;
         let derived = derived.get_or_init(|| Box::new(grouping.derived()));
         let filter = match &request.having {

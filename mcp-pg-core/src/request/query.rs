@@ -64,7 +64,7 @@ pub struct Select {
     pub cursor: Option<String>,
     /// Also count all matching rows.
     pub count: Option<Count>,
-    /// Archived rows (default exclude).
+    /// Archived rows, related ones too (default exclude).
     pub archived: Option<Archived>,
     /// Adds `_version` to each row, for `if_version` of a write.
     pub with_version: Option<bool>,
@@ -179,6 +179,6 @@ pub struct Related {
     pub include: Option<Map<String, Value>>,
     /// Only how many there are.
     pub count: Option<bool>,
-    /// Archived ones (default exclude).
+    /// Archived ones; as the request itself if absent.
     pub archived: Option<Archived>,
 }

@@ -108,6 +108,7 @@ impl<'a> Target<'a> {
     fn scalar(self, scalar: Scalar, value: &Value) -> Result<String> {
         match scalar {
             Scalar::Json | Scalar::Jsonb => json::encode(value),
+            Scalar::Numeric if scalar::is_sure_to_scale(self.name, value) => Ok(value.to_string()),
             _ => scalar.encode(self.data_type, value).map_err(|reason| match reason {
                 Reason::Unfit => self.refuse(value),
                 Reason::Because { message, hint } => {

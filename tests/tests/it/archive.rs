@@ -140,3 +140,58 @@ async fn a_computed_archive_column_is_nobody_s_to_set() {
     let reply = call(&engine, "operator", "select", json!({"table": "lease"})).await.unwrap();
     assert_eq!(reply["row_count"], 1);
 }
+
+#[tokio::test]
+async fn related_rows_that_are_archived_are_there_where_they_are_asked_for() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let select = async |arguments: serde_json::Value| {
+        rows(&call(&engine, "analyst", "select", arguments).await.unwrap()).to_vec()
+    };
+    // Order 4 and its user 10 are archived, and so is order 2 of user 1, whose order 5 is, too.
+    let order = json!({"table": "orders", "columns": [], "where": {"order_id": 4}});
+    let with = |base: &serde_json::Value, more: serde_json::Value| {
+        let mut arguments = base.clone();
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        arguments
+    };
+    let name = json!({"columns": ["user_id"]});
+    for (more, user) in [
+        (json!({"archived": "only", "include": {"user": name}}), json!(null)),
+        (json!({"archived": "include", "include": {"user": name}}), json!({"user_id": 10})),
+        (
+            json!({"archived": "only", "include": {"user": {"columns": ["user_id"], "archived": "include"}}}),
+            json!({"user_id": 10}),
+        ),
+        (
+            json!({"archived": "include", "include": {"user": {"columns": ["user_id"], "archived": "exclude"}}}),
+            json!(null),
+        ),
+    ] {
+        let found = select(with(&order, more.clone())).await;
+        assert_eq!(found, [json!({"user": user})], "{more}");
+    }
+
+    let user = json!({"table": "users", "columns": [], "where": {"user_id": 1}});
+    for (options, expected) in [
+        (json!({"count": true}), 2),
+        (json!({"count": true, "archived": "include"}), 4),
+        (json!({"count": true, "archived": "only"}), 2),
+    ] {
+        let found = select(with(&user, json!({"include": {"orders": options}}))).await;
+        assert_eq!(found, [json!({"orders": expected})], "{options}");
+    }
+    let only = json!({"include": {"orders": {"columns": ["order_id"], "archived": "only"}}});
+    let found = select(with(&user, only)).await;
+    assert_eq!(found, [json!({"orders": [{"order_id": 2}, {"order_id": 5}]})]);
+
+    // In conditions, orders and groups it is the request's own word that counts.
+    for (archived, expected) in [("exclude", 0), ("include", 2)] {
+        let arguments = json!({"table": "orders", "where": {"user": {"user_id": 10}, "archived_at": {"is_null": true}},
+                               "archived": archived});
+        assert_eq!(select(arguments).await.len(), expected, "{archived}");
+    }
+    let arguments = json!({"table": "orders", "include": {"payments": {"archived": "only"}}});
+    let found = refused(&engine, "select", arguments).await;
+    assert_eq!(found, ("not_archivable".into(), "/include/payments/archived".into()));
+}

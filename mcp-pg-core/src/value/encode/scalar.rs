@@ -124,6 +124,18 @@ fn refuse_rounded(number: &Number) -> Result<(), Reason> {
     }
 }
 
+/// Whether a type like `numeric(10,2)` rounds a JSON number to places that it is sure to have right, whatever it lost:
+/// `21.989000000000004` is what programs make of 19.99 and its tax.
+pub(super) fn is_sure_to_scale(type_name: &str, value: &Value) -> bool {
+    let scale = || -> Option<i32> {
+        let (_, scale) = type_name.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
+        scale.parse().ok()
+    };
+    // Fifteen digits survive, and one less leaves room for the digit that the last one is rounded by.
+    let sure = |double: f64, scale: i32| double.abs() * 10_f64.powi(scale) < 1e14;
+    matches!((value.as_f64(), scale()), (Some(double), Some(scale)) if sure(double, scale))
+}
+
 fn float(value: &Value, fits: impl Fn(&str) -> bool) -> Result<String, Reason> {
     let text = match value {
         Value::Number(number) => number.to_string(),

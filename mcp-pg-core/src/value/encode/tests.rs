@@ -42,6 +42,17 @@ fn scalars() {
 }
 
 #[test]
+fn a_number_may_have_more_digits_than_its_column_keeps() {
+    let numeric = sample::base(1700, "numeric");
+    let noisy = json!(21.989000000000004);
+    assert!(encode(&numeric, "numeric", &noisy).is_err());
+    let text = encode(&numeric, "numeric(10,2)", &noisy).unwrap();
+    assert_eq!(text.as_deref(), Some("21.989000000000004"));
+    assert!(encode(&numeric, "numeric(20,2)", &json!(90_071_992_547_409.94)).is_err());
+    assert!(encode(&numeric, "numeric(20,15)", &noisy).is_err());
+}
+
+#[test]
 fn scalars_that_do_not_fit() {
     for (oid, value, message) in [
         (21, json!(40000), "40000 is out of range"),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 pub(super) fn of_rows(settings: &Settings, schema: &Schema, findings: &mut Vec<String>) {
     let whole = View::everything(schema, settings);
     let caller = Principal::new("check", "");
-    let scope = Scope { view: &whole, settings, caller: &caller, earlier: &[] };
+    let scope = Scope::new(&whole, settings, &caller);
     for role in &settings.roles {
         for (position, grant) in role.grants.iter().enumerate() {
             let place = format!("roles.{}.grants[{position}]", role.name);

@@ -96,7 +96,7 @@ async fn a_cursor_that_is_forged_under_a_known_key_only_moves_the_beginning() {
     let key = known_key(&database);
     let (view, settings) = (engine.view(&caller("agent")).unwrap(), engine.settings());
     let caller = caller("agent");
-    let scope = Scope { view: &view, settings: &settings, caller: &caller, earlier: &[] };
+    let scope = Scope::new(&view, &settings, &caller);
     let forge = |request: &Value, cursor: Cursor| {
         let select: Select = serde_json::from_value(request.clone()).unwrap();
         let derived = OnceLock::new();

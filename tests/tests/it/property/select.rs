@@ -153,6 +153,10 @@ impl Select {
 
     /// All rows, whatever the limit and offset.
     pub(crate) fn rows(&self, world: &World) -> Vec<Value> {
+        let world = match (self.archived, &world.whole) {
+            (Some("include"), Some(whole)) => whole,
+            _ => world,
+        };
         let table = &world.tables[self.table];
         let all = (0..table.rows.len()).filter(|index| match self.archived {
             Some("include") => true,

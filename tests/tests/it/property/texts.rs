@@ -52,7 +52,7 @@ fn a_kept_text_is_the_one_that_would_be_made_anew() {
 /// Plans a request, and compares its statement as it is made anew with the one that the view has kept.
 fn compare(view: &View, settings: &Settings, tool: &str, arguments: Value) -> Result<(), String> {
     let caller = Principal::new("x", "analyst");
-    let scope = Scope { view, settings, caller: &caller, earlier: &[] };
+    let scope = Scope::new(view, settings, &caller);
     let cursors = CursorKey::new(b"secret").map_err(|error| error.to_string())?;
     let Value::Object(members) = arguments.clone() else { return Err("no object".into()) };
     let request = Request::parse(tool, members).map_err(|error| error.to_string())?;

@@ -1,6 +1,7 @@
 //! The tables of a database in memory: their rows as PostgreSQL's own JSON, and how they are related.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use mcp_pg_tests::Database;
 use serde_json::{Map, Value};
@@ -12,8 +13,10 @@ pub(crate) type Row = Map<String, Value>;
 
 /// All tables.
 pub(crate) struct World {
-    pub(crate) tables: Vec<Table>,
+    pub(crate) tables: Arc<Vec<Table>>,
     pub(crate) relations: Vec<Relation>,
+    /// The same world, in which archived rows are related to others as well.
+    pub(crate) whole: Option<Box<World>>,
 }
 
 pub(crate) struct Table {
@@ -35,7 +38,7 @@ pub(crate) struct Relation {
     pub(crate) name: &'static str,
     pub(crate) many: Many,
     pub(crate) to: usize,
-    /// For each row of `from`, the related rows that are not archived.
+    /// For each row of `from`, the related rows: archived ones only in a world that is whole.
     pub(crate) rows: Vec<Vec<usize>>,
 }
 
@@ -62,9 +65,12 @@ impl World {
         for name in tables {
             loaded.push(Table::load(&client, name).await);
         }
-        let mut world = World { tables: loaded, relations: Vec::new() };
-        world.relations = relations.iter().map(|stated| world.relation(stated)).collect();
-        world
+        let tables = Arc::new(loaded);
+        let mut whole = World { tables: Arc::clone(&tables), relations: Vec::new(), whole: None };
+        whole.relations = relations.iter().map(|stated| whole.relation(stated, true)).collect();
+        let mut world = World { tables, relations: Vec::new(), whole: None };
+        world.relations = relations.iter().map(|stated| world.relation(stated, false)).collect();
+        World { whole: Some(Box::new(whole)), ..world }
     }
 
     pub(crate) fn named(&self, name: &str) -> usize {
@@ -76,14 +82,14 @@ impl World {
         (0..self.relations.len()).filter(|index| self.relations[*index].from == table).collect()
     }
 
-    fn relation(&self, (from, name, many, to, columns, through): &Stated) -> Relation {
+    fn relation(&self, (from, name, many, to, columns, through): &Stated, whole: bool) -> Relation {
         let (from, to) = (self.named(from), self.named(to));
         let rows = match through {
-            None => self.pairs(from, to, columns),
+            None => self.pairs(from, to, columns, whole),
             Some((junction, beyond)) => {
                 let junction = self.named(junction);
-                let near = self.pairs(from, junction, columns);
-                let far = self.pairs(junction, to, beyond);
+                let near = self.pairs(from, junction, columns, whole);
+                let far = self.pairs(junction, to, beyond, whole);
                 near.iter()
                     .map(|rows| rows.iter().flat_map(|row| far[*row].clone()).collect())
                     .collect()
@@ -93,7 +99,13 @@ impl World {
     }
 
     /// For each row of a table those of another whose columns have the same values.
-    fn pairs(&self, from: usize, to: usize, columns: &[(&str, &str)]) -> Vec<Vec<usize>> {
+    fn pairs(
+        &self,
+        from: usize,
+        to: usize,
+        columns: &[(&str, &str)],
+        whole: bool,
+    ) -> Vec<Vec<usize>> {
         let key = |row: &Row, names: Vec<&str>| -> Option<String> {
             let values = names.iter().map(|name| {
                 let value = row.get(*name).expect(name);
@@ -103,7 +115,7 @@ impl World {
         };
         let mut by_key: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, row) in self.tables[to].rows.iter().enumerate() {
-            if archived(row) {
+            if archived(row) && !whole {
                 continue;
             }
             if let Some(key) = key(row, columns.iter().map(|pair| pair.1).collect()) {
