@@ -47,14 +47,14 @@ pub struct Select {
     pub columns: Option<Vec<Value>>,
     /// Each combination of `columns` once.
     pub distinct: Option<bool>,
-    /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{…}, {…}]}.
+    /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{..}, {..}]}.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
-    /// Related rows: {"customer": true, "items": {"columns": ["sku"], "where": {…}, "limit": 5}}.
+    /// Related rows: {"customer": true, "items": {"columns": ["sku"], "where": {..}, "limit": 5}}.
     pub include: Option<Map<String, Value>>,
-    /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}]; best text
-    /// match first: {"column": "body", "rank": "words"}, with "language": "french" if wanted, as beside search; nearest first: {"column": "title", "distance": "text"};
-    /// inside JSON: {"column": "meta", "path": ["a", "b"]}; by how many related rows: {"count": "orders"}.
+    /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}]; also {"column": "body",
+    /// "rank": "words"} (best match first), {"column": "title", "distance": "text"}, {"column": "meta", "path": ["a"]},
+    /// {"count": "orders"}.
     pub order_by: Option<Vec<Value>>,
     /// Most rows to return.
     pub limit: Option<u64>,
@@ -78,14 +78,14 @@ pub struct Select {
 pub struct Aggregate {
     /// `name` or `schema.name`.
     pub table: String,
-    /// {"n": {"count": "*"}, "revenue": {"sum": "amount"}, "open": {"count": "*", "where": {…}}}; of what is computed:
-    /// {"sum": {"multiply": ["price", "quantity", {"subtract": [1, "discount"]}]}}.
+    /// {"n": {"count": "*"}, "open": {"count": "*", "where": {..}}, "sold": {"sum": "amount"}, "revenue": {"sum": {"multiply":
+    /// ["price", "quantity", {"subtract": [1, "discount"]}]}}}.
     pub measures: Map<String, Value>,
     /// Conditions on rows.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
     /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, "customer.country"]; inside JSON:
-    /// {"column": "meta", "path": ["a"]}, also as what is measured.
+    /// {"column": "meta", "path": ["a"]}.
     pub group_by: Option<Vec<Value>>,
     /// Conditions on measures and groups: {"n": {"gt": 5}}.
     pub having: Option<Map<String, Value>>,

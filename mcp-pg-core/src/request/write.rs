@@ -17,7 +17,7 @@ pub struct Insert {
     pub data: Value,
     /// Where a row with the same key exists: {"columns": ["email"], "do": "update"}.
     pub on_conflict: Option<OnConflict>,
-    /// Columns to return, or parts of their JSON; all columns if absent.
+    /// Columns to return; all if absent.
     pub returning: Option<Vec<Value>>,
     /// Related rows to return with each, as in select.
     pub include: Option<Map<String, Value>>,

@@ -30,7 +30,7 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
             let mut schema = schema.clone();
             if let Some(schema) = schema.as_object_mut() {
                 // The tool of that name tells the rest.
-                schema.retain(|key, _| matches!(key.as_str(), "type" | "items" | "anyOf"));
+                keep_kind(schema);
             }
             arguments.entry(name.clone()).or_insert(schema);
         }
@@ -66,7 +66,7 @@ pub(super) fn explain() -> JsonObject {
     if let Some(Value::Object(properties)) = input.get_mut("properties") {
         for (name, mut schema) in all.flatten() {
             if let Some(schema) = schema.as_object_mut() {
-                schema.retain(|key, _| matches!(key.as_str(), "type" | "items" | "anyOf"));
+                keep_kind(schema);
             }
             properties.entry(name).or_insert(schema);
         }
@@ -74,6 +74,14 @@ pub(super) fn explain() -> JsonObject {
     input.insert("required".into(), json!(["operation", "table"]));
     input.insert("additionalProperties".into(), false.into());
     input
+}
+
+/// Leaves of an argument's schema what kind of value it is.
+fn keep_kind(schema: &mut JsonObject) {
+    schema.retain(|key, _| matches!(key.as_str(), "type" | "items" | "anyOf"));
+    if let Some(Value::Object(items)) = schema.get_mut("items") {
+        items.retain(|key, _| key != "anyOf");
+    }
 }
 
 /// A write's condition may be absent for the parser, so that the engine can say why it must not be.
