@@ -26,6 +26,7 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::look::UNREADABLE;
 use crate::confirm::{Questions, StateKey};
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
@@ -333,6 +334,9 @@ impl ServerHandler for Handler {
     ) -> Result<CustomResult, ErrorData> {
         guarded(async {
             Err(match self.misfit(&cx, &request).await {
+                Some(error) if request.method == UNREADABLE => {
+                    ErrorData::parse_error(error.message().to_owned(), None)
+                }
                 Some(error) => reply::protocol_error(&error),
                 None => {
                     let message = format!("there is no method {:?}", request.method);

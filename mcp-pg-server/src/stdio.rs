@@ -1,10 +1,10 @@
 //! MCP on standard input and output.
 
+mod input;
+
 use std::borrow::Cow;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use mcp_pg_core::{Engine, Principal};
 use rmcp::model::{
@@ -13,9 +13,9 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, ServerInitializeError, Service};
 use rmcp::transport::io::stdio_pipes;
 use rmcp::{ErrorData, RoleServer, ServiceExt};
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
+use self::input::Input;
 use crate::handler::Handler;
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
@@ -43,7 +43,7 @@ pub async fn serve(
         None,
     );
     let (input, output) = stdio_pipes();
-    let input = Input { input, left };
+    let input = Input::new(input, left);
     match Stamped(handler).serve_with_ct((input, output), stop).await {
         Ok(session) => session
             .waiting()
@@ -98,26 +98,5 @@ impl Service<RoleServer> for Stamped {
 
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
         Service::supported_protocol_versions(&self.0)
-    }
-}
-
-/// The standard input, whose end is told: a stream of changes is a request that would be waited for.
-struct Input<R> {
-    input: R,
-    left: CancellationToken,
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for Input<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = ready!(Pin::new(&mut self.input).poll_read(context, buffer));
-        if read.is_err() || buffer.filled().len() == before {
-            self.left.cancel();
-        }
-        Poll::Ready(read)
     }
 }

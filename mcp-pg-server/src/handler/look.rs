@@ -18,6 +18,8 @@ pub(super) const READ: &str = "resources/read";
 pub(super) const PROMPT: &str = "prompts/get";
 pub(super) const COMPLETE: &str = "completion/complete";
 const CALL: &str = "tools/call";
+/// The method of a request in place of one that cannot be read; its parameters say why.
+pub(crate) const UNREADABLE: &str = "request";
 
 impl Handler {
     /// What `look` finds in what the caller sees; `arguments` are those of the request.
@@ -51,15 +53,19 @@ impl Handler {
         cx: &RequestContext<RoleServer>,
         request: &CustomRequest,
     ) -> Option<Error> {
-        let method = [CALL, READ, PROMPT, COMPLETE].into_iter().find(|m| *m == request.method)?;
+        let known = [CALL, READ, PROMPT, COMPLETE, UNREADABLE];
+        let method = known.into_iter().find(|method| *method == request.method)?;
         let given = match &request.params {
             Some(Value::Object(given)) => given.clone(),
             _ => Map::new(),
         };
-        let misfit = |_: &View, _: &[Arc<Query>]| {
-            let message = format!("the parameters are not those of {method}");
-            Err::<(), _>(Error::new(Code::InvalidValue, message))
+        let why = given.get("message").and_then(Value::as_str).filter(|_| method == UNREADABLE);
+        let message = match why {
+            Some(why) => format!("this is no JSON: {why}"),
+            None => format!("the parameters are not those of {method}"),
         };
+        let misfit =
+            |_: &View, _: &[Arc<Query>]| Err::<(), _>(Error::new(Code::InvalidValue, message));
         self.look(cx, method, given, misfit).await.err()
     }
 }

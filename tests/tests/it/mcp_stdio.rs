@@ -87,6 +87,64 @@ async fn standard_output_carries_the_protocol_alone() {
 }
 
 #[tokio::test]
+async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
+    let database = Database::shop().await;
+    let audit = file("");
+    let config = file(&format!("[audit]\nfile = {audit:?}\n"));
+    let config = config.to_str().unwrap();
+    let mut server = program(&["stdio", "--database-url", &database.url, "--config", config])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let output = tokio::spawn(server.wait_with_output());
+    let call = |id: u32, condition: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"select","arguments":{{"table":"users","where":{condition}}}}}}}"#
+        )
+    };
+    let begin = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}});
+    let begun = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let deep = ["[".repeat(200), "]".repeat(200)].concat();
+    let lines = [
+        b"before there is a session {".to_vec(),
+        begin.to_string().into_bytes(),
+        begun.to_string().into_bytes(),
+        call(2, r#"{"user_id": 1e400}"#).into_bytes(),
+        call(3, r#"{"name": "\ud800"}"#).into_bytes(),
+        call(4, &deep).into_bytes(),
+        [call(5, "{}").into_bytes(), vec![0xff]].concat(),
+        call(6, "{\"user_id\": 1,}").into_bytes(),
+        b"nobody waits for this".to_vec(),
+        b" ".to_vec(),
+        call(7, "{\"user_id\": 1}").into_bytes(),
+    ];
+    for line in &lines {
+        input.write_all(line).await.unwrap();
+        input.write_all(b"\n").await.unwrap();
+    }
+    drop(input);
+    let output = output.await.unwrap().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let mut answers = std::collections::BTreeMap::new();
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let answer: Value = serde_json::from_str(line).unwrap();
+        answers.insert(answer["id"].as_u64().unwrap(), answer);
+    }
+    assert_eq!(Vec::from_iter(answers.keys().copied()), [1, 2, 3, 4, 5, 6, 7]);
+    for id in 2..=6 {
+        let error = &answers[&id]["error"];
+        assert_eq!(error["code"], -32700, "{error}");
+        assert!(error["message"].as_str().unwrap().starts_with("this is no JSON: "), "{error}");
+    }
+    assert_eq!(answers[&7]["result"]["structuredContent"]["row_count"], 1);
+    let records = std::fs::read_to_string(&audit).unwrap();
+    let told = records.lines().filter(|line| line.contains("\"tool\":\"request\"")).count();
+    assert_eq!(told, 5, "{records}");
+}
+
+#[tokio::test]
 async fn each_role_has_the_tools_that_it_can_use_in_sixteen_kilobytes() {
     let database = Database::shop().await;
     let config = file("[archive]\nallow_hard_delete = true");

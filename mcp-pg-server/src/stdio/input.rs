@@ -1,0 +1,152 @@
+//! The lines of the standard input. One that is no JSON is passed on as a request that tells so, as far as it says whose
+//! answer is waited for: the transport would leave it out.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf as _, BytesMut};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::sync::CancellationToken;
+
+use crate::handler::UNREADABLE;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 16 * 1024;
+
+/// The standard input, whose end is told: a stream of changes is a request that would be waited for.
+pub(super) struct Input<R> {
+    input: R,
+    left: CancellationToken,
+    /// The line that has not ended yet.
+    line: Vec<u8>,
+    /// Lines to pass on.
+    passed: BytesMut,
+    /// Whether a session has begun: it begins with a message that can be read.
+    begun: bool,
+    ended: bool,
+}
+
+impl<R> Input<R> {
+    pub(super) fn new(input: R, left: CancellationToken) -> Self {
+        Self { input, left, line: vec![], passed: BytesMut::new(), begun: false, ended: false }
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let Err(error) = serde_json::from_slice::<Value>(&line) else {
+            self.begun = true;
+            self.passed.extend_from_slice(&line);
+            return;
+        };
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        tracing::warn!("a line of the input is no message: {error}");
+        if let Some(id) = id(&line).filter(|_| self.begun) {
+            let params = json!({"message": error.to_string()});
+            let told = json!({"jsonrpc": "2.0", "id": id, "method": UNREADABLE, "params": params});
+            self.passed.extend_from_slice(told.to_string().as_bytes());
+            self.passed.extend_from_slice(b"\n");
+        }
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Input<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        while this.passed.is_empty() && !this.ended {
+            let mut chunk = [0; CHUNK];
+            let mut read = ReadBuf::new(&mut chunk);
+            let result = ready!(Pin::new(&mut this.input).poll_read(context, &mut read));
+            if result.is_err() || read.filled().is_empty() {
+                this.ended = true;
+                this.left.cancel();
+                this.end_line();
+                result?;
+            }
+            for part in read.filled().split_inclusive(|byte| *byte == b'\n') {
+                this.line.extend_from_slice(part);
+                if part.ends_with(b"\n") {
+                    this.end_line();
+                }
+            }
+        }
+        let count = this.passed.len().min(buffer.remaining());
+        buffer.put_slice(&this.passed[..count]);
+        this.passed.advance(count);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The `id` of a message that is no JSON, as far as it can be told: the member of the outermost object.
+fn id(line: &[u8]) -> Option<Value> {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(byte) = line.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let end = text_end(line, at + 1)?;
+                let rest = line.get(end..)?.trim_ascii_start();
+                if depth == 1 && line.get(at..end) == Some(b"\"id\"") && rest.starts_with(b":") {
+                    return value(rest.get(1..)?.trim_ascii_start());
+                }
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Where a text ends that begins here.
+fn text_end(line: &[u8], begin: usize) -> Option<usize> {
+    let mut at = begin;
+    loop {
+        match line.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// A number or a text, which an `id` is.
+fn value(rest: &[u8]) -> Option<Value> {
+    let end = match rest.first()? {
+        b'"' => text_end(rest, 1)?,
+        _ => rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'-')?,
+    };
+    serde_json::from_slice(rest.get(..end)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_is_that_of_the_message() {
+        for (line, expected) in [
+            (r#"{"jsonrpc":"2.0","id":7,"params":{"id":1e400}}"#, Some(json!(7))),
+            (r#"{"params":{"id":1,"x":"\ud800"},"id" : "a\"b" }"#, Some(json!("a\"b"))),
+            (r#"{"params":{"where":[[[[{"id":3}]]]]}}"#, None),
+            (r#"{"method":"\"id\":5"}"#, None),
+            (r#"{"id":null,"#, None),
+            (r#"{"id":"#, None),
+            (r#"{"id":"x"#, None),
+            (r#"{"id"}"#, None),
+            ("}]\"\\", None),
+            ("", None),
+        ] {
+            assert_eq!(id(line.as_bytes()), expected, "{line}");
+        }
+    }
+}
