@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use deadpool::managed::QueueMode;
 use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
@@ -108,6 +109,8 @@ impl Database {
             .create_timeout(Some(timeouts.connect))
             .runtime(Runtime::Tokio1)
             .post_create(begin)
+            // The one that was used last has the statements prepared, and PostgreSQL's process for it is warm.
+            .queue_mode(QueueMode::Lifo)
             .build()
             .map_err(|error| {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
