@@ -89,18 +89,22 @@ async fn calls_are_counted_for_each_caller_and_refused_ones_count_too() {
     assert_eq!(limited, 2 + 4 + 2, "{record}");
 }
 
+/// The configuration's entries of callers who may read, with these keys and hashes.
+fn analysts(keys: &[(String, String)]) -> String {
+    let entry = |(number, (_, hash)): (usize, &(String, String))| {
+        format!(
+            "[[auth.api_keys]]\nname = \"caller-{number}\"\nhash = \"{hash}\"\nrole = \"analyst\"\n"
+        )
+    };
+    keys.iter().enumerate().map(entry).collect()
+}
+
 #[tokio::test]
 async fn a_caller_that_goes_on_beyond_its_bound_is_not_read_any_more() {
     let database = Database::shop().await;
     let keys = [key().await, key().await];
     let log = file("");
-    let entries: String = keys
-        .iter()
-        .enumerate()
-        .map(|(number, (_, hash))| {
-            format!("[[auth.api_keys]]\nname = \"caller-{number}\"\nhash = \"{hash}\"\nrole = \"analyst\"\n")
-        })
-        .collect();
+    let entries = analysts(&keys);
     let config =
         file(&format!("[limits]\nrequests_per_minute = 1\n[audit]\nfile = {log:?}\n{entries}"));
     let server =
@@ -156,13 +160,7 @@ async fn a_caller_that_goes_on_beyond_its_bound_is_not_read_any_more() {
 async fn one_callers_slow_calls_leave_the_others_room() {
     let database = Database::of(&format!("{SLOW}; CREATE TABLE t (id int PRIMARY KEY)")).await;
     let keys = [key().await, key().await];
-    let entries: String = keys
-        .iter()
-        .enumerate()
-        .map(|(number, (_, hash))| {
-            format!("[[auth.api_keys]]\nname = \"caller-{number}\"\nhash = \"{hash}\"\nrole = \"analyst\"\n")
-        })
-        .collect();
+    let entries = analysts(&keys);
     let config = file(&format!("[limits]\nconcurrency = 1\n{entries}"));
     let server =
         Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
