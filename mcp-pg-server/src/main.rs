@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use mcp_pg_server::cli::Cli;
+use mcp_pg_server::cli::{Cli, Command};
 use mcp_pg_server::command::{self, Exit};
 use mcp_pg_server::config::Environment;
 use tracing_subscriber::EnvFilter;
@@ -16,7 +16,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log_to_stderr();
+    // What a server warns of, `check` prints as its findings.
+    log_to_stderr(if matches!(cli.command, Command::Check) { "error" } else { "warn" });
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.to_string(), Exit::Finding),
@@ -58,10 +59,10 @@ fn failed(message: &str, exit: Exit) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
-/// Standard output belongs to the protocol. `RUST_LOG` may ask for more than warnings, but not for what
+/// Standard output belongs to the protocol. `RUST_LOG` may ask for more, but not for what
 /// these crates say below that: each request, with the rows in it. rmcp calls it an error, too, that a client leaves.
-fn log_to_stderr() {
-    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+fn log_to_stderr(least: &str) {
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(least));
     for quiet in ["rmcp=warn", "rmcp::service=off", "tokio_postgres=warn"] {
         if let Ok(directive) = quiet.parse() {
             filter = filter.add_directive(directive);

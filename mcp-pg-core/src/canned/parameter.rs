@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::declared::{self, Declared};
 use super::function::Input;
@@ -171,24 +171,22 @@ impl Parameter {
     /// The JSON Schema of the argument; `comment` finds the comment of a column by its name.
     pub(super) fn schema(&self, comment: impl Fn(&str) -> Option<String>) -> Map<String, Value> {
         let mut schema = value::accepted(&self.data_type);
-        match schema.get_mut("items").and_then(Value::as_object_mut) {
-            Some(items) => {
-                self.rules.describe(items);
+        match &self.data_type.base().kind {
+            Kind::Array { element, .. } => {
+                if self.rules.restrict() {
+                    // No rule lets a null pass.
+                    let mut items = value::accepted(element);
+                    self.rules.describe(&mut items);
+                    schema.insert("items".into(), items.into());
+                }
                 if let Some(most) = self.rules.max_items {
                     schema.insert("maxItems".into(), most.into());
                 }
             }
-            None => self.rules.describe(&mut schema),
+            _ => self.rules.describe(&mut schema),
         }
         if self.nullable {
-            match schema.get_mut("type") {
-                Some(Value::Array(types)) => types.push("null".into()),
-                Some(one) => *one = json!([one.take(), "null"]),
-                None => {}
-            }
-            if let Some(Value::Array(values)) = schema.get_mut("enum") {
-                values.push(Value::Null);
-            }
+            schema = value::or_null(schema);
         }
         let described = self.description.clone();
         let described = described.or_else(|| self.compared.iter().find_map(|name| comment(name)));

@@ -2,44 +2,14 @@
 //!
 //! Partitions refuse under names of their own; what is told is the name that the table has for it.
 
-use serde_json::{Map, Value};
 use tokio_postgres::error::DbError;
 
 use super::place::{Place, shown};
+use super::words::{ViolatedKey, quotes};
 use crate::error::{Code, Error, step};
 use crate::name::TableName;
 use crate::policy::{Action, TableView, View};
 use crate::schema::{ForeignKey, Key, Table, TableKind};
-
-/// The key that a violated constraint is about: "Key (room, day)=(7, 2024-01-31) already exists."
-#[derive(Debug)]
-pub(crate) struct ViolatedKey {
-    columns: String,
-    values: String,
-}
-
-impl ViolatedKey {
-    /// The key, if PostgreSQL tells it.
-    pub(crate) fn of(answer: &DbError) -> Option<Self> {
-        let (columns, rest) = answer.detail()?.strip_prefix("Key (")?.split_once(")=(")?;
-        // A value may hold a parenthesis, too: the last one ends the list.
-        let (values, _) = rest.rsplit_once(") ")?;
-        Some(Self { columns: columns.to_owned(), values: values.to_owned() })
-    }
-
-    /// Whether a row has this key, as far as its JSON and PostgreSQL's text are the same.
-    pub(crate) fn is_of(&self, row: &Map<String, Value>) -> bool {
-        let values: Option<Vec<String>> = self
-            .columns
-            .split(", ")
-            .map(|name| match row.get(name.trim_matches('"'))? {
-                Value::String(text) => Some(text.clone()),
-                other => Some(other.to_string()),
-            })
-            .collect();
-        values.is_some_and(|values| values.join(", ") == self.values)
-    }
-}
 
 pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
     let error =
@@ -61,13 +31,9 @@ pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
             index.parts.join(", ")
         ));
     };
-    // "Key (email)=(ada@example.com) already exists." A view may have other names for the columns.
-    let values = answer
-        .detail()
-        .filter(|_| place.is_own(answer))
-        .and_then(|detail| detail.strip_prefix("Key "))
-        .and_then(|detail| detail.split_once(" already exists").map(|(values, _)| values));
-    same_key(key, values, place)
+    // A view may have other names for the columns.
+    let told = ViolatedKey::of(answer).filter(|_| place.is_own(answer));
+    same_key(key, told.as_ref(), place)
 }
 
 /// The key that a partition says is violated: its own index has another name, but the same columns.
@@ -83,20 +49,17 @@ fn reference_of_partition<'t>(answer: &DbError, table: &'t Table) -> Option<&'t 
 
 /// Whether the detail of the answer is about these columns: "Key (device, at)=(7, …) …".
 fn is_told(answer: &DbError, table: &Table, columns: &[usize]) -> bool {
-    let told = answer.detail().and_then(|detail| detail.strip_prefix("Key (")?.split_once(")=("));
-    told.is_some_and(|(told, _)| {
-        let told = told.split(", ").map(|name| name.trim_matches('"'));
-        told.eq(columns.iter().map(|column| table.columns[*column].name.as_str()))
-    })
+    let names = columns.iter().map(|column| table.columns[*column].name.as_str());
+    ViolatedKey::of(answer).is_some_and(|key| key.names(names))
 }
 
-/// The error of a key that a row has already; `values` are what PostgreSQL says of the key's.
-fn same_key(key: &Key, values: Option<&str>, place: &Place<'_>) -> Error {
+/// The error of a key that a row has already, which PostgreSQL may have `told`.
+fn same_key(key: &Key, told: Option<&ViolatedKey>, place: &Place<'_>) -> Error {
     let table = &place.table.table;
     let columns: Vec<&str> =
         key.columns.iter().map(|column| table.columns[*column].name.as_str()).collect();
-    let message = match values {
-        Some(values) => format!("a row with {} exists", shown(values)),
+    let message = match told {
+        Some(told) => format!("a row with {} exists", shown(&told.shown())),
         None => format!("a row with the same {} exists", columns.join(", ")),
     };
     let at = match columns.as_slice() {
@@ -119,12 +82,13 @@ fn named(error: Error, name: &str, table: &Table) -> Error {
 
 /// The table whose row others still refer to, if that is what PostgreSQL says and the caller knows the reference.
 pub(crate) fn referred<'v>(answer: &DbError, view: &'v View) -> Option<&'v TableName> {
-    answer.detail().filter(|detail| detail.contains("still referenced"))?;
     let other = view.tables().iter().find(|other| {
         answer.table() == Some(&other.name().name) && answer.schema() == Some(&other.name().schema)
     })?;
     let mut keys = other.table.foreign_keys.iter();
-    keys.find(|key| answer.constraint() == Some(&key.name)).map(|key| &key.table)
+    let key = keys.find(|key| answer.constraint() == Some(&key.name))?;
+    let is_left = told_left(answer, key, &other.table) == Some(true);
+    is_left.then_some(&key.table)
 }
 
 pub(super) fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
@@ -152,18 +116,16 @@ pub(super) fn exclusion(answer: &DbError, place: &Place<'_>) -> Error {
 pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
     let name = answer.constraint().unwrap_or_default();
     let table = &place.table.table;
-    // Rows of a table that refers to itself fail in both ways; PostgreSQL tells which in words alone.
-    let left = place.values.is_none()
-        || answer.detail().is_some_and(|detail| detail.contains("still referenced"));
     let mut keys = table.foreign_keys.iter().chain(&table.logical_keys);
-    if !left
-        && let Some(key) = keys.find(|key| key.name == name && place.is_of(answer, &key.columns))
-    {
-        return named(missing_row(key, place), name, table);
+    let key = keys.find(|key| key.name == name && place.is_of(answer, &key.columns));
+    match key.map(|key| (key, is_left(answer, key, place))) {
+        Some((key, Some(false))) => return named(missing_row(key, place), name, table),
+        Some((_, None)) => return either().at(place.written()),
+        Some((_, Some(true))) | None => {}
     }
     let partitioned = table.kind == TableKind::PartitionedTable;
     if partitioned
-        && !left
+        && place.values.is_some()
         && let Some(key) = reference_of_partition(answer, table)
     {
         return missing_row(key, place).constraint(&key.name);
@@ -195,11 +157,52 @@ pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
         } else {
             "delete or change those rows first, perhaps in the same transaction"
         }),
-        None => {
-            Error::new(Code::ForeignKeyViolation, "other rows refer to this row, or it to none")
-        }
+        None => either(),
     }
     .at(at)
+}
+
+fn either() -> Error {
+    Error::new(Code::ForeignKeyViolation, "other rows refer to this row, or it to none")
+}
+
+/// Whether the rows that a write leaves refer to one that it took away or changed, not those that it wrote to one that is
+/// not there. Both ends of a key may be in one table; `None` if nothing tells which is meant.
+fn is_left(answer: &DbError, key: &ForeignKey, place: &Place<'_>) -> Option<bool> {
+    if place.values.is_none() {
+        return Some(true);
+    }
+    let table = &place.table.table;
+    // Who may not read the whole key is not told it: then no new row is referred to yet.
+    let told = told_left(answer, key, table).or(place.given.map(|_| false));
+    let written = |name: &str| place.writes(name);
+    told.or_else(|| {
+        let referring = key.columns.iter().any(|column| written(&table.columns[*column].name));
+        let referred = key.references.iter().any(|name| written(name));
+        (referring != referred).then_some(referred)
+    })
+}
+
+/// The same as far as PostgreSQL tells: it names the columns at one end of the key of this table, and the table at the
+/// other.
+fn told_left(answer: &DbError, key: &ForeignKey, table: &Table) -> Option<bool> {
+    let origins = key.columns.iter().map(|column| {
+        let column = &table.columns[*column];
+        column.origin.as_ref().map_or(&column.name, |origin| &origin.column)
+    });
+    let referring: Vec<&str> = origins.map(String::as_str).collect();
+    let told = ViolatedKey::of(answer).filter(|_| referring != key.references);
+    match told {
+        Some(told) if told.names(referring.into_iter()) => return Some(false),
+        Some(told) if told.names(key.references.iter().map(String::as_str)) => return Some(true),
+        _ => {}
+    }
+    let detail = answer.detail()?;
+    match (quotes(detail, &key.table.name), answer.table().map(|name| quotes(detail, name))?) {
+        (true, false) => Some(false),
+        (false, true) => Some(true),
+        _ => None,
+    }
 }
 
 fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {

@@ -2,6 +2,7 @@
 
 use tokio_postgres::error::DbError;
 
+use crate::error::below;
 use crate::plan::Operand;
 use crate::policy::{TableView, View};
 use crate::schema::{Column, TableKind};
@@ -46,6 +47,15 @@ impl Place<'_> {
         self.table.table.kind == TableKind::Table
             && answer.table().is_some()
             && !self.is_own(answer)
+    }
+
+    /// Whether the caller gives this column a value, as far as that is known.
+    pub(super) fn writes(&self, name: &str) -> bool {
+        let at = below(self.values.unwrap_or_default(), name);
+        let within = |place: &str| {
+            place.strip_prefix(&at).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.parameters.iter().any(|operand| within(&operand.at))
     }
 
     /// Where the written values stand.

@@ -146,7 +146,7 @@ fn partial(table: &TableView) -> impl Iterator<Item = &Index> {
     table.table.indexes.iter().filter(|index| {
         let predicate = index.predicate.as_ref();
         index.unique
-            && !index.exclusion
+            && index.exclusion.is_none()
             && index.parts.len() == index.columns.len()
             && predicate.is_some_and(|predicate| !predicate.contains(".*"))
     })

@@ -127,6 +127,10 @@ impl View {
         put(&mut out, "unit", json!(column.hints.unit));
         put(&mut out, "examples", json!(column.hints.examples));
         put_values(&mut out, &column.data_type);
+        let is_read = column.can_select && view.mask(position).is_none();
+        if is_read || column.can_insert || column.can_update {
+            put(&mut out, "fields", json!(fields(&column.data_type)));
+        }
         let own = table.checks.iter().filter(|check| check.columns == [position]);
         let checks: Vec<&str> = own.map(|check| check.definition.as_str()).collect();
         put(&mut out, "checks", json!(checks));
@@ -157,9 +161,23 @@ impl View {
     }
 }
 
-/// The labels of an enum; of a domain, what it is made from and its rules.
+/// The fields of a composite type, or of the items of an array of such.
+fn fields(data_type: &DataType) -> Vec<Value> {
+    let Kind::Composite(fields) = &data_type.item().base().kind else { return Vec::new() };
+    let described = fields.iter().map(|field| {
+        let mut member = Map::new();
+        member.insert("name".into(), json!(field.name));
+        member.insert("type".into(), json!(field.data_type.name));
+        put_values(&mut member, &field.data_type);
+        put(&mut member, "fields", json!(self::fields(&field.data_type)));
+        Value::Object(member)
+    });
+    described.collect()
+}
+
+/// The labels of an enum, or of the items of an array of such; of a domain, what it is made from and its rules.
 fn put_values(out: &mut Map<String, Value>, data_type: &DataType) {
-    if let Some(labels) = data_type.labels() {
+    if let Some(labels) = data_type.item().labels() {
         let labels = labels.iter().map(|label| json!(label)).collect();
         put(out, "enum", cut(labels, SHORT_LIST_MOST, BYTES_MOST, ""));
     }
@@ -229,6 +247,7 @@ fn indexes(table: &Table) -> Vec<Value> {
         member.insert("method".into(), json!(index.method));
         member.insert("unique".into(), json!(index.unique));
         put(&mut member, "predicate", json!(index.predicate));
+        put(&mut member, "exclusion", json!(index.exclusion));
         Value::Object(member)
     });
     indexes.collect()

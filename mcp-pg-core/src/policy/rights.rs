@@ -207,7 +207,7 @@ impl<'r> Rights<'r> {
         let Some((position, _)) = self.table.column(&column.name) else { return true };
         let keys = self.table.primary_key.iter().chain(&self.table.unique_keys);
         let mut keys = keys.map(|key| &key.columns);
-        let telling = |index: &&Index| index.unique || index.exclusion;
+        let telling = |index: &&Index| index.unique || index.exclusion.is_some();
         let mut indexes = self.table.indexes.iter().filter(telling).map(|index| &index.mentions);
         keys.any(|columns| columns.contains(&position))
             || indexes.any(|columns| columns.contains(&position))

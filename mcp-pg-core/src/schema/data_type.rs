@@ -120,6 +120,14 @@ impl DataType {
         }
     }
 
+    /// The type of the items of an array, else this one; domains over an array are looked through.
+    pub fn item(&self) -> &DataType {
+        match &self.base().kind {
+            Kind::Array { element, .. } => element,
+            _ => self,
+        }
+    }
+
     /// The checks of this domain and of those beneath it.
     pub fn rules(&self) -> Vec<&str> {
         match &self.kind {

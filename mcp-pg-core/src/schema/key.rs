@@ -66,8 +66,8 @@ pub struct Index {
     pub method: String,
     /// Whether it is unique.
     pub unique: bool,
-    /// Whether it serves an exclusion constraint.
-    pub exclusion: bool,
+    /// The exclusion constraint that it serves, as `pg_get_constraintdef` prints it.
+    pub exclusion: Option<String>,
     /// The condition of a partial index.
     pub predicate: Option<String>,
     /// Positions of every column that it speaks of: in parts, expressions and predicate, and included.

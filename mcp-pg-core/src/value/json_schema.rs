@@ -17,16 +17,18 @@ pub fn accepted(data_type: &DataType) -> Map<String, Value> {
     let data_type = data_type.base();
     let schema = match &data_type.kind {
         Kind::Enum(labels) => json!({"type": "string", "enum": labels}),
-        Kind::Array { element, .. } => json!({"type": "array", "items": accepted(element)}),
+        Kind::Array { element, .. } => {
+            json!({"type": "array", "items": or_null(accepted(element))})
+        }
         Kind::Multirange(range) => json!({"type": "array", "items": accepted(range)}),
         Kind::Composite(fields) => {
             let properties = fields
                 .iter()
-                .map(|field| (field.name.clone(), Value::Object(accepted(&field.data_type))));
+                .map(|field| (field.name.clone(), or_null(accepted(&field.data_type)).into()));
             json!({"type": "object", "properties": properties.collect::<Map<_, _>>()})
         }
         Kind::Range(subtype) => {
-            let bound = accepted(subtype);
+            let bound = or_null(accepted(subtype));
             json!({
                 "type": "object",
                 "properties": {"lower": bound, "upper": bound, "bounds": {"type": "string"}},
@@ -48,6 +50,26 @@ pub fn accepted(data_type: &DataType) -> Map<String, Value> {
         Value::Object(schema) => schema,
         _ => Map::new(),
     }
+}
+
+/// The schema of the same values, or null.
+///
+/// ```
+/// use mcp_pg_core::schema::DataType;
+/// use mcp_pg_core::value::{accepted, or_null};
+///
+/// assert_eq!(or_null(accepted(&DataType::text()))["type"], serde_json::json!(["string", "null"]));
+/// ```
+pub fn or_null(mut schema: Map<String, Value>) -> Map<String, Value> {
+    match schema.get_mut("type") {
+        Some(Value::Array(types)) => types.push("null".into()),
+        Some(one) => *one = json!([one.take(), "null"]),
+        None => {}
+    }
+    if let Some(Value::Array(values)) = schema.get_mut("enum") {
+        values.push(Value::Null);
+    }
+    schema
 }
 
 /// The schema of the type's values in a reply; any may be null.

@@ -49,7 +49,7 @@ mod scalar;
 pub use decimal::Decimal;
 pub use decode::Decoder;
 pub use encode::{encode, is_left_to_postgresql, text_array};
-pub use json_schema::{accepted, produced};
+pub use json_schema::{accepted, or_null, produced};
 pub use nested::{FieldBytes, elements, fields};
 pub use parameter::Text;
 pub use raw::Raw;

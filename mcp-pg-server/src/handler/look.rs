@@ -7,8 +7,9 @@ use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::View;
 use mcp_pg_core::{Code, Error, Principal};
 use rmcp::RoleServer;
-use rmcp::model::CustomRequest;
+use rmcp::model::{CustomRequest, SubscriptionFilter};
 use rmcp::service::RequestContext;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Handler, Inner};
@@ -18,6 +19,9 @@ pub(super) const READ: &str = "resources/read";
 pub(super) const PROMPT: &str = "prompts/get";
 pub(super) const COMPLETE: &str = "completion/complete";
 const CALL: &str = "tools/call";
+const LISTEN: &str = "subscriptions/listen";
+const SUBSCRIBE: &str = "resources/subscribe";
+const UNSUBSCRIBE: &str = "resources/unsubscribe";
 /// The method of a request in place of one that cannot be read; its parameters say why.
 pub(crate) const UNREADABLE: &str = "request";
 
@@ -53,19 +57,32 @@ impl Handler {
         cx: &RequestContext<RoleServer>,
         request: &CustomRequest,
     ) -> Option<Error> {
-        let known = [CALL, READ, PROMPT, COMPLETE, UNREADABLE];
+        let known = [CALL, READ, PROMPT, COMPLETE, LISTEN, SUBSCRIBE, UNSUBSCRIBE, UNREADABLE];
         let method = known.into_iter().find(|method| *method == request.method)?;
         let given = match &request.params {
             Some(Value::Object(given)) => given.clone(),
             _ => Map::new(),
         };
-        let why = given.get("message").and_then(Value::as_str).filter(|_| method == UNREADABLE);
-        let message = match why {
-            Some(why) => format!("this is no JSON: {why}"),
-            None => format!("the parameters are not those of {method}"),
+        let text = |member: &str| given.get(member).and_then(Value::as_str);
+        let message = match method {
+            UNREADABLE => format!("this is no JSON: {}", text("message").unwrap_or_default()),
+            LISTEN => format!("the parameters are not those of {method}: {}", no_filter(&given)),
+            _ => format!("the parameters are not those of {method}"),
         };
         let misfit =
             |_: &View, _: &[Arc<Query>]| Err::<(), _>(Error::new(Code::InvalidValue, message));
         self.look(cx, method, given, misfit).await.err()
+    }
+}
+
+/// Why these parameters do not say what to listen to.
+fn no_filter(given: &Map<String, Value>) -> String {
+    const EXAMPLE: &str = "for example {\"notifications\": {\"toolsListChanged\": true}}";
+    let Some(filter) = given.get("notifications") else {
+        return format!("\"notifications\" is missing, {EXAMPLE}");
+    };
+    match SubscriptionFilter::deserialize(filter) {
+        Ok(_) => EXAMPLE.to_owned(),
+        Err(error) => format!("\"notifications\": {error}; {EXAMPLE}"),
     }
 }

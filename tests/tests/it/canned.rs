@@ -194,11 +194,11 @@ async fn types_come_from_the_statement_and_descriptions_from_the_columns() {
     assert_eq!(properties["name"], json!({"type": "string", "description": "How others call her"}));
     assert_eq!(
         properties["moods"],
-        json!({"type": "array", "items": {"type": "string", "enum": ["glad", "sad"]}})
+        json!({"type": "array", "items": {"type": ["string", "null"], "enum": ["glad", "sad", null]}})
     );
     assert_eq!(
         properties["ids"],
-        json!({"type": "array", "items": {"type": "integer"}, "description": "some of them"})
+        json!({"type": "array", "items": {"type": ["integer", "null"]}, "description": "some of them"})
     );
     assert_eq!(properties["born"], json!({"type": "string", "format": "date"}));
     assert_eq!(properties["data"], json!({}));

@@ -87,6 +87,7 @@ async fn check_names_each_fault_and_call_calls() {
     let place = queries.join("bad.sql");
     let finding = format!("finding: {}:3:6: relation \"usres\" does not exist", place.display());
     assert!(checked.out.contains(&finding), "{}", checked.out);
+    assert_eq!(checked.err, "", "each finding once");
 
     let called = run(&[&["call", "good", r#"{"id": 1}"#], &options[..]].concat()).await;
     assert_eq!(called.status, Some(0), "{called:?}");

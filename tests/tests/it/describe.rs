@@ -236,3 +236,36 @@ async fn very_many_columns_are_cut() {
     assert_eq!(columns[200], json!({"name": "c200", "type": "integer"}));
     assert_eq!(columns[300], "… 300 more; see the rows that select returns");
 }
+
+#[tokio::test]
+async fn what_values_are_made_of_is_told() {
+    let database = Database::of(
+        "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TYPE spot AS (x integer, mood mood);
+         CREATE TYPE trip AS (name text, spots spot[]); CREATE DOMAIN moods AS mood[];
+         CREATE TABLE diary (id integer PRIMARY KEY, moods mood[], more moods, trip trip, hidden trip,
+             days daterange, EXCLUDE USING gist (days WITH &&) WHERE (id > 0));",
+    )
+    .await;
+    let mut settings = mcp_pg_core::Settings::default();
+    let role = settings.roles.iter_mut().find(|role| role.name == "analyst").unwrap();
+    role.grants[0].columns.mask.insert("hidden".into(), mcp_pg_core::policy::Mask::Full);
+    let engine = database.engine_with(settings).await;
+    let told = call(&engine, "analyst", "describe_table", json!({"table": "diary"})).await.unwrap();
+    let column = |name: &str| {
+        let mut columns = told["columns"].as_array().unwrap().iter();
+        columns.find(|column| column["name"] == name).unwrap()
+    };
+    let labels = json!(["sad", "glad"]);
+    assert_eq!((&column("moods")["enum"], &column("more")["enum"]), (&labels, &labels));
+    let spots = json!([{"name": "x", "type": "integer"},
+        {"name": "mood", "type": "public.mood", "enum": labels}]);
+    assert_eq!(
+        column("trip")["fields"],
+        json!([{"name": "name", "type": "text"},
+            {"name": "spots", "type": "public.spot[]", "fields": spots}])
+    );
+    assert_eq!(column("hidden").get("fields"), None, "it is not read, nor written");
+    let indexes = told["indexes"].as_array().unwrap();
+    let exclusion = indexes.iter().find_map(|index| index.get("exclusion")).unwrap();
+    assert_eq!(*exclusion, "EXCLUDE USING gist (days WITH &&) WHERE (id > 0)");
+}

@@ -54,6 +54,7 @@ mod insert;
 mod issuer;
 mod json_columns;
 mod json_members;
+mod languages;
 mod limits;
 mod live;
 mod marks;

@@ -336,3 +336,19 @@ async fn a_stream_ends_with_the_input() {
     let log = String::from_utf8(ended.stderr).unwrap();
     assert!(!log.contains("timed out"), "{log}");
 }
+
+#[tokio::test]
+async fn whoever_does_not_say_what_to_listen_to_is_told() {
+    let database = Database::of("CREATE TABLE items (id integer PRIMARY KEY)").await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    for (params, told) in [
+        (json!({}), "\"notifications\" is missing"),
+        (json!({"notifications": [1]}), "\"notifications\": invalid"),
+    ] {
+        let asked = server.request(Era::Discover, "subscriptions/listen", params, &[]);
+        let (_, refused) = asked.await;
+        assert_eq!(refused["error"]["code"], -32602, "{refused}");
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(message.contains(told) && message.contains("toolsListChanged"), "{message}");
+    }
+}

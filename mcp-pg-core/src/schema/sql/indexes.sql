@@ -8,7 +8,10 @@ SELECT i.indrelid           AS "table",
        m.amname             AS method,
        i.indisunique        AS "unique",
        i.indisprimary       AS "primary",
-       i.indisexclusion     AS exclusion,
+       CASE WHEN i.indisexclusion THEN
+         (SELECT pg_catalog.pg_get_constraintdef(x.oid, true) FROM pg_catalog.pg_constraint x
+          WHERE x.conindid = i.indexrelid AND x.conrelid = i.indrelid AND x.contype IN ('p', 'u', 'x'))
+       END                  AS exclusion,
        -- A deferrable constraint or a WITHOUT OVERLAPS one cannot be an ON CONFLICT target.
        i.indimmediate AND NOT i.indisexclusion AS arbiter,
        -- Through jsonb, because the column is unknown to PostgreSQL 14.

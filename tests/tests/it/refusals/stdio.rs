@@ -84,6 +84,10 @@ async fn every_refusal_over_stdio_leaves_one_record() {
                 (read("postgresql://schema/users"), ok("resources/read")),
                 (read("postgresql://schema/secret"), error("resources/read", "unknown_table")),
                 (message("resources/read", json!({})), error("resources/read", "invalid_value")),
+                (
+                    message("subscriptions/listen", json!({})),
+                    error("subscriptions/listen", "invalid_value"),
+                ),
                 (prompt("check_data_quality"), error("prompts/get", "missing_value")),
                 (prompt("explode"), error("prompts/get", "unknown_argument")),
                 (message("completion/complete", complete.clone()), ok("completion/complete")),

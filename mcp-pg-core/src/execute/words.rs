@@ -1,0 +1,164 @@
+//! What is read from PostgreSQL's sentences, of whatever language: `lc_messages` is the database's to choose.
+//!
+//! Its fields come first; this is for what no field tells.
+
+use serde_json::{Map, Value};
+use tokio_postgres::error::DbError;
+
+/// The key that a violated constraint is about: "Key (room, day)=(7, 2024-01-31) already exists."
+#[derive(Debug, PartialEq)]
+pub(crate) struct ViolatedKey {
+    columns: String,
+    values: String,
+}
+
+impl ViolatedKey {
+    /// The key, if PostgreSQL tells it.
+    pub(crate) fn of(answer: &DbError) -> Option<Self> {
+        Self::told(answer.detail()?)
+    }
+
+    fn told(detail: &str) -> Option<Self> {
+        let (_, rest) = detail.split_once('(')?;
+        let (columns, rest) = rest.split_once(")=(")?;
+        // Of an exclusion, the key of the row that was there already follows.
+        let rest = rest.split_once(&format!("({columns})=(")).map_or(rest, |(first, _)| first);
+        // A value may hold a parenthesis, too: the last one ends the list.
+        let (values, _) = rest.rsplit_once(')')?;
+        Some(Self { columns: columns.to_owned(), values: values.to_owned() })
+    }
+
+    /// Whether it is of these columns.
+    pub(super) fn names<'a>(&self, columns: impl Iterator<Item = &'a str>) -> bool {
+        self.names_told().eq(columns)
+    }
+
+    /// As PostgreSQL writes it: `(room, day)=(7, 2024-01-31)`.
+    pub(super) fn shown(&self) -> String {
+        format!("({})=({})", self.columns, self.values)
+    }
+
+    /// Whether a row has this key, as far as its JSON and PostgreSQL's text are the same.
+    pub(crate) fn is_of(&self, row: &Map<String, Value>) -> bool {
+        let values: Option<Vec<String>> = self
+            .names_told()
+            .map(|name| match row.get(name)? {
+                Value::String(text) => Some(text.clone()),
+                other => Some(other.to_string()),
+            })
+            .collect();
+        values.is_some_and(|values| values.join(", ") == self.values)
+    }
+
+    fn names_told(&self) -> impl Iterator<Item = &str> {
+        self.columns.split(", ").map(|name| name.trim_matches('"'))
+    }
+}
+
+/// Whether a sentence has no value in it. PostgreSQL puts each in quotation marks: those of ASCII, or of the language
+/// that its messages are in (»…«, « … », „… “).
+pub(super) fn quotes_nothing(sentence: &str) -> bool {
+    !sentence.contains(is_mark)
+}
+
+/// Whether a sentence has this text in quotation marks.
+pub(super) fn quotes(sentence: &str, text: &str) -> bool {
+    !text.is_empty()
+        && sentence.match_indices(text).any(|(start, _)| {
+            let (before, after) = (&sentence[..start], &sentence[start + text.len()..]);
+            before.trim_end().ends_with(is_mark) && after.trim_start().starts_with(is_mark)
+        })
+}
+
+/// Of other characters than letters, which of them are quotation marks is for the language to say.
+fn is_mark(c: char) -> bool {
+    matches!(c, '"' | '\'' | '`') || !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace()
+}
+
+/// The number of the parameter that could not be read, if the context of a refusal speaks of one: "unnamed portal
+/// parameter $3", or with its value since PostgreSQL 16. What a function said about the value stands before that.
+pub(super) fn parameter_number(context: &str) -> Option<usize> {
+    let last = context.lines().next_back()?;
+    numbered(context).or_else(|| numbered(last))
+}
+
+/// The number in "unnamed portal parameter $3", in any language: before it are nothing but words, as is in no statement.
+fn numbered(line: &str) -> Option<usize> {
+    let (words, rest) = line.split_once('$')?;
+    let plain = |c: char| c.is_alphabetic() || matches!(c, ' ' | ',' | '-');
+    if !words.chars().all(plain) || words.ends_with(|c: char| c.is_ascii_alphabetic()) {
+        return None;
+    }
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_seen_in_any_language() {
+        for sentence in [
+            "division by zero",
+            "integer out of range",
+            "la division par zéro",
+            "integer ist außerhalb des gültigen Bereichs",
+            "деление на ноль",
+        ] {
+            assert!(quotes_nothing(sentence), "{sentence}");
+        }
+        for sentence in [
+            "invalid input syntax for type integer: \"x\"",
+            "ungültige Eingabesyntax für Typ integer: »x«",
+            "Zahl »x« ist zu lang",
+            "la sintaxis de entrada no es valida para tipo integer: «x»",
+            "syntaxe en entree invalide pour le type integer : « x »",
+            "nieprawidlowa skladnia dla typu integer: \u{201e}x\u{201d}",
+            "sintassi di input non valida per il tipo integer: 'x'",
+            "整数型「x」",
+        ] {
+            assert!(!quotes_nothing(sentence), "{sentence}");
+            assert!(quotes(sentence, "x") && !quotes(sentence, "y"), "{sentence}");
+        }
+        assert!(!quotes("time zone \"Mars\" not recognized", "zone"));
+    }
+
+    #[test]
+    fn a_key_is_found_in_any_language() {
+        let key = |columns: &str, values: &str| {
+            Some(ViolatedKey { columns: columns.to_owned(), values: values.to_owned() })
+        };
+        for (detail, told) in [
+            ("Key (room, day)=(7, 2024-01-31) already exists.", key("room, day", "7, 2024-01-31")),
+            ("Schlüssel »(note)=(a) b)« existiert bereits.", key("note", "a) b")),
+            ("Key (lower(a))=(x) already exists.", key("lower(a)", "x")),
+            ("テーブル\"self\"にキー(up)=(99)がありません", key("up", "99")),
+            ("Ключ \"(up)=(99)\" уже существует.", key("up", "99")),
+            (
+                "Key (during)=([1,5)) conflicts with existing key (during)=([2,3)).",
+                key("during", "[1,5)"),
+            ),
+            ("Key is not present in table \"self\".", None),
+        ] {
+            assert_eq!(ViolatedKey::told(detail), told, "{detail}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_found_in_any_language() {
+        for (context, number) in [
+            ("unnamed portal parameter $3", Some(3)),
+            ("unnamed portal parameter $12 = 'a $1\nb'", Some(12)),
+            ("PL/pgSQL function f(text) line 1 at RAISE\nunnamed portal parameter $2", Some(2)),
+            ("unbenanntes Portal Parameter $1", Some(1)),
+            ("paramètre de portail non nommé $1", Some(1)),
+            ("неименованный портал, параметр $4", Some(4)),
+            ("이름없는 포탈 $5 매개 변수", Some(5)),
+            ("SQL statement \"SELECT 1 FROM ONLY \"public\".\"a\" x WHERE \"id\" = $1\"", None),
+            ("PL/pgSQL function f$1() line 3 at RAISE", None),
+            ("SQL statement \"SELECT $1\"\nPL/pgSQL function f() line 3 at SQL statement", None),
+        ] {
+            assert_eq!(parameter_number(context), number, "{context}");
+        }
+    }
+}
