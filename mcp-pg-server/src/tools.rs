@@ -286,6 +286,21 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_of_a_transaction_takes_all_that_its_tool_does() {
+        let tools = fitted(all(), &[]);
+        let named = |name: &str| tools.iter().find(|tool| tool.name == name).unwrap();
+        let properties = |schema: &Value| schema["properties"].as_object().unwrap().clone();
+        let transaction = &named("transaction").input_schema["properties"];
+        let step = properties(&transaction["operations"]["items"]);
+        for action in Action::ALL {
+            let tool = Value::Object(JsonObject::clone(&named(action.as_str()).input_schema));
+            for name in properties(&tool).keys().filter(|name| *name != "dry_run") {
+                assert!(step.contains_key(name), "{action}: {name}");
+            }
+        }
+    }
+
+    #[test]
     fn schemas_are_strict_and_plain() {
         for tool in fitted(all(), &[]) {
             let input = &tool.input_schema;

@@ -13,7 +13,8 @@ use tokio::time::sleep;
 use super::canned::Canned;
 use crate::error::{Code, Error, Result};
 use crate::execute::Database;
-use crate::policy::{Principal, Settings, View};
+use crate::plan::Misfit;
+use crate::policy::{Principal, Role, Settings, Unfit, View};
 use crate::schema::{Schema, Signature};
 
 /// How often to look whether calls still use a catalogue that was replaced.
@@ -28,6 +29,8 @@ pub(super) struct Catalogue {
     schemas: HashMap<Option<String>, Seen>,
     /// One for each role of the settings, made when it is first asked for.
     views: Vec<OnceLock<Arc<View>>>,
+    /// What each of those roles is granted in vain.
+    unfit: Vec<Unfit>,
 }
 
 /// The schema as a database role sees it.
@@ -35,6 +38,22 @@ struct Seen {
     schema: Arc<Schema>,
     /// All of it as a view, for the conditions of grants.
     everything: OnceLock<Arc<View>>,
+}
+
+impl Seen {
+    /// What the role is granted in vain, with a warning of each.
+    fn unfit(&self, role: &Role, settings: &Settings) -> Unfit {
+        let mut unfit = Unfit::default();
+        if role.grants.iter().all(|grant| grant.rows.is_none() && grant.preset.is_empty()) {
+            return unfit;
+        }
+        let make = || Arc::new(View::everything(&self.schema, settings));
+        for misfit in Misfit::of_role(role, self.everything.get_or_init(make), settings) {
+            tracing::warn!("{misfit}");
+            misfit.bar(&mut unfit);
+        }
+        unfit
+    }
 }
 
 impl Catalogue {
@@ -69,7 +88,12 @@ impl Catalogue {
         let before = before.map(|before| &before.canned);
         let canned = Canned::read(database, &settings, before).await?;
         let views = settings.roles.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { settings, signature, canned, schemas, views })
+        let unfit = settings.roles.iter().map(|role| {
+            let seen = schemas.get(&role.database_role);
+            seen.map(|seen| seen.unfit(role, &settings)).unwrap_or_default()
+        });
+        let unfit = unfit.collect();
+        Ok(Self { settings, signature, canned, schemas, views, unfit })
     }
 
     /// The same on a thread of its own, with the views that `before` has, so that no call waits for them: a wide
@@ -115,8 +139,9 @@ impl Catalogue {
 
     /// The schema as the caller's role sees it.
     pub(super) fn view(&self, caller: &Principal) -> Result<Arc<View>> {
-        let mut roles = self.settings.roles.iter().zip(&self.views);
-        let Some((role, view)) = roles.find(|(role, _)| role.name == caller.role) else {
+        let mut roles = self.settings.roles.iter().zip(&self.views).zip(&self.unfit);
+        let known = roles.find(|((role, _), _)| role.name == caller.role);
+        let Some(((role, view), unfit)) = known else {
             let message = "the caller's role is not one that this server knows";
             return Err(Error::new(Code::Forbidden, message));
         };
@@ -127,7 +152,7 @@ impl Catalogue {
             .schemas
             .get(&role.database_role)
             .ok_or_else(|| Error::new(Code::Internal, "the role's schema was not read"))?;
-        let made = || Arc::new(View::sharing(everything, schema, role, &self.settings));
+        let made = || Arc::new(View::sharing(everything, schema, role, &self.settings, unfit));
         Ok(Arc::clone(view.get_or_init(made)))
     }
 

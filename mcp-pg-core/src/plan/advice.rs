@@ -70,9 +70,18 @@ impl<'v> Scope<'v> {
         if let Some((column, keys)) = in_json(table, name) {
             return error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"));
         }
-        match self.beyond(table, name) {
-            Some(hop) => error.hint(format!("\"{}.{name}\"", table.relation_name(hop.relation))),
-            None => error,
+        match (self.beyond(table, name), self.relation(table, name)) {
+            (Some(hop), _) => {
+                error.hint(format!("\"{}.{name}\"", table.relation_name(hop.relation)))
+            }
+            (None, Ok(relation)) if relation.kind == RelationKind::ToOne => {
+                error.hint(format!("a column of it: \"{name}.…\""))
+            }
+            (None, Ok(_)) => error.hint(format!(
+                "select counts related rows for each row: \"include\": {{{name:?}: {{\"count\": true}}}}, \"order_by\": \
+                 [{{\"count\": {name:?}}}]; aggregate counts them in their own table"
+            )),
+            (None, Err(_)) => error,
         }
     }
 
@@ -317,6 +326,9 @@ pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
             error.did_you_mean("percentile").hint("{\"percentile\": \"amount\", \"fraction\": 0.9}")
         }
         "filter" | "condition" => error.did_you_mean("where"),
+        "as" | "name" | "alias" | "label" => {
+            error.hint("its name is the key of a measure: {\"total\": {\"sum\": \"amount\"}}")
+        }
         "add" | "subtract" | "multiply" | "divide" => {
             error.hint(format!("a function of what is computed: {{\"sum\": {{{name:?}: […]}}}}"))
         }
@@ -348,9 +360,6 @@ pub(super) fn not_a_group<'v>(
             bucket.to_ascii_lowercase()
         )),
         _ if name.contains(',') => error.hint("one name each: [\"status\", \"customer.country\"]"),
-        _ => match scope.relation(table, name) {
-            Ok(_) => error.hint(format!("a column of it: \"{name}.…\"")),
-            Err(_) => scope.not_reached(table, name, error),
-        },
+        _ => scope.not_reached(table, name, error),
     }
 }

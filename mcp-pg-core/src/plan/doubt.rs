@@ -23,11 +23,46 @@ impl Predicate<'_> {
             Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => {
                 filter.doubtful()
             }
-            Predicate::Test {
-                column,
-                path: None,
-                comparison: Comparison::Binary(operator, Operand { source: Source::Text(text), .. }),
-            } => compared(column, *operator, text.as_deref()?),
+            Predicate::Not(inner) => {
+                let name = &inner.unknown_for_null()?.name;
+                Some(format!(
+                    "rows where {name} is null meet neither a condition on it nor its opposite: \
+                     {{\"or\": [{{\"not\": {{…}}}}, {{{name:?}: null}}]}} takes them, too"
+                ))
+            }
+            Predicate::Test { column, path: None, comparison } => match comparison {
+                Comparison::Binary(Operator::Ne, _) if column.may_be_null => Some(format!(
+                    "rows where {0} is null are left out: {{{0:?}: {{\"is_distinct_from\": …}}}} takes them, too",
+                    column.name
+                )),
+                Comparison::Listed(true, _) if column.may_be_null => Some(format!(
+                    "rows where {0} is null are left out: {{\"or\": [{{{0:?}: {{\"not_in\": […]}}}}, {{{0:?}: null}}]}} \
+                     takes them, too",
+                    column.name
+                )),
+                Comparison::Binary(operator, Operand { source: Source::Text(text), .. }) => {
+                    compared(column, *operator, text.as_deref()?)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// A column whose null makes the condition neither true nor false.
+    fn unknown_for_null(&self) -> Option<&Column> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Self::unknown_for_null)
+            }
+            Predicate::Not(inner) => inner.unknown_for_null(),
+            Predicate::Test { column, path: None, comparison } => {
+                let known = matches!(
+                    comparison,
+                    Comparison::Null(_) | Comparison::Binary(Operator::IsDistinctFrom, _)
+                );
+                (column.may_be_null && !known).then_some(*column)
+            }
             _ => None,
         }
     }

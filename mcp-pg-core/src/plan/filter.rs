@@ -260,14 +260,16 @@ impl<'v> Scope<'v> {
     ///
     /// # Errors
     ///
-    /// `forbidden` if a claim does not fit the condition, `internal` if the condition does not fit the table.
+    /// `forbidden` if a claim does not fit the condition, or the condition not the table.
     pub fn visible(&self, table: &'v TableView, action: Action) -> Result<Predicate<'v>> {
         let Some(rule) = table.row_rule(action) else { return Ok(Predicate::All(vec![])) };
         let Some(granted) = self.granted_object(rule) else {
             return Ok(Predicate::Any(vec![]));
         };
-        let unfit =
-            || Error::new(Code::Internal, "the role's row condition does not fit the table");
+        let unfit = || {
+            let message = "the row condition of the caller's role does not fit the table";
+            Error::new(Code::Forbidden, message)
+        };
         let whole = self.view.whole().ok_or_else(unfit)?;
         let table = whole.named(table.name()).ok_or_else(unfit)?;
         // Whatever the caller asks for: what the role may see does not depend on it.

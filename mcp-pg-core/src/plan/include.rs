@@ -180,9 +180,14 @@ fn asked(options: &Value, to_one: bool) -> Result<Related> {
         Value::Bool(true) => return Ok(Related::default()),
         Value::Object(options) => options,
         _ => {
-            return Err(Error::new(Code::InvalidValue, "true or an object is wanted")
-                .at("")
-                .hint("{\"columns\": [\"sku\"], \"order_by\": [\"-qty\"], \"limit\": 5}"));
+            let error = Error::new(Code::InvalidValue, "true or an object is wanted").at("");
+            let names = options.as_array().filter(|items| items.iter().all(Value::is_string));
+            return Err(match names {
+                Some(_) => error.hint(format!("{{\"columns\": {options}}}")),
+                None => {
+                    error.hint("{\"columns\": [\"sku\"], \"order_by\": [\"-qty\"], \"limit\": 5}")
+                }
+            });
         }
     };
     let fits = |member: &&str| !to_one || !["order_by", "limit", "count"].contains(member);

@@ -69,7 +69,8 @@ impl<'v> Scope<'v> {
         loop {
             let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
             let (relation, rest) = match first_step(table, name) {
-                Some(step) if !own => step,
+                // Groups and distinct rows are related to none.
+                Some(step) if !own && !table.is_derived() => step,
                 _ => {
                     let position = table.usable(name)?;
                     let column = &table.table.columns[position];

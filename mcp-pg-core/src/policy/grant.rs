@@ -1,8 +1,25 @@
 //! Which tables and columns a grant speaks of.
 
-use super::Grant;
+use super::{Action, Grant, Role};
 use crate::name::TableName;
 use crate::schema::Column;
+
+impl Role {
+    /// The grant that decides on an action, with its position: the first that matches.
+    pub(super) fn deciding(&self, action: Action, table: &TableName) -> Option<(usize, &Grant)> {
+        let mut grants = self.grants.iter().enumerate();
+        grants.find(|(_, grant)| grant.actions.contains(action) && grant.matches(table))
+    }
+
+    /// Whether the grant at a position decides on some action.
+    pub fn decides(&self, position: usize, table: &TableName) -> bool {
+        let grant = self.grants.get(position).filter(|grant| grant.matches(table));
+        grant.is_some_and(|grant| {
+            let mut first = grant.actions.iter().filter_map(|action| self.deciding(action, table));
+            first.any(|(first, _)| first == position)
+        })
+    }
+}
 
 impl Grant {
     /// Whether one of its patterns fits the table.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::rights::{Rights, Rules, Visible};
 use super::sealed::Sealed;
-use super::{Action, Actions, Marks, Mask, MaskKey, Role, Settings};
+use super::{Action, Actions, Marks, Mask, MaskKey, Role, Settings, Unfit};
 use crate::name::TableName;
 use crate::schema::{Check, Column, ForeignKey, Index, Key, Table};
 
@@ -26,8 +26,13 @@ pub(super) struct Extra {
 }
 
 /// The table with only what exists for the role; `None` if nothing does.
-pub(super) fn reduce(table: &Table, role: &Role, settings: &Settings) -> Option<(Table, Extra)> {
-    let rights = Rights::new(table, role, settings);
+pub(super) fn reduce(
+    table: &Table,
+    role: &Role,
+    settings: &Settings,
+    unfit: &Unfit,
+) -> Option<(Table, Extra)> {
+    let rights = Rights::new(table, role, settings, unfit);
     if rights.actions.is_empty() {
         return None;
     }

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::sealed::Sealed;
 use super::version::version;
-use super::{Action, Actions, Grant, Marks, Mask, Role, Settings};
-use crate::schema::{Column, Index, Table};
+use super::{Action, Actions, Grant, Marks, Mask, Role, Settings, Unfit};
+use crate::schema::{Column, Index, Table, TableKind};
 
 /// The grants that decide for a table: for each action the first that matches, so that they never add up to more than
 /// any one of them says.
@@ -22,6 +22,8 @@ pub(super) struct Rights<'r> {
     pub(super) version: Option<&'r Column>,
     /// What grants and PostgreSQL both allow.
     pub(super) actions: Actions,
+    /// A column for want of which no row can be added, though a grant lets the role.
+    pub(super) lacking: Option<&'r Column>,
 }
 
 /// What a grant adds to an action.
@@ -45,19 +47,57 @@ pub(super) struct Visible {
 }
 
 impl<'r> Rights<'r> {
-    pub(super) fn new(table: &'r Table, role: &'r Role, settings: &'r Settings) -> Self {
+    pub(super) fn new(
+        table: &'r Table,
+        role: &'r Role,
+        settings: &'r Settings,
+        unfit: &Unfit,
+    ) -> Self {
         let archive = table.column(&settings.archive.column).map(|(_, column)| column);
         let archive = archive.filter(|column| column.data_type.has_day() && column.nullable);
         let version = version(table, &settings.concurrency.version_column);
-        let mut rights = Self { table, role, settings, archive, version, actions: Actions::NONE };
-        let may = |action| rights.allows(action) && rights.first(action).is_some();
+        let actions = Actions::NONE;
+        let mut rights = Self { table, role, settings, archive, version, actions, lacking: None };
+        let granted = |action| {
+            let first = role.deciding(action, &table.name);
+            first.is_some_and(|(grant, _)| !unfit.bars(grant, &table.name, action))
+        };
+        let may = |action| rights.allows(action) && granted(action);
         // PostgreSQL needs SELECT for any write with a condition.
         let reads = may(Action::Select);
         rights.actions = Action::ALL
             .into_iter()
             .filter(|action| may(*action) && (reads || *action == Action::Insert))
             .collect();
+        rights.lacking = rights.lacking();
+        if rights.lacking.is_some() {
+            rights.actions = rights.actions.without(Action::Insert);
+        }
         rights
+    }
+
+    /// The first column that a new row needs, and that neither callers nor the server nor PostgreSQL give.
+    fn lacking(&self) -> Option<&'r Column> {
+        let grant = self.grant(Action::Insert)?;
+        let (table, version) = (self.table, self.version.filter(|version| version.can_insert));
+        // A trigger may fill what a row lacks, and a view's columns have no rules of their own.
+        if table.fills_rows || !matches!(table.kind, TableKind::Table | TableKind::PartitionedTable)
+        {
+            return None;
+        }
+        let server_gives = |column: &Column| {
+            grant.preset.contains_key(&column.name)
+                || version.is_some_and(|version| version.name == column.name)
+                || self.settings.encryption.indexes(&table.name, column)
+        };
+        let mut required = table.columns.iter().filter(|column| column.required()).peekable();
+        let sealed = required.peek().map(|_| self.sealed()).unwrap_or_default();
+        required.find(|column| {
+            let cipher = sealed.get(&column.name).map(Arc::as_ref);
+            let given =
+                self.column(column, cipher).is_some_and(|visible| visible.column.can_insert);
+            !given && !server_gives(column)
+        })
     }
 
     /// What the role has grants for, whether or not PostgreSQL allows it.
@@ -71,8 +111,7 @@ impl<'r> Rights<'r> {
     }
 
     fn first(&self, action: Action) -> Option<&'r Grant> {
-        let mut grants = self.role.grants.iter();
-        grants.find(|grant| grant.actions.contains(action) && grant.matches(&self.table.name))
+        self.role.deciding(action, &self.table.name).map(|(_, grant)| grant)
     }
 
     /// Whether PostgreSQL and the settings allow the action at all.

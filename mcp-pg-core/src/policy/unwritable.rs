@@ -1,8 +1,8 @@
-//! What a grant lists as writable in vain.
+//! What a grant allows to write in vain.
 
 use super::rights::Rights;
-use super::{Action, Role, Settings};
-use crate::schema::{Privileges, Table};
+use super::{Action, Role, Settings, Unfit};
+use crate::schema::{Column, Privileges, Table};
 
 impl Role {
     /// Whether callers may write the column under the grant at a position, which lists it: `None` if another grant decides
@@ -16,7 +16,7 @@ impl Role {
     ) -> Option<Result<(), &'static str>> {
         let open = unrestricted(table);
         let (_, column) = open.column(column)?;
-        let rights = Rights::new(&open, self, settings);
+        let rights = Rights::new(&open, self, settings, &Unfit::default());
         let grant = self.grants.get(position)?;
         let decides = |action| rights.grant(action).is_some_and(|first| std::ptr::eq(first, grant));
         if ![Action::Insert, Action::Update].into_iter().any(decides) {
@@ -30,6 +30,14 @@ impl Role {
                 .or_else(|| rights.barred_by(grant, column))
                 .map_or(Ok(()), Err),
         )
+    }
+
+    /// The column for want of which callers can add no row to the table, and the position of the grant that lets them
+    /// try, if so.
+    pub fn lacks<'t>(&self, table: &'t Table, settings: &Settings) -> Option<(usize, &'t Column)> {
+        let lacking = Rights::new(table, self, settings, &Unfit::default()).lacking?;
+        let (_, column) = table.column(&lacking.name)?;
+        Some((self.deciding(Action::Insert, &table.name)?.0, column))
     }
 }
 

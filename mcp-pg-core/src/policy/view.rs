@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::reduce::{Extra, reduce};
 use super::table_view::{TableView, shown};
-use super::{Actions, Limits, Marks, Role, Settings, Texts};
+use super::{Actions, Limits, Marks, Role, Settings, Texts, Unfit};
 use crate::error::{Code, Error, Result};
 use crate::name::{TableName, nearest};
 use crate::schema::{Language, Relation, Schema};
@@ -45,20 +45,22 @@ pub struct View {
 impl View {
     /// The schema through the eyes of `role`.
     pub fn new(schema: &Schema, role: &Role, settings: &Settings) -> Self {
-        Self::sharing(&OnceLock::new(), schema, role, settings)
+        Self::sharing(&OnceLock::new(), schema, role, settings, &Unfit::default())
     }
 
-    /// The same, with what the row conditions of all roles speak of: made once, for the first that has any.
+    /// The same without what the grants allow in vain, and with what the row conditions of all roles speak of: made once,
+    /// for the first that has any.
     pub(crate) fn sharing(
         everything: &OnceLock<Arc<View>>,
         schema: &Schema,
         role: &Role,
         settings: &Settings,
+        unfit: &Unfit,
     ) -> Self {
         let mut tables = Vec::new();
         let mut extras = Vec::new();
         for table in &schema.tables {
-            if let Some((table, extra)) = reduce(table, role, settings) {
+            if let Some((table, extra)) = reduce(table, role, settings, unfit) {
                 tables.push(table);
                 extras.push(extra);
             }

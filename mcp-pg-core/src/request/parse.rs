@@ -172,7 +172,9 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
                 arguments.shift_remove(&member.name);
             }
             Some(value) => {
-                if let Some(mended) = mend(value, member.json_type.as_deref()) {
+                let listed = if member.name == "include" { by_name(value) } else { None };
+                let mended = listed.or_else(|| mend(value, member.json_type.as_deref()));
+                if let Some(mended) = mended {
                     *value = mended;
                 }
             }
@@ -267,6 +269,17 @@ fn mend(value: &Value, wanted: Option<&str>) -> Option<Value> {
         ("boolean", Value::String(text)) => text.parse::<bool>().ok().map(Value::from),
         _ => None,
     }
+}
+
+/// Relations of which nothing but the names is said.
+fn by_name(value: &Value) -> Option<Value> {
+    let names = match value {
+        Value::Array(names) => names.as_slice(),
+        Value::String(text) if !text.trim_start().starts_with('{') => std::slice::from_ref(value),
+        _ => return None,
+    };
+    let whole = names.iter().map(|name| Some((name.as_str()?.to_owned(), Value::Bool(true))));
+    whole.collect::<Option<Map<_, _>>>().map(Value::Object)
 }
 
 /// What serde found, in this crate's terms.

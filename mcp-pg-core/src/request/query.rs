@@ -62,7 +62,7 @@ pub struct Select {
     pub offset: Option<u64>,
     /// `next_cursor` of the page before, with the same other arguments.
     pub cursor: Option<String>,
-    /// Also count all matching rows.
+    /// "exact" also counts all matching rows.
     pub count: Option<Count>,
     /// Archived rows, related ones too (default exclude).
     pub archived: Option<Archived>,

@@ -108,7 +108,7 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
         .into_iter()
         .map(|column| format!("the view column {column} shows an encrypted one: it is read-only"));
     let views = views::of_views(settings, schema, &known.leaky_views);
-    let without = columns::without_sequence(schema);
+    let without = columns::without_sequence(schema).chain(columns::lacking(settings, schema));
     distrusted.chain(open).chain(hashing).chain(shown).chain(views).chain(without).collect()
 }
 
@@ -211,7 +211,7 @@ fn of_configuration(settings: &Settings, schema: &Schema, known: &Posture) -> Ve
         of_role(role, schema, &mut findings);
         findings.extend(written_in_vain(role, settings, schema));
     }
-    rows::of_rows(settings, schema, &mut findings);
+    findings.extend(rows::of_rows(settings, schema));
     findings.extend(rows::of_versions(settings, schema));
     findings.extend(columns::of_columns(settings, schema));
     findings

@@ -35,11 +35,8 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
             arguments.entry(name.clone()).or_insert(schema);
         }
     }
-    // A page cannot be continued, nor a part be a dry run, inside a transaction; how a page is shown is
-    // seldom worth its room in the list.
-    for argument in ["dry_run", "cursor", "count", "format", "with_version", "offset"] {
-        arguments.remove(argument);
-    }
+    // A part cannot be a dry run.
+    arguments.remove("dry_run");
     if let Some(Value::Object(own)) = step.get_mut("properties") {
         let operations: Vec<Action> = actions.iter().collect();
         own.insert("operation".into(), json!({"type": "string", "enum": operations}));

@@ -73,6 +73,8 @@ async fn what_distinct_rows_cannot_have_is_refused() {
     let engine = Database::of(VISITS).await.engine().await;
     for (more, code, at) in [
         (json!({"columns": ["city"], "order_by": ["id"]}), "unknown_column", "/order_by/0"),
+        // Related rows are no part of what such rows are sorted by.
+        (json!({"columns": ["city"], "order_by": ["id.x"]}), "unknown_column", "/order_by/0"),
         (json!({"columns": ["city", "kind"]}), "invalid_value", "/columns"),
         (json!({"columns": []}), "missing_value", "/columns"),
         (json!({"columns": ["town"]}), "unknown_column", "/columns/0"),

@@ -6,6 +6,8 @@ use mcp_pg_core::{Code, Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call_as, object, rows};
 use serde_json::{Value, json};
 
+use crate::program::{Ended, file, program};
+
 const FIXTURE: &str = "
     CREATE TABLE firm_zq (id integer PRIMARY KEY, tenant integer);
     CREATE TABLE client (id integer PRIMARY KEY, name text, firm_id integer REFERENCES firm_zq);
@@ -204,4 +206,84 @@ async fn a_claim_may_be_any_list_and_stays_a_value() {
     for odd in [json!([1, {"$ref": "0.id"}]), json!([{"gt": 0}]), json!({"gt": 0})] {
         assert_eq!(read(odd.clone()).await, Err("forbidden"), "{odd}");
     }
+}
+
+/// As what PostgreSQL always refuses is not offered, neither is what the configuration does.
+#[tokio::test]
+async fn what_a_condition_or_preset_does_not_fit_is_not_offered() {
+    let database = Database::of(FIXTURE).await;
+    let grant = |actions: &[Action], rows: Value, preset: Value| Grant {
+        tables: vec!["public.*".to_owned()],
+        actions: actions.iter().copied().collect(),
+        rows: Some(object(rows)),
+        preset: object(preset).into_iter().collect(),
+        ..Grant::default()
+    };
+    let role = |name: &str, grants| Role { name: name.to_owned(), grants, ..Role::default() };
+    let (select, insert) = ([Action::Select], [Action::Insert]);
+    let none = || json!({});
+    let named = json!({"or": [{"tenant": "claim:tenant"}, {"tenant": null}]});
+    let typed = json!({"id": {"gt": "claim:least", "lt": 9}});
+    let vain = json!({"id": {"gt": "x"}});
+    let whole = || grant(&[Action::Select, Action::Insert], none(), none());
+    let roles = vec![
+        // A later grant for more rows does not take the place of the first.
+        role("named", vec![grant(&select, named.clone(), none()), whole()]),
+        role("typed", vec![grant(&select, typed, none())]),
+        role("vain", vec![grant(&select, vain, none())]),
+        role("adds", vec![whole()]),
+        role("presets", vec![grant(&insert, none(), json!({"id": "x"})), whole()]),
+    ];
+    let engine = database.engine_with(Settings { roles, ..Settings::default() }).await;
+    let all = |actions: &str| {
+        ["client", "firm_zq", "note"].map(|table| format!("{table} {actions}")).to_vec()
+    };
+    for (role, expected) in [
+        (
+            "named",
+            vec![
+                "client insert".to_owned(),
+                "firm_zq select insert".to_owned(),
+                "note insert".to_owned(),
+            ],
+        ),
+        ("typed", all("select")),
+        ("vain", vec![]),
+        ("adds", all("select insert")),
+        ("presets", all("select")),
+    ] {
+        let view = engine.view(&Principal::new("x", role)).unwrap();
+        let found = view.tables().iter().map(|table| {
+            let actions: Vec<&str> = table.actions.iter().map(Action::as_str).collect();
+            format!("{} {}", view.display(table), actions.join(" "))
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{role}");
+    }
+    let caller = Principal::new("x", "named").claim("tenant", 1);
+    let reply = call_as(&engine, &caller, "select", json!({"table": "firm_zq"})).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"id": 1, "tenant": 1})]);
+    let select = json!({"table": "client"});
+    let refused = call_as(&engine, &caller, "select", select).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Forbidden);
+}
+
+/// The server says at its start what `check` finds, and serves the rest.
+#[tokio::test]
+async fn a_condition_that_does_not_fit_is_in_the_log() {
+    let database = Database::of(FIXTURE).await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.*\"]\nactions = [\"select\"]\n\
+         rows = { tenant = \"claim:tenant\" }",
+    );
+    let arguments =
+        ["stdio", "--config", config.to_str().unwrap(), "--database-url", &database.url];
+    let ended = Ended::of(&mut program(&arguments)).await;
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    for table in ["client", "note"] {
+        let told = format!(
+            "roles.a.grants[0].rows: public.{table}: unknown_column: public.{table} has no column \"tenant\""
+        );
+        assert_eq!(ended.err.matches(&told).count(), 1, "{}", ended.err);
+    }
+    assert!(!ended.err.contains("public.firm_zq:"), "{}", ended.err);
 }

@@ -1,7 +1,7 @@
 //! What a model gets wrong, and what it is told: the word that it meant, or the form that is right.
 
 use mcp_pg_core::policy::Settings;
-use mcp_pg_tests::{Database, error};
+use mcp_pg_tests::{Database, call, error};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -208,7 +208,13 @@ async fn what_is_wanted_of_the_rows() {
     check(
         "select",
         &[
-            (json!({"include": ["customer"]}), "/include", "{\"customer\": true"),
+            (
+                json!({"include": {"customer": ["name"]}}),
+                "/include/customer",
+                "{\"columns\": [\"name\"]}",
+            ),
+            (json!({"include": ["customers"]}), "/include/customers", "customer"),
+            (json!({"include": [{"customer": true}]}), "/include", "{\"customer\": true"),
             (
                 json!({"table": "customer", "include": {"orders": {"count": true, "limit": 3}}}),
                 "/include/orders/limit",
@@ -243,7 +249,7 @@ async fn what_is_wanted_of_the_rows() {
             (json!({"order_by": [{"total": "desc"}]}), "/order_by/0/total", "\"-name\""),
             (json!({"limit": -1}), "/limit", "Most rows"),
             (json!({"count": "exactly"}), "/count", "exact"),
-            (json!({"count": true}), "/count", "Also count"),
+            (json!({"count": true}), "/count", "\"exact\" also counts"),
         ],
     )
     .await;
@@ -296,6 +302,21 @@ async fn a_total() {
                 "bucket",
             ),
             (by(json!({"measures": {"n": {"sum": "*"}}})), "/measures/n/sum", "{\"count\": \"*\"}"),
+            (
+                json!({"measures": {"n": {"count": "*", "as": "k"}}}),
+                "/measures/n/as",
+                "its name is the key",
+            ),
+            (
+                json!({"table": "customer", "measures": {"n": {"count": "orders"}}}),
+                "/measures/n/count",
+                "\"include\": {\"orders\": {\"count\": true}}",
+            ),
+            (
+                json!({"measures": {"n": {"count": "customer"}}}),
+                "/measures/n/count",
+                "\"customer.…\"",
+            ),
             (by(json!({"group_by": ["customer.country"]})), "/group_by/0", "billing_country"),
             (
                 by(json!({"table": "customer", "measures": {"n": {"sum": "orders.total"}}})),
@@ -412,4 +433,20 @@ async fn a_condition_in_sql_is_told_as_json() {
             assert!(told["hint"].as_str().unwrap().contains(meant), "{tool} {text}: {told}");
         }
     }
+}
+
+/// Relations of which nothing but the names is said are included whole.
+#[tokio::test]
+async fn relations_in_a_list() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let select = |include: Value| json!({"table": "customer", "include": include});
+    let whole = call(&engine, "admin", "select", select(json!({"orders": true}))).await.unwrap();
+    for listed in [json!(["orders"]), json!("orders")] {
+        let told = call(&engine, "admin", "select", select(listed)).await.unwrap();
+        assert_eq!(told, whole);
+    }
+    let nested = select(json!({"orders": {"include": ["clerk"]}}));
+    call(&engine, "admin", "select", nested).await.unwrap();
+    let none = call(&engine, "admin", "select", select(json!([]))).await.unwrap();
+    assert_eq!(none, call(&engine, "admin", "select", json!({"table": "customer"})).await.unwrap());
 }

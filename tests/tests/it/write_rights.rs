@@ -6,6 +6,8 @@ use mcp_pg_core::{Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call, call_as, object, paged, refused, rows};
 use serde_json::{Value, json};
 
+use crate::program::{Ended, file, program};
+
 const STAFF: &str = "
 CREATE TABLE staff (
   id integer PRIMARY KEY, tenant integer, name text, salary integer, ssn text UNIQUE, note text,
@@ -255,4 +257,57 @@ async fn a_preset_is_a_claim_that_fits() {
             assert_eq!(code, expected, "{tool} {claim}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_insert_that_must_lack_a_column_is_not_offered() {
+    let database = Database::of(
+        "CREATE TABLE users (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL, name text);
+         CREATE TABLE members (id serial PRIMARY KEY, email text NOT NULL DEFAULT '', version integer NOT NULL);
+         CREATE TABLE filled (id integer PRIMARY KEY, email text NOT NULL);
+         CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.email := 'x'; RETURN NEW; END $$;
+         CREATE TRIGGER fill BEFORE INSERT ON filled FOR EACH ROW EXECUTE FUNCTION fill()",
+    )
+    .await;
+    let mask = || ColumnRules {
+        mask: [("email".to_owned(), Mask::Email)].into(),
+        ..ColumnRules::default()
+    };
+    let both = [Action::Select, Action::Insert];
+    let masked = || Grant { columns: mask(), ..grant(&both) };
+    let listed = Grant {
+        columns: ColumnRules {
+            writable: Some(vec!["email".to_owned(), "id".to_owned()]),
+            ..mask()
+        },
+        ..grant(&both)
+    };
+    let preset = Grant { preset: [("email".to_owned(), json!("claim:sub"))].into(), ..masked() };
+    let insert = |table: &str, data: Value| json!({"table": table, "data": data});
+    for (grant, users) in [(masked(), "forbidden"), (listed, "ok"), (preset, "ok")] {
+        let engine = engine(&database, vec![grant.clone()], &[]).await;
+        let data = match grant.columns.writable {
+            Some(_) => json!({"email": "a@example.com"}),
+            None => json!({"name": "a"}),
+        };
+        assert_eq!(code(&engine, "insert", insert("users", data)).await, users, "{grant:?}");
+        let view = engine.view(&Principal::new("x", "clerk")).unwrap();
+        let offered = |table: &str| view.table(table).unwrap().actions.contains(Action::Insert);
+        assert_eq!(offered("users"), users == "ok", "{grant:?}");
+        assert!(offered("members") && offered("filled"), "{grant:?}");
+    }
+    let engine = engine(&database, vec![masked()], &[]).await;
+    assert_eq!(code(&engine, "insert", insert("members", json!({"id": 1}))).await, "ok");
+    assert_eq!(code(&engine, "insert", insert("filled", json!({"id": 1}))).await, "ok");
+
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.*\"]\n\
+         actions = [\"select\", \"insert\"]\ncolumns = { mask = { email = \"email\" } }",
+    );
+    let arguments =
+        ["check", "--config", config.to_str().unwrap(), "--database-url", &database.url];
+    let ended = Ended::of(&mut program(&arguments)).await;
+    let told = "note: roles.a.grants[0]: nobody can insert into public.users, and it is not offered: email takes no null";
+    assert_eq!(ended.out.matches("nobody can insert").count(), 1, "{}", ended.out);
+    assert!(ended.out.contains(told), "{}", ended.out);
 }

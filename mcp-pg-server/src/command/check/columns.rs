@@ -27,6 +27,20 @@ pub(super) fn without_sequence(schema: &Schema) -> impl Iterator<Item = String> 
     })
 }
 
+/// The columns for want of which a role can add no row to a table, though it is granted to.
+pub(super) fn lacking(settings: &Settings, schema: &Schema) -> impl Iterator<Item = String> {
+    settings.roles.iter().flat_map(move |role| {
+        schema.tables.iter().filter_map(move |table| {
+            let (position, column) = role.lacks(table, settings)?;
+            Some(format!(
+                "roles.{}.grants[{position}]: nobody can insert into {}, and it is not offered: {} takes no null, has no \
+                 default, and the role may not write it",
+                role.name, table.name, column.name
+            ))
+        })
+    })
+}
+
 /// The findings on `[columns]`, `[encryption]`, `[comments]`, `[[relations]]` and directives.
 pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
     let mut findings = Vec::new();

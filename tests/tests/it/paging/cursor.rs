@@ -45,6 +45,7 @@ async fn a_cursor_is_good_for_its_own_query_alone() {
         call(&engine, "admin", "select", again).await.unwrap();
     }
     let (half, rest) = cursor.split_at(cursor.len() / 2);
+    let other = if cursor.starts_with('A') { 'B' } else { 'A' };
     for (member, value) in [
         ("where", json!({"size": 2})),
         ("order_by", json!(["-kind"])),
@@ -54,7 +55,7 @@ async fn a_cursor_is_good_for_its_own_query_alone() {
         ("cursor", json!(half)),
         ("cursor", json!(format!("{rest}{half}"))),
         ("cursor", json!(format!("{cursor}A"))),
-        ("cursor", json!(format!("A{}", &cursor[1..]))),
+        ("cursor", json!(format!("{other}{}", &cursor[1..]))),
     ] {
         let answer = refused(&engine, "select", with(member, value.clone())).await;
         assert_eq!(answer, ("invalid_cursor".to_owned(), "/cursor".to_owned()), "{member} {value}");
@@ -76,8 +77,6 @@ async fn a_cursor_of_one_caller_tells_nothing_to_another_of_the_role() {
     let one = Principal::new("one", "reader").claim("kind", "kind 1");
     let two = Principal::new("two", "reader").claim("kind", "kind 2");
     let mut select = json!({"table": "seen", "limit": 2});
-    let error = call_as(&engine, &one, "select", json!({"table": "log"})).await.unwrap_err();
-    assert_eq!(error.code().as_str(), "internal", "the condition does not fit this table: {error}");
     let reply = call_as(&engine, &one, "select", select.clone()).await.unwrap();
     select["cursor"] = reply["next_cursor"].clone();
     let reply = call_as(&engine, &two, "select", select).await.unwrap();

@@ -1,0 +1,129 @@
+//! Row conditions and presets of grants that do not fit their tables.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{Scope, filter};
+use crate::error::{Code, Error};
+use crate::policy::{Action, Actions, Grant, Principal, Role, Settings, TableView, Unfit, View};
+use crate::schema::Operator;
+
+/// What a grant says of the rows of a table, and is not so.
+///
+/// Its [`Display`](fmt::Display) names the key in the configuration, the table and the fault.
+#[derive(Debug)]
+pub struct Misfit<'v> {
+    role: String,
+    grant: usize,
+    key: &'static str,
+    table: &'v TableView,
+    error: Error,
+    /// What fails for every caller.
+    barred: Actions,
+}
+
+impl<'v> Misfit<'v> {
+    /// Those of a role's grants; `whole` is [`View::everything`].
+    pub fn of_role(role: &Role, whole: &'v View, settings: &Settings) -> Vec<Self> {
+        let caller = Principal::new("", "");
+        let scope = Scope::new(whole, settings, &caller);
+        let mut all = Vec::new();
+        for (position, grant) in role.grants.iter().enumerate() {
+            if grant.rows.is_none() && grant.preset.is_empty() {
+                continue;
+            }
+            for table in whole.tables().iter().filter(|table| role.decides(position, table.name()))
+            {
+                let condition = of_condition(&scope, table, grant).into_iter();
+                let found = condition.chain(of_presets(&scope, table, grant));
+                all.extend(found.map(|(key, error, barred)| Self {
+                    role: role.name.clone(),
+                    grant: position,
+                    key,
+                    table,
+                    error,
+                    barred,
+                }));
+            }
+        }
+        all
+    }
+
+    /// Adds what it makes of the grant.
+    pub fn bar(&self, unfit: &mut Unfit) {
+        unfit.bar(self.grant, self.table.name(), self.barred);
+    }
+}
+
+impl fmt::Display for Misfit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, grant, key, table, error, .. } = self;
+        write!(f, "roles.{role}.grants[{grant}].{key}: {}: {error}", table.name())
+    }
+}
+
+type Found = (&'static str, Error, Actions);
+
+fn of_condition(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Option<Found> {
+    let rows = grant.rows.as_ref()?;
+    let known = without_claims(rows);
+    let error = filter(scope, table, &known, "").err()?;
+    // A claim may make another condition of it, but no other names.
+    let names = [Code::UnknownColumn, Code::UnknownRelation, Code::AmbiguousRelation];
+    let barred = match known == *rows || names.contains(&error.code()) {
+        true => Action::ALL.into_iter().collect(),
+        false => Actions::NONE,
+    };
+    Some(("rows", error, barred))
+}
+
+fn of_presets(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Vec<Found> {
+    let all: Actions = Action::ALL.into_iter().collect();
+    let writes = all.without(Action::Select).without(Action::Delete);
+    let fault = |(name, value): (&String, &Value)| {
+        let (_, column) = table.table.column(name)?;
+        // What is encrypted is written as another type.
+        let encrypted = scope.settings.encryption.names(table.name(), column);
+        let fixed = !is_claim(value) && !encrypted;
+        let error = fixed.then(|| scope.operand(column, value, &format!("/{name}")))?.err()?;
+        Some(("preset", error, writes))
+    };
+    grant.preset.iter().filter_map(fault).collect()
+}
+
+/// The condition as far as it is known without a caller.
+fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {
+    let known = |(name, value): (&String, &Value)| {
+        let value = match value {
+            // A list of claims, or one of several.
+            Value::Array(items) if items.iter().any(is_claim) => None,
+            Value::Array(items) => Some(
+                items
+                    .iter()
+                    .map(|item| match item {
+                        Value::Object(inner) => Value::Object(without_claims(inner)),
+                        item => item.clone(),
+                    })
+                    .collect(),
+            ),
+            Value::Object(inner) => {
+                let left = without_claims(inner);
+                (!left.is_empty() || inner.is_empty()).then_some(Value::Object(left))
+            }
+            value => (!is_claim(value)).then(|| value.clone()),
+        };
+        let operator = name == "path" || Operator::ALL.iter().any(|known| known.as_str() == name);
+        match value {
+            Some(value) => Some((name.clone(), value)),
+            None if operator => None,
+            // Null is a value of every column.
+            None => Some((name.clone(), Value::Null)),
+        }
+    };
+    rows.iter().filter_map(known).collect()
+}
+
+fn is_claim(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.starts_with("claim:"))
+}

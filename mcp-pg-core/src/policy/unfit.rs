@@ -1,0 +1,22 @@
+//! What grants allow and no call can do, since what they say of rows does not fit the table.
+
+use std::collections::HashMap;
+
+use super::{Action, Actions};
+use crate::name::TableName;
+
+/// For each table the positions of a role's grants that cannot be kept there, and for which actions.
+#[derive(Debug, Clone, Default)]
+pub struct Unfit(HashMap<TableName, Vec<(usize, Actions)>>);
+
+impl Unfit {
+    /// Adds what the grant at a position allows in vain.
+    pub fn bar(&mut self, grant: usize, table: &TableName, actions: Actions) {
+        self.0.entry(table.clone()).or_default().push((grant, actions));
+    }
+
+    pub(super) fn bars(&self, grant: usize, table: &TableName, action: Action) -> bool {
+        let mut barred = self.0.get(table).into_iter().flatten();
+        barred.any(|(position, actions)| *position == grant && actions.contains(action))
+    }
+}
