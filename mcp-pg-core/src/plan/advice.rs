@@ -329,9 +329,6 @@ pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
         "as" | "name" | "alias" | "label" => {
             error.hint("its name is the key of a measure: {\"total\": {\"sum\": \"amount\"}}")
         }
-        "add" | "subtract" | "multiply" | "divide" => {
-            error.hint(format!("a function of what is computed: {{\"sum\": {{{name:?}: […]}}}}"))
-        }
         "fn" | "func" | "function" | "op" | "operation" | "type" | "agg" | "aggregate"
         | "column" | "field" | "of" => {
             error.hint("the function is the key, the column its value: {\"sum\": \"amount\"}")
@@ -350,15 +347,19 @@ pub(super) fn not_a_group<'v>(
 ) -> Error {
     let mut words =
         name.split(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.'));
+    let lower = name.to_ascii_lowercase();
+    let extracted = lower.starts_with("extract") || lower.starts_with("date_part");
     let bucket = words.clone().find(|word| buckets.contains(&word.to_ascii_lowercase().as_str()));
+    let part = words.clone().find_map(super::cut::part_meant);
     let readable =
         |word: &&str| table.table.column(word).is_some_and(|(_, known)| known.can_select);
-    let column = words.find(readable);
-    match (bucket, column) {
-        (Some(bucket), Some(column)) if bucket != name && column != name => error.hint(format!(
-            "{{\"column\": {column:?}, \"bucket\": {:?}}}",
-            bucket.to_ascii_lowercase()
-        )),
+    let column = words.find(readable).filter(|column| *column != name);
+    let bucket = bucket.filter(|bucket| *bucket != name).map(str::to_ascii_lowercase);
+    match (part.map(str::to_owned).or(bucket), column) {
+        (Some(cut), Some(column)) => {
+            let member = if part.is_some() || extracted { "part" } else { "bucket" };
+            error.hint(format!("{{\"column\": {column:?}, {member:?}: {cut:?}}}"))
+        }
         _ if name.contains(',') => error.hint("one name each: [\"status\", \"customer.country\"]"),
         _ => scope.not_reached(table, name, error),
     }

@@ -192,8 +192,7 @@ impl<'v> SelectPlan<'v> {
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
         let scope = &scope.among(request.archived);
-        let grouping = Grouping::new(scope, request)?;
-        let derived = derived.get_or_init(|| Box::new(grouping.derived()));
+        let (grouping, derived) = Grouping::new(scope, request, derived)?;
         let filter = match &request.having {
             Some(object) => filter(scope, derived, object, "/having")?,
             None => every(),

@@ -3,8 +3,8 @@
 //! Each type is taken apart by naming all its members, so that one which is added here or there is not forgotten.
 
 use super::{
-    Comparison, Computed, Counted, Expression, Group, Grouping, Hop, Include, Measure, Measured,
-    Operand, Predicate, Reached, SelectPlan, Shown, Sort, Start, Words,
+    Comparison, Computed, Counted, Cut, Expression, Group, Grouping, Hop, Include, Measure,
+    Measured, Operand, Predicate, Reached, SelectPlan, Shown, Sort, Start, Words,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, Relation};
@@ -315,11 +315,17 @@ impl Shaped for Shown<'_> {
                 shape.length(*position);
             }
             Self::Computed(computed) => {
-                let Computed { name: _, of } = &**computed;
                 shape.tag(1);
-                of.add_to(shape);
+                computed.add_to(shape);
             }
         }
+    }
+}
+
+impl Shaped for Computed<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { name: _, of } = self;
+        of.add_to(shape);
     }
 }
 
@@ -339,8 +345,9 @@ impl Shaped for Expression<'_> {
                 shape.tag(*arithmetic as u8);
                 shape.all(operands);
             }
-            Self::Days(ends) => {
+            Self::Elapsed(ends, unit) => {
                 shape.tag(3);
+                shape.tag(*unit as u8);
                 ends.iter().for_each(|end| end.add_to(shape));
             }
         }
@@ -359,24 +366,30 @@ impl Shaped for Reached<'_> {
 
 impl Shaped for Grouping<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
-        let Self { table, filter, groups, measures } = self;
+        let Self { table, filter, groups, measures, computed } = self;
         shape.table(table);
         filter.add_to(shape);
         shape.all(groups);
         shape.all(measures);
+        shape.all(computed);
     }
 }
 
 impl Shaped for Group<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
         // In the statement, groups and measures are numbered.
-        let Self { name: _, of, bucket } = self;
+        let Self { name: _, of, cut } = self;
         of.add_to(shape);
-        shape.tag(bucket.is_some().into());
-        if let Some((unit, zone)) = bucket {
-            shape.text(unit);
-            shape.maybe(zone.as_ref());
-        }
+        shape.maybe(cut.as_ref());
+    }
+}
+
+impl Shaped for Cut {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { part, unit, zone } = self;
+        shape.tag((*part).into());
+        shape.text(unit);
+        shape.maybe(zone.as_ref());
     }
 }
 

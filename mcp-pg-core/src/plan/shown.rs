@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::unit::UNIT;
 use super::{Arithmetic, Expression, Reached, Scope};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Marks, TableView};
@@ -129,7 +130,7 @@ impl<'v> Scope<'v> {
                 let computed = match Arithmetic::asked(object) {
                     Some(_) => Computed {
                         of: self.arithmetic(table, object, at)?,
-                        name: label(object, &["as"], at)?,
+                        name: label(object, &["as", UNIT], at)?,
                     },
                     None => self.member(table, object, at)?,
                 };

@@ -9,6 +9,7 @@ mod expression;
 mod guard;
 mod include;
 mod insert;
+mod local;
 mod named;
 mod output;
 mod parameters;
