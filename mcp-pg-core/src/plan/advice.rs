@@ -11,6 +11,7 @@ use super::{Hop, Scope};
 use crate::error::{Code, Error};
 use crate::policy::{TableView, shown};
 use crate::schema::{Column, DataType, Family, Operator, RelationKind};
+use crate::value;
 
 /// How what is computed is written, for those who write it as text.
 const ARITHMETIC: &str = "arithmetic is an object: {\"multiply\": [\"price\", \"quantity\"]}, in columns with \"as\"; also add, subtract, divide";
@@ -288,6 +289,24 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
         }
         _ => error,
     }
+}
+
+/// What to say of a plain value that a range is compared with: what it may contain, or where it begins.
+pub(super) fn not_a_range(
+    column: &Column,
+    operator: Operator,
+    value: &Value,
+    error: Error,
+) -> Error {
+    let Some([lower, _]) = column.bounds.as_deref() else { return error };
+    if value::encode(&lower.data_type, &lower.type_name, value).is_err() {
+        return error;
+    }
+    let name = &column.name;
+    error.hint(format!(
+        "{{{name:?}: {{\"contains\": {value}}}}} finds what is in it; {{{name:?}: {{\"path\": [\"lower\"], \"{operator}\": {value}}}}} \
+         asks where it begins, \"upper\" where it ends"
+    ))
 }
 
 /// What to say of an operand that names a column.

@@ -109,6 +109,13 @@ impl<'v> Grouping<'v> {
                     return Ok(Group { name: computed.name, of: computed.of, cut: None });
                 }
                 Shown::Column(position) => position,
+                Shown::Related(related) => {
+                    let (name, _) = *related;
+                    // Masked and encrypted ones, which can be shown, cannot be told apart.
+                    let of = scope.reach(table, &name)?;
+                    told_apart(of.column)?;
+                    return Ok(Group { name, of: Expression::Column(of), cut: None });
+                }
             };
             let column = &table.table.columns[position];
             table.usable(&column.name)?;

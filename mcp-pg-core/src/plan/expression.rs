@@ -109,11 +109,8 @@ impl<'v> Expression<'v> {
 
     /// Positions of the columns of the row itself that it takes, or by which it finds those of related rows.
     pub fn own_columns(&self) -> impl Iterator<Item = usize> {
-        let columns = self.columns().into_iter().map(|reached| match reached.hops.first() {
-            Some(hop) => hop.relation.columns.iter().map(|(ours, _)| *ours).collect(),
-            None => vec![reached.position],
-        });
-        columns.flatten().collect::<Vec<_>>().into_iter()
+        let columns = self.columns().into_iter().flat_map(Reached::own_columns);
+        columns.collect::<Vec<_>>().into_iter()
     }
 }
 

@@ -267,6 +267,7 @@ impl<'v> SelectPlan<'v> {
         let own = sort.hops.is_empty()
             && matches!(sort.measured, Measured::Value)
             && !sort.is_kept_as_text()
+            && sort.column.bound.is_none()
             && self.table.mask(sort.position).is_none()
             && self.table.sealed(&sort.column.name).is_none();
         let shown = self.columns.iter().position(|shown| shown.is(sort.position));

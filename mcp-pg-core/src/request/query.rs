@@ -42,7 +42,7 @@ pub struct DescribeTable {
 pub struct Select {
     /// `name` or `schema.name`.
     pub table: String,
-    /// Columns to return; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}; computed:
+    /// Columns to return, "customer.name" too; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}; computed:
     /// {"multiply": ["price", "quantity"], "as": "total"}.
     pub columns: Option<Vec<Value>>,
     /// Each combination of `columns` once.

@@ -90,7 +90,8 @@ fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &Sort<'v>) -> &'v Decoder {
     match sort.measured {
         _ if sort.is_kept_as_text() => Decoder::plain_text(),
         Measured::Value => {
-            sort.hops.last().map_or(plan.table, |hop| hop.table).decoder(sort.position)
+            let owner = sort.hops.last().map_or(plan.table, |hop| hop.table);
+            owner.decoder_of(sort.position, sort.column)
         }
         Measured::Count(_) => Decoder::bigint(),
         Measured::Computed(_) => Decoder::numeric(),

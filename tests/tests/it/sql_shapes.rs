@@ -189,6 +189,8 @@ async fn included_rows() {
         json!({"table": "item", "columns": ["qty"], "include": {"product": {"columns": ["name"]}}}),
         json!({"table": "customer", "columns": ["name"], "include": {"orders": {"columns": ["code"], "where": {"total": {"gt": 1}}, "order_by": ["-total"], "limit": 3}}}),
         json!({"table": "orders", "columns": ["code"], "include": {"product": {"columns": ["name"]}}}),
+        json!({"table": "orders", "columns": ["code", "customer.name", "customer.parent.country"], "order_by": ["customer.name"]}),
+        json!({"table": "odd", "columns": [{"column": "span", "path": ["lower"]}], "where": {"span": {"path": ["upper"], "gt": 1}}, "order_by": [{"column": "span", "path": ["lower"]}]}),
         json!({"table": "customer", "columns": ["name"], "include": {"orders": {"count": true, "where": {"state": "open"}}}}),
         json!({"table": "customer", "columns": ["name"], "include": {"parent": {"columns": ["name"]}, "orders": {"columns": ["code"], "include": {"item": {"columns": ["qty"], "include": {"product": {"columns": ["name"]}}}}}}}),
     ];
