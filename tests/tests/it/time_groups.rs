@@ -55,7 +55,7 @@ async fn a_bucket_of_a_zone_is_told_in_it_and_taken_back() {
         let row = rows(&reply)[0].clone();
         arguments["having"] = json!({"it": row["it"]});
         let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
-        assert_eq!(rows(&reply), [row.clone()]);
+        assert_eq!(rows(&reply), std::slice::from_ref(&row));
         let first = json!({"table": "scan", "columns": ["id"], "where": {"at": {"gte": row["it"]}, "id": {"lt": 100}}, "count": "exact"});
         let reply = call(&engine, "analyst", "select", first).await.unwrap();
         assert_eq!(reply["count"], 60);
