@@ -89,7 +89,10 @@ async fn ends_are_shown_sorted_and_paged_by() {
             json!([{"column": "seats", "path": ["lower"]}, {"column": "seats", "path": ["upper"], "direction": "desc"}]),
             "lower(seats), upper(seats) DESC, id DESC",
         ),
-        (json!(["-end", "during"]), "upper(slot) DESC, during, id"),
+        (
+            json!([{"column": "slot", "path": ["upper"], "direction": "desc"}, "during"]),
+            "upper(slot) DESC, during, id",
+        ),
         (json!([{"column": "room.opened", "path": ["upper"]}, "-id"]), "room_id <> 1, id DESC"),
     ] {
         let arguments = json!({"table": "booking", "columns": ["id", {"column": "slot", "path": ["upper"], "as": "end"}], "order_by": order});
