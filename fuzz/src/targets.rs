@@ -333,6 +333,8 @@ fn schema() -> Schema {
         generated_from: Vec::new(),
         comment: None,
         hints: ColumnHints::default(),
+        bound: None,
+        bounds: None,
         origin: None,
         can_select: true,
         can_insert: true,

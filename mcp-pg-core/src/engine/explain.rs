@@ -11,7 +11,7 @@ use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::plan::{
-    Expression, Grouping, Hop, Include, Measured, Predicate, Scope, SelectPlan, Sort,
+    Expression, Grouping, Hop, Include, Measured, Predicate, Scope, SelectPlan, Shown, Sort,
 };
 use crate::policy::{Action, TableView, View};
 use crate::reply::Explanation;
@@ -63,6 +63,7 @@ impl Engine {
         let root = &told[0]["Plan"];
         let mut tested = Vec::new();
         conditions(table, filter, &mut tested);
+        shown(&plan.columns, &mut tested);
         related(&plan.includes, &mut tested);
         sorted(&plan.order, &mut tested);
         if let Some(grouping) = &plan.grouping {
@@ -70,11 +71,12 @@ impl Engine {
         }
         let known = Known::of(scope.view, table, &tested, root);
         let mut text = String::new();
-        let mut read_whole: Vec<&TableView> = Vec::new();
+        let mut read_whole: Vec<(&TableView, bool)> = Vec::new();
         let tree = step(&known, root, 0, &mut text, &mut |node| {
             // A scan of an index without a condition on it reads everything, too.
             if node.get("Filter").is_some() && node.get("Index Cond").is_none() {
-                read_whole.extend(known.table(node));
+                let part = is_partition(node);
+                read_whole.extend(known.table(node).map(|table| (table, part)));
             }
         });
         Ok(Explanation {
@@ -91,7 +93,9 @@ impl Engine {
 
 /// Where an index would help: columns that are compared, none of whose indexes begins with them, in large tables that
 /// are read as a whole.
-fn hints(view: &View, tested: Vec<Tested<'_>>, read_whole: &[&TableView]) -> Vec<String> {
+///
+/// Of each that is read, `read_whole` says whether it is only a partition: PostgreSQL may have left out others.
+fn hints(view: &View, tested: Vec<Tested<'_>>, read_whole: &[(&TableView, bool)]) -> Vec<String> {
     let mut hints = Vec::new();
     // What the operator's own conditions reach may be hidden.
     let told = |table: &TableView, column: &Column| {
@@ -99,11 +103,13 @@ fn hints(view: &View, tested: Vec<Tested<'_>>, read_whole: &[&TableView]) -> Vec
     };
     for (table, column) in tested.into_iter().filter(|(table, column)| told(table, column)) {
         let large = table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY);
-        let whole = read_whole.iter().any(|whole| whole.name().name == table.name().name);
-        if large && whole && !leads(table, column) {
+        let whole = read_whole.iter().find(|(whole, _)| whole.name().name == table.name().name);
+        let Some((_, part)) = whole.filter(|_| large) else { continue };
+        if !leads(table, column) {
             let name = view.display(table);
             let column = &column.name;
-            let hint = format!("no index on {name}.{column}: the filter reads the whole table");
+            let read = if *part { "whole partitions" } else { "the whole table" };
+            let hint = format!("no index on {name}.{column}: the filter reads {read}");
             if !hints.contains(&hint) {
                 hints.push(hint);
             }
@@ -266,9 +272,20 @@ fn related<'v>(includes: &[Include<'v>], tested: &mut Vec<Tested<'v>>) {
     for include in includes {
         joined(&include.hop, tested);
         conditions(include.hop.table, &include.filter, tested);
+        shown(&include.columns, tested);
         related(&include.includes, tested);
         sorted(&include.order, tested);
     }
+}
+
+/// Adds the columns by which the rows are found of which columns are shown.
+fn shown<'v>(shown: &[Shown<'v>], tested: &mut Vec<Tested<'v>>) {
+    let reached = shown.iter().flat_map(|shown| match shown {
+        Shown::Column(_) => Vec::new(),
+        Shown::Computed(computed) => computed.of.columns(),
+        Shown::Related(related) => vec![&related.1],
+    });
+    reached.flat_map(|reached| &reached.hops).for_each(|hop| joined(hop, tested));
 }
 
 /// Adds the columns by which the rows are found that a sort key is of, and those that their conditions compare.

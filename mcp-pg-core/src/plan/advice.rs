@@ -11,6 +11,7 @@ use super::{Hop, Scope};
 use crate::error::{Code, Error};
 use crate::policy::{TableView, shown};
 use crate::schema::{Column, DataType, Family, Operator, RelationKind};
+use crate::value;
 
 /// How what is computed is written, for those who write it as text.
 const ARITHMETIC: &str = "arithmetic is an object: {\"multiply\": [\"price\", \"quantity\"]}, in columns with \"as\"; also add, subtract, divide";
@@ -290,6 +291,24 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
     }
 }
 
+/// What to say of a plain value that a range is compared with: what it may contain, or where it begins.
+pub(super) fn not_a_range(
+    column: &Column,
+    operator: Operator,
+    value: &Value,
+    error: Error,
+) -> Error {
+    let Some([lower, _]) = column.bounds.as_deref() else { return error };
+    if value::encode(&lower.data_type, &lower.type_name, value).is_err() {
+        return error;
+    }
+    let name = &column.name;
+    error.hint(format!(
+        "{{{name:?}: {{\"contains\": {value}}}}} finds what is in it; {{{name:?}: {{\"path\": [\"lower\"], \"{operator}\": {value}}}}} \
+         asks where it begins, \"upper\" where it ends"
+    ))
+}
+
 /// What to say of an operand that names a column.
 pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
     match value.get("column").or_else(|| value.get("$column")) {
@@ -329,9 +348,6 @@ pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
         "as" | "name" | "alias" | "label" => {
             error.hint("its name is the key of a measure: {\"total\": {\"sum\": \"amount\"}}")
         }
-        "add" | "subtract" | "multiply" | "divide" => {
-            error.hint(format!("a function of what is computed: {{\"sum\": {{{name:?}: […]}}}}"))
-        }
         "fn" | "func" | "function" | "op" | "operation" | "type" | "agg" | "aggregate"
         | "column" | "field" | "of" => {
             error.hint("the function is the key, the column its value: {\"sum\": \"amount\"}")
@@ -350,15 +366,19 @@ pub(super) fn not_a_group<'v>(
 ) -> Error {
     let mut words =
         name.split(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.'));
+    let lower = name.to_ascii_lowercase();
+    let extracted = lower.starts_with("extract") || lower.starts_with("date_part");
     let bucket = words.clone().find(|word| buckets.contains(&word.to_ascii_lowercase().as_str()));
+    let part = words.clone().find_map(super::cut::part_meant);
     let readable =
         |word: &&str| table.table.column(word).is_some_and(|(_, known)| known.can_select);
-    let column = words.find(readable);
-    match (bucket, column) {
-        (Some(bucket), Some(column)) if bucket != name && column != name => error.hint(format!(
-            "{{\"column\": {column:?}, \"bucket\": {:?}}}",
-            bucket.to_ascii_lowercase()
-        )),
+    let column = words.find(readable).filter(|column| *column != name);
+    let bucket = bucket.filter(|bucket| *bucket != name).map(str::to_ascii_lowercase);
+    match (part.map(str::to_owned).or(bucket), column) {
+        (Some(cut), Some(column)) => {
+            let member = if part.is_some() || extracted { "part" } else { "bucket" };
+            error.hint(format!("{{\"column\": {column:?}, {member:?}: {cut:?}}}"))
+        }
         _ if name.contains(',') => error.hint("one name each: [\"status\", \"customer.country\"]"),
         _ => scope.not_reached(table, name, error),
     }

@@ -1,15 +1,18 @@
 //! Totals: groups and measures, which together are a table that only this query has.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
+use super::combined::Combined;
+use super::cut::{BUCKETS, Cut, text};
 use super::measure::{Function, Measure, measure};
-use super::{Arithmetic, Expression, Operand, Predicate, Reached, Scope, Shown};
-use crate::error::{Code, Error, Result, step};
+use super::unit::UNIT;
+use super::{Arithmetic, Computed, Expression, Predicate, Reached, Scope, Shown};
+use crate::error::{Code, Error, Result};
 use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select, check_members};
-use crate::schema::Column;
+use crate::schema::{Column, DataType};
 
 /// Rows gathered into groups, and what is measured of each.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub struct Grouping<'v> {
     pub groups: Vec<Group<'v>>,
     /// What is measured of each group.
     pub measures: Vec<Measure<'v>>,
+    /// What is computed from groups and measures, which are columns of the table that they are.
+    pub computed: Vec<Computed<'v>>,
 }
 
 /// What the rows of a group share.
@@ -31,20 +36,21 @@ pub struct Group<'v> {
     pub name: String,
     /// Of what.
     pub of: Expression<'v>,
-    /// How much of a point in time, and in which time zone.
-    pub bucket: Option<(&'static str, Option<Operand>)>,
+    /// How much of a point in time.
+    pub cut: Option<Cut>,
 }
 
-/// What a point in time can be cut to.
-const BUCKETS: [&str; 8] = ["second", "minute", "hour", "day", "week", "month", "quarter", "year"];
-
 impl<'v> Grouping<'v> {
-    /// The groups and measures of an aggregate.
+    /// The groups and measures of an aggregate, and the table that they are, which `derived` keeps.
     ///
     /// # Errors
     ///
     /// Whatever is wrong with the request, with its place.
-    pub fn new(scope: &Scope<'v>, request: &Aggregate) -> Result<Self> {
+    pub fn new(
+        scope: &Scope<'v>,
+        request: &Aggregate,
+        derived: &'v OnceLock<Box<TableView>>,
+    ) -> Result<(Self, &'v TableView)> {
         let table = scope.table(&request.table, Action::Select)?;
         let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
         scope.few(request.group_by.as_ref().map_or(0, Vec::len), "groups", "/group_by")?;
@@ -57,17 +63,17 @@ impl<'v> Grouping<'v> {
             }
         });
         let groups: Vec<Group<'v>> = groups.collect::<Result<_>>()?;
-        let measures =
-            request.measures.iter().map(|(name, item)| measure(scope, table, name, item));
+        let (combined, measures) = Combined::apart(&request.measures);
+        let measures = measures.map(|(name, item)| measure(scope, table, name, item));
         let measures: Vec<Measure<'v>> = measures.collect::<Result<_>>()?;
-        if measures.is_empty() {
+        if request.measures.is_empty() {
             return Err(Error::new(Code::MissingValue, "there is nothing to measure")
                 .at("/measures")
                 .hint("{\"n\": {\"count\": \"*\"}}"));
         }
         for (index, group) in groups.iter().enumerate() {
             let twice = groups[..index].iter().any(|known| known.name == group.name);
-            if twice || measures.iter().any(|measure| measure.name == group.name) {
+            if twice || request.measures.contains_key(&group.name) {
                 return Err(Error::new(
                     Code::InvalidValue,
                     format!("two columns of the reply are called {:?}", group.name),
@@ -76,7 +82,11 @@ impl<'v> Grouping<'v> {
                 .hint("{\"column\": …, \"as\": \"another name\"}"));
             }
         }
-        Ok(Self { table, filter, groups, measures })
+        let mut grouping = Self { table, filter, groups, measures, computed: Vec::new() };
+        let combined = combined.in_order(&grouping)?;
+        let derived = derived.get_or_init(|| Box::new(grouping.derived_with(combined.columns())));
+        grouping.computed = combined.expressions(scope, derived)?;
+        Ok((grouping, derived))
     }
 
     /// The different combinations of a select's columns: groups of which nothing is measured.
@@ -96,27 +106,48 @@ impl<'v> Grouping<'v> {
         let groups = shown.into_iter().map(|shown| {
             let position = match shown {
                 Shown::Computed(computed) => {
-                    return Ok(Group { name: computed.name, of: computed.of, bucket: None });
+                    return Ok(Group { name: computed.name, of: computed.of, cut: None });
                 }
                 Shown::Column(position) => position,
+                Shown::Related(related) => {
+                    let (name, _) = *related;
+                    // Masked and encrypted ones, which can be shown, cannot be told apart.
+                    let of = scope.reach(table, &name)?;
+                    told_apart(of.column)?;
+                    return Ok(Group { name, of: Expression::Column(of), cut: None });
+                }
             };
             let column = &table.table.columns[position];
             table.usable(&column.name)?;
             told_apart(column)?;
             let of = Reached { hops: Vec::new(), column, position, member: None };
             let of = Expression::Column(of);
-            Ok(Group { name: column.name.clone(), of, bucket: None })
+            Ok(Group { name: column.name.clone(), of, cut: None })
         });
         let groups = groups.collect::<Result<_>>();
         let groups = groups.map_err(|error: Error| error.inside("/columns"))?;
-        Ok(Self { table, filter, groups, measures: Vec::new() })
+        Ok(Self { table, filter, groups, measures: Vec::new(), computed: Vec::new() })
     }
 
     /// The table that the groups and measures are.
     pub fn derived(&self) -> TableView {
+        self.derived_with(std::iter::empty())
+    }
+
+    /// The same with further columns.
+    fn derived_with(
+        &self,
+        further: impl Iterator<Item = (String, Arc<DataType>, Marks)>,
+    ) -> TableView {
+        let all = self.columns().chain(further);
+        TableView::derived(self.table, all, self.groups.len())
+    }
+
+    /// Names, types and marks of the groups and measures.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (String, Arc<DataType>, Marks)> {
         let groups = self.groups.iter().map(|group| {
-            let data_type = match &group.bucket {
-                Some(_) => group.of.data_type().shared_base(),
+            let data_type = match &group.cut {
+                Some(cut) => cut.data_type(&group.of.data_type()),
                 None => group.of.data_type(),
             };
             (group.name.clone(), data_type, group.of.marks(self.table))
@@ -130,7 +161,7 @@ impl<'v> Grouping<'v> {
             };
             (measure.name.clone(), Arc::clone(&measure.data_type), shown)
         });
-        TableView::derived(self.table, groups.chain(measures), self.groups.len())
+        groups.chain(measures)
     }
 }
 
@@ -152,7 +183,7 @@ fn computed<'v>(
     at: &str,
 ) -> Result<Group<'v>> {
     let of = scope.arithmetic(table, object, at)?;
-    Ok(Group { name: super::shown::label(object, &["as"], at)?, of, bucket: None })
+    Ok(Group { name: super::shown::label(object, &["as", UNIT], at)?, of, cut: None })
 }
 
 fn group<'v>(
@@ -161,26 +192,26 @@ fn group<'v>(
     item: &Value,
     place: &str,
 ) -> Result<Group<'v>> {
-    const MEMBERS: [&str; 5] = ["column", "path", "bucket", "time_zone", "as"];
+    const MEMBERS: [&str; 6] = ["column", "path", "bucket", "part", "time_zone", "as"];
     let wrong = |message: &str| {
         Error::new(Code::InvalidValue, message).hint(
             "\"status\", or {\"column\": \"created_at\", \"bucket\": \"month\", \"as\": \"month\"}",
         )
     };
     let (name, options) = match item {
-        Value::String(name) => (name.as_str(), None),
+        Value::String(name) => (name.as_str(), &Map::new()),
         Value::Object(options) => {
             check_members(options, MEMBERS.into_iter(), "a group has no member")?;
             let name = options.get("column").and_then(Value::as_str);
-            (name.ok_or_else(|| wrong("a group needs a column").at("/column"))?, Some(options))
+            (name.ok_or_else(|| wrong("a group needs a column").at("/column"))?, options)
         }
         _ => return Err(wrong("a group is a column's name or an object")),
     };
-    let at = if options.is_some() { "/column" } else { "" };
+    let at = if item.is_object() { "/column" } else { "" };
     let reached = scope.reach(table, name).map_err(|error| {
         super::advice::not_a_group(scope, table, name, &BUCKETS, error.inside(at))
     })?;
-    let path = options.and_then(|options| options.get("path")).filter(|path| !path.is_null());
+    let path = options.get("path").filter(|path| !path.is_null());
     let mut of = match path {
         Some(path) => reached.at_path(scope, path, "/path")?,
         None => reached,
@@ -188,49 +219,13 @@ fn group<'v>(
     if let Some(member) = &mut of.member {
         member.at.insert_str(0, place);
     }
-    let column = of.column;
     if of.member.is_none() {
-        told_apart(column).map_err(|error| error.inside(at))?;
+        told_apart(of.column).map_err(|error| error.inside(at))?;
     }
-    let text = |member: &str| match options.and_then(|options| options.get(member)) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if !text.contains('\0') => Ok(Some(text.as_str())),
-        Some(_) => Err(wrong(&format!("{member} is a text")).at(step(member))),
-    };
-    let bucket = match text("bucket")? {
-        None => None,
-        Some(_) if !of.data_type().has_day() => {
-            let type_name = if path.is_some() { "jsonb" } else { &column.type_name };
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("{} is {type_name}, not a point in time", named(name, path)),
-            )
-            .at("/bucket"));
-        }
-        Some(wanted) => Some(known_bucket(wanted).map_err(|error| error.at("/bucket"))?),
-    };
-    let zone = text("time_zone")?;
-    if zone.is_some() && (bucket.is_none() || column.data_type.base().oid != 1184) {
-        return Err(
-            wrong("a time zone goes with a bucket of a timestamp with time zone").at("/time_zone")
-        );
-    }
-    Ok(Group {
-        name: text("as")?.map_or_else(|| named(name, path), str::to_owned),
-        of: Expression::Column(of),
-        bucket: bucket.map(|bucket| {
-            let at = format!("{place}/time_zone");
-            (bucket, zone.map(|zone| Operand::text(Some(zone.to_owned()), at)))
-        }),
-    })
-}
-
-fn known_bucket(wanted: &str) -> Result<&'static str> {
-    BUCKETS.into_iter().find(|bucket| *bucket == wanted).ok_or_else(|| {
-        Error::new(Code::InvalidValue, format!("there is no bucket {wanted:?}"))
-            .nearest(wanted, BUCKETS)
-            .allowed(BUCKETS)
-    })
+    let called = named(name, path);
+    let cut = Cut::asked(options, &of, &called, place)?;
+    let name = text(options, "as")?.map_or(called, str::to_owned);
+    Ok(Group { name, of: Expression::Column(of), cut })
 }
 
 /// What a group, or a member of JSON, is called unless it says: its column, and the path into that.

@@ -93,7 +93,10 @@ impl<'v> Parser<'_, 'v> {
         if !data_type.has_operator(operator) {
             return Err(unknown_operator(column, data_type, operator.as_str(), false).at(at));
         }
-        let same = |value: &Value| scope.operand(column, value, at);
+        let same = |value: &Value| {
+            let operand = scope.operand(column, value, at);
+            operand.map_err(|error| super::advice::not_a_range(column, operator, value, error))
+        };
         let comparison = match operator {
             Operator::IsNull => match value {
                 Value::Bool(null) => Comparison::Null(*null),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Operand, Reached, Scope};
+use super::unit::UNIT;
+use super::{Operand, Reached, Scope, Unit};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
@@ -25,8 +26,8 @@ pub enum Expression<'v> {
     Number(Operand),
     /// Two numbers or more, from left to right.
     Computed(Arithmetic, Vec<Expression<'v>>),
-    /// How many days the first of two points in time is after the second.
-    Days(Box<[Reached<'v>; 2]>),
+    /// How much time the first of two points in time is after the second.
+    Elapsed(Box<[Reached<'v>; 2]>, Unit),
 }
 
 /// How numbers are computed with.
@@ -93,7 +94,7 @@ impl<'v> Expression<'v> {
             Expression::Computed(_, operands) => {
                 operands.iter().flat_map(Expression::columns).collect()
             }
-            Expression::Days(ends) => ends.iter().collect(),
+            Expression::Elapsed(ends, _) => ends.iter().collect(),
         }
     }
 
@@ -108,11 +109,8 @@ impl<'v> Expression<'v> {
 
     /// Positions of the columns of the row itself that it takes, or by which it finds those of related rows.
     pub fn own_columns(&self) -> impl Iterator<Item = usize> {
-        let columns = self.columns().into_iter().map(|reached| match reached.hops.first() {
-            Some(hop) => hop.relation.columns.iter().map(|(ours, _)| *ours).collect(),
-            None => vec![reached.position],
-        });
-        columns.flatten().collect::<Vec<_>>().into_iter()
+        let columns = self.columns().into_iter().flat_map(Reached::own_columns);
+        columns.collect::<Vec<_>>().into_iter()
     }
 }
 
@@ -200,6 +198,8 @@ impl<'v> Parser<'_, 'v> {
         let Some((name, arithmetic)) = Arithmetic::asked(object) else {
             return Err(unfit().at(at));
         };
+        let unit = Unit::asked(object, at)?;
+        let at_unit = below(at, UNIT);
         let at = below(at, name);
         let items = object.get(name).and_then(Value::as_array).map(Vec::as_slice);
         let Some(items) = items.filter(|items| arithmetic.takes(items.len())) else {
@@ -220,7 +220,14 @@ impl<'v> Parser<'_, 'v> {
             && let [Expression::Column(later), Expression::Column(earlier)] = operands.as_slice()
             && [later, earlier].into_iter().any(Reached::is_day)
         {
-            return days(later, earlier).map_err(|error| error.at(at));
+            let unit = unit.unwrap_or(Unit::Days);
+            return elapsed(later, earlier, unit).map_err(|error| error.at(at));
+        }
+        if unit.is_some() {
+            let message = "a unit goes with the difference of two points in time";
+            return Err(Error::new(Code::InvalidValue, message)
+                .at(at_unit)
+                .hint("{\"subtract\": [\"later\", \"earlier\"], \"unit\": \"hours\"}"));
         }
         for (operand, at) in operands.iter().zip(places) {
             self.number(operand).map_err(|error| error.at(at))?;
@@ -258,7 +265,9 @@ impl<'v> Parser<'_, 'v> {
         let error = Error::new(Code::InvalidValue, message);
         if reached.is_day() {
             let between = "{\"subtract\": [\"later\", \"earlier\"]}";
-            return Err(error.hint(format!("{between} of two points in time is a number of days")));
+            return Err(error.hint(format!(
+                "{between} of two points in time is a number of days; \"unit\": \"hours\" beside it, of hours"
+            )));
         }
         let columns = reached.owner(self.table).table.columns.iter();
         let numbers = columns.filter(|column| column.can_select && column.data_type.is_amount());
@@ -279,11 +288,11 @@ impl<'v> Parser<'_, 'v> {
     }
 }
 
-fn days<'v>(later: &Reached<'v>, earlier: &Reached<'v>) -> Result<Expression<'v>> {
+fn elapsed<'v>(later: &Reached<'v>, earlier: &Reached<'v>, unit: Unit) -> Result<Expression<'v>> {
     let zoned = |end: &Reached<'_>| end.data_type().base().oid == 1184;
     let ends = [later, earlier];
     if ends.into_iter().all(Reached::is_day) && zoned(later) == zoned(earlier) {
-        return Ok(Expression::Days(Box::new(ends.map(Reached::clone))));
+        return Ok(Expression::Elapsed(Box::new(ends.map(Reached::clone)), unit));
     }
     let types = ends.map(|end| format!("{} is {}", end.column.name, end.column.type_name));
     let message = format!("there is no difference between these: {}", types.join(", "));
@@ -293,10 +302,11 @@ fn days<'v>(later: &Reached<'v>, earlier: &Reached<'v>) -> Result<Expression<'v>
 
 /// Refuses an object that is more or less than one kind of arithmetic.
 fn check_one(object: &Map<String, Value>, at: &str) -> Result<()> {
-    let other = object.keys().find(|key| Arithmetic::names().all(|name| name != key.as_str()));
+    let kinds = || object.keys().filter(|key| *key != UNIT);
+    let other = kinds().find(|key| Arithmetic::names().all(|name| name != key.as_str()));
     match other {
         Some(other) => Err(unknown(other).at(below(at, other))),
-        None if object.len() == 1 => Ok(()),
+        None if kinds().count() == 1 => Ok(()),
         None => Err(unfit().at(at)),
     }
 }

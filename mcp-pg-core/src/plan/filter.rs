@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::hop::ambiguous;
+use super::reached::bound;
 use super::{Hop, Predicate, Quantifier, Scope};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, TableView, counted};
@@ -130,6 +131,16 @@ impl<'v> Parser<'_, 'v> {
             }
             let position = table.usable(name).map_err(|error| error.inside(name_at))?;
             let column = &table.table.columns[position];
+            if let Some(path) = value.get("path")
+                && let Some(end) = bound(column, path, &below(at, "path"))?
+            {
+                let mut value = value.clone();
+                value.as_object_mut().map(|members| members.remove("path"));
+                return match self.beside(table, end, &value, at)? {
+                    Some(condition) => Ok(condition),
+                    None => self.column(end, &value, at),
+                };
+            }
             if let Some(condition) = self.beside(table, column, value, at)? {
                 return Ok(condition);
             }

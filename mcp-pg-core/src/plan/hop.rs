@@ -29,7 +29,16 @@ impl Hop<'_> {
 }
 
 impl<'v> Scope<'v> {
-    /// The relation of `table` that a name means.
+    /// [`Scope::relation`] where only one to one row can be meant.
+    pub(super) fn relation_to_one(&self, table: &'v TableView, name: &str) -> Result<&'v Relation> {
+        let to_one = |relation: &&Relation| relation.kind == RelationKind::ToOne;
+        match Relation::find(table.relations.iter().filter(to_one), name) {
+            Found::One(relation) => Ok(relation),
+            _ => self.relation(table, name),
+        }
+    }
+
+    /// The relation of `table` that a name means; or the one to one row whose key is just the column of that name.
     ///
     /// # Errors
     ///
@@ -38,6 +47,7 @@ impl<'v> Scope<'v> {
         match Relation::find(&table.relations, name) {
             Found::One(relation) => Ok(relation),
             Found::Ambiguous(names) => Err(ambiguous(name, &names)),
+            Found::Unknown if let Some(relation) = by_key(table, name) => Ok(relation),
             Found::Unknown => {
                 // Both ways through a junction of a table with itself.
                 let ways: Vec<&str> = table
@@ -136,6 +146,16 @@ impl<'v> Scope<'v> {
         };
         Self { related, ..*self }
     }
+}
+
+/// The only relation to one row that is found by a column alone, by the name of the column.
+fn by_key<'v>(table: &'v TableView, name: &str) -> Option<&'v Relation> {
+    let (position, _) = table.table.column(name).filter(|(_, column)| column.can_select)?;
+    let mut found = table.relations.iter().filter(|relation| {
+        let alone = matches!(relation.columns.as_slice(), [(own, _)] if *own == position);
+        alone && relation.kind == RelationKind::ToOne
+    });
+    found.next().filter(|_| found.next().is_none())
 }
 
 pub(super) fn ambiguous(name: &str, names: &[&str]) -> Error {

@@ -95,6 +95,7 @@ impl<'v> Scope<'v> {
         left: &mut usize,
     ) -> Result<Vec<Include<'v>>> {
         let members = include.into_iter().flatten();
+        let mut taken: Vec<&str> = Vec::new();
         members
             .filter(|(_, options)| **options != Value::Bool(false))
             .map(|(name, options)| {
@@ -104,8 +105,18 @@ impl<'v> Scope<'v> {
                     let message = format!("a request may include {most} relations, and no more");
                     Error::exceeded("max_includes", message).at(&at)
                 })?;
-                let include = self.include(table, name, options, &at, reach, left)?;
-                apart(names, &include).map_err(|error| error.at(at))?;
+                let mut include = self.include(table, name, options, &at, reach, left)?;
+                if let Some((_, key)) = table.table.column(name).filter(|_| include.name != *name) {
+                    // Named by the column of its key, which may be in the row, too.
+                    let taken = names.contains(&name.as_str());
+                    let other = table.relation_name(include.hop.relation);
+                    include.name = if taken { other } else { &key.name };
+                }
+                apart(names, &include).map_err(|error| error.at(&at))?;
+                if taken.contains(&include.name) {
+                    return Err(super::hop::ambiguous(name, &[include.unambiguous]).at(at));
+                }
+                taken.push(include.name);
                 Ok(include)
             })
             .collect()

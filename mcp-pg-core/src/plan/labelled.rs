@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::order::choice;
+use super::unit::UNIT;
 use super::{Arithmetic, Expression, Measured, Scope, Shown, Sort};
 use crate::error::Result;
 use crate::policy::TableView;
@@ -18,7 +19,7 @@ impl<'v> Scope<'v> {
     ) -> Result<Sort<'v>> {
         let of = self.arithmetic(table, object, at)?;
         let operator = Arithmetic::asked(object).map(|(name, _)| name);
-        let key = directed(table, of, object, operator);
+        let key = directed(table, of, object, operator.into_iter().chain([UNIT]));
         key.map_err(|error| error.inside(at))
     }
 }
@@ -46,7 +47,7 @@ pub(super) fn sort_by_label<'v>(
             let Some(of) = object.get("column").and_then(Value::as_str).and_then(find) else {
                 return Ok(None);
             };
-            let key = directed(table, of, object, Some("column"));
+            let key = directed(table, of, object, ["column"].into_iter());
             key.map(Some).map_err(|error| error.inside(at))
         }
         _ => Ok(None),
@@ -58,9 +59,9 @@ fn directed<'v>(
     table: &'v TableView,
     of: Expression<'v>,
     object: &Map<String, Value>,
-    what: Option<&'static str>,
+    what: impl Iterator<Item = &'static str>,
 ) -> Result<Sort<'v>> {
-    let known: Vec<&str> = what.into_iter().chain(["direction", "nulls"]).collect();
+    let known: Vec<&str> = what.chain(["direction", "nulls"]).collect();
     check_members(object, known.into_iter(), "a computed sort key has no member")?;
     let descending = choice(object, "direction", "asc", "desc")?.unwrap_or_default();
     Ok(key(table, of, descending, choice(object, "nulls", "first", "last")?))

@@ -8,10 +8,12 @@ mod aggregate;
 mod arbiter;
 mod assign;
 mod change;
+mod combined;
 mod compared;
 mod comparison;
 mod counted;
 mod cursor;
+mod cut;
 mod doubt;
 mod each;
 mod expression;
@@ -33,6 +35,7 @@ mod sealed;
 mod select;
 mod shape;
 mod shown;
+mod unit;
 mod words;
 
 pub use aggregate::{Group, Grouping};
@@ -42,6 +45,7 @@ pub use change::{ChangePlan, Effect};
 pub use comparison::Comparison;
 pub use counted::Counted;
 pub use cursor::{Cursor, CursorKey};
+pub use cut::Cut;
 pub use each::{Each, NamedRow};
 pub use expression::{Arithmetic, Expression};
 pub use filter::filter;
@@ -60,6 +64,7 @@ pub use scope::{Earlier, Scope};
 pub use select::{After, Query, SelectPlan, Start};
 pub use shape::Shape;
 pub use shown::{Computed, Shown};
+pub use unit::Unit;
 pub use words::Words;
 
 /// What the server has decided to do, before it is SQL.

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Arithmetic, Counted, Expression, Hop, Operand, Scope, Shown, Words};
+use super::reached::bound;
+use super::{Arithmetic, Counted, Expression, Hop, Operand, Reached, Scope, Shown, Words};
 use crate::error::{Code, Error, Result, below, step};
 use crate::policy::TableView;
 use crate::request::check_members;
@@ -105,7 +106,10 @@ impl<'v> Sort<'v> {
 
     fn same(&self, other: &Self) -> bool {
         let values = [self, other].map(|sort| matches!(sort.measured, Measured::Value));
-        values == [true, true] && self.position == other.position && self.way().eq(other.way())
+        values == [true, true]
+            && self.position == other.position
+            && self.column.bound == other.column.bound
+            && self.way().eq(other.way())
     }
 
     /// The names of the relations that lead to its column.
@@ -241,7 +245,9 @@ impl<'v> Scope<'v> {
             Some(rest) if table.table.column(text).is_none() => (rest, true),
             _ => (text, false),
         };
-        let key = self.sortable(table, name, Measured::Value, descending);
+        let reached = self.reach(table, name);
+        let key =
+            reached.and_then(|reached| self.sortable(table, reached, Measured::Value, descending));
         key.map_err(|error| match super::advice::sort_key(text) {
             Some(meant) if self.reach(table, meant.trim_start_matches('-')).is_ok() => {
                 error.did_you_mean(meant).hint(FORMS)
@@ -266,8 +272,14 @@ impl<'v> Scope<'v> {
         let Some(name) = object.get("column").and_then(Value::as_str) else {
             return Err(wrong("a sort key needs a column").at("/column"));
         };
-        let column = self.reach(table, name).map_err(|error| error.inside("/column"))?.column;
-        let measured = self.measured(column, object)?;
+        let mut reached = self.reach(table, name).map_err(|error| error.inside("/column"))?;
+        let path = object.get("path").filter(|path| !path.is_null());
+        let end = path.map(|path| bound(reached.column, path, "/path")).transpose()?.flatten();
+        let measured = match end {
+            Some(_) => Measured::Value,
+            None => self.measured(reached.column, object)?,
+        };
+        reached.column = end.unwrap_or(reached.column);
         // The best match comes first, and the nearest: that is what they are asked for.
         let best = matches!(measured, Measured::Rank(_));
         let nulls_last = choice(object, "nulls", "first", "last")?;
@@ -277,7 +289,7 @@ impl<'v> Scope<'v> {
         };
         let descending = choice(object, "direction", "asc", "desc")?.unwrap_or(best);
         let key = self
-            .sortable(table, name, measured, descending)
+            .sortable(table, reached, measured, descending)
             .map_err(|error| error.inside("/column"))?;
         Ok(Sort { nulls_last: nulls_last.unwrap_or(key.nulls_last), ..key })
     }
@@ -325,11 +337,10 @@ impl<'v> Scope<'v> {
     fn sortable(
         &self,
         table: &'v TableView,
-        name: &str,
+        reached: Reached<'v>,
         measured: Measured<'v>,
         descending: bool,
     ) -> Result<Sort<'v>> {
-        let reached = self.reach(table, name)?;
         let column = reached.column;
         if matches!(measured, Measured::Value) && !column.data_type.ordering {
             let owner = reached.hops.last().map_or(table, |hop| hop.table);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Hop, Operand, Scope};
 use crate::error::{Code, Error, Result};
 use crate::policy::TableView;
-use crate::schema::{Column, DataType, Found, Relation};
+use crate::schema::{Bound, Column, DataType, Found, Relation};
 
 /// A column of a table, or of the one row that is related to it; or what its JSON has at a path.
 #[derive(Debug, Clone)]
@@ -40,17 +40,27 @@ impl<'v> Reached<'v> {
         self.hops.last().map_or(table, |hop| hop.table)
     }
 
+    /// Positions of the columns of the row itself that it takes, or by which it finds the related row.
+    pub fn own_columns(&self) -> impl Iterator<Item = usize> {
+        let first = self.hops.first();
+        let by = first.into_iter().flat_map(|hop| &hop.relation.columns).map(|(ours, _)| *ours);
+        first.is_none().then_some(self.position).into_iter().chain(by)
+    }
+
     /// Whether the values have a day: points in time.
     pub(super) fn is_day(&self) -> bool {
         self.member.is_none() && self.column.data_type.has_day()
     }
 
-    /// The same column's member at a path.
+    /// The same column's member at a path, or the end of its range.
     ///
     /// # Errors
     ///
     /// As [`Scope::path`].
     pub(super) fn at_path(self, scope: &Scope<'v>, path: &Value, at: &str) -> Result<Self> {
+        if let Some(column) = bound(self.column, path, at)? {
+            return Ok(Self { column, ..self });
+        }
         let member = Some(scope.path(self.column, path, at)?);
         Ok(Self { member, ..self })
     }
@@ -64,6 +74,20 @@ impl<'v> Scope<'v> {
     /// `unknown_column`, `unknown_relation`, `ambiguous_relation`, `limit_exceeded`, or `invalid_value` for a
     /// relation to many rows.
     pub fn reach(&self, table: &'v TableView, name: &str) -> Result<Reached<'v>> {
+        self.reach_by(table, name, TableView::usable)
+    }
+
+    /// [`Scope::reach`] for a value that is only shown: it may be masked or encrypted.
+    pub(super) fn reach_shown(&self, table: &'v TableView, name: &str) -> Result<Reached<'v>> {
+        self.reach_by(table, name, TableView::readable)
+    }
+
+    fn reach_by(
+        &self,
+        table: &'v TableView,
+        name: &str,
+        find: fn(&TableView, &str) -> Result<usize>,
+    ) -> Result<Reached<'v>> {
         let (mut table, mut name) = (table, name);
         let mut hops: Vec<Hop<'v>> = Vec::new();
         loop {
@@ -72,7 +96,7 @@ impl<'v> Scope<'v> {
                 // Groups and distinct rows are related to none.
                 Some(step) if !own && !table.is_derived() => step,
                 _ => {
-                    let position = table.usable(name)?;
+                    let position = find(table, name)?;
                     let column = &table.table.columns[position];
                     return Ok(Reached { hops, column, position, member: None });
                 }
@@ -82,7 +106,7 @@ impl<'v> Scope<'v> {
                 let message = format!("a column may be {most} relations away, and no more");
                 return Err(Error::exceeded("max_depth", message));
             }
-            let hop = self.hop(table, self.relation(table, relation)?)?;
+            let hop = self.hop(table, self.relation_to_one(table, relation)?)?;
             if !hop.is_to_one() {
                 return Err(Error::new(
                     Code::InvalidValue,
@@ -106,7 +130,7 @@ impl<'v> Scope<'v> {
         if !column.data_type.is_json() {
             let (name, type_name) = (&column.name, &column.type_name);
             return Err(wrong(format!(
-                "{name} is {type_name}, and only json and jsonb have paths"
+                "{name} is {type_name}, and only json, jsonb and ranges have paths"
             )));
         }
         self.short(path, at)?;
@@ -137,6 +161,24 @@ impl<'v> Scope<'v> {
             _ => Ok(()),
         }
     }
+}
+
+/// The end of a column's ranges that a path means; none if the column holds no ranges.
+///
+/// # Errors
+///
+/// `invalid_value` if it is no end.
+pub(super) fn bound<'v>(column: &'v Column, path: &Value, at: &str) -> Result<Option<&'v Column>> {
+    let Some(bounds) = &column.bounds else { return Ok(None) };
+    let end = path.as_array().map(Vec::as_slice).and_then(|steps| match steps {
+        [step] => Bound::ALL.into_iter().zip(bounds.iter()).find(|((end, _), _)| step == end),
+        _ => None,
+    });
+    end.map(|(_, column)| Some(column)).ok_or_else(|| {
+        let message =
+            format!("{} is {}, whose parts are lower and upper", column.name, column.type_name);
+        Error::new(Code::InvalidValue, message).at(at).hint("[\"lower\"] or [\"upper\"]")
+    })
 }
 
 /// The relation that `relation.column` begins with, and the rest: up to the first dot, unless a relation is known

@@ -56,7 +56,8 @@ impl<'v> Scope<'v> {
                     let items = items.unwrap_or_default();
                     let place = items.iter().position(|item| is_named(item, &name));
                     let item = place.and_then(|place| items.get(place));
-                    let Some(reached) = computed.of.column() else {
+                    let own = computed.of.column().filter(|reached| reached.hops.is_empty());
+                    let Some(reached) = own else {
                         let message = "written rows are returned as they are: nothing is computed";
                         let at = below(AT, &place.unwrap_or_default().to_string());
                         return Err(Error::new(Code::InvalidValue, message)
@@ -64,6 +65,17 @@ impl<'v> Scope<'v> {
                             .hint("a select computes with them"));
                     };
                     (reached.position, item.map(steps).unwrap_or_default())
+                }
+                Shown::Related(_) => {
+                    let items = items.unwrap_or_default();
+                    let place = items.iter().position(|item| *item == name).unwrap_or_default();
+                    let (relation, column) = name.split_once('.').unwrap_or_default();
+                    let message = "columns of related rows come with include";
+                    return Err(Error::new(Code::InvalidValue, message)
+                        .at(below(AT, &place.to_string()))
+                        .hint(format!(
+                            "\"include\": {{{relation:?}: {{\"columns\": [{column:?}]}}}}"
+                        )));
                 }
             };
             Ok(Returned { name, position, path })

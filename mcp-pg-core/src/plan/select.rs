@@ -192,8 +192,7 @@ impl<'v> SelectPlan<'v> {
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
         let scope = &scope.among(request.archived);
-        let grouping = Grouping::new(scope, request)?;
-        let derived = derived.get_or_init(|| Box::new(grouping.derived()));
+        let (grouping, derived) = Grouping::new(scope, request, derived)?;
         let filter = match &request.having {
             Some(object) => filter(scope, derived, object, "/having")?,
             None => every(),
@@ -268,6 +267,7 @@ impl<'v> SelectPlan<'v> {
         let own = sort.hops.is_empty()
             && matches!(sort.measured, Measured::Value)
             && !sort.is_kept_as_text()
+            && sort.column.bound.is_none()
             && self.table.mask(sort.position).is_none()
             && self.table.sealed(&sort.column.name).is_none();
         let shown = self.columns.iter().position(|shown| shown.is(sort.position));

@@ -2,9 +2,11 @@
 //!
 //! Each type is taken apart by naming all its members, so that one which is added here or there is not forgotten.
 
+mod grouping;
+
 use super::{
-    Comparison, Computed, Counted, Expression, Group, Grouping, Hop, Include, Measure, Measured,
-    Operand, Predicate, Reached, SelectPlan, Shown, Sort, Start, Words,
+    Comparison, Computed, Counted, Expression, Hop, Include, Measured, Operand, Predicate, Reached,
+    SelectPlan, Shown, Sort, Start, Words,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, Relation};
@@ -61,6 +63,7 @@ impl<'p> Shape<'p> {
     fn column(&mut self, column: &Column) {
         self.text(column.identifier());
         self.number(column.data_type.oid.into());
+        self.tag(column.bound.map_or(0, |bound| 1 + bound as u8));
     }
 
     fn relation(&mut self, relation: &Relation) {
@@ -315,11 +318,22 @@ impl Shaped for Shown<'_> {
                 shape.length(*position);
             }
             Self::Computed(computed) => {
-                let Computed { name: _, of } = &**computed;
                 shape.tag(1);
-                of.add_to(shape);
+                computed.add_to(shape);
+            }
+            Self::Related(related) => {
+                let (_, reached) = &**related;
+                shape.tag(2);
+                reached.add_to(shape);
             }
         }
+    }
+}
+
+impl Shaped for Computed<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { name: _, of } = self;
+        of.add_to(shape);
     }
 }
 
@@ -339,8 +353,9 @@ impl Shaped for Expression<'_> {
                 shape.tag(*arithmetic as u8);
                 shape.all(operands);
             }
-            Self::Days(ends) => {
+            Self::Elapsed(ends, unit) => {
                 shape.tag(3);
+                shape.tag(*unit as u8);
                 ends.iter().for_each(|end| end.add_to(shape));
             }
         }
@@ -354,39 +369,5 @@ impl Shaped for Reached<'_> {
         shape.column(column);
         shape.length(*position);
         shape.maybe(member.as_ref());
-    }
-}
-
-impl Shaped for Grouping<'_> {
-    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
-        let Self { table, filter, groups, measures } = self;
-        shape.table(table);
-        filter.add_to(shape);
-        shape.all(groups);
-        shape.all(measures);
-    }
-}
-
-impl Shaped for Group<'_> {
-    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
-        // In the statement, groups and measures are numbered.
-        let Self { name: _, of, bucket } = self;
-        of.add_to(shape);
-        shape.tag(bucket.is_some().into());
-        if let Some((unit, zone)) = bucket {
-            shape.text(unit);
-            shape.maybe(zone.as_ref());
-        }
-    }
-}
-
-impl Shaped for Measure<'_> {
-    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
-        let Self { name: _, function, fraction, of, data_type, filter } = self;
-        shape.tag(*function as u8);
-        shape.maybe(fraction.as_ref());
-        shape.maybe(of.as_ref());
-        shape.number(data_type.oid.into());
-        filter.add_to(shape);
     }
 }

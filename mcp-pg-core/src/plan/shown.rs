@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::unit::UNIT;
 use super::{Arithmetic, Expression, Reached, Scope};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
+use crate::schema::RelationKind;
 
 /// How what is no whole column is written.
-const FORM: &str = "\"name\", or {\"column\": \"details\", \"path\": [\"address\", \"zip\"], \"as\": \"zip\"} inside JSON";
+const FORM: &str = "\"name\", \"customer.name\", or {\"column\": \"details\", \"path\": [\"address\", \"zip\"], \"as\": \"zip\"} inside JSON";
 
 /// How what is computed is named.
 const LABELLED: &str = "{\"multiply\": [\"price\", \"quantity\"], \"as\": \"total\"}";
@@ -22,6 +24,8 @@ pub enum Shown<'v> {
     Column(usize),
     /// What the JSON of a column has at a path, or what arithmetic gives.
     Computed(Box<Computed<'v>>),
+    /// A column of the one row that is related, by the name that was given.
+    Related(Box<(String, Reached<'v>)>),
 }
 
 /// A value of the row that is no whole column.
@@ -39,6 +43,7 @@ impl Shown<'_> {
         match self {
             Shown::Column(position) => vec![*position],
             Shown::Computed(computed) => computed.of.own_columns().collect(),
+            Shown::Related(related) => related.1.own_columns().collect(),
         }
     }
 
@@ -47,6 +52,7 @@ impl Shown<'_> {
         match self {
             Shown::Column(position) => table.marks(*position),
             Shown::Computed(computed) => computed.of.marks(table),
+            Shown::Related(related) => related.1.owner(table).marks(related.1.position),
         }
     }
 
@@ -55,6 +61,7 @@ impl Shown<'_> {
         match self {
             Shown::Column(position) => &table.table.columns[*position].name,
             Shown::Computed(computed) => &computed.name,
+            Shown::Related(related) => &related.0,
         }
     }
 
@@ -90,7 +97,7 @@ impl<'v> Scope<'v> {
             for shown in self.item(table, item, &place)? {
                 let again = match &shown {
                     Shown::Column(position) => std::mem::replace(&mut seen[*position], true),
-                    Shown::Computed(_) => items[..index].contains(item),
+                    Shown::Computed(_) | Shown::Related(_) => items[..index].contains(item),
                 };
                 // What is asked for twice is one member of the row.
                 if again {
@@ -98,10 +105,11 @@ impl<'v> Scope<'v> {
                 }
                 let clashes = match &shown {
                     Shown::Column(_) => labels.contains(shown.name(table)),
-                    Shown::Computed(computed) => {
-                        let column = table.table.column(&computed.name);
+                    Shown::Computed(_) | Shown::Related(_) => {
+                        let name = shown.name(table);
+                        let column = table.table.column(name);
                         column.is_some_and(|(position, _)| seen[position])
-                            || !labels.insert(computed.name.clone())
+                            || !labels.insert(name.to_owned())
                     }
                 };
                 if clashes {
@@ -121,6 +129,11 @@ impl<'v> Scope<'v> {
         match item {
             Value::String(name) => {
                 let columns = self.named(table, name, at);
+                if let (Err(error), Some(related)) = (&columns, self.related(table, name, at))
+                    && error.code() == Code::UnknownColumn
+                {
+                    return Ok(vec![Shown::Related(Box::new((name.clone(), related?)))]);
+                }
                 let columns =
                     columns.map_err(|error| super::advice::in_json_shown(table, name, error));
                 Ok(columns?.into_iter().map(Shown::Column).collect())
@@ -129,7 +142,7 @@ impl<'v> Scope<'v> {
                 let computed = match Arithmetic::asked(object) {
                     Some(_) => Computed {
                         of: self.arithmetic(table, object, at)?,
-                        name: label(object, &["as"], at)?,
+                        name: label(object, &["as", UNIT], at)?,
                     },
                     None => self.member(table, object, at)?,
                 };
@@ -138,6 +151,20 @@ impl<'v> Scope<'v> {
             _ => {
                 let message = "a column's name is wanted, or an object for what is no whole column";
                 Err(Error::new(Code::InvalidValue, message).at(at).hint(FORM))
+            }
+        }
+    }
+
+    /// The column of a related row that `relation.column` means, if the relation is one to one row.
+    fn related(&self, table: &'v TableView, name: &str, at: &str) -> Option<Result<Reached<'v>>> {
+        let (relation, rest) = name.split_once('.')?;
+        match self.reach_shown(table, name) {
+            Ok(reached) => Some(Ok(reached)),
+            Err(error) => {
+                let relation = self.relation_to_one(table, relation).ok()?;
+                let to_one = relation.kind == RelationKind::ToOne && !rest.ends_with('*');
+                let told = error.code() != Code::InvalidValue;
+                (to_one && told).then(|| Err(error.inside(at)))
             }
         }
     }
@@ -162,11 +189,9 @@ impl<'v> Scope<'v> {
             let message = "a path into the column's JSON is wanted; whole columns keep their names";
             return Err(wrong(Code::MissingValue, message, "path"));
         };
-        let position = table.usable(column).map_err(|error| {
+        let whole = self.reach(table, column).map_err(|error| {
             self.not_returned(table, column, error.inside(&below(at, "column")))
         })?;
-        let own = &table.table.columns[position];
-        let whole = Reached { hops: Vec::new(), column: own, position, member: None };
         let of = whole.at_path(self, path, &below(at, "path"))?;
         let name = given_name(object).filter(|name| !name.contains('\0'));
         let name = name.ok_or_else(|| wrong(Code::InvalidValue, "as is a text", "as"))?;

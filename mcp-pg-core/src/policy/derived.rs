@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::{Marks, TableView};
 use crate::schema::{
-    Column, ColumnHints, DataType, Key, Privileges, RowSecurity, Table, TableKind,
+    Column, ColumnHints, DataType, Key, Privileges, RowSecurity, Table, TableKind, bounds,
 };
 
 impl TableView {
@@ -62,9 +62,11 @@ pub fn counted() -> &'static Column {
 
 /// A column that can only be read; statements call it by its place.
 fn column(index: usize, name: String, data_type: Arc<DataType>) -> Column {
+    let identifier = format!("c{index}");
     Column {
+        bounds: bounds(&name, Some(&identifier), &data_type),
         name,
-        alias: Some(format!("c{index}")),
+        alias: Some(identifier),
         number: 0,
         type_name: data_type.name.clone(),
         data_type,
@@ -78,6 +80,7 @@ fn column(index: usize, name: String, data_type: Arc<DataType>) -> Column {
         origin: None,
         comment: None,
         hints: ColumnHints::default(),
+        bound: None,
         can_select: true,
         can_insert: false,
         can_update: false,

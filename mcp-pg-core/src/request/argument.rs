@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Result, step};
 use crate::name::nearest;
 
 /// What is meant here, and what it is called elsewhere: in lower case, without `_`, `-` and `$`.
-const ELSEWHERE: [(&str, &[&str]); 21] = [
+const ELSEWHERE: [(&str, &[&str]); 22] = [
     ("table", &["tablename", "from", "into", "collection", "entity", "model", "name", "target"]),
     ("where", &["filter", "filters", "condition", "conditions", "criteria", "match", "predicate"]),
     ("columns", &["fields", "select", "projection", "attributes", "properties", "target", "keys"]),
@@ -28,6 +28,7 @@ const ELSEWHERE: [(&str, &[&str]); 21] = [
     ("column", &["field", "col", "of", "property"]),
     ("direction", &["dir", "order", "desc", "asc", "sort"]),
     ("bucket", &["interval", "granularity", "unit", "trunc", "datetrunc", "period"]),
+    ("part", &["extract", "datepart", "field"]),
     ("as", &["alias", "name", "label"]),
 ];
 

@@ -42,7 +42,7 @@ pub struct DescribeTable {
 pub struct Select {
     /// `name` or `schema.name`.
     pub table: String,
-    /// Columns to return; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}; computed:
+    /// Columns to return, "customer.name" too; all if absent. Inside JSON: {"column": "meta", "path": ["a", "b"], "as": "b"}; computed:
     /// {"multiply": ["price", "quantity"], "as": "total"}.
     pub columns: Option<Vec<Value>>,
     /// Each combination of `columns` once.
@@ -78,14 +78,14 @@ pub struct Select {
 pub struct Aggregate {
     /// `name` or `schema.name`.
     pub table: String,
-    /// {"n": {"count": "*"}, "open": {"count": "*", "where": {..}}, "sold": {"sum": "amount"}, "revenue": {"sum": {"multiply":
-    /// ["price", "quantity", {"subtract": [1, "discount"]}]}}}.
+    /// {"n": {"count": "*"}, "open": {"count": "*", "where": {..}}, "share": {"divide": ["open", "n"]}, "revenue": {"sum":
+    /// {"multiply": ["price", "quantity", {"subtract": [1, "discount"]}]}}}.
     pub measures: Map<String, Value>,
     /// Conditions on rows.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
-    /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, "customer.country"]; inside JSON:
-    /// {"column": "meta", "path": ["a"]}.
+    /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, {"column": "created_at", "part": "weekday"},
+    /// "customer.country"]; inside JSON: {"column": "meta", "path": ["a"]}.
     pub group_by: Option<Vec<Value>>,
     /// Conditions on measures and groups: {"n": {"gt": 5}}.
     pub having: Option<Map<String, Value>>,

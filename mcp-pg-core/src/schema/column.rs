@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ColumnHints, DataType};
+use super::{Bound, ColumnHints, DataType};
 use crate::name::TableName;
 
 /// A column of a [`Table`](super::Table), as the catalogue describes it to the login.
@@ -40,6 +40,10 @@ pub struct Column {
     pub comment: Option<String>,
     /// What directives say of it.
     pub hints: ColumnHints,
+    /// Which end of the ranges that a column holds it is, if it is no whole column.
+    pub bound: Option<Bound>,
+    /// The ends of the ranges that it holds, lower and upper.
+    pub bounds: Option<Box<[Column; 2]>>,
     /// The login may read the column.
     pub can_select: bool,
     /// The login may supply the column in an insert.

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of roles, requests or statements beyond its own catalogue queries.
 
+mod bound;
 mod column;
 mod comment;
 mod data_type;
@@ -22,6 +23,8 @@ mod table;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use bound::Bound;
+pub(crate) use bound::bounds;
 pub use column::{Column, ColumnOrigin, Identity};
 pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{Collation, DataType, Field, Kind};

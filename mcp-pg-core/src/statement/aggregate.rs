@@ -1,15 +1,17 @@
 //! GROUP BY: the subquery that a grouping is.
 
 use sea_query::{
-    BinOper, DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden, Keyword, Query,
+    Asterisk, BinOper, DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden, Keyword, Query,
     SelectStatement, Value,
 };
 
 use super::aliased;
+use super::expression::divided;
 use super::guard::Guard;
+use super::local::local;
 use super::parameters::place;
 use super::predicate::{Conditions, taken};
-use crate::plan::{Expression, Function, Group, Grouping, Measure};
+use crate::plan::{Cut, Expression, Function, Group, Grouping, Measure};
 
 impl Conditions {
     /// The groups and measures as a subquery, whose columns are called `c0`, `c1`, …
@@ -32,36 +34,66 @@ impl Conditions {
             query.and_where(filter);
         }
         self.join(&mut query, &alias);
-        query
+        if grouping.computed.is_empty() {
+            return query;
+        }
+        let alias = self.alias();
+        let mut further = Query::select();
+        further.column((alias.clone(), Asterisk));
+        for (index, computed) in grouping.computed.iter().enumerate() {
+            let expression = self.computed(&computed.of, &alias);
+            let measured = grouping.groups.len() + grouping.measures.len();
+            further.expr_as(expression, name(measured + index));
+        }
+        further.from_subquery(query, alias);
+        further
     }
 
     fn group(&mut self, group: &Group<'_>, alias: &DynIden) -> Expr {
         let value = self.computed(&group.of, alias);
-        let Some((bucket, zone)) = &group.bucket else { return value };
-        let unit = Expr::Constant(Value::String(Some((*bucket).to_owned())));
-        let date = group.of.data_type().base().oid == 1082;
-        let value = if date { value.cast_as("timestamp") } else { value };
-        let mut arguments = vec![unit, value];
-        if let Some(zone) = zone {
+        let Some(Cut { part, unit, zone }) = &group.cut else { return value };
+        let unit = Expr::Constant(Value::String(Some((*unit).to_owned())));
+        let zone = zone.as_ref().map(|zone| {
             let zone = self.parameters.shared(zone);
             self.guard(Guard::Zone(zone));
-            arguments.push(place(zone));
+            place(zone)
+        });
+        if *part {
+            let value = match zone {
+                Some(zone) => local(value, zone),
+                None => value,
+            };
+            return Func::cust("pg_catalog.extract").args([unit, value]).into();
         }
+        let date = group.of.data_type().base().oid == 1082;
+        let value = if date { value.cast_as("timestamp") } else { value };
+        let arguments = [unit, value].into_iter().chain(zone);
         let cut: Expr = Func::cust("pg_catalog.date_trunc").args(arguments).into();
         if date { cut.cast_as("date") } else { cut }
     }
 
     fn measure(&mut self, measure: &Measure<'_>, alias: &DynIden) -> Expr {
+        let mut by = 1;
         let value = match &measure.of {
-            None => Expr::col(sea_query::Asterisk),
+            None => Expr::col(Asterisk),
             Some(Expression::Column(of)) if of.member.is_none() => {
                 taken(self.value(of, alias), &of.column.data_type)
             }
             Some(Expression::Column(of)) if measure.function.is_of_numbers() => {
                 self.number(of, alias)
             }
+            Some(of) if measure.function.is_of_numbers() => {
+                let parted = self.parted(of, alias);
+                by = parted.by;
+                parted.value
+            }
             Some(of) => self.computed(of, alias),
         };
+        divided(self.measured(measure, value, alias), by)
+    }
+
+    /// What the function of a measure gives of the values.
+    fn measured(&mut self, measure: &Measure<'_>, value: Expr, alias: &DynIden) -> Expr {
         let filter = self.expression(&measure.filter, alias);
         let met = |call: FunctionCall| match filter {
             None => call,

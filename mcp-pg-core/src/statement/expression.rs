@@ -5,37 +5,63 @@ use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Value};
 use super::predicate::Conditions;
 use crate::plan::{Arithmetic, Expression, Reached};
 
-/// How long a day is that no clock is changed on.
-const SECONDS_OF_A_DAY: i32 = 86_400;
+/// A value that is yet to be divided by a whole number: put off, that leaves nothing to be rounded before.
+pub(super) struct Parted {
+    pub(super) value: Expr,
+    pub(super) by: i64,
+}
+
+impl Parted {
+    fn whole(value: Expr) -> Self {
+        Self { value, by: 1 }
+    }
+
+    /// The value itself.
+    pub(super) fn divided(self) -> Expr {
+        divided(self.value, self.by)
+    }
+}
+
+/// A value divided by a whole number.
+pub(super) fn divided(value: Expr, by: i64) -> Expr {
+    if by == 1 { value } else { value.div(integer(by)) }
+}
 
 impl Conditions {
     /// A value of the row under `alias`.
     pub(super) fn computed(&mut self, expression: &Expression<'_>, alias: &DynIden) -> Expr {
+        self.parted(expression, alias).divided()
+    }
+
+    /// The same, yet to be divided.
+    pub(super) fn parted(&mut self, expression: &Expression<'_>, alias: &DynIden) -> Parted {
         match expression {
-            Expression::Column(reached) => self.value(reached, alias),
-            Expression::Number(number) => self.parameters.share(number).cast_as("numeric"),
+            Expression::Column(reached) => Parted::whole(self.value(reached, alias)),
+            Expression::Number(number) => {
+                Parted::whole(self.parameters.share(number).cast_as("numeric"))
+            }
             Expression::Computed(arithmetic, operands) => {
                 let operands = operands.iter().map(|operand| self.operand(operand, alias));
-                let operands: Vec<Expr> = operands.collect();
+                let operands: Vec<Parted> = operands.collect();
                 let computed = operands.into_iter().reduce(|left, right| match arithmetic {
-                    Arithmetic::Add => left.add(right),
-                    Arithmetic::Subtract => left.sub(right),
-                    Arithmetic::Multiply => left.mul(right),
-                    Arithmetic::Divide => left.div(Func::cust("NULLIF").args([right, integer(0)])),
+                    Arithmetic::Add => alike(left, right, Expr::add),
+                    Arithmetic::Subtract => alike(left, right, Expr::sub),
+                    Arithmetic::Multiply => product(left, right),
+                    Arithmetic::Divide => quotient(left, right),
                 });
-                computed.unwrap_or_else(|| integer(0))
+                computed.unwrap_or_else(|| Parted::whole(integer(0)))
             }
-            Expression::Days(ends) => {
+            Expression::Elapsed(ends, unit) => {
                 let [later, earlier] = ends.each_ref().map(|end| self.seconds(end, alias));
-                later.sub(earlier).div(integer(SECONDS_OF_A_DAY))
+                Parted { value: later.sub(earlier), by: unit.seconds() }
             }
         }
     }
 
-    fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Expr {
+    fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Parted {
         match operand {
-            Expression::Column(reached) => self.number(reached, alias),
-            operand => self.computed(operand, alias),
+            Expression::Column(reached) => Parted::whole(self.number(reached, alias)),
+            operand => self.parted(operand, alias),
         }
     }
 
@@ -62,6 +88,36 @@ impl Conditions {
     }
 }
 
-fn integer(number: i32) -> Expr {
-    Expr::Constant(Value::Int(Some(number)))
+/// The total or difference of two values, which are first to be divided by the same number.
+fn alike(left: Parted, right: Parted, put: fn(Expr, Expr) -> Expr) -> Parted {
+    let by = Ord::max(left.by, right.by);
+    // Units of time divide each other; of their products, not all do.
+    match [left.by, right.by].into_iter().all(|own| by % own == 0) {
+        true => {
+            let [left, right] = [left, right].map(|part| times(part.value, by / part.by));
+            Parted { value: put(left, right), by }
+        }
+        false => Parted::whole(put(left.divided(), right.divided())),
+    }
+}
+
+fn product(left: Parted, right: Parted) -> Parted {
+    match left.by.checked_mul(right.by) {
+        Some(by) => Parted { value: left.value.mul(right.value), by },
+        None => Parted::whole(left.divided().mul(right.divided())),
+    }
+}
+
+fn quotient(left: Parted, right: Parted) -> Parted {
+    let by_number = Func::cust("NULLIF").args([right.value, integer(0)]);
+    let value = times(left.value, right.by).div(by_number);
+    Parted { value, by: left.by }
+}
+
+fn times(value: Expr, factor: i64) -> Expr {
+    if factor == 1 { value } else { value.mul(integer(factor)) }
+}
+
+fn integer(number: i64) -> Expr {
+    Expr::Constant(Value::BigInt(Some(number)))
 }

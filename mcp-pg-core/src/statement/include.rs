@@ -27,7 +27,21 @@ impl Conditions {
     ) -> Vec<Expr> {
         let each = shown.iter().map(|shown| match shown {
             Shown::Column(position) => expression(table, alias, *position),
-            Shown::Computed(computed) => self.computed(&computed.of, alias),
+            Shown::Computed(computed) => {
+                let value = self.computed(&computed.of, alias);
+                match decoder(table, &computed.of).as_text() {
+                    true => value.cast_as("text"),
+                    false => value,
+                }
+            }
+            Shown::Related(related) => {
+                let (_, reached) = &**related;
+                let value = self.value(reached, alias);
+                match reached.owner(table).decoder(reached.position).as_text() {
+                    true => value.cast_as("text"),
+                    false => value,
+                }
+            }
         });
         each.collect()
     }
@@ -272,14 +286,23 @@ pub(super) fn shown<'v>(
 ) -> impl Iterator<Item = Output<'v>> {
     shown.iter().map(|shown| match shown {
         Shown::Column(position) => reader(table, *position),
-        Shown::Computed(computed) => {
-            let decoder = match computed.of {
-                Expression::Column(_) => Decoder::jsonb(),
-                _ => Decoder::numeric(),
-            };
-            Output::value(&computed.name, decoder)
+        Shown::Computed(computed) => Output::value(&computed.name, decoder(table, &computed.of)),
+        Shown::Related(related) => {
+            let (name, reached) = &**related;
+            Output { name, ..reader(reached.owner(table), reached.position) }
         }
     })
+}
+
+/// How what is no whole column is read: the end of a range, a member of JSON, or a number.
+fn decoder<'v>(table: &'v TableView, of: &'v Expression<'v>) -> &'v Decoder {
+    match of.column() {
+        Some(reached) if reached.member.is_none() => {
+            reached.owner(table).decoder_of(reached.position, reached.column)
+        }
+        Some(_) => Decoder::jsonb(),
+        None => Decoder::numeric(),
+    }
 }
 
 /// A row that expressions reach from another.

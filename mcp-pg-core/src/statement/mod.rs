@@ -9,6 +9,7 @@ mod expression;
 mod guard;
 mod include;
 mod insert;
+mod local;
 mod named;
 mod output;
 mod parameters;
@@ -30,7 +31,7 @@ pub use touched::{touched, written};
 
 use crate::plan::Operand;
 use crate::policy::TableView;
-use crate::schema::Column;
+use crate::schema::{Bound, Column};
 
 /// A statement to run, and how to read its rows.
 #[derive(Debug, Clone)]
@@ -59,9 +60,15 @@ fn aliased(table: &TableView, alias: &DynIden) -> TableRef {
     TableRef::Table(name, Some(alias.clone()))
 }
 
-/// A column of the table under an alias.
+/// A column of the table under an alias, or an end of the range in one.
 fn column(alias: &DynIden, column: &Column) -> Expr {
-    named(alias, column.identifier())
+    let whole = named(alias, column.identifier());
+    let end = match column.bound {
+        None => return whole,
+        Some(Bound::Lower) => "pg_catalog.lower",
+        Some(Bound::Upper) => "pg_catalog.upper",
+    };
+    Func::cust(end).arg(whole).into()
 }
 
 /// The same where an operator or a function of its type takes it.

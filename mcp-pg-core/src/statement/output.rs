@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Result;
 use crate::policy::{Mask, MaskKey, Sealed};
-use crate::value::{Decoder, elements, fields};
+use crate::value::{Decoder, elements, fields, local};
 
 /// A member of a statement's rows.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub enum Reader<'v> {
         /// What of it is shown.
         mask: Option<(Mask, Option<&'v MaskKey>)>,
     },
+    /// A point in time, from itself and what the clocks of a time zone show then.
+    Local,
     /// A related row, as an object; null if there is none.
     Row(Vec<Output<'v>>),
     /// Related rows, as an array of objects.
@@ -68,6 +70,11 @@ impl<'v> Output<'v> {
                     },
                     false,
                 ))
+            }
+            Reader::Local => {
+                let mut ends = fields(raw)?.map(|field| field.map(|(_, raw)| raw));
+                let mut end = || ends.next().transpose().map(Option::flatten);
+                Ok((local(end()?, end()?)?, false))
             }
             Reader::Row(outputs) => Ok((row(outputs, raw)?, false)),
             Reader::Rows { outputs, most, .. } => {

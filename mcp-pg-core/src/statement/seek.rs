@@ -145,7 +145,10 @@ impl Key<'_> {
 /// Whether an index that begins with the first sort key can find where each part begins. Without one, a page
 /// in parts would read the table once for each.
 fn seeks(plan: &SelectPlan<'_>) -> bool {
-    let own = |sort: &Sort<'_>| sort.hops.is_empty() && matches!(sort.measured, Measured::Value);
+    let own = |sort: &Sort<'_>| {
+        let whole = matches!(sort.measured, Measured::Value) && sort.column.bound.is_none();
+        sort.hops.is_empty() && whole
+    };
     let columns = &plan.table.table.columns;
     let begins = |index: &Index| {
         let plain = index.method == "btree" && index.predicate.is_none();

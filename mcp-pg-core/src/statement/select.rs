@@ -10,8 +10,8 @@ use sea_query::{
 use super::include::{included, order_by, shown};
 use super::parameters::{build, build_explain};
 use super::predicate::{Conditions, constant};
-use super::{Output, SUBJECT, Statement, aliased, expressions, seek, version};
-use crate::plan::{Measured, SelectPlan, Shape, Sort, Start};
+use super::{Output, Reader, SUBJECT, Statement, aliased, expressions, local, seek, version};
+use crate::plan::{Measured, SelectPlan, Shape, Shown, Sort, Start};
 use crate::policy::{TableView, Text, Texts};
 use crate::request::Count;
 use crate::value::Decoder;
@@ -60,6 +60,11 @@ pub fn explain<'v>(plan: &'v SelectPlan<'v>, analyze: bool) -> Statement<'v> {
 /// How the rows of a page are read.
 fn outputs<'v>(plan: &'v SelectPlan<'v>) -> Vec<Output<'v>> {
     let mut outputs: Vec<Output<'v>> = shown(plan.table, &plan.columns).collect();
+    for (output, shown) in outputs.iter_mut().zip(&plan.columns) {
+        if local::zone(plan, shown).is_some() {
+            output.reader = Reader::Local;
+        }
+    }
     if plan.with_version {
         outputs.push(Output::value("_version", Decoder::plain_text()));
     }
@@ -85,7 +90,8 @@ fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &Sort<'v>) -> &'v Decoder {
     match sort.measured {
         _ if sort.is_kept_as_text() => Decoder::plain_text(),
         Measured::Value => {
-            sort.hops.last().map_or(plan.table, |hop| hop.table).decoder(sort.position)
+            let owner = sort.hops.last().map_or(plan.table, |hop| hop.table);
+            owner.decoder_of(sort.position, sort.column)
         }
         Measured::Count(_) => Decoder::bigint(),
         Measured::Computed(_) => Decoder::numeric(),
@@ -108,7 +114,14 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
             query.expr(Expr::Custom(list.to_owned().into()));
         }
     } else {
-        query.exprs(conditions.shown(plan.table, &plan.columns, &alias));
+        let mut expressions = conditions.shown(plan.table, &plan.columns, &alias);
+        for (expression, shown) in expressions.iter_mut().zip(&plan.columns) {
+            if let (Some(zone), Shown::Column(position)) = (local::zone(plan, shown), shown) {
+                let name = plan.table.table.columns[*position].identifier();
+                *expression = local::beside(&mut conditions.parameters, &alias, name, zone);
+            }
+        }
+        query.exprs(expressions);
     }
     if plan.with_version {
         query.expr(version(plan.table, &alias));

@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::error::{Code, Error, Result};
+
 /// Days from 1970-01-01 to PostgreSQL's zero, 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -45,6 +47,34 @@ pub(super) fn timestamp(micros: i64, zone: &str) -> Value {
             Value::String(text)
         }
     }
+}
+
+/// A point in time as a zone writes it, from the bytes of the `timestamptz` and of the `timestamp` that the zone's clocks
+/// show then; in UTC without those.
+///
+/// # Errors
+///
+/// `internal` if the bytes are of other types.
+pub fn local(moment: Option<&[u8]>, clock: Option<&[u8]>) -> Result<Value> {
+    let micros = |raw: &[u8]| {
+        let raw = raw.try_into().map(i64::from_be_bytes);
+        raw.map_err(|_| Error::new(Code::Internal, "a time came in a form that it does not have"))
+    };
+    let (moment, clock) = (moment.map(micros).transpose()?, clock.map(micros).transpose()?);
+    let Some(moment) = moment else { return Ok(Value::Null) };
+    let Some((clock, ahead)) = clock.and_then(|clock| Some((clock, clock.checked_sub(moment)?)))
+    else {
+        return Ok(timestamp(moment, "Z"));
+    };
+    let (sign, seconds) = (if ahead < 0 { '-' } else { '+' }, ahead.unsigned_abs() / 1_000_000);
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    // Before there were zones, clocks differed by seconds, too.
+    let zone = match (hours, minutes, seconds) {
+        (0, 0, 0) => "Z".to_owned(),
+        (_, _, 0) => format!("{sign}{hours:02}:{minutes:02}"),
+        _ => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
+    };
+    Ok(timestamp(clock, &zone))
 }
 
 /// A timestamp from its text form: `2024-01-31 13:45:00+00`.
@@ -169,6 +199,29 @@ mod tests {
             assert_eq!(time(micros), expected);
         }
         time(i64::MIN);
+    }
+
+    #[test]
+    fn a_zone_has_its_own_clocks() {
+        let hour = 3_600_000_000;
+        for (moment, clock, expected) in [
+            (0, Some(hour), "2000-01-01T01:00:00+01:00"),
+            (0, Some(-hour / 2), "1999-12-31T23:30:00-00:30"),
+            (0, Some(3_208_000_000), "2000-01-01T00:53:28+00:53:28"),
+            (0, Some(0), "2000-01-01T00:00:00Z"),
+            (
+                -DAY_MICROS * 730_120,
+                Some(hour - DAY_MICROS * 730_120),
+                "0001-12-31T01:00:00+01:00 BC",
+            ),
+            (i64::MAX, None, "infinity"),
+        ] {
+            let clock = clock.map(i64::to_be_bytes);
+            let clock = clock.as_ref().map(<[u8; 8]>::as_slice);
+            assert_eq!(local(Some(&moment.to_be_bytes()), clock).unwrap(), expected);
+        }
+        assert!(local(None, None).unwrap().is_null());
+        assert!(local(Some(&[0]), None).is_err());
     }
 
     #[test]

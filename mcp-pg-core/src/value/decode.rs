@@ -41,6 +41,7 @@ pub struct Decoder {
     /// The type's own OID and that of its base, one of which comes with the bytes; none are told of text
     /// that a statement casts.
     oids: Option<[u32; 2]>,
+    bound: Option<Arc<Decoder>>,
 }
 
 /// What a type is made of, as far as reading it goes: domains are gone.
@@ -59,7 +60,16 @@ impl Decoder {
         let form = Form::of(data_type);
         let as_text = !form.has_binary();
         let oids = (!as_text).then(|| [data_type.oid, data_type.base().oid]);
-        Self { form: Arc::new(form), as_text, oids }
+        let bound = match &data_type.base().kind {
+            Kind::Range(element) => Some(Arc::new(Self::for_type(element))),
+            _ => None,
+        };
+        Self { form: Arc::new(form), as_text, oids, bound }
+    }
+
+    /// The decoder for the ends of ranges, if it is one for ranges.
+    pub fn bound(&self) -> Option<&Self> {
+        self.bound.as_deref()
     }
 
     /// The decoder for an expression of type `text`.

@@ -46,6 +46,7 @@ mod round_trip;
 mod sample;
 mod scalar;
 
+pub use datetime::local;
 pub use decimal::Decimal;
 pub use decode::Decoder;
 pub use encode::{encode, is_left_to_postgresql, text_array};

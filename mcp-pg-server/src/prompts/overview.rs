@@ -103,9 +103,10 @@ fn conventions(view: &View, text: &mut String) {
     let archived = view.tables().iter().filter_map(|table| table.archive.as_ref());
     let count = archived.clone().count();
     if let Some(column) = archived.map(|column| &column.name).next() {
+        let tables = if count == 1 { "table" } else { "tables" };
         let _ = write!(
             text,
-            "In {count} tables a row with a time in {} is archived, and left out unless `archived` says \
+            "In {count} {tables} a row with a time in {} is archived, and left out unless `archived` says \
              otherwise. ",
             quoted(column)
         );

@@ -87,8 +87,10 @@ pub(super) const TABLE: [Entry; 11] = [
         title: "Totals",
         description: "Counts and totals, for all rows or for each group, in one call: count, \
             count_distinct, sum, avg, min, max, median, percentile (with \"fraction\": 0.9), each with a `where` of \
-            its own if wanted. Buckets: second minute hour day week month quarter year, with `time_zone` if wanted. \
-            add, subtract, multiply, divide compute; dates subtracted are days. Do not fetch rows to count them.",
+            its own if wanted. Buckets: second minute hour day week month quarter year, with `time_zone` if wanted; a \
+            part (also weekday, Monday 1) is a number. add, subtract, multiply, divide compute with columns within a \
+            function, else with measures; times subtracted are days, or in \"unit\": \"hours\". Do not fetch rows to count \
+            them.",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Aggregate>,

@@ -13,6 +13,10 @@ pub(super) fn input<T: JsonSchema>() -> JsonObject {
     // What a request's list may hold besides one type is a name, or an object around it.
     let item = json!({"anyOf": [{"type": "string"}, {"type": "object"}]});
     let mut schema = root::<T>(Contract::Deserialize, Some(&item));
+    for name in ["group_by", "order_by"] {
+        let property = schema.get_mut("properties").and_then(|all| all.get_mut(name));
+        property.and_then(Value::as_object_mut).into_iter().for_each(or_name);
+    }
     // Every tool has it, and the list has little room: the first one tells what a table's name is.
     if let Some(table) = schema.get_mut("properties").and_then(|all| all.get_mut("table"))
         && let Some(table) = table.as_object_mut()
@@ -84,6 +88,13 @@ fn plain(schema: &mut JsonObject, item: Option<&Value>) {
             .filter_map(Value::as_object_mut)
             .for_each(|schema| plain(schema, item));
     }
+}
+
+/// What is a list of names may be one name.
+fn or_name(schema: &mut JsonObject) {
+    let list: JsonObject =
+        ["type", "items"].into_iter().filter_map(|key| schema.remove_entry(key)).collect();
+    schema.insert("anyOf".into(), json!([{"type": "string"}, list]));
 }
 
 /// `anyOf: [X, null]` is X, or null: members of X move up.
@@ -183,8 +194,8 @@ mod tests {
             json!([{"type": "object"}, {"type": "array", "items": {"type": "object"}}])
         );
         assert_eq!(
-            select["properties"]["order_by"]["items"],
-            json!({"anyOf": [{"type": "string"}, {"type": "object"}]})
+            select["properties"]["order_by"]["anyOf"],
+            json!([{"type": "string"}, {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "object"}]}}])
         );
         assert_eq!(insert["properties"]["on_conflict"]["required"], json!(["do"]));
     }

@@ -100,6 +100,64 @@ async fn numbers_of_every_type_are_computed_with_exactly() {
 }
 
 #[tokio::test]
+async fn time_is_told_in_units_and_exactly() {
+    let database = Database::of(
+        "CREATE TABLE shift (id integer PRIMARY KEY, clock_in timestamptz, clock_out timestamptz, rate numeric);
+         INSERT INTO shift SELECT n, '2025-01-01 06:00+00'::timestamptz + n * interval '1 day',
+           '2025-01-01 14:00+00'::timestamptz + n * interval '1 day', 12.5 FROM generate_series(1, 62) n;",
+    )
+    .await;
+    let engine = database.engine().await;
+    let elapsed = |unit: &str| json!({"subtract": ["clock_out", "clock_in"], "unit": unit});
+    let days = json!({"subtract": ["clock_out", "clock_in"]});
+    for (measure, expected) in [
+        (json!({"sum": elapsed("hours")}), json!(496)),
+        (json!({"sum": {"multiply": [days, 24]}}), json!(496)),
+        (json!({"sum": {"multiply": [elapsed("hours"), "rate"]}}), json!(6200)),
+        (json!({"avg": elapsed("minutes")}), json!(480)),
+        (json!({"max": elapsed("seconds")}), json!(28_800)),
+        (json!({"median": elapsed("hours")}), json!(8)),
+        (
+            json!({"sum": {"add": [elapsed("hours"), {"multiply": [elapsed("minutes"), 2]}, 1]}}),
+            json!(60_078),
+        ),
+        (json!({"sum": {"divide": [elapsed("days"), elapsed("hours")]}}), json!(62.0 / 24.0)),
+        (json!({"count_distinct": elapsed("hours")}), json!(1)),
+        (
+            json!({"sum": {"subtract": [elapsed("hours"), elapsed("days")]}}),
+            json!(496.0 - 62.0 / 3.0),
+        ),
+    ] {
+        let arguments =
+            json!({"table": "shift", "measures": {"it": measure}, "having": {"it": {"gte": 0}}});
+        let found = measured(&engine, arguments).await;
+        let found = plain(&found["it"]);
+        let near = (found.as_f64().unwrap() - expected.as_f64().unwrap()).abs();
+        assert!(
+            near < 1e-9 && (expected.is_f64() || found.as_f64().unwrap().fract() == 0.0),
+            "{measure}: {found}"
+        );
+    }
+    let hours = json!({"table": "shift", "measures": {"it": {"sum": elapsed("hours")}}, "having": {"it": 496}});
+    assert_eq!(measured(&engine, hours).await, json!({"it": 496}));
+    let mut shown = elapsed("hours");
+    shown["as"] = json!("hours");
+    let arguments = json!({"table": "shift", "columns": [shown], "limit": 1,
+        "order_by": [{"subtract": ["clock_out", "clock_in"], "unit": "minutes", "direction": "desc"}, "id"]});
+    assert_eq!(selected(&engine, arguments).await, [json!({"hours": 8})]);
+    for (of, at) in [
+        (json!({"subtract": ["clock_out", "clock_in"], "unit": "months"}), "/measures/it/sum/unit"),
+        (json!({"subtract": ["rate", "id"], "unit": "hours"}), "/measures/it/sum/unit"),
+    ] {
+        let arguments = json!({"table": "shift", "measures": {"it": {"sum": of}}});
+        assert_eq!(
+            refused(&engine, "aggregate", arguments).await,
+            ("invalid_value".into(), at.into())
+        );
+    }
+}
+
+#[tokio::test]
 async fn nothing_that_a_row_holds_makes_it_fail() {
     let engine = Database::of(FIXTURE).await.engine().await;
     let numbers = ["price", "quantity", "discount", "paid", "big", "product.list_price"];

@@ -68,7 +68,7 @@ async fn a_partition_goes_by_the_name_of_its_table() {
         call(&engine, "analyst", "explain", arguments).await.unwrap()
     };
     let plan = explain(json!({"value": 5})).await;
-    let whole = "no index on reading.value: the filter reads the whole table";
+    let whole = "no index on reading.value: the filter reads whole partitions";
     assert_eq!(plan["hints"], json!([whole]));
     let text = plan["text"].as_str().unwrap();
     assert_eq!(text.matches("Seq Scan on reading (").count(), 2, "{text}");

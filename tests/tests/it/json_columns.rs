@@ -169,7 +169,7 @@ async fn what_is_none_is_refused() {
         (json!([{"path": ["kind"]}]), "missing_value", "/columns/0/column"),
         (json!([{"column": "nothing", "path": ["a"]}]), "unknown_column", "/columns/0/column"),
         (
-            json!([{"column": "owner.settings", "path": ["a"]}]),
+            json!([{"column": "owner.nothing", "path": ["a"]}]),
             "unknown_column",
             "/columns/0/column",
         ),

@@ -189,6 +189,8 @@ async fn included_rows() {
         json!({"table": "item", "columns": ["qty"], "include": {"product": {"columns": ["name"]}}}),
         json!({"table": "customer", "columns": ["name"], "include": {"orders": {"columns": ["code"], "where": {"total": {"gt": 1}}, "order_by": ["-total"], "limit": 3}}}),
         json!({"table": "orders", "columns": ["code"], "include": {"product": {"columns": ["name"]}}}),
+        json!({"table": "orders", "columns": ["code", "customer.name", "customer.parent.country"], "order_by": ["customer.name"]}),
+        json!({"table": "odd", "columns": [{"column": "span", "path": ["lower"]}], "where": {"span": {"path": ["upper"], "gt": 1}}, "order_by": [{"column": "span", "path": ["lower"]}]}),
         json!({"table": "customer", "columns": ["name"], "include": {"orders": {"count": true, "where": {"state": "open"}}}}),
         json!({"table": "customer", "columns": ["name"], "include": {"parent": {"columns": ["name"]}, "orders": {"columns": ["code"], "include": {"item": {"columns": ["qty"], "include": {"product": {"columns": ["name"]}}}}}}}),
     ];
@@ -206,6 +208,8 @@ async fn totals() {
         json!({"table": "odd", "measures": {"n": {"count": {"column": "doc", "path": ["b"]}}, "sum": {"sum": {"column": "doc", "path": ["c", 0]}}}, "group_by": [{"column": "old", "path": ["a"]}], "order_by": ["old.a"]}),
         json!({"table": "orders", "measures": {"sum": {"sum": {"multiply": ["total", "customer.parent_id", 2]}}, "days": {"avg": {"subtract": ["placed", "archived_at"]}}}, "group_by": [{"divide": ["total", 10], "as": "ten"}]}),
         json!({"table": "orders", "measures": {"half": {"median": "total"}, "most": {"percentile": {"multiply": ["total", 2]}, "fraction": 0.9, "where": {"state": "open"}}}}),
+        json!({"table": "orders", "measures": {"n": {"count": "*"}, "sum": {"sum": "total"}, "mean": {"divide": ["sum", "n"]}, "twice": {"multiply": ["mean", 2]}}, "group_by": ["state"], "having": {"mean": {"gt": 1}}, "order_by": ["-twice"]}),
+        json!({"table": "orders", "measures": {"hours": {"sum": {"multiply": [{"subtract": ["placed", "archived_at"], "unit": "hours"}, "total"]}}}, "group_by": [{"column": "placed", "part": "weekday", "time_zone": "Europe/Paris", "as": "weekday"}]}),
     ];
     let calls = calls.map(|arguments| ("aggregate", arguments));
     insta::assert_snapshot!(shapes(&calls).await);

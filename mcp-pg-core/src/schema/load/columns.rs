@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
 use super::{Tables, comment, directive, owner, types::Types};
-use crate::schema::{Collation, Column, ColumnHints, Identity, Subject, Table};
+use crate::schema::{Collation, Column, ColumnHints, Identity, Subject, Table, bounds};
 
 /// Adds the columns to their tables. `first` goes before the names of the first configured schema's types.
 pub(super) fn add(
@@ -45,8 +45,11 @@ fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Co
         true => (None, Some(expression.unwrap_or_default())),
         false => (expression, None),
     };
+    let name: String = row.try_get("name")?;
     Ok(Column {
-        name: row.try_get("name")?,
+        bound: None,
+        bounds: bounds(&name, None, &data_type),
+        name,
         alias: None,
         number: row.try_get("number")?,
         nullable: !row.try_get::<_, bool>("not_null")? && !data_type.refuses_null(),

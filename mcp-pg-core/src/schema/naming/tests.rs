@@ -35,6 +35,8 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         origin: None,
         comment: None,
         hints: ColumnHints::default(),
+        bound: None,
+        bounds: None,
         can_select: true,
         can_insert: true,
         can_update: true,

@@ -1,0 +1,38 @@
+//! Points in time as the clocks of a time zone show them.
+
+use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func};
+
+use super::named;
+use super::parameters::Parameters;
+use crate::plan::{Operand, SelectPlan, Shown};
+
+/// Between these, every zone has a time that PostgreSQL knows: beyond, moving a point in time could fail.
+const MOVABLE: [&str; 2] = ["4713-01-01 00:00:00+00 BC", "294276-12-01 00:00:00+00"];
+
+/// What the clocks of a zone show at a point in time; null near the ends of all time.
+pub(super) fn local(moment: Expr, zone: Expr) -> Expr {
+    let [least, most] = MOVABLE.map(|end| Expr::Constant(end.into()).cast_as("timestamptz"));
+    let movable = moment.clone().between(least, most);
+    let moved = Func::cust("pg_catalog.timezone").args([zone, moment]);
+    CaseStatement::new().case(movable, moved).into()
+}
+
+/// The time zone in which what is shown of a group is told.
+pub(super) fn zone<'p>(plan: &'p SelectPlan<'_>, shown: &Shown<'_>) -> Option<&'p Operand> {
+    let groups = &plan.grouping.as_ref()?.groups;
+    let group = groups.iter().enumerate().find(|(position, _)| shown.is(*position));
+    let cut = group?.1.cut.as_ref().filter(|cut| !cut.part)?;
+    cut.zone.as_ref()
+}
+
+/// A point in time that a group is, beside what the clocks of its zone show.
+pub(super) fn beside(
+    parameters: &mut Parameters,
+    alias: &DynIden,
+    name: &str,
+    zone: &Operand,
+) -> Expr {
+    let moment = named(alias, name);
+    let local = local(moment.clone(), parameters.share(zone));
+    Func::cust("ROW").args([moment, local]).into()
+}

@@ -1,0 +1,173 @@
+//! The ends of ranges: shown, compared, sorted, grouped and measured.
+
+use mcp_pg_tests::{Database, call, error, paged, refused, rows};
+use serde_json::{Value, json};
+
+const FIXTURE: &str = "
+CREATE DOMAIN slot AS tstzrange;
+CREATE TABLE room (id integer PRIMARY KEY, opened daterange);
+INSERT INTO room VALUES (1, '[2025-01-01,2025-02-01)'), (2, '[2024-01-01,)');
+CREATE TABLE booking (id integer PRIMARY KEY, room_id integer REFERENCES room, during tstzrange, seats int4range, price numrange,
+  slot slot, made timestamptz, spans int4multirange, note text);
+INSERT INTO booking SELECT n, 1 + n % 2, tstzrange(t, t + (1 + n % 3) * interval '45 minutes'), int4range(n, n + 5),
+  numrange(n, n * 1.5), tstzrange(t, t + interval '1 hour'), t - interval '2 days', '{[1,3)}', 'n' FROM generate_series(1, 40) n,
+  LATERAL (SELECT '2025-01-01 00:00+00'::timestamptz + n * interval '13 hours' AS t) o;
+INSERT INTO booking VALUES (41, 1, '[2025-03-01 00:00+00,)', '(,5)', 'empty', NULL, '2025-03-01'), (42, 1, 'empty', NULL, NULL, NULL, NULL),
+  (43, 2, '(,2025-01-02 00:00+00)', 'empty', '[1,2]', '[-infinity,infinity]', '-infinity');";
+
+async fn ids(engine: &mcp_pg_core::Engine, condition: Value) -> Vec<i64> {
+    let arguments =
+        json!({"table": "booking", "columns": ["id"], "where": condition, "order_by": ["id"]});
+    let reply = call(engine, "analyst", "select", arguments).await;
+    let reply = reply.unwrap_or_else(|error| panic!("{condition}: {error}"));
+    rows(&reply).iter().map(|row| row["id"].as_i64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn conditions_hold_for_an_end() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    for (condition, sql) in [
+        (
+            json!({"during": {"path": ["lower"], "gte": "2025-01-15T00:00:00Z"}}),
+            "lower(during) >= '2025-01-15 00:00+00'",
+        ),
+        (
+            json!({"during": {"path": ["upper"], "lt": "2025-01-03T12:00:00Z"}}),
+            "upper(during) < '2025-01-03 12:00+00'",
+        ),
+        (json!({"during": {"path": ["upper"], "is_null": true}}), "upper(during) IS NULL"),
+        (json!({"during": {"path": ["lower"], "ne": null}}), "lower(during) IS NOT NULL"),
+        (
+            json!({"seats": {"path": ["lower"], "in": [3, 7, null]}}),
+            "coalesce(lower(seats), 3) IN (3, 7)",
+        ),
+        (json!({"seats": {"path": ["upper"], "gt": 10, "lte": 12}}), "upper(seats) IN (11, 12)"),
+        (json!({"price": {"path": ["upper"], "eq": 4.5}}), "upper(price) = 4.5"),
+        (
+            json!({"slot": {"path": ["lower"], "lt": "2025-01-02"}}),
+            "lower(slot) < '2025-01-02 00:00+00'",
+        ),
+        (json!({"during": {"path": ["lower"], "gt": {"$column": "made"}}}), "lower(during) > made"),
+        (
+            json!({"not": {"during": {"path": ["lower"], "gte": "2025-01-15"}}}),
+            "NOT lower(during) >= '2025-01-15 00:00+00'",
+        ),
+        (json!({"room": {"opened": {"path": ["upper"], "is_null": false}}}), "room_id = 1"),
+    ] {
+        let by_hand = format!("SELECT json_agg(id ORDER BY id)::text FROM booking WHERE {sql}");
+        let expected: Vec<i64> =
+            serde_json::from_str(&database.value(&by_hand).await.unwrap()).unwrap();
+        assert_eq!(ids(&engine, condition.clone()).await, expected, "{condition}");
+    }
+}
+
+#[tokio::test]
+async fn ends_are_shown_sorted_and_paged_by() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    let shown = json!({"table": "booking", "where": {"id": {"in": [1, 41, 42, 43]}}, "columns": ["id",
+        {"column": "during", "path": ["lower"]}, {"column": "seats", "path": ["upper"], "as": "last"},
+        {"column": "price", "path": ["upper"]}, {"column": "room.opened", "path": ["lower"], "as": "opened"},
+        {"subtract": [{"column": "during", "path": ["upper"]}, {"column": "during", "path": ["lower"]}], "unit": "minutes", "as": "took"}]});
+    let reply = call(&engine, "analyst", "select", shown).await.unwrap();
+    assert_eq!(
+        rows(&reply),
+        [
+            json!({"id": 1, "during.lower": "2025-01-01T13:00:00Z", "last": 6, "price.upper": 1.5, "opened": "2024-01-01", "took": 90}),
+            json!({"id": 41, "during.lower": "2025-03-01T00:00:00Z", "last": 5, "price.upper": null, "opened": "2025-01-01", "took": null}),
+            json!({"id": 42, "during.lower": null, "last": null, "price.upper": null, "opened": "2025-01-01", "took": null}),
+            json!({"id": 43, "during.lower": null, "last": null, "price.upper": 2, "opened": "2024-01-01", "took": null}),
+        ]
+    );
+    for (order, sql) in [
+        (
+            json!([{"column": "during", "path": ["upper"], "direction": "desc", "nulls": "last"}]),
+            "upper(during) DESC NULLS LAST, id DESC",
+        ),
+        (
+            json!([{"column": "seats", "path": ["lower"]}, {"column": "seats", "path": ["upper"], "direction": "desc"}]),
+            "lower(seats), upper(seats) DESC, id DESC",
+        ),
+        (
+            json!([{"column": "slot", "path": ["upper"], "direction": "desc"}, "during"]),
+            "upper(slot) DESC, during, id",
+        ),
+        (json!([{"column": "room.opened", "path": ["upper"]}, "-id"]), "room_id <> 1, id DESC"),
+    ] {
+        let arguments = json!({"table": "booking", "columns": ["id", {"column": "slot", "path": ["upper"], "as": "end"}], "order_by": order});
+        let by_hand = format!("SELECT json_agg(id ORDER BY {sql})::text FROM booking");
+        let expected: Vec<i64> =
+            serde_json::from_str(&database.value(&by_hand).await.unwrap()).unwrap();
+        assert_eq!(paged(&engine, arguments, "id", 7).await, expected, "{order}");
+    }
+    let distinct = json!({"table": "booking", "distinct": true, "columns": [{"column": "room.opened", "path": ["lower"], "as": "it"}], "order_by": ["it"]});
+    let reply = call(&engine, "analyst", "select", distinct).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"it": "2024-01-01"}), json!({"it": "2025-01-01"})]);
+}
+
+#[tokio::test]
+async fn ends_are_grouped_and_measured() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    let begin = json!({"column": "during", "path": ["lower"]});
+    let end = json!({"column": "during", "path": ["upper"]});
+    let arguments = json!({"table": "booking", "where": {"id": {"lte": 40}}, "order_by": ["month"],
+        "group_by": [{"column": "during", "path": ["lower"], "bucket": "month", "time_zone": "Europe/Berlin", "as": "month"}],
+        "measures": {"n": {"count": "*"}, "mean": {"avg": {"subtract": [end, begin], "unit": "hours"}}, "last": {"max": end}, "seats": {"sum": {"column": "seats", "path": ["lower"]}}}});
+    let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+    let by_hand = "SELECT json_agg(json_build_object('n', n, 'last', last, 'seats', seats, 'mean', mean) ORDER BY month)::text FROM (
+        SELECT date_trunc('month', lower(during), 'Europe/Berlin') AS month, count(*) AS n, max(upper(during)) AT TIME ZONE 'UTC' AS last,
+          sum(lower(seats)) AS seats, avg(extract(epoch FROM upper(during) - lower(during))) / 3600 AS mean
+        FROM booking WHERE id <= 40 GROUP BY 1) g";
+    let expected: Value = serde_json::from_str(&database.value(by_hand).await.unwrap()).unwrap();
+    let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok()).unwrap();
+    assert_eq!(rows(&reply).len(), expected.as_array().unwrap().len());
+    for (row, expected) in rows(&reply).iter().zip(expected.as_array().unwrap()) {
+        assert_eq!((&row["n"], &row["seats"]), (&expected["n"], &expected["seats"]));
+        assert_eq!(row["last"], format!("{}Z", expected["last"].as_str().unwrap()));
+        assert!((number(&row["mean"]) - number(&expected["mean"])).abs() < 1e-9, "{row}");
+    }
+    let written = json!({"table": "booking", "where": {"id": 1}, "updates": {"note": "x"}, "returning": [begin], "dry_run": true});
+    let reply = call(&engine, "operator", "update", written).await.unwrap();
+    assert_eq!(reply["after"], json!([{"during.lower": "2025-01-01T13:00:00Z"}]), "{reply}");
+    // A range that is a group is a range still.
+    let arguments = json!({"table": "booking", "group_by": ["seats"], "measures": {"n": {"count": "*"}},
+        "having": {"seats": {"path": ["lower"], "gte": 39}}, "order_by": [{"column": "seats", "path": ["upper"], "direction": "desc"}]});
+    let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+    let lower: Vec<&Value> = rows(&reply).iter().map(|row| &row["seats"]["lower"]).collect();
+    assert_eq!(lower, [40, 39]);
+}
+
+#[tokio::test]
+async fn what_is_no_end_is_told_with_its_place() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    for (arguments, at) in [
+        (
+            json!({"where": {"during": {"path": ["begin"], "gt": "2025-01-01"}}}),
+            "/where/during/path",
+        ),
+        (json!({"where": {"during": {"path": "lower", "gt": "2025-01-01"}}}), "/where/during/path"),
+        (json!({"where": {"during": {"path": ["lower"], "gt": "soon"}}}), "/where/during/gt"),
+        (json!({"where": {"during": {"path": ["lower"]}}}), "/where/during"),
+        (json!({"columns": [{"column": "during", "path": ["lower", "day"]}]}), "/columns/0/path"),
+        (json!({"columns": [{"column": "spans", "path": ["lower"]}]}), "/columns/0/path"),
+        (json!({"order_by": [{"column": "during", "path": []}]}), "/order_by/0/path"),
+    ] {
+        let mut arguments = arguments;
+        arguments["table"] = json!("booking");
+        assert_eq!(
+            refused(&engine, "select", arguments.clone()).await,
+            ("invalid_value".into(), at.into()),
+            "{arguments}"
+        );
+    }
+    for (condition, hint) in [
+        (json!({"gte": "2025-10-12"}), r#"{"during": {"path": ["lower"], "gte": "2025-10-12"}}"#),
+        (json!("2025-10-12"), r#"{"during": {"contains": "2025-10-12"}}"#),
+    ] {
+        let arguments = json!({"table": "booking", "where": {"during": condition}});
+        let told = error(&engine, "analyst", "select", arguments).await;
+        assert!(told["hint"].as_str().unwrap().contains(hint), "{told}");
+    }
+}

@@ -1,0 +1,205 @@
+//! Columns of to-one related rows among the columns, and names of relations where only one can be meant.
+
+use mcp_pg_core::policy::{Action, ColumnMarks, Mask, Role};
+use mcp_pg_core::{Principal, Settings};
+use mcp_pg_tests::{Database, call, call_as, error, refused, rows};
+use serde_json::{Value, json};
+
+const FIXTURE: &str = "
+CREATE TABLE place (id integer PRIMARY KEY, name text, open daterange, meta jsonb, secret text, mail text, phone text, archived_at timestamptz);
+INSERT INTO place VALUES (1, 'Rome', '[2025-01-01,2026-01-01)', '{\"zip\": \"00100\"}', 's1', 'rome@example.com', '111222333'),
+  (2, 'Oslo', '[2025-02-01,)', '{}', 's2', 'oslo@example.com', '444555666'), (3, 'Bonn', NULL, NULL, 's3', NULL, NULL);
+INSERT INTO place VALUES (4, 'Gone', NULL, NULL, NULL, NULL, NULL, now());
+CREATE TABLE route (id integer PRIMARY KEY, \"from\" integer REFERENCES place, \"to\" integer REFERENCES place);
+INSERT INTO route VALUES (1, 1, 2), (2, 2, 3), (3, 3, 4);
+CREATE TABLE shipment (id integer PRIMARY KEY, route_id integer REFERENCES route, origin integer REFERENCES place, kilos numeric);
+INSERT INTO shipment VALUES (1, 1, 1, 5), (2, 2, 2, 7), (3, 3, 4, 9), (4, NULL, NULL, 1);
+CREATE TABLE stop (shipment_id integer REFERENCES shipment, place_id integer REFERENCES place, PRIMARY KEY (shipment_id, place_id));
+INSERT INTO stop VALUES (1, 2), (1, 3), (2, 1);";
+
+async fn selected(engine: &mcp_pg_core::Engine, arguments: Value) -> Vec<Value> {
+    let reply = call(engine, "analyst", "select", arguments.clone()).await;
+    rows(&reply.unwrap_or_else(|error| panic!("{arguments}: {error}"))).to_vec()
+}
+
+#[tokio::test]
+async fn columns_of_related_rows_are_columns() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let arguments = json!({"table": "shipment", "order_by": ["-route.to.name", "id"],
+        "columns": ["id", "route.from.name", "origin.open", "route.to.name", {"column": "origin.meta", "path": ["zip"], "as": "zip"}]});
+    let expected = [
+        json!({"id": 3, "route.from.name": "Bonn", "origin.open": null, "route.to.name": null, "zip": null}),
+        json!({"id": 4, "route.from.name": null, "origin.open": null, "route.to.name": null, "zip": null}),
+        json!({"id": 1, "route.from.name": "Rome", "origin.open": {"lower": "2025-01-01", "upper": "2026-01-01", "bounds": "[)"},
+            "route.to.name": "Oslo", "zip": "00100"}),
+        json!({"id": 2, "route.from.name": "Oslo", "origin.open": {"lower": "2025-02-01", "upper": null, "bounds": "[)"},
+            "route.to.name": "Bonn", "zip": null}),
+    ];
+    assert_eq!(selected(&engine, arguments.clone()).await, expected);
+    // Page by page, also sought after a cursor.
+    let mut paged = arguments;
+    paged["limit"] = json!(1);
+    let mut found = Vec::new();
+    loop {
+        let reply = call(&engine, "analyst", "select", paged.clone()).await.unwrap();
+        found.extend(rows(&reply).to_vec());
+        match &reply["next_cursor"] {
+            Value::Null => break,
+            cursor => paged["cursor"] = cursor.clone(),
+        }
+    }
+    assert_eq!(found, expected);
+    let archived = json!({"table": "shipment", "columns": ["origin.name"], "where": {"id": 3}, "archived": "include"});
+    assert_eq!(selected(&engine, archived).await, [json!({"origin.name": "Gone"})]);
+    let nested = json!({"table": "place", "columns": ["id"], "where": {"id": 2}, "include": {"shipment_by_origin": {"columns": ["id", "route.to.name"]}}});
+    assert_eq!(
+        selected(&engine, nested).await,
+        [json!({"id": 2, "shipment_by_origin": [{"id": 2, "route.to.name": "Bonn"}]})]
+    );
+    let distinct = json!({"table": "shipment", "columns": ["route.to.name"], "distinct": true, "order_by": ["route.to.name"], "where": {"id": {"lt": 3}}});
+    assert_eq!(
+        selected(&engine, distinct).await,
+        [json!({"route.to.name": "Bonn"}), json!({"route.to.name": "Oslo"})]
+    );
+    let all = json!({"table": "shipment", "columns": ["*", "origin.name"], "format": "columns", "limit": 1});
+    let reply = call(&engine, "analyst", "select", all).await.unwrap();
+    assert_eq!(reply["columns"], json!(["id", "route_id", "origin", "kilos", "origin.name"]));
+}
+
+#[tokio::test]
+async fn they_are_shown_as_the_related_table_shows_them() {
+    let mut role = Role::everywhere("reader", [Action::Select]);
+    role.grants[0].columns.exclude = vec!["secret".into()];
+    role.grants[0].columns.mask =
+        [("mail".to_owned(), Mask::Email), ("phone".to_owned(), Mask::Last4)].into();
+    let untrusted =
+        ColumnMarks { untrusted: vec!["public.place.name".into()], ..ColumnMarks::default() };
+    let settings = Settings { roles: vec![role], columns: untrusted, ..Settings::default() };
+    let engine = Database::of(FIXTURE).await.engine_with(settings).await;
+    let reader = Principal::new("someone", "reader");
+    let ask = async |arguments: Value| call_as(&engine, &reader, "select", arguments).await;
+    let arguments = json!({"table": "shipment", "columns": ["origin.name", "origin.mail", "origin.phone"], "where": {"id": 1}});
+    let reply = ask(arguments).await.unwrap();
+    let alone =
+        ask(json!({"table": "place", "columns": ["name", "mail", "phone"], "where": {"id": 1}}))
+            .await
+            .unwrap();
+    for column in ["name", "mail", "phone"] {
+        assert_eq!(rows(&reply)[0][format!("origin.{column}")], rows(&alone)[0][column]);
+    }
+    assert_ne!(rows(&reply)[0]["origin.mail"], "rome@example.com");
+    assert_eq!(reply["untrusted"], json!(["origin.name"]));
+    for (arguments, code, at) in [
+        (
+            json!({"columns": ["origin.mail"], "order_by": ["origin.mail"]}),
+            "forbidden",
+            "/order_by/0",
+        ),
+        (json!({"columns": ["origin.mail"], "distinct": true}), "forbidden", "/columns"),
+        (json!({"columns": ["origin.secret"]}), "unknown_column", "/columns/0"),
+        (
+            json!({"columns": [{"column": "origin.mail", "path": ["a"]}]}),
+            "forbidden",
+            "/columns/0/column",
+        ),
+    ] {
+        let mut arguments = arguments;
+        arguments["table"] = json!("shipment");
+        let told = ask(arguments.clone()).await.unwrap_err();
+        assert_eq!(
+            (told.code().as_str(), told.get_at().unwrap_or_default()),
+            (code, at),
+            "{arguments}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_such_column_is_told_with_its_place() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    for (columns, code, at) in [
+        (json!(["id", "origin.nam"]), "unknown_column", "/columns/1"),
+        (json!(["id", "orgin.name"]), "unknown_column", "/columns/1"),
+        (json!(["stop.place_id"]), "unknown_column", "/columns/0"),
+        (json!(["origin.*"]), "unknown_column", "/columns/0"),
+        (
+            json!(["origin.name", {"column": "kilos", "path": ["a"], "as": "origin.name"}]),
+            "invalid_value",
+            "/columns/1/path",
+        ),
+        (
+            json!(["origin.name", {"add": ["kilos", 1], "as": "origin.name"}]),
+            "invalid_value",
+            "/columns/1",
+        ),
+    ] {
+        let arguments = json!({"table": "shipment", "columns": columns});
+        assert_eq!(
+            refused(&engine, "select", arguments).await,
+            (code.into(), at.into()),
+            "{columns}"
+        );
+    }
+    let told = error(
+        &engine,
+        "analyst",
+        "select",
+        json!({"table": "shipment", "columns": ["stop.place_id"]}),
+    )
+    .await;
+    assert_eq!(
+        told["hint"],
+        "related rows: \"include\": {\"stop\": {\"columns\": [\"place_id\"]}}"
+    );
+    let written = json!({"table": "shipment", "where": {"id": 1}, "updates": {"kilos": 2}, "returning": ["id", "origin.name"]});
+    let told = error(&engine, "operator", "update", written).await;
+    assert_eq!(told["at"], "/returning/1");
+    assert_eq!(told["hint"], "\"include\": {\"origin\": {\"columns\": [\"name\"]}}");
+}
+
+#[tokio::test]
+async fn a_key_column_names_its_relation_where_no_column_can_stand() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let arguments = json!({"table": "route", "columns": ["id"], "where": {"id": 1},
+        "include": {"from": {"columns": ["name"]}, "to": {"columns": ["name"]}}});
+    assert_eq!(
+        selected(&engine, arguments).await,
+        [json!({"id": 1, "from": {"name": "Rome"}, "to": {"name": "Oslo"}})]
+    );
+    // Where the column is in the row, too, the relation has its other name.
+    let arguments =
+        json!({"table": "route", "where": {"id": 1}, "include": {"from": {"columns": ["name"]}}});
+    assert_eq!(
+        selected(&engine, arguments).await,
+        [json!({"id": 1, "from": 1, "to": 2, "route_from_fkey": {"name": "Rome"}})]
+    );
+    let twice = json!({"table": "route", "include": {"from": true, "route_from_fkey": true}});
+    assert_eq!(refused(&engine, "select", twice).await.0, "ambiguous_relation");
+    let grouped = json!({"table": "shipment", "group_by": ["route.from.name"], "measures": {"n": {"count": "*"}}, "order_by": ["route.from.name"]});
+    let reply = call(&engine, "analyst", "aggregate", grouped).await.unwrap();
+    assert_eq!(rows(&reply)[0], json!({"route.from.name": "Bonn", "n": 1}));
+    // In a condition, it is the column.
+    let told = error(
+        &engine,
+        "analyst",
+        "select",
+        json!({"table": "route", "where": {"from": {"name": "Rome"}}}),
+    )
+    .await;
+    assert_eq!(told["code"], "unknown_operator");
+}
+
+#[tokio::test]
+async fn of_several_relations_the_one_to_one_row_is_meant_where_only_that_can_stand() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let both = json!({"table": "shipment", "include": {"place": true}});
+    assert_eq!(refused(&engine, "select", both).await.0, "ambiguous_relation");
+    let grouped = json!({"table": "shipment", "group_by": ["place.name"], "measures": {"n": {"count": "*"}}, "order_by": ["place.name"]});
+    let reply = call(&engine, "analyst", "aggregate", grouped).await.unwrap();
+    assert_eq!(rows(&reply)[0], json!({"place.name": "Oslo", "n": 1}));
+    let sorted = json!({"table": "shipment", "columns": ["id", "place.name"], "order_by": ["-place.name"], "where": {"id": {"lt": 3}}});
+    assert_eq!(
+        selected(&engine, sorted).await,
+        [json!({"id": 1, "place.name": "Rome"}), json!({"id": 2, "place.name": "Oslo"})]
+    );
+}

@@ -1,0 +1,166 @@
+//! Groups by time: stretches of it in a zone, and numbers on the calendar and clock.
+
+use mcp_pg_tests::{Database, call, error, refused, rows};
+use serde_json::{Value, json};
+
+const FIXTURE: &str = "
+CREATE TABLE scan (id integer PRIMARY KEY, at timestamptz, day date, stamp timestamp, clock time, word text);
+INSERT INTO scan SELECT n, '2025-10-20 00:00+00'::timestamptz + n * interval '7 hours', '2025-01-01'::date + 3 * n,
+  '2025-03-01'::timestamp + n * interval '5 hours', '00:00'::time + n * interval '13 minutes', 'w' FROM generate_series(1, 60) n;
+INSERT INTO scan (id, at, day, stamp) VALUES (100, 'infinity', 'infinity', '-infinity'), (101, NULL, NULL, NULL),
+  (102, '1883-06-01 12:00+00', '0044-03-15 BC', '0044-03-15 BC'), (103, '294276-12-31 23:30+00', NULL, NULL),
+  (104, '4713-01-01 00:00+00 BC', NULL, NULL);";
+
+fn by(cut: Value) -> Value {
+    json!({"table": "scan", "group_by": [cut], "measures": {"n": {"count": "*"}}, "order_by": ["it"]})
+}
+
+#[tokio::test]
+async fn a_bucket_of_a_zone_is_told_in_it_and_taken_back() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    for (zone, bucket) in [
+        ("Asia/Tokyo", "day"),
+        ("Europe/Berlin", "month"),
+        ("America/St_Johns", "week"),
+        ("UTC", "year"),
+    ] {
+        let by_hand = format!("SELECT json_agg(json_build_array(it, n) ORDER BY it)::text FROM (SELECT date_trunc('{bucket}', at, '{zone}') AS it,
+            count(*) AS n FROM scan WHERE id < 100 GROUP BY 1) g");
+        let client = database.client().await;
+        client.execute(&format!("SET TIME ZONE '{zone}'"), &[]).await.unwrap();
+        let expected: String = client.query_one(&by_hand, &[]).await.unwrap().get(0);
+        let expected: Value = serde_json::from_str(&expected).unwrap();
+        let mut arguments =
+            by(json!({"column": "at", "bucket": bucket, "time_zone": zone, "as": "it"}));
+        arguments["where"] = json!({"id": {"lt": 100}});
+        // A row a page: the cursor holds what the reply told.
+        let mut paged = arguments.clone();
+        paged["limit"] = json!(1);
+        let mut found: Vec<Value> = Vec::new();
+        loop {
+            let reply = call(&engine, "analyst", "aggregate", paged.clone()).await.unwrap();
+            found.extend(
+                rows(&reply).iter().map(|row| {
+                    json!([row["it"].as_str().unwrap().replace('Z', "+00:00"), row["n"]])
+                }),
+            );
+            match &reply["next_cursor"] {
+                Value::Null => break,
+                cursor => paged["cursor"] = cursor.clone(),
+            }
+        }
+        assert_eq!(Value::from(found), expected, "{zone}");
+        let reply = call(&engine, "analyst", "aggregate", arguments.clone()).await.unwrap();
+        let row = rows(&reply)[0].clone();
+        arguments["having"] = json!({"it": row["it"]});
+        let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+        assert_eq!(rows(&reply), std::slice::from_ref(&row));
+        let first = json!({"table": "scan", "columns": ["id"], "where": {"at": {"gte": row["it"]}, "id": {"lt": 100}}, "count": "exact"});
+        let reply = call(&engine, "analyst", "select", first).await.unwrap();
+        assert_eq!(reply["count"], 60);
+    }
+}
+
+#[tokio::test]
+async fn no_moment_is_too_far_away_to_be_told() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Berlin"] {
+        for cut in [json!({"bucket": "day"}), json!({"part": "hour"}), json!({"part": "year"})] {
+            let mut cut = cut;
+            (cut["column"], cut["time_zone"], cut["as"]) = (json!("at"), json!(zone), json!("it"));
+            let mut arguments = by(cut);
+            arguments["where"] = json!({"id": {"gte": 100}});
+            let reply = call(&engine, "analyst", "aggregate", arguments).await;
+            reply.unwrap_or_else(|error| panic!("{zone}: {error}"));
+        }
+    }
+    let mut arguments =
+        by(json!({"column": "at", "bucket": "day", "time_zone": "Europe/Berlin", "as": "it"}));
+    arguments["where"] = json!({"id": {"in": [100, 101, 102]}});
+    let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+    let told: Vec<&Value> = rows(&reply).iter().map(|row| &row["it"]).collect();
+    // Before there was a zone, Berlin's clocks were 53 minutes and 28 seconds ahead.
+    assert_eq!(told, [&json!("1883-06-01T00:00:00+00:53:28"), &json!("infinity"), &Value::Null]);
+}
+
+#[tokio::test]
+async fn a_part_is_the_number_that_postgresql_extracts() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    for (column, part, zone, sql) in [
+        ("at", "weekday", Some("Asia/Tokyo"), "extract(isodow FROM at AT TIME ZONE 'Asia/Tokyo')"),
+        ("at", "hour", Some("Europe/Berlin"), "extract(hour FROM at AT TIME ZONE 'Europe/Berlin')"),
+        ("at", "hour", None, "extract(hour FROM at)"),
+        ("at", "week", None, "extract(week FROM at)"),
+        ("day", "weekday", None, "extract(isodow FROM day)"),
+        ("day", "month", None, "extract(month FROM day)"),
+        ("day", "quarter", None, "extract(quarter FROM day)"),
+        ("day", "year", None, "extract(year FROM day)"),
+        ("stamp", "day", None, "extract(day FROM stamp)"),
+        ("stamp", "minute", None, "extract(minute FROM stamp)"),
+        ("clock", "hour", None, "extract(hour FROM clock)"),
+    ] {
+        let by_hand = format!("SELECT json_agg(json_build_array(it, n) ORDER BY it)::text FROM (SELECT {sql}::integer AS it,
+            count(*) AS n FROM scan WHERE id < 100 GROUP BY 1) g");
+        let client = database.client().await;
+        client.execute("SET TIME ZONE 'UTC'", &[]).await.unwrap();
+        let expected: String = client.query_one(&by_hand, &[]).await.unwrap().get(0);
+        let mut cut = json!({"column": column, "part": part, "as": "it"});
+        if let Some(zone) = zone {
+            cut["time_zone"] = json!(zone);
+        }
+        let mut arguments = by(cut);
+        arguments["where"] = json!({"id": {"lt": 100}});
+        let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+        let found: Value = rows(&reply).iter().map(|row| json!([row["it"], row["n"]])).collect();
+        assert_eq!(found, serde_json::from_str::<Value>(&expected).unwrap(), "{column} {part}");
+    }
+    let mut arguments = by(json!({"column": "day", "part": "weekday", "as": "it"}));
+    arguments["having"] = json!({"it": {"in": [6, 7]}});
+    let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+    assert_eq!(rows(&reply).len(), 2, "{reply}");
+}
+
+#[tokio::test]
+async fn what_is_no_part_is_told_with_its_place() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    for (cut, at) in [
+        (json!({"column": "at", "part": "weekdy"}), "/group_by/0/part"),
+        (json!({"column": "at", "part": "month", "bucket": "month"}), "/group_by/0/part"),
+        (json!({"column": "day", "part": "hour"}), "/group_by/0/part"),
+        (json!({"column": "clock", "part": "month"}), "/group_by/0/part"),
+        (json!({"column": "word", "part": "month"}), "/group_by/0/part"),
+        (json!({"column": "word", "bucket": "month"}), "/group_by/0/bucket"),
+        (
+            json!({"column": "day", "part": "month", "time_zone": "Asia/Tokyo"}),
+            "/group_by/0/time_zone",
+        ),
+        (
+            json!({"column": "at", "part": "hour", "time_zone": "Mars/Olympus"}),
+            "/group_by/0/time_zone",
+        ),
+    ] {
+        let mut arguments = by(cut.clone());
+        arguments["order_by"] = json!(["n"]);
+        assert_eq!(
+            refused(&engine, "aggregate", arguments).await,
+            ("invalid_value".into(), at.into()),
+            "{cut}"
+        );
+    }
+    for (cut, member, hint) in [
+        (
+            json!({"column": "at", "bucket": "weekday"}),
+            "hint",
+            "a number is a part: {\"part\": \"weekday\"}",
+        ),
+        (json!({"column": "at", "part": "dow"}), "did_you_mean", "weekday"),
+        (json!("extract(dow from at)"), "hint", "{\"column\": \"at\", \"part\": \"weekday\"}"),
+        (json!("date_part('hour', at)"), "hint", "{\"column\": \"at\", \"part\": \"hour\"}"),
+        (json!("date_trunc('hour', at)"), "hint", "{\"column\": \"at\", \"bucket\": \"hour\"}"),
+    ] {
+        let told = error(&engine, "analyst", "aggregate", by(cut.clone())).await;
+        assert_eq!(told[member], hint, "{cut}: {told}");
+    }
+}
