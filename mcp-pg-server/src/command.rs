@@ -120,6 +120,7 @@ pub async fn run(
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
             let view = session.engine.view(&caller)?;
+            known_schemas(&session, &view).await?;
             describe::describe(&view, table.as_deref(), json, out)?;
             session.close().await
         }
@@ -127,6 +128,7 @@ pub async fn run(
             let caller = session::principal(caller, &config, environment)?;
             let session = Session::open(&cli.common, config, environment).await?;
             let view = session.engine.view(&caller)?;
+            known_schemas(&session, &view).await?;
             write!(out, "{}", drawing(&view, format, around.as_deref(), depth)?)?;
             session.close().await
         }
@@ -142,6 +144,17 @@ pub async fn run(
             session.close().await?;
             Ok(exit)
         }
+    }
+}
+
+/// Refuses schemas that are not there, where nothing else is to be shown.
+async fn known_schemas(session: &Session, view: &View) -> Result<(), Failure> {
+    if !view.tables().is_empty() {
+        return Ok(());
+    }
+    match posture::absent_schemas(&session.engine.posture().await?).first() {
+        Some(absent) => Err(Failure::usage(absent.clone())),
+        None => Ok(()),
     }
 }
 

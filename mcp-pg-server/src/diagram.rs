@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use mcp_pg_core::Error;
 use mcp_pg_core::policy::{TableView, View};
-use mcp_pg_core::schema::RelationKind;
+use mcp_pg_core::schema::{Relation, RelationKind, Table};
 
 /// Tables with their columns and references.
 #[derive(Debug, Default)]
@@ -107,8 +107,16 @@ impl Entity {
                     let mut own = relation.columns.iter().map(|(own, _)| *own);
                     let nullable =
                         |own: usize| definition.columns.get(own).is_some_and(|c| c.nullable);
+                    let same = |other: &&Relation| {
+                        other.name == relation.name && other.table == relation.table
+                    };
+                    let label = match references().filter(same).nth(1) {
+                        None => relation.name.clone(),
+                        // Several to one table that have its name: their columns tell them apart.
+                        Some(_) => names(definition, relation),
+                    };
                     Some(Reference {
-                        label: relation.name.clone(),
+                        label,
                         table: view.display(other),
                         optional: own.any(nullable),
                     })
@@ -116,4 +124,10 @@ impl Entity {
                 .collect(),
         }
     }
+}
+
+/// The columns of a reference.
+fn names(table: &Table, relation: &Relation) -> String {
+    let own = relation.columns.iter().filter_map(|(own, _)| table.columns.get(*own));
+    own.map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
 }

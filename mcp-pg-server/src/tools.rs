@@ -13,7 +13,7 @@ use std::io;
 use std::sync::{Arc, LazyLock};
 
 use mcp_pg_core::canned::Query;
-use mcp_pg_core::policy::{Actions, View};
+use mcp_pg_core::policy::{Actions, TableView, View};
 use rmcp::ErrorData;
 use rmcp::model::{JsonObject, ListToolsResult, Tool};
 use serde::Serialize;
@@ -57,6 +57,9 @@ fn told_once(mut tool: Tool, told: &mut HashSet<(String, Value)>) -> Tool {
     tool
 }
 
+/// What a table is called, in short and with its schema, and what can be done with it.
+type Named = ([String; 2], Actions);
+
 /// The list for one caller: the built-in tools, then the queries. Each call gives the same bytes while view
 /// and queries are the same.
 ///
@@ -65,8 +68,9 @@ pub(crate) fn list(view: &View, queries: &[Arc<Query>]) -> Vec<Tool> {
     let tables = view.tables();
     // Nobody counts the rest.
     let tables = if tables.len() > NAMES_MOST { &[] } else { tables };
-    let tables: Vec<(String, Actions)> =
-        tables.iter().map(|table| (view.display(table), table.actions)).collect();
+    let named =
+        |table: &TableView| ([view.display(table), table.name().to_string()], table.actions);
+    let tables: Vec<Named> = tables.iter().map(named).collect();
     let actions = view.actions();
     let size = |tools: &[Tool]| tools.iter().map(bytes).sum::<usize>();
     let mut tools = fitted(actions, &tables, LIST_MOST);
@@ -110,7 +114,7 @@ pub(crate) fn page(
 }
 
 /// The tools that `actions` allow; `tables` are the names to spell out, as far as there is `room`.
-fn fitted(actions: Actions, tables: &[(String, Actions)], room: usize) -> Vec<Tool> {
+fn fitted(actions: Actions, tables: &[Named], room: usize) -> Vec<Tool> {
     let allowed = || TABLE.iter().zip(TOOLS.iter()).filter(|(entry, _)| entry.allowed(actions));
     let mut told = HashSet::new();
     let mut tools: Vec<Tool> = allowed()
@@ -138,15 +142,15 @@ fn fitted(actions: Actions, tables: &[(String, Actions)], room: usize) -> Vec<To
 }
 
 /// The tool with an `enum` of the tables that it can be used on, if it has an argument `table`.
-fn spell_out(tool: &Tool, entry: &Entry, tables: &[(String, Actions)]) -> Option<Tool> {
-    let names: Vec<Value> = tables
-        .iter()
-        .filter(|(_, actions)| match entry.needs {
-            Needs::One(action) => actions.contains(action),
-            Needs::Any | Needs::Write => true,
-        })
-        .map(|(name, _)| name.as_str().into())
-        .collect();
+fn spell_out(tool: &Tool, entry: &Entry, tables: &[Named]) -> Option<Tool> {
+    let usable = tables.iter().filter(|(_, actions)| match entry.needs {
+        Needs::One(action) => actions.contains(action),
+        Needs::Any | Needs::Write => true,
+    });
+    // First the short names; clients that check arguments are to let pass what replies say, too.
+    let short = usable.clone().map(|([short, _], _)| short);
+    let whole = usable.filter(|([short, whole], _)| short != whole).map(|([_, whole], _)| whole);
+    let names: Vec<Value> = short.chain(whole).map(|name| name.as_str().into()).collect();
     let mut input = JsonObject::clone(&tool.input_schema);
     input
         .get_mut("properties")?
@@ -213,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    fn fitted(actions: Actions, tables: &[(String, Actions)]) -> Vec<Tool> {
+    fn fitted(actions: Actions, tables: &[Named]) -> Vec<Tool> {
         super::fitted(actions, tables, LIST_MOST)
     }
 
@@ -221,8 +225,12 @@ mod tests {
         Action::ALL.into_iter().collect()
     }
 
-    fn tables(count: usize, length: usize, actions: Actions) -> Vec<(String, Actions)> {
-        (0..count).map(|number| (format!("{number:t>length$}"), actions)).collect()
+    fn named(name: &str, actions: Actions) -> Named {
+        ([name.to_owned(), format!("public.{name}")], actions)
+    }
+
+    fn tables(count: usize, length: usize, actions: Actions) -> Vec<Named> {
+        (0..count).map(|number| named(&format!("{number:t>length$}"), actions)).collect()
     }
 
     fn size(tools: &[Tool]) -> usize {
@@ -264,14 +272,15 @@ mod tests {
     #[test]
     fn a_tool_names_only_the_tables_that_it_works_on() {
         let read = [Action::Select].into_iter().collect();
-        let tables = [("film".to_owned(), all()), ("film_list".to_owned(), read)];
+        let tables = [named("film", all()), named("film_list", read)];
         let tools = fitted(all(), &tables);
         let names = |tool: &str| {
             let tool = tools.iter().find(|known| known.name == tool).unwrap();
             tool.input_schema["properties"]["table"]["enum"].clone()
         };
-        assert_eq!(names("select"), json!(["film", "film_list"]));
-        assert_eq!(names("update"), json!(["film"]));
+        let both = json!(["film", "film_list", "public.film", "public.film_list"]);
+        assert_eq!(names("select"), both);
+        assert_eq!(names("update"), json!(["film", "public.film"]));
     }
 
     #[test]

@@ -199,14 +199,19 @@ impl Engine {
 
 /// Refuses a tool that names no table and that the role can use on none: others find none of that name.
 fn usable(view: &View, request: &Request) -> Result<()> {
-    let (needed, what) = match request {
-        Request::ListTables(_) => (view.actions(), "use any table"),
-        Request::Transaction(_) => (view.actions().without(Action::Select), "write to any table"),
+    let (needed, verb) = match request {
+        Request::ListTables(_) => (view.actions(), "use"),
+        Request::Transaction(_) => (view.actions().without(Action::Select), "write to"),
         _ => return Ok(()),
     };
+    // Whether there is none, or none for this role, is not told.
+    let schemas = view.schemas().join(", ");
     match needed.is_empty() {
-        true => Err(Error::new(Code::Forbidden, format!("the caller's role may not {what}"))
-            .hint("an operator can grant it more, or serve other schemas")),
+        true => Err(Error::new(
+            Code::Forbidden,
+            format!("there is no table in {schemas} that the caller's role may {verb}"),
+        )
+        .hint("an operator can grant it more, or serve other schemas")),
         false => Ok(()),
     }
 }

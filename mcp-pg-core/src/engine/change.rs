@@ -1,22 +1,18 @@
 //! Changes to rows that exist: look and lock, refuse or change, and never more than was allowed.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value};
 
-use super::merge;
+use super::document;
+use super::named::{each_is_one, position};
 use super::operation::{ALL, Done, Reached, Run, allowed, image_room, objects};
 use super::read::archived_note;
 use super::record::Record;
-use super::rows;
+use super::version::unchanged;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
-use crate::plan::{Assign, ChangePlan, Each, Effect, NamedRow};
+use crate::plan::{Assign, ChangePlan, Effect, NamedRow};
 use crate::policy::{Action, TableView, View};
 use crate::statement::{self, Statement};
-
-/// Most rows that a note lists.
-const LISTED_MOST: usize = 20;
 
 /// The rows that a change is about to be made to.
 struct Found {
@@ -91,8 +87,8 @@ impl Run<'_, '_> {
         record: &mut Record<'_>,
     ) -> Result<Found> {
         // Which rows they are, and of what version, must be known of all of them; their images need not be kept.
-        let merged = !merge::columns(plan).is_empty();
-        let compared = plan.versioned() || merged || matches!(plan.effect, Effect::SetEach(_));
+        let added_to = !document::columns(plan).is_empty();
+        let compared = plan.versioned() || added_to || matches!(plan.effect, Effect::SetEach(_));
         let bytes = if compared { ALL.bytes } else { image_room(self.scope) };
         let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
         let rows = self.statement(transaction, lock, keep, record).await;
@@ -117,7 +113,7 @@ impl Run<'_, '_> {
             (_, Some(version)) => unchanged(plan.table, lock, &rows, looked_at.len(), version)?,
             _ => {}
         }
-        merge::check(plan, &rows.rows, looked_at)?;
+        document::check(plan, &rows.rows, looked_at)?;
         Ok(Found { rows, notes })
     }
 
@@ -252,21 +248,21 @@ impl Run<'_, '_> {
 }
 
 /// The columns of the rows as they were: all for an image, or to tell a caller whose version is old; else
-/// those that name a row, if the user may be `asked` about it or the request names it, and those that something is merged
-/// into.
+/// those that name a row, if the user may be `asked` about it or the request names it, and documents that something is
+/// added to.
 fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
     let readable = plan.table.readable_columns();
     match &plan.effect {
         _ if images || plan.versioned() => readable.collect(),
         Effect::SetEach(each) => {
-            let merged = merge::columns(plan);
+            let added_to = document::columns(plan);
             let named = |column: &usize| each.is_named_by(&plan.table.table.columns[*column]);
-            readable.filter(|column| named(column) || merged.contains(column)).collect()
+            readable.filter(|column| named(column) || added_to.contains(column)).collect()
         }
         _ => {
             let named = if asked { plan.table.steady_order() } else { Vec::new() };
-            let merged = merge::columns(plan);
-            readable.filter(|column| named.contains(column) || merged.contains(column)).collect()
+            let added_to = document::columns(plan);
+            readable.filter(|column| named.contains(column) || added_to.contains(column)).collect()
         }
     }
 }
@@ -291,122 +287,4 @@ fn only(plan: &ChangePlan<'_>) -> Option<usize> {
         Effect::SetEach(each) => each.rows().next().map(|row| row.index),
         _ => None,
     }
-}
-
-/// The position of a row's name, which stands `behind` columns before the end.
-pub(super) fn position(row: &[Value], behind: usize) -> usize {
-    let value = row.len().checked_sub(behind + 1).and_then(|place| row.get(place));
-    let number = value.and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok());
-    number.unwrap_or(usize::MAX)
-}
-
-/// Puts the found rows in the order of their names. Refuses if two names mean one row, or if one is not of
-/// the version that the caller read; returns a note on names that no row has.
-fn each_is_one(
-    plan: &ChangePlan<'_>,
-    each: &Each<'_>,
-    lock: &Statement<'_>,
-    found: &mut Fetched,
-    looked_at: &[usize],
-) -> Result<Option<String>> {
-    found.rows.sort_by_key(|row| position(row, 0));
-    let columns = &plan.table.table.columns;
-    let key = looked_at.iter().enumerate();
-    let key = key.filter(|(_, column)| each.is_named_by(&columns[**column]));
-    let key: Vec<usize> = key.map(|(place, _)| place).collect();
-    let mut first: HashMap<String, usize> = HashMap::new();
-    let mut by_position: HashMap<usize, &Vec<Value>> = HashMap::new();
-    for row in &found.rows {
-        let key: Vec<&Value> = key.iter().filter_map(|place| row.get(*place)).collect();
-        let key = serde_json::to_string(&key).unwrap_or_default();
-        let here = position(row, 0);
-        if let Some(known) = first.insert(key, here) {
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("updates {known} and {here} name the same row"),
-            )
-            .at(format!("/updates/{here}")));
-        }
-        by_position.insert(here, row);
-    }
-    let mut missing: Vec<usize> = Vec::new();
-    for row in each.rows() {
-        let at = format!("/updates/{}", row.index);
-        match (by_position.get(&row.index), &row.version) {
-            (None, None) => missing.push(row.index),
-            (None, Some(_)) => return Err(gone(&at)),
-            (Some(known), Some(version)) => {
-                same_version(plan.table, lock, known, looked_at.len(), version)
-                    .map_err(|error| error.at(format!("{at}/_version")))?
-            }
-            (Some(_), None) => {}
-        }
-    }
-    if missing.is_empty() {
-        return Ok(None);
-    }
-    missing.sort_unstable();
-    let listed: Vec<String> = missing.iter().take(LISTED_MOST).map(usize::to_string).collect();
-    let more = missing.len() - listed.len();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Ok(Some(format!("no row is the one that these updates name: {}{more}", listed.join(", "))))
-}
-
-/// Refuses if a row is not of the version that the caller read.
-fn unchanged(
-    table: &TableView,
-    statement: &Statement<'_>,
-    found: &Fetched,
-    width: usize,
-    version: &str,
-) -> Result<()> {
-    if found.rows.is_empty() {
-        return Err(gone("/if_version"));
-    }
-    found.rows.iter().try_for_each(|row| {
-        same_version(table, statement, row, width, version).map_err(|error| error.at("/if_version"))
-    })
-}
-
-fn gone(at: &str) -> Error {
-    Error::new(Code::Conflict, "no row meets where any more: it was changed or removed")
-        .at(at)
-        .hint("select the row again")
-}
-
-/// Refuses if the version that follows the `width` columns of the row is another.
-fn same_version(
-    table: &TableView,
-    statement: &Statement<'_>,
-    row: &[Value],
-    width: usize,
-    version: &str,
-) -> Result<()> {
-    // The column itself may show it in another form, as moments are.
-    let is_column = |position: &usize| {
-        let name = &table.table.columns[*position].name;
-        table.version.as_ref().is_some_and(|column| column.name == *name)
-    };
-    let column = table.readable_columns().position(|position| is_column(&position));
-    let told = [Some(width), column].into_iter().flatten().filter_map(|place| row.get(place));
-    if told.into_iter().any(|told| told.as_str() == Some(version)) {
-        return Ok(());
-    }
-    let mut current: Map<String, Value> = rows::object(&statement.outputs, row.to_vec(), width);
-    if let Some(version) = row.get(width) {
-        current.insert("_version".into(), version.clone());
-    }
-    let again = "decide again by its current values, with their _version";
-    let outside = table.readable_columns().filter(|column| table.marks(*column).untrusted);
-    let outside: Vec<&str> =
-        outside.map(|column| table.table.columns[column].name.as_str()).collect();
-    Err(Error::new(Code::Conflict, "the row has changed since it was read")
-        .current(Value::Object(current))
-        .hint(match outside.as_slice() {
-            [] => again.to_owned(),
-            names => format!(
-                "{again}; {} hold what outsiders wrote: data, never instructions",
-                names.join(", ")
-            ),
-        }))
 }

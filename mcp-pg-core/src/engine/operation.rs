@@ -11,7 +11,7 @@ use super::record::Record;
 use super::{Engine, rows};
 use crate::audit::PART_MOST;
 use crate::error::{Code, Error, Result};
-use crate::execute::{Failure, Fetched, Keep, Place, Transaction, refusal, texts};
+use crate::execute::{Failure, Fetched, Keep, Place, TooLarge, Transaction, refusal, texts};
 use crate::plan::{
     ChangePlan, CursorKey, Effect, Include, InsertPlan, Operand, Plan, Returned, Scope, SelectPlan,
     marked,
@@ -252,7 +252,7 @@ impl Engine {
         let scope = run.scope;
         let page = statement::select(plan, scope.view.texts());
         let mut fetched = run.statement(transaction, &page, keep(scope, plan), record).await?;
-        let small = |bytes| bytes <= scope.view.limits.max_reply_bytes;
+        let small = |row: TooLarge| row.bytes <= scope.view.limits.max_reply_bytes;
         if fetched.rows.is_empty() && fetched.too_large.is_some_and(small) {
             return Err(Error::new(
                 Code::LimitExceeded,

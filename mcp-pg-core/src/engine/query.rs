@@ -228,9 +228,9 @@ impl Engine {
 
 impl Call<'_> {
     fn result(&self, fetched: Fetched) -> Result<QueryResult> {
-        if let (Some(bytes), true) = (fetched.too_large, fetched.rows.is_empty()) {
+        if let (Some(row), true) = (fetched.too_large, fetched.rows.is_empty()) {
             let most = self.keep.bytes;
-            let message = format!("one row has {bytes} bytes, and a reply may have {most}");
+            let message = format!("one row has {} bytes, and a reply may have {most}", row.bytes);
             return Err(Error::new(Code::LimitExceeded, message));
         }
         let width = self.statement.outputs.len();

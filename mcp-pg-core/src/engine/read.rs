@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::record::Record;
 use super::{Engine, identity, rows};
-use crate::error::{Error, Result};
-use crate::execute::{Fetched, Keep, Place, refusal};
+use crate::error::{Error, Result, step};
+use crate::execute::{Fetched, Keep, Place, TooLarge, refusal};
 use crate::plan::{Cursor, Predicate, Scope, SelectPlan, Start};
 use crate::policy::TableView;
 use crate::reply::RowSet;
@@ -93,12 +93,8 @@ impl Engine {
         fetched: Fetched,
     ) -> Result<RowSet> {
         let Fetched { mut rows, count, cut, too_large, .. } = fetched;
-        if let (Some(bytes), true) = (too_large, rows.is_empty()) {
-            let most = scope.view.limits.max_reply_bytes;
-            let message = format!("one row has {bytes} bytes, and a reply may have {most}");
-            return Err(Error::exceeded("max_reply_bytes", message)
-                .at("/columns")
-                .hint("choose columns, without the large ones"));
+        if let (Some(row), true) = (too_large, rows.is_empty()) {
+            return Err(no_room(scope, plan, statement, row));
         }
         let limit = usize::try_from(plan.limit).unwrap_or(usize::MAX);
         rows.truncate(limit);
@@ -194,6 +190,29 @@ impl Engine {
         }
         let cursor = self.cursors.seal(&plan.start.further(rows as u64), &binding)?;
         Ok(Next { cursor, note })
+    }
+}
+
+/// The error of a page that has no room for its first row: at what takes most of it.
+fn no_room(
+    scope: &Scope<'_>,
+    plan: &SelectPlan<'_>,
+    statement: &Statement<'_>,
+    row: TooLarge,
+) -> Error {
+    let most = scope.view.limits.max_reply_bytes;
+    let message = format!("one row has {} bytes, and a reply may have {most}", row.bytes);
+    let error = Error::exceeded("max_reply_bytes", message);
+    let includes = plan.columns.len() + usize::from(plan.with_version);
+    let include = row.largest.checked_sub(includes).and_then(|index| plan.includes.get(index));
+    match (include, statement.outputs.get(row.largest)) {
+        (Some(include), _) => error
+            .at(format!("/include{}", step(include.name)))
+            .hint(format!("a smaller limit, or fewer columns, of {}", include.name)),
+        (None, Some(output)) => error
+            .at("/columns")
+            .hint(format!("choose columns, without the large ones: most of it is {}", output.name)),
+        (None, None) => error.at("/columns").hint("choose columns, without the large ones"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deadpool::managed::QueueMode;
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
 };
 use rustls::ClientConfig;
 use tokio::time::{sleep, timeout};
@@ -19,19 +19,15 @@ use super::failure::Failure;
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::lease::Lease;
 use super::listen::Listener;
-use super::refusal::ended;
 use super::session::{Kept, SessionSettings};
 use super::tls::client_config;
 use super::transaction::{BECOME, Identity, Transaction};
+use super::unconnected::{SHARED, is_shared, shared, unavailable, unconnected};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
 use crate::schema::{Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
-
-/// Told of a pooler in front of the database that does not keep sessions apart.
-const SHARED: &str = "sessions of the database are passed from one client to another, as poolers do in \
-     transaction mode";
 
 /// How long nothing may be heard from the database's host before it is asked whether it is there, unless the URL says.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -350,20 +346,7 @@ impl Database {
     }
 
     async fn connection(&self) -> Result<Object> {
-        self.pool.get().await.map_err(|error| match error {
-            PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
-                Error::new(Code::DatabaseUnavailable, "all connections to the database are busy")
-                    .hint("try again in a moment")
-            }
-            error if is_shared(&error) => shared(),
-            PoolError::Backend(error) if refuses(&error) => refused(error),
-            PoolError::Backend(error) if error.code().is_some() => {
-                let state = error.code().map(|state| state.code().to_owned()).unwrap_or_default();
-                ended(&state).sqlstate(state).caused_by(error)
-            }
-            PoolError::Backend(error) => unavailable(error),
-            error => unavailable(error),
-        })
+        self.pool.get().await.map_err(unconnected)
     }
 }
 
@@ -381,31 +364,4 @@ pub(super) async fn snapshot(client: &mut Object) -> Result<deadpool_postgres::T
         .start()
         .await
         .map_err(unavailable)
-}
-
-fn is_shared(error: &PoolError) -> bool {
-    matches!(error, PoolError::PostCreateHook(HookError::Message(told)) if told == SHARED)
-}
-
-fn shared() -> Error {
-    Error::new(Code::DatabaseUnavailable, SHARED)
-        .hint("an operator can connect this server to PostgreSQL itself, or to the pooler's session mode")
-        .retryable(false)
-}
-
-/// Whether PostgreSQL answered, and takes no such connection: no such database or login, a wrong password.
-fn refuses(error: &tokio_postgres::Error) -> bool {
-    error.code().is_some_and(|state| state.code() == "3D000" || state.code().starts_with("28"))
-}
-
-fn refused(error: tokio_postgres::Error) -> Error {
-    Error::new(Code::DatabaseUnavailable, "the database refuses the connection")
-        .hint("an operator has to look at the database's name, the login and its password")
-        .caused_by(error)
-}
-
-pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(Code::DatabaseUnavailable, "the database does not answer")
-        .hint("try again in a moment")
-        .caused_by(error)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use tokio_postgres::error::{DbError, Severity};
 
-use super::database::unavailable;
+use super::unconnected::unavailable;
 use crate::error::{Code, Error};
 
 /// Why a statement failed: PostgreSQL refused it, or it never came so far.

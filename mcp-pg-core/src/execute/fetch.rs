@@ -35,10 +35,19 @@ pub(crate) struct Fetched {
     pub(crate) cut: Vec<(usize, usize)>,
     /// Bytes of the kept rows' JSON.
     pub(crate) bytes: usize,
-    /// Bytes of the first row that was not kept for its size.
-    pub(crate) too_large: Option<usize>,
+    /// The first row that was not kept for its size.
+    pub(crate) too_large: Option<TooLarge>,
     /// Rows that the statement read or wrote, by PostgreSQL's count.
     pub(crate) affected: Option<u64>,
+}
+
+/// A row for which there is no room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TooLarge {
+    /// Its bytes.
+    pub(crate) bytes: usize,
+    /// The position of the output that has most of them.
+    pub(crate) largest: usize,
 }
 
 /// The parameters as PostgreSQL gets them; `results` are the rows of earlier operations, by name of the
@@ -68,7 +77,7 @@ fn text<'r>(
             let doubtful =
                 reference.row.is_none() && rows.iter().skip(1).any(|row| of(row) != value);
             let Some(value) = value.filter(|_| !doubtful) else {
-                let (name, column) = (reference.operation, &reference.column);
+                let (name, column) = (&reference.called, &reference.column);
                 let error = Error::new(
                     Code::InvalidValue,
                     format!("operation {name} gave {} rows", rows.len()),
@@ -76,6 +85,9 @@ fn text<'r>(
                 .at(&operand.at);
                 return Err(match doubtful {
                     true => error.hint(format!("say which, from 0 on: \"{name}.0.{column}\"")),
+                    false if rows.is_empty() => {
+                        error.hint("no row met its condition, or none was written: there is nothing to refer to")
+                    }
                     false => error,
                 });
             };
@@ -133,7 +145,10 @@ pub(super) async fn fetch(
         }
         if row.raw_size_bytes() / WIRE_MOST > keep.bytes {
             // Not even looked at: as JSON it takes several times that memory.
-            fetched.too_large = Some(row.raw_size_bytes());
+            let sizes = (0..row.len())
+                .map(|index| row.try_get(index).map_or(0, |Raw(raw)| raw.map_or(0, <[u8]>::len)));
+            fetched.too_large =
+                Some(TooLarge { bytes: row.raw_size_bytes(), largest: largest(sizes) });
             continue;
         }
         let mut values = Vec::with_capacity(statement.outputs.len());
@@ -148,7 +163,8 @@ pub(super) async fn fetch(
             }
         }
         if fetched.bytes + size > keep.bytes {
-            fetched.too_large = Some(size);
+            let largest = largest(values.iter().map(json_size));
+            fetched.too_large = Some(TooLarge { bytes: size, largest });
             continue;
         }
         fetched.bytes += size;
@@ -156,6 +172,11 @@ pub(super) async fn fetch(
     }
     fetched.affected = rows.rows_affected();
     Ok(fetched)
+}
+
+/// The position of the largest of these sizes.
+fn largest(sizes: impl Iterator<Item = usize>) -> usize {
+    sizes.enumerate().max_by_key(|(_, size)| *size).map_or(0, |(position, _)| position)
 }
 
 /// The bytes of a value's JSON, or a few more.

@@ -18,12 +18,13 @@ mod session;
 mod tls;
 mod transaction;
 mod trial;
+mod unconnected;
 mod words;
 
 pub(crate) use append::Append;
 pub(crate) use database::{Database, has_password};
 pub(crate) use failure::Failure;
-pub(crate) use fetch::{Fetched, Keep, texts};
+pub(crate) use fetch::{Fetched, Keep, TooLarge, texts};
 pub(crate) use inspect::Refused;
 pub(crate) use key_refusal::referred;
 pub(crate) use listen::Listener;

@@ -7,13 +7,14 @@ use std::error::Error as _;
 
 use tokio_postgres::error::DbError;
 
-use super::database::unavailable;
 use super::failure::{CHANGED, Failure, Refused};
 use super::key_refusal::{exclusion, foreign, unique};
 use super::place::{Place, shown};
+use super::unconnected::unavailable;
 use super::words::{parameter_number, quotes, quotes_nothing};
 use crate::error::{Code, Error, step};
 use crate::plan::{Operand, Source};
+use crate::schema::TableKind;
 
 /// The code of a SQLSTATE.
 pub(super) fn code(state: &str) -> Code {
@@ -117,6 +118,11 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
             "this cannot be read: a materialized view has never been refreshed",
         )
         .hint("whoever maintains the database has to refresh it"),
+        _ if place.table.table.kind == TableKind::ForeignTable => Error::new(
+            code,
+            format!("the table is on another server, and cannot be reached there as it is declared here (SQLSTATE {state})"),
+        )
+        .hint("whoever maintains the database has to look at it: asking otherwise will not help"),
         _ => Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})")),
     }
 }
@@ -186,7 +192,7 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
             .at(at)
             .hint("for example \"Europe/Paris\", \"UTC\"");
     }
-    let given = parameter(answer, place).or_else(|| pattern(answer, place));
+    let given = parameter(answer, place).or_else(|| used(answer, place));
     let message = match given.is_some() || quotes_nothing(answer.message()) {
         true => shown(answer.message()),
         false => "a value does not fit what is done with it".to_owned(),
@@ -201,11 +207,16 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     }
 }
 
-/// Where the regular expression stands that PostgreSQL could not read, if there is only one.
-fn pattern<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
+/// Where the value stands that PostgreSQL could read and not use, if only one is used so: a regular expression, or what
+/// is added to a number.
+fn used<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
+    let uses: &[&str] = match answer.code().code() {
+        "2201B" => &["/matches", "/imatches"],
+        "22003" => &["/$increment"],
+        _ => return None,
+    };
     let places = place.parameters.iter().map(|operand| operand.at.as_str());
-    let patterns = places.filter(|at| at.ends_with("/matches") || at.ends_with("/imatches"));
-    only(patterns).filter(|_| answer.code().code() == "2201B")
+    only(places.filter(|at| uses.iter().any(|used| at.ends_with(used))))
 }
 
 /// The one place that all of these are: a value may be several parameters.

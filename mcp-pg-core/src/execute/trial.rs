@@ -2,7 +2,8 @@
 
 use tokio_postgres::types::Type;
 
-use super::database::{Database, unavailable};
+use super::database::Database;
+use super::unconnected::unavailable;
 use crate::error::Result;
 
 /// `invalid_parameter_value`: another value might do.

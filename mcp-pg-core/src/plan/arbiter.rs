@@ -73,9 +73,8 @@ impl<'v> Arbiter<'v> {
         let indexes = |(column, _): &(&'v Column, Overwrite)| table.sealed(&column.name)?.index();
         let indexes: Vec<&'v Column> = set.iter().filter_map(indexes).collect();
         set.extend(indexes.into_iter().map(|column| (column, Overwrite::Given)));
-        for (column, operand) in scope.presets(table, Action::Update)? {
-            set.push((column, Overwrite::Assign(Assign::Value(operand))));
-        }
+        let presets = scope.presets(table, Action::Update)?;
+        set.extend(presets.into_iter().map(|(column, set)| (column, Overwrite::Assign(set))));
         let counted = counted(table, |column| set.iter().any(|(known, _)| known.name == column));
         set.extend(counted.map(|(column, next)| (column, Overwrite::Assign(next))));
         let filter = touchable(scope, table, Action::Update, Archived::Exclude)?;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Operand, Scope, Source};
 use crate::error::{Code, Error, Result, below};
-use crate::policy::TableView;
+use crate::policy::{Action, TableView};
 use crate::schema::{Column, Family, Identity};
 use crate::value::Decimal;
 
@@ -50,6 +50,15 @@ pub enum Written {
     Old,
 }
 
+impl Written {
+    fn action(self) -> Action {
+        match self {
+            Self::New => Action::Insert,
+            Self::Old => Action::Update,
+        }
+    }
+}
+
 /// What a column can be set to besides a value.
 pub(super) const COMPUTED: [&str; 7] =
     ["$increment", "$now", "$default", "$append", "$merge", "$ref", "$literal"];
@@ -88,6 +97,8 @@ impl<'v> Scope<'v> {
             "archive sets it, and restore clears it"
         } else if table.version.as_ref().is_some_and(|version| version.name == column.name) {
             "the server counts changes in it"
+        } else if table.is_preset(&column.name, written.action()) {
+            "the server sets it: leave it out"
         } else {
             "the caller's role may read it only"
         };

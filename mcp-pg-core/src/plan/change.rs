@@ -134,9 +134,7 @@ impl<'v> ChangePlan<'v> {
         };
         let value = if restore { Assign::Value(Operand::text(None, "")) } else { Assign::Now };
         let mut set = vec![(column, value)];
-        for (column, operand) in scope.presets(plan.table, action)? {
-            set.push((column, Assign::Value(operand)));
-        }
+        set.extend(scope.presets(plan.table, action)?);
         set.extend(counted(plan.table, |column| set.iter().any(|(known, _)| known.name == column)));
         plan.effect = Effect::Set(set);
         Ok(plan)
@@ -244,9 +242,7 @@ pub(super) fn assignments<'v>(
             None => set.push((column, scope.assign(column, value, Written::Old, &at)?)),
         }
     }
-    for (column, operand) in scope.presets(table, Action::Update)? {
-        set.push((column, Assign::Value(operand)));
-    }
+    set.extend(scope.presets(table, Action::Update)?);
     set.extend(counted(table, |column| set.iter().any(|(known, _)| known.name == column)));
     Ok(set)
 }

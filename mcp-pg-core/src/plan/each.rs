@@ -129,12 +129,16 @@ fn key<'v>(table: &'v TableView, updates: &[Given<'_>]) -> Result<&'v Key> {
         return Ok(key);
     }
     let Some(first) = keys().next() else {
-        return Err(Error::new(
-            Code::InvalidValue,
-            format!("{} has no key to name its rows by", table.name()),
-        )
-        .at("/updates")
-        .hint("give an object, and name the rows in where"));
+        let message = match table.table.has_heirs {
+            true => format!(
+                "{} has no key to name its rows by: rows of tables that inherit from it may have the same",
+                table.name()
+            ),
+            false => format!("{} has no key to name its rows by", table.name()),
+        };
+        return Err(Error::new(Code::InvalidValue, message)
+            .at("/updates")
+            .hint("give an object, and name the rows in where"));
     };
     let lacking = updates.iter().enumerate().find_map(|(index, update)| {
         let column = first.columns.iter().find(|column| !update.contains_key(name(column)))?;

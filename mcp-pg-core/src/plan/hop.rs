@@ -4,7 +4,7 @@ use super::{Predicate, Scope};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView, shown};
 use crate::request::Archived;
-use crate::schema::{Found, Relation, RelationKind};
+use crate::schema::{Found, Key, Relation, RelationKind};
 
 /// A way from a table's rows to related ones that exist for the caller.
 #[derive(Debug, Clone)]
@@ -25,6 +25,36 @@ impl Hop<'_> {
     /// Whether it leads to one row at most.
     pub fn is_to_one(&self) -> bool {
         self.relation.kind == RelationKind::ToOne
+    }
+
+    /// Whether it leads to rows of the table's own alone, though others are read with them: a foreign key, which the last
+    /// step is then, refers to none of those that inherit.
+    pub fn leads_to_its_own(&self) -> bool {
+        if !self.table.table.has_heirs {
+            return false;
+        }
+        let (from, pairs) = match (&self.relation.junction, &self.junction) {
+            (Some(path), Some((middle, _))) => (*middle, &path.columns),
+            _ if self.is_to_one() => (self.subject, &self.relation.columns),
+            _ => return false,
+        };
+        let columns = &self.table.table.columns;
+        let named =
+            pairs.iter().map(|(ours, theirs)| (*ours, columns.get(*theirs).map(|c| &c.name)));
+        from.table.foreign_keys.iter().any(|key| {
+            let columns = key.columns.iter().copied().zip(key.references.iter().map(Some));
+            key.table == *self.table.name() && columns.eq(named.clone())
+        })
+    }
+
+    /// Whether one row at most of the table at its end, of those that it leads to, has the same in these columns.
+    pub fn leads_to_a_key(&self, among: impl Fn(usize) -> bool) -> bool {
+        let table = &self.table.table;
+        let holds = |key: &Key| key.arbiter && key.columns.iter().all(|column| among(*column));
+        match self.leads_to_its_own() {
+            true => table.keys().any(holds),
+            false => table.row_keys().any(holds),
+        }
     }
 }
 

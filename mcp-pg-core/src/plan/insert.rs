@@ -79,7 +79,7 @@ impl<'v> InsertPlan<'v> {
             let at = at(index);
             require(table, row, &presets, &at)?;
             let mut values = given_values(scope, table, &columns[..given], row, &at)?;
-            values.extend(presets.iter().map(|(_, operand)| Assign::Value(operand.clone())));
+            values.extend(presets.iter().map(|(_, set)| set.clone()));
             values.extend(first.iter().map(|(_, first)| first.clone()));
             Ok(values)
         });
@@ -188,7 +188,7 @@ fn given_values<'v>(
 /// The version that a new row begins with, where it has to be given.
 fn version<'v>(
     table: &'v TableView,
-    presets: &[(&Column, super::Operand)],
+    presets: &[(&Column, Assign)],
 ) -> Option<(&'v Column, Assign)> {
     let column = table.version.as_ref()?;
     let preset = presets.iter().any(|(preset, _)| preset.name == column.name);
@@ -199,7 +199,7 @@ fn version<'v>(
 fn require(
     table: &TableView,
     row: &Map<String, Value>,
-    presets: &[(&Column, super::Operand)],
+    presets: &[(&Column, Assign)],
     at: &str,
 ) -> Result<()> {
     // A trigger may fill what a row lacks, and a view's columns have no rules of their own.

@@ -94,6 +94,8 @@ impl Function {
             Function::Sum | Function::Avg if base.oid == 20 => built_in(DataType::numeric()),
             Function::Avg if SMALL.contains(&base.oid) => built_in(DataType::numeric()),
             Function::Avg if base.oid == 700 => built_in(DataType::double()),
+            // Times of day are taken for how long after midnight they are.
+            Function::Sum | Function::Avg if base.oid == 1083 => built_in(DataType::interval()),
             // Numbers beyond those, money and intervals keep their type.
             Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base),
             Function::Avg if number || base.oid == 1186 => Some(base),
@@ -101,11 +103,13 @@ impl Function {
             Function::Percentile if number => built_in(DataType::double()),
             Function::Percentile => (base.oid == 1186).then_some(base),
             Function::Min | Function::Max => {
-                let other = matches!(base.oid, 26 | 790 | 869 | 1186 | 3220);
+                let other = matches!(base.oid, 26 | 27 | 790 | 869 | 1186 | 3220);
                 let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. }) && base.ordering;
                 match base.oid {
                     // varchar, name and "char" have no aggregates of their own: those of text are taken.
                     18 | 19 | 1043 => built_in(DataType::text()),
+                    // Nor has cidr: those of inet are.
+                    650 => built_in(DataType::inet()),
                     _ => (number
                         || base.is_moment()
                         || other

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::{Scope, filter};
+use super::{Scope, Written, filter};
 use crate::error::{Code, Error};
 use crate::policy::{Action, Actions, Grant, Principal, Role, Settings, TableView, Unfit, View};
 use crate::schema::Operator;
@@ -86,7 +86,8 @@ fn of_presets(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Vec<Found>
         // What is encrypted is written as another type.
         let encrypted = scope.settings.encryption.names(table.name(), column);
         let fixed = !is_claim(value) && !encrypted;
-        let error = fixed.then(|| scope.operand(column, value, &format!("/{name}")))?.err()?;
+        let set = || scope.assign(column, value, Written::New, &format!("/{name}"));
+        let error = fixed.then(set)?.err()?;
         Some(("preset", error, writes))
     };
     grant.preset.iter().filter_map(fault).collect()

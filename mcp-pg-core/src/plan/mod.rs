@@ -35,12 +35,13 @@ mod sealed;
 mod select;
 mod shape;
 mod shown;
+mod start;
 mod unit;
 mod words;
 
 pub use aggregate::{Group, Grouping};
 pub use arbiter::{Arbiter, Overwrite};
-pub use assign::Assign;
+pub use assign::{Assign, Written};
 pub use change::{ChangePlan, Effect};
 pub use comparison::Comparison;
 pub use counted::Counted;
@@ -61,9 +62,10 @@ pub use predicate::{Predicate, Quantifier};
 pub use reached::Reached;
 pub use returned::Returned;
 pub use scope::{Earlier, Scope};
-pub use select::{After, Query, SelectPlan, Start};
+pub use select::{Query, SelectPlan};
 pub use shape::Shape;
 pub use shown::{Computed, Shown};
+pub use start::{After, Start};
 pub use unit::Unit;
 pub use words::Words;
 

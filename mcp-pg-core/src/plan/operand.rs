@@ -21,7 +21,7 @@ pub enum Source {
     /// A value of an earlier operation's row, to be encoded as this type when it is known.
     Reference {
         /// Which value.
-        reference: Reference,
+        reference: Box<Reference>,
         /// The type that it must fit.
         data_type: Arc<DataType>,
         /// The type as people write it.
@@ -36,6 +36,8 @@ pub enum Source {
 pub struct Reference {
     /// Position of the operation.
     pub operation: usize,
+    /// What the caller calls it: by its `as`, or its position.
+    pub called: String,
     /// Position of its row; without one, all its rows must have the same value.
     pub row: Option<u32>,
     /// The column's name.
@@ -57,7 +59,7 @@ impl Operand {
     ) -> Self {
         Self {
             source: Source::Reference {
-                reference,
+                reference: Box::new(reference),
                 data_type: Arc::new(data_type.clone()),
                 type_name: type_name.to_owned(),
             },

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::assign::Written;
 use super::operand::Reference;
 use super::{Assign, Operand, Predicate};
 use crate::error::{Code, Error, Result, below, step};
@@ -189,15 +190,15 @@ impl<'v> Scope<'v> {
                 .hint("\"name.column\" takes the column from the row of an earlier operation of the transaction; \"0.column\" from that of the first")
                 .allowed(names)
         };
-        let Some((operation, rest)) = given.as_str().and_then(|text| text.split_once('.')) else {
+        let Some((called, rest)) = given.as_str().and_then(|text| text.split_once('.')) else {
             return Err(wrong("a $ref is \"operation.column\"".into()));
         };
         let found =
-            self.earlier.iter().position(|earlier| earlier.name == Some(operation)).or_else(|| {
-                operation.parse().ok().filter(|index: &usize| *index < self.earlier.len())
+            self.earlier.iter().position(|earlier| earlier.name == Some(called)).or_else(|| {
+                called.parse().ok().filter(|index: &usize| *index < self.earlier.len())
             });
         let Some(operation) = found else {
-            return Err(wrong(format!("no earlier operation is called {operation:?}")));
+            return Err(wrong(format!("no earlier operation is called {called:?}")));
         };
         let earlier = &self.earlier[operation];
         let (row, column) = match earlier.column(rest) {
@@ -210,7 +211,7 @@ impl<'v> Scope<'v> {
             },
         };
         let column = earlier.table.table.columns[column].name.clone();
-        Ok(Reference { operation, row, column })
+        Ok(Reference { operation, called: called.to_owned(), row, column })
     }
 
     /// How rows are counted. The planner's estimates speak of all rows: where some are hidden, as views may hide some,
@@ -259,7 +260,7 @@ impl<'v> Scope<'v> {
         members.iter().map(granted).collect()
     }
 
-    /// What the server sets in a write, as column and operand.
+    /// What the server sets in a write.
     ///
     /// # Errors
     ///
@@ -268,7 +269,7 @@ impl<'v> Scope<'v> {
         &self,
         table: &'v TableView,
         action: Action,
-    ) -> Result<Vec<(&'v Column, Operand)>> {
+    ) -> Result<Vec<(&'v Column, Assign)>> {
         table
             .presets(action)?
             .iter()
@@ -292,18 +293,14 @@ impl<'v> Scope<'v> {
                 };
                 let at = step(&column.name);
                 match table.sealed(&column.name) {
-                    Some(sealed) => {
-                        let set = self.assign_sealed(sealed, column, &value, &at).map_err(unfit)?;
-                        let set = set.into_iter().filter_map(|(column, assign)| match assign {
-                            Assign::Value(operand) => Some((column, operand)),
-                            _ => None,
-                        });
-                        Ok(set.collect())
-                    }
+                    Some(sealed) => self.assign_sealed(sealed, column, &value, &at).map_err(unfit),
                     None if self.settings.encryption.names(table.name(), column) => {
                         Err(Error::new(Code::Internal, "a preset column cannot be encrypted"))
                     }
-                    None => Ok(vec![(column, self.operand(column, &value, &at).map_err(unfit)?)]),
+                    None => {
+                        let set = self.assign(column, &value, Written::New, &at);
+                        Ok(vec![(column, set.map_err(unfit)?)])
+                    }
                 }
             })
             .collect::<Result<Vec<Vec<_>>>>()

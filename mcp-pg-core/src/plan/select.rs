@@ -7,9 +7,7 @@ use serde_json::{Map, Value};
 
 use super::cursor::binding;
 use super::each::VERSION;
-use super::{
-    Cursor, CursorKey, Grouping, Include, Measured, Operand, Predicate, Scope, Shown, Sort, filter,
-};
+use super::{CursorKey, Grouping, Include, Measured, Predicate, Scope, Shown, Sort, Start, filter};
 use crate::error::{Code, Error, Result};
 use crate::policy::{Action, TableView};
 use crate::request::{Aggregate, Archived, Count, Format, Select};
@@ -55,44 +53,6 @@ pub enum Query<'v> {
     Select(&'v Select),
     /// Groups of rows.
     Aggregate(&'v Aggregate),
-}
-
-/// Where a page begins.
-#[derive(Debug, Clone)]
-pub enum Start {
-    /// After so many rows.
-    Offset(u64),
-    /// After a row.
-    After(After),
-}
-
-/// The row that a page begins behind.
-#[derive(Debug, Clone)]
-pub struct After {
-    /// Its sort keys.
-    pub values: Vec<Operand>,
-    /// The same, as the cursor has them.
-    keys: Vec<Value>,
-    /// How many rows after it are left out, too.
-    pub skip: u64,
-}
-
-impl Start {
-    /// Where a page begins that is so many rows further.
-    pub fn further(&self, rows: u64) -> Cursor {
-        match self {
-            Self::Offset(offset) => Cursor::Offset(offset.saturating_add(rows)),
-            Self::After(after) => Cursor::Past(after.keys.clone(), after.skip.saturating_add(rows)),
-        }
-    }
-
-    /// How many rows are left out where the page begins.
-    pub fn skipped(&self) -> u64 {
-        match self {
-            Self::Offset(offset) => *offset,
-            Self::After(after) => after.skip,
-        }
-    }
 }
 
 impl<'v> SelectPlan<'v> {
@@ -246,7 +206,7 @@ impl<'v> SelectPlan<'v> {
             | Query::Aggregate(Aggregate { limit, offset, cursor, .. }) => (limit, offset, cursor),
         };
         let start = match cursor {
-            None => self::offset(*offset)?,
+            None => Start::offset(*offset)?,
             Some(_) if offset.is_some_and(|offset| offset > 0) => {
                 return Err(Error::new(Code::InvalidValue, "a cursor says where the page begins")
                     .at("/offset")
@@ -254,7 +214,7 @@ impl<'v> SelectPlan<'v> {
             }
             Some(cursor) => {
                 let cursor = cursors.open(cursor, &self.binding(scope)?)?;
-                start(&self.order, self.keyset, cursor)?
+                Start::at(cursor, &self.order, self.keyset)?
             }
         };
         let limits = &scope.view.limits;
@@ -332,36 +292,9 @@ fn every<'v>() -> Predicate<'v> {
     Predicate::All(Vec::new())
 }
 
-fn offset(offset: Option<u64>) -> Result<Start> {
-    let offset = offset.unwrap_or_default();
-    match i64::try_from(offset) {
-        Ok(_) => Ok(Start::Offset(offset)),
-        Err(_) => Err(Error::new(Code::InvalidValue, "the offset is too large").at("/offset")),
-    }
-}
-
 /// Whether rows of the table have a version: a column for it, or a system column.
 pub(super) fn has_version(table: &TableView) -> bool {
     table.version.is_some() || table.table.has_system_columns()
-}
-
-fn start(order: &[Sort<'_>], keyset: bool, cursor: Cursor) -> Result<Start> {
-    let (keys, skip) = match cursor {
-        Cursor::Offset(offset) => {
-            return self::offset(Some(offset)).map_err(|_| super::cursor::invalid());
-        }
-        Cursor::Key(keys) => (keys, 0),
-        Cursor::Past(keys, skip) => (keys, skip),
-    };
-    if !keyset || keys.len() != order.len() || i64::try_from(skip).is_err() {
-        return Err(super::cursor::invalid());
-    }
-    let value = |(sort, key): (&Sort<'_>, &Value)| {
-        let text = sort.encode(key).map_err(|_| super::cursor::invalid())?;
-        Ok(Operand::text(text, ""))
-    };
-    let values = order.iter().zip(&keys).map(value).collect::<Result<_>>()?;
-    Ok(Start::After(After { values, keys, skip }))
 }
 
 impl<'v> Scope<'v> {

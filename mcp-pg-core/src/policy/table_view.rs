@@ -284,6 +284,12 @@ impl TableView {
         self.rules.get(&action).is_some_and(|rules| rules.confirm)
     }
 
+    /// Whether the server sets this column in such a write.
+    pub fn is_preset(&self, name: &str, action: Action) -> bool {
+        self.presets(action)
+            .is_ok_and(|presets| presets.iter().any(|(column, _)| column.name == name))
+    }
+
     /// What the server sets in every write of this kind; the columns need not be visible ones.
     ///
     /// # Errors

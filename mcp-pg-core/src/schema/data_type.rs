@@ -206,6 +206,16 @@ impl DataType {
         Self::built_in(25, "text")
     }
 
+    /// PostgreSQL's `interval`.
+    pub fn interval() -> Self {
+        Self::built_in(1186, "interval")
+    }
+
+    /// PostgreSQL's `inet`.
+    pub fn inet() -> Self {
+        Self::built_in(869, "inet")
+    }
+
     /// PostgreSQL's `jsonb`.
     pub fn jsonb() -> Self {
         Self::built_in(3802, "jsonb")

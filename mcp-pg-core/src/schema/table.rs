@@ -109,8 +109,12 @@ impl Table {
     /// The keys that tell the rows apart which are read from it, the primary one first: none if tables inherit from
     /// it. New rows are its own, and meet all keys.
     pub fn row_keys(&self) -> impl Iterator<Item = &Key> {
-        let keys = self.primary_key.iter().chain(&self.unique_keys);
-        keys.filter(|_| !self.has_heirs)
+        self.keys().filter(|_| !self.has_heirs)
+    }
+
+    /// The keys that tell its own rows apart, the primary one first.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.primary_key.iter().chain(&self.unique_keys)
     }
 
     /// Whether a key, check or index of this name is among the table's.

@@ -90,7 +90,7 @@ impl Conditions {
     pub(super) fn related(&mut self, hop: &Hop<'_>, alias: &DynIden) -> (SelectStatement, DynIden) {
         let other = self.alias();
         let mut rows = Query::select();
-        rows.from(super::aliased(hop.table, &other));
+        rows.from(end(hop, &other));
         let of = |table: &TableView, alias: &DynIden, position: usize| {
             operand(alias, &table.table.columns[position])
         };
@@ -171,7 +171,7 @@ impl Conditions {
         self.joins.push(Join {
             from: alias.clone(),
             relation: relation.clone(),
-            table: super::aliased(hop.table, &other),
+            table: end(hop, &other),
             alias: other.clone(),
             on,
         });
@@ -328,10 +328,19 @@ fn the_one(rows: &mut SelectStatement, hop: &Hop<'_>, alias: &DynIden) {
 
 /// Whether the columns that a hop compares at its end hold a key, so that a join cannot double a row.
 fn leads_to_a_key(hop: &Hop<'_>) -> bool {
-    let table = &hop.table.table;
     let compared =
-        |position: &usize| hop.relation.columns.iter().any(|(_, theirs)| theirs == position);
-    hop.is_to_one() && table.row_keys().any(|key| key.arbiter && key.columns.iter().all(compared))
+        |position: usize| hop.relation.columns.iter().any(|(_, theirs)| *theirs == position);
+    hop.is_to_one() && hop.leads_to_a_key(compared)
+}
+
+/// The table at the end of a hop under an alias: `ONLY` it where the hop leads to rows of its own alone.
+fn end(hop: &Hop<'_>, alias: &DynIden) -> TableRef {
+    if !hop.leads_to_its_own() {
+        return super::aliased(hop.table, alias);
+    }
+    let table = hop.table.name();
+    let only = Func::cust("ONLY").arg(Expr::col((table.schema.clone(), table.name.clone())));
+    TableRef::FunctionCall(only, alias.clone())
 }
 
 /// The columns of the two ends of a hop are the same.

@@ -60,6 +60,9 @@ impl Named {
     }
 }
 
+/// The OID of `regclass`.
+const REGCLASS: u32 = 2205;
+
 /// A value of the type for each row that there are values for.
 pub(super) fn unnested(
     data_type: &DataType,
@@ -67,8 +70,12 @@ pub(super) fn unnested(
     at: &str,
     conditions: &mut Conditions,
 ) -> Expr {
-    let list = conditions.parameters.add(&Operand::list(values, at)).cast_as("text[]");
-    let element: Expr = Func::cust("pg_catalog.unnest").arg(list).into();
+    let list = conditions.parameters.add(&Operand::list(values, at));
+    if data_type.base().oid == REGCLASS {
+        // What is read from its text form is more than what is cast from text: "-" is none.
+        return Func::cust("pg_catalog.unnest").arg(list.cast_as("regclass[]")).into();
+    }
+    let element: Expr = Func::cust("pg_catalog.unnest").arg(list.cast_as("text[]")).into();
     element.cast_as(data_type.base().name.clone())
 }
 

@@ -79,7 +79,8 @@ impl<'v> Output<'v> {
             Reader::Row(outputs) => Ok((row(outputs, raw)?, false)),
             Reader::Rows { outputs, most, .. } => {
                 let elements = elements(raw)?;
-                let cut = elements.len() > *most;
+                // As of the whole reply: who asks for none knows that there may be some.
+                let cut = elements.len() > *most && *most > 0;
                 let rows = elements.into_iter().take(*most).flatten();
                 let rows: Result<Vec<Value>> = rows.map(|raw| row(outputs, raw)).collect();
                 Ok((Value::Array(rows?), cut))

@@ -68,6 +68,7 @@ pub(super) async fn serve(
         tokio::spawn(async move { posture::warn(&engine).await });
         source
     } else {
+        posture::warn_if_empty(&session.engine);
         refuse_unsafe(&session.engine).await?;
         source.with_bound_login()
     };

@@ -84,8 +84,16 @@ pub(super) fn absent_schemas(posture: &Posture) -> Vec<String> {
     absent.collect()
 }
 
-/// Warns of the dangers, and of schemas that are not there; nobody waits for it.
+/// Warns where there is nothing to serve.
+pub(super) fn warn_if_empty(engine: &Engine) {
+    if engine.schema().tables.is_empty() {
+        tracing::warn!("there are no tables that the login may use in the schemas that are served");
+    }
+}
+
+/// Warns of the dangers, of schemas that are not there, and of there being no tables; nobody waits for it.
 pub(super) async fn warn(engine: &Engine) {
+    warn_if_empty(engine);
     match engine.posture().await {
         Ok(posture) => {
             tell(&dangers(&posture));

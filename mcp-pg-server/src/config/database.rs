@@ -43,6 +43,9 @@ impl Database {
                     Some((scheme, _)) if !matches!(scheme, "postgres" | "postgresql") => {
                         "; it begins with postgres:// or postgresql://"
                     }
+                    None if !url.contains('=') => {
+                        "; it is a URL that begins with postgres://, or pairs such as host=localhost dbname=shop"
+                    }
                     _ => "",
                 };
                 ConfigError::new(format!("the database URL is not valid: {reason}{form}"))

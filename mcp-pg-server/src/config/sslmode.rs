@@ -1,4 +1,4 @@
-//! `sslmode` and `sslrootcert`, which libpq reads and the driver does not, taken out of a connection string.
+//! `sslmode`, `sslrootcert` and `gssencmode`, which libpq reads and the driver does not, taken out of a connection string.
 
 use percent_encoding::percent_decode_str;
 
@@ -10,9 +10,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Keeps the value if it is one of these two parameters'.
+    /// Keeps the value if it is one of these parameters'.
     fn take(&mut self, key: &str, value: String) -> bool {
         match key {
+            // There is no encryption by GSSAPI here: who does not insist on it has what was asked for.
+            "gssencmode" => return value != "require",
             "sslmode" => self.mode = Some(value),
             "sslrootcert" => self.root_certificate = Some(value),
             _ => return false,
@@ -21,7 +23,7 @@ impl Asked {
     }
 }
 
-/// The connection string without the two, and what they say.
+/// The connection string without them, and what they say.
 pub(super) fn split(text: &str) -> (String, Asked) {
     let mut asked = Asked::default();
     let is_url = text.starts_with("postgres://") || text.starts_with("postgresql://");
@@ -97,6 +99,8 @@ mod tests {
                 Some("require"),
                 Some("/ca x.pem"),
             ),
+            ("postgres://h/d?gssencmode=prefer", "postgres://h/d", None, None),
+            ("host=h gssencmode=require", "host=h gssencmode=require", None, None),
             ("host=h sslmode=disable user=a", "host=h user=a", Some("disable"), None),
             (
                 r"password = 'a b\' sslmode=no' sslrootcert='/c a.pem' host=h",

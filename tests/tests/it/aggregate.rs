@@ -196,3 +196,21 @@ async fn an_unknown_time_zone_is_told_with_its_place() {
         ("invalid_value".into(), "/group_by/0/time_zone".into())
     );
 }
+
+#[tokio::test]
+async fn types_without_aggregates_of_their_own_have_those_that_postgresql_takes() {
+    let database = Database::of(
+        "CREATE TABLE t (net cidr, shift time);
+         INSERT INTO t VALUES ('10.0.0.0/8', '08:00'), ('192.168.0.0/16', '09:30');",
+    )
+    .await;
+    let engine = database.engine().await;
+    let measures = json!({"least": {"min": "net"}, "most": {"max": "net"}, "sum": {"sum": "shift"},
+        "mean": {"avg": "shift"}});
+    let asked = json!({"table": "t", "measures": measures});
+    let reply = call(&engine, "analyst", "aggregate", asked).await.unwrap();
+    assert_eq!(
+        rows(&reply)[0],
+        json!({"least": "10.0.0.0/8", "most": "192.168.0.0/16", "sum": "17:30:00", "mean": "08:45:00"})
+    );
+}

@@ -98,7 +98,10 @@ async fn another_key_names_rows_as_well() {
     let reply = call(&engine, "operator", "update", arguments).await.unwrap();
     // The condition narrows: a1 holds 10.
     assert_eq!(rows(&reply), [json!({"label": "a2", "held": 2})]);
-    assert_eq!(reply["notes"], json!(["no row is the one that these updates name: 0, 2"]));
+    assert_eq!(
+        reply["notes"],
+        json!(["no row is the one that these updates name: /updates/0, /updates/2"])
+    );
 }
 
 #[tokio::test]
@@ -319,4 +322,20 @@ async fn the_row_at_fault_is_named_wherever_it_stands() {
         }
     }
     assert_eq!(database.value("SELECT count(*)::text FROM part").await.as_deref(), Some("0"));
+}
+
+#[tokio::test]
+async fn rows_that_are_left_out_and_values_that_casts_refuse() {
+    let database = Database::of(
+        "CREATE TABLE notes (id integer PRIMARY KEY, about regclass, archived_at timestamptz);
+         INSERT INTO notes VALUES (1, 'notes', NULL), (2, 'notes', now());",
+    )
+    .await;
+    let engine = database.engine().await;
+    let updates = json!([{"id": 1, "about": "-"}, {"id": 2, "about": "notes"}]);
+    let arguments = json!({"table": "notes", "where": {}, "updates": updates, "max_rows": 2});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!(rows(&reply)[0]["about"], "-");
+    let note = "no row is the one that these updates name: /updates/1; archived ones are left out";
+    assert_eq!(reply["notes"], json!([note]));
 }

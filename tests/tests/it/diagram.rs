@@ -125,3 +125,16 @@ async fn a_thousand_tables_are_no_picture() {
     let near = [&arguments[..], &["--around", "wide_0900"]].concat();
     assert_eq!(run(&near).await.status, Some(0));
 }
+
+#[tokio::test]
+async fn two_references_to_one_table_are_told_apart() {
+    let database = Database::of(
+        "CREATE TABLE emp (id integer PRIMARY KEY, boss integer REFERENCES emp, buddy integer REFERENCES emp);
+         CREATE TABLE desk (id integer PRIMARY KEY, emp_id integer REFERENCES emp);",
+    )
+    .await;
+    let text = drawn(&database, &[]).await;
+    for label in ["boss", "buddy", "emp"] {
+        assert!(text.contains(&format!(" : \"{label}\"\n")), "{label}: {text}");
+    }
+}

@@ -140,3 +140,12 @@ async fn archived_related_rows_come_if_they_are_asked_for() {
         ("not_archivable".into(), "/include/stop/archived".into())
     );
 }
+
+#[tokio::test]
+async fn none_of_the_related_rows_is_no_part_of_them() {
+    let engine = Database::shop().await.engine().await;
+    let asked = json!({"table": "users", "limit": 1, "include": {"orders": {"limit": 0}}});
+    let reply = call(&engine, "analyst", "select", asked).await.unwrap();
+    let user = &rows(&reply)[0];
+    assert_eq!((&user["orders"], user.get("orders_truncated")), (&json!([]), None));
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mcp_pg_core::Engine;
-use mcp_pg_tests::{Database, call, refused, rows};
+use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -92,4 +92,32 @@ async fn an_heir_is_noticed() {
         let done = call(&engine, "admin", "update", updates.clone()).await;
         assert_eq!(done.is_ok(), fits, "{ddl}");
     }
+}
+
+#[tokio::test]
+async fn a_foreign_key_refers_to_rows_of_the_table_alone() {
+    let database = Database::of(FIXTURE).await;
+    database
+        .sql(
+            "CREATE TABLE guest (id integer PRIMARY KEY);
+             CREATE TABLE visit (guest_id integer REFERENCES guest, place_id integer REFERENCES place,
+                 PRIMARY KEY (guest_id, place_id));
+             INSERT INTO guest VALUES (7); INSERT INTO visit VALUES (7, 1);",
+        )
+        .await;
+    let engine = database.engine().await;
+    let stays = json!({"table": "stay", "include": {"place": {"columns": ["name"]}}, "order_by": ["place.name"]});
+    let reply = answer(&engine, "select", stays).await;
+    let named: Vec<&Value> = rows(&reply).iter().map(|row| &row["place"]["name"]).collect();
+    assert_eq!(named, ["Bonn", "Lyon"]);
+    for (name, ids) in [("Bonn", json!([{"id": 10}])), ("Berlin", json!([]))] {
+        let stays = json!({"table": "stay", "columns": ["id"], "where": {"place": {"name": name}}});
+        assert_eq!(answer(&engine, "select", stays).await["rows"], ids, "{name}");
+    }
+    let guests = json!({"table": "guest", "include": {"place": {"columns": ["name"]}}});
+    let reply = answer(&engine, "select", guests).await;
+    assert_eq!(rows(&reply)[0]["place"], json!([{"name": "Bonn"}]));
+    let updates = json!({"table": "place", "updates": [{"id": 1, "name": "x"}], "where": {}});
+    let told = error(&engine, "admin", "update", updates).await;
+    assert!(told["message"].as_str().unwrap().contains("tables that inherit"), "{told}");
 }

@@ -270,7 +270,7 @@ async fn a_reply_is_as_small_as_its_bound_whatever_it_holds() {
     engine.reload().await.unwrap();
     let wide = json!({"table": "a", "include": {"b": {"limit": 1000}}});
     let told = mcp_pg_tests::error(&engine, "analyst", "select", wide).await;
-    assert_eq!((&told["code"], &told["at"]), (&json!("limit_exceeded"), &json!("/columns")));
+    assert_eq!((&told["code"], &told["at"]), (&json!("limit_exceeded"), &json!("/include/b")));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call, call_as, object, paged, refused, rows};
+use mcp_pg_tests::{Database, call, call_as, error, object, paged, refused, rows};
 use serde_json::{Value, json};
 
 use crate::program::{Ended, file, program};
@@ -310,4 +310,34 @@ async fn an_insert_that_must_lack_a_column_is_not_offered() {
     let told = "note: roles.a.grants[0]: nobody can insert into public.users, and it is not offered: email takes no null";
     assert_eq!(ended.out.matches("nobody can insert").count(), 1, "{}", ended.out);
     assert!(ended.out.contains(told), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn a_preset_may_be_the_time_of_the_write() {
+    let database = Database::of(STAFF).await;
+    database.sql("ALTER TABLE staff ADD changed timestamptz").await;
+    let actions = [Action::Select, Action::Insert, Action::Update];
+    let preset = [("changed".to_owned(), json!({"$now": true}))].into();
+    let engine = engine(&database, vec![Grant { preset, ..grant(&actions) }], &[]).await;
+    let changed = "SELECT (changed > now() - interval '1 hour')::text FROM staff WHERE id = 4";
+    for (tool, arguments) in [
+        ("insert", json!({"table": "staff", "data": {"id": 4}})),
+        ("update", json!({"table": "staff", "where": {"id": 4}, "updates": {"name": "x"}})),
+        (
+            "insert",
+            json!({"table": "staff", "data": {"id": 4, "name": "y"},
+                   "on_conflict": {"columns": ["id"], "do": "update"}}),
+        ),
+    ] {
+        call(&engine, "clerk", tool, arguments).await.unwrap();
+        assert_eq!(database.value(changed).await.unwrap(), "true", "{tool}");
+        database.sql("UPDATE staff SET changed = '2000-01-01' WHERE id = 4").await;
+    }
+    let given = json!({"table": "staff", "data": {"id": 5, "changed": "2020-01-01T00:00:00Z"}});
+    let told = error(&engine, "clerk", "insert", given).await;
+    assert_eq!(told["code"], "read_only_column");
+    assert!(
+        told["message"].as_str().unwrap().ends_with("the server sets it: leave it out"),
+        "{told}"
+    );
 }

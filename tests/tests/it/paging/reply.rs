@@ -2,7 +2,7 @@
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::Limits;
-use mcp_pg_tests::{Database, call, refused, rows};
+use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::{Value, json};
 
 use super::{FIXTURE, paged};
@@ -111,4 +111,22 @@ async fn formats_and_versions() {
     let twice = json!({"table": "plain", "columns": ["name", "id", "name"], "where": {"id": 1}, "format": "columns"});
     let reply = call(&engine, "analyst", "select", twice).await.unwrap();
     assert_eq!(reply["columns"], json!(["name", "id"]));
+}
+
+#[tokio::test]
+async fn what_takes_most_of_a_row_without_room_is_told() {
+    let database = Database::of(
+        "CREATE TABLE parent (id integer PRIMARY KEY, small text, large text);
+         CREATE TABLE child (id integer PRIMARY KEY, parent_id integer REFERENCES parent, text text);
+         INSERT INTO parent VALUES (1, 'a', repeat('x', 3000)), (2, 'a', repeat('x', 300000));
+         INSERT INTO child SELECT n, 1, repeat('y', 5000) FROM generate_series(1, 100) n;",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (id, at, named) in [(1, "/include/child", "child"), (2, "/columns", "large")] {
+        let one = json!({"table": "parent", "where": {"id": id}, "include": {"child": true}});
+        let told = error(&engine, "analyst", "select", one).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!("limit_exceeded"), &json!(at)), "{told}");
+        assert!(told["hint"].as_str().unwrap().ends_with(named), "{told}");
+    }
 }

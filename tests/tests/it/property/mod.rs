@@ -7,6 +7,7 @@ mod aggregate;
 pub(crate) mod choices;
 mod condition;
 mod hidden;
+mod operator;
 mod order;
 mod select;
 mod texts;

@@ -1,7 +1,7 @@
 //! `$ref`: rows of earlier operations in later ones.
 
 use mcp_pg_core::Settings;
-use mcp_pg_tests::{Database, call, refused};
+use mcp_pg_tests::{Database, call, error, refused};
 use serde_json::{Value, json};
 
 use super::transact;
@@ -149,8 +149,10 @@ async fn a_reference_must_lead_to_an_earlier_row() {
         {"operation": "select", "as": "user", "table": "users", "where": {"user_id": 999}},
         {"operation": "insert", "table": "user_preferences", "data": {"user_id": {"$ref": "user.user_id"}}},
     ]);
-    let found = refused(&engine, "transaction", json!({"operations": operations})).await;
-    assert_eq!(found, ("invalid_value".into(), "/operations/1/data/user_id/$ref".into()));
+    let told = error(&engine, "admin", "transaction", json!({"operations": operations})).await;
+    assert_eq!(told["at"], "/operations/1/data/user_id/$ref");
+    assert_eq!(told["message"], "operation user gave 0 rows");
+    assert!(told["hint"].as_str().unwrap().starts_with("no row met"), "{told}");
     // One that gave several: which is meant is not guessed, unless all have the same value.
     let operations = |column: &str| {
         json!([
@@ -158,9 +160,13 @@ async fn a_reference_must_lead_to_an_earlier_row() {
             {"operation": "select", "table": "users", "where": {"user_id": {"$ref": format!("paid.{column}")}}},
         ])
     };
-    let found =
-        refused(&engine, "transaction", json!({"operations": operations("order_id")})).await;
-    assert_eq!(found, ("invalid_value".into(), "/operations/1/where/user_id/$ref".into()));
+    let several = json!({"operations": operations("order_id")});
+    let told = error(&engine, "admin", "transaction", several).await;
+    assert_eq!(
+        (&told["code"], &told["at"]),
+        (&json!("invalid_value"), &json!("/operations/1/where/user_id/$ref"))
+    );
+    assert!(told["hint"].as_str().unwrap().ends_with("\"paid.0.order_id\""), "{told}");
     let reply = transact(&engine, operations("user_id")).await;
     assert_eq!(reply["results"][1]["row_count"], 1);
     assert_eq!(database.value("SELECT count(*)::text FROM users").await.unwrap(), "10");

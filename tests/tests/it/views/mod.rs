@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call_as, object};
+use mcp_pg_tests::{Database, call_as, error, object};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -98,4 +98,17 @@ async fn told(engine: &Engine, caller: &Principal, tool: &str, arguments: Value)
         Ok(reply) => reply.to_string(),
         Err(error) => serde_json::to_string(&error).unwrap(),
     }
+}
+
+#[tokio::test]
+async fn a_table_elsewhere_that_cannot_be_reached_is_told() {
+    let database = Database::of(
+        "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing;
+         CREATE FOREIGN TABLE far (id integer) SERVER elsewhere;",
+    )
+    .await;
+    let engine = database.engine().await;
+    let told = error(&engine, "admin", "select", json!({"table": "far"})).await;
+    assert_eq!(told["code"], "database_error");
+    assert!(told["message"].as_str().unwrap().contains("on another server"), "{told}");
 }

@@ -1,8 +1,9 @@
 //! A database that is away, comes back, or changes under the engine.
 
+mod schema;
+
 use std::time::Duration;
 
-use mcp_pg_core::policy::Role;
 use mcp_pg_core::{Change, Engine, Settings};
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_tests::{Database, call, error, refused, rows};
@@ -275,138 +276,4 @@ async fn a_connection_that_is_cut_in_the_middle_of_a_write() {
     );
     call(&engine, "operator", "insert", insert(2)).await.unwrap();
     assert_eq!(database.value("SELECT string_agg(id::text, ',') FROM items").await.unwrap(), "2");
-}
-
-#[tokio::test]
-async fn a_table_dropped_between_two_calls() {
-    let database = Database::of(ITEMS).await;
-    let engine = database.engine().await;
-    let all = json!({"table": "items"});
-    call(&engine, "operator", "select", all.clone()).await.unwrap();
-    database.sql("DROP TABLE items").await;
-    assert_eq!(
-        refused(&engine, "select", all.clone()).await,
-        ("unknown_table".into(), "/table".into())
-    );
-    let insert = json!({"table": "items", "data": {"id": 3, "n": 3}});
-    assert_eq!(refused(&engine, "insert", insert.clone()).await.0, "unknown_table");
-    database.sql("CREATE TABLE items (id integer PRIMARY KEY, n text)").await;
-    engine.reload().await.unwrap();
-    let reply = call(&engine, "operator", "insert", insert.clone()).await.unwrap();
-    assert_eq!(reply["rows"], json!([{"id": 3, "n": "3"}]));
-
-    // Dropped and made anew without a word.
-    database
-        .sql("DROP TABLE items; CREATE TABLE items (id bigint PRIMARY KEY, m text DEFAULT 'x')")
-        .await;
-    let insert = json!({"table": "items", "data": {"id": 4, "n": "y"}});
-    let reply = error(&engine, "operator", "insert", insert).await;
-    assert_eq!((&reply["code"], &reply["at"]), (&json!("unknown_column"), &json!("/data/n")));
-    assert_eq!(reply["allowed"], json!(["id", "m"]));
-    let insert = json!({"table": "items", "data": {"id": 4}});
-    let reply = call(&engine, "operator", "insert", insert).await.unwrap();
-    assert_eq!(reply["rows"], json!([{"id": 4, "m": "x"}]));
-}
-
-#[tokio::test]
-async fn a_column_that_is_dropped_or_gets_another_type() {
-    let database = Database::of(ITEMS).await;
-    let mut settings = Settings::default();
-    settings.limits.max_connections = 4;
-    let engine = database.engine_with(settings).await;
-    let select =
-        || call(&engine, "operator", "select", json!({"table": "items", "order_by": ["id"]}));
-    // The same statement is prepared in several connections.
-    for reply in futures_util::future::join_all((0..4).map(|_| select())).await {
-        reply.unwrap();
-    }
-    database.sql("ALTER TABLE items ALTER n TYPE real").await;
-    for reply in futures_util::future::join_all((0..8).map(|_| select())).await {
-        assert_eq!(rows(&reply.unwrap())[1], json!({"id": 2, "n": 2.0}));
-    }
-    let update = json!({"table": "items", "where": {"id": 1}, "updates": {"n": 1}});
-    call(&engine, "operator", "update", update.clone()).await.unwrap();
-    database.sql("ALTER TABLE items ALTER n TYPE text").await;
-    // In connections that never saw it either.
-    database
-        .sql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
-        .await;
-    let reply = loop {
-        match select().await {
-            Ok(reply) => break reply,
-            // A connection whose end the pool has not seen yet.
-            Err(error) => assert_eq!(error.code().as_str(), "database_unavailable"),
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    };
-    assert_eq!(rows(&reply)[1], json!({"id": 2, "n": "2"}));
-    let reply = call(&engine, "operator", "update", update).await.unwrap();
-    assert_eq!(rows(&reply)[0]["n"], "1");
-
-    database.sql("ALTER TABLE items DROP n").await;
-    assert_eq!(rows(&select().await.unwrap())[1], json!({"id": 2}));
-    let named = json!({"table": "items", "columns": ["n"]});
-    assert_eq!(refused(&engine, "select", named).await.0, "unknown_column");
-}
-
-#[tokio::test]
-async fn a_right_that_is_taken_away() {
-    let database = Database::of(
-        "CREATE TABLE items (id integer PRIMARY KEY); INSERT INTO items VALUES (1);
-         DO $$ BEGIN CREATE ROLE clerk LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-         GRANT SELECT, INSERT ON items TO clerk;",
-    )
-    .await;
-    let mut config = database.config.clone();
-    config.user("clerk");
-    let engine = Engine::connect(config, Settings::default()).await.unwrap();
-    let insert = json!({"table": "items", "data": {"id": 2}});
-    database.sql("REVOKE INSERT ON items FROM clerk").await;
-    let reply = error(&engine, "operator", "insert", insert).await;
-    assert_eq!(reply["code"], "forbidden");
-    assert!(!reply.to_string().contains("clerk"), "{reply}");
-    assert_eq!(
-        call(&engine, "operator", "select", json!({"table": "items"})).await.unwrap()["row_count"],
-        1
-    );
-}
-
-#[tokio::test]
-async fn a_login_without_a_connection_to_listen_on_finds_new_tables_too() {
-    let database = Database::of(ITEMS).await;
-    // Roles belong to the cluster, which other tests share.
-    let login = format!("alone_{}", database.config.get_dbname().unwrap());
-    let make =
-        format!("CREATE ROLE {login} LOGIN CONNECTION LIMIT 1; GRANT SELECT ON items TO {login}");
-    database.sql(&make).await;
-    let mut config = database.config.clone();
-    config.user(&login);
-    let mut settings = Settings::default();
-    settings.limits.max_connections = 1;
-    let engine = std::sync::Arc::new(Engine::connect(config, settings).await.unwrap());
-    let mut changes = engine.changes();
-    let follower = engine.clone();
-    let following = tokio::spawn(async move { follower.follow(Duration::from_millis(20)).await });
-    database
-        .sql(&format!("CREATE TABLE added (id integer); GRANT SELECT ON added TO {login}"))
-        .await;
-    while changes.recv().await.unwrap() != Change::Catalogue {}
-    call(&engine, "operator", "select", json!({"table": "added"})).await.unwrap();
-    following.abort();
-}
-
-#[tokio::test]
-async fn a_database_role_that_is_dropped_is_no_fault_of_the_callers_values() {
-    let database = Database::shop().await;
-    database.sql("CREATE ROLE outage_gone; GRANT SELECT ON users TO outage_gone").await;
-    let mut roles = Role::built_in().into_iter();
-    let mut role = roles.find(|role| role.name == "analyst").expect("a role of that name");
-    role.database_role = Some("outage_gone".into());
-    let settings = Settings { roles: vec![role], ..Settings::default() };
-    let engine = database.engine_with(settings).await;
-    let select = json!({"table": "users", "where": {"user_id": 1}});
-    assert_eq!(call(&engine, "analyst", "select", select.clone()).await.unwrap()["row_count"], 1);
-    database.sql("DROP OWNED BY outage_gone; DROP ROLE outage_gone").await;
-    let reply = error(&engine, "analyst", "select", select).await;
-    assert_eq!((&reply["code"], reply.get("at")), (&json!("forbidden"), None), "{reply}");
 }

@@ -1,0 +1,80 @@
+//! Why there is no connection.
+
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
+
+use super::refusal::ended;
+use crate::error::{Code, Error};
+
+/// Told of a pooler in front of the database that does not keep sessions apart.
+pub(super) const SHARED: &str = "sessions of the database are passed from one client to another, as poolers do in \
+     transaction mode";
+
+/// The error of a connection that the pool cannot lend.
+pub(super) fn unconnected(error: PoolError) -> Error {
+    match error {
+        PoolError::Timeout(TimeoutType::Wait) => {
+            Error::new(Code::DatabaseUnavailable, "all connections to the database are busy")
+                .hint("try again in a moment")
+        }
+        error if is_shared(&error) => shared(),
+        PoolError::Backend(error) if refuses(&error) => refused(error),
+        PoolError::Backend(error) if is_settled(&error) => unfit(error),
+        PoolError::Backend(error) if error.code().is_some() => {
+            let state = error.code().map(|state| state.code().to_owned()).unwrap_or_default();
+            ended(&state).sqlstate(state).caused_by(error)
+        }
+        PoolError::Backend(error) => unavailable(error),
+        error => unavailable(error),
+    }
+}
+
+/// Whether it is the pooler's fault.
+pub(super) fn is_shared(error: &PoolError) -> bool {
+    matches!(error, PoolError::PostCreateHook(HookError::Message(told)) if told == SHARED)
+}
+
+/// The error of that.
+pub(super) fn shared() -> Error {
+    Error::new(Code::DatabaseUnavailable, SHARED)
+        .hint("an operator can connect this server to PostgreSQL itself, or to the pooler's session mode")
+        .retryable(false)
+}
+
+/// Whether PostgreSQL answered, and takes no such connection: no such database or login, a wrong password.
+fn refuses(error: &tokio_postgres::Error) -> bool {
+    error.code().is_some_and(|state| state.code() == "3D000" || state.code().starts_with("28"))
+}
+
+fn refused(error: tokio_postgres::Error) -> Error {
+    Error::new(Code::DatabaseUnavailable, "the database refuses the connection")
+        .hint("an operator has to look at the database's name, the login and its password")
+        .caused_by(error)
+}
+
+/// Whether the server is there, and is not one to which a connection as it is asked for can be made: without encryption,
+/// read-only, or of a way to prove who one is that is not known here.
+fn is_settled(error: &tokio_postgres::Error) -> bool {
+    const SETTLED: [&str; 4] = [
+        "server does not support TLS",
+        "server did not use channel binding",
+        "database does not allow writes",
+        "database is not read only",
+    ];
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    SETTLED.iter().any(|known| cause.contains(known))
+}
+
+fn unfit(error: tokio_postgres::Error) -> Error {
+    let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    Error::new(Code::DatabaseUnavailable, format!("the database takes no connection as it is asked for: {why}"))
+        .hint("an operator has to look at the database's URL: sslmode, channel_binding, target_session_attrs")
+        .retryable(false)
+        .caused_by(error)
+}
+
+/// The error of a database that says nothing.
+pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(Code::DatabaseUnavailable, "the database does not answer")
+        .hint("try again in a moment")
+        .caused_by(error)
+}

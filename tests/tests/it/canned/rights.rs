@@ -1,0 +1,132 @@
+//! Who may call a query, as whom it runs, and what the server fills in.
+
+use mcp_pg_core::policy::{Action, Role, Setting};
+use mcp_pg_core::{Engine, Principal};
+use mcp_pg_tests::{Database, call, call_as, error};
+use serde_json::{Value, json};
+
+use super::{directory, engine, faults, input, names, settings};
+
+#[tokio::test]
+async fn claims_are_the_servers_to_fill() {
+    let database = Database::of(
+        "CREATE TABLE note (id integer, tenant integer); INSERT INTO note VALUES (1, 7), (2, 8)",
+    )
+    .await;
+    let engine = engine(
+        &database,
+        [(
+            "notes.sql",
+            "-- @param tenant = claim:tenant_id\nSELECT id FROM note WHERE tenant = :tenant",
+        )],
+    )
+    .await;
+    assert_eq!(input(&engine, "notes")["properties"], json!({}));
+    let caller = Principal::new("tester", "analyst");
+    for (claim, expected) in
+        [(json!(7), json!([{"id": 1}])), (json!("8"), json!([{"id": 2}])), (Value::Null, json!([]))]
+    {
+        let caller = caller.clone().claim("tenant_id", claim);
+        let reply = call_as(&engine, &caller, "notes", json!({})).await.unwrap();
+        assert_eq!(reply["rows"], expected);
+    }
+    let reply = call_as(&engine, &caller, "notes", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([]), "without the claim there is nothing");
+    let given = call_as(&engine, &caller, "notes", json!({"tenant": 7})).await.unwrap_err();
+    assert_eq!(given.code().as_str(), "unknown_argument");
+    let odd = caller.claim("tenant_id", "drop");
+    let odd = call_as(&engine, &odd, "notes", json!({})).await.unwrap_err();
+    assert_eq!(odd.code().as_str(), "forbidden");
+    assert!(!odd.to_string().contains("drop"));
+}
+
+#[tokio::test]
+async fn a_query_runs_as_the_role_and_only_reads() {
+    let database = Database::of(
+        "CREATE TABLE title (id integer, kind integer); INSERT INTO title VALUES (1, 1), (2, 2);
+         ALTER TABLE title ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY kinds ON title
+           USING (kind = ANY (string_to_array(nullif(current_setting('rls.types', true), ''), ',')::int[]));
+         DO $$ BEGIN CREATE ROLE canned_reader; EXCEPTION WHEN duplicate_object THEN END $$;
+         GRANT SELECT ON title TO canned_reader;
+         CREATE TABLE hidden (id integer);
+         CREATE FUNCTION sneak() RETURNS integer LANGUAGE sql AS 'INSERT INTO hidden VALUES (1) RETURNING id'",
+    )
+    .await;
+    let mut settings = settings(directory([
+        (
+            "titles.sql",
+            "-- @roles viewer\nSELECT id, current_user::text AS who FROM title ORDER BY id",
+        ),
+        ("secret.sql", "-- @roles viewer\nSELECT id FROM hidden"),
+        ("sneak.sql", "-- @roles analyst\nSELECT sneak()"),
+        ("slow.sql", "-- @roles analyst\n-- @timeout 50ms\nSELECT pg_sleep(5)::text AS slept"),
+        ("cast.sql", "-- @roles analyst\nSELECT rolname::text::int AS number FROM pg_roles"),
+    ]));
+    settings.roles.push(Role {
+        name: "viewer".into(),
+        database_role: Some("canned_reader".into()),
+        session: [("rls.types".into(), Setting::Claim("types".into()))].into(),
+        ..Role::default()
+    });
+    let engine = database.engine_with(settings).await;
+    assert_eq!(faults(&engine), [] as [&str; 0]);
+    let caller = Principal::new("tester", "viewer");
+    let own = caller.clone().claim("types", "2");
+    let reply = call_as(&engine, &own, "titles", json!({})).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"id": 2, "who": "canned_reader"}]));
+    let unset = call_as(&engine, &caller, "titles", json!({})).await.unwrap();
+    assert_eq!(unset["rows"], json!([]), "unset means nothing");
+    let secret = call_as(&engine, &caller, "secret", json!({})).await.unwrap_err();
+    assert_eq!(secret.code().as_str(), "forbidden");
+    assert!(!secret.to_string().contains("hidden"), "{secret}");
+    let sneak = error(&engine, "analyst", "sneak", json!({})).await;
+    assert_eq!((&sneak["code"], &sneak["sqlstate"]), (&json!("forbidden"), &json!("25006")));
+    assert_eq!(error(&engine, "analyst", "slow", json!({})).await["code"], "timeout");
+    // The connection that was slow has the usual time again.
+    assert_eq!(error(&engine, "analyst", "sneak", json!({})).await["code"], "forbidden");
+    let cast = error(&engine, "analyst", "cast", json!({})).await;
+    assert_eq!(cast["code"], "invalid_value");
+    assert!(!cast.to_string().contains("pg_"), "a value that the query read is told: {cast}");
+}
+
+#[tokio::test]
+async fn without_roles_a_query_is_for_those_to_whom_it_tells_nothing_new() {
+    let database = Database::shop().await;
+    let mut settings = settings(directory([
+        ("read.sql", "SELECT count(*) AS users FROM users"),
+        ("write.sql", "-- @writes\nUPDATE users SET name = name WHERE user_id = :id"),
+        ("all.sql", "-- @roles clerk, analyst\nSELECT 1 AS one"),
+    ]));
+    let mut clerk = Role::everywhere("clerk", [Action::Select, Action::Update]);
+    clerk.grants[0].columns.exclude = vec!["email".into()];
+    settings.roles.push(clerk);
+    let engine = Engine::connect(database.config.clone(), settings.clone()).await.unwrap();
+    for (role, expected) in
+        [("analyst", &["all", "read"][..]), ("operator", &["read", "write"]), ("clerk", &["all"])]
+    {
+        assert_eq!(names(&engine, role), expected, "{role}");
+    }
+    settings.roles.retain(|role| role.name == "clerk");
+    settings.default_role = "clerk".into();
+    let engine = Engine::connect(database.config.clone(), settings).await.unwrap();
+    let faults = faults(&engine);
+    let nobody = "read.sql:1:1: no role has it: name those that shall with @roles";
+    assert!(faults.contains(&nobody.into()), "{faults:?}");
+}
+
+#[tokio::test]
+async fn a_role_that_may_take_less_time_than_a_query_keeps_its_own() {
+    let database = Database::empty().await;
+    let text =
+        "-- @timeout 5s\n-- @roles analyst\nSELECT current_setting('statement_timeout') AS most";
+    for (own, most) in [(None, "5s"), (Some(2), "2s"), (Some(60), "5s")] {
+        let mut settings = settings(directory([("time.sql", text)]));
+        for role in &mut settings.roles {
+            role.limits.statement_timeout = own.map(std::time::Duration::from_secs);
+        }
+        let engine = database.engine_with(settings).await;
+        let reply = call(&engine, "analyst", "time", json!({})).await.unwrap();
+        assert_eq!(reply["rows"], json!([{"most": most}]), "{own:?}");
+    }
+}

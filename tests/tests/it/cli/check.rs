@@ -1,0 +1,251 @@
+//! `check`: what it finds and notes, and what it approves.
+
+use std::path::Path;
+
+use mcp_pg_tests::Database;
+
+use crate::program::{Ended, file, program, run};
+
+/// `check` of a configuration file has findings, among them these words.
+async fn check_finds(database: &Database, config: &Path, all: &[&str]) {
+    let ended = Ended::of(
+        program(&["check", "--config", config.to_str().unwrap()])
+            .args(["--database-url", &database.url]),
+    )
+    .await;
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    for words in all {
+        assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
+    }
+}
+
+#[tokio::test]
+async fn check_finds_what_is_too_much_and_what_fits_nothing() {
+    let sound = run(&["check", "--demo=shop"]).await;
+    assert_eq!(sound.status, Some(0), "{sound:?}");
+    assert!(sound.out.ends_with("no findings\n"), "{sound:?}");
+
+    let database = Database::shop().await;
+    database.sql("GRANT CREATE ON SCHEMA public TO PUBLIC").await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.user\"]\nactions = [\"select\"]\n\
+         [[roles.a.grants]]\ntables = [\"public.users\", \"nosuch.*\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }\n\
+         rows = { and = [{ user_id = 1 }], not = { tenant = 1 } }",
+    );
+    check_finds(
+        &database,
+        &config,
+        &[
+        "note: everyone may create functions in public",
+        "postgres is a superuser",
+        "roles.a.grants[0]: public.user matches no table",
+        "roles.a.grants[1]: nosuch.* matches no table",
+        "roles.a.grants[1].columns.exclude: no such table has a column \"emial\"; did you mean email?",
+        "roles.a.grants[1].rows: public.users: unknown_column: public.users has no column \"tenant\"",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn check_finds_session_settings_that_postgresql_refuses() {
+    let database = Database::shop().await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\nsession = { nosuch = \"x\", \"a b\" = \"claim:x\", \
+         \"app.tenant\" = \"claim:x\", work_mem = \"claim:x\", lock_timeout = \"soon\" }",
+    );
+    let ended = Ended::of(
+        program(&["check", "--config", config.to_str().unwrap()])
+            .args(["--database-url", &database.url]),
+    )
+    .await;
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let told: Vec<&str> = ended.out.lines().filter(|line| line.contains(".session.")).collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    for (line, words) in told.iter().zip(["a b", "lock_timeout", "nosuch"]) {
+        let place = format!("finding: roles.a.session.{words}: ");
+        assert!(line.starts_with(&place) && line.len() > place.len(), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn check_finds_row_conditions_that_fit_no_row() {
+    let database = Database::shop().await;
+    let grant = |rows: &str| {
+        format!(
+            "[[roles.a.grants]]\ntables = [\"public.orders\"]\nactions = [\"select\", \"insert\"]\n{rows}\n"
+        )
+    };
+    for (rows, words) in [
+        ("rows = { user_id = \"me\" }", Some("public.orders: invalid_value: expected bigint")),
+        ("rows = { user_id = { gt = \"me\" } }", Some("(at /user_id/gt)")),
+        (
+            "rows = { or = [{ user_id = 1 }, { user_id = { lyke = 1 } }] }",
+            Some("no operator \"lyke\""),
+        ),
+        ("rows = { user = { email = { gt = [1] } } }", Some("(at /user/email/gt)")),
+        ("preset = { user_id = \"me\" }", Some("grants[0].preset: public.orders: invalid_value")),
+        ("rows = { user_id = \"claim:sub\", note = { in = [\"claim:a\", \"b\"] } }", None),
+        (
+            "rows = { user_id = { in = \"claim:all\" }, not = { user = { email = \"claim:mail\" } } }",
+            None,
+        ),
+        ("preset = { user_id = \"claim:id\" }", None),
+        ("preset = { created_at = { \"$now\" = true } }", None),
+        ("preset = { user_id = { \"$now\" = true } }", Some("$now needs a date or time")),
+    ] {
+        let config = file(&format!("default_role = \"a\"\n[roles.a]\n{}", grant(rows)));
+        let ended = Ended::of(
+            program(&["check", "--config", config.to_str().unwrap()])
+                .args(["--database-url", &database.url]),
+        )
+        .await;
+        let told: Vec<&str> = ended.out.lines().filter(|line| line.contains("roles.a")).collect();
+        match words {
+            Some(words) => {
+                assert!(told.len() == 1 && told[0].contains(words), "{rows}: {}", ended.out)
+            }
+            None => assert_eq!(told, Vec::<&str>::new(), "{rows}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn check_finds_columns_that_are_listed_as_writable_in_vain() {
+    let database = Database::shop().await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\n\
+         [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"select\", \"insert\", \"update\"]\n\
+         columns = { writable = [\"user_id\", \"name\", \"version\", \"email\"], \
+         mask = { user_id = \"hash\", name = \"full\", email = \"email\" } }\n\
+         [[roles.a.grants]]\ntables = [\"public.*\"]\nactions = [\"select\", \"update\"]\n\
+         columns = { writable = [\"version\", \"note\", \"quantity\"] }\n\
+         [[roles.a.grants]]\ntables = [\"public.users\"]\nactions = [\"update\"]\n\
+         columns = { writable = [\"version\"] }",
+    );
+    let ended = Ended::of(
+        program(&["check", "--config", config.to_str().unwrap()])
+            .args(["--database-url", &database.url]),
+    )
+    .await;
+    let told: Vec<&str> = ended.out.lines().filter(|line| line.contains(".writable")).collect();
+    let expected = [
+        "[0].columns.writable: public.users.user_id cannot be written: ",
+        "[0].columns.writable: public.users.version cannot be written: the server counts changes in it",
+        "[0].columns.writable: public.users.email cannot be written: it is in a key",
+        "[1].columns.writable: public.orders.version cannot be written: the server counts changes in it",
+    ];
+    assert_eq!(told.len(), expected.len(), "{ended:?}");
+    for (line, words) in told.iter().zip(expected) {
+        assert!(line.starts_with("finding: roles.a.grants") && line.contains(words), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn check_finds_an_audit_that_cannot_be_kept_among_the_rest() {
+    let database = Database::shop().await;
+    for audit in ["table = \"mcp_audit.log\"", "file = \"/nowhere/audit.jsonl\""] {
+        let config = file(&format!("[audit]\n{audit}"));
+        let ended = Ended::of(
+            program(&["check", "--config", config.to_str().unwrap()])
+                .args(["--database-url", &database.url]),
+        )
+        .await;
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+        for words in ["postgres is a superuser", "finding: audit"] {
+            assert!(ended.out.contains(words), "no {words:?} in {}", ended.out);
+        }
+    }
+}
+
+#[tokio::test]
+async fn check_finds_each_database_role_that_is_missing_among_the_rest() {
+    let database = Database::shop().await;
+    let grants = "[[roles.NAME.grants]]\ntables = [\"ordrs\"]\nactions = [\"select\"]\n";
+    let roles = ["one", "two"].map(|name| {
+        format!("[roles.{name}]\ndatabase_role = \"missing_{name}\"\n{grants}")
+            .replace("NAME", name)
+    });
+    let config =
+        format!("default_role = \"one\"\n[audit]\ntable = \"mcp_audit.log\"\n{}", roles.concat());
+    let config = file(&config);
+    check_finds(
+        &database,
+        &config,
+        &[
+            "finding: roles.one.database_role: ",
+            "\"missing_two\" does not exist",
+            "finding: audit_unavailable",
+            "roles.two.grants[0]: public.ordrs matches no table",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn setup_sql_makes_a_login_that_check_approves() {
+    let database = Database::shop().await;
+    let printed = run(&["setup-sql"]).await;
+    assert_eq!(printed.status, Some(0));
+    // Roles belong to the whole cluster: a name of this test's own.
+    database.sql(&printed.out.replace("mcp_pg", "mcp_pg_of_this_test")).await;
+    let url = database.url.replace("postgres://postgres@", "postgres://mcp_pg_of_this_test@");
+    let sound = run(&["check", "--database-url", &url]).await;
+    assert_eq!(sound.status, Some(0), "{sound:?}");
+}
+
+#[tokio::test]
+async fn check_notes_views_that_tell_more_than_their_tables() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY, tenant integer, name text, mail text, pin integer, version integer);
+         CREATE VIEW own AS SELECT id, name AS called, mail AS address, pin AS code FROM person WHERE tenant = 1;
+         CREATE VIEW fenced WITH (security_barrier) AS SELECT id FROM person WHERE tenant = 1;
+         CREATE VIEW every AS SELECT id, mail FROM person;",
+    )
+    .await;
+    let config = file(
+        "default_role = \"a\"\n[columns]\nsensitive = [\"public.person.name\", \"public.every.mail\"]\n\
+         untrusted = [\"public.person.name\"]\n\
+         [roles.a]\n[[roles.a.grants]]\ntables = [\"public.person\"]\nactions = [\"select\", \"update\"]\n\
+         rows = { tenant = 1 }\ncolumns = { exclude = [\"pin\"], mask = { mail = \"email\" } }\npreset = { version = 1 }\n\
+         [[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\n\
+         [roles.b]\n[[roles.b.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\n",
+    );
+    let config = config.to_str().unwrap();
+    let ended = run(&["check", "--database-url", &database.url, "--config", config]).await;
+    let notes: Vec<&str> = ended
+        .out
+        .lines()
+        .filter(|line| line.starts_with("note: ") && line.contains("view"))
+        .collect();
+    let view = |note: &str| format!("note: the view column public.{note}");
+    let role = |note: &str| format!("note: roles.a: the view column public.{note}, which a grant ");
+    let marked =
+        |mark: &str| view(&format!("own.called shows public.person.name, which is marked {mark}"));
+    let expected = [
+        role("every.mail shows public.person.mail") + "masks",
+        "note: the view public.own leaves rows out".to_owned(),
+        marked("sensitive"),
+        marked("untrusted"),
+        role("own.address shows public.person.mail") + "masks",
+        role("own.code shows public.person.pin") + "hides",
+    ];
+    assert_eq!(notes.len(), expected.len(), "{}", ended.out);
+    for (note, expected) in notes.iter().zip(&expected) {
+        assert!(note.starts_with(expected), "{note} is not {expected}");
+    }
+    let finding = "finding: roles.a.grants[0].preset: the server counts the changes of public.person in version";
+    assert!(ended.out.contains(finding), "{}", ended.out);
+}
+
+#[tokio::test]
+async fn what_is_searched_ahead_of_postgresqls_own_is_a_finding() {
+    let database = Database::shop().await;
+    let name = database.config.get_dbname().unwrap();
+    database.sql(&format!("ALTER DATABASE {name} SET search_path = public, pg_catalog")).await;
+    let ended = run(&["check", "--database-url", &database.url]).await;
+    assert!(ended.out.contains("finding: public is searched ahead of pg_catalog"), "{}", ended.out);
+    database.sql(&format!("ALTER DATABASE {name} SET search_path = public")).await;
+    let ended = run(&["check", "--database-url", &database.url]).await;
+    assert!(!ended.out.contains("is searched ahead"), "{}", ended.out);
+}
