@@ -55,18 +55,20 @@ pub(crate) fn get(
 ) -> Result<GetPromptResult, Error> {
     let text = match name {
         EXPLORE_DATABASE => format!(
-            "Give an overview of this database.\n\n{}\nDescribe the tables that matter most with describe_table, \
+            "Give an overview of this database. {}\n\n{}\nDescribe the tables that matter most with describe_table, \
              look at a few rows of each, and report: what the data is about, the main tables and how they \
              relate, how much there is, and what stands out.",
+            today(),
             overview::overview(view)
         ),
         ANSWER_QUESTION => format!(
-            "Answer this question from the database:\n\n{}\n\n{}\n\nFind the tables with list_tables and \
+            "Answer this question from the database:\n\n{}\n\n{} {}\n\nFind the tables with list_tables and \
              describe_table, then select only the columns and rows that are needed; let the database filter, \
              sort and count. If a reply is truncated, go on with its cursor or narrow the conditions. Give \
              the answer with the rows that support it, and say what the data cannot tell.",
             argument(arguments, "question")?,
-            tables(view)
+            tables(view),
+            today()
         ),
         CHECK_DATA_QUALITY => {
             let given = argument(arguments, "table")?;
@@ -76,17 +78,19 @@ pub(crate) fn get(
                  missing values where they would be expected, values outside their plausible range, \
                  duplicates that no key forbids, rows that refer to nothing through a relation, \
                  contradictions between columns, text in several spellings. Use `count` and small limits. \
-                 Report each finding with the condition that shows it and the number of rows. Change nothing.",
-                view.display(table)
+                 Report each finding with the condition that shows it and the number of rows. Change nothing. {}",
+                view.display(table),
+                today()
             )
         }
         PLAN_CHANGE => format!(
-            "Plan this change to the database:\n\n{}\n\n{}\n\n{} Describe the tables concerned, select the rows \
+            "Plan this change to the database:\n\n{}\n\n{} {}\n\n{} Describe the tables concerned, select the rows \
              that would change with their `_version`, and write down the operations. Try them with `dry_run` \
              (several as one transaction), show the rows before and after, and ask before running them \
              without it.",
             argument(arguments, "goal")?,
             tables(view),
+            today(),
             writes(view)
         ),
         _ => {
@@ -105,6 +109,15 @@ fn argument<'a>(arguments: &'a JsonObject, name: &str) -> Result<&'a str, Error>
         .and_then(Value::as_str)
         .filter(|text| !text.trim().is_empty())
         .ok_or_else(|| Error::new(Code::MissingValue, format!("the argument {name:?} is missing")))
+}
+
+/// The date, and how the present is written: a model has no clock.
+fn today() -> String {
+    let date = jiff::Timestamp::now().strftime("%F");
+    format!(
+        "Today is {date} (UTC); conditions, arithmetic and writes take {{\"$now\": true}} for the present, and \
+         {{\"$now\": \"-7 days\"}} for a time so far from it."
+    )
 }
 
 fn tables(view: &View) -> String {

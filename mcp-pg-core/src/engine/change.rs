@@ -170,10 +170,15 @@ fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> Option<String> {
 fn still_null(plan: &ChangePlan<'_>, after: &[Map<String, Value>]) -> Option<String> {
     let Effect::Set(set) = &plan.effect else { return None };
     let null = |name: &str| after.iter().any(|row| row.get(name).is_some_and(Value::is_null));
-    let mut added = set.iter().filter(|(_, assign)| matches!(assign, Assign::Increment(_)));
-    let (column, _) = added.find(|(column, _)| null(&column.name))?;
+    let added = |assign: &Assign<'_>| match assign {
+        Assign::Increment(_) => Some("a number"),
+        Assign::Move(_) => Some("a time"),
+        _ => None,
+    };
+    let mut added = set.iter().filter_map(|(column, assign)| Some((column, added(assign)?)));
+    let (column, what) = added.find(|(column, _)| null(&column.name))?;
     let name = &column.name;
-    Some(format!("{name} was null, and stays so: $increment adds to a number, so set it to one"))
+    Some(format!("{name} was null, and stays so: $increment adds to {what}, so set it to one"))
 }
 
 /// Which rows were not looked at, where no other one was found.

@@ -1,6 +1,7 @@
-//! Documents of JSON to which something is added that they have no place for: told, before anything is lost or made of it.
+//! Documents of JSON that cannot be changed as is wanted: told, before anything is lost or made of them.
 //!
-//! `$merge` puts members into an object, `$append` elements behind those of a list.
+//! `$merge` puts members into an object, `$append` elements behind those of a list, `$set` a value where a path leads;
+//! `$remove` takes members away.
 
 use std::collections::HashMap;
 
@@ -11,9 +12,9 @@ use crate::error::{Code, Error, Result, step};
 use crate::plan::{Assign, ChangePlan, Effect};
 use crate::schema::{Column, Family};
 
-/// The positions of the columns, among those that may be read, whose documents something is added to.
+/// The positions of the columns, among those that may be read, in whose documents something is changed.
 pub(super) fn columns(plan: &ChangePlan<'_>) -> Vec<usize> {
-    let sets: Vec<&[(&Column, Assign)]> = match &plan.effect {
+    let sets: Vec<&[(&Column, Assign<'_>)]> = match &plan.effect {
         Effect::Set(set) => vec![set],
         // Rows of one batch set the same columns in the same way.
         Effect::SetEach(each) => {
@@ -23,24 +24,24 @@ pub(super) fn columns(plan: &ChangePlan<'_>) -> Vec<usize> {
         _ => Vec::new(),
     };
     let readable = plan.table.readable_columns();
-    let added_to = |position: &usize| {
+    let changed = |position: &usize| {
         let name = &plan.table.table.columns[*position].name;
-        sets.iter().any(|set| addition(set, name).is_some())
+        sets.iter().any(|set| change(set, name).is_some())
     };
-    readable.filter(added_to).collect()
+    readable.filter(changed).collect()
 }
 
-/// Refuses if a row holds something that has no place for what is added; the rows begin with the columns `looked_at`.
+/// Refuses if a row holds something that cannot be changed so; the rows begin with the columns `looked_at`.
 pub(super) fn check(plan: &ChangePlan<'_>, rows: &[Vec<Value>], looked_at: &[usize]) -> Result<()> {
-    let added_to = columns(plan);
-    if added_to.is_empty() {
+    let changed = columns(plan);
+    if changed.is_empty() {
         return Ok(());
     }
-    let places = looked_at.iter().enumerate().filter(|(_, column)| added_to.contains(column));
+    let places = looked_at.iter().enumerate().filter(|(_, column)| changed.contains(column));
     let places: Vec<(usize, &str)> = places
         .map(|(place, column)| (place, plan.table.table.columns[*column].name.as_str()))
         .collect();
-    let named: HashMap<usize, &[(&Column, Assign)]> = match &plan.effect {
+    let named: HashMap<usize, &[(&Column, Assign<'_>)]> = match &plan.effect {
         Effect::SetEach(each) => each.rows().map(|row| (row.index, row.set.as_slice())).collect(),
         _ => HashMap::new(),
     };
@@ -53,64 +54,100 @@ pub(super) fn check(plan: &ChangePlan<'_>, rows: &[Vec<Value>], looked_at: &[usi
             }
         };
         for (place, name) in &places {
-            let (Some(addition), Some(old)) = (addition(set, name), row.get(*place)) else {
+            let (Some(change), Some(old)) = (change(set, name), row.get(*place)) else {
                 continue;
             };
-            if !addition.fits(old) {
-                let at = format!("{at}{}/{}", step(name), addition.operator());
-                return Err(addition.misfit(name, old).at(at));
+            if let Some(error) = change.misfit(name, old) {
+                return Err(error.at(format!("{at}{}/{}", step(name), change.operator())));
             }
         }
     }
     Ok(())
 }
 
-/// What is added to a document.
+/// What becomes of a document.
 #[derive(Clone, Copy)]
-enum Addition {
+enum Change<'a> {
     Members,
     Elements,
+    Without,
+    At(&'a [String]),
 }
 
-/// What is added to the column of this name, if that holds documents.
-fn addition(set: &[(&Column, Assign)], name: &str) -> Option<Addition> {
-    set.iter().find_map(|(column, assign)| match assign {
-        _ if column.name != name => None,
-        Assign::Merge(_) => Some(Addition::Members),
-        Assign::Append(_) if column.data_type.family() == Family::Json => Some(Addition::Elements),
+/// What becomes of the column of this name, if that holds documents.
+fn change<'a>(set: &'a [(&Column, Assign<'_>)], name: &str) -> Option<Change<'a>> {
+    let (column, assign) = set.iter().find(|(column, _)| column.name == name)?;
+    match assign {
+        _ if column.data_type.family() != Family::Json => None,
+        Assign::Merge(_) => Some(Change::Members),
+        Assign::Append(_) => Some(Change::Elements),
+        Assign::Remove(_) => Some(Change::Without),
+        Assign::Set(put) => Some(Change::At(&put.path)),
         _ => None,
-    })
+    }
 }
 
-impl Addition {
+impl Change<'_> {
     fn operator(self) -> &'static str {
         match self {
             Self::Members => "$merge",
             Self::Elements => "$append",
+            Self::Without => "$remove",
+            Self::At(_) => "$set",
         }
     }
 
-    /// Whether a document has a place for it: nothing becomes what is added.
-    fn fits(self, old: &Value) -> bool {
-        match self {
-            Self::Members => old.is_object() || old.is_null(),
-            Self::Elements => old.is_array() || old.is_null(),
-        }
-    }
-
-    fn misfit(self, name: &str, old: &Value) -> Error {
-        let there = match old {
-            Value::Object(_) => "an object",
-            Value::Array(_) => "a list",
-            Value::String(_) => "a string",
-            Value::Number(_) => "a number",
-            _ => "true or false",
-        };
+    /// Why a document cannot be changed so, if it cannot: of nothing becomes what is added.
+    fn misfit(self, name: &str, old: &Value) -> Option<Error> {
         let (message, wanted) = match self {
+            _ if old.is_null() => return None,
+            Self::Members if old.is_object() => return None,
+            Self::Elements if old.is_array() => return None,
+            Self::Without if old.is_object() || old.is_array() => return None,
+            Self::At(path) => return blocked(name, old, path),
             Self::Members => ("$merge puts members into an object", "an object"),
             Self::Elements => ("$append puts elements behind those of a list", "a list"),
+            Self::Without => ("$remove takes members out of an object", "an object"),
         };
-        Error::new(Code::InvalidValue, format!("{message}, and {name} is {there} in a row"))
-            .hint(format!("set the whole value, or narrow where to rows that hold {wanted}"))
+        let message = format!("{message}, and {name} is {} in a row", kind(old));
+        let hint = format!("set the whole value, or narrow where to rows that hold {wanted}");
+        Some(Error::new(Code::InvalidValue, message).hint(hint))
+    }
+}
+
+/// Why nothing can be put at a path, if it cannot: it leads into what has no members, or to no place of a list.
+fn blocked(name: &str, old: &Value, path: &[String]) -> Option<Error> {
+    let mut there = old;
+    for (depth, step) in path.iter().enumerate() {
+        let wrong = |what: &str| {
+            let place = path[..depth].iter();
+            let place = place.fold(name.to_owned(), |place, step| format!("{place}.{step}"));
+            let message = format!("$set cannot go on at {step:?}: {place} is {what} in a row");
+            let hint = "set the whole value, or narrow where to rows that hold an object there";
+            Some(Error::new(Code::InvalidValue, message).hint(hint))
+        };
+        there = match there {
+            Value::Null => return None,
+            Value::Object(members) => members.get(step)?,
+            Value::Array(items) => match step.parse::<usize>() {
+                Ok(index) if index < items.len() => &items[index],
+                // One more is put at the end.
+                Ok(index) if depth + 1 == path.len() && index == items.len() => return None,
+                _ => return wrong(&format!("a list of {}", items.len())),
+            },
+            other => return wrong(kind(other)),
+        };
+    }
+    None
+}
+
+fn kind(json: &Value) -> &'static str {
+    match json {
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+        Value::String(_) => "a string",
+        Value::Number(_) => "a number",
+        Value::Bool(_) => "true or false",
+        Value::Null => "null",
     }
 }

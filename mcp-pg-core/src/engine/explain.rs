@@ -11,7 +11,8 @@ use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::plan::{
-    Expression, Grouping, Hop, Include, Measured, Predicate, Scope, SelectPlan, Shown, Sort,
+    Compared, Expression, Grouping, Hop, Include, Measured, Predicate, Scope, SelectPlan, Shown,
+    Sort,
 };
 use crate::policy::{Action, TableView, View};
 use crate::reply::Explanation;
@@ -253,8 +254,7 @@ fn conditions<'v>(table: &'v TableView, filter: &Predicate<'v>, tested: &mut Vec
             parts.iter().for_each(|part| conditions(table, part, tested));
         }
         Predicate::Not(inner) => conditions(table, inner, tested),
-        // No index helps to compare columns of a row.
-        Predicate::Compared { .. } => {}
+        Predicate::Compared { left, right, .. } => compared(table, left, right, tested),
         Predicate::Test { column, .. } => {
             // What the operator's own conditions compare may be hidden.
             let known = table.table.column(&column.name).map(|(_, column)| column);
@@ -263,6 +263,29 @@ fn conditions<'v>(table: &'v TableView, filter: &Predicate<'v>, tested: &mut Vec
         Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
             joined(hop, tested);
             conditions(hop.table, filter, tested);
+        }
+    }
+}
+
+/// Adds those of a comparison: no index helps to compare columns of a row.
+fn compared<'v>(
+    table: &'v TableView,
+    left: &Compared<'v>,
+    right: &Compared<'v>,
+    tested: &mut Vec<Tested<'v>>,
+) {
+    for side in [left, right] {
+        match side {
+            Compared::Column(reached) => {
+                reached.hops.iter().for_each(|hop| joined(hop, tested));
+                let own = reached.hops.is_empty() && matches!(right, Compared::Now(_));
+                tested.extend(own.then_some((table, reached.column)));
+            }
+            Compared::Count(counted) => {
+                joined(&counted.hop, tested);
+                conditions(counted.hop.table, &counted.filter, tested);
+            }
+            Compared::Now(_) => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use super::record::Record;
 use super::{Engine, identity, rows};
 use crate::error::{Error, Result, step};
 use crate::execute::{Fetched, Keep, Place, TooLarge, refusal};
-use crate::plan::{Cursor, Predicate, Scope, SelectPlan, Start};
+use crate::plan::{Cursor, Predicate, Scope, SelectPlan, Sort, Start};
 use crate::policy::TableView;
 use crate::reply::RowSet;
 use crate::request::{Aggregate, Count, Format, Select};
@@ -126,6 +126,10 @@ impl Engine {
                 true => format!(
                     "{name} has no key and the request no order_by: pages may repeat rows and leave some out"
                 ),
+                false if plan.order.iter().any(Sort::moves) => {
+                    "the order is by the present: pages are told by their offset, and shift when rows come, go or change"
+                        .to_owned()
+                }
                 false => format!(
                     "{name} has no key: pages are told by their offset, and shift when rows come, go or change"
                 ),

@@ -321,7 +321,7 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
                     .at(at.map_or_else(named, str::to_owned));
                 }
                 None if answer.routine() == Some("ExecFindPartition") => {
-                    Error::new(Code::CheckViolation, "no partition of the table takes such a row")
+                    return no_partition(answer, place);
                 }
                 None => {
                     Error::new(Code::CheckViolation, "the row does not meet a rule of the table")
@@ -330,4 +330,25 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
         }
     };
     error.at(place.written())
+}
+
+/// "Partition key of the failing row contains (device, at) = (7, 2024-01-31)." It tells of columns that the caller may know.
+fn no_partition(answer: &DbError, place: &Place<'_>) -> Error {
+    let known = |name: &str| {
+        let column = place.table.table.column(name.trim_matches('"'));
+        column.filter(|(_, column)| column.can_select).map(|(_, column)| column.name.as_str())
+    };
+    let detail = answer.detail().filter(|_| place.is_own(answer)).unwrap_or_default();
+    let key = detail.split_once('(').and_then(|(_, rest)| rest.split_once(") = ("));
+    let key: Option<Vec<&str>> = key.and_then(|(names, _)| names.split(", ").map(known).collect());
+    let message = "no partition of the table takes such a row";
+    let at = place.written();
+    let Some(key) = key else { return Error::new(Code::CheckViolation, message).at(at) };
+    let message = format!("{message}, by its {}", key.join(", "));
+    Error::new(Code::CheckViolation, message)
+        .at(match key.as_slice() {
+            [column] => format!("{at}{}", step(column)),
+            _ => at,
+        })
+        .hint("change the value; or whoever maintains the database has to add a partition")
 }

@@ -129,6 +129,12 @@ impl<'v> Grouping<'v> {
         Ok(Self { table, filter, groups, measures: Vec::new(), computed: Vec::new() })
     }
 
+    /// Whether a group or measure is another one at another time, though the rows stay as they are.
+    pub(super) fn moves(&self) -> bool {
+        let measured = self.measures.iter().filter_map(|measure| measure.of.as_ref());
+        self.groups.iter().map(|group| &group.of).chain(measured).any(Expression::moves)
+    }
+
     /// The table that the groups and measures are.
     pub fn derived(&self) -> TableView {
         self.derived_with(std::iter::empty())

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::assign::{Assign, Written};
 use super::change::{counted, touchable};
 use super::insert::Given;
@@ -21,7 +23,7 @@ pub struct Arbiter<'v> {
     /// The index that is the key of some rows only, those that its predicate names.
     pub partial: Option<&'v Index>,
     /// What an existing row gets; nothing if empty.
-    pub set: Vec<(&'v Column, Overwrite)>,
+    pub set: Vec<(&'v Column, Overwrite<'v>)>,
     /// Which existing rows the caller may change.
     pub filter: Predicate<'v>,
     /// What these must meet in the end for the caller to have been allowed the change.
@@ -30,11 +32,11 @@ pub struct Arbiter<'v> {
 
 /// What an existing row's column gets.
 #[derive(Debug, Clone)]
-pub enum Overwrite {
+pub enum Overwrite<'v> {
     /// The value that the new row would have had.
     Given,
     /// Something else.
-    Assign(Assign),
+    Assign(Assign<'v>),
 }
 
 impl<'v> Arbiter<'v> {
@@ -70,7 +72,8 @@ impl<'v> Arbiter<'v> {
                 check: always(),
             });
         }
-        let indexes = |(column, _): &(&'v Column, Overwrite)| table.sealed(&column.name)?.index();
+        let indexes =
+            |(column, _): &(&'v Column, Overwrite<'v>)| table.sealed(&column.name)?.index();
         let indexes: Vec<&'v Column> = set.iter().filter_map(indexes).collect();
         set.extend(indexes.into_iter().map(|column| (column, Overwrite::Given)));
         let presets = scope.presets(table, Action::Update)?;
@@ -92,7 +95,7 @@ impl Arbiter<'_> {
         given: &[&Column],
         at: &dyn Fn(usize) -> String,
     ) -> Result<()> {
-        let overwritten = |(column, overwrite): &&(&Column, Overwrite)| {
+        let overwritten = |(column, overwrite): &&(&Column, Overwrite<'_>)| {
             matches!(overwrite, Overwrite::Given) && given.iter().any(|one| one.name == column.name)
         };
         for (index, row) in rows.iter().enumerate() {
@@ -131,10 +134,11 @@ fn no_key(table: &TableView, code: Code, message: &str) -> Error {
     let whole: Vec<&[usize]> = keys(table).map(|key| key.columns.as_slice()).collect();
     let partial = partial(table).map(|index| index.columns.as_slice());
     let partial: BTreeSet<&[usize]> = partial.filter(|columns| !whole.contains(columns)).collect();
+    // As they are to be sent, each a list.
     let names = whole.into_iter().chain(partial).map(|columns| {
         let names: Vec<&str> =
             columns.iter().map(|column| table.table.columns[*column].name.as_str()).collect();
-        names.join(", ")
+        Value::from(names).to_string()
     });
     Error::new(code, message).at("/on_conflict/columns").allowed(names)
 }
@@ -199,7 +203,7 @@ fn overwritten<'v>(
     request: &OnConflict,
     given: &[&'v Column],
     key: &[&'v Column],
-) -> Result<Vec<(&'v Column, Overwrite)>> {
+) -> Result<Vec<(&'v Column, Overwrite<'v>)>> {
     table.require(Action::Update).map_err(|error| error.at("/on_conflict/do"))?;
     let Some(names) = &request.update else {
         let own =

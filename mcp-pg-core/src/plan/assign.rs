@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Operand, Scope, Source};
+use super::computation::Computation;
+use super::{Expression, Operand, Scope, Source};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, TableView};
 use crate::schema::{Column, Family, Identity};
@@ -10,33 +11,66 @@ use crate::value::Decimal;
 
 /// What becomes of a column in a written row.
 #[derive(Debug, Clone)]
-pub enum Assign {
+pub enum Assign<'v> {
     /// This value.
     Value(Operand),
     /// The column's default.
     Default,
     /// The transaction's time.
     Now,
+    /// A time so far from the transaction's.
+    FromNow(Operand),
     /// The old value plus this.
     Increment(Operand),
     /// The same, and this where there is no old value.
     Count(Operand),
+    /// The old time, so much later; or the old span of time, so much longer.
+    Move(Operand),
+    /// A number that is computed from the row as it was.
+    Compute(Expression<'v>),
     /// The old array, text or JSON array, with this after it.
     Append(Operand),
+    /// The old array without the elements of this one, or the old JSON without the members of these names.
+    Remove(Operand),
     /// The old JSON object, with these members over it.
     Merge(Operand),
+    /// The old JSON with a value at a path, and objects on the way there where there is nothing.
+    Set(Put),
 }
 
-impl Assign {
+/// A value at a path in JSON.
+#[derive(Debug, Clone)]
+pub struct Put {
+    /// The keys and indexes that lead to it.
+    pub path: Vec<String>,
+    /// The beginnings of the path, each longer by one, the last being all of it; as `text[]`.
+    pub ways: Vec<Operand>,
+    /// The value.
+    pub value: Operand,
+}
+
+impl Assign<'_> {
     /// The value that it takes, if it takes one.
     pub fn operand(&self) -> Option<&Operand> {
         match self {
-            Assign::Default | Assign::Now => None,
+            Assign::Default | Assign::Now | Assign::Compute(_) => None,
             Assign::Value(operand)
+            | Assign::FromNow(operand)
             | Assign::Increment(operand)
             | Assign::Count(operand)
+            | Assign::Move(operand)
             | Assign::Append(operand)
+            | Assign::Remove(operand)
             | Assign::Merge(operand) => Some(operand),
+            Assign::Set(put) => Some(&put.value),
+        }
+    }
+
+    /// The value, if it is nothing but that.
+    pub fn value(&self) -> Option<&Operand> {
+        match self {
+            Assign::Value(operand) => Some(operand),
+            _ => None,
         }
     }
 }
@@ -60,8 +94,18 @@ impl Written {
 }
 
 /// What a column can be set to besides a value.
-pub(super) const COMPUTED: [&str; 7] =
-    ["$increment", "$now", "$default", "$append", "$merge", "$ref", "$literal"];
+pub(super) const COMPUTED: [&str; 10] = [
+    "$increment",
+    "$compute",
+    "$now",
+    "$default",
+    "$append",
+    "$remove",
+    "$merge",
+    "$set",
+    "$ref",
+    "$literal",
+];
 
 impl<'v> Scope<'v> {
     /// The column of this name, if callers may write it.
@@ -116,24 +160,23 @@ impl<'v> Scope<'v> {
     /// `invalid_value`, `not_null_violation` or `unknown_operator`, at `at` or inside it.
     pub fn assign(
         &self,
+        table: &'v TableView,
         column: &Column,
         value: &Value,
         written: Written,
         at: &str,
-    ) -> Result<Assign> {
+    ) -> Result<Assign<'v>> {
         if let Value::Object(object) = value
             && let Some((key, argument)) = lone_operator(object)
             && !matches!(key, "$ref" | "$literal")
         {
-            return self.computed(column, key, argument, written, &below(at, key));
+            let computation = Computation { column, key, argument, at: &below(at, key) };
+            return self.computed(table, &computation, written);
         }
-        if let Some(key) = value.as_object().and_then(crowded_operator) {
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("{key} stands alone, and here are other members beside it"),
-            )
-            .at(at)
-            .hint("{\"$literal\": {…}} writes an object as it is"));
+        if let Some(error) =
+            value.as_object().and_then(|object| no_document(column, object, written))
+        {
+            return Err(error.at(at));
         }
         let operand = self
             .operand(column, value, at)
@@ -152,63 +195,6 @@ impl<'v> Scope<'v> {
         }
         fits(column, &operand, at)?;
         Ok(Assign::Value(operand))
-    }
-
-    fn computed(
-        &self,
-        column: &Column,
-        key: &str,
-        argument: &Value,
-        written: Written,
-        at: &str,
-    ) -> Result<Assign> {
-        let base = column.data_type.base();
-        let flag = |assign: Assign| match argument {
-            Value::Bool(true) => Ok(assign),
-            _ => Err(Error::new(Code::InvalidValue, format!("{key} takes true")).at(at)),
-        };
-        let needs = |what: &str| {
-            Err(Error::new(
-                Code::InvalidValue,
-                format!("{key} needs {what}; {} is {}", column.name, column.type_name),
-            )
-            .at(at))
-        };
-        if written == Written::New && matches!(key, "$increment" | "$append" | "$merge") {
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("{key} changes an existing value, and a new row has none"),
-            )
-            .at(at));
-        }
-        // One element is a list of one: beside an object, JSON's `||` would put members over its own.
-        let one = key == "$append"
-            && matches!(base.family(), Family::Array | Family::Json)
-            && !argument.is_array()
-            && !is_operand(argument);
-        let list = one.then(|| Value::Array(vec![argument.clone()]));
-        let operand = || match argument {
-            Value::Null => {
-                Err(Error::new(Code::InvalidValue, format!("{key} takes no null")).at(at))
-            }
-            argument => self.operand(column, list.as_ref().unwrap_or(argument), at),
-        };
-        match key {
-            "$default" => flag(Assign::Default),
-            "$now" if base.is_moment() => flag(Assign::Now),
-            "$now" => needs("a date or time"),
-            "$increment" if base.is_amount() => Ok(Assign::Increment(operand()?)),
-            "$increment" => needs("a number"),
-            "$append" => match base.family() {
-                Family::Array | Family::Json | Family::Text => Ok(Assign::Append(operand()?)),
-                _ => needs("an array, a text or jsonb"),
-            },
-            "$merge" if base.family() == Family::Json && argument.is_object() => {
-                Ok(Assign::Merge(operand()?))
-            }
-            "$merge" => needs("jsonb and an object"),
-            _ => Err(super::advice::unknown_computation(key).at(at)),
-        }
     }
 }
 
@@ -274,6 +260,29 @@ fn lone_operator(object: &Map<String, Value>) -> Option<(&str, &Value)> {
     (object.len() == 1 && key.starts_with('$')).then_some((key.as_str(), argument))
 }
 
+/// The error of an object that asks for something in a form which would be written as it stands, as a document.
+fn no_document(column: &Column, object: &Map<String, Value>, written: Written) -> Option<Error> {
+    let wrong = |message: String| Some(Error::new(Code::InvalidValue, message));
+    let literal = "{\"$literal\": {…}} writes an object as it is";
+    if let Some(key) = crowded_operator(object) {
+        let message = format!("{key} stands alone, and here are other members beside it");
+        return wrong(message).map(|error| error.hint(literal));
+    }
+    let path = object.get("path").filter(|path| path.is_array() && object.len() == 2)?;
+    let value = ["value", "eq", "set"].into_iter().find_map(|name| object.get(name))?;
+    if !column.data_type.is_json() {
+        return None;
+    }
+    let message = format!("this would be all that {} holds", column.name);
+    let set = format!("{{\"$set\": {{\"path\": {path}, \"value\": {value}}}}}");
+    wrong(message).map(|error| match written {
+        Written::Old if column.data_type.family() == Family::Json => {
+            error.hint(format!("{set} changes what is at the path; {literal}"))
+        }
+        _ => error.hint(literal),
+    })
+}
+
 /// The operator of an object that has other members too: as a document it would be written as it stands.
 fn crowded_operator(object: &Map<String, Value>) -> Option<&str> {
     let mut keys = object.keys().map(String::as_str).filter(|_| object.len() > 1);
@@ -281,13 +290,13 @@ fn crowded_operator(object: &Map<String, Value>) -> Option<&str> {
 }
 
 /// Whether it stands for a value: `{"$ref": …}` or `{"$literal": …}`.
-fn is_operand(value: &Value) -> bool {
+pub(super) fn is_operand(value: &Value) -> bool {
     let operator = value.as_object().and_then(lone_operator);
     operator.is_some_and(|(key, _)| matches!(key, "$ref" | "$literal"))
 }
 
 /// What makes a version column count a change.
-pub(super) fn next_version(column: &Column) -> Assign {
+pub(super) fn next_version(column: &Column) -> Assign<'static> {
     let one = || Operand::text(Some("1".into()), "");
     match (column.data_type.is_timestamp(), column.may_be_null) {
         (true, _) => Assign::Now,
@@ -297,7 +306,7 @@ pub(super) fn next_version(column: &Column) -> Assign {
 }
 
 /// What a version column begins with.
-pub(super) fn first_version(column: &Column) -> Assign {
+pub(super) fn first_version(column: &Column) -> Assign<'static> {
     match column.data_type.is_timestamp() {
         true => Assign::Now,
         false => Assign::Value(Operand::text(Some("1".into()), "")),

@@ -41,7 +41,7 @@ const MAX_ROWS_MOST: u64 = i64::MAX as u64 - 1;
 #[derive(Debug, Clone)]
 pub enum Effect<'v> {
     /// Columns get values, the same in every row.
-    Set(Vec<(&'v Column, Assign)>),
+    Set(Vec<(&'v Column, Assign<'v>)>),
     /// Columns get values, in each row its own.
     SetEach(Each<'v>),
     /// They are removed.
@@ -218,7 +218,7 @@ pub(super) fn assignments<'v>(
     table: &'v TableView,
     updates: &Map<String, Value>,
     at: &str,
-) -> Result<Vec<(&'v Column, Assign)>> {
+) -> Result<Vec<(&'v Column, Assign<'v>)>> {
     if updates.is_empty() {
         return Err(Error::new(Code::MissingValue, "nothing to update").at(at));
     }
@@ -239,7 +239,7 @@ pub(super) fn assignments<'v>(
         }
         match table.sealed(&column.name) {
             Some(sealed) => set.extend(scope.assign_sealed(sealed, column, value, &at)?),
-            None => set.push((column, scope.assign(column, value, Written::Old, &at)?)),
+            None => set.push((column, scope.assign(table, column, value, Written::Old, &at)?)),
         }
     }
     set.extend(scope.presets(table, Action::Update)?);
@@ -250,7 +250,7 @@ pub(super) fn assignments<'v>(
 /// Whether what is assigned depends on the value that is there.
 fn is_computed(value: &Value) -> bool {
     let members = value.as_object().into_iter().flatten();
-    let computed = ["$increment", "$append", "$merge"];
+    let computed = ["$increment", "$append", "$remove", "$merge", "$set"];
     members.map(|(key, _)| key).any(|key| computed.contains(&key.as_str()))
 }
 
@@ -258,7 +258,7 @@ fn is_computed(value: &Value) -> bool {
 pub(super) fn counted(
     table: &TableView,
     is_set: impl FnOnce(&str) -> bool,
-) -> Option<(&Column, Assign)> {
+) -> Option<(&Column, Assign<'static>)> {
     let column = table.version.as_ref()?;
     (column.can_update && !is_set(&column.name)).then(|| (column, next_version(column)))
 }

@@ -1,14 +1,30 @@
-//! Conditions between two columns of a row.
+//! Conditions between two values that the caller does not give: columns of a row or of one that it leads to, the number of
+//! related rows, the present.
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::Predicate;
-use super::filter::{Parser, one_or, wrong};
-use crate::error::{Result, below};
+use super::filter::{Parser, wrong};
+use super::now::{self, NOW, Now};
+use super::{Counted, Predicate, Reached};
+use crate::error::{Error, Result, below};
 use crate::policy::TableView;
-use crate::schema::{Column, DataType, Operator};
+use crate::schema::{Column, DataType, Kind, Operator};
 
-/// The operators that take another column.
+/// A value that another is compared with.
+#[derive(Debug, Clone)]
+pub enum Compared<'v> {
+    /// That of a column.
+    Column(Reached<'v>),
+    /// How many related rows there are.
+    Count(Box<Counted<'v>>),
+    /// The present.
+    Now(Now),
+}
+
+/// The operators that take another column, or the present.
 const OPERATORS: [Operator; 7] = [
     Operator::Eq,
     Operator::Ne,
@@ -19,77 +35,154 @@ const OPERATORS: [Operator; 7] = [
     Operator::IsDistinctFrom,
 ];
 
+/// The value on the left of a comparison, and how it is declared.
+pub(super) struct Left<'v> {
+    pub(super) value: Compared<'v>,
+    pub(super) column: &'v Column,
+}
+
+/// What a request names instead of giving a value.
+enum Other<'r> {
+    Column(&'r Value),
+    Now(&'r Value),
+}
+
+impl<'r> Other<'r> {
+    fn of(value: &'r Value) -> Option<Self> {
+        let members = value.as_object().filter(|members| members.len() == 1);
+        let column = members.and_then(|members| members.get("$column")).map(Self::Column);
+        column.or_else(|| now::asked(value).map(Self::Now))
+    }
+}
+
+/// What a condition asks besides what compares with other values, if anything.
+type Rest<'r> = Option<Cow<'r, Value>>;
+
 impl<'v> Parser<'_, 'v> {
-    /// The condition on a column if it speaks of another: `{"gt": {"$column": "due_at"}}`.
-    pub(super) fn beside(
+    /// The conditions on a value that compare it with another one: `{"gt": {"$column": "due_at"}}`, and what else is asked.
+    pub(super) fn beside<'r>(
         &mut self,
         table: &'v TableView,
-        column: &'v Column,
-        value: &Value,
+        left: &Left<'v>,
+        value: &'r Value,
         at: &str,
-    ) -> Result<Option<Predicate<'v>>> {
-        let Some(members) = value.as_object().filter(|_| !column.data_type.is_json()) else {
-            return Ok(None);
-        };
-        if let Some(name) = another(value) {
-            return compared(table, column, Operator::Eq, name, at).map(Some);
+    ) -> Result<(Vec<Predicate<'v>>, Rest<'r>)> {
+        let members = value.as_object().filter(|_| !left.column.data_type.is_json());
+        let Some(members) = members else { return Ok((Vec::new(), Some(Cow::Borrowed(value)))) };
+        if let Some(other) = Other::of(value) {
+            return Ok((vec![self.compared(table, left, Operator::Eq, &other, at)?], None));
         }
-        if !members.values().any(|member| another(member).is_some()) {
-            return Ok(None);
+        if !members.values().any(|member| Other::of(member).is_some()) {
+            return Ok((Vec::new(), Some(Cow::Borrowed(value))));
         }
         let mut rest = Map::new();
         let mut all = Vec::with_capacity(members.len());
         for (key, member) in members {
-            let Some(name) = another(member) else {
+            let Some(other) = Other::of(member) else {
                 rest.insert(key.clone(), member.clone());
                 continue;
             };
             let at = below(at, key);
             self.count(&at, 0)?;
-            let known = OPERATORS.into_iter().filter(|known| column.data_type.has_operator(*known));
+            let mut known = left.known(&other);
             let Some(operator) = known.clone().find(|known| known.as_str() == key) else {
-                let known: Vec<&str> = known.map(Operator::as_str).collect();
-                return Err(super::advice::unknown_operator(column, key, &known).at(at));
+                let known: Vec<&str> = known.by_ref().map(Operator::as_str).collect();
+                return Err(super::advice::unknown_operator(left.column, key, &known).at(at));
             };
-            all.push(compared(table, column, operator, name, &at)?);
+            all.push(self.compared(table, left, operator, &other, &at)?);
         }
-        if !rest.is_empty() {
-            all.push(self.column(column, &Value::Object(rest), at)?);
-        }
-        Ok(Some(one_or(all, Predicate::All)))
+        let rest = (!rest.is_empty()).then(|| Cow::Owned(Value::Object(rest)));
+        Ok((all, rest))
     }
-}
 
-/// The name in `{"$column": name}`.
-fn another(value: &Value) -> Option<&Value> {
-    value.as_object().filter(|members| members.len() == 1)?.get("$column")
-}
+    fn compared(
+        &self,
+        table: &'v TableView,
+        left: &Left<'v>,
+        operator: Operator,
+        other: &Other<'_>,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let right = match other {
+            Other::Column(name) => self.other_column(table, left, operator, name, at)?,
+            Other::Now(given) => left.now(operator, given, at)?,
+        };
+        let left = Box::new(left.value.clone());
+        Ok(Predicate::Compared { left, operator, right: Box::new(right) })
+    }
 
-fn compared<'v>(
-    table: &'v TableView,
-    left: &'v Column,
-    operator: Operator,
-    name: &Value,
-    at: &str,
-) -> Result<Predicate<'v>> {
-    let at = below(at, "$column");
-    let Some(name) = name.as_str() else { return Err(wrong("a column's name is wanted", &at)) };
-    let position = table.usable(name).map_err(|error| error.inside(&at))?;
-    let right = &table.table.columns[position];
-    if !left.data_type.has_operator(operator) || !is_alike(&left.data_type, &right.data_type) {
-        let types = (&left.type_name, &right.type_name);
-        let message = format!("{} is {}, and {name} is {}", left.name, types.0, types.1);
+    fn other_column(
+        &self,
+        table: &'v TableView,
+        left: &Left<'v>,
+        operator: Operator,
+        name: &Value,
+        at: &str,
+    ) -> Result<Compared<'v>> {
+        let at = below(at, "$column");
+        let Some(name) = name.as_str() else {
+            return Err(wrong("a column's name is wanted", &at));
+        };
+        let right = self
+            .scope
+            .reach(table, name)
+            .map_err(|error| self.scope.not_reached(table, name, error.inside(&at)))?;
+        let data_type = &left.column.data_type;
+        if data_type.has_operator(operator) && is_alike(data_type, &right.column.data_type) {
+            return Ok(Compared::Column(right));
+        }
+        let types = (&left.column.type_name, &right.column.type_name);
+        let message = format!("{} is {}, and {name} is {}", left.column.name, types.0, types.1);
         let alike = table.readable_columns().map(|position| &table.table.columns[position]);
         let alike = alike.filter(|other| {
-            is_alike(&left.data_type, &other.data_type)
-                && !std::ptr::eq(*other, left)
+            is_alike(data_type, &other.data_type)
+                && !std::ptr::eq(*other, left.column)
                 && table.usable(&other.name).is_ok()
         });
-        return Err(wrong(message, &at)
+        Err(wrong(message, &at)
             .hint("columns of the same type and collation are compared, or numbers")
-            .allowed(alike.map(|other| other.name.as_str())));
+            .allowed(alike.map(|other| other.name.as_str())))
     }
-    Ok(Predicate::Compared { left, operator, right })
+}
+
+impl Left<'_> {
+    /// The operators between the value and the other.
+    fn known(&self, other: &Other<'_>) -> impl Iterator<Item = Operator> + Clone + use<> {
+        let data_type = Arc::clone(&self.column.data_type);
+        // A range holds the present, or not.
+        let ranges = matches!(other, Other::Now(_)).then_some(Operator::Contains);
+        let ranges = ranges.filter(|_| bound(&data_type).is_some());
+        let ordered = move |known: &Operator| data_type.has_operator(*known);
+        OPERATORS.into_iter().filter(ordered).chain(ranges)
+    }
+
+    fn now<'v>(&self, operator: Operator, given: &Value, at: &str) -> Result<Compared<'v>> {
+        let data_type = match bound(&self.column.data_type) {
+            Some(bound) if operator == Operator::Contains => bound,
+            _ => &self.column.data_type,
+        };
+        let now = Now::beside(data_type, given, at)?;
+        now.map(Compared::Now).ok_or_else(|| self.no_day(at))
+    }
+
+    fn no_day(&self, at: &str) -> Error {
+        let Column { name, type_name, .. } = self.column;
+        let error =
+            wrong(format!("{name} is {type_name}, and $now a date or timestamp"), &below(at, NOW));
+        match bound(&self.column.data_type).filter(|bound| bound.has_day()) {
+            Some(_) => error.hint("{\"contains\": {\"$now\": true}}"),
+            None => error,
+        }
+    }
+}
+
+/// The type of what a range or multirange holds.
+fn bound(data_type: &DataType) -> Option<&DataType> {
+    match &data_type.base().kind {
+        Kind::Range(bound) => Some(bound),
+        Kind::Multirange(range) => bound(range),
+        _ => None,
+    }
 }
 
 /// Whether values of the types compare with each other.

@@ -255,6 +255,10 @@ impl<'v> Parser<'_, 'v> {
                 Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
             }
             Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
+            _ if super::now::asked(value).is_some() => {
+                return Err(wrong("JSON has no dates, and $now is none of its values", at)
+                    .hint("give the text that is there, such as \"2024-01-31\""));
+            }
             _ => Comparison::Binary(operator, self.scope.operand_of(&jsonb, "jsonb", value, at)?),
         };
         Ok(Predicate::Test { column, path: Some(path.clone()), comparison })

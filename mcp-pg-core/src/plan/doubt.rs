@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-use super::{Assign, Comparison, Effect, Operand, Plan, Predicate, Source};
+use super::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate, Source};
 use crate::schema::{Column, Family, Operator};
 
 impl Predicate<'_> {
@@ -22,6 +22,18 @@ impl Predicate<'_> {
             }
             Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => {
                 filter.doubtful()
+            }
+            Predicate::Compared { left, operator: Operator::Eq, right } => {
+                let (Compared::Column(left), Compared::Now(_)) = (&**left, &**right) else {
+                    return None;
+                };
+                left.column.data_type.is_timestamp().then(|| {
+                    let name = &left.column.name;
+                    format!(
+                        "{name} was compared with this very moment: {{\"gte\": {{\"$now\": \"-1 day\"}}}} takes what is \
+                         no older than a day"
+                    )
+                })
             }
             Predicate::Not(inner) => {
                 let name = &inner.unknown_for_null()?.name;
@@ -94,7 +106,7 @@ impl Plan<'_> {
 }
 
 /// Whether JSON is a string that holds an object or array.
-fn is_document_in_text(assign: &Assign) -> bool {
+fn is_document_in_text(assign: &Assign<'_>) -> bool {
     let Assign::Value(Operand { source: Source::Text(Some(text)), .. }) = assign else {
         return false;
     };

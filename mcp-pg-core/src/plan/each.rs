@@ -29,7 +29,7 @@ pub struct NamedRow<'v> {
     /// The values of the key.
     pub key: Vec<Operand>,
     /// What becomes of its columns.
-    pub set: Vec<(&'v Column, Assign)>,
+    pub set: Vec<(&'v Column, Assign<'v>)>,
     /// The version that it must still have.
     pub version: Option<String>,
 }
@@ -53,10 +53,13 @@ impl<'v> Each<'v> {
         let key = key(table, updates)?;
         let key: Vec<&'v Column> = key.columns.iter().map(|c| &columns[*c]).collect();
         let mut batches: Vec<Vec<NamedRow<'v>>> = Vec::new();
-        let mut shapes: HashMap<Shape, usize> = HashMap::new();
+        let mut shapes: HashMap<Shape<'v>, usize> = HashMap::new();
         for (index, update) in updates.iter().enumerate() {
             let row = named(scope, table, &key, index, update)?;
-            let shape = row.set.iter().map(|(c, assign)| (c.number, discriminant(assign)));
+            let shape = row.set.iter().map(|(column, assign)| {
+                let fixed = fixed(assign, update.get(&column.name));
+                (column.number, discriminant(assign), fixed)
+            });
             let batch = *shapes.entry(shape.collect()).or_insert_with(|| {
                 batches.push(Vec::new());
                 batches.len() - 1
@@ -82,8 +85,17 @@ impl<'v> Each<'v> {
     }
 }
 
-/// Which columns a row sets, and how.
-type Shape = Vec<(i16, Discriminant<Assign>)>;
+/// Which columns a row sets, and how: what of that is no value has to be the same in all rows of a statement.
+type Shape<'v> = Vec<(i16, Discriminant<Assign<'v>>, Option<String>)>;
+
+/// What of an assignment is no value in the statement, as the request has it.
+fn fixed(assign: &Assign<'_>, given: Option<&Value>) -> Option<String> {
+    match assign {
+        Assign::Compute(_) => given.map(Value::to_string),
+        Assign::Set(put) => Some(Value::from(put.path.as_slice()).to_string()),
+        _ => None,
+    }
+}
 
 fn named<'v>(
     scope: &Scope<'v>,

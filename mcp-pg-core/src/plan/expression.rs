@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::now::{self, Now};
 use super::unit::UNIT;
 use super::{Operand, Reached, Scope, Unit};
 use crate::error::{Code, Error, Result, below};
@@ -16,6 +17,9 @@ use crate::schema::DataType;
 
 /// How a value to compute with is written.
 const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", \"quantity\"]}; also add, subtract, divide";
+
+/// How long ago something is.
+const SINCE: &str = "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";
 
 /// A value of a row: that of a column, or what is computed from some.
 #[derive(Debug, Clone)]
@@ -27,7 +31,16 @@ pub enum Expression<'v> {
     /// Two numbers or more, from left to right.
     Computed(Arithmetic, Vec<Expression<'v>>),
     /// How much time the first of two points in time is after the second.
-    Elapsed(Box<[Reached<'v>; 2]>, Unit),
+    Elapsed(Box<[Point<'v>; 2]>, Unit),
+}
+
+/// A point in time to compute with.
+#[derive(Debug, Clone)]
+pub enum Point<'v> {
+    /// What a column holds.
+    Column(Reached<'v>),
+    /// The present.
+    Now(Now),
 }
 
 /// How numbers are computed with.
@@ -94,7 +107,22 @@ impl<'v> Expression<'v> {
             Expression::Computed(_, operands) => {
                 operands.iter().flat_map(Expression::columns).collect()
             }
-            Expression::Elapsed(ends, _) => ends.iter().collect(),
+            Expression::Elapsed(ends, _) => {
+                let columns = ends.iter().filter_map(|end| match end {
+                    Point::Column(reached) => Some(reached),
+                    Point::Now(_) => None,
+                });
+                columns.collect()
+            }
+        }
+    }
+
+    /// Whether it is another one at another time, though the row stays as it is.
+    pub fn moves(&self) -> bool {
+        match self {
+            Expression::Column(_) | Expression::Number(_) => false,
+            Expression::Computed(_, operands) => operands.iter().any(Expression::moves),
+            Expression::Elapsed(ends, _) => ends.iter().any(|end| matches!(end, Point::Now(_))),
         }
     }
 
@@ -150,8 +178,7 @@ impl<'v> Scope<'v> {
     ) -> Result<Expression<'v>> {
         let expression = Parser { scope: self, table, nodes: 0 }.computed(object, at, 0)?;
         if expression.columns().is_empty() {
-            let message = "there is no column to compute with";
-            return Err(Error::new(Code::InvalidValue, message).at(at).hint(FORM));
+            return Err(no_columns(at).hint(FORM));
         }
         Ok(expression)
     }
@@ -213,6 +240,13 @@ impl<'v> Parser<'_, 'v> {
         };
         let places = (0..items.len()).map(|index| below(&at, &index.to_string()));
         let places: Vec<String> = places.collect();
+        if arithmetic == Arithmetic::Subtract
+            && let ([later, earlier], [first, second]) = (items, places.as_slice())
+            && items.iter().any(|item| now::asked(item).is_some())
+        {
+            let unit = unit.unwrap_or(Unit::Days);
+            return self.since([(later, first), (earlier, second)], unit, &at, depth);
+        }
         let operands = items.iter().zip(&places);
         let operands = operands.map(|(item, at)| self.operand(item, at, depth + 1));
         let operands: Vec<Expression<'v>> = operands.collect::<Result<_>>()?;
@@ -233,6 +267,38 @@ impl<'v> Parser<'_, 'v> {
             self.number(operand).map_err(|error| error.at(at))?;
         }
         Ok(Expression::Computed(arithmetic, operands))
+    }
+
+    /// The time between a column and the present, whichever is the later.
+    fn since(
+        &mut self,
+        ends: [(&Value, &str); 2],
+        unit: Unit,
+        at: &str,
+        depth: usize,
+    ) -> Result<Expression<'v>> {
+        let Some((item, place)) = ends.into_iter().find(|(end, _)| now::asked(end).is_none())
+        else {
+            return Err(no_columns(at).hint(SINCE));
+        };
+        let wrong = |message: String| Error::new(Code::InvalidValue, message).at(place).hint(SINCE);
+        let Expression::Column(reached) = self.operand(item, place, depth + 1)? else {
+            return Err(wrong(
+                "a column with a date or timestamp is wanted beside $now".to_owned(),
+            ));
+        };
+        let end = |(item, at): (&Value, &str)| match now::asked(item) {
+            None => Ok(Point::Column(reached.clone())),
+            Some(given) => {
+                let now = Now::beside(&reached.data_type(), given, at)?.map(Point::Now);
+                let (name, type_name) = (&reached.column.name, &reached.column.type_name);
+                now.ok_or_else(|| {
+                    wrong(format!("{name} is {type_name}, and $now a date or timestamp"))
+                })
+            }
+        };
+        let [later, earlier] = ends;
+        Ok(Expression::Elapsed(Box::new([end(later)?, end(earlier)?]), unit))
     }
 
     fn operand(&mut self, item: &Value, at: &str, depth: usize) -> Result<Expression<'v>> {
@@ -292,7 +358,8 @@ fn elapsed<'v>(later: &Reached<'v>, earlier: &Reached<'v>, unit: Unit) -> Result
     let zoned = |end: &Reached<'_>| end.data_type().base().oid == 1184;
     let ends = [later, earlier];
     if ends.into_iter().all(Reached::is_day) && zoned(later) == zoned(earlier) {
-        return Ok(Expression::Elapsed(Box::new(ends.map(Reached::clone)), unit));
+        let ends = ends.map(|end| Point::Column(end.clone()));
+        return Ok(Expression::Elapsed(Box::new(ends), unit));
     }
     let types = ends.map(|end| format!("{} is {}", end.column.name, end.column.type_name));
     let message = format!("there is no difference between these: {}", types.join(", "));
@@ -317,12 +384,17 @@ fn unknown(name: &str) -> Error {
     let error = Error::new(Code::UnknownOperator, format!("nothing is computed by {name:?}"));
     let error = error.allowed(names.clone());
     match name.trim_start_matches('$').to_ascii_lowercase().as_str() {
+        "now" | "age" => error.hint(SINCE),
         "*" | "mul" | "times" | "product" => error.did_you_mean("multiply"),
         "/" | "div" | "ratio" | "quotient" => error.did_you_mean("divide"),
         "+" | "plus" | "sum" => error.did_you_mean("add"),
         "-" | "sub" | "minus" | "difference" | "datediff" => error.did_you_mean("subtract"),
         plain => error.nearest(plain, names).hint("{\"multiply\": [\"price\", \"quantity\"]}"),
     }
+}
+
+fn no_columns(at: &str) -> Error {
+    Error::new(Code::InvalidValue, "there is no column to compute with").at(at)
 }
 
 fn unfit() -> Error {

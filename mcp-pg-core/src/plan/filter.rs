@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use super::compared::Left;
 use super::hop::ambiguous;
 use super::reached::bound;
-use super::{Hop, Predicate, Quantifier, Scope};
+use super::{Compared, Counted, Hop, Predicate, Quantifier, Reached, Scope};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, TableView, counted};
 use crate::request::Archived;
@@ -130,34 +131,48 @@ impl<'v> Parser<'_, 'v> {
                 return self.column(index, &value, at);
             }
             let position = table.usable(name).map_err(|error| error.inside(name_at))?;
-            let column = &table.table.columns[position];
-            if let Some(path) = value.get("path")
-                && let Some(end) = bound(column, path, &below(at, "path"))?
-            {
-                let mut value = value.clone();
-                value.as_object_mut().map(|members| members.remove("path"));
-                return match self.beside(table, end, &value, at)? {
-                    Some(condition) => Ok(condition),
-                    None => self.column(end, &value, at),
-                };
-            }
-            if let Some(condition) = self.beside(table, column, value, at)? {
-                return Ok(condition);
-            }
-            return self.column(column, value, at).map_err(|error| {
-                let key =
-                    error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
-                match key.and_then(|key| self.scope.refers(table, column, key)) {
-                    Some(hint) if error.code() == Code::UnknownOperator => error.hint(hint),
-                    _ => error,
-                }
-            });
+            return self.of_column(table, position, value, at);
         }
         match Relation::find(&table.relations, name) {
             Found::One(relation) => self.related(table, relation, value, at, depth),
             Found::Unknown => Err(self.scope.unknown_condition(table, name).at(name_at)),
             Found::Ambiguous(names) => Err(ambiguous(name, &names).at(name_at)),
         }
+    }
+
+    /// A condition on a column of the table, some of whose operands may be other values of its row.
+    fn of_column(
+        &mut self,
+        table: &'v TableView,
+        position: usize,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let column = &table.table.columns[position];
+        let path = value.get("path");
+        let end = path.map(|path| bound(column, path, &below(at, "path"))).transpose()?.flatten();
+        let (column, value) = match (end, value) {
+            (Some(end), Value::Object(members)) => {
+                let mut members = members.clone();
+                members.remove("path");
+                (end, &Value::Object(members))
+            }
+            _ => (column, value),
+        };
+        let left = Reached { hops: Vec::new(), column, position, member: None };
+        let left = Left { value: Compared::Column(left), column };
+        let (mut all, rest) = self.beside(table, &left, value, at)?;
+        if let Some(rest) = rest {
+            all.push(self.column(column, &rest, at).map_err(|error| {
+                let key =
+                    error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
+                match key.and_then(|key| self.scope.refers(table, column, key)) {
+                    Some(hint) if error.code() == Code::UnknownOperator => error.hint(hint),
+                    _ => error,
+                }
+            })?);
+        }
+        Ok(one_or(all, Predicate::All))
     }
 
     fn related(
@@ -185,7 +200,8 @@ impl<'v> Parser<'_, 'v> {
         for (key, inner) in object {
             let quantifier = match key.as_str() {
                 "count" => {
-                    all.push(self.counted(hop.clone(), inner, object.get("where"), at, depth)?);
+                    let condition = object.get("where");
+                    all.push(self.counted(subject, &hop, inner, condition, at, depth)?);
                     continue;
                 }
                 "where" if object.contains_key("count") => continue,
@@ -224,7 +240,8 @@ impl<'v> Parser<'_, 'v> {
     /// `{"count": {"gte": 3}, "where": {…}}`.
     fn counted(
         &mut self,
-        hop: Hop<'v>,
+        subject: &'v TableView,
+        hop: &Hop<'v>,
         test: &Value,
         condition: Option<&Value>,
         at: &str,
@@ -239,12 +256,18 @@ impl<'v> Parser<'_, 'v> {
                 return Err(wrong("a condition object is wanted", &below(at, "where")));
             }
         };
-        let test = self.column(counted(), test, &below(at, "count"))?;
-        Ok(Predicate::Counted {
-            hop: Box::new(hop),
-            filter: Box::new(filter),
-            test: Box::new(test),
-        })
+        let at = below(at, "count");
+        let value = Compared::Count(Box::new(Counted { hop: hop.clone(), filter: filter.clone() }));
+        let (mut all, rest) =
+            self.beside(subject, &Left { value, column: counted() }, test, &at)?;
+        if let Some(rest) = rest {
+            all.push(Predicate::Counted {
+                hop: Box::new(hop.clone()),
+                filter: Box::new(filter),
+                test: Box::new(self.column(counted(), &rest, &at)?),
+            });
+        }
+        Ok(one_or(all, Predicate::All))
     }
 
     /// Refuses one part more, or deeper, than a condition may have.

@@ -20,7 +20,7 @@ pub struct InsertPlan<'v> {
     /// The columns that at least one row gives.
     pub columns: Vec<&'v Column>,
     /// The rows, each as long as `columns`.
-    pub rows: Vec<Vec<Assign>>,
+    pub rows: Vec<Vec<Assign<'v>>>,
     /// What to do about existing rows.
     pub arbiter: Option<Arbiter<'v>>,
     /// What its rows must meet in the end for the caller to have been allowed to add them.
@@ -83,7 +83,7 @@ impl<'v> InsertPlan<'v> {
             values.extend(first.iter().map(|(_, first)| first.clone()));
             Ok(values)
         });
-        let planned: Vec<Vec<Assign>> = planned.collect::<Result<_>>()?;
+        let planned: Vec<Vec<Assign<'v>>> = planned.collect::<Result<_>>()?;
 
         let arbiter = match &request.on_conflict {
             None => None,
@@ -159,7 +159,7 @@ fn given_values<'v>(
     given: &[&'v Column],
     row: &Map<String, Value>,
     at: &str,
-) -> Result<Vec<Assign>> {
+) -> Result<Vec<Assign<'v>>> {
     let mut values = Vec::with_capacity(given.len());
     let mut indexes = Vec::new();
     for column in given {
@@ -174,7 +174,7 @@ fn given_values<'v>(
                 indexes.extend(set);
                 written
             }
-            (Some(value), None) => scope.assign(column, value, Written::New, &at)?,
+            (Some(value), None) => scope.assign(table, column, value, Written::New, &at)?,
             (None, sealed) => {
                 indexes.extend(sealed.and_then(Sealed::index).map(|_| Assign::Default));
                 Assign::Default
@@ -188,8 +188,8 @@ fn given_values<'v>(
 /// The version that a new row begins with, where it has to be given.
 fn version<'v>(
     table: &'v TableView,
-    presets: &[(&Column, Assign)],
-) -> Option<(&'v Column, Assign)> {
+    presets: &[(&Column, Assign<'v>)],
+) -> Option<(&'v Column, Assign<'v>)> {
     let column = table.version.as_ref()?;
     let preset = presets.iter().any(|(preset, _)| preset.name == column.name);
     (column.can_insert && column.required() && !preset).then(|| (column, first_version(column)))
@@ -199,7 +199,7 @@ fn version<'v>(
 fn require(
     table: &TableView,
     row: &Map<String, Value>,
-    presets: &[(&Column, Assign)],
+    presets: &[(&Column, Assign<'_>)],
     at: &str,
 ) -> Result<()> {
     // A trigger may fill what a row lacks, and a view's columns have no rules of their own.

@@ -78,7 +78,7 @@ fn of_condition(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Option<F
     Some(("rows", error, barred))
 }
 
-fn of_presets(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Vec<Found> {
+fn of_presets<'v>(scope: &Scope<'v>, table: &'v TableView, grant: &Grant) -> Vec<Found> {
     let all: Actions = Action::ALL.into_iter().collect();
     let writes = all.without(Action::Select).without(Action::Delete);
     let fault = |(name, value): (&String, &Value)| {
@@ -86,7 +86,7 @@ fn of_presets(scope: &Scope<'_>, table: &TableView, grant: &Grant) -> Vec<Found>
         // What is encrypted is written as another type.
         let encrypted = scope.settings.encryption.names(table.name(), column);
         let fixed = !is_claim(value) && !encrypted;
-        let set = || scope.assign(column, value, Written::New, &format!("/{name}"));
+        let set = || scope.assign(table, column, value, Written::New, &format!("/{name}"));
         let error = fixed.then(set)?.err()?;
         Some(("preset", error, writes))
     };

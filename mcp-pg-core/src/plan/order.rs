@@ -56,6 +56,11 @@ pub struct Sort<'v> {
 const JSONB: u32 = 3802;
 
 impl<'v> Sort<'v> {
+    /// Whether rows have another key at another time, though they stay as they are.
+    pub fn moves(&self) -> bool {
+        matches!(&self.measured, Measured::Computed(expression) if expression.moves())
+    }
+
     /// A key on a table's own column, with nulls where PostgreSQL puts them: they count as the largest.
     pub fn new(table: &'v TableView, position: usize, descending: bool) -> Self {
         let column = &table.table.columns[position];

@@ -1,6 +1,6 @@
 //! What rows must meet: a tree of tests on columns and related rows.
 
-use super::{Comparison, Hop, Operand};
+use super::{Compared, Comparison, Hop, Operand};
 use crate::policy::TableView;
 use crate::schema::{Column, Operator, TableKind};
 
@@ -22,14 +22,14 @@ pub enum Predicate<'v> {
         /// The test.
         comparison: Comparison,
     },
-    /// A column's value compares so with that of another column of the row.
+    /// Two values compare so.
     Compared {
         /// The one.
-        left: &'v Column,
+        left: Box<Compared<'v>>,
         /// How.
         operator: Operator,
         /// The other.
-        right: &'v Column,
+        right: Box<Compared<'v>>,
     },
     /// Related rows pass a condition.
     Related {
@@ -68,11 +68,18 @@ impl Predicate<'_> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Self::reaches_view),
             Predicate::Not(inner) => inner.reaches_view(),
-            Predicate::Test { .. } | Predicate::Compared { .. } => false,
+            Predicate::Test { .. } => false,
+            Predicate::Compared { left, right, .. } => {
+                [left, right].into_iter().any(|side| match &**side {
+                    Compared::Column(reached) => reached.hops.iter().any(leads_to_view),
+                    Compared::Count(counted) => {
+                        leads_to_view(&counted.hop) || counted.filter.reaches_view()
+                    }
+                    Compared::Now(_) => false,
+                })
+            }
             Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
-                let junction = hop.junction.iter().map(|(junction, _)| *junction);
-                let mut tables = junction.chain([hop.table]);
-                tables.any(|table| table.table.kind == TableKind::View) || filter.reaches_view()
+                leads_to_view(hop) || filter.reaches_view()
             }
         }
     }
@@ -117,11 +124,22 @@ impl Predicate<'_> {
             Predicate::Not(inner) => inner.asks(wanted),
             Predicate::Test { column, .. } => column.name == wanted.name,
             Predicate::Compared { left, right, .. } => {
-                [left, right].iter().any(|column| column.name == wanted.name)
+                [left, right].into_iter().any(|side| match &**side {
+                    Compared::Column(reached) => {
+                        reached.hops.is_empty() && reached.column.name == wanted.name
+                    }
+                    Compared::Count(_) | Compared::Now(_) => false,
+                })
             }
             Predicate::Related { .. } | Predicate::Counted { .. } => false,
         }
     }
+}
+
+fn leads_to_view(hop: &Hop<'_>) -> bool {
+    let junction = hop.junction.iter().map(|(junction, _)| *junction);
+    let mut tables = junction.chain([hop.table]);
+    tables.any(|table| table.table.kind == TableKind::View)
 }
 
 /// How many related rows must pass.

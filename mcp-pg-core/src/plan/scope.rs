@@ -269,7 +269,7 @@ impl<'v> Scope<'v> {
         &self,
         table: &'v TableView,
         action: Action,
-    ) -> Result<Vec<(&'v Column, Assign)>> {
+    ) -> Result<Vec<(&'v Column, Assign<'v>)>> {
         table
             .presets(action)?
             .iter()
@@ -298,7 +298,7 @@ impl<'v> Scope<'v> {
                         Err(Error::new(Code::Internal, "a preset column cannot be encrypted"))
                     }
                     None => {
-                        let set = self.assign(column, &value, Written::New, &at);
+                        let set = self.assign(table, column, &value, Written::New, &at);
                         Ok(vec![(column, set.map_err(unfit)?)])
                     }
                 }

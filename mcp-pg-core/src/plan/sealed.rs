@@ -23,7 +23,7 @@ impl<'v> Scope<'v> {
         column: &'v Column,
         value: &Value,
         at: &str,
-    ) -> Result<Vec<(&'v Column, Assign)>> {
+    ) -> Result<Vec<(&'v Column, Assign<'v>)>> {
         let (value, at) = literal(value, at)?;
         if value.is_null() && !column.nullable {
             return Err(Error::new(

@@ -131,6 +131,7 @@ impl<'v> SelectPlan<'v> {
         let grouping = Grouping::distinct(scope, request)?;
         let derived = derived.get_or_init(|| Box::new(grouping.derived()));
         let plan = Self::of(scope, derived, every(), &[], Query::Select(request))?;
+        let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
         let plan = plan.page(scope, cursors)?;
         Ok(Self {
             count: scope.count(request.count, grouping.table, &grouping.filter),
@@ -158,6 +159,7 @@ impl<'v> SelectPlan<'v> {
             None => every(),
         };
         let plan = Self::of(scope, derived, filter, &[], Query::Aggregate(request))?;
+        let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
         let plan = plan.page(scope, cursors)?;
         Ok(Self { grouping: Some(grouping), ..plan })
     }
@@ -181,6 +183,8 @@ impl<'v> SelectPlan<'v> {
         }
         // Groups are a key of themselves; a single row of totals needs none.
         let keyset = !single && super::order::make_total(table, &mut order);
+        // By the time of the next page, what the last row was sorted by is another row's.
+        let keyset = keyset && !order.iter().any(Sort::moves);
         Ok(Self {
             table,
             grouping: None,

@@ -2,10 +2,11 @@
 //!
 //! Each type is taken apart by naming all its members, so that one which is added here or there is not forgotten.
 
+mod compared;
 mod grouping;
 
 use super::{
-    Comparison, Computed, Counted, Expression, Hop, Include, Measured, Operand, Predicate, Reached,
+    Comparison, Computed, Expression, Hop, Include, Measured, Operand, Predicate, Reached,
     SelectPlan, Shown, Sort, Start, Words,
 };
 use crate::policy::TableView;
@@ -176,9 +177,9 @@ impl Shaped for Predicate<'_> {
             }
             Self::Compared { left, operator, right } => {
                 shape.tag(5);
-                shape.column(left);
+                left.add_to(shape);
                 shape.text(operator.as_str());
-                shape.column(right);
+                right.add_to(shape);
             }
             Self::Counted { hop, filter, test } => {
                 shape.tag(6);
@@ -296,10 +297,8 @@ impl Shaped for Measured<'_> {
                 path.add_to(shape);
             }
             Self::Count(counted) => {
-                let Counted { hop, filter } = &**counted;
                 shape.tag(4);
-                hop.add_to(shape);
-                filter.add_to(shape);
+                counted.add_to(shape);
             }
             Self::Place => shape.tag(5),
             Self::Computed(expression) => {

@@ -82,8 +82,9 @@ pub struct Update {
     /// columns of a primary or unique key, which name its row.
     #[schemars(
         schema_with = "updates_schema",
-        description = "{\"column\": value}; a value may be {\"$increment\": 1}, {\"$now\": true}, \
-            {\"$default\": true}, {\"$append\": [..]}, {\"$merge\": {..}}. Or a list, each row with its key: \
+        description = "{\"column\": value}; a value may be {\"$increment\": 1} (\"1 month\" for dates), {\"$compute\": \
+            {\"multiply\": [\"price\", 1.1]}}, {\"$now\": true}, {\"$default\": true}, {\"$append\": [..]}, {\"$remove\": \
+            [..]}, {\"$merge\": {..}}, {\"$set\": {\"path\": [\"a\", \"b\"], \"value\": 1}}. Or a list, each row with its key: \
             [{\"id\": 1, \"rate\": 2}]; `where` is then {} or narrows."
     )]
     pub updates: Value,

@@ -174,6 +174,11 @@ impl DataType {
         self.is_timestamp() || self.base().oid == 1082
     }
 
+    /// Whether they are spans of time: `interval`.
+    pub fn is_interval(&self) -> bool {
+        self.base().oid == 1186
+    }
+
     /// Whether they have a day, a time of day, or both.
     pub fn is_moment(&self) -> bool {
         self.has_day() || matches!(self.base().oid, 1083 | 1266)

@@ -1,14 +1,14 @@
 //! Writes to rows that exist: the locking SELECT that looks first, UPDATE and DELETE.
 
-use sea_query::extension::postgres::PgBinOper;
 use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, LockType, Query, SelectStatement};
 
+use super::assign;
 use super::named::{self, Named};
 use super::parameters::build;
 use super::predicate::{Conditions, constant};
-use super::{Output, SUBJECT, Statement, aliased, column, outputs, version};
+use super::{Output, SUBJECT, Statement, aliased, outputs, version};
 use crate::plan::{Assign, ChangePlan, Effect, NamedRow, Operand};
-use crate::schema::{Column, Family, TableKind};
+use crate::schema::{Column, TableKind};
 use crate::value::Decoder;
 
 /// The statement that locks the rows a change is about, and reads them as they are.
@@ -99,16 +99,15 @@ pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Vec<Statement<'
 
 fn update<'v>(
     plan: &ChangePlan<'v>,
-    set: &[(&Column, Assign)],
+    set: &[(&Column, Assign<'_>)],
     returned: &[usize],
 ) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
-    let mut conditions = Conditions::default();
+    let mut conditions = Conditions::apart();
     let mut query = Query::update();
     query.table(aliased(plan.table, &alias));
     for (target, assign) in set {
-        let value =
-            assigned(target, assign, &alias, &mut |operand| conditions.parameters.add(operand));
+        let value = conditions.assigned(target, assign, &alias, &Conditions::given);
         query.value(target.name.clone(), value);
     }
     for condition in met(plan, &alias, &mut conditions) {
@@ -159,7 +158,7 @@ pub fn update_each<'v>(
 ) -> Statement<'v> {
     const AT: &str = "/updates";
     let alias = SUBJECT.into_iden();
-    let mut conditions = Conditions::default();
+    let mut conditions = Conditions::apart();
     let values: Vec<&[Operand]> = rows.iter().map(|row| row.key.as_slice()).collect();
     let positions = rows.iter().map(|row| row.index);
     let mut named = Named::new(positions, key, values, AT, &mut conditions);
@@ -169,9 +168,10 @@ pub fn update_each<'v>(
         let name = format!("v{place}");
         if assign.operand().is_some() {
             let operands = rows.iter().filter_map(|row| row.set.get(place)?.1.operand().cloned());
-            named.add(&target.data_type, &name, operands.collect(), AT, &mut conditions);
+            let data_type = assign::data_type(target, assign);
+            named.add(&data_type, &name, operands.collect(), AT, &mut conditions);
         }
-        let value = assigned(target, assign, &alias, &mut |_| named::member(&name));
+        let value = conditions.assigned(target, assign, &alias, &|_, _| named::member(&name));
         query.value(target.name.clone(), value);
     }
     query.from(named.table()).and_where(named::is_named(key, &alias));
@@ -182,36 +182,4 @@ pub fn update_each<'v>(
         returning(plan, returned, Some(named::position()), &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
     conditions.parameters.finish(build(&query), columns)
-}
-
-/// What a column of an existing row is set to; `value` gives the expression of an operand.
-pub(super) fn assigned(
-    target: &Column,
-    assign: &Assign,
-    alias: &DynIden,
-    value: &mut impl FnMut(&Operand) -> Expr,
-) -> Expr {
-    let old = column(alias, target);
-    match assign {
-        Assign::Value(operand) => value(operand),
-        Assign::Default => Expr::Keyword(sea_query::Keyword::Default),
-        Assign::Now => Expr::current_timestamp(),
-        Assign::Increment(operand) => old.add(value(operand)),
-        Assign::Count(operand) => {
-            let more = old.add(value(operand));
-            Func::coalesce([more, value(operand)]).into()
-        }
-        Assign::Append(operand) | Assign::Merge(operand) => {
-            let old = match target.data_type.family() {
-                // JSON's null is nothing, too, and not the first element of a list.
-                Family::Json => {
-                    Func::cust("NULLIF").arg(old).arg(Expr::Constant("null".into())).into()
-                }
-                _ => old,
-            };
-            let longer = old.binary(PgBinOper::Concatenate, value(operand));
-            // What is added to nothing is all there is.
-            Func::coalesce([longer, value(operand)]).into()
-        }
-    }
 }

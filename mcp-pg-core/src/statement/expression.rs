@@ -3,7 +3,7 @@
 use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Value};
 
 use super::predicate::Conditions;
-use crate::plan::{Arithmetic, Expression, Reached};
+use crate::plan::{Arithmetic, Expression, Point, Reached};
 
 /// A value that is yet to be divided by a whole number: put off, that leaves nothing to be rounded before.
 pub(super) struct Parted {
@@ -82,9 +82,13 @@ impl Conditions {
     }
 
     /// The seconds of a point in time since 1970, of infinity infinitely many: differences of these cannot fail.
-    fn seconds(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
+    fn seconds(&mut self, of: &Point<'_>, alias: &DynIden) -> Expr {
         let epoch = Expr::Constant("epoch".into());
-        Func::cust("pg_catalog.extract").args([epoch, self.value(of, alias)]).into()
+        let of = match of {
+            Point::Column(reached) => self.value(reached, alias),
+            Point::Now(now) => self.now(now),
+        };
+        Func::cust("pg_catalog.extract").args([epoch, of]).into()
     }
 }
 

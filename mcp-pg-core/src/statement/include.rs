@@ -66,7 +66,12 @@ impl Conditions {
     }
 
     /// How many rows at the end of a hop meet a condition.
-    fn counted(&mut self, hop: &Hop<'_>, filter: &Predicate<'_>, alias: &DynIden) -> Expr {
+    pub(super) fn counted(
+        &mut self,
+        hop: &Hop<'_>,
+        filter: &Predicate<'_>,
+        alias: &DynIden,
+    ) -> Expr {
         let (mut rows, _) = self.met(hop, filter, alias);
         rows.expr(Func::count(Expr::col(sea_query::Asterisk)));
         subquery(rows)
@@ -128,18 +133,27 @@ impl Conditions {
     pub(super) fn reached(&mut self, hops: &[Hop<'_>], reached: &Column, alias: &DynIden) -> Expr {
         match hops {
             [] => column(alias, reached),
-            [hop, further @ ..] if leads_to_a_key(hop) => {
+            [hop, further @ ..] if leads_to_a_key(hop) && !self.apart => {
                 let joined = self.joined(hop, alias);
                 self.reached(further, reached, &joined)
             }
-            [hop, further @ ..] => {
-                let (mut row, other) = self.related(hop, alias);
-                row.expr(self.reached(further, reached, &other));
-                the_one(&mut row, hop, &other);
-                self.join(&mut row, &other);
-                subquery(row)
-            }
+            _ => self.looked_up(hops, reached, alias),
         }
+    }
+
+    /// The same where nothing can be joined: in a condition, whose rows may be locked or changed.
+    pub(super) fn looked_up(
+        &mut self,
+        hops: &[Hop<'_>],
+        reached: &Column,
+        alias: &DynIden,
+    ) -> Expr {
+        let [hop, further @ ..] = hops else { return column(alias, reached) };
+        let (mut row, other) = self.related(hop, alias);
+        row.expr(self.reached(further, reached, &other));
+        the_one(&mut row, hop, &other);
+        self.join(&mut row, &other);
+        subquery(row)
     }
 
     /// The column's value, or what its JSON has at the path, where JSON's null is no value.

@@ -6,7 +6,7 @@ use sea_query::{
     DynIden, Expr, ExprTrait, IntoIden, LockType, OnConflict, Query, SelectStatement, Value,
 };
 
-use super::change::assigned;
+use super::assign::from_now;
 use super::named::{self, Named};
 use super::parameters::build;
 use super::predicate::{Conditions, constant};
@@ -55,6 +55,7 @@ pub fn insert<'v>(
             let values = row.iter().map(|assign| match assign {
                 Assign::Value(operand) => conditions.parameters.add(operand),
                 Assign::Now => Expr::current_timestamp(),
+                Assign::FromNow(offset) => from_now(conditions.parameters.add(offset)),
                 _ => Expr::Keyword(sea_query::Keyword::Default),
             });
             let values: Vec<Expr> = values.collect();
@@ -110,9 +111,7 @@ fn on_conflict(arbiter: &Arbiter<'_>, alias: &DynIden, conditions: &mut Conditio
         match overwrite {
             Overwrite::Given => clause.update_column(column.name.clone()),
             Overwrite::Assign(assign) => {
-                let value = assigned(column, assign, alias, &mut |operand| {
-                    conditions.parameters.add(operand)
-                });
+                let value = conditions.assigned(column, assign, alias, &Conditions::given);
                 clause.value(column.name.clone(), value)
             }
         };
@@ -171,7 +170,7 @@ fn is_new(alias: &DynIden) -> Expr {
 /// Whether a row's key is none that the rows give: a default or a trigger made it.
 fn is_unnamed(
     plan: &InsertPlan<'_>,
-    rows: &[Vec<Assign>],
+    rows: &[Vec<Assign<'_>>],
     alias: &DynIden,
     conditions: &mut Conditions,
 ) -> Expr {
@@ -192,11 +191,11 @@ fn is_unnamed(
 /// `None` if a column has a value in some rows only, or in none.
 fn in_columns(
     plan: &InsertPlan<'_>,
-    rows: &[Vec<Assign>],
+    rows: &[Vec<Assign<'_>>],
     conditions: &mut Conditions,
 ) -> Option<SelectStatement> {
     let columns = plan.columns.iter().enumerate().map(|(place, column)| {
-        let values = rows.iter().map(|row| row.get(place)?.operand().cloned());
+        let values = rows.iter().map(|row| row.get(place)?.value().cloned());
         Some((*column, values.collect::<Option<Vec<Operand>>>()?))
     });
     let columns: Vec<(&Column, Vec<Operand>)> = columns.collect::<Option<_>>()?;
@@ -240,13 +239,13 @@ pub fn existing<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Option<Statem
 
 /// The key's values of those rows that give all of them. A default is no value that could be met: what it will be is not
 /// known yet.
-fn keys(plan: &InsertPlan<'_>, key: &[&Column], rows: &[Vec<Assign>]) -> Vec<Vec<Operand>> {
+fn keys(plan: &InsertPlan<'_>, key: &[&Column], rows: &[Vec<Assign<'_>>]) -> Vec<Vec<Operand>> {
     let place = |key: &Column| plan.columns.iter().position(|column| column.name == key.name);
     let Some(places) = key.iter().map(|key| place(key)).collect::<Option<Vec<usize>>>() else {
         return Vec::new();
     };
-    let values = |row: &Vec<Assign>| {
-        places.iter().map(|place| row.get(*place)?.operand().cloned()).collect::<Option<_>>()
+    let values = |row: &Vec<Assign<'_>>| {
+        places.iter().map(|place| row.get(*place)?.value().cloned()).collect::<Option<_>>()
     };
     rows.iter().filter_map(values).collect()
 }

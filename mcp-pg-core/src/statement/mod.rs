@@ -4,7 +4,9 @@
 //! parameter.
 
 mod aggregate;
+mod assign;
 mod change;
+mod compared;
 mod expression;
 mod guard;
 mod include;

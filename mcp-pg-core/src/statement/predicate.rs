@@ -3,6 +3,7 @@
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
 use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Query, Value};
 
+use super::compared::family;
 use super::guard::Guard;
 use super::include::Join;
 use super::parameters::Parameters;
@@ -19,6 +20,8 @@ pub(super) struct Conditions {
     pub(super) joins: Vec<Join>,
     /// What is to be tried before any row is read.
     pub(super) guards: Vec<Guard>,
+    /// Whether the query has no place for joins, and what is reached is looked up in one of its own.
+    pub(super) apart: bool,
     aliases: usize,
 }
 
@@ -28,6 +31,11 @@ pub(super) fn constant(value: bool) -> Expr {
 }
 
 impl Conditions {
+    /// Those of a query without a place for joins.
+    pub(super) fn apart() -> Self {
+        Self { apart: true, ..Self::default() }
+    }
+
     /// The condition on the table under `alias`; `None` if every row meets it.
     pub(super) fn expression(
         &mut self,
@@ -53,8 +61,9 @@ impl Conditions {
                 Some(self.test(column, path.as_ref(), comparison, alias))
             }
             Predicate::Compared { left, operator, right } => {
-                let family = left.data_type.family();
-                Some(binary(operand(alias, left), *operator, operand(alias, right), family))
+                let family = family(left);
+                let [left, right] = [left, right].map(|value| self.compared(value, alias));
+                Some(binary(left, *operator, right, family))
             }
             Predicate::Related { hop, quantifier, filter } => {
                 Some(self.exists(hop, *quantifier, filter, alias))

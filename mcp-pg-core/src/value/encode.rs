@@ -11,6 +11,7 @@ mod tests;
 use serde_json::Value;
 
 pub use self::compound::text_array;
+pub(super) use self::example::quoted;
 use self::scalar::Reason;
 use super::json;
 use super::scalar::Scalar;
@@ -111,6 +112,7 @@ impl<'a> Target<'a> {
             Scalar::Numeric if scalar::is_sure_to_scale(self.name, value) => Ok(value.to_string()),
             _ => scalar.encode(self.data_type, value).map_err(|reason| match reason {
                 Reason::Unfit => self.refuse(value),
+                Reason::Present(now) => self.not_present(value, now),
                 Reason::Because { message, hint } => {
                     Error::new(Code::InvalidValue, message).at("").hint(hint)
                 }
@@ -138,9 +140,35 @@ impl<'a> Target<'a> {
             Value::String(text) if absent(text) => {
                 format!("for example {example}; no value is null, without quotes")
             }
+            _ if self.takes_now() => {
+                format!("for example {example}, or {{\"$now\": \"-7 days\"}}")
+            }
             _ => format!("for example {example}"),
         };
         Error::new(Code::InvalidValue, self.mismatch(value)).at("").hint(hint)
+    }
+
+    /// Whether `$now` can stand for the value: no part of one is it.
+    fn takes_now(self) -> bool {
+        self.depth == DEPTH_MOST && self.data_type.has_day()
+    }
+
+    /// The error for a word that means another moment each time; `now` is how `$now` says it.
+    fn not_present(self, value: &Value, now: Option<String>) -> Error {
+        let given = quoted(value.as_str().unwrap_or_default());
+        let error =
+            Error::new(Code::InvalidValue, format!("{given} is not a date or time of its own"));
+        let example = example::of(self.data_type);
+        error.at("").hint(match (now, self.takes_now()) {
+            (Some(now), true) => format!("{{\"$now\": {now}}}, or the time itself: {example}"),
+            (None, true) => {
+                format!("give the time itself, such as {example}; {{\"$now\": true}} is the present, {{\"$now\": \"-7 days\"}} a week ago")
+            }
+            (_, false) if self.depth == DEPTH_MOST => {
+                format!("give the time itself, such as {example}; in data and updates, {{\"$now\": true}} is the present")
+            }
+            (_, false) => format!("give the time itself, such as {example}"),
+        })
     }
 
     fn mismatch(self, value: &Value) -> String {

@@ -45,6 +45,7 @@ mod round_trip;
 #[cfg(test)]
 mod sample;
 mod scalar;
+mod span;
 
 pub use datetime::local;
 pub use decimal::Decimal;
@@ -54,3 +55,4 @@ pub use json_schema::{accepted, or_null, produced};
 pub use nested::{FieldBytes, elements, fields};
 pub use parameter::Text;
 pub use raw::Raw;
+pub use span::Span;

@@ -73,7 +73,7 @@ pub(super) const TABLE: [Entry; 11] = [
             equals, null means is null, else {operator: value} with eq ne gt gte lt lte in not_in is_null \
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
             is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; {\"gt\": {\"$column\": \"b\"}} \
-            compares columns; and/or/not combine. A relation name conditions on related rows: to-one \
+            compares columns (\"customer.b\": a related one); {\"gte\": {\"$now\": \"-7 days\"}} (true: now) times; and/or/not combine. A relation name conditions on related rows: to-one \
             {\"customer\": {\"country\": \"FR\"}}, to-many {\"orders\": {\"some\": {..}}} (some, none, every; or \
             {\"count\": {\"gte\": 3}}). `include` brings related rows along. If `truncated`, \
             repeat the call with `cursor` = `next_cursor`.",
@@ -89,8 +89,8 @@ pub(super) const TABLE: [Entry; 11] = [
             count_distinct, sum, avg, min, max, median, percentile (with \"fraction\": 0.9), each with a `where` of \
             its own if wanted. Buckets: second minute hour day week month quarter year, with `time_zone` if wanted; a \
             part (also weekday, Monday 1) is a number. add, subtract, multiply, divide compute with columns within a \
-            function, else with measures; times subtracted are days, or in \"unit\": \"hours\". Do not fetch rows to count \
-            them.",
+            function, else with measures; times subtracted ({\"$now\": true} too) are days, or in \"unit\": \"hours\". Do not \
+            fetch rows to count them.",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Aggregate>,
@@ -100,7 +100,7 @@ pub(super) const TABLE: [Entry; 11] = [
         name: "insert",
         title: "Add rows",
         description: "Adds one row or several, all or none. Leave out columns that have defaults. A value may be \
-            {\"$now\": true} or {\"$literal\": any}.",
+            {\"$now\": true}, {\"$now\": \"7 days\"} or {\"$literal\": any}.",
         needs: Needs::One(Action::Insert),
         effect: Effect::Adds,
         input: schema::input::<Insert>,

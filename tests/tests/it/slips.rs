@@ -350,7 +350,7 @@ async fn a_write() {
     check("update", &[(json!({"where": {"order_id": 1}}), "/updates", "{\"$increment\": 1}")])
         .await;
     let inside = json!({"where": {"order_id": 1}, "updates": {"details.ui.dark": true}});
-    check("update", &[(inside, "/updates/details.ui.dark", "with all that \"ui\"")]).await;
+    check("update", &[(inside, "/updates/details.ui.dark", "{\"path\": [\"ui\", \"dark\"]")]).await;
     let children =
         json!({"table": "customer", "data": {"customer_id": 1, "orders": [{"order_id": 1}]}});
     check("insert", &[(children, "/data/orders", "a transaction does both")]).await;

@@ -84,6 +84,7 @@ async fn a_page() {
         json!({"table": "odd", "columns": [{"column": "old", "path": ["a"], "as": "n"}, "id", {"column": "doc", "path": ["b", 0]}]}),
         json!({"table": "orders", "columns": [{"subtract": ["total", {"subtract": [{"divide": ["total", "id"]}, 1]}], "as": "n"}], "order_by": ["-n"]}),
         json!({"table": "orders", "columns": ["code"], "order_by": [{"multiply": ["total", "customer.parent_id"]}]}),
+        json!({"table": "orders", "columns": ["code", {"subtract": [{"$now": "1 day"}, "placed"], "as": "days"}], "order_by": ["-days"]}),
     ];
     let calls = calls.map(|arguments| ("select", arguments));
     insta::assert_snapshot!(shapes(&calls).await);
@@ -154,6 +155,13 @@ async fn conditions_on_columns() {
         json!({"spot": {"x": 1, "y": 2}, "flag": true}),
         json!({"spot": null}),
     ]));
+    calls.extend(conditions(
+        "orders",
+        &[
+            json!({"placed": {"lt": {"$now": true}, "gte": {"$now": "-7 days"}}}),
+            json!({"code": {"gt": {"$column": "customer.name"}, "ne": {"$column": "customer.parent.name"}}}),
+        ],
+    ));
     calls.extend(conditions("orders", &[json!({"state": "open", "total": {"gt": "1.50"}, "placed": {"gte": "2025-01-01T00:00:00Z"}})]));
     insta::assert_snapshot!(shapes(&calls).await);
 }
@@ -168,6 +176,7 @@ async fn conditions_on_related_rows() {
             json!({"customer": {"parent": {"name": "Ada"}}}),
             json!({"item": {"some": {"qty": {"gt": 1}}}}),
             json!({"item": {"count": {"gte": 2, "lt": 5}, "where": {"qty": {"gt": 1}}}}),
+            json!({"item": {"count": {"lt": {"$column": "total"}, "gt": 1}}}),
             json!({"item": {"none": {}}}),
             json!({"item": {"every": {"qty": {"gt": 1}}}}),
             json!({"product": {"some": {"name": "Pen"}}}),
@@ -240,6 +249,26 @@ async fn changed_rows() {
         (
             "update",
             json!({"table": "odd", "where": {"id": 1}, "updates": {"doc": {"$merge": {"a": 1}}, "flag": null}}),
+        ),
+        (
+            "update",
+            json!({"table": "orders", "where": {"id": 1}, "updates": {"total": {"$compute": {"multiply": ["total", "customer.parent_id", 2]}}, "placed": {"$increment": "1 month"}}}),
+        ),
+        (
+            "update",
+            json!({"table": "orders", "where": {}, "updates": [{"id": 1, "placed": {"$now": "1 day"}}, {"id": 3, "placed": {"$now": "2 days"}}]}),
+        ),
+        (
+            "update",
+            json!({"table": "odd", "where": {"id": 1}, "updates": {"doc": {"$set": {"path": ["b", "c"], "value": 1}}}}),
+        ),
+        (
+            "update",
+            json!({"table": "odd", "where": {"id": 1}, "updates": {"doc": {"$remove": ["a"]}}}),
+        ),
+        (
+            "update",
+            json!({"table": "product", "where": {"id": 1}, "updates": {"tags": {"$remove": "a"}}}),
         ),
         (
             "update",

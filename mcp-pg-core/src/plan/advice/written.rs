@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{Code, Error};
+use crate::plan::Arithmetic;
 use crate::plan::assign::{COMPUTED, Written};
 use crate::policy::TableView;
 use crate::schema::{Column, Family, RelationKind};
@@ -18,7 +19,10 @@ pub(in crate::plan) fn not_written(table: &TableView, name: &str, error: Error) 
             let merge = |key: &str| format!("{{{column:?}: {{\"$merge\": {{{key:?}: …}}}}}}");
             error.hint(match key.split_once('.') {
                 None => merge(key),
-                Some((outer, _)) => format!("{}, with all that {outer:?} is to hold", merge(outer)),
+                Some(_) => {
+                    let path: Vec<&str> = key.split('.').collect();
+                    format!("{{{column:?}: {{\"$set\": {{\"path\": {path:?}, \"value\": …}}}}}}")
+                }
             })
         }
         _ if table.relations_named(name).any(|relation| relation.kind != RelationKind::ToOne) => {
@@ -42,20 +46,41 @@ pub(in crate::plan) fn not_computed(
     error: Error,
 ) -> Error {
     let number = column.data_type.is_amount();
+    let moves = column.data_type.is_moment() && !is_present(value);
     let computed = match value {
         Value::String(text) => text.contains(&column.name) || text.contains(['+', '*']),
         Value::Object(_) => true,
         _ => false,
     };
     match value.as_str() {
-        _ if number && computed && written == Written::Old => {
-            error.hint("a value, or {\"$increment\": 1}: what is added to the old one")
+        _ if number && computed && written == Written::Old => error.hint(match arithmetic(value) {
+            Some(arithmetic) => format!("{{\"$compute\": {arithmetic}}}"),
+            None => format!(
+                "a value, {{\"$increment\": 1}}: what is added to the old one, or {{\"$compute\": {{\"multiply\": [{:?}, 1.1]}}}}",
+                column.name
+            ),
+        }),
+        _ if moves && computed && written == Written::Old => {
+            error.hint("a value, or {\"$increment\": \"1 month\"}: by how much it moves")
         }
         Some(text) if text.contains("$ref") || text.contains("{{") => error.hint(
             "{\"$ref\": \"name.column\"} is a value from an earlier operation of the transaction",
         ),
         _ => error,
     }
+}
+
+/// Whether it is a word that speaks of the present.
+fn is_present(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.to_ascii_lowercase().contains("now"))
+}
+
+/// What is asked for, if it is arithmetic and short enough to be repeated.
+fn arithmetic(value: &Value) -> Option<String> {
+    const LONGEST: usize = 200;
+    let object = value.as_object().filter(|object| object.len() == 1)?;
+    Arithmetic::asked(object)?;
+    Some(value.to_string()).filter(|text| text.len() <= LONGEST)
 }
 
 /// The error of a computation that does not exist.
@@ -68,9 +93,10 @@ pub(in crate::plan) fn unknown_computation(key: &str) -> Error {
         }
         "$push" | "$addToSet" | "$concat" => error.did_you_mean("$append"),
         "$currentDate" => error.did_you_mean("$now"),
-        "$set" | "$value" => error.hint("the value itself stands here"),
-        "$eval" | "$expr" | "$sql" | "$raw" | "$mul" | "$multiply" => {
-            error.hint("there are no expressions: read the value, compute, and give the new one")
+        "$pull" | "$pullAll" | "$unset" | "$delete" | "$without" => error.did_you_mean("$remove"),
+        "$value" => error.hint("the value itself stands here"),
+        "$eval" | "$expr" | "$sql" | "$raw" | "$mul" | "$multiply" | "$divide" => {
+            error.did_you_mean("$compute").hint("{\"$compute\": {\"multiply\": [\"price\", 1.1]}}")
         }
         _ => error.nearest(key, COMPUTED).hint("{\"$literal\": …} writes an object as it is"),
     }

@@ -74,7 +74,7 @@ pub(super) fn shown(value: &Value) -> String {
 }
 
 /// The text in quotes, short enough for a message.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::value) fn quoted(text: &str) -> String {
     const LETTERS_SHOWN: usize = 40;
     match text.char_indices().nth(LETTERS_SHOWN) {
         Some((end, _)) => format!("{}…", json!(text.get(..end))),

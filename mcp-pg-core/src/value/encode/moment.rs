@@ -2,6 +2,7 @@
 //! dates that do not begin with the year: which number is the month would be a guess.
 
 use super::scalar::Reason;
+use crate::value::Span;
 use crate::value::datetime;
 use crate::value::scalar::Scalar;
 
@@ -11,14 +12,10 @@ const WORDS: [&str; 6] = ["now", "today", "tomorrow", "yesterday", "epoch", "all
 /// Checks the text of a date, time or timestamp.
 pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
     let mut words = text.split(|letter: char| !letter.is_ascii_alphabetic());
-    if let Some(word) =
-        words.find(|word| WORDS.iter().any(|known| known.eq_ignore_ascii_case(word)))
-    {
-        return Err(Reason::Because {
-            message: format!("\"{word}\" is not a date or time of its own"),
-            hint: "give the date or time itself, such as 2024-01-31T13:45:00Z; in data and updates, {\"$now\": true} is the present"
-                .to_owned(),
-        });
+    let now = Span::from_now(text);
+    let is_word = |word: &str| WORDS.iter().any(|known| known.eq_ignore_ascii_case(word));
+    if now.is_some() || words.any(is_word) {
+        return Err(Reason::Present(now));
     }
     if scalar == Scalar::Time {
         check_time(text)?;
@@ -212,8 +209,8 @@ mod tests {
             assert!(matches!(check(Scalar::Timestamp, text), Err(Reason::Unfit)), "{text}");
         }
         for text in ["now", "NOW()", " today", "tomorrow 10:00", "epoch", "2024-01-31 allballs"] {
-            let because = matches!(check(Scalar::Timestamp, text), Err(Reason::Because { .. }));
-            assert!(because, "{text}");
+            let present = matches!(check(Scalar::Timestamp, text), Err(Reason::Present(_)));
+            assert!(present, "{text}");
         }
         for text in ["1/5/1997", "05-01-1997", "970105", "5 Jan 1997", "13:45 2024-01-31"] {
             let Err(Reason::Because { hint, .. }) = check(Scalar::Date, text) else {

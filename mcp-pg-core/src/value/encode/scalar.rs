@@ -15,6 +15,8 @@ use crate::value::scalar::Scalar;
 pub(super) enum Reason {
     /// It is not a value of the type.
     Unfit,
+    /// It is a word for the present, or for a time that far from it: the value that `$now` has for it, if it has one.
+    Present(Option<String>),
     /// More is to be said than that.
     Because { message: String, hint: String },
 }

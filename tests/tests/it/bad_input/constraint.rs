@@ -246,7 +246,7 @@ async fn partitions_refuse_under_the_names_of_their_table() {
             "/data/level",
             "reading_level_check",
         ),
-        ("insert", row(1, "2030-05-05", 1), "check_violation", "/data", ""),
+        ("insert", row(1, "2030-05-05", 1), "check_violation", "/data/at", ""),
         ("update", key, "foreign_key_violation", "/updates", "alarm_device_id_at_fkey"),
     ] {
         let told = error(&engine, "admin", tool, arguments.clone()).await;

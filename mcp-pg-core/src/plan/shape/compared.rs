@@ -1,0 +1,54 @@
+//! The shapes of values that the caller does not give.
+
+use super::{Shape, Shaped};
+use crate::plan::{Compared, Counted, Now, Point};
+
+impl Shaped for Compared<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        match self {
+            Self::Column(reached) => {
+                shape.tag(0);
+                reached.add_to(shape);
+            }
+            Self::Count(counted) => {
+                shape.tag(1);
+                counted.add_to(shape);
+            }
+            Self::Now(now) => {
+                shape.tag(2);
+                now.add_to(shape);
+            }
+        }
+    }
+}
+
+impl Shaped for Counted<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { hop, filter } = self;
+        hop.add_to(shape);
+        filter.add_to(shape);
+    }
+}
+
+impl Shaped for Now {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { clock, offset } = self;
+        shape.tag(*clock as u8);
+        shape.maybe(offset.as_ref());
+    }
+}
+
+impl Shaped for Point<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        match self {
+            Self::Column(reached) => {
+                shape.tag(0);
+                reached.add_to(shape);
+            }
+            Self::Now(now) => {
+                shape.tag(1);
+                now.add_to(shape);
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The values that conditions compare without the caller's giving one.
+
+use sea_query::{DynIden, Expr, ExprTrait, Keyword};
+
+use super::predicate::{Conditions, taken};
+use crate::plan::{Clock, Compared, Now};
+use crate::schema::Family;
+
+impl Conditions {
+    /// The value, for the row under `alias`.
+    pub(super) fn compared(&mut self, value: &Compared<'_>, alias: &DynIden) -> Expr {
+        match value {
+            Compared::Column(of) => {
+                let value = self.looked_up(&of.hops, of.column, alias);
+                taken(value, &of.column.data_type)
+            }
+            Compared::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
+            Compared::Now(now) => self.now(now),
+        }
+    }
+
+    /// A time so far from the transaction's: the same for all rows, so that an index can look for it.
+    pub(super) fn now(&mut self, now: &Now) -> Expr {
+        let local = || Expr::Keyword(Keyword::Custom("LOCALTIMESTAMP".into()));
+        let offset = now.offset.as_ref();
+        let offset = offset.map(|offset| self.parameters.share(offset).cast_as("interval"));
+        match (now.clock, offset) {
+            (Clock::Day, None) => Expr::current_date(),
+            (Clock::Day, Some(offset)) => local().add(offset).cast_as("date"),
+            (Clock::Local, None) => local(),
+            (Clock::Local, Some(offset)) => local().add(offset),
+            (Clock::Zoned, None) => Expr::current_timestamp(),
+            (Clock::Zoned, Some(offset)) => Expr::current_timestamp().add(offset),
+        }
+    }
+}
+
+/// How the value's operators are to be read.
+pub(super) fn family(value: &Compared<'_>) -> Family {
+    match value {
+        Compared::Column(of) => of.column.data_type.family(),
+        Compared::Count(_) | Compared::Now(_) => Family::Other,
+    }
+}

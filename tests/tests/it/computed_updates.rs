@@ -1,0 +1,379 @@
+//! What an update computes from what is there: times that move, arithmetic, lists and JSON that lose members or are changed inside.
+
+use mcp_pg_core::Engine;
+use mcp_pg_core::policy::{Action, Grant, Mask, Role};
+use mcp_pg_core::{Principal, Settings};
+use mcp_pg_tests::{Database, call, call_as, error, refused, rows};
+use serde_json::{Value, json};
+
+const FIXTURE: &str = r#"
+CREATE TYPE mood AS ENUM ('sad', 'fine');
+CREATE DOMAIN labels AS text[];
+CREATE TABLE maker (id integer PRIMARY KEY, rate numeric, parent_id integer REFERENCES maker);
+CREATE TABLE thing (
+  id integer PRIMARY KEY, maker_id integer REFERENCES maker, price numeric(10,2), stock integer, ratio real, paid money,
+  due date, at timestamptz, told timestamp, hour time, lasts interval, tags text[], labels labels, counts integer[], moods mood[],
+  grid integer[], docs jsonb[], meta jsonb, plain json, name text);
+INSERT INTO maker VALUES (1, 1.5, NULL), (2, 2, 1);
+INSERT INTO thing VALUES
+  (1, 2, 9.99, 7, 0.5, '2.00', '2024-01-31', '2024-01-31 10:00+00', '2024-01-31 10:00', '23:30', '1 day', '{a,b,a,NULL}', '{x,y}',
+   '{1,2,1}', '{sad,fine}', '{{1,2},{1,1}}', ARRAY['1', '{}']::jsonb[], '{"a": 1, "limits": {"users": 5, "own": null}, "list": [1, {"k": 1}]}', '{}', 'n'),
+  (2, NULL, 5, 3, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '{}', NULL, NULL, NULL, NULL, NULL, NULL),
+  (3, 1, 1, 1, 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, '"text"', NULL, NULL);"#;
+
+async fn changed(engine: &Engine, id: i32, updates: Value) -> Value {
+    let arguments = json!({"table": "thing", "where": {"id": id}, "updates": updates});
+    let reply = call(engine, "operator", "update", arguments.clone()).await;
+    rows(&reply.unwrap_or_else(|error| panic!("{arguments}: {error}")))[0].clone()
+}
+
+#[tokio::test]
+async fn times_move() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let row = changed(
+        &engine,
+        1,
+        json!({"due": {"$increment": "1 month"}, "at": {"$increment": "-1 day -2 hours"}, "told": {"$increment": "1 year"},
+               "hour": {"$increment": "45 minutes"}, "lasts": {"$increment": "02:00:00"}}),
+    )
+    .await;
+    let told = json!([
+        "2024-02-29",
+        "2024-01-30T08:00:00Z",
+        "2025-01-31T10:00:00",
+        "00:15:00",
+        "1 day 02:00:00"
+    ]);
+    let found: Vec<&Value> =
+        ["due", "at", "told", "hour", "lasts"].into_iter().map(|name| &row[name]).collect();
+    assert_eq!(json!(found), told);
+    let arguments = json!({"table": "thing", "where": {}, "updates": [{"id": 1, "due": {"$increment": "1 day"}}, {"id": 2, "due": {"$increment": "2 days"}}]});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!(
+        (&rows(&reply)[0]["due"], &rows(&reply)[1]["due"]),
+        (&json!("2024-03-01"), &Value::Null)
+    );
+    let null =
+        json!({"table": "thing", "where": {"id": 2}, "updates": {"at": {"$increment": "1 day"}}});
+    let null = call(&engine, "operator", "update", null).await.unwrap();
+    assert!(null["notes"][0].as_str().unwrap().contains("at was null"), "{null}");
+    for (updates, at) in [
+        (json!({"due": {"$increment": 7}}), "/updates/due/$increment"),
+        (json!({"due": {"$increment": "7"}}), "/updates/due/$increment"),
+        (json!({"due": {"$increment": "12 hours"}}), "/updates/due/$increment"),
+        (json!({"hour": {"$increment": "1 day"}}), "/updates/hour/$increment"),
+        (json!({"at": {"$increment": "9999 years"}}), "/updates/at/$increment"),
+        (json!({"at": {"$increment": null}}), "/updates/at/$increment"),
+        (json!({"lasts": {"$increment": "x"}}), "/updates/lasts/$increment"),
+        (json!({"name": {"$increment": "1 day"}}), "/updates/name/$increment"),
+        (json!({"due": "due + 7"}), "/updates/due"),
+    ] {
+        let arguments = json!({"table": "thing", "where": {"id": 1}, "updates": updates});
+        assert_eq!(
+            refused(&engine, "update", arguments).await,
+            ("invalid_value".into(), at.into()),
+            "{updates}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn numbers_are_computed() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let row = changed(
+        &engine,
+        1,
+        json!({"price": {"$compute": {"multiply": ["price", 1.1]}}, "stock": {"$compute": {"divide": ["stock", 2]}},
+               "ratio": {"$compute": {"add": ["ratio", 0.1]}}, "paid": {"$compute": {"multiply": ["paid", {"add": [1, 0.5]}]}}}),
+    )
+    .await;
+    assert_eq!(
+        (&row["price"], &row["stock"], &row["ratio"], &row["paid"]),
+        (&json!(10.99), &json!(4), &json!(0.6), &json!("$3.00"))
+    );
+    // Of related rows, one and two steps away, and of each row its own.
+    let row = changed(
+        &engine,
+        1,
+        json!({"price": {"$compute": {"multiply": ["maker.rate", "maker.parent.rate"]}}}),
+    )
+    .await;
+    assert_eq!(row["price"], 3);
+    let arguments = json!({"table": "thing", "where": {}, "returning": ["price"], "updates": [
+        {"id": 1, "price": {"$compute": {"add": ["price", 1]}}}, {"id": 3, "price": {"$compute": {"add": ["price", 5]}}},
+        {"id": 2, "price": {"$compute": {"add": ["price", 1]}}}]});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"price": 4}), json!({"price": 6}), json!({"price": 6})]);
+    for (updates, code, at) in [
+        (json!({"name": {"$compute": {"add": ["price", 1]}}}), "invalid_value", "/name/$compute"),
+        (json!({"due": {"$compute": {"add": ["due", 1]}}}), "invalid_value", "/due/$compute"),
+        (json!({"price": {"$compute": "price * 2"}}), "invalid_value", "/price/$compute"),
+        (
+            json!({"price": {"$compute": {"multiply": ["no", 2]}}}),
+            "unknown_column",
+            "/price/$compute/multiply/0",
+        ),
+        (
+            json!({"price": {"$compute": {"power": ["price", 2]}}}),
+            "unknown_operator",
+            "/price/$compute/power",
+        ),
+        (json!({"price": {"$compute": {"multiply": [2, 2]}}}), "invalid_value", "/price/$compute"),
+        (
+            json!({"stock": {"$compute": {"multiply": ["stock", 9_999_999_999_u64]}}}),
+            "invalid_value",
+            "",
+        ),
+    ] {
+        let arguments = json!({"table": "thing", "where": {"id": 1}, "updates": updates});
+        let found = refused(&engine, "update", arguments).await;
+        assert_eq!(found, (code.into(), format!("/updates{at}")), "{updates}");
+    }
+    let told = error(&engine, "operator", "update", json!({"table": "thing", "where": {"id": 1}, "updates": {"price": {"multiply": ["price", 1.1]}}})).await;
+    assert_eq!(told["hint"], r#"{"$compute": {"multiply":["price",1.1]}}"#);
+}
+
+#[tokio::test]
+async fn lists_and_json_lose_members() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let row = changed(
+        &engine,
+        1,
+        json!({"tags": {"$remove": "a"}, "labels": {"$remove": ["x", "z"]}, "counts": {"$remove": [2]}, "moods": {"$remove": "sad"},
+               "grid": {"$remove": 1}, "docs": {"$remove": {}}, "meta": {"$remove": ["a", "list", "no"]}}),
+    )
+    .await;
+    assert_eq!(row["tags"], json!(["b", null]));
+    assert_eq!(
+        (&row["labels"], &row["counts"], &row["moods"]),
+        (&json!(["y"]), &json!([1, 1]), &json!(["fine"]))
+    );
+    assert_eq!((&row["grid"], &row["docs"]), (&json!([[1, 2], [1, 1]]), &json!([1])));
+    assert_eq!(row["meta"], json!({"limits": {"users": 5, "own": null}}));
+    let row = changed(
+        &engine,
+        2,
+        json!({"tags": {"$remove": "a"}, "counts": {"$remove": 1}, "meta": {"$remove": "a"}}),
+    )
+    .await;
+    assert_eq!(
+        (&row["tags"], &row["counts"], &row["meta"]),
+        (&Value::Null, &json!([]), &Value::Null)
+    );
+    let arguments = json!({"table": "thing", "where": {}, "returning": ["tags", "meta"], "updates": [
+        {"id": 1, "tags": {"$remove": "b"}, "meta": {"$remove": "limits"}}, {"id": 2, "tags": {"$remove": ["b"]}, "meta": {"$remove": ["x", "y"]}}]});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!(rows(&reply)[0], json!({"tags": [null], "meta": {}}));
+    changed(&engine, 2, json!({"meta": {"$literal": null}})).await;
+    assert_eq!(changed(&engine, 2, json!({"meta": {"$remove": "a"}})).await["meta"], Value::Null);
+    changed(&engine, 2, json!({"meta": ["a", "b", 1, {"a": 1}]})).await;
+    let row = changed(&engine, 2, json!({"meta": {"$remove": "a"}})).await;
+    assert_eq!(row["meta"], json!(["b", 1, {"a": 1}]));
+    for (id, updates, at) in [
+        (1, json!({"tags": {"$remove": null}}), "/tags/$remove"),
+        (1, json!({"tags": {"$remove": ["a", null]}}), "/tags/$remove"),
+        (1, json!({"counts": {"$remove": "x"}}), "/counts/$remove/0"),
+        (1, json!({"meta": {"$remove": 1}}), "/meta/$remove"),
+        (1, json!({"plain": {"$remove": "a"}}), "/plain/$remove"),
+        (1, json!({"name": {"$remove": "a"}}), "/name/$remove"),
+        (3, json!({"meta": {"$remove": "a"}}), "/meta/$remove"),
+    ] {
+        let arguments = json!({"table": "thing", "where": {"id": id}, "updates": updates});
+        assert_eq!(
+            refused(&engine, "update", arguments).await,
+            ("invalid_value".into(), format!("/updates{at}")),
+            "{updates}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn json_is_changed_inside() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let set = |path: Value, value: Value| json!({"meta": {"$set": {"path": path, "value": value}}});
+    for (path, value, expected) in [
+        (
+            json!(["limits", "users"]),
+            json!(50),
+            json!({"a": 1, "limits": {"users": 50, "own": null}, "list": [1, {"k": 1}]}),
+        ),
+        (
+            json!(["limits", "own", "deep"]),
+            json!([1]),
+            json!({"a": 1, "limits": {"users": 50, "own": {"deep": [1]}}, "list": [1, {"k": 1}]}),
+        ),
+        (
+            json!(["list", 1, "k"]),
+            json!(null),
+            json!({"a": 1, "limits": {"users": 50, "own": {"deep": [1]}}, "list": [1, {"k": null}]}),
+        ),
+        (
+            json!(["list", 2]),
+            json!("end"),
+            json!({"a": 1, "limits": {"users": 50, "own": {"deep": [1]}}, "list": [1, {"k": null}, "end"]}),
+        ),
+        (
+            json!(["limits"]),
+            json!({}),
+            json!({"a": 1, "limits": {}, "list": [1, {"k": null}, "end"]}),
+        ),
+    ] {
+        assert_eq!(changed(&engine, 1, set(path.clone(), value)).await["meta"], expected, "{path}");
+    }
+    assert_eq!(
+        changed(&engine, 2, set(json!(["a", "b", "c"]), json!({"d": 1}))).await["meta"],
+        json!({"a": {"b": {"c": {"d": 1}}}})
+    );
+    let arguments = json!({"table": "thing", "where": {}, "returning": ["meta"], "updates": [
+        {"id": 1, "meta": {"$set": {"path": ["a"], "value": 2}}}, {"id": 2, "meta": {"$set": {"path": ["a"], "value": 3}}}]});
+    let reply = call(&engine, "operator", "update", arguments).await.unwrap();
+    assert_eq!(
+        rows(&reply),
+        [
+            json!({"meta": {"a": 2, "limits": {}, "list": [1, {"k": null}, "end"]}}),
+            json!({"meta": {"a": 3}})
+        ]
+    );
+    let mixed = json!({"table": "thing", "where": {}, "returning": ["meta"], "updates": [
+        {"id": 1, "meta": {"$set": {"path": ["list"], "value": 2}}}, {"id": 2, "meta": {"$set": {"path": ["b"], "value": 3}}}]});
+    let reply = call(&engine, "operator", "update", mixed).await.unwrap();
+    assert_eq!(
+        rows(&reply),
+        [json!({"meta": {"a": 2, "limits": {}, "list": 2}}), json!({"meta": {"a": 3, "b": 3}})]
+    );
+    changed(&engine, 1, json!({"meta": {"list": [1], "a": {"b": 1}}})).await;
+    for (id, path, at) in [
+        (1, json!(["a", "b", "c"]), "$set"),
+        (1, json!(["list", 2]), "$set"),
+        (1, json!(["list", "x"]), "$set"),
+        (1, json!(["list", 1, "x"]), "$set"),
+        (3, json!(["a"]), "$set"),
+        (1, json!([]), "$set/path"),
+        (1, json!("a"), "$set/path"),
+        (1, Value::from(vec!["a"; 200]), "$set/path"),
+    ] {
+        let arguments =
+            json!({"table": "thing", "where": {"id": id}, "updates": set(path.clone(), json!(1))});
+        let (_, place) = refused(&engine, "update", arguments).await;
+        assert_eq!(place, format!("/updates/meta/{at}"), "{path}");
+    }
+    for (updates, at, hint) in [
+        (json!({"meta": {"$set": {"a": 1}}}), "/updates/meta/$set", "\"path\""),
+        (json!({"name": {"$set": "x"}}), "/updates/name/$set", "the value itself"),
+        (
+            json!({"meta": {"path": ["a"], "value": 7}}),
+            "/updates/meta",
+            "{\"$set\": {\"path\": [\"a\"], \"value\": 7}}",
+        ),
+        (
+            json!({"meta": {"path": ["a"], "eq": 7}}),
+            "/updates/meta",
+            "{\"$set\": {\"path\": [\"a\"], \"value\": 7}}",
+        ),
+        (json!({"meta.a.b": 7}), "/updates/meta.a.b", "{\"$set\": {\"path\": [\"a\", \"b\"]"),
+        (json!({"meta": {"$unset": "a"}}), "/updates/meta/$unset", ""),
+    ] {
+        let told = error(
+            &engine,
+            "operator",
+            "update",
+            json!({"table": "thing", "where": {"id": 1}, "updates": updates}),
+        )
+        .await;
+        assert_eq!(told["at"], at, "{told}");
+        assert!(told["hint"].as_str().unwrap_or_default().contains(hint), "{told}");
+    }
+    let literal = json!({"meta": {"$literal": {"path": ["a"], "value": 7}}});
+    assert_eq!(changed(&engine, 1, literal).await["meta"], json!({"path": ["a"], "value": 7}));
+    let new = json!({"table": "thing", "data": {"id": 9, "meta": {"path": ["a"], "value": 7}}});
+    assert_eq!(
+        refused(&engine, "insert", new).await,
+        ("invalid_value".into(), "/data/meta".into())
+    );
+    // A parent's key inside a child's JSON.
+    let operations = json!({"operations": [
+        {"operation": "insert", "as": "maker", "table": "maker", "data": {"id": 7}},
+        {"operation": "update", "table": "thing", "where": {"id": 1}, "updates": {"meta": {"$set": {"path": ["by"], "value": {"$ref": "maker.id"}}}}}]});
+    let reply = call(&engine, "operator", "transaction", operations).await.unwrap();
+    assert_eq!(reply["results"][1]["rows"][0]["meta"]["by"], 7);
+}
+
+#[tokio::test]
+async fn nothing_is_computed_from_what_cannot_be_read() {
+    let database = Database::of(FIXTURE).await;
+    let mut grant = Grant {
+        tables: vec!["public.thing".to_owned()],
+        actions: [Action::Select, Action::Update].into_iter().collect(),
+        ..Grant::default()
+    };
+    let masked = ["price", "due", "tags", "meta"];
+    grant.columns.mask.extend(masked.map(|name| (name.to_owned(), Mask::Full)));
+    grant.columns.writable =
+        Some(["price", "due", "tags", "meta", "stock"].map(str::to_owned).to_vec());
+    let role = Role { name: "clerk".to_owned(), grants: vec![grant], ..Role::default() };
+    let settings =
+        Settings { roles: vec![role], default_role: "clerk".to_owned(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let clerk = Principal::new("someone", "clerk");
+    for updates in [
+        json!({"price": {"$compute": {"multiply": ["price", 2]}}}),
+        json!({"stock": {"$compute": {"multiply": ["price", 2]}}}),
+        json!({"due": {"$increment": "1 day"}}),
+        json!({"tags": {"$remove": "a"}}),
+        json!({"meta": {"$remove": "a"}}),
+        json!({"meta": {"$set": {"path": ["a"], "value": 1}}}),
+    ] {
+        let arguments = json!({"table": "thing", "where": {"id": 1}, "updates": updates});
+        let told = call_as(&engine, &clerk, "update", arguments).await.unwrap_err();
+        assert_eq!(told.code().as_str(), "forbidden", "{updates}: {told}");
+    }
+    let beyond = json!({"table": "thing", "where": {"id": 1}, "updates": {"stock": {"$compute": {"add": ["stock", "maker.rate"]}}}});
+    let told = call_as(&engine, &clerk, "update", beyond).await.unwrap_err();
+    assert_eq!(told.code().as_str(), "unknown_relation", "{told}");
+}
+
+#[tokio::test]
+async fn a_key_that_is_met_is_told_as_a_list() {
+    let engine = Database::of(
+        "CREATE TABLE rate (base text, quote text, day date, value numeric, code integer UNIQUE, PRIMARY KEY (base, quote, day));
+         CREATE TABLE entry (id integer, booked_on date, kind text) PARTITION BY RANGE (booked_on);
+         CREATE TABLE entry_2024 PARTITION OF entry FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+         CREATE TABLE event (id integer, at date, kind text) PARTITION BY RANGE (at, id);
+         INSERT INTO entry VALUES (1, '2024-05-05', 'a');",
+    )
+    .await
+    .engine()
+    .await;
+    let data = json!({"base": "EUR", "quote": "USD", "day": "2024-01-01"});
+    let told = error(
+        &engine,
+        "operator",
+        "insert",
+        json!({"table": "rate", "data": data, "on_conflict": {"do": "update"}}),
+    )
+    .await;
+    assert_eq!(told["allowed"], json!([r#"["base","quote","day"]"#, r#"["code"]"#]), "{told}");
+    for (tool, arguments, at) in [
+        (
+            "insert",
+            json!({"table": "entry", "data": {"id": 2, "booked_on": "2030-01-01"}}),
+            "/data/booked_on",
+        ),
+        (
+            "insert",
+            json!({"table": "entry", "data": [{"id": 2, "booked_on": "2024-01-01"}, {"id": 3, "booked_on": "2030-01-01"}]}),
+            "/data/1/booked_on",
+        ),
+        (
+            "update",
+            json!({"table": "entry", "where": {"id": 1}, "updates": {"booked_on": "2030-01-01"}}),
+            "/updates/booked_on",
+        ),
+        ("insert", json!({"table": "event", "data": {"id": 2, "at": "2030-01-01"}}), "/data"),
+    ] {
+        let told = error(&engine, "operator", tool, arguments.clone()).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!("check_violation"), &json!(at)), "{told}");
+        let key = if arguments["table"] == "entry" { "by its booked_on" } else { "by its at, id" };
+        assert!(told["message"].as_str().unwrap().contains(key), "{told}");
+    }
+}
