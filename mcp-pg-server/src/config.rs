@@ -4,12 +4,14 @@
 //! variable. Knows what the engine can be told; not what the database holds.
 
 mod auth;
+mod claim;
 mod database;
 mod encryption;
 mod environment;
 mod limits;
 mod raw;
 mod resolve;
+mod role;
 mod sslmode;
 #[cfg(test)]
 mod tests;
@@ -28,7 +30,7 @@ use crate::limits::RequestLimits;
 pub use auth::Auth;
 pub use database::Database;
 pub use environment::Environment;
-pub(crate) use resolve::known_role;
+pub(crate) use role::known_role;
 
 /// The file that is read when none is named, if it is there.
 pub const DEFAULT_FILE: &str = "mcp-pg.toml";
@@ -129,8 +131,12 @@ impl Config {
             Some(path) => ConfigError::new(format!("{}: {error}", path.display())),
             None => error,
         };
-        let mut table: toml::Table = toml::from_str(&text)
-            .map_err(|error| in_file(ConfigError::new(error.to_string().trim_end())))?;
+        let mut table: toml::Table = toml::from_str(&text).map_err(|error| {
+            let reason = error.to_string();
+            let reason = reason
+                .replace(" as i128, expected any valid TOML value", ", expected a smaller one");
+            in_file(ConfigError::new(reason.trim_end()))
+        })?;
         let overlaid = environment.overlay(&mut table)?;
         let named = |error: ConfigError| {
             let blamed = overlaid.iter().find_map(|overlaid| overlaid.blamed(&error));

@@ -185,7 +185,8 @@ impl Parameter {
             }
             _ => self.rules.describe(&mut schema),
         }
-        if self.nullable {
+        // A null for what may be left out is as if it were.
+        if self.nullable || !self.is_required() {
             schema = value::or_null(schema);
         }
         let described = self.description.clone();

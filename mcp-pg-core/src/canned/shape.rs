@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Parameter;
 use super::query::Query;
 use crate::policy::View;
 use crate::value;
@@ -23,8 +24,11 @@ impl Query {
             first.filter(|first| comments.all(|other| other == *first))
         };
         let own = self.parameters.iter().filter(|parameter| parameter.is_argument());
-        let mut properties: Map<String, Value> =
-            own.map(|p| (p.name.clone(), Value::Object(p.schema(comment)))).collect();
+        let mut own: Vec<&Parameter> = own.collect();
+        // As they are declared, whichever comes first in the text.
+        own.sort_by_key(|parameter| parameter.position);
+        let properties = own.iter().map(|p| (p.name.clone(), Value::Object(p.schema(comment))));
+        let mut properties: Map<String, Value> = properties.collect();
         for name in self.write_arguments() {
             let schema = match name {
                 "dry_run" => {

@@ -2,12 +2,14 @@
 //!
 //! Looks only at what the caller may see.
 
+mod related;
 mod written;
 
 use serde_json::Value;
 
+use self::related::related;
 pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
-use super::{Hop, Scope};
+use super::{Expression, Hop, Scope};
 use crate::error::{Code, Error};
 use crate::policy::{TableView, shown};
 use crate::schema::{Column, DataType, Family, Operator, RelationKind};
@@ -39,6 +41,9 @@ impl<'v> Scope<'v> {
         let lower = name.to_ascii_lowercase();
         match lower.trim_start_matches('$') {
             meant @ ("and" | "or" | "not") => error.did_you_mean(meant),
+            "is_null" | "is_not_null" => error.hint(
+                "null stands for a related row that there is not: {\"customer\": null}, {\"not\": {\"customer\": null}}",
+            ),
             "nor" => error.hint("{\"not\": {\"or\": [{…}, {…}]}}"),
             "some" | "none" | "every" => error.hint(
                 "some, none and every follow the name of a relation to many rows; one to one row takes the \
@@ -100,52 +105,6 @@ impl<'v> Scope<'v> {
         let column = format!("{{{}: …}}", shown(name));
         let around = |condition: String, hop: &Hop<'_>| related(hop.subject, hop, &condition);
         (!hops.is_empty()).then(|| hops.iter().rev().fold(column, around))
-    }
-
-    /// The error of a relation that was given no condition object.
-    pub(super) fn unrelated(&self, subject: &TableView, hop: &Hop<'_>, value: &Value) -> Error {
-        let error = Error::new(Code::InvalidValue, "a relation takes a condition object");
-        let own = match hop.relation.columns.as_slice() {
-            [(own, _)] if hop.is_to_one() => subject.table.columns.get(*own),
-            _ => None,
-        };
-        let given =
-            if value.is_string() || value.is_number() { value.to_string() } else { "…".into() };
-        error.hint(match own.filter(|own| own.can_select) {
-            Some(own) if value.is_number() => format!("{{{:?}: {given}}}", own.name),
-            _ => related(subject, hop, &example(hop.table, &given)),
-        })
-    }
-
-    /// The error of a relation to many rows that was given no some, none or every.
-    pub(super) fn unquantified(&self, subject: &TableView, hop: &Hop<'_>, key: &str) -> Error {
-        let error =
-            Error::new(Code::UnknownOperator, format!("a relation to many rows takes no {key:?}"))
-                .allowed(["some", "none", "every", "count"]);
-        let condition = match hop.table.readable(key) {
-            Ok(_) => format!("{{{key:?}: …}}"),
-            Err(_) if matches!(key, "exists" | "any") => "{}".to_owned(),
-            Err(_) => example(hop.table, "…"),
-        };
-        error.hint(related(subject, hop, &condition))
-    }
-
-    /// The hint for a condition on a column that was meant for the row to which the column refers.
-    pub(super) fn refers(
-        &self,
-        table: &'v TableView,
-        column: &Column,
-        key: &str,
-    ) -> Option<String> {
-        let (position, _) = table.table.column(&column.name)?;
-        table.relations.iter().find_map(|relation| {
-            let refers = relation.kind == RelationKind::ToOne
-                && relation.columns.iter().any(|(own, _)| *own == position);
-            let hop = self.hop(table, relation).ok().filter(|_| refers)?;
-            hop.table.readable(key).ok()?;
-            let condition = related(table, &hop, &format!("{{{key:?}: …}}"));
-            Some(format!("of the row that it refers to: {condition}"))
-        })
     }
 
     /// What to say of a name that is not a column to return.
@@ -214,23 +173,6 @@ fn in_json<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, Vec<&'n str
     let (_, known) = table.table.column(column).filter(|(_, known)| known.can_select)?;
     let keys: Vec<&str> = steps.collect();
     (known.data_type.is_json() && !keys.is_empty()).then_some((column, keys))
-}
-
-/// The condition that related rows meet one of their own.
-fn related(subject: &TableView, hop: &Hop<'_>, condition: &str) -> String {
-    let name = subject.relation_name(hop.relation);
-    match hop.is_to_one() {
-        true => format!("{{{name:?}: {condition}}}"),
-        false => format!("{{{name:?}: {{\"some\": {condition}}}}}"),
-    }
-}
-
-/// A condition on a column by which people tell the rows apart: the first text.
-fn example(table: &TableView, value: &str) -> String {
-    let mut columns = table.readable_columns().map(|column| &table.table.columns[column]);
-    let text = columns.clone().find(|column| column.data_type.is_text());
-    let name = text.or_else(|| columns.next()).map_or("…", |column| &column.name);
-    format!("{{{name:?}: {value}}}")
 }
 
 /// The error of an operator that the type of a column, or of a part of its JSON, has not.
@@ -340,6 +282,8 @@ pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
         "total" => error.did_you_mean("sum"),
         "maximum" => error.did_you_mean("max"),
         "minimum" => error.did_you_mean("min"),
+        "stddev_samp" | "standard_deviation" | "std" | "sd" => error.did_you_mean("stddev"),
+        "var" | "var_samp" => error.did_you_mean("variance"),
         "distinct" | "unique" => error.did_you_mean("count_distinct"),
         "percentile_cont" | "percentile_disc" | "quantile" => {
             error.did_you_mean("percentile").hint("{\"percentile\": \"amount\", \"fraction\": 0.9}")
@@ -353,6 +297,20 @@ pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
             error.hint("the function is the key, the column its value: {\"sum\": \"amount\"}")
         }
         _ => error.nearest(name, functions.iter().copied()),
+    }
+}
+
+/// What to say of a value that cannot be measured so: of what is true or false, the rows are counted.
+pub(super) fn not_measured(of: &Expression<'_>, error: Error) -> Error {
+    const BOOLEAN: u32 = 16;
+    match of.column() {
+        Some(reached) if reached.hops.is_empty() && reached.data_type().base().oid == BOOLEAN => {
+            let name = &reached.column.name;
+            error.hint(format!(
+                "{{\"count\": \"*\", \"where\": {{{name:?}: true}}}} counts the rows where it holds"
+            ))
+        }
+        _ => error,
     }
 }
 

@@ -42,21 +42,24 @@ impl Predicate<'_> {
                      {{\"or\": [{{\"not\": {{…}}}}, {{{name:?}: null}}]}} takes them, too"
                 ))
             }
-            Predicate::Test { column, path: None, comparison } => match comparison {
-                Comparison::Binary(Operator::Ne, _) if column.may_be_null => Some(format!(
-                    "rows where {0} is null are left out: {{{0:?}: {{\"is_distinct_from\": …}}}} takes them, too",
-                    column.name
-                )),
-                Comparison::Listed(true, _) if column.may_be_null => Some(format!(
-                    "rows where {0} is null are left out: {{\"or\": [{{{0:?}: {{\"not_in\": […]}}}}, {{{0:?}: null}}]}} \
+            // A blind index is not the caller's.
+            Predicate::Test { column, path: None, comparison } if column.can_select => {
+                match comparison {
+                    Comparison::Binary(Operator::Ne, _) if column.may_be_null => Some(format!(
+                        "rows where {0} is null are left out: {{{0:?}: {{\"is_distinct_from\": …}}}} takes them, too",
+                        column.name
+                    )),
+                    Comparison::Listed(true, _) if column.may_be_null => Some(format!(
+                        "rows where {0} is null are left out: {{\"or\": [{{{0:?}: {{\"not_in\": […]}}}}, {{{0:?}: null}}]}} \
                      takes them, too",
-                    column.name
-                )),
-                Comparison::Binary(operator, Operand { source: Source::Text(text), .. }) => {
-                    compared(column, *operator, text.as_deref()?)
+                        column.name
+                    )),
+                    Comparison::Binary(operator, Operand { source: Source::Text(text), .. }) => {
+                        compared(column, *operator, text.as_deref()?)
+                    }
+                    _ => None,
                 }
-                _ => None,
-            },
+            }
             _ => None,
         }
     }
@@ -73,7 +76,7 @@ impl Predicate<'_> {
                     comparison,
                     Comparison::Null(_) | Comparison::Binary(Operator::IsDistinctFrom, _)
                 );
-                (column.may_be_null && !known).then_some(*column)
+                (column.can_select && column.may_be_null && !known).then_some(*column)
             }
             _ => None,
         }

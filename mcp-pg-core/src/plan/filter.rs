@@ -209,13 +209,14 @@ impl<'v> Parser<'_, 'v> {
                 "none" => Quantifier::None,
                 "every" => Quantifier::Every,
                 _ => {
-                    let error = self.scope.unquantified(subject, &hop, key);
+                    let error = self.scope.unquantified(subject, &hop, key, inner);
                     return Err(error.at(below(at, key)));
                 }
             };
             let at = below(at, key);
             let Value::Object(inner) = inner else {
-                return Err(wrong("a condition object is wanted", &at));
+                let hint = format!("{{{key:?}: {{}}}} speaks of whatever rows are related");
+                return Err(wrong("a condition object is wanted", &at).hint(hint));
             };
             all.push(self.quantified(hop.clone(), quantifier, inner, &at, depth)?);
         }

@@ -131,7 +131,12 @@ impl<'v> Scope<'v> {
         reach: Reach,
         left: &mut usize,
     ) -> Result<Include<'v>> {
-        let relation = self.relation(table, name).map_err(|error| error.at(at))?;
+        let relation = self.relation(table, name).map_err(|error| match name.split_once('.') {
+            Some((first, rest)) if self.relation(table, first).is_ok() => {
+                error.at(at).hint(format!("{{{first:?}: {{\"include\": {{{rest:?}: true}}}}}}"))
+            }
+            _ => error.at(at),
+        })?;
         let to_one = relation.kind == RelationKind::ToOne;
         let inner = asked(options, to_one).map_err(|error| error.inside(at))?;
         let archived = inner.archived.unwrap_or(self.related);

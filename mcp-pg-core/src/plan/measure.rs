@@ -41,6 +41,10 @@ pub enum Function {
     Min,
     /// The greatest.
     Max,
+    /// How far they lie from their mean, as a rule: the standard deviation of a sample.
+    Stddev,
+    /// Its square.
+    Variance,
     /// What a part of them lies below; between two values, on the line from one to the other.
     Percentile,
 }
@@ -49,13 +53,15 @@ pub enum Function {
 const MEDIAN: &str = "median";
 
 impl Function {
-    const ALL: [(&'static str, Function); 8] = [
+    const ALL: [(&'static str, Function); 10] = [
         ("count", Function::Count),
         ("count_distinct", Function::CountDistinct),
         ("sum", Function::Sum),
         ("avg", Function::Avg),
         ("min", Function::Min),
         ("max", Function::Max),
+        ("stddev", Function::Stddev),
+        ("variance", Function::Variance),
         (MEDIAN, Function::Percentile),
         ("percentile", Function::Percentile),
     ];
@@ -100,6 +106,10 @@ impl Function {
             Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base),
             Function::Avg if number || base.oid == 1186 => Some(base),
             Function::Sum | Function::Avg => None,
+            Function::Stddev | Function::Variance if matches!(base.oid, 700 | 701) => {
+                built_in(DataType::double())
+            }
+            Function::Stddev | Function::Variance => number.then(|| Arc::new(DataType::numeric())),
             Function::Percentile if number => built_in(DataType::double()),
             Function::Percentile => (base.oid == 1186).then_some(base),
             Function::Min | Function::Max => {
@@ -174,9 +184,10 @@ pub(super) fn measure<'v>(
                     format!(" to {} ({})", column.name, column.type_name)
                 });
                 let message = format!("{spelling} does not apply{what}");
-                return Err(Error::new(Code::InvalidValue, message)
+                let error = Error::new(Code::InvalidValue, message)
                     .at(inside())
-                    .allowed(measurable(table, *function)));
+                    .allowed(measurable(table, *function));
+                return Err(super::advice::not_measured(&of, error));
             };
             (Some(of), data_type)
         }

@@ -86,6 +86,10 @@ fn of_presets<'v>(scope: &Scope<'v>, table: &'v TableView, grant: &Grant) -> Vec
         // What is encrypted is written as another type.
         let encrypted = scope.settings.encryption.names(table.name(), column);
         let fixed = !is_claim(value) && !encrypted;
+        if column.read_only() {
+            let error = Error::new(Code::ReadOnlyColumn, format!("PostgreSQL fills {name}"));
+            return Some(("preset", error, writes));
+        }
         let set = || scope.assign(table, column, value, Written::New, &format!("/{name}"));
         let error = fixed.then(set)?.err()?;
         Some(("preset", error, writes))

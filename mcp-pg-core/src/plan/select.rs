@@ -209,7 +209,8 @@ impl<'v> SelectPlan<'v> {
             Query::Select(Select { limit, offset, cursor, .. })
             | Query::Aggregate(Aggregate { limit, offset, cursor, .. }) => (limit, offset, cursor),
         };
-        let start = match cursor {
+        // Who fills in every argument means none by an empty one.
+        let start = match cursor.as_ref().filter(|cursor| !cursor.is_empty()) {
             None => Start::offset(*offset)?,
             Some(_) if offset.is_some_and(|offset| offset > 0) => {
                 return Err(Error::new(Code::InvalidValue, "a cursor says where the page begins")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Column, Family, ForeignKey, RelationNames, Schema};
+use super::{Column, Family, ForeignKey, Found, Relation, RelationNames, Schema};
 use crate::name::{TableName, nearest};
 
 /// A relation between tables or views that the configuration declares. PostgreSQL does not enforce it; where a foreign
@@ -37,7 +37,8 @@ pub struct DeclaredRelation {
 }
 
 impl Schema {
-    /// The schema with these relations too, and what is wrong with those that do not fit and are left out.
+    /// The schema with these relations too, and what is wrong with those that do not fit and are left out, or whose name
+    /// something else has.
     ///
     /// What a fault says is for the operator: its place in the list comes first.
     pub fn declaring(mut self, declared: &[DeclaredRelation]) -> (Self, Vec<String>) {
@@ -64,7 +65,42 @@ impl Schema {
                 None => table.logical_keys.push(key),
             }
         }
-        (self.renewed(), faults)
+        let renewed = self.renewed();
+        faults.extend(declared.iter().enumerate().flat_map(|(index, relation)| {
+            let fault = move |fault: String| format!("relations[{index}].{fault}");
+            renewed.unnamed(relation).into_iter().map(fault)
+        }));
+        (renewed, faults)
+    }
+
+    /// The names that a declaration gives in vain.
+    fn unnamed(&self, declared: &DeclaredRelation) -> Vec<String> {
+        let Ok((from, key)) = self.key(declared) else { return Vec::new() };
+        let Some(to) = self.position(&key.table) else { return Vec::new() };
+        let there = |name: &String| Some(self.tables.get(to)?.column(name)?.0);
+        let there = key.references.iter().filter_map(there);
+        let pairs: BTreeSet<(usize, usize)> = key.columns.iter().copied().zip(there).collect();
+        let back = pairs.iter().map(|(here, there)| (*there, *here)).collect();
+        let ends = [
+            ("name", &declared.name, from, to, pairs),
+            ("inverse", &declared.inverse, to, from, back),
+        ];
+        let faults = ends.into_iter().filter_map(|(key, name, here, there, pairs)| {
+            let (name, table) = (name.as_ref()?, self.tables.get(here)?);
+            if table.column(name).is_some() {
+                return Some(format!("{key}: {} has a column {name:?}", table.name));
+            }
+            match Relation::find(self.relations.get(here)?, name) {
+                Found::One(relation)
+                    if relation.table == there
+                        && relation.columns.iter().copied().collect::<BTreeSet<_>>() == pairs =>
+                {
+                    None
+                }
+                _ => Some(format!("{key}: {} has another relation {name:?}", table.name)),
+            }
+        });
+        faults.collect()
     }
 
     /// The key that a declaration is, and the position of its table.

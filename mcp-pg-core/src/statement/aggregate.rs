@@ -105,6 +105,8 @@ impl Conditions {
                 Function::CountDistinct => Func::count_distinct(value),
                 Function::Sum => Func::sum(value),
                 Function::Avg => Func::avg(value),
+                Function::Stddev => Func::cust("pg_catalog.stddev").arg(value),
+                Function::Variance => Func::cust("pg_catalog.variance").arg(value),
                 Function::Min => Func::min(value),
                 Function::Max => Func::max(value),
             })

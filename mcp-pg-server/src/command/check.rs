@@ -1,5 +1,6 @@
 //! `check`: what the login could do beyond its task, and what in the configuration fits nothing.
 
+mod actions;
 mod columns;
 mod rows;
 mod views;
@@ -26,7 +27,7 @@ pub(super) async fn check(
     environment: &Environment,
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
-    let settings = config.settings.clone();
+    let (settings, own_roles) = (config.settings.clone(), config.own_roles);
     let mut notes = of_files_and_limits(&config);
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
     // Not opened: that would make the file, as another user perhaps than the one who is to write it.
@@ -52,7 +53,7 @@ pub(super) async fn check(
     findings.extend(session.engine.refused_settings().await?.into_iter().map(|refused| {
         format!("roles.{}.session.{}: {}", refused.role, refused.setting, refused.message)
     }));
-    findings.extend(of_configuration(&settings, &schema, &known));
+    findings.extend(of_configuration(&settings, own_roles, &schema, &known));
     for finding in &findings {
         writeln!(out, "finding: {finding}")?;
     }
@@ -195,7 +196,12 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
 }
 
 /// What the configuration says of tables, columns and roles that are not there.
-fn of_configuration(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<String> {
+fn of_configuration(
+    settings: &Settings,
+    own_roles: bool,
+    schema: &Schema,
+    known: &Posture,
+) -> Vec<String> {
     let mut findings = Vec::new();
     findings.extend(posture::absent_schemas(known));
     if known.standby && settings.audit.table.is_some() {
@@ -210,7 +216,12 @@ fn of_configuration(settings: &Settings, schema: &Schema, known: &Posture) -> Ve
     for role in &settings.roles {
         of_role(role, schema, &mut findings);
         findings.extend(written_in_vain(role, settings, schema));
+        // Those that are built in are for any table.
+        if own_roles {
+            findings.extend(actions::in_vain(role, settings, schema));
+        }
     }
+    findings.extend(actions::of_columns(settings, schema));
     findings.extend(rows::of_rows(settings, schema));
     findings.extend(rows::of_versions(settings, schema));
     findings.extend(columns::of_columns(settings, schema));

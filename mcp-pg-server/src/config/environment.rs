@@ -48,8 +48,14 @@ impl Overlaid<'_> {
     /// The error under the variable's name, if it is about this key.
     pub(super) fn blamed(&self, error: &ConfigError) -> Option<ConfigError> {
         let text = error.to_string();
-        let rest = text.strip_prefix(&self.key)?;
-        let own = rest.starts_with(['.', ':', '[', ' ']);
+        // The section of the key may be what there is not.
+        let section = || text.split_once(": unknown key").map(|(section, _)| section);
+        let own = match text.strip_prefix(&self.key) {
+            Some(rest) => rest.starts_with(['.', ':', '[', ' ']),
+            None => section()
+                .and_then(|section| self.key.strip_prefix(section))
+                .is_some_and(|rest| rest.starts_with('.')),
+        };
         own.then(|| ConfigError::new(format!("{}: {text}", self.variable)))
     }
 }

@@ -33,10 +33,27 @@ pub(super) fn apply(
     put(&mut limits.max_includes, keys.max_includes);
     put(&mut limits.max_related, keys.max_related);
     put(&mut limits.max_keys, keys.max_keys);
-    for (key, value) in [("max_rows", limits.max_rows), ("default_rows", limits.default_rows)] {
-        if value == 0 {
-            return Err(ConfigError::new(format!("limits.{key}: must be at least 1")));
-        }
+    let sizes = [
+        ("max_reply_bytes", limits.max_reply_bytes),
+        ("max_insert_rows", limits.max_insert_rows),
+        ("max_operations", limits.max_operations),
+        ("max_depth", limits.max_depth),
+        ("max_nodes", limits.max_nodes),
+        ("max_list", limits.max_list),
+        ("max_pattern", limits.max_pattern),
+        ("max_includes", limits.max_includes),
+        ("max_keys", limits.max_keys),
+        ("max_request_bytes", keys.max_request_bytes.unwrap_or(1)),
+    ];
+    let rows = [
+        ("max_rows", limits.max_rows),
+        ("default_rows", limits.default_rows),
+        ("max_related", limits.max_related),
+    ];
+    let none = rows.into_iter().find_map(|(key, value)| (value == 0).then_some(key));
+    let none = none.or(sizes.into_iter().find_map(|(key, value)| (value == 0).then_some(key)));
+    if let Some(key) = none {
+        return Err(ConfigError::new(format!("limits.{key}: must be at least 1")));
     }
     if limits.default_rows > limits.max_rows {
         return Err(ConfigError::new(format!(
@@ -59,8 +76,13 @@ pub(super) fn of_role(
     keys: &RoleLimitKeys,
 ) -> Result<(RoleLimits, CallerLimits), ConfigError> {
     let key = |key: &str| format!("roles.{name}.limits.{key}");
-    if keys.max_rows == Some(0) {
-        return Err(ConfigError::new(format!("{}: must be at least 1", key("max_rows"))));
+    for (name, none) in [
+        ("max_rows", keys.max_rows == Some(0)),
+        ("max_reply_bytes", keys.max_reply_bytes == Some(0)),
+    ] {
+        if none {
+            return Err(ConfigError::new(format!("{}: must be at least 1", key(name))));
+        }
     }
     let limits = RoleLimits {
         max_rows: keys.max_rows,

@@ -231,7 +231,7 @@ fn in_toml(reason: &str) -> String {
     let Some((got, wanted)) = reason.rsplit_once(", expected ") else { return reason.to_owned() };
     let wanted = match wanted {
         "u32" | "u64" | "usize" => "a whole number, 0 or more",
-        "a nonzero u64" => "a whole number, 1 or more",
+        "a nonzero u64" | "a nonzero usize" => "a whole number, 1 or more",
         "a boolean" => "true or false",
         "a sequence" => "a list",
         "a map" => "a table",

@@ -1,23 +1,15 @@
 //! From keys to settings: defaults, and combinations that make no sense.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{
-    Action, Actions, AuditValues, ColumnMarks, ColumnRules, Grant, OnFailure, Role, RoleLimits,
-    Setting,
-};
+use mcp_pg_core::policy::{AuditValues, ColumnMarks, OnFailure};
 use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Settings, TableName};
 
-use super::raw::{
-    AuditKeys, DatabaseKeys, Failing, File, GrantKeys, MarkKeys, RelationKeys, RoleKeys, Values,
-    Wait,
-};
-use super::{AuditFile, Config, ConfigError, auth, encryption, limits};
+use super::raw::{AuditKeys, DatabaseKeys, Failing, File, MarkKeys, RelationKeys, Values, Wait};
+use super::{AuditFile, Config, ConfigError, auth, encryption, limits, role};
 use crate::confirm::StateKey;
 use crate::file;
 
@@ -61,7 +53,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
             request_limits.roles.insert(name.clone(), limits::of_role(name, keys)?.1);
         }
     }
-    apply_roles(&mut settings, roles, file.default_role, file.confirm.unwrap_or_default())?;
+    role::apply(&mut settings, roles, file.default_role, file.confirm.unwrap_or_default())?;
     let auth = file.auth.map(|keys| auth::resolve(keys, &settings, directory)).transpose()?;
     let certificate = certificate(server.tls_certificate, server.tls_key, directory)?;
     let state_key_file = server.state_key_file.map(|path| directory.join(path));
@@ -70,9 +62,10 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
     let allowed_hosts = server.allowed_hosts.unwrap_or_default();
-    if let Some(url) = allowed_hosts.iter().find(|host| host.contains('/')) {
+    let no_host = |host: &&String| host.is_empty() || host.contains(['/', '*']);
+    if let Some(host) = allowed_hosts.iter().find(no_host) {
         let message =
-            format!("server.allowed_hosts: {url:?} is not a host, such as \"mcp.example.com\"");
+            format!("server.allowed_hosts: {host:?} is not a host, such as \"mcp.example.com\"");
         return Err(ConfigError::new(message));
     }
     let allowed_origins = server.allowed_origins.unwrap_or_default();
@@ -225,6 +218,9 @@ fn apply_audit(
         }),
     );
     match keys.file {
+        Some(path) if path.as_os_str().is_empty() => {
+            Err(ConfigError::new("audit.file: must name a file"))
+        }
         Some(path) => {
             Ok(Some(AuditFile { path: directory.join(path), max_bytes: keys.max_file_bytes }))
         }
@@ -233,156 +229,4 @@ fn apply_audit(
         }
         None => Ok(None),
     }
-}
-
-fn apply_roles(
-    settings: &mut Settings,
-    roles: BTreeMap<String, RoleKeys>,
-    default_role: Option<String>,
-    confirm: Vec<Action>,
-) -> Result<(), ConfigError> {
-    if !roles.is_empty() {
-        settings.roles =
-            roles.into_iter().map(|(name, keys)| role(name, keys)).collect::<Result<_, _>>()?;
-        settings.default_role.clear();
-    }
-    let confirm = asked("confirm", confirm)?;
-    for role in &mut settings.roles {
-        role.confirm = role.confirm.union(confirm);
-    }
-    let Some(default_role) = default_role else { return Ok(()) };
-    known_role(settings, &default_role)
-        .map_err(|error| ConfigError::new(format!("default_role: {error}")))?;
-    settings.default_role = default_role;
-    Ok(())
-}
-
-/// Whether callers can have the role.
-pub(crate) fn known_role(settings: &Settings, name: &str) -> Result<(), ConfigError> {
-    let names: Vec<&str> = settings.roles.iter().map(|role| role.name.as_str()).collect();
-    if names.contains(&name) {
-        return Ok(());
-    }
-    Err(ConfigError::new(match nearest(name, names.iter().copied()) {
-        Some(near) => format!("there is no role {name:?}; did you mean {near}?"),
-        None => format!("there is no role {name:?}; there are {}", names.join(", ")),
-    }))
-}
-
-fn role(name: String, keys: RoleKeys) -> Result<Role, ConfigError> {
-    let mut session = BTreeMap::new();
-    for (setting, value) in keys.session.unwrap_or_default() {
-        if let Some(reason) = reserved(&setting) {
-            return Err(ConfigError::new(format!("roles.{name}.session.{setting}: {reason}")));
-        }
-        let value = match value.strip_prefix("claim:") {
-            Some("") => {
-                return Err(ConfigError::new(format!(
-                    "roles.{name}.session.{setting}: names no claim; write \"claim:NAME\""
-                )));
-            }
-            Some(claim) => Setting::Claim(claim.to_owned()),
-            None => Setting::Fixed(value),
-        };
-        session.insert(setting, value);
-    }
-    let grants = keys
-        .grants
-        .unwrap_or_default()
-        .into_iter()
-        .enumerate()
-        .map(|(position, keys)| {
-            grant(keys).map_err(|error| {
-                ConfigError::new(format!("roles.{name}.grants[{position}]: {error}"))
-            })
-        })
-        .collect::<Result<_, _>>()?;
-    let limits = match &keys.limits {
-        Some(keys) => limits::of_role(&name, keys)?.0,
-        None => RoleLimits::default(),
-    };
-    let confirm = asked("confirm", keys.confirm.unwrap_or_default())
-        .map_err(|error| ConfigError::new(format!("roles.{name}.{error}")))?;
-    Ok(Role {
-        name,
-        limits,
-        confirm,
-        database_role: keys.database_role,
-        session,
-        confirm_after_untrusted: keys.confirm_after_untrusted.unwrap_or_default(),
-        grants,
-        analyze: keys.analyze.unwrap_or_default(),
-    })
-}
-
-/// Why a setting of PostgreSQL's is not one that a role can have.
-fn reserved(setting: &str) -> Option<&'static str> {
-    Some(match setting.to_ascii_lowercase().as_str() {
-        "datestyle" | "intervalstyle" | "timezone" | "bytea_output" | "extra_float_digits"
-        | "lc_monetary" | "client_encoding" | "xmloption" => {
-            "it changes how values are written, and replies have one form for all"
-        }
-        "array_nulls" => "it changes what arrays hold, and null is null for all",
-        "row_security" => "off, it makes an error of each read of a table with policies",
-        "role" | "session_authorization" => "write database_role",
-        "transaction_read_only"
-        | "transaction_isolation"
-        | "transaction_deferrable"
-        | "default_transaction_read_only" => "each call says itself what its transaction may do",
-        _ => return None,
-    })
-}
-
-/// Actions that the user must agree to: a read changes nothing.
-fn asked(key: &str, actions: Vec<Action>) -> Result<Actions, ConfigError> {
-    let actions: Actions = actions.into_iter().collect();
-    match actions.contains(Action::Select) {
-        true => Err(ConfigError::new(format!("{key}: only writes can be confirmed, not select"))),
-        false => Ok(actions),
-    }
-}
-
-fn grant(keys: GrantKeys) -> Result<Grant, ConfigError> {
-    let tables = keys.tables.unwrap_or_default();
-    if tables.is_empty() {
-        return Err(ConfigError::new("tables must name at least one table or pattern"));
-    }
-    let actions = keys.actions.unwrap_or_default();
-    if actions.is_empty() {
-        return Err(ConfigError::new("actions must name at least one action"));
-    }
-    let columns = keys.columns.unwrap_or_default();
-    let columns = ColumnRules {
-        include: columns.include,
-        exclude: columns.exclude.unwrap_or_default(),
-        writable: columns.writable,
-        mask: columns.mask.unwrap_or_default(),
-        decrypt: columns.decrypt.unwrap_or_default(),
-    };
-    let preset = keys.preset.unwrap_or_default();
-    let contradiction = |column: &String, both: &str| {
-        Err(ConfigError::new(format!("column {column:?} is both {both}")))
-    };
-    for column in &columns.exclude {
-        if columns.include.as_ref().is_some_and(|include| include.contains(column)) {
-            return contradiction(column, "included and excluded");
-        }
-        if columns.mask.contains_key(column) {
-            return contradiction(column, "masked and excluded");
-        }
-    }
-    for column in columns.writable.iter().flatten() {
-        if preset.contains_key(column) {
-            return contradiction(column, "preset and writable");
-        }
-        if columns.exclude.contains(column) {
-            return contradiction(column, "writable and excluded");
-        }
-    }
-    let actions: Actions = actions.into_iter().collect();
-    let confirm = asked("confirm", keys.confirm.unwrap_or_default())?;
-    if let Some(action) = confirm.iter().find(|action| !actions.contains(*action)) {
-        return Err(ConfigError::new(format!("confirm: {action} is not among the actions")));
-    }
-    Ok(Grant { tables, actions, confirm, columns, rows: keys.rows, preset })
 }

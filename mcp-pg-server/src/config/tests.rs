@@ -202,7 +202,7 @@ fn contradictions_are_refused() {
     );
     assert!(
         refusal(
-            "default_role = \"a\"\n[[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"update\"]\n\
+            "default_role = \"a\"\n[[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"select\", \"update\"]\n\
              preset = { tenant = 1 }\ncolumns = { writable = [\"tenant\"] }"
         )
         .contains("\"tenant\" is both preset and writable")

@@ -86,7 +86,7 @@ pub(super) const TABLE: [Entry; 11] = [
         name: "aggregate",
         title: "Totals",
         description: "Counts and totals, for all rows or for each group, in one call: count, \
-            count_distinct, sum, avg, min, max, median, percentile (with \"fraction\": 0.9), each with a `where` of \
+            count_distinct, sum, avg, min, max, stddev, variance, median, percentile (with \"fraction\": 0.9), each with a `where` of \
             its own if wanted. Buckets: second minute hour day week month quarter year, with `time_zone` if wanted; a \
             part (also weekday, Monday 1) is a number. add, subtract, multiply, divide compute with columns within a \
             function, else with measures; times subtracted ({\"$now\": true} too) are days, or in \"unit\": \"hours\". Do not \

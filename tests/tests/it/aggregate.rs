@@ -1,7 +1,7 @@
 //! aggregate and explain.
 
 use mcp_pg_tests::{Database, call, error, refused, rows};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn groups_and_measures_agree_with_hand_written_sql() {
@@ -110,6 +110,7 @@ async fn percentiles_are_those_of_the_rows_that_count() {
     assert_eq!(rows(&reply), [expected]);
     for (measure, code, at) in [
         (json!({"median": "word"}), "invalid_value", "/measures/m/median"),
+        (json!({"stddev": "word"}), "invalid_value", "/measures/m/stddev"),
         (json!({"percentile": "n"}), "missing_value", "/measures/m/fraction"),
         (json!({"percentile": "n", "fraction": 90}), "invalid_value", "/measures/m/fraction"),
         (json!({"percentile": "n", "fraction": "0.9"}), "invalid_value", "/measures/m/fraction"),
@@ -119,6 +120,38 @@ async fn percentiles_are_those_of_the_rows_that_count() {
         let arguments = json!({"table": "t", "measures": {"m": measure}});
         assert_eq!(refused(&engine, "aggregate", arguments).await, (code.into(), at.into()));
     }
+}
+
+#[tokio::test]
+async fn how_far_values_lie_from_their_mean() {
+    let database = Database::of(
+        "CREATE TABLE t (id int PRIMARY KEY, n int, x numeric, r double precision, ok boolean, meta jsonb);
+         INSERT INTO t SELECT i, i * i, i / 7.0, i * 1.5, i % 2 = 0, jsonb_build_object('n', i) FROM generate_series(1, 9) i",
+    )
+    .await;
+    let engine = database.engine().await;
+    let arguments = json!({"table": "t", "measures": {
+        "n": {"stddev": "n"}, "x": {"variance": "x"}, "r": {"stddev": "r"},
+        "inner": {"variance": {"column": "meta", "path": ["n"]}}, "twice": {"stddev": {"multiply": ["n", 2]}},
+        "some": {"stddev": "n", "where": {"ok": true}}, "one": {"stddev": "n", "where": {"id": 1}}}});
+    let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+    let told = &rows(&reply)[0];
+    for (name, sql) in [
+        ("n", "stddev(n)"),
+        ("x", "variance(x)"),
+        ("r", "stddev(r)"),
+        ("inner", "variance((meta->>'n')::numeric)"),
+        ("twice", "stddev(n * 2)"),
+        ("some", "stddev(n) FILTER (WHERE ok)"),
+    ] {
+        let number = |text: &str| text.trim_matches('"').parse::<f64>().unwrap();
+        let expected = database.value(&format!("SELECT ({sql})::text FROM t")).await.unwrap();
+        assert_eq!(number(&told[name].to_string()), number(&expected), "{name}: {told}");
+    }
+    assert_eq!(told["one"], Value::Null);
+    let share = json!({"table": "t", "measures": {"share": {"avg": "ok"}}});
+    let refused = error(&engine, "analyst", "aggregate", share).await;
+    assert!(refused["hint"].as_str().unwrap().contains("\"where\": {\"ok\": true}"), "{refused}");
 }
 
 #[tokio::test]

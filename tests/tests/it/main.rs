@@ -31,6 +31,7 @@ mod cli;
 mod combined;
 mod computed_updates;
 mod concurrency;
+mod configuration;
 mod confirm;
 mod confirm_uncounted;
 mod database_rights;

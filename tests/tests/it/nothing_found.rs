@@ -185,3 +185,14 @@ async fn an_estimate_knows_the_rows_that_are_shown() {
     let told = call(&engine, "admin", "select", arguments).await.unwrap();
     assert_eq!((&told["count"], &told["count_estimated"]), (&json!(0), &json!(true)));
 }
+
+#[tokio::test]
+async fn an_empty_cursor_is_none() {
+    let engine = Database::of("CREATE TABLE bare (id integer); INSERT INTO bare VALUES (1)")
+        .await
+        .engine()
+        .await;
+    let select = json!({"table": "bare", "cursor": ""});
+    let told = call(&engine, "admin", "select", select).await.unwrap();
+    assert_eq!(told["rows"], json!([{"id": 1}]));
+}

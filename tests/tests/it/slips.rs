@@ -146,6 +146,41 @@ async fn a_condition_on_rows_that_are_related() {
                 "{\"orders\": {\"some\": {\"note\": …}}}",
             ),
             (
+                of("customer", json!({"orders": {"all": {"total": 1}}})),
+                "/where/orders/all",
+                "{\"orders\": {\"every\": {\"total\":1}}}",
+            ),
+            (
+                of("customer", json!({"orders": {"any": {"total": 1}}})),
+                "/where/orders/any",
+                "{\"orders\": {\"some\": {\"total\":1}}}",
+            ),
+            (
+                of("customer", json!({"orders": {"is_null": true}})),
+                "/where/orders/is_null",
+                "{\"orders\": {\"none\": {}}}",
+            ),
+            (
+                of("customer", json!({"orders": null})),
+                "/where/orders",
+                "{\"orders\": {\"none\": {}}}",
+            ),
+            (
+                of("customer", json!({"orders": []})),
+                "/where/orders",
+                "{\"orders\": {\"none\": {}}}",
+            ),
+            (
+                of("customer", json!({"orders": {"none": true}})),
+                "/where/orders/none",
+                "{\"none\": {}}",
+            ),
+            (
+                of("orders", json!({"customer": {"is_null": true}})),
+                "/where/customer/is_null",
+                "{\"customer\": null}",
+            ),
+            (
                 of("clerk", json!({"orders.customer.name": 1})),
                 "/where/orders.customer.name",
                 "{\"orders\": {\"some\": {\"customer\": {\"name\": …}}}}",
@@ -214,6 +249,11 @@ async fn what_is_wanted_of_the_rows() {
                 "{\"columns\": [\"name\"]}",
             ),
             (json!({"include": ["customers"]}), "/include/customers", "customer"),
+            (
+                json!({"table": "customer", "include": {"orders.clerk": true}}),
+                "/include/orders.clerk",
+                "{\"orders\": {\"include\": {\"clerk\": true}}}",
+            ),
             (json!({"include": [{"customer": true}]}), "/include", "{\"customer\": true"),
             (
                 json!({"table": "customer", "include": {"orders": {"count": true, "limit": 3}}}),

@@ -225,6 +225,15 @@ async fn totals() {
 }
 
 #[tokio::test]
+async fn deviations() {
+    let calls = [(
+        "aggregate",
+        json!({"table": "orders", "measures": {"spread": {"stddev": "total"}, "square": {"variance": "total", "where": {"state": "open"}}}}),
+    )];
+    insta::assert_snapshot!(shapes(&calls).await);
+}
+
+#[tokio::test]
 async fn new_rows() {
     let calls = [
         json!({"table": "customer", "data": {"id": 3, "name": "Cyd"}}),

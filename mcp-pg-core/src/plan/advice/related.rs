@@ -1,0 +1,105 @@
+//! What was probably meant by a condition on related rows.
+
+use serde_json::Value;
+
+use super::super::{Hop, Scope};
+use crate::error::{Code, Error};
+use crate::policy::TableView;
+use crate::schema::{Column, RelationKind};
+
+impl<'v> Scope<'v> {
+    /// The error of a relation that was given no condition object.
+    pub(in crate::plan) fn unrelated(
+        &self,
+        subject: &TableView,
+        hop: &Hop<'_>,
+        value: &Value,
+    ) -> Error {
+        let error = Error::new(Code::InvalidValue, "a relation takes a condition object");
+        let nothing = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+        if nothing && !hop.is_to_one() {
+            let name = subject.relation_name(hop.relation);
+            return error.hint(format!("{{{name:?}: {{\"none\": {{}}}}}} finds those without any"));
+        }
+        let own = match hop.relation.columns.as_slice() {
+            [(own, _)] if hop.is_to_one() => subject.table.columns.get(*own),
+            _ => None,
+        };
+        let given =
+            if value.is_string() || value.is_number() { value.to_string() } else { "…".into() };
+        error.hint(match own.filter(|own| own.can_select) {
+            Some(own) if value.is_number() => format!("{{{:?}: {given}}}", own.name),
+            _ => related(subject, hop, &example(hop.table, &given)),
+        })
+    }
+
+    /// The error of a relation to many rows that was given no some, none or every.
+    pub(in crate::plan) fn unquantified(
+        &self,
+        subject: &TableView,
+        hop: &Hop<'_>,
+        key: &str,
+        value: &Value,
+    ) -> Error {
+        const LONGEST: usize = 200;
+        let error =
+            Error::new(Code::UnknownOperator, format!("a relation to many rows takes no {key:?}"))
+                .allowed(["some", "none", "every", "count"]);
+        let given = value.is_object().then(|| value.to_string());
+        let given = given.filter(|text| text.len() <= LONGEST);
+        let name = subject.relation_name(hop.relation);
+        let none =
+            matches!((key, value), ("is_null", Value::Bool(true)) | ("exists", Value::Bool(false)));
+        let condition = match (hop.table.readable(key), key) {
+            (Ok(_), _) => format!("{{{key:?}: …}}"),
+            (Err(_), "all") => {
+                let condition = given.unwrap_or_else(|| example(hop.table, "…"));
+                return error
+                    .did_you_mean("every")
+                    .hint(format!("{{{name:?}: {{\"every\": {condition}}}}}"));
+            }
+            (Err(_), "is_null" | "exists" | "not_exists") if none || key == "not_exists" => {
+                return error
+                    .hint(format!("{{{name:?}: {{\"none\": {}}}}}", given.unwrap_or("{}".into())));
+            }
+            (Err(_), "exists" | "any" | "is_null") => given.unwrap_or_else(|| "{}".to_owned()),
+            (Err(_), _) => example(hop.table, "…"),
+        };
+        error.hint(related(subject, hop, &condition))
+    }
+
+    /// The hint for a condition on a column that was meant for the row to which the column refers.
+    pub(in crate::plan) fn refers(
+        &self,
+        table: &'v TableView,
+        column: &Column,
+        key: &str,
+    ) -> Option<String> {
+        let (position, _) = table.table.column(&column.name)?;
+        table.relations.iter().find_map(|relation| {
+            let refers = relation.kind == RelationKind::ToOne
+                && relation.columns.iter().any(|(own, _)| *own == position);
+            let hop = self.hop(table, relation).ok().filter(|_| refers)?;
+            hop.table.readable(key).ok()?;
+            let condition = related(table, &hop, &format!("{{{key:?}: …}}"));
+            Some(format!("of the row that it refers to: {condition}"))
+        })
+    }
+}
+
+/// The condition that related rows meet one of their own.
+pub(super) fn related(subject: &TableView, hop: &Hop<'_>, condition: &str) -> String {
+    let name = subject.relation_name(hop.relation);
+    match hop.is_to_one() {
+        true => format!("{{{name:?}: {condition}}}"),
+        false => format!("{{{name:?}: {{\"some\": {condition}}}}}"),
+    }
+}
+
+/// A condition on a column by which people tell the rows apart: the first text.
+fn example(table: &TableView, value: &str) -> String {
+    let mut columns = table.readable_columns().map(|column| &table.table.columns[column]);
+    let text = columns.clone().find(|column| column.data_type.is_text());
+    let name = text.or_else(|| columns.next()).map_or("…", |column| &column.name);
+    format!("{{{name:?}: {value}}}")
+}

@@ -1,0 +1,64 @@
+//! Actions that grants allow and no call can do, and columns by which rows are set aside and counted that no table has.
+
+use mcp_pg_core::Settings;
+use mcp_pg_core::policy::{Action, Archive, Concurrency, Role};
+use mcp_pg_core::schema::{Schema, Table};
+
+/// The findings on the actions of a role's grants.
+pub(super) fn in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (position, grant) in role.grants.iter().enumerate() {
+        let tables = || schema.tables.iter().filter(|table| grant.matches(&table.name));
+        if tables().next().is_none() {
+            continue;
+        }
+        for action in grant.actions.iter() {
+            let reason = match action {
+                Action::Delete if !settings.archive.allow_hard_delete => {
+                    Some("archive.allow_hard_delete is false".to_owned())
+                }
+                Action::Archive | Action::Restore if !tables().any(|t| archives(t, settings)) => {
+                    Some(format!(
+                        "no such table has a column {:?} that takes a time and null",
+                        settings.archive.column
+                    ))
+                }
+                _ => unread(role, action, tables()),
+            };
+            findings.extend(reason.map(|reason| {
+                format!("roles.{}.grants[{position}].actions: {action}: {reason}", role.name)
+            }));
+        }
+    }
+    findings
+}
+
+fn archives(table: &Table, settings: &Settings) -> bool {
+    let column = table.column(&settings.archive.column);
+    column.is_some_and(|(_, column)| column.data_type.has_day() && column.nullable)
+}
+
+/// Rows to write to are found by reading.
+fn unread<'t>(
+    role: &Role,
+    action: Action,
+    mut tables: impl Iterator<Item = &'t Table>,
+) -> Option<String> {
+    if matches!(action, Action::Select | Action::Insert) {
+        return None;
+    }
+    let table = tables.find(|table| role.deciding(Action::Select, &table.name).is_none())?;
+    Some(format!("no grant gives select in {}, which it needs", table.name))
+}
+
+/// The findings on `archive.column` and `concurrency.version_column`, where they are not the default.
+pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> impl Iterator<Item = String> {
+    let (archive, version) = (&settings.archive.column, &settings.concurrency.version_column);
+    [
+        ("archive.column", archive, *archive != Archive::default().column),
+        ("concurrency.version_column", version, *version != Concurrency::default().version_column),
+    ]
+    .into_iter()
+    .filter(|(_, name, set)| *set && schema.tables.iter().all(|table| table.column(name).is_none()))
+    .map(|(key, name, _)| format!("{key}: no table has a column {name:?}"))
+}

@@ -1,0 +1,28 @@
+//! `"claim:NAME"`: a value that a claim of the caller gives.
+
+use serde_json::Value;
+
+use super::ConfigError;
+
+/// Refuses a text that names no claim, or misspells that it does.
+pub(super) fn check(text: &str) -> Result<(), ConfigError> {
+    let Some((word, name)) = text.split_once(':') else { return Ok(()) };
+    match word {
+        "claim" if name.is_empty() => Err(ConfigError::new("names no claim; write \"claim:NAME\"")),
+        "claim" => Ok(()),
+        _ if ["claim", "claims"].iter().any(|known| word.trim().eq_ignore_ascii_case(known)) => {
+            Err(ConfigError::new(format!("{text:?} is no claim; write \"claim:{name}\"")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same of all texts in a value.
+pub(super) fn check_within(value: &Value) -> Result<(), ConfigError> {
+    match value {
+        Value::String(text) => check(text),
+        Value::Array(items) => items.iter().try_for_each(check_within),
+        Value::Object(members) => members.values().try_for_each(check_within),
+        _ => Ok(()),
+    }
+}
