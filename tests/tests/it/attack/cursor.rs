@@ -86,7 +86,7 @@ async fn a_cursor_shows_no_value() {
 fn known_key(database: &Database) -> CursorKey {
     let (user, name) = (database.config.get_user().unwrap(), database.config.get_dbname().unwrap());
     assert_eq!(database.config.get_password(), None);
-    CursorKey::new(format!("mcp-pg cursor\0{user}\0\0{name}").as_bytes()).unwrap()
+    CursorKey::new(format!("mcp-pg cursor\0{user}\0{name}").as_bytes())
 }
 
 #[tokio::test]
