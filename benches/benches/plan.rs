@@ -16,7 +16,7 @@ fn main() -> Result<(), Fault> {
     let engine = films.engine()?;
     let caller = caller("analyst");
     let view = engine.view(&caller)?;
-    let cursors = CursorKey::new(b"secret")?;
+    let cursors = CursorKey::new(b"secret");
     let settings = engine.settings();
     let scope = Scope::new(&view, &settings, &caller);
     let select = |table: &str, filter: Value| Select {

@@ -188,7 +188,7 @@ pub fn condition(bytes: &[u8]) {
 
 /// A cursor that nobody sealed, and one that was.
 pub fn cursor(bytes: &[u8]) {
-    let key = CursorKey::new(b"secret").expect("any secret serves");
+    let key = CursorKey::new(b"secret");
     let (binding, rest) = bytes.split_at(bytes.len() / 2);
     assert!(key.open(&String::from_utf8_lossy(rest), binding).is_err());
     let values = rest.iter().map(|byte| Value::from(*byte)).collect();

@@ -16,11 +16,12 @@ use mcp_pg_core::policy::View;
 use mcp_pg_core::{Code, Engine, Error, Origin, Principal};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult,
-    CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
-    Implementation, InitializeRequestParams, InitializeResult, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability, ServerCapabilities,
-    SubscribeRequestParams, SubscriptionFilter, ToolsCapability, UnsubscribeRequestParams,
+    CustomNotification, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams,
+    GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability,
+    ServerCapabilities, SubscribeRequestParams, SubscriptionFilter, ToolsCapability,
+    UnsubscribeRequestParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -345,6 +346,21 @@ impl ServerHandler for Handler {
             })
         })
         .await
+    }
+
+    async fn on_custom_notification(
+        &self,
+        notification: CustomNotification,
+        cx: NotificationContext<RoleServer>,
+    ) {
+        if notification.method == UNREADABLE {
+            let CustomNotification { params, .. } = notification;
+            let _ = guarded(async {
+                self.unreadable(&cx, params).await;
+                Ok(())
+            })
+            .await;
+        }
     }
 
     async fn complete(

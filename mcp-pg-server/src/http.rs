@@ -2,6 +2,7 @@
 //!
 //! Requests carry all that they need: there are no sessions, so any number of servers can share a load.
 
+mod body;
 mod cors;
 mod readiness;
 
@@ -21,7 +22,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use mcp_pg_core::{Engine, Principal};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -40,6 +41,7 @@ use crate::listener::{Certificate, Listener};
 use crate::metrics::{Metrics, lost_records};
 use crate::subscriptions::Subscriptions;
 
+use body::Bodies;
 use readiness::Readiness;
 
 /// Most bytes of a request.
@@ -69,7 +71,8 @@ pub struct ServiceOptions {
     pub allowed_origins: Vec<String>,
     /// Bounds on the calls of each caller.
     pub limiter: Arc<Limiter>,
-    /// Most bytes of a request; 4 MiB if absent. A larger one gets 413.
+    /// Most bytes of a request; 4 MiB if absent. A larger one gets 413. There is room for so much of each caller's requests
+    /// beyond 64 KiB at one time, and for four times as much of all; others wait, as long as for a slow one, then get 429.
     pub max_request_bytes: Option<usize>,
     /// How long a client may take to send a request; 30 seconds if absent. A slower one gets 408. With [`serve`],
     /// also how long it may take over the request's head, which includes the pause before it, and leave a reply
@@ -99,25 +102,7 @@ pub struct McpService {
     gate: Arc<Gate>,
     handler: Handler,
     mcp: StreamableHttpService<Handler, NeverSessionManager>,
-    max_request_bytes: usize,
-    request_timeout: Duration,
-}
-
-impl McpService {
-    /// The whole body, or what to answer to whoever sends too much or takes too long.
-    async fn read<B>(&self, body: B) -> Result<Full<Bytes>, StatusCode>
-    where
-        B: Body + Send + 'static,
-        B::Error: Display,
-    {
-        let body = Limited::new(body.map_err(|error| error.to_string()), self.max_request_bytes);
-        match tokio::time::timeout(self.request_timeout, body.collect()).await {
-            Ok(Ok(body)) => Ok(Full::new(body.to_bytes())),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
-            Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
-            Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
-        }
-    }
+    bodies: Arc<Bodies>,
 }
 
 impl fmt::Debug for McpService {
@@ -158,12 +143,15 @@ where
             {
                 head.extensions.insert(arrival);
             }
+            let caller = service.gate.caller_of(&sender).map_or_else(String::new, Principal::key);
             let read = match is_addressed_once(&head.uri, &head.headers) {
-                true => service.read(body).await,
+                true => service.bodies.read(&caller, body).await,
                 false => Err(StatusCode::BAD_REQUEST),
             };
             let answer = match read {
-                Ok(body) => {
+                // It has its room until it is answered.
+                Ok((body, _room)) => {
+                    let body = Full::new(body);
                     let is_json = is_json(&head.headers);
                     let sent = body.clone();
                     spell_out_accepted(&mut head.headers);
@@ -310,7 +298,8 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
     let each = handler.clone();
     let mcp = StreamableHttpService::new(move || Ok(each.clone()), Arc::default(), config);
     let request_timeout = options.request_timeout.unwrap_or(REQUEST_TIMEOUT);
-    McpService { gate: Arc::new(gate), handler, mcp, max_request_bytes, request_timeout }
+    let bodies = Arc::new(Bodies::new(max_request_bytes, request_timeout));
+    McpService { gate: Arc::new(gate), handler, mcp, bodies }
 }
 
 /// The origin with its scheme's port: without one, rmcp would let any port pass.

@@ -15,6 +15,8 @@ pub(super) struct Column {
     pub(super) data_type: Arc<DataType>,
     /// The column of a table that it shows.
     pub(super) origin: Option<ColumnOrigin>,
+    /// Whether that one is a part of its table's primary key.
+    pub(super) in_key: bool,
     pub(super) decoder: Decoder,
 }
 
@@ -24,7 +26,7 @@ const VOID: u32 = 2278;
 /// The columns that PostgreSQL describes, if each can be told from the others.
 pub(super) fn columns(source: &Source, described: &Described) -> Result<Vec<Column>, Fault> {
     let mut columns: Vec<Column> = Vec::with_capacity(described.columns.len());
-    for DescribedColumn { name, data_type, origin } in &described.columns {
+    for DescribedColumn { name, data_type, origin, in_key } in &described.columns {
         if data_type.oid == VOID {
             match described.columns.as_slice() {
                 [_] => continue,
@@ -37,7 +39,8 @@ pub(super) fn columns(source: &Source, described: &Described) -> Result<Vec<Colu
         }
         let decoder = Decoder::for_type(data_type);
         let (data_type, origin) = (Arc::clone(data_type), origin.clone());
-        columns.push(Column { name: name.clone(), data_type, origin, decoder });
+        let (name, in_key) = (name.clone(), *in_key);
+        columns.push(Column { name, data_type, origin, in_key, decoder });
     }
     Ok(columns)
 }

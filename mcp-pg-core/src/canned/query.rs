@@ -193,6 +193,17 @@ impl Query {
         matches!(self.text, Text::Fixed { verb: Verb::Change(_), .. })
     }
 
+    /// Positions of its columns that tell the rows which it changes or removes from others: parts of primary keys. Those that
+    /// it adds have other keys each time.
+    pub fn key_columns(&self) -> Vec<usize> {
+        let adds = match &self.text {
+            Text::Fixed { verb: Verb::Change(actions), .. } => actions.contains(Action::Insert),
+            _ => true,
+        };
+        let columns = self.columns.iter().enumerate();
+        columns.filter(|(_, column)| !adds && column.in_key).map(|(place, _)| place).collect()
+    }
+
     /// Whether the user must agree before it is done for this role: because its author says so, or because it
     /// may be something that the role confirms.
     pub fn confirms(&self, role: &Role) -> bool {
@@ -209,12 +220,31 @@ impl Query {
         matches!(self.text, Text::Fixed { .. })
     }
 
-    /// Names of its columns that show a column of a table unchanged, and whose marks are `wanted`.
-    pub fn marked(&self, view: &View, wanted: fn(Marks) -> bool) -> Vec<String> {
-        let shown = self.columns.iter().filter(|column| {
-            column.origin.as_ref().is_some_and(|of| wanted(view.marks_of(&of.table, &of.column)))
-        });
-        shown.map(|column| column.name.clone()).collect()
+    /// Names of its columns that show an untrusted column of a table unchanged.
+    pub fn untrusted(&self, view: &View) -> Vec<String> {
+        self.marked(view, |marks| marks.untrusted).map(|(column, _)| column.to_owned()).collect()
+    }
+
+    /// Names of its columns that show a sensitive column of a table unchanged, each with that one in parentheses where it
+    /// has another name.
+    pub fn sensitive(&self, view: &View) -> Vec<String> {
+        let told = |(name, of): (&str, &str)| match name == of {
+            true => name.to_owned(),
+            false => format!("{name} ({of})"),
+        };
+        self.marked(view, |marks| marks.sensitive).map(told).collect()
+    }
+
+    fn marked<'q>(
+        &'q self,
+        view: &View,
+        wanted: fn(Marks) -> bool,
+    ) -> impl Iterator<Item = (&'q str, &'q str)> {
+        self.columns.iter().filter_map(move |column| {
+            let of = column.origin.as_ref()?;
+            let marked = wanted(view.marks_of(&of.table, &of.column));
+            marked.then_some((column.name.as_str(), of.column.as_str()))
+        })
     }
 
     /// Names of its columns and parameters whose values are those of a table's column, each with that one's name: a

@@ -1,8 +1,9 @@
-//! Encryption of single values: a ring of keys, and the cipher of one column.
+//! Encryption of single values: a ring of keys, and the cipher of one column; keys that are made from secrets.
 //!
 //! AES-256-GCM-SIV with a random nonce, so that equal values look different, bound to the column that
 //! they were written to. Knows bytes; not types, tables or roles.
 
+mod derived;
 mod ring;
 
 use aes_gcm_siv::Nonce;
@@ -11,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::Mac;
 
+pub use derived::DerivedKey;
 pub use ring::KeyRing;
 
 use crate::error::{Code, Error, Result};

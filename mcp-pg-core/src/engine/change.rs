@@ -7,7 +7,7 @@ use super::named::{each_is_one, position};
 use super::operation::{ALL, Done, Reached, Run, allowed, image_room, objects};
 use super::read::archived_note;
 use super::record::Record;
-use super::version::unchanged;
+use super::version::Versions;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
 use crate::plan::{Assign, ChangePlan, Effect, NamedRow};
@@ -87,8 +87,9 @@ impl Run<'_, '_> {
         record: &mut Record<'_>,
     ) -> Result<Found> {
         // Which rows they are, and of what version, must be known of all of them; their images need not be kept.
+        let known = plan.versioned() || record.consent.is_some();
         let added_to = !document::columns(plan).is_empty();
-        let compared = plan.versioned() || added_to || matches!(plan.effect, Effect::SetEach(_));
+        let compared = known || added_to || matches!(plan.effect, Effect::SetEach(_));
         let bytes = if compared { ALL.bytes } else { image_room(self.scope) };
         let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
         let rows = self.statement(transaction, lock, keep, record).await;
@@ -106,11 +107,13 @@ impl Run<'_, '_> {
             return Err(Error::new(Code::LimitExceeded, message).at("/where"));
         }
         let mut notes = Vec::from_iter(archived_note(plan.table, &plan.filter));
+        let most = self.scope.view.limits.max_reply_bytes;
+        let versions = Versions { plan, statement: lock, width: looked_at.len(), most };
         match (&plan.effect, &plan.if_version) {
             (Effect::SetEach(each), _) => {
-                notes.extend(each_is_one(plan, each, lock, &mut rows, looked_at)?);
+                notes.extend(each_is_one(&versions, each, &mut rows, looked_at)?);
             }
-            (_, Some(version)) => unchanged(plan.table, lock, &rows, looked_at.len(), version)?,
+            (_, Some(version)) => versions.unchanged(&rows, version)?,
             _ => {}
         }
         document::check(plan, &rows.rows, looked_at)?;
@@ -273,7 +276,7 @@ fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
 }
 
 /// What tells the rows from others: their keys, or all that can be compared; of rows that were read with these columns.
-fn which(table: &TableView, looked_at: &[usize], rows: &[Vec<Value>]) -> Vec<String> {
+pub(super) fn which(table: &TableView, looked_at: &[usize], rows: &[Vec<Value>]) -> Vec<String> {
     let told = table.steady_order();
     let places = looked_at.iter().enumerate().filter(|(_, column)| told.contains(column));
     let places: Vec<usize> = places.map(|(place, _)| place).collect();

@@ -52,12 +52,14 @@ impl Consent {
         self.agreed.as_ref()?.number.as_deref()
     }
 
-    /// Refuses unless the user has agreed to this query, which has just touched so many rows if that is known.
+    /// Refuses unless the user has agreed to this query, which has just touched so many rows if that is known, with these
+    /// keys as far as it returns them.
     pub(super) fn check_query(
         &self,
         scope: &Scope<'_>,
         query: &Query,
         touched: Option<u64>,
+        which: &[String],
     ) -> Result<()> {
         let asked = match touched {
             Some(rows) => {
@@ -67,7 +69,7 @@ impl Consent {
             None => query.name.clone(),
         };
         // What was agreed to is this text of the query.
-        self.agree(scope, &json!([query.digest, touched]), &asked)
+        self.agree(scope, &json!([query.digest, touched, which]), &asked)
     }
 
     /// Refuses unless the user has agreed to what the operations have just done, which reached these rows.
@@ -81,13 +83,19 @@ impl Consent {
         let mut place = None;
         // What outsiders wrote may have asked for what comes after it was read.
         let mut led = false;
-        for (operation, Reached { rows, .. }) in operations.iter().zip(reached) {
+        for (operation, Reached { rows, which }) in operations.iter().zip(reached) {
             let careful = led && operation.writes();
             if *rows > 0 && (careful || must_ask(operation)) {
                 let plural = if *rows == 1 { "row" } else { "rows" };
                 let table = scope.view.display(operation.table());
                 let after = if careful { ", after reading what outsiders wrote" } else { "" };
-                asked.push(format!("{} {rows} {plural} of {table}{after}", operation.action()));
+                let over = match (&operation.plan, which.len()) {
+                    (Plan::Select(_) | Plan::Change(_), _) | (_, 0) => String::new(),
+                    (Plan::Insert(_), 1) => ", over 1 that is there".to_owned(),
+                    (Plan::Insert(_), met) => format!(", over {met} that are there"),
+                };
+                let action = operation.action();
+                asked.push(format!("{action} {rows} {plural} of {table}{over}{after}"));
                 place.get_or_insert(operation.at.as_str());
             }
             led |= scope.view.role.confirm_after_untrusted && operation.reads_untrusted();

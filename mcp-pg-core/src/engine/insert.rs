@@ -1,9 +1,11 @@
 //! New rows: as many in a statement as it takes, and all of them or none.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use serde_json::Value;
 
+use super::change::which;
 use super::operation::{ALL, Done, Reached, Run, allowed, image_room, objects};
 use super::record::Record;
 use crate::error::{Code, Error, Result};
@@ -18,38 +20,48 @@ impl Run<'_, '_> {
         plan: &InsertPlan<'_>,
         record: &mut Record<'_>,
     ) -> Result<Done> {
-        let width = plan.table.readable_columns().count();
         let total = plan.rows.len();
         let shown = self.operation.dry_run || record.keeps_images();
-        let returned = self.operation.returned(shown);
+        // Which rows the user agrees to have overwritten is known of all of them.
+        let asked = record.consent.is_some();
+        let overwritten = Overwritten::of(plan, shown || asked);
+        let returned = self.operation.returned(shown || asked);
         let step = INSERT_PARAMETERS / plan.columns.len().max(1);
         let reached = Reached { rows: total as u64, which: Vec::new() };
         let mut done = Done { reached, ..Done::default() };
-        let mut room = image_room(self.scope);
+        let mut room = if asked { ALL.bytes } else { image_room(self.scope) };
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
             if total > 1 {
                 transaction.savepoint().await.map_err(|failure| self.refused(failure))?;
             }
-            let mut known = 0;
-            if shown && let Some(existing) = statement::existing(plan, range.clone()) {
+            let existing =
+                overwritten.as_ref().and_then(|_| statement::existing(plan, range.clone()));
+            let mut found = Fetched::default();
+            if let Some(existing) = &existing {
                 let keep = Keep { rows: u64::MAX, bytes: room };
-                let found = self.statement(transaction, &existing, keep, record).await?;
-                known = if statement::tells_new(plan) { found.count } else { 0 };
+                found = self.statement(transaction, existing, keep, record).await?;
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
-                done.before.extend(objects(&existing, found.rows, width));
             }
             let insert = statement::insert(plan, range.clone(), &returned)?;
             record.statement(&insert.sql);
             let inserted = self.add(transaction, plan, range, &insert).await?;
             allowed(&inserted, self)?;
-            if shown && met(&inserted, returned.len()) > known {
-                return Err(unseen());
+            if let Some(overwritten) = &overwritten {
+                let rows = overwritten.rows(found, &inserted)?;
+                done.reached.which.extend(overwritten.which(&rows));
+                if let Some(existing) = existing {
+                    done.before.extend(objects(&existing, rows, returned.len()));
+                }
             }
             done.count += inserted.count;
             done.after_cut |= inserted.too_large.is_some();
             done.after.extend(objects(&insert, inserted.rows, returned.len()));
+        }
+        if asked && done.before_cut {
+            let message = "the existing rows are too large to be overwritten at once";
+            return Err(Error::new(Code::LimitExceeded, message).at("/data"));
         }
         let left = (total as u64).saturating_sub(done.count);
         done.notes.extend((left > 0).then(|| format!("{}: {left}", left_out(plan))));
@@ -128,12 +140,60 @@ fn left_out(plan: &InsertPlan<'_>) -> String {
     }
 }
 
-/// How many of the rows that an insert returned were there before, or may have been unseen if they do not tell; behind
-/// so many columns.
-fn met(inserted: &Fetched, width: usize) -> u64 {
-    let existed =
-        |row: &&Vec<Value>| row.len() == width + 2 && row.get(width) == Some(&Value::Bool(true));
-    inserted.rows.iter().filter(existed).count() as u64
+/// Which rows an upsert overwrites, and that nobody overlooks one; of rows that are read with all readable columns.
+struct Overwritten<'p, 'v> {
+    plan: &'p InsertPlan<'v>,
+    columns: Vec<usize>,
+}
+
+impl<'p, 'v> Overwritten<'p, 'v> {
+    /// Where the rows are looked at, and existing ones may be changed.
+    fn of(plan: &'p InsertPlan<'v>, looked_at: bool) -> Option<Self> {
+        let changes = plan.arbiter.as_ref().is_some_and(|arbiter| !arbiter.set.is_empty());
+        (looked_at && changes)
+            .then(|| Self { plan, columns: plan.table.readable_columns().collect() })
+    }
+
+    /// Those of the found rows that were overwritten.
+    fn rows(&self, found: Fetched, inserted: &Fetched) -> Result<Vec<Vec<Value>>> {
+        let width = self.columns.len();
+        let says = |row: &[Value], place: usize| row.get(width + place) == Some(&Value::Bool(true));
+        let (tells, overlooks) =
+            (statement::tells_new(self.plan), statement::may_overlook(self.plan));
+        let met = |row: &&Vec<Value>| !tells || says(row, 0);
+        let met: Vec<&Vec<Value>> = inserted.rows.iter().filter(met).collect();
+        let unnamed = |row: &&Vec<Value>| overlooks && says(row, usize::from(tells));
+        if met.iter().any(unnamed) || tells && met.len() as u64 > found.count {
+            return Err(unseen());
+        }
+        let mut rows = found.rows;
+        if !tells || met.len() >= rows.len() {
+            return Ok(rows);
+        }
+        let keys: HashSet<String> = met.into_iter().map(|row| self.key(row)).collect();
+        let mut seen = HashSet::new();
+        let is_met =
+            |row: &&Vec<Value>| keys.contains(&self.key(row)) && seen.insert(self.key(row));
+        let those: Vec<Vec<Value>> = rows.iter().filter(is_met).cloned().collect();
+        // A key that is spelled in another way now tells nothing.
+        if those.len() == keys.len() {
+            rows = those;
+        }
+        Ok(rows)
+    }
+
+    fn which(&self, rows: &[Vec<Value>]) -> Vec<String> {
+        which(self.plan.table, &self.columns, rows)
+    }
+
+    /// The values of the key that existing rows are met by.
+    fn key(&self, row: &[Value]) -> String {
+        let key = self.plan.arbiter.iter().flat_map(|arbiter| &arbiter.columns);
+        let columns = &self.plan.table.table.columns;
+        let place = |name: &str| self.columns.iter().position(|at| columns[*at].name == name);
+        let values = key.filter_map(|column| row.get(place(&column.name)?));
+        Value::from_iter(values.cloned()).to_string()
+    }
 }
 
 /// Refuses an upsert that changed rows which its own values did not name: they were not looked at before.

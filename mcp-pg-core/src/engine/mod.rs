@@ -27,6 +27,7 @@ mod related;
 mod reload;
 mod rows;
 mod sinks;
+mod taken;
 mod transaction;
 mod tries;
 mod version;
@@ -106,11 +107,15 @@ impl Engine {
     /// `database_unavailable` if nothing answers or the login is refused; `audit_unavailable` if the audit
     /// table is not there, or not the login's to read and add to.
     pub async fn connect(database: Config, mut settings: Settings) -> Result<Self> {
-        let cursors = CursorKey::new(&login_secret("mcp-pg cursor", &database))?;
-        settings.mask_key = settings.mask_key.or_else(|| match has_password(&database) {
-            true => Some(MaskKey::new(&login_secret("mcp-pg mask", &database))),
+        let password = database.get_password().filter(|_| has_password(&database));
+        let cursors = match password {
+            Some(password) => CursorKey::of_password(password, login("mcp-pg cursor", &database)),
+            None => CursorKey::new(&login("mcp-pg cursor", &database)),
+        };
+        settings.mask_key = settings.mask_key.or_else(|| match password {
+            Some(password) => Some(MaskKey::of_password(password, login("mcp-pg mask", &database))),
             // Whoever knows the login could make a key that is made from that alone.
-            false => MaskKey::random(),
+            None => MaskKey::random(),
         });
         let config = database.clone();
         let database = Database::new(database, &settings)?;
@@ -121,7 +126,7 @@ impl Engine {
             database,
             catalogue: ArcSwap::from_pointee(catalogue),
             cursors,
-            turns: Turns::new(),
+            turns: Turns::default(),
             sinks,
             reloading: tokio::sync::Mutex::new(()),
             readings: AtomicU64::new(0),
@@ -225,16 +230,9 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// What all processes that serve this database as this login know, and callers do not.
-fn login_secret(purpose: &str, database: &Config) -> Vec<u8> {
-    let mut secret = purpose.as_bytes().to_vec();
-    for part in [
-        database.get_user().unwrap_or_default().as_bytes(),
-        database.get_password().unwrap_or_default(),
-        database.get_dbname().unwrap_or_default().as_bytes(),
-    ] {
-        secret.push(0);
-        secret.extend_from_slice(part);
-    }
-    secret
+/// What all processes that serve this database as this login have in common, its password aside.
+fn login(purpose: &str, database: &Config) -> Vec<u8> {
+    let user = database.get_user().unwrap_or_default();
+    let name = database.get_dbname().unwrap_or_default();
+    [purpose, user, name].join("\0").into_bytes()
 }

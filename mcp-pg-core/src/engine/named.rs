@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::version::{gone, same_version};
+use super::version::{Versions, gone};
 use crate::error::{Code, Error, Result};
 use crate::execute::Fetched;
-use crate::plan::{ChangePlan, Each};
-use crate::statement::Statement;
+use crate::plan::Each;
 
 /// Most rows that a note lists.
 const LISTED_MOST: usize = 20;
@@ -23,12 +22,12 @@ pub(super) fn position(row: &[Value], behind: usize) -> usize {
 /// Puts the found rows in the order of their names. Refuses if two names mean one row, or if one is not of
 /// the version that the caller read; returns a note on names that no row has.
 pub(super) fn each_is_one(
-    plan: &ChangePlan<'_>,
+    versions: &Versions<'_, '_>,
     each: &Each<'_>,
-    lock: &Statement<'_>,
     found: &mut Fetched,
     looked_at: &[usize],
 ) -> Result<Option<String>> {
+    let plan = versions.plan;
     found.rows.sort_by_key(|row| position(row, 0));
     let columns = &plan.table.table.columns;
     let key = looked_at.iter().enumerate();
@@ -56,8 +55,7 @@ pub(super) fn each_is_one(
             (None, None) => missing.push(row.index),
             (None, Some(_)) => return Err(gone(&at)),
             (Some(known), Some(version)) => {
-                same_version(plan.table, lock, known, looked_at.len(), version)
-                    .map_err(|error| error.at(format!("{at}/_version")))?
+                versions.same(known, version).map_err(|error| error.at(format!("{at}/_version")))?
             }
             (Some(_), None) => {}
         }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::read::{add_count, keep};
 use super::record::Record;
+use super::taken::Taken;
 use super::{Engine, rows};
 use crate::audit::PART_MOST;
 use crate::error::{Code, Error, Result};
@@ -27,6 +28,8 @@ pub(super) struct Operation<'v> {
     pub(super) at: String,
     /// Whether nothing of it is kept.
     pub(super) dry_run: bool,
+    /// What it takes from operations before it.
+    pub(super) taken: Taken,
 }
 
 /// Which rows an operation was about.
@@ -90,7 +93,7 @@ impl<'v> Operation<'v> {
             Plan::Insert(plan) => plan.dry_run,
             Plan::Change(plan) => plan.dry_run,
         };
-        Ok(Self { plan, at, dry_run })
+        Ok(Self { plan, at, dry_run, taken: Taken::default() })
     }
 
     pub(super) fn table(&self) -> &'v TableView {
@@ -129,6 +132,11 @@ impl<'v> Operation<'v> {
         };
         !shown.is_empty()
             || existing && table.readable_columns().any(|column| table.marks(column).untrusted)
+    }
+
+    /// Names of the values that it shows of sensitive columns, or takes from them.
+    fn sensitive(&self) -> Vec<String> {
+        self.plan.sensitive().into_iter().chain(self.taken.sensitive()).collect()
     }
 
     pub(super) fn removes(&self) -> bool {
@@ -225,7 +233,13 @@ impl Engine {
         let run = Run { scope, operation, given };
         let mut done = match &operation.plan {
             Plan::Insert(plan) => run.insert(transaction, plan, record).await?,
-            Plan::Change(plan) => run.change(transaction, plan, record).await?,
+            Plan::Change(plan) => {
+                let changed = run.change(transaction, plan, record).await;
+                if changed.as_ref().is_err_and(|error| error.get_current().is_some()) {
+                    record.sensitive_refusal(|| operation.plan.sensitive_of_rows());
+                }
+                changed?
+            }
             Plan::Select(_) => return Err(Error::new(Code::Internal, "a select writes nothing")),
         };
         record.before(&done.before, done.before_cut);
@@ -233,7 +247,7 @@ impl Engine {
             record.after(&done.after, done.after_cut);
         }
         record.rows(done.count);
-        record.sensitive(|| operation.plan.marked(|marks| marks.sensitive));
+        record.sensitive(|| operation.sensitive());
         done.notes.extend(operation.plan.doubt().filter(|_| done.count > 0));
         done.related = self.related(transaction, &run, &done.after, record).await?;
         Ok(done)
@@ -285,6 +299,7 @@ impl Engine {
             fetched.too_large = None;
         }
         let mut set = self.page(scope, plan, &page, fetched)?;
+        set.label_untrusted(plan.untrusted(&|column| run.operation.taken.is_untrusted(column)));
         if cut {
             set.notes.push("the results of a transaction share the room of one reply".to_owned());
         }
@@ -293,7 +308,7 @@ impl Engine {
             add_count(&mut set, plan, &counted);
         }
         record.rows(set.row_count);
-        record.sensitive(|| plan.marked(|marks| marks.sensitive));
+        record.sensitive(|| run.operation.sensitive());
         Ok((set, rows))
     }
 }

@@ -118,11 +118,15 @@ impl Engine {
                 record.consent = Consent::of_query(&scope, query, arguments, agreed);
             }
             if let Some(consent) = record.consent.as_ref().filter(|_| !query.is_counted()) {
-                consent.check_query(&scope, query, None)?;
+                consent.check_query(&scope, query, None, &[])?;
             }
             return Box::pin(self.write_retried(&call, &own, record)).await;
         }
-        let read = self.database.read(call.identity.clone(), &[&statement], keep).await;
+        let (identity, database) = (call.identity.clone(), &self.database);
+        let read = match query.coded {
+            true => database.read_once(identity, &[&statement], keep).await,
+            false => database.read(identity, &[&statement], keep).await,
+        };
         let fetched =
             read.map_err(|(_, failure)| query_refusal(failure, &view, &statement.parameters))?;
         let result = call.result(fetched.into_iter().next().unwrap_or_default())?;
@@ -189,6 +193,7 @@ impl Engine {
                     .hint(format!("give \"max_rows\": {rows} if all of them are meant")),
             });
         }
+        let which = call.which(&fetched);
         let mut result = call.result(fetched)?;
         call.note(&result, record);
         if !query.has_columns() && query.is_statement() {
@@ -207,14 +212,14 @@ impl Engine {
             undo(transaction, record, refused).await?;
         } else {
             let agreed = match record.consent.as_ref().filter(|_| query.is_counted()) {
-                Some(consent) if rows > 0 => consent.check_query(scope, query, Some(rows)),
+                Some(consent) if rows > 0 => consent.check_query(scope, query, Some(rows), &which),
                 // What triggers do instead of it is not counted.
                 Some(consent) => {
                     let written = statement::written();
                     let written = transaction.run(&written, &[], one).await.map_err(&refused)?;
                     match written.rows.first().and_then(|row| row.first()) {
                         Some(Value::Bool(false)) => Ok(()),
-                        _ => consent.check_query(scope, query, None),
+                        _ => consent.check_query(scope, query, None, &[]),
                     }
                 }
                 None => Ok(()),
@@ -258,14 +263,29 @@ impl Call<'_> {
             untrusted: Vec::new(),
             notes,
         };
-        result.label_untrusted(self.query.marked(self.scope.view, |marks| marks.untrusted));
+        result.label_untrusted(self.query.untrusted(self.scope.view));
         Ok(result)
+    }
+
+    /// What tells the rows that it changed or removed from others, sorted, as far as it returns that.
+    fn which(&self, fetched: &Fetched) -> Vec<String> {
+        let places = self.query.key_columns();
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let key = |row: &Vec<Value>| {
+            let values = places.iter().filter_map(|place| row.get(*place));
+            Value::from_iter(values.cloned()).to_string()
+        };
+        let mut which: Vec<String> = fetched.rows.iter().map(key).collect();
+        which.sort_unstable();
+        which
     }
 
     /// Notes the sensitive columns that the reply has values of.
     fn note(&self, result: &QueryResult, record: &mut Record<'_>) {
         if result.row_count > 0 {
-            record.sensitive(|| self.query.marked(self.scope.view, |marks| marks.sensitive));
+            record.sensitive(|| self.query.sensitive(self.scope.view));
         }
     }
 }

@@ -52,11 +52,12 @@ impl Engine {
         let fetched = self.fetch(scope, plan, &statements, record).await?;
         let mut fetched = fetched.into_iter();
         let mut set = self.page(scope, plan, &page, fetched.next().unwrap_or_default())?;
+        set.label_untrusted(plan.marked(|marks| marks.untrusted));
         if let Some(counted) = fetched.next() {
             add_count(&mut set, plan, &counted);
         }
         record.rows(set.row_count);
-        record.sensitive(|| plan.marked(|marks| marks.sensitive));
+        record.sensitive(|| plan.sensitive());
         Ok(set)
     }
 
@@ -151,7 +152,7 @@ impl Engine {
             false => rows::names(outputs),
         };
         let (columns, rows, text) = rows::shape(names, outputs, rows, &cut, plan.format);
-        let mut set = RowSet {
+        Ok(RowSet {
             table: plan.table.name().to_string(),
             columns,
             rows,
@@ -161,9 +162,7 @@ impl Engine {
             next_cursor: next.map(|next| next.cursor),
             notes,
             ..RowSet::default()
-        };
-        set.label_untrusted(plan.marked(|marks| marks.untrusted));
-        Ok(set)
+        })
     }
 
     fn cursor(

@@ -192,6 +192,13 @@ impl<'e> Record<'e> {
         }
     }
 
+    /// Notes which sensitive columns a refusal shows; nothing else is answered then.
+    pub(super) fn sensitive_refusal(&mut self, columns: impl FnOnce() -> Vec<String>) {
+        if let Some(notes) = &mut self.notes {
+            notes.sensitive = columns();
+        }
+    }
+
     /// Forgets what was noted of an attempt that came to nothing.
     pub(super) fn forget(&mut self) {
         if let Some(notes) = &mut self.notes {
@@ -284,7 +291,7 @@ impl Image {
     fn add(&mut self, rows: &[Map<String, Value>], cut: bool, redaction: &Redaction) {
         self.cut |= cut;
         for row in rows {
-            let row = redaction.object(row);
+            let row = redaction.row(row);
             self.bytes += row.to_string().len() + 1;
             self.rows.push(row);
             if self.bytes > PART_MOST {
@@ -318,7 +325,9 @@ impl Notes {
             // Nothing was written or answered, whatever was about to be.
             (event.rows, event.before, event.after) = (None, None, None);
             event.confirmation = None;
-            event.sensitive.clear();
+            if result.is_err_and(|error| error.get_current().is_none()) {
+                event.sensitive.clear();
+            }
         }
         event
     }
@@ -346,7 +355,7 @@ impl Notes {
             tool: self.tool.clone(),
             operation: self.operation.map_or_else(|| self.tool.clone(), str::to_owned),
             table: self.table.clone(),
-            arguments: Some(redaction.object(&self.arguments)),
+            arguments: Some(redaction.arguments(&self.arguments)),
             sql: self.sql.clone(),
             confirmation: self.confirmation.clone(),
             rows: self.rows,

@@ -2,6 +2,7 @@
 //!
 //! Knows arguments by their names alone: what was refused, or never understood, is recorded too.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -15,6 +16,32 @@ pub(super) struct Redaction {
     view: Option<Arc<View>>,
     /// Names, in small letters, of arguments and columns of a call, and of the columns that are meant by them.
     meant: Vec<(String, String)>,
+}
+
+/// Arguments that speak of columns, and that callers may write as a text of another language.
+const WRITTEN: [&str; 8] =
+    ["where", "having", "order_by", "columns", "group_by", "sql", "query", "filter"];
+
+/// The same of those that are rows.
+const ROWS: [&str; 2] = ["data", "updates"];
+
+/// What a text may say about columns without a value among it.
+const DIRECTIONS: [&str; 5] = ["asc", "desc", "nulls", "first", "last"];
+
+/// Longer texts are taken for more than names.
+const NAMES_MOST: usize = 500;
+
+/// Where a value stands in a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Among the arguments.
+    Argument,
+    /// In what [`WRITTEN`] names.
+    Written,
+    /// A row in what [`ROWS`] names, or several.
+    Rows,
+    /// In the value of a column.
+    Value,
 }
 
 impl Redaction {
@@ -36,8 +63,17 @@ impl Redaction {
         self.images && self.values != AuditValues::None
     }
 
-    /// The members with what may not be kept replaced.
-    pub(super) fn object(&self, members: &Map<String, Value>) -> Value {
+    /// The arguments of a call with what may not be kept replaced.
+    pub(super) fn arguments(&self, arguments: &Map<String, Value>) -> Value {
+        self.object(arguments, Place::Argument)
+    }
+
+    /// The same of a row.
+    pub(super) fn row(&self, row: &Map<String, Value>) -> Value {
+        self.object(row, Place::Value)
+    }
+
+    fn object(&self, members: &Map<String, Value>, place: Place) -> Value {
         // `{"column": "email", "eq": …}` is as much about it as `{"email": …}`.
         let named = members.get("column").and_then(Value::as_str);
         let hidden = named.is_some_and(|name| self.hides(name));
@@ -57,23 +93,69 @@ impl Redaction {
             };
             let member = match keys || self.hides(name) || hidden && name != "column" {
                 true => json!("[redacted]"),
-                false => self.apply(member),
+                false => self.apply(member, self.inside(place, name, named.is_some())),
             };
-            (name.clone(), member)
+            match self.tells(name, place) {
+                true => ("[redacted]".to_owned(), member),
+                false => (name.clone(), member),
+            }
         };
         members.iter().map(member).collect::<Map<_, _>>().into()
     }
 
-    fn apply(&self, value: &Value) -> Value {
+    fn apply(&self, value: &Value, place: Place) -> Value {
         match value {
-            Value::Object(members) => self.object(members),
-            Value::Array(items) => items.iter().map(|item| self.apply(item)).collect(),
+            Value::Object(members) => self.object(members, place),
+            Value::Array(items) => items.iter().map(|item| self.apply(item, place)).collect(),
             leaf if self.values == AuditValues::None && !leaf.is_null() => json!("[omitted]"),
             leaf => match self.parsed(leaf) {
-                Some(inner) => Value::String(self.apply(&inner).to_string()),
+                Some(inner) => Value::String(self.apply(&inner, place).to_string()),
+                None if leaf.as_str().is_some_and(|text| self.tells(text, place)) => {
+                    json!("[redacted]")
+                }
                 None => leaf.clone(),
             },
         }
+    }
+
+    /// Where the member of this name stands, `beside` the name of a column or not.
+    fn inside(&self, place: Place, name: &str, beside: bool) -> Place {
+        match place {
+            Place::Argument if WRITTEN.contains(&name) => Place::Written,
+            Place::Argument if ROWS.contains(&name) => Place::Rows,
+            Place::Rows => Place::Value,
+            Place::Written if beside || self.is_column(name) => Place::Value,
+            place => place,
+        }
+    }
+
+    fn is_column(&self, name: &str) -> bool {
+        let last = name.rsplit('.').next().unwrap_or_default();
+        let mut tables = self.view.iter().flat_map(|view| view.tables());
+        tables.any(|table| table.table.column(last).is_some())
+    }
+
+    /// Whether a text such as `email = 'x'` speaks of a column whose values are not kept, and may hold one.
+    fn tells(&self, text: &str, place: Place) -> bool {
+        // `relation.column` is one word.
+        let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
+        if !matches!(place, Place::Written | Place::Rows) || text.chars().all(is_part) {
+            return false;
+        }
+        let words = || text.split(|letter| !is_part(letter)).filter(|word| !word.is_empty());
+        let speaks = |word: &str| word.split('.').any(|part| self.hides(part));
+        let is_name = |word: &str| {
+            let direction = DIRECTIONS.contains(&word.to_lowercase().as_str());
+            direction || self.hides(word) || self.is_column(word)
+        };
+        // Names that are no words.
+        let spelled = |names: &HashSet<String>| {
+            let mut odd = names.iter().filter(|name| !name.chars().all(is_part)).peekable();
+            let text = odd.peek().map(|_| text.to_lowercase());
+            text.is_some_and(|text| odd.any(|name| text != *name && text.contains(name.as_str())))
+        };
+        self.hidden().any(spelled)
+            || words().any(speaks) && (text.len() > NAMES_MOST || !words().all(is_name))
     }
 
     /// Whether an order asks how near rows are to a value.
@@ -109,24 +191,28 @@ impl Redaction {
     /// Whether values under this name are masked, sensitive or encrypted somewhere. Names are taken as they may have
     /// been meant: of a related row, in letters of another size.
     fn hides(&self, name: &str) -> bool {
-        let Some(view) = self.view.as_ref().filter(|_| self.hides_some()) else { return false };
+        if !self.hides_some() {
+            return false;
+        }
         let name = name.to_lowercase();
         let last = name.rsplit('.').next().unwrap_or_default();
         let meant = self.meant.iter().filter(|(given, _)| *given == name);
         let columns = meant.map(|(_, column)| column.as_str());
-        [name.as_str(), last].into_iter().chain(columns).any(|name| {
-            // Encrypted is encrypted wherever it is kept.
-            view.encrypted_names().contains(name)
-                || self.values != AuditValues::Full
-                    && (view.masked_names().contains(name) || view.sensitive_names().contains(name))
-        })
+        let mut names = [name.as_str(), last].into_iter().chain(columns);
+        names.any(|name| self.hidden().any(|hidden| hidden.contains(name)))
     }
 
     fn hides_some(&self) -> bool {
-        self.view.as_ref().is_some_and(|view| {
-            !view.encrypted_names().is_empty()
-                || self.values != AuditValues::Full
-                    && !(view.masked_names().is_empty() && view.sensitive_names().is_empty())
+        self.hidden().any(|names| !names.is_empty())
+    }
+
+    /// Names of columns whose values are not kept.
+    fn hidden(&self) -> impl Iterator<Item = &HashSet<String>> {
+        let full = self.values == AuditValues::Full;
+        self.view.iter().flat_map(move |view| {
+            // Encrypted is encrypted wherever it is kept.
+            let others = [view.masked_names(), view.sensitive_names()];
+            [view.encrypted_names()].into_iter().chain(others.into_iter().filter(move |_| !full))
         })
     }
 }

@@ -8,11 +8,12 @@ use serde_json::{Map, Value};
 use super::commit::deferred;
 use super::operation::{Operation, Reached, Run};
 use super::record::Record;
+use super::taken::Taken;
 use super::tries::Tries;
 use super::write::written;
 use super::{Engine, identity};
 use crate::error::{Code, Error, Result};
-use crate::plan::{Earlier, Plan, Scope};
+use crate::plan::{Earlier, Plan, Reference, Scope};
 use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
 use crate::request::{self, Isolation, Request};
@@ -21,8 +22,35 @@ use crate::request::{self, Isolation, Request};
 struct Together {
     isolation: Isolation,
     dry_run: bool,
-    /// Whether one may refer to the rows of another, which must be held for that.
-    referring: bool,
+    /// What they take from the rows of others, which must be held for that.
+    references: Vec<Reference>,
+}
+
+impl Together {
+    /// What others take from the rows of the operation at `index`, as far as these were there before: the request does not
+    /// tell it, and the user agrees to it. What time gives to a changed row is another each time.
+    fn taken_from(
+        &self,
+        index: usize,
+        operation: &Operation<'_>,
+        rows: &[Map<String, Value>],
+    ) -> Vec<String> {
+        let is_moment = |name: &str| {
+            let column = operation.table().table.column(name);
+            column.is_some_and(|(_, column)| column.data_type.is_moment())
+        };
+        let changed = operation.writes() && !operation.removes();
+        let value = |reference: &Reference| {
+            let row = usize::try_from(reference.row.unwrap_or_default()).ok()?;
+            rows.get(row)?.get(&reference.column).map(Value::to_string)
+        };
+        let taken = self.references.iter().filter(|reference| reference.operation == index);
+        let taken = taken.filter(|reference| !(changed && is_moment(&reference.column)));
+        match &operation.plan {
+            Plan::Insert(_) => Vec::new(),
+            Plan::Select(_) | Plan::Change(_) => taken.filter_map(value).collect(),
+        }
+    }
 }
 
 /// One operation, as it was asked for.
@@ -53,13 +81,20 @@ impl Engine {
             steps.iter().map(|_| OnceLock::new()).collect();
         let dry_run = request.dry_run.unwrap_or_default();
         let mut operations = Vec::with_capacity(steps.len());
+        let mut references = Vec::new();
         for (index, (step, derived)) in steps.iter().zip(&derived).enumerate() {
             let at = place(index);
             let scope = Scope { earlier: &earlier[..index], ..*scope };
             let operation =
                 Operation::new(&scope, &step.request, at.clone(), &self.cursors, derived);
             let operation = operation.map_err(|error| error.inside(&at))?;
-            operations.push(Operation { dry_run, ..operation });
+            let known = scope.taken_from_earlier(&request.operations[index].arguments);
+            let before: Vec<&Taken> =
+                operations.iter().map(|known: &Operation<'_>| &known.taken).collect();
+            let taken = Taken::new(&known, scope.earlier, &before);
+            record.meant(taken.names());
+            references.extend(known.into_iter().map(|(_, reference)| reference));
+            operations.push(Operation { dry_run, taken, ..operation });
         }
 
         let run = Together {
@@ -68,12 +103,12 @@ impl Engine {
                 isolation => isolation,
             },
             dry_run,
-            referring: serde_json::to_string(&request.operations)
-                .is_ok_and(|text| text.contains("\"$ref\"")),
+            references,
         };
         let written = operations.iter().find(|operation| operation.writes());
         let table = written.map(|operation| operation.table().name().to_string());
-        let mut tries = Tries::of(scope, &self.turns, &table.unwrap_or_default());
+        let table = table.unwrap_or_default();
+        let mut tries = Tries::of(scope, &self.turns, &table);
         let results = loop {
             match self.attempt_all(scope, &operations, &run, record).await {
                 Err(error) if tries.again(&error).await => record.forget(),
@@ -104,8 +139,8 @@ impl Engine {
         let mut room = scope.view.limits.max_reply_bytes;
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
+            let mut reach = Reached::default();
             let (set, rows) = if let Plan::Select(plan) = &operation.plan {
-                reached.push(Reached::default());
                 let run = Run { scope, operation, given: &given };
                 self.select_within(&mut transaction, &run, plan, room, record)
                     .await
@@ -115,13 +150,17 @@ impl Engine {
                     .operate(&mut transaction, scope, operation, &given, record)
                     .await
                     .map_err(inside)?;
-                reached.push(std::mem::take(&mut done.reached));
+                reach = std::mem::take(&mut done.reached);
                 written(scope, operation, done, run.dry_run, room)
             };
             results.push(set);
+            if record.consent.is_some() {
+                reach.which.extend(run.taken_from(reached.len(), operation, &rows));
+            }
+            reached.push(reach);
             // For those that refer to them, and to tell which of them the commit refuses.
             given.push(rows);
-            if !run.referring && transaction.is_crowded() {
+            if run.references.is_empty() && transaction.is_crowded() {
                 given.iter_mut().for_each(|rows| *rows = Vec::new());
                 transaction.let_go();
             }

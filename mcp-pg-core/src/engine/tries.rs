@@ -1,9 +1,10 @@
 //! When a transaction that collided with others is run again.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashMap;
+use std::sync::{self, Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{Code, Error};
@@ -12,21 +13,21 @@ use crate::plan::Scope;
 /// How long to wait before the first time, and at most as long again.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Where those wait for each other that have collided; what they write decides which of the places.
-pub(super) struct Turns(Vec<Mutex<()>>);
-
-/// More than there are tables which are fought for at one time.
-const PLACES: u64 = 64;
+/// Where those wait for each other that have collided: a place for each table that they write to, so that nobody waits for
+/// the writers of another.
+#[derive(Default)]
+pub(super) struct Turns(sync::Mutex<HashMap<String, Weak<Mutex<()>>>>);
 
 impl Turns {
-    pub(super) fn new() -> Self {
-        Self((0..PLACES).map(|_| Mutex::default()).collect())
-    }
-
-    fn place(&self, what: &str) -> Option<&Mutex<()>> {
-        let mut hasher = DefaultHasher::new();
-        what.hash(&mut hasher);
-        self.0.get(usize::try_from(hasher.finish() % PLACES).ok()?)
+    fn place(&self, what: &str) -> Arc<Mutex<()>> {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = places.get(what).and_then(Weak::upgrade) {
+            return known;
+        }
+        places.retain(|_, place| place.strong_count() > 0);
+        let place = Arc::default();
+        places.insert(what.to_owned(), Arc::downgrade(&place));
+        place
     }
 }
 
@@ -35,18 +36,20 @@ pub(super) struct Tries<'t> {
     left: u32,
     until: Instant,
     collided: bool,
-    place: Option<&'t Mutex<()>>,
-    turn: Option<MutexGuard<'t, ()>>,
+    turns: &'t Turns,
+    what: &'t str,
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl<'t> Tries<'t> {
     /// Of a transaction that writes to `what`.
-    pub(super) fn of(scope: &Scope<'_>, turns: &'t Turns, what: &str) -> Self {
+    pub(super) fn of(scope: &Scope<'_>, turns: &'t Turns, what: &'t str) -> Self {
         Self {
             left: scope.settings.concurrency.retries,
             until: Instant::now() + scope.settings.timeouts.transaction,
             collided: false,
-            place: turns.place(what),
+            turns,
+            what,
             turn: None,
         }
     }
@@ -64,10 +67,29 @@ impl<'t> Tries<'t> {
             // Transactions that collided and wait equally long would collide again.
             let spread = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
             sleep(PAUSE + PAUSE * spread / 256).await;
-        } else if let (None, Some(place)) = (&self.turn, self.place) {
-            self.turn = timeout_at(self.until, place.lock()).await.ok();
+        } else if self.turn.is_none() {
+            let place = self.turns.place(self.what);
+            self.turn = timeout_at(self.until, place.lock_owned()).await.ok();
             return self.turn.is_some();
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_table_has_a_place_of_its_own_while_somebody_is_there() {
+        let turns = Turns::default();
+        let held: Vec<_> = (0..200).map(|n| turns.place(&format!("public.t{n}"))).collect();
+        assert!(
+            held.iter().all(|place| place.try_lock().is_ok_and(|_| Arc::strong_count(place) == 1))
+        );
+        assert!(Arc::ptr_eq(&turns.place("public.t7"), &held[7]));
+        drop(held);
+        let _one = turns.place("public.t1");
+        assert_eq!(turns.0.lock().unwrap().len(), 1);
     }
 }

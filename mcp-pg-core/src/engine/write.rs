@@ -112,6 +112,7 @@ pub(super) fn written(
         notes,
         ..RowSet::default()
     };
-    set.label_untrusted(operation.plan.marked(|marks| marks.untrusted));
+    let taken = |column: &str| operation.taken.is_untrusted(column);
+    set.label_untrusted(operation.plan.untrusted(&taken));
     (set, done.after)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool::managed::QueueMode;
 use deadpool_postgres::{
@@ -34,6 +34,9 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// How long to wait before another connection is used in place of one that was cut.
 const CUT: Duration = Duration::from_millis(20);
+
+/// When a statement that was cut has not been at work yet: its connection was lost before.
+const SOON: Duration = Duration::from_secs(1);
 
 /// Which statements may run code of the database's.
 #[derive(Debug, Default)]
@@ -214,8 +217,8 @@ impl Database {
         Listener::connect(&self.config, &self.tls).await
     }
 
-    /// Runs statements that only read, in one snapshot if there are several; once more if their connection was cut, as
-    /// administrators and poolers do with one that was idle.
+    /// Runs statements that only read, in one snapshot if there are several; once more if their connection was cut as soon as
+    /// they were sent, as administrators and poolers do with one that was idle. What they ended later they meant to end.
     ///
     /// # Errors
     ///
@@ -226,8 +229,9 @@ impl Database {
         statements: &[&Statement<'_>],
         keep: Keep,
     ) -> Result<Vec<Fetched>, (usize, Failure)> {
-        match self.read_once(identity.clone(), statements, keep).await {
-            Err((_, failure)) if failure.is_cut() => {
+        let mut sent = Instant::now();
+        match self.read_from(identity.clone(), statements, keep, &mut sent).await {
+            Err((_, failure)) if failure.is_cut() && sent.elapsed() < SOON => {
                 // The other connections have been cut with it: their ends are heard of by then.
                 sleep(CUT).await;
                 Box::pin(self.read_once(identity, statements, keep)).await
@@ -236,11 +240,27 @@ impl Database {
         }
     }
 
-    async fn read_once(
+    /// [`Database::read`] of what may have effects that no rollback undoes: never more than once.
+    ///
+    /// # Errors
+    ///
+    /// The connection's, or PostgreSQL's with the statement's position.
+    pub(crate) async fn read_once(
+        &self,
+        identity: Identity,
+        statements: &[&Statement<'_>],
+        keep: Keep,
+    ) -> Result<Vec<Fetched>, (usize, Failure)> {
+        self.read_from(identity, statements, keep, &mut Instant::now()).await
+    }
+
+    /// Notes when the statements are about to be `sent`.
+    async fn read_from(
         &self,
         mut identity: Identity,
         statements: &[&Statement<'_>],
         keep: Keep,
+        sent: &mut Instant,
     ) -> Result<Vec<Fetched>, (usize, Failure)> {
         identity.restore |= self.coded.reads.load(Ordering::Relaxed);
         let none = |failure: Failure| (0, failure);
@@ -250,6 +270,7 @@ impl Database {
             .collect::<Result<_>>()
             .map_err(|error| none(error.into()))?;
         let mut lease = self.lease().await.map_err(|error| none(error.into()))?;
+        *sent = Instant::now();
         match (statements, parameters.as_slice()) {
             // One statement is its own transaction, and every session is read-only.
             ([statement], [parameters]) if identity.is_login() => {

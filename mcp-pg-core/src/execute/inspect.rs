@@ -156,7 +156,7 @@ fn shown(column: &Column) -> Option<(u32, i16)> {
 fn described(
     statement: &tokio_postgres::Statement,
     types: &HashMap<u32, Arc<DataType>>,
-    origins: &HashMap<(u32, i16), ColumnOrigin>,
+    origins: &HashMap<(u32, i16), (ColumnOrigin, bool)>,
     coded: bool,
 ) -> Described {
     let known = |oid: u32| types.get(&oid).cloned().unwrap_or_else(|| Arc::new(DataType::text()));
@@ -165,10 +165,14 @@ fn described(
         columns: statement
             .columns()
             .iter()
-            .map(|column| DescribedColumn {
-                name: column.name().to_owned(),
-                data_type: known(column.type_().oid()),
-                origin: shown(column).and_then(|shown| origins.get(&shown).cloned()),
+            .map(|column| {
+                let of = shown(column).and_then(|shown| origins.get(&shown));
+                DescribedColumn {
+                    name: column.name().to_owned(),
+                    data_type: known(column.type_().oid()),
+                    origin: of.map(|(origin, _)| origin.clone()),
+                    in_key: of.is_some_and(|(_, in_key)| *in_key),
+                }
             })
             .collect(),
         coded,

@@ -135,6 +135,13 @@ impl<'v> Grouping<'v> {
         self.groups.iter().map(|group| &group.of).chain(measured).any(Expression::moves)
     }
 
+    /// What the group or measure of this name is taken of.
+    pub(super) fn made_from(&self, name: &str) -> Option<&Expression<'v>> {
+        let group = self.groups.iter().find(|group| group.name == name).map(|group| &group.of);
+        let measure = || self.measures.iter().find(|measure| measure.name == name)?.of.as_ref();
+        group.or_else(measure)
+    }
+
     /// The table that the groups and measures are.
     pub fn derived(&self) -> TableView {
         self.derived_with(std::iter::empty())
@@ -159,11 +166,10 @@ impl<'v> Grouping<'v> {
             (group.name.clone(), data_type, group.of.marks(self.table))
         });
         let measures = self.measures.iter().map(|measure| {
+            // Of one row, a total and a mean are its value.
             let shown = match (measure.function, &measure.of) {
-                (Function::Min | Function::Max | Function::Percentile, Some(of)) => {
-                    of.marks(self.table)
-                }
-                _ => Marks::default(),
+                (Function::Count | Function::CountDistinct, _) | (_, None) => Marks::default(),
+                (_, Some(of)) => of.marks(self.table),
             };
             (measure.name.clone(), Arc::clone(&measure.data_type), shown)
         });

@@ -9,9 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::Scope;
+use crate::cipher::DerivedKey;
 use crate::error::{Code, Error, Result};
 
 /// Where the next page begins.
@@ -30,17 +30,24 @@ pub enum Cursor {
 
 /// The secret that seals cursors.
 #[derive(Clone)]
-pub struct CursorKey(Aes256GcmSiv);
+pub struct CursorKey(DerivedKey);
 
 /// The same for all: AES-GCM-SIV then gives equal cursors for equal places, and tells no more.
 const NONCE: [u8; 12] = [0; 12];
 
 impl CursorKey {
     /// A key from a secret that all processes serving the same database share.
-    pub fn new(secret: &[u8]) -> Result<Self> {
-        Aes256GcmSiv::new_from_slice(&Sha256::digest(secret))
-            .map(Self)
-            .map_err(|_| Error::new(Code::Internal, "the secret for cursors cannot be used"))
+    pub fn new(secret: &[u8]) -> Self {
+        Self(DerivedKey::of_secret(secret))
+    }
+
+    /// The same of a password: it is made slowly, when it is first needed.
+    pub fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
+        Self(DerivedKey::of_password(password, salt))
+    }
+
+    fn cipher(&self) -> Aes256GcmSiv {
+        Aes256GcmSiv::new(self.0.bytes().into())
     }
 
     /// The cursor as callers get it.
@@ -48,7 +55,7 @@ impl CursorKey {
         let failed = || Error::new(Code::Internal, "a cursor cannot be written");
         let plain = serde_json::to_vec(cursor).map_err(|error| failed().caused_by(error))?;
         let payload = Payload { msg: &plain, aad: binding };
-        let sealed = self.0.encrypt(&Nonce::from(NONCE), payload).map_err(|_| failed())?;
+        let sealed = self.cipher().encrypt(&Nonce::from(NONCE), payload).map_err(|_| failed())?;
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
@@ -60,7 +67,7 @@ impl CursorKey {
     pub fn open(&self, sealed: &str, binding: &[u8]) -> Result<Cursor> {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| invalid())?;
         let payload = Payload { msg: &bytes, aad: binding };
-        let plain = self.0.decrypt(&Nonce::from(NONCE), payload).map_err(|_| invalid())?;
+        let plain = self.cipher().decrypt(&Nonce::from(NONCE), payload).map_err(|_| invalid())?;
         serde_json::from_slice(&plain).map_err(|_| invalid())
     }
 }

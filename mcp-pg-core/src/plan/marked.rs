@@ -1,63 +1,192 @@
 //! Which marked columns a plan gives values of.
 
-use super::{ChangePlan, Include, InsertPlan, Plan, SelectPlan, Shown};
+use super::{
+    ChangePlan, Expression, Grouping, Include, InsertPlan, Plan, Reached, SelectPlan, Shown,
+};
 use crate::policy::{Marks, TableView};
 
+/// A value that a reply shows, whose column is marked.
+struct Marked {
+    /// Its name in the reply: `name`, or `relation.name` for related rows.
+    name: String,
+    /// The marked columns that it is made from.
+    of: Vec<String>,
+}
+
+/// What marks are looked for.
+type Wanted = fn(Marks) -> bool;
+
 impl Plan<'_> {
-    /// Names of the columns whose values the reply shows and whose marks are `wanted`: `column`, or
-    /// `relation.column` for related rows.
-    pub fn marked(&self, wanted: fn(Marks) -> bool) -> Vec<String> {
+    /// Names of the values in the reply that show columns whose marks are `wanted`.
+    pub fn marked(&self, wanted: Wanted) -> Vec<String> {
+        self.all_marked(wanted).into_iter().map(|marked| marked.name).collect()
+    }
+
+    /// Names of the values in the reply that show sensitive columns, each with those columns in parentheses where it has
+    /// another name.
+    pub fn sensitive(&self) -> Vec<String> {
+        self.all_marked(|marks| marks.sensitive).into_iter().map(Marked::told).collect()
+    }
+
+    /// Names of the values in the reply that show what outsiders wrote: in untrusted columns, or in those of its table that
+    /// are so `besides`.
+    pub fn untrusted(&self, besides: &dyn Fn(&str) -> bool) -> Vec<String> {
+        let (table, returning) = match self {
+            Plan::Select(plan) => return plan.untrusted(besides),
+            Plan::Insert(InsertPlan { table, returning, .. })
+            | Plan::Change(ChangePlan { table, returning, .. }) => (table, returning),
+        };
+        let mut names = self.marked(|marks| marks.untrusted);
+        let more = returning.iter().filter(|one| besides(&table.table.columns[one.position].name));
+        add(&mut names, more.map(|returned| returned.name.as_str()));
+        names
+    }
+
+    fn all_marked(&self, wanted: Wanted) -> Vec<Marked> {
         match self {
-            Plan::Select(plan) => plan.marked(wanted),
-            Plan::Insert(InsertPlan { table, returning, includes, .. })
-            | Plan::Change(ChangePlan { table, returning, includes, .. }) => {
-                let mut names = Vec::new();
-                let returned = returning.iter().filter(|one| wanted(table.marks(one.position)));
-                names.extend(returned.map(|returned| returned.name.clone()));
-                related(includes, "", wanted, &mut names);
-                names
+            Plan::Select(plan) => plan.all_marked(wanted),
+            Plan::Insert(InsertPlan { includes, .. })
+            | Plan::Change(ChangePlan { includes, .. }) => {
+                let mut all = self.returned_marked(wanted);
+                related(includes, "", wanted, &mut all);
+                all
             }
         }
+    }
+
+    /// [`Plan::sensitive`] of the written rows alone, without what is related to them.
+    pub fn sensitive_of_rows(&self) -> Vec<String> {
+        self.returned_marked(|marks| marks.sensitive).into_iter().map(Marked::told).collect()
+    }
+
+    fn returned_marked(&self, wanted: Wanted) -> Vec<Marked> {
+        let (table, returning) = match self {
+            Plan::Select(_) => return Vec::new(),
+            Plan::Insert(InsertPlan { table, returning, .. })
+            | Plan::Change(ChangePlan { table, returning, .. }) => (table, returning),
+        };
+        let marked = returning.iter().filter(|one| wanted(table.marks(one.position)));
+        let marked = marked.map(|one| {
+            let column = table.table.columns[one.position].name.clone();
+            Marked { name: one.name.clone(), of: vec![column] }
+        });
+        marked.collect()
     }
 }
 
 impl SelectPlan<'_> {
     /// [`Plan::marked`] for a select or aggregate.
-    pub fn marked(&self, wanted: fn(Marks) -> bool) -> Vec<String> {
-        let mut names = Vec::new();
-        shown(self.table, &self.columns, "", wanted, &mut names);
-        related(&self.includes, "", wanted, &mut names);
+    pub fn marked(&self, wanted: Wanted) -> Vec<String> {
+        self.all_marked(wanted).into_iter().map(|marked| marked.name).collect()
+    }
+
+    /// [`Plan::untrusted`] for a select or aggregate.
+    pub fn untrusted(&self, besides: &dyn Fn(&str) -> bool) -> Vec<String> {
+        let mut names = self.marked(|marks| marks.untrusted);
+        let columns = &self.table.table.columns;
+        let more = self.columns.iter().filter(|shown| {
+            shown.own_columns().into_iter().any(|column| besides(&columns[column].name))
+        });
+        add(&mut names, more.map(|shown| shown.name(self.table)));
         names
+    }
+
+    /// [`Plan::sensitive`] for a select or aggregate.
+    pub fn sensitive(&self) -> Vec<String> {
+        self.all_marked(|marks| marks.sensitive).into_iter().map(Marked::told).collect()
+    }
+
+    fn all_marked(&self, wanted: Wanted) -> Vec<Marked> {
+        let mut all = Vec::new();
+        shown(self.table, &self.columns, "", wanted, &mut all);
+        if let Some(grouping) = &self.grouping {
+            for marked in &mut all {
+                marked.of = made_from(grouping, &marked.name, wanted);
+            }
+        }
+        related(&self.includes, "", wanted, &mut all);
+        all
+    }
+}
+
+impl Marked {
+    fn told(self) -> String {
+        match self.of.as_slice() {
+            [] => self.name,
+            [column] if self.name == *column => self.name,
+            columns => format!("{} ({})", self.name, columns.join(", ")),
+        }
+    }
+}
+
+/// Adds those that are not among them.
+fn add<'n>(names: &mut Vec<String>, more: impl Iterator<Item = &'n str>) {
+    for name in more {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
     }
 }
 
 /// [`Plan::marked`] for related rows alone.
-pub fn marked(includes: &[Include<'_>], wanted: fn(Marks) -> bool) -> Vec<String> {
-    let mut names = Vec::new();
-    related(includes, "", wanted, &mut names);
-    names
+pub fn marked(includes: &[Include<'_>], wanted: Wanted) -> Vec<String> {
+    let mut all = Vec::new();
+    related(includes, "", wanted, &mut all);
+    all.into_iter().map(|marked| marked.name).collect()
 }
 
 fn shown(
     table: &TableView,
     shown: &[Shown<'_>],
     prefix: &str,
-    wanted: fn(Marks) -> bool,
-    names: &mut Vec<String>,
+    wanted: Wanted,
+    all: &mut Vec<Marked>,
 ) {
     let marked = shown.iter().filter(|shown| wanted(shown.marks(table)));
-    names.extend(marked.map(|shown| format!("{prefix}{}", shown.name(table))));
+    all.extend(marked.map(|shown| {
+        let of = match shown {
+            Shown::Column(position) => vec![table.table.columns[*position].name.clone()],
+            Shown::Computed(computed) => columns(&computed.of, table, wanted),
+            Shown::Related(related) => vec![path(&related.1)],
+        };
+        let of = of.into_iter().map(|column| format!("{prefix}{column}")).collect();
+        Marked { name: format!("{prefix}{}", shown.name(table)), of }
+    }));
 }
 
-fn related(
-    includes: &[Include<'_>],
-    prefix: &str,
-    wanted: fn(Marks) -> bool,
-    names: &mut Vec<String>,
-) {
+/// The columns in an expression whose marks are wanted: `column`, or `relation.column`.
+fn columns(of: &Expression<'_>, table: &TableView, wanted: Wanted) -> Vec<String> {
+    let marked = |reached: &&Reached<'_>| wanted(reached.owner(table).marks(reached.position));
+    let mut names: Vec<String> = of.columns().into_iter().filter(marked).map(path).collect();
+    names.dedup();
+    names
+}
+
+/// `column`, or `relation.column`.
+fn path(reached: &Reached<'_>) -> String {
+    let hops = reached.hops.iter().map(|hop| hop.subject.relation_name(hop.relation));
+    let path: Vec<&str> = hops.chain([reached.column.name.as_str()]).collect();
+    path.join(".")
+}
+
+/// The marked columns that a group, a measure or what is computed from such is made from.
+fn made_from(grouping: &Grouping<'_>, name: &str, wanted: Wanted) -> Vec<String> {
+    let of = |name: &str| {
+        let of = grouping.made_from(name);
+        of.map_or_else(Vec::new, |of| columns(of, grouping.table, wanted))
+    };
+    let computed = grouping.computed.iter().find(|computed| computed.name == name);
+    let Some(computed) = computed else { return of(name) };
+    let parts = computed.of.columns();
+    let mut names: Vec<String> = parts.into_iter().flat_map(|part| of(&part.column.name)).collect();
+    names.dedup();
+    names
+}
+
+fn related(includes: &[Include<'_>], prefix: &str, wanted: Wanted, all: &mut Vec<Marked>) {
     for include in includes.iter().filter(|include| !include.counted) {
         let prefix = format!("{prefix}{}.", include.name);
-        shown(include.hop.table, &include.columns, &prefix, wanted, names);
-        related(&include.includes, &prefix, wanted, names);
+        shown(include.hop.table, &include.columns, &prefix, wanted, all);
+        related(&include.includes, &prefix, wanted, all);
     }
 }

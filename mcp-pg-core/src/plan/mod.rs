@@ -38,6 +38,7 @@ mod select;
 mod shape;
 mod shown;
 mod start;
+mod taken;
 mod unit;
 mod words;
 

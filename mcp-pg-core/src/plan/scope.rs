@@ -180,7 +180,7 @@ impl<'v> Scope<'v> {
     }
 
     /// The row and column that `"op.column"` or `"op.2.column"` means.
-    fn referred(&self, given: &Value, at: &str) -> Result<Reference> {
+    pub(super) fn referred(&self, given: &Value, at: &str) -> Result<Reference> {
         let wrong = |message: String| {
             let names = self.earlier.iter().enumerate().map(|(index, earlier)| {
                 earlier.name.map_or_else(|| index.to_string(), str::to_owned)

@@ -299,7 +299,7 @@ fn every<'v>() -> Predicate<'v> {
 
 /// Whether rows of the table have a version: a column for it, or a system column.
 pub(super) fn has_version(table: &TableView) -> bool {
-    table.version.is_some() || table.table.has_system_columns()
+    table.told_version().is_some() || table.table.has_system_columns()
 }
 
 impl<'v> Scope<'v> {

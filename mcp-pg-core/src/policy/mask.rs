@@ -4,30 +4,36 @@ use std::fmt::{self, Write as _};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 
 use super::Mask;
+use crate::cipher::DerivedKey;
 
 /// What [`Mask::Hash`] is computed under: whoever sees the hashes and lacks it cannot try values.
 #[derive(Clone, PartialEq, Eq)]
-pub struct MaskKey([u8; 32]);
+pub struct MaskKey(DerivedKey);
 
 impl MaskKey {
     /// The key that is made from a secret of any length.
     pub fn new(secret: &[u8]) -> Self {
-        Self(Sha256::digest(secret).into())
+        Self(DerivedKey::of_secret(secret))
+    }
+
+    /// The key that is made from a password, slowly, when it is first needed.
+    pub fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
+        Self(DerivedKey::of_password(password, salt))
     }
 
     /// A key that nobody has had before; none if the operating system gives no random numbers.
     pub fn random() -> Option<Self> {
         let mut key = [0; 32];
-        getrandom::fill(&mut key).ok().map(|()| Self(key))
+        getrandom::fill(&mut key).ok().map(|()| Self(DerivedKey::of(key)))
     }
 
     fn hash(&self, text: &str) -> String {
         let mut hex = String::new();
         // A key of any length will do for an HMAC.
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0) {
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.bytes()) {
             mac.update(text.as_bytes());
             for byte in mac.finalize().into_bytes() {
                 // Writing to a String cannot fail.

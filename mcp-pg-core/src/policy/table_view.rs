@@ -267,6 +267,14 @@ impl TableView {
         Arc::clone(self.column_names.get_or_init(names))
     }
 
+    /// The column that tells callers the versions of rows: one that the role sees as it is. Without one, a row's system version
+    /// does.
+    pub fn told_version(&self) -> Option<&Column> {
+        let version = self.version.as_ref()?;
+        let (position, column) = self.table.column(&version.name)?;
+        (column.can_select && self.mask(position).is_none()).then_some(version)
+    }
+
     /// The conditions that the role's grant for `action` puts on every row.
     pub fn row_rule(&self, action: Action) -> Option<&Map<String, Value>> {
         self.rules.get(&action)?.rows.as_ref()

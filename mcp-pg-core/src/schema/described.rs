@@ -24,4 +24,6 @@ pub struct DescribedColumn {
     pub data_type: Arc<DataType>,
     /// The column of a table or view that it shows unchanged, if it does.
     pub origin: Option<ColumnOrigin>,
+    /// Whether that one is a part of its table's primary key.
+    pub in_key: bool,
 }

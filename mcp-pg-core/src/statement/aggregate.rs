@@ -13,6 +13,9 @@ use super::parameters::place;
 use super::predicate::{Conditions, taken};
 use crate::plan::{Cut, Expression, Function, Group, Grouping, Measure};
 
+/// The first and the last moment that PostgreSQL surely cuts, in any time zone.
+const CUT: [&str; 2] = ["4712-01-01 BC", "294276-12-29"];
+
 impl Conditions {
     /// The groups and measures as a subquery, whose columns are called `c0`, `c1`, …
     pub(super) fn grouping(&mut self, grouping: &Grouping<'_>) -> SelectStatement {
@@ -65,11 +68,20 @@ impl Conditions {
             };
             return Func::cust("pg_catalog.extract").args([unit, value]).into();
         }
-        let date = group.of.data_type().base().oid == 1082;
+        let (data_type, whole) = (group.of.data_type().shared_base(), value.clone());
+        let date = data_type.oid == 1082;
         let value = if date { value.cast_as("timestamp") } else { value };
         let arguments = [unit, value].into_iter().chain(zone);
         let cut: Expr = Func::cust("pg_catalog.date_trunc").args(arguments).into();
-        if date { cut.cast_as("date") } else { cut }
+        let cut = if date { cut.cast_as("date") } else { cut };
+        // Beyond, it would fail, also at rows that the caller does not see: conditions on groups become conditions on rows.
+        let moment = |text: &str| {
+            let text = Expr::Constant(Value::String(Some(text.to_owned())));
+            text.cast_as(data_type.name.clone())
+        };
+        let [first, last] = CUT;
+        let within = whole.clone().between(moment(first), moment(last));
+        Expr::case(within, cut).finally(whole).into()
     }
 
     fn measure(&mut self, measure: &Measure<'_>, alias: &DynIden) -> Expr {

@@ -22,8 +22,8 @@ pub const INSERT_PARAMETERS: usize = 32_000;
 /// The statement that adds the plan's rows in `range`.
 ///
 /// Its rows hold the columns at the `returned` positions; where existing rows may be changed, whether this is one of
-/// those or, if the table does not tell, may be one that [`existing`] has not found; last whether the row meets the
-/// plan's check.
+/// those if the table tells that ([`tells_new`]), and whether [`existing`] may have overlooked it if that can be
+/// ([`may_overlook`]); last whether the row meets the plan's check.
 ///
 /// # Errors
 ///
@@ -71,12 +71,13 @@ pub fn insert<'v>(
 
     let (mut returning, mut columns) = outputs(plan.table, &alias, returned.iter().copied());
     let changes = plan.arbiter.as_ref().is_some_and(|arbiter| !arbiter.set.is_empty());
-    if changes {
-        returning.push(match tells_new(plan) {
-            true => is_new(&alias).not(),
-            false => is_unnamed(plan, given, &alias, &mut conditions),
-        });
+    if changes && tells_new(plan) {
+        returning.push(is_new(&alias).not());
         columns.push(Output::value("_met", Decoder::boolean()));
+    }
+    if changes && may_overlook(plan) {
+        returning.push(is_unnamed(plan, given, &alias, &mut conditions));
+        columns.push(Output::value("_unnamed", Decoder::boolean()));
     }
     returning.push(check(plan, &alias, &mut conditions));
     columns.push(Output::value("_check", Decoder::boolean()));
@@ -160,6 +161,15 @@ fn check(plan: &InsertPlan<'_>, alias: &DynIden, conditions: &mut Conditions) ->
 pub fn tells_new(plan: &InsertPlan<'_>) -> bool {
     let table = &plan.table.table;
     table.kind == TableKind::Table && table.has_system_columns()
+}
+
+/// Whether an upsert may meet a row that [`existing`] does not find, and find others for it: rows of a partial index are
+/// found for new rows that are outside of it, those of heirs are not met, and triggers change what is. Else the number of rows
+/// tells.
+pub fn may_overlook(plan: &InsertPlan<'_>) -> bool {
+    let partial = plan.arbiter.as_ref().is_some_and(|arbiter| arbiter.partial.is_some());
+    let table = &plan.table.table;
+    partial || table.fills_rows || table.has_heirs || !tells_new(plan)
 }
 
 /// An existing row was locked before it was changed, which a new one was not.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, TableRef, Value};
 
 pub use change::{affected, changes, lock, update_each};
-pub use insert::{INSERT_PARAMETERS, existing, insert, tells_new};
+pub use insert::{INSERT_PARAMETERS, existing, insert, may_overlook, tells_new};
 pub use named::related;
 pub use output::{Output, Reader};
 pub use select::{counting, explain, select};
@@ -121,7 +121,7 @@ fn reader(table: &TableView, position: usize) -> Output<'_> {
 /// The version of a row: its version column, or the transaction that wrote it.
 fn version(table: &TableView, alias: &DynIden) -> Expr {
     let version = named(alias, version_column(table)).cast_as("text");
-    match &table.version {
+    match table.told_version() {
         // A row that was never counted has a version, too.
         Some(column) if column.may_be_null => {
             let none = Expr::Constant(Value::String(Some(String::new())));
@@ -132,5 +132,5 @@ fn version(table: &TableView, alias: &DynIden) -> Expr {
 }
 
 fn version_column(table: &TableView) -> &str {
-    table.version.as_ref().map_or("xmin", |version| &version.name)
+    table.told_version().map_or("xmin", |version| &version.name)
 }

@@ -103,13 +103,18 @@ impl Gate {
         self.answer_after(request, &error, wait)
     }
 
+    /// Who sent a request, if that is known.
+    pub(crate) fn caller_of<'g>(&'g self, sender: &'g Sender) -> Option<&'g Principal> {
+        sender.caller.as_ref().or(self.caller.as_ref())
+    }
+
     /// Counts a request of a caller that was let in; the answer to it, if the caller sends too many.
     pub(crate) async fn hear(
         &self,
         request: &Parts,
         sender: &Sender,
     ) -> Option<Response<Full<Bytes>>> {
-        let caller = sender.caller.as_ref().or(self.caller.as_ref())?;
+        let caller = self.caller_of(sender)?;
         let (error, wait) = self.limiter.hear(caller).err()?;
         self.engine.refuse(caller, &sender.origin, UNREAD, Map::new(), &error).await;
         self.metrics.record(UNREAD, error.code().as_str(), sender.began.elapsed());
@@ -123,6 +128,7 @@ impl Gate {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => return,
             StatusCode::FORBIDDEN => Code::Forbidden,
             StatusCode::PAYLOAD_TOO_LARGE => Code::LimitExceeded,
+            StatusCode::TOO_MANY_REQUESTS => Code::RateLimited,
             status if status.is_client_error() => Code::InvalidValue,
             _ => return,
         };

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use mcp_pg_core::audit::Client;
 use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::View;
-use mcp_pg_core::{Code, Error, Principal};
+use mcp_pg_core::{Code, Error, Origin, Principal};
 use rmcp::RoleServer;
 use rmcp::model::{CustomRequest, SubscriptionFilter};
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Handler, Inner};
+use super::{Handler, Inner, members};
 
 /// What is recorded and counted besides tools.
 pub(super) const READ: &str = "resources/read";
@@ -34,17 +35,32 @@ impl Handler {
         arguments: Map<String, Value>,
         look: impl FnOnce(&View, &[Arc<Query>]) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.look_as(self.caller(cx), &self.origin(cx), method, arguments, look).await
+    }
+
+    async fn look_as<T>(
+        &self,
+        caller: Result<Principal, Error>,
+        origin: &Origin,
+        method: &'static str,
+        arguments: Map<String, Value>,
+        look: impl FnOnce(&View, &[Arc<Query>]) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let began = Instant::now();
         let Inner { engine, limiter, metrics, .. } = &*self.0;
-        let caller = self.caller(cx);
         let nobody = || Principal::unknown("none");
         let actor = caller.as_ref().map_or_else(|_| nobody(), Principal::clone);
-        let answer = || {
-            let caller = caller?;
-            let _permit = limiter.admit(&caller)?;
-            look(&*engine.view(&caller)?, &engine.queries(&caller)?)
+        let found = match caller.and_then(|caller| Ok((limiter.admit(&caller)?, caller))) {
+            Ok((_permit, caller)) => {
+                let answer = || look(&*engine.view(&caller)?, &engine.queries(&caller)?);
+                engine.recorded(&actor, origin, method, arguments, answer).await
+            }
+            // Unheard.
+            Err(error) => {
+                engine.refuse(&actor, origin, method, arguments, &error).await;
+                Err(error)
+            }
         };
-        let found = engine.recorded(&actor, &self.origin(cx), method, arguments, answer).await;
         let code = found.as_ref().err().map_or("ok", |error| error.code().as_str());
         metrics.record(method, code, began.elapsed());
         found
@@ -65,13 +81,35 @@ impl Handler {
         };
         let text = |member: &str| given.get(member).and_then(Value::as_str);
         let message = match method {
-            UNREADABLE => format!("this is no JSON: {}", text("message").unwrap_or_default()),
+            UNREADABLE => text("message").unwrap_or_default().to_owned(),
             LISTEN => format!("the parameters are not those of {method}: {}", no_filter(&given)),
             _ => format!("the parameters are not those of {method}"),
         };
         let misfit =
             |_: &View, _: &[Arc<Query>]| Err::<(), _>(Error::new(Code::InvalidValue, message));
         self.look(cx, method, given, misfit).await.err()
+    }
+
+    /// Records and counts what stood in the input and was no message.
+    pub(super) async fn unreadable(
+        &self,
+        cx: &NotificationContext<RoleServer>,
+        params: Option<Value>,
+    ) {
+        let program = cx.peer.peer_info().map(|info| info.client_info.clone());
+        let (name, version) = program.map(|program| (program.name, program.version)).unzip();
+        let client = Client { name, version, address: None };
+        let origin = Origin { transport: self.0.transport.into(), client };
+        // Over HTTP, the gate records them.
+        let Some(caller) = self.0.caller.clone().filter(|_| self.0.subscriptions.has_session())
+        else {
+            return;
+        };
+        let given = params.map(members).unwrap_or_default();
+        let message = given.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let error =
+            |_: &View, _: &[Arc<Query>]| Err::<(), _>(Error::new(Code::InvalidValue, message));
+        let _ = self.look_as(Ok(caller), &origin, UNREADABLE, given, error).await;
     }
 }
 

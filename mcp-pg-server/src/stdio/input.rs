@@ -1,11 +1,15 @@
 //! The lines of the standard input. One that is no JSON is passed on as a request that tells so, as far as it says whose
-//! answer is waited for: the transport would leave it out.
+//! answer is waited for: the transport would leave it out. Behind JSON that is no message, which the transport answers, goes a
+//! notification that tells so.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
+use rmcp::model::{JsonRpcVersion2_0, RequestId};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +18,18 @@ use crate::handler::UNREADABLE;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 * 1024;
+
+/// What is looked at of a message.
+#[derive(Deserialize)]
+struct Message {
+    #[serde(rename = "jsonrpc")]
+    _version: JsonRpcVersion2_0,
+    #[serde(rename = "id")]
+    _id: Option<RequestId>,
+    method: Option<String>,
+    result: Option<IgnoredAny>,
+    error: Option<IgnoredAny>,
+}
 
 /// The standard input, whose end is told: a stream of changes is a request that would be waited for.
 pub(super) struct Input<R> {
@@ -36,8 +52,7 @@ impl<R> Input<R> {
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         let Err(error) = serde_json::from_slice::<Value>(&line) else {
-            self.begun = true;
-            self.passed.extend_from_slice(&line);
+            self.pass(&line);
             return;
         };
         if line.iter().all(u8::is_ascii_whitespace) {
@@ -45,11 +60,37 @@ impl<R> Input<R> {
         }
         tracing::warn!("a line of the input is no message: {error}");
         if let Some(id) = id(&line).filter(|_| self.begun) {
-            let params = json!({"message": error.to_string()});
-            let told = json!({"jsonrpc": "2.0", "id": id, "method": UNREADABLE, "params": params});
-            self.passed.extend_from_slice(told.to_string().as_bytes());
+            let params = json!({"message": format!("this is no JSON: {error}")});
+            self.tell(&json!({"jsonrpc": "2.0", "id": id, "method": UNREADABLE, "params": params}));
+        }
+    }
+
+    /// Passes a line of JSON on.
+    fn pass(&mut self, line: &[u8]) {
+        self.passed.extend_from_slice(line);
+        let read = serde_json::from_slice(line);
+        let why = match read {
+            Ok(Message { method: None, result: None, error: None, .. }) => "no method".to_owned(),
+            // A list would be taken for the members of a message, in their order.
+            Ok(_) if line.trim_ascii_start().starts_with(b"{") => {
+                self.begun = true;
+                return;
+            }
+            Ok(_) => "a list".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if self.begun {
+            let params = json!({"message": format!("this is no message of JSON-RPC: {why}")});
+            self.tell(&json!({"jsonrpc": "2.0", "method": UNREADABLE, "params": params}));
+        }
+    }
+
+    fn tell(&mut self, message: &Value) {
+        if !self.passed.is_empty() && !self.passed.ends_with(b"\n") {
             self.passed.extend_from_slice(b"\n");
         }
+        self.passed.extend_from_slice(message.to_string().as_bytes());
+        self.passed.extend_from_slice(b"\n");
     }
 }
 

@@ -15,7 +15,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("value", &["schema", "error"]),
     ("policy", &["cipher", "value", "schema", "name", "error"]),
     ("request", &["name", "error"]),
-    ("plan", &["policy", "request", "value", "schema", "error"]),
+    ("plan", &["policy", "request", "value", "schema", "cipher", "error"]),
     ("statement", &["plan", "policy", "request", "value", "schema", "error"]),
     ("execute", &["statement", "plan", "policy", "request", "value", "schema", "name", "error"]),
     ("canned", &["statement", "plan", "policy", "value", "schema", "name", "error"]),

@@ -117,6 +117,14 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
         [call(5, "{}").into_bytes(), vec![0xff]].concat(),
         call(6, "{\"user_id\": 1,}").into_bytes(),
         b"nobody waits for this".to_vec(),
+        // JSON, and no message.
+        br#"{"jsonrpc":"2.0","id":5.5,"method":"tools/call","params":{}}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":[1],"method":"tools/call","params":{}}"#.to_vec(),
+        br#"{"jsonrpc":"1.0","id":8,"method":"tools/call","params":{}}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":8,"id":9,"method":"tools/call","params":{}}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":99999999999999999999,"method":"tools/list"}"#.to_vec(),
+        br#"[{"jsonrpc":"2.0","id":8,"method":"tools/list"}]"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":8}"#.to_vec(),
         b" ".to_vec(),
         call(7, "{\"user_id\": 1}").into_bytes(),
     ];
@@ -127,11 +135,15 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
     drop(input);
     let output = output.await.unwrap().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let mut answers = std::collections::BTreeMap::new();
+    let (mut answers, mut nobody) = (std::collections::BTreeMap::new(), Vec::new());
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         let answer: Value = serde_json::from_str(line).unwrap();
-        answers.insert(answer["id"].as_u64().unwrap(), answer);
+        match answer["id"].as_u64() {
+            Some(id) => drop(answers.insert(id, answer)),
+            None => nobody.push(answer["error"]["code"].clone()),
+        }
     }
+    assert_eq!(nobody, [-32600; 7]);
     assert_eq!(Vec::from_iter(answers.keys().copied()), [1, 2, 3, 4, 5, 6, 7]);
     for id in 2..=6 {
         let error = &answers[&id]["error"];
@@ -141,7 +153,7 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
     assert_eq!(answers[&7]["result"]["structuredContent"]["row_count"], 1);
     let records = std::fs::read_to_string(&audit).unwrap();
     let told = records.lines().filter(|line| line.contains("\"tool\":\"request\"")).count();
-    assert_eq!(told, 5, "{records}");
+    assert_eq!(told, 12, "{records}");
 }
 
 #[tokio::test]

@@ -135,3 +135,42 @@ async fn connections_beyond_the_bound_wait_for_their_turn() {
     drop(second);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn large_requests_wait_for_room() {
+    let database = Database::shop().await;
+    let config = file("[limits]\nmax_request_bytes = 100000\n[server]\nrequest_timeout = \"5s\"\n");
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let server = Served::start(&arguments).await;
+    let request = |size: usize| {
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params":
+            {"name": "select", "arguments": {"table": "users", "limit": 1}}})
+        .to_string();
+        let body = call.clone() + &" ".repeat(size - call.len());
+        format!("POST /mcp HTTP/1.1\r\n{HEADERS}Content-Length: {size}\r\n\r\n{body}").into_bytes()
+    };
+    let send = async |bytes: &[u8]| {
+        let mut connection = TcpStream::connect(&server.address).await.unwrap();
+        connection.write_all(bytes).await.unwrap();
+        connection
+    };
+    let answer = async |connection: &mut TcpStream| {
+        let mut answer = vec![0; 12];
+        connection.read_exact(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    };
+    let large = request(90_000);
+    let (all, last) = large.split_at(large.len() - 1);
+    let mut first = send(all).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut second = send(&large).await;
+    // A small one does not wait.
+    let mut small = send(&request(500)).await;
+    assert_eq!(answer(&mut small).await, "HTTP/1.1 200");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let early = second.try_read(&mut [0; 12]);
+    assert_eq!(early.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    first.write_all(last).await.unwrap();
+    assert_eq!(answer(&mut first).await, "HTTP/1.1 200");
+    assert_eq!(answer(&mut second).await, "HTTP/1.1 200");
+}

@@ -1,6 +1,6 @@
 //! The column that counts the changes of a row: callers compare it, and do not write it.
 
-use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_core::policy::{Action, Mask, Role};
 use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::{Value, json};
@@ -148,4 +148,67 @@ async fn what_the_database_role_may_not_count_in_is_not_relied_on() {
     update(&engine, "thing", &first).await.unwrap();
     assert_eq!(update(&engine, "thing", &first).await, Err("conflict".to_owned()));
     assert_eq!(database.value("SELECT version::text FROM thing").await.unwrap(), "1");
+}
+
+#[tokio::test]
+async fn a_masked_version_is_compared_all_the_same() {
+    let database = Database::of(
+        "CREATE TABLE thing (id integer PRIMARY KEY, name text, version integer NOT NULL DEFAULT 1);
+         INSERT INTO thing VALUES (1, 'a');",
+    )
+    .await;
+    let mut role = Role::everywhere("admin", Action::ALL);
+    role.grants[0].columns.mask.insert("version".into(), Mask::Full);
+    let settings =
+        Settings { roles: vec![role], default_role: "admin".into(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let first = version(&engine, "thing").await;
+    assert_eq!(update(&engine, "thing", &json!("***")).await, Err("conflict".to_owned()));
+    update(&engine, "thing", &first).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_conflict_shows_no_more_than_a_reply_has_room_for() {
+    let database = Database::of(
+        "CREATE TABLE thing (id integer PRIMARY KEY, name text, body text);
+         INSERT INTO thing VALUES (1, 'a', repeat('x', 400000));",
+    )
+    .await;
+    let engine = database.engine().await;
+    let mut stale =
+        json!({"table": "thing", "where": {"id": 1}, "updates": {"name": "b"}, "if_version": "1"});
+    let told = error(&engine, "admin", "update", stale.clone()).await;
+    let current = told["current"].as_object().unwrap();
+    assert_eq!(current.keys().collect::<Vec<_>>(), ["id", "_version"], "{told}");
+    assert!(told["hint"].as_str().unwrap().contains("too large to be shown"), "{told}");
+    stale["returning"] = json!(["name"]);
+    let told = error(&engine, "admin", "update", stale).await;
+    let current = told["current"].as_object().unwrap();
+    assert_eq!(current.keys().collect::<Vec<_>>(), ["name", "_version"], "{told}");
+}
+
+#[tokio::test]
+async fn a_version_that_is_not_seen_is_not_told() {
+    let fixture = "CREATE TABLE thing (id integer PRIMARY KEY, name text, version integer NOT NULL DEFAULT 1);
+         INSERT INTO thing VALUES (1, 'a', 424242);";
+    let mut hidden = Role::everywhere("admin", Action::ALL);
+    hidden.grants[0].columns.exclude = vec!["version".into()];
+    let mut masked = Role::everywhere("admin", Action::ALL);
+    masked.grants[0].columns.mask.insert("version".into(), Mask::Full);
+    for role in [hidden, masked] {
+        let database = Database::of(fixture).await;
+        let settings =
+            Settings { roles: vec![role], default_role: "admin".into(), ..Settings::default() };
+        let engine = database.engine_with(settings).await;
+        let first = version(&engine, "thing").await;
+        assert_ne!(first, "424242");
+        update(&engine, "thing", &first).await.unwrap();
+        let stale = json!({"table": "thing", "where": {"id": 1}, "updates": {"name": "b"}, "if_version": first});
+        let told = error(&engine, "admin", "update", stale).await;
+        assert_eq!(told["code"], "conflict");
+        assert!(!told.to_string().contains("42424"), "{told}");
+        // It is counted all the same.
+        let counted = database.value("SELECT version::text FROM thing").await;
+        assert_eq!(counted.as_deref(), Some("424243"));
+    }
 }

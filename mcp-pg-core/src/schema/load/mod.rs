@@ -98,8 +98,8 @@ impl Schema {
         Ok(oids.iter().map(|oid| (*oid, types.get(*oid))).collect())
     }
 
-    /// The names of columns that are given by their tables' OIDs and their numbers, in a transaction as for
-    /// [`Schema::read`].
+    /// The names of columns that are given by their tables' OIDs and their numbers, and whether each is a part of a primary
+    /// key, in a transaction as for [`Schema::read`].
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Schema {
     pub async fn origins(
         transaction: &Transaction<'_>,
         columns: &[(u32, i16)],
-    ) -> Result<HashMap<(u32, i16), ColumnOrigin>> {
+    ) -> Result<HashMap<(u32, i16), (ColumnOrigin, bool)>> {
         let (oids, numbers): (Vec<u32>, Vec<i16>) = columns.iter().copied().unzip();
         let parameters: &[(&(dyn ToSql + Sync), Type)] =
             &[(&oids, Type::OID_ARRAY), (&numbers, Type::INT2_ARRAY)];
@@ -119,7 +119,8 @@ impl Schema {
                 let name: String = row.try_get("name")?;
                 let table = TableName { schema, name };
                 let origin = ColumnOrigin { table, column: row.try_get("column_name")? };
-                Ok(((row.try_get("oid")?, row.try_get("number")?), origin))
+                let shown = (row.try_get("oid")?, row.try_get("number")?);
+                Ok((shown, (origin, row.try_get("in_key")?)))
             };
             rows.iter().map(origin).collect::<std::result::Result<_, PgError>>()
         };

@@ -14,6 +14,10 @@ const FIXTURE: &str = r#"
     INSERT INTO people VALUES (1, 2, 'zebra-secret-99', 'c', 'a', 'l', '2020-01-01'), (1000, 1, 'own', 'c', 'a', 'l', '2020-01-01');
     CREATE TABLE visit (id integer PRIMARY KEY, person_id integer REFERENCES people);
     INSERT INTO visit VALUES (1, 1), (2, 1000);
+    CREATE TABLE event (id integer PRIMARY KEY, person_id integer REFERENCES people, day date, at timestamp, made timestamptz);
+    INSERT INTO event VALUES (1, 1, '5874897-12-31', '4714-11-24 BC', '294276-12-31 23:59:59+00'),
+        (2, 1, '4714-11-24 BC', '294276-12-31 23:59:59', '4714-11-24 00:00:00+00 BC'), (3, 1000, 'infinity', '-infinity', 'infinity'),
+        (4, 1000, '2026-05-06', '2026-05-06 07:08', '2026-05-06 07:08:00+00'), (5, 1000, '5874897-12-31', NULL, NULL);
     CREATE VIEW own_people AS SELECT id, name FROM people WHERE tenant = 1;"#;
 
 async fn engine(database: &Database, plans: &str) -> Engine {
@@ -32,6 +36,7 @@ async fn engine(database: &Database, plans: &str) -> Engine {
         grant("public.people", Some(json!({"tenant": 1}))),
         grant("public.visit", None),
         grant("public.own_people", None),
+        grant("public.event", Some(json!({"person": {"tenant": 1}}))),
     ];
     let role = Role { name: "tenant".into(), grants, ..Role::default() };
     let mut settings = Settings { roles: vec![role], ..Settings::default() };
@@ -122,6 +127,45 @@ async fn no_refused_pattern_or_zone_tells_of_a_hidden_row() {
         let (hidden, absent) = (zone(1).await, zone(2).await);
         assert_eq!(hidden, absent, "{plans}");
         assert!(hidden.contains("no such time zone"), "{hidden}");
+    }
+}
+
+#[tokio::test]
+async fn no_moment_that_cannot_be_cut_tells_of_a_hidden_row() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database, "auto").await;
+    let cut = async |id: Value, column: &str, bucket: &str, zone: Option<&str>| {
+        let group = json!({"column": column, "bucket": bucket, "time_zone": zone, "as": "g"});
+        let arguments = json!({"table": "event", "where": {"id": id}, "group_by": [group],
+            "measures": {"n": {"count": "*"}}, "having": {"g": {"gt": "-infinity"}}, "order_by": ["g"], "limit": 1});
+        told(&engine, "aggregate", arguments).await
+    };
+    for (column, zone) in [
+        ("day", None),
+        ("at", None),
+        ("made", None),
+        ("made", Some("Asia/Tokyo")),
+        ("made", Some("-15:59")),
+    ] {
+        for bucket in ["day", "week", "month", "quarter", "year"] {
+            let absent = cut(json!(99), column, bucket, zone).await;
+            assert!(absent.contains("\"row_count\":0"), "{absent}");
+            for id in [1, 2] {
+                let hidden = cut(json!(id), column, bucket, zone).await;
+                assert_eq!(hidden, absent, "{column} {bucket} {zone:?}");
+            }
+        }
+    }
+    for (id, column, expected) in [
+        (4, "day", "2026-05-01"),
+        (4, "at", "2026-05-01T00:00:00"),
+        (4, "made", "2026-05-01T00:00:00Z"),
+        (3, "day", "infinity"),
+        (3, "made", "infinity"),
+        (5, "day", "5874897-12-31"),
+    ] {
+        let seen = cut(json!(id), column, "month", None).await;
+        assert!(seen.contains(&format!("\"g\":\"{expected}\"")), "{seen}");
     }
 }
 

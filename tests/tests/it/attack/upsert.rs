@@ -23,12 +23,18 @@ const FIXTURE: &str = "
     CREATE VIEW shown AS SELECT id, body FROM plain;
     CREATE FUNCTION moved() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN IF new.body = 'moved' THEN new.id := 1; END IF; RETURN new; END $$;
+    CREATE TABLE partly (id integer PRIMARY KEY, email text DEFAULT 'e5', active boolean DEFAULT true, body text);
+    CREATE UNIQUE INDEX ON partly (email) WHERE active;
+    INSERT INTO partly VALUES (1, 'e1', true, 'b1'), (5, 'e5', true, 'PRECIOUS');
+    CREATE TABLE parent (id integer PRIMARY KEY DEFAULT 9, body text);
+    CREATE TABLE heir () INHERITS (parent);
+    INSERT INTO heir VALUES (7, 'heir'); INSERT INTO parent VALUES (9, 'PRECIOUS');
     CREATE TRIGGER moved BEFORE INSERT ON part FOR EACH ROW EXECUTE FUNCTION moved();
     CREATE TRIGGER moved BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION moved();";
 
 async fn state(database: &Database) -> Vec<Option<String>> {
     let mut all = Vec::new();
-    for table in ["person", "part", "plain"] {
+    for table in ["person", "part", "plain", "partly", "parent"] {
         let rows = format!("SELECT string_agg(t::text, ';' ORDER BY t::text) FROM {table} t");
         all.push(database.value(&rows).await);
     }
@@ -92,6 +98,19 @@ async fn no_row_is_overwritten_whose_former_state_nobody_has_seen() {
         ("shown", json!({"id": 5, "body": "moved"}), vec!["id"]),
         ("plain", json!({"body": "new"}), vec!["id"]),
         ("plain", json!({"id": 5, "body": "moved"}), vec!["id"]),
+        ("plain", json!([{"id": 7, "body": "x"}, {"id": 5, "body": "moved"}]), vec!["id"]),
+        ("partly", json!({"id": 21, "active": true, "body": "new"}), vec!["email"]),
+        (
+            "parent",
+            json!([{"id": 7, "body": "new"}, {"id": {"$default": true}, "body": "over"}]),
+            vec!["id"],
+        ),
+        // The first row has the key of an existing one, and meets none.
+        (
+            "partly",
+            json!([{"id": 20, "email": "e1", "active": false, "body": "new"}, {"id": 21, "active": true, "body": "over"}]),
+            vec!["email"],
+        ),
     ] {
         let told = refused(&engine, "insert", upsert(table, &data, &key)).await;
         assert_eq!(told, ("conflict".to_owned(), "/on_conflict".to_owned()), "{table} {data}");
@@ -105,6 +124,20 @@ async fn no_row_is_overwritten_whose_former_state_nobody_has_seen() {
         ("part", json!({"id": 8, "day": day, "code": null, "body": "n"}), vec!["day", "code"], 0),
         ("shown", json!([{"id": 1, "body": "a"}, {"id": 2, "body": "b"}]), vec!["id"], 1),
         ("plain", json!([{"id": 1, "body": "a"}, {"id": 2, "body": "b"}]), vec!["id"], 1),
+        ("parent", json!({"id": 7, "body": "new"}), vec!["id"], 0),
+        (
+            "partly",
+            json!({"id": 20, "email": "e1", "active": false, "body": "n"}),
+            vec!["email"],
+            0,
+        ),
+        (
+            "partly",
+            json!([{"id": 20, "email": "e1", "active": false, "body": "n"}, {"id": 21, "email": "e1", "active": true, "body": "m"},
+                {"id": 22, "email": "e5", "active": false, "body": "n"}]),
+            vec!["email"],
+            1,
+        ),
     ] {
         let reply = call(&engine, "admin", "insert", upsert(table, &data, &key)).await.unwrap();
         assert_eq!(reply["before"].as_array().map_or(0, Vec::len), seen, "{reply}");

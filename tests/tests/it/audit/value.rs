@@ -49,7 +49,7 @@ async fn reads_of_sensitive_columns_are_flagged() {
     let database = Database::shop().await;
     let log = Log::new();
     let mut settings = Settings::default();
-    settings.columns.sensitive = vec!["public.users.email".into()];
+    settings.columns.sensitive = vec!["public.users.email".into(), "public.orders.total".into()];
     let engine = log.engine(&database, settings).await;
     let rename = json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "X"}, "returning": ["email"]});
     for (tool, arguments, flagged) in [
@@ -57,10 +57,52 @@ async fn reads_of_sensitive_columns_are_flagged() {
         ("select", json!({"table": "users", "columns": ["name"], "limit": 1}), Value::Null),
         (
             "select",
-            json!({"table": "orders", "include": {"user": true}, "limit": 1}),
+            json!({"table": "orders", "columns": ["order_id"], "include": {"user": true}, "limit": 1}),
             json!(["user.email"]),
         ),
         ("update", rename, json!(["email"])),
+        // One row a group: what is summed up is its value.
+        (
+            "aggregate",
+            json!({"table": "users", "group_by": ["user_id"],
+                "measures": {"s": {"max": "email"}, "n": {"count": "email"}, "d": {"count_distinct": "email"}}}),
+            json!(["s (email)"]),
+        ),
+        (
+            "aggregate",
+            json!({"table": "orders", "group_by": ["user.email"], "measures": {"n": {"count": "*"}}}),
+            json!(["user.email"]),
+        ),
+        (
+            "aggregate",
+            json!({"table": "orders", "group_by": ["order_id"], "measures": {"s": {"sum": "total"},
+                "m": {"avg": {"add": ["total", 0]}}}}),
+            json!(["s (total)", "m (total)"]),
+        ),
+        (
+            "select",
+            json!({"table": "orders", "columns": ["order_id", {"multiply": ["total", 1], "as": "x"}], "limit": 1}),
+            json!(["x (total)"]),
+        ),
+        // What is refused shows a row, too.
+        (
+            "update",
+            json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "Y"}, "if_version": "999"}),
+            json!(["email"]),
+        ),
+        (
+            "update",
+            json!({"table": "users", "where": {"user_id": 1}, "updates": {"name": "Y"}, "if_version": "999",
+                "returning": ["user_id"]}),
+            Value::Null,
+        ),
+        (
+            "transaction",
+            json!({"operations": [{"operation": "select", "table": "orders", "limit": 1},
+                {"operation": "update", "table": "users", "updates": [{"user_id": 1, "name": "Y", "_version": "999"}],
+                    "returning": ["email"]}]}),
+            json!(["email"]),
+        ),
         ("select", json!({"table": "users", "columns": ["email", "nam"]}), Value::Null),
     ] {
         let _ = call(&engine, "admin", tool, arguments.clone()).await;

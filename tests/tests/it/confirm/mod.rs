@@ -2,6 +2,7 @@
 
 mod http;
 mod own_tools;
+mod same_rows;
 
 use std::collections::VecDeque;
 use std::process::Stdio;

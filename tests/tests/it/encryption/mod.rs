@@ -266,6 +266,15 @@ async fn the_audit_never_holds_plain_text() {
         ] {
             call(&engine, "clerk", tool, arguments).await.unwrap();
         }
+        // Neither what is taken from it, nor what is written in another language.
+        let taken = json!({"operations": [
+            {"operation": "select", "as": "p", "table": "person", "where": {"id": 1}, "columns": ["ssn"]},
+            {"operation": "insert", "table": "visit", "data": {"id": 5, "note": {"$ref": "p.ssn"}}},
+        ]});
+        let reply = call(&engine, "clerk", "transaction", taken).await.unwrap();
+        assert_eq!(reply["results"][1]["rows"][0]["note"], SSN);
+        let text = json!({"table": "person", "where": format!("ssn = '{SSN}'")});
+        error(&engine, "clerk", "select", text).await;
         engine.flush().await.unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::remove_dir_all(&directory).unwrap();

@@ -115,9 +115,29 @@ async fn audited(values: AuditValues) -> String {
         ("admin", json!({"table": "customer", "where": {"SSN": ssn}})),
         ("admin", json!({"table": "customers", "where": {"ssn": ssn}})),
         ("blind", json!({"table": "customer", "where": {"ssn": ssn}})),
+        ("admin", json!({"table": "customer", "where": format!("ssn = '{ssn}'")})),
+        ("admin", json!({"table": "customer", "where": {"and": format!("lower(ssn) = '{ssn}'")}})),
+        ("admin", json!({"table": "customer", "where": {(format!("ssn = '{ssn}'")): true}})),
+        ("admin", json!({"table": "customer", "order_by": [format!("ssn = '{ssn}'")]})),
+        ("admin", json!({"table": "customer", "columns": format!("ssn like '{ssn}'")})),
     ] {
         error(&engine, role, "select", arguments).await;
     }
+    for (tool, arguments) in [
+        ("insert", json!({"table": "customer", "data": format!("id=9, ssn={ssn}")})),
+        ("sql", json!({"sql": format!("SELECT id FROM customer WHERE ssn = '{ssn}'")})),
+    ] {
+        error(&engine, "admin", tool, arguments).await;
+    }
+    // By a reference to it.
+    let read = json!({"operation": "select", "as": "c", "table": "customer", "where": {"id": 2}});
+    let taken = json!({"$ref": "c.ssn"});
+    let first = json!({"operation": "insert", "as": "r", "table": "review", "data": {"id": 7, "title": taken}});
+    let next = json!({"operation": "insert", "table": "review", "data": {"id": 8, "body": {"$ref": "r.title"}}});
+    let found = json!({"operation": "update", "table": "review", "where": {"title": {"in": [taken]}}, "updates": {"stars": 1}});
+    let all = json!({"operations": [read, first, next, found]});
+    let reply = call(&engine, "admin", "transaction", all).await.unwrap();
+    assert_eq!(reply["results"][2]["rows"][0]["body"], "078-05-1121");
     engine.flush().await.unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_dir_all(&directory).unwrap();
@@ -128,7 +148,14 @@ async fn audited(values: AuditValues) -> String {
 async fn sensitive_values_stay_out_of_the_audit() {
     use base64::Engine as _;
     let kept = audited(AuditValues::Redacted).await;
-    assert!(!kept.contains("078-05-1120"), "{kept}");
+    assert!(!kept.contains("078-05-112"), "{kept}");
+    let last: Value = serde_json::from_str(kept.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        last["sensitive"],
+        json!(["email", "ssn", "title (ssn)", "body (ssn, title)"]),
+        "{last}"
+    );
+    assert!(kept.contains(r#""order_by":["ssn"]"#), "{kept}");
     assert!(!kept.contains("ada@example.com"), "{kept}");
     assert!(kept.contains("[redacted]") && kept.contains("\"name\":\"Y\""), "{kept}");
     // What a cursor holds, it holds in base64.
@@ -189,8 +216,8 @@ async fn columns_of_canned_queries_are_those_that_they_show() {
     assert_eq!(outcome("add")["after"], json!([{"id": 9, "other": "[redacted]", "called": "Cy"}]));
     assert_eq!(outcome("change")["arguments"], json!({"id": 9, "new_value": "[redacted]"}));
     assert!(!kept.contains("078-05-1130"), "{kept}");
-    assert_eq!(outcome("add")["sensitive"], json!(["other"]));
-    assert_eq!(outcome("reviews")["sensitive"], json!(["number"]));
+    assert_eq!(outcome("add")["sensitive"], json!(["other (ssn)"]));
+    assert_eq!(outcome("reviews")["sensitive"], json!(["number (ssn)"]));
     assert_eq!(outcome("none").get("sensitive"), None);
 }
 
@@ -244,7 +271,7 @@ async fn canned_queries_have_the_marks_of_comments_and_of_tables_that_their_call
     }
     let records: Vec<Value> =
         kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(records[0]["sensitive"], json!(["r"]));
+    assert_eq!(records[0]["sensitive"], json!(["r (remark)"]));
     for written in &records[1..3] {
         assert_eq!(written["after"], json!([{"n": "[redacted]"}]));
     }

@@ -66,6 +66,17 @@ async fn untrusted_values_are_labelled() {
     let transaction = json!({"operations": [{"operation": "select", "table": "review"}]});
     let reply = call(&engine, "operator", "transaction", transaction).await.unwrap();
     assert_eq!(reply["results"][0]["untrusted"], json!(["title", "body"]));
+    // Text stays whose it is where it is written to.
+    let transaction = json!({"dry_run": true, "operations": [
+        {"operation": "update", "as": "r", "table": "review", "where": {"id": 1}, "updates": {"stars": 5}, "returning": ["id"]},
+        {"operation": "insert", "as": "c", "table": "customer", "data": {"id": 9, "name": {"$ref": "r.body"}}},
+        {"operation": "insert", "table": "customer", "data": {"id": 10, "name": {"$ref": "c.name"}}, "returning": ["id"]},
+        {"operation": "select", "table": "customer", "where": {"name": {"$ref": "c.name"}}, "columns": ["name"]},
+    ]});
+    let reply = call(&engine, "operator", "transaction", transaction).await.unwrap();
+    let labels = reply["results"].as_array().unwrap().iter().map(|set| set["untrusted"].clone());
+    let expected = [json!(null), json!(["name"]), json!(null), json!(["name"])];
+    assert_eq!(labels.collect::<Vec<_>>(), expected, "{reply}");
     let stale =
         json!({"table": "review", "where": {"id": 1}, "updates": {"stars": 1}, "if_version": "1"});
     let conflict = error(&engine, "operator", "update", stale).await;

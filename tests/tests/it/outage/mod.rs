@@ -240,6 +240,17 @@ async fn a_read_whose_connection_was_cut_is_sent_again() {
         WHERE datname = current_database() AND pid <> pg_backend_pid()";
     database.sql(doomed).await;
     assert_eq!(select().await.unwrap()["row_count"], 1);
+    // What somebody ended while it ran stays ended.
+    database
+        .sql(
+            "CREATE OR REPLACE VIEW items AS SELECT 1 AS id WHERE pg_backend_pid() NOT IN (SELECT pid FROM doomed)
+                OR CASE WHEN pg_sleep(1.2) IS NOT NULL THEN pg_terminate_backend(pg_backend_pid()) END AND pg_sleep(5) IS NULL;",
+        )
+        .await;
+    database.sql(doomed).await;
+    let told = error(&engine, "operator", "select", json!({"table": "items"})).await;
+    assert_eq!(told["sqlstate"], "57P01", "{told}");
+    assert_eq!(select().await.unwrap()["row_count"], 1);
     // Not for ever.
     database.sql("CREATE OR REPLACE VIEW items AS SELECT 1 AS id WHERE pg_terminate_backend(pg_backend_pid())").await;
     let told = error(&engine, "operator", "select", json!({"table": "items"})).await;

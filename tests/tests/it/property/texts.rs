@@ -53,7 +53,7 @@ fn a_kept_text_is_the_one_that_would_be_made_anew() {
 fn compare(view: &View, settings: &Settings, tool: &str, arguments: Value) -> Result<(), String> {
     let caller = Principal::new("x", "analyst");
     let scope = Scope::new(view, settings, &caller);
-    let cursors = CursorKey::new(b"secret").map_err(|error| error.to_string())?;
+    let cursors = CursorKey::new(b"secret");
     let Value::Object(members) = arguments.clone() else { return Err("no object".into()) };
     let request = Request::parse(tool, members).map_err(|error| error.to_string())?;
     let derived = OnceLock::new();

@@ -1,0 +1,148 @@
+//! What was agreed to is done to the rows that it was asked about, and with the values that they had.
+
+use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_core::{Agreement, Engine, Origin, Principal, Settings};
+use mcp_pg_tests::{Database, object};
+use serde_json::{Value, json};
+
+use crate::canned::directory;
+
+const FIXTURE: &str = "
+    CREATE TABLE tag (id integer PRIMARY KEY, name text, at timestamptz DEFAULT clock_timestamp());
+    CREATE TABLE mail (id integer PRIMARY KEY, email text, active boolean, body text);
+    CREATE UNIQUE INDEX ON mail (email) WHERE active;
+    CREATE TABLE day (id integer, of date DEFAULT '2026-01-01', body text, PRIMARY KEY (id, of)) PARTITION BY RANGE (of);
+    CREATE TABLE days PARTITION OF day DEFAULT;
+    INSERT INTO tag VALUES (1, 'one'), (2, 'two'), (50, 'fifty'), (51, 'other');
+    INSERT INTO mail VALUES (1, 'e1', true, 'b1'), (3, 'e1', false, 'b3');
+    INSERT INTO day VALUES (1, '2026-01-01', 'd1');";
+
+async fn engine(database: &Database) -> Engine {
+    let mut role = Role::everywhere("careful", Action::ALL);
+    role.confirm = [Action::Update, Action::Delete].into_iter().collect();
+    let queries = directory([
+        ("drop_tag.sql", "-- @writes\nDELETE FROM tag WHERE name = :name RETURNING name, id AS it"),
+        (
+            "touch.sql",
+            "-- @writes\nUPDATE tag SET at = clock_timestamp() WHERE name = :name RETURNING id, at",
+        ),
+        (
+            "add_tag.sql",
+            "-- @writes\n-- @confirm\nINSERT INTO tag (id, name) SELECT max(id) + 1 + (random() * 1000000)::integer, 'new' FROM tag
+             RETURNING id",
+        ),
+    ]);
+    let mut settings =
+        Settings { roles: vec![role], default_role: "careful".into(), ..Settings::default() };
+    settings.archive.allow_hard_delete = true;
+    settings.queries.directory = Some(queries);
+    let engine = database.engine_with(settings).await;
+    assert!(engine.faults().is_empty(), "{:?}", engine.faults());
+    engine
+}
+
+/// The question that the call must ask, and what it is about.
+async fn asked(
+    engine: &Engine,
+    tool: &str,
+    arguments: &Value,
+    agreed: Option<&Agreement>,
+) -> Option<(String, Agreement)> {
+    let caller = Principal::new("ann", "careful");
+    let arguments = object(arguments.clone());
+    match engine.call_agreed(&caller, &Origin::default(), tool, arguments, agreed).await {
+        Ok(_) => None,
+        Err(error) => {
+            let question = error.question().unwrap_or_else(|| panic!("{error}")).clone();
+            Some((question.text, Agreement { plan: question.plan, number: None }))
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_about_the_rows_and_values_that_it_was_asked_about() {
+    let upsert = |data: Value| json!({"table": "tag", "data": data, "on_conflict": {"columns": ["id"], "do": "update", "update": ["name"]}});
+    let mail = json!({"table": "mail", "data": [{"id": 9, "email": "e1", "active": true, "body": "over"}],
+        "on_conflict": {"columns": ["email"], "do": "update", "update": ["body"]}});
+    let day = json!({"table": "day", "data": {"id": 2, "of": "2026-01-01", "body": "over"},
+        "on_conflict": {"columns": ["id", "of"], "do": "update"}});
+    let copy = |first: Value| {
+        let second = json!({"operation": "update", "table": "mail", "where": {"id": 3}, "updates": {"body": {"$ref": "s.name"}}});
+        json!({"operations": [first, second]})
+    };
+    let read = json!({"operation": "select", "as": "s", "table": "tag", "where": {"id": 1}});
+    let change = json!({"operation": "update", "as": "s", "table": "tag", "where": {"id": 1}, "updates": {"at": {"$now": true}}});
+    let renamed = "UPDATE tag SET name = 'changed' WHERE id = 1";
+    let exchanged =
+        "UPDATE tag SET name = 'gone' WHERE id = 50; UPDATE tag SET name = 'fifty' WHERE id = 51";
+    for (tool, arguments, first, meanwhile, second) in [
+        (
+            "insert",
+            upsert(json!({"id": 88, "name": "mine"})),
+            "insert 1 row of tag?",
+            "INSERT INTO tag VALUES (88, 'PRECIOUS')",
+            "insert 1 row of tag, over 1 that is there?",
+        ),
+        (
+            "insert",
+            upsert(
+                json!([{"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 89, "name": "c"}]),
+            ),
+            "insert 3 rows of tag, over 2 that are there?",
+            "INSERT INTO tag VALUES (89, 'PRECIOUS'); DELETE FROM tag WHERE id = 2",
+            "insert 3 rows of tag, over 2 that are there?",
+        ),
+        (
+            "insert",
+            mail,
+            "insert 1 row of mail, over 1 that is there?",
+            "UPDATE mail SET active = false WHERE id = 1; UPDATE mail SET active = true WHERE id = 3",
+            "insert 1 row of mail, over 1 that is there?",
+        ),
+        (
+            "insert",
+            day,
+            "insert 1 row of day?",
+            "INSERT INTO day VALUES (2, '2026-01-01', 'PRECIOUS')",
+            "insert 1 row of day, over 1 that is there?",
+        ),
+        ("drop_tag", json!({"name": "fifty"}), "writes 1 row?", exchanged, "writes 1 row?"),
+        ("touch", json!({"name": "fifty"}), "writes 1 row?", exchanged, "writes 1 row?"),
+        ("transaction", copy(read), "update 1 row of mail?", renamed, "update 1 row of mail?"),
+        (
+            "transaction",
+            copy(change),
+            "update 1 row of tag, update 1 row of mail?",
+            renamed,
+            "update 1 row of tag, update 1 row of mail?",
+        ),
+    ] {
+        let database = Database::of(FIXTURE).await;
+        let engine = engine(&database).await;
+        let (text, agreed) = asked(&engine, tool, &arguments, None).await.expect("a question");
+        assert!(text.contains(first), "{text}");
+        let (again, _) = asked(&engine, tool, &arguments, None).await.expect("a question");
+        assert_eq!(again, text);
+        database.sql(meanwhile).await;
+        let (text, agreed) = asked(&engine, tool, &arguments, Some(&agreed))
+            .await
+            .unwrap_or_else(|| panic!("{arguments}: done to other rows"));
+        assert!(text.contains(second), "{text}");
+        let done = asked(&engine, tool, &arguments, Some(&agreed)).await;
+        assert!(done.is_none(), "{arguments}: asked again about the same");
+    }
+}
+
+#[tokio::test]
+async fn what_is_new_each_time_is_agreed_to_all_the_same() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    let (_, agreed) = asked(&engine, "add_tag", &json!({}), None).await.expect("a question");
+    assert!(asked(&engine, "add_tag", &json!({}), Some(&agreed)).await.is_none());
+    let moment = json!({"operations": [
+        {"operation": "update", "as": "t", "table": "tag", "where": {"id": 1}, "updates": {"at": {"$now": true}}},
+        {"operation": "update", "table": "tag", "where": {"id": 2}, "updates": {"at": {"$ref": "t.at"}}},
+    ]});
+    let (_, agreed) = asked(&engine, "transaction", &moment, None).await.expect("a question");
+    assert!(asked(&engine, "transaction", &moment, Some(&agreed)).await.is_none());
+}
