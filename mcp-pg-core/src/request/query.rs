@@ -12,7 +12,7 @@ pub struct ListTables {
     pub schema: Option<String>,
     /// Words to find in names and comments.
     pub search: Option<String>,
-    /// A plain list of names, or a summary of each table (the default).
+    /// Names, or a summary of each (default).
     pub detail: Option<Detail>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,
@@ -53,8 +53,7 @@ pub struct Select {
     /// Related rows: {"customer": true, "items": {"columns": ["sku"], "where": {..}, "limit": 5}}.
     pub include: Option<Map<String, Value>>,
     /// ["last_name", "-created_at", {"column": "score", "direction": "desc", "nulls": "last"}]; also {"column": "body",
-    /// "rank": "words"} (best match first), {"column": "title", "distance": "text"}, {"column": "meta", "path": ["a"]},
-    /// {"count": "orders"}.
+    /// "rank": "words"} (best match first), {"column": "title", "distance": "text"}, {"count": "orders"}.
     pub order_by: Option<Vec<Value>>,
     /// Most rows to return.
     pub limit: Option<u64>,
@@ -64,11 +63,11 @@ pub struct Select {
     pub cursor: Option<String>,
     /// "exact" also counts all matching rows.
     pub count: Option<Count>,
-    /// Archived rows, related ones too (default exclude).
+    /// Archived rows (default exclude).
     pub archived: Option<Archived>,
-    /// Adds `_version` to each row, for `if_version` of a write.
+    /// Adds `_version`, for `if_version` of a write.
     pub with_version: Option<bool>,
-    /// Rows as objects (json, the default), arrays (columns) or text.
+    /// Rows as objects (json, default), lists (columns) or text.
     pub format: Option<Format>,
 }
 
@@ -79,13 +78,13 @@ pub struct Aggregate {
     /// `name` or `schema.name`.
     pub table: String,
     /// {"n": {"count": "*"}, "open": {"count": "*", "where": {..}}, "share": {"divide": ["open", "n"]}, "revenue": {"sum":
-    /// {"multiply": ["price", "quantity", {"subtract": [1, "discount"]}]}}}.
+    /// {"multiply": ["price", "quantity"]}}}.
     pub measures: Map<String, Value>,
-    /// Conditions on rows.
+    /// Conditions: {"status": "active", "age": {"gte": 18}, "or": [{..}, {..}]}.
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
     /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, {"column": "created_at", "part": "weekday"},
-    /// "customer.country"]; inside JSON: {"column": "meta", "path": ["a"]}.
+    /// "customer.country"].
     pub group_by: Option<Vec<Value>>,
     /// Conditions on measures and groups: {"n": {"gt": 5}}.
     pub having: Option<Map<String, Value>>,

@@ -48,13 +48,13 @@ fn version_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OnConflict {
-    /// The columns of a primary or unique key; any key if absent, which only `nothing` can be done about.
+    /// Those of a key; any key if absent, with `nothing` alone.
     #[schemars(description = "The columns of a primary or unique key.")]
     pub columns: Option<Vec<String>>,
     /// What becomes of the existing row.
     #[serde(rename = "do")]
     pub action: ConflictAction,
-    /// Columns to overwrite with the given values; all given ones but the key if absent.
+    /// Columns to overwrite; all given but the key if absent.
     pub update: Option<Vec<String>>,
 }
 

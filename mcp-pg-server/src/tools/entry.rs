@@ -49,8 +49,8 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "list_tables",
         title: "List tables",
-        description: "The tables you may use, as `name` or `schema.name`, with kind, comment, estimated rows, \
-            primary key and allowed actions. Start here. `search` finds words in names and comments.",
+        description: "The tables you may use, as `name` or `schema.name`, with kind, comment, rows, key and \
+            actions. Start here.",
         needs: Needs::Any,
         effect: Effect::Reads,
         input: schema::input::<ListTables>,
@@ -73,10 +73,9 @@ pub(super) const TABLE: [Entry; 11] = [
             equals, null means is null, else {operator: value} with eq ne gt gte lt lte in not_in is_null \
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
             is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; {\"gt\": {\"$column\": \"b\"}} \
-            compares columns (\"customer.b\": a related one); {\"gte\": {\"$now\": \"-7 days\"}} (true: now) times; and/or/not combine. A relation name conditions on related rows: to-one \
+            compares columns (or \"customer.b\"); {\"gte\": {\"$now\": \"-7 days\"}} (true: now) times; and/or/not combine. A relation name conditions on related rows: to-one \
             {\"customer\": {\"country\": \"FR\"}}, to-many {\"orders\": {\"some\": {..}}} (some, none, every; or \
-            {\"count\": {\"gte\": 3}}). `include` brings related rows along. If `truncated`, \
-            repeat the call with `cursor` = `next_cursor`.",
+            {\"count\": {\"gte\": 3}}). `include` brings related rows along.",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Select>,
@@ -85,12 +84,11 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "aggregate",
         title: "Totals",
-        description: "Counts and totals, for all rows or for each group, in one call: count, \
-            count_distinct, sum, avg, min, max, stddev, variance, median, percentile (with \"fraction\": 0.9), each with a `where` of \
-            its own if wanted. Buckets: second minute hour day week month quarter year, with `time_zone` if wanted; a \
+        description: "Counts and totals, of all rows or of groups: count, \
+            count_distinct, sum, avg, min, max, stddev, variance, median, percentile (with \"fraction\": 0.9), each with its own `where` \
+            if wanted. Buckets: second minute hour day week month quarter year, with `time_zone` if wanted; a \
             part (also weekday, Monday 1) is a number. add, subtract, multiply, divide compute with columns within a \
-            function, else with measures; times subtracted ({\"$now\": true} too) are days, or in \"unit\": \"hours\". Do not \
-            fetch rows to count them.",
+            function, else with measures; times subtracted ({\"$now\": true} too) are days, or in \"unit\": \"hours\".",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Aggregate>,
@@ -109,8 +107,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "update",
         title: "Change rows",
-        description: "Changes the rows that match `where`. If more than `max_rows` match, nothing is changed. Use \
-            `dry_run` to see what would happen.",
+        description: "Changes the rows that match `where`. If more than `max_rows` match, nothing is changed.",
         needs: Needs::One(Action::Update),
         effect: Effect::Overwrites,
         input: || shape::with_condition(schema::input::<Update>()),
@@ -138,7 +135,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "delete",
         title: "Delete rows",
-        description: "Removes rows for good. Prefer archive where the table has it. Arguments as of update.",
+        description: "Removes rows for good; prefer archive. Arguments as of update.",
         needs: Needs::One(Action::Delete),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Delete>()),
@@ -147,8 +144,8 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "transaction",
         title: "Several operations, all or nothing",
-        description: "Runs the operations in order in one transaction; any failure undoes all. Each takes \
-            the arguments of the tool of its name; {\"$ref\": \"name.column\"} is a value from the row of an \
+        description: "Runs the operations in order in one transaction; any failure undoes all. Arguments \
+            are those of the tools; {\"$ref\": \"name.column\"} is a value from the row of an \
             earlier operation, by its `as` or its index.",
         needs: Needs::Write,
         effect: Effect::Overwrites,
@@ -158,7 +155,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "explain",
         title: "Explain a read",
-        description: "How PostgreSQL would run a select or aggregate: expected rows, cost, indexes, hints.",
+        description: "How PostgreSQL would run a read: rows, cost, indexes, hints.",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: shape::explain,
