@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::document;
 use super::named::{each_is_one, position};
+use super::notes;
 use super::operation::{ALL, Done, Reached, Run, allowed, image_room, objects};
-use super::read::archived_note;
 use super::record::Record;
 use super::version::Versions;
 use crate::error::{Code, Error, Result};
@@ -106,7 +106,7 @@ impl Run<'_, '_> {
             let message = "the rows are too large to be changed at once";
             return Err(Error::new(Code::LimitExceeded, message).at("/where"));
         }
-        let mut notes = Vec::from_iter(archived_note(plan.table, &plan.filter));
+        let mut notes = Vec::from_iter(notes::archived(plan.table, &plan.filter));
         let most = self.scope.view.limits.max_reply_bytes;
         let versions = Versions { plan, statement: lock, width: looked_at.len(), most };
         match (&plan.effect, &plan.if_version) {

@@ -18,6 +18,7 @@ mod insert;
 mod journal;
 mod list_tables;
 mod named;
+mod notes;
 mod operation;
 mod query;
 mod read;

@@ -5,11 +5,10 @@ use std::sync::OnceLock;
 use serde_json::Value;
 
 use super::record::Record;
-use super::{Engine, identity, rows};
+use super::{Engine, identity, notes, rows};
 use crate::error::{Error, Result, step};
 use crate::execute::{Fetched, Keep, Place, TooLarge, refusal};
-use crate::plan::{Cursor, Predicate, Scope, SelectPlan, Sort, Start};
-use crate::policy::TableView;
+use crate::plan::{Cursor, Scope, SelectPlan, Start};
 use crate::reply::RowSet;
 use crate::request::{Aggregate, Count, Format, Select};
 use crate::statement::{self, Statement};
@@ -105,41 +104,12 @@ impl Engine {
             Some(last) if more => Some(self.cursor(scope, plan, last, width, rows.len())?),
             _ => None,
         };
-        let asked = match &plan.grouping {
-            Some(grouping) => (grouping.table, &grouping.filter),
-            None => (plan.table, &plan.filter),
-        };
-        let mut notes = Vec::from_iter(archived_note(asked.0, asked.1));
-        let nothing = match &plan.grouping {
-            // Without groups there is one row, also over no rows.
-            Some(grouping) if grouping.groups.is_empty() => {
-                rows.iter().flatten().all(|value| value.is_null() || *value == 0)
-            }
-            _ => rows.is_empty() && matches!(plan.start, Start::Offset(0)) && limit > 0,
-        };
-        if nothing {
-            notes.extend(asked.1.doubt());
-        }
-        let further = !matches!(plan.start, Start::Offset(0));
-        if (more || further) && !plan.keyset && !plan.single && plan.grouping.is_none() {
-            let name = plan.table.name();
-            notes.push(match plan.order.is_empty() {
-                true => format!(
-                    "{name} has no key and the request no order_by: pages may repeat rows and leave some out"
-                ),
-                false if plan.order.iter().any(Sort::moves) => {
-                    "the order is by the present: pages are told by their offset, and shift when rows come, go or change"
-                        .to_owned()
-                }
-                false => format!(
-                    "{name} has no key: pages are told by their offset, and shift when rows come, go or change"
-                ),
-            });
-        }
+        let first = width - plan.includes.len();
+        let mut notes = notes::of_page(plan, &rows, first, more);
         notes.extend(next.as_ref().and_then(|next| next.note.map(str::to_owned)));
         if plan.format != Format::Json
             && let Some(include) = plan.includes.iter().enumerate().find_map(|(index, include)| {
-                let output = width - plan.includes.len() + index;
+                let output = first + index;
                 cut.iter().any(|(_, known)| *known == output).then_some(include)
             })
         {
@@ -228,15 +198,6 @@ struct Next {
 /// One row more than the page: it tells that there is another page.
 pub(super) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
     Keep { rows: plan.limit.saturating_add(1), bytes: scope.view.limits.max_reply_bytes }
-}
-
-/// What to say where a condition asks for archived rows, and they are left out.
-pub(super) fn archived_note(table: &TableView, filter: &Predicate<'_>) -> Option<String> {
-    let column = filter.beside_archive(table)?;
-    let name = &column.name;
-    Some(format!(
-        "archived rows are left out, so no row has a value of {name}: for those that have, give \"archived\": \"only\" or \"include\""
-    ))
 }
 
 /// Adds the count that a [`statement::counting`] gave.

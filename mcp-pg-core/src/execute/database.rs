@@ -195,7 +195,7 @@ impl Database {
         earlier: Option<&Signature>,
     ) -> Result<Signature> {
         let mut lease = self.lease().await?;
-        let client: &Object = lease.client()?;
+        let client: &mut Object = lease.client()?;
         let read = async {
             let sighted = Watch::prepare(client).await?.look(client, names, earlier).await?;
             Ok((sighted.signature, SessionCode::read(client).await?))

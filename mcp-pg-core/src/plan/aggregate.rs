@@ -132,7 +132,9 @@ impl<'v> Grouping<'v> {
     /// Whether a group or measure is another one at another time, though the rows stay as they are.
     pub(super) fn moves(&self) -> bool {
         let measured = self.measures.iter().filter_map(|measure| measure.of.as_ref());
-        self.groups.iter().map(|group| &group.of).chain(measured).any(Expression::moves)
+        let computed = self.computed.iter().map(|computed| &computed.of);
+        let groups = self.groups.iter().map(|group| &group.of);
+        groups.chain(measured).chain(computed).any(Expression::moves)
     }
 
     /// What the group or measure of this name is taken of.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::computation::Computation;
 use super::{Expression, Operand, Scope, Source};
 use crate::error::{Code, Error, Result, below};
-use crate::policy::{Action, TableView};
+use crate::policy::{Action, Sealed, TableView};
 use crate::schema::{Column, Family, Identity};
 use crate::value::Decimal;
 
@@ -198,18 +198,19 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// Refuses what the mask of a column shows: whoever writes back what was read would lose the real value.
+/// Refuses what is shown instead of a column's value: whoever writes back what was read would lose the real one.
 pub(super) fn not_shown(table: &TableView, name: &str, value: &Value, at: &str) -> Result<()> {
     let mask = table.table.column(name).and_then(|(position, _)| table.mask(position));
-    match mask.is_some_and(|mask| mask.shows(value)) {
-        false => Ok(()),
-        true => Err(Error::new(
-            Code::InvalidValue,
-            format!("this is what the mask of {name} shows, not a value"),
-        )
+    let message = if mask.is_some_and(|mask| mask.shows(value)) {
+        format!("this is what the mask of {name} shows, not a value")
+    } else if table.sealed(name).is_some() && Sealed::is_undecipherable(value) {
+        format!("this stands for a value of {name} that could not be decrypted, and is none itself")
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::InvalidValue, message)
         .at(at)
-        .hint(format!("leave {name} out, and it stays as it is"))),
-    }
+        .hint(format!("leave {name} out, and it stays as it is")))
 }
 
 /// Refuses a value that is too large for the column's length or precision: PostgreSQL would too, but among

@@ -105,6 +105,12 @@ impl Predicate<'_> {
         (self.leaves_out(archive) && asked()).then_some(archive)
     }
 
+    /// Whether the caller's part of a request's condition asks for anything.
+    pub fn is_asked(&self) -> bool {
+        let Predicate::All(all) = self else { return true };
+        all.first().is_some_and(|asked| !matches!(asked, Predicate::All(none) if none.is_empty()))
+    }
+
     /// Whether rows with a value in the archive column are left out.
     pub fn leaves_out(&self, archive: &Column) -> bool {
         matches!(self, Predicate::All(all) if all.iter().any(|one| one.is_null(archive)))

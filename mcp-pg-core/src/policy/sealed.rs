@@ -156,6 +156,11 @@ impl Sealed {
         Value::String(plain.unwrap_or_else(|| UNDECIPHERABLE.to_owned()))
     }
 
+    /// Whether this is what a value that does not open reads as.
+    pub fn is_undecipherable(value: &Value) -> bool {
+        *value == *UNDECIPHERABLE
+    }
+
     /// The JSON value that is written for a plain one, both of the column's type; null stays null.
     ///
     /// # Errors

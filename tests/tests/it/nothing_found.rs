@@ -48,6 +48,43 @@ async fn a_condition_that_finds_nothing() {
     }
 }
 
+/// Archived rows are not looked at: whoever finds nothing is told so.
+#[tokio::test]
+async fn what_may_be_archived() {
+    let engine = Database::of(
+        "CREATE TABLE patients (id integer PRIMARY KEY, mrn text, archived_at timestamptz);
+         CREATE TABLE admissions (id integer PRIMARY KEY, patient_id integer NOT NULL REFERENCES patients);
+         INSERT INTO patients VALUES (1, 'A', now()), (2, 'B', NULL);
+         INSERT INTO admissions VALUES (1, 1), (2, 2);",
+    )
+    .await
+    .engine()
+    .await;
+    let note = async |tool: &str, arguments: Value| {
+        let told = call(&engine, "admin", tool, arguments).await.unwrap();
+        told.pointer("/notes/0").and_then(Value::as_str).map(str::to_owned)
+    };
+    let select = |condition: Value| json!({"table": "patients", "where": condition});
+    let told = note("select", select(json!({"mrn": "A"}))).await.unwrap();
+    assert!(told.contains("archived ones left out"), "{told}");
+    let mut count = select(json!({"mrn": "A"}));
+    count["measures"] = json!({"n": {"count": "*"}});
+    assert_eq!(note("aggregate", count).await.unwrap(), told);
+    assert_eq!(note("select", select(json!({"mrn": "B"}))).await, None);
+    let mut whole = select(json!({"mrn": "C"}));
+    whole["archived"] = json!("include");
+    assert_eq!(note("select", whole).await, None);
+
+    let admissions =
+        |patient: Value| json!({"table": "admissions", "include": {"patient": patient}});
+    let told = note("select", admissions(json!(true))).await.unwrap();
+    assert!(told.starts_with("patient is null where"), "{told}");
+    assert_eq!(note("select", admissions(json!({"archived": "include"}))).await, None);
+    let mut second = admissions(json!(true));
+    second["where"] = json!({"id": 2});
+    assert_eq!(note("select", second).await, None);
+}
+
 #[tokio::test]
 async fn json_that_was_written_as_a_text() {
     let engine = Database::of(FIXTURE).await.engine().await;

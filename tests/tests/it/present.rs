@@ -117,6 +117,14 @@ async fn what_is_measured_computed_and_sorted_by_knows_it_too() {
     next["cursor"] = first["next_cursor"].clone();
     let second = call(&engine, "analyst", "aggregate", next).await.unwrap();
     assert_eq!([&rows(&first)[0]["late"], &rows(&second)[0]["late"]], [-50, -45]);
+    // What is measured since then grows until the next page.
+    let since = json!({"table": "loan", "group_by": ["account_id"], "order_by": ["age"], "limit": 1,
+        "measures": {"last": {"max": "made"}, "age": {"subtract": [{"$now": true}, "last"]}}});
+    let first = call(&engine, "analyst", "aggregate", since.clone()).await.unwrap();
+    let mut next = since;
+    next["cursor"] = first["next_cursor"].clone();
+    let second = call(&engine, "analyst", "aggregate", next).await.unwrap();
+    assert_eq!([&rows(&first)[0]["account_id"], &rows(&second)[0]["account_id"]], [1, 2]);
     // An index can look for it.
     let plan = json!({"operation": "select", "table": "loan", "where": {"made": {"gt": {"$now": "-1 day"}}}});
     let plan = call(&engine, "analyst", "explain", plan).await.unwrap();

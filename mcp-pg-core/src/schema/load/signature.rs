@@ -1,7 +1,7 @@
 //! Whether anything in the catalogue has changed, without reading it.
 
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, Row, Statement};
 
 use super::unreadable;
 use crate::error::Result;
@@ -52,9 +52,17 @@ impl SessionCode {
     /// What there is now; while the signature stays the same, that does.
     ///
     /// Fails with `database_unavailable` or `database_error`.
-    pub async fn read(client: &Client) -> Result<Self> {
-        let rows = client.query_typed(include_str!("../sql/session_code.sql"), &[]).await;
-        let rows = rows.map_err(unreadable)?;
+    pub async fn read(client: &mut Client) -> Result<Self> {
+        let read = async {
+            let transaction = client.build_transaction().read_only(true).start().await?;
+            // Where extensions bring operators, the query looks long enough to be compiled, which takes ten times as long.
+            transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
+            let query = include_str!("../sql/session_code.sql");
+            let rows = transaction.query_typed(query, &[]).await?;
+            transaction.commit().await?;
+            Ok(rows)
+        };
+        let rows: Vec<Row> = read.await.map_err(unreadable)?;
         let found = |column| match rows.first() {
             Some(row) => row.try_get(column).map_err(unreadable),
             None => Ok(true),

@@ -235,6 +235,20 @@ async fn keys_rotate_and_values_stay_where_they_were_written() {
     database.sql("UPDATE person SET iban = ssn WHERE id = 1; UPDATE person SET ssn = 'plain' WHERE id = 2").await;
     assert_eq!(one(&new, "clerk", 1).await["iban"], "[undecipherable]");
     assert_eq!(one(&new, "clerk", 2).await["ssn"], "[undecipherable]");
+    // Nor is what it reads as written over it.
+    let before = stored(&database).await;
+    let back =
+        json!({"table": "person", "where": {"id": 2}, "updates": {"ssn": "[undecipherable]"}});
+    let refused = error(&new, "clerk", "update", back).await;
+    assert_eq!(
+        (&refused["code"], &refused["at"]),
+        (&json!("invalid_value"), &json!("/updates/ssn"))
+    );
+    let row = json!({"id": 2, "ssn": "[undecipherable]"});
+    let on_conflict = json!({"columns": ["id"], "do": "update"});
+    let back = json!({"table": "person", "data": row, "on_conflict": on_conflict});
+    assert_eq!(error(&new, "clerk", "insert", back).await["at"], "/data/ssn");
+    assert_eq!(stored(&database).await, before);
 }
 
 #[tokio::test]
