@@ -1,5 +1,6 @@
 //! Each example of docs/queries.md that reads, beside the SQL that stands with it there: on the sample shop, whose
-//! tables have some ten rows, and on one that is a thousand times as large.
+//! tables have some ten rows, and on one that is a thousand times as large. Values of conditions are parameters there,
+//! too: a statement that is prepared for certain values could be planned for them once and for all.
 
 use criterion::Criterion;
 use mcp_pg_benches::film::{Fault, caller, connect, database};
@@ -9,6 +10,7 @@ use mcp_pg_core::{Engine, Reply, Request, Settings};
 use mcp_pg_server::sample::Sample;
 use serde_json::{Map, Value};
 use tokio::runtime::Runtime;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
 fn main() -> Result<(), Fault> {
@@ -45,13 +47,15 @@ fn compare(
     let analyst = caller("analyst");
     let arguments: Map<String, Value> = serde_json::from_value(example.arguments.clone())?;
     let request = Request::parse(&example.tool, arguments)?;
-    let sql = example.sql.first().ok_or("an example without SQL")?;
+    let (sql, parameters) = example.prepared().ok_or("an example without SQL")?;
     // The guide leaves the usual limit out of its SQL.
     let limited = sql.rsplit(')').next().is_some_and(|end| end.contains("LIMIT"));
     let limit = if limited { "" } else { " LIMIT 100" };
     let by_hand = format!("SELECT row_to_json(q)::text FROM ({sql}{limit}) q");
     let by_hand = runtime.block_on(client.prepare(&by_hand))?;
-    let count = runtime.block_on(client.query(&by_hand, &[]))?.len();
+    let parameters: Vec<&(dyn ToSql + Sync)> =
+        parameters.iter().map(|text| text as &(dyn ToSql + Sync)).collect();
+    let count = runtime.block_on(client.query(&by_hand, &parameters))?.len();
     match runtime.block_on(engine.handle(&analyst, &request))? {
         Reply::Rows(set) if set.row_count == count as u64 => {}
         other => return Err(format!("{}: not {count} rows: {other:?}", example.title).into()),
@@ -66,14 +70,14 @@ fn compare(
         name,
         "by hand",
         awaited(runtime, || async {
-            let rows = client.query(&by_hand, &[]).await;
+            let rows = client.query(&by_hand, &parameters).await;
             rows.map(|rows| rows.iter().map(|row| row.get(0)).collect::<Vec<String>>())
         }),
     );
     group.measure(
         "by hand, parsed",
         awaited(runtime, || async {
-            let rows = client.query(&by_hand, &[]).await;
+            let rows = client.query(&by_hand, &parameters).await;
             rows.map(|rows| rows.iter().map(parsed).collect::<Vec<Value>>())
         }),
     );

@@ -3,6 +3,7 @@
 //!
 //! A call of a `transaction` has a statement for each of its operations.
 
+use mcp_pg_core::value::Text;
 use serde_json::{Value, json};
 
 use crate::film::Fault;
@@ -18,6 +19,9 @@ pub const LARGE: &str = include_str!("large_shop.sql");
 
 /// Tables of the sample movies that the guide reads; all others are the shop's.
 const MOVIES: [&str; 1] = ["titles"];
+
+/// Members of a condition that name something.
+const NO_VALUES: [&str; 4] = ["path", "language", "column", "$column"];
 
 /// Tables of the shop that have nothing to archive.
 const NOT_ARCHIVED: [&str; 4] = ["user_preferences", "inventory", "order_items", "payments"];
@@ -45,6 +49,70 @@ impl Example {
     pub fn reads(&self) -> bool {
         matches!(self.tool.as_str(), "select" | "aggregate")
     }
+
+    /// Its only statement, with parameters for those values of the call's conditions that stand in it; and these.
+    pub fn prepared(&self) -> Option<(String, Vec<Text>)> {
+        let mut known = Vec::new();
+        conditions(&self.arguments, &mut known);
+        let (mut sql, mut parameters, mut before) = (String::new(), Vec::new(), "");
+        for token in tokens(self.sql.first()?) {
+            // Other numbers are places of columns, and limits.
+            let number = token.starts_with(|c: char| c.is_ascii_digit());
+            let compared = !number || ["=", "<", ">"].contains(&before);
+            if compared && known.iter().any(|literal| literal == token) {
+                parameters.push(Text(Some(token.trim_matches('\'').to_owned())));
+                sql.push_str(&format!("${}", parameters.len()));
+            } else {
+                sql.push_str(token);
+            }
+            before = if token.trim().is_empty() { before } else { token };
+        }
+        Some((sql, parameters))
+    }
+}
+
+/// The values of all conditions in the arguments, as SQL writes them.
+fn conditions(arguments: &Value, found: &mut Vec<String>) {
+    match arguments {
+        Value::Object(members) => {
+            for (name, value) in members {
+                let condition = ["where", "having"].contains(&name.as_str());
+                if condition { literals(value, found) } else { conditions(value, found) }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| conditions(item, found)),
+        _ => {}
+    }
+}
+
+fn literals(condition: &Value, found: &mut Vec<String>) {
+    match condition {
+        Value::Object(members) => {
+            let values = members.iter().filter(|(name, _)| !NO_VALUES.contains(&name.as_str()));
+            values.for_each(|(_, value)| literals(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| literals(item, found)),
+        Value::String(text) => found.push(format!("'{}'", text.replace('\'', "''"))),
+        Value::Number(number) => found.push(number.to_string()),
+        _ => {}
+    }
+}
+
+/// Strings, words and numbers, and whatever else there is, character by character.
+fn tokens(sql: &str) -> impl Iterator<Item = &str> {
+    let mut rest = sql;
+    std::iter::from_fn(move || {
+        let word = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+        let first = rest.chars().next()?;
+        let length = match first {
+            '\'' => rest[1..].find('\'').map_or(rest.len(), |end| end + 2),
+            _ if word(first) => rest.find(|c| !word(c)).unwrap_or(rest.len()),
+            _ => first.len_utf8(),
+        };
+        let (token, after) = rest.split_at(length);
+        rest = after;
+        Some(token)
+    })
 }
 
 /// The examples of a text, in order.

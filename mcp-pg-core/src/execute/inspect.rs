@@ -159,7 +159,7 @@ fn described(
     origins: &HashMap<(u32, i16), (ColumnOrigin, bool)>,
     coded: bool,
 ) -> Described {
-    let known = |oid: u32| types.get(&oid).cloned().unwrap_or_else(|| Arc::new(DataType::text()));
+    let known = |oid: u32| types.get(&oid).cloned().unwrap_or_else(|| Arc::clone(DataType::text()));
     Described {
         parameters: statement.params().iter().map(|data_type| known(data_type.oid())).collect(),
         columns: statement

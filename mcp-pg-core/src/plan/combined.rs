@@ -83,7 +83,7 @@ impl<'r> Combined<'r> {
     /// Names, types and marks.
     pub(super) fn columns(&self) -> impl Iterator<Item = (String, Arc<DataType>, Marks)> {
         let column =
-            |one: &One<'_>| (one.name.to_owned(), Arc::new(DataType::numeric()), one.marks);
+            |one: &One<'_>| (one.name.to_owned(), Arc::clone(DataType::numeric()), one.marks);
         self.measures.iter().map(column)
     }
 

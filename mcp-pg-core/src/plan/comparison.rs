@@ -1,7 +1,5 @@
 //! Conditions on one column: operators and their operands.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
 use super::filter::{Parser, one_or, wrong};
@@ -40,8 +38,8 @@ impl<'v> Parser<'_, 'v> {
             }
             Value::Object(object) => {
                 let (path, data_type) = match object.get("path") {
-                    Some(path) => (Some(self.path(column, path, at)?), Arc::new(DataType::jsonb())),
-                    None => (None, Arc::clone(data_type)),
+                    Some(path) => (Some(self.path(column, path, at)?), DataType::jsonb()),
+                    None => (None, data_type),
                 };
                 let mut all = Vec::with_capacity(object.len());
                 for (key, value) in
@@ -49,7 +47,7 @@ impl<'v> Parser<'_, 'v> {
                 {
                     let (place, at) = (at, below(at, key));
                     self.count(&at, 0)?;
-                    let operator = operator(column, &data_type, key, path.is_some())
+                    let operator = operator(column, data_type, key, path.is_some())
                         .map_err(|error| error.at(&at))?;
                     all.push(match &path {
                         None if operator == Operator::Search => {
@@ -172,13 +170,9 @@ impl<'v> Parser<'_, 'v> {
         // What an earlier operation gives is no part of a list that is known now.
         let (references, items): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|(_, item)| is_reference(item));
-        let jsonb;
         let data_type = match path {
             None => &column.data_type,
-            Some(_) => {
-                jsonb = Arc::new(DataType::jsonb());
-                &jsonb
-            }
+            Some(_) => DataType::jsonb(),
         };
         let type_name = if path.is_none() { &column.type_name } else { &data_type.name };
         let test = |comparison| Predicate::Test { column, path: path.cloned(), comparison };
@@ -222,8 +216,7 @@ impl<'v> Parser<'_, 'v> {
     fn keys(&self, value: &Value, at: &str) -> Result<Operand> {
         self.scope.short(value, at)?;
         let keys = if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
-        let list = DataType::list_of(&Arc::new(DataType::text()));
-        self.scope.operand_of(&list, "text[]", &keys, at)
+        self.scope.operand_of(DataType::texts(), "text[]", &keys, at)
     }
 
     /// A test of a part of a JSON value: text operators see its text, the others its JSON.
@@ -259,7 +252,7 @@ impl<'v> Parser<'_, 'v> {
                 return Err(wrong("JSON has no dates, and $now is none of its values", at)
                     .hint("give the text that is there, such as \"2024-01-31\""));
             }
-            _ => Comparison::Binary(operator, self.scope.operand_of(&jsonb, "jsonb", value, at)?),
+            _ => Comparison::Binary(operator, self.scope.operand_of(jsonb, "jsonb", value, at)?),
         };
         Ok(Predicate::Test { column, path: Some(path.clone()), comparison })
     }

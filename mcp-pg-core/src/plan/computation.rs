@@ -1,7 +1,5 @@
 //! What PostgreSQL computes for a column that is written: `{"$increment": 1}`, `{"$set": {…}}`.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
 
 use super::assign::{Assign, Put, Written, is_operand};
@@ -135,7 +133,7 @@ impl<'v> Scope<'v> {
                 error.hint("{\"$remove\": \"color\"}, {\"$remove\": [\"color\", \"size\"]}")
             );
         }
-        let names = DataType::list_of(&Arc::new(DataType::text()));
+        let names = DataType::list_of(DataType::text());
         self.operand_of(&names, "text[]", &list, at)
     }
 
@@ -162,7 +160,7 @@ impl<'v> Scope<'v> {
             let message = format!("a path to be set may have {most} steps, not {}", path.len());
             return Err(Error::exceeded("max_depth", message).at(at));
         }
-        let list = DataType::list_of(&Arc::new(DataType::text()));
+        let list = DataType::list_of(DataType::text());
         let way = |length| self.operand_of(&list, "text[]", &Value::from(&path[..length]), &at);
         let ways = (1..=path.len()).map(way).collect::<Result<_>>()?;
         let null = Map::from_iter([("$literal".to_owned(), Value::Null)]);

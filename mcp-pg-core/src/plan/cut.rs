@@ -82,7 +82,7 @@ impl Cut {
     pub(super) fn data_type(&self, of: &Arc<DataType>) -> Arc<DataType> {
         match self.part {
             // Infinity has a year, which is infinite.
-            true => Arc::new(DataType::numeric()),
+            true => Arc::clone(DataType::numeric()),
             false => of.shared_base(),
         }
     }

@@ -87,7 +87,7 @@ impl<'v> Expression<'v> {
     pub fn data_type(&self) -> Arc<DataType> {
         match self {
             Expression::Column(reached) => reached.data_type(),
-            _ => Arc::new(DataType::numeric()),
+            _ => Arc::clone(DataType::numeric()),
         }
     }
 
@@ -305,7 +305,7 @@ impl<'v> Parser<'_, 'v> {
         match item {
             Value::Number(_) => {
                 self.count(at, depth)?;
-                let number = self.scope.operand_of(&DataType::numeric(), "numeric", item, at)?;
+                let number = self.scope.operand_of(DataType::numeric(), "numeric", item, at)?;
                 Ok(Expression::Number(number))
             }
             Value::Object(object) if !object.contains_key("column") => {

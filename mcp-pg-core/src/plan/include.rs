@@ -144,7 +144,7 @@ impl<'v> Scope<'v> {
         let scope = self.among(inner.archived);
         let counted = inner.count.unwrap_or_default();
         let target = hop.table;
-        let wanted = match &inner.filter {
+        let wanted = match lent(options, "where").or(inner.filter.as_ref()) {
             Some(object) => filter(&scope, target, object, &below(at, "where"))?,
             None => Predicate::All(vec![]),
         };
@@ -159,7 +159,7 @@ impl<'v> Scope<'v> {
         let reach = Reach { rows, again: reach.again || to_one || hop.junction.is_some() };
         let names: Vec<&str> = columns.iter().map(|shown| shown.name(target)).collect();
         let within = below(at, "include");
-        let inner = inner.include.as_ref();
+        let inner = lent(options, "include").or(inner.include.as_ref());
         let includes = scope.includes_within(target, &names, inner, &within, reach, left)?;
         Ok(Include {
             name: relation.called(name),
@@ -190,11 +190,17 @@ impl<'v> Scope<'v> {
     }
 }
 
+/// A condition, or further relations: not copied with the rest, or each level were copied once more with every one
+/// above it.
+fn lent<'r>(options: &'r Value, name: &str) -> Option<&'r Map<String, Value>> {
+    options.get(name).filter(|_| ["where", "include"].contains(&name))?.as_object()
+}
+
 /// What is asked of a relation: `true`, or an object whose members go together.
 fn asked(options: &Value, to_one: bool) -> Result<Related> {
-    let options = match options {
+    let members = match options {
         Value::Bool(true) => return Ok(Related::default()),
-        Value::Object(options) => options,
+        Value::Object(members) => members,
         _ => {
             let error = Error::new(Code::InvalidValue, "true or an object is wanted").at("");
             let names = options.as_array().filter(|items| items.iter().all(Value::is_string));
@@ -207,11 +213,12 @@ fn asked(options: &Value, to_one: bool) -> Result<Related> {
         }
     };
     let fits = |member: &&str| !to_one || !["order_by", "limit", "count"].contains(member);
-    let members = MEMBERS.into_iter().filter(fits);
-    check_members(options, members, "an included relation here takes no")?;
+    let known = MEMBERS.into_iter().filter(fits);
+    check_members(members, known, "an included relation here takes no")?;
     // The argument types are those of a select: the same parser reads them.
-    let asked: Related = parse_ref(options)?;
-    let idle = |member: &&&str| options.contains_key(**member);
+    let asked: Related =
+        parse_ref(members.iter().filter(|(name, _)| lent(options, name).is_none()))?;
+    let idle = |member: &&&str| members.contains_key(**member);
     match ["columns", "order_by", "limit", "include"].iter().find(idle) {
         Some(member) if asked.count == Some(true) => Err(Error::new(
             Code::InvalidValue,

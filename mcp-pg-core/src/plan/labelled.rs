@@ -32,23 +32,26 @@ pub(super) fn sort_by_label<'v>(
     at: &str,
 ) -> Result<Option<Sort<'v>>> {
     let find = |name: &str| {
-        shown.iter().find_map(|shown| match shown {
-            Shown::Computed(computed) if computed.name == name => Some(computed.of.clone()),
+        shown.iter().enumerate().find_map(|(index, shown)| match shown {
+            Shown::Computed(computed) if computed.name == name => Some((index, &computed.of)),
             _ => None,
         })
     };
+    let labelled = |(index, _): (usize, _), key| Sort { shown: Some(index), ..key };
     match item {
         Value::String(text) => {
-            let own = find(text).map(|of| key(table, of, false, None));
-            let reversed = || Some(key(table, find(text.strip_prefix('-')?)?, true, None));
-            Ok(own.or_else(reversed))
+            let own = find(text).map(|found| (found, false));
+            let found = own.or_else(|| Some((find(text.strip_prefix('-')?)?, true)));
+            Ok(found.map(|(found, descending)| {
+                labelled(found, key(table, found.1.clone(), descending, None))
+            }))
         }
         Value::Object(object) => {
-            let Some(of) = object.get("column").and_then(Value::as_str).and_then(find) else {
+            let Some(found) = object.get("column").and_then(Value::as_str).and_then(find) else {
                 return Ok(None);
             };
-            let key = directed(table, of, object, ["column"].into_iter());
-            key.map(Some).map_err(|error| error.inside(at))
+            let key = directed(table, found.1.clone(), object, ["column"].into_iter());
+            key.map(|key| Some(labelled(found, key))).map_err(|error| error.inside(at))
         }
         _ => Ok(None),
     }

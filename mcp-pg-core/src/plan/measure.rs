@@ -80,7 +80,7 @@ impl Function {
     fn of(self, value: &Expression<'_>) -> Option<Arc<DataType>> {
         match value.column() {
             Some(reached) if reached.member.is_some() && self.is_of_numbers() => {
-                self.of_type(&Arc::new(DataType::numeric()))
+                self.of_type(DataType::numeric())
             }
             _ => self.of_type(&value.data_type()),
         }
@@ -90,12 +90,12 @@ impl Function {
     fn of_type(self, data_type: &Arc<DataType>) -> Option<Arc<DataType>> {
         const SMALL: [u32; 2] = [21, 23];
         let base = data_type.shared_base();
-        let built_in = |data_type: DataType| Some(Arc::new(data_type));
+        let built_in = |data_type: &Arc<DataType>| Some(Arc::clone(data_type));
         let number = base.is_number();
         match self {
             Function::Count => built_in(DataType::bigint()),
             // It sorts; types such as xid can only be hashed.
-            Function::CountDistinct => data_type.ordering.then(|| Arc::new(DataType::bigint())),
+            Function::CountDistinct => data_type.ordering.then(|| Arc::clone(DataType::bigint())),
             Function::Sum if SMALL.contains(&base.oid) => built_in(DataType::bigint()),
             Function::Sum | Function::Avg if base.oid == 20 => built_in(DataType::numeric()),
             Function::Avg if SMALL.contains(&base.oid) => built_in(DataType::numeric()),
@@ -109,7 +109,9 @@ impl Function {
             Function::Stddev | Function::Variance if matches!(base.oid, 700 | 701) => {
                 built_in(DataType::double())
             }
-            Function::Stddev | Function::Variance => number.then(|| Arc::new(DataType::numeric())),
+            Function::Stddev | Function::Variance => {
+                number.then(|| Arc::clone(DataType::numeric()))
+            }
             Function::Percentile if number => built_in(DataType::double()),
             Function::Percentile => (base.oid == 1186).then_some(base),
             Function::Min | Function::Max => {
@@ -166,7 +168,7 @@ pub(super) fn measure<'v>(
     let inside = || below(&at(), spelling);
     let (of, data_type) = match options.get(*spelling) {
         Some(Value::String(all)) if all == "*" && *function == Function::Count => {
-            (None, Arc::new(DataType::bigint()))
+            (None, Arc::clone(DataType::bigint()))
         }
         Some(Value::String(all)) if all == "*" => {
             return Err(Error::new(

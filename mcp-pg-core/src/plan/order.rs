@@ -44,6 +44,8 @@ pub struct Sort<'v> {
     pub position: usize,
     /// What of it counts.
     pub measured: Measured<'v>,
+    /// Which of what is shown it is, if it goes by the name of that.
+    pub shown: Option<usize>,
     /// Whether it may be null.
     pub nullable: bool,
     /// Largest first.
@@ -71,6 +73,7 @@ impl<'v> Sort<'v> {
             column,
             position,
             measured,
+            shown: None,
             nullable,
             descending,
             nulls_last: !descending,
@@ -86,9 +89,9 @@ impl<'v> Sort<'v> {
         match self.measured {
             _ if self.is_kept_as_text() => Ok(value.as_str().map(str::to_owned)),
             Measured::Value => value::encode(&self.column.data_type, &self.column.type_name, value),
-            Measured::Count(_) => value::encode(&DataType::bigint(), "bigint", value),
-            Measured::Computed(_) => value::encode(&DataType::numeric(), "numeric", value),
-            _ => value::encode(&DataType::double(), "double precision", value),
+            Measured::Count(_) => value::encode(DataType::bigint(), "bigint", value),
+            Measured::Computed(_) => value::encode(DataType::numeric(), "numeric", value),
+            _ => value::encode(DataType::double(), "double precision", value),
         }
     }
 
@@ -365,6 +368,7 @@ impl<'v> Scope<'v> {
             column,
             position: reached.position,
             measured,
+            shown: None,
             descending,
             nulls_last: !descending,
         })

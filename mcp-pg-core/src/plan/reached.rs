@@ -27,7 +27,7 @@ impl<'v> Reached<'v> {
     /// The type of the value.
     pub fn data_type(&self) -> Arc<DataType> {
         match self.member {
-            Some(_) => Arc::new(DataType::jsonb()),
+            Some(_) => Arc::clone(DataType::jsonb()),
             None => Arc::clone(&self.column.data_type),
         }
     }
@@ -146,8 +146,7 @@ impl<'v> Scope<'v> {
             let error = wrong("a path is a list of keys and indexes".to_owned());
             return Err(error.hint("[\"address\", \"zip\"]"));
         };
-        let list = DataType::list_of(&Arc::new(DataType::text()));
-        self.operand_of(&list, "text[]", &Value::Array(steps), at)
+        self.operand_of(DataType::texts(), "text[]", &Value::Array(steps), at)
     }
 
     /// Refuses a list with more values than allowed.

@@ -229,6 +229,9 @@ impl<'v> SelectPlan<'v> {
 
     /// Which of the returned columns holds a sort key, in the form that a cursor takes.
     pub fn shows(&self, sort: &Sort<'_>) -> Option<usize> {
+        if let Measured::Computed(_) = sort.measured {
+            return sort.shown;
+        }
         let own = sort.hops.is_empty()
             && matches!(sort.measured, Measured::Value)
             && !sort.is_kept_as_text()

@@ -1,6 +1,5 @@
-//! What tells the statements of two plans apart: everything in them but the values of their operands.
-//!
-//! Each type is taken apart by naming all its members, so that one which is added here or there is not forgotten.
+//! What tells the statements of two plans apart: everything in them but the values of their operands. Each type is
+//! taken apart by naming all its members, so that one which is added here or there is not forgotten.
 
 mod compared;
 mod grouping;
@@ -35,7 +34,14 @@ impl<'p> Shape<'p> {
     }
 
     fn number(&mut self, number: u64) {
-        self.key.extend_from_slice(&number.to_le_bytes());
+        // Most are small, and keys are hashed.
+        match u8::try_from(number) {
+            Ok(small) if small < u8::MAX => self.tag(small),
+            _ => {
+                self.tag(u8::MAX);
+                self.key.extend_from_slice(&number.to_le_bytes());
+            }
+        }
     }
 
     fn length(&mut self, length: usize) {
@@ -271,8 +277,10 @@ impl Shaped for Include<'_> {
 
 impl Shaped for Sort<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
-        let Self { hops, column, position, measured, nullable, descending, nulls_last } = self;
+        let Self { hops, column, position, measured, shown, nullable, descending, nulls_last } =
+            self;
         shape.all(hops);
+        shape.number(shown.map_or(0, |shown| shown as u64 + 1));
         shape.column(column);
         shape.length(*position);
         measured.add_to(shape);

@@ -56,7 +56,7 @@ impl TableView {
 /// How many rows are related to one, as a column of a table that only its condition has.
 pub fn counted() -> &'static Column {
     static COUNTED: LazyLock<Column> =
-        LazyLock::new(|| column(0, "count".to_owned(), Arc::new(DataType::bigint())));
+        LazyLock::new(|| column(0, "count".to_owned(), Arc::clone(DataType::bigint())));
     &COUNTED
 }
 

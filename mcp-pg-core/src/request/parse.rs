@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
@@ -150,8 +151,13 @@ pub fn parse<T: Arguments>(arguments: Map<String, Value>) -> Result<T> {
 }
 
 /// The same from arguments that are still needed.
-pub(crate) fn parse_ref<T: Arguments>(arguments: &Map<String, Value>) -> Result<T> {
-    T::deserialize(arguments).or_else(|_| mended(arguments.clone()))
+pub(crate) fn parse_ref<'r, T: Arguments>(
+    arguments: impl Iterator<Item = (&'r String, &'r Value)> + Clone,
+) -> Result<T> {
+    let members = arguments.clone().map(|(name, value)| (name.as_str(), value));
+    let parsed = T::deserialize(MapDeserializer::<_, serde_json::Error>::new(members));
+    let copied = || arguments.map(|(name, value)| (name.clone(), value.clone())).collect();
+    parsed.or_else(|_| mended(copied()))
 }
 
 /// A request from arguments that are not in order: from what was meant, or the error that tells what is wrong.

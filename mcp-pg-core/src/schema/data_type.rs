@@ -1,6 +1,6 @@
 //! The types of columns, resolved: a domain knows its base, an array its element.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A PostgreSQL type as the catalogue describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -187,57 +187,52 @@ impl DataType {
 
 impl DataType {
     /// PostgreSQL's `boolean`.
-    pub fn boolean() -> Self {
-        Self::built_in(16, "boolean")
+    pub fn boolean() -> &'static Arc<Self> {
+        static BOOLEAN: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(16, "boolean"));
+        &BOOLEAN
     }
 
     /// PostgreSQL's `bigint`.
-    pub fn bigint() -> Self {
-        Self::built_in(20, "bigint")
+    pub fn bigint() -> &'static Arc<Self> {
+        static BIGINT: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(20, "bigint"));
+        &BIGINT
     }
 
     /// PostgreSQL's `numeric`.
-    pub fn numeric() -> Self {
-        Self::built_in(1700, "numeric")
+    pub fn numeric() -> &'static Arc<Self> {
+        static NUMERIC: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(1700, "numeric"));
+        &NUMERIC
     }
 
     /// PostgreSQL's `double precision`.
-    pub fn double() -> Self {
-        Self::built_in(701, "double precision")
+    pub fn double() -> &'static Arc<Self> {
+        static DOUBLE: LazyLock<Arc<DataType>> =
+            LazyLock::new(|| built_in(701, "double precision"));
+        &DOUBLE
     }
 
     /// PostgreSQL's `text`.
-    pub fn text() -> Self {
-        Self::built_in(25, "text")
+    pub fn text() -> &'static Arc<Self> {
+        static TEXT: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(25, "text"));
+        &TEXT
     }
 
     /// PostgreSQL's `interval`.
-    pub fn interval() -> Self {
-        Self::built_in(1186, "interval")
+    pub fn interval() -> &'static Arc<Self> {
+        static INTERVAL: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(1186, "interval"));
+        &INTERVAL
     }
 
     /// PostgreSQL's `inet`.
-    pub fn inet() -> Self {
-        Self::built_in(869, "inet")
+    pub fn inet() -> &'static Arc<Self> {
+        static INET: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(869, "inet"));
+        &INET
     }
 
     /// PostgreSQL's `jsonb`.
-    pub fn jsonb() -> Self {
-        Self::built_in(3802, "jsonb")
-    }
-
-    fn built_in(oid: u32, name: &str) -> Self {
-        let name = name.to_owned();
-        Self {
-            oid,
-            name,
-            kind: Kind::Base,
-            equality: true,
-            ordering: true,
-            distance: false,
-            collation: Collation::default(),
-            comment: None,
-        }
+    pub fn jsonb() -> &'static Arc<Self> {
+        static JSONB: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(3802, "jsonb"));
+        &JSONB
     }
 
     /// Arrays of `element`, for values that are lists of a column's type; it has no OID of its own.
@@ -253,4 +248,23 @@ impl DataType {
             kind: Kind::Array { element: Arc::clone(element), delimiter: ',' },
         }
     }
+    /// PostgreSQL's `text[]`, without its OID.
+    pub fn texts() -> &'static Self {
+        static TEXTS: LazyLock<DataType> = LazyLock::new(|| DataType::list_of(DataType::text()));
+        &TEXTS
+    }
+}
+
+/// A type that is asked for again and again, to be made once.
+fn built_in(oid: u32, name: &str) -> Arc<DataType> {
+    Arc::new(DataType {
+        oid,
+        name: name.to_owned(),
+        kind: Kind::Base,
+        equality: true,
+        ordering: true,
+        distance: false,
+        collation: Collation::default(),
+        comment: None,
+    })
 }

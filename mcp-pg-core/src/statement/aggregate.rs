@@ -33,7 +33,7 @@ impl Conditions {
             let expression = self.measure(measure, &alias);
             query.expr_as(expression, name(grouping.groups.len() + index));
         }
-        if let Some(filter) = self.expression(&grouping.filter, &alias) {
+        if let Some(filter) = self.joined_condition(&grouping.filter, &alias) {
             query.and_where(filter);
         }
         self.join(&mut query, &alias);

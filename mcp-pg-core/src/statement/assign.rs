@@ -1,7 +1,5 @@
 //! What columns of existing rows are set to.
 
-use std::sync::Arc;
-
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
 use sea_query::{BinOper, CaseStatement, DynIden, Expr, ExprTrait, Func, IntoIden, Query};
 
@@ -86,8 +84,8 @@ pub(super) fn from_now(offset: Expr) -> Expr {
 /// The type of the value that an assignment takes.
 pub(super) fn data_type(target: &Column, assign: &Assign<'_>) -> DataType {
     match assign {
-        Assign::FromNow(_) | Assign::Move(_) => DataType::interval(),
-        Assign::Remove(_) if is_json(target) => DataType::list_of(&Arc::new(DataType::text())),
+        Assign::FromNow(_) | Assign::Move(_) => DataType::clone(DataType::interval()),
+        Assign::Remove(_) if is_json(target) => DataType::list_of(DataType::text()),
         _ => DataType::clone(&target.data_type),
     }
 }

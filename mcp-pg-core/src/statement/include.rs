@@ -5,9 +5,11 @@ use sea_query::{
 };
 
 use super::output::{Output, Reader};
-use super::predicate::{Conditions, constant, document, taken};
+use super::predicate::{Conditions, constant, document, null, taken};
 use super::{column, expression, operand, reader};
-use crate::plan::{Expression, Hop, Include, Measured, Operand, Predicate, Reached, Shown, Sort};
+use crate::plan::{
+    Expression, Hop, Include, Measured, Operand, Predicate, Quantifier, Reached, Shown, Sort,
+};
 use crate::policy::TableView;
 use crate::schema::Column;
 use crate::value::Decoder;
@@ -178,10 +180,7 @@ impl Conditions {
             return join.alias.clone();
         }
         let other = self.alias();
-        let mut on = paired(hop, alias, &other);
-        if let Some(visible) = self.expression(&hop.visible, &other) {
-            on = on.and(visible);
-        }
+        let on = self.led_to(hop, alias, &other);
         self.joins.push(Join {
             from: alias.clone(),
             relation: relation.clone(),
@@ -190,6 +189,51 @@ impl Conditions {
             on,
         });
         other
+    }
+
+    /// What a hop from the row under `near` says of the row under `far` that it leads to.
+    fn led_to(&mut self, hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
+        let on = paired(hop, near, far);
+        match self.expression(&hop.visible, far) {
+            Some(visible) => on.and(visible),
+            None => on,
+        }
+    }
+
+    /// The condition that rows under `alias` must meet, where related rows are already joined to them: those need not
+    /// be looked for again.
+    pub(super) fn joined_condition(
+        &mut self,
+        predicate: &Predicate<'_>,
+        alias: &DynIden,
+    ) -> Option<Expr> {
+        match predicate {
+            Predicate::All(parts) => parts
+                .iter()
+                .filter_map(|part| self.joined_condition(part, alias))
+                .reduce(|all, part| all.and(part)),
+            Predicate::Related { hop, quantifier: Quantifier::Some, filter } => {
+                let joined = self.already_joined(hop, alias);
+                let (Some(joined), Some((_, key))) = (joined, hop.relation.columns.first()) else {
+                    return self.expression(predicate, alias);
+                };
+                let key = &hop.table.table.columns[*key];
+                let found = null(column(&joined, key), &key.data_type, false);
+                Some(match self.expression(filter, &joined) {
+                    Some(filter) => found.and(filter),
+                    None => found,
+                })
+            }
+            _ => self.expression(predicate, alias),
+        }
+    }
+
+    /// The alias of the row that a hop leads to, if just that row is joined.
+    fn already_joined(&mut self, hop: &Hop<'_>, alias: &DynIden) -> Option<DynIden> {
+        let same = |join: &&Join| join.from == *alias && join.relation == hop.relation.unambiguous;
+        let join = self.joins.iter().find(same)?;
+        let (other, on) = (join.alias.clone(), join.on.clone());
+        (self.led_to(hop, alias, &other) == on).then_some(other)
     }
 
     /// Joins to a query the rows that its expressions have reached from the row under `alias`.

@@ -32,7 +32,7 @@ impl Named {
     ) -> Self {
         let mut named = Self(Query::select());
         let positions = positions.into_iter().map(|n| Operand::text(Some(n.to_string()), ""));
-        named.add(&DataType::bigint(), POSITION, positions.collect(), at, conditions);
+        named.add(DataType::bigint(), POSITION, positions.collect(), at, conditions);
         for (part, column) in key.iter().enumerate() {
             let values = values.clone().into_iter();
             let values = values.filter_map(|values| values.get(part).cloned());

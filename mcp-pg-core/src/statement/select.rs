@@ -79,11 +79,16 @@ fn cursor_keys<'p, 'v>(plan: &'p SelectPlan<'v>) -> impl Iterator<Item = &'p Sor
     plan.order.iter().filter(|sort| plan.keyset && plan.shows(sort).is_none())
 }
 
-/// The number, in the select list, of a count of related rows that is sorted by: named by it, they are counted once.
-fn place_of_count(plan: &SelectPlan<'_>, sort: &Sort<'_>) -> Option<u64> {
-    let counts = matches!(sort.measured, Measured::Count(_));
-    let after = cursor_keys(plan).skip_while(|key| !std::ptr::eq(*key, sort)).count();
-    (counts && after > 0).then(|| (outputs(plan).len() - after + 1) as u64)
+/// The number, in the select list, of what is computed or counted and sorted by: named by it, it is found once.
+fn place(plan: &SelectPlan<'_>, sort: &Sort<'_>) -> Option<u64> {
+    match sort.measured {
+        Measured::Computed(_) => plan.shows(sort).map(|shown| shown as u64 + 1),
+        Measured::Count(_) => {
+            let after = cursor_keys(plan).skip_while(|key| !std::ptr::eq(*key, sort)).count();
+            (after > 0).then(|| (outputs(plan).len() - after + 1) as u64)
+        }
+        _ => None,
+    }
 }
 
 fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &Sort<'v>) -> &'v Decoder {
@@ -137,7 +142,7 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     }
 
     for sort in &plan.order {
-        let key = match place_of_count(plan, sort) {
+        let key = match place(plan, sort) {
             Some(place) => Expr::Constant(place.into()),
             None => conditions.sort_key(sort, &alias),
         };

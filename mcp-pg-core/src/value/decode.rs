@@ -75,39 +75,39 @@ impl Decoder {
     /// The decoder for an expression of type `text`.
     pub fn plain_text() -> &'static Self {
         static TEXT: LazyLock<Decoder> =
-            LazyLock::new(|| Decoder { oids: None, ..Decoder::for_type(&DataType::text()) });
+            LazyLock::new(|| Decoder { oids: None, ..Decoder::for_type(DataType::text()) });
         &TEXT
     }
 
     /// The decoder for an expression of type `bigint`.
     pub fn bigint() -> &'static Self {
-        static BIGINT: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(&DataType::bigint()));
+        static BIGINT: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(DataType::bigint()));
         &BIGINT
     }
 
     /// The decoder for an expression of type `numeric`.
     pub fn numeric() -> &'static Self {
         static NUMERIC: LazyLock<Decoder> =
-            LazyLock::new(|| Decoder::for_type(&DataType::numeric()));
+            LazyLock::new(|| Decoder::for_type(DataType::numeric()));
         &NUMERIC
     }
 
     /// The decoder for an expression of type `double precision`.
     pub fn double() -> &'static Self {
-        static DOUBLE: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(&DataType::double()));
+        static DOUBLE: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(DataType::double()));
         &DOUBLE
     }
 
     /// The decoder for an expression of type `jsonb`.
     pub fn jsonb() -> &'static Self {
-        static JSONB: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(&DataType::jsonb()));
+        static JSONB: LazyLock<Decoder> = LazyLock::new(|| Decoder::for_type(DataType::jsonb()));
         &JSONB
     }
 
     /// The decoder for an expression of type `boolean`.
     pub fn boolean() -> &'static Self {
         static BOOLEAN: LazyLock<Decoder> =
-            LazyLock::new(|| Decoder::for_type(&DataType::boolean()));
+            LazyLock::new(|| Decoder::for_type(DataType::boolean()));
         &BOOLEAN
     }
 

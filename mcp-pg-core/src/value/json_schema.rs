@@ -11,7 +11,7 @@ use crate::schema::{DataType, Kind};
 /// use mcp_pg_core::schema::DataType;
 /// use mcp_pg_core::value::accepted;
 ///
-/// assert_eq!(accepted(&DataType::bigint())["type"], "integer");
+/// assert_eq!(accepted(DataType::bigint())["type"], "integer");
 /// ```
 pub fn accepted(data_type: &DataType) -> Map<String, Value> {
     let data_type = data_type.base();
@@ -58,7 +58,7 @@ pub fn accepted(data_type: &DataType) -> Map<String, Value> {
 /// use mcp_pg_core::schema::DataType;
 /// use mcp_pg_core::value::{accepted, or_null};
 ///
-/// assert_eq!(or_null(accepted(&DataType::text()))["type"], serde_json::json!(["string", "null"]));
+/// assert_eq!(or_null(accepted(DataType::text()))["type"], serde_json::json!(["string", "null"]));
 /// ```
 pub fn or_null(mut schema: Map<String, Value>) -> Map<String, Value> {
     match schema.get_mut("type") {

@@ -9,6 +9,9 @@ use super::decimal::Decimal;
 /// 2^53 − 1: up to it, a double holds every integer, and no two integers are the same double.
 pub(super) const SAFE: i64 = (1 << 53) - 1;
 
+/// So many digits of a decimal always survive in a double.
+const SURE_DIGITS: usize = 15;
+
 /// Powers of ten that are exact doubles.
 const TENS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
@@ -53,22 +56,35 @@ pub(super) fn from_real(value: f32) -> Value {
 
 /// The text form of a numeric: plain digits, or a name such as `NaN`.
 pub(super) fn from_text(text: &str) -> Value {
+    exact(text).unwrap_or_else(|| Value::from(text))
+}
+
+/// The number that the text form of a numeric means, if JSON has it.
+fn exact(text: &str) -> Option<Value> {
     let whole = match text.split_once('.') {
         Some((whole, fraction)) => fraction.bytes().all(|digit| digit == b'0').then_some(whole),
         None => Some(text),
     };
-    let exact = match whole {
+    match whole {
         Some(whole) => whole
             .parse::<i64>()
             .ok()
             .filter(|value| value.unsigned_abs() <= SAFE.unsigned_abs())
             .map(Value::from),
-        None => exact_double(text)
-            .filter(|value| value.abs() <= SAFE as f64 && is_sure(*value))
-            .and_then(Number::from_f64)
-            .map(Value::Number),
-    };
-    exact.unwrap_or_else(|| Value::from(text))
+        None => sure_double(text).and_then(Number::from_f64).map(Value::Number),
+    }
+}
+
+/// The double that a decimal with a point is, if it is sure to be told from others by the decimal.
+fn sure_double(text: &str) -> Option<f64> {
+    let digits = text.trim_start_matches(['-', '0', '.']).trim_end_matches('0');
+    let count = digits.bytes().filter(u8::is_ascii_digit).count();
+    match text.len() {
+        _ if count > SURE_DIGITS => None,
+        // So near to zero, a double has fewer digits.
+        300.. => exact_double(text).filter(|value| is_sure(*value)),
+        _ => text.parse().ok(),
+    }
 }
 
 /// The binary form of a numeric; `None` if it is malformed.
@@ -88,7 +104,8 @@ pub(super) fn from_binary(raw: &[u8]) -> Option<Value> {
     };
     let weight = i16::from_be_bytes([w0, w1]);
     Some(short(negative, weight, digits).unwrap_or_else(|| {
-        from_text(&plain(negative, weight, u16::from_be_bytes([d0, d1]), digits))
+        let text = plain(negative, weight, u16::from_be_bytes([d0, d1]), digits);
+        exact(&text).unwrap_or(Value::String(text))
     }))
 }
 
@@ -134,15 +151,16 @@ fn plain(negative: bool, weight: i16, scale: u16, digits: &[[u8; 2]]) -> String 
         text.push('0');
     }
     for position in 0..=weight {
-        let group = digit(position);
-        text.push_str(&if position == 0 { format!("{group}") } else { format!("{group:04}") });
+        let digits = decimal(digit(position));
+        let zeros = digits.iter().take(3).take_while(|digit| **digit == '0').count();
+        text.extend(digits.iter().skip(if position == 0 { zeros } else { 0 }));
     }
     if scale > 0 {
         text.push('.');
         let end = text.len() + usize::from(scale);
         let mut position = weight + 1;
         while text.len() < end {
-            text.push_str(&format!("{:04}", digit(position)));
+            text.extend(decimal(digit(position)));
             position += 1;
         }
         text.truncate(end);
@@ -155,11 +173,17 @@ fn group(digit: [u8; 2]) -> u16 {
     u16::from_be_bytes(digit).min(9_999)
 }
 
-/// Whether no other decimal of as many digits means the same double: fifteen digits always survive.
+/// The four decimal digits of a base-10000 digit.
+fn decimal(group: u16) -> [char; 4] {
+    [group / 1000, group / 100 % 10, group / 10 % 10, group % 10]
+        .map(|digit| char::from(b'0' + digit as u8))
+}
+
+/// Whether no other decimal of as many digits means the same double: [`SURE_DIGITS`] always survive.
 pub(super) fn is_sure(double: f64) -> bool {
     let shortest = format!("{double:e}");
     let mantissa = shortest.split('e').next().unwrap_or_default();
-    mantissa.bytes().filter(u8::is_ascii_digit).count() <= 15
+    mantissa.bytes().filter(u8::is_ascii_digit).count() <= SURE_DIGITS
 }
 
 /// The double whose shortest decimal means the same number as this decimal, if there is one.
@@ -224,6 +248,8 @@ mod tests {
             (wire(0, 4, 0, &[1, 0, 0, 0, 7]), json!("10000000000000007")),
             (wire(0, -3, 12, &[7]), json!(7e-12)),
             (wire(0, 0, 20, &[1, 2345, 6789, 123, 4567, 8901]), json!("1.23456789012345678901")),
+            (wire(0, 1, 12, &[12, 34, 5, 600, 70]), json!("120034.000506000070")),
+            (wire(0x4000, 0, 16, &[1, 0, 0, 0, 5000]), json!(-1.0000000000005)),
             (wire(0xC000, 0, 0, &[]), json!("NaN")),
             (wire(0xD000, 0, 0, &[]), json!("Infinity")),
         ] {

@@ -54,6 +54,44 @@ async fn groups_and_measures_agree_with_hand_written_sql() {
 }
 
 #[tokio::test]
+async fn a_condition_on_the_rows_that_groups_come_from_holds() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY, name text, country text, archived_at timestamptz);
+         CREATE TABLE bill (id integer PRIMARY KEY, person_id integer REFERENCES person, total integer);
+         INSERT INTO person VALUES (1, 'Ada', 'FR', NULL), (2, 'Bob', NULL, NULL), (3, 'Cyd', 'FR', now());
+         INSERT INTO bill VALUES (1, 1, 10), (2, 2, 20), (3, 3, 30), (4, NULL, 40), (5, 1, 50);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let named = json!([{"person.name": "Ada", "sum": 60}, {"person.name": "Bob", "sum": 20}]);
+    let unnamed = json!([{"person.name": null, "sum": 70}]);
+    for (condition, archived, expected) in [
+        (json!({"person": {}}), "exclude", named.clone()),
+        (json!({"person": {"country": null}}), "exclude", json!([named[1]])),
+        (json!({"person": {"country": "FR"}}), "exclude", json!([named[0]])),
+        (json!({"person": null}), "exclude", unnamed.clone()),
+        (json!({"not": {"person": {"country": "FR"}}}), "exclude", json!([named[1], unnamed[0]])),
+        (
+            json!({"or": [{"person": {"country": "FR"}}, {"id": 4}]}),
+            "exclude",
+            json!([named[0], {"person.name": null, "sum": 40}]),
+        ),
+        (
+            json!({"person": {"country": "FR"}}),
+            "include",
+            json!([named[0], {"person.name": "Cyd", "sum": 30}]),
+        ),
+    ] {
+        let arguments = json!({
+            "table": "bill", "where": condition, "archived": archived,
+            "group_by": ["person.name"], "measures": {"sum": {"sum": "total"}},
+        });
+        let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+        assert_eq!(reply["rows"], expected, "{condition}");
+    }
+}
+
+#[tokio::test]
 async fn pages_of_groups_follow_each_other() {
     let engine = Database::shop().await.engine().await;
     let whole = json!({"table": "orders", "measures": {"n": {"count": "*"}}, "group_by": ["user_id"], "order_by": ["-n"]});

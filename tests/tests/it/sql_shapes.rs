@@ -112,6 +112,10 @@ async fn the_next_page() {
         by(json!([{"count": "item", "where": {"qty": {"gt": 1}}, "direction": "desc"}])),
         by(json!([{"count": "product"}, "-id"])),
         by(json!([{"multiply": ["total", 2], "direction": "desc"}])),
+        (
+            "select",
+            json!({"table": "orders", "columns": ["id", {"multiply": ["total", 2], "as": "n"}], "order_by": ["-n"], "limit": 2, "cursor": "next"}),
+        ),
         ("select", json!({"table": "item", "columns": ["qty"], "limit": 2, "cursor": "next"})),
         ("select", json!({"table": "log", "limit": 1, "cursor": "next"})),
         (
@@ -219,6 +223,8 @@ async fn totals() {
         json!({"table": "orders", "measures": {"half": {"median": "total"}, "most": {"percentile": {"multiply": ["total", 2]}, "fraction": 0.9, "where": {"state": "open"}}}}),
         json!({"table": "orders", "measures": {"n": {"count": "*"}, "sum": {"sum": "total"}, "mean": {"divide": ["sum", "n"]}, "twice": {"multiply": ["mean", 2]}}, "group_by": ["state"], "having": {"mean": {"gt": 1}}, "order_by": ["-twice"]}),
         json!({"table": "orders", "measures": {"hours": {"sum": {"multiply": [{"subtract": ["placed", "archived_at"], "unit": "hours"}, "total"]}}}, "group_by": [{"column": "placed", "part": "weekday", "time_zone": "Europe/Paris", "as": "weekday"}]}),
+        json!({"table": "orders", "where": {"customer": {"country": "FR", "parent": {}}, "state": "open"}, "measures": {"net": {"sum": {"multiply": ["total", {"subtract": [1, 0.19]}]}}}, "group_by": ["customer.name"]}),
+        json!({"table": "orders", "where": {"not": {"customer": {"country": "FR"}}}, "measures": {"n": {"count": "*"}}, "group_by": ["customer.name"]}),
     ];
     let calls = calls.map(|arguments| ("aggregate", arguments));
     insta::assert_snapshot!(shapes(&calls).await);
