@@ -70,8 +70,8 @@ async fn refusals_are_told_alike_in_any_language() {
         (insert("people", json!({"id": 3, "numbers": "{1,x}"})), "/data/numbers", None),
         (
             insert("parted", json!({"id": 1, "at": "2025-01-01"})),
-            "/data",
-            Some("no partition of the table takes such a row"),
+            "/data/at",
+            Some("no partition of the table takes such a row, by its at"),
         ),
         (("aggregate", born), "/group_by/0/time_zone", Some("PostgreSQL knows no such time zone")),
         (
