@@ -3,9 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use super::{Marks, TableView};
-use crate::schema::{
-    Column, ColumnHints, DataType, Key, Privileges, RowSecurity, Table, TableKind, bounds,
-};
+use crate::schema::{Column, DataType, Key, Privileges, RowSecurity, Table, TableKind, bounds};
 
 impl TableView {
     /// A table that only one query has: columns by name, type and marks, of which the first `keys` tell its rows
@@ -63,26 +61,6 @@ pub fn counted() -> &'static Column {
 /// A column that can only be read; statements call it by its place.
 fn column(index: usize, name: String, data_type: Arc<DataType>) -> Column {
     let identifier = format!("c{index}");
-    Column {
-        bounds: bounds(&name, Some(&identifier), &data_type),
-        name,
-        alias: Some(identifier),
-        number: 0,
-        type_name: data_type.name.clone(),
-        data_type,
-        nullable: true,
-        may_be_null: true,
-        default: None,
-        default_refused: false,
-        identity: None,
-        generated: None,
-        generated_from: Vec::new(),
-        origin: None,
-        comment: None,
-        hints: ColumnHints::default(),
-        bound: None,
-        can_select: true,
-        can_insert: false,
-        can_update: false,
-    }
+    let bounds = bounds(&name, Some(&identifier), &data_type);
+    Column { bounds, ..Column::computed(name, identifier, data_type) }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Column, ColumnHints, DataType, Kind};
+use super::{Column, DataType, Kind};
 
 /// An end of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,27 +31,6 @@ pub(crate) fn bounds(
 
 /// An end, which can only be read; in SQL text it goes by the name of the whole.
 fn column(name: String, whole: &str, element: &Arc<DataType>, bound: Bound) -> Column {
-    Column {
-        name,
-        alias: Some(whole.to_owned()),
-        number: 0,
-        type_name: element.name.clone(),
-        data_type: Arc::clone(element),
-        nullable: true,
-        // Where a range has no end, or is empty.
-        may_be_null: true,
-        default: None,
-        default_refused: false,
-        identity: None,
-        generated: None,
-        generated_from: Vec::new(),
-        origin: None,
-        comment: None,
-        hints: ColumnHints::default(),
-        bound: Some(bound),
-        bounds: None,
-        can_select: true,
-        can_insert: false,
-        can_update: false,
-    }
+    // Where a range has no end, or is empty, it is null.
+    Column { bound: Some(bound), ..Column::computed(name, whole.to_owned(), Arc::clone(element)) }
 }

@@ -71,6 +71,32 @@ pub enum Identity {
 }
 
 impl Column {
+    /// A column that no table has, and that can only be read; in SQL text it goes by the name `alias`.
+    pub(crate) fn computed(name: String, alias: String, data_type: Arc<DataType>) -> Self {
+        Self {
+            name,
+            alias: Some(alias),
+            number: 0,
+            type_name: data_type.name.clone(),
+            data_type,
+            nullable: true,
+            may_be_null: true,
+            default: None,
+            default_refused: false,
+            identity: None,
+            generated: None,
+            generated_from: Vec::new(),
+            origin: None,
+            comment: None,
+            hints: ColumnHints::default(),
+            bound: None,
+            bounds: None,
+            can_select: true,
+            can_insert: false,
+            can_update: false,
+        }
+    }
+
     /// The name in SQL text.
     pub fn identifier(&self) -> &str {
         self.alias.as_deref().unwrap_or(&self.name)

@@ -1,15 +1,14 @@
 //! Related rows as members of a row: correlated subqueries that PostgreSQL sends as records.
 
 use sea_query::{
-    BinOper, DynIden, Expr, ExprTrait, Func, NullOrdering, Order, Query, SelectStatement, TableRef,
+    BinOper, DynIden, Expr, ExprTrait, Func, NullOrdering, Order, Query, SelectStatement,
 };
 
+use super::join::{end, leads_to_a_key, the_one};
 use super::output::{Output, Reader};
-use super::predicate::{Conditions, constant, document, null, taken};
+use super::predicate::{Conditions, constant, document, taken};
 use super::{column, expression, operand, reader};
-use crate::plan::{
-    Expression, Hop, Include, Measured, Operand, Predicate, Quantifier, Reached, Shown, Sort,
-};
+use crate::plan::{Expression, Hop, Include, Measured, Operand, Predicate, Reached, Shown, Sort};
 use crate::policy::TableView;
 use crate::schema::Column;
 use crate::value::Decoder;
@@ -172,84 +171,6 @@ impl Conditions {
         Func::cust("NULLIF").args([member, Expr::Constant("null".into())]).into()
     }
 
-    /// The alias of the row that a hop leads to, in the query that has the row under `alias`.
-    fn joined(&mut self, hop: &Hop<'_>, alias: &DynIden) -> DynIden {
-        let relation = &hop.relation.unambiguous;
-        let same = |join: &&Join| join.from == *alias && join.relation == *relation;
-        if let Some(join) = self.joins.iter().find(same) {
-            return join.alias.clone();
-        }
-        let other = self.alias();
-        let on = self.led_to(hop, alias, &other);
-        self.joins.push(Join {
-            from: alias.clone(),
-            relation: relation.clone(),
-            table: end(hop, &other),
-            alias: other.clone(),
-            on,
-        });
-        other
-    }
-
-    /// What a hop from the row under `near` says of the row under `far` that it leads to.
-    fn led_to(&mut self, hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
-        let on = paired(hop, near, far);
-        match self.expression(&hop.visible, far) {
-            Some(visible) => on.and(visible),
-            None => on,
-        }
-    }
-
-    /// The condition that rows under `alias` must meet, where related rows are already joined to them: those need not
-    /// be looked for again.
-    pub(super) fn joined_condition(
-        &mut self,
-        predicate: &Predicate<'_>,
-        alias: &DynIden,
-    ) -> Option<Expr> {
-        match predicate {
-            Predicate::All(parts) => parts
-                .iter()
-                .filter_map(|part| self.joined_condition(part, alias))
-                .reduce(|all, part| all.and(part)),
-            Predicate::Related { hop, quantifier: Quantifier::Some, filter } => {
-                let joined = self.already_joined(hop, alias);
-                let (Some(joined), Some((_, key))) = (joined, hop.relation.columns.first()) else {
-                    return self.expression(predicate, alias);
-                };
-                let key = &hop.table.table.columns[*key];
-                let found = null(column(&joined, key), &key.data_type, false);
-                Some(match self.expression(filter, &joined) {
-                    Some(filter) => found.and(filter),
-                    None => found,
-                })
-            }
-            _ => self.expression(predicate, alias),
-        }
-    }
-
-    /// The alias of the row that a hop leads to, if just that row is joined.
-    fn already_joined(&mut self, hop: &Hop<'_>, alias: &DynIden) -> Option<DynIden> {
-        let same = |join: &&Join| join.from == *alias && join.relation == hop.relation.unambiguous;
-        let join = self.joins.iter().find(same)?;
-        let (other, on) = (join.alias.clone(), join.on.clone());
-        (self.led_to(hop, alias, &other) == on).then_some(other)
-    }
-
-    /// Joins to a query the rows that its expressions have reached from the row under `alias`.
-    pub(super) fn join(&mut self, query: &mut SelectStatement, alias: &DynIden) {
-        let mut known = vec![alias.clone()];
-        // A join stands after the one that it starts from.
-        let reached = |join: &mut Join| {
-            let reached = known.contains(&join.from);
-            known.extend(reached.then(|| join.alias.clone()));
-            reached
-        };
-        for join in self.joins.extract_if(.., reached) {
-            query.left_join(join.table, join.on);
-        }
-    }
-
     /// What rows are sorted by.
     pub(super) fn sort_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
         let mut value = || self.reached(&sort.hops, sort.column, alias);
@@ -361,57 +282,6 @@ fn decoder<'v>(table: &'v TableView, of: &'v Expression<'v>) -> &'v Decoder {
         Some(_) => Decoder::jsonb(),
         None => Decoder::numeric(),
     }
-}
-
-/// A row that expressions reach from another.
-#[derive(Debug)]
-pub(super) struct Join {
-    from: DynIden,
-    relation: String,
-    table: TableRef,
-    alias: DynIden,
-    on: Expr,
-}
-
-/// Cuts the rows at the end of a hop to one: where no key says that there are no more, always the same.
-fn the_one(rows: &mut SelectStatement, hop: &Hop<'_>, alias: &DynIden) {
-    if !leads_to_a_key(hop) {
-        for position in hop.table.steady_order() {
-            let column = column(alias, &hop.table.table.columns[position]);
-            rows.order_by_expr(column, sea_query::Order::Asc);
-        }
-    }
-    rows.limit(1);
-}
-
-/// Whether the columns that a hop compares at its end hold a key, so that a join cannot double a row.
-fn leads_to_a_key(hop: &Hop<'_>) -> bool {
-    let compared =
-        |position: usize| hop.relation.columns.iter().any(|(_, theirs)| *theirs == position);
-    hop.is_to_one() && hop.leads_to_a_key(compared)
-}
-
-/// The table at the end of a hop under an alias: `ONLY` it where the hop leads to rows of its own alone.
-fn end(hop: &Hop<'_>, alias: &DynIden) -> TableRef {
-    if !hop.leads_to_its_own() {
-        return super::aliased(hop.table, alias);
-    }
-    let table = hop.table.name();
-    let only = Func::cust("ONLY").arg(Expr::col((table.schema.clone(), table.name.clone())));
-    TableRef::FunctionCall(only, alias.clone())
-}
-
-/// The columns of the two ends of a hop are the same.
-fn paired(hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
-    let of = |table: &TableView, alias: &DynIden, position: usize| {
-        operand(alias, &table.table.columns[position])
-    };
-    let pairs = hop
-        .relation
-        .columns
-        .iter()
-        .map(|(ours, theirs)| of(hop.table, far, *theirs).eq(of(hop.subject, near, *ours)));
-    pairs.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true))
 }
 
 pub(super) fn subquery(query: SelectStatement) -> Expr {

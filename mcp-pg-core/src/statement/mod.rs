@@ -11,6 +11,7 @@ mod expression;
 mod guard;
 mod include;
 mod insert;
+mod join;
 mod local;
 mod named;
 mod output;

@@ -5,7 +5,7 @@ use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, Keyword, Quer
 
 use super::compared::family;
 use super::guard::Guard;
-use super::include::Join;
+use super::join::Join;
 use super::parameters::Parameters;
 use super::{ALIASES, operand};
 use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, Words};
