@@ -39,9 +39,9 @@ pub mod reply;
 mod engine;
 mod execute;
 
-pub use engine::{Change, Engine, Origin, RefusedSetting, verify_table};
+pub use engine::{Change, Engine, Health, Origin, RefusedSetting, verify_table};
 pub use error::{Agreement, Code, Error, Question, Result};
-pub use execute::{Posture, ROWS_CHANNEL, SCHEMA_CHANNEL, UnreachedType};
+pub use execute::{Connections, Posture, ROWS_CHANNEL, SCHEMA_CHANNEL, UnreachedType};
 pub use name::TableName;
 pub use policy::{Principal, Settings};
 pub use reply::Reply;

@@ -38,7 +38,7 @@ use crate::confirm::StateKey;
 use crate::handler::Handler;
 use crate::limits::Limiter;
 use crate::listener::{Certificate, Listener};
-use crate::metrics::{Metrics, lost_records};
+use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 
 use body::Bodies;
@@ -357,7 +357,7 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
 
 async fn counters(State((metrics, engine)): State<(Arc<Metrics>, Arc<Engine>)>) -> Response {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    let page = metrics.render() + &lost_records(engine.lost_records());
+    let page = metrics.render(&engine.health());
     ([(header::CONTENT_TYPE, kind)], page).into_response()
 }
 

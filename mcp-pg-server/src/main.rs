@@ -60,10 +60,11 @@ fn failed(message: &str, exit: Exit) -> ExitCode {
 }
 
 /// Standard output belongs to the protocol. `RUST_LOG` may ask for more, but not for what
-/// these crates say below that: each request, with the rows in it. rmcp calls it an error, too, that a client leaves.
+/// these crates say below that: each request, with the rows in it. rmcp calls it an error, too, that a client leaves,
+/// and the pool tells of each of its connections that the database has gone.
 fn log_to_stderr(least: &str) {
     let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(least));
-    for quiet in ["rmcp=warn", "rmcp::service=off", "tokio_postgres=warn"] {
+    for quiet in ["rmcp=warn", "rmcp::service=off", "tokio_postgres=warn", "deadpool=off"] {
         if let Ok(directive) = quiet.parse() {
             filter = filter.add_directive(directive);
         }

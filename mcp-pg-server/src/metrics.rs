@@ -1,9 +1,14 @@
-//! Counters of calls, in Prometheus' text format.
+//! Counters of calls, and how the server fares, in Prometheus' text format.
+
+mod health;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use mcp_pg_core::Health;
 
 /// Upper bounds of the histogram, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
@@ -16,6 +21,8 @@ const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2
 pub struct Metrics {
     calls: Mutex<BTreeMap<(String, &'static str), u64>>,
     durations: Mutex<BTreeMap<String, Histogram>>,
+    /// Whether the last configuration that was read is not the one that is obeyed.
+    refused_configuration: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -41,8 +48,13 @@ impl Metrics {
         }
     }
 
-    /// The page that a Prometheus server reads.
-    pub fn render(&self) -> String {
+    /// The configuration was read again, and is obeyed from now on or not.
+    pub(crate) fn configured(&self, taken: bool) {
+        self.refused_configuration.store(!taken, Ordering::Relaxed);
+    }
+
+    /// The page that a Prometheus server reads, of an engine that fares like this.
+    pub fn render(&self, health: &Health) -> String {
         let mut page = String::from(
             "# HELP mcp_pg_calls_total Tool calls by tool and outcome (ok or the error's code).\n\
              # TYPE mcp_pg_calls_total counter\n",
@@ -63,21 +75,16 @@ impl Metrics {
             let _ = writeln!(page, "{name}_sum{{tool=\"{tool}\"}} {}", histogram.seconds);
             let _ = writeln!(page, "{name}_count{{tool=\"{tool}\"}} {}", histogram.count);
         }
+        let configured = !self.refused_configuration.load(Ordering::Relaxed);
+        health::render(&mut page, configured, health);
         page
     }
 }
 
-/// The same of audit records that were given up.
-pub(crate) fn lost_records(lost: u64) -> String {
-    format!(
-        "# HELP mcp_pg_audit_records_lost_total Audit records that no sink could keep.\n\
-         # TYPE mcp_pg_audit_records_lost_total counter\n\
-         mcp_pg_audit_records_lost_total {lost}\n"
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use mcp_pg_core::Connections;
+
     use super::*;
 
     #[test]
@@ -85,13 +92,34 @@ mod tests {
         let metrics = Metrics::default();
         metrics.record("select", "ok", Duration::from_millis(3));
         metrics.record("select", "timeout", Duration::from_secs(11));
-        let page = metrics.render();
+        let connections = Connections { up: true, used: 1, idle: 2, waiting: 3, most: 4 };
+        let health = Health {
+            connections,
+            schema_read: true,
+            query_faults: 6,
+            outdated_queries: 5,
+            audit_failing: true,
+            lost_records: 7,
+        };
+        metrics.configured(false);
+        let page = metrics.render(&health);
         for line in [
             "mcp_pg_calls_total{tool=\"select\",code=\"ok\"} 1",
             "mcp_pg_call_duration_seconds_bucket{tool=\"select\",le=\"0.0025\"} 0",
             "mcp_pg_call_duration_seconds_bucket{tool=\"select\",le=\"0.005\"} 1",
             "mcp_pg_call_duration_seconds_bucket{tool=\"select\",le=\"+Inf\"} 2",
             "mcp_pg_call_duration_seconds_count{tool=\"select\"} 2",
+            "mcp_pg_database_up 1",
+            "mcp_pg_database_connections_used 1",
+            "mcp_pg_database_connections_idle 2",
+            "mcp_pg_database_connections_waiting 3",
+            "mcp_pg_database_connections_max 4",
+            "mcp_pg_configuration_last_reload_successful 0",
+            "mcp_pg_schema_last_read_successful 1",
+            "mcp_pg_query_faults 6",
+            "mcp_pg_query_faults_outdated 5",
+            "mcp_pg_audit_failing 1",
+            "mcp_pg_audit_records_lost_total 7",
         ] {
             assert!(page.lines().any(|known| known == line), "{line} is not in\n{page}");
         }

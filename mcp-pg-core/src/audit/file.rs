@@ -136,6 +136,10 @@ impl AuditSink for FileSink {
     fn lost(&self) -> u64 {
         self.queue.lost()
     }
+
+    fn is_failing(&self) -> bool {
+        self.queue.is_failing()
+    }
 }
 
 /// The thread's side of the queue.
@@ -163,7 +167,7 @@ impl Writer {
         match self.log.append(records) {
             Ok(()) => {
                 if self.waiting.mend() {
-                    tracing::info!(file = %self.log.path().display(), "the audit file is written again");
+                    tracing::warn!(file = %self.log.path().display(), "the audit file is written again");
                 }
                 self.waiting.settle(count, || Ok(()));
             }

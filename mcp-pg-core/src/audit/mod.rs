@@ -57,6 +57,11 @@ pub trait AuditSink: Send + Sync {
     fn lost(&self) -> u64 {
         0
     }
+
+    /// Whether it could not keep the last records, as far as it knows.
+    fn is_failing(&self) -> bool {
+        false
+    }
 }
 
 /// The error of a running sink: callers learn that it is so, the log why.

@@ -61,7 +61,7 @@ impl Queue {
     /// answer is an error, but the record is still tried: so the writer finds out when it works again.
     pub(crate) fn post(&self, event: Event) -> Result<()> {
         let job = Job { record: Some(event.try_into()?), done: None };
-        let broken = self.broken.load(Ordering::Relaxed);
+        let broken = self.is_failing();
         if self.jobs.try_send(job).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return Err(unavailable("the queue is full"));
@@ -71,7 +71,7 @@ impl Queue {
 
     /// The same, once there is a place for it; while the writer fails, nobody waits for one.
     pub(crate) async fn take(&self, event: Event) -> Result<()> {
-        if self.broken.load(Ordering::Relaxed) {
+        if self.is_failing() {
             return self.post(event);
         }
         let job = Job { record: Some(event.try_into()?), done: None };
@@ -91,6 +91,11 @@ impl Queue {
     /// How many records were given up so far.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether the last records could not be written.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
     }
 
     async fn wait_for(&self, record: Option<Encoded>) -> Result<()> {

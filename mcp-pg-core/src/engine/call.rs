@@ -162,6 +162,10 @@ impl Engine {
                     left = if fresh { left - 1 } else { 0 };
                     record.forget();
                 }
+                Err(error) if error.code() == Code::Timeout => {
+                    record.late(&view, request);
+                    return Err(error);
+                }
                 answer => return answer,
             }
         }

@@ -99,6 +99,10 @@ impl Journal {
         self.queue.lost()
     }
 
+    pub(super) fn is_failing(&self) -> bool {
+        self.queue.is_failing()
+    }
+
     pub(super) async fn flush(&self) -> Result<()> {
         self.queue.flush().await
     }
@@ -109,7 +113,8 @@ fn alone(mut config: Config, settings: &Settings) -> Result<Database> {
     let name = config.get_application_name().unwrap_or("mcp-pg").to_owned();
     config.application_name(format!("{name} audit"));
     let limits = Limits { max_connections: 1, ..settings.limits.clone() };
-    Database::new(config, &Settings { limits, ..settings.clone() })
+    // The writer tells the log itself.
+    Ok(Database::new(config, &Settings { limits, ..settings.clone() })?.quiet())
 }
 
 /// Tells the ledger what became of the entry; where nobody knows, by dropping it.
@@ -149,7 +154,7 @@ impl Writer {
             match added {
                 Ok(()) => {
                     if writes && self.waiting.mend() {
-                        tracing::info!("the audit table is written again");
+                        tracing::warn!("the audit table is written again");
                     }
                     self.waiting.settle(count, || Ok(()));
                 }

@@ -13,6 +13,7 @@ mod document;
 mod excerpt;
 mod explain;
 mod follow;
+mod health;
 mod identity;
 mod insert;
 mod journal;
@@ -35,7 +36,7 @@ mod version;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -44,6 +45,7 @@ use tokio_postgres::Config;
 
 use catalogue::Catalogue;
 pub use follow::Change;
+pub use health::Health;
 pub use identity::RefusedSetting;
 use identity::identity;
 pub use journal::verify_table;
@@ -91,6 +93,8 @@ pub struct Engine {
     /// How many readings of the catalogue have begun, and which of them was the last to be taken over.
     readings: AtomicU64,
     read: AtomicU64,
+    /// Whether the last attempt to read the schema anew came to nothing.
+    unread: AtomicBool,
     changes: broadcast::Sender<Change>,
 }
 
@@ -132,6 +136,7 @@ impl Engine {
             reloading: tokio::sync::Mutex::new(()),
             readings: AtomicU64::new(0),
             read: AtomicU64::new(0),
+            unread: AtomicBool::new(false),
             changes: broadcast::Sender::new(CHANGES_MOST),
         })
     }
@@ -175,11 +180,6 @@ impl Engine {
     /// What is wrong with canned queries and functions that are meant to be tools.
     pub fn faults(&self) -> Vec<Fault> {
         self.catalogue.load().canned.faults.clone()
-    }
-
-    /// How many audit records were given up so far: no sink could keep them, and no more could wait.
-    pub fn lost_records(&self) -> u64 {
-        self.sinks.lost()
     }
 
     /// Answers if the database does.

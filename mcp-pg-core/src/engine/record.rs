@@ -28,6 +28,10 @@ pub struct Origin {
 pub(super) struct Record<'e> {
     engine: &'e Engine,
     tool: &'e str,
+    role: &'e str,
+    began: Instant,
+    /// The table of a call that took too long.
+    late: Option<String>,
     notes: Option<Box<Notes>>,
     /// The request, and what the user has agreed to, where there is something to agree to.
     pub(super) consent: Option<Consent>,
@@ -115,7 +119,8 @@ impl<'e> Record<'e> {
                 stage: Stage::Open,
             })
         });
-        Self { engine, tool, notes, consent: None }
+        let (role, began) = (&*caller.role, Instant::now());
+        Self { engine, tool, role, began, late: None, notes, consent: None }
     }
 
     /// An attempt begins, by this view and these settings.
@@ -146,6 +151,12 @@ impl<'e> Record<'e> {
         {
             notes.table = Some(table.name().to_string());
         }
+    }
+
+    /// The call took too long.
+    pub(super) fn late(&mut self, view: &View, request: &Request) {
+        let table = request.table().and_then(|name| view.table(name).ok());
+        self.late = table.map(|table| table.name().to_string());
     }
 
     pub(super) fn statement(&mut self, sql: &str) {
@@ -240,6 +251,12 @@ impl<'e> Record<'e> {
     pub(super) async fn settle<T>(mut self, answer: Result<T>) -> Result<T> {
         if let Err(error) = &answer {
             trace(self.tool, error);
+            if error.code() == Code::Timeout {
+                let Self { tool, role, late: table, began, .. } = &self;
+                let ms = milliseconds(began.elapsed());
+                let sqlstate = error.get_sqlstate();
+                tracing::warn!(tool, role, table, ms, sqlstate, "a call took too long");
+            }
         }
         let Some(notes) = self.notes.take() else { return answer };
         let event = notes.outcome(answer.as_ref().map(drop));

@@ -23,7 +23,9 @@ impl Engine {
         // What was read from here on by someone else while this call waited is as good.
         if self.read.load(Ordering::SeqCst) <= begun {
             let settings = Arc::clone(&self.catalogue.load().settings);
-            self.replace(self.read_anew(settings).await?);
+            let read = self.read_anew(settings).await;
+            self.unread.store(read.is_err(), Ordering::Relaxed);
+            self.replace(read?);
         }
         Ok(!self.catalogue.load().same(&before))
     }
@@ -69,6 +71,7 @@ impl Engine {
         let _alone = self.reloading.lock().await;
         let read = self.read_anew(Arc::new(settings)).await?;
         accept(&self.posture_by(&read.catalogue).await?)?;
+        self.unread.store(false, Ordering::Relaxed);
         self.replace(read);
         Ok(!self.catalogue.load().same(&before))
     }

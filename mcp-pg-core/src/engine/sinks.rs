@@ -161,6 +161,12 @@ impl Sinks {
         others.chain(self.journal.iter().map(|journal| journal.lost())).sum()
     }
 
+    /// Whether any of them could not keep the last records.
+    pub(super) fn are_failing(&self) -> bool {
+        self.others.iter().any(|sink| sink.is_failing())
+            || self.journal.as_ref().is_some_and(|journal| journal.is_failing())
+    }
+
     fn tell(&self, error: Option<&Error>) {
         let Some(error) = error else { return };
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,28 +1,25 @@
-//! The pool of connections.
+//! The database: what is read in it and begun, and on which connections.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use deadpool::managed::QueueMode;
-use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime,
-};
+use deadpool_postgres::Object;
 use rustls::ClientConfig;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Config, IsolationLevel};
-use tokio_postgres_rustls::MakeRustlsConnect;
 use tokio_util::task::TaskTracker;
 
 use super::failure::Failure;
 use super::fetch::{Fetched, Keep, fetch, prepare, texts};
 use super::lease::Lease;
 use super::listen::Listener;
-use super::session::{Kept, SessionSettings};
+use super::pool::{Connections, Pool};
+use super::session::SessionSettings;
 use super::tls::client_config;
 use super::transaction::{BECOME, Identity, Transaction};
-use super::unconnected::{SHARED, is_shared, shared, unavailable, unconnected};
+use super::unconnected::{is_shared, shared, unavailable, unconnected};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
@@ -82,38 +79,7 @@ impl Database {
         }
         let session = Arc::new(SessionSettings::new(&timeouts));
         let tls = client_config(&settings.tls)?;
-        let manager = Manager::from_config(
-            config.clone(),
-            MakeRustlsConnect::new(tls.clone()),
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
-        );
-        let begin = {
-            let (session, patience) = (session.clone(), timeouts.connect);
-            Hook::async_fn(move |client, _| {
-                let session = session.clone();
-                Box::pin(async move {
-                    // A pooler takes a connection at once, and may have no session for it for long.
-                    match timeout(patience, session.begin(client)).await {
-                        Ok(Ok(Kept::Own)) => Ok(()),
-                        Ok(Ok(Kept::Shared)) => Err(HookError::message(SHARED)),
-                        Ok(Err(error)) => Err(HookError::Backend(error)),
-                        Err(elapsed) => Err(HookError::message(elapsed.to_string())),
-                    }
-                })
-            })
-        };
-        let pool = Pool::builder(manager)
-            .max_size(settings.limits.max_connections)
-            .wait_timeout(Some(timeouts.pool))
-            .create_timeout(Some(timeouts.connect))
-            .runtime(Runtime::Tokio1)
-            .post_create(begin)
-            // The one that was used last has the statements prepared, and PostgreSQL's process for it is warm.
-            .queue_mode(QueueMode::Lifo)
-            .build()
-            .map_err(|error| {
-                Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
-            })?;
+        let pool = Pool::new(config.clone(), tls.clone(), session.clone(), settings)?;
         Ok(Self {
             pool,
             config,
@@ -125,6 +91,16 @@ impl Database {
         })
     }
 
+    /// The same where others tell the log that the database is away.
+    pub(crate) fn quiet(self) -> Self {
+        Self { pool: self.pool.quiet(), ..self }
+    }
+
+    /// What is done with its connections.
+    pub(crate) fn connections(&self) -> Connections {
+        self.pool.connections()
+    }
+
     /// Refuses a pooler that passes the sessions of a client on to others: what is set in them, so that callers only
     /// read and wait no longer than they may, would hold for others and not for this server.
     ///
@@ -133,7 +109,7 @@ impl Database {
     /// `database_unavailable`.
     pub(crate) async fn keeps_sessions(&self) -> Result<()> {
         let _first = self.lease().await?;
-        if self.pool.status().max_size < 2 {
+        if self.connections().most < 2 {
             return Ok(());
         }
         match self.pool.get().await {
@@ -333,7 +309,7 @@ impl Database {
 
     /// Forgets all prepared statements: the schema that they were made for has changed.
     pub(crate) fn forget_statements(&self) {
-        self.pool.manager().statement_caches.clear();
+        self.pool.forget_statements();
     }
 
     pub(super) fn has_password(&self) -> bool {

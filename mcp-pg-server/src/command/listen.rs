@@ -41,6 +41,7 @@ pub(super) async fn serve(
         state_key: config.state_key.clone(),
         ..ServiceOptions::default()
     };
+    let source = source.told_in(options.metrics.clone());
     let mut credentials = None;
     match &config.auth {
         None => options.caller = Some(session::anonymous(&config)?),

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_pg_core::{Code, Engine, Posture};
@@ -10,6 +11,7 @@ use super::posture;
 use super::watched::Watched;
 use crate::cli::Common;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment};
+use crate::metrics::Metrics;
 
 /// After this time, a good configuration is tried again for which the database was not there.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -43,6 +45,7 @@ pub(super) struct Source<'s> {
     own_roles: bool,
     /// Whether a configuration is not taken that makes the login a danger.
     bound_login: bool,
+    metrics: Arc<Metrics>,
     hang_ups: HangUps,
 }
 
@@ -57,6 +60,7 @@ impl<'s> Source<'s> {
             started_with: config.clone(),
             own_roles: config.own_roles,
             bound_login: false,
+            metrics: Arc::default(),
             hang_ups: HangUps::new(),
         }
     }
@@ -64,6 +68,11 @@ impl<'s> Source<'s> {
     /// The same for a server that the network reaches: what would make its login a danger is not taken.
     pub(super) fn with_bound_login(self) -> Self {
         Self { bound_login: true, ..self }
+    }
+
+    /// The same, and what comes of a configuration is told in `metrics`.
+    pub(super) fn told_in(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Keeps the engine at what the files say, for as long as this is polled. `prepare` reads what else obeys
@@ -115,6 +124,7 @@ impl<'s> Source<'s> {
         let (config, take_over) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
+                self.metrics.configured(false);
                 tracing::error!(
                     "the configuration is faulty, and the one before it stays: {error}"
                 );
@@ -137,6 +147,7 @@ impl<'s> Source<'s> {
             }
             Err(error) => Err(error),
         };
+        self.metrics.configured(taken.is_ok());
         if let Err(error) = taken {
             tracing::error!(
                 "the configuration cannot be used, and the one before it stays: {error}"

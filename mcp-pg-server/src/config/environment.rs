@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ConfigError;
+use mcp_pg_core::name::nearest;
+
+use super::{ConfigError, raw};
 
 const PREFIX: &str = "MCP_PG__";
 /// What the names of this program's own variables begin with.
@@ -10,6 +12,9 @@ const OWN: &str = "MCP_PG_";
 /// Secrets have names of their own, for those who keep them apart; they are no TOML.
 const SECRETS: [(&str, &str); 2] =
     [("MCP_PG_ENCRYPTION_KEYS", "ENCRYPTION__KEYS"), ("MCP_PG_STATE_KEY", "SERVER__STATE_KEY")];
+
+/// What follows that in variables which are no keys of the configuration.
+const OTHERS: [&str; 5] = ["CLAIMS", "ENCRYPTION_KEYS", "POSTGRES_BIN", "ROLE", "STATE_KEY"];
 
 /// Keys that hold lists: in a variable, commas alone may part their items.
 const LISTS: [&str; 10] = [
@@ -105,12 +110,10 @@ impl Environment {
             } else if let Some(path) = variable.strip_prefix(PREFIX) {
                 (path, read(value))
             } else {
-                // Other programs may have names that begin alike, but none with such a mark.
-                match variable.strip_prefix(OWN).filter(|rest| rest.contains("__")) {
-                    Some(rest) => {
-                        let meant =
-                            format!("{variable}: means nothing; did you mean {PREFIX}{rest}?");
-                        return Err(ConfigError::new(meant));
+                match variable.strip_prefix(OWN).and_then(|rest| meant(rest, value)) {
+                    Some(meant) => {
+                        let told = format!("{variable}: means nothing; did you mean {meant}?");
+                        return Err(ConfigError::new(told));
                     }
                     None => continue,
                 }
@@ -121,6 +124,32 @@ impl Environment {
             all.push(Overlaid { key, variable });
         }
         Ok(all)
+    }
+}
+
+/// The variable that was meant by one whose name goes on like this, if it is a misspelled one: others begin alike, of
+/// Kubernetes for a service of this name (`MCP_PG_PORT`) and of other programs.
+fn meant(rest: &str, value: &str) -> Option<String> {
+    if OTHERS.contains(&rest) {
+        return None;
+    }
+    if rest.contains("__") {
+        return Some(format!("{PREFIX}{rest}"));
+    }
+    let parsed = |path: &str| {
+        let mut table = toml::Table::new();
+        set(&mut table, path, read(value)).map(|_| raw::parse(table).map(drop))
+    };
+    let is_known = |told: Result<(), ConfigError>| {
+        told.err().is_none_or(|error| !error.to_string().contains("unknown key"))
+    };
+    let sectioned = rest.split_once('_').map(|(section, key)| format!("{section}__{key}"));
+    if let Some(path) = sectioned.filter(|path| parsed(path).is_some_and(is_known)) {
+        return Some(format!("{PREFIX}{path}"));
+    }
+    match parsed(rest) {
+        Some(Ok(())) => Some(format!("{PREFIX}{rest}")),
+        _ => nearest(rest, OTHERS).map(|name| format!("{OWN}{name}")),
     }
 }
 

@@ -142,12 +142,29 @@ fn faults_of_variables_are_told_as_theirs() {
         ("MCP_PG__LIMITS__MAX_ROWS", "0", "limits.max_rows: must be at least 1"),
         ("MCP_PG__CONFIRM", "deleet", "confirm[0]: no such value \"deleet\"; did you mean delete?"),
         ("MCP_PG_LIMITS__MAX_ROWS", "3", "means nothing; did you mean MCP_PG__LIMITS__MAX_ROWS?"),
+        ("MCP_PG_ROLES", "x", "means nothing; did you mean MCP_PG_ROLE?"),
+        ("MCP_PG_CLAIM", "{}", "means nothing; did you mean MCP_PG_CLAIMS?"),
+        ("MCP_PG_ENCRYPTION_KEY", "x", "means nothing; did you mean MCP_PG_ENCRYPTION_KEYS?"),
+        ("MCP_PG_DEFAULT_ROLE", "x", "means nothing; did you mean MCP_PG__DEFAULT_ROLE?"),
+        ("MCP_PG_DATABASE_URL", "x", "means nothing; did you mean MCP_PG__DATABASE__URL?"),
+        ("MCP_PG_LIMITS_MAX_ROWS", "x", "means nothing; did you mean MCP_PG__LIMITS__MAX_ROWS?"),
+        (
+            "MCP_PG_SERVER_ALLOWED_HOSTS",
+            "x",
+            "means nothing; did you mean MCP_PG__SERVER__ALLOWED_HOSTS?",
+        ),
         ("MCP_PG__", "3", "names no key; write MCP_PG__SECTION__KEY"),
     ] {
         assert_eq!(load(variable, value), Err(format!("{variable}: {told}")));
     }
     for (variable, value) in [
         ("MCP_PG_PORT", "tcp://10.0.0.1:80"),
+        ("MCP_PG_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("MCP_PG_SERVICE_HOST", "10.0.0.1"),
+        ("MCP_PG_SERVER_PORT", "tcp://10.0.0.1:80"),
+        ("MCP_PG_SERVER_SERVICE_PORT", "80"),
+        ("MCP_PG_DATA", "/dumps"),
+        ("MCP_PG_POSTGRES_BIN", "/usr/bin"),
         ("MCP_PG_ROLE", "x"),
         ("MCP_PG__LIMITS__MAX_ROWS", "7"),
     ] {

@@ -107,8 +107,9 @@ impl Handler {
         // A name that was not looked up could be any.
         let limited = code == Code::RateLimited.as_str() && !Request::TOOLS.contains(&tool);
         self.0.metrics.record(if limited { "other" } else { tool }, code, took);
+        // That the database is away, the engine tells once.
         if let Err(error) = outcome
-            && matches!(error.code(), Code::Internal | Code::DatabaseUnavailable)
+            && error.code() == Code::Internal
         {
             tracing::error!(tool, code, cause = error.cause(), "a call failed");
         }

@@ -48,6 +48,7 @@ mod filters;
 mod functions;
 mod fuzz;
 mod guide;
+mod health;
 mod hops;
 mod hostile;
 mod incidents;

@@ -157,10 +157,34 @@ impl Served {
         Self { address, server, log }
     }
 
-    /// Waits until a line of its log says this.
-    pub(crate) async fn logged(&mut self, text: &str) {
-        let wait = async { while !self.log.recv().await.expect("a log").contains(text) {} };
-        tokio::time::timeout(Duration::from_secs(20), wait).await.expect(text);
+    /// Waits until a line of its log says this, and gives it.
+    pub(crate) async fn logged(&mut self, text: &str) -> String {
+        let wait = async {
+            loop {
+                let line = self.log.recv().await.expect("a log");
+                if line.contains(text) {
+                    return line;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect(text)
+    }
+
+    /// What it has logged since it was last waited for.
+    pub(crate) fn said(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.log.try_recv().ok()).collect()
+    }
+
+    /// Waits until the page for Prometheus has these lines.
+    pub(crate) async fn counts(&self, lines: &[&str]) {
+        for attempt in 0.. {
+            let (_, page) = self.get("/metrics").await;
+            if lines.iter().all(|line| page.lines().any(|have| have == *line)) {
+                break;
+            }
+            assert!(attempt < 500, "no {lines:?} in\n{page}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Ends it gently: its audit is complete then.

@@ -286,11 +286,11 @@ async fn records_that_are_given_up_are_counted() {
     for _ in 0..CALLS {
         call(&engine, "analyst", "list_tables", json!({})).await.unwrap();
     }
-    assert!(engine.lost_records() > 0);
+    assert!(engine.health().lost_records > 0);
     std::fs::remove_dir(&log.0).unwrap();
     while engine.flush().await.is_err() {}
     let kept = log.records(&engine).await.len();
-    assert_eq!(kept as u64 + engine.lost_records(), CALLS as u64);
+    assert_eq!(kept as u64 + engine.health().lost_records, CALLS as u64);
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ async fn a_flood_of_refusals_loses_no_record() {
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(records(&database, &engine).await.len(), 4_020);
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 4_020);
-    assert_eq!(engine.lost_records(), 0);
+    assert_eq!(engine.health().lost_records, 0);
 }
 
 #[tokio::test]
@@ -138,5 +138,5 @@ async fn calls_that_are_hung_up_on_during_a_flood_leave_their_records() {
     tokio::join!(flood, leave);
     held.rollback().await.unwrap();
     assert_eq!(records(&database, &engine).await.len(), 4_300);
-    assert_eq!(engine.lost_records(), 0);
+    assert_eq!(engine.health().lost_records, 0);
 }
