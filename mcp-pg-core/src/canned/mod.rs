@@ -17,6 +17,7 @@ mod shape;
 mod source;
 mod sql;
 mod token;
+mod written;
 
 pub use directory::{File, files, is_query};
 pub use fault::Fault;

@@ -59,13 +59,18 @@ pub struct Query {
     column_names: Arc<[String]>,
     /// Names in the text: those of its tables are among them.
     pub(super) names: HashSet<String>,
-    text: Text,
+    pub(super) text: Text,
 }
 
 /// The statement that is sent.
 #[derive(Debug)]
-enum Text {
-    Fixed { sql: Arc<str>, verb: Verb },
+pub(super) enum Text {
+    Fixed {
+        sql: Arc<str>,
+        verb: Verb,
+        /// The table that an UPDATE or DELETE is about.
+        target: Option<String>,
+    },
     Call(Call),
 }
 
@@ -107,7 +112,8 @@ impl Query {
                     Shown { columns: &columns, verb: sql.verb, writes: header.writes, limit };
                 let sent = shown.statement(&sql.text);
                 let sent = sent.map_err(|message| Fault { message, ..whole })?;
-                (sql.names, Text::Fixed { sql: sent.into(), verb: sql.verb })
+                let target = sql.target;
+                (sql.names, Text::Fixed { sql: sent.into(), verb: sql.verb, target })
             }
             Body::Function(call) => {
                 // Whether it writes, what may be left out, and who may call it are not in the text.
@@ -191,17 +197,6 @@ impl Query {
     /// that write, or may; what those do besides may not be undone by a rollback.
     pub fn is_counted(&self) -> bool {
         matches!(self.text, Text::Fixed { verb: Verb::Change(_), .. })
-    }
-
-    /// Positions of its columns that tell the rows which it changes or removes from others: parts of primary keys. Those that
-    /// it adds have other keys each time.
-    pub fn key_columns(&self) -> Vec<usize> {
-        let adds = match &self.text {
-            Text::Fixed { verb: Verb::Change(actions), .. } => actions.contains(Action::Insert),
-            _ => true,
-        };
-        let columns = self.columns.iter().enumerate();
-        columns.filter(|(_, column)| !adds && column.in_key).map(|(place, _)| place).collect()
     }
 
     /// Whether the user must agree before it is done for this role: because its author says so, or because it

@@ -14,6 +14,8 @@ pub struct Sql {
     /// The text, with `$n` for the parameter at `n - 1`.
     pub(super) text: String,
     pub(super) verb: Verb,
+    /// The table whose rows it changes or removes, without its schema.
+    pub(super) target: Option<String>,
     pub(super) parameters: Vec<Used>,
     /// Every name in the text, as the catalogue spells it.
     pub(super) names: HashSet<String>,
@@ -77,8 +79,14 @@ impl Sql {
             return Err((format!("{part} writes: say so with -- @writes"), token.start));
         }
 
-        let mut sql =
-            Self { text: String::new(), verb, parameters: Vec::new(), names, pieces: Vec::new() };
+        let mut sql = Self {
+            text: String::new(),
+            verb,
+            target: target(text, code),
+            parameters: Vec::new(),
+            names,
+            pieces: Vec::new(),
+        };
         let mut from = first.start;
         for (index, token) in code.iter().enumerate() {
             let Kind::Parameter { bracketed } = token.kind else { continue };
@@ -241,6 +249,21 @@ fn name(text: &str, token: &Token) -> Option<String> {
         Kind::Name => Some(text.trim_matches('"').replace("\"\"", "\"")),
         _ => None,
     }
+}
+
+/// The table that an UPDATE or DELETE is about.
+fn target(text: &str, code: &[Token]) -> Option<String> {
+    let word = |token: &Token| spelled(text, token).to_lowercase();
+    let (verb, rest) = code.split_first()?;
+    if !matches!(&*word(verb), "update" | "delete") {
+        return None;
+    }
+    let mut rest = rest.iter().skip_while(|token| matches!(&*word(token), "from" | "only" | "("));
+    let mut target = name(text, rest.next()?);
+    while rest.next().is_some_and(|token| token.kind == Kind::Symbol('.')) {
+        target = name(text, rest.next()?);
+    }
+    target
 }
 
 fn names(text: &str, code: &[Token]) -> HashSet<String> {

@@ -49,7 +49,8 @@ impl Run<'_, '_> {
             return Ok(Done { notes, ..Done::default() });
         }
         notes.extend(gone_with_them(self.scope.view, plan));
-        let returned = self.operation.returned(images);
+        let reaching = if asked { plan.reaching() } else { Vec::new() };
+        let returned = self.operation.returned(images || !reaching.is_empty());
         let changes = statement::changes(plan, &returned);
         let mut changed = self.apply(transaction, plan, &changes, record).await?;
         let count = changed.count;
@@ -66,7 +67,11 @@ impl Run<'_, '_> {
         if matches!(plan.effect, Effect::SetEach(_)) {
             changed.rows.sort_by_key(|row| position(row, 1));
         }
-        let which = if asked { which(plan.table, &looked_at, &found.rows) } else { Vec::new() };
+        let told = plan.table.steady_order();
+        let mut which = if asked { which(&told, &looked_at, &found.rows) } else { Vec::new() };
+        if !reaching.is_empty() {
+            which.extend(self::which(&[told, reaching].concat(), &returned, &changed.rows));
+        }
         let before_cut = images && found.too_large.is_some();
         let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
@@ -275,9 +280,8 @@ fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
     }
 }
 
-/// What tells the rows from others: their keys, or all that can be compared; of rows that were read with these columns.
-pub(super) fn which(table: &TableView, looked_at: &[usize], rows: &[Vec<Value>]) -> Vec<String> {
-    let told = table.steady_order();
+/// What tells the rows from others: their values of the columns `told`; of rows that were read with these columns.
+pub(super) fn which(told: &[usize], looked_at: &[usize], rows: &[Vec<Value>]) -> Vec<String> {
     let places = looked_at.iter().enumerate().filter(|(_, column)| told.contains(column));
     let places: Vec<usize> = places.map(|(place, _)| place).collect();
     let of_row = |row: &Vec<Value>| {

@@ -183,7 +183,7 @@ impl<'p, 'v> Overwritten<'p, 'v> {
     }
 
     fn which(&self, rows: &[Vec<Value>]) -> Vec<String> {
-        which(self.plan.table, &self.columns, rows)
+        which(&self.plan.table.steady_order(), &self.columns, rows)
     }
 
     /// The values of the key that existing rows are met by.

@@ -28,7 +28,7 @@ pub(super) struct Operation<'v> {
     pub(super) at: String,
     /// Whether nothing of it is kept.
     pub(super) dry_run: bool,
-    /// What it takes from operations before it.
+    /// What its rows take from other columns.
     pub(super) taken: Taken,
 }
 
@@ -93,7 +93,9 @@ impl<'v> Operation<'v> {
             Plan::Insert(plan) => plan.dry_run,
             Plan::Change(plan) => plan.dry_run,
         };
-        Ok(Self { plan, at, dry_run, taken: Taken::default() })
+        let mut operation = Self { plan, at, dry_run, taken: Taken::default() };
+        operation.taken = Taken::computed(&operation.plan, operation.table());
+        Ok(operation)
     }
 
     pub(super) fn table(&self) -> &'v TableView {
@@ -131,6 +133,7 @@ impl<'v> Operation<'v> {
             Plan::Insert(_) | Plan::Change(_) => marked(self.includes(), |marks| marks.untrusted),
         };
         !shown.is_empty()
+            || self.taken.holds_untrusted()
             || existing && table.readable_columns().any(|column| table.marks(column).untrusted)
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::commit::undo;
 use super::confirm::Consent;
+use super::operation::ALL;
 use super::record::Record;
 use super::tries::Tries;
 use super::{Engine, identity};
@@ -173,7 +174,11 @@ impl Engine {
             })?;
         }
         let parameters = texts(&statement.parameters, &[])?;
-        let fetched = transaction.run(statement, &parameters, *keep).await.map_err(&refused)?;
+        let asked = record.consent.is_some() && !query.key_columns().is_empty();
+        // Which rows they are must be known of all of them.
+        let read = if asked { ALL } else { *keep };
+        let fetched = transaction.run(statement, &parameters, read).await;
+        let mut fetched = fetched.map_err(&refused)?;
         let rows = if statistics {
             let counted = transaction.run(&touched, &[], one).await.map_err(&refused)?;
             super::read::number(&counted).unwrap_or_default().saturating_sub(before)
@@ -193,7 +198,8 @@ impl Engine {
                     .hint(format!("give \"max_rows\": {rows} if all of them are meant")),
             });
         }
-        let which = call.which(&fetched);
+        let which = if asked { call.which(&fetched)? } else { Vec::new() };
+        fetched.narrow(*keep, &statement.outputs);
         let mut result = call.result(fetched)?;
         call.note(&result, record);
         if !query.has_columns() && query.is_statement() {
@@ -268,18 +274,19 @@ impl Call<'_> {
     }
 
     /// What tells the rows that it changed or removed from others, sorted, as far as it returns that.
-    fn which(&self, fetched: &Fetched) -> Vec<String> {
-        let places = self.query.key_columns();
-        if places.is_empty() {
-            return Vec::new();
+    fn which(&self, fetched: &Fetched) -> Result<Vec<String>> {
+        if fetched.too_large.is_some() {
+            let message = "the rows are too large for the user to be asked about all of them";
+            return Err(Error::new(Code::LimitExceeded, message));
         }
+        let places = self.query.key_columns();
         let key = |row: &Vec<Value>| {
             let values = places.iter().filter_map(|place| row.get(*place));
             Value::from_iter(values.cloned()).to_string()
         };
         let mut which: Vec<String> = fetched.rows.iter().map(key).collect();
         which.sort_unstable();
-        which
+        Ok(which)
     }
 
     /// Notes the sensitive columns that the reply has values of.

@@ -195,10 +195,12 @@ impl Redaction {
             return false;
         }
         let name = name.to_lowercase();
-        let last = name.rsplit('.').next().unwrap_or_default();
         let meant = self.meant.iter().filter(|(given, _)| *given == name);
         let columns = meant.map(|(_, column)| column.as_str());
-        let mut names = [name.as_str(), last].into_iter().chain(columns);
+        let mut names = [name.as_str()].into_iter().chain(columns).flat_map(|name| {
+            let last = name.rsplit('.').next().unwrap_or_default();
+            [name, last]
+        });
         names.any(|name| self.hidden().any(|hidden| hidden.contains(name)))
     }
 

@@ -1,11 +1,12 @@
-//! Values that an operation of a transaction takes from rows of earlier ones: what is to be known of those goes along.
+//! Values that an operation takes from other columns, by arithmetic or from rows of earlier operations of its transaction:
+//! what is to be known of those goes along.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::{Earlier, Reference};
-use crate::policy::Marks;
+use crate::plan::{Earlier, Plan, Reference};
+use crate::policy::{Marks, TableView};
 
-/// Columns of an operation's rows with values of earlier ones, by name.
+/// Columns of an operation's rows with values of others, by name.
 #[derive(Debug, Default)]
 pub(super) struct Taken(BTreeMap<String, Origin>);
 
@@ -18,29 +19,44 @@ struct Origin {
 }
 
 impl Taken {
-    /// By the references of an operation, each for a column; of those before it, what they are and take.
-    pub(super) fn new(
+    /// What an operation on the table computes for columns from marked ones, and does not mark itself.
+    pub(super) fn computed(plan: &Plan<'_>, table: &TableView) -> Self {
+        let mut taken = Self::default();
+        for (column, expression) in plan.computed() {
+            let own = table.table.column(&column.name).map(|(position, _)| table.marks(position));
+            let own = own.unwrap_or_default();
+            for reached in expression.columns() {
+                let marks = reached.owner(table).marks(reached.position);
+                if marks.sensitive && !own.sensitive || marks.untrusted && !own.untrusted {
+                    taken.origin(&column.name).add(marks, [reached.path(table)]);
+                }
+            }
+        }
+        taken
+    }
+
+    /// Adds what it takes by references, each for a column, from operations before it; of those, what they take.
+    pub(super) fn refer(
+        &mut self,
         references: &[(String, Reference)],
         earlier: &[Earlier<'_>],
         before: &[&Taken],
-    ) -> Self {
-        let mut taken = Self::default();
+    ) {
         for (column, Reference { operation, column: of, .. }) in references {
             let Some(table) = earlier.get(*operation).map(|earlier| earlier.table) else {
                 continue;
             };
             let own = table.table.column(of).map(|(position, _)| table.marks(position));
-            let passed_on = before.get(*operation).and_then(|taken| taken.0.get(of));
-            let all = own.into_iter().chain(passed_on.map(|origin| origin.marks));
-            let origin = taken.0.entry(column.clone()).or_default();
-            for marks in all {
-                origin.marks.sensitive |= marks.sensitive;
-                origin.marks.untrusted |= marks.untrusted;
+            let origin = self.origin(column);
+            origin.add(own.unwrap_or_default(), [of.clone()]);
+            if let Some(passed_on) = before.get(*operation).and_then(|taken| taken.0.get(of)) {
+                origin.add(passed_on.marks, passed_on.columns.iter().cloned());
             }
-            origin.columns.insert(of.clone());
-            origin.columns.extend(passed_on.into_iter().flat_map(|origin| origin.columns.clone()));
         }
-        taken
+    }
+
+    fn origin(&mut self, column: &str) -> &mut Origin {
+        self.0.entry(column.to_owned()).or_default()
     }
 
     /// The columns, each with one that its values come from.
@@ -62,8 +78,21 @@ impl Taken {
         })
     }
 
-    /// Whether the column takes what outsiders wrote.
+    /// Whether a column takes what outsiders wrote.
+    pub(super) fn holds_untrusted(&self) -> bool {
+        self.0.values().any(|origin| origin.marks.untrusted)
+    }
+
+    /// Whether this column does.
     pub(super) fn is_untrusted(&self, column: &str) -> bool {
         self.0.get(column).is_some_and(|origin| origin.marks.untrusted)
+    }
+}
+
+impl Origin {
+    fn add(&mut self, marks: Marks, columns: impl IntoIterator<Item = String>) {
+        self.marks.sensitive |= marks.sensitive;
+        self.marks.untrusted |= marks.untrusted;
+        self.columns.extend(columns);
     }
 }

@@ -87,14 +87,15 @@ impl Engine {
             let scope = Scope { earlier: &earlier[..index], ..*scope };
             let operation =
                 Operation::new(&scope, &step.request, at.clone(), &self.cursors, derived);
-            let operation = operation.map_err(|error| error.inside(&at))?;
-            let known = scope.taken_from_earlier(&request.operations[index].arguments);
+            let mut operation = operation.map_err(|error| error.inside(&at))?;
+            let arguments = &request.operations[index].arguments;
+            let known = scope.taken_from_earlier(step.table, arguments);
             let before: Vec<&Taken> =
                 operations.iter().map(|known: &Operation<'_>| &known.taken).collect();
-            let taken = Taken::new(&known, scope.earlier, &before);
-            record.meant(taken.names());
+            operation.taken.refer(&known, scope.earlier, &before);
+            record.meant(operation.taken.names());
             references.extend(known.into_iter().map(|(_, reference)| reference));
-            operations.push(Operation { dry_run, taken, ..operation });
+            operations.push(Operation { dry_run, ..operation });
         }
 
         let run = Together {

@@ -23,6 +23,7 @@ impl Engine {
     ) -> Result<RowSet> {
         let derived = OnceLock::new();
         let operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
+        record.meant(operation.taken.names());
         let dry_run = operation.dry_run;
         let table = operation.table().name().to_string();
         let mut tries = Tries::of(scope, &self.turns, &table);

@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 use super::failure::Failure;
 use crate::error::{Code, Error, Result};
 use crate::plan::{Operand, Source};
-use crate::statement::Statement;
+use crate::statement::{Output, Statement};
 use crate::value::{self, Raw, Text};
 
 /// The most that the bytes of a row on the wire come to, beside those of its JSON: those of nested rows tell their
@@ -152,26 +152,44 @@ pub(super) async fn fetch(
             continue;
         }
         let mut values = Vec::with_capacity(statement.outputs.len());
-        let mut size = 2;
         for (index, (output, column)) in statement.outputs.iter().zip(row.columns()).enumerate() {
             let Raw(raw) = row.try_get(index).map_err(Failure::Database)?;
             let (value, cut) = output.read(column.type_().oid(), raw)?;
-            size += output.name.len() + 4 + json_size(&value);
             values.push(value);
             if cut {
                 fetched.cut.push((fetched.rows.len(), index));
             }
         }
-        if fetched.bytes + size > keep.bytes {
-            let largest = largest(values.iter().map(json_size));
-            fetched.too_large = Some(TooLarge { bytes: size, largest });
-            continue;
-        }
-        fetched.bytes += size;
-        fetched.rows.push(values);
+        fetched.keep(values, &statement.outputs, keep.bytes);
     }
     fetched.affected = rows.rows_affected();
     Ok(fetched)
+}
+
+impl Fetched {
+    /// Lets go of the rows that a narrower bound would not have kept.
+    pub(crate) fn narrow(&mut self, keep: Keep, outputs: &[Output<'_>]) {
+        self.bytes = 0;
+        let most = usize::try_from(keep.rows).unwrap_or(usize::MAX);
+        for row in std::mem::take(&mut self.rows).into_iter().take(most) {
+            if self.too_large.is_none() {
+                self.keep(row, outputs, keep.bytes);
+            }
+        }
+    }
+
+    /// Keeps a row if these many bytes have room for it, too.
+    fn keep(&mut self, row: Vec<Value>, outputs: &[Output<'_>], most: usize) {
+        let sizes = || row.iter().map(json_size);
+        let names = outputs.iter().map(|output| output.name.len() + 4);
+        let size = 2 + names.sum::<usize>() + sizes().sum::<usize>();
+        if self.bytes + size > most {
+            self.too_large = Some(TooLarge { bytes: size, largest: largest(sizes()) });
+            return;
+        }
+        self.bytes += size;
+        self.rows.push(row);
+    }
 }
 
 /// The position of the largest of these sizes.

@@ -192,13 +192,17 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
             .at(at)
             .hint("for example \"Europe/Paris\", \"UTC\"");
     }
-    let given = parameter(answer, place).or_else(|| used(answer, place));
-    let message = match given.is_some() || quotes_nothing(answer.message()) {
+    let (read, used) = (parameter(answer, place), used(answer, place));
+    // Where a value is used is a guess: it may be that of a row which a trigger reads.
+    let told = read.is_some()
+        || quotes_nothing(answer.message())
+        || used.is_some() && !answer.message().contains(char::is_numeric);
+    let message = match told {
         true => shown(answer.message()),
         false => "a value does not fit what is done with it".to_owned(),
     };
     let error = Error::new(Code::InvalidValue, message);
-    match given.or_else(|| lone(place)) {
+    match read.or(used).or_else(|| lone(place)) {
         Some(at) => error.at(at),
         None => match answer.column().and_then(|name| place.table.table.column(name)) {
             Some((_, column)) => error.at(format!("{}{}", place.written(), step(&column.name))),

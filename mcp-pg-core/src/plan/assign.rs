@@ -49,7 +49,7 @@ pub struct Put {
     pub value: Operand,
 }
 
-impl Assign<'_> {
+impl<'v> Assign<'v> {
     /// The value that it takes, if it takes one.
     pub fn operand(&self) -> Option<&Operand> {
         match self {
@@ -63,6 +63,14 @@ impl Assign<'_> {
             | Assign::Remove(operand)
             | Assign::Merge(operand) => Some(operand),
             Assign::Set(put) => Some(&put.value),
+        }
+    }
+
+    /// What is computed for it from the row.
+    pub fn computed(&self) -> Option<&Expression<'v>> {
+        match self {
+            Assign::Compute(expression) => Some(expression),
+            _ => None,
         }
     }
 

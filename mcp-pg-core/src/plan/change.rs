@@ -233,7 +233,7 @@ pub(super) fn assignments<'v>(
             let why = if masked.is_some() { "is masked" } else { "cannot be read" };
             return Err(Error::new(
                 Code::Forbidden,
-                format!("{name} {why}: it can be set, not computed from what it is"),
+                format!("{name} {why}: it can be set to a value, not computed"),
             )
             .at(at));
         }
@@ -247,10 +247,10 @@ pub(super) fn assignments<'v>(
     Ok(set)
 }
 
-/// Whether what is assigned depends on the value that is there.
+/// Whether what is assigned depends on what is there.
 fn is_computed(value: &Value) -> bool {
     let members = value.as_object().into_iter().flatten();
-    let computed = ["$increment", "$append", "$remove", "$merge", "$set"];
+    let computed = ["$increment", "$compute", "$append", "$remove", "$merge", "$set"];
     members.map(|(key, _)| key).any(|key| computed.contains(&key.as_str()))
 }
 

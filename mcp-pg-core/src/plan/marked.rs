@@ -147,7 +147,7 @@ fn shown(
         let of = match shown {
             Shown::Column(position) => vec![table.table.columns[*position].name.clone()],
             Shown::Computed(computed) => columns(&computed.of, table, wanted),
-            Shown::Related(related) => vec![path(&related.1)],
+            Shown::Related(related) => vec![related.1.path(table)],
         };
         let of = of.into_iter().map(|column| format!("{prefix}{column}")).collect();
         Marked { name: format!("{prefix}{}", shown.name(table)), of }
@@ -157,16 +157,10 @@ fn shown(
 /// The columns in an expression whose marks are wanted: `column`, or `relation.column`.
 fn columns(of: &Expression<'_>, table: &TableView, wanted: Wanted) -> Vec<String> {
     let marked = |reached: &&Reached<'_>| wanted(reached.owner(table).marks(reached.position));
-    let mut names: Vec<String> = of.columns().into_iter().filter(marked).map(path).collect();
+    let mut names: Vec<String> =
+        of.columns().into_iter().filter(marked).map(|reached| reached.path(table)).collect();
     names.dedup();
     names
-}
-
-/// `column`, or `relation.column`.
-fn path(reached: &Reached<'_>) -> String {
-    let hops = reached.hops.iter().map(|hop| hop.subject.relation_name(hop.relation));
-    let path: Vec<&str> = hops.chain([reached.column.name.as_str()]).collect();
-    path.join(".")
 }
 
 /// The marked columns that a group, a measure or what is computed from such is made from.

@@ -118,7 +118,9 @@ fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {
             }
             value => (!is_claim(value)).then(|| value.clone()),
         };
-        let operator = name == "path" || Operator::ALL.iter().any(|known| known.as_str() == name);
+        let operator = name == "path"
+            || name.starts_with('$')
+            || Operator::ALL.iter().any(|known| known.as_str() == name);
         match value {
             Some(value) => Some((name.clone(), value)),
             None if operator => None,

@@ -97,12 +97,13 @@ impl Predicate<'_> {
         }
     }
 
-    /// The archive column, if the condition asks for values of it although archived rows are left out.
+    /// The archive column, if the caller's part of a request's condition asks for values of it although archived rows are
+    /// left out.
     pub fn beside_archive<'t>(&self, table: &'t TableView) -> Option<&'t Column> {
         let archive = table.archive.as_ref()?;
         let Predicate::All(all) = self else { return None };
-        let asked = || all.iter().any(|one| !one.is_null(archive) && one.asks(archive));
-        (self.leaves_out(archive) && asked()).then_some(archive)
+        let asks = all.first().is_some_and(|asked| !asked.is_null(archive) && asked.asks(archive));
+        (self.leaves_out(archive) && asks).then_some(archive)
     }
 
     /// Whether the caller's part of a request's condition asks for anything.

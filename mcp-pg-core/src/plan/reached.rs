@@ -47,6 +47,14 @@ impl<'v> Reached<'v> {
         first.is_none().then_some(self.position).into_iter().chain(by)
     }
 
+    /// `column`, or `relation.column`, for rows of the table: also of a part of its values.
+    pub fn path(&self, table: &TableView) -> String {
+        let hops = self.hops.iter().map(|hop| hop.subject.relation_name(hop.relation));
+        let column = &self.owner(table).table.columns[self.position];
+        let path: Vec<&str> = hops.chain([column.name.as_str()]).collect();
+        path.join(".")
+    }
+
     /// Whether the values have a day: points in time.
     pub(super) fn is_day(&self) -> bool {
         self.member.is_none() && self.column.data_type.has_day()

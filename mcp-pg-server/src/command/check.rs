@@ -2,6 +2,7 @@
 
 mod actions;
 mod columns;
+mod queries;
 mod rows;
 mod views;
 
@@ -44,6 +45,7 @@ pub(super) async fn check(
         );
     }
     notes.extend(of_database(&settings, &schema, &known));
+    notes.extend(queries::untold(&session.engine, &settings, &schema));
     for note in notes {
         writeln!(out, "note: {note}")?;
     }

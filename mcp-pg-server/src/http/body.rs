@@ -1,7 +1,7 @@
 //! Bodies of requests: how large they are, how slow, and how much of them is held at one time.
 //!
 //! A message takes many times its own size once it is taken apart: so large ones wait for room, which each has until it is
-//! answered.
+//! answered. What has not come takes none: who sends slowly keeps nobody else waiting.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -19,8 +19,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// Most bytes of a body that takes no room.
 const SMALL: usize = 64 << 10;
 
-/// How many bodies of the largest size there is room for: one of each caller's.
+/// How many bodies of the largest size there is room for, once they are there: one of each caller's.
 const LARGEST: usize = 4;
+
+/// How many there is room for as they come.
+const COMING: usize = 16;
 
 /// Bytes of one permit.
 const UNIT: usize = 1 << 10;
@@ -31,22 +34,25 @@ pub(super) struct Bodies {
     most: usize,
     /// How long a client may take over one, and one may wait for room.
     patience: Duration,
-    all: Arc<Semaphore>,
+    coming: Arc<Semaphore>,
+    whole: Arc<Semaphore>,
     /// The room of each caller whose bodies take some.
     own: Mutex<HashMap<String, Weak<Semaphore>>>,
 }
 
-/// The room of a body that was read.
+/// The room of a body: of all that it may hold, among the caller's own; of what has come; and once that is all, of what it
+/// is taken apart to.
 #[must_use = "others have the room once this is dropped"]
 pub(super) struct Room {
     _own: OwnedSemaphorePermit,
-    _all: OwnedSemaphorePermit,
+    come: OwnedSemaphorePermit,
+    whole: Option<OwnedSemaphorePermit>,
 }
 
 impl Bodies {
     pub(super) fn new(most: usize, patience: Duration) -> Self {
-        let all = Arc::new(Semaphore::new(units(most).saturating_mul(LARGEST)));
-        Self { most, patience, all, own: Mutex::default() }
+        let room = |bodies| Arc::new(Semaphore::new(units(most).saturating_mul(bodies)));
+        Self { most, patience, coming: room(COMING), whole: room(LARGEST), own: Mutex::default() }
     }
 
     /// The whole body, or what to answer to whoever sends too much or takes too long.
@@ -63,12 +69,17 @@ impl Bodies {
         let size = size.map_or(self.most, |size| size.min(self.most));
         let mut body = pin!(Limited::new(body.map_err(|error| error.to_string()), self.most));
         let mut held = BytesMut::new();
-        let mut room = None;
+        let mut room: Option<Room> = None;
         let mut end = Instant::now() + self.patience;
         loop {
             let frame = match timeout_at(end, body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(None) => return Ok((held.freeze(), room)),
+                Ok(None) => {
+                    if let Some(room) = &mut room {
+                        room.whole = Some(self.wait(&self.whole, held.len()).await?);
+                    }
+                    return Ok((held.freeze(), room));
+                }
                 Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {
                     return Err(StatusCode::PAYLOAD_TOO_LARGE);
                 }
@@ -76,26 +87,45 @@ impl Bodies {
                 Err(_) => return Err(StatusCode::REQUEST_TIMEOUT),
             };
             let Ok(data) = frame.into_data() else { continue };
-            if room.is_none() && held.len() + data.remaining() > SMALL {
+            let come = held.len() + data.remaining();
+            if come > SMALL {
                 let waits = Instant::now();
-                room = Some(self.room(caller, size).await?);
+                room = Some(self.room(caller, size, come, room).await?);
                 end += waits.elapsed();
             }
             held.put(data);
         }
     }
 
-    /// Waits for room, at first for the caller's own: whoever has much under way keeps nobody else waiting.
-    async fn room(&self, caller: &str, size: usize) -> Result<Room, StatusCode> {
-        let permits = u32::try_from(units(size)).unwrap_or(u32::MAX);
-        let own = self.own_room(caller);
-        let room = async {
-            let own = own.acquire_many_owned(permits).await.ok()?;
-            let all = Arc::clone(&self.all).acquire_many_owned(permits).await.ok()?;
-            Some(Room { _own: own, _all: all })
+    /// Waits for room for so much of a body, at first for the caller's own: whoever has much under way keeps nobody else
+    /// waiting.
+    async fn room(
+        &self,
+        caller: &str,
+        size: usize,
+        come: usize,
+        before: Option<Room>,
+    ) -> Result<Room, StatusCode> {
+        let Some(mut room) = before else {
+            let own = self.wait(&self.own_room(caller), size).await?;
+            let come = self.wait(&self.coming, come).await?;
+            return Ok(Room { _own: own, come, whole: None });
         };
-        let room = timeout(self.patience, room).await.ok().flatten();
-        room.ok_or(StatusCode::TOO_MANY_REQUESTS)
+        let more = units(come).saturating_sub(room.come.num_permits());
+        if more > 0 {
+            room.come.merge(self.wait(&self.coming, more * UNIT).await?);
+        }
+        Ok(room)
+    }
+
+    async fn wait(
+        &self,
+        room: &Arc<Semaphore>,
+        bytes: usize,
+    ) -> Result<OwnedSemaphorePermit, StatusCode> {
+        let permits = u32::try_from(units(bytes)).unwrap_or(u32::MAX);
+        let room = timeout(self.patience, Arc::clone(room).acquire_many_owned(permits)).await;
+        room.ok().and_then(Result::ok).ok_or(StatusCode::TOO_MANY_REQUESTS)
     }
 
     fn own_room(&self, caller: &str) -> Arc<Semaphore> {
@@ -116,7 +146,11 @@ fn units(bytes: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::Full;
+    use std::convert::Infallible;
+
+    use futures_util::{StreamExt as _, stream};
+    use http_body::Frame;
+    use http_body_util::{Full, StreamBody};
 
     use super::*;
 
@@ -141,5 +175,24 @@ mod tests {
         drop(first);
         assert!(read(&bodies, "ann", 150_000).await.unwrap().is_some());
         assert_eq!(read(&bodies, "ann", 200_001).await.err(), Some(StatusCode::PAYLOAD_TOO_LARGE));
+    }
+
+    #[tokio::test]
+    async fn what_has_not_come_takes_no_room() {
+        let bodies = Arc::new(Bodies::new(200_000, Duration::from_secs(5)));
+        let callers = (0..LARGEST).map(|caller| {
+            let bodies = Arc::clone(&bodies);
+            tokio::spawn(async move {
+                let begun = Bytes::from(vec![b' '; 70_000]);
+                let begun = stream::iter([Ok::<_, Infallible>(Frame::data(begun))]);
+                let body = StreamBody::new(begun.chain(stream::pending()));
+                bodies.read(&caller.to_string(), body).await.map(drop)
+            })
+        });
+        let callers: Vec<_> = callers.collect();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let read = timeout(Duration::from_secs(1), read(&bodies, "eve", 200_000)).await;
+        assert!(read.unwrap().unwrap().is_some());
+        callers.iter().for_each(|caller| caller.abort());
     }
 }

@@ -6,7 +6,7 @@ use mcp_pg_core::{Code, Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call_as, object, rows};
 use serde_json::{Value, json};
 
-use crate::program::{Ended, file, program};
+use crate::program::{Ended, file, program, run};
 
 const FIXTURE: &str = "
     CREATE TABLE firm_zq (id integer PRIMARY KEY, tenant integer);
@@ -286,4 +286,42 @@ async fn a_condition_that_does_not_fit_is_in_the_log() {
         assert_eq!(ended.err.matches(&told).count(), 1, "{}", ended.err);
     }
     assert!(!ended.err.contains("public.firm_zq:"), "{}", ended.err);
+}
+
+/// What the role's own condition says is not what its callers asked for.
+#[tokio::test]
+async fn notes_speak_of_the_callers_condition_alone() {
+    let database = Database::of(
+        "CREATE TABLE doc (id integer PRIMARY KEY, at timestamptz DEFAULT now(), body text, archived_at timestamptz);
+         INSERT INTO doc VALUES (1, now(), 'x', NULL), (2, now(), 'x', now());",
+    )
+    .await;
+    let config = "default_role = \"arch\"\n[roles.arch]\n[[roles.arch.grants]]\ntables = [\"*\"]\n\
+         actions = [\"select\", \"update\"]\ncolumns = { exclude = [\"archived_at\"] }\n\
+         rows = { or = [{ archived_at = { is_null = true } }, { at = { gt = { \"$now\" = \"claim:since\" } } }, \
+         { archived_at = { gt = { \"$column\" = \"at\" } } }] }\n";
+    let config = file(config);
+    let config = config.to_str().unwrap();
+    let checked = run(&["check", "--config", config, "--database-url", &database.url]).await;
+    assert!(!checked.out.contains("rows:"), "{}", checked.out);
+    for (tool, arguments) in [
+        ("select", r#"{"table":"doc"}"#),
+        ("aggregate", r#"{"table":"doc","measures":{"n":{"count":"*"}}}"#),
+        ("update", r#"{"table":"doc","where":{"id":1},"updates":{"body":"y"}}"#),
+    ] {
+        let arguments = [
+            "call",
+            tool,
+            arguments,
+            "--claims",
+            r#"{"since":"-1 day"}"#,
+            "--config",
+            config,
+            "--database-url",
+            &database.url,
+        ];
+        let ended = run(&arguments).await;
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(!ended.out.contains("archived"), "{ended:?}");
+    }
 }

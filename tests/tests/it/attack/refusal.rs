@@ -66,6 +66,27 @@ async fn a_failed_cast_quotes_no_row() {
 }
 
 #[tokio::test]
+async fn a_number_that_a_trigger_reads_is_not_told_where_another_is_added() {
+    let database = Database::of(
+        "CREATE TABLE entry (id integer PRIMARY KEY, k integer, pin text);
+         INSERT INTO entry VALUES (1, 1, '4111111111111111');
+         CREATE FUNCTION pinned() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN PERFORM OLD.pin::integer; RETURN NEW; END $$;
+         CREATE TRIGGER pinned BEFORE UPDATE ON entry FOR EACH ROW EXECUTE FUNCTION pinned();",
+    )
+    .await;
+    let mut role = Role::everywhere("agent", [Action::Select, Action::Update]);
+    role.grants[0].columns.exclude = vec!["pin".into()];
+    let settings = Settings { roles: vec![role], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    for updates in [json!({"k": {"$increment": 1}}), json!({"k": 5})] {
+        let update = json!({"table": "entry", "where": {"id": 1}, "updates": updates});
+        let told = answer(&engine, &Principal::new("x", "agent"), "update", update).await;
+        assert!(told.contains("invalid_value") && !told.contains("4111"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn no_rule_over_hidden_columns_is_named_and_no_row_is_logged() {
     let database = Database::of(
         "CREATE TABLE pay (id integer PRIMARY KEY, salary integer, bonus integer CONSTRAINT small CHECK (bonus < 100),

@@ -249,3 +249,46 @@ async fn what_is_searched_ahead_of_postgresqls_own_is_a_finding() {
     let ended = run(&["check", "--database-url", &database.url]).await;
     assert!(!ended.out.contains("is searched ahead"), "{}", ended.out);
 }
+
+#[tokio::test]
+async fn check_notes_confirmed_queries_that_do_not_tell_which_rows_they_write() {
+    let database = Database::of(
+        "CREATE TABLE tag (id integer PRIMARY KEY, name text);
+         CREATE TABLE tagged (person integer, tag integer REFERENCES tag, PRIMARY KEY (person, tag));",
+    )
+    .await;
+    let queries = crate::canned::directory([
+        (
+            "part.sql",
+            "-- @writes\nDELETE FROM tagged USING tag t WHERE t.id = tag AND t.name = :name RETURNING person, t.id",
+        ),
+        ("none.sql", "-- @writes\nUPDATE ONLY public.tag SET name = 'x' WHERE name = :name"),
+        (
+            "whole.sql",
+            "-- @writes\nDELETE FROM \"tagged\" WHERE person = :person RETURNING tag, person AS whose",
+        ),
+        ("adds.sql", "-- @writes\nINSERT INTO tag VALUES (:id, 'new')"),
+    ]);
+    let of = |confirm: &str| {
+        let queries = queries.to_str().unwrap();
+        file(&format!(
+            "default_role = \"a\"\nqueries.directory = \"{queries}\"\n[roles.a]\nconfirm = [{confirm}]\n\
+             [[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"select\", \"insert\", \"update\", \"delete\"]\n"
+        ))
+    };
+    for (confirm, expected) in [
+        ("", vec![]),
+        ("\"delete\", \"insert\"", vec!["part"]),
+        ("\"delete\", \"update\"", vec!["none", "part"]),
+    ] {
+        let config = of(confirm);
+        let config = config.to_str().unwrap();
+        let ended = run(&["check", "--database-url", &database.url, "--config", config]).await;
+        let notes = ended.out.lines().filter(|line| line.contains("RETURNING lacks"));
+        let of = |note: &str| {
+            note.split(".sql").next().and_then(|path| path.rsplit('/').next()).map(str::to_owned)
+        };
+        let notes: Vec<String> = notes.filter_map(of).collect();
+        assert_eq!(notes, expected, "{}", ended.out);
+    }
+}

@@ -8,19 +8,25 @@ use serde_json::{Value, json};
 use crate::canned::directory;
 
 const FIXTURE: &str = "
-    CREATE TABLE tag (id integer PRIMARY KEY, name text, at timestamptz DEFAULT clock_timestamp());
+    CREATE TABLE tag (id integer PRIMARY KEY, name text, at timestamptz DEFAULT clock_timestamp(), rate integer DEFAULT 3);
     CREATE TABLE mail (id integer PRIMARY KEY, email text, active boolean, body text);
     CREATE UNIQUE INDEX ON mail (email) WHERE active;
     CREATE TABLE day (id integer, of date DEFAULT '2026-01-01', body text, PRIMARY KEY (id, of)) PARTITION BY RANGE (of);
     CREATE TABLE days PARTITION OF day DEFAULT;
     INSERT INTO tag VALUES (1, 'one'), (2, 'two'), (50, 'fifty'), (51, 'other');
     INSERT INTO mail VALUES (1, 'e1', true, 'b1'), (3, 'e1', false, 'b3');
+    CREATE TABLE deal (id integer PRIMARY KEY, tag_id integer REFERENCES tag ON DELETE SET NULL, total integer);
+    INSERT INTO deal VALUES (1, 1, 0);
     INSERT INTO day VALUES (1, '2026-01-01', 'd1');";
 
 async fn engine(database: &Database) -> Engine {
     let mut role = Role::everywhere("careful", Action::ALL);
     role.confirm = [Action::Update, Action::Delete].into_iter().collect();
     let queries = directory([
+        (
+            "drop_tags.sql",
+            "-- @writes\n-- @limit 1\nDELETE FROM tag WHERE name LIKE :name RETURNING name, id",
+        ),
         ("drop_tag.sql", "-- @writes\nDELETE FROM tag WHERE name = :name RETURNING name, id AS it"),
         (
             "touch.sql",
@@ -72,6 +78,9 @@ async fn an_answer_is_about_the_rows_and_values_that_it_was_asked_about() {
     };
     let read = json!({"operation": "select", "as": "s", "table": "tag", "where": {"id": 1}});
     let change = json!({"operation": "update", "as": "s", "table": "tag", "where": {"id": 1}, "updates": {"at": {"$now": true}}});
+    let computed = json!({"table": "deal", "where": {"id": 1}, "updates": {"total": {"$compute": {"multiply": ["tag.rate", 2]}}}});
+    let moved =
+        "UPDATE tag SET name = 'x' WHERE id = 51; UPDATE tag SET name = 'tango' WHERE id = 1";
     let renamed = "UPDATE tag SET name = 'changed' WHERE id = 1";
     let exchanged =
         "UPDATE tag SET name = 'gone' WHERE id = 50; UPDATE tag SET name = 'fifty' WHERE id = 51";
@@ -107,6 +116,20 @@ async fn an_answer_is_about_the_rows_and_values_that_it_was_asked_about() {
             "insert 1 row of day, over 1 that is there?",
         ),
         ("drop_tag", json!({"name": "fifty"}), "writes 1 row?", exchanged, "writes 1 row?"),
+        (
+            "drop_tags",
+            json!({"name": "%t%", "max_rows": 3}),
+            "writes 3 rows?",
+            moved,
+            "writes 3 rows?",
+        ),
+        (
+            "update",
+            computed,
+            "update 1 row of deal?",
+            "UPDATE tag SET rate = 1 WHERE id = 1",
+            "update 1 row of deal?",
+        ),
         ("touch", json!({"name": "fifty"}), "writes 1 row?", exchanged, "writes 1 row?"),
         ("transaction", copy(read), "update 1 row of mail?", renamed, "update 1 row of mail?"),
         (

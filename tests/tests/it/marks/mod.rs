@@ -1,5 +1,6 @@
 //! Columns marked as sensitive or untrusted: described and labelled so, and kept out of the audit.
 
+mod taken;
 mod untrusted;
 
 use std::sync::Arc;

@@ -146,6 +146,7 @@ async fn a_masked_column_is_written_blindly_where_it_is_listed() {
     for (role, updates, code) in [
         ("clerk", json!({"salary": {"$increment": 2_147_483_640}}), "forbidden"),
         ("clerk", json!({"tags": {"$append": ["c"]}}), "forbidden"),
+        ("clerk", json!({"salary": {"$compute": {"add": ["id", 1]}}}), "forbidden"),
         // What was read, written back.
         ("clerk", json!({"phone": "***"}), "invalid_value"),
         ("clerk", json!({"code": "x"}), "read_only_column"),

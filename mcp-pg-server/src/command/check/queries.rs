@@ -1,0 +1,26 @@
+//! Canned queries that do not tell what the user agrees to.
+
+use mcp_pg_core::policy::Settings;
+use mcp_pg_core::schema::Schema;
+use mcp_pg_core::{Engine, Principal};
+
+/// Notes on those that are confirmed, and change or remove rows without telling which.
+pub(super) fn untold(engine: &Engine, settings: &Settings, schema: &Schema) -> Vec<String> {
+    let mut notes = Vec::new();
+    for role in &settings.roles {
+        let caller = Principal::new("check", &role.name);
+        for query in engine.queries(&caller).unwrap_or_default() {
+            let Some(table) = query.untold(schema).filter(|_| query.confirms(role)) else {
+                continue;
+            };
+            let note = format!(
+                "{}: the user agrees to a number of rows, and not to which: RETURNING lacks the primary key of {}",
+                query.place, table.name
+            );
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
+    }
+    notes
+}
