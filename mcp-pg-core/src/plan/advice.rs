@@ -2,11 +2,13 @@
 //!
 //! Looks only at what the caller may see.
 
+mod dotted;
 mod related;
 mod written;
 
 use serde_json::Value;
 
+pub(super) use self::dotted::undotted;
 use self::related::related;
 pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
 use super::{Expression, Hop, Scope};
@@ -39,7 +41,24 @@ impl<'v> Scope<'v> {
             return error.hint(related(table, &hop, &format!("{{{name:?}: …}}")));
         }
         let lower = name.to_ascii_lowercase();
-        match lower.trim_start_matches('$') {
+        if let Some((column, operator)) = name.split_once("__")
+            && table.usable(column).is_ok()
+        {
+            let operator = match operator {
+                "exact" => "eq",
+                "iexact" | "icontains" | "istartswith" | "iendswith" => "ilike",
+                "startswith" => "starts_with",
+                "endswith" => "ends_with",
+                "isnull" => "is_null",
+                "regex" => "matches",
+                operator => operator,
+            };
+            return error.hint(format!("{{{column:?}: {{{operator:?}: …}}}}"));
+        }
+        if let Some(column) = own(table, name) {
+            return error.did_you_mean(column);
+        }
+        match lower.trim_start_matches(['$', '_']) {
             meant @ ("and" | "or" | "not") => error.did_you_mean(meant),
             "is_null" | "is_not_null" => error.hint(
                 "null stands for a related row that there is not: {\"customer\": null}, {\"not\": {\"customer\": null}}",
@@ -75,6 +94,9 @@ impl<'v> Scope<'v> {
         }
         if let Some((column, keys)) = in_json(table, name) {
             return error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"));
+        }
+        if let Some(column) = own(table, name) {
+            return error.did_you_mean(column);
         }
         match (self.beyond(table, name), self.relation(table, name)) {
             (Some(hop), _) => {
@@ -150,6 +172,14 @@ impl<'v> Scope<'v> {
     }
 }
 
+/// The column of the table that `table.column` names.
+fn own<'n>(table: &TableView, name: &'n str) -> Option<&'n str> {
+    let (before, column) = name.rsplit_once('.')?;
+    let name = table.name();
+    let is_own = before == name.name || before == name.to_string();
+    (is_own && table.readable(column).is_ok()).then_some(column)
+}
+
 /// Whether a name is an expression of other languages: `price * quantity`, but not `count(*)`.
 fn is_arithmetic(name: &str) -> bool {
     let name = name.replace("(*)", "");
@@ -210,6 +240,17 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
         "year" | "month" | "day" | "date" if moment => {
             error.hint("{\"gte\": \"2024-01-01\", \"lt\": \"2025-01-01\"}")
         }
+        "mode" | "caseinsensitive" | "insensitive" if has(Operator::Ilike) => {
+            error.hint("{\"ilike\": \"%text%\"} compares without regard to case")
+        }
+        _ if foreign.is_none()
+            && let Some(negated) = negated(&plain, known) =>
+        {
+            error.hint(format!(
+                "around the condition: {{\"not\": {{{:?}: {{{negated:?}: …}}}}}}",
+                column.name
+            ))
+        }
         _ => match foreign {
             Some(meant) => error.did_you_mean(meant.as_str()),
             // An operator of other types was not mistyped.
@@ -217,6 +258,12 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
             None => error.nearest(name, known.iter().copied()),
         },
     }
+}
+
+/// Which of the operators `notlike` and its kind say the opposite of.
+fn negated<'k>(plain: &str, known: &[&'k str]) -> Option<&'k str> {
+    let plain = plain.strip_prefix("not").or_else(|| plain.strip_prefix('n'))?;
+    known.iter().copied().find(|known| known.replace('_', "") == plain)
 }
 
 /// What to say of a plain value that is none of the type: an operator in the text, one element of many.
@@ -229,7 +276,10 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
         Some(_) if data_type.family() == Family::Array => {
             error.hint(format!("{{\"contains\": {value}}} finds arrays with this element"))
         }
-        _ => error,
+        _ => match undotted(text, data_type) {
+            Some(condition) => error.hint(format!("the operator is a key: {condition}")),
+            None => error,
+        },
     }
 }
 

@@ -186,6 +186,11 @@ impl<'v> Scope<'v> {
         {
             return Err(error.at(at));
         }
+        if column.data_type.is_amount() && value.as_str().is_some_and(|text| text.starts_with('+'))
+        {
+            let error = Error::new(Code::InvalidValue, "a number is written without a plus sign");
+            return Err(super::advice::not_computed(column, value, written, error.at(at)));
+        }
         let operand = self
             .operand(column, value, at)
             .map_err(|error| super::advice::not_computed(column, value, written, error))?;
@@ -195,10 +200,14 @@ impl<'v> Scope<'v> {
                 format!("{} takes no null", column.name),
             )
             .at(at)
-            .hint(match column.default {
+            .hint(match written {
                 _ if column.data_type.is_json() => "{\"$literal\": null} is JSON's null",
-                Some(_) => "{\"$default\": true} sets its default",
-                None => "give a value",
+                Written::New if column.identity.is_some() => "leave it out: PostgreSQL numbers it",
+                Written::New if !column.required() => {
+                    "leave it out, or give {\"$default\": true}: it has a default"
+                }
+                Written::Old if column.default.is_some() => "{\"$default\": true} sets its default",
+                _ => "give a value",
             }));
         }
         fits(column, &operand, at)?;

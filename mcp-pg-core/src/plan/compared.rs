@@ -140,7 +140,7 @@ impl<'v> Parser<'_, 'v> {
                 && table.usable(&other.name).is_ok()
         });
         Err(wrong(message, &at)
-            .hint("columns of the same type and collation are compared, or numbers")
+            .hint("columns of the same type and collation are compared, or numbers, or dates and timestamps")
             .allowed(alike.map(|other| other.name.as_str())))
     }
 }
@@ -190,4 +190,5 @@ fn is_alike(one: &DataType, other: &DataType) -> bool {
     let (one, other) = (one.base(), other.base());
     one.oid == other.oid && one.collation.goes_with(other.collation)
         || one.is_number() && other.is_number()
+        || one.has_day() && other.has_day()
 }

@@ -105,7 +105,10 @@ impl<'v> Parser<'_, 'v> {
             Operator::In | Operator::NotIn => {
                 return self.list(column, None, operator, value, at).map_err(|error| {
                     match value.as_str() {
-                        Some(text) if text.contains(',') => error.hint(format!("a list: [{text}]")),
+                        Some(text) if text.contains(',') => {
+                            let items = text.trim_matches(['(', ')']);
+                            error.hint(format!("a list: [{items}]"))
+                        }
                         _ => error,
                     }
                 });

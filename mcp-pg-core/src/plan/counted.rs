@@ -37,7 +37,8 @@ impl<'v> Scope<'v> {
         let Some(name) = object.get("count").and_then(Value::as_str) else {
             return Err(wrong("a relation's name is wanted".to_owned(), "count"));
         };
-        let hop = self.relation(table, name).and_then(|relation| self.hop(table, relation));
+        let hop = self.relation_to_many(table, name);
+        let hop = hop.and_then(|relation| self.hop(table, relation));
         let hop = hop.map_err(|error| error.at(format!("{at}/count")))?;
         let Some((position, _)) = hop.relation.columns.first().filter(|_| !hop.is_to_one()) else {
             return Err(wrong(format!("{name:?} leads to one row at most"), "count")

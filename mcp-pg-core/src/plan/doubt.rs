@@ -1,6 +1,7 @@
 //! Requests that may not say what was meant: conditions that no row met, JSON that became a text.
 
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate, Source};
 use crate::schema::{Column, Family, Operator};
@@ -42,6 +43,7 @@ impl Predicate<'_> {
                      {{\"or\": [{{\"not\": {{…}}}}, {{{name:?}: null}}]}} takes them, too"
                 ))
             }
+            Predicate::Test { column, path: Some(_), comparison } => quoted(column, comparison),
             // A blind index is not the caller's.
             Predicate::Test { column, path: None, comparison } if column.can_select => {
                 match comparison {
@@ -118,6 +120,28 @@ fn is_document_in_text(assign: &Assign<'_>) -> bool {
             .is_ok_and(|inner| serde_json::from_str::<IgnoredAny>(&inner).is_ok())
 }
 
+/// What to say of a member of JSON that was compared with a text which is a number but for its quotes.
+fn quoted(column: &Column, comparison: &Comparison) -> Option<String> {
+    let (operand, opening) = match comparison {
+        Comparison::Binary(operator, operand) if operator.orders() => (operand, "\""),
+        Comparison::Binary(Operator::Eq | Operator::Ne, operand) => (operand, "\""),
+        // JSON texts in the text of an array.
+        Comparison::Listed(_, operand) => (operand, "\\\""),
+        _ => return None,
+    };
+    let Source::Text(Some(text)) = &operand.source else { return None };
+    let mut texts = text.split(opening).skip(1).step_by(2);
+    let plain = |text: &&str| {
+        serde_json::from_str::<Value>(text)
+            .is_ok_and(|value| value.is_number() || value.is_boolean())
+    };
+    let text = texts.find(plain)?;
+    Some(format!(
+        "{} was compared with the text {text:?}: numbers, true and false in JSON are given without quotes",
+        column.name
+    ))
+}
+
 fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
     let name = &column.name;
     let data_type = &column.data_type;
@@ -125,6 +149,15 @@ fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
         Operator::Eq if data_type.is_text() && text.contains('%') => Some(format!(
             "{name} was compared with the text as it is, % and all: {{\"ilike\": {text:?}}} takes a pattern"
         )),
+        Operator::Eq if data_type.is_text() && is_nothing(text) => Some(format!(
+            "{name} was compared with the text {text:?}: {{{name:?}: null}}, without quotes, finds rows that have no value"
+        )),
+        Operator::Eq if data_type.is_text() => {
+            let condition = super::advice::undotted(text, data_type)?;
+            Some(format!(
+                "{name} was compared with the text as it is, the operator in it and all: {{{name:?}: {condition}}}"
+            ))
+        }
         Operator::Like | Operator::Ilike if !text.contains(['%', '_']) => Some(format!(
             "without % a pattern is the whole text: {{\"{operator}\": {:?}}} finds {name} that holds it",
             format!("%{text}%")
@@ -144,6 +177,11 @@ fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// Whether it is a word of some language for no value.
+fn is_nothing(text: &str) -> bool {
+    ["null", "none", "nil", "undefined"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Whether a moment is given as a date alone: `2024-01-31`.

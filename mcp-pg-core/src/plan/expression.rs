@@ -355,16 +355,14 @@ impl<'v> Parser<'_, 'v> {
 }
 
 fn elapsed<'v>(later: &Reached<'v>, earlier: &Reached<'v>, unit: Unit) -> Result<Expression<'v>> {
-    let zoned = |end: &Reached<'_>| end.data_type().base().oid == 1184;
     let ends = [later, earlier];
-    if ends.into_iter().all(Reached::is_day) && zoned(later) == zoned(earlier) {
+    if ends.into_iter().all(Reached::is_day) {
         let ends = ends.map(|end| Point::Column(end.clone()));
         return Ok(Expression::Elapsed(Box::new(ends), unit));
     }
     let types = ends.map(|end| format!("{} is {}", end.column.name, end.column.type_name));
     let message = format!("there is no difference between these: {}", types.join(", "));
-    Err(Error::new(Code::InvalidValue, message)
-        .hint("two numbers, two timestamps with time zone, or two of date and timestamp without"))
+    Err(Error::new(Code::InvalidValue, message).hint("two numbers, or two of dates and timestamps"))
 }
 
 /// Refuses an object that is more or less than one kind of arithmetic.

@@ -136,6 +136,11 @@ impl<'v> Parser<'_, 'v> {
         match Relation::find(&table.relations, name) {
             Found::One(relation) => self.related(table, relation, value, at, depth),
             Found::Unknown => Err(self.scope.unknown_condition(table, name).at(name_at)),
+            Found::Ambiguous(_) if is_quantified(value) => {
+                let relation = self.scope.relation_to_many(table, name);
+                let relation = relation.map_err(|error| error.at(name_at))?;
+                self.related(table, relation, value, at, depth)
+            }
             Found::Ambiguous(names) => Err(ambiguous(name, &names).at(name_at)),
         }
     }
@@ -339,6 +344,12 @@ fn spelled_out<'a>(
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     Some((name, rest))
+}
+
+/// Whether a condition says how many of the related rows are to meet it: so it is none on one row.
+fn is_quantified(value: &Value) -> bool {
+    const QUANTIFIERS: [&str; 4] = ["some", "none", "every", "count"];
+    value.as_object().is_some_and(|object| QUANTIFIERS.iter().any(|key| object.contains_key(*key)))
 }
 
 pub(super) fn one_or<'v>(

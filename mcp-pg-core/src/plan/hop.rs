@@ -61,8 +61,26 @@ impl Hop<'_> {
 impl<'v> Scope<'v> {
     /// [`Scope::relation`] where only one to one row can be meant.
     pub(super) fn relation_to_one(&self, table: &'v TableView, name: &str) -> Result<&'v Relation> {
-        let to_one = |relation: &&Relation| relation.kind == RelationKind::ToOne;
-        match Relation::find(table.relations.iter().filter(to_one), name) {
+        self.relation_among(table, name, |kind| kind == RelationKind::ToOne)
+    }
+
+    /// [`Scope::relation`] where only one to many rows can be meant.
+    pub(super) fn relation_to_many(
+        &self,
+        table: &'v TableView,
+        name: &str,
+    ) -> Result<&'v Relation> {
+        self.relation_among(table, name, |kind| kind != RelationKind::ToOne)
+    }
+
+    fn relation_among(
+        &self,
+        table: &'v TableView,
+        name: &str,
+        wanted: impl Fn(RelationKind) -> bool,
+    ) -> Result<&'v Relation> {
+        let wanted = |relation: &&Relation| wanted(relation.kind);
+        match Relation::find(table.relations.iter().filter(wanted), name) {
             Found::One(relation) => Ok(relation),
             _ => self.relation(table, name),
         }

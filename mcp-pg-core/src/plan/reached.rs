@@ -152,7 +152,8 @@ impl<'v> Scope<'v> {
         });
         let Some(steps) = steps.filter(|steps| !steps.is_empty()) else {
             let error = wrong("a path is a list of keys and indexes".to_owned());
-            return Err(error.hint("[\"address\", \"zip\"]"));
+            let keys = path.as_str().map(|path| path.split('.').collect::<Vec<_>>());
+            return Err(error.hint(format!("{:?}", keys.unwrap_or(vec!["address", "zip"]))));
         };
         self.operand_of(DataType::texts(), "text[]", &Value::Array(steps), at)
     }

@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Result, step};
 use crate::name::nearest;
 
 /// What is meant here, and what it is called elsewhere: in lower case, without `_`, `-` and `$`.
-const ELSEWHERE: [(&str, &[&str]); 22] = [
+const ELSEWHERE: [(&str, &[&str]); 23] = [
     ("table", &["tablename", "from", "into", "collection", "entity", "model", "name", "target"]),
     ("where", &["filter", "filters", "condition", "conditions", "criteria", "match", "predicate"]),
     ("columns", &["fields", "select", "projection", "attributes", "properties", "target", "keys"]),
@@ -25,7 +25,8 @@ const ELSEWHERE: [(&str, &[&str]); 22] = [
     ("on_conflict", &["upsert", "conflict", "onduplicate", "onconflictdo"]),
     ("do", &["action", "resolution", "then"]),
     ("if_version", &["version", "etag", "ifmatch"]),
-    ("column", &["field", "col", "of", "property"]),
+    ("search", &["query", "q", "text", "term", "keyword", "keywords", "filter"]),
+    ("column", &["field", "col", "of", "property", "name"]),
     ("direction", &["dir", "order", "desc", "asc", "sort"]),
     ("bucket", &["interval", "granularity", "unit", "trunc", "datetrunc", "period"]),
     ("part", &["extract", "datepart", "field"]),
@@ -63,7 +64,9 @@ pub(super) fn elsewhere(unknown: &str) -> Option<&'static str> {
         }
         "schema" => Some("a table of another schema is \"schema.name\""),
         "page" => Some("offset skips rows; cursor goes on where the page before ended"),
-        "args" | "arguments" | "params" => Some("the arguments themselves stand here"),
+        "args" | "arguments" | "params" | "parameters" | "input" | "request" => {
+            Some("the arguments themselves stand here")
+        }
         _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! relations stay JSON here: what they mean depends on the table, which the plan knows.
 
 mod argument;
+mod listed_condition;
 mod parse;
 mod query;
 mod sql_condition;

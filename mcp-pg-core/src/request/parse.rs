@@ -9,13 +9,13 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use serde_path_to_error::Segment;
 
 use super::argument::{check_members, elsewhere, meant, unknown};
 use super::{
     Aggregate, Change, Delete, DescribeTable, Explain, Insert, ListTables, Related, Select,
-    Transaction, Update, sql_condition,
+    Transaction, Update, listed_condition, sql_condition,
 };
 use crate::error::{Code, Error, Result, step};
 
@@ -165,9 +165,18 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
     let shape = T::shape();
     if shape.closed {
         check_members(&arguments, shape.names(), "there is no argument").map_err(|error| {
-            let aggregates = shape.names().any(|name| name == "measures");
-            match unknown(&arguments, shape.names()).and_then(elsewhere) {
-                Some(hint) if !aggregates => error.hint(hint),
+            let takes = |wanted| shape.names().any(|name| name == wanted);
+            let given = unknown(&arguments, shape.names()).unwrap_or_default();
+            let plain = |value: &&Value| !value.is_array() && !value.is_object();
+            match (elsewhere(given), arguments.get(given).filter(plain)) {
+                _ if error.get_did_you_mean().is_some() && takes("search") => error,
+                (Some(hint), _) if !takes("measures") => error.hint(hint),
+                (None, Some(value)) if takes("where") && error.get_did_you_mean().is_none() => {
+                    error.hint(format!(
+                        "a condition on a column: \"where\": {}",
+                        json!({given: value})
+                    ))
+                }
                 _ => error,
             }
         })?;
@@ -178,7 +187,11 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
                 arguments.shift_remove(&member.name);
             }
             Some(value) => {
-                let listed = if member.name == "include" { by_name(value) } else { None };
+                let listed = match member.name.as_str() {
+                    "include" => by_name(value),
+                    "on_conflict" => by_columns(value),
+                    _ => None,
+                };
                 let mended = listed.or_else(|| mend(value, member.json_type.as_deref()));
                 if let Some(mended) = mended {
                     *value = mended;
@@ -191,13 +204,17 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
             return Err(shape.described(missing(&member.name).at(step(&member.name))));
         }
     }
-    let condition = arguments.get("where").and_then(Value::as_str);
-    let condition = condition.and_then(sql_condition::as_json);
+    let condition = match arguments.get("where") {
+        Some(Value::String(text)) => sql_condition::as_json(text),
+        Some(Value::Array(list)) => listed_condition::as_json(list),
+        _ => None,
+    };
     serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
         let error = shape.described(told(&error));
         match condition.filter(|_| error.get_at() == Some("/where")) {
-            Some(meant) => error
-                .hint(format!("conditions are JSON, not SQL: \"where\": {}", Value::Object(meant))),
+            Some(meant) => {
+                error.hint(format!("a condition is an object: \"where\": {}", Value::Object(meant)))
+            }
             None => error,
         }
     })
@@ -286,6 +303,20 @@ fn by_name(value: &Value) -> Option<Value> {
     };
     let whole = names.iter().map(|name| Some((name.as_str()?.to_owned(), Value::Bool(true))));
     whole.collect::<Option<Map<_, _>>>().map(Value::Object)
+}
+
+/// A key of which nothing but its columns is said, or the only one of them.
+fn by_columns(value: &Value) -> Option<Value> {
+    let columns = match value {
+        Value::Array(columns) if columns.iter().all(Value::is_string) => {
+            return Some(json!({"columns": columns}));
+        }
+        Value::Object(members) => members.get("columns").filter(|columns| columns.is_string())?,
+        _ => return None,
+    };
+    let mut mended = value.clone();
+    mended["columns"] = json!([columns]);
+    Some(mended)
 }
 
 /// What serde found, in this crate's terms.

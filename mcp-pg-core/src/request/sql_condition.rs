@@ -81,7 +81,8 @@ fn comparison(part: &str) -> Option<(String, Value)> {
 fn name(text: &str) -> Option<String> {
     let name = text.trim().trim_matches('"');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (!name.is_empty() && name.bytes().all(plain)).then(|| name.to_owned())
+    let begins = name.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+    (begins && name.bytes().all(plain)).then(|| name.to_owned())
 }
 
 /// A literal.
@@ -124,6 +125,7 @@ mod tests {
             "",
             "id",
             "id = ",
+            "1=1",
             "id = 1 OR id = 2",
             "id = other",
             "lower(name) = 'x'",

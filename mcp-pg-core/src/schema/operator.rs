@@ -73,11 +73,16 @@ impl Operator {
         Self::ALL.iter().copied().find(|operator| operator.as_str() == name)
     }
 
+    /// Whether it asks which of two values comes first.
+    pub fn orders(self) -> bool {
+        matches!(self, Self::Gt | Self::Gte | Self::Lt | Self::Lte)
+    }
+
     /// The operator that other languages spell so: SQL, or a document database.
     pub fn foreign(name: &str) -> Option<Self> {
         match name {
             "=" | "==" | "equals" => Some(Self::Eq),
-            "!=" | "<>" | "neq" => Some(Self::Ne),
+            "!=" | "<>" | "neq" | "_neq" => Some(Self::Ne),
             ">" => Some(Self::Gt),
             ">=" => Some(Self::Gte),
             "<" => Some(Self::Lt),
@@ -88,11 +93,11 @@ impl Operator {
             "@>" => Some(Self::Contains),
             "<@" => Some(Self::ContainedBy),
             "&&" => Some(Self::Overlaps),
-            "nin" | "$nin" => Some(Self::NotIn),
+            "nin" | "$nin" | "_nin" => Some(Self::NotIn),
             "is" => Some(Self::IsNull),
             "has" | "includes" => Some(Self::Contains),
             "any" => Some(Self::In),
-            _ => name.strip_prefix('$').and_then(Self::parse),
+            _ => name.strip_prefix(['$', '_']).and_then(Self::parse),
         }
     }
 }

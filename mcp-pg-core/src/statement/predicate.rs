@@ -130,8 +130,15 @@ impl Conditions {
                 let right = self.parameters.share(operand);
                 let right =
                     if path.is_some() { right } else { typed(right, &tested.data_type, "") };
-                let family = if path.is_some() { Family::Json } else { tested.data_type.family() };
-                binary(left, *operator, right, family)
+                if path.is_none() {
+                    return binary(left, *operator, right, tested.data_type.family());
+                }
+                let kinds = operator.orders().then(|| [kind(&left), kind(&right)]);
+                let compared = binary(left, *operator, right, Family::Json);
+                match kinds {
+                    Some([left, right]) => compared.and(left.eq(right)),
+                    None => compared,
+                }
             }
         }
     }
@@ -282,6 +289,11 @@ fn regular(operator: Operator, whole: bool, data_type: &DataType) -> Option<PgBi
         Operator::Matches | Operator::Imatches => Some(PgBinOper::RegexCaseInsensitive),
         _ => None,
     }
+}
+
+/// Which kind of JSON it is. Kinds have an order among each other, too: any text is less than every number.
+fn kind(json: &Expr) -> Expr {
+    Func::cust("pg_catalog.jsonb_typeof").arg(json.clone()).into()
 }
 
 fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {

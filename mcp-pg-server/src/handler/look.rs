@@ -8,7 +8,7 @@ use mcp_pg_core::canned::Query;
 use mcp_pg_core::policy::View;
 use mcp_pg_core::{Code, Error, Origin, Principal};
 use rmcp::RoleServer;
-use rmcp::model::{CustomRequest, SubscriptionFilter};
+use rmcp::model::{CustomRequest, ProtocolVersion, SubscriptionFilter};
 use rmcp::service::{NotificationContext, RequestContext};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -73,14 +73,17 @@ impl Handler {
         cx: &RequestContext<RoleServer>,
         request: &CustomRequest,
     ) -> Option<Error> {
-        let known = [CALL, READ, PROMPT, COMPLETE, LISTEN, SUBSCRIBE, UNSUBSCRIBE, UNREADABLE];
-        let method = known.into_iter().find(|method| *method == request.method)?;
+        // Since revision 2026-07-28 there is `subscriptions/listen` instead.
+        let listens = cx.protocol_version() >= Some(ProtocolVersion::V_2026_07_28);
+        let subscribing: &[_] = if listens { &[LISTEN] } else { &[LISTEN, SUBSCRIBE, UNSUBSCRIBE] };
+        let known = [CALL, READ, PROMPT, COMPLETE, UNREADABLE];
+        let method = known.iter().chain(subscribing).find(|method| **method == request.method)?;
         let given = match &request.params {
             Some(Value::Object(given)) => given.clone(),
             _ => Map::new(),
         };
         let text = |member: &str| given.get(member).and_then(Value::as_str);
-        let message = match method {
+        let message = match *method {
             UNREADABLE => text("message").unwrap_or_default().to_owned(),
             LISTEN => format!("the parameters are not those of {method}: {}", no_filter(&given)),
             _ => format!("the parameters are not those of {method}"),

@@ -65,6 +65,7 @@ mod marks;
 mod mcp_http;
 mod mcp_stdio;
 mod nothing_found;
+mod other_dialects;
 mod outage;
 mod paging;
 mod present;

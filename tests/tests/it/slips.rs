@@ -40,7 +40,7 @@ async fn a_condition() {
         &[
             (at(json!("total > 100")), "/where", "{\"total\":{\"gt\":100}}"),
             (at(json!("total > 100 or 1")), "/where", "{\"status\": \"active\""),
-            (at(json!([{"total": 1}])), "/where", "{\"status\": \"active\""),
+            (at(json!([{"total": 1}])), "/where", "{\"and\":[{\"total\":1}]}"),
             (at(json!({"total": {">=": 1}})), "/where/total/>=", "gte"),
             (at(json!({"total": {"$nin": [1]}})), "/where/total/$nin", "not_in"),
             (at(json!({"words": {"@@": "a"}})), "/where/words/@@", "search"),

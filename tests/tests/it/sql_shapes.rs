@@ -152,6 +152,7 @@ async fn conditions_on_columns() {
         json!({"doc": {"contains": {"a": 1}, "has_key": "a"}}),
         json!({"doc": {"path": ["a", 0], "eq": 1, "like": "x%", "is_null": false}}),
         json!({"doc": {"path": ["a"], "in": [1, "x"]}}),
+        json!({"doc": {"path": ["a"], "gte": 1, "lt": 5}}),
         json!({"old": {"path": ["a"], "eq": 1}}),
         json!({"span": {"contains": 5}, "spans": {"contains": {"lower": 1, "upper": 2}}}),
         json!({"span": {"overlaps": {"lower": 1, "upper": 2}, "contained_by": {"lower": 0, "upper": 9}}}),

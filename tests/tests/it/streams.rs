@@ -252,6 +252,21 @@ async fn older_http_clients_are_told_that_there_is_nothing_to_subscribe_to() {
 }
 
 #[tokio::test]
+async fn newer_clients_find_no_method_that_their_revision_took_away() {
+    let database = Database::of("CREATE TABLE items (id integer PRIMARY KEY)").await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    for method in ["resources/subscribe", "resources/unsubscribe"] {
+        // The second has not even what the method took.
+        for params in [json!({"uri": USERS}), json!({})] {
+            let name = params["uri"].is_null().then_some(("Mcp-Name", USERS));
+            let (status, refused) =
+                server.request(Era::Discover, method, params.clone(), name.as_slice()).await;
+            assert_eq!((status, &refused["error"]["code"]), (404, &json!(-32601)), "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_depends_on_the_role_is_private_and_soon_stale() {
     let database = Database::shop().await;
     let server = Served::start(&["--database-url", &database.url]).await;

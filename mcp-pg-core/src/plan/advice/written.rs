@@ -31,6 +31,12 @@ pub(in crate::plan) fn not_written(table: &TableView, name: &str, error: Error) 
                  a value of the first",
             )
         }
+        Some((relation, _)) if table.relations_named(relation).next().is_some() => error.hint(
+            "rows of another table are changed by themselves, by an update of that table; a transaction does both",
+        ),
+        _ if matches!(name, "data" | "values" | "set" | "row" | "record" | "fields") => {
+            error.hint("the columns themselves stand here: {\"name\": …}")
+        }
         _ if name.starts_with('$') => error.hint(
             "columns stand here, and what is done to one is its value: {\"views\": {\"$increment\": 1}}",
         ),

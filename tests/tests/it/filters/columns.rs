@@ -65,7 +65,7 @@ async fn what_does_not_compare_is_refused() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (condition, code, at) in [
         (json!({"id": {"gt": {"$column": "words"}}}), "invalid_value", "/id/gt/$column"),
-        (json!({"day": {"gt": {"$column": "moment"}}}), "invalid_value", "/day/gt/$column"),
+        (json!({"day": {"gt": {"$column": "words"}}}), "invalid_value", "/day/gt/$column"),
         (json!({"dot": {"$column": "dot"}}), "invalid_value", "/dot/$column"),
         (json!({"id": {"$column": "nothing"}}), "unknown_column", "/id/$column"),
         (json!({"id": {"$column": 1}}), "invalid_value", "/id/$column"),

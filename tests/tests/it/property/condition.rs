@@ -126,8 +126,10 @@ impl Condition {
             let path = vec![(*choices.pick(&["a", "b", "0", "c", "theme"])).to_owned()];
             let path = if choices.chance(30) { [path, vec!["0".into()]].concat() } else { path };
             let part = json_at(&value(choices), &path).cloned().unwrap_or(json!("x"));
-            let test = match choices.below(6) {
+            let test = match choices.below(8) {
                 0 | 1 => ("eq", part),
+                6 => ("gte", part),
+                7 => ("lt", part),
                 2 => ("ne", part),
                 3 => ("in", json!([part, "x", 1])),
                 4 => ("is_null", json!(choices.chance(50))),

@@ -1,9 +1,11 @@
 //! Operators: which there are, and what they say of a value.
 
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
 use super::choices::Choices;
-use super::value::{Kind, items, json_contains, like, same_json};
+use super::value::{Kind, Number, items, json_contains, like, same_json};
 
 pub(super) fn operators(kind: &Kind) -> Vec<&'static str> {
     let mut all = vec!["is_null"];
@@ -168,10 +170,22 @@ pub(super) fn at_path(part: Option<&Value>, operator: &str, operand: &Value) -> 
         "eq" => Some(same_json(part, operand)),
         "ne" => Some(!same_json(part, operand)),
         "in" => Some(items(operand).iter().any(|item| !item.is_null() && same_json(part, item))),
+        "gte" => Some(order_json(part, operand).is_some_and(Ordering::is_ge)),
+        "lt" => Some(order_json(part, operand).is_some_and(Ordering::is_lt)),
         _ => match part {
             Value::Null => None,
             Value::String(text) => Some(text_test(text, "like", "%o%")),
             other => Some(text_test(&other.to_string(), "like", "%o%")),
         },
+    }
+}
+
+/// Which of two values comes first, if they are of one kind that has an order people know.
+fn order_json(one: &Value, other: &Value) -> Option<Ordering> {
+    match (one, other) {
+        (Value::Number(_), Value::Number(_)) => Number::of(one).partial_cmp(&Number::of(other)),
+        (Value::String(one), Value::String(other)) => Some(one.cmp(other)),
+        (Value::Bool(one), Value::Bool(other)) => Some(one.cmp(other)),
+        _ => None,
     }
 }
