@@ -9,7 +9,7 @@ use super::cut::{BUCKETS, Cut, text};
 use super::measure::{Function, Measure, measure};
 use super::unit::UNIT;
 use super::{Arithmetic, Computed, Expression, Predicate, Reached, Scope, Shown};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select, check_members};
 use crate::schema::{Column, DataType};
@@ -56,7 +56,7 @@ impl<'v> Grouping<'v> {
         scope.few(request.group_by.as_ref().map_or(0, Vec::len), "groups", "/group_by")?;
         scope.few(request.measures.len(), "measures", "/measures")?;
         let groups = request.group_by.iter().flatten().enumerate().map(|(index, item)| {
-            let at = format!("/group_by/{index}");
+            let at = below("/group_by", &index.to_string());
             match item.as_object().filter(|object| Arithmetic::asked(object).is_some()) {
                 Some(object) => computed(scope, table, object, &at),
                 None => group(scope, table, item, &at).map_err(|error| error.inside(&at)),

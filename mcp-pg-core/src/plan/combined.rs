@@ -48,6 +48,9 @@ impl<'r> Combined<'r> {
     ///
     /// `unknown_column` for what is neither a measure nor a group, `invalid_value` for what is computed from itself.
     pub(super) fn in_order(self, grouping: &Grouping<'_>) -> Result<Self> {
+        if self.measures.is_empty() {
+            return Ok(self);
+        }
         let mut known: Vec<(String, Marks)> =
             grouping.columns().map(|(name, _, marks)| (name, marks)).collect();
         let own: Vec<&str> = self.measures.iter().map(|measure| measure.name).collect();

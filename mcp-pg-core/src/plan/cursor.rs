@@ -7,8 +7,8 @@ use aes_gcm_siv::aead::{Aead, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use super::Scope;
 use crate::cipher::DerivedKey;
@@ -85,15 +85,34 @@ impl fmt::Debug for CursorKey {
 ///
 /// `internal` if the query has no JSON form.
 pub(super) fn binding(scope: &Scope<'_>, query: &impl Serialize) -> Result<Vec<u8>> {
-    let query = serde_json::to_value(query).map(|mut query| {
-        query.sort_all_objects();
-        query
-    });
-    query
-        .and_then(|query| {
-            serde_json::to_vec(&(&scope.view.role.name, scope.view.fingerprint, query))
-        })
+    serde_json::to_vec(&(&scope.view.role.name, scope.view.fingerprint, query))
         .map_err(|error| Error::new(Code::Internal, "a query has no JSON form").caused_by(error))
+}
+
+/// A value whose objects are written with their members sorted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sorted<'v>(pub(super) &'v Value);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(members) => SortedMembers(members).serialize(serializer),
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Sorted)),
+            plain => plain.serialize(serializer),
+        }
+    }
+}
+
+/// The same of an object's members.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SortedMembers<'v>(pub(super) &'v Map<String, Value>);
+
+impl Serialize for SortedMembers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members: Vec<(&String, &Value)> = self.0.iter().collect();
+        members.sort_unstable_by_key(|(name, _)| *name);
+        serializer.collect_map(members.into_iter().map(|(name, value)| (name, Sorted(value))))
+    }
 }
 
 pub(super) fn invalid() -> Error {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::measure::has;
 use super::now::{self, Now};
 use super::unit::UNIT;
 use super::{Operand, Reached, Scope, Unit};
@@ -71,7 +72,7 @@ impl Arithmetic {
 
     /// What an object asks for, and its name, if it asks for arithmetic.
     pub(super) fn asked(object: &Map<String, Value>) -> Option<(&'static str, Arithmetic)> {
-        Self::ALL.into_iter().find(|(name, _)| object.contains_key(*name))
+        Self::ALL.into_iter().find(|(name, _)| has(object, name))
     }
 
     fn takes(self, operands: usize) -> bool {
@@ -226,8 +227,7 @@ impl<'v> Parser<'_, 'v> {
             return Err(unfit().at(at));
         };
         let unit = Unit::asked(object, at)?;
-        let at_unit = below(at, UNIT);
-        let at = below(at, name);
+        let (outside, at) = (at, below(at, name));
         let items = object.get(name).and_then(Value::as_array).map(Vec::as_slice);
         let Some(items) = items.filter(|items| arithmetic.takes(items.len())) else {
             let message = match arithmetic.takes(3) {
@@ -260,7 +260,7 @@ impl<'v> Parser<'_, 'v> {
         if unit.is_some() {
             let message = "a unit goes with the difference of two points in time";
             return Err(Error::new(Code::InvalidValue, message)
-                .at(at_unit)
+                .at(below(outside, UNIT))
                 .hint("{\"subtract\": [\"later\", \"earlier\"], \"unit\": \"hours\"}"));
         }
         for (operand, at) in operands.iter().zip(places) {

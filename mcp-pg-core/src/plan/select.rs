@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::cursor::binding;
+use super::cursor::{Sorted, SortedMembers, binding};
 use super::each::VERSION;
 use super::{CursorKey, Grouping, Include, Measured, Predicate, Scope, Shown, Sort, Start, filter};
 use crate::error::{Code, Error, Result};
@@ -252,7 +252,7 @@ impl<'v> SelectPlan<'v> {
             Query::Select(Select { filter, order_by, archived, columns, distinct, .. }) => {
                 let query = asked_for(self.table, filter, order_by, *archived);
                 match (distinct, sorted_by(columns, order_by)) {
-                    (Some(true), _) => binding(scope, &(query, ("distinct", columns))),
+                    (Some(true), _) => binding(scope, &(query, ("distinct", sorted(columns)))),
                     (_, labelled) if labelled.is_empty() => binding(scope, &query),
                     (_, labelled) => binding(scope, &(query, ("columns", labelled))),
                 }
@@ -261,7 +261,8 @@ impl<'v> SelectPlan<'v> {
                 let Aggregate { filter, order_by, archived, .. } = request;
                 let Aggregate { measures, group_by, having, .. } = request;
                 let query = asked_for(self.table, filter, order_by, *archived);
-                binding(scope, &(query, (measures, group_by, having)))
+                let having = having.as_ref().map(SortedMembers);
+                binding(scope, &(query, (SortedMembers(measures), sorted(group_by), having)))
             }
         }
     }
@@ -275,14 +276,21 @@ fn asked_for<'r>(
     order_by: &'r Option<Vec<Value>>,
     archived: Option<Archived>,
 ) -> impl Serialize + 'r {
-    let filter = filter.as_ref().filter(|filter| !filter.is_empty());
-    let order_by = order_by.as_ref().filter(|order_by| !order_by.is_empty());
+    let filter = filter.as_ref().filter(|filter| !filter.is_empty()).map(SortedMembers);
+    let order_by = sorted(order_by).filter(|order_by| !order_by.is_empty());
     let name = table.name();
     ((&name.schema, &name.name), filter, order_by, archived.unwrap_or_default())
 }
 
+fn sorted(items: &Option<Vec<Value>>) -> Option<Vec<Sorted<'_>>> {
+    items.as_ref().map(|items| items.iter().map(Sorted).collect())
+}
+
 /// The columns under whose names the rows are sorted, and that are no whole columns.
-fn sorted_by<'r>(columns: &'r Option<Vec<Value>>, order_by: &Option<Vec<Value>>) -> Vec<&'r Value> {
+fn sorted_by<'r>(
+    columns: &'r Option<Vec<Value>>,
+    order_by: &Option<Vec<Value>>,
+) -> Vec<Sorted<'r>> {
     let by = |name: &str| {
         order_by.iter().flatten().any(|key| match key {
             Value::String(text) => text.strip_prefix('-').unwrap_or(text) == name || text == name,
@@ -292,7 +300,7 @@ fn sorted_by<'r>(columns: &'r Option<Vec<Value>>, order_by: &Option<Vec<Value>>)
     let labelled = |item: &&Value| {
         item.as_object().and_then(super::shown::given_name).is_some_and(|name| by(&name))
     };
-    columns.iter().flatten().filter(labelled).collect()
+    columns.iter().flatten().filter(labelled).map(Sorted).collect()
 }
 
 /// The condition that every row meets.

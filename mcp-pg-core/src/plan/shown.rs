@@ -128,15 +128,15 @@ impl<'v> Scope<'v> {
     fn item(&self, table: &'v TableView, item: &Value, at: &str) -> Result<Vec<Shown<'v>>> {
         match item {
             Value::String(name) => {
-                let columns = self.named(table, name, at);
-                if let (Err(error), Some(related)) = (&columns, self.related(table, name, at))
-                    && error.code() == Code::UnknownColumn
-                {
+                // Asked first, since what was meant by an unknown name takes long to find.
+                let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
+                if !own && let Some(related) = self.related(table, name, at) {
                     return Ok(vec![Shown::Related(Box::new((name.clone(), related?)))]);
                 }
-                let columns =
-                    columns.map_err(|error| super::advice::in_json_shown(table, name, error));
-                Ok(columns?.into_iter().map(Shown::Column).collect())
+                let columns = self
+                    .named(table, name, at)
+                    .map_err(|error| super::advice::in_json_shown(table, name, error))?;
+                Ok(columns.into_iter().map(Shown::Column).collect())
             }
             Value::Object(object) => {
                 let computed = match Arithmetic::asked(object) {

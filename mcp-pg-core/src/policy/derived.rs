@@ -60,7 +60,7 @@ pub fn counted() -> &'static Column {
 
 /// A column that can only be read; statements call it by its place.
 fn column(index: usize, name: String, data_type: Arc<DataType>) -> Column {
-    let identifier = format!("c{index}");
+    let identifier = "c".to_owned() + &index.to_string();
     let bounds = bounds(&name, Some(&identifier), &data_type);
     Column { bounds, ..Column::computed(name, identifier, data_type) }
 }

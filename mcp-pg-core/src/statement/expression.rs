@@ -1,7 +1,8 @@
 //! Values that are computed from columns, as SQL expressions.
 
-use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Value};
+use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Query, Value};
 
+use super::include::subquery;
 use super::predicate::Conditions;
 use crate::plan::{Arithmetic, Expression, Point, Reached};
 
@@ -61,6 +62,10 @@ impl Conditions {
     fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Parted {
         match operand {
             Expression::Column(reached) => Parted::whole(self.number(reached, alias)),
+            // Computed once, not for each row.
+            Expression::Computed(..) if operand.columns().is_empty() => {
+                Parted::whole(subquery(Query::select().expr(self.computed(operand, alias)).take()))
+            }
             operand => self.parted(operand, alias),
         }
     }

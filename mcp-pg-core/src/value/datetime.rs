@@ -66,14 +66,17 @@ pub fn local(moment: Option<&[u8]>, clock: Option<&[u8]>) -> Result<Value> {
     else {
         return Ok(timestamp(moment, "Z"));
     };
-    let (sign, seconds) = (if ahead < 0 { '-' } else { '+' }, ahead.unsigned_abs() / 1_000_000);
-    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let seconds = (ahead / 1_000_000).abs();
+    if seconds == 0 {
+        return Ok(timestamp(clock, "Z"));
+    }
+    let mut zone = String::from(if ahead < 0 { "-" } else { "+" });
+    push_clock(&mut zone, seconds / 3_600, seconds / 60 % 60);
     // Before there were zones, clocks differed by seconds, too.
-    let zone = match (hours, minutes, seconds) {
-        (0, 0, 0) => "Z".to_owned(),
-        (_, _, 0) => format!("{sign}{hours:02}:{minutes:02}"),
-        _ => format!("{sign}{hours:02}:{minutes:02}:{seconds:02}"),
-    };
+    if seconds % 60 > 0 {
+        zone.push(':');
+        push_pair(&mut zone, seconds % 60);
+    }
     Ok(timestamp(clock, &zone))
 }
 
@@ -97,21 +100,32 @@ pub(super) fn timestamp_from_text(text: &str) -> Value {
 fn push_date(text: &mut String, days: i64) -> &'static str {
     let (year, month, day) = civil(days + EPOCH_DAYS);
     let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
-    push_digits(text, year, 4);
+    match year {
+        ..10_000 => {
+            push_pair(text, year / 100);
+            push_pair(text, year);
+        }
+        _ => push_digits(text, year, 5),
+    }
     text.push('-');
-    push_digits(text, month, 2);
+    push_pair(text, month);
     text.push('-');
-    push_digits(text, day, 2);
+    push_pair(text, day);
     era
+}
+
+/// Writes hours and minutes; of more than 99 hours, which no clock shows, the last digits.
+fn push_clock(text: &mut String, hours: i64, minutes: i64) {
+    push_pair(text, hours);
+    text.push(':');
+    push_pair(text, minutes);
 }
 
 fn push_time(text: &mut String, micros: i64) {
     let seconds = micros / 1_000_000;
-    push_digits(text, seconds / 3_600, 2);
+    push_clock(text, seconds / 3_600, seconds / 60 % 60);
     text.push(':');
-    push_digits(text, seconds / 60 % 60, 2);
-    text.push(':');
-    push_digits(text, seconds % 60, 2);
+    push_pair(text, seconds % 60);
     let mut fraction = micros % 1_000_000;
     if fraction > 0 {
         let mut width = 6;
@@ -131,10 +145,21 @@ fn push_digits(text: &mut String, number: i64, width: u32) {
         unit *= 10;
     }
     while unit > 0 {
-        // A remainder of ten is one digit.
-        text.push(char::from(b'0' + u8::try_from(number / unit % 10).unwrap_or(0)));
+        text.push(digit(number / unit));
         unit /= 10;
     }
+}
+
+/// Writes the last two digits of a number: by constants, which is much faster than to divide by what is computed.
+fn push_pair(text: &mut String, number: i64) {
+    text.push(digit(number / 10));
+    text.push(digit(number));
+}
+
+/// The last digit of a number that is not negative.
+fn digit(number: i64) -> char {
+    // A remainder of ten is one digit.
+    char::from(b'0' + u8::try_from(number % 10).unwrap_or(0))
 }
 
 /// Year, month and day of a count of days since 1970-01-01, in the proleptic Gregorian calendar.
