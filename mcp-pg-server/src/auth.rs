@@ -19,7 +19,7 @@ use mcp_pg_core::{Error, Principal};
 
 pub use api_key::{ApiKey, KeyHash, generate_key};
 pub use credentials::Credentials;
-pub(crate) use gate::{Gate, Standing};
+pub(crate) use gate::{Gate, Sender, Standing};
 pub use jwt::{Algorithm, Jwt, JwtSettings};
 pub use key_set::KeySource;
 pub(crate) use resource::ENDPOINT;

@@ -27,7 +27,10 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::look::UNREADABLE;
+pub(crate) use self::look::UNREADABLE_METHOD;
+
+/// The revision of the protocol that has lists of messages, and the only one.
+pub(crate) const BATCHES: &str = "2025-03-26";
 use crate::confirm::{Questions, StateKey};
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
@@ -335,7 +338,7 @@ impl ServerHandler for Handler {
     ) -> Result<CustomResult, ErrorData> {
         guarded(async {
             Err(match self.misfit(&cx, &request).await {
-                Some(error) if request.method == UNREADABLE => {
+                Some(error) if request.method == *UNREADABLE_METHOD => {
                     ErrorData::parse_error(error.message().to_owned(), None)
                 }
                 Some(error) => reply::protocol_error(&error),
@@ -353,7 +356,7 @@ impl ServerHandler for Handler {
         notification: CustomNotification,
         cx: NotificationContext<RoleServer>,
     ) {
-        if notification.method == UNREADABLE {
+        if notification.method == *UNREADABLE_METHOD {
             let CustomNotification { params, .. } = notification;
             let _ = guarded(async {
                 self.unreadable(&cx, params).await;

@@ -2,6 +2,7 @@
 //!
 //! Requests carry all that they need: there are no sessions, so any number of servers can share a load.
 
+mod batch;
 mod body;
 mod cors;
 mod readiness;
@@ -151,10 +152,13 @@ where
             let answer = match read {
                 // It has its room until it is answered.
                 Ok((body, _room)) => {
+                    spell_out_accepted(&mut head.headers);
+                    if let Some(messages) = batch::messages(&head.headers, &body) {
+                        return Ok(service.each(&head, &sender, messages).await);
+                    }
                     let body = Full::new(body);
                     let is_json = is_json(&head.headers);
                     let sent = body.clone();
-                    spell_out_accepted(&mut head.headers);
                     let answer = service.mcp.call(Request::from_parts(head, body)).await?;
                     match answer.status() {
                         // Its type was right: it is the message that cannot be read.
@@ -164,7 +168,7 @@ where
                 }
                 Err(status) => refusal(status),
             };
-            service.gate.unread(sender, answer.status()).await;
+            service.gate.unread(&sender, answer.status()).await;
             Ok(answer)
         })
     }
@@ -221,7 +225,10 @@ fn spell_out_accepted(headers: &mut HeaderMap) {
 async fn unreadable(body: Full<Bytes>) -> http::Response<BoxBody<Bytes, Infallible>> {
     let Ok(body) = body.collect().await;
     let (code, message) = match serde_json::from_slice::<IgnoredAny>(&body.to_bytes()) {
-        Ok(_) => (-32600, "the body is not one message of JSON-RPC 2.0; batches are not taken"),
+        Ok(_) => (
+            -32600,
+            "the body is not one message of JSON-RPC 2.0; batches are those of revision 2025-03-26 alone",
+        ),
         Err(_) => (-32700, "the body cannot be read as JSON"),
     };
     let error = json!({"code": code, "message": message});

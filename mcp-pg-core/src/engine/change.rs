@@ -46,6 +46,9 @@ impl Run<'_, '_> {
             notes.extend(plan.filter.doubt());
             notes.extend(beside_the_archive(plan));
             notes.extend(out_of_reach(plan));
+            if notes.is_empty() {
+                notes.extend(plan.filter.letters_of_any_case());
+            }
             return Ok(Done { notes, ..Done::default() });
         }
         notes.extend(gone_with_them(self.scope.view, plan));

@@ -74,8 +74,10 @@ impl Engine {
         let mut text = String::new();
         let mut read_whole: Vec<(&TableView, bool)> = Vec::new();
         let tree = step(&known, root, 0, &mut text, &mut |node| {
-            // A scan of an index without a condition on it reads everything, too.
-            if node.get("Filter").is_some() && node.get("Index Cond").is_none() {
+            // A scan of an index without a condition on it reads everything, too; what a bitmap tells is found by one.
+            let sought = ["Index Cond", "Recheck Cond", "TID Cond"];
+            let sought = sought.iter().any(|condition| node.get(condition).is_some());
+            if node.get("Filter").is_some() && !sought {
                 let part = is_partition(node);
                 read_whole.extend(known.table(node).map(|table| (table, part)));
             }
@@ -106,11 +108,19 @@ fn hints(view: &View, tested: Vec<Tested<'_>>, read_whole: &[(&TableView, bool)]
         let large = table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY);
         let whole = read_whole.iter().find(|(whole, _)| whole.name().name == table.name().name);
         let Some((_, part)) = whole.filter(|_| large) else { continue };
-        if !leads(table, column) {
+        let mut leading = leading(table, column).peekable();
+        let partial = leading.peek().copied();
+        if leading.all(|index| index.predicate.is_some()) {
             let name = view.display(table);
             let column = &column.name;
             let read = if *part { "whole partitions" } else { "the whole table" };
-            let hint = format!("no index on {name}.{column}: the filter reads {read}");
+            let hint = match partial {
+                None => format!("no index on {name}.{column}: the filter reads {read}"),
+                Some(index) => format!(
+                    "no index on all of {name}.{column}, {} has some rows alone: the filter reads {read}",
+                    index.name
+                ),
+            };
             if !hints.contains(&hint) {
                 hints.push(hint);
             }
@@ -240,11 +250,11 @@ fn step(
     Value::Object(out)
 }
 
-/// Whether a visible index begins with the column.
-fn leads(table: &TableView, column: &Column) -> bool {
+/// The visible indexes that begin with the column.
+fn leading<'t>(table: &'t TableView, column: &'t Column) -> impl Iterator<Item = &'t Index> {
     let columns = &table.table.columns;
     let first = |index: &Index| index.columns.first().map(|first| &columns[*first].name);
-    table.table.indexes.iter().any(|index| first(index) == Some(&column.name))
+    table.table.indexes.iter().filter(move |index| first(index) == Some(&column.name))
 }
 
 /// Adds the columns that a condition compares, of the table and of related ones, as far as they are visible.

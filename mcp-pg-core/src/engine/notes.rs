@@ -28,11 +28,17 @@ pub(super) fn of_page(
     let asked_for = archived(table, filter);
     let elsewhere = || match asked_for {
         Some(_) => None,
-        None => filter.doubt().or_else(|| beside_the_archive(table, filter)),
+        None => filter
+            .doubt()
+            .or_else(|| beside_the_archive(table, filter))
+            .or_else(|| filter.letters_of_any_case()),
     };
     let why = nothing.then(elsewhere).flatten();
     let mut notes: Vec<String> =
         asked_for.into_iter().chain(why).chain(archived_parent(plan, rows, first)).collect();
+    if plan.shows_nothing() && !rows.is_empty() {
+        notes.push("columns is empty, so that the rows show none: leave it out for all".to_owned());
+    }
     if (more || further) && !plan.keyset && !plan.single && plan.grouping.is_none() {
         notes.push(unsteady(plan));
     }

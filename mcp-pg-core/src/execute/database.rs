@@ -316,6 +316,11 @@ impl Database {
         has_password(&self.config)
     }
 
+    pub(super) fn has_short_password(&self) -> bool {
+        self.has_password()
+            && self.config.get_password().is_some_and(|password| password.len() < LONG)
+    }
+
     /// Answers if the database does.
     ///
     /// # Errors
@@ -346,6 +351,9 @@ impl Database {
         self.pool.get().await.map_err(unconnected)
     }
 }
+
+/// Bytes from which on a password is not found by trying, if it is no word.
+const LONG: usize = 12;
 
 /// Whether the login shows a password.
 pub(crate) fn has_password(config: &Config) -> bool {

@@ -223,7 +223,11 @@ fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
                 place.view.display(other),
             ),
         )
-        .hint("insert that row first, or in the same transaction"),
+        .hint(format!(
+            "select it in {0} to find its {1}; a new one is inserted first, or in the same transaction",
+            place.view.display(other),
+            key.references.join(", "),
+        )),
         None => Error::new(
             Code::ForeignKeyViolation,
             format!("{} refers to a row that does not exist", columns.join(", ")),

@@ -17,6 +17,8 @@ pub struct Posture {
     pub login: String,
     /// It has a password, which secrets can be made from.
     pub password: bool,
+    /// That password is so short that who has what is made from it may find it by trying.
+    pub short_password: bool,
     /// It is a superuser: nothing is refused to it.
     pub superuser: bool,
     /// It has BYPASSRLS: row-level security does not apply to it.
@@ -147,6 +149,7 @@ impl Database {
             unreached_types: unreached.collect(),
             login: row.try_get(0).map_err(unavailable)?,
             password: self.has_password(),
+            short_password: self.has_short_password(),
             superuser: row.try_get(1).map_err(unavailable)?,
             bypass_rls: row.try_get(2).map_err(unavailable)?,
             creates: row.try_get(3).map_err(unavailable)?,

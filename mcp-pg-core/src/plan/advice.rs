@@ -227,6 +227,11 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
         )),
         "isnotnull" | "notnull" | "isnot" => error.hint("{\"is_null\": false}"),
         "any" if column.data_type.family() == Family::Array => error.did_you_mean("contains"),
+        "like" | "ilike" | "startswith" | "endswith" | "matches"
+            if column.data_type.family() == Family::Array =>
+        {
+            error.hint("{\"contains\": [\"x\"]} finds arrays with this whole element")
+        }
         "exists" => error.hint("{\"is_null\": false}, or {\"is_null\": true}"),
         "not" => error.hint(format!(
             "{{\"ne\": value}}, or around the condition: {{\"not\": {{{:?}: {{…}}}}}}",
@@ -280,6 +285,24 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
             Some(condition) => error.hint(format!("the operator is a key: {condition}")),
             None => error,
         },
+    }
+}
+
+/// What to say of a list of values that are none of the type: a text with commas, elements of many.
+pub(super) fn not_a_list(data_type: &DataType, value: &Value, error: Error) -> Error {
+    match value {
+        Value::String(text) if text.contains(',') => {
+            error.hint(format!("a list: [{}]", text.trim_matches(['(', ')'])))
+        }
+        Value::Array(items) if data_type.family() == Family::Array => {
+            match items.iter().any(|item| item.is_array() || item.is_object()) {
+                true => error,
+                false => error.hint(format!(
+                    "{{\"overlaps\": {value}}} finds arrays with any of these elements, contains those with all"
+                )),
+            }
+        }
+        _ => error,
     }
 }
 

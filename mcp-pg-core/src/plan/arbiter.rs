@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::assign::{Assign, Written};
+use super::assign::{Assign, Written, not_shown};
 use super::change::{counted, touchable};
 use super::insert::Given;
 use super::{Predicate, Scope};
-use crate::error::{Code, Error, Result, step};
+use crate::error::{Code, Error, Result, below, step};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, ConflictAction, OnConflict};
 use crate::schema::{Column, Index, Key};
@@ -109,6 +109,26 @@ impl Arbiter<'_> {
                 )
                 .at(format!("{}{}", at(index), step(name)))
                 .hint("give it in each row, or name in on_conflict.update what all rows give"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Arbiter<'_> {
+    /// Refuses what a mask shows where existing rows would get it.
+    pub(super) fn require_own(
+        &self,
+        table: &TableView,
+        rows: &[Given<'_>],
+        at: &dyn Fn(usize) -> String,
+    ) -> Result<()> {
+        let overwritten = self.set.iter().filter(|(_, set)| matches!(set, Overwrite::Given));
+        for (column, _) in overwritten {
+            for (index, row) in rows.iter().enumerate() {
+                let Some(value) = row.get(&column.name) else { continue };
+                let at = below(&at(index), &column.name);
+                not_shown(table, &column.name, value, Written::Old, &at)?;
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::computation::Computation;
 use super::{Expression, Operand, Scope, Source};
 use crate::error::{Code, Error, Result, below};
-use crate::policy::{Action, Sealed, TableView};
+use crate::policy::{Action, Mask, Sealed, TableView};
 use crate::schema::{Column, Family, Identity};
 use crate::value::Decimal;
 
@@ -216,8 +216,24 @@ impl<'v> Scope<'v> {
 }
 
 /// Refuses what is shown instead of a column's value: whoever writes back what was read would lose the real one.
-pub(super) fn not_shown(table: &TableView, name: &str, value: &Value, at: &str) -> Result<()> {
+pub(super) fn not_shown(
+    table: &TableView,
+    name: &str,
+    value: &Value,
+    written: Written,
+    at: &str,
+) -> Result<()> {
     let mask = table.table.column(name).and_then(|(position, _)| table.mask(position));
+    if mask == Some(Mask::Null) && value.is_null() && written == Written::Old {
+        return Err(Error::new(
+            Code::InvalidValue,
+            format!("null is what the mask of {name} shows"),
+        )
+        .at(at)
+        .hint(format!(
+            "leave {name} out, and it stays as it is; {{\"$literal\": null}} takes its value away"
+        )));
+    }
     let message = if mask.is_some_and(|mask| mask.shows(value)) {
         format!("this is what the mask of {name} shows, not a value")
     } else if table.sealed(name).is_some() && Sealed::is_undecipherable(value) {

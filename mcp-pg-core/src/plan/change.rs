@@ -227,7 +227,7 @@ pub(super) fn assignments<'v>(
         let at = below(at, name);
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
         let masked = table.table.column(name).and_then(|(position, _)| table.mask(position));
-        not_shown(table, name, value, &at)?;
+        not_shown(table, name, value, Written::Old, &at)?;
         // Whether the result fits would tell what the value is.
         if (masked.is_some() || !column.can_select) && is_computed(value) {
             let why = if masked.is_some() { "is masked" } else { "cannot be read" };

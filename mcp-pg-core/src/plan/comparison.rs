@@ -103,15 +103,9 @@ impl<'v> Parser<'_, 'v> {
             Operator::Eq if value.is_null() => Comparison::Null(true),
             Operator::Ne | Operator::IsDistinctFrom if value.is_null() => Comparison::Null(false),
             Operator::In | Operator::NotIn => {
-                return self.list(column, None, operator, value, at).map_err(|error| {
-                    match value.as_str() {
-                        Some(text) if text.contains(',') => {
-                            let items = text.trim_matches(['(', ')']);
-                            error.hint(format!("a list: [{items}]"))
-                        }
-                        _ => error,
-                    }
-                });
+                return self
+                    .list(column, None, operator, value, at)
+                    .map_err(|error| super::advice::not_a_list(data_type, value, error));
             }
             _ if value.is_null() => {
                 return Err(wrong(format!("{operator} takes no null"), at)
@@ -389,7 +383,7 @@ fn part_of_text(operator: Operator, text: &str) -> String {
 }
 
 /// The text as a LIKE pattern that matches nothing else.
-fn escape_like(text: &str) -> String {
+pub(super) fn escape_like(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '%' | '_' | '\\') {

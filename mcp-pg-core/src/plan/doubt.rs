@@ -3,6 +3,7 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::comparison::escape_like;
 use super::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate, Source};
 use crate::schema::{Column, Family, Operator};
 
@@ -12,6 +13,41 @@ impl Predicate<'_> {
         match self {
             // The caller's own comes first: the others are the archive's and the role's.
             Predicate::All(parts) => parts.first().and_then(Predicate::doubtful),
+            _ => None,
+        }
+    }
+
+    /// The same of a text that may be there in other letters, capital or small.
+    pub fn letters_of_any_case(&self) -> Option<String> {
+        match self {
+            Predicate::All(parts) => parts.first().and_then(Predicate::cased),
+            _ => None,
+        }
+    }
+
+    fn cased(&self) -> Option<String> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Predicate::cased)
+            }
+            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => filter.cased(),
+            Predicate::Test {
+                column,
+                path: None,
+                comparison: Comparison::Binary(operator, Operand { source: Source::Text(text), .. }),
+            } if column.can_select && tells_case(column) => {
+                let text = text.as_deref().filter(|text| text.chars().any(has_case))?;
+                let pattern = match operator {
+                    Operator::Eq => escape_like(text),
+                    Operator::Like => text.to_owned(),
+                    _ => return None,
+                };
+                let name = &column.name;
+                Some(format!(
+                    "{name} was compared with capital and small letters as they are: \
+                     {{{name:?}: {{\"ilike\": {pattern:?}}}}} takes both"
+                ))
+            }
             _ => None,
         }
     }
@@ -182,6 +218,17 @@ fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
 /// Whether it is a word of some language for no value.
 fn is_nothing(text: &str) -> bool {
     ["null", "none", "nil", "undefined"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Whether capital letters are others to the column than small ones.
+fn tells_case(column: &Column) -> bool {
+    let data_type = column.data_type.base();
+    data_type.has_operator(Operator::Ilike) && data_type.name.rsplit('.').next() != Some("citext")
+}
+
+/// Whether a letter may be a capital, or is one.
+fn has_case(letter: char) -> bool {
+    letter.is_lowercase() || letter.is_uppercase()
 }
 
 /// Whether a moment is given as a date alone: `2024-01-31`.

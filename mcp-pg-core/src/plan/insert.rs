@@ -90,6 +90,7 @@ impl<'v> InsertPlan<'v> {
             Some(on_conflict) => {
                 let arbiter = Arbiter::new(scope, table, on_conflict, &columns[..given])?;
                 arbiter.require_given(&rows, &columns[..given], &at)?;
+                arbiter.require_own(table, &rows, &at)?;
                 Some(arbiter)
             }
         };
@@ -165,7 +166,7 @@ fn given_values<'v>(
     for column in given {
         let at = below(at, &column.name);
         let (value, sealed) = (row.get(&column.name), table.sealed(&column.name));
-        value.map_or(Ok(()), |value| not_shown(table, &column.name, value, &at))?;
+        value.map_or(Ok(()), |value| not_shown(table, &column.name, value, Written::New, &at))?;
         values.push(match (value, sealed) {
             (Some(value), Some(sealed)) => {
                 let set = scope.assign_sealed(sealed, column, value, &at)?;

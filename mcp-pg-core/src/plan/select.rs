@@ -64,6 +64,12 @@ impl<'v> SelectPlan<'v> {
             && self.columns.iter().zip(all).all(|(shown, position)| shown.is(position))
     }
 
+    /// Whether its rows are empty objects although there are columns.
+    pub fn shows_nothing(&self) -> bool {
+        let nothing = self.columns.is_empty() && self.includes.is_empty() && !self.with_version;
+        nothing && self.table.readable_columns().next().is_some()
+    }
+
     /// The plan of a select; `derived` keeps the table that distinct rows are, which only this plan has.
     ///
     /// # Errors

@@ -7,17 +7,19 @@ mod argument;
 mod listed_condition;
 mod parse;
 mod query;
+mod shape;
 mod sql_condition;
 mod transaction;
 mod write;
 
 pub(crate) use argument::check_members;
 pub(crate) use parse::parse_ref;
-pub use parse::{Arguments, check_depth, parse};
+pub use parse::{check_depth, parse};
 pub use query::{
     Aggregate, Archived, Count, DescribeTable, Detail, Explain, Explained, Format, ListTables,
     Related, Select,
 };
+pub use shape::Arguments;
 pub use transaction::{Isolation, Step, Transaction};
 pub use write::{Change, ConflictAction, Delete, Insert, OnConflict, Update};
 

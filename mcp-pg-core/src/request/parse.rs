@@ -1,102 +1,16 @@
 //! JSON arguments → a request.
 //!
-//! Unknown and missing arguments are found by the type's own JSON Schema, so that an error can name the
+//! Unknown and missing arguments are found by the type's own shape, so that an error can name the
 //! nearest right one; harmless slips (a lone value for a list, JSON sent as a string) are mended.
 
-use std::sync::OnceLock;
-
-use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
-use serde::de::DeserializeOwned;
 use serde::de::value::MapDeserializer;
 use serde_json::{Map, Value, json};
 use serde_path_to_error::Segment;
 
 use super::argument::{check_members, elsewhere, meant, unknown};
-use super::{
-    Aggregate, Change, Delete, DescribeTable, Explain, Insert, ListTables, Related, Select,
-    Transaction, Update, listed_condition, sql_condition,
-};
+use super::shape::Arguments;
+use super::{listed_condition, sql_condition};
 use crate::error::{Code, Error, Result, step};
-
-/// The arguments of a tool: a type whose JSON Schema and parser are one.
-pub trait Arguments: DeserializeOwned + JsonSchema {
-    /// The arguments that exist, read once from the JSON Schema.
-    fn shape() -> &'static Shape;
-}
-
-/// The arguments of a type, as its JSON Schema lists them.
-#[derive(Debug)]
-pub struct Shape {
-    members: Vec<Member>,
-    /// Whether other arguments are refused here (else the type itself passes them on).
-    closed: bool,
-}
-
-#[derive(Debug)]
-struct Member {
-    name: String,
-    json_type: Option<String>,
-    description: Option<String>,
-    /// The values that it may have, if those are few.
-    values: Vec<String>,
-    required: bool,
-    /// Those of its own, if it is an object that has some.
-    members: Vec<Member>,
-}
-
-impl Shape {
-    fn of<T: JsonSchema>() -> Self {
-        let mut settings = SchemaSettings::draft2020_12();
-        settings.inline_subschemas = true;
-        let schema = settings.into_generator().into_root_schema_for::<T>();
-        let members = members(schema.as_value());
-        Self { members, closed: schema.get("additionalProperties") == Some(&Value::Bool(false)) }
-    }
-
-    fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.members.iter().map(|member| member.name.as_str())
-    }
-
-    /// The error with what is to be known of the argument, if all of it is wrong.
-    fn described(&self, error: Error) -> Error {
-        let at = error.get_at().unwrap_or_default();
-        let Some(wrong) = member_at(&self.members, at) else { return error };
-        let error = match wrong.values.as_slice() {
-            [] => error,
-            values => error.allowed(values),
-        };
-        match &wrong.description {
-            Some(description) => error.hint(description.clone()),
-            None => error,
-        }
-    }
-}
-
-macro_rules! arguments {
-    ($($name:ty),*) => {
-        $(impl Arguments for $name {
-            fn shape() -> &'static Shape {
-                static SHAPE: OnceLock<Shape> = OnceLock::new();
-                SHAPE.get_or_init(Shape::of::<$name>)
-            }
-        })*
-    };
-}
-
-arguments!(
-    Aggregate,
-    Change,
-    Delete,
-    DescribeTable,
-    Explain,
-    Insert,
-    ListTables,
-    Related,
-    Select,
-    Transaction,
-    Update
-);
 
 /// How deeply arguments may nest: as deep as JSON parsers take them.
 const DEPTH_MOST: usize = 128;
@@ -218,57 +132,6 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
             None => error,
         }
     })
-}
-
-/// The arguments that a schema lists.
-fn members(schema: &Value) -> Vec<Member> {
-    let names = schema.get("required").and_then(Value::as_array);
-    let required: Vec<&str> = names.into_iter().flatten().filter_map(Value::as_str).collect();
-    let properties = schema.get("properties").and_then(Value::as_object);
-    let member = |(name, member): (&String, &Value)| Member {
-        name: name.clone(),
-        json_type: match member.get("type") {
-            Some(Value::String(one)) => Some(one.clone()),
-            // An optional argument is its type or null.
-            Some(Value::Array(several)) => match several.as_slice() {
-                [Value::String(one), Value::String(null)] if null == "null" => Some(one.clone()),
-                _ => None,
-            },
-            _ => None,
-        },
-        description: member.get("description").and_then(Value::as_str).map(one_line),
-        values: values(member),
-        required: required.contains(&name.as_str()),
-        members: either(member).chain([member]).flat_map(members).collect(),
-    };
-    properties.into_iter().flatten().map(member).collect()
-}
-
-/// The argument at a place, which may be one of another.
-fn member_at<'m>(members: &'m [Member], at: &str) -> Option<&'m Member> {
-    members.iter().find_map(|member| match at.strip_prefix(&step(&member.name))? {
-        "" => Some(member),
-        rest => member_at(&member.members, rest),
-    })
-}
-
-/// The schemas of which one is to be met.
-fn either(schema: &Value) -> impl Iterator<Item = &Value> {
-    let either = schema.get("anyOf").or(schema.get("oneOf")).and_then(Value::as_array);
-    either.into_iter().flatten()
-}
-
-/// The constants that a schema lists, null aside.
-fn values(schema: &Value) -> Vec<String> {
-    let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
-    let constant = schema.get("const");
-    let own = listed.chain(constant).filter_map(Value::as_str).map(str::to_owned);
-    own.chain(either(schema).flat_map(values)).collect()
-}
-
-/// A description is wrapped as the source is.
-fn one_line(description: &str) -> String {
-    description.replace('\n', " ")
 }
 
 fn missing(name: &str) -> Error {

@@ -122,7 +122,7 @@ impl Gate {
     }
 
     /// Records a request that was let in, if the MCP service answered with this status that it is none.
-    pub(crate) async fn unread(&self, sender: Sender, status: StatusCode) {
+    pub(crate) async fn unread(&self, sender: &Sender, status: StatusCode) {
         let code = match status {
             // Another protocol's way of asking, or a newer one's: there is nothing to call.
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => return,
@@ -132,14 +132,13 @@ impl Gate {
             status if status.is_client_error() => Code::InvalidValue,
             _ => return,
         };
-        let Sender { caller, origin, began } = sender;
-        let caller =
-            caller.or_else(|| self.caller.clone()).unwrap_or_else(|| Principal::unknown("none"));
+        let caller = self.caller_of(sender).cloned();
+        let caller = caller.unwrap_or_else(|| Principal::unknown("none"));
         // It counts, too.
         let _ = self.limiter.admit(&caller);
         let error = Error::new(code, format!("answered with {status}"));
-        self.engine.refuse(&caller, &origin, UNREAD, Map::new(), &error).await;
-        self.metrics.record(UNREAD, code.as_str(), began.elapsed());
+        self.engine.refuse(&caller, &sender.origin, UNREAD, Map::new(), &error).await;
+        self.metrics.record(UNREAD, code.as_str(), sender.began.elapsed());
     }
 
     async fn refuse(

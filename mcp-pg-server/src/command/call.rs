@@ -25,5 +25,9 @@ pub(super) async fn answer(
             call::run(engine, caller, &origin, tool, arguments, Some(&agreed)).await
         }
     };
-    answer.and_then(Reply::into_value)
+    let told = answer.map_err(|error| match error.question() {
+        Some(_) => error.hint("--yes agrees to it"),
+        None => error,
+    });
+    told.and_then(Reply::into_value)
 }

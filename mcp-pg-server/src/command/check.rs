@@ -107,12 +107,24 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
             role.name
         )
     });
+    let short = known.short_password.then(|| {
+        "the login's password is short: the keys of cursors, and of the mask hash, are made from it, and whoever has one of \
+         these may try passwords; a random one of 16 characters cannot be found"
+            .to_owned()
+    });
     let shown = columns::shown_encrypted(settings, schema)
         .into_iter()
         .map(|column| format!("the view column {column} shows an encrypted one: it is read-only"));
     let views = views::of_views(settings, schema, &known.leaky_views);
     let without = columns::without_sequence(schema).chain(columns::lacking(settings, schema));
-    distrusted.chain(open).chain(hashing).chain(shown).chain(views).chain(without).collect()
+    distrusted
+        .chain(open)
+        .chain(hashing)
+        .chain(short)
+        .chain(shown)
+        .chain(views)
+        .chain(without)
+        .collect()
 }
 
 /// A session with all of the configuration that one can be opened with; what is at fault is a finding each.

@@ -1,6 +1,7 @@
 //! Requests other than tool calls that look at the schema: counted and recorded like calls.
 
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use mcp_pg_core::audit::Client;
@@ -23,8 +24,11 @@ const CALL: &str = "tools/call";
 const LISTEN: &str = "subscriptions/listen";
 const SUBSCRIBE: &str = "resources/subscribe";
 const UNSUBSCRIBE: &str = "resources/unsubscribe";
-/// The method of a request in place of one that cannot be read; its parameters say why.
-pub(crate) const UNREADABLE: &str = "request";
+const UNREADABLE: &str = "request";
+
+/// The method of a request in place of one that cannot be read; its parameters say why. No client knows it.
+pub(crate) static UNREADABLE_METHOD: LazyLock<String> =
+    LazyLock::new(|| format!("{UNREADABLE}/{:016x}", RandomState::new().build_hasher().finish()));
 
 impl Handler {
     /// What `look` finds in what the caller sees; `arguments` are those of the request.
@@ -76,8 +80,11 @@ impl Handler {
         // Since revision 2026-07-28 there is `subscriptions/listen` instead.
         let listens = cx.protocol_version() >= Some(ProtocolVersion::V_2026_07_28);
         let subscribing: &[_] = if listens { &[LISTEN] } else { &[LISTEN, SUBSCRIBE, UNSUBSCRIBE] };
-        let known = [CALL, READ, PROMPT, COMPLETE, UNREADABLE];
-        let method = known.iter().chain(subscribing).find(|method| **method == request.method)?;
+        let known = [CALL, READ, PROMPT, COMPLETE];
+        let method = match request.method == *UNREADABLE_METHOD {
+            true => &UNREADABLE,
+            false => known.iter().chain(subscribing).find(|method| **method == request.method)?,
+        };
         let given = match &request.params {
             Some(Value::Object(given)) => given.clone(),
             _ => Map::new(),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
-use crate::handler::UNREADABLE;
+use crate::handler::{BATCHES, UNREADABLE_METHOD};
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 * 1024;
@@ -41,19 +41,40 @@ pub(super) struct Input<R> {
     passed: BytesMut,
     /// Whether a session has begun: it begins with a message that can be read.
     begun: bool,
+    /// Whether it is of the revision in which several messages may come in a list.
+    batches: bool,
     ended: bool,
 }
 
 impl<R> Input<R> {
     pub(super) fn new(input: R, left: CancellationToken) -> Self {
-        Self { input, left, line: vec![], passed: BytesMut::new(), begun: false, ended: false }
+        Self {
+            input,
+            left,
+            line: vec![],
+            passed: BytesMut::new(),
+            begun: false,
+            batches: false,
+            ended: false,
+        }
     }
 
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
-        let Err(error) = serde_json::from_slice::<Value>(&line) else {
-            self.pass(&line);
-            return;
+        let error = match serde_json::from_slice(&line) {
+            Ok(Value::Array(messages)) if self.batches && !messages.is_empty() => {
+                for message in messages {
+                    self.pass(message.to_string().as_bytes());
+                    self.end_message();
+                }
+                return;
+            }
+            Ok(message) => {
+                self.batches |= begins_with(&message, BATCHES);
+                self.pass(&line);
+                return;
+            }
+            Err(error) => error,
         };
         if line.iter().all(u8::is_ascii_whitespace) {
             return;
@@ -61,7 +82,7 @@ impl<R> Input<R> {
         tracing::warn!("a line of the input is no message: {error}");
         if let Some(id) = id(&line).filter(|_| self.begun) {
             let params = json!({"message": format!("this is no JSON: {error}")});
-            self.tell(&json!({"jsonrpc": "2.0", "id": id, "method": UNREADABLE, "params": params}));
+            self.tell(&json!({"jsonrpc": "2.0", "id": id, "method": *UNREADABLE_METHOD, "params": params}));
         }
     }
 
@@ -81,14 +102,18 @@ impl<R> Input<R> {
         };
         if self.begun {
             let params = json!({"message": format!("this is no message of JSON-RPC: {why}")});
-            self.tell(&json!({"jsonrpc": "2.0", "method": UNREADABLE, "params": params}));
+            self.tell(&json!({"jsonrpc": "2.0", "method": *UNREADABLE_METHOD, "params": params}));
+        }
+    }
+
+    fn end_message(&mut self) {
+        if !self.passed.is_empty() && !self.passed.ends_with(b"\n") {
+            self.passed.extend_from_slice(b"\n");
         }
     }
 
     fn tell(&mut self, message: &Value) {
-        if !self.passed.is_empty() && !self.passed.ends_with(b"\n") {
-            self.passed.extend_from_slice(b"\n");
-        }
+        self.end_message();
         self.passed.extend_from_slice(message.to_string().as_bytes());
         self.passed.extend_from_slice(b"\n");
     }
@@ -123,6 +148,13 @@ impl<R: AsyncRead + Unpin> AsyncRead for Input<R> {
         this.passed.advance(count);
         Poll::Ready(Ok(()))
     }
+}
+
+/// Whether a session of this revision begins with the message.
+fn begins_with(message: &Value, revision: &str) -> bool {
+    let version = message.pointer("/params/protocolVersion");
+    message.get("method").is_some_and(|method| method == "initialize")
+        && version.is_some_and(|version| version == revision)
 }
 
 /// The `id` of a message that is no JSON, as far as it can be told: the member of the outermost object.

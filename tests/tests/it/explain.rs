@@ -50,6 +50,24 @@ async fn a_missing_index_is_named() {
     assert!(plan["estimated_rows"].as_u64().unwrap() > 100, "{plan}");
 }
 
+/// A condition on rows that an index finds reads no table; an index of some rows does not help with all.
+#[tokio::test]
+async fn an_index_that_is_used_or_that_does_not_serve() {
+    let partial = "CREATE INDEX small ON sale (total) WHERE kind = 'k1'; CREATE INDEX ON sale (buyer_id); ANALYZE;";
+    let engine = Database::of(&format!("{SALES}{partial}")).await.engine().await;
+    let whole = "the filter reads the whole table";
+    let sought = json!({"table": "sale", "where": {"total": {"gt": 90}}});
+    assert_eq!(
+        hints(&engine, sought).await,
+        json!([format!("no index on all of sale.total, small has some rows alone: {whole}")])
+    );
+    let included = json!({"table": "buyer", "where": {"buyer_id": 7},
+        "include": {"sale": {"where": {"total": 5}}}});
+    assert_eq!(hints(&engine, included).await, json!([]));
+    let among = json!({"table": "sale", "where": {"kind": {"in": ["k1", "k2", "k3"]}, "sale_id": {"ne": 4}, "total": 1}});
+    assert_eq!(hints(&engine, among).await, json!([]));
+}
+
 #[tokio::test]
 async fn a_partition_goes_by_the_name_of_its_table() {
     let partitioned = "

@@ -21,6 +21,7 @@ mod auth_entitlements;
 mod auth_jwt;
 mod auth_listen;
 mod bad_input;
+mod batches;
 mod bulk;
 mod canned;
 mod canned_live;

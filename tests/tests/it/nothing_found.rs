@@ -5,9 +5,11 @@ use mcp_pg_tests::{Database, call};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
+    CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
     CREATE TABLE customer (customer_id integer PRIMARY KEY, name text);
     CREATE TABLE orders (order_id integer PRIMARY KEY, customer_id integer REFERENCES customer, total integer,
-        note text, placed timestamptz, details jsonb, words tsvector);";
+        note text, placed timestamptz, details jsonb, words tsvector,
+        label text COLLATE any_case);";
 
 /// What is said where nothing was found, since the condition may not say what was meant.
 #[tokio::test]
@@ -35,8 +37,12 @@ async fn a_condition_that_finds_nothing() {
         (json!({"not": {"order_id": {"in": [1]}}}), None),
         (json!({"not": {"note": null}}), None),
         (json!({"note": {"is_distinct_from": "x"}}), None),
-        (json!({"note": "x"}), None),
-        (json!({"note": {"contains": "x"}}), None),
+        (json!({"note": "x_1"}), Some("{\"note\": {\"ilike\": \"x\\\\_1\"}}")),
+        (json!({"note": {"contains": "Ä"}}), Some("{\"ilike\": \"%Ä%\"}")),
+        (json!({"note": "14"}), None),
+        (json!({"note": {"ilike": "x%"}}), None),
+        (json!({"label": "x"}), None),
+        (json!({"details": {"path": ["n"], "eq": 1}}), None),
         (json!({"placed": "2024-01-31T10:00:00Z"}), None),
     ];
     for (condition, suggested) in cases {
@@ -77,7 +83,7 @@ async fn what_may_be_archived() {
     count["measures"] = json!({"n": {"count": "*"}});
     assert_eq!(note("aggregate", count).await.unwrap(), told);
     assert_eq!(note("select", select(json!({"mrn": "B"}))).await, None);
-    let mut whole = select(json!({"mrn": "C"}));
+    let mut whole = select(json!({"mrn": "3"}));
     whole["archived"] = json!("include");
     assert_eq!(note("select", whole).await, None);
 
@@ -227,6 +233,29 @@ async fn an_estimate_knows_the_rows_that_are_shown() {
     let arguments = json!({"table": "bare", "count": "estimated"});
     let told = call(&engine, "admin", "select", arguments).await.unwrap();
     assert_eq!((&told["count"], &told["count_estimated"]), (&json!(0), &json!(true)));
+}
+
+#[tokio::test]
+async fn rows_of_which_nothing_is_asked() {
+    let engine = Database::of(
+        "CREATE TABLE lists (id integer PRIMARY KEY, name text);
+         CREATE TABLE items (id integer PRIMARY KEY, list_id integer REFERENCES lists);
+         INSERT INTO lists VALUES (1, 'A'); INSERT INTO items VALUES (1, 1)",
+    )
+    .await
+    .engine()
+    .await;
+    for (mut arguments, row, noted) in [
+        (json!({}), json!({}), true),
+        (json!({"include": {"list": true}}), json!({"list": {"id": 1, "name": "A"}}), false),
+        (json!({"where": {"id": 2}}), Value::Null, false),
+    ] {
+        (arguments["table"], arguments["columns"]) = (json!("items"), json!([]));
+        let told = call(&engine, "admin", "select", arguments).await.unwrap();
+        assert_eq!(told["rows"][0], row);
+        let note = told.pointer("/notes/0").and_then(Value::as_str).unwrap_or_default();
+        assert_eq!(note.contains("columns is empty"), noted, "{told}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! However a request is refused, it leaves exactly one record.
 
-mod stdio;
+pub(crate) mod stdio;
 
 use mcp_pg_core::audit::{AuditSink, Event};
 use mcp_pg_core::{Error, Origin, Principal};

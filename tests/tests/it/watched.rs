@@ -225,6 +225,10 @@ async fn check_tells_of_hashes_that_change_with_each_start() {
     // The password is not asked for here, but it is one.
     let told = check(&database.url.replace("://postgres@", "://postgres:one-secret@")).await;
     assert!(told.contains("login:") && !told.contains(note), "{told}");
+    let short = "note: the login's password is short";
+    assert!(told.contains(short) && !told.contains("one-secret"), "{told}");
+    let told = check(&database.url.replace("://postgres@", "://postgres:longer-secret@")).await;
+    assert!(told.contains("login:") && !told.contains(short), "{told}");
 }
 
 #[tokio::test]

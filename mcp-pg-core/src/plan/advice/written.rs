@@ -37,6 +37,18 @@ pub(in crate::plan) fn not_written(table: &TableView, name: &str, error: Error) 
         _ if matches!(name, "data" | "values" | "set" | "row" | "record" | "fields") => {
             error.hint("the columns themselves stand here: {\"name\": …}")
         }
+        _ if table.relations_named(name).any(|relation| relation.kind == RelationKind::ToOne) => {
+            let mut relations = table.relations_named(name);
+            let keys = relations.find_map(|relation| {
+                let names = relation.columns.iter().map(|(own, _)| &*table.table.columns[*own].name);
+                let names: Vec<&str> = names.collect();
+                (relation.kind == RelationKind::ToOne).then(|| names.join(", "))
+            });
+            error.hint(format!(
+                "the row that this one belongs to is named by its key, {}: select it to find that, or insert it first",
+                keys.unwrap_or_default()
+            ))
+        }
         _ if name.starts_with('$') => error.hint(
             "columns stand here, and what is done to one is its value: {\"views\": {\"$increment\": 1}}",
         ),

@@ -218,6 +218,7 @@ async fn a_client_that_cannot_ask_is_refused_with_the_reason() {
     };
     let refused = call(&[]).await;
     assert_eq!((refused.status, &refused.json()["error"]["code"]), (Some(1), &json!("forbidden")));
+    assert_eq!(refused.json()["error"]["hint"], "--yes agrees to it");
     assert_eq!(reviews(&database).await, 14);
     let done = call(&["--yes"]).await;
     assert_eq!((done.status, &done.json()["row_count"]), (Some(0), &json!(2)));

@@ -261,6 +261,48 @@ async fn a_read_whose_connection_was_cut_is_sent_again() {
     assert!(told["message"].as_str().unwrap().contains("ended the connection"), "{told}");
 }
 
+/// What code of the database's did before the connection was cut is done: it is not done again.
+#[tokio::test]
+async fn a_canned_read_that_runs_code_is_not_sent_again() {
+    let database = Database::of(
+        "CREATE TABLE doomed (pid integer);
+         CREATE FUNCTION run() RETURNS integer LANGUAGE plpgsql AS $$ BEGIN
+             IF pg_backend_pid() IN (SELECT pid FROM doomed) THEN
+                 PERFORM pg_terminate_backend(pg_backend_pid());
+             END IF;
+             RETURN 1; END $$;",
+    )
+    .await;
+    let plain = "SELECT 1 AS one WHERE CASE WHEN pg_backend_pid() IN (SELECT pid FROM doomed)
+        THEN pg_terminate_backend(pg_backend_pid()) ELSE true END";
+    let queries = [("coded.sql", "SELECT run() AS one"), ("plain.sql", plain)];
+    let mut settings = Settings::default();
+    settings.queries.directory = Some(crate::canned::directory(queries));
+    settings.limits.max_connections = 1;
+    let engine = database.engine_with(settings).await;
+    for (tool, again) in [("plain", true), ("coded", false)] {
+        let ask = || call(&engine, "operator", tool, json!({}));
+        assert_eq!(ask().await.unwrap()["rows"][0]["one"], 1);
+        database
+            .sql(
+                "INSERT INTO doomed SELECT pid FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            .await;
+        match ask().await {
+            Ok(reply) => assert!(again && reply["rows"][0]["one"] == 1, "{tool}: {reply}"),
+            Err(error) => {
+                assert_eq!(
+                    (again, error.get_sqlstate()),
+                    (false, Some("57P01")),
+                    "{tool}: {error}"
+                );
+            }
+        }
+        assert_eq!(ask().await.unwrap()["row_count"], 1);
+    }
+}
+
 #[tokio::test]
 async fn a_connection_that_is_cut_in_the_middle_of_a_write() {
     let database = Database::of(

@@ -8,19 +8,24 @@ use super::{CONFIG, message, nested, outcome, outcomes};
 use crate::program::{file, program};
 
 /// A conversation by hand with a server on standard input and output.
-struct Talk {
+pub(crate) struct Talk {
     server: tokio::process::Child,
     lines: tokio::io::Lines<BufReader<tokio::process::ChildStdout>>,
 }
 
 impl Talk {
     async fn begin(arguments: &[&str]) -> Self {
+        Self::of("2025-11-25", arguments).await
+    }
+
+    /// One in this revision of the protocol.
+    pub(crate) async fn of(revision: &str, arguments: &[&str]) -> Self {
         let mut server = program(arguments).stdin(std::process::Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(server.stdout.take().unwrap()).lines();
         let mut talk = Self { server, lines };
         talk.send(&message(
             "initialize",
-            json!({"protocolVersion": "2025-11-25", "capabilities": {},
+            json!({"protocolVersion": revision, "capabilities": {},
                 "clientInfo": {"name": "by hand", "version": "1"}}),
         ))
         .await;
@@ -30,17 +35,22 @@ impl Talk {
         talk
     }
 
-    async fn send(&mut self, line: &str) {
+    pub(crate) async fn send(&mut self, line: &str) {
         let input = self.server.stdin.as_mut().unwrap();
         input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    async fn answer(&mut self) -> String {
+    pub(crate) async fn answer(&mut self) -> String {
         self.lines.next_line().await.unwrap().expect("an answer")
     }
 
+    pub(crate) async fn ask(&mut self, line: &str) -> Value {
+        self.send(line).await;
+        serde_json::from_str(&self.answer().await).unwrap()
+    }
+
     /// Ends it gently: its audit is complete then.
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         drop(self.server.stdin.take());
         assert!(self.server.wait().await.unwrap().success());
     }
@@ -136,4 +146,44 @@ async fn every_refusal_over_stdio_leaves_one_record() {
         assert_eq!(told, expected, "{expected:#?}");
     }
     assert_eq!(told.len(), expected.len(), "{told:#?}");
+}
+
+/// Of what nobody has looked at, a record holds no more than 4 KiB.
+#[tokio::test]
+async fn the_record_of_a_look_that_was_refused_unheard_is_small() {
+    let database = Database::shop().await;
+    let log = file("");
+    let config = file(&format!("{CONFIG}\n[audit]\nfile = {log:?}\n"));
+    let config = config.to_str().unwrap();
+    let arguments =
+        ["stdio", "--database-url", &database.url, "--config", config, "--role", "once"];
+    let mut talk = Talk::begin(&arguments).await;
+    let read = |uri: &str| message("resources/read", json!({"uri": uri}));
+    talk.ask(&read("postgresql://role")).await;
+    for length in [4_000, 5_000] {
+        let told = talk.ask(&read(&"x".repeat(length))).await;
+        assert!(told.to_string().contains("rate_limited"), "{told}");
+    }
+    talk.end().await;
+    let text = std::fs::read_to_string(&log).unwrap();
+    let records: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [_, small, large] = records.as_slice() else { panic!("{records:#?}") };
+    assert_eq!(small["arguments"]["uri"].as_str().unwrap().len(), 4_000);
+    assert_eq!(large["arguments"], json!({"omitted": "5010 bytes"}));
+}
+
+/// What stands for a line that cannot be read is the server's own word.
+#[tokio::test]
+async fn a_method_that_is_called_request_is_unknown() {
+    let database = Database::shop().await;
+    let mut talk = Talk::begin(&["stdio", "--database-url", &database.url]).await;
+    let told = talk.ask(&message("request", json!({"message": "made up"}))).await;
+    assert_eq!(told["error"]["code"], -32601, "{told}");
+    let told = talk
+        .ask("{\"jsonrpc\": \"2.0\", \"id\": 2, \"method\": \"ping\", \"params\": [1e999]")
+        .await;
+    assert_eq!((&told["id"], &told["error"]["code"]), (&json!(2), &json!(-32700)), "{told}");
+    assert!(!told.to_string().contains("request/"), "{told}");
+    talk.end().await;
 }

@@ -162,6 +162,54 @@ async fn a_masked_column_is_written_blindly_where_it_is_listed() {
     assert_eq!(database.value("SELECT staff::text FROM staff").await, stored);
 }
 
+/// Null, read through the mask and sent back, does not take the value away.
+#[tokio::test]
+async fn a_null_that_is_a_mask_is_not_written() {
+    let database = Database::of(
+        "CREATE TABLE staff (id integer PRIMARY KEY, phone text, note text);
+         INSERT INTO staff VALUES (1, '555', 'x')",
+    )
+    .await;
+    let actions = [Action::Select, Action::Insert, Action::Update];
+    let mut grant = super::grant(&["public.staff"], &actions);
+    grant.columns.mask = [("phone".to_owned(), Mask::Null)].into();
+    grant.columns.writable = Some(super::names(&["id", "phone", "note"]));
+    let role = Role { name: "clerk".into(), grants: vec![grant], ..Role::default() };
+    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+    let row = json!({"id": 1, "phone": null, "note": "y"});
+    let upsert = json!({"columns": ["id"], "do": "update"});
+    let stored = async || database.value("SELECT staff::text FROM staff").await.unwrap();
+    for (tool, arguments, at) in [
+        (
+            "update",
+            json!({"table": "staff", "where": {"id": 1}, "updates": {"phone": null}}),
+            "/updates/phone",
+        ),
+        (
+            "insert",
+            json!({"table": "staff", "data": [row], "on_conflict": upsert}),
+            "/data/0/phone",
+        ),
+    ] {
+        let told = mcp_pg_tests::error(&engine, "clerk", tool, arguments).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!("invalid_value"), &json!(at)), "{told}");
+        assert!(told["hint"].as_str().unwrap().contains("$literal"), "{told}");
+        assert_eq!(stored().await, "(1,555,x)");
+    }
+    let insert = json!({"table": "staff", "data": row, "on_conflict":
+        {"columns": ["id"], "do": "update", "update": ["note"]}});
+    call(&engine, "clerk", "insert", insert).await.unwrap();
+    assert_eq!(stored().await, "(1,555,y)");
+    for cleared in [json!({"$literal": null}), json!({"$default": true})] {
+        database.sql("UPDATE staff SET phone = '555'").await;
+        let update = json!({"table": "staff", "where": {"id": 1}, "updates": {"phone": cleared}});
+        call(&engine, "clerk", "update", update).await.unwrap();
+        assert_eq!(stored().await, "(1,,y)");
+    }
+    let new = json!({"table": "staff", "data": {"id": 2, "phone": null}});
+    call(&engine, "clerk", "insert", new).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_mask_shows_nothing_of_what_it_is_not_made_for() {
     let database = Database::of(

@@ -1,0 +1,92 @@
+//! Several messages in one body, as revision 2025-03-26 has them, and none after it: each is answered as if it came alone.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+use tower::Service as _;
+
+use super::McpService;
+use crate::auth::Sender;
+use crate::handler::BATCHES;
+
+/// Most messages of one body: their answers are held until the last of them is there.
+const MOST: usize = 50;
+
+/// The messages of a body that is a list of some, of a client that may send one: it names that revision, or none.
+pub(super) fn messages(headers: &HeaderMap, body: &Bytes) -> Option<Vec<Value>> {
+    let revision = headers.get("mcp-protocol-version");
+    let is_list = body.trim_ascii_start().starts_with(b"[");
+    if !is_list || revision.is_some_and(|revision| revision != BATCHES) {
+        return None;
+    }
+    serde_json::from_slice(body).ok().filter(|messages: &Vec<Value>| !messages.is_empty())
+}
+
+impl McpService {
+    /// The answers to messages, one after the other, in a list; none if all are notifications.
+    pub(super) async fn each(
+        mut self,
+        head: &Parts,
+        sender: &Sender,
+        messages: Vec<Value>,
+    ) -> Response<BoxBody<Bytes, Infallible>> {
+        if messages.len() > MOST {
+            self.gate.unread(sender, StatusCode::PAYLOAD_TOO_LARGE).await;
+            let error = error(&Value::Null, &format!("a batch may have {MOST} messages"));
+            return answer(StatusCode::PAYLOAD_TOO_LARGE, &error);
+        }
+        let mut answers = Vec::new();
+        for message in messages {
+            let mut request = Request::new(Full::<Bytes>::from(message.to_string()));
+            request.method_mut().clone_from(&head.method);
+            request.uri_mut().clone_from(&head.uri);
+            request.headers_mut().clone_from(&head.headers);
+            request.headers_mut().remove(header::CONTENT_LENGTH);
+            request.extensions_mut().clone_from(&head.extensions);
+            let Ok(answered) = self.mcp.call(request).await;
+            self.gate.unread(sender, answered.status()).await;
+            answers.extend(told(&message, answered).await);
+        }
+        match answers.is_empty() {
+            true => answer(StatusCode::ACCEPTED, &Value::Null),
+            false => answer(StatusCode::OK, &Value::Array(answers)),
+        }
+    }
+}
+
+/// What a message is answered with; a stream, which has no end, is none.
+async fn told(message: &Value, answered: Response<BoxBody<Bytes, Infallible>>) -> Option<Value> {
+    let content_type = answered.headers().get(header::CONTENT_TYPE);
+    let id = message.get("id").unwrap_or(&Value::Null);
+    if content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+        return Some(error(id, "a stream is no part of a batch"));
+    }
+    let status = answered.status();
+    let Ok(body) = answered.into_body().collect().await;
+    let body = body.to_bytes();
+    let told = serde_json::from_slice(&body).ok();
+    told.or_else(|| {
+        let failed = status.is_client_error() || status.is_server_error();
+        failed.then(|| error(id, String::from_utf8_lossy(&body).trim()))
+    })
+}
+
+fn error(id: &Value, message: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32600, "message": message}})
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response<BoxBody<Bytes, Infallible>> {
+    let text = if body.is_null() { String::new() } else { body.to_string() };
+    let mut answer = Response::new(Full::from(text).boxed());
+    *answer.status_mut() = status;
+    if !body.is_null() {
+        let json = HeaderValue::from_static("application/json");
+        answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    answer
+}

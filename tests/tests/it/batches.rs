@@ -1,0 +1,100 @@
+//! Lists of messages, which revision 2025-03-26 of the protocol has, and no other.
+
+use std::collections::BTreeSet;
+
+use mcp_pg_tests::Database;
+use serde_json::{Value, json};
+
+use crate::program::{Served, file};
+use crate::refusals::stdio::Talk;
+
+fn call(id: i32, table: &str) -> Value {
+    let params = json!({"name": "select", "arguments": {"table": table, "limit": 1}});
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+}
+
+/// Two calls, one of them wrong, a notification, and what is no message.
+fn messages() -> Value {
+    let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    json!([call(1, "users"), ready, call(2, "nowhere"), {"id": 3}])
+}
+
+/// Of each answer its number, and what it says.
+fn told(answers: &[Value]) -> BTreeSet<(String, String)> {
+    let of = |answer: &Value| {
+        let rows = &answer["result"]["structuredContent"]["row_count"];
+        let code = &answer["result"]["structuredContent"]["error"]["code"];
+        let refused = &answer["error"]["code"];
+        (answer["id"].to_string(), format!("{rows} {code} {refused}"))
+    };
+    answers.iter().map(of).collect()
+}
+
+fn expected(no_message: &str) -> BTreeSet<(String, String)> {
+    [("1", "1 null null"), ("2", "null \"unknown_table\" null"), (no_message, "null null -32600")]
+        .map(|(id, told)| (id.to_owned(), told.to_owned()))
+        .into()
+}
+
+#[tokio::test]
+async fn over_http_each_message_is_answered_in_a_list() {
+    let database = Database::shop().await;
+    let log = file("");
+    let config = file(&format!("[audit]\nfile = {log:?}\n"));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let server = Served::start(&arguments).await;
+    let post = async |revision: Option<&str>, body: &Value| {
+        let mut headers = vec![
+            ("Content-Type", "application/json"),
+            ("Accept", "application/json, text/event-stream"),
+        ];
+        headers.extend(revision.map(|revision| ("MCP-Protocol-Version", revision)));
+        let (status, body) = server.send("POST", "/mcp", &headers, &body.to_string()).await;
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    };
+    for revision in [None, Some("2025-03-26")] {
+        let (status, answers) = post(revision, &messages()).await;
+        assert_eq!(status, 200, "{answers}");
+        assert_eq!(told(answers.as_array().unwrap()), expected("3"), "{answers}");
+        let ready = json!([{"jsonrpc": "2.0", "method": "notifications/initialized"}]);
+        assert_eq!(post(revision, &ready).await, (202, Value::Null));
+        let many: Vec<Value> = (0..51).map(|id| call(id, "users")).collect();
+        let (status, answer) = post(revision, &json!(many)).await;
+        assert_eq!((status, &answer["error"]["code"]), (413, &json!(-32600)), "{answer}");
+        assert_eq!(post(revision, &json!([])).await.0, 400);
+    }
+    for revision in ["2025-06-18", "2025-11-25", "2026-07-28"] {
+        let (status, answer) = post(Some(revision), &messages()).await;
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!(-32600)), "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("2025-03-26"), "{answer}");
+    }
+    // Of a stream there is no end to wait for.
+    let listen = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen",
+        "params": {"notifications": {"toolsListChanged": true}}});
+    let (status, answers) = post(None, &json!([listen])).await;
+    assert_eq!((status, answers[0]["error"].is_object()), (200, true), "{answers}");
+    server.stop().await;
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(text.matches("\"code\":\"unknown_table\"").count(), 2, "{text}");
+}
+
+#[tokio::test]
+async fn over_stdio_each_message_is_answered_on_a_line() {
+    let database = Database::shop().await;
+    let arguments = ["stdio", "--database-url", &database.url];
+    let mut talk = Talk::of("2025-03-26", &arguments).await;
+    talk.send(&messages().to_string()).await;
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        answers.push(serde_json::from_str(&talk.answer().await).unwrap());
+    }
+    assert_eq!(told(&answers), expected("null"), "{answers:?}");
+    talk.end().await;
+    // Revisions after it have none.
+    let mut talk = Talk::of("2025-06-18", &arguments).await;
+    let told = talk.ask(&messages().to_string()).await;
+    assert_eq!(told["error"]["code"], -32600, "{told}");
+    let told = talk.ask(&call(1, "users").to_string()).await;
+    assert_eq!(told["id"], 1, "{told}");
+    talk.end().await;
+}

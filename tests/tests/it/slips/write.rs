@@ -1,0 +1,85 @@
+//! Writes, alone and in transactions, written as elsewhere.
+
+use serde_json::{Value, json};
+
+use super::check;
+
+#[tokio::test]
+async fn a_write() {
+    let row = json!({"order_id": 1});
+    check(
+        "insert",
+        &[
+            (json!({"data": row, "on_conflict": "update"}), "/on_conflict", "\"do\": \"update\""),
+            (
+                json!({"data": row, "on_conflict": {"columns": ["order_id"], "do": "updates"}}),
+                "/on_conflict/do",
+                "update",
+            ),
+        ],
+    )
+    .await;
+    check("update", &[(json!({"where": {"order_id": 1}}), "/updates", "{\"$increment\": 1}")])
+        .await;
+    let inside = json!({"where": {"order_id": 1}, "updates": {"details.ui.dark": true}});
+    check("update", &[(inside, "/updates/details.ui.dark", "{\"path\": [\"ui\", \"dark\"]")]).await;
+    let children =
+        json!({"table": "customer", "data": {"customer_id": 1, "orders": [{"order_id": 1}]}});
+    check("insert", &[(children, "/data/orders", "a transaction does both")]).await;
+    let parent = json!({"data": {"order_id": 1, "customer": {"name": "Ada"}}});
+    check("insert", &[(parent, "/data/customer", "named by its key, customer_id")]).await;
+    let nobody = json!({"data": {"order_id": 1, "customer_id": 9}});
+    let found = "select it in customer to find its customer_id";
+    check("insert", &[(nobody, "/data/customer_id", found)]).await;
+    let change = |updates: Value| json!({"where": {"order_id": 1}, "updates": updates});
+    check(
+        "update",
+        &[
+            (change(json!({"total": "total + 1"})), "/updates/total", "{\"$increment\": 1}"),
+            (change(json!({"total": {"increment": 1}})), "/updates/total", "{\"$increment\": 1}"),
+            (change(json!({"total": {"$inc": 1}})), "/updates/total/$inc", "$increment"),
+            (change(json!({"total": {"$decrement": 1}})), "/updates/total/$decrement", "-1"),
+            (
+                change(json!({"details": {"$merge": {"a": 1}, "x": 1}})),
+                "/updates/details",
+                "{\"$literal\": {…}}",
+            ),
+            (change(json!({"tags": {"$push": "x"}})), "/updates/tags/$push", "$append"),
+            (change(json!({"$set": {"total": 1}})), "/updates/$set", "columns stand here"),
+            (change(json!({"details.a": 1})), "/updates/details.a", "{\"$merge\": {\"a\": …}}"),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_operation() {
+    let of = |operation: Value| json!({"operations": [operation]});
+    let referring = |reference: Value| {
+        json!({"operations": [
+            {"operation": "insert", "as": "new", "table": "clerk", "data": {"clerk_id": 1}},
+            {"operation": "insert", "table": "orders", "data": {"order_id": 1, "placed_by": reference}}]})
+    };
+    let place = "/operations/1/data/placed_by";
+    let mut cases = vec![
+        (of(json!({"operation": "updat", "table": "orders"})), "/operations/0/operation", "update"),
+        (of(json!({"op": "insert"})), "/operations/0/operation", "{\"operation\": \"insert\""),
+        (
+            of(json!({"operation": "insert", "table": "clerk", "data": {}, "id": "x"})),
+            "/operations/0/id",
+            "as",
+        ),
+        (of(json!({"operation": "insert", "args": {}})), "/operations/0/args", "stand here"),
+        (referring(json!("{{new.clerk_id}}")), place, "{\"$ref\": \"name.column\"}"),
+    ];
+    let within = format!("{place}/$ref");
+    for (given, meant) in [
+        ("$new.clerk_id", "new.clerk_id"),
+        ("{{new.clerk_id}}", "new.clerk_id"),
+        ("operations[0].clerk_id", "0.clerk_id"),
+        ("new.rows[0].clerk_id", "new.0.clerk_id"),
+    ] {
+        cases.push((referring(json!({"$ref": given})), &within, meant));
+    }
+    check("transaction", &cases).await;
+}
