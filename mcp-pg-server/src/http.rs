@@ -346,13 +346,22 @@ pub async fn serve(
             app = app.route(path, get(async move || Json(metadata)));
         }
     }
+    let mcp = service(engine.clone(), options);
     let app = app
-        .route_service(ENDPOINT, service(engine.clone(), options))
+        .route_service(ENDPOINT, mcp.clone())
+        // Clients' settings often have it with a slash.
+        .route_service(&format!("{ENDPOINT}/"), mcp)
         .layer(middleware::from_fn_with_state(pages, cors::allow))
         .route("/healthz", get("ok\n"))
         .route("/readyz", get(ready).with_state(Readiness::of(engine.clone())))
-        .route("/metrics", get(counters).with_state((metrics, engine)));
+        .route("/metrics", get(counters).with_state((metrics, engine)))
+        .fallback(nothing);
     listener.serve(app, stop).await;
+}
+
+async fn nothing() -> Response {
+    (StatusCode::NOT_FOUND, format!("there is nothing here: MCP is spoken at {ENDPOINT}\n"))
+        .into_response()
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {

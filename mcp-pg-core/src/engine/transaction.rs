@@ -152,7 +152,11 @@ impl Engine {
                     .await
                     .map_err(inside)?;
                 reach = std::mem::take(&mut done.reached);
-                written(scope, operation, done, run.dry_run, room)
+                let (mut set, rows) = written(scope, operation, done, run.dry_run, room);
+                let met_none = matches!(operation.plan, Plan::Change(_)) && set.row_count == 0;
+                set.notes
+                    .extend((met_none && operations.len() > 1).then(|| goes_on(results.len())));
+                (set, rows)
             };
             results.push(set);
             if record.consent.is_some() {
@@ -174,6 +178,14 @@ impl Engine {
         self.conclude(transaction, scope, operations, did, run.dry_run, record).await?;
         Ok(results)
     }
+}
+
+/// What to say of a transaction that goes on although the condition of an operation met no row.
+fn goes_on(index: usize) -> String {
+    format!(
+        "no row was met, and the other operations are done all the same: one that takes a value of this one's row, \
+         {{\"$ref\": \"{index}.column\"}}, ends the transaction where there is none"
+    )
 }
 
 /// The steps of a transaction; no two have the same name.

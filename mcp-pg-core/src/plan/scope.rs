@@ -129,30 +129,41 @@ impl<'v> Scope<'v> {
             },
             _ => {}
         }
-        if data_type.is_json() && !self.earlier.is_empty() {
-            self.refers_nowhere_inside(value, at)?;
+        if data_type.is_json() {
+            self.computes_nothing_inside(value, at)?;
         }
         self.text(data_type, type_name, value, at)
     }
 
-    /// Refuses JSON in which there is a reference to an earlier operation: it would be written as it stands.
-    fn refers_nowhere_inside(&self, value: &Value, at: &str) -> Result<()> {
+    /// Refuses JSON in which there is a reference to an earlier operation, or what would be computed if it were the whole
+    /// value: it would be written as it stands.
+    fn computes_nothing_inside(&self, value: &Value, at: &str) -> Result<()> {
         match value {
             Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
-                self.refers_nowhere_inside(item, &format!("{at}/{index}"))
+                self.computes_nothing_inside(item, &format!("{at}/{index}"))
             }),
             Value::Object(members) => {
-                let reference = members.get("$ref").filter(|_| members.len() == 1);
-                if reference.is_some_and(|given| self.referred(given, at).is_ok()) {
-                    return Err(Error::new(
-                        Code::InvalidValue,
-                        "a reference is the whole value of a column, not a part of one",
-                    )
-                    .at(format!("{at}/$ref"))
-                    .hint("give the value itself; {\"$literal\": …} writes JSON as it stands"));
+                let lone = members.iter().next().filter(|_| members.len() == 1);
+                let what = match lone {
+                    Some((key, given)) if key == "$ref" => {
+                        self.referred(given, at).is_ok().then_some("a reference")
+                    }
+                    Some((key, Value::Bool(true) | Value::String(_))) if key == "$now" => {
+                        Some("$now")
+                    }
+                    Some((key, Value::Number(_))) if key == "$increment" => Some("$increment"),
+                    Some((key, Value::Bool(true))) if key == "$default" => Some("$default"),
+                    _ => None,
+                };
+                if let (Some(what), Some((key, _))) = (what, lone) {
+                    let message =
+                        format!("{what} is the whole value of a column, not a part of one");
+                    return Err(Error::new(Code::InvalidValue, message).at(below(at, key)).hint(
+                        "give the value itself; {\"$literal\": …} writes JSON as it stands",
+                    ));
                 }
                 members.iter().try_for_each(|(name, member)| {
-                    self.refers_nowhere_inside(member, &below(at, name))
+                    self.computes_nothing_inside(member, &below(at, name))
                 })
             }
             _ => Ok(()),

@@ -33,6 +33,9 @@ const ELSEWHERE: [(&str, &[&str]); 23] = [
     ("as", &["alias", "name", "label"]),
 ];
 
+/// How many names besides the first are told of, where several are unknown.
+const MOST_TOLD: usize = 8;
+
 /// Refuses an object with a member that is none of the `known` ones; `lacking` begins the message.
 pub(crate) fn check_members<'k>(
     object: &Map<String, Value>,
@@ -42,7 +45,18 @@ pub(crate) fn check_members<'k>(
     let Some(given) = unknown(object, known.clone()) else { return Ok(()) };
     let absent = known.clone().filter(|name| !object.contains_key(*name));
     let error = Error::new(Code::UnknownArgument, format!("{lacking} {given:?}")).at(step(given));
-    Err(meant(error, given, absent).allowed(known))
+    let error = meant(error, given, absent.clone()).allowed(known.clone());
+    // All in one answer: who speaks another language has several names wrong.
+    let others =
+        object.keys().map(String::as_str).filter(|key| known.clone().all(|name| name != *key));
+    let others = others.skip(1).take(MOST_TOLD).map(|other| {
+        match here(other, absent.clone()).or_else(|| nearest(other, absent.clone())) {
+            Some(name) => format!("{other:?} is {name:?} here"),
+            None => format!("{other:?} is unknown, too"),
+        }
+    });
+    let others: Vec<String> = others.collect();
+    Err(if others.is_empty() { error } else { error.hint(others.join(", ")) })
 }
 
 /// The first member that is none of the `known` ones.

@@ -113,8 +113,13 @@ fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
 
 /// Binds `address`; one beyond this machine only if callers have to say who they are.
 async fn bind(address: &str, authenticates: bool) -> Result<TcpListener, Failure> {
-    let wrong =
-        |error: std::io::Error| Failure::usage(format!("cannot listen on {address}: {error}"));
+    let wrong = |error: std::io::Error| {
+        let form = match address.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => "",
+            _ => "; HOST:PORT is wanted, such as 127.0.0.1:8080",
+        };
+        Failure::usage(format!("cannot listen on {address}: {error}{form}"))
+    };
     let addresses: Vec<_> = tokio::net::lookup_host(address).await.map_err(wrong)?.collect();
     if !authenticates
         && let Some(open) = addresses.iter().find(|address| !address.ip().is_loopback())

@@ -93,12 +93,23 @@ async fn foreign_pages_and_names_are_shut_out() {
 }
 
 #[tokio::test]
+async fn a_slash_at_the_end_leads_to_the_same() {
+    let database = Database::shop().await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let headers = [("Content-Type", "application/json"), ("MCP-Protocol-Version", "2025-11-25")];
+    let (status, tools) = server.send("POST", "/mcp/", &headers, &list).await;
+    assert!(status == 200 && tools.contains("describe_table"), "{status} {tools}");
+}
+
+#[tokio::test]
 async fn pages_for_those_who_run_it() {
     let database = Database::shop().await;
     let server = Served::start(&["--database-url", &database.url]).await;
     assert_eq!(server.get("/healthz").await, (200, "ok\n".into()));
     assert_eq!(server.get("/readyz").await, (200, "ready\n".into()));
-    assert_eq!(server.get("/").await.0, 404);
+    let (status, told) = server.get("/").await;
+    assert!(status == 404 && told.contains("/mcp"), "{told}");
     for table in ["users", "nowhere"] {
         let request = call("select", json!({"table": table, "limit": 1}));
         server.request(Era::Discover, "tools/call", request, &[]).await;

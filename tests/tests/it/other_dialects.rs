@@ -75,6 +75,11 @@ async fn arguments() {
         &[
             (json!({"input": {"limit": 1}}), "/input", "the arguments themselves stand here"),
             (json!({"columns": [{"name": "note"}]}), "/columns/0/name", "column"),
+            (
+                json!({"filter": {}, "fields": ["note"], "take": 3, "wherever": 1}),
+                "/filter",
+                "\"fields\" is \"columns\" here, \"take\" is \"limit\" here, \"wherever\" is",
+            ),
         ],
     )
     .await;
@@ -98,15 +103,29 @@ async fn arguments() {
 
 #[tokio::test]
 async fn values_to_write() {
+    let update = |given: Value| json!({"where": {"order_id": 1}, "updates": given});
     check(
         "update",
-        &[(
-            json!({"where": {"order_id": 1}, "updates": {"total": "+1"}}),
-            "/updates/total",
-            "{\"$increment\": 1}",
-        )],
+        &[
+            (update(json!({"total": "+1"})), "/updates/total", "{\"$increment\": 1}"),
+            (
+                update(json!({"details": {"$set": {"path": ["n"], "value": {"$increment": 1}}}})),
+                "/updates/details/$set/value/$increment",
+                "give the value itself",
+            ),
+            (
+                update(json!({"details": [1, {"$default": true}]})),
+                "/updates/details/1/$default",
+                "give the value itself",
+            ),
+        ],
     )
     .await;
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let mut literal = update(json!({"details": {"$literal": {"at": {"$now": true}}}}));
+    literal["table"] = json!("orders");
+    let row = &call(&engine, "admin", "update", literal).await.unwrap()["rows"][0];
+    assert_eq!(row["details"], json!({"at": {"$now": true}}));
     check(
         "insert",
         &[
@@ -114,6 +133,11 @@ async fn values_to_write() {
             (json!({"data": {"number": null}}), "/data/number", "leave it out"),
             (json!({"data": {"status": null}}), "/data/status", "{\"$default\": true}"),
             (json!({"data": {"customer.name": "x"}}), "/data/customer.name", "of that table"),
+            (
+                json!({"data": {"details": {"at": {"$now": true}}}}),
+                "/data/details/at/$now",
+                "{\"$literal\": …}",
+            ),
         ],
     )
     .await;

@@ -251,3 +251,25 @@ async fn a_role_that_writes_nothing_has_no_transaction() {
     assert_eq!(reply["code"], "forbidden");
     assert_eq!(transact(&engine, operations).await["committed"], true);
 }
+
+#[tokio::test]
+async fn what_meets_no_row_does_not_end_a_transaction_unless_another_depends_on_it() {
+    let database = Database::of(
+        "CREATE TABLE stock (id integer PRIMARY KEY, n integer NOT NULL);
+         CREATE TABLE sales (stock_id integer);
+         INSERT INTO stock VALUES (1, 2)",
+    );
+    let engine = database.await.engine().await;
+    let take = json!({"operation": "update", "table": "stock", "where": {"id": 1, "n": {"gte": 5}},
+        "updates": {"n": {"$increment": -5}}, "as": "taken"});
+    let sale =
+        |id: Value| json!({"operation": "insert", "table": "sales", "data": {"stock_id": id}});
+    let done = transact(&engine, json!([take, sale(json!(1))])).await;
+    let note = done["results"][0]["notes"][0].as_str().unwrap();
+    assert!(note.contains("{\"$ref\": \"0.column\"}"), "{note}");
+    let depends = json!({"operations": [take, sale(json!({"$ref": "taken.id"}))]});
+    let told = error(&engine, "admin", "transaction", depends).await;
+    assert_eq!(told["at"], "/operations/1/data/stock_id/$ref", "{told}");
+    let alone = transact(&engine, json!([take])).await;
+    assert_eq!(alone["results"][0]["notes"], Value::Null);
+}
