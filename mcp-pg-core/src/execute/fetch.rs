@@ -3,12 +3,13 @@
 use deadpool_postgres::Object;
 use futures_util::{StreamExt, pin_mut};
 use serde_json::Value;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::failure::Failure;
 use crate::error::{Code, Error, Result};
 use crate::plan::{Operand, Source};
-use crate::statement::{Output, Statement};
+use crate::statement::{Output, Reader, Statement};
 use crate::value::{self, Raw, Text};
 
 /// The most that the bytes of a row on the wire come to, beside those of its JSON: those of nested rows tell their
@@ -145,16 +146,15 @@ pub(super) async fn fetch(
         }
         if row.raw_size_bytes() / WIRE_MOST > keep.bytes {
             // Not even looked at: as JSON it takes several times that memory.
-            let sizes = (0..row.len())
-                .map(|index| row.try_get(index).map_or(0, |Raw(raw)| raw.map_or(0, <[u8]>::len)));
+            let size = |place| row.try_get(place).map_or(0, |Raw(raw)| raw.map_or(0, <[u8]>::len));
+            let sizes = places(&statement.outputs).map(|(place, _)| size(place));
             fetched.too_large =
                 Some(TooLarge { bytes: row.raw_size_bytes(), largest: largest(sizes) });
             continue;
         }
         let mut values = Vec::with_capacity(statement.outputs.len());
-        for (index, (output, column)) in statement.outputs.iter().zip(row.columns()).enumerate() {
-            let Raw(raw) = row.try_get(index).map_err(Failure::Database)?;
-            let (value, cut) = output.read(column.type_().oid(), raw)?;
+        for (index, (place, output)) in places(&statement.outputs).enumerate() {
+            let (value, cut) = read(&row, place, output)?;
             values.push(value);
             if cut {
                 fetched.cut.push((fetched.rows.len(), index));
@@ -190,6 +190,25 @@ impl Fetched {
         self.bytes += size;
         self.rows.push(row);
     }
+}
+
+/// The outputs, each with the position of its first column.
+fn places<'o, 'v>(outputs: &'o [Output<'v>]) -> impl Iterator<Item = (usize, &'o Output<'v>)> {
+    outputs.iter().scan(0, |next, output| {
+        let place = *next;
+        *next += output.width();
+        Some((place, output))
+    })
+}
+
+/// The JSON of an output, and whether it lacks some related rows.
+fn read(row: &Row, place: usize, output: &Output<'_>) -> Result<(Value, bool), Failure> {
+    let raw = |place| row.try_get(place).map(|Raw(raw)| raw).map_err(Failure::Database);
+    let first = raw(place)?;
+    Ok(match output.reader {
+        Reader::Local => (value::local(first, raw(place + 1)?)?, false),
+        _ => output.read(row.columns()[place].type_().oid(), first)?,
+    })
 }
 
 /// The position of the largest of these sizes.

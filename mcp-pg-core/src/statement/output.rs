@@ -27,7 +27,7 @@ pub enum Reader<'v> {
         /// What of it is shown.
         mask: Option<(Mask, Option<&'v MaskKey>)>,
     },
-    /// A point in time, from itself and what the clocks of a time zone show then.
+    /// A point in time, from itself and, in the column after it, what the clocks of a time zone show then.
     Local,
     /// A related row, as an object; null if there is none.
     Row(Vec<Output<'v>>),
@@ -46,6 +46,14 @@ impl<'v> Output<'v> {
     /// A member that is one value.
     pub fn value(name: &'v str, decoder: &'v Decoder) -> Self {
         Self { name, reader: Reader::Value { decoder, sealed: None, mask: None } }
+    }
+
+    /// How many columns of the statement's rows it is read from.
+    pub fn width(&self) -> usize {
+        match self.reader {
+            Reader::Local => 2,
+            Reader::Value { .. } | Reader::Row(_) | Reader::Rows { .. } => 1,
+        }
     }
 
     /// The JSON of the member, whose bytes come as a type; and whether it lacks some related rows.
@@ -71,11 +79,8 @@ impl<'v> Output<'v> {
                     false,
                 ))
             }
-            Reader::Local => {
-                let mut ends = fields(raw)?.map(|field| field.map(|(_, raw)| raw));
-                let mut end = || ends.next().transpose().map(Option::flatten);
-                Ok((local(end()?, end()?)?, false))
-            }
+            // Without those clocks, in UTC.
+            Reader::Local => Ok((local(Some(raw), None)?, false)),
             Reader::Row(outputs) => Ok((row(outputs, raw)?, false)),
             Reader::Rows { outputs, most, .. } => {
                 let elements = elements(raw)?;

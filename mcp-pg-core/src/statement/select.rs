@@ -119,14 +119,15 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
             query.expr(Expr::Custom(list.to_owned().into()));
         }
     } else {
-        let mut expressions = conditions.shown(plan.table, &plan.columns, &alias);
-        for (expression, shown) in expressions.iter_mut().zip(&plan.columns) {
+        let expressions = conditions.shown(plan.table, &plan.columns, &alias);
+        for (expression, shown) in expressions.into_iter().zip(&plan.columns) {
             if let (Some(zone), Shown::Column(position)) = (local::zone(plan, shown), shown) {
                 let name = plan.table.table.columns[*position].identifier();
-                *expression = local::beside(&mut conditions.parameters, &alias, name, zone);
+                query.exprs(local::beside(&mut conditions.parameters, &alias, name, zone));
+            } else {
+                query.expr(expression);
             }
         }
-        query.exprs(expressions);
     }
     if plan.with_version {
         query.expr(version(plan.table, &alias));
