@@ -15,6 +15,7 @@ mod explain;
 mod follow;
 mod health;
 mod identity;
+mod image;
 mod insert;
 mod journal;
 mod list_tables;

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Engine;
 use super::catalogue::Catalogue;
 use super::confirm::Consent;
+use super::image::Image;
 use super::redaction::Redaction;
-use crate::audit::{Actor, Client, Entry, Event, Outcome, PART_MOST, Phase, milliseconds, name};
+use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds, name};
 use crate::error::{Code, Error, Result};
 use crate::policy::{OnFailure, Principal, Settings, View};
 use crate::request::Request;
@@ -55,17 +56,6 @@ struct Notes {
     /// As the call sees the columns, whatever is reloaded meanwhile.
     redaction: Redaction,
     stage: Stage,
-}
-
-/// Rows as they were or are, with what may not be kept replaced: all of them, or none if a record has no room
-/// for them.
-#[derive(Default)]
-struct Image {
-    rows: Vec<Value>,
-    /// Those of its JSON, as far as it was given the rows.
-    bytes: usize,
-    /// Whether there are more rows.
-    cut: bool,
 }
 
 /// How far a call has come that may write.
@@ -300,31 +290,6 @@ impl Drop for Record<'_> {
             Stage::Committing { intended: true } => sinks.post_to_table(notes.abandoned()),
             Stage::Committing { intended: false } => sinks.post(notes.abandoned()),
             Stage::Committed => sinks.post_beside(notes.outcome(Ok(()))),
-        }
-    }
-}
-
-impl Image {
-    fn add(&mut self, rows: &[Map<String, Value>], cut: bool, redaction: &Redaction) {
-        self.cut |= cut;
-        for row in rows {
-            let row = redaction.row(row);
-            self.bytes += row.to_string().len() + 1;
-            self.rows.push(row);
-            if self.bytes > PART_MOST {
-                self.rows.clear();
-            }
-        }
-    }
-
-    /// What a record holds of it.
-    fn kept(&self) -> Option<Value> {
-        let Self { rows, bytes, cut } = self;
-        match bytes {
-            _ if *cut => Some(json!({"omitted": format!("more than {bytes} bytes")})),
-            0 => None,
-            1..=PART_MOST => Some(rows.iter().cloned().collect()),
-            _ => Some(json!({"omitted": format!("{} bytes", bytes + 1)})),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::filter::{Parser, one_or, wrong};
 use super::{Operand, Predicate, Scope, Words};
 use crate::error::{Error, Result, below};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
+use crate::value;
 
 /// What a value is tested for.
 #[derive(Debug, Clone)]
@@ -318,7 +319,7 @@ fn is_operand(data_type: &DataType, object: &Map<String, Value>) -> bool {
     holds_objects && !object.keys().any(|key| Operator::parse(key).is_some() || key == "path")
 }
 
-/// The type of `value` where a range or multirange is to contain it and it is no value of the same type.
+/// The type of `value` where a range, multirange or area is to contain it and it is no value of the same type.
 fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType> {
     let is_range = match value {
         Value::Object(_) => true,
@@ -326,6 +327,9 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
         _ => false,
     };
     match &data_type.base().kind {
+        Kind::Base if data_type.family() == Family::Area => {
+            value::is_point(value).then(DataType::point)
+        }
         Kind::Range(element) => (!is_range).then_some(element),
         Kind::Multirange(range) if is_range => Some(range),
         Kind::Multirange(range) => match (&range.base().kind, value) {

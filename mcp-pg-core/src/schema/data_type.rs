@@ -235,6 +235,12 @@ impl DataType {
         &JSONB
     }
 
+    /// PostgreSQL's `point`.
+    pub fn point() -> &'static Self {
+        static POINT: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(600, "point"));
+        &POINT
+    }
+
     /// Arrays of `element`, for values that are lists of a column's type; it has no OID of its own.
     pub fn list_of(element: &Arc<DataType>) -> Self {
         Self {

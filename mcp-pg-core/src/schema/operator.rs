@@ -127,6 +127,8 @@ pub enum Family {
     Tree,
     /// `hstore`: containment and keys.
     Pairs,
+    /// `box`, `polygon` and `circle`: points in them.
+    Area,
     /// Everything else.
     Other,
 }
@@ -144,6 +146,7 @@ impl DataType {
                 3802 => Family::Json,
                 3614 => Family::Search,
                 650 | 869 => Family::Network,
+                603 | 604 | 718 => Family::Area,
                 // Types of extensions have another OID in each database.
                 _ => match base.name.rsplit('.').next().unwrap_or_default() {
                     "citext" => Family::Text,
@@ -184,7 +187,7 @@ impl DataType {
             HasKey if family == Family::Pairs => equality,
             Contains if family == Family::Text => patterns,
             Contains => {
-                matches!(family, Family::Json | Family::Range | Family::Network)
+                matches!(family, Family::Json | Family::Range | Family::Network | Family::Area)
             }
             ContainedBy | Overlaps if family == Family::Network => true,
             ContainedBy => matches!(family, Family::Json | Family::Range),

@@ -13,6 +13,7 @@ use serde_json::Value;
 pub use self::compound::text_array;
 pub(super) use self::example::quoted;
 use self::scalar::Reason;
+pub(crate) use self::scalar::is_point;
 use super::json;
 use super::scalar::Scalar;
 use crate::error::{Code, Error, Result};
@@ -27,7 +28,7 @@ use crate::schema::{DataType, Kind};
 ///   boolean;
 /// - for arrays, composites, ranges and multiranges their PostgreSQL literal in a string;
 /// - for a range, `bounds` may be left out: `[)`;
-/// - for hstore, an object of texts and nulls.
+/// - for hstore, an object of texts and nulls; for a point, `[x, y]` or `{"x": …, "y": …}`.
 ///
 /// JSON null is SQL NULL for every type, json too. Rules of domains, the precision of numerics and the
 /// length of text are left to PostgreSQL, as is the detail of types that are known by their text alone.

@@ -50,6 +50,7 @@ mod span;
 pub use datetime::local;
 pub use decimal::Decimal;
 pub use decode::Decoder;
+pub(crate) use encode::is_point;
 pub use encode::{encode, is_left_to_postgresql, text_array};
 pub use json_schema::{accepted, or_null, produced};
 pub use nested::{FieldBytes, elements, fields};

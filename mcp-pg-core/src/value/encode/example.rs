@@ -47,7 +47,7 @@ fn scalar(data_type: &DataType) -> &'static str {
         Scalar::Bytea => r#""aGVsbG8=" (base64)"#,
         Scalar::Inet => r#""192.168.0.1""#,
         Scalar::Other => match data_type.oid {
-            600 => r#""(1,2)""#,
+            600 => "[1, 2]",
             603 => r#""(1,1),(0,0)""#,
             650 => r#""192.168.0.0/16""#,
             774 | 829 => r#""08:00:2b:01:02:03""#,

@@ -10,6 +10,9 @@ use crate::value::decimal::Decimal;
 use crate::value::numeric::{SAFE, is_sure};
 use crate::value::scalar::Scalar;
 
+/// The OID of `point`.
+const POINT: u32 = 600;
+
 /// Why a value is refused.
 #[derive(Debug, PartialEq)]
 pub(super) enum Reason {
@@ -41,6 +44,9 @@ impl Scalar {
             (Self::Bool, Value::String(text)) => truth(text).map(|truth| truth.to_string()),
             (Self::Text | Self::Char, Value::Number(_) | Value::Bool(_)) => Ok(value.to_string()),
             (Self::Other, Value::Number(_)) if takes_numbers(data_type) => Ok(value.to_string()),
+            (Self::Other, Value::Array(_) | Value::Object(_)) if data_type.oid == POINT => {
+                point(value)
+            }
             (Self::Other, Value::Object(pairs)) if data_type.family() == Family::Pairs => {
                 super::pairs::encode(pairs).ok_or(Reason::Unfit)
             }
@@ -59,6 +65,29 @@ impl Scalar {
             ) => moment::check(self, text).map(|()| text.clone()),
             _ => Err(Reason::Unfit),
         }
+    }
+}
+
+/// Whether a value that an area may contain is a point, and no area, which has more numbers.
+pub(crate) fn is_point(value: &Value) -> bool {
+    value.as_str().is_none_or(|text| text.matches(',').count() == 1)
+}
+
+/// A point as `[x, y]` or `{"x": …, "y": …}`.
+fn point(value: &Value) -> Result<String, Reason> {
+    let (x, y) = match value {
+        Value::Array(parts) => match parts.as_slice() {
+            [x, y] => (x, y),
+            _ => return Err(Reason::Unfit),
+        },
+        Value::Object(parts) if parts.len() == 2 => {
+            parts.get("x").zip(parts.get("y")).ok_or(Reason::Unfit)?
+        }
+        _ => return Err(Reason::Unfit),
+    };
+    match (x, y) {
+        (Value::Number(x), Value::Number(y)) => Ok(format!("({x},{y})")),
+        _ => Err(Reason::Unfit),
     }
 }
 

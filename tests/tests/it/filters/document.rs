@@ -130,6 +130,10 @@ async fn arrays_ranges_and_networks() {
             (json!({"moods": {"contains": ["glad"]}}), "moods @> '{glad}'"),
             (json!({"moods": {"overlaps": "fine"}}), "moods && '{fine}'"),
             (json!({"span": {"contains": 7}}), "span @> 7"),
+            (json!({"square": {"contains": [1.5, 1.5]}}), "square @> point '(1.5,1.5)'"),
+            (json!({"square": {"contains": "(0.5,0.5),(0,0)"}}), "square @> box '(0.5,0.5),(0,0)'"),
+            (json!({"square": {"contains": {"x": 0.5, "y": 1}}}), "square @> point '(0.5,1)'"),
+            (json!({"not": {"square": {"contains": "(9,9)"}}}), "NOT square @> point '(9,9)'"),
             (json!({"span": {"contains": {"lower": 5, "upper": 9}}}), "span @> '[5,9)'::int4range"),
             (json!({"span": {"contains": "[5,9)"}}), "span @> '[5,9)'::int4range"),
             (
