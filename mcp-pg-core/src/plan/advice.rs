@@ -11,7 +11,9 @@ use serde_json::Value;
 pub(super) use self::dotted::undotted;
 use self::related::related;
 pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
-use super::{Expression, Hop, Scope};
+use super::cut;
+use super::tested::{COMPUTE, FORM as COMPUTED};
+use super::{Arithmetic, Expression, Hop, Scope};
 use crate::error::{Code, Error};
 use crate::policy::{TableView, shown};
 use crate::schema::{Column, DataType, Family, Operator, RelationKind};
@@ -70,9 +72,12 @@ impl<'v> Scope<'v> {
             ),
             "field" | "key" | "op" | "operator" | "value" => error
                 .hint("the column and the operator are keys: {\"status\": \"new\", \"total\": {\"gt\": 100}}"),
+            "compute" | "computed" | "expression" | "expr" => error.did_you_mean(COMPUTE).hint(COMPUTED),
+            operator if Arithmetic::names().any(|name| name == operator) => error.hint(COMPUTED),
             _ if name.contains('(') => error.hint(
                 "a column's own name is wanted; {\"ilike\": …} compares without regard to case",
             ),
+            _ if is_arithmetic(name) => error.hint(COMPUTED),
             _ => error,
         }
     }
@@ -242,9 +247,16 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
         {
             error.hint("{\"ilike\": \"%text%\"}, where % stands for any letters")
         }
-        "year" | "month" | "day" | "date" if moment => {
+        "year" | "date" | "bucket" if moment => {
             error.hint("{\"gte\": \"2024-01-01\", \"lt\": \"2025-01-01\"}")
         }
+        word if let Some(part) = cut::part_named_so(word).filter(|_| moment) => {
+            error.hint(format!("{{\"part\": {part:?}, \"eq\": …}}"))
+        }
+        "timezone" if moment => {
+            error.hint("{\"part\": \"hour\", \"time_zone\": \"Europe/Berlin\", \"eq\": 9}")
+        }
+        "compute" | "add" | "subtract" | "multiply" | "divide" => error.hint(COMPUTED),
         "mode" | "caseinsensitive" | "insensitive" if has(Operator::Ilike) => {
             error.hint("{\"ilike\": \"%text%\"} compares without regard to case")
         }
@@ -330,6 +342,9 @@ pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
         Some(name) => error.hint(format!(
             "{{\"$column\": {name}}} is the value of another column of the row, to compare with"
         )),
+        None if value.as_object().is_some_and(|object| Arithmetic::asked(object).is_some()) => {
+            error.hint(format!("what is computed stands on the left: {COMPUTED}"))
+        }
         None => error,
     }
 }
@@ -405,6 +420,11 @@ pub(super) fn not_a_group<'v>(
         |word: &&str| table.table.column(word).is_some_and(|(_, known)| known.can_select);
     let column = words.find(readable).filter(|column| *column != name);
     let bucket = bucket.filter(|bucket| *bucket != name).map(str::to_ascii_lowercase);
+    if let (Some(column), true) =
+        (column, ["unnest", "array_elements"].iter().any(|word| lower.contains(word)))
+    {
+        return error.hint(super::element::form(column));
+    }
     match (part.map(str::to_owned).or(bucket), column) {
         (Some(cut), Some(column)) => {
             let member = if part.is_some() || extracted { "part" } else { "bucket" };

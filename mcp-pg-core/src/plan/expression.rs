@@ -20,7 +20,8 @@ use crate::schema::DataType;
 const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", \"quantity\"]}; also add, subtract, divide";
 
 /// How long ago something is.
-const SINCE: &str = "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";
+pub(super) const SINCE: &str =
+    "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";
 
 /// A value of a row: that of a column, or what is computed from some.
 #[derive(Debug, Clone)]
