@@ -232,6 +232,7 @@ fn group<'v>(
         Value::String(name) => (name.as_str(), &Map::new()),
         Value::Object(options) => {
             check_members(options, MEMBERS.into_iter(), "a group has no member")
+                .map_err(|error| super::advice::or_computed(options, &MEMBERS, error))
                 .map_err(|error| element::not_asked(options, error))?;
             let name = options.get("column").and_then(Value::as_str);
             (name.ok_or_else(|| wrong("a group needs a column").at("/column"))?, options)

@@ -61,7 +61,7 @@ pub use hop::Hop;
 pub use include::Include;
 pub use insert::InsertPlan;
 pub use marked::marked;
-pub use measure::{Function, Measure};
+pub use measure::{Function, LIST_MOST, Measure};
 pub use misfit::Misfit;
 pub use now::{Clock, Now};
 pub use operand::{Operand, Reference, Source};

@@ -114,6 +114,28 @@ impl Predicate<'_> {
         all.first().is_some_and(|asked| !matches!(asked, Predicate::All(none) if none.is_empty()))
     }
 
+    /// The way to one row, none of which the caller's part of a request's condition wants there to be, although archived
+    /// ones are not looked for.
+    pub fn wants_none(&self) -> Option<&Hop<'_>> {
+        match self {
+            Predicate::All(parts) => parts.first().and_then(Predicate::lacks),
+            _ => None,
+        }
+    }
+
+    fn lacks(&self) -> Option<&Hop<'_>> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Predicate::lacks)
+            }
+            Predicate::Related { hop, quantifier: Quantifier::None, filter } => {
+                let any = matches!(&**filter, Predicate::All(none) if none.is_empty());
+                Some(&**hop).filter(|hop| any && hop.is_to_one() && hop.leaves_out_archived())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether rows with a value in the archive column are left out.
     pub fn leaves_out(&self, archive: &Column) -> bool {
         matches!(self, Predicate::All(all) if all.iter().any(|one| one.is_null(archive)))

@@ -63,6 +63,7 @@ mod json_columns;
 mod json_members;
 mod languages;
 mod limits;
+mod lists;
 mod live;
 mod marks;
 mod mcp_http;

@@ -239,10 +239,16 @@ async fn totals() {
 
 #[tokio::test]
 async fn deviations() {
-    let calls = [(
-        "aggregate",
-        json!({"table": "orders", "measures": {"spread": {"stddev": "total"}, "square": {"variance": "total", "where": {"state": "open"}}}}),
-    )];
+    let calls = [
+        (
+            "aggregate",
+            json!({"table": "orders", "measures": {"codes": {"list": "code", "where": {"state": "open"}}}}),
+        ),
+        (
+            "aggregate",
+            json!({"table": "orders", "measures": {"spread": {"stddev": "total"}, "square": {"variance": "total", "where": {"state": "open"}}}}),
+        ),
+    ];
     insta::assert_snapshot!(shapes(&calls).await);
 }
 
