@@ -15,9 +15,9 @@ pub(super) use self::function::{or_computed, unknown_arithmetic};
 pub(super) use self::measured::{not_a_group, not_measured, unknown_measure};
 use self::related::related;
 pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
-use super::cut;
 use super::tested::{COMPUTE, FORM as COMPUTED};
 use super::{Arithmetic, Hop, Scope};
+use super::{cut, now};
 use crate::error::{Code, Error};
 use crate::policy::{TableView, shown};
 use crate::schema::{Column, DataType, Family, Operator, RelationKind};
@@ -330,6 +330,14 @@ pub(super) fn not_a_range(
     error: Error,
 ) -> Error {
     let Some([lower, _]) = column.bounds.as_deref() else { return error };
+    let present = |end: &str| value.get(end).is_some_and(|end| now::asked(end).is_some());
+    if lower.data_type.has_day() && ["lower", "upper"].into_iter().any(present) {
+        let name = &column.name;
+        return error.hint(format!(
+            "its ends compare with the present: {{\"and\": [{{{name:?}: {{\"path\": [\"lower\"], \"lt\": {{\"$now\": \"7 days\"}}}}}}, \
+             {{{name:?}: {{\"path\": [\"upper\"], \"gt\": {{\"$now\": true}}}}}}]}} overlaps the next seven days"
+        ));
+    }
     if value::encode(&lower.data_type, &lower.type_name, value).is_err() {
         return error;
     }
