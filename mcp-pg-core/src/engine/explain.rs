@@ -264,7 +264,11 @@ fn conditions<'v>(table: &'v TableView, filter: &Predicate<'v>, tested: &mut Vec
             parts.iter().for_each(|part| conditions(table, part, tested));
         }
         Predicate::Not(inner) => conditions(table, inner, tested),
-        Predicate::Compared { left, right, .. } => compared(table, left, right, tested),
+        Predicate::Compared { left, right, .. } => {
+            let present = matches!(**right, Compared::Now(_));
+            [left, right].into_iter().for_each(|side| compared(table, side, present, tested));
+        }
+        Predicate::Computed { value, .. } => compared(table, value, false, tested),
         Predicate::Test { column, .. } => {
             // What the operator's own conditions compare may be hidden.
             let known = table.table.column(&column.name).map(|(_, column)| column);
@@ -277,26 +281,26 @@ fn conditions<'v>(table: &'v TableView, filter: &Predicate<'v>, tested: &mut Vec
     }
 }
 
-/// Adds those of a comparison: no index helps to compare columns of a row.
+/// Adds those of a value that is compared, with the `present` or not: no index helps to compare columns of a row, or what is
+/// computed from them.
 fn compared<'v>(
     table: &'v TableView,
-    left: &Compared<'v>,
-    right: &Compared<'v>,
+    value: &Compared<'v>,
+    present: bool,
     tested: &mut Vec<Tested<'v>>,
 ) {
-    for side in [left, right] {
-        match side {
-            Compared::Column(reached) => {
-                reached.hops.iter().for_each(|hop| joined(hop, tested));
-                let own = reached.hops.is_empty() && matches!(right, Compared::Now(_));
-                tested.extend(own.then_some((table, reached.column)));
-            }
-            Compared::Count(counted) => {
-                joined(&counted.hop, tested);
-                conditions(counted.hop.table, &counted.filter, tested);
-            }
-            Compared::Now(_) => {}
+    for reached in value.columns() {
+        reached.hops.iter().for_each(|hop| joined(hop, tested));
+    }
+    match value {
+        Compared::Column(reached) if present && reached.hops.is_empty() => {
+            tested.push((table, reached.column));
         }
+        Compared::Count(counted) => {
+            joined(&counted.hop, tested);
+            conditions(counted.hop.table, &counted.filter, tested);
+        }
+        _ => {}
     }
 }
 

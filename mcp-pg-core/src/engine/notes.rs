@@ -1,8 +1,8 @@
 //! What a reply says besides its rows: why there may be others.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use crate::plan::{Include, Predicate, SelectPlan, Sort, Start};
+use crate::plan::{Function, Hop, Include, LIST_MOST, Predicate, SelectPlan, Shown, Sort, Start};
 use crate::policy::TableView;
 
 /// The notes of a page of a read, of which `first` is the place of the first include in a row; `more`: there is a page
@@ -39,6 +39,10 @@ pub(super) fn of_page(
     if plan.shows_nothing() && !rows.is_empty() {
         notes.push("columns is empty, so that the rows show none: leave it out for all".to_owned());
     }
+    let found = Some(filter).filter(|_| !rows.is_empty());
+    notes.extend(found.and_then(|filter| filter.wants_none()).map(without));
+    notes.extend(archived_beyond(plan, rows));
+    notes.extend(cut_list(plan, rows));
     if (more || further) && !plan.keyset && !plan.single && plan.grouping.is_none() {
         notes.push(unsteady(plan));
     }
@@ -67,16 +71,94 @@ fn beside_the_archive(table: &TableView, filter: &Predicate<'_>) -> Option<Strin
 fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> Option<String> {
     let absent =
         |index: usize| rows.iter().any(|row| row.get(first + index).is_some_and(Value::is_null));
-    let left_out = |Include { hop, .. }: &Include<'_>| {
-        let archive = hop.table.archive.as_ref();
-        hop.is_to_one() && archive.is_some_and(|archive| hop.visible.leaves_out(archive))
-    };
+    let left_out = |Include { hop, .. }: &Include<'_>| hop.is_to_one() && hop.leaves_out_archived();
     let mut includes = plan.includes.iter().enumerate();
     let (_, include) = includes.find(|(index, include)| left_out(include) && absent(*index))?;
     let name = include.name;
     Some(format!(
         "{name} is null where there is none, or an archived one: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows those, too"
     ))
+}
+
+/// What to say of rows without a related one: some may have an archived one.
+fn without(hop: &Hop<'_>) -> String {
+    let name = hop.subject.relation_name(hop.relation);
+    let found = format!("{{{name:?}: null}} also finds rows whose {name} is archived");
+    let columns = &hop.subject.table.columns;
+    let key = hop.relation.columns.iter().map(|(own, _)| columns[*own].name.as_str());
+    match key.collect::<Vec<_>>().as_slice() {
+        [key] if hop.subject.usable(key).is_ok() => {
+            format!("{found}: {{{key:?}: null}} asks for its key alone")
+        }
+        _ => format!("{found}: with \"archived\": \"include\" it does not"),
+    }
+}
+
+/// What to say of a column of a related row that is null: that row may be archived.
+fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String> {
+    let reached = |index: usize| match (&plan.grouping, plan.columns.get(index)?) {
+        (Some(grouping), _) => grouping.groups.get(index)?.of.column(),
+        (None, Shown::Related(related)) => Some(&related.1),
+        (None, _) => None,
+    };
+    let null = |index: usize| rows.iter().any(|row| row.get(index).is_some_and(Value::is_null));
+    (0..plan.columns.len()).filter(|index| null(*index)).find_map(|index| {
+        let hop = reached(index)?.hops.iter().find(|hop| hop.leaves_out_archived())?;
+        let (relation, name) =
+            (hop.subject.relation_name(hop.relation), plan.columns[index].name(plan.table));
+        Some(format!(
+            "{name} is null also where {relation} is archived: \"archived\": \"include\" looks at archived rows, too"
+        ))
+    })
+}
+
+/// What to say of lists that may lack values.
+fn cut_list(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String> {
+    let grouping = plan.grouping.as_ref()?;
+    let full = |index: usize| {
+        let lists = rows.iter().filter_map(|row| row.get(index)?.as_array());
+        lists.map(Vec::len).any(|length| length == LIST_MOST)
+    };
+    let mut measures = grouping.measures.iter().zip(grouping.groups.len()..);
+    let (measure, _) =
+        measures.find(|(measure, index)| measure.function == Function::List && full(*index))?;
+    let name = &measure.name;
+    Some(format!(
+        "a list has {LIST_MOST} values at most, and {name} may have more: count_distinct counts them"
+    ))
+}
+
+/// What to say of related rows that a limit cut: how those of one row are read further.
+pub(super) fn cut_include(
+    plan: &SelectPlan<'_>,
+    rows: &[Vec<Value>],
+    first: usize,
+    cut: &[(usize, usize)],
+) -> Option<String> {
+    let (row, include) = cut.iter().find_map(|(row, output)| {
+        Some((rows.get(*row)?, plan.includes.get(output.checked_sub(first)?)?))
+    })?;
+    let cut = format!("some rows have more {} than its limit", include.name);
+    Some(match further(plan, row, include) {
+        Some(call) => format!(
+            "{cut}: select {call} reads those of one row further, with what else the include asks for"
+        ),
+        None => cut,
+    })
+}
+
+/// The arguments of a select of related rows that a row has beyond the limit, where its key is shown.
+fn further(plan: &SelectPlan<'_>, row: &[Value], include: &Include<'_>) -> Option<Value> {
+    let Hop { relation, table, junction: None, .. } = &include.hop else { return None };
+    let pairs = relation.columns.iter().map(|(own, theirs)| {
+        plan.table.usable(&plan.table.table.columns[*own].name).ok()?;
+        let shown = plan.columns.iter().position(|shown| shown.is(*own))?;
+        let name = &table.table.columns[*theirs].name;
+        table.usable(name).ok()?;
+        Some((name.clone(), row.get(shown)?.clone()))
+    });
+    let condition: Map<String, Value> = pairs.collect::<Option<_>>()?;
+    Some(json!({"table": table.name().to_string(), "where": condition, "offset": include.limit}))
 }
 
 /// What to say of pages that no key holds together.

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, step};
 use crate::execute::{Fetched, Keep, Place, TooLarge, refusal};
 use crate::plan::{Cursor, Scope, SelectPlan, Start};
 use crate::reply::RowSet;
-use crate::request::{Aggregate, Count, Format, Select};
+use crate::request::{Aggregate, Count, Select};
 use crate::statement::{self, Statement};
 
 /// Most bytes of a cursor that holds sort keys: beyond the bound of a reply there is little more than this.
@@ -107,14 +107,7 @@ impl Engine {
         let first = width - plan.includes.len();
         let mut notes = notes::of_page(plan, &rows, first, more);
         notes.extend(next.as_ref().and_then(|next| next.note.map(str::to_owned)));
-        if plan.format != Format::Json
-            && let Some(include) = plan.includes.iter().enumerate().find_map(|(index, include)| {
-                let output = first + index;
-                cut.iter().any(|(_, known)| *known == output).then_some(include)
-            })
-        {
-            notes.push(format!("some rows have more {} than its limit", include.name));
-        }
+        notes.extend(notes::cut_include(plan, &rows, first, &cut));
         let row_count = rows.len() as u64;
         let outputs = statement.outputs.get(..width).unwrap_or_default();
         let names = match plan.is_whole() && width == plan.columns.len() {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::policy::{AuditDetail, AuditValues, View};
+use crate::schema::Operator;
 
 /// Which values the audit may not hold.
 pub(super) struct Redaction {
@@ -24,6 +25,9 @@ const WRITTEN: [&str; 8] =
 
 /// The same of those that are rows.
 const ROWS: [&str; 2] = ["data", "updates"];
+
+/// What computes with columns.
+const COMPUTED: [&str; 4] = ["add", "subtract", "multiply", "divide"];
 
 /// What a text may say about columns without a value among it.
 const DIRECTIONS: [&str; 5] = ["asc", "desc", "nulls", "first", "last"];
@@ -78,10 +82,15 @@ impl Redaction {
         let named = members.get("column").and_then(Value::as_str);
         let hidden = named.is_some_and(|name| self.hides(name));
         let speaks = |name: &str| members.get(name).is_some_and(|about| self.speaks(about));
+        // What is computed from columns is compared with values that tell of them.
+        let tested = members.keys().any(|name| Operator::parse(name).is_some());
+        let computed = tested && COMPUTED.into_iter().any(speaks);
+        let compares = |name: &str| COMPUTED.contains(&name) || Operator::parse(name).is_some();
         let member = |(name, member): (&String, &Value)| {
             let keys = match name.as_str() {
                 // A cursor holds sort keys, which are values.
                 "cursor" => self.hides_some(),
+                "compute" => self.speaks(member),
                 // Groups and measures go by any name.
                 "having" => speaks("measures") || speaks("group_by"),
                 // As columns do; what stands beside one is a value only where rows are ordered by how near they are to it.
@@ -89,7 +98,7 @@ impl Redaction {
                     self.is_near(member)
                         && ["measures", "group_by", "columns"].into_iter().any(speaks)
                 }
-                _ => false,
+                name => computed && compares(name),
             };
             let member = match keys || self.hides(name) || hidden && name != "column" {
                 true => json!("[redacted]"),

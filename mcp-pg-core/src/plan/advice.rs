@@ -3,15 +3,21 @@
 //! Looks only at what the caller may see.
 
 mod dotted;
+mod function;
+mod measured;
 mod related;
 mod written;
 
 use serde_json::Value;
 
 pub(super) use self::dotted::undotted;
+pub(super) use self::function::{or_computed, unknown_arithmetic};
+pub(super) use self::measured::{not_a_group, not_measured, unknown_measure};
 use self::related::related;
 pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
-use super::{Expression, Hop, Scope};
+use super::tested::{COMPUTE, FORM as COMPUTED};
+use super::{Arithmetic, Hop, Scope};
+use super::{cut, now};
 use crate::error::{Code, Error};
 use crate::policy::{TableView, shown};
 use crate::schema::{Column, DataType, Family, Operator, RelationKind};
@@ -70,9 +76,12 @@ impl<'v> Scope<'v> {
             ),
             "field" | "key" | "op" | "operator" | "value" => error
                 .hint("the column and the operator are keys: {\"status\": \"new\", \"total\": {\"gt\": 100}}"),
+            "compute" | "computed" | "expression" | "expr" => error.did_you_mean(COMPUTE).hint(COMPUTED),
+            operator if Arithmetic::names().any(|name| name == operator) => error.hint(COMPUTED),
             _ if name.contains('(') => error.hint(
                 "a column's own name is wanted; {\"ilike\": …} compares without regard to case",
             ),
+            _ if is_arithmetic(name) => error.hint(COMPUTED),
             _ => error,
         }
     }
@@ -242,9 +251,16 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
         {
             error.hint("{\"ilike\": \"%text%\"}, where % stands for any letters")
         }
-        "year" | "month" | "day" | "date" if moment => {
+        "year" | "date" | "bucket" if moment => {
             error.hint("{\"gte\": \"2024-01-01\", \"lt\": \"2025-01-01\"}")
         }
+        word if let Some(part) = cut::part_named_so(word).filter(|_| moment) => {
+            error.hint(format!("{{\"part\": {part:?}, \"eq\": …}}"))
+        }
+        "timezone" if moment => {
+            error.hint("{\"part\": \"hour\", \"time_zone\": \"Europe/Berlin\", \"eq\": 9}")
+        }
+        "compute" | "add" | "subtract" | "multiply" | "divide" => error.hint(COMPUTED),
         "mode" | "caseinsensitive" | "insensitive" if has(Operator::Ilike) => {
             error.hint("{\"ilike\": \"%text%\"} compares without regard to case")
         }
@@ -314,6 +330,14 @@ pub(super) fn not_a_range(
     error: Error,
 ) -> Error {
     let Some([lower, _]) = column.bounds.as_deref() else { return error };
+    let present = |end: &str| value.get(end).is_some_and(|end| now::asked(end).is_some());
+    if lower.data_type.has_day() && ["lower", "upper"].into_iter().any(present) {
+        let name = &column.name;
+        return error.hint(format!(
+            "its ends compare with the present: {{\"and\": [{{{name:?}: {{\"path\": [\"lower\"], \"lt\": {{\"$now\": \"7 days\"}}}}}}, \
+             {{{name:?}: {{\"path\": [\"upper\"], \"gt\": {{\"$now\": true}}}}}}]}} overlaps the next seven days"
+        ));
+    }
     if value::encode(&lower.data_type, &lower.type_name, value).is_err() {
         return error;
     }
@@ -330,6 +354,9 @@ pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
         Some(name) => error.hint(format!(
             "{{\"$column\": {name}}} is the value of another column of the row, to compare with"
         )),
+        None if value.as_object().is_some_and(|object| Arithmetic::asked(object).is_some()) => {
+            error.hint(format!("what is computed stands on the left: {COMPUTED}"))
+        }
         None => error,
     }
 }
@@ -344,73 +371,4 @@ pub(super) fn sort_key(text: &str) -> Option<String> {
     let known = !words.is_empty() && words.iter().all(|word| WORDS.contains(&word.as_str()));
     let descending = words.iter().any(|word| word.starts_with("desc"));
     known.then(|| if descending { format!("-{name}") } else { name.to_owned() })
-}
-
-/// The error of a member of a measure that is no function.
-pub(super) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
-    let error = Error::new(Code::UnknownOperator, format!("there is no measure {name:?}"))
-        .allowed(functions.iter().copied());
-    match name.to_ascii_lowercase().as_str() {
-        "average" | "mean" => error.did_you_mean("avg"),
-        "total" => error.did_you_mean("sum"),
-        "maximum" => error.did_you_mean("max"),
-        "minimum" => error.did_you_mean("min"),
-        "stddev_samp" | "standard_deviation" | "std" | "sd" => error.did_you_mean("stddev"),
-        "var" | "var_samp" => error.did_you_mean("variance"),
-        "distinct" | "unique" => error.did_you_mean("count_distinct"),
-        "percentile_cont" | "percentile_disc" | "quantile" => {
-            error.did_you_mean("percentile").hint("{\"percentile\": \"amount\", \"fraction\": 0.9}")
-        }
-        "filter" | "condition" => error.did_you_mean("where"),
-        "as" | "name" | "alias" | "label" => {
-            error.hint("its name is the key of a measure: {\"total\": {\"sum\": \"amount\"}}")
-        }
-        "fn" | "func" | "function" | "op" | "operation" | "type" | "agg" | "aggregate"
-        | "column" | "field" | "of" => {
-            error.hint("the function is the key, the column its value: {\"sum\": \"amount\"}")
-        }
-        _ => error.nearest(name, functions.iter().copied()),
-    }
-}
-
-/// What to say of a value that cannot be measured so: of what is true or false, the rows are counted.
-pub(super) fn not_measured(of: &Expression<'_>, error: Error) -> Error {
-    const BOOLEAN: u32 = 16;
-    match of.column() {
-        Some(reached) if reached.hops.is_empty() && reached.data_type().base().oid == BOOLEAN => {
-            let name = &reached.column.name;
-            error.hint(format!(
-                "{{\"count\": \"*\", \"where\": {{{name:?}: true}}}} counts the rows where it holds"
-            ))
-        }
-        _ => error,
-    }
-}
-
-/// What to say of a group that is no column: a function of one, perhaps.
-pub(super) fn not_a_group<'v>(
-    scope: &Scope<'v>,
-    table: &'v TableView,
-    name: &str,
-    buckets: &[&str],
-    error: Error,
-) -> Error {
-    let mut words =
-        name.split(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.'));
-    let lower = name.to_ascii_lowercase();
-    let extracted = lower.starts_with("extract") || lower.starts_with("date_part");
-    let bucket = words.clone().find(|word| buckets.contains(&word.to_ascii_lowercase().as_str()));
-    let part = words.clone().find_map(super::cut::part_meant);
-    let readable =
-        |word: &&str| table.table.column(word).is_some_and(|(_, known)| known.can_select);
-    let column = words.find(readable).filter(|column| *column != name);
-    let bucket = bucket.filter(|bucket| *bucket != name).map(str::to_ascii_lowercase);
-    match (part.map(str::to_owned).or(bucket), column) {
-        (Some(cut), Some(column)) => {
-            let member = if part.is_some() || extracted { "part" } else { "bucket" };
-            error.hint(format!("{{\"column\": {column:?}, {member:?}: {cut:?}}}"))
-        }
-        _ if name.contains(',') => error.hint("one name each: [\"status\", \"customer.country\"]"),
-        _ => scope.not_reached(table, name, error),
-    }
 }

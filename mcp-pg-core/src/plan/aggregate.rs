@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::combined::Combined;
 use super::cut::{BUCKETS, Cut, text};
+use super::element::{self, EACH};
 use super::measure::{Function, Measure, measure};
 use super::unit::UNIT;
 use super::{Arithmetic, Computed, Expression, Predicate, Reached, Scope, Shown};
@@ -38,6 +39,19 @@ pub struct Group<'v> {
     pub of: Expression<'v>,
     /// How much of a point in time.
     pub cut: Option<Cut>,
+    /// The type of the elements of a list, where each of them makes a group.
+    pub each: Option<Arc<DataType>>,
+}
+
+impl Group<'_> {
+    fn data_type(&self) -> Arc<DataType> {
+        let of = self.of.data_type();
+        match (&self.cut, &self.each) {
+            (Some(cut), _) => cut.data_type(&of),
+            (None, Some(element)) => Arc::clone(element),
+            (None, None) => of,
+        }
+    }
 }
 
 impl<'v> Grouping<'v> {
@@ -106,7 +120,12 @@ impl<'v> Grouping<'v> {
         let groups = shown.into_iter().map(|shown| {
             let position = match shown {
                 Shown::Computed(computed) => {
-                    return Ok(Group { name: computed.name, of: computed.of, cut: None });
+                    return Ok(Group {
+                        name: computed.name,
+                        of: computed.of,
+                        cut: None,
+                        each: None,
+                    });
                 }
                 Shown::Column(position) => position,
                 Shown::Related(related) => {
@@ -114,7 +133,7 @@ impl<'v> Grouping<'v> {
                     // Masked and encrypted ones, which can be shown, cannot be told apart.
                     let of = scope.reach(table, &name)?;
                     told_apart(of.column)?;
-                    return Ok(Group { name, of: Expression::Column(of), cut: None });
+                    return Ok(Group { name, of: Expression::Column(of), cut: None, each: None });
                 }
             };
             let column = &table.table.columns[position];
@@ -122,7 +141,7 @@ impl<'v> Grouping<'v> {
             told_apart(column)?;
             let of = Reached { hops: Vec::new(), column, position, member: None };
             let of = Expression::Column(of);
-            Ok(Group { name: column.name.clone(), of, cut: None })
+            Ok(Group { name: column.name.clone(), of, cut: None, each: None })
         });
         let groups = groups.collect::<Result<_>>();
         let groups = groups.map_err(|error: Error| error.inside("/columns"))?;
@@ -160,13 +179,10 @@ impl<'v> Grouping<'v> {
 
     /// Names, types and marks of the groups and measures.
     pub(super) fn columns(&self) -> impl Iterator<Item = (String, Arc<DataType>, Marks)> {
-        let groups = self.groups.iter().map(|group| {
-            let data_type = match &group.cut {
-                Some(cut) => cut.data_type(&group.of.data_type()),
-                None => group.of.data_type(),
-            };
-            (group.name.clone(), data_type, group.of.marks(self.table))
-        });
+        let groups = self
+            .groups
+            .iter()
+            .map(|group| (group.name.clone(), group.data_type(), group.of.marks(self.table)));
         let measures = self.measures.iter().map(|measure| {
             // Of one row, a total and a mean are its value.
             let shown = match (measure.function, &measure.of) {
@@ -197,7 +213,7 @@ fn computed<'v>(
     at: &str,
 ) -> Result<Group<'v>> {
     let of = scope.arithmetic(table, object, at)?;
-    Ok(Group { name: super::shown::label(object, &["as", UNIT], at)?, of, cut: None })
+    Ok(Group { name: super::shown::label(object, &["as", UNIT], at)?, of, cut: None, each: None })
 }
 
 fn group<'v>(
@@ -206,7 +222,7 @@ fn group<'v>(
     item: &Value,
     place: &str,
 ) -> Result<Group<'v>> {
-    const MEMBERS: [&str; 6] = ["column", "path", "bucket", "part", "time_zone", "as"];
+    const MEMBERS: [&str; 7] = ["column", "path", "bucket", "part", "time_zone", EACH, "as"];
     let wrong = |message: &str| {
         Error::new(Code::InvalidValue, message).hint(
             "\"status\", or {\"column\": \"created_at\", \"bucket\": \"month\", \"as\": \"month\"}",
@@ -215,7 +231,9 @@ fn group<'v>(
     let (name, options) = match item {
         Value::String(name) => (name.as_str(), &Map::new()),
         Value::Object(options) => {
-            check_members(options, MEMBERS.into_iter(), "a group has no member")?;
+            check_members(options, MEMBERS.into_iter(), "a group has no member")
+                .map_err(|error| super::advice::or_computed(options, &MEMBERS, error))
+                .map_err(|error| element::not_asked(options, error))?;
             let name = options.get("column").and_then(Value::as_str);
             (name.ok_or_else(|| wrong("a group needs a column").at("/column"))?, options)
         }
@@ -233,13 +251,14 @@ fn group<'v>(
     if let Some(member) = &mut of.member {
         member.at.insert_str(0, place);
     }
-    if of.member.is_none() {
+    let each = element::asked(options, &of, table)?;
+    if of.member.is_none() && each.is_none() {
         told_apart(of.column).map_err(|error| error.inside(at))?;
     }
     let called = named(name, path);
     let cut = Cut::asked(options, &of, &called, place)?;
     let name = text(options, "as")?.map_or(called, str::to_owned);
-    Ok(Group { name, of: Expression::Column(of), cut })
+    Ok(Group { name, of: Expression::Column(of), cut, each })
 }
 
 /// What a group, or a member of JSON, is called unless it says: its column, and the path into that.

@@ -286,6 +286,7 @@ impl Predicate<'_> {
             Predicate::Not(inner) => inner.restricts(),
             Predicate::Related { quantifier: Quantifier::Every, filter, .. } => filter.restricts(),
             Predicate::Test { .. }
+            | Predicate::Computed { .. }
             | Predicate::Compared { .. }
             | Predicate::Related { .. }
             | Predicate::Counted { .. } => true,

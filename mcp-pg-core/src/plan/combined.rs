@@ -191,7 +191,8 @@ impl<'v> Expression<'v> {
         }
     }
 
-    fn parts(&self) -> usize {
+    /// How many parts it has.
+    pub(super) fn parts(&self) -> usize {
         self.parts_with(&|_| None)
     }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::expression::SINCE;
 use super::filter::{Parser, wrong};
 use super::now::{self, NOW, Now};
-use super::{Counted, Predicate, Reached};
+use super::{Counted, Cut, Expression, Point, Predicate, Reached};
 use crate::error::{Error, Result, below};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Kind, Operator};
@@ -22,6 +23,25 @@ pub enum Compared<'v> {
     Count(Box<Counted<'v>>),
     /// The present.
     Now(Now),
+    /// What arithmetic gives.
+    Computed(Box<Expression<'v>>),
+    /// A number on the calendar or clock of a point in time.
+    Part(Box<(Point<'v>, Cut)>),
+}
+
+impl<'v> Compared<'v> {
+    /// The columns that it is, or is computed from.
+    pub fn columns(&self) -> Vec<&Reached<'v>> {
+        match self {
+            Compared::Column(reached) => vec![reached],
+            Compared::Computed(of) => of.columns(),
+            Compared::Part(part) => match &part.0 {
+                Point::Column(reached) => vec![reached],
+                Point::Now(_) => Vec::new(),
+            },
+            Compared::Count(_) | Compared::Now(_) => Vec::new(),
+        }
+    }
 }
 
 /// The operators that take another column, or the present.
@@ -53,6 +73,23 @@ impl<'r> Other<'r> {
         let column = members.and_then(|members| members.get("$column")).map(Self::Column);
         column.or_else(|| now::asked(value).map(Self::Now))
     }
+
+    /// Whether there are such in a list.
+    fn among(list: &Value) -> bool {
+        match list {
+            Value::Array(items) => items.iter().any(|item| Other::of(item).is_some()),
+            lone => Other::of(lone).is_some(),
+        }
+    }
+}
+
+/// Whether an operator takes a list of which (false) one, or (true) none is meant.
+fn listed(operator: &str) -> Option<bool> {
+    match Operator::parse(operator)? {
+        Operator::In => Some(false),
+        Operator::NotIn => Some(true),
+        _ => None,
+    }
 }
 
 /// What a condition asks besides what compares with other values, if anything.
@@ -72,18 +109,27 @@ impl<'v> Parser<'_, 'v> {
         if let Some(other) = Other::of(value) {
             return Ok((vec![self.compared(table, left, Operator::Eq, &other, at)?], None));
         }
-        if !members.values().any(|member| Other::of(member).is_some()) {
+        let speaks = |(key, member): (&String, &Value)| match listed(key) {
+            Some(_) => Other::among(member),
+            None => Other::of(member).is_some(),
+        };
+        if !members.iter().any(speaks) {
             return Ok((Vec::new(), Some(Cow::Borrowed(value))));
         }
         let mut rest = Map::new();
         let mut all = Vec::with_capacity(members.len());
         for (key, member) in members {
-            let Some(other) = Other::of(member) else {
+            if !speaks((key, member)) {
                 rest.insert(key.clone(), member.clone());
                 continue;
-            };
+            }
             let at = below(at, key);
             self.count(&at, 0)?;
+            if let Some(negated) = listed(key) {
+                all.push(self.listed(table, left, negated, member, &at)?);
+                continue;
+            }
+            let Some(other) = Other::of(member) else { continue };
             let mut known = left.known(&other);
             let Some(operator) = known.clone().find(|known| known.as_str() == key) else {
                 let known: Vec<&str> = known.by_ref().map(Operator::as_str).collect();
@@ -93,6 +139,32 @@ impl<'v> Parser<'_, 'v> {
         }
         let rest = (!rest.is_empty()).then(|| Cow::Owned(Value::Object(rest)));
         Ok((all, rest))
+    }
+
+    /// One of a list in which other values are, or none of it.
+    fn listed(
+        &mut self,
+        table: &'v TableView,
+        left: &Left<'v>,
+        negated: bool,
+        list: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        self.scope.short(list, at)?;
+        let items = match list {
+            Value::Array(items) => items.as_slice(),
+            lone => std::slice::from_ref(lone),
+        };
+        let items = items.iter().enumerate().map(|(index, item)| {
+            let at = if list.is_array() { below(at, &index.to_string()) } else { at.to_owned() };
+            self.count(&at, 0)?;
+            match Other::of(item) {
+                Some(other) => self.compared(table, left, Operator::Eq, &other, &at),
+                None => Ok(left.tested(self.operator(left.column, Operator::Eq, item, &at)?)),
+            }
+        });
+        let any = Predicate::Any(items.collect::<Result<_>>()?);
+        Ok(if negated { Predicate::Not(Box::new(any)) } else { any })
     }
 
     fn compared(
@@ -145,7 +217,7 @@ impl<'v> Parser<'_, 'v> {
     }
 }
 
-impl Left<'_> {
+impl<'v> Left<'v> {
     /// The operators between the value and the other.
     fn known(&self, other: &Other<'_>) -> impl Iterator<Item = Operator> + Clone + use<> {
         let data_type = Arc::clone(&self.column.data_type);
@@ -156,7 +228,14 @@ impl Left<'_> {
         OPERATORS.into_iter().filter(ordered).chain(ranges)
     }
 
-    fn now<'v>(&self, operator: Operator, given: &Value, at: &str) -> Result<Compared<'v>> {
+    fn now(&self, operator: Operator, given: &Value, at: &str) -> Result<Compared<'v>> {
+        if let Compared::Part(part) = &self.value
+            && let (Point::Column(of), cut) = &**part
+        {
+            let now = Now::beside(&of.data_type(), given, at)?;
+            let of_now = |now| Compared::Part(Box::new((Point::Now(now), cut.clone())));
+            return now.map(of_now).ok_or_else(|| self.no_day(at));
+        }
         let data_type = match bound(&self.column.data_type) {
             Some(bound) if operator == Operator::Contains => bound,
             _ => &self.column.data_type,
@@ -169,9 +248,10 @@ impl Left<'_> {
         let Column { name, type_name, .. } = self.column;
         let error =
             wrong(format!("{name} is {type_name}, and $now a date or timestamp"), &below(at, NOW));
-        match bound(&self.column.data_type).filter(|bound| bound.has_day()) {
-            Some(_) => error.hint("{\"contains\": {\"$now\": true}}"),
-            None => error,
+        match (&self.value, bound(&self.column.data_type)) {
+            (_, Some(bound)) if bound.has_day() => error.hint("{\"contains\": {\"$now\": true}}"),
+            (Compared::Computed(_), _) => error.hint(SINCE),
+            _ => error,
         }
     }
 }

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::filter::{Parser, one_or, wrong};
-use super::{Operand, Predicate, Scope, Words};
+use super::pattern::part_of_text;
+use super::{Operand, Predicate, Words, now};
 use crate::error::{Error, Result, below};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 use crate::value;
@@ -80,7 +81,8 @@ impl<'v> Parser<'_, 'v> {
         }
     }
 
-    fn operator(
+    /// The test of a column's value by one operator.
+    pub(super) fn operator(
         &mut self,
         column: &'v Column,
         operator: Operator,
@@ -165,6 +167,11 @@ impl<'v> Parser<'_, 'v> {
         };
         let (nulls, items): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|(_, item)| literal(item).is_null());
+        if path.is_some()
+            && let Some((index, _)) = items.iter().find(|(_, item)| now::asked(item).is_some())
+        {
+            return Err(no_dates(&place(*index)));
+        }
         // What an earlier operation gives is no part of a list that is known now.
         let (references, items): (Vec<_>, Vec<_>) =
             items.into_iter().partition(|(_, item)| is_reference(item));
@@ -246,10 +253,7 @@ impl<'v> Parser<'_, 'v> {
                 Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
             }
             Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
-            _ if super::now::asked(value).is_some() => {
-                return Err(wrong("JSON has no dates, and $now is none of its values", at)
-                    .hint("give the text that is there, such as \"2024-01-31\""));
-            }
+            _ if now::asked(value).is_some() => return Err(no_dates(at)),
             _ => Comparison::Binary(operator, self.scope.operand_of(jsonb, "jsonb", value, at)?),
         };
         Ok(Predicate::Test { column, path: Some(path.clone()), comparison })
@@ -264,36 +268,10 @@ impl<'v> Parser<'_, 'v> {
     }
 }
 
-impl Scope<'_> {
-    /// A pattern of LIKE, or a regular expression.
-    fn pattern(&self, operator: Operator, value: &Value, at: &str) -> Result<Operand> {
-        let text = self.words(value, at)?;
-        let backslashes = text.len() - text.trim_end_matches('\\').len();
-        // PostgreSQL refuses it only when a text is there that the rest of it matches: that would tell of the text.
-        if matches!(operator, Operator::Like | Operator::Ilike) && backslashes % 2 == 1 {
-            return Err(wrong("the backslash at the end of the pattern escapes nothing", at)
-                .hint("two of them stand for a backslash"));
-        }
-        Ok(Operand::text(Some(text), at))
-    }
-
-    /// A pattern, or words to search for.
-    pub(super) fn words(&self, value: &Value, at: &str) -> Result<String> {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
-            _ => return Err(wrong("a text is wanted", at)),
-        };
-        let most = self.view.limits.max_pattern;
-        if text.len() > most {
-            let message = format!("a pattern may have {most} bytes, not {}", text.len());
-            return Err(Error::exceeded("max_pattern", message).at(at));
-        }
-        if text.contains('\0') {
-            return Err(wrong("text cannot hold NUL", at));
-        }
-        Ok(text)
-    }
+/// The error of the present among values of JSON.
+fn no_dates(at: &str) -> Error {
+    wrong("JSON has no dates, and $now is none of its values", at)
+        .hint("give the text that is there, such as \"2024-01-31\"")
 }
 
 /// Whether a value is `{"$ref": …}`.
@@ -374,26 +352,4 @@ fn unknown_operator(column: &Column, data_type: &DataType, name: &str, path: boo
 
 fn test(column: &Column, comparison: Comparison) -> Predicate<'_> {
     Predicate::Test { column, path: None, comparison }
-}
-
-/// The LIKE pattern of texts that begin or end with `text`, or hold it.
-fn part_of_text(operator: Operator, text: &str) -> String {
-    let escaped = escape_like(text);
-    match operator {
-        Operator::StartsWith => format!("{escaped}%"),
-        Operator::EndsWith => format!("%{escaped}"),
-        _ => format!("%{escaped}%"),
-    }
-}
-
-/// The text as a LIKE pattern that matches nothing else.
-pub(super) fn escape_like(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
 }

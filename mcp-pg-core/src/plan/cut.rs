@@ -19,6 +19,9 @@ pub struct Cut {
     pub zone: Option<Operand>,
 }
 
+/// What says which number of a point in time is meant.
+pub(super) const PART: &str = "part";
+
 /// What a point in time can be cut to.
 pub(super) const BUCKETS: [&str; 8] =
     ["second", "minute", "hour", "day", "week", "month", "quarter", "year"];
@@ -134,6 +137,11 @@ fn part_named(wanted: &str, data_type: &DataType, name: &str) -> Result<&'static
             Err(error.allowed(names().filter(|name| has(name))))
         }
     }
+}
+
+/// The part of this name, or that others call so.
+pub(super) fn part_named_so(word: &str) -> Option<&'static str> {
+    PARTS.into_iter().map(|(name, _)| name).find(|name| *name == word).or_else(|| part_meant(word))
 }
 
 /// The part that others call so, and that no bucket is called.

@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::comparison::escape_like;
+use super::pattern::escape_like;
 use super::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate, Source};
 use crate::schema::{Column, Family, Operator};
 

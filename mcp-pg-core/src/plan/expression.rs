@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::advice::unknown_arithmetic;
 use super::measure::has;
 use super::now::{self, Now};
 use super::unit::UNIT;
@@ -20,7 +21,8 @@ use crate::schema::DataType;
 const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", \"quantity\"]}; also add, subtract, divide";
 
 /// How long ago something is.
-const SINCE: &str = "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";
+pub(super) const SINCE: &str =
+    "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";
 
 /// A value of a row: that of a column, or what is computed from some.
 #[derive(Debug, Clone)]
@@ -370,24 +372,9 @@ fn check_one(object: &Map<String, Value>, at: &str) -> Result<()> {
     let kinds = || object.keys().filter(|key| *key != UNIT);
     let other = kinds().find(|key| Arithmetic::names().all(|name| name != key.as_str()));
     match other {
-        Some(other) => Err(unknown(other).at(below(at, other))),
+        Some(other) => Err(unknown_arithmetic(other).at(below(at, other))),
         None if kinds().count() == 1 => Ok(()),
         None => Err(unfit().at(at)),
-    }
-}
-
-/// The error of a kind of arithmetic that there is not.
-fn unknown(name: &str) -> Error {
-    let names = Arithmetic::names();
-    let error = Error::new(Code::UnknownOperator, format!("nothing is computed by {name:?}"));
-    let error = error.allowed(names.clone());
-    match name.trim_start_matches('$').to_ascii_lowercase().as_str() {
-        "now" | "age" => error.hint(SINCE),
-        "*" | "mul" | "times" | "product" => error.did_you_mean("multiply"),
-        "/" | "div" | "ratio" | "quotient" => error.did_you_mean("divide"),
-        "+" | "plus" | "sum" => error.did_you_mean("add"),
-        "-" | "sub" | "minus" | "difference" | "datediff" => error.did_you_mean("subtract"),
-        plain => error.nearest(plain, names).hint("{\"multiply\": [\"price\", \"quantity\"]}"),
     }
 }
 

@@ -3,8 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::compared::Left;
+use super::cut::PART;
 use super::hop::ambiguous;
 use super::reached::bound;
+use super::tested::is_computed;
 use super::{Compared, Counted, Hop, Predicate, Quantifier, Reached, Scope};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, TableView, counted};
@@ -68,6 +70,7 @@ impl<'v> Parser<'_, 'v> {
                         });
                     }
                 },
+                name if is_computed(table, name, value) => self.of_computed(table, value, &at)?,
                 _ => self.named(table, name, value, &at, &at, depth)?,
             });
         }
@@ -165,6 +168,11 @@ impl<'v> Parser<'_, 'v> {
             _ => (column, value),
         };
         let left = Reached { hops: Vec::new(), column, position, member: None };
+        if let Some(members) = value.as_object().filter(|members| members.contains_key(PART))
+            && column.data_type.is_moment()
+        {
+            return self.of_part(table, left, members, at);
+        }
         let left = Left { value: Compared::Column(left), column };
         let (mut all, rest) = self.beside(table, &left, value, at)?;
         if let Some(rest) = rest {

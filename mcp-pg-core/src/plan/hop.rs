@@ -27,6 +27,12 @@ impl Hop<'_> {
         self.relation.kind == RelationKind::ToOne
     }
 
+    /// Whether rows that are archived are not among those that it leads to.
+    pub fn leaves_out_archived(&self) -> bool {
+        let archive = self.table.archive.as_ref();
+        archive.is_some_and(|archive| self.visible.leaves_out(archive))
+    }
+
     /// Whether it leads to rows of the table's own alone, though others are read with them: a foreign key, which the last
     /// step is then, refers to none of those that inherit.
     pub fn leads_to_its_own(&self) -> bool {

@@ -275,8 +275,12 @@ impl<'v> Scope<'v> {
     ) -> Result<Sort<'v>> {
         const MEMBERS: [&str; 7] =
             ["column", "path", "direction", "nulls", "rank", "language", "distance"];
-        check_members(object, MEMBERS.into_iter(), "a sort key has no member")
-            .map_err(|error| error.hint(FORMS))?;
+        check_members(object, MEMBERS.into_iter(), "a sort key has no member").map_err(
+            |error| {
+                let known = [MEMBERS.as_slice(), &["count"]].concat();
+                super::advice::or_computed(object, &known, error.hint(FORMS))
+            },
+        )?;
         let Some(name) = object.get("column").and_then(Value::as_str) else {
             return Err(wrong("a sort key needs a column").at("/column"));
         };

@@ -1,6 +1,6 @@
 //! What rows must meet: a tree of tests on columns and related rows.
 
-use super::{Compared, Comparison, Hop, Operand};
+use super::{Compared, Comparison, Hop, Operand, Reached};
 use crate::policy::TableView;
 use crate::schema::{Column, Operator, TableKind};
 
@@ -19,6 +19,13 @@ pub enum Predicate<'v> {
         column: &'v Column,
         /// The keys and indexes of a part of a JSON value, as a `text[]`.
         path: Option<Operand>,
+        /// The test.
+        comparison: Comparison,
+    },
+    /// What is computed from a row passes a test.
+    Computed {
+        /// The value, which is a number.
+        value: Box<Compared<'v>>,
         /// The test.
         comparison: Comparison,
     },
@@ -70,14 +77,9 @@ impl Predicate<'_> {
             Predicate::Not(inner) => inner.reaches_view(),
             Predicate::Test { .. } => false,
             Predicate::Compared { left, right, .. } => {
-                [left, right].into_iter().any(|side| match &**side {
-                    Compared::Column(reached) => reached.hops.iter().any(leads_to_view),
-                    Compared::Count(counted) => {
-                        leads_to_view(&counted.hop) || counted.filter.reaches_view()
-                    }
-                    Compared::Now(_) => false,
-                })
+                [left, right].into_iter().any(|side| side.reaches_view())
             }
+            Predicate::Computed { value, .. } => value.reaches_view(),
             Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
                 leads_to_view(hop) || filter.reaches_view()
             }
@@ -112,6 +114,28 @@ impl Predicate<'_> {
         all.first().is_some_and(|asked| !matches!(asked, Predicate::All(none) if none.is_empty()))
     }
 
+    /// The way to one row, none of which the caller's part of a request's condition wants there to be, although archived
+    /// ones are not looked for.
+    pub fn wants_none(&self) -> Option<&Hop<'_>> {
+        match self {
+            Predicate::All(parts) => parts.first().and_then(Predicate::lacks),
+            _ => None,
+        }
+    }
+
+    fn lacks(&self) -> Option<&Hop<'_>> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Predicate::lacks)
+            }
+            Predicate::Related { hop, quantifier: Quantifier::None, filter } => {
+                let any = matches!(&**filter, Predicate::All(none) if none.is_empty());
+                Some(&**hop).filter(|hop| any && hop.is_to_one() && hop.leaves_out_archived())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether rows with a value in the archive column are left out.
     pub fn leaves_out(&self, archive: &Column) -> bool {
         matches!(self, Predicate::All(all) if all.iter().any(|one| one.is_null(archive)))
@@ -131,15 +155,28 @@ impl Predicate<'_> {
             Predicate::Not(inner) => inner.asks(wanted),
             Predicate::Test { column, .. } => column.name == wanted.name,
             Predicate::Compared { left, right, .. } => {
-                [left, right].into_iter().any(|side| match &**side {
-                    Compared::Column(reached) => {
-                        reached.hops.is_empty() && reached.column.name == wanted.name
-                    }
-                    Compared::Count(_) | Compared::Now(_) => false,
-                })
+                [left, right].into_iter().any(|side| side.asks(wanted))
             }
+            Predicate::Computed { value, .. } => value.asks(wanted),
             Predicate::Related { .. } | Predicate::Counted { .. } => false,
         }
+    }
+}
+
+impl Compared<'_> {
+    fn reaches_view(&self) -> bool {
+        let counted = match self {
+            Compared::Count(counted) => {
+                leads_to_view(&counted.hop) || counted.filter.reaches_view()
+            }
+            _ => false,
+        };
+        counted || self.columns().into_iter().flat_map(|reached| &reached.hops).any(leads_to_view)
+    }
+
+    fn asks(&self, wanted: &Column) -> bool {
+        let own = |reached: &&Reached<'_>| reached.hops.is_empty();
+        self.columns().into_iter().filter(own).any(|reached| reached.column.name == wanted.name)
     }
 }
 

@@ -187,6 +187,11 @@ impl Shaped for Predicate<'_> {
                 shape.text(operator.as_str());
                 right.add_to(shape);
             }
+            Self::Computed { value, comparison } => {
+                shape.tag(7);
+                value.add_to(shape);
+                comparison.add_to(shape);
+            }
             Self::Counted { hop, filter, test } => {
                 shape.tag(6);
                 hop.add_to(shape);

@@ -180,8 +180,9 @@ impl<'v> Scope<'v> {
         let wrong = |code, message: &str, member: &str| {
             Error::new(code, message).at(below(at, member)).hint(FORM)
         };
-        check_members(object, MEMBERS.into_iter(), "a column to return has no member")
-            .map_err(|error| error.inside(at).hint(FORM))?;
+        check_members(object, MEMBERS.into_iter(), "a column to return has no member").map_err(
+            |error| super::advice::or_computed(object, &MEMBERS, error.inside(at).hint(FORM)),
+        )?;
         let Some(column) = object.get("column").and_then(Value::as_str) else {
             return Err(wrong(Code::MissingValue, "a column's name is wanted", "column"));
         };

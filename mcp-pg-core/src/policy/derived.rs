@@ -58,6 +58,20 @@ pub fn counted() -> &'static Column {
     &COUNTED
 }
 
+/// A number that is computed from a row, as a column that only its condition has.
+pub fn computed() -> &'static Column {
+    static COMPUTED: LazyLock<Column> =
+        LazyLock::new(|| column(0, "compute".to_owned(), Arc::clone(DataType::numeric())));
+    &COMPUTED
+}
+
+/// The same of a number on the calendar or clock of a point in time.
+pub fn part() -> &'static Column {
+    static PART: LazyLock<Column> =
+        LazyLock::new(|| column(0, "part".to_owned(), Arc::clone(DataType::numeric())));
+    &PART
+}
+
 /// A column that can only be read; statements call it by its place.
 fn column(index: usize, name: String, data_type: Arc<DataType>) -> Column {
     let identifier = "c".to_owned() + &index.to_string();

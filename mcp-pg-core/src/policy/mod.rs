@@ -22,7 +22,7 @@ mod unwritable;
 mod version;
 mod view;
 
-pub use derived::counted;
+pub use derived::{computed, counted, part};
 pub use duration::duration;
 pub use mark::{ColumnMarks, Marks};
 pub use mask::MaskKey;

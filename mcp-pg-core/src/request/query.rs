@@ -84,7 +84,7 @@ pub struct Aggregate {
     #[serde(rename = "where")]
     pub filter: Option<Map<String, Value>>,
     /// ["status", {"column": "created_at", "bucket": "month", "as": "month"}, {"column": "created_at", "part": "weekday"},
-    /// "customer.country"].
+    /// {"column": "tags", "each": true}, "customer.country"].
     pub group_by: Option<Vec<Value>>,
     /// Conditions on measures and groups: {"n": {"gt": 5}}.
     pub having: Option<Map<String, Value>>,

@@ -128,6 +128,15 @@ impl DataType {
         }
     }
 
+    /// The type of the items of an array as a type of its own: they are compared as the array is.
+    pub fn element(&self) -> Option<Arc<DataType>> {
+        let base = self.base();
+        match &base.kind {
+            Kind::Array { element, .. } => Some(Arc::new(element.collated(base.collation))),
+            _ => None,
+        }
+    }
+
     /// The checks of this domain and of those beneath it.
     pub fn rules(&self) -> Vec<&str> {
         match &self.kind {

@@ -1,20 +1,16 @@
 //! GROUP BY: the subquery that a grouping is.
 
+use sea_query::extension::postgres::PgFunc;
 use sea_query::{
-    Asterisk, BinOper, DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden, Keyword, Query,
-    SelectStatement, Value,
+    Asterisk, BinOper, CaseStatement, DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden,
+    JoinType, Keyword, Query, SelectStatement, Value,
 };
 
 use super::aliased;
 use super::expression::divided;
-use super::guard::Guard;
-use super::local::local;
-use super::parameters::place;
-use super::predicate::{Conditions, taken};
-use crate::plan::{Cut, Expression, Function, Group, Grouping, Measure};
-
-/// The first and the last moment that PostgreSQL surely cuts, in any time zone.
-const CUT: [&str; 2] = ["4712-01-01 BC", "294276-12-29"];
+use super::predicate::{Conditions, constant, null, taken};
+use crate::plan::{Expression, Function, Group, Grouping, LIST_MOST, Measure};
+use crate::schema::DataType;
 
 impl Conditions {
     /// The groups and measures as a subquery, whose columns are called `c0`, `c1`, …
@@ -22,8 +18,16 @@ impl Conditions {
         let alias = self.alias();
         let mut query = Query::select();
         query.from(aliased(grouping.table, &alias));
+        let mut lists = Vec::new();
         for (index, group) in grouping.groups.iter().enumerate() {
-            let expression = self.group(group, &alias);
+            let expression = match group.each {
+                None => self.group(group, &alias),
+                Some(_) => {
+                    let (rows, elements) = self.elements(&group.of, &alias);
+                    lists.push((rows, elements.clone()));
+                    Expr::col((elements, name(0)))
+                }
+            };
             query.expr_as(expression, name(index));
             // By position: the same parameter twice would be two expressions to PostgreSQL.
             let position = i32::try_from(index).unwrap_or(i32::MAX).saturating_add(1);
@@ -37,6 +41,9 @@ impl Conditions {
             query.and_where(filter);
         }
         self.join(&mut query, &alias);
+        for (rows, elements) in lists {
+            query.join_lateral(JoinType::InnerJoin, rows, elements, constant(true));
+        }
         if grouping.computed.is_empty() {
             return query;
         }
@@ -54,34 +61,18 @@ impl Conditions {
 
     fn group(&mut self, group: &Group<'_>, alias: &DynIden) -> Expr {
         let value = self.computed(&group.of, alias);
-        let Some(Cut { part, unit, zone }) = &group.cut else { return value };
-        let unit = Expr::Constant(Value::String(Some((*unit).to_owned())));
-        let zone = zone.as_ref().map(|zone| {
-            let zone = self.parameters.shared(zone);
-            self.guard(Guard::Zone(zone));
-            place(zone)
-        });
-        if *part {
-            let value = match zone {
-                Some(zone) => local(value, zone),
-                None => value,
-            };
-            return Func::cust("pg_catalog.extract").args([unit, value]).into();
+        match &group.cut {
+            Some(cut) => self.cut(value, &group.of.data_type(), cut),
+            None => value,
         }
-        let (data_type, whole) = (group.of.data_type().shared_base(), value.clone());
-        let date = data_type.oid == 1082;
-        let value = if date { value.cast_as("timestamp") } else { value };
-        let arguments = [unit, value].into_iter().chain(zone);
-        let cut: Expr = Func::cust("pg_catalog.date_trunc").args(arguments).into();
-        let cut = if date { cut.cast_as("date") } else { cut };
-        // Beyond, it would fail, also at rows that the caller does not see: conditions on groups become conditions on rows.
-        let moment = |text: &str| {
-            let text = Expr::Constant(Value::String(Some(text.to_owned())));
-            text.cast_as(data_type.name.clone())
-        };
-        let [first, last] = CUT;
-        let within = whole.clone().between(moment(first), moment(last));
-        Expr::case(within, cut).finally(whole).into()
+    }
+
+    /// The elements of a list of the row under `alias`, one a row, and the alias of those rows.
+    fn elements(&mut self, of: &Expression<'_>, alias: &DynIden) -> (SelectStatement, DynIden) {
+        let list = self.computed(of, alias);
+        let mut rows = Query::select();
+        rows.expr_as(element(list, &of.data_type()), name(0));
+        (rows, self.alias())
     }
 
     fn measure(&mut self, measure: &Measure<'_>, alias: &DynIden) -> Expr {
@@ -107,12 +98,17 @@ impl Conditions {
     /// What the function of a measure gives of the values.
     fn measured(&mut self, measure: &Measure<'_>, value: Expr, alias: &DynIden) -> Expr {
         let filter = self.expression(&measure.filter, alias);
+        let listed = measure.of.as_ref().filter(|_| measure.function == Function::List);
+        let filter = match listed.map(|of| null(value.clone(), &of.data_type(), false)) {
+            Some(present) => Some(filter.map_or(present.clone(), |filter| filter.and(present))),
+            None => filter,
+        };
         let met = |call: FunctionCall| match filter {
             None => call,
             Some(filter) => call.filter(filter),
         };
         let Some(fraction) = &measure.fraction else {
-            return met(match measure.function {
+            let taken = met(match measure.function {
                 Function::Count | Function::Percentile => Func::count(value),
                 Function::CountDistinct => Func::count_distinct(value),
                 Function::Sum => Func::sum(value),
@@ -121,8 +117,12 @@ impl Conditions {
                 Function::Variance => Func::cust("pg_catalog.variance").arg(value),
                 Function::Min => Func::min(value),
                 Function::Max => Func::max(value),
-            })
-            .into();
+                Function::List => values(value),
+            });
+            return match measure.function {
+                Function::List => first_of(taken),
+                _ => taken.into(),
+            };
         };
         let fraction = self.parameters.add(fraction).cast_as("double precision");
         let order = Expr::Keyword(Keyword::Custom("ORDER".into_iden()));
@@ -130,6 +130,34 @@ impl Conditions {
         let percentile: Expr = Func::cust("pg_catalog.percentile_cont").arg(fraction).into();
         percentile.binary(BinOper::Custom("WITHIN"), Expr::from(met(values)))
     }
+}
+
+/// Each value once, in their order.
+fn values(value: Expr) -> FunctionCall {
+    PgFunc::array_agg_distinct(value.clone().binary(BinOper::Custom("ORDER BY"), value))
+}
+
+/// The first values of a list, as many as one may have; an empty one of nothing.
+fn first_of(list: FunctionCall) -> Expr {
+    let integer = |number| Expr::Constant(Value::Int(Some(number)));
+    let all: Expr = Func::cust("pg_catalog.cardinality").arg(list.clone()).into();
+    let most = i32::try_from(LIST_MOST).unwrap_or(i32::MAX);
+    let rest = Func::cust("GREATEST").args([all.sub(integer(most)), integer(0)]);
+    let first = Func::cust("pg_catalog.trim_array").args([Expr::from(list), rest.into()]);
+    Func::coalesce([first.into(), Expr::Constant("{}".into())]).into()
+}
+
+/// Each element of a list. What JSON has in the place of one has none, and its null is no value.
+fn element(list: Expr, data_type: &DataType) -> Expr {
+    if !data_type.is_json() {
+        return Func::cust("pg_catalog.unnest").arg(list).into();
+    }
+    let list = if data_type.base().oid == 114 { list.cast_as("jsonb") } else { list };
+    let kind = Func::cust("pg_catalog.jsonb_typeof").arg(list.clone());
+    let listed = Expr::expr(kind).eq(Expr::Constant("array".into()));
+    let list: Expr = CaseStatement::new().case(listed, list).into();
+    let element = Func::cust("pg_catalog.jsonb_array_elements").arg(list);
+    Func::cust("NULLIF").args([element.into(), Expr::Constant("null".into())]).into()
 }
 
 /// The name of a column of the subquery.

@@ -3,7 +3,7 @@
 use sea_query::{DynIden, Expr, ExprTrait, Keyword};
 
 use super::predicate::{Conditions, taken};
-use crate::plan::{Clock, Compared, Now};
+use crate::plan::{Clock, Compared, Now, Point};
 use crate::schema::Family;
 
 impl Conditions {
@@ -16,6 +16,20 @@ impl Conditions {
             }
             Compared::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
             Compared::Now(now) => self.now(now),
+            Compared::Computed(of) => {
+                let apart = std::mem::replace(&mut self.apart, true);
+                let value = self.computed(of, alias);
+                self.apart = apart;
+                value
+            }
+            Compared::Part(part) => {
+                let (point, cut) = &**part;
+                let value = match point {
+                    Point::Column(of) => self.looked_up(&of.hops, of.column, alias),
+                    Point::Now(now) => self.now(now),
+                };
+                self.part(value, cut)
+            }
         }
     }
 
@@ -39,6 +53,8 @@ impl Conditions {
 pub(super) fn family(value: &Compared<'_>) -> Family {
     match value {
         Compared::Column(of) => of.column.data_type.family(),
-        Compared::Count(_) | Compared::Now(_) => Family::Other,
+        Compared::Count(_) | Compared::Now(_) | Compared::Computed(_) | Compared::Part(_) => {
+            Family::Other
+        }
     }
 }

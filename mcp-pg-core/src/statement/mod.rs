@@ -7,6 +7,7 @@ mod aggregate;
 mod assign;
 mod change;
 mod compared;
+mod cut;
 mod expression;
 mod guard;
 mod include;

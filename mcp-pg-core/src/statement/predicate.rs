@@ -60,6 +60,10 @@ impl Conditions {
             Predicate::Test { column, path, comparison } => {
                 Some(self.test(column, path.as_ref(), comparison, alias))
             }
+            Predicate::Computed { value, comparison } => {
+                let value = self.compared(value, alias);
+                Some(self.passes(value, DataType::numeric(), false, comparison))
+            }
             Predicate::Compared { left, operator, right } => {
                 let family = family(left);
                 let [left, right] = [left, right].map(|value| self.compared(value, alias));
@@ -100,38 +104,48 @@ impl Conditions {
                 self.at_path(whole, tested, path, if text { "#>>" } else { "#>" })
             }
         };
+        self.passes(left, &tested.data_type, path.is_some(), comparison)
+    }
+
+    /// Whether a value of the type, or (`member`) of JSON that is one, passes a test.
+    fn passes(
+        &mut self,
+        left: Expr,
+        data_type: &DataType,
+        member: bool,
+        comparison: &Comparison,
+    ) -> Expr {
         match comparison {
-            Comparison::Null(wanted) if path.is_some() => {
+            Comparison::Null(wanted) if member => {
                 if *wanted {
                     left.is_null()
                 } else {
                     left.is_not_null()
                 }
             }
-            Comparison::Null(wanted) => null(left, &tested.data_type, *wanted),
+            Comparison::Null(wanted) => null(left, data_type, *wanted),
             Comparison::Listed(negated, list) => {
                 let list = self.parameters.add(list);
-                let list = if path.is_some() { list } else { typed(list, &tested.data_type, "[]") };
+                let list = if member { list } else { typed(list, data_type, "[]") };
                 if *negated { left.ne(PgFunc::all(list)) } else { left.eq(PgFunc::any(list)) }
             }
             Comparison::Search(words) => {
                 let query = self.query(words);
-                document(left, &tested.data_type, words).binary(PgBinOper::Matches, query)
+                document(left, data_type, words).binary(PgBinOper::Matches, query)
             }
             Comparison::ContainsElement(type_name, operand) => {
                 let element = self.parameters.add(operand).cast_as(type_name.clone());
                 left.binary(PgBinOper::Contains, element)
             }
             Comparison::Binary(operator, operand) => {
-                if let Some(operator) = regular(*operator, path.is_none(), &tested.data_type) {
+                if let Some(operator) = regular(*operator, !member, data_type) {
                     let pattern = self.parameters.shared(operand);
                     self.guard(Guard::Pattern(operator, pattern));
                 }
                 let right = self.parameters.share(operand);
-                let right =
-                    if path.is_some() { right } else { typed(right, &tested.data_type, "") };
-                if path.is_none() {
-                    return binary(left, *operator, right, tested.data_type.family());
+                if !member {
+                    let right = typed(right, data_type, "");
+                    return binary(left, *operator, right, data_type.family());
                 }
                 let kinds = operator.orders().then(|| [kind(&left), kind(&right)]);
                 let compared = binary(left, *operator, right, Family::Json);

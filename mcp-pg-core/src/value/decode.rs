@@ -58,7 +58,8 @@ impl Decoder {
     /// The decoder for columns of this type.
     pub fn for_type(data_type: &DataType) -> Self {
         let form = Form::of(data_type);
-        let as_text = !form.has_binary();
+        // Lists that only a query makes have no OID by which their bytes could be told.
+        let as_text = !form.has_binary() || data_type.oid == 0;
         let oids = (!as_text).then(|| [data_type.oid, data_type.base().oid]);
         let bound = match &data_type.base().kind {
             Kind::Range(element) => Some(Arc::new(Self::for_type(element))),

@@ -60,7 +60,7 @@ pub(super) const TABLE: [Entry; 11] = [
         name: "describe_table",
         title: "Describe a table",
         description: "Columns with types, rules and operators, keys, and relations for `where`. Call it \
-            before the first select or write on a table.",
+            before the first use of a table.",
         needs: Needs::Any,
         effect: Effect::Reads,
         input: schema::input::<DescribeTable>,
@@ -70,12 +70,13 @@ pub(super) const TABLE: [Entry; 11] = [
         name: "select",
         title: "Read rows",
         description: "Rows of a table. In `where` all members must hold; a value means \
-            equals, null means is null, else {operator: value} with eq ne gt gte lt lte in not_in is_null \
+            equals, null is null, else {operator: value}: eq ne gt gte lt lte in not_in is_null \
             like ilike starts_with ends_with contains contained_by overlaps has_key matches imatches search \
             is_distinct_from; {\"path\": [\"a\", \"b\"], \"eq\": 1} looks into json; {\"gt\": {\"$column\": \"b\"}} \
-            compares columns (or \"customer.b\"); {\"gte\": {\"$now\": \"-7 days\"}} (true: now) times; and/or/not combine. A relation name conditions on related rows: to-one \
+            compares columns (or \"customer.b\"), {\"gte\": {\"$now\": \"-7 days\"}} (true: now) times; {\"compute\": \
+            {\"subtract\": [\"a\", \"b\"], \"lt\": 5}}; {\"at\": {\"part\": \"month\", \"eq\": 5}}; and/or/not combine. Related rows: to-one \
             {\"customer\": {\"country\": \"FR\"}}, to-many {\"orders\": {\"some\": {..}}} (some, none, every; or \
-            {\"count\": {\"gte\": 3}}). `include` brings related rows along.",
+            {\"count\": {\"gte\": 3}}).",
         needs: Needs::One(Action::Select),
         effect: Effect::Reads,
         input: schema::input::<Select>,
@@ -84,8 +85,8 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "aggregate",
         title: "Totals",
-        description: "Counts and totals, of all rows or of groups: count, \
-            count_distinct, sum, avg, min, max, stddev, variance, median, percentile (with \"fraction\": 0.9), each with its own `where` \
+        description: "Of all rows, or of groups: count, \
+            count_distinct, sum, avg, min, max, stddev, variance, median, list (each value once), percentile (with \"fraction\": 0.9), each with a `where` \
             if wanted. Buckets: second minute hour day week month quarter year, with `time_zone` if wanted; a \
             part (also weekday, Monday 1) is a number. add, subtract, multiply, divide compute with columns within a \
             function, else with measures; times subtracted ({\"$now\": true} too) are days, or in \"unit\": \"hours\".",
@@ -107,7 +108,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "update",
         title: "Change rows",
-        description: "Changes the rows that match `where`. If more than `max_rows` match, nothing is changed.",
+        description: "Changes the rows that match `where`; none if more than `max_rows` do.",
         needs: Needs::One(Action::Update),
         effect: Effect::Overwrites,
         input: || shape::with_condition(schema::input::<Update>()),
@@ -116,7 +117,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "archive",
         title: "Archive rows",
-        description: "Sets rows aside so that reads leave them out; restore brings them back. The way to \
+        description: "Sets rows aside, out of reads; restore brings them back. The way to \
             remove rows. Arguments as of update.",
         needs: Needs::One(Action::Archive),
         effect: Effect::Sets,
@@ -144,7 +145,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "transaction",
         title: "Several operations, all or nothing",
-        description: "Runs the operations in order in one transaction; any failure undoes all. Arguments \
+        description: "Runs the operations in order; any failure undoes all. Arguments \
             are those of the tools; {\"$ref\": \"name.column\"} is a value from the row of an \
             earlier operation, by its `as` or its index.",
         needs: Needs::Write,

@@ -79,6 +79,8 @@ fn keep_kind(schema: &mut JsonObject) {
     if let Some(Value::Object(items)) = schema.get_mut("items") {
         items.retain(|key, _| key != "anyOf");
     }
+    let choices = schema.get_mut("anyOf").and_then(Value::as_array_mut);
+    choices.into_iter().flatten().filter_map(Value::as_object_mut).for_each(keep_kind);
 }
 
 /// A write's condition may be absent for the parser, so that the engine can say why it must not be.

@@ -1,7 +1,7 @@
 //! include, and sort keys and conditions on related rows.
 
 use mcp_pg_tests::{Database, call, error, refused, rows};
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn related_rows_come_with_each_row_to_any_depth() {
@@ -148,4 +148,32 @@ async fn none_of_the_related_rows_is_no_part_of_them() {
     let reply = call(&engine, "analyst", "select", asked).await.unwrap();
     let user = &rows(&reply)[0];
     assert_eq!((&user["orders"], user.get("orders_truncated")), (&json!([]), None));
+}
+
+#[tokio::test]
+async fn a_cut_relation_tells_how_to_read_on() {
+    let engine = Database::shop().await.engine().await;
+    let include =
+        json!({"orders": {"columns": ["order_id"], "limit": 1, "order_by": ["-order_id"]}});
+    let mut arguments = json!({"table": "users", "columns": ["user_id"], "where": {"user_id": 1}, "include": include});
+    let reply = call(&engine, "admin", "select", arguments.clone()).await.unwrap();
+    let note = reply["notes"][0].as_str().unwrap();
+    let begin = note.find('{').unwrap();
+    let further = &note[begin..=note.rfind('}').unwrap()];
+    let mut further: Value = serde_json::from_str(further).unwrap();
+    (further["columns"], further["order_by"]) = (json!(["order_id"]), json!(["-order_id"]));
+    let rest = call(&engine, "admin", "select", further).await.unwrap();
+    arguments["include"]["orders"]["limit"] = json!(100);
+    let whole = call(&engine, "admin", "select", arguments.clone()).await.unwrap();
+    let orders = |reply: &Value| rows(reply)[0]["orders"].as_array().unwrap().clone();
+    assert_eq!([orders(&reply), rows(&rest).to_vec()].concat(), orders(&whole));
+    assert_eq!(whole.get("notes"), None);
+    // Where the key is not shown, or the way leads through another table, there is no such call.
+    arguments["include"]["orders"]["limit"] = json!(1);
+    arguments["columns"] = json!(["name"]);
+    let products = json!({"table": "products", "include": {"orders": {"limit": 1}}});
+    for arguments in [arguments, products] {
+        let reply = call(&engine, "admin", "select", arguments).await.unwrap();
+        assert_eq!(reply["notes"], json!(["some rows have more orders than its limit"]));
+    }
 }

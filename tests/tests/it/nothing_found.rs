@@ -97,6 +97,53 @@ async fn what_may_be_archived() {
     assert_eq!(note("select", second).await, None);
 }
 
+/// A related row that is archived is as if it were not there: whoever asks for rows without one is told so.
+#[tokio::test]
+async fn what_is_related_may_be_archived() {
+    let engine = Database::of(
+        "CREATE TABLE people (id integer PRIMARY KEY, name text, archived_at timestamptz);
+         CREATE TABLE tasks (id integer PRIMARY KEY, person_id integer REFERENCES people, archived_at timestamptz);
+         CREATE TABLE plain (id integer PRIMARY KEY); CREATE TABLE part (id integer PRIMARY KEY, plain_id integer REFERENCES plain);
+         INSERT INTO people VALUES (1, 'A', now()), (2, 'B', NULL);
+         INSERT INTO tasks VALUES (1, 1), (2, 2), (3, NULL); INSERT INTO part VALUES (1, NULL);",
+    )
+    .await
+    .engine()
+    .await;
+    let note = async |tool: &str, arguments: Value| {
+        let told = call(&engine, "admin", tool, arguments).await.unwrap();
+        told.pointer("/notes/0").and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let select = |condition: Value| json!({"table": "tasks", "where": condition});
+    let told = note("select", select(json!({"person": null}))).await;
+    assert!(told.contains("{\"person_id\": null} asks for its key alone"), "{told}");
+    let mut counted = select(json!({"or": [{"person": null}, {"id": 2}]}));
+    counted["measures"] = json!({"n": {"count": "*"}});
+    assert_eq!(note("aggregate", counted).await, told);
+    let mut all = select(json!({"person": null}));
+    all["archived"] = json!("include");
+    assert_eq!(note("select", all).await, "");
+    for condition in [
+        json!({"person_id": null}),
+        json!({"person": {"name": "B"}}),
+        json!({"person": null, "id": 2}),
+    ] {
+        assert!(
+            !note("select", select(condition.clone())).await.contains("key alone"),
+            "{condition}"
+        );
+    }
+    assert_eq!(note("select", json!({"table": "part", "where": {"plain": null}})).await, "");
+    let mut grouped =
+        json!({"table": "tasks", "group_by": ["person.name"], "measures": {"n": {"count": "*"}}});
+    let told = note("aggregate", grouped.clone()).await;
+    assert!(told.starts_with("person.name is null also where person is archived"), "{told}");
+    let shown = json!({"table": "tasks", "columns": ["id", "person.name"]});
+    assert_eq!(note("select", shown).await, told);
+    grouped["where"] = json!({"id": 2});
+    assert_eq!(note("aggregate", grouped).await, "");
+}
+
 #[tokio::test]
 async fn json_that_was_written_as_a_text() {
     let engine = Database::of(FIXTURE).await.engine().await;

@@ -176,7 +176,7 @@ async fn what_is_no_present_is_refused() {
         (json!({"hour": {"lt": {"$now": true}}}), "invalid_value", "/hour/lt/$now"),
         (json!({"during": {"$now": true}}), "invalid_value", "/during/$now"),
         (json!({"due": {"contains": {"$now": true}}}), "unknown_operator", "/due/contains"),
-        (json!({"due": {"in": [{"$now": true}]}}), "invalid_value", "/due/in/0"),
+        (json!({"id": {"in": [{"$now": true}]}}), "invalid_value", "/id/in/0/$now"),
         (json!({"doc": {"path": ["at"], "lt": {"$now": true}}}), "invalid_value", "/doc/lt"),
     ] {
         let arguments = json!({"table": "loan", "where": condition});
@@ -197,6 +197,17 @@ async fn what_is_no_present_is_refused() {
             let arguments = json!({"table": "loan", "where": {column: {"gte": given}}});
             let told = error(&engine, "analyst", "select", arguments).await;
             assert!(told["hint"].as_str().unwrap().contains(wanted), "{given}: {told}");
+        }
+    }
+    for operator in ["overlaps", "contained_by", "contains"] {
+        let range = json!({operator: {"lower": {"$now": true}, "upper": {"$now": "7 days"}}});
+        for column in ["during", "days"] {
+            let arguments = json!({"table": "loan", "where": {column: range}});
+            let told = error(&engine, "analyst", "select", arguments).await;
+            let hint = told["hint"].as_str().unwrap();
+            let form = &hint[hint.find('{').unwrap()..=hint.rfind('}').unwrap()];
+            let meant: Value = serde_json::from_str(form).unwrap();
+            assert!(!ids(&engine, &meant).await.is_empty(), "{told}");
         }
     }
     let moment = json!({"table": "loan", "where": {"made": {"$now": "3 minutes"}}});
@@ -295,7 +306,7 @@ async fn counts_of_related_rows_compare_with_columns() {
         (json!({"count": {"lt": column("name")}}), "invalid_value", "/count/lt/$column"),
         (json!({"count": {"lt": column("no")}}), "unknown_column", "/count/lt/$column"),
         (json!({"count": {"lt": {"$now": true}}}), "invalid_value", "/count/lt/$now"),
-        (json!({"count": {"in": [column("planned")]}}), "invalid_value", "/count/in/0"),
+        (json!({"count": {"in": [column("name")]}}), "invalid_value", "/count/in/0/$column"),
     ] {
         let arguments = json!({"table": "shift", "where": {"person": condition}});
         let told = refused(&engine, "select", arguments).await;

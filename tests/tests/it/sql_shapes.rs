@@ -165,6 +165,9 @@ async fn conditions_on_columns() {
         &[
             json!({"placed": {"lt": {"$now": true}, "gte": {"$now": "-7 days"}}}),
             json!({"code": {"gt": {"$column": "customer.name"}, "ne": {"$column": "customer.parent.name"}}}),
+            json!({"compute": {"subtract": ["total", "customer.parent_id"], "lt": 5, "in": [1, null]}}),
+            json!({"placed": {"part": "weekday", "time_zone": "Europe/Paris", "in": [6, 7]}}),
+            json!({"placed": {"part": "month", "eq": {"$now": true}}, "id": {"in": [{"$column": "version"}, 5]}}),
         ],
     ));
     calls.extend(conditions("orders", &[json!({"state": "open", "total": {"gt": "1.50"}, "placed": {"gte": "2025-01-01T00:00:00Z"}})]));
@@ -225,6 +228,9 @@ async fn totals() {
         json!({"table": "orders", "measures": {"n": {"count": "*"}, "sum": {"sum": "total"}, "mean": {"divide": ["sum", "n"]}, "twice": {"multiply": ["mean", 2]}}, "group_by": ["state"], "having": {"mean": {"gt": 1}}, "order_by": ["-twice"]}),
         json!({"table": "orders", "measures": {"hours": {"sum": {"multiply": [{"subtract": ["placed", "archived_at"], "unit": "hours"}, "total"]}}}, "group_by": [{"column": "placed", "part": "weekday", "time_zone": "Europe/Paris", "as": "weekday"}]}),
         json!({"table": "orders", "where": {"customer": {"country": "FR", "parent": {}}, "state": "open"}, "measures": {"net": {"sum": {"multiply": ["total", {"subtract": [1, 0.19]}]}}}, "group_by": ["customer.name"]}),
+        json!({"table": "product", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "tags", "each": true}], "order_by": ["-n"], "where": {"id": {"gt": 0}}}),
+        json!({"table": "item", "measures": {"n": {"sum": "qty"}}, "group_by": [{"column": "product.tags", "each": true, "as": "tag"}]}),
+        json!({"table": "odd", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "old", "path": ["a"], "each": true}, {"column": "doc", "each": true}]}),
         json!({"table": "orders", "where": {"not": {"customer": {"country": "FR"}}}, "measures": {"n": {"count": "*"}}, "group_by": ["customer.name"]}),
     ];
     let calls = calls.map(|arguments| ("aggregate", arguments));
@@ -233,10 +239,16 @@ async fn totals() {
 
 #[tokio::test]
 async fn deviations() {
-    let calls = [(
-        "aggregate",
-        json!({"table": "orders", "measures": {"spread": {"stddev": "total"}, "square": {"variance": "total", "where": {"state": "open"}}}}),
-    )];
+    let calls = [
+        (
+            "aggregate",
+            json!({"table": "orders", "measures": {"codes": {"list": "code", "where": {"state": "open"}}}}),
+        ),
+        (
+            "aggregate",
+            json!({"table": "orders", "measures": {"spread": {"stddev": "total"}, "square": {"variance": "total", "where": {"state": "open"}}}}),
+        ),
+    ];
     insta::assert_snapshot!(shapes(&calls).await);
 }
 

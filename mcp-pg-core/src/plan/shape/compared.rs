@@ -18,6 +18,16 @@ impl Shaped for Compared<'_> {
                 shape.tag(2);
                 now.add_to(shape);
             }
+            Self::Computed(expression) => {
+                shape.tag(3);
+                expression.add_to(shape);
+            }
+            Self::Part(part) => {
+                let (point, cut) = &**part;
+                shape.tag(4);
+                point.add_to(shape);
+                cut.add_to(shape);
+            }
         }
     }
 }

@@ -17,9 +17,11 @@ impl Shaped for Grouping<'_> {
 impl Shaped for Group<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
         // In the statement, groups and measures are numbered.
-        let Self { name: _, of, cut } = self;
+        let Self { name: _, of, cut, each } = self;
         of.add_to(shape);
         shape.maybe(cut.as_ref());
+        // The column tells of what type the elements are.
+        shape.tag(each.is_some().into());
     }
 }
 

@@ -208,3 +208,34 @@ async fn images_that_no_record_holds_are_told_by_their_size() {
     }
     assert_eq!(database.value("SELECT sum(n)::text FROM big").await.as_deref(), Some("11"));
 }
+
+#[tokio::test]
+async fn what_is_compared_with_computed_values_is_not_kept() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let mut settings = Settings::default();
+    settings.columns.sensitive = vec!["public.orders.total".into()];
+    let engine = log.engine(&database, settings).await;
+    let hidden = "4711";
+    for condition in [
+        json!({"compute": {"add": ["total", 0], "eq": 4711}}),
+        json!({"compute": {"subtract": ["total", 4711], "eq": 0}}),
+        json!({"or": [{"compute": {"multiply": [{"add": ["order_id", {"divide": ["total", 1]}]}, 1], "in": [1, 4711]}}]}),
+        json!({"user": {"orders": {"some": {"compute": {"add": [{"column": "total"}, 0], "eq": 4711}}}}}),
+        json!({"total": {"in": [{"$column": "order_id"}, 4711]}}),
+        // These are refused.
+        json!({"add": ["total", 0], "eq": 4711}),
+        json!({"compute": {"add": ["total", 4711]}}),
+    ] {
+        let _ =
+            call(&engine, "admin", "select", json!({"table": "orders", "where": condition})).await;
+        let records = log.records(&engine).await;
+        let text = records.last().unwrap().to_string();
+        assert!(!text.contains(hidden) && text.contains("[redacted]"), "{condition}: {text}");
+    }
+    let kept =
+        json!({"table": "orders", "where": {"compute": {"add": ["order_id", 0], "eq": 4711}}});
+    call(&engine, "admin", "select", kept).await.unwrap();
+    let records = log.records(&engine).await;
+    assert!(records.last().unwrap().to_string().contains(hidden));
+}

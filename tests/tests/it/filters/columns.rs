@@ -71,7 +71,7 @@ async fn what_does_not_compare_is_refused() {
         (json!({"id": {"$column": 1}}), "invalid_value", "/id/$column"),
         (json!({"id": {"$column": "or_id.id"}}), "unknown_relation", "/id/$column"),
         (json!({"words": {"like": {"$column": "tag"}}}), "unknown_operator", "/words/like"),
-        (json!({"id": {"in": [{"$column": "number"}]}}), "invalid_value", "/id/in/0"),
+        (json!({"id": {"in": [{"$column": "words"}]}}), "invalid_value", "/id/in/0/$column"),
         (json!({"host": {"contains": {"$column": "net"}}}), "unknown_operator", "/host/contains"),
     ] {
         let arguments = json!({"table": "values", "where": condition});

@@ -27,11 +27,12 @@ pub(crate) enum Condition {
         quantifier: &'static str,
         inner: Box<Condition>,
     },
-    /// A number compares with another of the row.
+    /// A number compares with another of the row; or, as much as that, their difference with 0.
     Compared {
         left: String,
         operator: &'static str,
         right: String,
+        difference: bool,
     },
     /// So many related rows meet a condition.
     Counted {
@@ -116,7 +117,13 @@ impl Condition {
         }
         let [left, right] = [(); 2].map(|()| (*choices.pick(&numbers)).clone());
         let operator = *choices.pick(&["eq", "ne", "gt", "gte", "lt", "lte"]);
-        Condition::Compared { left, operator, right }
+        // Beside what is no number, and between two infinities, there is no difference.
+        let finite = |value: &Value| {
+            value.as_str().is_none_or(|text| text.parse().is_ok_and(f64::is_finite))
+        };
+        let finite = subject.rows.iter().all(|row| finite(&row[&left]) && finite(&row[&right]));
+        let difference = finite && choices.chance(40);
+        Condition::Compared { left, operator, right, difference }
     }
 
     fn column(subject: &Subject<'_>, choices: &mut Choices<'_>) -> Condition {
@@ -201,8 +208,11 @@ impl Condition {
             Condition::Related { name, quantifier, inner, .. } => {
                 ((*name).to_owned(), json!({*quantifier: inner.json()}))
             }
-            Condition::Compared { left, operator, right } => {
+            Condition::Compared { left, operator, right, difference: false } => {
                 (left.clone(), json!({*operator: {"$column": right}}))
+            }
+            Condition::Compared { left, operator, right, difference: true } => {
+                ("compute".to_owned(), json!({"subtract": [left, right], *operator: 0}))
             }
             Condition::Counted { name, operator, number, inner, .. } => {
                 let count = json!({"count": {*operator: number}, "where": inner.json()});
@@ -241,7 +251,7 @@ impl Condition {
                     () => Some(true),
                 }
             }
-            Condition::Compared { left, operator, right } => {
+            Condition::Compared { left, operator, right, .. } => {
                 let (left, right) = (&row[left], &row[right]);
                 let known = !left.is_null() && !right.is_null();
                 known.then(|| test(&Kind::Number, left, operator, right)).flatten()

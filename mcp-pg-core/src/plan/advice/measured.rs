@@ -1,0 +1,95 @@
+//! Measures and groups that there are not: what was probably meant.
+
+use super::function::instead;
+use crate::error::{Code, Error};
+use crate::plan::cut::part_meant;
+use crate::plan::{Expression, Scope, element};
+use crate::policy::TableView;
+
+/// The error of a member of a measure that is no function.
+pub(in crate::plan) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
+    let error = Error::new(Code::UnknownOperator, format!("there is no measure {name:?}"))
+        .allowed(functions.iter().copied());
+    match name.to_ascii_lowercase().as_str() {
+        "average" | "mean" => error.did_you_mean("avg"),
+        "total" => error.did_you_mean("sum"),
+        "maximum" => error.did_you_mean("max"),
+        "minimum" => error.did_you_mean("min"),
+        "stddev_samp" | "standard_deviation" | "std" | "sd" => error.did_you_mean("stddev"),
+        "var" | "var_samp" => error.did_you_mean("variance"),
+        "distinct" | "unique" => error.did_you_mean("count_distinct"),
+        "percentile_cont" | "percentile_disc" | "quantile" => {
+            error.did_you_mean("percentile").hint("{\"percentile\": \"amount\", \"fraction\": 0.9}")
+        }
+        "array_agg" | "string_agg" | "json_agg" | "jsonb_agg" | "group_concat" | "listagg" | "collect" | "values" | "names" => {
+            error.did_you_mean("list").hint("{\"list\": \"name\"} has each value once, in order")
+        }
+        "bool_or" | "any" | "some" | "bool_and" | "every" | "all" => error.hint(
+            "{\"count\": \"*\", \"where\": {\"done\": true}} is more than 0 where it holds once; with false, 0 where it always does",
+        ),
+        "filter" | "condition" => error.did_you_mean("where"),
+        "as" | "name" | "alias" | "label" => {
+            error.hint("its name is the key of a measure: {\"total\": {\"sum\": \"amount\"}}")
+        }
+        "fn" | "func" | "function" | "op" | "operation" | "type" | "agg" | "aggregate"
+        | "column" | "field" | "of" => {
+            error.hint("the function is the key, the column its value: {\"sum\": \"amount\"}")
+        }
+        name => match instead(name) {
+            Some(hint) => error.hint(hint),
+            None => error.nearest(name, functions.iter().copied()),
+        },
+    }
+}
+
+/// What to say of a value that cannot be measured so: of what is true or false, the rows are counted.
+pub(in crate::plan) fn not_measured(function: &str, of: &Expression<'_>, error: Error) -> Error {
+    const BOOLEAN: u32 = 16;
+    match of.column() {
+        Some(reached) if reached.hops.is_empty() && reached.data_type().base().oid == BOOLEAN => {
+            let name = &reached.column.name;
+            let holds = format!("{{\"count\": \"*\", \"where\": {{{name:?}: true}}}}");
+            error.hint(match function {
+                "avg" => format!(
+                    "the share is a measure of two: {{\"yes\": {holds}, \"n\": {{\"count\": {name:?}}}, \"share\": \
+                     {{\"divide\": [\"yes\", \"n\"]}}}}"
+                ),
+                _ => format!("{holds} counts the rows where it holds"),
+            })
+        }
+        _ => error,
+    }
+}
+
+/// What to say of a group that is no column: a function of one, perhaps.
+pub(in crate::plan) fn not_a_group<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    name: &str,
+    buckets: &[&str],
+    error: Error,
+) -> Error {
+    let mut words =
+        name.split(|letter: char| !letter.is_alphanumeric() && !matches!(letter, '_' | '.'));
+    let lower = name.to_ascii_lowercase();
+    let extracted = lower.starts_with("extract") || lower.starts_with("date_part");
+    let bucket = words.clone().find(|word| buckets.contains(&word.to_ascii_lowercase().as_str()));
+    let part = words.clone().find_map(part_meant);
+    let readable =
+        |word: &&str| table.table.column(word).is_some_and(|(_, known)| known.can_select);
+    let column = words.find(readable).filter(|column| *column != name);
+    let bucket = bucket.filter(|bucket| *bucket != name).map(str::to_ascii_lowercase);
+    if let (Some(column), true) =
+        (column, ["unnest", "array_elements"].iter().any(|word| lower.contains(word)))
+    {
+        return error.hint(element::form(column));
+    }
+    match (part.map(str::to_owned).or(bucket), column) {
+        (Some(cut), Some(column)) => {
+            let member = if part.is_some() || extracted { "part" } else { "bucket" };
+            error.hint(format!("{{\"column\": {column:?}, {member:?}: {cut:?}}}"))
+        }
+        _ if name.contains(',') => error.hint("one name each: [\"status\", \"customer.country\"]"),
+        _ => scope.not_reached(table, name, error),
+    }
+}

@@ -1,0 +1,59 @@
+//! What of a point in time is left: the stretch of time that it lies in, or a number on its calendar or clock.
+
+use std::sync::Arc;
+
+use sea_query::{Expr, ExprTrait, Func, Value};
+
+use super::guard::Guard;
+use super::local::local;
+use super::parameters::place;
+use super::predicate::Conditions;
+use crate::plan::{Cut, Operand};
+use crate::schema::DataType;
+
+/// The first and the last moment that PostgreSQL surely cuts, in any time zone.
+const CUT: [&str; 2] = ["4712-01-01 BC", "294276-12-29"];
+
+impl Conditions {
+    /// What is left of a value of the type.
+    pub(super) fn cut(&mut self, value: Expr, data_type: &Arc<DataType>, cut: &Cut) -> Expr {
+        if cut.part {
+            return self.part(value, cut);
+        }
+        let zone = cut.zone.as_ref().map(|zone| self.zone(zone));
+        let (data_type, whole) = (data_type.shared_base(), value.clone());
+        let date = data_type.oid == 1082;
+        let value = if date { value.cast_as("timestamp") } else { value };
+        let arguments = [unit(cut), value].into_iter().chain(zone);
+        let cut: Expr = Func::cust("pg_catalog.date_trunc").args(arguments).into();
+        let cut = if date { cut.cast_as("date") } else { cut };
+        // Beyond, it would fail, also at rows that the caller does not see: conditions on groups become conditions on rows.
+        let moment = |text: &str| {
+            let text = Expr::Constant(Value::String(Some(text.to_owned())));
+            text.cast_as(data_type.name.clone())
+        };
+        let [first, last] = CUT;
+        let within = whole.clone().between(moment(first), moment(last));
+        Expr::case(within, cut).finally(whole).into()
+    }
+
+    /// A number on the calendar or clock of a point in time.
+    pub(super) fn part(&mut self, value: Expr, cut: &Cut) -> Expr {
+        let value = match &cut.zone {
+            Some(zone) => local(value, self.zone(zone)),
+            None => value,
+        };
+        Func::cust("pg_catalog.extract").args([unit(cut), value]).into()
+    }
+
+    /// A time zone, which is tried before any row is read.
+    fn zone(&mut self, zone: &Operand) -> Expr {
+        let zone = self.parameters.shared(zone);
+        self.guard(Guard::Zone(zone));
+        place(zone)
+    }
+}
+
+fn unit(cut: &Cut) -> Expr {
+    Expr::Constant(Value::String(Some(cut.unit.to_owned())))
+}
