@@ -7,6 +7,7 @@ use super::named::{each_is_one, position};
 use super::notes;
 use super::operation::{ALL, Done, Reached, Run, allowed, image_room, objects};
 use super::record::Record;
+use super::replaced;
 use super::version::Versions;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
@@ -49,9 +50,13 @@ impl Run<'_, '_> {
             if notes.is_empty() {
                 notes.extend(plan.filter.letters_of_any_case());
             }
+            if notes.is_empty() && !matches!(plan.effect, Effect::SetEach(_)) {
+                notes.push("no row meets where".to_owned());
+            }
             return Ok(Done { notes, ..Done::default() });
         }
         notes.extend(gone_with_them(self.scope.view, plan));
+        notes.extend(replaced::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
         let returned = self.operation.returned(images || !reaching.is_empty());
         let changes = statement::changes(plan, &returned);
@@ -115,6 +120,7 @@ impl Run<'_, '_> {
             return Err(Error::new(Code::LimitExceeded, message).at("/where"));
         }
         let mut notes = Vec::from_iter(notes::archived(plan.table, &plan.filter));
+        notes.extend(plan.filter.midnight());
         let most = self.scope.view.limits.max_reply_bytes;
         let versions = Versions { plan, statement: lock, width: looked_at.len(), most };
         match (&plan.effect, &plan.if_version) {
@@ -265,22 +271,19 @@ impl Run<'_, '_> {
 
 /// The columns of the rows as they were: all for an image, or to tell a caller whose version is old; else
 /// those that name a row, if the user may be `asked` about it or the request names it, and documents that something is
-/// added to.
+/// added to, or that others replace.
 fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
     let readable = plan.table.readable_columns();
-    match &plan.effect {
-        _ if images || plan.versioned() => readable.collect(),
-        Effect::SetEach(each) => {
-            let added_to = document::columns(plan);
-            let named = |column: &usize| each.is_named_by(&plan.table.table.columns[*column]);
-            readable.filter(|column| named(column) || added_to.contains(column)).collect()
-        }
-        _ => {
-            let named = if asked { plan.table.steady_order() } else { Vec::new() };
-            let added_to = document::columns(plan);
-            readable.filter(|column| named.contains(column) || added_to.contains(column)).collect()
-        }
+    if images || plan.versioned() {
+        return readable.collect();
     }
+    let read = [document::columns(plan), replaced::columns(plan)].concat();
+    let steady = if asked { plan.table.steady_order() } else { Vec::new() };
+    let named = |column: &usize| match &plan.effect {
+        Effect::SetEach(each) => each.is_named_by(&plan.table.table.columns[*column]),
+        Effect::Set(_) | Effect::Remove => steady.contains(column),
+    };
+    readable.filter(|column| named(column) || read.contains(column)).collect()
 }
 
 /// What tells the rows from others: their values of the columns `told`; of rows that were read with these columns.

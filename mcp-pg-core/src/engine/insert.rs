@@ -126,9 +126,10 @@ impl Run<'_, '_> {
 fn left_out(plan: &InsertPlan<'_>) -> String {
     let trigger = "that a trigger of the database's kept out, or put elsewhere";
     let why = match &plan.arbiter {
-        Some(arbiter) if arbiter.set.is_empty() => {
-            "rows whose key another row has, which was left as it is"
-        }
+        Some(arbiter) if arbiter.set.is_empty() => match plan.table.archive {
+            Some(_) => "rows whose key another row has, archived or not, which was left as it is",
+            None => "rows whose key another row has, which was left as it is",
+        },
         Some(_) => {
             "rows that were left as they are, because they are archived or out of the caller's reach"
         }

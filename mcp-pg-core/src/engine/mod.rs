@@ -28,6 +28,7 @@ mod record;
 mod redaction;
 mod related;
 mod reload;
+mod replaced;
 mod rows;
 mod sinks;
 mod taken;

@@ -2,8 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::plan::{Function, Hop, Include, LIST_MOST, Predicate, SelectPlan, Shown, Sort, Start};
+use crate::plan::{
+    Function, Hop, Include, LIST_MOST, Predicate, Query, SelectPlan, Shown, Sort, Start,
+};
 use crate::policy::TableView;
+use crate::request::{Aggregate, Select};
 
 /// The notes of a page of a read, of which `first` is the place of the first include in a row; `more`: there is a page
 /// after it.
@@ -34,8 +37,10 @@ pub(super) fn of_page(
             .or_else(|| filter.letters_of_any_case()),
     };
     let why = nothing.then(elsewhere).flatten();
-    let mut notes: Vec<String> =
-        asked_for.into_iter().chain(why).chain(archived_parent(plan, rows, first)).collect();
+    let parent = archived_parent(plan, rows, first);
+    let nulls = nulls_first(plan, rows, first).filter(|_| !further);
+    let notes = asked_for.into_iter().chain(plan.midnight()).chain(why).chain(parent).chain(nulls);
+    let mut notes: Vec<String> = notes.collect();
     if plan.shows_nothing() && !rows.is_empty() {
         notes.push("columns is empty, so that the rows show none: leave it out for all".to_owned());
     }
@@ -80,20 +85,6 @@ fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> 
     ))
 }
 
-/// What to say of rows without a related one: some may have an archived one.
-fn without(hop: &Hop<'_>) -> String {
-    let name = hop.subject.relation_name(hop.relation);
-    let found = format!("{{{name:?}: null}} also finds rows whose {name} is archived");
-    let columns = &hop.subject.table.columns;
-    let key = hop.relation.columns.iter().map(|(own, _)| columns[*own].name.as_str());
-    match key.collect::<Vec<_>>().as_slice() {
-        [key] if hop.subject.usable(key).is_ok() => {
-            format!("{found}: {{{key:?}: null}} asks for its key alone")
-        }
-        _ => format!("{found}: with \"archived\": \"include\" it does not"),
-    }
-}
-
 /// What to say of a column of a related row that is null: that row may be archived.
 fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String> {
     let reached = |index: usize| match (&plan.grouping, plan.columns.get(index)?) {
@@ -110,6 +101,44 @@ fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String>
             "{name} is null also where {relation} is archived: \"archived\": \"include\" looks at archived rows, too"
         ))
     })
+}
+
+/// What to say where the largest are asked for, and rows without a value come first. `first` is as in [`of_page`].
+fn nulls_first(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> Option<String> {
+    let (order_by, limit) = match plan.query {
+        Query::Select(Select { order_by, limit, .. })
+        | Query::Aggregate(Aggregate { order_by, limit, .. }) => (order_by.as_ref()?, limit),
+    };
+    let sort = plan.order.first().filter(|sort| sort.descending && !sort.nulls_last)?;
+    let place = match plan.shows(sort) {
+        Some(shown) => shown,
+        None if plan.keyset => first + plan.includes.len(),
+        None => return None,
+    };
+    limit.filter(|_| rows.first().and_then(|row| row.get(place)).is_some_and(Value::is_null))?;
+    let mut key = match order_by.first()? {
+        Value::String(name) => Map::from_iter([("column".into(), name.strip_prefix('-')?.into())]),
+        Value::Object(key) if !key.contains_key("nulls") => key.clone(),
+        _ => return None,
+    };
+    key.insert("direction".into(), "desc".into());
+    key.insert("nulls".into(), "last".into());
+    let key = Value::Object(key);
+    Some(format!("rows without a value come first: \"order_by\": [{key}] puts them last"))
+}
+
+/// What to say of rows without a related one: some may have an archived one.
+fn without(hop: &Hop<'_>) -> String {
+    let name = hop.subject.relation_name(hop.relation);
+    let found = format!("{{{name:?}: null}} also finds rows whose {name} is archived");
+    let columns = &hop.subject.table.columns;
+    let key = hop.relation.columns.iter().map(|(own, _)| columns[*own].name.as_str());
+    match key.collect::<Vec<_>>().as_slice() {
+        [key] if hop.subject.usable(key).is_ok() => {
+            format!("{found}: {{{key:?}: null}} asks for its key alone")
+        }
+        _ => format!("{found}: with \"archived\": \"include\" it does not"),
+    }
 }
 
 /// What to say of lists that may lack values.

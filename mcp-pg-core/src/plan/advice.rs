@@ -223,9 +223,13 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
     .allowed(known.iter().copied());
     let has = |operator: Operator| known.contains(&operator.as_str());
     let foreign = Operator::foreign(name).filter(|meant| has(*meant));
-    let moment = column.data_type.has_day();
+    let data_type = &column.data_type;
+    let moment = data_type.has_day();
     let plain = name.to_ascii_lowercase().replace(['$', '_', ' '], "");
     match plain.as_str() {
+        "between" if data_type.is_timestamp() => {
+            error.hint("{\"gte\": the first day, \"lt\": the day after the last}")
+        }
         "between" => error.hint("{\"gte\": least, \"lte\": most}"),
         "op" | "operator" | "value" => {
             error.hint(format!("the operator is a key: {{{:?}: {{\"eq\": value}}}}", column.name))
@@ -235,9 +239,9 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
             column.name
         )),
         "isnotnull" | "notnull" | "isnot" => error.hint("{\"is_null\": false}"),
-        "any" if column.data_type.family() == Family::Array => error.did_you_mean("contains"),
+        "any" if data_type.family() == Family::Array => error.did_you_mean("contains"),
         "like" | "ilike" | "startswith" | "endswith" | "matches"
-            if column.data_type.family() == Family::Array =>
+            if data_type.family() == Family::Array =>
         {
             error.hint("{\"contains\": [\"x\"]} finds arrays with this whole element")
         }
@@ -261,8 +265,18 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
             error.hint("{\"part\": \"hour\", \"time_zone\": \"Europe/Berlin\", \"eq\": 9}")
         }
         "compute" | "add" | "subtract" | "multiply" | "divide" => error.hint(COMPUTED),
+        "contains" | "matches" | "like" | "ilike" if has(Operator::Search) => {
+            error.hint("{\"search\": \"fresh fish\"} finds words")
+        }
+        "like" | "ilike" | "startswith" | "matches" if data_type.family() == Family::Tree => {
+            error.hint("{\"contained_by\": \"a.b\"} finds a.b and what is below it")
+        }
         "mode" | "caseinsensitive" | "insensitive" if has(Operator::Ilike) => {
             error.hint("{\"ilike\": \"%text%\"} compares without regard to case")
+        }
+        _ if data_type.family() == Family::Pairs && Operator::parse(name).is_none() => {
+            let key = if name == "path" { "key" } else { name };
+            error.hint(format!("{{{:?}: {{\"contains\": {{{key:?}: \"value\"}}}}}}", column.name))
         }
         _ if foreign.is_none()
             && let Some(negated) = negated(&plain, known) =>

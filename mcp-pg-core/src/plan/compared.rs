@@ -10,9 +10,9 @@ use super::expression::SINCE;
 use super::filter::{Parser, wrong};
 use super::now::{self, NOW, Now};
 use super::{Counted, Cut, Expression, Point, Predicate, Reached};
-use crate::error::{Error, Result, below};
+use crate::error::{Code, Error, Result, below};
 use crate::policy::TableView;
-use crate::schema::{Column, DataType, Kind, Operator};
+use crate::schema::{Column, DataType, Family, Operator};
 
 /// A value that another is compared with.
 #[derive(Debug, Clone)]
@@ -54,6 +54,9 @@ const OPERATORS: [Operator; 7] = [
     Operator::Lte,
     Operator::IsDistinctFrom,
 ];
+
+/// What ranges and arrays are asked besides.
+const OF_MANY: [Operator; 3] = [Operator::Contains, Operator::ContainedBy, Operator::Overlaps];
 
 /// The value on the left of a comparison, and how it is declared.
 pub(super) struct Left<'v> {
@@ -133,7 +136,7 @@ impl<'v> Parser<'_, 'v> {
             let mut known = left.known(&other);
             let Some(operator) = known.clone().find(|known| known.as_str() == key) else {
                 let known: Vec<&str> = known.by_ref().map(Operator::as_str).collect();
-                return Err(super::advice::unknown_operator(left.column, key, &known).at(at));
+                return Err(left.unknown(key, &known).at(at));
             };
             all.push(self.compared(table, left, operator, &other, &at)?);
         }
@@ -200,7 +203,9 @@ impl<'v> Parser<'_, 'v> {
             .reach(table, name)
             .map_err(|error| self.scope.not_reached(table, name, error.inside(&at)))?;
         let data_type = &left.column.data_type;
-        if data_type.has_operator(operator) && is_alike(data_type, &right.column.data_type) {
+        let fits = is_alike(data_type, &right.column.data_type)
+            || operator == Operator::Contains && holds(data_type, &right.column.data_type);
+        if data_type.has_operator(operator) && fits {
             return Ok(Compared::Column(right));
         }
         let types = (&left.column.type_name, &right.column.type_name);
@@ -211,9 +216,16 @@ impl<'v> Parser<'_, 'v> {
                 && !std::ptr::eq(*other, left.column)
                 && table.usable(&other.name).is_ok()
         });
-        Err(wrong(message, &at)
-            .hint("columns of the same type and collation are compared, or numbers, or dates and timestamps")
-            .allowed(alike.map(|other| other.name.as_str())))
+        let error = wrong(message, &at).allowed(alike.map(|other| other.name.as_str()));
+        Err(match holds(&right.column.data_type, data_type) {
+            true => error.hint(format!(
+                "{{{name:?}: {{\"contains\": {{\"$column\": {:?}}}}}}}",
+                left.column.name
+            )),
+            false => error.hint(
+                "columns of the same type and collation are compared, or texts, or numbers, or dates and timestamps",
+            ),
+        })
     }
 }
 
@@ -221,11 +233,26 @@ impl<'v> Left<'v> {
     /// The operators between the value and the other.
     fn known(&self, other: &Other<'_>) -> impl Iterator<Item = Operator> + Clone + use<> {
         let data_type = Arc::clone(&self.column.data_type);
-        // A range holds the present, or not.
-        let ranges = matches!(other, Other::Now(_)).then_some(Operator::Contains);
-        let ranges = ranges.filter(|_| bound(&data_type).is_some());
-        let ordered = move |known: &Operator| data_type.has_operator(*known);
-        OPERATORS.into_iter().filter(ordered).chain(ranges)
+        let of_many = match (other, data_type.family()) {
+            // A range holds the present, or not.
+            (Other::Now(_), Family::Range) => &OF_MANY[..1],
+            (Other::Column(_), Family::Range | Family::Array) => &OF_MANY[..],
+            _ => &[],
+        };
+        let has = move |known: &Operator| data_type.has_operator(*known);
+        OPERATORS.into_iter().chain(of_many.iter().copied()).filter(has)
+    }
+
+    /// The error of an operator that does not go with what the caller does not give.
+    fn unknown(&self, key: &str, known: &[&str]) -> Error {
+        let own = Operator::parse(key).filter(|own| self.column.data_type.has_operator(*own));
+        match own {
+            Some(own) => {
+                let message = format!("{own} takes a value, and no other column");
+                Error::new(Code::UnknownOperator, message).allowed(known.iter().copied())
+            }
+            None => super::advice::unknown_operator(self.column, key, known),
+        }
     }
 
     fn now(&self, operator: Operator, given: &Value, at: &str) -> Result<Compared<'v>> {
@@ -236,7 +263,7 @@ impl<'v> Left<'v> {
             let of_now = |now| Compared::Part(Box::new((Point::Now(now), cut.clone())));
             return now.map(of_now).ok_or_else(|| self.no_day(at));
         }
-        let data_type = match bound(&self.column.data_type) {
+        let data_type = match self.column.data_type.bound() {
             Some(bound) if operator == Operator::Contains => bound,
             _ => &self.column.data_type,
         };
@@ -248,7 +275,7 @@ impl<'v> Left<'v> {
         let Column { name, type_name, .. } = self.column;
         let error =
             wrong(format!("{name} is {type_name}, and $now a date or timestamp"), &below(at, NOW));
-        match (&self.value, bound(&self.column.data_type)) {
+        match (&self.value, self.column.data_type.bound()) {
             (_, Some(bound)) if bound.has_day() => error.hint("{\"contains\": {\"$now\": true}}"),
             (Compared::Computed(_), _) => error.hint(SINCE),
             _ => error,
@@ -256,19 +283,22 @@ impl<'v> Left<'v> {
     }
 }
 
-/// The type of what a range or multirange holds.
-fn bound(data_type: &DataType) -> Option<&DataType> {
-    match &data_type.base().kind {
-        Kind::Range(bound) => Some(bound),
-        Kind::Multirange(range) => bound(range),
-        _ => None,
-    }
+/// Whether a range, or several, of a type may contain values of the other: an element, or one range of several.
+fn holds(ranges: &DataType, other: &DataType) -> bool {
+    let other = other.base();
+    let element = ranges.bound().is_some_and(|bound| {
+        let bound = bound.base();
+        bound.oid == other.oid && bound.collation.goes_with(other.collation)
+            || bound.is_timestamp() && other.has_day()
+    });
+    element || ranges.range().is_some_and(|range| range.base().oid == other.oid)
 }
 
 /// Whether values of the types compare with each other.
 fn is_alike(one: &DataType, other: &DataType) -> bool {
     let (one, other) = (one.base(), other.base());
     one.oid == other.oid && one.collation.goes_with(other.collation)
+        || one.is_text() && other.is_text() && one.collation.goes_with(other.collation)
         || one.is_number() && other.is_number()
         || one.has_day() && other.has_day()
 }

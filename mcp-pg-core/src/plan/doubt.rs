@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::pattern::escape_like;
 use super::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate, Source};
 use crate::schema::{Column, Family, Operator};
+use crate::value::day_after;
 
 impl Predicate<'_> {
     /// What to say of the caller's part of a request's condition, where it found nothing.
@@ -92,6 +93,7 @@ impl Predicate<'_> {
                      takes them, too",
                         column.name
                     )),
+                    Comparison::Search(words) => in_tsquery(&words.text),
                     Comparison::Binary(operator, Operand { source: Source::Text(text), .. }) => {
                         compared(column, *operator, text.as_deref()?)
                     }
@@ -207,12 +209,24 @@ fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
         Operator::Eq if data_type.family() == Family::Search => Some(format!(
             "{name} was compared as a whole, with all its words: {{\"search\": {text:?}}} finds words in it"
         )),
-        Operator::Eq if is_day(text) && data_type.is_timestamp() => Some(format!(
-            "{name} has a time of day, and was compared with midnight: {{\"gte\": {text:?}, \"lt\": \
-                 \"the next day\"}} takes the whole day"
-        )),
+        Operator::Eq if data_type.is_timestamp() => {
+            let next = day_after(text)?;
+            Some(format!(
+                "{name} has a time of day, and was compared with midnight: {{\"gte\": {text:?}, \"lt\": {next:?}}} \
+                 takes the whole day"
+            ))
+        }
         _ => None,
     }
+}
+
+/// What to say of words that are written as PostgreSQL's `tsquery` has them.
+fn in_tsquery(words: &Operand) -> Option<String> {
+    let Source::Text(Some(text)) = &words.source else { return None };
+    text.contains([':', '&', '|', '!', '*']).then(|| {
+        "search takes whole words as people type them into a search box: \"fresh fish\", \"fish or meat\", \"fish -fresh\""
+            .to_owned()
+    })
 }
 
 /// Whether it is a word of some language for no value.
@@ -229,9 +243,4 @@ fn tells_case(column: &Column) -> bool {
 /// Whether a letter may be a capital, or is one.
 fn has_case(letter: char) -> bool {
     letter.is_lowercase() || letter.is_uppercase()
-}
-
-/// Whether a moment is given as a date alone: `2024-01-31`.
-fn is_day(text: &str) -> bool {
-    text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
 }

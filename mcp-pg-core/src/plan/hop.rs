@@ -101,7 +101,7 @@ impl<'v> Scope<'v> {
         match Relation::find(&table.relations, name) {
             Found::One(relation) => Ok(relation),
             Found::Ambiguous(names) => Err(ambiguous(name, &names)),
-            Found::Unknown if let Some(relation) = by_key(table, name) => Ok(relation),
+            Found::Unknown if let Some(relation) = self.by_key(table, name) => Ok(relation),
             Found::Unknown => {
                 // Both ways through a junction of a table with itself.
                 let ways: Vec<&str> = table
@@ -182,6 +182,29 @@ impl<'v> Scope<'v> {
         Ok(Hop { subject, relation, table, visible: self.existing(table, archived)?, junction })
     }
 
+    /// The only relation to one row that is found by a column alone, by the name of the column. A foreign key says which
+    /// one, where views show the column that it refers to, too.
+    fn by_key(&self, table: &'v TableView, name: &str) -> Option<&'v Relation> {
+        let (position, _) = table.table.column(name).filter(|(_, column)| column.can_select)?;
+        let declared = |relation: &&Relation| {
+            let to = self.view.at(relation.table).map(TableView::name);
+            let mut keys = table.table.foreign_keys.iter();
+            keys.any(|key| key.columns == [position] && Some(&key.table) == to)
+        };
+        let found = table.relations.iter().filter(|relation| {
+            let alone = matches!(relation.columns.as_slice(), [(own, _)] if *own == position);
+            alone && relation.kind == RelationKind::ToOne
+        });
+        let found: Vec<&Relation> = found.collect();
+        match found.as_slice() {
+            [one] => Some(one),
+            several => {
+                let mut declared = several.iter().copied().filter(declared);
+                declared.next().filter(|_| declared.next().is_none())
+            }
+        }
+    }
+
     /// Which rows of a related table there are: visible ones, archived or not.
     fn existing(&self, table: &'v TableView, archived: Archived) -> Result<Predicate<'v>> {
         Ok(Predicate::All(vec![
@@ -200,16 +223,6 @@ impl<'v> Scope<'v> {
         };
         Self { related, ..*self }
     }
-}
-
-/// The only relation to one row that is found by a column alone, by the name of the column.
-fn by_key<'v>(table: &'v TableView, name: &str) -> Option<&'v Relation> {
-    let (position, _) = table.table.column(name).filter(|(_, column)| column.can_select)?;
-    let mut found = table.relations.iter().filter(|relation| {
-        let alone = matches!(relation.columns.as_slice(), [(own, _)] if *own == position);
-        alone && relation.kind == RelationKind::ToOne
-    });
-    found.next().filter(|_| found.next().is_none())
 }
 
 pub(super) fn ambiguous(name: &str, names: &[&str]) -> Error {

@@ -26,6 +26,7 @@ mod insert;
 mod labelled;
 mod marked;
 mod measure;
+mod midnight;
 mod misfit;
 mod now;
 mod operand;

@@ -128,6 +128,23 @@ impl DataType {
         }
     }
 
+    /// The type of one range of several, if this is a multirange.
+    pub fn range(&self) -> Option<&DataType> {
+        match &self.base().kind {
+            Kind::Multirange(range) => Some(range),
+            _ => None,
+        }
+    }
+
+    /// The type of what a range or multirange holds.
+    pub fn bound(&self) -> Option<&DataType> {
+        match &self.base().kind {
+            Kind::Range(bound) => Some(bound),
+            Kind::Multirange(range) => range.bound(),
+            _ => None,
+        }
+    }
+
     /// The type of the items of an array as a type of its own: they are compared as the array is.
     pub fn element(&self) -> Option<Arc<DataType>> {
         let base = self.base();

@@ -11,7 +11,8 @@ use crate::name::TableName;
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
 ///
 /// Besides foreign keys, the logical ones count; and a key to a table leads to the views that show the
-/// columns it refers to, too. What comes of those never takes a name from what comes of foreign keys.
+/// columns it refers to, too: to several of their rows, where no key of theirs says otherwise. What comes of those never
+/// takes a name from what comes of foreign keys.
 ///
 /// A key is left out if it leads to a table that is not in `tables`, if the login cannot read a column at
 /// either end, or if an earlier key of the table pairs the same columns: it leads to the same rows.
@@ -68,6 +69,8 @@ struct Link<'a> {
     logical: bool,
     /// Whether it leads to a view while the table beneath it is there too.
     beside: bool,
+    /// Whether several rows at its end may have what it refers to: those of a view without a key there.
+    several: bool,
     /// What a directive calls its relations.
     named: &'a RelationNames,
     from_name: &'a TableName,
@@ -147,6 +150,8 @@ fn link<'a>(
         columns.push((*position, there));
         stems.push(stem(&here.name));
     }
+    let refers = |column: &usize| columns.iter().any(|(_, there)| there == column);
+    let one = other.name == key.table || other.row_keys().any(|own| own.columns.iter().all(refers));
     (!columns.is_empty()).then_some(Link {
         from,
         to,
@@ -154,6 +159,7 @@ fn link<'a>(
         constraint: &key.name,
         logical,
         beside,
+        several: !one,
         named: &key.relation_names,
         from_name: &table.name,
         to_name: &other.name,
@@ -198,7 +204,7 @@ fn to_one(link: &Link<'_>) -> Draft {
             alias: (*name != *link.to_name.name && !link.beside).then(|| link.to_name.name.clone()),
             name: name.to_owned(),
             unambiguous: String::new(),
-            kind: RelationKind::ToOne,
+            kind: if link.several { RelationKind::ToMany } else { RelationKind::ToOne },
             table: link.to,
             columns: link.columns.clone(),
             junction: None,

@@ -4,9 +4,31 @@ use sea_query::{DynIden, Expr, ExprTrait, Keyword};
 
 use super::predicate::{Conditions, taken};
 use crate::plan::{Clock, Compared, Now, Point};
-use crate::schema::Family;
+use crate::schema::{DataType, Family, Operator};
 
 impl Conditions {
+    /// The two values of a comparison, as PostgreSQL finds an operator for them.
+    pub(super) fn beside(
+        &mut self,
+        left: &Compared<'_>,
+        operator: Operator,
+        right: &Compared<'_>,
+        alias: &DynIden,
+    ) -> [Expr; 2] {
+        let types = (data_type(left), data_type(right));
+        let [left, right] = [left, right].map(|value| self.compared(value, alias));
+        let (Some(one), Some(other)) = types else { return [left, right] };
+        if one.is_text() && other.is_text() && one.base().oid != other.base().oid {
+            return [left, right].map(|text| text.cast_as("text"));
+        }
+        match one.bound().filter(|_| operator == Operator::Contains) {
+            Some(bound) if other.bound().is_none() => {
+                [left, right.cast_as(bound.base().name.clone())]
+            }
+            _ => [left, right],
+        }
+    }
+
     /// The value, for the row under `alias`.
     pub(super) fn compared(&mut self, value: &Compared<'_>, alias: &DynIden) -> Expr {
         match value {
@@ -46,6 +68,14 @@ impl Conditions {
             (Clock::Zoned, None) => Expr::current_timestamp(),
             (Clock::Zoned, Some(offset)) => Expr::current_timestamp().add(offset),
         }
+    }
+}
+
+/// The type of a column's value.
+fn data_type<'c>(value: &'c Compared<'_>) -> Option<&'c DataType> {
+    match value {
+        Compared::Column(of) => Some(&of.column.data_type),
+        _ => None,
     }
 }
 

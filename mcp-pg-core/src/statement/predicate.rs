@@ -66,7 +66,7 @@ impl Conditions {
             }
             Predicate::Compared { left, operator, right } => {
                 let family = family(left);
-                let [left, right] = [left, right].map(|value| self.compared(value, alias));
+                let [left, right] = self.beside(left, *operator, right, alias);
                 Some(binary(left, *operator, right, family))
             }
             Predicate::Related { hop, quantifier, filter } => {

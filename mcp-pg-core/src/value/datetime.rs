@@ -179,6 +179,23 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
+/// The day after one that is written `2024-01-31`; `None` if the text is none.
+pub fn day_after(text: &str) -> Option<String> {
+    let digits = |byte: u8| byte.is_ascii_digit() || byte == b'-';
+    let [year, month, day] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
+    if text.len() != 10 || year.len() != 4 || month.len() != 2 || !text.bytes().all(digits) {
+        return None;
+    }
+    let [year, month, day]: [i64; 3] = [year.parse().ok()?, month.parse().ok()?, day.parse().ok()?];
+    let (year, month, day) = match (month, day) {
+        (1..=12, 1..) if day < days_in_month(year, month) => (year, month, day + 1),
+        (1..=11, 1..) if day == days_in_month(year, month) => (year, month + 1, 1),
+        (12, 31) => (year + 1, 1, 1),
+        _ => return None,
+    };
+    Some(format!("{year:04}-{month:02}-{day:02}"))
+}
+
 /// How many days the month has; `year` 0 is 1 BC.
 pub(super) fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
@@ -192,6 +209,24 @@ pub(super) fn days_in_month(year: i64, month: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_after() {
+        for (day, next) in [
+            ("2024-02-28", Some("2024-02-29")),
+            ("2023-02-28", Some("2023-03-01")),
+            ("2024-12-31", Some("2025-01-01")),
+            ("2024-06-30", Some("2024-07-01")),
+            ("2024-06-31", None),
+            ("2024-13-01", None),
+            ("2024-06-30T00:00:00Z", None),
+            ("24-06-30", None),
+            ("----------", None),
+            ("", None),
+        ] {
+            assert_eq!(day_after(day).as_deref(), next, "{day}");
+        }
+    }
 
     #[test]
     fn dates() {

@@ -47,7 +47,7 @@ mod sample;
 mod scalar;
 mod span;
 
-pub use datetime::local;
+pub use datetime::{day_after, local};
 pub use decimal::Decimal;
 pub use decode::Decoder;
 pub(crate) use encode::is_point;

@@ -68,6 +68,7 @@ mod live;
 mod marks;
 mod mcp_http;
 mod mcp_stdio;
+mod meant;
 mod nothing_found;
 mod other_dialects;
 mod outage;

@@ -3,7 +3,7 @@
 use mcp_pg_core::policy::{Action, Grant, Role};
 use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Engine, Settings};
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_tests::{Database, call, error, paged, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -71,6 +71,56 @@ async fn a_view_has_the_relations_of_the_columns_that_it_shows() {
     );
     let customer = json!({"table": "customer", "columns": ["name"], "where": {"spent": {"some": {"spent": {"gt": 10}}}}});
     assert_eq!(first(&engine, customer).await, json!({"name": "Ada"}));
+}
+
+/// A view that shows a key leads to one row where the key is still one there.
+#[tokio::test]
+async fn views_show_a_key_once_or_again_and_again() {
+    let database = Database::of(
+        "CREATE TABLE inv (no text PRIMARY KEY, net integer, place text);
+         CREATE TABLE pay (id integer PRIMARY KEY, inv_no text REFERENCES inv);
+         CREATE VIEW open_inv AS SELECT no, net FROM inv WHERE net > 0;
+         CREATE VIEW payments AS SELECT i.no, p.id AS pay FROM inv i JOIN pay p ON p.inv_no = i.no;
+         CREATE VIEW paid AS SELECT i.no, count(p.id) AS times FROM inv i LEFT JOIN pay p ON p.inv_no = i.no
+           GROUP BY i.no, i.net, i.place;
+         CREATE VIEW paid_at AS SELECT i.no, p.id % 2 AS odd FROM inv i JOIN pay p ON p.inv_no = i.no GROUP BY i.no, 2;
+         CREATE VIEW unshown AS SELECT i.no, count(*) FROM inv i JOIN pay p ON p.inv_no = i.no GROUP BY i.no, p.id;
+         CREATE VIEW twice AS SELECT a.no, b.net FROM inv a JOIN inv b ON true GROUP BY a.no, b.net;
+         CREATE VIEW by_place AS SELECT place, min(net) AS least FROM inv GROUP BY place;
+         INSERT INTO inv VALUES ('a', 5, 'x'), ('b', 7, NULL), ('c', 0, NULL);
+         INSERT INTO pay VALUES (1, 'a'), (2, 'a'), (3, 'b')",
+    )
+    .await;
+    let engine = database.engine().await;
+    let told = call(&engine, "admin", "describe_table", json!({"table": "pay"})).await.unwrap();
+    let kinds: Vec<(&str, &str)> = told["relations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["table"].as_str().unwrap(), one["kind"].as_str().unwrap()))
+        .collect();
+    for (view, kind) in [
+        ("inv", "to_one"),
+        ("open_inv", "to_one"),
+        ("paid", "to_one"),
+        ("payments", "to_many"),
+        ("paid_at", "to_many"),
+        ("unshown", "to_many"),
+        ("twice", "to_many"),
+    ] {
+        assert!(kinds.contains(&(view, kind)), "{view}: {kinds:?}");
+    }
+    let pay = json!({"table": "pay", "where": {"id": 1}, "columns": ["id", "inv_no.net", "paid.times"],
+        "include": {"payments": {"columns": ["pay"], "order_by": ["pay"]}, "inv_no": {"columns": ["place"]}}});
+    assert_eq!(
+        first(&engine, pay).await,
+        json!({"id": 1, "inv_no.net": 5, "paid.times": 2, "payments": [{"pay": 1}, {"pay": 2}], "inv_no": {"place": "x"}})
+    );
+    let told =
+        call(&engine, "admin", "describe_table", json!({"table": "by_place"})).await.unwrap();
+    assert_eq!(told["unique_keys"], json!([{"columns": ["place"]}]), "{told}");
+    let places = json!({"table": "by_place", "order_by": ["least"]});
+    assert_eq!(paged(&engine, places, "least", 1).await, [0, 5]);
 }
 
 #[tokio::test]

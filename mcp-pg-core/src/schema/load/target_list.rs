@@ -1,5 +1,5 @@
-//! What a view selects, in the text of PostgreSQL's query tree: which columns it shows unchanged, and whether it reads
-//! one relation alone.
+//! What a view selects, in the text of PostgreSQL's query tree: which columns it shows unchanged, whether it reads
+//! one relation alone, and by what it groups.
 //!
 //! The text is a nest of `{NODE :field value …}` and `(…)`; a backslash takes the meaning from what follows.
 //! Only fields of the outermost query, its target entries, its range table and its FROM are looked at, which every version
@@ -12,6 +12,19 @@ pub(super) struct Selected {
     pub(super) shown: Vec<Shown>,
     /// The only relation that it reads, if it has each row of that once at most.
     pub(super) only: Option<Only>,
+    /// What it groups by, if that tells its rows apart.
+    pub(super) groups: Vec<Grouped>,
+    /// The relations that it reads; none if it reads anything else, too.
+    pub(super) read: Vec<u32>,
+}
+
+/// What a query groups by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Grouped {
+    /// What it is; its table is 0 if it is no column of one.
+    pub(super) of: Shown,
+    /// Whether it is in the select list.
+    pub(super) is_shown: bool,
 }
 
 /// A column of a select list that is a column of some relation, unchanged.
@@ -41,6 +54,10 @@ const QUERY: usize = 1;
 const ENTRY: usize = 2;
 const SOURCE: usize = 3;
 
+/// What the range table has for joins and, since PostgreSQL 18, for groups.
+const JOIN: &str = "2";
+const GROUP: &str = "9";
+
 /// A tree while it is read.
 #[derive(Default)]
 struct Reader<'t> {
@@ -50,12 +67,23 @@ struct Reader<'t> {
     part: &'t str,
     entry: Shown,
     junk: bool,
+    /// The column that the entry is, of a member of the range table: what is not in the select list has no origin.
+    column: (usize, i16),
+    /// The number by which the query's clauses speak of the entry.
+    named: &'t str,
     shown: Vec<Shown>,
+    /// The entries that clauses speak of, and which of them the group clause does.
+    spoken_of: Vec<(&'t str, Grouped)>,
+    grouped_by: Vec<&'t str>,
     /// The range table: relations, and what is none.
     relations: Vec<(Only, bool)>,
+    /// Whether it reads what is neither a relation nor a join of some.
+    reads_others: bool,
     /// The members of FROM by their places in the range table, 0 for joins.
     sources: Vec<usize>,
-    /// Whether it groups, or makes several rows of one.
+    /// Whether it groups.
+    groups: bool,
+    /// Whether it makes several rows of one, or of one group.
     reshaped: bool,
     /// Whether it is known to have no condition.
     whole: bool,
@@ -74,14 +102,17 @@ pub(super) fn selected(tree: &str) -> Selected {
         field = token;
     }
     let only = match reader.sources.as_slice() {
-        [place] if !reader.reshaped => {
+        [place] if !reader.reshaped && !reader.groups => {
             let relation = place.checked_sub(1).and_then(|place| reader.relations.get(place));
             let relation = relation.filter(|(_, is_relation)| *is_relation);
             relation.map(|(only, _)| Only { whole: reader.whole, ..*only })
         }
         _ => None,
     };
-    Selected { shown: reader.shown, only }
+    let groups = reader.grouped();
+    let read = reader.relations.iter().filter(|(_, is_relation)| *is_relation);
+    let read = read.map(|(only, _)| only.relation).filter(|_| !reader.reads_others).collect();
+    Selected { shown: reader.shown, only, groups, read }
 }
 
 impl<'t> Reader<'t> {
@@ -89,7 +120,10 @@ impl<'t> Reader<'t> {
         self.reshaped |= self.depth == QUERY && self.section == ":setOperations";
         self.depth += 1;
         match (self.depth, self.section, self.part) {
-            (ENTRY, ":targetList", _) => (self.entry, self.junk) = (Shown::default(), false),
+            (ENTRY, ":targetList", _) => {
+                (self.entry, self.junk, self.named) = (Shown::default(), false, "0");
+                self.column = (0, 0);
+            }
             (ENTRY, ":rtable", _) => self.relations.push((Only::default(), false)),
             (SOURCE, ":jointree", ":fromlist") => self.sources.push(0),
             _ => {}
@@ -102,6 +136,10 @@ impl<'t> Reader<'t> {
         if listed && table != 0 && column > 0 && !self.junk {
             self.shown.push(self.entry);
         }
+        if listed && self.named != "0" {
+            let of = if table == 0 { self.beneath() } else { self.entry };
+            self.spoken_of.push((self.named, Grouped { of, is_shown: !self.junk }));
+        }
         self.depth = self.depth.saturating_sub(1);
     }
 
@@ -109,15 +147,20 @@ impl<'t> Reader<'t> {
     fn word(&mut self, field: &str, word: &'t str) {
         match self.depth {
             QUERY if word.starts_with(':') => (self.section, self.part) = (word, ""),
-            QUERY => {
-                self.reshaped |= match field {
-                    ":hasAggs" | ":hasTargetSRFs" => word != "false",
-                    ":groupClause" | ":groupingSets" | ":setOperations" => word != "<>",
-                    _ => false,
-                }
-            }
+            QUERY => match field {
+                ":hasAggs" => self.groups |= word != "false",
+                ":groupClause" => self.groups |= word != "<>",
+                ":hasTargetSRFs" => self.reshaped |= word != "false",
+                ":groupingSets" | ":setOperations" => self.reshaped |= word != "<>",
+                _ => {}
+            },
             ENTRY if word.starts_with(':') => self.part = word,
             ENTRY => self.member(field, word),
+            SOURCE if self.section == ":targetList" => match field {
+                ":varno" => self.column.0 = word.parse().unwrap_or_default(),
+                ":varattno" => self.column.1 = word.parse().unwrap_or_default(),
+                _ => {}
+            },
             SOURCE if field == ":rtindex" && self.section == ":jointree" => {
                 if let (":fromlist", Some(source)) = (self.part, self.sources.last_mut()) {
                     *source = word.parse().unwrap_or_default();
@@ -127,7 +170,27 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn member(&mut self, field: &str, word: &str) {
+    /// The entry as a column of the relation that it is one of, if it is.
+    fn beneath(&self) -> Shown {
+        let (place, column) = self.column;
+        let relation = place.checked_sub(1).and_then(|place| self.relations.get(place));
+        match relation.filter(|(_, is_relation)| *is_relation && column > 0) {
+            Some((only, _)) => Shown { table: only.relation, column, ..self.entry },
+            None => self.entry,
+        }
+    }
+
+    /// What the query groups by, if each group is one row.
+    fn grouped(&self) -> Vec<Grouped> {
+        let of = |group: &&str| {
+            let mut entries = self.spoken_of.iter();
+            entries.find(|(name, _)| name == group).map(|(_, grouped)| *grouped)
+        };
+        let groups: Option<Vec<Grouped>> = self.grouped_by.iter().map(of).collect();
+        groups.filter(|_| !self.reshaped).unwrap_or_default()
+    }
+
+    fn member(&mut self, field: &str, word: &'t str) {
         let relation = self.relations.last_mut();
         match (self.section, field, relation) {
             (":targetList", ":resno", _) => self.entry.number = word.parse().unwrap_or_default(),
@@ -138,7 +201,12 @@ impl<'t> Reader<'t> {
                 self.entry.column = word.parse().unwrap_or_default()
             }
             (":targetList", ":resjunk", _) => self.junk = word == "true",
-            (":rtable", ":rtekind", Some((_, is_relation))) => *is_relation = word == "0",
+            (":targetList", ":ressortgroupref", _) => self.named = word,
+            (":groupClause", ":tleSortGroupRef", _) => self.grouped_by.push(word),
+            (":rtable", ":rtekind", Some((_, is_relation))) => {
+                *is_relation = word == "0";
+                self.reads_others |= !["0", JOIN, GROUP].contains(&word);
+            }
             (":rtable", ":relid", Some((only, _))) => {
                 only.relation = word.parse().unwrap_or_default();
             }

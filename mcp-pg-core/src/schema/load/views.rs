@@ -123,6 +123,17 @@ pub(super) fn add(
                 shown.push((position, origin));
             }
         }
+        table.unique_keys.extend(
+            rules
+                .0
+                .get(oid)
+                .and_then(|rule| {
+                    let groups =
+                        Groups { selected: &rule.selected, origins: &origins, indexes: &indexes };
+                    groups.key(table).transpose()
+                })
+                .transpose()?,
+        );
         let mut beneath: Vec<u32> = shown.iter().map(|(_, (table, _))| *table).collect();
         beneath.sort_unstable();
         beneath.dedup();
@@ -136,6 +147,54 @@ pub(super) fn add(
         }
     }
     Ok(())
+}
+
+/// What a view groups by: its rows have a key in it.
+struct Groups<'r> {
+    selected: &'r Selected,
+    origins: &'r HashMap<(u32, i16), (ColumnOrigin, &'r Row)>,
+    indexes: &'r HashMap<u32, Vec<&'r Row>>,
+}
+
+impl Groups<'_> {
+    /// The key, if the view shows all of it.
+    fn key(&self, view: &Table) -> Result<Option<Key>, PgError> {
+        let mut columns = Vec::new();
+        for group in &self.selected.groups {
+            if self.follows(group.of)? {
+                continue;
+            }
+            let number = group.of.number;
+            match view.columns.binary_search_by_key(&number, |column| column.number) {
+                Ok(position) if group.is_shown => columns.push(position),
+                _ => return Ok(None),
+            }
+        }
+        let name = String::new();
+        let key = Key { name, columns, arbiter: false, nulls_equal: true, comment: None };
+        Ok((!key.columns.is_empty()).then_some(key))
+    }
+
+    /// Whether it has the same value in all rows of the same key, by which the view groups, too.
+    fn follows(&self, of: Shown) -> Result<bool, PgError> {
+        let read = self.selected.read.iter().filter(|table| **table == of.table);
+        let Some((_, origin)) = self.origins.get(&(of.table, of.column)) else { return Ok(false) };
+        if read.count() != 1 || origin.try_get("has_heirs")? {
+            return Ok(false);
+        }
+        let groups = self.selected.groups.iter().map(|group| group.of);
+        for row in self.indexes.get(&of.table).into_iter().flatten() {
+            let key: Vec<i16> = row.try_get("columns")?;
+            let grouped = |number: &i16| {
+                groups.clone().any(|other| other.table == of.table && other.column == *number)
+            };
+            let holds = row.try_get("primary")? && row.try_get("arbiter")?;
+            if holds && !key.contains(&of.column) && key.iter().all(grouped) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 fn by_table(rows: &[Row]) -> Result<HashMap<u32, Vec<&Row>>, PgError> {
