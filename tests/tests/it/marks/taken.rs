@@ -100,6 +100,12 @@ async fn marks_go_along_with_what_is_computed_and_taken() {
         ),
         (
             "update",
+            deal(json!({"total": {"$column": "person.pay"}})),
+            json!(["total (person.pay)"]),
+            json!(null),
+        ),
+        (
+            "update",
             deal(json!({"total": compute(json!("person.rating"))})),
             json!(null),
             json!(["total"]),
