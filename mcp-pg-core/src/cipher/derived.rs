@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 /// How often a password is hashed: whoever tries some needs as long for each.
 const ROUNDS: u32 = 600_000;
 
-/// A key that is made when it is first needed.
+/// A key that may take its time to be made.
 #[derive(Clone)]
 pub struct DerivedKey(Arc<LazyLock<Key, Box<dyn FnOnce() -> Key + Send + Sync>>>);
 
@@ -22,15 +22,29 @@ impl DerivedKey {
     }
 
     /// From a password that a person may have chosen, for a purpose and place that the `salt` tells: some tenths of a second
-    /// of work, once.
+    /// of work, once, which begin now.
     pub fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
         let password = password.to_vec();
-        Self(Arc::new(LazyLock::new(Box::new(move || stretched(&password, &salt, ROUNDS)))))
+        let key = Self::made(move || stretched(&password, &salt, ROUNDS));
+        key.prepare();
+        key
     }
 
     /// This key.
     pub fn of(key: Key) -> Self {
-        Self(Arc::new(LazyLock::new(Box::new(move || key))))
+        Self::made(move || key)
+    }
+
+    fn made(make: impl FnOnce() -> Key + Send + Sync + 'static) -> Self {
+        Self(Arc::new(LazyLock::new(Box::new(make))))
+    }
+
+    /// Makes the key on a thread of its own, ahead of who needs it: that would keep others waiting, too.
+    fn prepare(&self) {
+        let key = self.clone();
+        std::thread::spawn(move || {
+            key.bytes();
+        });
     }
 
     /// The key's bytes.
@@ -83,6 +97,20 @@ mod tests {
             let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
             assert_eq!(hex, expected, "{rounds}");
         }
+    }
+
+    #[test]
+    fn a_key_is_made_ahead_of_its_use() {
+        let (sender, made) = std::sync::mpsc::channel();
+        let sender = std::sync::Mutex::new(sender);
+        let key = DerivedKey::made(move || {
+            let thread = std::thread::current().id();
+            sender.lock().unwrap().send(thread).unwrap();
+            [7; 32]
+        });
+        key.prepare();
+        assert_ne!(made.recv(), Ok(std::thread::current().id()));
+        assert_eq!(key.bytes(), &[7; 32]);
     }
 
     #[test]

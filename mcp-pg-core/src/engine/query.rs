@@ -93,7 +93,7 @@ impl Engine {
             return Err(unknown_tool(tool, &Vec::from_iter(own)));
         };
         record.operation("canned");
-        record.meant(query.meant());
+        record.declared(query.meant());
         let settings = &catalogue.settings;
         let scope = Scope::new(&view, settings, caller);
         let limits = &view.limits;

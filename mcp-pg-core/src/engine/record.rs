@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Engine;
 use super::catalogue::Catalogue;
 use super::confirm::Consent;
 use super::image::Image;
 use super::redaction::Redaction;
-use crate::audit::{Actor, Client, Entry, Event, Outcome, Phase, milliseconds, name};
+use crate::audit::{Actor, Client, Entry, Event, Outcome, PART_MOST, Phase, milliseconds, name};
 use crate::error::{Code, Error, Result};
 use crate::policy::{OnFailure, Principal, Settings, View};
 use crate::request::Request;
@@ -124,6 +124,13 @@ impl<'e> Record<'e> {
     pub(super) fn meant<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
         if let Some(notes) = &mut self.notes {
             notes.redaction.mean(names);
+        }
+    }
+
+    /// [`Record::meant`] of a canned query.
+    pub(super) fn declared<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
+        if let Some(notes) = &mut self.notes {
+            notes.redaction.declare(names);
         }
     }
 
@@ -325,8 +332,15 @@ impl Notes {
         event
     }
 
+    /// The arguments as far as the record has room for them: it would take long to look through others.
+    fn kept_arguments(&self) -> Value {
+        match json!(self.arguments).to_string().len() {
+            0..=PART_MOST => self.redaction.arguments(&self.arguments),
+            bytes => json!({"omitted": format!("{bytes} bytes")}),
+        }
+    }
+
     fn event(&self, phase: Phase) -> Event {
-        let redaction = &self.redaction;
         Event {
             time: now(),
             id: self.id.clone(),
@@ -337,7 +351,7 @@ impl Notes {
             tool: self.tool.clone(),
             operation: self.operation.map_or_else(|| self.tool.clone(), str::to_owned),
             table: self.table.clone(),
-            arguments: Some(redaction.arguments(&self.arguments)),
+            arguments: Some(self.kept_arguments()),
             sql: self.sql.clone(),
             confirmation: self.confirmation.clone(),
             rows: self.rows,
@@ -356,7 +370,7 @@ fn redaction(catalogue: &Catalogue, caller: &Principal, tool: &str) -> Redaction
     let mut redaction = Redaction::new(&catalogue.settings.audit, catalogue.view(caller).ok());
     // Whoever has the query: its arguments are what they are.
     if let Some(query) = catalogue.canned.of_name(tool) {
-        redaction.mean(query.meant());
+        redaction.declare(query.meant());
     }
     redaction
 }

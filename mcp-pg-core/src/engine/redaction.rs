@@ -17,11 +17,15 @@ pub(super) struct Redaction {
     view: Option<Arc<View>>,
     /// Names, in small letters, of arguments and columns of a call, and of the columns that are meant by them.
     meant: Vec<(String, String)>,
+    /// Whether the arguments are those of a canned query.
+    declared: bool,
 }
 
-/// Arguments that speak of columns, and that callers may write as a text of another language.
-const WRITTEN: [&str; 8] =
-    ["where", "having", "order_by", "columns", "group_by", "sql", "query", "filter"];
+/// Arguments that are conditions, and that callers may write in another language.
+const CONDITIONS: [&str; 3] = ["where", "having", "filter"];
+
+/// Others that speak of columns.
+const WRITTEN: [&str; 5] = ["order_by", "columns", "group_by", "sql", "query"];
 
 /// The same of those that are rows.
 const ROWS: [&str; 2] = ["data", "updates"];
@@ -40,6 +44,8 @@ const NAMES_MOST: usize = 500;
 enum Place {
     /// Among the arguments.
     Argument,
+    /// In what [`CONDITIONS`] names.
+    Condition,
     /// In what [`WRITTEN`] names.
     Written,
     /// A row in what [`ROWS`] names, or several.
@@ -53,13 +59,19 @@ impl Redaction {
     /// values are.
     pub(super) fn new(detail: &AuditDetail, view: Option<Arc<View>>) -> Self {
         let values = if view.is_some() { detail.values } else { AuditValues::None };
-        Self { values, images: detail.images, view, meant: Vec::new() }
+        Self { values, images: detail.images, view, meant: Vec::new(), declared: false }
     }
 
     /// Values under the one name are those of a column of the other.
     pub(super) fn mean<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
         let names = names.map(|(given, column)| (given.to_lowercase(), column.to_lowercase()));
         self.meant.extend(names);
+    }
+
+    /// The same of a canned query, whose arguments these are.
+    pub(super) fn declare<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
+        self.declared = true;
+        self.mean(names);
     }
 
     /// Whether rows as they were and are may be kept.
@@ -80,7 +92,8 @@ impl Redaction {
     fn object(&self, members: &Map<String, Value>, place: Place) -> Value {
         // `{"column": "email", "eq": …}` is as much about it as `{"email": …}`.
         let named = members.get("column").and_then(Value::as_str);
-        let hidden = named.is_some_and(|name| self.hides(name));
+        let hidden = named.is_some_and(|name| self.hides(name))
+            || place == Place::Condition && members.values().any(|member| self.is_hidden(member));
         let speaks = |name: &str| members.get(name).is_some_and(|about| self.speaks(about));
         // What is computed from columns is compared with values that tell of them.
         let tested = members.keys().any(|name| Operator::parse(name).is_some());
@@ -100,7 +113,8 @@ impl Redaction {
                 }
                 name => computed && compares(name),
             };
-            let member = match keys || self.hides(name) || hidden && name != "column" {
+            let beside = hidden && name != "column" && !self.is_hidden(member);
+            let member = match keys || self.hides(name) || beside {
                 true => json!("[redacted]"),
                 false => self.apply(member, self.inside(place, name, named.is_some())),
             };
@@ -115,6 +129,14 @@ impl Redaction {
     fn apply(&self, value: &Value, place: Place) -> Value {
         match value {
             Value::Object(members) => self.object(members, place),
+            // `["email", "=", …]`
+            Value::Array(items)
+                if place == Place::Condition
+                    && items.iter().any(|item| self.is_hidden(item))
+                    && !items.iter().all(|item| self.is_name(item)) =>
+            {
+                json!("[redacted]")
+            }
             Value::Array(items) => items.iter().map(|item| self.apply(item, place)).collect(),
             leaf if self.values == AuditValues::None && !leaf.is_null() => json!("[omitted]"),
             leaf => match self.parsed(leaf) {
@@ -130,25 +152,39 @@ impl Redaction {
     /// Where the member of this name stands, `beside` the name of a column or not.
     fn inside(&self, place: Place, name: &str, beside: bool) -> Place {
         match place {
+            Place::Argument if CONDITIONS.contains(&name) => Place::Condition,
             Place::Argument if WRITTEN.contains(&name) => Place::Written,
             Place::Argument if ROWS.contains(&name) => Place::Rows,
             Place::Rows => Place::Value,
-            Place::Written if beside || self.is_column(name) => Place::Value,
+            Place::Condition | Place::Written if beside || self.is_column(name) => Place::Value,
             place => place,
         }
     }
 
+    /// Whether it is the name of a column whose values are not kept.
+    fn is_hidden(&self, value: &Value) -> bool {
+        value.as_str().is_some_and(|name| self.hides(name))
+    }
+
+    /// Whether it is the name of a column.
+    fn is_name(&self, value: &Value) -> bool {
+        value.as_str().is_some_and(|name| self.hides(name) || self.is_column(name))
+    }
+
     fn is_column(&self, name: &str) -> bool {
         let last = name.rsplit('.').next().unwrap_or_default();
-        let mut tables = self.view.iter().flat_map(|view| view.tables());
-        tables.any(|table| table.table.column(last).is_some())
+        self.view.as_ref().is_some_and(|view| view.has_column(last))
     }
 
     /// Whether a text such as `email = 'x'` speaks of a column whose values are not kept, and may hold one.
     fn tells(&self, text: &str, place: Place) -> bool {
         // `relation.column` is one word.
         let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
-        if !matches!(place, Place::Written | Place::Rows) || text.chars().all(is_part) {
+        // A query of people's own has texts for arguments.
+        if place == Place::Value
+            || place == Place::Argument && self.declared
+            || text.chars().all(is_part)
+        {
             return false;
         }
         let words = || text.split(|letter| !is_part(letter)).filter(|word| !word.is_empty());

@@ -103,14 +103,17 @@ fn text<'r>(
 }
 
 /// Most prepared statements of one connection: requests can take many shapes, and each holds memory in
-/// PostgreSQL.
-const PREPARED_MOST: usize = 500;
+/// PostgreSQL, a hundred times its text and more.
+const PREPARED_MOST: usize = 256;
+
+/// Most bytes of the text of each: longer ones take longer to run than to plan.
+const PREPARED_LONGEST: usize = 4096;
 
 pub(super) async fn prepare(
     client: &Object,
     statement: &Statement<'_>,
 ) -> Result<Option<tokio_postgres::Statement>, Failure> {
-    if !statement.recurring {
+    if !statement.recurring || statement.sql.len() > PREPARED_LONGEST {
         return Ok(None);
     }
     if client.statement_cache.size() >= PREPARED_MOST {

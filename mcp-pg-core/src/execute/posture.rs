@@ -45,6 +45,8 @@ pub struct Posture {
     pub unreached_types: Vec<UnreachedType>,
     /// Views of the configured schemas that leave rows out and are no fence around them: no `security_barrier`.
     pub leaky_views: Vec<String>,
+    /// Views that read a table as an owner, of themselves or of a view beneath, whom its row-level security does not bind.
+    pub unbound_views: Vec<String>,
     /// The first schema that is searched ahead of PostgreSQL's own, if there is one: what stands there is taken first.
     pub searched_first: Option<String>,
     /// `server_version`.
@@ -64,7 +66,7 @@ pub struct UnreachedType {
     pub column: String,
 }
 
-/// `$1` are the callers' database roles, `$2` the configured schemas, `$3` the types of visible columns, `$4` views. A superuser is a member of all: that tells nothing.
+/// `$1` are the callers' database roles, `$2` the configured schemas, `$3` the types of visible columns, `$4` views, also materialized. A superuser is a member of all: that tells nothing.
 /// Of a view's tree only what is behind WHERE follows a list, that of what is in FROM.
 const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
        r.rolcreaterole OR r.rolcreatedb, pg_catalog.current_setting('server_version'), \
@@ -99,7 +101,26 @@ const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
                                WHERE o.option_name = 'security_barrier' AND o.option_value::bool)), \
        (SELECT s.name::text FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY s(name, place) \
         WHERE s.name <> 'pg_catalog' AND s.name NOT LIKE 'pg\\_temp\\_%' \
-          AND s.place < pg_catalog.array_position(pg_catalog.current_schemas(true), 'pg_catalog') ORDER BY s.place LIMIT 1) \
+          AND s.place < pg_catalog.array_position(pg_catalog.current_schemas(true), 'pg_catalog') ORDER BY s.place LIMIT 1), \
+       ARRAY(WITH RECURSIVE read AS ( \
+               SELECT c.oid AS view, c.relkind, c.relowner AS owner, d.refobjid AS beneath, \
+                      EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) o \
+                              WHERE o.option_name = 'security_invoker' AND o.option_value::bool) AS invoker \
+               FROM pg_catalog.pg_class c \
+               JOIN pg_catalog.pg_rewrite w ON w.ev_class = c.oid AND w.rulename = '_RETURN' \
+               JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid \
+                 AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> c.oid \
+             ), reached AS ( \
+               SELECT view, CASE WHEN NOT invoker THEN owner END AS owner, beneath FROM read WHERE view = ANY ($4) \
+               UNION \
+               SELECT up.view, CASE WHEN read.invoker THEN up.owner ELSE read.owner END, read.beneath \
+               FROM reached up JOIN read ON read.view = up.beneath AND read.relkind = 'v' \
+             ) \
+             SELECT DISTINCT up.view::text FROM reached up \
+             JOIN pg_catalog.pg_class t ON t.oid = up.beneath AND t.relrowsecurity \
+             JOIN pg_catalog.pg_roles o ON o.oid = up.owner \
+             WHERE o.rolsuper OR o.rolbypassrls \
+               OR NOT t.relforcerowsecurity AND pg_catalog.pg_has_role(o.oid, t.relowner, 'USAGE')) \
      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
 impl Database {
@@ -117,13 +138,18 @@ impl Database {
         let names: Vec<&str> = roles.iter().map(|(name, _)| *name).collect();
         let types = base_types(schema);
         let oids: Vec<u32> = types.keys().copied().collect();
-        let views = schema.tables.iter().filter(|table| table.kind == TableKind::View);
-        let views: Vec<u32> = views.map(|view| view.oid).collect();
+        let seen = || roles.iter().map(|(_, schema)| *schema).chain([schema]);
+        let is_view =
+            |table: &&Table| matches!(table.kind, TableKind::View | TableKind::MaterializedView);
+        let views = seen().flat_map(|schema| schema.tables.iter().filter(is_view));
+        let views: BTreeMap<u32, String> =
+            views.map(|view| (view.oid, view.name.to_string())).collect();
+        let view_oids: Vec<u32> = views.keys().copied().collect();
         let parameters: &[(&(dyn ToSql + Sync), Type)] = &[
             (&names, Type::TEXT_ARRAY),
             (&schema.names, Type::TEXT_ARRAY),
             (&oids, Type::OID_ARRAY),
-            (&views, Type::OID_ARRAY),
+            (&view_oids, Type::OID_ARRAY),
         ];
         let mut lease = self.lease().await?;
         let client = lease.client()?;
@@ -135,16 +161,17 @@ impl Database {
             .ok_or_else(|| Error::new(Code::DatabaseError, "the login is not among the roles"))?;
         let names = |column| row.try_get::<_, Vec<String>>(column).map_err(unavailable);
         let owned = schema.tables.iter().filter(|table| table.privileges.owner);
-        let seen = roles.iter().map(|(_, schema)| *schema).chain([schema]);
         let unreached = names(11)?.into_iter().filter_map(|told| {
             let (oid, schema) = told.split_once(' ')?;
             let (name, column) = types.get(&oid.parse().ok()?)?.clone();
             Some(UnreachedType { name, schema: schema.to_owned(), column })
         });
-        let leaky = names(12)?;
-        let leaky = schema.tables.iter().filter(|table| leaky.contains(&table.oid.to_string()));
+        let named = |oids: Vec<String>| -> Vec<String> {
+            oids.iter().filter_map(|oid| views.get(&oid.parse().ok()?).cloned()).collect()
+        };
         Ok(Posture {
-            leaky_views: leaky.map(|view| view.name.to_string()).collect(),
+            leaky_views: named(names(12)?),
+            unbound_views: named(names(14)?),
             searched_first: row.try_get(13).map_err(unavailable)?,
             unreached_types: unreached.collect(),
             login: row.try_get(0).map_err(unavailable)?,
@@ -161,7 +188,7 @@ impl Database {
             open_schemas: names(9)?,
             standby: row.try_get(10).map_err(unavailable)?,
             owned_tables: owned.map(|table| table.name.to_string()).collect(),
-            unforced_tables: unforced(seen),
+            unforced_tables: unforced(seen()),
         })
     }
 }

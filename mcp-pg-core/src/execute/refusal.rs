@@ -57,6 +57,8 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
     let code = match code(state) {
         // PostgreSQL was still reading a value: names in regclass, the grammar of jsonpath and tsquery.
         Code::DatabaseError if parameter(answer, place).is_some() => Code::InvalidValue,
+        // Arithmetic may give NaN or infinity, which no whole number is.
+        Code::DatabaseError if is_unconvertible(answer) => Code::InvalidValue,
         code => code,
     };
     match code {
@@ -125,6 +127,12 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         .hint("whoever maintains the database has to look at it: asking otherwise will not help"),
         _ => Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})")),
     }
+}
+
+/// Whether a number is none of the type that it is to have.
+fn is_unconvertible(answer: &DbError) -> bool {
+    answer.code().code() == CHANGED
+        && answer.routine().is_some_and(|by| by.starts_with("numeric_int"))
 }
 
 fn forbidden(answer: &DbError, state: &str) -> Error {

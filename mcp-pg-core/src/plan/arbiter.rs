@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::assign::{Assign, Written, not_shown};
+use super::assign::{Assign, Written, is_operand, not_shown};
 use super::change::{counted, touchable};
 use super::insert::Given;
+use super::whole::require_whole;
 use super::{Predicate, Scope};
 use crate::error::{Code, Error, Result, below, step};
 use crate::policy::{Action, TableView};
@@ -88,6 +89,25 @@ impl<'v> Arbiter<'v> {
 }
 
 impl Arbiter<'_> {
+    /// Refuses a row that has a part only of a value which existing rows get.
+    pub(super) fn require_whole(
+        &self,
+        rows: &[Given<'_>],
+        at: &dyn Fn(usize) -> String,
+    ) -> Result<()> {
+        let given =
+            |(_, overwrite): &&(&Column, Overwrite<'_>)| matches!(overwrite, Overwrite::Given);
+        for (index, row) in rows.iter().enumerate() {
+            for (column, _) in self.set.iter().filter(given) {
+                if let Some(value) = row.get(&column.name).filter(|value| !is_operand(value)) {
+                    let at = format!("{}{}", at(index), step(&column.name));
+                    require_whole(&column.data_type, value, &at)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a row without a value for what existing rows get: they would get the column's default.
     pub(super) fn require_given(
         &self,

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::computation::Computation;
+use super::whole::require_whole;
 use super::{Expression, Operand, Scope, Source};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, Mask, Sealed, TableView};
@@ -102,9 +103,10 @@ impl Written {
 }
 
 /// What a column can be set to besides a value.
-pub(super) const COMPUTED: [&str; 10] = [
+pub(super) const COMPUTED: [&str; 11] = [
     "$increment",
     "$compute",
+    "$column",
     "$now",
     "$default",
     "$append",
@@ -211,6 +213,9 @@ impl<'v> Scope<'v> {
             }));
         }
         fits(column, &operand, at)?;
+        if written == Written::Old && !is_operand(value) {
+            require_whole(&column.data_type, value, at)?;
+        }
         Ok(Assign::Value(operand))
     }
 }
@@ -234,6 +239,10 @@ pub(super) fn not_shown(
             "leave {name} out, and it stays as it is; {{\"$literal\": null}} takes its value away"
         )));
     }
+    let value = match value.as_object().and_then(lone_operator) {
+        Some(("$literal", literal)) => literal,
+        _ => value,
+    };
     let message = if mask.is_some_and(|mask| mask.shows(value)) {
         format!("this is what the mask of {name} shows, not a value")
     } else if table.sealed(name).is_some() && Sealed::is_undecipherable(value) {

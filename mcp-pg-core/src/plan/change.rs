@@ -250,7 +250,7 @@ pub(super) fn assignments<'v>(
 /// Whether what is assigned depends on what is there.
 fn is_computed(value: &Value) -> bool {
     let members = value.as_object().into_iter().flatten();
-    let computed = ["$increment", "$compute", "$append", "$remove", "$merge", "$set"];
+    let computed = ["$increment", "$compute", "$column", "$append", "$remove", "$merge", "$set"];
     members.map(|(key, _)| key).any(|key| computed.contains(&key.as_str()))
 }
 

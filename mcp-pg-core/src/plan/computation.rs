@@ -22,7 +22,8 @@ pub(super) struct Computation<'r> {
 }
 
 /// Those that need a row which is there.
-const OF_OLD: [&str; 6] = ["$increment", "$compute", "$append", "$remove", "$merge", "$set"];
+const OF_OLD: [&str; 7] =
+    ["$increment", "$compute", "$column", "$append", "$remove", "$merge", "$set"];
 
 impl<'v> Scope<'v> {
     /// What a computation does.
@@ -55,6 +56,7 @@ impl<'v> Scope<'v> {
             "$increment" if base.is_moment() => asked.later().map(Assign::Move),
             "$increment" => Err(asked.needs("a number, or a date or time")),
             "$compute" => self.arithmetic_for(table, asked).map(Assign::Compute),
+            "$column" => self.copied(table, asked).map(Assign::Compute),
             "$append" => match base.family() {
                 Family::Array | Family::Json | Family::Text => {
                     Ok(Assign::Append(self.taken(asked)?))
@@ -106,6 +108,10 @@ impl<'v> Scope<'v> {
         if !base.is_amount() {
             let error = asked.needs("a number");
             return Err(match base.is_moment() {
+                _ if asked.argument.is_string() => error.hint(format!(
+                    "{{\"$column\": {}}} is the value of that column",
+                    asked.argument
+                )),
                 true => error.hint("{\"$increment\": \"1 month\"} moves it by so much"),
                 false => error,
             });
@@ -117,6 +123,25 @@ impl<'v> Scope<'v> {
                 asked.column.name
             ))),
         }
+    }
+
+    /// The value of another column, also of a related row, or a part of one.
+    fn copied(&self, table: &'v TableView, asked: &Computation<'_>) -> Result<Expression<'v>> {
+        let of = match asked.argument {
+            Value::Object(object) if !object.contains_key("column") => None,
+            of => Some(of),
+        };
+        let copied = self.expression(table, of, asked.at)?;
+        let (own, other) = (asked.column.data_type.base(), copied.data_type());
+        let other = other.base();
+        let alike = [DataType::is_number, DataType::has_day, DataType::is_json];
+        let alike = alike.iter().any(|kind| kind(own) && kind(other));
+        let texts = [own, other].iter().all(|end| end.family() == Family::Text);
+        if own.oid == other.oid || alike || texts {
+            return Ok(copied);
+        }
+        let Column { name, type_name, .. } = asked.column;
+        Err(asked.wrong(format!("{name} is {type_name}, and what it is set to {}", other.name)))
     }
 
     /// The names of members of a JSON object, as a `text[]`.

@@ -41,7 +41,7 @@ impl CursorKey {
         Self(DerivedKey::of_secret(secret))
     }
 
-    /// The same of a password: it is made slowly, when it is first needed.
+    /// The same of a password: it is made slowly.
     pub fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
         Self(DerivedKey::of_password(password, salt))
     }

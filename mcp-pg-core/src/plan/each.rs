@@ -34,6 +34,9 @@ pub struct NamedRow<'v> {
     pub version: Option<String>,
 }
 
+/// In how many ways the rows of a list may be set: each takes a statement of its own.
+const WAYS_MOST: usize = 100;
+
 /// The member of a row that holds the version which the caller read.
 pub(super) const VERSION: &str = "_version";
 
@@ -65,6 +68,14 @@ impl<'v> Each<'v> {
                 batches.len() - 1
             });
             batches[batch].push(row);
+            if batches.len() > WAYS_MOST {
+                let message = format!(
+                    "the rows of a list may be set in {WAYS_MOST} ways, each with its own columns or arithmetic, and no more"
+                );
+                return Err(Error::new(Code::LimitExceeded, message)
+                    .at(format!("/updates/{index}"))
+                    .hint("send the other rows in a call of their own"));
+            }
         }
         Ok(Self { key, batches })
     }

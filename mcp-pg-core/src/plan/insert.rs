@@ -91,6 +91,7 @@ impl<'v> InsertPlan<'v> {
                 let arbiter = Arbiter::new(scope, table, on_conflict, &columns[..given])?;
                 arbiter.require_given(&rows, &columns[..given], &at)?;
                 arbiter.require_own(table, &rows, &at)?;
+                arbiter.require_whole(&rows, &at)?;
                 Some(arbiter)
             }
         };

@@ -44,6 +44,7 @@ mod start;
 mod taken;
 mod tested;
 mod unit;
+mod whole;
 mod words;
 
 pub use aggregate::{Group, Grouping};

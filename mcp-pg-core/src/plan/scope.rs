@@ -221,6 +221,11 @@ impl<'v> Scope<'v> {
                 _ => return Err(error.inside(at)),
             },
         };
+        if let Some(instead) = earlier.table.shown_instead(column) {
+            let name = &earlier.table.table.columns[column].name;
+            let message = format!("{name} is {instead}: what is shown instead is no value of it");
+            return Err(Error::new(Code::Forbidden, message).at(at));
+        }
         let column = earlier.table.table.columns[column].name.clone();
         Ok(Reference { operation, called: called.to_owned(), row, column })
     }

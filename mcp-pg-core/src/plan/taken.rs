@@ -111,10 +111,6 @@ impl Scope<'_> {
     fn taking<'n>(&self, table: &TableView, under: &'n [String]) -> &'n str {
         let names = || under.iter().filter_map(|name| name.rsplit('.').next());
         let own = names().find(|name| table.table.column(name).is_some());
-        own.or_else(|| names().rev().find(|name| self.is_column(name))).unwrap_or_default()
-    }
-
-    fn is_column(&self, name: &str) -> bool {
-        self.view.tables().iter().any(|table| table.table.column(name).is_some())
+        own.or_else(|| names().rev().find(|name| self.view.has_column(name))).unwrap_or_default()
     }
 }

@@ -19,7 +19,7 @@ impl MaskKey {
         Self(DerivedKey::of_secret(secret))
     }
 
-    /// The key that is made from a password, slowly, when it is first needed.
+    /// The key that is made from a password, slowly.
     pub fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
         Self(DerivedKey::of_password(password, salt))
     }

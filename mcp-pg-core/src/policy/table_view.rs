@@ -232,6 +232,16 @@ impl TableView {
         Some((self.mask(position)?, self.mask_key.as_ref()))
     }
 
+    /// What the column at a position is whose values are never shown: masked, or encrypted and not opened for the role.
+    pub fn shown_instead(&self, position: usize) -> Option<&'static str> {
+        let name = self.table.columns.get(position).map(|column| column.name.as_str());
+        match name.and_then(|name| self.sealed(name)) {
+            _ if self.mask(position).is_some() => Some("masked"),
+            Some(sealed) if !sealed.opened() => Some("encrypted"),
+            _ => None,
+        }
+    }
+
     /// What is to be known of the values of the column at a position.
     pub fn marks(&self, position: usize) -> Marks {
         self.marks.get(position).copied().unwrap_or_default()

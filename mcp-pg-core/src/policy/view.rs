@@ -40,6 +40,8 @@ pub struct View {
     whole: Option<Arc<View>>,
     languages: Vec<Arc<Language>>,
     texts: Arc<Texts>,
+    /// The names of all columns, once they are asked for.
+    column_names: OnceLock<HashSet<String>>,
 }
 
 impl View {
@@ -141,6 +143,7 @@ impl View {
             whole: None,
             languages: schema.languages.clone(),
             texts: Arc::default(),
+            column_names: OnceLock::new(),
         }
     }
 
@@ -181,6 +184,13 @@ impl View {
     /// Names, in small letters, of the columns that are masked in some table.
     pub fn masked_names(&self) -> &HashSet<String> {
         &self.masked_names
+    }
+
+    /// Whether some table has a column of this name.
+    pub fn has_column(&self, name: &str) -> bool {
+        let columns = || self.tables.iter().flat_map(|table| &table.table.columns);
+        let names = || columns().map(|column| column.name.clone()).collect();
+        self.column_names.get_or_init(names).contains(name)
     }
 
     /// The marks of a column of a table, whether the role sees it or not.

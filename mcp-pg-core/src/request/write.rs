@@ -83,7 +83,7 @@ pub struct Update {
     #[schemars(
         schema_with = "updates_schema",
         description = "{\"column\": value}; a value may be {\"$increment\": 1} (\"1 month\" for dates), {\"$compute\": \
-            {\"multiply\": [\"price\", 1.1]}}, {\"$now\": true}, {\"$default\": true}, {\"$append\": [..]}, {\"$remove\": \
+            {\"multiply\": [\"price\", 1.1]}}, {\"$column\": \"other\"}, {\"$now\": true}, {\"$default\": true}, {\"$append\": [..]}, {\"$remove\": \
             [..]}, {\"$merge\": {..}}, {\"$set\": {\"path\": [\"a\", \"b\"], \"value\": 1}}. Or a list, each row with its key: \
             [{\"id\": 1, \"rate\": 2}]; `where` is then {} or narrows."
     )]

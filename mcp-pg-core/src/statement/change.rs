@@ -91,7 +91,13 @@ pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Vec<Statement<'
     match &plan.effect {
         Effect::Set(set) => vec![update(plan, set, returned)],
         Effect::SetEach(each) => {
-            each.batches.iter().map(|rows| update_each(plan, &each.key, rows, returned)).collect()
+            // Lists that need several will hardly be alike.
+            let recurring = each.batches.len() == 1;
+            let change = |rows: &Vec<NamedRow<'v>>| Statement {
+                recurring,
+                ..update_each(plan, &each.key, rows, returned)
+            };
+            each.batches.iter().map(change).collect()
         }
         Effect::Remove => vec![remove(plan, returned)],
     }

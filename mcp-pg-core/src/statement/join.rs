@@ -12,6 +12,8 @@ use crate::policy::TableView;
 pub(super) struct Join {
     from: DynIden,
     relation: String,
+    /// The table, as one view has it: another view's relations may have the same names, and lead elsewhere.
+    of: *const TableView,
     table: TableRef,
     alias: DynIden,
     on: Expr,
@@ -20,8 +22,9 @@ pub(super) struct Join {
 impl Conditions {
     /// The alias of the row that a hop leads to, in the query that has the row under `alias`.
     pub(super) fn joined(&mut self, hop: &Hop<'_>, alias: &DynIden) -> DynIden {
-        let relation = &hop.relation.unambiguous;
-        let same = |join: &&Join| join.from == *alias && join.relation == *relation;
+        let (relation, of) = (&hop.relation.unambiguous, std::ptr::from_ref(hop.table));
+        let same =
+            |join: &&Join| join.from == *alias && join.relation == *relation && join.of == of;
         if let Some(join) = self.joins.iter().find(same) {
             return join.alias.clone();
         }
@@ -30,6 +33,7 @@ impl Conditions {
         self.joins.push(Join {
             from: alias.clone(),
             relation: relation.clone(),
+            of,
             table: end(hop, &other),
             alias: other.clone(),
             on,
@@ -76,10 +80,12 @@ impl Conditions {
 
     /// The alias of the row that a hop leads to, if just that row is joined.
     fn already_joined(&mut self, hop: &Hop<'_>, alias: &DynIden) -> Option<DynIden> {
-        let same = |join: &&Join| join.from == *alias && join.relation == hop.relation.unambiguous;
-        let join = self.joins.iter().find(same)?;
-        let (other, on) = (join.alias.clone(), join.on.clone());
-        (self.led_to(hop, alias, &other) == on).then_some(other)
+        let same = |join: &&Join| join.from == *alias && join.table == end(hop, &join.alias);
+        let joins = self.joins.iter().filter(same);
+        let joins: Vec<_> = joins.map(|join| (join.alias.clone(), join.on.clone())).collect();
+        let mut joins = joins.into_iter();
+        let (other, _) = joins.find(|(other, on)| self.led_to(hop, alias, other) == *on)?;
+        Some(other)
     }
 
     /// Joins to a query the rows that its expressions have reached from the row under `alias`.

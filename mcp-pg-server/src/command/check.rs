@@ -45,6 +45,7 @@ pub(super) async fn check(
         );
     }
     notes.extend(of_database(&settings, &schema, &known));
+    notes.extend(views::unbound(&session.engine, &settings, &known.unbound_views));
     notes.extend(queries::untold(&session.engine, &settings, &schema));
     for note in notes {
         writeln!(out, "note: {note}")?;

@@ -1,7 +1,8 @@
 //! What the login may do beyond its task: told by `check`, at the start, and to those who would let the
 //! network reach it.
 
-use mcp_pg_core::{Code, Engine, Error, Posture};
+use mcp_pg_core::policy::Role;
+use mcp_pg_core::{Code, Engine, Error, Posture, Principal};
 
 /// Most names that a finding lists.
 const NAMED_MOST: usize = 5;
@@ -84,9 +85,13 @@ pub(super) fn absent_schemas(posture: &Posture) -> Vec<String> {
     absent.collect()
 }
 
-/// Warns where there is nothing to serve.
+/// Warns where there is nothing to serve, neither as the login nor as a role's database role.
 pub(super) fn warn_if_empty(engine: &Engine) {
-    if engine.schema().tables.is_empty() {
+    let sees_some = |role: &Role| {
+        let view = engine.view(&Principal::new("", &role.name));
+        view.is_ok_and(|view| !view.tables().is_empty())
+    };
+    if engine.schema().tables.is_empty() && !engine.settings().roles.iter().any(sees_some) {
         tracing::warn!("there are no tables that the login may use in the schemas that are served");
     }
 }

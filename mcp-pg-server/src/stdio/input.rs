@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
 use rmcp::model::{JsonRpcVersion2_0, RequestId};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
@@ -24,11 +24,16 @@ const CHUNK: usize = 16 * 1024;
 struct Message {
     #[serde(rename = "jsonrpc")]
     _version: JsonRpcVersion2_0,
-    #[serde(rename = "id")]
+    #[serde(rename = "id", default, deserialize_with = "some_id")]
     _id: Option<RequestId>,
     method: Option<String>,
     result: Option<IgnoredAny>,
     error: Option<IgnoredAny>,
+}
+
+/// An `id` that is there: null is none.
+fn some_id<'d, D: Deserializer<'d>>(id: D) -> Result<Option<RequestId>, D::Error> {
+    RequestId::deserialize(id).map(Some)
 }
 
 /// The standard input, whose end is told: a stream of changes is a request that would be waited for.

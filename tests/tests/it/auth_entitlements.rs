@@ -4,7 +4,7 @@ use mcp_pg_tests::Database;
 use serde_json::{Value, json};
 
 use crate::issuer::{SIGNERS, claims, jwt};
-use crate::program::{ERAS, Era, Served, file};
+use crate::program::{ERAS, Ended, Era, Served, file, program};
 
 const TITLES: &str = r#"
     CREATE TABLE titles (id int PRIMARY KEY, type text NOT NULL, title text NOT NULL);
@@ -62,6 +62,10 @@ async fn each_user_sees_the_types_that_the_token_entitles_to() {
     let url = database.url.replace("postgres://postgres@", "postgres://entitled_login@");
     let server =
         Served::start(&["--database-url", &url, "--config", config.to_str().unwrap()]).await;
+    // What the login lacks, its callers' role has.
+    let arguments = ["stdio", "--database-url", &url, "--config", config.to_str().unwrap()];
+    let ended = Ended::of(&mut program(&arguments)).await;
+    assert!(!ended.err.contains("there are no tables"), "{ended:?}");
     let user = |types: Value| {
         User {
         server: &server,

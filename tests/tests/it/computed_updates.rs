@@ -104,6 +104,20 @@ async fn numbers_are_computed() {
         {"id": 2, "price": {"$compute": {"add": ["price", 1]}}}]});
     let reply = call(&engine, "operator", "update", arguments).await.unwrap();
     assert_eq!(rows(&reply), [json!({"price": 4}), json!({"price": 6}), json!({"price": 6})]);
+    call(
+        &engine,
+        "operator",
+        "update",
+        json!({"table": "thing", "where": {"id": 2}, "updates": {"ratio": "NaN"}}),
+    )
+    .await
+    .unwrap();
+    let not_whole = json!({"table": "thing", "where": {"id": 2}, "updates": {"stock": {"$compute": {"multiply": ["ratio", 1]}}}});
+    let told = error(&engine, "operator", "update", not_whole).await;
+    assert_eq!(
+        (&told["code"], &told["message"]),
+        (&json!("invalid_value"), &json!("cannot convert NaN to integer"))
+    );
     for (updates, code, at) in [
         (json!({"name": {"$compute": {"add": ["price", 1]}}}), "invalid_value", "/name/$compute"),
         (json!({"due": {"$compute": {"add": ["due", 1]}}}), "invalid_value", "/due/$compute"),
@@ -131,6 +145,83 @@ async fn numbers_are_computed() {
     }
     let told = error(&engine, "operator", "update", json!({"table": "thing", "where": {"id": 1}, "updates": {"price": {"multiply": ["price", 1.1]}}})).await;
     assert_eq!(told["hint"], r#"{"$compute": {"multiply":["price",1.1]}}"#);
+}
+
+#[tokio::test]
+async fn columns_are_copied() {
+    let engine = Database::of(FIXTURE).await.engine().await;
+    let row = changed(
+        &engine,
+        1,
+        json!({"due": {"$column": "at"}, "told": {"$column": "due"}, "price": {"$column": "maker.rate"}, "stock": {"$column": "price"},
+               "name": {"$column": "name"}, "plain": {"$column": "meta"}, "tags": {"$column": "labels"}, "docs": {"$column": "docs"},
+               "meta": {"$column": {"column": "meta", "path": ["limits"]}}}),
+    )
+    .await;
+    let found: Vec<&Value> =
+        ["due", "told", "price", "stock", "tags"].map(|name| &row[name]).into();
+    assert_eq!(json!(found), json!(["2024-01-31", "2024-01-31T00:00:00", 2, 10, ["x", "y"]]));
+    assert_eq!((&row["plain"]["a"], &row["meta"]), (&json!(1), &json!({"users": 5, "own": null})));
+    for (updates, code, at) in [
+        (json!({"name": {"$column": "price"}}), "invalid_value", "/name/$column"),
+        (json!({"due": {"$column": "hour"}}), "invalid_value", "/due/$column"),
+        (
+            json!({"stock": {"$column": {"column": "meta", "path": ["a"]}}}),
+            "invalid_value",
+            "/stock/$column",
+        ),
+        (json!({"stock": {"$column": {"add": ["stock", 1]}}}), "invalid_value", "/stock/$column"),
+        (json!({"stock": {"$column": "no"}}), "unknown_column", "/stock/$column"),
+        (json!({"stock": {"$column": 7}}), "invalid_value", "/stock/$column"),
+    ] {
+        let arguments = json!({"table": "thing", "where": {"id": 1}, "updates": updates});
+        let found = refused(&engine, "update", arguments).await;
+        assert_eq!(found, (code.into(), format!("/updates{at}")), "{updates}");
+    }
+    let new = json!({"table": "thing", "data": {"id": 9, "stock": {"$column": "id"}}});
+    let found = refused(&engine, "insert", new).await;
+    assert_eq!(found, ("invalid_value".into(), "/data/stock/$column".into()));
+}
+
+#[tokio::test]
+async fn values_of_several_parts_are_written_whole() {
+    let database = Database::of(
+        "CREATE TYPE place AS (street text, zip text);
+         CREATE TYPE spot AS (name text, place place);
+         CREATE DOMAIN home AS place;
+         CREATE TABLE contract (id integer PRIMARY KEY, valid daterange, place place, home home, spot spot, days int4multirange);
+         INSERT INTO contract VALUES (1, '[2024-01-01,2025-01-01)', '(a,1)', '(b,2)', '(c,\"(d,3)\")', '{[1,2)}');",
+    )
+    .await;
+    let engine = database.engine().await;
+    let stored = database.value("SELECT contract::text FROM contract").await;
+    for (updates, missing) in [
+        (json!({"valid": {"upper": "2026-01-01"}}), "/valid/lower"),
+        (json!({"valid": {"lower": "2023-01-01"}}), "/valid/upper"),
+        (json!({"place": {"zip": "9"}}), "/place/street"),
+        (json!({"home": {"zip": "9"}}), "/home/street"),
+        (json!({"spot": {"name": "x", "place": {"street": "y"}}}), "/spot/place/zip"),
+    ] {
+        let update = json!({"table": "contract", "where": {"id": 1}, "updates": updates});
+        let found = refused(&engine, "update", update).await;
+        assert_eq!(found, ("missing_value".into(), format!("/updates{missing}")));
+        let mut data = updates.clone();
+        data["id"] = json!(1);
+        let upsert = json!({"table": "contract", "data": [data], "on_conflict": {"columns": ["id"], "do": "update"}});
+        let found = refused(&engine, "insert", upsert).await;
+        assert_eq!(found, ("missing_value".into(), format!("/data/0{missing}")));
+        data["id"] = json!(2);
+        let insert = json!({"table": "contract", "data": data, "dry_run": true});
+        call(&engine, "operator", "insert", insert).await.unwrap();
+    }
+    assert_eq!(database.value("SELECT contract::text FROM contract").await, stored);
+    let whole = json!({"valid": {"lower": null, "upper": "2026-01-01"}, "place": {"street": null, "zip": "9"}, "days": [{"lower": 5}],
+        "spot": null, "home": "(x,y)"});
+    let whole = json!({"table": "contract", "where": {"id": 1}, "updates": whole});
+    call(&engine, "operator", "update", whole).await.unwrap();
+    let empty =
+        json!({"table": "contract", "where": {"id": 1}, "updates": {"valid": {"bounds": "empty"}}});
+    call(&engine, "operator", "update", empty).await.unwrap();
 }
 
 #[tokio::test]

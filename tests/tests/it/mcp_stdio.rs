@@ -125,6 +125,7 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
         br#"{"jsonrpc":"2.0","id":99999999999999999999,"method":"tools/list"}"#.to_vec(),
         br#"[{"jsonrpc":"2.0","id":8,"method":"tools/list"}]"#.to_vec(),
         br#"{"jsonrpc":"2.0","id":8}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":null,"method":"tools/list"}"#.to_vec(),
         b" ".to_vec(),
         call(7, "{\"user_id\": 1}").into_bytes(),
     ];
@@ -143,7 +144,7 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
             None => nobody.push(answer["error"]["code"].clone()),
         }
     }
-    assert_eq!(nobody, [-32600; 7]);
+    assert_eq!(nobody, [-32600; 8]);
     assert_eq!(Vec::from_iter(answers.keys().copied()), [1, 2, 3, 4, 5, 6, 7]);
     for id in 2..=6 {
         let error = &answers[&id]["error"];
@@ -153,7 +154,7 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
     assert_eq!(answers[&7]["result"]["structuredContent"]["row_count"], 1);
     let records = std::fs::read_to_string(&audit).unwrap();
     let told = records.lines().filter(|line| line.contains("\"tool\":\"request\"")).count();
-    assert_eq!(told, 12, "{records}");
+    assert_eq!(told, 13, "{records}");
 }
 
 #[tokio::test]

@@ -325,3 +325,42 @@ async fn notes_speak_of_the_callers_condition_alone() {
         assert!(!ended.out.contains("archived"), "{ended:?}");
     }
 }
+
+/// A relation of the caller's may have the name that another one has in the condition of its role.
+#[tokio::test]
+async fn a_condition_is_asked_of_its_own_tables_join() {
+    let database = Database::of(
+        "CREATE TABLE clients (id integer PRIMARY KEY, ok boolean);
+         CREATE TABLE customers (id integer PRIMARY KEY, ok boolean, name text);
+         CREATE TABLE jobs (id integer PRIMARY KEY, n integer,
+             customer_id integer CONSTRAINT customers_by_customer REFERENCES clients);
+         INSERT INTO clients VALUES (1, true), (2, false);
+         INSERT INTO customers VALUES (1, true, 'c1'), (2, true, 'c2');
+         INSERT INTO jobs VALUES (1, 10, 1), (2, 20, 2);",
+    )
+    .await;
+    let config = "default_role = \"jb\"\n[[relations]]\ntable = \"public.jobs\"\ncolumns = [\"customer_id\"]\n\
+         to = \"public.customers\"\nreferences = [\"id\"]\n\
+         [roles.jb]\n[[roles.jb.grants]]\ntables = [\"public.jobs\"]\nactions = [\"select\"]\n\
+         rows = { customers_by_customer = { ok = true } }\n\
+         [[roles.jb.grants]]\ntables = [\"public.customers\"]\nactions = [\"select\"]\n";
+    let config = file(config);
+    let config = config.to_str().unwrap();
+    for (tool, arguments) in [
+        (
+            "aggregate",
+            r#"{"table":"jobs","group_by":["id","customer.name"],"measures":{"s":{"sum":"n"}}}"#,
+        ),
+        ("select", r#"{"table":"jobs","columns":["id","customer.name"],"distinct":true}"#),
+        ("select", r#"{"table":"jobs","columns":["id","customer.name"]}"#),
+        ("select", r#"{"table":"jobs","columns":["id"],"order_by":["customer.name"]}"#),
+    ] {
+        let arguments =
+            ["call", tool, arguments, "--config", config, "--database-url", &database.url];
+        let ended = run(&arguments).await;
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        let reply: Value = serde_json::from_str(&ended.out).unwrap();
+        let ids: Vec<&Value> = rows(&reply).iter().map(|row| &row["id"]).collect();
+        assert_eq!(ids, [&json!(1)], "{reply}");
+    }
+}

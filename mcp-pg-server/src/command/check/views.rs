@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use mcp_pg_core::policy::{Action, Role, Settings, TableView, View};
 use mcp_pg_core::schema::{Column, ColumnOrigin, Schema, TableKind};
+use mcp_pg_core::{Engine, Principal};
 
 /// The notes on the views that roles read; `leaky` are those that leave rows out without being a fence.
 pub(super) fn of_views(settings: &Settings, schema: &Schema, leaky: &[String]) -> Vec<String> {
@@ -20,6 +21,26 @@ pub(super) fn of_views(settings: &Settings, schema: &Schema, leaky: &[String]) -
     let mut told = HashSet::new();
     notes.retain(|note| told.insert(note.clone()));
     notes
+}
+
+/// The notes on views that roles read, as their database roles see them, and whose owners the policies beneath do not bind.
+pub(super) fn unbound(engine: &Engine, settings: &Settings, unbound: &[String]) -> Vec<String> {
+    let views = settings.roles.iter().filter_map(|role| {
+        let caller = Principal::new("check", &role.name);
+        engine.view(&caller).ok()
+    });
+    let views: Vec<_> = views.collect();
+    let is_read = |name: &&String| {
+        let mut tables = views.iter().flat_map(|view| view.tables());
+        tables.any(|table| is_read_view(table) && table.name().to_string() == **name)
+    };
+    let told = unbound.iter().filter(is_read).map(|name| {
+        format!(
+            "the view {name} shows rows whatever the row-level security of the tables beneath it says, which does not \
+             bind the owner that it reads as. If that is not what it is for, run ALTER VIEW … SET (security_invoker)"
+        )
+    });
+    told.collect()
 }
 
 fn is_read_view(table: &TableView) -> bool {

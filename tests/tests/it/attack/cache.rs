@@ -164,3 +164,57 @@ async fn roles_that_exchange_their_grants_exchange_all() {
         assert_eq!(refused["code"], "unknown_column", "{round} {refused}");
     }
 }
+
+#[tokio::test]
+async fn what_is_long_or_hardly_comes_again_is_not_kept_prepared() {
+    let database = Database::of(
+        "CREATE TABLE item (id integer PRIMARY KEY, a numeric, b numeric, c numeric);
+         INSERT INTO item SELECT n, n, n, n FROM generate_series(1, 20) n;
+         CREATE VIEW kept AS SELECT statement FROM pg_prepared_statements WHERE NOT from_sql;",
+    )
+    .await;
+    let mut settings = Settings::default();
+    settings.limits.max_connections = 1;
+    let engine = database.engine_with(settings).await;
+    let caller = Principal::new("x", "operator");
+    let kept = async || {
+        let arguments = json!({"table": "kept", "limit": 500});
+        let reply = call_as(&engine, &caller, "select", arguments).await.unwrap();
+        let kept = rows(&reply).iter().map(|row| row["statement"].as_str().unwrap().to_owned());
+        kept.filter(|text| text.contains("\"item\"")).collect::<Vec<String>>()
+    };
+    let sum = |parts: usize| {
+        let parts: Vec<Value> = (0..parts).map(|part| json!(["a", "b", "c"][part % 3])).collect();
+        json!({"as": "s", "add": parts})
+    };
+    for parts in [3, 200] {
+        let select = json!({"table": "item", "columns": ["id", sum(parts)]});
+        call_as(&engine, &caller, "select", select).await.unwrap();
+    }
+    let updates = (1..=20).map(|id| {
+        let parts: Vec<Value> = (0..=id).map(|part| json!(["a", "b"][part % 2])).collect();
+        json!({"id": id, "c": {"$compute": {"add": parts}}})
+    });
+    let updates = json!({"table": "item", "where": {}, "updates": updates.collect::<Vec<_>>()});
+    call_as(&engine, &caller, "update", updates).await.unwrap();
+    let ways = (1..=101).map(|id| {
+        let parts: Vec<Value> = (0..=id).map(|_| json!("a")).collect();
+        json!({"id": id, "c": {"$compute": {"add": parts}}})
+    });
+    let ways = json!({"table": "item", "where": {}, "updates": ways.collect::<Vec<_>>()});
+    let told = call_as(&engine, &caller, "update", ways).await.unwrap_err();
+    assert_eq!(told.get_at(), Some("/updates/100"), "{told}");
+    let one =
+        json!({"table": "item", "where": {}, "updates": [{"id": 1, "c": 5}, {"id": 2, "c": 6}]});
+    call_as(&engine, &caller, "update", one).await.unwrap();
+    let kept = kept().await;
+    let of = |verb: &str| kept.iter().filter(|text| text.starts_with(verb)).count();
+    assert_eq!(of("UPDATE"), 1, "{kept:#?}");
+    assert!(kept.iter().all(|text| text.len() <= 4096), "{kept:#?}");
+    assert!(
+        kept.iter().any(
+            |text| text.starts_with("SELECT") && text.contains("numeric") || text.contains("+")
+        ),
+        "{kept:#?}"
+    );
+}

@@ -51,7 +51,10 @@ async fn no_estimate_tells_of_rows_that_conditions_hide() {
             "explain" => json!({"operation": "select", "table": table, "where": filter}),
             _ => json!({"table": table, "where": filter, "count": "estimated", "columns": ["id"]}),
         };
-        call_as(&engine, &caller, tool, arguments).await.unwrap()
+        let mut reply = call_as(&engine, &caller, tool, arguments).await.unwrap();
+        // Notes speak of the condition, in its words.
+        reply.as_object_mut().unwrap().remove("notes");
+        reply
     };
     for (table, of) in [
         ("entry", (|word: &str| json!({"word": word})) as fn(&str) -> Value),

@@ -292,3 +292,37 @@ async fn check_notes_confirmed_queries_that_do_not_tell_which_rows_they_write() 
         assert_eq!(notes, expected, "{}", ended.out);
     }
 }
+
+#[tokio::test]
+async fn check_notes_views_that_policies_do_not_bind() {
+    let database = Database::of(
+        "CREATE TABLE purchase (id integer PRIMARY KEY, person text);
+         ALTER TABLE purchase ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON purchase USING (person = current_setting('app.person', true));
+         CREATE TABLE open (id integer PRIMARY KEY);
+         CREATE VIEW totals AS SELECT person, count(*) FROM purchase GROUP BY person;
+         CREATE VIEW bound WITH (security_invoker) AS SELECT id FROM purchase;
+         CREATE VIEW over AS SELECT id FROM bound;
+         CREATE VIEW outer_bound WITH (security_invoker) AS SELECT id FROM bound;
+         CREATE VIEW outer_total WITH (security_invoker) AS SELECT person FROM totals;
+         CREATE VIEW free AS SELECT id FROM open;
+         CREATE VIEW unread AS SELECT id FROM purchase;
+         CREATE MATERIALIZED VIEW kept AS SELECT id FROM purchase;",
+    )
+    .await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\nactions = [\"select\"]\n\
+         tables = [\"public.totals\", \"public.bound\", \"public.o*\", \"public.free\", \"public.kept\"]\n",
+    );
+    let config = config.to_str().unwrap();
+    let ended = run(&["check", "--database-url", &database.url, "--config", config]).await;
+    let notes = ended.out.lines().filter(|line| line.contains("whatever the row-level security"));
+    let mut views: Vec<&str> = notes.filter_map(|note| note.split(' ').nth(3)).collect();
+    views.sort_unstable();
+    assert_eq!(
+        views,
+        ["public.kept", "public.outer_total", "public.over", "public.totals"],
+        "{}",
+        ended.out
+    );
+}

@@ -124,7 +124,36 @@ async fn audited(values: AuditValues) -> String {
     ] {
         error(&engine, role, "select", arguments).await;
     }
+    let text = format!("ssn = '{ssn}'");
     for (tool, arguments) in [
+        ("select", json!({"table": "customer", "condition": text})),
+        ("update", json!({"table": "customer", "set": text})),
+        ("select", json!({"table": format!("customer where {text}")})),
+        ("select", json!({"table": "customer", "include": format!("review where {text}")})),
+        (
+            "select",
+            json!({"table": "customer", "where": {"field": "ssn", "op": "eq", "value": ssn}}),
+        ),
+        ("select", json!({"table": "customer", "where": ["ssn", "=", ssn]})),
+        ("select", json!({"table": "customer", "where": {"and": [["ssn", "=", ssn]]}})),
+        ("select", json!({"table": "customer", "where": {"eq": {"$column": "ssn", "value": ssn}}})),
+        (
+            "aggregate",
+            json!({"table": "customer", "measures": {"n": format!("count(*) filter (where {text})")}}),
+        ),
+        ("transaction", json!({"operations": format!("update customer set {text}")})),
+        (
+            "transaction",
+            json!({"operations": [{"operation": format!("update customer set {text}")}]}),
+        ),
+        (
+            "insert",
+            json!({"table": "customer", "data": {"id": 9}, "on_conflict": format!("(id) do update set {text}")}),
+        ),
+        (
+            "update",
+            json!({"table": "customer", "where": {"id": 1}, "updates": {"name": "x"}, "returning": [text]}),
+        ),
         ("insert", json!({"table": "customer", "data": format!("id=9, ssn={ssn}")})),
         ("sql", json!({"sql": format!("SELECT id FROM customer WHERE ssn = '{ssn}'")})),
     ] {

@@ -149,12 +149,23 @@ async fn a_masked_column_is_written_blindly_where_it_is_listed() {
         ("clerk", json!({"salary": {"$compute": {"add": ["id", 1]}}}), "forbidden"),
         // What was read, written back.
         ("clerk", json!({"phone": "***"}), "invalid_value"),
+        ("clerk", json!({"phone": {"$literal": "***"}}), "invalid_value"),
         ("clerk", json!({"code": "x"}), "read_only_column"),
         ("clerk", json!({"badge": "b"}), "read_only_column"),
         ("reader", json!({"phone": "1"}), "read_only_column"),
     ] {
         let told = mcp_pg_tests::error(&engine, role, "update", update(updates.clone())).await;
         assert_eq!(told["code"], code, "{updates}: {told}");
+    }
+    let read = json!({"operation": "select", "table": "staff", "as": "s"});
+    for of in ["s.phone", "0.0.phone"] {
+        let write = json!({"operation": "update", "table": "staff", "where": {"id": 1}, "updates": {"phone": {"$ref": of}}});
+        let copy = json!({"operations": [read, write]});
+        let told = mcp_pg_tests::error(&engine, "clerk", "transaction", copy).await;
+        assert_eq!(
+            (&told["code"], &told["at"]),
+            (&json!("forbidden"), &json!("/operations/1/updates/phone/$ref"))
+        );
     }
     let insert = json!({"table": "staff", "data": {"id": 2, "code": "x"}});
     let told = mcp_pg_tests::error(&engine, "clerk", "insert", insert).await;

@@ -1,0 +1,38 @@
+//! Values of several parts: ends of a range, fields of a composite. What is written to a row that exists says all of them.
+
+use serde_json::Value;
+
+use crate::error::{Code, Error, Result, below};
+use crate::schema::{DataType, Kind};
+
+/// Refuses an object that leaves a part out, which an update would take away.
+///
+/// # Errors
+///
+/// `missing_value`, inside `at`.
+pub(super) fn require_whole(data_type: &DataType, value: &Value, at: &str) -> Result<()> {
+    let Value::Object(members) = value else { return Ok(()) };
+    let fields = match &data_type.base().kind {
+        Kind::Composite(fields) => fields.as_slice(),
+        _ => &[],
+    };
+    let ends: &[&str] = match &data_type.base().kind {
+        Kind::Range(_) if members.get("bounds").is_none_or(|bounds| bounds != "empty") => {
+            &["lower", "upper"]
+        }
+        _ => &[],
+    };
+    let mut parts = fields.iter().map(|field| field.name.as_str()).chain(ends.iter().copied());
+    if let Some(missing) = parts.find(|part| !members.contains_key(*part)) {
+        let message = format!("{missing} is missing: what is written is the whole value");
+        return Err(Error::new(Code::MissingValue, message)
+            .at(below(at, missing))
+            .hint("give what is to stay as it is, too; null is for none"));
+    }
+    for field in fields {
+        if let Some(value) = members.get(&field.name) {
+            require_whole(&field.data_type, value, &below(at, &field.name))?;
+        }
+    }
+    Ok(())
+}
