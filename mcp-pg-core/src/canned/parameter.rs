@@ -8,6 +8,7 @@ use super::declared::{self, Declared};
 use super::function::Input;
 use super::rules::Rules;
 use crate::error::{Code, Error, Result, step};
+use crate::policy::claim;
 use crate::schema::{DataType, Kind, clean};
 use crate::value;
 
@@ -119,9 +120,9 @@ impl Parameter {
         let argument = arguments.get(&self.name);
         let argument = argument.filter(|value| self.nullable || !value.is_null());
         match (&self.given, argument) {
-            (Given::Claim(claim), _) => {
-                let claim = claims.get(claim).unwrap_or(&Value::Null);
-                let text = value::encode(&self.data_type, &self.type_name, claim);
+            (Given::Claim(name), _) => {
+                let claim = claim(claims, name).unwrap_or_default();
+                let text = value::encode(&self.data_type, &self.type_name, &claim);
                 // The caller did not give it, and must not read it in an error.
                 text.map(Some).map_err(|error| {
                     Error::new(Code::Forbidden, "a claim of the caller does not fit the query")

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::error::Result;
 use crate::execute::Identity;
 use crate::plan::Scope;
-use crate::policy::Setting;
+use crate::policy::{Setting, claim};
 
 /// A session setting of a role that PostgreSQL does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(super) fn identity(scope: &Scope<'_>) -> Identity {
         let value = match setting {
             Setting::Fixed(value) => value.clone(),
             // An absent claim is the empty text: what a policy sees of a setting that was never made.
-            Setting::Claim(claim) => match scope.caller.claims.get(claim) {
+            Setting::Claim(name) => match claim(&scope.caller.claims, name).as_deref() {
                 None | Some(Value::Null) => String::new(),
                 Some(Value::String(text)) => text.clone(),
                 Some(Value::Array(items)) => array_literal(items),

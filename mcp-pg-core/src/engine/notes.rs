@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::plan::{
-    Function, Hop, Include, LIST_MOST, Predicate, Query, SelectPlan, Shown, Sort, Start,
-};
+use crate::plan::{Hop, Include, Predicate, Query, SelectPlan, Shown, Sort, Start};
 use crate::policy::TableView;
 use crate::request::{Aggregate, Select};
 
@@ -47,7 +45,6 @@ pub(super) fn of_page(
     let found = Some(filter).filter(|_| !rows.is_empty());
     notes.extend(found.and_then(|filter| filter.wants_none()).map(without));
     notes.extend(archived_beyond(plan, rows));
-    notes.extend(cut_list(plan, rows));
     if (more || further) && !plan.keyset && !plan.single && plan.grouping.is_none() {
         notes.push(unsteady(plan));
     }
@@ -139,22 +136,6 @@ fn without(hop: &Hop<'_>) -> String {
         }
         _ => format!("{found}: with \"archived\": \"include\" it does not"),
     }
-}
-
-/// What to say of lists that may lack values.
-fn cut_list(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String> {
-    let grouping = plan.grouping.as_ref()?;
-    let full = |index: usize| {
-        let lists = rows.iter().filter_map(|row| row.get(index)?.as_array());
-        lists.map(Vec::len).any(|length| length == LIST_MOST)
-    };
-    let mut measures = grouping.measures.iter().zip(grouping.groups.len()..);
-    let (measure, _) =
-        measures.find(|(measure, index)| measure.function == Function::List && full(*index))?;
-    let name = &measure.name;
-    Some(format!(
-        "a list has {LIST_MOST} values at most, and {name} may have more: count_distinct counts them"
-    ))
 }
 
 /// What to say of related rows that a limit cut: how those of one row are read further.

@@ -175,8 +175,12 @@ impl Engine {
         }
         let parameters = texts(&statement.parameters, &[])?;
         let asked = record.consent.is_some() && !query.key_columns().is_empty();
-        // Which rows they are must be known of all of them.
-        let read = if asked { ALL } else { *keep };
+        // Which rows they are must be known of all of them, unless there are more than there may be.
+        let read = match (asked, own.max_rows) {
+            (true, Some(most)) => Keep { rows: most, bytes: usize::MAX },
+            (true, None) => ALL,
+            (false, _) => *keep,
+        };
         let fetched = transaction.run(statement, &parameters, read).await;
         let mut fetched = fetched.map_err(&refused)?;
         let rows = if statistics {

@@ -227,7 +227,7 @@ fn used<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
         "22003" => &["/$increment"],
         _ => return None,
     };
-    let places = place.parameters.iter().map(|operand| operand.at.as_str());
+    let places = place.parameters.iter().filter_map(Operand::place);
     only(places.filter(|at| uses.iter().any(|used| at.ends_with(used))))
 }
 
@@ -247,7 +247,7 @@ fn time_zone<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
         Source::Text(Some(zone)) => quotes(answer.message(), zone),
         _ => false,
     });
-    unknown.next().map(|operand| operand.at.as_str())
+    unknown.next().and_then(Operand::place)
 }
 
 /// Where the parameter stands that PostgreSQL could not read.
@@ -257,15 +257,13 @@ fn parameter<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
 
 pub(super) fn parameter_of<'a>(answer: &DbError, parameters: &'a [Operand]) -> Option<&'a str> {
     let number = parameter_number(answer.where_()?)?;
-    let operand = parameters.get(number.checked_sub(1)?)?;
-    Some(operand.at.as_str()).filter(|at| !at.is_empty())
+    parameters.get(number.checked_sub(1)?)?.place()
 }
 
 /// Where the only value of the caller's stands. PostgreSQL refused not its form but its use, as it does a
 /// regular expression, and does not say where.
 fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
-    let places = place.parameters.iter().map(|operand| operand.at.as_str());
-    only(places.filter(|at| !at.is_empty()))
+    only(place.parameters.iter().filter_map(Operand::place))
 }
 
 fn not_null(answer: &DbError, place: &Place<'_>) -> Error {

@@ -77,6 +77,14 @@ impl<'v> Grouping<'v> {
             }
         });
         let groups: Vec<Group<'v>> = groups.collect::<Result<_>>()?;
+        let mut laid_out = groups.iter().enumerate().filter(|(_, group)| group.each.is_some());
+        if let Some((index, _)) = laid_out.nth(1) {
+            // Rows would multiply: of lists of thousands, into billions.
+            let message = "the elements of one list make groups, not those of several";
+            return Err(
+                Error::new(Code::InvalidValue, message).at(format!("/group_by/{index}/each"))
+            );
+        }
         let (combined, measures) = Combined::apart(&request.measures);
         let measures = measures.map(|(name, item)| measure(scope, table, name, item));
         let measures: Vec<Measure<'v>> = measures.collect::<Result<_>>()?;

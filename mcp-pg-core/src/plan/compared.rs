@@ -289,7 +289,7 @@ fn holds(ranges: &DataType, other: &DataType) -> bool {
     let element = ranges.bound().is_some_and(|bound| {
         let bound = bound.base();
         bound.oid == other.oid && bound.collation.goes_with(other.collation)
-            || bound.is_timestamp() && other.has_day()
+            || bound.is_timestamp() && other.is_timestamp()
     });
     element || ranges.range().is_some_and(|range| range.base().oid == other.oid)
 }

@@ -322,7 +322,7 @@ impl<'v> Scope<'v> {
         let table = whole.named(table.name()).ok_or_else(unfit)?;
         // Whatever the caller asks for: what the role may see does not depend on it.
         let scope = Scope { view: whole, earlier: &[], related: Archived::Exclude, ..*self };
-        filter(&scope, table, &granted, "").map_err(|error| {
+        filter(&scope, table, &granted, RULE).map_err(|error| {
             let misfit = match error.code() {
                 // What stands in the configuration, `check` tries.
                 Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
@@ -335,6 +335,9 @@ impl<'v> Scope<'v> {
         })
     }
 }
+
+/// Where values of a role's own condition stand: nowhere in the arguments.
+const RULE: &str = "rule:";
 
 /// `{"column": "or", …}`: the name and the rest, unless it is a condition on a column called "column".
 fn spelled_out<'a>(

@@ -45,20 +45,15 @@ pub enum Function {
     Stddev,
     /// Its square.
     Variance,
-    /// Which there are: each once, in their order, and no more than [`LIST_MOST`].
-    List,
     /// What a part of them lies below; between two values, on the line from one to the other.
     Percentile,
 }
-
-/// Most values of a list.
-pub const LIST_MOST: usize = 100;
 
 /// The percentile of which every request has the fraction in its name.
 const MEDIAN: &str = "median";
 
 impl Function {
-    const ALL: [(&'static str, Function); 11] = [
+    const ALL: [(&'static str, Function); 10] = [
         ("count", Function::Count),
         ("count_distinct", Function::CountDistinct),
         ("sum", Function::Sum),
@@ -67,14 +62,13 @@ impl Function {
         ("max", Function::Max),
         ("stddev", Function::Stddev),
         ("variance", Function::Variance),
-        ("list", Function::List),
         (MEDIAN, Function::Percentile),
         ("percentile", Function::Percentile),
     ];
 
     /// Whether only numbers among the members of JSON are measured so.
     pub fn is_of_numbers(self) -> bool {
-        !matches!(self, Function::Count | Function::CountDistinct | Function::List)
+        !matches!(self, Function::Count | Function::CountDistinct)
     }
 
     fn names() -> impl Iterator<Item = &'static str> {
@@ -102,11 +96,6 @@ impl Function {
             Function::Count => built_in(DataType::bigint()),
             // It sorts; types such as xid can only be hashed.
             Function::CountDistinct => data_type.ordering.then(|| Arc::clone(DataType::bigint())),
-            // Lists of lists would have to be of one length.
-            Function::List => {
-                let listed = base.ordering && base.family() != Family::Array;
-                listed.then(|| Arc::new(DataType::list_of(&base)))
-            }
             Function::Sum if SMALL.contains(&base.oid) => built_in(DataType::bigint()),
             Function::Sum | Function::Avg if base.oid == 20 => built_in(DataType::numeric()),
             Function::Avg if SMALL.contains(&base.oid) => built_in(DataType::numeric()),

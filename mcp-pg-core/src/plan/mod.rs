@@ -63,7 +63,7 @@ pub use hop::Hop;
 pub use include::Include;
 pub use insert::InsertPlan;
 pub use marked::marked;
-pub use measure::{Function, LIST_MOST, Measure};
+pub use measure::{Function, Measure};
 pub use misfit::Misfit;
 pub use now::{Clock, Now};
 pub use operand::{Operand, Reference, Source};

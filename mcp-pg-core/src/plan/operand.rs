@@ -9,7 +9,7 @@ use crate::schema::DataType;
 pub struct Operand {
     /// What is sent.
     pub source: Source,
-    /// Where in the arguments it stands, as a JSON Pointer.
+    /// Where in the arguments it stands, as a JSON Pointer; of what is the role's or the server's, none.
     pub at: String,
 }
 
@@ -70,6 +70,11 @@ impl Operand {
     /// Several values as one `text[]`, for a statement that casts each to its type.
     pub fn list(values: Vec<Operand>, at: impl Into<String>) -> Self {
         Self { source: Source::List(values), at: at.into() }
+    }
+
+    /// Where the caller gave the value, if it was the caller.
+    pub fn place(&self) -> Option<&str> {
+        Some(self.at.as_str()).filter(|at| at.starts_with('/'))
     }
 
     /// Whether the value is known to be null.

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::assign::Written;
 use super::operand::Reference;
 use super::{Assign, Operand, Predicate};
-use crate::error::{Code, Error, Result, below, step};
-use crate::policy::{Action, Principal, Settings, TableView, View};
+use crate::error::{Code, Error, Result, below};
+use crate::policy::{Action, Principal, Settings, TableView, View, claim};
 use crate::request::{Archived, Count};
 use crate::schema::{Column, DataType, TableKind};
 use crate::value;
@@ -250,7 +250,7 @@ impl<'v> Scope<'v> {
     pub fn granted(&self, value: &Value) -> Option<Value> {
         match value {
             Value::String(text) => match text.strip_prefix("claim:") {
-                Some(name) => match self.caller.claims.get(name)? {
+                Some(name) => match &*claim(&self.caller.claims, name)? {
                     Value::Null => None,
                     claim if holds_objects(claim) => Some(json!({ "$literal": claim })),
                     Value::Array(items) => {
@@ -307,7 +307,8 @@ impl<'v> Scope<'v> {
                     };
                     unfit.caused_by(error)
                 };
-                let at = step(&column.name);
+                // Nowhere in the arguments.
+                let at = format!("preset:{}", column.name);
                 match table.sealed(&column.name) {
                     Some(sealed) => self.assign_sealed(sealed, column, &value, &at).map_err(unfit),
                     None if self.settings.encryption.names(table.name(), column) => {

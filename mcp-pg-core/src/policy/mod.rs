@@ -26,7 +26,7 @@ pub use derived::{computed, counted, part};
 pub use duration::duration;
 pub use mark::{ColumnMarks, Marks};
 pub use mask::MaskKey;
-pub use principal::Principal;
+pub use principal::{Principal, claim};
 pub use role::{Action, Actions, ColumnRules, Grant, Mask, Role, RoleLimits, Setting};
 pub use sealed::{Encryption, Sealed};
 pub use settings::{

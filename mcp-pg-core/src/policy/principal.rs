@@ -1,5 +1,7 @@
 //! Who calls.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 /// An authenticated caller: never built from anything that a model wrote.
@@ -48,4 +50,33 @@ impl Principal {
         self.claims.insert(name.into(), value.into());
         self
     }
+}
+
+/// The claim that a configuration names: by its name, by a JSON Pointer (`/app_metadata/tenant`), or all of them by `*`, as an
+/// object.
+///
+/// ```
+/// use mcp_pg_core::policy::claim;
+/// use serde_json::json;
+///
+/// let claims = json!({"sub": "ada", "app": {"tenant": 42}});
+/// let claims = claims.as_object().unwrap();
+/// assert_eq!(claim(claims, "sub").as_deref(), Some(&json!("ada")));
+/// assert_eq!(claim(claims, "/app/tenant").as_deref(), Some(&json!(42)));
+/// assert_eq!(claim(claims, "/app/region"), None);
+/// assert_eq!(claim(claims, "*").as_deref(), Some(&json!({"sub": "ada", "app": {"tenant": 42}})));
+/// ```
+pub fn claim<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<Cow<'c, Value>> {
+    if let Some(claim) = claims.get(name) {
+        return Some(Cow::Borrowed(claim));
+    }
+    if name == "*" {
+        return Some(Cow::Owned(Value::Object(claims.clone())));
+    }
+    let (first, rest) = match name.strip_prefix('/')?.split_once('/') {
+        Some((first, rest)) => (first, format!("/{rest}")),
+        None => (name.strip_prefix('/')?, String::new()),
+    };
+    let claim = claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
+    claim.pointer(&rest).map(Cow::Borrowed)
 }

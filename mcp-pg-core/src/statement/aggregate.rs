@@ -1,6 +1,5 @@
 //! GROUP BY: the subquery that a grouping is.
 
-use sea_query::extension::postgres::PgFunc;
 use sea_query::{
     Asterisk, BinOper, CaseStatement, DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden,
     JoinType, Keyword, Query, SelectStatement, Value,
@@ -8,8 +7,8 @@ use sea_query::{
 
 use super::aliased;
 use super::expression::divided;
-use super::predicate::{Conditions, constant, null, taken};
-use crate::plan::{Expression, Function, Group, Grouping, LIST_MOST, Measure};
+use super::predicate::{Conditions, constant, taken};
+use crate::plan::{Expression, Function, Group, Grouping, Measure};
 use crate::schema::DataType;
 
 impl Conditions {
@@ -98,17 +97,12 @@ impl Conditions {
     /// What the function of a measure gives of the values.
     fn measured(&mut self, measure: &Measure<'_>, value: Expr, alias: &DynIden) -> Expr {
         let filter = self.expression(&measure.filter, alias);
-        let listed = measure.of.as_ref().filter(|_| measure.function == Function::List);
-        let filter = match listed.map(|of| null(value.clone(), &of.data_type(), false)) {
-            Some(present) => Some(filter.map_or(present.clone(), |filter| filter.and(present))),
-            None => filter,
-        };
         let met = |call: FunctionCall| match filter {
             None => call,
             Some(filter) => call.filter(filter),
         };
         let Some(fraction) = &measure.fraction else {
-            let taken = met(match measure.function {
+            return Expr::from(met(match measure.function {
                 Function::Count | Function::Percentile => Func::count(value),
                 Function::CountDistinct => Func::count_distinct(value),
                 Function::Sum => Func::sum(value),
@@ -117,12 +111,7 @@ impl Conditions {
                 Function::Variance => Func::cust("pg_catalog.variance").arg(value),
                 Function::Min => Func::min(value),
                 Function::Max => Func::max(value),
-                Function::List => values(value),
-            });
-            return match measure.function {
-                Function::List => first_of(taken),
-                _ => taken.into(),
-            };
+            }));
         };
         let fraction = self.parameters.add(fraction).cast_as("double precision");
         let order = Expr::Keyword(Keyword::Custom("ORDER".into_iden()));
@@ -130,21 +119,6 @@ impl Conditions {
         let percentile: Expr = Func::cust("pg_catalog.percentile_cont").arg(fraction).into();
         percentile.binary(BinOper::Custom("WITHIN"), Expr::from(met(values)))
     }
-}
-
-/// Each value once, in their order.
-fn values(value: Expr) -> FunctionCall {
-    PgFunc::array_agg_distinct(value.clone().binary(BinOper::Custom("ORDER BY"), value))
-}
-
-/// The first values of a list, as many as one may have; an empty one of nothing.
-fn first_of(list: FunctionCall) -> Expr {
-    let integer = |number| Expr::Constant(Value::Int(Some(number)));
-    let all: Expr = Func::cust("pg_catalog.cardinality").arg(list.clone()).into();
-    let most = i32::try_from(LIST_MOST).unwrap_or(i32::MAX);
-    let rest = Func::cust("GREATEST").args([all.sub(integer(most)), integer(0)]);
-    let first = Func::cust("pg_catalog.trim_array").args([Expr::from(list), rest.into()]);
-    Func::coalesce([first.into(), Expr::Constant("{}".into())]).into()
 }
 
 /// Each element of a list. What JSON has in the place of one has none, and its null is no value.

@@ -2,6 +2,7 @@
 
 use sea_query::{DynIden, Expr, ExprTrait, Keyword};
 
+use super::expression::exact;
 use super::predicate::{Conditions, taken};
 use crate::plan::{Clock, Compared, Now, Point};
 use crate::schema::{DataType, Family, Operator};
@@ -16,7 +17,16 @@ impl Conditions {
         alias: &DynIden,
     ) -> [Expr; 2] {
         let types = (data_type(left), data_type(right));
+        let floats = [left, right].map(is_float);
         let [left, right] = [left, right].map(|value| self.compared(value, alias));
+        if floats[0] != floats[1] {
+            // PostgreSQL would make a double of the other one, and fail at a row whose number is beyond its range.
+            let exact = |(value, is_float): (Expr, bool)| match is_float {
+                true => exact(value),
+                false => value.cast_as("numeric"),
+            };
+            return [(left, floats[0]), (right, floats[1])].map(exact);
+        }
         let (Some(one), Some(other)) = types else { return [left, right] };
         if one.is_text() && other.is_text() && one.base().oid != other.base().oid {
             return [left, right].map(|text| text.cast_as("text"));
@@ -69,6 +79,11 @@ impl Conditions {
             (Clock::Zoned, Some(offset)) => Expr::current_timestamp().add(offset),
         }
     }
+}
+
+/// Whether it is a number of limited precision.
+fn is_float(value: &Compared<'_>) -> bool {
+    data_type(value).is_some_and(|data_type| matches!(data_type.base().oid, 700 | 701))
 }
 
 /// The type of a column's value.

@@ -23,6 +23,11 @@ impl Parted {
     }
 }
 
+/// A float as `numeric`: its text has all digits that tell it from others, of which the cast leaves some out.
+pub(super) fn exact(float: Expr) -> Expr {
+    float.cast_as("text").cast_as("numeric")
+}
+
 /// A value divided by a whole number.
 pub(super) fn divided(value: Expr, by: i64) -> Expr {
     if by == 1 { value } else { value.div(integer(by)) }
@@ -80,8 +85,7 @@ impl Conditions {
         }
         match of.column.data_type.base().oid {
             1700 => value,
-            // The text has all digits that tell a float from others, of which the cast leaves some out.
-            700 | 701 => value.cast_as("text").cast_as("numeric"),
+            700 | 701 => exact(value),
             _ => value.cast_as("numeric"),
         }
     }

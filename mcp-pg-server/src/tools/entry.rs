@@ -85,8 +85,8 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "aggregate",
         title: "Totals",
-        description: "Of all rows, or of groups: count, \
-            count_distinct, sum, avg, min, max, stddev, variance, median, list (each value once), percentile (with \"fraction\": 0.9), each with a `where` \
+        description: "Totals of all rows, or of groups: count, \
+            count_distinct, sum, avg, min, max, stddev, variance, median, percentile (with \"fraction\": 0.9), each with a `where` \
             if wanted. Buckets: second minute hour day week month quarter year, with `time_zone` if wanted; a \
             part (also weekday, Monday 1) is a number. add, subtract, multiply, divide compute with columns within a \
             function, else with measures; times subtracted ({\"$now\": true} too) are days, or in \"unit\": \"hours\".",

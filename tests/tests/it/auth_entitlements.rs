@@ -1,6 +1,8 @@
 //! Users who are entitled to some types of titles, told to row-level security by a claim.
 
-use mcp_pg_tests::Database;
+use mcp_pg_core::policy::{Action, Role, Setting};
+use mcp_pg_core::{Principal, Settings};
+use mcp_pg_tests::{Database, call_as, object, rows};
 use serde_json::{Value, json};
 
 use crate::issuer::{SIGNERS, claims, jwt};
@@ -126,4 +128,43 @@ async fn each_user_sees_the_types_that_the_token_entitles_to() {
             .as_deref(),
         Some("0")
     );
+}
+
+/// As policies of PostgREST and Supabase read them: all claims as JSON, or one inside another.
+#[tokio::test]
+async fn claims_within_claims_and_all_of_them() {
+    let database = Database::of(
+        "CREATE TABLE notes (id integer PRIMARY KEY, tenant integer, owner text);
+         INSERT INTO notes VALUES (1, 7, 'ada'), (2, 7, 'bob'), (3, 8, 'ada');
+         DO $$ BEGIN CREATE ROLE claimant NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         GRANT SELECT ON notes TO claimant;
+         ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY own ON notes TO claimant
+             USING (owner = nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub');",
+    )
+    .await;
+    let mut role = Role {
+        database_role: Some("claimant".into()),
+        session: [("request.jwt.claims".to_owned(), Setting::Claim("*".into()))].into(),
+        ..Role::everywhere("reader", [Action::Select])
+    };
+    role.grants[0].rows = Some(object(json!({"tenant": "claim:/app/tenant"})));
+    let engine = database.engine_with(Settings { roles: vec![role], ..Settings::default() }).await;
+    let read = async |caller: Principal| {
+        let reply = call_as(&engine, &caller, "select", json!({"table": "notes"})).await.unwrap();
+        rows(&reply).iter().map(|row| row["id"].clone()).collect::<Vec<_>>()
+    };
+    let caller = || Principal::new("ada", "reader");
+    assert_eq!(read(caller().claim("sub", "ada").claim("app", json!({"tenant": 7}))).await, [1]);
+    assert_eq!(read(caller().claim("sub", "bob").claim("app", json!({"tenant": 7}))).await, [2]);
+    // What is not there leaves nothing visible.
+    for app in [json!({}), json!(7), json!({"tenant": null}), json!({"tenant": [9]})] {
+        let caller = caller().claim("sub", "ada").claim("app", app);
+        assert!(
+            call_as(&engine, &caller, "select", json!({"table": "notes"}))
+                .await
+                .map_or(true, |reply| rows(&reply).is_empty())
+        );
+    }
+    assert!(read(caller().claim("app", json!({"tenant": 7}))).await.is_empty());
 }

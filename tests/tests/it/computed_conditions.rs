@@ -361,3 +361,29 @@ async fn no_row_makes_them_fail_and_none_that_is_hidden_is_told_of() {
         found(&engine, &json!({"stamp": {"part": part, "gt": 0}})).await;
     }
 }
+
+/// A double would not hold the number: PostgreSQL would fail at a row, be it one that the caller does not see.
+#[tokio::test]
+async fn numbers_of_any_size_compare_with_floats() {
+    let large = |column: &str| {
+        let factors =
+            std::iter::once(json!(column)).chain(vec![json!(1_000_000_000_000_000_000_u64); 20]);
+        Value::from_iter(factors)
+    };
+    let sql = |sign: &str, column: &str| {
+        format!("quantity * ('1e360'::numeric) {sign} {column}::text::numeric")
+    };
+    check(&[
+        (
+            json!({"compute": {"multiply": large("quantity"), "gt": {"$column": "ratio"}}}),
+            &sql(">", "ratio"),
+        ),
+        (
+            json!({"compute": {"multiply": large("quantity"), "is_distinct_from": {"$column": "price"}}}),
+            &sql("IS DISTINCT FROM", "price"),
+        ),
+        (json!({"quantity": {"gt": {"$column": "price"}}}), "quantity > price::text::numeric"),
+        (json!({"ratio": {"lt": {"$column": "price"}}}), "ratio < price"),
+    ])
+    .await;
+}

@@ -63,7 +63,6 @@ mod json_columns;
 mod json_members;
 mod languages;
 mod limits;
-mod lists;
 mod live;
 mod marks;
 mod mcp_http;

@@ -22,7 +22,7 @@ pub(in crate::plan) fn unknown_measure(name: &str, functions: &[&str]) -> Error 
             error.did_you_mean("percentile").hint("{\"percentile\": \"amount\", \"fraction\": 0.9}")
         }
         "array_agg" | "string_agg" | "json_agg" | "jsonb_agg" | "group_concat" | "listagg" | "collect" | "values" | "names" => {
-            error.did_you_mean("list").hint("{\"list\": \"name\"} has each value once, in order")
+            error.hint("\"group_by\": [\"name\"] gives each value a row; select reads them all")
         }
         "bool_or" | "any" | "some" | "bool_and" | "every" | "all" => error.hint(
             "{\"count\": \"*\", \"where\": {\"done\": true}} is more than 0 where it holds once; with false, 0 where it always does",

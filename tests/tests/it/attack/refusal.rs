@@ -65,6 +65,32 @@ async fn a_failed_cast_quotes_no_row() {
     }
 }
 
+/// The only value of a statement may be one of the role's own condition.
+#[tokio::test]
+async fn the_place_of_an_error_is_none_of_the_roles_condition() {
+    let database = Database::of(
+        "CREATE TABLE team (id integer PRIMARY KEY, plan text);
+         CREATE TABLE entry (id integer PRIMARY KEY, team_id integer REFERENCES team, name text);
+         INSERT INTO team VALUES (1, 'basic');
+         INSERT INTO entry VALUES (1, 1, 'x');
+         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE numeric_value_out_of_range; END $$;
+         CREATE TRIGGER refuse BEFORE UPDATE ON entry FOR EACH ROW EXECUTE FUNCTION refuse();",
+    )
+    .await;
+    let mut role = Role::everywhere("agent", [Action::Select, Action::Update]);
+    role.grants[0].tables = vec!["public.entry".into()];
+    role.grants[0].rows = Some(object(json!({"team": {"plan": "basic"}})));
+    let settings = Settings { roles: vec![role], ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let caller = Principal::new("mallory", "agent");
+    let update =
+        json!({"table": "entry", "where": {"id": {"is_null": false}}, "updates": {"name": null}});
+    let told = answer(&engine, &caller, "update", update).await;
+    assert!(told.contains("\"code\":\"invalid_value\""), "{told}");
+    assert!(!told.contains("team") && !told.contains("plan"), "{told}");
+}
+
 #[tokio::test]
 async fn a_number_that_a_trigger_reads_is_not_told_where_another_is_added() {
     let database = Database::of(
