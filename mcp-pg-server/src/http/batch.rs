@@ -7,6 +7,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tower::Service as _;
 
@@ -14,8 +15,11 @@ use super::McpService;
 use crate::auth::Sender;
 use crate::handler::BATCHES;
 
-/// Most messages of one body: their answers are held until the last of them is there.
+/// Most messages of one body.
 const MOST: usize = 50;
+
+/// Bytes of answers after which no more messages are looked at: answers are held until the last of them is there.
+const BYTES_MOST: usize = 4 << 20;
 
 /// The messages of a body that is a list of some, of a client that may send one: it names that revision, or none.
 pub(super) fn messages(headers: &HeaderMap, body: &Bytes) -> Option<Vec<Value>> {
@@ -38,10 +42,15 @@ impl McpService {
         if messages.len() > MOST {
             self.gate.unread(sender, StatusCode::PAYLOAD_TOO_LARGE).await;
             let error = error(&Value::Null, &format!("a batch may have {MOST} messages"));
-            return answer(StatusCode::PAYLOAD_TOO_LARGE, &error);
+            return answer(StatusCode::PAYLOAD_TOO_LARGE, error);
         }
         let mut answers = Vec::new();
         for message in messages {
+            if answers.len() > BYTES_MOST {
+                self.gate.unread(sender, StatusCode::PAYLOAD_TOO_LARGE).await;
+                put(&mut answers, &left(&message));
+                continue;
+            }
             let mut request = Request::new(Full::<Bytes>::from(message.to_string()));
             request.method_mut().clone_from(&head.method);
             request.uri_mut().clone_from(&head.uri);
@@ -50,41 +59,64 @@ impl McpService {
             request.extensions_mut().clone_from(&head.extensions);
             let Ok(answered) = self.mcp.call(request).await;
             self.gate.unread(sender, answered.status()).await;
-            answers.extend(told(&message, answered).await);
+            // A foreign page or host: so it is for every message.
+            if answered.status() == StatusCode::FORBIDDEN {
+                return answered;
+            }
+            put(&mut answers, &told(&message, answered).await);
         }
-        match answers.is_empty() {
-            true => answer(StatusCode::ACCEPTED, &Value::Null),
-            false => answer(StatusCode::OK, &Value::Array(answers)),
+        if answers.is_empty() {
+            return answer(StatusCode::ACCEPTED, Bytes::new());
         }
+        answers.push(b']');
+        answer(StatusCode::OK, answers.into())
     }
 }
 
-/// What a message is answered with; a stream, which has no end, is none.
-async fn told(message: &Value, answered: Response<BoxBody<Bytes, Infallible>>) -> Option<Value> {
+/// Adds an answer, if it is one, to the text of a list.
+fn put(answers: &mut Vec<u8>, text: &[u8]) {
+    if !text.is_empty() {
+        answers.push(if answers.is_empty() { b'[' } else { b',' });
+        answers.extend_from_slice(text);
+    }
+}
+
+/// The answer to a message that was not looked at; a notification has none.
+fn left(message: &Value) -> Bytes {
+    match message.get("id") {
+        Some(id) => error(id, "the answers of the batch are large: send this message alone"),
+        None => Bytes::new(),
+    }
+}
+
+/// What a message is answered with, if it is; a stream, which has no end, is no answer.
+async fn told(message: &Value, answered: Response<BoxBody<Bytes, Infallible>>) -> Bytes {
     let content_type = answered.headers().get(header::CONTENT_TYPE);
     let id = message.get("id").unwrap_or(&Value::Null);
     if content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
-        return Some(error(id, "a stream is no part of a batch"));
+        return error(id, "a stream is no part of a batch");
     }
     let status = answered.status();
     let Ok(body) = answered.into_body().collect().await;
     let body = body.to_bytes();
-    let told = serde_json::from_slice(&body).ok();
-    told.or_else(|| {
-        let failed = status.is_client_error() || status.is_server_error();
-        failed.then(|| error(id, String::from_utf8_lossy(&body).trim()))
-    })
+    let failed = status.is_client_error() || status.is_server_error();
+    match serde_json::from_slice::<IgnoredAny>(&body) {
+        Ok(_) => body,
+        Err(_) if failed => error(id, String::from_utf8_lossy(&body).trim()),
+        Err(_) => Bytes::new(),
+    }
 }
 
-fn error(id: &Value, message: &str) -> Value {
-    json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32600, "message": message}})
+fn error(id: &Value, message: &str) -> Bytes {
+    let error = json!({"code": -32600, "message": message});
+    json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string().into()
 }
 
-fn answer(status: StatusCode, body: &Value) -> Response<BoxBody<Bytes, Infallible>> {
-    let text = if body.is_null() { String::new() } else { body.to_string() };
+fn answer(status: StatusCode, text: Bytes) -> Response<BoxBody<Bytes, Infallible>> {
+    let empty = text.is_empty();
     let mut answer = Response::new(Full::from(text).boxed());
     *answer.status_mut() = status;
-    if !body.is_null() {
+    if !empty {
         let json = HeaderValue::from_static("application/json");
         answer.headers_mut().insert(header::CONTENT_TYPE, json);
     }

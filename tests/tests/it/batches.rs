@@ -98,3 +98,26 @@ async fn over_stdio_each_message_is_answered_on_a_line() {
     assert_eq!(told["id"], 1, "{told}");
     talk.end().await;
 }
+
+#[tokio::test]
+async fn a_list_of_messages_is_bounded_and_of_one_page() {
+    let database = Database::of(
+        "CREATE TABLE large (id integer PRIMARY KEY, text text);
+         INSERT INTO large VALUES (1, repeat('x', 200000))",
+    )
+    .await;
+    let server = Served::start(&["--database-url", &database.url]).await;
+    let headers = [("Content-Type", "application/json"), ("MCP-Protocol-Version", "2025-03-26")];
+    let calls: Value = (0..50).map(|id| call(id, "large")).collect();
+    let (status, body) = server.send("POST", "/mcp", &headers, &calls.to_string()).await;
+    assert!(status == 200 && body.len() < 6 << 20, "{status}: {} bytes", body.len());
+    let answers: Vec<Value> = serde_json::from_str(&body).unwrap();
+    assert_eq!(answers.len(), 50);
+    assert_eq!(answers[0]["result"]["structuredContent"]["row_count"], 1);
+    let last = answers[49]["error"]["message"].as_str().unwrap();
+    assert!(last.contains("send this message alone"), "{last}");
+
+    let foreign = [headers[0], headers[1], ("Origin", "http://evil.example")];
+    let (status, _) = server.send("POST", "/mcp", &foreign, &messages().to_string()).await;
+    assert_eq!(status, 403);
+}
