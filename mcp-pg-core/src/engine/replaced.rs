@@ -21,7 +21,10 @@ pub(super) fn columns(plan: &ChangePlan<'_>) -> Vec<usize> {
     };
     let gets = |position: &usize| {
         let name = &table.table.columns[*position].name;
-        let open = table.mask(*position).is_none() && table.sealed(name).is_none();
+        // Reads of sensitive ones are recorded, and this would be one.
+        let open = table.mask(*position).is_none()
+            && table.sealed(name).is_none()
+            && !table.marks(*position).sensitive;
         open && sets
             .iter()
             .flat_map(|set| set.iter())
