@@ -7,7 +7,7 @@ mod dump;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mcp_pg_core::policy::{Role, Timeouts};
+use mcp_pg_core::policy::{Action, Grant, Role, Timeouts};
 use mcp_pg_core::{Engine, Error, Origin, Principal, Reply, Settings};
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_server::sample::Sample;
@@ -227,6 +227,16 @@ pub async fn paged(engine: &Engine, mut arguments: Value, column: &str, page: us
     }
     assert_eq!(paged, all);
     all
+}
+
+/// The right to read a table, and of its rows those that meet a condition, if there is one.
+pub fn readable(table: &str, rows: Option<Value>) -> Grant {
+    Grant {
+        tables: vec![table.to_owned()],
+        actions: [Action::Select].into_iter().collect(),
+        rows: rows.map(object),
+        ..Grant::default()
+    }
 }
 
 /// An object literal as a map.

@@ -1,8 +1,8 @@
 //! What is computed from columns: as a measure, a group, a column and a sort key.
 
-use mcp_pg_core::policy::{Action, ColumnMarks, Grant, Mask, Role};
+use mcp_pg_core::policy::{ColumnMarks, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call, call_as, error, object, refused, rows};
+use mcp_pg_tests::{Database, call, call_as, error, readable, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = r#"
@@ -290,16 +290,10 @@ async fn what_cannot_be_computed_is_told_with_its_place() {
 #[tokio::test]
 async fn it_shows_no_more_than_its_columns() {
     let database = Database::of(FIXTURE).await;
-    let grant = |table: &str, rows: Option<Value>| Grant {
-        tables: vec![table.to_owned()],
-        actions: [Action::Select].into_iter().collect(),
-        rows: rows.map(object),
-        ..Grant::default()
-    };
-    let mut line = grant("public.line", None);
+    let mut line = readable("public.line", None);
     line.columns.exclude = vec!["big".to_owned()];
     line.columns.mask.insert("paid".to_owned(), Mask::Full);
-    let product = grant("public.product", Some(json!({"tenant": 1})));
+    let product = readable("public.product", Some(json!({"tenant": 1})));
     let role = Role { name: "reader".to_owned(), grants: vec![line, product], ..Role::default() };
     let columns =
         ColumnMarks { untrusted: vec!["*.*.list_price".into()], ..ColumnMarks::default() };

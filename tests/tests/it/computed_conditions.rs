@@ -1,8 +1,8 @@
 //! Conditions on what is computed from a row, on parts of points in time, and lists in which other values are.
 
-use mcp_pg_core::policy::{Action, Grant, Mask, Role};
+use mcp_pg_core::policy::{Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call, call_as, error, object, refused, rows};
+use mcp_pg_tests::{Database, call, call_as, error, object, readable, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = r#"
@@ -314,18 +314,14 @@ async fn what_is_wrong_is_told_with_its_place_and_form() {
 #[tokio::test]
 async fn no_row_makes_them_fail_and_none_that_is_hidden_is_told_of() {
     let database = Database::of(FIXTURE).await;
-    let grant = |table: &str, rows: Option<Value>| Grant {
-        tables: vec![table.to_owned()],
-        actions: [Action::Select].into_iter().collect(),
-        rows: rows.map(object),
-        ..Grant::default()
-    };
-    let mut stock = grant("public.stock", None);
+    let mut stock = readable("public.stock", None);
     stock.columns.exclude = vec!["price".to_owned(), "stamp".to_owned()];
     stock.columns.mask.insert("paid".to_owned(), Mask::Full);
     stock.columns.mask.insert("made".to_owned(), Mask::Full);
-    let maker =
-        grant("public.maker", Some(json!({"tenant": 1, "compute": {"add": ["id", 1], "lt": 3}})));
+    let maker = readable(
+        "public.maker",
+        Some(json!({"tenant": 1, "compute": {"add": ["id", 1], "lt": 3}})),
+    );
     let role = Role { name: "reader".to_owned(), grants: vec![stock, maker], ..Role::default() };
     let mut roles = Role::built_in();
     roles.push(role);

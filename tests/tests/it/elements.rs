@@ -1,8 +1,8 @@
 //! Groups by the elements of lists: arrays, and those in JSON.
 
-use mcp_pg_core::policy::{Action, ColumnMarks, Grant, Mask, Role};
+use mcp_pg_core::policy::{ColumnMarks, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call, call_as, error, object, refused, rows};
+use mcp_pg_tests::{Database, call, call_as, error, readable, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = r#"
@@ -129,16 +129,10 @@ async fn what_has_no_elements_is_told() {
 #[tokio::test]
 async fn elements_are_hidden_and_marked_as_their_list_is() {
     let database = Database::of(FIXTURE).await;
-    let grant = |table: &str, rows: Option<Value>| Grant {
-        tables: vec![table.to_owned()],
-        actions: [Action::Select].into_iter().collect(),
-        rows: rows.map(object),
-        ..Grant::default()
-    };
-    let mut ticket = grant("public.ticket", Some(json!({"id": {"lt": 4}})));
+    let mut ticket = readable("public.ticket", Some(json!({"id": {"lt": 4}})));
     ticket.columns.exclude = vec!["hidden".to_owned()];
     ticket.columns.mask.insert("secret".to_owned(), Mask::Full);
-    let owner = grant("public.owner", Some(json!({"tenant": 2})));
+    let owner = readable("public.owner", Some(json!({"tenant": 2})));
     let role = Role { name: "reader".to_owned(), grants: vec![ticket, owner], ..Role::default() };
     let columns = ColumnMarks { untrusted: vec!["*.*.labels".into()], ..ColumnMarks::default() };
     let settings = Settings { roles: vec![role], columns, ..Settings::default() };
