@@ -1,7 +1,9 @@
 //! Requests in the words of other interfaces – PostgREST, Hasura, Prisma, Django –, and what they are told.
 
-use mcp_pg_tests::{Database, call, error};
+use mcp_pg_tests::{Database, call};
 use serde_json::{Value, json};
+
+use crate::slips::check_on;
 
 const FIXTURE: &str = "
     CREATE TABLE customer (customer_id integer PRIMARY KEY, name text);
@@ -15,18 +17,7 @@ const FIXTURE: &str = "
 
 /// Each call, the place of its error, and what the error suggests.
 async fn check(tool: &str, cases: &[(Value, &str, &str)]) {
-    let engine = Database::of(FIXTURE).await.engine().await;
-    for (arguments, at, suggested) in cases {
-        let mut arguments = arguments.clone();
-        if tool != "list_tables" {
-            arguments["table"] = json!("orders");
-        }
-        let told = error(&engine, "admin", tool, arguments.clone()).await;
-        assert_eq!(told["at"], *at, "{arguments}: {told}");
-        let hint = told["hint"].as_str().unwrap_or_default();
-        let meant = told["did_you_mean"].as_str().unwrap_or_default();
-        assert!(meant == *suggested || hint.contains(suggested), "{arguments}: {told}");
-    }
+    check_on(FIXTURE, tool, cases).await;
 }
 
 #[tokio::test]

@@ -17,10 +17,15 @@ const FIXTURE: &str = "
 
 /// Each call, the place of its error, and what the error suggests: a word, or a hint with these words.
 async fn check(tool: &str, cases: &[(Value, &str, &str)]) {
-    let engine = Database::of(FIXTURE).await.engine().await;
+    check_on(FIXTURE, tool, cases).await;
+}
+
+/// The same on tables that are made so, `orders` among them.
+pub(crate) async fn check_on(fixture: &str, tool: &str, cases: &[(Value, &str, &str)]) {
+    let engine = Database::of(fixture).await.engine().await;
     for (arguments, at, suggested) in cases {
         let mut arguments = arguments.clone();
-        if arguments.get("table").is_none() && tool != "transaction" {
+        if arguments.get("table").is_none() && !matches!(tool, "transaction" | "list_tables") {
             arguments["table"] = json!("orders");
         }
         let told = error(&engine, "admin", tool, arguments.clone()).await;
