@@ -5,79 +5,34 @@
 
 mod advice;
 mod aggregate;
-mod arbiter;
-mod assign;
-mod change;
-mod combined;
-mod compared;
-mod comparison;
-mod computation;
-mod counted;
-mod cursor;
-mod cut;
-mod doubt;
-mod each;
-mod element;
+mod condition;
 mod expression;
-mod filter;
 mod hop;
-mod include;
-mod insert;
-mod labelled;
 mod marked;
-mod measure;
-mod midnight;
 mod misfit;
-mod now;
 mod operand;
 mod order;
-mod pattern;
-mod predicate;
-mod reached;
-mod returned;
+mod read;
 mod scope;
-mod sealed;
-mod select;
 mod shape;
-mod shown;
-mod start;
 mod taken;
-mod tested;
-mod unit;
-mod whole;
-mod words;
+mod write;
 
-pub use aggregate::{Group, Grouping};
-pub use arbiter::{Arbiter, Overwrite};
-pub use assign::{Assign, Put, Written};
-pub use change::{ChangePlan, Effect};
-pub use compared::Compared;
-pub use comparison::Comparison;
-pub use counted::Counted;
-pub use cursor::{Cursor, CursorKey};
-pub use cut::Cut;
-pub use each::{Each, NamedRow};
-pub use expression::{Arithmetic, Expression, Point};
-pub use filter::filter;
+pub use aggregate::{Function, Group, Grouping, Measure};
+pub use condition::{Compared, Comparison, Predicate, Quantifier, Words, filter};
+pub use expression::{Arithmetic, Clock, Cut, Expression, Now, Point, Reached, Unit};
 pub use hop::Hop;
-pub use include::Include;
-pub use insert::InsertPlan;
 pub use marked::marked;
-pub use measure::{Function, Measure};
 pub use misfit::Misfit;
-pub use now::{Clock, Now};
 pub use operand::{Operand, Reference, Source};
-pub use order::{Measured, Sort};
-pub use predicate::{Predicate, Quantifier};
-pub use reached::Reached;
-pub use returned::Returned;
+pub use order::{Counted, Measured, Sort};
+pub use read::{After, Computed, Cursor, CursorKey, Include, Query, SelectPlan, Shown, Start};
 pub use scope::{Earlier, Scope};
-pub use select::{Query, SelectPlan};
 pub use shape::Shape;
-pub use shown::{Computed, Shown};
-pub use start::{After, Start};
-pub use unit::Unit;
-pub use words::Words;
+pub use write::{
+    Arbiter, Assign, ChangePlan, Each, Effect, InsertPlan, NamedRow, Overwrite, Put, Returned,
+    Written,
+};
 
 /// What the server has decided to do, before it is SQL.
 #[derive(Debug, Clone)]

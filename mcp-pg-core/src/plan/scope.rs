@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::assign::Written;
 use super::operand::Reference;
+use super::write::assign::Written;
 use super::{Assign, Operand, Predicate};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, Principal, Settings, TableView, View, claim};

@@ -2,8 +2,9 @@
 
 use super::function::instead;
 use crate::error::{Code, Error};
-use crate::plan::cut::part_meant;
-use crate::plan::{Expression, Scope, element};
+use crate::plan::aggregate::element;
+use crate::plan::expression::cut::part_meant;
+use crate::plan::{Expression, Scope};
 use crate::policy::TableView;
 
 /// The error of a member of a measure that is no function.

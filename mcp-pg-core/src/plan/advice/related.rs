@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::{Hop, Scope};
 use crate::error::{Code, Error};
+use crate::plan::{Hop, Scope};
 use crate::policy::TableView;
 use crate::schema::{Column, RelationKind};
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::error::{Code, Error};
 use crate::plan::Arithmetic;
-use crate::plan::assign::{COMPUTED, Written};
+use crate::plan::write::assign::{COMPUTED, Written};
 use crate::policy::TableView;
 use crate::schema::{Column, Family, RelationKind};
 

@@ -1,0 +1,247 @@
+//! Requests that may not say what was meant: conditions that no row met, JSON that became a text.
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::plan::advice;
+use crate::plan::condition::pattern::escape_like;
+use crate::plan::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate, Source};
+use crate::schema::{Column, Family, Operator};
+use crate::value::day_after;
+
+impl Predicate<'_> {
+    /// What to say of the caller's part of a request's condition, where it found nothing.
+    pub fn doubt(&self) -> Option<String> {
+        match self {
+            // The caller's own comes first: the others are the archive's and the role's.
+            Predicate::All(parts) => parts.first().and_then(Predicate::doubtful),
+            _ => None,
+        }
+    }
+
+    /// The same of a text that may be there in other letters, capital or small.
+    pub fn letters_of_any_case(&self) -> Option<String> {
+        match self {
+            Predicate::All(parts) => parts.first().and_then(Predicate::cased),
+            _ => None,
+        }
+    }
+
+    fn cased(&self) -> Option<String> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Predicate::cased)
+            }
+            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => filter.cased(),
+            Predicate::Test {
+                column,
+                path: None,
+                comparison: Comparison::Binary(operator, Operand { source: Source::Text(text), .. }),
+            } if column.can_select && tells_case(column) => {
+                let text = text.as_deref().filter(|text| text.chars().any(has_case))?;
+                let pattern = match operator {
+                    Operator::Eq => escape_like(text),
+                    Operator::Like => text.to_owned(),
+                    _ => return None,
+                };
+                let name = &column.name;
+                Some(format!(
+                    "{name} was compared with capital and small letters as they are: \
+                     {{{name:?}: {{\"ilike\": {pattern:?}}}}} takes both"
+                ))
+            }
+            _ => None,
+        }
+    }
+
+    fn doubtful(&self) -> Option<String> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Predicate::doubtful)
+            }
+            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => {
+                filter.doubtful()
+            }
+            Predicate::Compared { left, operator: Operator::Eq, right } => {
+                let (Compared::Column(left), Compared::Now(_)) = (&**left, &**right) else {
+                    return None;
+                };
+                left.column.data_type.is_timestamp().then(|| {
+                    let name = &left.column.name;
+                    format!(
+                        "{name} was compared with this very moment: {{\"gte\": {{\"$now\": \"-1 day\"}}}} takes what is \
+                         no older than a day"
+                    )
+                })
+            }
+            Predicate::Not(inner) => {
+                let name = &inner.unknown_for_null()?.name;
+                Some(format!(
+                    "rows where {name} is null meet neither a condition on it nor its opposite: \
+                     {{\"or\": [{{\"not\": {{…}}}}, {{{name:?}: null}}]}} takes them, too"
+                ))
+            }
+            Predicate::Test { column, path: Some(_), comparison } => quoted(column, comparison),
+            // A blind index is not the caller's.
+            Predicate::Test { column, path: None, comparison } if column.can_select => {
+                match comparison {
+                    Comparison::Binary(Operator::Ne, _) if column.may_be_null => Some(format!(
+                        "rows where {0} is null are left out: {{{0:?}: {{\"is_distinct_from\": …}}}} takes them, too",
+                        column.name
+                    )),
+                    Comparison::Listed(true, _) if column.may_be_null => Some(format!(
+                        "rows where {0} is null are left out: {{\"or\": [{{{0:?}: {{\"not_in\": […]}}}}, {{{0:?}: null}}]}} \
+                     takes them, too",
+                        column.name
+                    )),
+                    Comparison::Search(words) => in_tsquery(&words.text),
+                    Comparison::Binary(operator, Operand { source: Source::Text(text), .. }) => {
+                        compared(column, *operator, text.as_deref()?)
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// A column whose null makes the condition neither true nor false.
+    fn unknown_for_null(&self) -> Option<&Column> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Self::unknown_for_null)
+            }
+            Predicate::Not(inner) => inner.unknown_for_null(),
+            Predicate::Test { column, path: None, comparison } => {
+                let known = matches!(
+                    comparison,
+                    Comparison::Null(_) | Comparison::Binary(Operator::IsDistinctFrom, _)
+                );
+                (column.can_select && column.may_be_null && !known).then_some(*column)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// What to say of an object or array for a JSON column that was given, and written, as a text.
+    pub fn doubt(&self) -> Option<String> {
+        let json = |column: &&Column| column.data_type.is_json();
+        let column = match self {
+            Plan::Insert(plan) => plan.columns.iter().enumerate().find_map(|(index, column)| {
+                let column = Some(*column).filter(json)?;
+                let mut values = plan.rows.iter().filter_map(|row| row.get(index));
+                values.any(is_document_in_text).then_some(column)
+            }),
+            Plan::Change(plan) => match &plan.effect {
+                Effect::Set(set) => set.iter().find_map(|(column, assign)| {
+                    Some(*column).filter(json).filter(|_| is_document_in_text(assign))
+                }),
+                _ => None,
+            },
+            Plan::Select(_) => None,
+        };
+        let name = &column?.name;
+        Some(format!(
+            "{name} now holds a JSON string, in whose text there is JSON: give the object or array itself if that was meant"
+        ))
+    }
+}
+
+/// Whether JSON is a string that holds an object or array.
+fn is_document_in_text(assign: &Assign<'_>) -> bool {
+    let Assign::Value(Operand { source: Source::Text(Some(text)), .. }) = assign else {
+        return false;
+    };
+    (text.starts_with("\"{") || text.starts_with("\"["))
+        && serde_json::from_str::<String>(text)
+            .is_ok_and(|inner| serde_json::from_str::<IgnoredAny>(&inner).is_ok())
+}
+
+/// What to say of a member of JSON that was compared with a text which is a number but for its quotes.
+fn quoted(column: &Column, comparison: &Comparison) -> Option<String> {
+    let (operand, opening) = match comparison {
+        Comparison::Binary(operator, operand) if operator.orders() => (operand, "\""),
+        Comparison::Binary(Operator::Eq | Operator::Ne, operand) => (operand, "\""),
+        // JSON texts in the text of an array.
+        Comparison::Listed(_, operand) => (operand, "\\\""),
+        _ => return None,
+    };
+    let Source::Text(Some(text)) = &operand.source else { return None };
+    let mut texts = text.split(opening).skip(1).step_by(2);
+    let plain = |text: &&str| {
+        serde_json::from_str::<Value>(text)
+            .is_ok_and(|value| value.is_number() || value.is_boolean())
+    };
+    let text = texts.find(plain)?;
+    Some(format!(
+        "{} was compared with the text {text:?}: numbers, true and false in JSON are given without quotes",
+        column.name
+    ))
+}
+
+fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
+    let name = &column.name;
+    let data_type = &column.data_type;
+    match operator {
+        Operator::Eq if data_type.is_text() && text.contains('%') => Some(format!(
+            "{name} was compared with the text as it is, % and all: {{\"ilike\": {text:?}}} takes a pattern"
+        )),
+        Operator::Eq if data_type.is_text() && is_nothing(text) => Some(format!(
+            "{name} was compared with the text {text:?}: {{{name:?}: null}}, without quotes, finds rows that have no value"
+        )),
+        Operator::Eq if data_type.is_text() => {
+            let condition = advice::undotted(text, data_type)?;
+            Some(format!(
+                "{name} was compared with the text as it is, the operator in it and all: {{{name:?}: {condition}}}"
+            ))
+        }
+        Operator::Like | Operator::Ilike if !text.contains(['%', '_']) => Some(format!(
+            "without % a pattern is the whole text: {{\"{operator}\": {:?}}} finds {name} that holds it",
+            format!("%{text}%")
+        )),
+        Operator::Eq if data_type.family() == Family::Json && text.starts_with('{') => {
+            Some(format!(
+                "{name} was compared as a whole: {{\"contains\": {{…}}}} finds a part, {{\"path\": [\"key\"], \
+                 \"eq\": …}} looks inside"
+            ))
+        }
+        Operator::Eq if data_type.family() == Family::Search => Some(format!(
+            "{name} was compared as a whole, with all its words: {{\"search\": {text:?}}} finds words in it"
+        )),
+        Operator::Eq if data_type.is_timestamp() => {
+            let next = day_after(text)?;
+            Some(format!(
+                "{name} has a time of day, and was compared with midnight: {{\"gte\": {text:?}, \"lt\": {next:?}}} \
+                 takes the whole day"
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// What to say of words that are written as PostgreSQL's `tsquery` has them.
+fn in_tsquery(words: &Operand) -> Option<String> {
+    let Source::Text(Some(text)) = &words.source else { return None };
+    text.contains([':', '&', '|', '!', '*']).then(|| {
+        "search takes whole words as people type them into a search box: \"fresh fish\", \"fish or meat\", \"fish -fresh\""
+            .to_owned()
+    })
+}
+
+/// Whether it is a word of some language for no value.
+fn is_nothing(text: &str) -> bool {
+    ["null", "none", "nil", "undefined"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Whether capital letters are others to the column than small ones.
+fn tells_case(column: &Column) -> bool {
+    let data_type = column.data_type.base();
+    data_type.has_operator(Operator::Ilike) && data_type.name.rsplit('.').next() != Some("citext")
+}
+
+/// Whether a letter may be a capital, or is one.
+fn has_case(letter: char) -> bool {
+    letter.is_lowercase() || letter.is_uppercase()
+}

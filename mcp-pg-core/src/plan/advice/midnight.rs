@@ -1,0 +1,83 @@
+//! Days beside points in time: they stand for their midnight, which is seldom what was meant.
+
+use crate::plan::{Comparison, Include, Operand, Predicate, SelectPlan, Source};
+use crate::schema::{Column, Operator};
+use crate::value::day_after;
+
+impl SelectPlan<'_> {
+    /// What to say of a condition of the caller's that takes a day for its midnight, whatever it finds.
+    pub fn midnight(&self) -> Option<String> {
+        let Some(grouping) = &self.grouping else {
+            return self.filter.midnight().or_else(|| of_includes(&self.includes));
+        };
+        let measured = || grouping.measures.iter().find_map(|measure| measure.filter.cut_day());
+        grouping.filter.midnight().or_else(measured).or_else(|| self.filter.cut_day())
+    }
+}
+
+fn of_includes(includes: &[Include<'_>]) -> Option<String> {
+    includes
+        .iter()
+        .find_map(|include| include.filter.cut_day().or_else(|| of_includes(&include.includes)))
+}
+
+impl Predicate<'_> {
+    /// [`SelectPlan::midnight`] of the caller's part of a request's condition.
+    pub fn midnight(&self) -> Option<String> {
+        match self {
+            // The caller's own comes first: the others are the archive's and the role's.
+            Predicate::All(parts) => parts.first().and_then(Predicate::cut_day),
+            _ => None,
+        }
+    }
+
+    fn cut_day(&self) -> Option<String> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Predicate::cut_day)
+            }
+            Predicate::Not(inner) => inner.cut_day(),
+            Predicate::Related { filter, .. } | Predicate::Counted { filter, .. } => {
+                filter.cut_day()
+            }
+            Predicate::Test { column, path: None, comparison } => cut(column, comparison),
+            Predicate::Test { .. } | Predicate::Compared { .. } | Predicate::Computed { .. } => {
+                None
+            }
+        }
+    }
+}
+
+/// What to say of a test of a point in time that cuts a day off, or in two.
+fn cut(column: &Column, comparison: &Comparison) -> Option<String> {
+    // A blind index is not the caller's.
+    if !column.can_select || !column.data_type.is_timestamp() {
+        return None;
+    }
+    let (day, meant) = match comparison {
+        Comparison::Binary(Operator::Lte, operand) => {
+            let (day, next) = day(operand)?;
+            (day, format!("{{\"lt\": {next:?}}} takes the whole of {day}"))
+        }
+        Comparison::Binary(Operator::Gt, operand) => {
+            let (day, next) = day(operand)?;
+            (day, format!("{{\"gte\": {next:?}}} leaves out the whole of {day}"))
+        }
+        Comparison::Listed(_, operand) => {
+            let (day, next) = day(operand)?;
+            (day, format!("{{\"gte\": {day:?}, \"lt\": {next:?}}} is the whole of {day}"))
+        }
+        _ => return None,
+    };
+    let name = &column.name;
+    Some(format!(
+        "{name} has a time of day, and was compared with midnight at which {day} begins: {meant}"
+    ))
+}
+
+/// A day that is given without a time, alone or in a list, and the next one.
+fn day(operand: &Operand) -> Option<(&str, String)> {
+    let Source::Text(Some(text)) = &operand.source else { return None };
+    let mut items = text.split(['{', '}', ',', '"']);
+    items.find_map(|item| Some((item, day_after(item)?)))
+}

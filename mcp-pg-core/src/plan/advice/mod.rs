@@ -1,0 +1,390 @@
+//! What was probably meant: hints for the names, operators and forms of other query languages.
+//!
+//! Looks only at what the caller may see.
+
+mod dotted;
+mod doubt;
+mod function;
+mod measured;
+mod midnight;
+mod related;
+mod written;
+
+use serde_json::Value;
+
+pub(super) use self::dotted::undotted;
+pub(super) use self::function::{or_computed, unknown_arithmetic};
+pub(super) use self::measured::{not_a_group, not_measured, unknown_measure};
+use self::related::related;
+pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
+use super::condition::computed::{COMPUTE, FORM as COMPUTED};
+use super::expression::{cut, now};
+use super::{Arithmetic, Hop, Scope};
+use crate::error::{Code, Error};
+use crate::policy::{TableView, shown};
+use crate::schema::{Column, DataType, Family, Operator, RelationKind};
+use crate::value;
+
+/// How what is computed is written, for those who write it as text.
+const ARITHMETIC: &str = "arithmetic is an object: {\"multiply\": [\"price\", \"quantity\"]}, in columns with \"as\"; also add, subtract, divide";
+
+impl<'v> Scope<'v> {
+    /// The error of a name in a condition that is no column and no relation.
+    pub(super) fn unknown_condition(&self, table: &'v TableView, name: &str) -> Error {
+        let relations = table.relations.iter().map(|relation| table.relation_name(relation));
+        let columns = table.table.columns.iter().filter(|column| column.can_select);
+        let known: Vec<&str> =
+            columns.map(|column| column.name.as_str()).chain(relations).collect();
+        let error = table
+            .unknown_column(name, |column| column.can_select)
+            .nearest(name, known.iter().copied())
+            .allowed(known.iter().copied());
+        if let Some(nested) = self.nested(table, name) {
+            return error.hint(format!("conditions on related rows nest: {nested}"));
+        }
+        if let Some((column, keys)) = in_json(table, name) {
+            return error.hint(format!("{{{column:?}: {{\"path\": {keys:?}, \"eq\": …}}}}"));
+        }
+        if let Some(hop) = self.beyond(table, name) {
+            return error.hint(related(table, &hop, &format!("{{{name:?}: …}}")));
+        }
+        let lower = name.to_ascii_lowercase();
+        if let Some((column, operator)) = name.split_once("__")
+            && table.usable(column).is_ok()
+        {
+            let operator = match operator {
+                "exact" => "eq",
+                "iexact" | "icontains" | "istartswith" | "iendswith" => "ilike",
+                "startswith" => "starts_with",
+                "endswith" => "ends_with",
+                "isnull" => "is_null",
+                "regex" => "matches",
+                operator => operator,
+            };
+            return error.hint(format!("{{{column:?}: {{{operator:?}: …}}}}"));
+        }
+        if let Some(column) = own(table, name) {
+            return error.did_you_mean(column);
+        }
+        match lower.trim_start_matches(['$', '_']) {
+            meant @ ("and" | "or" | "not") => error.did_you_mean(meant),
+            "is_null" | "is_not_null" => error.hint(
+                "null stands for a related row that there is not: {\"customer\": null}, {\"not\": {\"customer\": null}}",
+            ),
+            "nor" => error.hint("{\"not\": {\"or\": [{…}, {…}]}}"),
+            "some" | "none" | "every" => error.hint(
+                "some, none and every follow the name of a relation to many rows; one to one row takes the \
+                 condition itself",
+            ),
+            "field" | "key" | "op" | "operator" | "value" => error
+                .hint("the column and the operator are keys: {\"status\": \"new\", \"total\": {\"gt\": 100}}"),
+            "compute" | "computed" | "expression" | "expr" => error.did_you_mean(COMPUTE).hint(COMPUTED),
+            operator if Arithmetic::names().any(|name| name == operator) => error.hint(COMPUTED),
+            _ if name.contains('(') => error.hint(
+                "a column's own name is wanted; {\"ilike\": …} compares without regard to case",
+            ),
+            _ if is_arithmetic(name) => error.hint(COMPUTED),
+            _ => error,
+        }
+    }
+
+    /// The way to the one related row that has a column of this name.
+    fn beyond(&self, table: &'v TableView, name: &str) -> Option<Hop<'v>> {
+        let hops = table.relations.iter().filter(|relation| relation.kind == RelationKind::ToOne);
+        let mut hops = hops.filter_map(|relation| self.hop(table, relation).ok());
+        hops.find(|hop| hop.table.readable(name).is_ok())
+    }
+
+    /// The hint for a sort key, group or measure whose column is one of a related row, or none at all.
+    pub(super) fn not_reached(&self, table: &'v TableView, name: &str, error: Error) -> Error {
+        if is_arithmetic(name) {
+            return error.hint(ARITHMETIC);
+        }
+        if name.contains('(') {
+            return error.hint("a column's own name is wanted: there are no functions here");
+        }
+        if let Some((column, keys)) = in_json(table, name) {
+            return error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"));
+        }
+        if let Some(column) = own(table, name) {
+            return error.did_you_mean(column);
+        }
+        match (self.beyond(table, name), self.relation(table, name)) {
+            (Some(hop), _) => {
+                error.hint(format!("\"{}.{name}\"", table.relation_name(hop.relation)))
+            }
+            (None, Ok(relation)) if relation.kind == RelationKind::ToOne => {
+                error.hint(format!("a column of it: \"{name}.…\""))
+            }
+            (None, Ok(_)) => error.hint(format!(
+                "select counts related rows for each row: \"include\": {{{name:?}: {{\"count\": true}}}}, \"order_by\": \
+                 [{{\"count\": {name:?}}}]; aggregate counts them in their own table"
+            )),
+            (None, Err(_)) => error,
+        }
+    }
+
+    /// `relation.column` as a condition, if that is what it names.
+    fn nested(&self, mut table: &'v TableView, mut name: &str) -> Option<String> {
+        let mut hops: Vec<Hop<'v>> = Vec::new();
+        while let Some((relation, rest)) = name.split_once('.') {
+            if hops.len() == self.view.limits.max_depth {
+                return None;
+            }
+            let hop = self.hop(table, self.relation(table, relation).ok()?).ok()?;
+            (table, name) = (hop.table, rest);
+            hops.push(hop);
+        }
+        let column = format!("{{{}: …}}", shown(name));
+        let around = |condition: String, hop: &Hop<'_>| related(hop.subject, hop, &condition);
+        (!hops.is_empty()).then(|| hops.iter().rev().fold(column, around))
+    }
+
+    /// What to say of a name that is not a column to return.
+    pub(super) fn not_returned(&self, table: &'v TableView, name: &str, error: Error) -> Error {
+        if let Some((relation, rest)) = name.split_once('.') {
+            let own = |name: &&str| table.readable(name).is_ok();
+            if self.relation(table, relation).is_ok() {
+                return error.hint(format!(
+                    "related rows: \"include\": {{{relation:?}: {{\"columns\": [{}]}}}}",
+                    shown(rest)
+                ));
+            }
+            if let Some(column) = name.rsplit('.').next().filter(own) {
+                return error.did_you_mean(column);
+            }
+        }
+        if self.relation(table, name).is_ok() {
+            return error.hint(format!("related rows: \"include\": {{{name:?}: true}}"));
+        }
+        if let Some(hop) = self.beyond(table, name) {
+            let relation = table.relation_name(hop.relation);
+            return error.hint(format!(
+                "related rows: \"include\": {{{relation:?}: {{\"columns\": [{name:?}]}}}}"
+            ));
+        }
+        if is_arithmetic(name) {
+            return error.hint(ARITHMETIC);
+        }
+        if name.contains('(') {
+            return error.hint(
+                "columns are returned as they are; the tool aggregate counts, totals and groups",
+            );
+        }
+        if name.contains(',') {
+            return error.hint("one name each: [\"id\", \"name\"]");
+        }
+        match name.split_whitespace().next() {
+            Some(first) if first != name && table.readable(first).is_ok() => {
+                error.did_you_mean(first).hint("columns keep their names")
+            }
+            _ => error,
+        }
+    }
+}
+
+/// The column of the table that `table.column` names.
+fn own<'n>(table: &TableView, name: &'n str) -> Option<&'n str> {
+    let (before, column) = name.rsplit_once('.')?;
+    let name = table.name();
+    let is_own = before == name.name || before == name.to_string();
+    (is_own && table.readable(column).is_ok()).then_some(column)
+}
+
+/// Whether a name is an expression of other languages: `price * quantity`, but not `count(*)`.
+fn is_arithmetic(name: &str) -> bool {
+    let name = name.replace("(*)", "");
+    name.contains(['*', '+', '/']) || name.contains(" - ")
+}
+
+/// What to say of a name to return that is a path into JSON.
+pub(super) fn in_json_shown(table: &TableView, name: &str, error: Error) -> Error {
+    match in_json(table, name) {
+        Some((column, keys)) => {
+            error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"))
+        }
+        None => error,
+    }
+}
+
+/// The JSON column and the keys that `details.color` or `details->>color` name.
+fn in_json<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, Vec<&'n str>)> {
+    let mut steps = name.split(['.', '-', '>', '[', ']', '\'']).filter(|step| !step.is_empty());
+    let column = steps.next()?;
+    let (_, known) = table.table.column(column).filter(|(_, known)| known.can_select)?;
+    let keys: Vec<&str> = steps.collect();
+    (known.data_type.is_json() && !keys.is_empty()).then_some((column, keys))
+}
+
+/// The error of an operator that the type of a column, or of a part of its JSON, has not.
+pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> Error {
+    let error = Error::new(
+        Code::UnknownOperator,
+        format!("{} is {}, which has no operator {name:?}", column.name, column.type_name),
+    )
+    .allowed(known.iter().copied());
+    let has = |operator: Operator| known.contains(&operator.as_str());
+    let foreign = Operator::foreign(name).filter(|meant| has(*meant));
+    let data_type = &column.data_type;
+    let moment = data_type.has_day();
+    let plain = name.to_ascii_lowercase().replace(['$', '_', ' '], "");
+    match plain.as_str() {
+        "between" if data_type.is_timestamp() => {
+            error.hint("{\"gte\": the first day, \"lt\": the day after the last}")
+        }
+        "between" => error.hint("{\"gte\": least, \"lte\": most}"),
+        "op" | "operator" | "value" => {
+            error.hint(format!("the operator is a key: {{{:?}: {{\"eq\": value}}}}", column.name))
+        }
+        "or" | "and" => error.hint(format!(
+            "{name} stands around conditions: {{{name:?}: [{{{:?}: {{…}}}}, {{…}}]}}",
+            column.name
+        )),
+        "isnotnull" | "notnull" | "isnot" => error.hint("{\"is_null\": false}"),
+        "any" if data_type.family() == Family::Array => error.did_you_mean("contains"),
+        "like" | "ilike" | "startswith" | "endswith" | "matches"
+            if data_type.family() == Family::Array =>
+        {
+            error.hint("{\"contains\": [\"x\"]} finds arrays with this whole element")
+        }
+        "exists" => error.hint("{\"is_null\": false}, or {\"is_null\": true}"),
+        "not" => error.hint(format!(
+            "{{\"ne\": value}}, or around the condition: {{\"not\": {{{:?}: {{…}}}}}}",
+            column.name
+        )),
+        "icontains" | "iexact" | "istartswith" | "iendswith" | "iequals"
+            if has(Operator::Ilike) =>
+        {
+            error.hint("{\"ilike\": \"%text%\"}, where % stands for any letters")
+        }
+        "year" | "date" | "bucket" if moment => {
+            error.hint("{\"gte\": \"2024-01-01\", \"lt\": \"2025-01-01\"}")
+        }
+        word if let Some(part) = cut::part_named_so(word).filter(|_| moment) => {
+            error.hint(format!("{{\"part\": {part:?}, \"eq\": …}}"))
+        }
+        "timezone" if moment => {
+            error.hint("{\"part\": \"hour\", \"time_zone\": \"Europe/Berlin\", \"eq\": 9}")
+        }
+        "compute" | "add" | "subtract" | "multiply" | "divide" => error.hint(COMPUTED),
+        "contains" | "matches" | "like" | "ilike" if has(Operator::Search) => {
+            error.hint("{\"search\": \"fresh fish\"} finds words")
+        }
+        "like" | "ilike" | "startswith" | "matches" if data_type.family() == Family::Tree => {
+            error.hint("{\"contained_by\": \"a.b\"} finds a.b and what is below it")
+        }
+        "mode" | "caseinsensitive" | "insensitive" if has(Operator::Ilike) => {
+            error.hint("{\"ilike\": \"%text%\"} compares without regard to case")
+        }
+        _ if data_type.family() == Family::Pairs && Operator::parse(name).is_none() => {
+            let key = if name == "path" { "key" } else { name };
+            error.hint(format!("{{{:?}: {{\"contains\": {{{key:?}: \"value\"}}}}}}", column.name))
+        }
+        _ if foreign.is_none()
+            && let Some(negated) = negated(&plain, known) =>
+        {
+            error.hint(format!(
+                "around the condition: {{\"not\": {{{:?}: {{{negated:?}: …}}}}}}",
+                column.name
+            ))
+        }
+        _ => match foreign {
+            Some(meant) => error.did_you_mean(meant.as_str()),
+            // An operator of other types was not mistyped.
+            None if Operator::parse(name).is_some() => error,
+            None => error.nearest(name, known.iter().copied()),
+        },
+    }
+}
+
+/// Which of the operators `notlike` and its kind say the opposite of.
+fn negated<'k>(plain: &str, known: &[&'k str]) -> Option<&'k str> {
+    let plain = plain.strip_prefix("not").or_else(|| plain.strip_prefix('n'))?;
+    known.iter().copied().find(|known| known.replace('_', "") == plain)
+}
+
+/// What to say of a plain value that is none of the type: an operator in the text, one element of many.
+pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> Error {
+    let text = value.as_str().unwrap_or_default();
+    match text.chars().next() {
+        Some(first) if matches!(first, '<' | '>' | '=') || text.starts_with("!=") => {
+            error.hint("the operator is a key: {\"gt\": 5}; so are gte, lt, lte and ne")
+        }
+        Some(_) if data_type.family() == Family::Array => {
+            error.hint(format!("{{\"contains\": {value}}} finds arrays with this element"))
+        }
+        _ => match undotted(text, data_type) {
+            Some(condition) => error.hint(format!("the operator is a key: {condition}")),
+            None => error,
+        },
+    }
+}
+
+/// What to say of a list of values that are none of the type: a text with commas, elements of many.
+pub(super) fn not_a_list(data_type: &DataType, value: &Value, error: Error) -> Error {
+    match value {
+        Value::String(text) if text.contains(',') => {
+            error.hint(format!("a list: [{}]", text.trim_matches(['(', ')'])))
+        }
+        Value::Array(items) if data_type.family() == Family::Array => {
+            match items.iter().any(|item| item.is_array() || item.is_object()) {
+                true => error,
+                false => error.hint(format!(
+                    "{{\"overlaps\": {value}}} finds arrays with any of these elements, contains those with all"
+                )),
+            }
+        }
+        _ => error,
+    }
+}
+
+/// What to say of a plain value that a range is compared with: what it may contain, or where it begins.
+pub(super) fn not_a_range(
+    column: &Column,
+    operator: Operator,
+    value: &Value,
+    error: Error,
+) -> Error {
+    let Some([lower, _]) = column.bounds.as_deref() else { return error };
+    let present = |end: &str| value.get(end).is_some_and(|end| now::asked(end).is_some());
+    if lower.data_type.has_day() && ["lower", "upper"].into_iter().any(present) {
+        let name = &column.name;
+        return error.hint(format!(
+            "its ends compare with the present: {{\"and\": [{{{name:?}: {{\"path\": [\"lower\"], \"lt\": {{\"$now\": \"7 days\"}}}}}}, \
+             {{{name:?}: {{\"path\": [\"upper\"], \"gt\": {{\"$now\": true}}}}}}]}} overlaps the next seven days"
+        ));
+    }
+    if value::encode(&lower.data_type, &lower.type_name, value).is_err() {
+        return error;
+    }
+    let name = &column.name;
+    error.hint(format!(
+        "{{{name:?}: {{\"contains\": {value}}}}} finds what is in it; {{{name:?}: {{\"path\": [\"lower\"], \"{operator}\": {value}}}}} \
+         asks where it begins, \"upper\" where it ends"
+    ))
+}
+
+/// What to say of an operand that names a column.
+pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
+    match value.get("column").or_else(|| value.get("$column")) {
+        Some(name) => error.hint(format!(
+            "{{\"$column\": {name}}} is the value of another column of the row, to compare with"
+        )),
+        None if value.as_object().is_some_and(|object| Arithmetic::asked(object).is_some()) => {
+            error.hint(format!("what is computed stands on the left: {COMPUTED}"))
+        }
+        None => error,
+    }
+}
+
+/// The sort key that SQL and others write so: `name desc`, `name:desc`, `name.desc`.
+pub(super) fn sort_key(text: &str) -> Option<String> {
+    const WORDS: [&str; 7] = ["asc", "desc", "ascending", "descending", "nulls", "first", "last"];
+    let text = text.replace(".desc", " desc").replace(".asc", " asc").replace(".nulls", " nulls ");
+    let mut words = text.split([' ', ':']).filter(|word| !word.is_empty());
+    let name = words.next()?;
+    let words: Vec<String> = words.map(str::to_ascii_lowercase).collect();
+    let known = !words.is_empty() && words.iter().all(|word| WORDS.contains(&word.as_str()));
+    let descending = words.iter().any(|word| word.starts_with("desc"));
+    known.then(|| if descending { format!("-{name}") } else { name.to_owned() })
+}

@@ -1,0 +1,216 @@
+//! Measures that are computed from other measures: `{"share": {"divide": ["no_show", "n"]}}`.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Error, Result, below};
+use crate::plan::{Arithmetic, Computed, Expression, Grouping, Scope};
+use crate::policy::{Marks, TableView};
+use crate::request::check_members;
+use crate::schema::DataType;
+
+/// How one is written, and how what is measured of computed values.
+const FORM: &str = "{\"share\": {\"divide\": [\"paid\", \"n\"]}} computes with other measures, {\"sum\": {\"multiply\": […]}} with columns";
+
+/// The measures of a request that are computed from others.
+pub(super) struct Combined<'r> {
+    measures: Vec<One<'r>>,
+}
+
+struct One<'r> {
+    name: &'r str,
+    asked: &'r Map<String, Value>,
+    /// What is to be known of all that it is computed from.
+    marks: Marks,
+}
+
+/// The object of a measure that is arithmetic.
+fn asked(item: &Value) -> Option<&Map<String, Value>> {
+    item.as_object().filter(|object| Arithmetic::asked(object).is_some())
+}
+
+impl<'r> Combined<'r> {
+    /// Those of some measures, and the others.
+    pub(super) fn apart(
+        measures: &'r Map<String, Value>,
+    ) -> (Self, impl Iterator<Item = (&'r String, &'r Value)>) {
+        let combined = measures.iter().filter_map(|(name, item)| {
+            Some(One { name, asked: asked(item)?, marks: Marks::default() })
+        });
+        let others = measures.iter().filter(|(_, item)| asked(item).is_none());
+        (Self { measures: combined.collect() }, others)
+    }
+
+    /// The same in an order in which each stands after those that it is computed from.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column` for what is neither a measure nor a group, `invalid_value` for what is computed from itself.
+    pub(super) fn in_order(self, grouping: &Grouping<'_>) -> Result<Self> {
+        if self.measures.is_empty() {
+            return Ok(self);
+        }
+        let mut known: Vec<(String, Marks)> =
+            grouping.columns().map(|(name, _, marks)| (name, marks)).collect();
+        let own: Vec<&str> = self.measures.iter().map(|measure| measure.name).collect();
+        for measure in &self.measures {
+            let names = known.iter().map(|(name, _)| name.as_str()).chain(own.iter().copied());
+            measure.check(grouping.table, &Vec::from_iter(names))?;
+        }
+        let mut left = self.measures;
+        let mut measures: Vec<One<'r>> = Vec::with_capacity(left.len());
+        while !left.is_empty() {
+            let marks = |measure: &One<'_>| {
+                measure.operands().try_fold(Marks::default(), |all, name| {
+                    let (_, marks) = known.iter().find(|(known, _)| known == name)?;
+                    Some(Marks {
+                        sensitive: all.sensitive || marks.sensitive,
+                        untrusted: all.untrusted || marks.untrusted,
+                    })
+                })
+            };
+            let next = left.iter().enumerate().find_map(|(index, one)| Some((index, marks(one)?)));
+            let Some((index, marks)) = next else {
+                let name = left.first().map_or("", |measure| measure.name);
+                let message = format!("{name} is computed from itself");
+                return Err(Error::new(Code::InvalidValue, message).at(below("/measures", name)));
+            };
+            let measure = left.remove(index);
+            known.push((measure.name.to_owned(), marks));
+            measures.push(One { marks, ..measure });
+        }
+        Ok(Self { measures })
+    }
+
+    /// Names, types and marks.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (String, Arc<DataType>, Marks)> {
+        let column =
+            |one: &One<'_>| (one.name.to_owned(), Arc::clone(DataType::numeric()), one.marks);
+        self.measures.iter().map(column)
+    }
+
+    /// What they are, in terms of the columns of `derived` that are none of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scope::expression`]; `limit_exceeded` for what is made of too many parts in the end.
+    pub(super) fn expressions<'v>(
+        &self,
+        scope: &Scope<'v>,
+        derived: &'v TableView,
+    ) -> Result<Vec<Computed<'v>>> {
+        let first = derived.table.columns.len() - self.measures.len();
+        let mut all: Vec<Computed<'v>> = Vec::with_capacity(self.measures.len());
+        for measure in &self.measures {
+            let at = below("/measures", measure.name);
+            let of = scope.arithmetic(derived, measure.asked, &at)?;
+            let part = |position: usize| all.get(position.checked_sub(first)?).map(|one| &one.of);
+            // PostgreSQL writes each out anew wherever it is named.
+            let most = scope.view.limits.max_nodes;
+            if of.parts_with(&part) > most {
+                let message = format!(
+                    "with all that it is computed from, a measure may be made of {most} parts, and no more"
+                );
+                return Err(Error::exceeded("max_nodes", message).at(at));
+            }
+            let of = of.with(&part);
+            all.push(Computed { name: measure.name.to_owned(), of });
+        }
+        Ok(all)
+    }
+}
+
+impl<'r> One<'r> {
+    /// The names that it is computed from.
+    fn operands(&self) -> impl Iterator<Item = &'r str> {
+        let mut operands = Vec::new();
+        gather(self.asked, &below("/measures", self.name), &mut operands);
+        operands.into_iter().map(|(_, name)| name)
+    }
+
+    /// Refuses names that are no measures, and what stands beside the arithmetic.
+    fn check(&self, table: &TableView, known: &[&str]) -> Result<()> {
+        let at = below("/measures", self.name);
+        let arithmetic = Arithmetic::asked(self.asked).map(|(name, _)| name);
+        let members = arithmetic.into_iter().chain(["unit"]);
+        check_members(self.asked, members, "what is computed from measures has no member")
+            .map_err(|error| {
+                error.inside(&at).hint("those that it is computed from have a where")
+            })?;
+        let mut operands = Vec::new();
+        gather(self.asked, &at, &mut operands);
+        let Some((at, name)) = operands.into_iter().find(|(_, name)| !known.contains(name)) else {
+            return Ok(());
+        };
+        let error = Error::new(Code::UnknownColumn, format!("there is no measure {name:?}"));
+        let error = error.at(at).allowed(known.iter().copied().filter(|known| *known != self.name));
+        let column = name.split('.').next().is_some_and(|name| {
+            let relation =
+                table.relations.iter().any(|relation| relation.names().any(|n| n == name));
+            relation || table.readable(name).is_ok()
+        });
+        Err(match column {
+            true => error.hint(FORM),
+            false => error.nearest(name, known.iter().copied()).hint(FORM),
+        })
+    }
+}
+
+/// The names in the lists of an arithmetic, and their places.
+fn gather<'r>(object: &'r Map<String, Value>, at: &str, names: &mut Vec<(String, &'r str)>) {
+    for (key, items) in object {
+        let at = below(at, key);
+        for (index, item) in items.as_array().into_iter().flatten().enumerate() {
+            let at = below(&at, &index.to_string());
+            match item {
+                Value::String(name) => names.push((at, name)),
+                Value::Object(inner) => match inner.get("column") {
+                    Some(Value::String(name)) => names.push((below(&at, "column"), name)),
+                    _ => gather(inner, &at, names),
+                },
+                _ => {}
+            }
+        }
+    }
+}
+
+impl<'v> Expression<'v> {
+    /// How many parts it has, with other values in the place of the columns of some positions.
+    fn parts_with<'e>(&self, put: &impl Fn(usize) -> Option<&'e Self>) -> usize
+    where
+        'v: 'e,
+    {
+        match self {
+            Expression::Column(reached) => put(reached.position).map_or(1, Self::parts),
+            Expression::Computed(_, operands) => {
+                operands.iter().map(|operand| operand.parts_with(put)).sum::<usize>() + 1
+            }
+            Expression::Number(_) => 1,
+            Expression::Elapsed(..) => 3,
+        }
+    }
+
+    /// How many parts it has.
+    pub(in crate::plan) fn parts(&self) -> usize {
+        self.parts_with(&|_| None)
+    }
+
+    /// The same with other values in the place of the columns of some positions.
+    fn with<'e>(self, put: &impl Fn(usize) -> Option<&'e Self>) -> Self
+    where
+        'v: 'e,
+    {
+        match self {
+            Expression::Column(ref reached) => match put(reached.position) {
+                Some(other) => other.clone(),
+                None => self,
+            },
+            Expression::Computed(arithmetic, operands) => {
+                let operands = operands.into_iter().map(|operand| operand.with(put));
+                Expression::Computed(arithmetic, operands.collect())
+            }
+            other => other,
+        }
+    }
+}

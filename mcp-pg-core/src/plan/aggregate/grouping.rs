@@ -1,0 +1,281 @@
+//! Totals: groups and measures, which together are a table that only this query has.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value};
+
+use super::combined::Combined;
+use super::element::{self, EACH};
+use super::measure::{Function, Measure, measure};
+use crate::error::{Code, Error, Result, below};
+use crate::plan::advice;
+use crate::plan::expression::cut::{BUCKETS, Cut, text};
+use crate::plan::expression::unit::UNIT;
+use crate::plan::read::shown::label;
+use crate::plan::{Arithmetic, Computed, Expression, Predicate, Reached, Scope, Shown};
+use crate::policy::{Action, Marks, TableView};
+use crate::request::{Aggregate, Select, check_members};
+use crate::schema::{Column, DataType};
+
+/// Rows gathered into groups, and what is measured of each.
+#[derive(Debug, Clone)]
+pub struct Grouping<'v> {
+    /// The table.
+    pub table: &'v TableView,
+    /// What its rows must meet.
+    pub filter: Predicate<'v>,
+    /// What the rows of a group share.
+    pub groups: Vec<Group<'v>>,
+    /// What is measured of each group.
+    pub measures: Vec<Measure<'v>>,
+    /// What is computed from groups and measures, which are columns of the table that they are.
+    pub computed: Vec<Computed<'v>>,
+}
+
+/// What the rows of a group share.
+#[derive(Debug, Clone)]
+pub struct Group<'v> {
+    /// Its name in the reply.
+    pub name: String,
+    /// Of what.
+    pub of: Expression<'v>,
+    /// How much of a point in time.
+    pub cut: Option<Cut>,
+    /// The type of the elements of a list, where each of them makes a group.
+    pub each: Option<Arc<DataType>>,
+}
+
+impl Group<'_> {
+    fn data_type(&self) -> Arc<DataType> {
+        let of = self.of.data_type();
+        match (&self.cut, &self.each) {
+            (Some(cut), _) => cut.data_type(&of),
+            (None, Some(element)) => Arc::clone(element),
+            (None, None) => of,
+        }
+    }
+}
+
+impl<'v> Grouping<'v> {
+    /// The groups and measures of an aggregate, and the table that they are, which `derived` keeps.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn new(
+        scope: &Scope<'v>,
+        request: &Aggregate,
+        derived: &'v OnceLock<Box<TableView>>,
+    ) -> Result<(Self, &'v TableView)> {
+        let table = scope.table(&request.table, Action::Select)?;
+        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
+        scope.few(request.group_by.as_ref().map_or(0, Vec::len), "groups", "/group_by")?;
+        scope.few(request.measures.len(), "measures", "/measures")?;
+        let groups = request.group_by.iter().flatten().enumerate().map(|(index, item)| {
+            let at = below("/group_by", &index.to_string());
+            match item.as_object().filter(|object| Arithmetic::asked(object).is_some()) {
+                Some(object) => computed(scope, table, object, &at),
+                None => group(scope, table, item, &at).map_err(|error| error.inside(&at)),
+            }
+        });
+        let groups: Vec<Group<'v>> = groups.collect::<Result<_>>()?;
+        let mut laid_out = groups.iter().enumerate().filter(|(_, group)| group.each.is_some());
+        if let Some((index, _)) = laid_out.nth(1) {
+            // Rows would multiply: of lists of thousands, into billions.
+            let message = "the elements of one list make groups, not those of several";
+            return Err(
+                Error::new(Code::InvalidValue, message).at(format!("/group_by/{index}/each"))
+            );
+        }
+        let (combined, measures) = Combined::apart(&request.measures);
+        let measures = measures.map(|(name, item)| measure(scope, table, name, item));
+        let measures: Vec<Measure<'v>> = measures.collect::<Result<_>>()?;
+        if request.measures.is_empty() {
+            return Err(Error::new(Code::MissingValue, "there is nothing to measure")
+                .at("/measures")
+                .hint("{\"n\": {\"count\": \"*\"}}"));
+        }
+        for (index, group) in groups.iter().enumerate() {
+            let twice = groups[..index].iter().any(|known| known.name == group.name);
+            if twice || request.measures.contains_key(&group.name) {
+                return Err(Error::new(
+                    Code::InvalidValue,
+                    format!("two columns of the reply are called {:?}", group.name),
+                )
+                .at(format!("/group_by/{index}"))
+                .hint("{\"column\": …, \"as\": \"another name\"}"));
+            }
+        }
+        let mut grouping = Self { table, filter, groups, measures, computed: Vec::new() };
+        let combined = combined.in_order(&grouping)?;
+        let derived = derived.get_or_init(|| Box::new(grouping.derived_with(combined.columns())));
+        grouping.computed = combined.expressions(scope, derived)?;
+        Ok((grouping, derived))
+    }
+
+    /// The different combinations of a select's columns: groups of which nothing is measured.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub(in crate::plan) fn distinct(scope: &Scope<'v>, request: &Select) -> Result<Self> {
+        let table = scope.table(&request.table, Action::Select)?;
+        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
+        let shown = scope.shown(table, request.columns.as_deref(), "/columns")?;
+        if shown.is_empty() {
+            return Err(
+                Error::new(Code::MissingValue, "distinct rows need a column").at("/columns")
+            );
+        }
+        let groups = shown.into_iter().map(|shown| {
+            let position = match shown {
+                Shown::Computed(computed) => {
+                    return Ok(Group {
+                        name: computed.name,
+                        of: computed.of,
+                        cut: None,
+                        each: None,
+                    });
+                }
+                Shown::Column(position) => position,
+                Shown::Related(related) => {
+                    let (name, _) = *related;
+                    // Masked and encrypted ones, which can be shown, cannot be told apart.
+                    let of = scope.reach(table, &name)?;
+                    told_apart(of.column)?;
+                    return Ok(Group { name, of: Expression::Column(of), cut: None, each: None });
+                }
+            };
+            let column = &table.table.columns[position];
+            table.usable(&column.name)?;
+            told_apart(column)?;
+            let of = Reached { hops: Vec::new(), column, position, member: None };
+            let of = Expression::Column(of);
+            Ok(Group { name: column.name.clone(), of, cut: None, each: None })
+        });
+        let groups = groups.collect::<Result<_>>();
+        let groups = groups.map_err(|error: Error| error.inside("/columns"))?;
+        Ok(Self { table, filter, groups, measures: Vec::new(), computed: Vec::new() })
+    }
+
+    /// Whether a group or measure is another one at another time, though the rows stay as they are.
+    pub(in crate::plan) fn moves(&self) -> bool {
+        let measured = self.measures.iter().filter_map(|measure| measure.of.as_ref());
+        let computed = self.computed.iter().map(|computed| &computed.of);
+        let groups = self.groups.iter().map(|group| &group.of);
+        groups.chain(measured).chain(computed).any(Expression::moves)
+    }
+
+    /// What the group or measure of this name is taken of.
+    pub(in crate::plan) fn made_from(&self, name: &str) -> Option<&Expression<'v>> {
+        let group = self.groups.iter().find(|group| group.name == name).map(|group| &group.of);
+        let measure = || self.measures.iter().find(|measure| measure.name == name)?.of.as_ref();
+        group.or_else(measure)
+    }
+
+    /// The table that the groups and measures are.
+    pub fn derived(&self) -> TableView {
+        self.derived_with(std::iter::empty())
+    }
+
+    /// The same with further columns.
+    fn derived_with(
+        &self,
+        further: impl Iterator<Item = (String, Arc<DataType>, Marks)>,
+    ) -> TableView {
+        let all = self.columns().chain(further);
+        TableView::derived(self.table, all, self.groups.len())
+    }
+
+    /// Names, types and marks of the groups and measures.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (String, Arc<DataType>, Marks)> {
+        let groups = self
+            .groups
+            .iter()
+            .map(|group| (group.name.clone(), group.data_type(), group.of.marks(self.table)));
+        let measures = self.measures.iter().map(|measure| {
+            // Of one row, a total and a mean are its value.
+            let shown = match (measure.function, &measure.of) {
+                (Function::Count | Function::CountDistinct, _) | (_, None) => Marks::default(),
+                (_, Some(of)) => of.marks(self.table),
+            };
+            (measure.name.clone(), Arc::clone(&measure.data_type), shown)
+        });
+        groups.chain(measures)
+    }
+}
+
+/// Refuses a column whose values have no `=`.
+fn told_apart(column: &Column) -> Result<()> {
+    if column.data_type.equality {
+        return Ok(());
+    }
+    let (name, type_name) = (&column.name, &column.type_name);
+    let message = format!("{name} is {type_name}, whose values cannot be told apart");
+    Err(Error::new(Code::InvalidValue, message))
+}
+
+/// `{"subtract": ["shipped_at", "created_at"], "as": "days"}`.
+fn computed<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    object: &Map<String, Value>,
+    at: &str,
+) -> Result<Group<'v>> {
+    let of = scope.arithmetic(table, object, at)?;
+    Ok(Group { name: label(object, &["as", UNIT], at)?, of, cut: None, each: None })
+}
+
+fn group<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    item: &Value,
+    place: &str,
+) -> Result<Group<'v>> {
+    const MEMBERS: [&str; 7] = ["column", "path", "bucket", "part", "time_zone", EACH, "as"];
+    let wrong = |message: &str| {
+        Error::new(Code::InvalidValue, message).hint(
+            "\"status\", or {\"column\": \"created_at\", \"bucket\": \"month\", \"as\": \"month\"}",
+        )
+    };
+    let (name, options) = match item {
+        Value::String(name) => (name.as_str(), &Map::new()),
+        Value::Object(options) => {
+            check_members(options, MEMBERS.into_iter(), "a group has no member")
+                .map_err(|error| advice::or_computed(options, &MEMBERS, error))
+                .map_err(|error| element::not_asked(options, error))?;
+            let name = options.get("column").and_then(Value::as_str);
+            (name.ok_or_else(|| wrong("a group needs a column").at("/column"))?, options)
+        }
+        _ => return Err(wrong("a group is a column's name or an object")),
+    };
+    let at = if item.is_object() { "/column" } else { "" };
+    let reached = scope
+        .reach(table, name)
+        .map_err(|error| advice::not_a_group(scope, table, name, &BUCKETS, error.inside(at)))?;
+    let path = options.get("path").filter(|path| !path.is_null());
+    let mut of = match path {
+        Some(path) => reached.at_path(scope, path, "/path")?,
+        None => reached,
+    };
+    if let Some(member) = &mut of.member {
+        member.at.insert_str(0, place);
+    }
+    let each = element::asked(options, &of, table)?;
+    if of.member.is_none() && each.is_none() {
+        told_apart(of.column).map_err(|error| error.inside(at))?;
+    }
+    let called = named(name, path);
+    let cut = Cut::asked(options, &of, &called, place)?;
+    let name = text(options, "as")?.map_or(called, str::to_owned);
+    Ok(Group { name, of: Expression::Column(of), cut, each })
+}
+
+/// What a group, or a member of JSON, is called unless it says: its column, and the path into that.
+pub(in crate::plan) fn named(column: &str, path: Option<&Value>) -> String {
+    let steps = path.and_then(Value::as_array).into_iter().flatten();
+    steps.fold(column.to_owned(), |name, step| match step {
+        Value::String(step) => format!("{name}.{step}"),
+        step => format!("{name}.{step}"),
+    })
+}

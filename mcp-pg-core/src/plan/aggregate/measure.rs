@@ -1,0 +1,253 @@
+//! Measures: what is counted, summed up or compared of the rows of a group.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Error, Result, below, step};
+use crate::plan::advice;
+use crate::plan::{Expression, Operand, Predicate, Reached, Scope, filter};
+use crate::policy::TableView;
+use crate::schema::{DataType, Family, Kind};
+
+/// What is measured of a group.
+#[derive(Debug, Clone)]
+pub struct Measure<'v> {
+    /// Its name in the reply.
+    pub name: String,
+    /// How.
+    pub function: Function,
+    /// Below which part of all values it lies, for a percentile.
+    pub fraction: Option<Operand>,
+    /// Of what; of whole rows if absent.
+    pub of: Option<Expression<'v>>,
+    /// The type of the measure.
+    pub data_type: Arc<DataType>,
+    /// Of which rows of the group.
+    pub filter: Predicate<'v>,
+}
+
+/// How a measure is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// How many.
+    Count,
+    /// How many different ones.
+    CountDistinct,
+    /// Their total.
+    Sum,
+    /// Their mean.
+    Avg,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+    /// How far they lie from their mean, as a rule: the standard deviation of a sample.
+    Stddev,
+    /// Its square.
+    Variance,
+    /// What a part of them lies below; between two values, on the line from one to the other.
+    Percentile,
+}
+
+/// The percentile of which every request has the fraction in its name.
+const MEDIAN: &str = "median";
+
+impl Function {
+    const ALL: [(&'static str, Function); 10] = [
+        ("count", Function::Count),
+        ("count_distinct", Function::CountDistinct),
+        ("sum", Function::Sum),
+        ("avg", Function::Avg),
+        ("min", Function::Min),
+        ("max", Function::Max),
+        ("stddev", Function::Stddev),
+        ("variance", Function::Variance),
+        (MEDIAN, Function::Percentile),
+        ("percentile", Function::Percentile),
+    ];
+
+    /// Whether only numbers among the members of JSON are measured so.
+    pub fn is_of_numbers(self) -> bool {
+        !matches!(self, Function::Count | Function::CountDistinct)
+    }
+
+    fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.into_iter().map(|(name, _)| name)
+    }
+
+    /// The type of the measure, if the value can be measured so. Members of JSON count as far as they are numbers, where
+    /// numbers are wanted.
+    fn of(self, value: &Expression<'_>) -> Option<Arc<DataType>> {
+        match value.column() {
+            Some(reached) if reached.member.is_some() && self.is_of_numbers() => {
+                self.of_type(DataType::numeric())
+            }
+            _ => self.of_type(&value.data_type()),
+        }
+    }
+
+    /// The type of the measure, if values of this type can be measured so.
+    fn of_type(self, data_type: &Arc<DataType>) -> Option<Arc<DataType>> {
+        const SMALL: [u32; 2] = [21, 23];
+        let base = data_type.shared_base();
+        let built_in = |data_type: &Arc<DataType>| Some(Arc::clone(data_type));
+        let number = base.is_number();
+        match self {
+            Function::Count => built_in(DataType::bigint()),
+            // It sorts; types such as xid can only be hashed.
+            Function::CountDistinct => data_type.ordering.then(|| Arc::clone(DataType::bigint())),
+            Function::Sum if SMALL.contains(&base.oid) => built_in(DataType::bigint()),
+            Function::Sum | Function::Avg if base.oid == 20 => built_in(DataType::numeric()),
+            Function::Avg if SMALL.contains(&base.oid) => built_in(DataType::numeric()),
+            Function::Avg if base.oid == 700 => built_in(DataType::double()),
+            // Times of day are taken for how long after midnight they are.
+            Function::Sum | Function::Avg if base.oid == 1083 => built_in(DataType::interval()),
+            // Numbers beyond those, money and intervals keep their type.
+            Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base),
+            Function::Avg if number || base.oid == 1186 => Some(base),
+            Function::Sum | Function::Avg => None,
+            Function::Stddev | Function::Variance if matches!(base.oid, 700 | 701) => {
+                built_in(DataType::double())
+            }
+            Function::Stddev | Function::Variance => {
+                number.then(|| Arc::clone(DataType::numeric()))
+            }
+            Function::Percentile if number => built_in(DataType::double()),
+            Function::Percentile => (base.oid == 1186).then_some(base),
+            Function::Min | Function::Max => {
+                let other = matches!(base.oid, 26 | 27 | 790 | 869 | 1186 | 3220);
+                let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. }) && base.ordering;
+                match base.oid {
+                    // varchar, name and "char" have no aggregates of their own: those of text are taken.
+                    18 | 19 | 1043 => built_in(DataType::text()),
+                    // Nor has cidr: those of inet are.
+                    650 => built_in(DataType::inet()),
+                    _ => (number
+                        || base.is_moment()
+                        || other
+                        || made
+                        || base.family() == Family::Text)
+                        .then_some(base),
+                }
+            }
+        }
+    }
+}
+
+/// What a measure may have beside its function.
+const BESIDE: [&str; 2] = ["where", "fraction"];
+
+/// The measure of this name that `item` asks for.
+pub(super) fn measure<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    name: &str,
+    item: &Value,
+) -> Result<Measure<'v>> {
+    let at = || below("/measures", name);
+    let empty = Map::new();
+    let options = item.as_object().unwrap_or(&empty);
+    let functions: Vec<_> =
+        Function::ALL.into_iter().filter(|(name, _)| has(options, name)).collect();
+    let unknown = options.keys().find(|key| {
+        !BESIDE.contains(&key.as_str()) && !Function::names().any(|name| name == key.as_str())
+    });
+    if let Some(unknown) = unknown {
+        let functions: Vec<&str> = Function::names().collect();
+        return Err(advice::unknown_measure(unknown, &functions).at(at() + &step(unknown)));
+    }
+    let [(spelling, function)] = functions.as_slice() else {
+        return Err(Error::new(Code::InvalidValue, "a measure is one function of one column")
+            .at(at())
+            .hint(match Function::names().any(|function| function == name) {
+                true => format!("a measure has a name first: {{\"n\": {{{name:?}: {item}}}}}"),
+                false => "{\"sum\": \"amount\"}, or {\"count\": \"*\", \"where\": {…}}".to_owned(),
+            })
+            .allowed(Function::names()));
+    };
+    let inside = || below(&at(), spelling);
+    let (of, data_type) = match options.get(*spelling) {
+        Some(Value::String(all)) if all == "*" && *function == Function::Count => {
+            (None, Arc::clone(DataType::bigint()))
+        }
+        Some(Value::String(all)) if all == "*" => {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("{spelling} is taken of one column"),
+            )
+            .at(inside())
+            .allowed(measurable(table, *function))
+            .hint("{\"count\": \"*\"} counts rows"));
+        }
+        of => {
+            let of = scope.expression(table, of, &inside())?;
+            let Some(data_type) = function.of(&of) else {
+                let what = of.column().map_or_else(String::new, |Reached { column, .. }| {
+                    format!(" to {} ({})", column.name, column.type_name)
+                });
+                let message = format!("{spelling} does not apply{what}");
+                let error = Error::new(Code::InvalidValue, message)
+                    .at(inside())
+                    .allowed(measurable(table, *function));
+                return Err(advice::not_measured(spelling, &of, error));
+            };
+            (Some(of), data_type)
+        }
+    };
+    let asked = match options.get("where") {
+        None | Some(Value::Null) => Predicate::All(vec![]),
+        Some(Value::Object(object)) => filter(scope, table, object, &(at() + "/where"))?,
+        Some(_) => {
+            return Err(
+                Error::new(Code::InvalidValue, "where is a condition object").at(at() + "/where")
+            );
+        }
+    };
+    let fraction = fraction(spelling, *function, options.get("fraction"), &at())?;
+    let (name, function) = (name.to_owned(), *function);
+    Ok(Measure { name, function, fraction, of, data_type, filter: asked })
+}
+
+/// Whether an object has a member. It has a few, and is asked for each name that there is: to compare them is faster than
+/// to compute a hash each time.
+pub(in crate::plan) fn has(object: &Map<String, Value>, name: &str) -> bool {
+    object.keys().any(|key| key == name)
+}
+
+/// What part of all values lies below the measure, for a percentile.
+fn fraction(
+    spelling: &str,
+    function: Function,
+    given: Option<&Value>,
+    at: &str,
+) -> Result<Option<Operand>> {
+    let at = below(at, "fraction");
+    let wrong = |code, message: String| {
+        let error = Error::new(code, message).at(&at);
+        error.hint("{\"percentile\": \"amount\", \"fraction\": 0.9}")
+    };
+    let given = given.filter(|given| !given.is_null());
+    let fraction = match (function, given) {
+        (Function::Percentile, None) if spelling == MEDIAN => 0.5,
+        (Function::Percentile, given) if spelling != MEDIAN => {
+            let wanted = "a percentile needs a fraction, a number from 0 to 1".to_owned();
+            let Some(given) = given else { return Err(wrong(Code::MissingValue, wanted)) };
+            let within = given.as_f64().filter(|fraction| (0.0..=1.0).contains(fraction));
+            within.ok_or_else(|| wrong(Code::InvalidValue, wanted))?
+        }
+        (_, None) => return Ok(None),
+        (_, Some(_)) => {
+            return Err(wrong(Code::UnknownArgument, format!("{spelling} has no fraction")));
+        }
+    };
+    Ok(Some(Operand::text(Some(fraction.to_string()), at)))
+}
+
+/// The columns of the table that can be measured so.
+fn measurable(table: &TableView, function: Function) -> impl Iterator<Item = &str> {
+    let columns = table.table.columns.iter();
+    let fit = columns
+        .filter(move |column| column.can_select && function.of_type(&column.data_type).is_some());
+    fit.map(|column| column.name.as_str())
+}

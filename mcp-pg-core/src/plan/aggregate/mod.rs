@@ -1,0 +1,9 @@
+//! Groups of rows, and what is measured of each.
+
+mod combined;
+pub(super) mod element;
+pub(super) mod grouping;
+pub(super) mod measure;
+
+pub use grouping::{Group, Grouping};
+pub use measure::{Function, Measure};

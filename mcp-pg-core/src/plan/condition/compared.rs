@@ -1,0 +1,305 @@
+//! Conditions between two values that the caller does not give: columns of a row or of one that it leads to, the number of
+//! related rows, the present.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::filter::{Parser, wrong};
+use crate::error::{Code, Error, Result, below};
+use crate::plan::advice;
+use crate::plan::expression::arithmetic::SINCE;
+use crate::plan::expression::now::{self, NOW, Now};
+use crate::plan::{Counted, Cut, Expression, Point, Predicate, Reached};
+use crate::policy::TableView;
+use crate::schema::{Column, DataType, Family, Operator};
+
+/// A value that another is compared with.
+#[derive(Debug, Clone)]
+pub enum Compared<'v> {
+    /// That of a column.
+    Column(Reached<'v>),
+    /// How many related rows there are.
+    Count(Box<Counted<'v>>),
+    /// The present.
+    Now(Now),
+    /// What arithmetic gives.
+    Computed(Box<Expression<'v>>),
+    /// A number on the calendar or clock of a point in time.
+    Part(Box<(Point<'v>, Cut)>),
+}
+
+impl<'v> Compared<'v> {
+    /// The columns that it is, or is computed from.
+    pub fn columns(&self) -> Vec<&Reached<'v>> {
+        match self {
+            Compared::Column(reached) => vec![reached],
+            Compared::Computed(of) => of.columns(),
+            Compared::Part(part) => match &part.0 {
+                Point::Column(reached) => vec![reached],
+                Point::Now(_) => Vec::new(),
+            },
+            Compared::Count(_) | Compared::Now(_) => Vec::new(),
+        }
+    }
+}
+
+/// The operators that take another column, or the present.
+const OPERATORS: [Operator; 7] = [
+    Operator::Eq,
+    Operator::Ne,
+    Operator::Gt,
+    Operator::Gte,
+    Operator::Lt,
+    Operator::Lte,
+    Operator::IsDistinctFrom,
+];
+
+/// What ranges and arrays are asked besides.
+const OF_MANY: [Operator; 3] = [Operator::Contains, Operator::ContainedBy, Operator::Overlaps];
+
+/// The value on the left of a comparison, and how it is declared.
+pub(super) struct Left<'v> {
+    pub(super) value: Compared<'v>,
+    pub(super) column: &'v Column,
+}
+
+/// What a request names instead of giving a value.
+enum Other<'r> {
+    Column(&'r Value),
+    Now(&'r Value),
+}
+
+impl<'r> Other<'r> {
+    fn of(value: &'r Value) -> Option<Self> {
+        let members = value.as_object().filter(|members| members.len() == 1);
+        let column = members.and_then(|members| members.get("$column")).map(Self::Column);
+        column.or_else(|| now::asked(value).map(Self::Now))
+    }
+
+    /// Whether there are such in a list.
+    fn among(list: &Value) -> bool {
+        match list {
+            Value::Array(items) => items.iter().any(|item| Other::of(item).is_some()),
+            lone => Other::of(lone).is_some(),
+        }
+    }
+}
+
+/// Whether an operator takes a list of which (false) one, or (true) none is meant.
+fn listed(operator: &str) -> Option<bool> {
+    match Operator::parse(operator)? {
+        Operator::In => Some(false),
+        Operator::NotIn => Some(true),
+        _ => None,
+    }
+}
+
+/// What a condition asks besides what compares with other values, if anything.
+type Rest<'r> = Option<Cow<'r, Value>>;
+
+impl<'v> Parser<'_, 'v> {
+    /// The conditions on a value that compare it with another one: `{"gt": {"$column": "due_at"}}`, and what else is asked.
+    pub(super) fn beside<'r>(
+        &mut self,
+        table: &'v TableView,
+        left: &Left<'v>,
+        value: &'r Value,
+        at: &str,
+    ) -> Result<(Vec<Predicate<'v>>, Rest<'r>)> {
+        let members = value.as_object().filter(|_| !left.column.data_type.is_json());
+        let Some(members) = members else { return Ok((Vec::new(), Some(Cow::Borrowed(value)))) };
+        if let Some(other) = Other::of(value) {
+            return Ok((vec![self.compared(table, left, Operator::Eq, &other, at)?], None));
+        }
+        let speaks = |(key, member): (&String, &Value)| match listed(key) {
+            Some(_) => Other::among(member),
+            None => Other::of(member).is_some(),
+        };
+        if !members.iter().any(speaks) {
+            return Ok((Vec::new(), Some(Cow::Borrowed(value))));
+        }
+        let mut rest = Map::new();
+        let mut all = Vec::with_capacity(members.len());
+        for (key, member) in members {
+            if !speaks((key, member)) {
+                rest.insert(key.clone(), member.clone());
+                continue;
+            }
+            let at = below(at, key);
+            self.count(&at, 0)?;
+            if let Some(negated) = listed(key) {
+                all.push(self.listed(table, left, negated, member, &at)?);
+                continue;
+            }
+            let Some(other) = Other::of(member) else { continue };
+            let mut known = left.known(&other);
+            let Some(operator) = known.clone().find(|known| known.as_str() == key) else {
+                let known: Vec<&str> = known.by_ref().map(Operator::as_str).collect();
+                return Err(left.unknown(key, &known).at(at));
+            };
+            all.push(self.compared(table, left, operator, &other, &at)?);
+        }
+        let rest = (!rest.is_empty()).then(|| Cow::Owned(Value::Object(rest)));
+        Ok((all, rest))
+    }
+
+    /// One of a list in which other values are, or none of it.
+    fn listed(
+        &mut self,
+        table: &'v TableView,
+        left: &Left<'v>,
+        negated: bool,
+        list: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        self.scope.short(list, at)?;
+        let items = match list {
+            Value::Array(items) => items.as_slice(),
+            lone => std::slice::from_ref(lone),
+        };
+        let items = items.iter().enumerate().map(|(index, item)| {
+            let at = if list.is_array() { below(at, &index.to_string()) } else { at.to_owned() };
+            self.count(&at, 0)?;
+            match Other::of(item) {
+                Some(other) => self.compared(table, left, Operator::Eq, &other, &at),
+                None => Ok(left.tested(self.operator(left.column, Operator::Eq, item, &at)?)),
+            }
+        });
+        let any = Predicate::Any(items.collect::<Result<_>>()?);
+        Ok(if negated { Predicate::Not(Box::new(any)) } else { any })
+    }
+
+    fn compared(
+        &self,
+        table: &'v TableView,
+        left: &Left<'v>,
+        operator: Operator,
+        other: &Other<'_>,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let right = match other {
+            Other::Column(name) => self.other_column(table, left, operator, name, at)?,
+            Other::Now(given) => left.now(operator, given, at)?,
+        };
+        let left = Box::new(left.value.clone());
+        Ok(Predicate::Compared { left, operator, right: Box::new(right) })
+    }
+
+    fn other_column(
+        &self,
+        table: &'v TableView,
+        left: &Left<'v>,
+        operator: Operator,
+        name: &Value,
+        at: &str,
+    ) -> Result<Compared<'v>> {
+        let at = below(at, "$column");
+        let Some(name) = name.as_str() else {
+            return Err(wrong("a column's name is wanted", &at));
+        };
+        let right = self
+            .scope
+            .reach(table, name)
+            .map_err(|error| self.scope.not_reached(table, name, error.inside(&at)))?;
+        let data_type = &left.column.data_type;
+        let fits = is_alike(data_type, &right.column.data_type)
+            || operator == Operator::Contains && holds(data_type, &right.column.data_type);
+        if data_type.has_operator(operator) && fits {
+            return Ok(Compared::Column(right));
+        }
+        let types = (&left.column.type_name, &right.column.type_name);
+        let message = format!("{} is {}, and {name} is {}", left.column.name, types.0, types.1);
+        let alike = table.readable_columns().map(|position| &table.table.columns[position]);
+        let alike = alike.filter(|other| {
+            is_alike(data_type, &other.data_type)
+                && !std::ptr::eq(*other, left.column)
+                && table.usable(&other.name).is_ok()
+        });
+        let error = wrong(message, &at).allowed(alike.map(|other| other.name.as_str()));
+        Err(match holds(&right.column.data_type, data_type) {
+            true => error.hint(format!(
+                "{{{name:?}: {{\"contains\": {{\"$column\": {:?}}}}}}}",
+                left.column.name
+            )),
+            false => error.hint(
+                "columns of the same type and collation are compared, or texts, or numbers, or dates and timestamps",
+            ),
+        })
+    }
+}
+
+impl<'v> Left<'v> {
+    /// The operators between the value and the other.
+    fn known(&self, other: &Other<'_>) -> impl Iterator<Item = Operator> + Clone + use<> {
+        let data_type = Arc::clone(&self.column.data_type);
+        let of_many = match (other, data_type.family()) {
+            // A range holds the present, or not.
+            (Other::Now(_), Family::Range) => &OF_MANY[..1],
+            (Other::Column(_), Family::Range | Family::Array) => &OF_MANY[..],
+            _ => &[],
+        };
+        let has = move |known: &Operator| data_type.has_operator(*known);
+        OPERATORS.into_iter().chain(of_many.iter().copied()).filter(has)
+    }
+
+    /// The error of an operator that does not go with what the caller does not give.
+    fn unknown(&self, key: &str, known: &[&str]) -> Error {
+        let own = Operator::parse(key).filter(|own| self.column.data_type.has_operator(*own));
+        match own {
+            Some(own) => {
+                let message = format!("{own} takes a value, and no other column");
+                Error::new(Code::UnknownOperator, message).allowed(known.iter().copied())
+            }
+            None => advice::unknown_operator(self.column, key, known),
+        }
+    }
+
+    fn now(&self, operator: Operator, given: &Value, at: &str) -> Result<Compared<'v>> {
+        if let Compared::Part(part) = &self.value
+            && let (Point::Column(of), cut) = &**part
+        {
+            let now = Now::beside(&of.data_type(), given, at)?;
+            let of_now = |now| Compared::Part(Box::new((Point::Now(now), cut.clone())));
+            return now.map(of_now).ok_or_else(|| self.no_day(at));
+        }
+        let data_type = match self.column.data_type.bound() {
+            Some(bound) if operator == Operator::Contains => bound,
+            _ => &self.column.data_type,
+        };
+        let now = Now::beside(data_type, given, at)?;
+        now.map(Compared::Now).ok_or_else(|| self.no_day(at))
+    }
+
+    fn no_day(&self, at: &str) -> Error {
+        let Column { name, type_name, .. } = self.column;
+        let error =
+            wrong(format!("{name} is {type_name}, and $now a date or timestamp"), &below(at, NOW));
+        match (&self.value, self.column.data_type.bound()) {
+            (_, Some(bound)) if bound.has_day() => error.hint("{\"contains\": {\"$now\": true}}"),
+            (Compared::Computed(_), _) => error.hint(SINCE),
+            _ => error,
+        }
+    }
+}
+
+/// Whether a range, or several, of a type may contain values of the other: an element, or one range of several.
+fn holds(ranges: &DataType, other: &DataType) -> bool {
+    let other = other.base();
+    let element = ranges.bound().is_some_and(|bound| {
+        let bound = bound.base();
+        bound.oid == other.oid && bound.collation.goes_with(other.collation)
+            || bound.is_timestamp() && other.is_timestamp()
+    });
+    element || ranges.range().is_some_and(|range| range.base().oid == other.oid)
+}
+
+/// Whether values of the types compare with each other.
+fn is_alike(one: &DataType, other: &DataType) -> bool {
+    let (one, other) = (one.base(), other.base());
+    one.oid == other.oid && one.collation.goes_with(other.collation)
+        || one.is_text() && other.is_text() && one.collation.goes_with(other.collation)
+        || one.is_number() && other.is_number()
+        || one.has_day() && other.has_day()
+}

@@ -1,0 +1,357 @@
+//! Conditions on one column: operators and their operands.
+
+use serde_json::{Map, Value};
+
+use super::filter::{Parser, one_or, wrong};
+use super::pattern::part_of_text;
+use crate::error::{Error, Result, below};
+use crate::plan::advice;
+use crate::plan::expression::now;
+use crate::plan::{Operand, Predicate, Words};
+use crate::schema::{Column, DataType, Family, Kind, Operator};
+use crate::value;
+
+/// What a value is tested for.
+#[derive(Debug, Clone)]
+pub enum Comparison {
+    /// IS NULL, or IS NOT NULL.
+    Null(bool),
+    /// An operator between the value and an operand of the same type, or of the type it takes.
+    Binary(Operator, Operand),
+    /// The text matches words.
+    Search(Words),
+    /// Equal to one of the elements of an array, or (negated) to none.
+    Listed(bool, Operand),
+    /// A range or multirange contains one value or one range, of this type.
+    ContainsElement(String, Operand),
+}
+
+impl<'v> Parser<'_, 'v> {
+    /// A condition on a column's value.
+    pub(super) fn column(
+        &mut self,
+        column: &'v Column,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let data_type = &column.data_type;
+        match value {
+            Value::Null => Ok(test(column, Comparison::Null(true))),
+            Value::Object(object) if is_operand(data_type, object) => {
+                self.operator(column, Operator::Eq, value, at)
+            }
+            Value::Object(object) => {
+                let (path, data_type) = match object.get("path") {
+                    Some(path) => (Some(self.path(column, path, at)?), DataType::jsonb()),
+                    None => (None, data_type),
+                };
+                let mut all = Vec::with_capacity(object.len());
+                for (key, value) in
+                    object.iter().filter(|(key, _)| !beside(key, object, path.is_some()))
+                {
+                    let (place, at) = (at, below(at, key));
+                    self.count(&at, 0)?;
+                    let operator = operator(column, data_type, key, path.is_some())
+                        .map_err(|error| error.at(&at))?;
+                    all.push(match &path {
+                        None if operator == Operator::Search => {
+                            let language = (object.get(LANGUAGE), &*below(place, LANGUAGE));
+                            let words = self.scope.search((value, &at), language)?;
+                            test(column, Comparison::Search(words))
+                        }
+                        None => self
+                            .operator(column, operator, value, &at)
+                            .map_err(|error| advice::not_a_column(value, error))?,
+                        Some(path) => self.at_path(column, path, operator, value, &at)?,
+                    });
+                }
+                if all.is_empty() {
+                    return Err(wrong("an operator is missing", at)
+                        .allowed(data_type.operators().map(Operator::as_str)));
+                }
+                Ok(one_or(all, Predicate::All))
+            }
+            // A list for one value is a common slip, and can only mean this.
+            Value::Array(_)
+                if !matches!(data_type.family(), Family::Array | Family::Json | Family::Range) =>
+            {
+                self.operator(column, Operator::In, value, at)
+            }
+            _ => self
+                .operator(column, Operator::Eq, value, at)
+                .map_err(|error| advice::not_a_value(data_type, value, error)),
+        }
+    }
+
+    /// The test of a column's value by one operator.
+    pub(super) fn operator(
+        &mut self,
+        column: &'v Column,
+        operator: Operator,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let scope = self.scope;
+        let data_type = &column.data_type;
+        if !data_type.has_operator(operator) {
+            return Err(unknown_operator(column, data_type, operator.as_str(), false).at(at));
+        }
+        let same = |value: &Value| {
+            let operand = scope.operand(column, value, at);
+            operand.map_err(|error| advice::not_a_range(column, operator, value, error))
+        };
+        let comparison = match operator {
+            Operator::IsNull => match value {
+                Value::Bool(null) => Comparison::Null(*null),
+                _ => return Err(wrong("is_null takes true or false, without quotes", at)),
+            },
+            Operator::Eq if value.is_null() => Comparison::Null(true),
+            Operator::Ne | Operator::IsDistinctFrom if value.is_null() => Comparison::Null(false),
+            Operator::In | Operator::NotIn => {
+                return self
+                    .list(column, None, operator, value, at)
+                    .map_err(|error| advice::not_a_list(data_type, value, error));
+            }
+            _ if value.is_null() => {
+                return Err(wrong(format!("{operator} takes no null"), at)
+                    .hint("{\"is_null\": true} finds rows without a value"));
+            }
+            Operator::Contains | Operator::StartsWith | Operator::EndsWith
+                if data_type.is_text() =>
+            {
+                let pattern = part_of_text(operator, &scope.words(value, at)?);
+                Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
+            }
+            Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
+                Comparison::Binary(operator, scope.pattern(operator, value, at)?)
+            }
+            Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
+            Operator::Contains if let Some(part) = contained(data_type, value) => {
+                let operand = scope.operand_of(part, &part.name, value, at)?;
+                Comparison::ContainsElement(part.name.clone(), operand)
+            }
+            Operator::Contains | Operator::ContainedBy | Operator::Overlaps
+                if data_type.family() == Family::Array
+                    && !value.is_array()
+                    && !value.is_object() =>
+            {
+                Comparison::Binary(operator, same(&Value::from(vec![value.clone()]))?)
+            }
+            Operator::Contains | Operator::ContainedBy | Operator::Overlaps => {
+                self.scope.short(value, at)?;
+                Comparison::Binary(operator, same(value)?)
+            }
+            _ => Comparison::Binary(operator, same(value)?),
+        };
+        Ok(test(column, comparison))
+    }
+
+    /// One of a list, or none of it; null is one of the values here, though not to SQL.
+    fn list(
+        &mut self,
+        column: &'v Column,
+        path: Option<&Operand>,
+        operator: Operator,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let (scope, negated) = (self.scope, operator == Operator::NotIn);
+        self.scope.short(value, at)?;
+        let items: Vec<(Option<usize>, &Value)> = match value {
+            Value::Array(items) => {
+                items.iter().enumerate().map(|(index, item)| (Some(index), item)).collect()
+            }
+            lone => vec![(None, lone)],
+        };
+        let place = |index: Option<usize>| match index {
+            Some(index) => below(at, &index.to_string()),
+            None => at.to_owned(),
+        };
+        let (nulls, items): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|(_, item)| literal(item).is_null());
+        if path.is_some()
+            && let Some((index, _)) = items.iter().find(|(_, item)| now::asked(item).is_some())
+        {
+            return Err(no_dates(&place(*index)));
+        }
+        // What an earlier operation gives is no part of a list that is known now.
+        let (references, items): (Vec<_>, Vec<_>) =
+            items.into_iter().partition(|(_, item)| is_reference(item));
+        let data_type = match path {
+            None => &column.data_type,
+            Some(_) => DataType::jsonb(),
+        };
+        let type_name = if path.is_none() { &column.type_name } else { &data_type.name };
+        let test = |comparison| Predicate::Test { column, path: path.cloned(), comparison };
+        let equal = |(index, item): &(Option<usize>, &Value)| {
+            let operand = scope.operand_of(data_type, type_name, item, &place(*index))?;
+            Ok(test(Comparison::Binary(Operator::Eq, operand)))
+        };
+        // An array of arrays would be one flat list to PostgreSQL.
+        let listed = if data_type.family() == Family::Array {
+            let any = Predicate::Any(items.iter().map(equal).collect::<Result<_>>()?);
+            if negated { Predicate::Not(Box::new(any)) } else { any }
+        } else {
+            let list = DataType::list_of(data_type);
+            let values = items.iter().map(|(_, item)| literal(item).clone()).collect();
+            let operand = scope.operand_of(&list, &list.name, &Value::Array(values), at);
+            let operand = operand.or_else(|error| {
+                // Its place counts without the nulls: whichever item is wrong says it right.
+                let each = items.iter().map(|(index, item)| {
+                    scope.operand_of(data_type, type_name, item, &place(*index))
+                });
+                each.collect::<Result<Vec<_>>>().and(Err(error))
+            })?;
+            test(Comparison::Listed(negated, operand))
+        };
+        let referred: Vec<_> = references.iter().map(equal).collect::<Result<_>>()?;
+        let listed = match (referred.is_empty(), negated) {
+            (true, _) => listed,
+            (false, false) => Predicate::Any([vec![listed], referred].concat()),
+            (false, true) => {
+                Predicate::All(vec![listed, Predicate::Not(Box::new(Predicate::Any(referred)))])
+            }
+        };
+        Ok(match (nulls.is_empty(), negated) {
+            (true, _) => listed,
+            (false, false) => Predicate::Any(vec![listed, test(Comparison::Null(true))]),
+            (false, true) => Predicate::All(vec![listed, test(Comparison::Null(false))]),
+        })
+    }
+
+    /// The keys of a `has_key`: one, or several.
+    fn keys(&self, value: &Value, at: &str) -> Result<Operand> {
+        self.scope.short(value, at)?;
+        let keys = if value.is_array() { value.clone() } else { Value::from(vec![value.clone()]) };
+        self.scope.operand_of(DataType::texts(), "text[]", &keys, at)
+    }
+
+    /// A test of a part of a JSON value: text operators see its text, the others its JSON.
+    fn at_path(
+        &mut self,
+        column: &'v Column,
+        path: &Operand,
+        operator: Operator,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let jsonb = DataType::jsonb();
+        let comparison = match operator {
+            Operator::IsNull => match value {
+                Value::Bool(null) => Comparison::Null(*null),
+                _ => return Err(wrong("is_null takes true or false, without quotes", at)),
+            },
+            Operator::Eq if value.is_null() => Comparison::Null(true),
+            // JSON's null is no value either.
+            Operator::Ne | Operator::IsDistinctFrom if value.is_null() => Comparison::Null(false),
+            Operator::In | Operator::NotIn => {
+                return self.list(column, Some(path), operator, value, at);
+            }
+            Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
+                Comparison::Binary(operator, self.scope.pattern(operator, value, at)?)
+            }
+            Operator::StartsWith | Operator::EndsWith => {
+                let pattern = part_of_text(operator, &self.scope.words(value, at)?);
+                Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
+            }
+            Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
+            _ if now::asked(value).is_some() => return Err(no_dates(at)),
+            _ => Comparison::Binary(operator, self.scope.operand_of(jsonb, "jsonb", value, at)?),
+        };
+        Ok(Predicate::Test { column, path: Some(path.clone()), comparison })
+    }
+
+    fn path(&self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
+        let at = below(at, "path");
+        if !column.data_type.is_json() {
+            return Err(unknown_operator(column, &column.data_type, "path", false).at(at));
+        }
+        self.scope.path(column, path, &at)
+    }
+}
+
+/// The error of the present among values of JSON.
+fn no_dates(at: &str) -> Error {
+    wrong("JSON has no dates, and $now is none of its values", at)
+        .hint("give the text that is there, such as \"2024-01-31\"")
+}
+
+/// Whether a value is `{"$ref": …}`.
+fn is_reference(value: &Value) -> bool {
+    value.as_object().is_some_and(|object| object.len() == 1 && object.contains_key("$ref"))
+}
+
+/// What a value is, be it spelled `{"$literal": …}` or not.
+fn literal(value: &Value) -> &Value {
+    let members = value.as_object().filter(|members| members.len() == 1);
+    members.and_then(|members| members.get("$literal")).unwrap_or(value)
+}
+
+/// Whether an object stands for a value of the type, not for operators.
+fn is_operand(data_type: &DataType, object: &Map<String, Value>) -> bool {
+    if object.len() == 1 && object.keys().all(|key| key == "$ref" || key == "$literal") {
+        return true;
+    }
+    let holds_objects = match &data_type.base().kind {
+        Kind::Range(_) | Kind::Composite(_) => true,
+        _ => data_type.family() == Family::Json,
+    };
+    holds_objects && !object.keys().any(|key| Operator::parse(key).is_some() || key == "path")
+}
+
+/// The type of `value` where a range, multirange or area is to contain it and it is no value of the same type.
+fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType> {
+    let is_range = match value {
+        Value::Object(_) => true,
+        Value::String(text) => text.starts_with(['[', '(']) || text == "empty",
+        _ => false,
+    };
+    match &data_type.base().kind {
+        Kind::Base if data_type.family() == Family::Area => {
+            value::is_point(value).then(DataType::point)
+        }
+        Kind::Range(element) => (!is_range).then_some(element),
+        Kind::Multirange(range) if is_range => Some(range),
+        Kind::Multirange(range) => match (&range.base().kind, value) {
+            (_, Value::Array(_)) => None,
+            (_, Value::String(text)) if text.starts_with('{') => None,
+            (Kind::Range(element), _) => Some(element),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// What stands beside `search` and says how the words are to be read.
+const LANGUAGE: &str = "language";
+
+/// Whether a member of a condition is no operator, but goes with one.
+fn beside(key: &str, object: &Map<String, Value>, path: bool) -> bool {
+    match key {
+        "path" => path,
+        LANGUAGE => object.contains_key(Operator::Search.as_str()),
+        _ => false,
+    }
+}
+
+fn operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Result<Operator> {
+    Operator::parse(name)
+        .filter(|operator| offered(data_type, path).any(|offered| offered == *operator))
+        .ok_or_else(|| unknown_operator(column, data_type, name, path))
+}
+
+/// The operators of a type; a part of a JSON value has those of its text, too.
+fn offered(data_type: &DataType, path: bool) -> impl Iterator<Item = Operator> {
+    use Operator::{EndsWith, Ilike, Imatches, Like, Matches, StartsWith};
+    let of_text = [Like, Ilike, StartsWith, EndsWith, Matches, Imatches];
+    data_type.operators().chain(of_text.into_iter().filter(move |_| path))
+}
+
+fn unknown_operator(column: &Column, data_type: &DataType, name: &str, path: bool) -> Error {
+    let known: Vec<&str> = offered(data_type, path).map(Operator::as_str).collect();
+    advice::unknown_operator(column, name, &known)
+}
+
+fn test(column: &Column, comparison: Comparison) -> Predicate<'_> {
+    Predicate::Test { column, path: None, comparison }
+}

@@ -1,0 +1,107 @@
+//! Conditions on what is computed from a row: `{"compute": {"subtract": ["quantity", "reserved"], "lt": 5}}`, or a number on
+//! the calendar or clock: `{"born": {"part": "month", "eq": 5}}`.
+
+use serde_json::{Map, Value};
+
+use super::compared::Left;
+use super::filter::{Parser, one_or, wrong};
+use crate::error::{Result, below};
+use crate::plan::expression::cut::PART;
+use crate::plan::expression::unit::UNIT;
+use crate::plan::{Arithmetic, Compared, Cut, Point, Predicate, Reached};
+use crate::policy::{self, TableView};
+
+/// What a condition on computed values is called.
+pub(in crate::plan) const COMPUTE: &str = "compute";
+
+/// How one is written.
+pub(in crate::plan) const FORM: &str =
+    "{\"compute\": {\"subtract\": [\"quantity\", \"reserved\"], \"lt\": 5}}";
+
+/// Whether a member of a condition asks for one: a column may have the name, too.
+pub(super) fn is_computed(table: &TableView, name: &str, value: &Value) -> bool {
+    let column = || table.table.column(name).is_some_and(|(_, column)| column.can_select);
+    let asks = || value.as_object().is_some_and(|object| Arithmetic::asked(object).is_some());
+    name == COMPUTE && (asks() || !column())
+}
+
+impl<'v> Parser<'_, 'v> {
+    /// The condition on what arithmetic gives, which stands beside the operators.
+    pub(super) fn of_computed(
+        &mut self,
+        table: &'v TableView,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let members = value.as_object().filter(|object| Arithmetic::asked(object).is_some());
+        let Some(members) = members else {
+            return Err(wrong("arithmetic is wanted, and an operator beside it", at).hint(FORM));
+        };
+        let (arithmetic, tests): (Map<_, _>, Map<_, _>) = owned(members)
+            .partition(|(key, _)| key == UNIT || Arithmetic::names().any(|name| name == key));
+        if tests.is_empty() {
+            return Err(wrong("an operator is missing beside the arithmetic", at).hint(FORM));
+        }
+        let of = self.scope.expression(table, Some(&Value::Object(arithmetic)), at)?;
+        // Each operator is about all of it.
+        for _ in 0..of.parts().saturating_mul(tests.len()) {
+            self.count(at, 0)?;
+        }
+        let left = Left { value: Compared::Computed(Box::new(of)), column: policy::computed() };
+        self.tested(table, &left, tests, at)
+    }
+
+    /// The condition on a number of the calendar or clock of a point in time.
+    pub(super) fn of_part(
+        &mut self,
+        table: &'v TableView,
+        of: Reached<'v>,
+        members: &Map<String, Value>,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let (cut, tests): (Map<_, _>, Map<_, _>) =
+            owned(members).partition(|(key, _)| [PART, "time_zone"].contains(&key.as_str()));
+        let asked = Cut::asked(&cut, &of, &of.column.name, at);
+        let Some(cut) = asked.map_err(|error| error.inside(at))? else {
+            return Err(wrong("a part is named, such as \"month\"", &below(at, PART)));
+        };
+        let value = Compared::Part(Box::new((Point::Column(of), cut)));
+        self.tested(table, &Left { value, column: policy::part() }, tests, at)
+    }
+
+    fn tested(
+        &mut self,
+        table: &'v TableView,
+        left: &Left<'v>,
+        tests: Map<String, Value>,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let tests = Value::Object(tests);
+        let (mut all, rest) = self.beside(table, left, &tests, at)?;
+        if let Some(rest) = rest {
+            all.push(left.tested(self.column(left.column, &rest, at)?));
+        }
+        Ok(one_or(all, Predicate::All))
+    }
+}
+
+fn owned(members: &Map<String, Value>) -> impl Iterator<Item = (String, Value)> + '_ {
+    members.iter().map(|(key, value)| (key.clone(), value.clone()))
+}
+
+impl<'v> Left<'v> {
+    /// The same tests of this value as those of the column that it is declared as.
+    pub(super) fn tested(&self, test: Predicate<'v>) -> Predicate<'v> {
+        let each = |parts: Vec<_>| parts.into_iter().map(|part| self.tested(part)).collect();
+        match (test, &self.value) {
+            (test, Compared::Column(_)) => test,
+            (Predicate::All(parts), _) => Predicate::All(each(parts)),
+            (Predicate::Any(parts), _) => Predicate::Any(each(parts)),
+            (Predicate::Not(inner), _) => Predicate::Not(Box::new(self.tested(*inner))),
+            (Predicate::Test { comparison, .. }, value) => {
+                Predicate::Computed { value: Box::new(value.clone()), comparison }
+            }
+            (other, _) => other,
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Conditions: a `where` object → a tree of tests on columns and related rows.
+
+use serde_json::{Map, Value};
+
+use super::compared::Left;
+use super::computed::is_computed;
+use crate::error::{Code, Error, Result, below};
+use crate::plan::expression::cut::PART;
+use crate::plan::expression::reached::bound;
+use crate::plan::hop::ambiguous;
+use crate::plan::{Compared, Counted, Hop, Predicate, Quantifier, Reached, Scope};
+use crate::policy::{Action, TableView, counted};
+use crate::request::Archived;
+use crate::schema::{Found, Operator, Relation};
+
+/// The condition of a `where` object, at `at` in the arguments.
+///
+/// # Errors
+///
+/// `unknown_column`, `unknown_relation`, `unknown_operator`, `invalid_value`, `limit_exceeded`.
+pub fn filter<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    object: &Map<String, Value>,
+    at: &str,
+) -> Result<Predicate<'v>> {
+    Parser { scope, nodes: 0 }.object(table, object, at, 0)
+}
+
+/// Reads conditions, and counts what they are made of.
+pub(super) struct Parser<'s, 'v> {
+    pub(super) scope: &'s Scope<'v>,
+    nodes: usize,
+}
+
+impl<'v> Parser<'_, 'v> {
+    fn object(
+        &mut self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Predicate<'v>> {
+        self.count(at, depth)?;
+        if let Some((name, rest)) = spelled_out(table, object) {
+            return self.named(table, name, &Value::Object(rest), at, at, depth);
+        }
+        let mut all = Vec::with_capacity(object.len());
+        for (name, value) in object {
+            let at = below(at, name);
+            all.push(match name.as_str() {
+                "and" => Predicate::All(self.several(table, value, &at, depth)?),
+                "or" if value.as_object().is_some_and(|members| members.len() > 1) => {
+                    // Of several members in one object, all must hold: here that may not be meant.
+                    return Err(wrong("or takes a list of condition objects", &at)
+                        .hint("[{\"status\": \"new\"}, {\"total\": {\"gt\": 100}}]"));
+                }
+                "or" => Predicate::Any(self.several(table, value, &at, depth)?),
+                "not" => match value {
+                    Value::Object(inner) => {
+                        Predicate::Not(Box::new(self.object(table, inner, &at, depth + 1)?))
+                    }
+                    _ => {
+                        let error = wrong("not takes a condition object", &at);
+                        return Err(match table.table.column("not") {
+                            Some(_) => error.hint(
+                                "the column of that name is {\"column\": \"not\", \"eq\": …}",
+                            ),
+                            None => error.hint("{\"not\": {\"status\": \"new\"}}"),
+                        });
+                    }
+                },
+                name if is_computed(table, name, value) => self.of_computed(table, value, &at)?,
+                _ => self.named(table, name, value, &at, &at, depth)?,
+            });
+        }
+        Ok(one_or(all, Predicate::All))
+    }
+
+    fn several(
+        &mut self,
+        table: &'v TableView,
+        value: &Value,
+        at: &str,
+        depth: usize,
+    ) -> Result<Vec<Predicate<'v>>> {
+        let conditions = match value {
+            Value::Array(conditions) => conditions.as_slice(),
+            Value::Object(_) => std::slice::from_ref(value),
+            _ => {
+                let error = wrong("a list of condition objects is wanted", at);
+                let logical = at.rsplit('/').next().unwrap_or_default();
+                return Err(match table.table.column(logical) {
+                    Some((_, column)) if column.can_select => error.hint(format!(
+                        "the column of that name is reached as {{\"column\": {logical:?}, \"eq\": …}}"
+                    )),
+                    _ => error,
+                });
+            }
+        };
+        if conditions.is_empty() {
+            return Err(wrong("the list of conditions is empty", at));
+        }
+        let conditions = conditions.iter().enumerate().map(|(index, condition)| {
+            let at = if value.is_array() { below(at, &index.to_string()) } else { at.to_owned() };
+            match condition {
+                Value::Object(inner) => self.object(table, inner, &at, depth + 1),
+                _ => Err(wrong("a condition is an object", &at)),
+            }
+        });
+        conditions.collect()
+    }
+
+    /// A condition on a column or relation; `name_at` is where the name itself stands.
+    fn named(
+        &mut self,
+        table: &'v TableView,
+        name: &str,
+        value: &Value,
+        name_at: &str,
+        at: &str,
+        depth: usize,
+    ) -> Result<Predicate<'v>> {
+        self.count(at, depth)?;
+        if table.table.column(name).is_some_and(|(_, column)| column.can_select) {
+            let position = table.readable(name).map_err(|error| error.inside(name_at))?;
+            if let Some(sealed) = table.sealed(name)
+                && let Some(index) = sealed.index()
+                && sealed.opened()
+                && table.mask(position).is_none()
+            {
+                let column = &table.table.columns[position];
+                let value = self.scope.indexed(table, column, sealed, value, at)?;
+                return self.column(index, &value, at);
+            }
+            let position = table.usable(name).map_err(|error| error.inside(name_at))?;
+            return self.of_column(table, position, value, at);
+        }
+        match Relation::find(&table.relations, name) {
+            Found::One(relation) => self.related(table, relation, value, at, depth),
+            Found::Unknown => Err(self.scope.unknown_condition(table, name).at(name_at)),
+            Found::Ambiguous(_) if is_quantified(value) => {
+                let relation = self.scope.relation_to_many(table, name);
+                let relation = relation.map_err(|error| error.at(name_at))?;
+                self.related(table, relation, value, at, depth)
+            }
+            Found::Ambiguous(names) => Err(ambiguous(name, &names).at(name_at)),
+        }
+    }
+
+    /// A condition on a column of the table, some of whose operands may be other values of its row.
+    fn of_column(
+        &mut self,
+        table: &'v TableView,
+        position: usize,
+        value: &Value,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        let column = &table.table.columns[position];
+        let path = value.get("path");
+        let end = path.map(|path| bound(column, path, &below(at, "path"))).transpose()?.flatten();
+        let (column, value) = match (end, value) {
+            (Some(end), Value::Object(members)) => {
+                let mut members = members.clone();
+                members.remove("path");
+                (end, &Value::Object(members))
+            }
+            _ => (column, value),
+        };
+        let left = Reached { hops: Vec::new(), column, position, member: None };
+        if let Some(members) = value.as_object().filter(|members| members.contains_key(PART))
+            && column.data_type.is_moment()
+        {
+            return self.of_part(table, left, members, at);
+        }
+        let left = Left { value: Compared::Column(left), column };
+        let (mut all, rest) = self.beside(table, &left, value, at)?;
+        if let Some(rest) = rest {
+            all.push(self.column(column, &rest, at).map_err(|error| {
+                let key =
+                    error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
+                match key.and_then(|key| self.scope.refers(table, column, key)) {
+                    Some(hint) if error.code() == Code::UnknownOperator => error.hint(hint),
+                    _ => error,
+                }
+            })?);
+        }
+        Ok(one_or(all, Predicate::All))
+    }
+
+    fn related(
+        &mut self,
+        subject: &'v TableView,
+        relation: &'v Relation,
+        value: &Value,
+        at: &str,
+        depth: usize,
+    ) -> Result<Predicate<'v>> {
+        let hop = self.scope.hop(subject, relation).map_err(|error| error.at(at))?;
+        let object = match value {
+            Value::Object(object) => object,
+            Value::Null if hop.is_to_one() => {
+                return self.quantified(hop, Quantifier::None, &Map::new(), at, depth);
+            }
+            _ => {
+                return Err(self.scope.unrelated(subject, &hop, value).at(at));
+            }
+        };
+        if hop.is_to_one() {
+            return self.quantified(hop, Quantifier::Some, object, at, depth);
+        }
+        let mut all = Vec::with_capacity(object.len());
+        for (key, inner) in object {
+            let quantifier = match key.as_str() {
+                "count" => {
+                    let condition = object.get("where");
+                    all.push(self.counted(subject, &hop, inner, condition, at, depth)?);
+                    continue;
+                }
+                "where" if object.contains_key("count") => continue,
+                "some" => Quantifier::Some,
+                "none" => Quantifier::None,
+                "every" => Quantifier::Every,
+                _ => {
+                    let error = self.scope.unquantified(subject, &hop, key, inner);
+                    return Err(error.at(below(at, key)));
+                }
+            };
+            let at = below(at, key);
+            let Value::Object(inner) = inner else {
+                let hint = format!("{{{key:?}: {{}}}} speaks of whatever rows are related");
+                return Err(wrong("a condition object is wanted", &at).hint(hint));
+            };
+            all.push(self.quantified(hop.clone(), quantifier, inner, &at, depth)?);
+        }
+        if all.is_empty() {
+            return Err(wrong("say how many of the related rows: some, none, every or count", at));
+        }
+        Ok(one_or(all, Predicate::All))
+    }
+
+    fn quantified(
+        &mut self,
+        hop: Hop<'v>,
+        quantifier: Quantifier,
+        object: &Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Predicate<'v>> {
+        let filter = Box::new(self.object(hop.table, object, at, depth + 1)?);
+        Ok(Predicate::Related { hop: Box::new(hop), quantifier, filter })
+    }
+
+    /// `{"count": {"gte": 3}, "where": {…}}`.
+    fn counted(
+        &mut self,
+        subject: &'v TableView,
+        hop: &Hop<'v>,
+        test: &Value,
+        condition: Option<&Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Predicate<'v>> {
+        let filter = match condition {
+            None | Some(Value::Null) => Predicate::All(vec![]),
+            Some(Value::Object(inner)) => {
+                self.object(hop.table, inner, &below(at, "where"), depth + 1)?
+            }
+            Some(_) => {
+                return Err(wrong("a condition object is wanted", &below(at, "where")));
+            }
+        };
+        let at = below(at, "count");
+        let value = Compared::Count(Box::new(Counted { hop: hop.clone(), filter: filter.clone() }));
+        let (mut all, rest) =
+            self.beside(subject, &Left { value, column: counted() }, test, &at)?;
+        if let Some(rest) = rest {
+            all.push(Predicate::Counted {
+                hop: Box::new(hop.clone()),
+                filter: Box::new(filter),
+                test: Box::new(self.column(counted(), &rest, &at)?),
+            });
+        }
+        Ok(one_or(all, Predicate::All))
+    }
+
+    /// Refuses one part more, or deeper, than a condition may have.
+    pub(super) fn count(&mut self, at: &str, depth: usize) -> Result<()> {
+        let limits = &self.scope.view.limits;
+        self.nodes += 1;
+        let (bound, message) = if depth > limits.max_depth {
+            let most = limits.max_depth;
+            ("max_depth", format!("a condition may be nested {most} levels deep, and no more"))
+        } else if self.nodes > limits.max_nodes {
+            let most = limits.max_nodes;
+            ("max_nodes", format!("a condition may be made of {most} parts, and no more"))
+        } else {
+            return Ok(());
+        };
+        Err(Error::exceeded(bound, message).at(at))
+    }
+}
+
+impl<'v> Scope<'v> {
+    /// Which rows exist for the caller at all: the condition of the grant for `action`.
+    ///
+    /// A claim that the caller lacks leaves no row.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` if a claim does not fit the condition, or the condition not the table.
+    pub fn visible(&self, table: &'v TableView, action: Action) -> Result<Predicate<'v>> {
+        let Some(rule) = table.row_rule(action) else { return Ok(Predicate::All(vec![])) };
+        let Some(granted) = self.granted_object(rule) else {
+            return Ok(Predicate::Any(vec![]));
+        };
+        let unfit = || {
+            let message = "the row condition of the caller's role does not fit the table";
+            Error::new(Code::Forbidden, message)
+        };
+        let whole = self.view.whole().ok_or_else(unfit)?;
+        let table = whole.named(table.name()).ok_or_else(unfit)?;
+        // Whatever the caller asks for: what the role may see does not depend on it.
+        let scope = Scope { view: whole, earlier: &[], related: Archived::Exclude, ..*self };
+        filter(&scope, table, &granted, RULE).map_err(|error| {
+            let misfit = match error.code() {
+                // What stands in the configuration, `check` tries.
+                Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
+                    let message = "a claim of the caller does not fit what its role may see";
+                    Error::new(Code::Forbidden, message)
+                }
+                _ => unfit(),
+            };
+            misfit.caused_by(error)
+        })
+    }
+}
+
+/// Where values of a role's own condition stand: nowhere in the arguments.
+const RULE: &str = "rule:";
+
+/// `{"column": "or", …}`: the name and the rest, unless it is a condition on a column called "column".
+fn spelled_out<'a>(
+    table: &TableView,
+    object: &'a Map<String, Value>,
+) -> Option<(&'a str, Map<String, Value>)> {
+    let name = object.get("column")?.as_str()?;
+    let operators = object.keys().any(|key| Operator::parse(key).is_some() || key == "path");
+    if table.table.column("column").is_some() && !operators {
+        return None;
+    }
+    let rest: Map<String, Value> = object
+        .iter()
+        .filter(|(key, _)| *key != "column")
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    Some((name, rest))
+}
+
+/// Whether a condition says how many of the related rows are to meet it: so it is none on one row.
+fn is_quantified(value: &Value) -> bool {
+    const QUANTIFIERS: [&str; 4] = ["some", "none", "every", "count"];
+    value.as_object().is_some_and(|object| QUANTIFIERS.iter().any(|key| object.contains_key(*key)))
+}
+
+pub(super) fn one_or<'v>(
+    mut all: Vec<Predicate<'v>>,
+    several: impl FnOnce(Vec<Predicate<'v>>) -> Predicate<'v>,
+) -> Predicate<'v> {
+    match all.pop() {
+        Some(one) if all.is_empty() => one,
+        Some(last) => {
+            all.push(last);
+            several(all)
+        }
+        None => several(all),
+    }
+}
+
+pub(in crate::plan) fn wrong(message: impl Into<String>, at: &str) -> Error {
+    Error::new(Code::InvalidValue, message).at(at)
+}

@@ -1,0 +1,15 @@
+//! What rows must meet: a tree of tests, read from a `where` object.
+
+mod compared;
+mod comparison;
+pub(super) mod computed;
+pub(super) mod filter;
+pub(super) mod pattern;
+mod predicate;
+mod search;
+
+pub use compared::Compared;
+pub use comparison::Comparison;
+pub use filter::filter;
+pub use predicate::{Predicate, Quantifier};
+pub use search::Words;

@@ -1,0 +1,62 @@
+//! Patterns that texts are matched with, and words that are searched for.
+
+use serde_json::Value;
+
+use super::filter::wrong;
+use crate::error::{Error, Result};
+use crate::plan::{Operand, Scope};
+use crate::schema::Operator;
+
+impl Scope<'_> {
+    /// A pattern of LIKE, or a regular expression.
+    pub(super) fn pattern(&self, operator: Operator, value: &Value, at: &str) -> Result<Operand> {
+        let text = self.words(value, at)?;
+        let backslashes = text.len() - text.trim_end_matches('\\').len();
+        // PostgreSQL refuses it only when a text is there that the rest of it matches: that would tell of the text.
+        if matches!(operator, Operator::Like | Operator::Ilike) && backslashes % 2 == 1 {
+            return Err(wrong("the backslash at the end of the pattern escapes nothing", at)
+                .hint("two of them stand for a backslash"));
+        }
+        Ok(Operand::text(Some(text), at))
+    }
+
+    /// A pattern, or words to search for.
+    pub(super) fn words(&self, value: &Value, at: &str) -> Result<String> {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return Err(wrong("a text is wanted", at)),
+        };
+        let most = self.view.limits.max_pattern;
+        if text.len() > most {
+            let message = format!("a pattern may have {most} bytes, not {}", text.len());
+            return Err(Error::exceeded("max_pattern", message).at(at));
+        }
+        if text.contains('\0') {
+            return Err(wrong("text cannot hold NUL", at));
+        }
+        Ok(text)
+    }
+}
+
+/// The LIKE pattern of texts that begin or end with `text`, or hold it.
+pub(super) fn part_of_text(operator: Operator, text: &str) -> String {
+    let escaped = escape_like(text);
+    match operator {
+        Operator::StartsWith => format!("{escaped}%"),
+        Operator::EndsWith => format!("%{escaped}"),
+        _ => format!("%{escaped}%"),
+    }
+}
+
+/// The text as a LIKE pattern that matches nothing else.
+pub(in crate::plan) fn escape_like(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}

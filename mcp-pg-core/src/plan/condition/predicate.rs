@@ -1,0 +1,198 @@
+//! What rows must meet: a tree of tests on columns and related rows.
+
+use crate::plan::{Compared, Comparison, Hop, Operand, Reached};
+use crate::policy::TableView;
+use crate::schema::{Column, Operator, TableKind};
+
+/// A condition on a row.
+#[derive(Debug, Clone)]
+pub enum Predicate<'v> {
+    /// All hold; true if there are none.
+    All(Vec<Predicate<'v>>),
+    /// One holds at least; false if there are none.
+    Any(Vec<Predicate<'v>>),
+    /// It does not hold.
+    Not(Box<Predicate<'v>>),
+    /// A column's value passes a test.
+    Test {
+        /// The column.
+        column: &'v Column,
+        /// The keys and indexes of a part of a JSON value, as a `text[]`.
+        path: Option<Operand>,
+        /// The test.
+        comparison: Comparison,
+    },
+    /// What is computed from a row passes a test.
+    Computed {
+        /// The value, which is a number.
+        value: Box<Compared<'v>>,
+        /// The test.
+        comparison: Comparison,
+    },
+    /// Two values compare so.
+    Compared {
+        /// The one.
+        left: Box<Compared<'v>>,
+        /// How.
+        operator: Operator,
+        /// The other.
+        right: Box<Compared<'v>>,
+    },
+    /// Related rows pass a condition.
+    Related {
+        /// The way to them.
+        hop: Box<Hop<'v>>,
+        /// How many of the rows.
+        quantifier: Quantifier,
+        /// The condition.
+        filter: Box<Predicate<'v>>,
+    },
+    /// The number of related rows passes a test.
+    Counted {
+        /// The way to them.
+        hop: Box<Hop<'v>>,
+        /// Which of them count.
+        filter: Box<Predicate<'v>>,
+        /// The test, of the column [`counted`](crate::policy::counted).
+        test: Box<Predicate<'v>>,
+    },
+}
+
+impl Predicate<'_> {
+    /// Whether no two rows of the table can meet the condition: it gives the value of each column of a key.
+    pub fn is_single(&self, table: &TableView) -> bool {
+        let definition = &table.table;
+        // A deferrable key may hold duplicates until the commit.
+        definition.row_keys().filter(|key| key.arbiter).any(|key| {
+            key.columns.iter().all(|position| {
+                definition.columns.get(*position).is_some_and(|column| self.fixes(column))
+            })
+        })
+    }
+
+    /// Whether it tests rows of a view that are related.
+    pub fn reaches_view(&self) -> bool {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Self::reaches_view),
+            Predicate::Not(inner) => inner.reaches_view(),
+            Predicate::Test { .. } => false,
+            Predicate::Compared { left, right, .. } => {
+                [left, right].into_iter().any(|side| side.reaches_view())
+            }
+            Predicate::Computed { value, .. } => value.reaches_view(),
+            Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
+                leads_to_view(hop) || filter.reaches_view()
+            }
+        }
+    }
+
+    /// Whether the condition gives the column's value.
+    pub fn fixes(&self, wanted: &Column) -> bool {
+        match self {
+            Predicate::All(all) => all.iter().any(|one| one.fixes(wanted)),
+            Predicate::Test {
+                column,
+                path: None,
+                comparison: Comparison::Binary(Operator::Eq, _),
+            } => std::ptr::eq(*column, wanted),
+            _ => false,
+        }
+    }
+
+    /// The archive column, if the caller's part of a request's condition asks for values of it although archived rows are
+    /// left out.
+    pub fn beside_archive<'t>(&self, table: &'t TableView) -> Option<&'t Column> {
+        let archive = table.archive.as_ref()?;
+        let Predicate::All(all) = self else { return None };
+        let asks = all.first().is_some_and(|asked| !asked.is_null(archive) && asked.asks(archive));
+        (self.leaves_out(archive) && asks).then_some(archive)
+    }
+
+    /// Whether the caller's part of a request's condition asks for anything.
+    pub fn is_asked(&self) -> bool {
+        let Predicate::All(all) = self else { return true };
+        all.first().is_some_and(|asked| !matches!(asked, Predicate::All(none) if none.is_empty()))
+    }
+
+    /// The way to one row, none of which the caller's part of a request's condition wants there to be, although archived
+    /// ones are not looked for.
+    pub fn wants_none(&self) -> Option<&Hop<'_>> {
+        match self {
+            Predicate::All(parts) => parts.first().and_then(Predicate::lacks),
+            _ => None,
+        }
+    }
+
+    fn lacks(&self) -> Option<&Hop<'_>> {
+        match self {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().find_map(Predicate::lacks)
+            }
+            Predicate::Related { hop, quantifier: Quantifier::None, filter } => {
+                let any = matches!(&**filter, Predicate::All(none) if none.is_empty());
+                Some(&**hop).filter(|hop| any && hop.is_to_one() && hop.leaves_out_archived())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether rows with a value in the archive column are left out.
+    pub fn leaves_out(&self, archive: &Column) -> bool {
+        matches!(self, Predicate::All(all) if all.iter().any(|one| one.is_null(archive)))
+    }
+
+    fn is_null(&self, wanted: &Column) -> bool {
+        matches!(self, Predicate::Test { column, path: None, comparison: Comparison::Null(true) }
+            if column.name == wanted.name)
+    }
+
+    /// Whether it asks for values of the column of the table itself.
+    fn asks(&self, wanted: &Column) -> bool {
+        match self {
+            Predicate::All(all) | Predicate::Any(all) => {
+                all.iter().any(|one| !one.is_null(wanted) && one.asks(wanted))
+            }
+            Predicate::Not(inner) => inner.asks(wanted),
+            Predicate::Test { column, .. } => column.name == wanted.name,
+            Predicate::Compared { left, right, .. } => {
+                [left, right].into_iter().any(|side| side.asks(wanted))
+            }
+            Predicate::Computed { value, .. } => value.asks(wanted),
+            Predicate::Related { .. } | Predicate::Counted { .. } => false,
+        }
+    }
+}
+
+impl Compared<'_> {
+    fn reaches_view(&self) -> bool {
+        let counted = match self {
+            Compared::Count(counted) => {
+                leads_to_view(&counted.hop) || counted.filter.reaches_view()
+            }
+            _ => false,
+        };
+        counted || self.columns().into_iter().flat_map(|reached| &reached.hops).any(leads_to_view)
+    }
+
+    fn asks(&self, wanted: &Column) -> bool {
+        let own = |reached: &&Reached<'_>| reached.hops.is_empty();
+        self.columns().into_iter().filter(own).any(|reached| reached.column.name == wanted.name)
+    }
+}
+
+fn leads_to_view(hop: &Hop<'_>) -> bool {
+    let junction = hop.junction.iter().map(|(junction, _)| *junction);
+    let mut tables = junction.chain([hop.table]);
+    tables.any(|table| table.table.kind == TableKind::View)
+}
+
+/// How many related rows must pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantifier {
+    /// At least one.
+    Some,
+    /// None.
+    None,
+    /// All, of which there may be none.
+    Every,
+}

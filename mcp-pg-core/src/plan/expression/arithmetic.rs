@@ -1,0 +1,390 @@
+//! Numbers that are computed from the columns of a row.
+//!
+//! Whatever the values are, none of it can fail: numbers of any type are taken as `numeric`, and division by zero gives
+//! null. So no refusal tells of a row that the caller does not see.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::now::{self, Now};
+use super::unit::UNIT;
+use crate::error::{Code, Error, Result, below};
+use crate::plan::advice::unknown_arithmetic;
+use crate::plan::aggregate::measure::has;
+use crate::plan::{Operand, Reached, Scope, Unit};
+use crate::policy::{Marks, TableView};
+use crate::request::check_members;
+use crate::schema::DataType;
+
+/// How a value to compute with is written.
+const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", \"quantity\"]}; also add, subtract, divide";
+
+/// How long ago something is.
+pub(in crate::plan) const SINCE: &str =
+    "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";
+
+/// A value of a row: that of a column, or what is computed from some.
+#[derive(Debug, Clone)]
+pub enum Expression<'v> {
+    /// What a column holds, or its JSON at a path.
+    Column(Reached<'v>),
+    /// A number that the caller gives.
+    Number(Operand),
+    /// Two numbers or more, from left to right.
+    Computed(Arithmetic, Vec<Expression<'v>>),
+    /// How much time the first of two points in time is after the second.
+    Elapsed(Box<[Point<'v>; 2]>, Unit),
+}
+
+/// A point in time to compute with.
+#[derive(Debug, Clone)]
+pub enum Point<'v> {
+    /// What a column holds.
+    Column(Reached<'v>),
+    /// The present.
+    Now(Now),
+}
+
+/// How numbers are computed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// Their total.
+    Add,
+    /// The first without the second.
+    Subtract,
+    /// Their product.
+    Multiply,
+    /// The first by the second; by zero, null.
+    Divide,
+}
+
+impl Arithmetic {
+    const ALL: [(&'static str, Arithmetic); 4] = [
+        ("add", Arithmetic::Add),
+        ("subtract", Arithmetic::Subtract),
+        ("multiply", Arithmetic::Multiply),
+        ("divide", Arithmetic::Divide),
+    ];
+
+    /// The names that requests have for it.
+    pub(in crate::plan) fn names() -> impl Iterator<Item = &'static str> + Clone {
+        Self::ALL.into_iter().map(|(name, _)| name)
+    }
+
+    /// What an object asks for, and its name, if it asks for arithmetic.
+    pub(in crate::plan) fn asked(
+        object: &Map<String, Value>,
+    ) -> Option<(&'static str, Arithmetic)> {
+        Self::ALL.into_iter().find(|(name, _)| has(object, name))
+    }
+
+    fn takes(self, operands: usize) -> bool {
+        match self {
+            Arithmetic::Add | Arithmetic::Multiply => operands >= 2,
+            Arithmetic::Subtract | Arithmetic::Divide => operands == 2,
+        }
+    }
+}
+
+impl<'v> Expression<'v> {
+    /// The type of the value.
+    pub fn data_type(&self) -> Arc<DataType> {
+        match self {
+            Expression::Column(reached) => reached.data_type(),
+            _ => Arc::clone(DataType::numeric()),
+        }
+    }
+
+    /// The column, if it is nothing but one.
+    pub fn column(&self) -> Option<&Reached<'v>> {
+        match self {
+            Expression::Column(reached) => Some(reached),
+            _ => None,
+        }
+    }
+
+    /// All columns in it, from left to right.
+    pub fn columns(&self) -> Vec<&Reached<'v>> {
+        match self {
+            Expression::Column(reached) => vec![reached],
+            Expression::Number(_) => Vec::new(),
+            Expression::Computed(_, operands) => {
+                operands.iter().flat_map(Expression::columns).collect()
+            }
+            Expression::Elapsed(ends, _) => {
+                let columns = ends.iter().filter_map(|end| match end {
+                    Point::Column(reached) => Some(reached),
+                    Point::Now(_) => None,
+                });
+                columns.collect()
+            }
+        }
+    }
+
+    /// Whether it is another one at another time, though the row stays as it is.
+    pub fn moves(&self) -> bool {
+        match self {
+            Expression::Column(_) | Expression::Number(_) => false,
+            Expression::Computed(_, operands) => operands.iter().any(Expression::moves),
+            Expression::Elapsed(ends, _) => ends.iter().any(|end| matches!(end, Point::Now(_))),
+        }
+    }
+
+    /// What is to be known of the value in a row of the table: all that is to be known of one of its columns.
+    pub fn marks(&self, table: &TableView) -> Marks {
+        let columns = self.columns();
+        let any = |wanted: fn(Marks) -> bool| {
+            columns.iter().any(|reached| wanted(reached.owner(table).marks(reached.position)))
+        };
+        Marks { sensitive: any(|marks| marks.sensitive), untrusted: any(|marks| marks.untrusted) }
+    }
+
+    /// Positions of the columns of the row itself that it takes, or by which it finds those of related rows.
+    pub fn own_columns(&self) -> impl Iterator<Item = usize> {
+        let columns = self.columns().into_iter().flat_map(Reached::own_columns);
+        columns.collect::<Vec<_>>().into_iter()
+    }
+}
+
+impl<'v> Scope<'v> {
+    /// What is measured: a column, `{"column": …, "path": […]}` for a member of its JSON, or what is computed of such.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scope::reach`] and [`Scope::arithmetic`], at `at` or inside it.
+    pub(in crate::plan) fn expression(
+        &self,
+        table: &'v TableView,
+        of: Option<&Value>,
+        at: &str,
+    ) -> Result<Expression<'v>> {
+        match of {
+            Some(Value::Object(object)) if !object.contains_key("column") => {
+                check_one(object, at)?;
+                self.arithmetic(table, object, at)
+            }
+            Some(of) => self.column_or_member(table, of, at).map(Expression::Column),
+            None => Err(unfit().at(at)),
+        }
+    }
+
+    /// What the arithmetic gives that an object asks for, whatever else is in it.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column`, `unknown_relation`, `forbidden` for a masked or encrypted column, `invalid_value` for what is no
+    /// number, or `limit_exceeded`.
+    pub(in crate::plan) fn arithmetic(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<Expression<'v>> {
+        let expression = Parser { scope: self, table, nodes: 0 }.computed(object, at, 0)?;
+        if expression.columns().is_empty() {
+            return Err(no_columns(at).hint(FORM));
+        }
+        Ok(expression)
+    }
+
+    fn column_or_member(&self, table: &'v TableView, of: &Value, at: &str) -> Result<Reached<'v>> {
+        let reach = |name: &str, at: &str| {
+            self.reach(table, name).map_err(|error| self.not_reached(table, name, error.inside(at)))
+        };
+        match of {
+            Value::String(name) => reach(name, at),
+            Value::Object(object) => {
+                check_members(object, ["column", "path"].into_iter(), "a value has no member")
+                    .map_err(|error| error.inside(at))?;
+                let at_column = below(at, "column");
+                let Some(name) = object.get("column").and_then(Value::as_str) else {
+                    return Err(unfit().at(at_column));
+                };
+                let reached = reach(name, &at_column)?;
+                match object.get("path").filter(|path| !path.is_null()) {
+                    Some(path) => reached.at_path(self, path, &below(at, "path")),
+                    None => Ok(reached),
+                }
+            }
+            _ => Err(unfit().at(at)),
+        }
+    }
+}
+
+/// Reads what is to be computed, and counts what it is made of.
+struct Parser<'s, 'v> {
+    scope: &'s Scope<'v>,
+    table: &'v TableView,
+    nodes: usize,
+}
+
+impl<'v> Parser<'_, 'v> {
+    fn computed(
+        &mut self,
+        object: &Map<String, Value>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Expression<'v>> {
+        self.count(at, depth)?;
+        let Some((name, arithmetic)) = Arithmetic::asked(object) else {
+            return Err(unfit().at(at));
+        };
+        let unit = Unit::asked(object, at)?;
+        let (outside, at) = (at, below(at, name));
+        let items = object.get(name).and_then(Value::as_array).map(Vec::as_slice);
+        let Some(items) = items.filter(|items| arithmetic.takes(items.len())) else {
+            let message = match arithmetic.takes(3) {
+                true => format!("{name} takes a list of two values or more"),
+                false => format!("{name} takes a list of two values"),
+            };
+            return Err(Error::new(Code::InvalidValue, message)
+                .at(at)
+                .hint(format!("{{{name:?}: [\"price\", 2]}}")));
+        };
+        let places = (0..items.len()).map(|index| below(&at, &index.to_string()));
+        let places: Vec<String> = places.collect();
+        if arithmetic == Arithmetic::Subtract
+            && let ([later, earlier], [first, second]) = (items, places.as_slice())
+            && items.iter().any(|item| now::asked(item).is_some())
+        {
+            let unit = unit.unwrap_or(Unit::Days);
+            return self.since([(later, first), (earlier, second)], unit, &at, depth);
+        }
+        let operands = items.iter().zip(&places);
+        let operands = operands.map(|(item, at)| self.operand(item, at, depth + 1));
+        let operands: Vec<Expression<'v>> = operands.collect::<Result<_>>()?;
+        if arithmetic == Arithmetic::Subtract
+            && let [Expression::Column(later), Expression::Column(earlier)] = operands.as_slice()
+            && [later, earlier].into_iter().any(Reached::is_day)
+        {
+            let unit = unit.unwrap_or(Unit::Days);
+            return elapsed(later, earlier, unit).map_err(|error| error.at(at));
+        }
+        if unit.is_some() {
+            let message = "a unit goes with the difference of two points in time";
+            return Err(Error::new(Code::InvalidValue, message)
+                .at(below(outside, UNIT))
+                .hint("{\"subtract\": [\"later\", \"earlier\"], \"unit\": \"hours\"}"));
+        }
+        for (operand, at) in operands.iter().zip(places) {
+            self.number(operand).map_err(|error| error.at(at))?;
+        }
+        Ok(Expression::Computed(arithmetic, operands))
+    }
+
+    /// The time between a column and the present, whichever is the later.
+    fn since(
+        &mut self,
+        ends: [(&Value, &str); 2],
+        unit: Unit,
+        at: &str,
+        depth: usize,
+    ) -> Result<Expression<'v>> {
+        let Some((item, place)) = ends.into_iter().find(|(end, _)| now::asked(end).is_none())
+        else {
+            return Err(no_columns(at).hint(SINCE));
+        };
+        let wrong = |message: String| Error::new(Code::InvalidValue, message).at(place).hint(SINCE);
+        let Expression::Column(reached) = self.operand(item, place, depth + 1)? else {
+            return Err(wrong(
+                "a column with a date or timestamp is wanted beside $now".to_owned(),
+            ));
+        };
+        let end = |(item, at): (&Value, &str)| match now::asked(item) {
+            None => Ok(Point::Column(reached.clone())),
+            Some(given) => {
+                let now = Now::beside(&reached.data_type(), given, at)?.map(Point::Now);
+                let (name, type_name) = (&reached.column.name, &reached.column.type_name);
+                now.ok_or_else(|| {
+                    wrong(format!("{name} is {type_name}, and $now a date or timestamp"))
+                })
+            }
+        };
+        let [later, earlier] = ends;
+        Ok(Expression::Elapsed(Box::new([end(later)?, end(earlier)?]), unit))
+    }
+
+    fn operand(&mut self, item: &Value, at: &str, depth: usize) -> Result<Expression<'v>> {
+        match item {
+            Value::Number(_) => {
+                self.count(at, depth)?;
+                let number = self.scope.operand_of(DataType::numeric(), "numeric", item, at)?;
+                Ok(Expression::Number(number))
+            }
+            Value::Object(object) if !object.contains_key("column") => {
+                check_one(object, at)?;
+                self.computed(object, at, depth)
+            }
+            _ => {
+                self.count(at, depth)?;
+                let reached = self.scope.column_or_member(self.table, item, at)?;
+                Ok(Expression::Column(reached))
+            }
+        }
+    }
+
+    /// Refuses a column that holds no numbers.
+    fn number(&self, operand: &Expression<'v>) -> Result<()> {
+        let Expression::Column(reached) = operand else { return Ok(()) };
+        let column = reached.column;
+        if reached.member.is_some() || column.data_type.is_amount() {
+            return Ok(());
+        }
+        let message = format!("{} is {}, not a number", column.name, column.type_name);
+        let error = Error::new(Code::InvalidValue, message);
+        if reached.is_day() {
+            let between = "{\"subtract\": [\"later\", \"earlier\"]}";
+            return Err(error.hint(format!(
+                "{between} of two points in time is a number of days; \"unit\": \"hours\" beside it, of hours"
+            )));
+        }
+        let columns = reached.owner(self.table).table.columns.iter();
+        let numbers = columns.filter(|column| column.can_select && column.data_type.is_amount());
+        Err(error.allowed(numbers.map(|column| column.name.as_str())))
+    }
+
+    fn count(&mut self, at: &str, depth: usize) -> Result<()> {
+        let limits = &self.scope.view.limits;
+        self.nodes += 1;
+        let (bound, most, what) = if depth > limits.max_depth {
+            ("max_depth", limits.max_depth, "be nested so many levels deep, and no more")
+        } else if self.nodes > limits.max_nodes {
+            ("max_nodes", limits.max_nodes, "be made of so many parts, and no more")
+        } else {
+            return Ok(());
+        };
+        Err(Error::exceeded(bound, format!("a computed value may {what}: {most}")).at(at))
+    }
+}
+
+fn elapsed<'v>(later: &Reached<'v>, earlier: &Reached<'v>, unit: Unit) -> Result<Expression<'v>> {
+    let ends = [later, earlier];
+    if ends.into_iter().all(Reached::is_day) {
+        let ends = ends.map(|end| Point::Column(end.clone()));
+        return Ok(Expression::Elapsed(Box::new(ends), unit));
+    }
+    let types = ends.map(|end| format!("{} is {}", end.column.name, end.column.type_name));
+    let message = format!("there is no difference between these: {}", types.join(", "));
+    Err(Error::new(Code::InvalidValue, message).hint("two numbers, or two of dates and timestamps"))
+}
+
+/// Refuses an object that is more or less than one kind of arithmetic.
+fn check_one(object: &Map<String, Value>, at: &str) -> Result<()> {
+    let kinds = || object.keys().filter(|key| *key != UNIT);
+    let other = kinds().find(|key| Arithmetic::names().all(|name| name != key.as_str()));
+    match other {
+        Some(other) => Err(unknown_arithmetic(other).at(below(at, other))),
+        None if kinds().count() == 1 => Ok(()),
+        None => Err(unfit().at(at)),
+    }
+}
+
+fn no_columns(at: &str) -> Error {
+    Error::new(Code::InvalidValue, "there is no column to compute with").at(at)
+}
+
+fn unfit() -> Error {
+    Error::new(Code::InvalidValue, "a column's name is wanted, or what is computed from columns")
+        .hint(FORM)
+}

@@ -1,0 +1,160 @@
+//! What of a point in time makes a group: the stretch of time that it lies in, or a number on its calendar or clock.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Error, Result, step};
+use crate::plan::{Operand, Reached};
+use crate::schema::DataType;
+
+/// A stretch of time, or a number on the calendar or clock.
+#[derive(Debug, Clone)]
+pub struct Cut {
+    /// Whether it is the number.
+    pub part: bool,
+    /// Of what, in PostgreSQL's words.
+    pub unit: &'static str,
+    /// In which time zone.
+    pub zone: Option<Operand>,
+}
+
+/// What says which number of a point in time is meant.
+pub(in crate::plan) const PART: &str = "part";
+
+/// What a point in time can be cut to.
+pub(in crate::plan) const BUCKETS: [&str; 8] =
+    ["second", "minute", "hour", "day", "week", "month", "quarter", "year"];
+
+/// Numbers that a point in time has, and PostgreSQL's words for them: its weekdays begin with Monday, 1.
+const PARTS: [(&str, &str); 8] = [
+    ("minute", "minute"),
+    ("hour", "hour"),
+    ("weekday", "isodow"),
+    ("day", "day"),
+    ("week", "week"),
+    ("month", "month"),
+    ("quarter", "quarter"),
+    ("year", "year"),
+];
+
+impl Cut {
+    /// What the object of a group asks for, whose value is `of` and is called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value`, at the member of the object.
+    pub(in crate::plan) fn asked(
+        options: &Map<String, Value>,
+        of: &Reached<'_>,
+        name: &str,
+        place: &str,
+    ) -> Result<Option<Self>> {
+        let (bucket, part) = (text(options, "bucket")?, text(options, "part")?);
+        let zone = text(options, "time_zone")?;
+        let wrong =
+            |message: String, at: &str| Error::new(Code::InvalidValue, message).at(step(at));
+        let data_type = of.data_type();
+        let unfit =
+            |at| wrong(format!("{name} is {}, not a point in time", data_type.base().name), at);
+        let cut = match (bucket, part) {
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                let message = "a group has a bucket or a part, not both".to_owned();
+                return Err(wrong(message, "part").hint(
+                    "a bucket is a stretch of time, such as March 2025; a part is a number, such as 3",
+                ));
+            }
+            (Some(_), None) if !data_type.has_day() => return Err(unfit("bucket")),
+            (Some(wanted), None) => Some((false, bucket_named(wanted)?)),
+            (None, Some(_)) if !data_type.is_moment() => return Err(unfit("part")),
+            (None, Some(wanted)) => Some((true, part_named(wanted, &data_type, name)?)),
+        };
+        if zone.is_some() && (cut.is_none() || data_type.base().oid != 1184) {
+            let message = "a time zone goes with a bucket or part of a timestamp with time zone";
+            return Err(wrong(message.to_owned(), "time_zone").hint(
+                "{\"column\": \"created_at\", \"bucket\": \"month\", \"time_zone\": \"Europe/Berlin\"}",
+            ));
+        }
+        let at = || format!("{place}/time_zone");
+        let zone = zone.map(|zone| Operand::text(Some(zone.to_owned()), at()));
+        Ok(cut.map(|(part, unit)| Self { part, unit, zone }))
+    }
+
+    /// The type of what it makes of values of a type.
+    pub(in crate::plan) fn data_type(&self, of: &Arc<DataType>) -> Arc<DataType> {
+        match self.part {
+            // Infinity has a year, which is infinite.
+            true => Arc::clone(DataType::numeric()),
+            false => of.shared_base(),
+        }
+    }
+}
+
+/// A member of a group's object that is a text.
+pub(in crate::plan) fn text<'o>(
+    options: &'o Map<String, Value>,
+    member: &str,
+) -> Result<Option<&'o str>> {
+    match options.get(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if !text.contains('\0') => Ok(Some(text.as_str())),
+        Some(_) => {
+            Err(Error::new(Code::InvalidValue, format!("{member} is a text")).at(step(member)))
+        }
+    }
+}
+
+fn bucket_named(wanted: &str) -> Result<&'static str> {
+    BUCKETS.into_iter().find(|bucket| *bucket == wanted).ok_or_else(|| {
+        let error = Error::new(Code::InvalidValue, format!("there is no bucket {wanted:?}"));
+        let error = error.at("/bucket").allowed(BUCKETS);
+        match part_meant(wanted) {
+            Some(part) => error.hint(format!("a number is a part: {{\"part\": {part:?}}}")),
+            None => error.nearest(wanted, BUCKETS),
+        }
+    })
+}
+
+fn part_named(wanted: &str, data_type: &DataType, name: &str) -> Result<&'static str> {
+    let names = || PARTS.into_iter().map(|(name, _)| name);
+    let Some((_, unit)) = PARTS.into_iter().find(|(name, _)| *name == wanted) else {
+        let error = Error::new(Code::InvalidValue, format!("there is no part {wanted:?}"));
+        let error = error.at("/part").allowed(names());
+        return Err(match part_meant(wanted) {
+            Some(part) => error.did_you_mean(part),
+            None => error.nearest(wanted, names()),
+        });
+    };
+    let of_the_clock = |name: &str| matches!(name, "minute" | "hour");
+    let has = |name: &str| match of_the_clock(name) {
+        true => data_type.base().oid != 1082,
+        false => data_type.has_day(),
+    };
+    match has(wanted) {
+        true => Ok(unit),
+        false => {
+            let type_name = &data_type.base().name;
+            let message = format!("{name} is {type_name}, which has no {wanted}");
+            let error = Error::new(Code::InvalidValue, message).at("/part");
+            Err(error.allowed(names().filter(|name| has(name))))
+        }
+    }
+}
+
+/// The part of this name, or that others call so.
+pub(in crate::plan) fn part_named_so(word: &str) -> Option<&'static str> {
+    PARTS.into_iter().map(|(name, _)| name).find(|name| *name == word).or_else(|| part_meant(word))
+}
+
+/// The part that others call so, and that no bucket is called.
+pub(in crate::plan) fn part_meant(word: &str) -> Option<&'static str> {
+    match word.to_ascii_lowercase().replace(['_', ' ', '-'], "").as_str() {
+        "weekday" | "weekdays" | "dow" | "isodow" | "dayofweek" | "dayname" => Some("weekday"),
+        "hourofday" | "houroftheday" => Some("hour"),
+        "dayofmonth" => Some("day"),
+        "monthofyear" | "monthname" => Some("month"),
+        "weekofyear" | "isoweek" | "calendarweek" => Some("week"),
+        _ => None,
+    }
+}

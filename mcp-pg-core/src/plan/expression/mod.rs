@@ -1,0 +1,13 @@
+//! Values of a row: of its columns, of related ones, of members of JSON, and what is computed of such.
+
+pub(super) mod arithmetic;
+pub(super) mod cut;
+pub(super) mod now;
+pub(super) mod reached;
+pub(super) mod unit;
+
+pub use arithmetic::{Arithmetic, Expression, Point};
+pub use cut::Cut;
+pub use now::{Clock, Now};
+pub use reached::Reached;
+pub use unit::Unit;

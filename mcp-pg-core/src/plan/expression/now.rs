@@ -1,0 +1,79 @@
+//! The present as a value: `{"$now": true}`, or a time so far from it, `{"$now": "-7 days"}`.
+
+use serde_json::Value;
+
+use crate::error::{Code, Error, Result, below};
+use crate::plan::Operand;
+use crate::schema::DataType;
+use crate::value::Span;
+
+/// A time that is told by how far it is from the transaction's.
+#[derive(Debug, Clone)]
+pub struct Now {
+    /// How it is told.
+    pub clock: Clock,
+    /// How far it is from the present, as an `interval`.
+    pub offset: Option<Operand>,
+}
+
+/// What a time has, where and when it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// A day, as the session's time zone has it: `date`.
+    Day,
+    /// A day and a time of day there: `timestamp`.
+    Local,
+    /// The same anywhere: `timestamptz`.
+    Zoned,
+}
+
+/// The member that stands for the present.
+pub(in crate::plan) const NOW: &str = "$now";
+
+/// What stands in `{"$now": …}`.
+pub(in crate::plan) fn asked(value: &Value) -> Option<&Value> {
+    value.as_object().filter(|members| members.len() == 1)?.get(NOW)
+}
+
+impl Now {
+    /// What `{"$now": given}`, at `at`, is beside values of a type; `None` if these have no day.
+    ///
+    /// # Errors
+    ///
+    /// As [`offset`].
+    pub(in crate::plan) fn beside(
+        data_type: &DataType,
+        given: &Value,
+        at: &str,
+    ) -> Result<Option<Self>> {
+        let offset = offset(given, &below(at, NOW))?;
+        let clock = match data_type.base().oid {
+            1082 => Clock::Day,
+            1114 => Clock::Local,
+            1184 => Clock::Zoned,
+            _ => return Ok(None),
+        };
+        Ok(Some(Self { clock, offset }))
+    }
+}
+
+/// How far from the present: `true` is the present itself.
+///
+/// # Errors
+///
+/// `invalid_value` at `at`.
+pub(in crate::plan) fn offset(given: &Value, at: &str) -> Result<Option<Operand>> {
+    match given {
+        Value::Bool(true) => Ok(None),
+        Value::String(text) => {
+            let span = Span::parse(text).map_err(|error| error.at(at))?;
+            Ok(Some(Operand::text(Some(span.interval()), at)))
+        }
+        _ => Err(Error::new(
+            Code::InvalidValue,
+            "$now takes true, or how far it is from the present",
+        )
+        .at(at)
+        .hint("{\"$now\": true}, {\"$now\": \"-7 days\"}")),
+    }
+}

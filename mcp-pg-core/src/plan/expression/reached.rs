@@ -1,0 +1,217 @@
+//! What a sort key, a group or a measure is of: a column of the row or of one that it leads to, or a member of the
+//! JSON in it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::error::{Code, Error, Result};
+use crate::plan::{Hop, Operand, Scope};
+use crate::policy::TableView;
+use crate::schema::{Bound, Column, DataType, Found, Relation};
+
+/// A column of a table, or of the one row that is related to it; or what its JSON has at a path.
+#[derive(Debug, Clone)]
+pub struct Reached<'v> {
+    /// The way to the related row; empty for the row itself.
+    pub hops: Vec<Hop<'v>>,
+    /// The column.
+    pub column: &'v Column,
+    /// Its position in its table.
+    pub position: usize,
+    /// The path to a member of its JSON, as a `text[]`; JSON's null there is no value.
+    pub member: Option<Operand>,
+}
+
+impl<'v> Reached<'v> {
+    /// The type of the value.
+    pub fn data_type(&self) -> Arc<DataType> {
+        match self.member {
+            Some(_) => Arc::clone(DataType::jsonb()),
+            None => Arc::clone(&self.column.data_type),
+        }
+    }
+
+    /// The table that has the column, for rows of another.
+    pub fn owner<'t>(&self, table: &'t TableView) -> &'t TableView
+    where
+        'v: 't,
+    {
+        self.hops.last().map_or(table, |hop| hop.table)
+    }
+
+    /// Positions of the columns of the row itself that it takes, or by which it finds the related row.
+    pub fn own_columns(&self) -> impl Iterator<Item = usize> {
+        let first = self.hops.first();
+        let by = first.into_iter().flat_map(|hop| &hop.relation.columns).map(|(ours, _)| *ours);
+        first.is_none().then_some(self.position).into_iter().chain(by)
+    }
+
+    /// `column`, or `relation.column`, for rows of the table: also of a part of its values.
+    pub fn path(&self, table: &TableView) -> String {
+        let hops = self.hops.iter().map(|hop| hop.subject.relation_name(hop.relation));
+        let column = &self.owner(table).table.columns[self.position];
+        let path: Vec<&str> = hops.chain([column.name.as_str()]).collect();
+        path.join(".")
+    }
+
+    /// Whether the values have a day: points in time.
+    pub(super) fn is_day(&self) -> bool {
+        self.member.is_none() && self.column.data_type.has_day()
+    }
+
+    /// The same column's member at a path, or the end of its range.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scope::path`].
+    pub(in crate::plan) fn at_path(
+        self,
+        scope: &Scope<'v>,
+        path: &Value,
+        at: &str,
+    ) -> Result<Self> {
+        if let Some(column) = bound(self.column, path, at)? {
+            return Ok(Self { column, ..self });
+        }
+        let member = Some(scope.path(self.column, path, at)?);
+        Ok(Self { member, ..self })
+    }
+}
+
+impl<'v> Scope<'v> {
+    /// The column that a name means, or `relation.column`, `relation.relation.column` and so on.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column`, `unknown_relation`, `ambiguous_relation`, `limit_exceeded`, or `invalid_value` for a
+    /// relation to many rows.
+    pub fn reach(&self, table: &'v TableView, name: &str) -> Result<Reached<'v>> {
+        self.reach_by(table, name, TableView::usable)
+    }
+
+    /// [`Scope::reach`] for a value that is only shown: it may be masked or encrypted.
+    pub(in crate::plan) fn reach_shown(
+        &self,
+        table: &'v TableView,
+        name: &str,
+    ) -> Result<Reached<'v>> {
+        self.reach_by(table, name, TableView::readable)
+    }
+
+    fn reach_by(
+        &self,
+        table: &'v TableView,
+        name: &str,
+        find: fn(&TableView, &str) -> Result<usize>,
+    ) -> Result<Reached<'v>> {
+        let (mut table, mut name) = (table, name);
+        let mut hops: Vec<Hop<'v>> = Vec::new();
+        loop {
+            let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
+            let (relation, rest) = match first_step(table, name) {
+                // Groups and distinct rows are related to none.
+                Some(step) if !own && !table.is_derived() => step,
+                _ => {
+                    let position = find(table, name)?;
+                    let column = &table.table.columns[position];
+                    return Ok(Reached { hops, column, position, member: None });
+                }
+            };
+            let most = self.view.limits.max_depth;
+            if hops.len() == most {
+                let message = format!("a column may be {most} relations away, and no more");
+                return Err(Error::exceeded("max_depth", message));
+            }
+            let hop = self.hop(table, self.relation_to_one(table, relation)?)?;
+            if !hop.is_to_one() {
+                return Err(Error::new(
+                    Code::InvalidValue,
+                    format!("{relation:?} leads to many rows, of which none gives the value"),
+                )
+                .hint(format!("begin at {} instead", hop.table.name())));
+            }
+            table = hop.table;
+            name = rest;
+            hops.push(hop);
+        }
+    }
+
+    /// A path into the JSON of a column, as a `text[]`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value` if the column holds no JSON, or the path is none; `limit_exceeded`.
+    pub(in crate::plan) fn path(&self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
+        let wrong = |message: String| Error::new(Code::InvalidValue, message).at(at);
+        if !column.data_type.is_json() {
+            let (name, type_name) = (&column.name, &column.type_name);
+            return Err(wrong(format!(
+                "{name} is {type_name}, and only json, jsonb and ranges have paths"
+            )));
+        }
+        self.short(path, at)?;
+        let steps: Option<Vec<Value>> = path.as_array().map(Vec::as_slice).and_then(|steps| {
+            let text = |step: &Value| match step {
+                Value::String(_) => Some(step.clone()),
+                Value::Number(index) => Some(Value::String(index.to_string())),
+                _ => None,
+            };
+            steps.iter().map(text).collect()
+        });
+        let Some(steps) = steps.filter(|steps| !steps.is_empty()) else {
+            let error = wrong("a path is a list of keys and indexes".to_owned());
+            let keys = path.as_str().map(|path| path.split('.').collect::<Vec<_>>());
+            return Err(error.hint(format!("{:?}", keys.unwrap_or(vec!["address", "zip"]))));
+        };
+        self.operand_of(DataType::texts(), "text[]", &Value::Array(steps), at)
+    }
+
+    /// Refuses a list with more values than allowed.
+    pub(in crate::plan) fn short(&self, value: &Value, at: &str) -> Result<()> {
+        let most = self.view.limits.max_list;
+        match value.as_array().map(Vec::len) {
+            Some(length) if length > most => {
+                let message = format!("a list may have {most} values, not {length}");
+                Err(Error::exceeded("max_list", message).at(at))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The end of a column's ranges that a path means; none if the column holds no ranges.
+///
+/// # Errors
+///
+/// `invalid_value` if it is no end.
+pub(in crate::plan) fn bound<'v>(
+    column: &'v Column,
+    path: &Value,
+    at: &str,
+) -> Result<Option<&'v Column>> {
+    let Some(bounds) = &column.bounds else { return Ok(None) };
+    let end = path.as_array().map(Vec::as_slice).and_then(|steps| match steps {
+        [step] => Bound::ALL.into_iter().zip(bounds.iter()).find(|((end, _), _)| step == end),
+        _ => None,
+    });
+    end.map(|(_, column)| Some(column)).ok_or_else(|| {
+        let message =
+            format!("{} is {}, whose parts are lower and upper", column.name, column.type_name);
+        Error::new(Code::InvalidValue, message).at(at).hint("[\"lower\"] or [\"upper\"]")
+    })
+}
+
+/// The relation that `relation.column` begins with, and the rest: up to the first dot, unless a relation is known
+/// whose name has dots of its own.
+fn first_step<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> {
+    let first = name.split_once('.')?;
+    // The relations are looked for in the name, not each part of the name among the relations: it may be any length.
+    let parted = table.relations.iter().flat_map(Relation::names).filter_map(|known| {
+        let rest = name.strip_prefix(known)?.strip_prefix('.')?;
+        Some((&name[..known.len()], rest))
+    });
+    let one = |relation| matches!(Relation::find(&table.relations, relation), Found::One(_));
+    let known = parted.filter(|(relation, _)| one(relation)).min_by_key(|(one, _)| one.len());
+    Some(known.unwrap_or(first))
+}

@@ -1,0 +1,93 @@
+//! Sort keys that are computed: in their own place, or under the name that they have among the columns.
+
+use serde_json::{Map, Value};
+
+use super::sort::choice;
+use crate::error::Result;
+use crate::plan::expression::unit::UNIT;
+use crate::plan::{Arithmetic, Expression, Measured, Scope, Shown, Sort};
+use crate::policy::TableView;
+use crate::request::check_members;
+
+impl<'v> Scope<'v> {
+    /// `{"multiply": ["price", "quantity"], "direction": "desc", "nulls": "last"}`.
+    pub(super) fn sort_by_computed(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<Sort<'v>> {
+        let of = self.arithmetic(table, object, at)?;
+        let operator = Arithmetic::asked(object).map(|(name, _)| name);
+        let key = directed(table, of, object, operator.into_iter().chain([UNIT]));
+        key.map_err(|error| error.inside(at))
+    }
+}
+
+/// The key that sorts by what is shown under a name of its own.
+pub(super) fn sort_by_label<'v>(
+    table: &'v TableView,
+    item: &Value,
+    shown: &[Shown<'v>],
+    at: &str,
+) -> Result<Option<Sort<'v>>> {
+    let find = |name: &str| {
+        shown.iter().enumerate().find_map(|(index, shown)| match shown {
+            Shown::Computed(computed) if computed.name == name => Some((index, &computed.of)),
+            _ => None,
+        })
+    };
+    let labelled = |(index, _): (usize, _), key| Sort { shown: Some(index), ..key };
+    match item {
+        Value::String(text) => {
+            let own = find(text).map(|found| (found, false));
+            let found = own.or_else(|| Some((find(text.strip_prefix('-')?)?, true)));
+            Ok(found.map(|(found, descending)| {
+                labelled(found, key(table, found.1.clone(), descending, None))
+            }))
+        }
+        Value::Object(object) => {
+            let Some(found) = object.get("column").and_then(Value::as_str).and_then(find) else {
+                return Ok(None);
+            };
+            let key = directed(table, found.1.clone(), object, ["column"].into_iter());
+            key.map(|key| Some(labelled(found, key))).map_err(|error| error.inside(at))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// A key whose object says what it is of under one name, and the direction beside it.
+fn directed<'v>(
+    table: &'v TableView,
+    of: Expression<'v>,
+    object: &Map<String, Value>,
+    what: impl Iterator<Item = &'static str>,
+) -> Result<Sort<'v>> {
+    let known: Vec<&str> = what.chain(["direction", "nulls"]).collect();
+    check_members(object, known.into_iter(), "a computed sort key has no member")?;
+    let descending = choice(object, "direction", "asc", "desc")?.unwrap_or_default();
+    Ok(key(table, of, descending, choice(object, "nulls", "first", "last")?))
+}
+
+fn key<'v>(
+    table: &'v TableView,
+    of: Expression<'v>,
+    descending: bool,
+    nulls_last: Option<bool>,
+) -> Sort<'v> {
+    let first = of.own_columns().next().unwrap_or_default();
+    let plain = Sort::new(table, first, descending);
+    let nulls_last = nulls_last.unwrap_or(plain.nulls_last);
+    let plain = Sort { nullable: true, nulls_last, ..plain };
+    match of {
+        Expression::Column(reached) => Sort {
+            hops: reached.hops,
+            column: reached.column,
+            position: reached.position,
+            measured: reached.member.map_or(Measured::Value, Measured::Member),
+            ..plain
+        },
+        of => Sort { measured: Measured::Computed(Box::new(of)), ..plain },
+    }
+}

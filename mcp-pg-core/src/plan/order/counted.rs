@@ -1,0 +1,56 @@
+//! Related rows that are counted, as a sort key.
+
+use serde_json::{Map, Value};
+
+use super::sort::choice;
+use crate::error::{Code, Error, Result};
+use crate::plan::{Hop, Measured, Predicate, Scope, Sort, filter};
+use crate::policy::TableView;
+use crate::request::check_members;
+
+/// Related rows that are counted.
+#[derive(Debug, Clone)]
+pub struct Counted<'v> {
+    /// The way to them.
+    pub hop: Hop<'v>,
+    /// What they must meet.
+    pub filter: Predicate<'v>,
+}
+
+impl<'v> Scope<'v> {
+    /// `{"count": "orders", "where": {…}, "direction": "desc"}`.
+    pub(super) fn sort_by_count(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<Sort<'v>> {
+        const MEMBERS: [&str; 3] = ["count", "where", "direction"];
+        let wrong = |message: String, member: &str| {
+            let error = Error::new(Code::InvalidValue, message).at(format!("{at}/{member}"));
+            error.hint("{\"count\": \"orders\", \"where\": {…}, \"direction\": \"desc\"}")
+        };
+        check_members(object, MEMBERS.into_iter(), "a sort key that counts has no member")
+            .map_err(|error| error.inside(at))?;
+        let descending = choice(object, "direction", "asc", "desc");
+        let descending = descending.map_err(|error| error.inside(at))?.unwrap_or_default();
+        let Some(name) = object.get("count").and_then(Value::as_str) else {
+            return Err(wrong("a relation's name is wanted".to_owned(), "count"));
+        };
+        let hop = self.relation_to_many(table, name);
+        let hop = hop.and_then(|relation| self.hop(table, relation));
+        let hop = hop.map_err(|error| error.at(format!("{at}/count")))?;
+        let Some((position, _)) = hop.relation.columns.first().filter(|_| !hop.is_to_one()) else {
+            return Err(wrong(format!("{name:?} leads to one row at most"), "count")
+                .hint(format!("by a column of it: \"{name}.…\"")));
+        };
+        let filter = match object.get("where") {
+            None | Some(Value::Null) => Predicate::All(vec![]),
+            Some(Value::Object(inner)) => filter(self, hop.table, inner, &format!("{at}/where"))?,
+            Some(_) => return Err(wrong("where is a condition object".to_owned(), "where")),
+        };
+        let key = Sort::new(table, *position, descending);
+        let measured = Measured::Count(Box::new(Counted { hop, filter }));
+        Ok(Sort { measured, nullable: false, ..key })
+    }
+}

@@ -1,0 +1,8 @@
+//! What rows are sorted by.
+
+mod computed;
+mod counted;
+pub(super) mod sort;
+
+pub use counted::Counted;
+pub use sort::{Measured, Sort};

@@ -1,0 +1,381 @@
+//! Sort keys.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Error, Result, below, step};
+use crate::plan::advice;
+use crate::plan::expression::reached::bound;
+use crate::plan::{Arithmetic, Counted, Expression, Hop, Operand, Reached, Scope, Shown, Words};
+use crate::policy::TableView;
+use crate::request::check_members;
+use crate::schema::{Column, DataType, Kind, Operator};
+use crate::value;
+
+/// How a sort key is written.
+const FORMS: &str = "\"name\", \"-name\" for descending, or {\"column\": \"name\", \"direction\": \"desc\", \"nulls\": \"last\"}";
+
+/// What rows are sorted by: the value of a column, or a measure of it.
+#[derive(Debug, Clone)]
+pub enum Measured<'v> {
+    /// The value itself.
+    Value,
+    /// How well the text matches these words.
+    Rank(Words),
+    /// How far the value is from this one.
+    Distance(Operand),
+    /// What its JSON has at this path.
+    Member(Operand),
+    /// How many rows are related by it.
+    Count(Box<Counted<'v>>),
+    /// What arithmetic gives.
+    Computed(Box<Expression<'v>>),
+    /// Where PostgreSQL keeps the row.
+    Place,
+}
+
+/// A sort key: a column, a direction, and where nulls go.
+#[derive(Debug, Clone)]
+pub struct Sort<'v> {
+    /// The way to the related row whose column it is; the row's own if empty.
+    pub hops: Vec<Hop<'v>>,
+    /// The column; of related rows that are counted, the first by which they are found; of what is computed, the first
+    /// that it takes.
+    pub column: &'v Column,
+    /// Its position in its table.
+    pub position: usize,
+    /// What of it counts.
+    pub measured: Measured<'v>,
+    /// Which of what is shown it is, if it goes by the name of that.
+    pub shown: Option<usize>,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// Largest first.
+    pub descending: bool,
+    /// Nulls after all values.
+    pub nulls_last: bool,
+}
+
+/// The OID of `jsonb`.
+const JSONB: u32 = 3802;
+
+impl<'v> Sort<'v> {
+    /// Whether rows have another key at another time, though they stay as they are.
+    pub fn moves(&self) -> bool {
+        matches!(&self.measured, Measured::Computed(expression) if expression.moves())
+    }
+
+    /// A key on a table's own column, with nulls where PostgreSQL puts them: they count as the largest.
+    pub fn new(table: &'v TableView, position: usize, descending: bool) -> Self {
+        let column = &table.table.columns[position];
+        let nullable = column.may_be_null;
+        let measured = Measured::Value;
+        Self {
+            hops: Vec::new(),
+            column,
+            position,
+            measured,
+            shown: None,
+            nullable,
+            descending,
+            nulls_last: !descending,
+        }
+    }
+
+    /// The text of a value that this key had in some row.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value` if it is not of the key's type.
+    pub fn encode(&self, value: &Value) -> Result<Option<String>> {
+        match self.measured {
+            _ if self.is_kept_as_text() => Ok(value.as_str().map(str::to_owned)),
+            Measured::Value => value::encode(&self.column.data_type, &self.column.type_name, value),
+            Measured::Count(_) => value::encode(DataType::bigint(), "bigint", value),
+            Measured::Computed(_) => value::encode(DataType::numeric(), "numeric", value),
+            _ => value::encode(DataType::double(), "double precision", value),
+        }
+    }
+
+    /// Whether a cursor keeps the value's text, since JSON does not tell it apart from every other: JSON's own
+    /// null, or an array's lower bounds.
+    pub fn is_kept_as_text(&self) -> bool {
+        let base = self.column.data_type.base();
+        match self.measured {
+            Measured::Value => {
+                !matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.oid == JSONB
+            }
+            Measured::Member(_) => true,
+            Measured::Rank(_)
+            | Measured::Distance(_)
+            | Measured::Count(_)
+            | Measured::Computed(_)
+            | Measured::Place => false,
+        }
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        let values = [self, other].map(|sort| matches!(sort.measured, Measured::Value));
+        values == [true, true]
+            && self.position == other.position
+            && self.column.bound == other.column.bound
+            && self.way().eq(other.way())
+    }
+
+    /// The names of the relations that lead to its column.
+    fn way(&self) -> impl Iterator<Item = &str> {
+        self.hops.iter().map(|hop| hop.relation.unambiguous.as_str())
+    }
+}
+
+/// Appends a key that no two rows share, if the table has one; says whether it has. Without one, rows that an order
+/// leaves alike are told apart as far as they can be.
+pub(in crate::plan) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort<'v>>) -> bool {
+    // Reading on in the direction of the last key lets one index serve the whole order.
+    let descending = order.last().is_some_and(|sort| sort.descending);
+    let add = |order: &mut Vec<Sort<'v>>, positions: &[usize]| {
+        for position in positions {
+            let sort = Sort::new(table, *position, descending);
+            if !order.iter().any(|known| known.same(&sort)) {
+                order.push(sort);
+            }
+        }
+    };
+    if let Some(key) = table.row_key() {
+        add(order, key);
+        return true;
+    }
+    // Who asks for no order shall not wait for one.
+    if order.is_empty() {
+        return false;
+    }
+    add(order, table.loose_key().unwrap_or_default());
+    if !table.table.has_system_columns() {
+        add(order, &table.steady_order());
+    } else if !table.table.columns.is_empty() {
+        let place = Sort::new(table, 0, descending);
+        order.push(Sort { measured: Measured::Place, nullable: false, ..place });
+    }
+    false
+}
+
+/// Whether a sort key's object says the second of two words, if it says one.
+pub(super) fn choice(
+    object: &Map<String, Value>,
+    member: &str,
+    first: &str,
+    second: &str,
+) -> Result<Option<bool>> {
+    match object.get(member) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case(first) => Ok(Some(false)),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case(second) => Ok(Some(true)),
+        Some(_) => Err(wrong(&format!("{member} is {first:?} or {second:?}"))
+            .at(step(member))
+            .allowed([first, second])),
+    }
+}
+
+fn wrong(message: &str) -> Error {
+    Error::new(Code::InvalidValue, message).hint(FORMS)
+}
+
+impl<'v> Scope<'v> {
+    /// The sort keys of `order_by`, which stands at `at`; they may be by the name of what is `shown`.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column`, or `invalid_value` for a type that has no order; for related rows that are counted,
+    /// `unknown_relation`, `ambiguous_relation`, or whatever is wrong in their condition; for what is computed, whatever
+    /// is wrong with it.
+    pub fn order(
+        &self,
+        table: &'v TableView,
+        order_by: Option<&[Value]>,
+        shown: &[Shown<'v>],
+        at: &str,
+    ) -> Result<Vec<Sort<'v>>> {
+        let mut keys: Vec<Sort<'v>> = Vec::new();
+        self.few(order_by.map_or(0, <[Value]>::len), "sort keys", at)?;
+        for (index, item) in order_by.unwrap_or_default().iter().enumerate() {
+            let at = below(at, &index.to_string());
+            let key = match item.as_object() {
+                Some(object) if Arithmetic::asked(object).is_some() => {
+                    self.sort_by_computed(table, object, &at)?
+                }
+                Some(object) if object.contains_key("count") && !table.is_derived() => {
+                    self.sort_by_count(table, object, &at)?
+                }
+                _ => match super::computed::sort_by_label(table, item, shown, &at)? {
+                    Some(key) => key,
+                    None => self.sort_within(table, item, &at)?,
+                },
+            };
+            // A second key on the same column can change nothing.
+            if !keys.iter().any(|known| known.same(&key)) {
+                keys.push(key);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Refuses a request with more keys of a kind than allowed.
+    pub(in crate::plan) fn few(&self, count: usize, what: &str, at: &str) -> Result<()> {
+        let most = self.view.limits.max_keys;
+        if count <= most {
+            return Ok(());
+        }
+        let message = format!("a request may have {most} {what}, not {count}");
+        Err(Error::exceeded("max_keys", message).at(at))
+    }
+
+    fn sort_within(&self, table: &'v TableView, item: &Value, at: &str) -> Result<Sort<'v>> {
+        let mut key = self.sort(table, item).map_err(|error| error.inside(at))?;
+        match &mut key.measured {
+            Measured::Rank(Words { text: operand, .. })
+            | Measured::Distance(operand)
+            | Measured::Member(operand) => operand.at.insert_str(0, at),
+            _ => {}
+        }
+        Ok(key)
+    }
+
+    fn sort(&self, table: &'v TableView, item: &Value) -> Result<Sort<'v>> {
+        match item {
+            Value::String(text) => self.sort_by_name(table, text),
+            Value::Object(object) => self.sort_by_object(table, object),
+            _ => Err(wrong("a sort key is a column's name or an object")),
+        }
+    }
+
+    /// `"name"`, or `"-name"` for descending.
+    fn sort_by_name(&self, table: &'v TableView, text: &str) -> Result<Sort<'v>> {
+        // A column may be called "-x": its own name comes first.
+        let (name, descending) = match text.strip_prefix('-') {
+            Some(rest) if table.table.column(text).is_none() => (rest, true),
+            _ => (text, false),
+        };
+        let reached = self.reach(table, name);
+        let key =
+            reached.and_then(|reached| self.sortable(table, reached, Measured::Value, descending));
+        key.map_err(|error| match advice::sort_key(text) {
+            Some(meant) if self.reach(table, meant.trim_start_matches('-')).is_ok() => {
+                error.did_you_mean(meant).hint(FORMS)
+            }
+            _ if text.contains(',') => error.hint("one key each: [\"-rating\", \"name\"]"),
+            _ if text.contains(' ') || text.eq_ignore_ascii_case("desc") => error.hint(FORMS),
+            _ if error.code() == Code::UnknownColumn => self.not_reached(table, name, error),
+            _ => error,
+        })
+    }
+
+    /// `{"column": "name", "direction": "desc", "nulls": "last"}`, and what of the column it is.
+    fn sort_by_object(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+    ) -> Result<Sort<'v>> {
+        const MEMBERS: [&str; 7] =
+            ["column", "path", "direction", "nulls", "rank", "language", "distance"];
+        check_members(object, MEMBERS.into_iter(), "a sort key has no member").map_err(
+            |error| {
+                let known = [MEMBERS.as_slice(), &["count"]].concat();
+                advice::or_computed(object, &known, error.hint(FORMS))
+            },
+        )?;
+        let Some(name) = object.get("column").and_then(Value::as_str) else {
+            return Err(wrong("a sort key needs a column").at("/column"));
+        };
+        let mut reached = self.reach(table, name).map_err(|error| error.inside("/column"))?;
+        let path = object.get("path").filter(|path| !path.is_null());
+        let end = path.map(|path| bound(reached.column, path, "/path")).transpose()?.flatten();
+        let measured = match end {
+            Some(_) => Measured::Value,
+            None => self.measured(reached.column, object)?,
+        };
+        reached.column = end.unwrap_or(reached.column);
+        // The best match comes first, and the nearest: that is what they are asked for.
+        let best = matches!(measured, Measured::Rank(_));
+        let nulls_last = choice(object, "nulls", "first", "last")?;
+        let nulls_last = match measured {
+            Measured::Value | Measured::Member(_) => nulls_last,
+            _ => nulls_last.or(Some(true)),
+        };
+        let descending = choice(object, "direction", "asc", "desc")?.unwrap_or(best);
+        let key = self
+            .sortable(table, reached, measured, descending)
+            .map_err(|error| error.inside("/column"))?;
+        Ok(Sort { nulls_last: nulls_last.unwrap_or(key.nulls_last), ..key })
+    }
+
+    /// What of the column a sort key's object asks for.
+    fn measured(&self, column: &Column, object: &Map<String, Value>) -> Result<Measured<'v>> {
+        let given = |member: &str| object.get(member).filter(|value| !value.is_null());
+        if given("language").is_some() && given("rank").is_none() {
+            return Err(wrong("a language goes with a rank").at("/language"));
+        }
+        match (given("path"), given("rank"), given("distance")) {
+            (None, None, None) => Ok(Measured::Value),
+            (Some(path), None, None) => self.path(column, path, "/path").map(Measured::Member),
+            (None, Some(words), None) => {
+                if !column.data_type.has_operator(Operator::Search) {
+                    return Err(Error::new(
+                        Code::InvalidValue,
+                        format!("{} is {}, not text to rank", column.name, column.type_name),
+                    )
+                    .at("/column"));
+                }
+                let language = (given("language"), "/language");
+                self.search((words, "/rank"), language).map(Measured::Rank)
+            }
+            (None, None, Some(from)) => {
+                if !column.data_type.distance {
+                    return Err(Error::new(
+                        Code::InvalidValue,
+                        format!("{} is {}, which has no distance", column.name, column.type_name),
+                    )
+                    .at("/column")
+                    .hint("text has one where the extension pg_trgm is installed, in a schema of the search_path"));
+                }
+                self.operand(column, from, "/distance").map(Measured::Distance)
+            }
+            (path, ..) => {
+                let message = "a sort key has a path, a rank or a distance, not several of them";
+                let at = if path.is_some() { "/path" } else { "/distance" };
+                Err(Error::new(Code::InvalidValue, message).at(at))
+            }
+        }
+    }
+
+    /// A key on a column, or on one of a related row.
+    fn sortable(
+        &self,
+        table: &'v TableView,
+        reached: Reached<'v>,
+        measured: Measured<'v>,
+        descending: bool,
+    ) -> Result<Sort<'v>> {
+        let column = reached.column;
+        if matches!(measured, Measured::Value) && !column.data_type.ordering {
+            let owner = reached.hops.last().map_or(table, |hop| hop.table);
+            let columns = owner.table.columns.iter();
+            let sortable = columns.filter(|column| column.can_select && column.data_type.ordering);
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("{} is {}, which has no order", column.name, column.type_name),
+            )
+            .allowed(sortable.map(|column| column.name.as_str())));
+        }
+        Ok(Sort {
+            nullable: column.may_be_null
+                || !reached.hops.is_empty()
+                || matches!(measured, Measured::Member(_)),
+            hops: reached.hops,
+            column,
+            position: reached.position,
+            measured,
+            shown: None,
+            descending,
+            nulls_last: !descending,
+        })
+    }
+}

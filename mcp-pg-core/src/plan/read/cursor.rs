@@ -1,0 +1,122 @@
+//! Cursors: where a page ended, encrypted, for what it ended with are values of rows; and so that only the same query for
+//! the same role takes it.
+
+use std::fmt;
+
+use aes_gcm_siv::aead::{Aead, Payload};
+use aes_gcm_siv::{Aes256GcmSiv, KeyInit, Nonce};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::cipher::DerivedKey;
+use crate::error::{Code, Error, Result};
+use crate::plan::Scope;
+
+/// Where the next page begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Cursor {
+    /// After the row with these values of the sort keys.
+    #[serde(rename = "k")]
+    Key(Vec<Value>),
+    /// After so many rows.
+    #[serde(rename = "o")]
+    Offset(u64),
+    /// So many rows after the row with these values of the sort keys.
+    #[serde(rename = "p")]
+    Past(Vec<Value>, u64),
+}
+
+/// The secret that seals cursors.
+#[derive(Clone)]
+pub struct CursorKey(DerivedKey);
+
+/// The same for all: AES-GCM-SIV then gives equal cursors for equal places, and tells no more.
+const NONCE: [u8; 12] = [0; 12];
+
+impl CursorKey {
+    /// A key from a secret that all processes serving the same database share.
+    pub fn new(secret: &[u8]) -> Self {
+        Self(DerivedKey::of_secret(secret))
+    }
+
+    /// The same of a password: it is made slowly.
+    pub fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
+        Self(DerivedKey::of_password(password, salt))
+    }
+
+    fn cipher(&self) -> Aes256GcmSiv {
+        Aes256GcmSiv::new(self.0.bytes().into())
+    }
+
+    /// The cursor as callers get it.
+    pub fn seal(&self, cursor: &Cursor, binding: &[u8]) -> Result<String> {
+        let failed = || Error::new(Code::Internal, "a cursor cannot be written");
+        let plain = serde_json::to_vec(cursor).map_err(|error| failed().caused_by(error))?;
+        let payload = Payload { msg: &plain, aad: binding };
+        let sealed = self.cipher().encrypt(&Nonce::from(NONCE), payload).map_err(|_| failed())?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    /// The cursor that [`CursorKey::seal`] made for the same binding.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_cursor`.
+    pub fn open(&self, sealed: &str, binding: &[u8]) -> Result<Cursor> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| invalid())?;
+        let payload = Payload { msg: &bytes, aad: binding };
+        let plain = self.cipher().decrypt(&Nonce::from(NONCE), payload).map_err(|_| invalid())?;
+        serde_json::from_slice(&plain).map_err(|_| invalid())
+    }
+}
+
+impl fmt::Debug for CursorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CursorKey")
+    }
+}
+
+/// What a cursor is good for: the same query, seen by the same role in the same schema. In which order the members of
+/// its objects stand makes no other query.
+///
+/// # Errors
+///
+/// `internal` if the query has no JSON form.
+pub(super) fn binding(scope: &Scope<'_>, query: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(&(&scope.view.role.name, scope.view.fingerprint, query))
+        .map_err(|error| Error::new(Code::Internal, "a query has no JSON form").caused_by(error))
+}
+
+/// A value whose objects are written with their members sorted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sorted<'v>(pub(super) &'v Value);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(members) => SortedMembers(members).serialize(serializer),
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Sorted)),
+            plain => plain.serialize(serializer),
+        }
+    }
+}
+
+/// The same of an object's members.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SortedMembers<'v>(pub(super) &'v Map<String, Value>);
+
+impl Serialize for SortedMembers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members: Vec<(&String, &Value)> = self.0.iter().collect();
+        members.sort_unstable_by_key(|(name, _)| *name);
+        serializer.collect_map(members.into_iter().map(|(name, value)| (name, Sorted(value))))
+    }
+}
+
+pub(super) fn invalid() -> Error {
+    Error::new(Code::InvalidCursor, "the cursor does not belong to this query").at("/cursor").hint(
+        "give next_cursor of the reply before with the same table, where, order_by and archived; or start anew without it",
+    )
+}

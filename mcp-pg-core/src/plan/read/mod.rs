@@ -1,0 +1,13 @@
+//! Rows to read: what is shown of them, what is related to them, and which page.
+
+mod cursor;
+mod include;
+pub(super) mod select;
+pub(super) mod shown;
+mod start;
+
+pub use cursor::{Cursor, CursorKey};
+pub use include::Include;
+pub use select::{Query, SelectPlan};
+pub use shown::{Computed, Shown};
+pub use start::{After, Start};

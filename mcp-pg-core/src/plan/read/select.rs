@@ -1,0 +1,365 @@
+//! Reads.
+
+use std::sync::OnceLock;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::cursor::{Sorted, SortedMembers, binding};
+use crate::error::{Code, Error, Result};
+use crate::plan::order::sort::make_total;
+use crate::plan::write::each::VERSION;
+use crate::plan::{
+    Comparison, CursorKey, Grouping, Include, Measured, Predicate, Scope, Shown, Sort, Start,
+    filter,
+};
+use crate::policy::{Action, TableView};
+use crate::request::{Aggregate, Archived, Count, Format, Select};
+
+/// Rows to read.
+#[derive(Debug, Clone)]
+pub struct SelectPlan<'v> {
+    /// The table.
+    pub table: &'v TableView,
+    /// The groups and measures that are the table, for an aggregate.
+    pub grouping: Option<Grouping<'v>>,
+    /// What to return of each row.
+    pub columns: Vec<Shown<'v>>,
+    /// Related rows to return with each.
+    pub includes: Vec<Include<'v>>,
+    /// What rows must meet, the page aside.
+    pub filter: Predicate<'v>,
+    /// Sort keys; where the table has a key they end with it, so that the order is total, else with what tells most
+    /// rows apart.
+    pub order: Vec<Sort<'v>>,
+    /// Whether the order is total: pages are then told by their last row, else by their offset.
+    pub keyset: bool,
+    /// Whether the filter gives the values of a key, so that there is one row at most: then there is no order.
+    pub single: bool,
+    /// Where the page begins.
+    pub start: Start,
+    /// Most rows to return.
+    pub limit: u64,
+    /// Whether to add `_version`.
+    pub with_version: bool,
+    /// Whether to count all rows that meet the filter.
+    pub count: Count,
+    /// The shape of the rows.
+    pub format: Format,
+    /// The request, to which its cursors are bound.
+    pub query: Query<'v>,
+}
+
+/// What is asked for, the page aside.
+#[derive(Debug, Clone, Copy)]
+pub enum Query<'v> {
+    /// Rows.
+    Select(&'v Select),
+    /// Groups of rows.
+    Aggregate(&'v Aggregate),
+}
+
+impl<'v> SelectPlan<'v> {
+    /// Whether it returns every column that there is to read, in their own order.
+    pub fn is_whole(&self) -> bool {
+        let all = self.table.readable_columns();
+        self.grouping.is_none()
+            && self.columns.len() == all.clone().count()
+            && self.columns.iter().zip(all).all(|(shown, position)| shown.is(position))
+    }
+
+    /// Whether its rows are empty objects although there are columns.
+    pub fn shows_nothing(&self) -> bool {
+        let nothing = self.columns.is_empty() && self.includes.is_empty() && !self.with_version;
+        nothing && self.table.readable_columns().next().is_some()
+    }
+
+    /// The plan of a select; `derived` keeps the table that distinct rows are, which only this plan has.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn new(
+        scope: &Scope<'v>,
+        request: &'v Select,
+        cursors: &CursorKey,
+        derived: &'v OnceLock<Box<TableView>>,
+    ) -> Result<Self> {
+        let scope = &scope.among(request.archived);
+        if request.distinct == Some(true) {
+            return Self::distinct(scope, request, cursors, derived);
+        }
+        let table = scope.table(&request.table, Action::Select)?;
+        let columns = scope.shown(table, request.columns.as_deref(), "/columns")?;
+        let names: Vec<&str> = columns.iter().map(|shown| shown.name(table)).collect();
+        let filter = scope.asked(table, request.filter.as_ref(), request.archived)?;
+        let with_version = request.with_version.unwrap_or_default();
+        let plan = Self::of(scope, table, filter, &columns, Query::Select(request))?;
+        if with_version && !has_version(table) {
+            return Err(Error::new(
+                Code::InvalidValue,
+                format!("rows of {} have no version", table.name()),
+            )
+            .at("/with_version"));
+        }
+        if with_version && names.contains(&VERSION) {
+            let message = format!("rows of {} have a column _version of their own", table.name());
+            return Err(Error::new(Code::InvalidValue, message)
+                .at("/with_version")
+                .hint("leave that column out of columns"));
+        }
+        let plan = plan.page(scope, cursors)?;
+        Ok(Self {
+            includes: scope.includes(table, &names, request.include.as_ref())?,
+            columns,
+            with_version,
+            count: scope.count(request.count, table, &plan.filter),
+            format: request.format.unwrap_or_default(),
+            ..plan
+        })
+    }
+
+    /// The plan of a select of distinct rows, which are groups without measures.
+    fn distinct(
+        scope: &Scope<'v>,
+        request: &'v Select,
+        cursors: &CursorKey,
+        derived: &'v OnceLock<Box<TableView>>,
+    ) -> Result<Self> {
+        let refuse = |at: &str| {
+            let message = "a distinct row stands for several, and has this no more";
+            Err(Error::new(Code::InvalidValue, message)
+                .at(at)
+                .hint("aggregate with group_by counts them"))
+        };
+        if request.include.as_ref().is_some_and(|include| !include.is_empty()) {
+            return refuse("/include");
+        }
+        if request.with_version == Some(true) {
+            return refuse("/with_version");
+        }
+        let grouping = Grouping::distinct(scope, request)?;
+        let derived = derived.get_or_init(|| Box::new(grouping.derived()));
+        let plan = Self::of(scope, derived, every(), &[], Query::Select(request))?;
+        let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
+        let plan = plan.page(scope, cursors)?;
+        Ok(Self {
+            count: scope.count(request.count, grouping.table, &grouping.filter),
+            grouping: Some(grouping),
+            format: request.format.unwrap_or_default(),
+            ..plan
+        })
+    }
+
+    /// The plan of an aggregate: a select from the table that its grouping is, which `derived` keeps.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn aggregate(
+        scope: &Scope<'v>,
+        request: &'v Aggregate,
+        cursors: &CursorKey,
+        derived: &'v OnceLock<Box<TableView>>,
+    ) -> Result<Self> {
+        let scope = &scope.among(request.archived);
+        let (grouping, derived) = Grouping::new(scope, request, derived)?;
+        let filter = match &request.having {
+            Some(object) => filter(scope, derived, object, "/having")?,
+            None => every(),
+        };
+        let plan = Self::of(scope, derived, filter, &[], Query::Aggregate(request))?;
+        let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
+        let plan = plan.page(scope, cursors)?;
+        Ok(Self { grouping: Some(grouping), ..plan })
+    }
+
+    /// All columns of the rows of a table that meet a condition, in order, which may be that of what is `shown`.
+    fn of(
+        scope: &Scope<'v>,
+        table: &'v TableView,
+        filter: Predicate<'v>,
+        shown: &[Shown<'v>],
+        query: Query<'v>,
+    ) -> Result<Self> {
+        let order_by = match query {
+            Query::Select(Select { order_by, .. })
+            | Query::Aggregate(Aggregate { order_by, .. }) => order_by.as_deref(),
+        };
+        let mut order = scope.order(table, order_by, shown, "/order_by")?;
+        let single = filter.is_single(table);
+        if single {
+            order.clear();
+        }
+        // Groups are a key of themselves; a single row of totals needs none.
+        let keyset = !single && make_total(table, &mut order);
+        // By the time of the next page, what the last row was sorted by is another row's.
+        let keyset = keyset && !order.iter().any(Sort::moves);
+        Ok(Self {
+            table,
+            grouping: None,
+            columns: table.readable_columns().map(Shown::Column).collect(),
+            includes: Vec::new(),
+            filter,
+            order,
+            keyset,
+            single,
+            start: Start::Offset(0),
+            limit: scope.view.limits.max_rows,
+            with_version: false,
+            count: Count::None,
+            format: Format::Json,
+            query,
+        })
+    }
+
+    /// Its rows on the page that is asked for.
+    fn page(self, scope: &Scope<'v>, cursors: &CursorKey) -> Result<Self> {
+        let (limit, offset, cursor) = match self.query {
+            Query::Select(Select { limit, offset, cursor, .. })
+            | Query::Aggregate(Aggregate { limit, offset, cursor, .. }) => (limit, offset, cursor),
+        };
+        // Who fills in every argument means none by an empty one.
+        let start = match cursor.as_ref().filter(|cursor| !cursor.is_empty()) {
+            None => Start::offset(*offset)?,
+            Some(_) if offset.is_some_and(|offset| offset > 0) => {
+                return Err(Error::new(Code::InvalidValue, "a cursor says where the page begins")
+                    .at("/offset")
+                    .hint("leave out offset, or cursor"));
+            }
+            Some(cursor) => {
+                let cursor = cursors.open(cursor, &self.binding(scope)?)?;
+                Start::at(cursor, &self.order, self.keyset)?
+            }
+        };
+        let limits = &scope.view.limits;
+        let limit = limit.unwrap_or(limits.default_rows).min(limits.max_rows);
+        Ok(Self { start, limit, ..self })
+    }
+
+    /// Which of the returned columns holds a sort key, in the form that a cursor takes.
+    pub fn shows(&self, sort: &Sort<'_>) -> Option<usize> {
+        if let Measured::Computed(_) = sort.measured {
+            return sort.shown;
+        }
+        let own = sort.hops.is_empty()
+            && matches!(sort.measured, Measured::Value)
+            && !sort.is_kept_as_text()
+            && sort.column.bound.is_none()
+            && self.table.mask(sort.position).is_none()
+            && self.table.sealed(&sort.column.name).is_none();
+        let shown = self.columns.iter().position(|shown| shown.is(sort.position));
+        shown.filter(|_| own)
+    }
+
+    /// What its cursors are bound to.
+    ///
+    /// # Errors
+    ///
+    /// `internal` if the request has no JSON form.
+    pub fn binding(&self, scope: &Scope<'_>) -> Result<Vec<u8>> {
+        match self.query {
+            Query::Select(Select { filter, order_by, archived, columns, distinct, .. }) => {
+                let query = asked_for(self.table, filter, order_by, *archived);
+                match (distinct, sorted_by(columns, order_by)) {
+                    (Some(true), _) => binding(scope, &(query, ("distinct", sorted(columns)))),
+                    (_, labelled) if labelled.is_empty() => binding(scope, &query),
+                    (_, labelled) => binding(scope, &(query, ("columns", labelled))),
+                }
+            }
+            Query::Aggregate(request) => {
+                let Aggregate { filter, order_by, archived, .. } = request;
+                let Aggregate { measures, group_by, having, .. } = request;
+                let query = asked_for(self.table, filter, order_by, *archived);
+                let having = having.as_ref().map(SortedMembers);
+                binding(scope, &(query, (SortedMembers(measures), sorted(group_by), having)))
+            }
+        }
+    }
+}
+
+/// What reads have in common that a cursor is bound to: what is left out and what says nothing are one, and so are
+/// the names of a table.
+fn asked_for<'r>(
+    table: &'r TableView,
+    filter: &'r Option<Map<String, Value>>,
+    order_by: &'r Option<Vec<Value>>,
+    archived: Option<Archived>,
+) -> impl Serialize + 'r {
+    let filter = filter.as_ref().filter(|filter| !filter.is_empty()).map(SortedMembers);
+    let order_by = sorted(order_by).filter(|order_by| !order_by.is_empty());
+    let name = table.name();
+    ((&name.schema, &name.name), filter, order_by, archived.unwrap_or_default())
+}
+
+fn sorted(items: &Option<Vec<Value>>) -> Option<Vec<Sorted<'_>>> {
+    items.as_ref().map(|items| items.iter().map(Sorted).collect())
+}
+
+/// The columns under whose names the rows are sorted, and that are no whole columns.
+fn sorted_by<'r>(
+    columns: &'r Option<Vec<Value>>,
+    order_by: &Option<Vec<Value>>,
+) -> Vec<Sorted<'r>> {
+    let by = |name: &str| {
+        order_by.iter().flatten().any(|key| match key {
+            Value::String(text) => text.strip_prefix('-').unwrap_or(text) == name || text == name,
+            key => key["column"] == name,
+        })
+    };
+    let labelled = |item: &&Value| {
+        item.as_object().and_then(super::shown::given_name).is_some_and(|name| by(&name))
+    };
+    columns.iter().flatten().filter(labelled).map(Sorted).collect()
+}
+
+/// The condition that every row meets.
+fn every<'v>() -> Predicate<'v> {
+    Predicate::All(Vec::new())
+}
+
+/// Whether rows of the table have a version: a column for it, or a system column.
+pub(in crate::plan) fn has_version(table: &TableView) -> bool {
+    table.told_version().is_some() || table.table.has_system_columns()
+}
+
+impl<'v> Scope<'v> {
+    /// What the rows of a read must meet: the caller's condition, the archive's, the role's.
+    pub(in crate::plan) fn asked(
+        &self,
+        table: &'v TableView,
+        condition: Option<&Map<String, Value>>,
+        archived: Option<Archived>,
+    ) -> Result<Predicate<'v>> {
+        let asked = match condition {
+            Some(object) => filter(self, table, object, "/where")?,
+            None => Predicate::All(vec![]),
+        };
+        let archived = self.archived(table, archived.unwrap_or_default())?;
+        Ok(Predicate::All(vec![asked, archived, self.visible(table, Action::Select)?]))
+    }
+
+    /// Which rows count, as far as the archive goes.
+    ///
+    /// # Errors
+    ///
+    /// `not_archivable` if only archived rows are wanted of a table that has none.
+    pub fn archived(&self, table: &'v TableView, archived: Archived) -> Result<Predicate<'v>> {
+        let null = |null| match &table.archive {
+            Some(column) => {
+                Predicate::Test { column, path: None, comparison: Comparison::Null(null) }
+            }
+            None => Predicate::All(vec![]),
+        };
+        match archived {
+            Archived::Include => Ok(Predicate::All(vec![])),
+            Archived::Exclude => Ok(null(true)),
+            Archived::Only if table.archive.is_some() => Ok(null(false)),
+            Archived::Only => Err(Error::new(
+                Code::NotArchivable,
+                format!("{} has no archive column, so none of its rows is archived", table.name()),
+            )
+            .at("/archived")),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What is returned of a row: columns, members of the JSON in them, and what is computed from them.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::error::{Code, Error, Result, below};
+use crate::plan::advice;
+use crate::plan::aggregate::grouping::named;
+use crate::plan::expression::unit::UNIT;
+use crate::plan::{Arithmetic, Expression, Reached, Scope};
+use crate::policy::{Marks, TableView};
+use crate::request::check_members;
+use crate::schema::RelationKind;
+
+/// How what is no whole column is written.
+const FORM: &str = "\"name\", \"customer.name\", or {\"column\": \"details\", \"path\": [\"address\", \"zip\"], \"as\": \"zip\"} inside JSON";
+
+/// How what is computed is named.
+const LABELLED: &str = "{\"multiply\": [\"price\", \"quantity\"], \"as\": \"total\"}";
+
+/// A value of the row that a reply shows.
+#[derive(Debug, Clone)]
+pub enum Shown<'v> {
+    /// The column at a position.
+    Column(usize),
+    /// What the JSON of a column has at a path, or what arithmetic gives.
+    Computed(Box<Computed<'v>>),
+    /// A column of the one row that is related, by the name that was given.
+    Related(Box<(String, Reached<'v>)>),
+}
+
+/// A value of the row that is no whole column.
+#[derive(Debug, Clone)]
+pub struct Computed<'v> {
+    /// Its name in the reply.
+    pub name: String,
+    /// What it is.
+    pub of: Expression<'v>,
+}
+
+impl Shown<'_> {
+    /// Positions of the columns of the row that it needs.
+    pub fn own_columns(&self) -> Vec<usize> {
+        match self {
+            Shown::Column(position) => vec![*position],
+            Shown::Computed(computed) => computed.of.own_columns().collect(),
+            Shown::Related(related) => related.1.own_columns().collect(),
+        }
+    }
+
+    /// What is to be known of it in rows of the table.
+    pub fn marks(&self, table: &TableView) -> Marks {
+        match self {
+            Shown::Column(position) => table.marks(*position),
+            Shown::Computed(computed) => computed.of.marks(table),
+            Shown::Related(related) => related.1.owner(table).marks(related.1.position),
+        }
+    }
+
+    /// Its name in the reply.
+    pub fn name<'s>(&'s self, table: &'s TableView) -> &'s str {
+        match self {
+            Shown::Column(position) => &table.table.columns[*position].name,
+            Shown::Computed(computed) => &computed.name,
+            Shown::Related(related) => &related.0,
+        }
+    }
+
+    /// Whether it is the whole column at a position.
+    pub fn is(&self, position: usize) -> bool {
+        matches!(self, Shown::Column(own) if *own == position)
+    }
+}
+
+impl<'v> Scope<'v> {
+    /// The columns, and what is computed from them, that a list asks for; all columns without one.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column`, `forbidden` for a part of a masked or encrypted column, `missing_value`, `invalid_value`, or
+    /// `limit_exceeded`, at `at`.
+    pub fn shown(
+        &self,
+        table: &'v TableView,
+        items: Option<&[Value]>,
+        at: &str,
+    ) -> Result<Vec<Shown<'v>>> {
+        let Some(items) = items else {
+            return Ok(table.readable_columns().map(Shown::Column).collect());
+        };
+        self.few_columns(table, items.len(), at)?;
+        let computed = items.iter().filter(|item| item.is_object()).count();
+        self.few(computed, "computed columns", at)?;
+        let (mut all, mut labels) = (Vec::new(), BTreeSet::new());
+        let mut seen = vec![false; table.table.columns.len()];
+        for (index, item) in items.iter().enumerate() {
+            let place = below(at, &index.to_string());
+            for shown in self.item(table, item, &place)? {
+                let again = match &shown {
+                    Shown::Column(position) => std::mem::replace(&mut seen[*position], true),
+                    Shown::Computed(_) | Shown::Related(_) => items[..index].contains(item),
+                };
+                // What is asked for twice is one member of the row.
+                if again {
+                    continue;
+                }
+                let clashes = match &shown {
+                    Shown::Column(_) => labels.contains(shown.name(table)),
+                    Shown::Computed(_) | Shown::Related(_) => {
+                        let name = shown.name(table);
+                        let column = table.table.column(name);
+                        column.is_some_and(|(position, _)| seen[position])
+                            || !labels.insert(name.to_owned())
+                    }
+                };
+                if clashes {
+                    let message =
+                        format!("two columns of the reply are called {:?}", shown.name(table));
+                    return Err(Error::new(Code::InvalidValue, message)
+                        .at(place)
+                        .hint("as gives what is no whole column another name"));
+                }
+                all.push(shown);
+            }
+        }
+        Ok(all)
+    }
+
+    fn item(&self, table: &'v TableView, item: &Value, at: &str) -> Result<Vec<Shown<'v>>> {
+        match item {
+            Value::String(name) => {
+                // Asked first, since what was meant by an unknown name takes long to find.
+                let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
+                if !own && let Some(related) = self.related(table, name, at) {
+                    return Ok(vec![Shown::Related(Box::new((name.clone(), related?)))]);
+                }
+                let columns = self
+                    .named(table, name, at)
+                    .map_err(|error| advice::in_json_shown(table, name, error))?;
+                Ok(columns.into_iter().map(Shown::Column).collect())
+            }
+            Value::Object(object) => {
+                let computed = match Arithmetic::asked(object) {
+                    Some(_) => Computed {
+                        of: self.arithmetic(table, object, at)?,
+                        name: label(object, &["as", UNIT], at)?,
+                    },
+                    None => self.member(table, object, at)?,
+                };
+                Ok(vec![Shown::Computed(Box::new(computed))])
+            }
+            _ => {
+                let message = "a column's name is wanted, or an object for what is no whole column";
+                Err(Error::new(Code::InvalidValue, message).at(at).hint(FORM))
+            }
+        }
+    }
+
+    /// The column of a related row that `relation.column` means, if the relation is one to one row.
+    fn related(&self, table: &'v TableView, name: &str, at: &str) -> Option<Result<Reached<'v>>> {
+        let (relation, rest) = name.split_once('.')?;
+        match self.reach_shown(table, name) {
+            Ok(reached) => Some(Ok(reached)),
+            Err(error) => {
+                let relation = self.relation_to_one(table, relation).ok()?;
+                let to_one = relation.kind == RelationKind::ToOne && !rest.ends_with('*');
+                let told = error.code() != Code::InvalidValue;
+                (to_one && told).then(|| Err(error.inside(at)))
+            }
+        }
+    }
+
+    /// `{"column": "details", "path": ["address", "zip"], "as": "zip"}`.
+    fn member(
+        &self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<Computed<'v>> {
+        const MEMBERS: [&str; 3] = ["column", "path", "as"];
+        let wrong = |code, message: &str, member: &str| {
+            Error::new(code, message).at(below(at, member)).hint(FORM)
+        };
+        check_members(object, MEMBERS.into_iter(), "a column to return has no member")
+            .map_err(|error| advice::or_computed(object, &MEMBERS, error.inside(at).hint(FORM)))?;
+        let Some(column) = object.get("column").and_then(Value::as_str) else {
+            return Err(wrong(Code::MissingValue, "a column's name is wanted", "column"));
+        };
+        let Some(path) = object.get("path").filter(|path| !path.is_null()) else {
+            let message = "a path into the column's JSON is wanted; whole columns keep their names";
+            return Err(wrong(Code::MissingValue, message, "path"));
+        };
+        let whole = self.reach(table, column).map_err(|error| {
+            self.not_returned(table, column, error.inside(&below(at, "column")))
+        })?;
+        let of = whole.at_path(self, path, &below(at, "path"))?;
+        let name = given_name(object).filter(|name| !name.contains('\0'));
+        let name = name.ok_or_else(|| wrong(Code::InvalidValue, "as is a text", "as"))?;
+        Ok(Computed { name, of: Expression::Column(of) })
+    }
+}
+
+/// The name that an object gives to what it asks for.
+pub(in crate::plan) fn given_name(object: &Map<String, Value>) -> Option<String> {
+    match object.get("as") {
+        None | Some(Value::Null) => {
+            let column = object.get("column")?.as_str()?;
+            Some(named(column, object.get("path")))
+        }
+        Some(name) => name.as_str().map(str::to_owned),
+    }
+}
+
+/// The name that an object of arithmetic gives to what is computed; besides, it may have the `known` members.
+pub(in crate::plan) fn label(
+    object: &Map<String, Value>,
+    known: &[&str],
+    at: &str,
+) -> Result<String> {
+    let wrong = |code, message: &str| Error::new(code, message).at(below(at, "as")).hint(LABELLED);
+    let operator = Arithmetic::asked(object).map(|(name, _)| name);
+    let known = operator.into_iter().chain(known.iter().copied());
+    check_members(object, known.collect::<Vec<_>>().into_iter(), "what is computed has no member")
+        .map_err(|error| error.inside(at))?;
+    match object.get("as") {
+        Some(Value::String(name)) if !name.contains('\0') => Ok(name.clone()),
+        None | Some(Value::Null) => Err(wrong(Code::MissingValue, "what is computed needs a name")),
+        Some(_) => Err(wrong(Code::InvalidValue, "as is a text")),
+    }
+}

@@ -1,0 +1,273 @@
+//! `on_conflict`: what becomes of the rows that are there already.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::assign::{Assign, Written, is_operand, not_shown};
+use super::change::{counted, touchable};
+use super::insert::Given;
+use super::whole::require_whole;
+use crate::error::{Code, Error, Result, below, step};
+use crate::plan::{Predicate, Scope};
+use crate::policy::{Action, TableView};
+use crate::request::{Archived, ConflictAction, OnConflict};
+use crate::schema::{Column, Index, Key};
+
+/// A key whose existing rows are met instead of violated.
+#[derive(Debug, Clone)]
+pub struct Arbiter<'v> {
+    /// The key's columns; none for any key, whose rows then get nothing.
+    pub columns: Vec<&'v Column>,
+    /// Whether a null in it meets a null.
+    pub nulls_equal: bool,
+    /// The index that is the key of some rows only, those that its predicate names.
+    pub partial: Option<&'v Index>,
+    /// What an existing row gets; nothing if empty.
+    pub set: Vec<(&'v Column, Overwrite<'v>)>,
+    /// Which existing rows the caller may change.
+    pub filter: Predicate<'v>,
+    /// What these must meet in the end for the caller to have been allowed the change.
+    pub check: Predicate<'v>,
+}
+
+/// What an existing row's column gets.
+#[derive(Debug, Clone)]
+pub enum Overwrite<'v> {
+    /// The value that the new row would have had.
+    Given,
+    /// Something else.
+    Assign(Assign<'v>),
+}
+
+impl<'v> Arbiter<'v> {
+    /// For rows that give the columns `given`.
+    pub(super) fn new(
+        scope: &Scope<'v>,
+        table: &'v TableView,
+        request: &OnConflict,
+        given: &[&'v Column],
+    ) -> Result<Self> {
+        let Target { columns, nulls_equal, partial } = match &request.columns {
+            Some(names) => key_of(table, names)?,
+            None if request.action == ConflictAction::Nothing => Target::default(),
+            None => {
+                let message = "which key's rows are to be updated is not given";
+                return Err(no_key(table, Code::MissingValue, message));
+            }
+        };
+        let columns: Vec<&'v Column> =
+            columns.iter().map(|column| &table.table.columns[*column]).collect();
+        let mut set = match request.action {
+            ConflictAction::Nothing => Vec::new(),
+            ConflictAction::Update => overwritten(scope, table, request, given, &columns)?,
+        };
+        if set.is_empty() {
+            let always = || Predicate::All(vec![]);
+            return Ok(Self {
+                columns,
+                nulls_equal,
+                partial,
+                set,
+                filter: always(),
+                check: always(),
+            });
+        }
+        let indexes =
+            |(column, _): &(&'v Column, Overwrite<'v>)| table.sealed(&column.name)?.index();
+        let indexes: Vec<&'v Column> = set.iter().filter_map(indexes).collect();
+        set.extend(indexes.into_iter().map(|column| (column, Overwrite::Given)));
+        let presets = scope.presets(table, Action::Update)?;
+        set.extend(presets.into_iter().map(|(column, set)| (column, Overwrite::Assign(set))));
+        let counted = counted(table, |column| set.iter().any(|(known, _)| known.name == column));
+        set.extend(counted.map(|(column, next)| (column, Overwrite::Assign(next))));
+        let filter = touchable(scope, table, Action::Update, Archived::Exclude)?;
+        let check = scope.visible(table, Action::Update)?;
+        let filter = Predicate::All(filter.into());
+        Ok(Self { columns, nulls_equal, partial, set, filter, check })
+    }
+}
+
+impl Arbiter<'_> {
+    /// Refuses a row that has a part only of a value which existing rows get.
+    pub(super) fn require_whole(
+        &self,
+        rows: &[Given<'_>],
+        at: &dyn Fn(usize) -> String,
+    ) -> Result<()> {
+        let given =
+            |(_, overwrite): &&(&Column, Overwrite<'_>)| matches!(overwrite, Overwrite::Given);
+        for (index, row) in rows.iter().enumerate() {
+            for (column, _) in self.set.iter().filter(given) {
+                if let Some(value) = row.get(&column.name).filter(|value| !is_operand(value)) {
+                    let at = format!("{}{}", at(index), step(&column.name));
+                    require_whole(&column.data_type, value, &at)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a row without a value for what existing rows get: they would get the column's default.
+    pub(super) fn require_given(
+        &self,
+        rows: &[Given<'_>],
+        given: &[&Column],
+        at: &dyn Fn(usize) -> String,
+    ) -> Result<()> {
+        let overwritten = |(column, overwrite): &&(&Column, Overwrite<'_>)| {
+            matches!(overwrite, Overwrite::Given) && given.iter().any(|one| one.name == column.name)
+        };
+        for (index, row) in rows.iter().enumerate() {
+            let mut missing = self.set.iter().filter(overwritten).map(|(column, _)| &column.name);
+            if let Some(name) = missing.find(|name| !row.contains_key(*name)) {
+                return Err(Error::new(
+                    Code::MissingValue,
+                    format!(
+                        "other rows give {name}: without it, an existing row would get its default"
+                    ),
+                )
+                .at(format!("{}{}", at(index), step(name)))
+                .hint("give it in each row, or name in on_conflict.update what all rows give"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Arbiter<'_> {
+    /// Refuses what a mask shows where existing rows would get it.
+    pub(super) fn require_own(
+        &self,
+        table: &TableView,
+        rows: &[Given<'_>],
+        at: &dyn Fn(usize) -> String,
+    ) -> Result<()> {
+        let overwritten = self.set.iter().filter(|(_, set)| matches!(set, Overwrite::Given));
+        for (column, _) in overwritten {
+            for (index, row) in rows.iter().enumerate() {
+                let Some(value) = row.get(&column.name) else { continue };
+                let at = below(&at(index), &column.name);
+                not_shown(table, &column.name, value, Written::Old, &at)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What `on_conflict.columns` means.
+#[derive(Default)]
+struct Target<'v> {
+    columns: &'v [usize],
+    nulls_equal: bool,
+    partial: Option<&'v Index>,
+}
+
+/// The keys whose existing rows can be met.
+fn keys(table: &TableView) -> impl Iterator<Item = &Key> {
+    let keys = table.table.primary_key.iter().chain(&table.table.unique_keys);
+    keys.filter(|key| key.arbiter)
+}
+
+/// The error of `on_conflict.columns`, with the keys that there are.
+fn no_key(table: &TableView, code: Code, message: &str) -> Error {
+    let whole: Vec<&[usize]> = keys(table).map(|key| key.columns.as_slice()).collect();
+    let partial = partial(table).map(|index| index.columns.as_slice());
+    let partial: BTreeSet<&[usize]> = partial.filter(|columns| !whole.contains(columns)).collect();
+    // As they are to be sent, each a list.
+    let names = whole.into_iter().chain(partial).map(|columns| {
+        let names: Vec<&str> =
+            columns.iter().map(|column| table.table.columns[*column].name.as_str()).collect();
+        Value::from(names).to_string()
+    });
+    Error::new(code, message).at("/on_conflict/columns").allowed(names)
+}
+
+/// The indexes on columns alone that are a key of some rows. An exclusion is none, nor is one whose predicate speaks of the
+/// row as a whole, by the table's name.
+fn partial(table: &TableView) -> impl Iterator<Item = &Index> {
+    table.table.indexes.iter().filter(|index| {
+        let predicate = index.predicate.as_ref();
+        index.unique
+            && index.exclusion.is_none()
+            && index.parts.len() == index.columns.len()
+            && predicate.is_some_and(|predicate| !predicate.contains(".*"))
+    })
+}
+
+/// The key of these columns, in any order.
+fn key_of<'v>(table: &'v TableView, names: &[String]) -> Result<Target<'v>> {
+    let mut wanted = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        let at = format!("/on_conflict/columns/{index}");
+        wanted.push(table.usable(name).map_err(|error| error.inside(&at))?);
+    }
+    let is_wanted = |columns: &[usize]| {
+        columns.len() == wanted.len() && columns.iter().all(|column| wanted.contains(column))
+    };
+    if let Some(key) = keys(table).find(|key| is_wanted(&key.columns)) {
+        return Ok(Target { columns: &key.columns, nulls_equal: key.nulls_equal, partial: None });
+    }
+    let mut partial = partial(table).filter(|index| is_wanted(&index.columns));
+    match (partial.next(), partial.next()) {
+        // That nulls may be equal to it is nowhere told: as if they were, no row is overlooked.
+        (Some(index), None) => {
+            Ok(Target { columns: &index.columns, nulls_equal: true, partial: Some(index) })
+        }
+        (Some(_), Some(_)) => {
+            let message = "several indexes are unique over these columns, each for some rows only";
+            Err(Error::new(Code::InvalidValue, message).at("/on_conflict/columns"))
+        }
+        _ => Err(none_of(table, &wanted)),
+    }
+}
+
+/// The error of columns that are no key, not even of some rows.
+fn none_of(table: &TableView, wanted: &[usize]) -> Error {
+    let message = "these columns are no primary or unique key of the table";
+    let error = no_key(table, Code::InvalidValue, message);
+    let partly =
+        table.table.indexes.iter().any(|index| {
+            index.unique && wanted.iter().all(|column| index.mentions.contains(column))
+        });
+    match partly {
+        true => error.hint("an index that is unique over an expression, or checked later, is none"),
+        false => error,
+    }
+}
+
+/// The columns that an existing row gets from the new one: the named ones, or all that are given but its key.
+fn overwritten<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    request: &OnConflict,
+    given: &[&'v Column],
+    key: &[&'v Column],
+) -> Result<Vec<(&'v Column, Overwrite<'v>)>> {
+    table.require(Action::Update).map_err(|error| error.at("/on_conflict/do"))?;
+    let Some(names) = &request.update else {
+        let own =
+            |column: &&&Column| column.can_update && !key.iter().any(|key| key.name == column.name);
+        return Ok(given.iter().filter(own).map(|column| (*column, Overwrite::Given)).collect());
+    };
+    if names.is_empty() {
+        return Err(Error::new(Code::MissingValue, "no column is to be updated")
+            .at("/on_conflict/update")
+            .hint("leave it out for all that the rows give, or do \"nothing\""));
+    }
+    let mut set = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            continue;
+        }
+        let at = format!("/on_conflict/update/{index}");
+        let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
+        if !given.iter().any(|known| known.name == *name) {
+            return Err(Error::new(Code::MissingValue, format!("no row gives {name:?}"))
+                .at(at)
+                .allowed(given.iter().map(|column| column.name.as_str())));
+        }
+        set.push((column, Overwrite::Given));
+    }
+    Ok(set)
+}

@@ -1,0 +1,358 @@
+//! What a column is set to: a value, or something that PostgreSQL computes.
+
+use serde_json::{Map, Value};
+
+use super::computation::Computation;
+use super::whole::require_whole;
+use crate::error::{Code, Error, Result, below};
+use crate::plan::advice;
+use crate::plan::{Expression, Operand, Scope, Source};
+use crate::policy::{Action, Mask, Sealed, TableView};
+use crate::schema::{Column, Family, Identity};
+use crate::value::Decimal;
+
+/// What becomes of a column in a written row.
+#[derive(Debug, Clone)]
+pub enum Assign<'v> {
+    /// This value.
+    Value(Operand),
+    /// The column's default.
+    Default,
+    /// The transaction's time.
+    Now,
+    /// A time so far from the transaction's.
+    FromNow(Operand),
+    /// The old value plus this.
+    Increment(Operand),
+    /// The same, and this where there is no old value.
+    Count(Operand),
+    /// The old time, so much later; or the old span of time, so much longer.
+    Move(Operand),
+    /// A number that is computed from the row as it was.
+    Compute(Expression<'v>),
+    /// The old array, text or JSON array, with this after it.
+    Append(Operand),
+    /// The old array without the elements of this one, or the old JSON without the members of these names.
+    Remove(Operand),
+    /// The old JSON object, with these members over it.
+    Merge(Operand),
+    /// The old JSON with a value at a path, and objects on the way there where there is nothing.
+    Set(Put),
+}
+
+/// A value at a path in JSON.
+#[derive(Debug, Clone)]
+pub struct Put {
+    /// The keys and indexes that lead to it.
+    pub path: Vec<String>,
+    /// The beginnings of the path, each longer by one, the last being all of it; as `text[]`.
+    pub ways: Vec<Operand>,
+    /// The value.
+    pub value: Operand,
+}
+
+impl<'v> Assign<'v> {
+    /// The value that it takes, if it takes one.
+    pub fn operand(&self) -> Option<&Operand> {
+        match self {
+            Assign::Default | Assign::Now | Assign::Compute(_) => None,
+            Assign::Value(operand)
+            | Assign::FromNow(operand)
+            | Assign::Increment(operand)
+            | Assign::Count(operand)
+            | Assign::Move(operand)
+            | Assign::Append(operand)
+            | Assign::Remove(operand)
+            | Assign::Merge(operand) => Some(operand),
+            Assign::Set(put) => Some(&put.value),
+        }
+    }
+
+    /// What is computed for it from the row.
+    pub fn computed(&self) -> Option<&Expression<'v>> {
+        match self {
+            Assign::Compute(expression) => Some(expression),
+            _ => None,
+        }
+    }
+
+    /// The value, if it is nothing but that.
+    pub fn value(&self) -> Option<&Operand> {
+        match self {
+            Assign::Value(operand) => Some(operand),
+            _ => None,
+        }
+    }
+}
+
+/// Which kind of row is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// A new one.
+    New,
+    /// An existing one.
+    Old,
+}
+
+impl Written {
+    fn action(self) -> Action {
+        match self {
+            Self::New => Action::Insert,
+            Self::Old => Action::Update,
+        }
+    }
+}
+
+/// What a column can be set to besides a value.
+pub(in crate::plan) const COMPUTED: [&str; 11] = [
+    "$increment",
+    "$compute",
+    "$column",
+    "$now",
+    "$default",
+    "$append",
+    "$remove",
+    "$merge",
+    "$set",
+    "$ref",
+    "$literal",
+];
+
+impl<'v> Scope<'v> {
+    /// The column of this name, if callers may write it.
+    ///
+    /// # Errors
+    ///
+    /// `unknown_column`, or `read_only_column` with the reason.
+    pub fn writable(
+        &self,
+        table: &'v TableView,
+        name: &str,
+        written: Written,
+    ) -> Result<&'v Column> {
+        let may = |column: &Column| match written {
+            Written::New => column.can_insert,
+            Written::Old => column.can_update,
+        };
+        let Some((_, column)) = table.table.column(name) else {
+            let error = table.unknown_column(name, may);
+            return Err(advice::not_written(table, name, error));
+        };
+        if may(column) {
+            return Ok(column);
+        }
+        if !column.can_select {
+            return Err(table.unknown_column(name, may));
+        }
+        let reason = if column.generated.is_some() {
+            "PostgreSQL computes it"
+        } else if column.identity == Some(Identity::Always) {
+            "PostgreSQL numbers it: leave it out"
+        } else if table.archive.as_ref().is_some_and(|archive| archive.name == column.name) {
+            "archive sets it, and restore clears it"
+        } else if table.version.as_ref().is_some_and(|version| version.name == column.name) {
+            "the server counts changes in it"
+        } else if table.is_preset(&column.name, written.action()) {
+            "the server sets it: leave it out"
+        } else {
+            "the caller's role may read it only"
+        };
+        Err(Error::new(
+            Code::ReadOnlyColumn,
+            format!("{} cannot be written: {reason}", column.name),
+        )
+        .allowed(table.table.columns.iter().filter(|c| may(c)).map(|c| c.name.as_str())))
+    }
+
+    /// What `value` asks to be done to `column`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value`, `not_null_violation` or `unknown_operator`, at `at` or inside it.
+    pub fn assign(
+        &self,
+        table: &'v TableView,
+        column: &Column,
+        value: &Value,
+        written: Written,
+        at: &str,
+    ) -> Result<Assign<'v>> {
+        if let Value::Object(object) = value
+            && let Some((key, argument)) = lone_operator(object)
+            && !matches!(key, "$ref" | "$literal")
+        {
+            let computation = Computation { column, key, argument, at: &below(at, key) };
+            return self.computed(table, &computation, written);
+        }
+        if let Some(error) =
+            value.as_object().and_then(|object| no_document(column, object, written))
+        {
+            return Err(error.at(at));
+        }
+        if column.data_type.is_amount() && value.as_str().is_some_and(|text| text.starts_with('+'))
+        {
+            let error = Error::new(Code::InvalidValue, "a number is written without a plus sign");
+            return Err(advice::not_computed(column, value, written, error.at(at)));
+        }
+        let operand = self
+            .operand(column, value, at)
+            .map_err(|error| advice::not_computed(column, value, written, error))?;
+        if operand.is_null() && !column.nullable {
+            return Err(Error::new(
+                Code::NotNullViolation,
+                format!("{} takes no null", column.name),
+            )
+            .at(at)
+            .hint(match written {
+                _ if column.data_type.is_json() => "{\"$literal\": null} is JSON's null",
+                Written::New if column.identity.is_some() => "leave it out: PostgreSQL numbers it",
+                Written::New if !column.required() => {
+                    "leave it out, or give {\"$default\": true}: it has a default"
+                }
+                Written::Old if column.default.is_some() => "{\"$default\": true} sets its default",
+                _ => "give a value",
+            }));
+        }
+        fits(column, &operand, at)?;
+        if written == Written::Old && !is_operand(value) {
+            require_whole(&column.data_type, value, at)?;
+        }
+        Ok(Assign::Value(operand))
+    }
+}
+
+/// Refuses what is shown instead of a column's value: whoever writes back what was read would lose the real one.
+pub(super) fn not_shown(
+    table: &TableView,
+    name: &str,
+    value: &Value,
+    written: Written,
+    at: &str,
+) -> Result<()> {
+    let mask = table.table.column(name).and_then(|(position, _)| table.mask(position));
+    if mask == Some(Mask::Null) && value.is_null() && written == Written::Old {
+        return Err(Error::new(
+            Code::InvalidValue,
+            format!("null is what the mask of {name} shows"),
+        )
+        .at(at)
+        .hint(format!(
+            "leave {name} out, and it stays as it is; {{\"$literal\": null}} takes its value away"
+        )));
+    }
+    let value = match value.as_object().and_then(lone_operator) {
+        Some(("$literal", literal)) => literal,
+        _ => value,
+    };
+    let message = if mask.is_some_and(|mask| mask.shows(value)) {
+        format!("this is what the mask of {name} shows, not a value")
+    } else if table.sealed(name).is_some() && Sealed::is_undecipherable(value) {
+        format!("this stands for a value of {name} that could not be decrypted, and is none itself")
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::InvalidValue, message)
+        .at(at)
+        .hint(format!("leave {name} out, and it stays as it is")))
+}
+
+/// Refuses a value that is too large for the column's length or precision: PostgreSQL would too, but among
+/// several values it does not say which.
+fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
+    let Source::Text(Some(text)) = &operand.source else { return Ok(()) };
+    let bounds = column.type_name.strip_suffix(')').and_then(|name| name.split_once('('));
+    let Some((name, bounds)) = bounds else { return Ok(()) };
+    let refuse = |message: String| Err(Error::new(Code::InvalidValue, message).at(at));
+    match name {
+        "character varying" | "character" => {
+            // Spaces too many are cut off without a word.
+            let length = text.trim_end_matches(' ').chars().count();
+            match bounds.parse::<usize>() {
+                Ok(most) if length > most => refuse(format!(
+                    "the value is too long: {} takes {most} characters, not {length}",
+                    column.name
+                )),
+                _ => Ok(()),
+            }
+        }
+        "numeric" => {
+            let (precision, scale) = bounds.split_once(',').unwrap_or((bounds, "0"));
+            let bounds = (
+                precision.parse::<i64>(),
+                scale.parse::<i64>(),
+                Decimal::of(text).and_then(|number| number.whole_digits()),
+            );
+            match bounds {
+                (Ok(precision), Ok(scale), Some(whole)) if whole > precision - scale => {
+                    refuse(format!(
+                        "the value overflows {}: {} takes {} digits before the point, not {whole}",
+                        column.name,
+                        column.type_name,
+                        precision - scale
+                    ))
+                }
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `{"$name": argument}`.
+fn lone_operator(object: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let (key, argument) = object.iter().next()?;
+    (object.len() == 1 && key.starts_with('$')).then_some((key.as_str(), argument))
+}
+
+/// The error of an object that asks for something in a form which would be written as it stands, as a document.
+fn no_document(column: &Column, object: &Map<String, Value>, written: Written) -> Option<Error> {
+    let wrong = |message: String| Some(Error::new(Code::InvalidValue, message));
+    let literal = "{\"$literal\": {…}} writes an object as it is";
+    if let Some(key) = crowded_operator(object) {
+        let message = format!("{key} stands alone, and here are other members beside it");
+        return wrong(message).map(|error| error.hint(literal));
+    }
+    let path = object.get("path").filter(|path| path.is_array() && object.len() == 2)?;
+    let value = ["value", "eq", "set"].into_iter().find_map(|name| object.get(name))?;
+    if !column.data_type.is_json() {
+        return None;
+    }
+    let message = format!("this would be all that {} holds", column.name);
+    let set = format!("{{\"$set\": {{\"path\": {path}, \"value\": {value}}}}}");
+    wrong(message).map(|error| match written {
+        Written::Old if column.data_type.family() == Family::Json => {
+            error.hint(format!("{set} changes what is at the path; {literal}"))
+        }
+        _ => error.hint(literal),
+    })
+}
+
+/// The operator of an object that has other members too: as a document it would be written as it stands.
+fn crowded_operator(object: &Map<String, Value>) -> Option<&str> {
+    let mut keys = object.keys().map(String::as_str).filter(|_| object.len() > 1);
+    keys.find(|key| COMPUTED.contains(key))
+}
+
+/// Whether it stands for a value: `{"$ref": …}` or `{"$literal": …}`.
+pub(super) fn is_operand(value: &Value) -> bool {
+    let operator = value.as_object().and_then(lone_operator);
+    operator.is_some_and(|(key, _)| matches!(key, "$ref" | "$literal"))
+}
+
+/// What makes a version column count a change.
+pub(super) fn next_version(column: &Column) -> Assign<'static> {
+    let one = || Operand::text(Some("1".into()), "");
+    match (column.data_type.is_timestamp(), column.may_be_null) {
+        (true, _) => Assign::Now,
+        (false, true) => Assign::Count(one()),
+        (false, false) => Assign::Increment(one()),
+    }
+}
+
+/// What a version column begins with.
+pub(super) fn first_version(column: &Column) -> Assign<'static> {
+    match column.data_type.is_timestamp() {
+        true => Assign::Now,
+        false => Assign::Value(Operand::text(Some("1".into()), "")),
+    }
+}

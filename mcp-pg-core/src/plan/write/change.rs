@@ -1,0 +1,301 @@
+//! Writes to rows that exist: update, archive, restore, delete.
+
+use serde_json::{Map, Value};
+
+use super::assign::{Assign, Written, next_version, not_shown};
+use crate::error::{Code, Error, Result, below};
+use crate::plan::read::select;
+use crate::plan::{Each, Include, Operand, Predicate, Quantifier, Returned, Scope, filter};
+use crate::policy::{Action, TableView};
+use crate::request::{Archived, Change, Delete, Update};
+use crate::schema::Column;
+
+/// Rows to change or remove.
+#[derive(Debug, Clone)]
+pub struct ChangePlan<'v> {
+    /// The table.
+    pub table: &'v TableView,
+    /// What is done, for the audit and for messages.
+    pub action: Action,
+    /// Which rows.
+    pub filter: Predicate<'v>,
+    /// What becomes of them.
+    pub effect: Effect<'v>,
+    /// What the changed rows must still meet for the caller to have been allowed the change.
+    pub check: Predicate<'v>,
+    /// Most rows it may touch.
+    pub max_rows: u64,
+    /// The version that the rows must still have.
+    pub if_version: Option<String>,
+    /// What to return of each row.
+    pub returning: Vec<Returned>,
+    /// Related rows to return with each.
+    pub includes: Vec<Include<'v>>,
+    /// Roll back in the end.
+    pub dry_run: bool,
+}
+
+/// One more is still a number to PostgreSQL.
+const MAX_ROWS_MOST: u64 = i64::MAX as u64 - 1;
+
+/// What becomes of the rows of a [`ChangePlan`].
+#[derive(Debug, Clone)]
+pub enum Effect<'v> {
+    /// Columns get values, the same in every row.
+    Set(Vec<(&'v Column, Assign<'v>)>),
+    /// Columns get values, in each row its own.
+    SetEach(Each<'v>),
+    /// They are removed.
+    Remove,
+}
+
+/// The arguments that all these requests share.
+struct Common<'r> {
+    action: Action,
+    table: &'r str,
+    filter: &'r Map<String, Value>,
+    archived: Archived,
+    max_rows: Option<u64>,
+    if_version: Option<&'r Value>,
+    returning: Option<&'r [Value]>,
+    include: Option<&'r Map<String, Value>>,
+    dry_run: Option<bool>,
+    /// How many rows the request names itself, so that it needs no condition.
+    named: Option<usize>,
+}
+
+impl<'v> ChangePlan<'v> {
+    /// Whether some row must still have the version that the caller read.
+    pub fn versioned(&self) -> bool {
+        self.if_version.is_some()
+            || matches!(&self.effect, Effect::SetEach(each) if each.versioned())
+    }
+
+    /// The plan of an update.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn update(scope: &Scope<'v>, request: &Update) -> Result<Self> {
+        let (rows, list) = super::insert::rows(&request.updates, "/updates", "update")?;
+        let mut plan = Self::common(
+            scope,
+            &Common {
+                action: Action::Update,
+                table: &request.table,
+                filter: &request.filter,
+                archived: request.archived.unwrap_or_default(),
+                max_rows: request.max_rows,
+                if_version: request.if_version.as_ref(),
+                returning: request.returning.as_deref(),
+                include: request.include.as_ref(),
+                dry_run: request.dry_run,
+                named: list.then_some(rows.len()),
+            },
+        )?;
+        plan.effect = match rows.as_slice() {
+            [row] if !list => Effect::Set(assignments(scope, plan.table, row, "/updates")?),
+            rows if plan.if_version.is_none() => {
+                Effect::SetEach(Each::new(scope, plan.table, rows)?)
+            }
+            _ => {
+                return Err(Error::new(Code::InvalidValue, "each row has a version of its own")
+                    .at("/if_version")
+                    .hint("give _version in each of the updates"));
+            }
+        };
+        plan.check = scope.visible(plan.table, Action::Update)?;
+        Ok(plan)
+    }
+
+    /// The plan of an archive or restore.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn archive(scope: &Scope<'v>, request: &Change, action: Action) -> Result<Self> {
+        let restore = action == Action::Restore;
+        let mut plan = Self::common(
+            scope,
+            &Common {
+                action,
+                table: &request.table,
+                filter: &request.filter,
+                archived: if restore { Archived::Only } else { Archived::Exclude },
+                max_rows: request.max_rows,
+                if_version: request.if_version.as_ref(),
+                returning: request.returning.as_deref(),
+                include: request.include.as_ref(),
+                dry_run: request.dry_run,
+                named: None,
+            },
+        )?;
+        let Some(column) = &plan.table.archive else {
+            return Err(Error::new(Code::Internal, "an archivable table without its column"));
+        };
+        let value = if restore { Assign::Value(Operand::text(None, "")) } else { Assign::Now };
+        let mut set = vec![(column, value)];
+        set.extend(scope.presets(plan.table, action)?);
+        set.extend(counted(plan.table, |column| set.iter().any(|(known, _)| known.name == column)));
+        plan.effect = Effect::Set(set);
+        Ok(plan)
+    }
+
+    /// The plan of a delete.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn delete(scope: &Scope<'v>, request: &Delete) -> Result<Self> {
+        Self::common(
+            scope,
+            &Common {
+                action: Action::Delete,
+                table: &request.table,
+                filter: &request.filter,
+                archived: request.archived.unwrap_or_default(),
+                max_rows: request.max_rows,
+                if_version: request.if_version.as_ref(),
+                returning: request.returning.as_deref(),
+                include: None,
+                dry_run: request.dry_run,
+                named: None,
+            },
+        )
+    }
+
+    fn common(scope: &Scope<'v>, request: &Common<'_>) -> Result<Self> {
+        let action = request.action;
+        let table = scope.table(request.table, action)?;
+        let asked = filter(scope, table, request.filter, "/where")?;
+        if !asked.restricts() && request.named.is_none() {
+            return Err(Error::new(Code::WhereRequired, format!("{action} needs a condition"))
+                .at("/where")
+                .hint("name the rows, for example {\"id\": 1}; max_rows allows more than one"));
+        }
+        let if_version = request.if_version.filter(|version| !version.is_null());
+        let if_version = if_version.map(|version| read_version(table, version, "/if_version"));
+        // Who names each row means all of them.
+        let default_rows = match request.named {
+            Some(named) => named as u64,
+            None => scope.view.limits.max_write_rows,
+        };
+        let returning = scope.returned(table, request.returning)?;
+        Ok(Self {
+            table,
+            action,
+            filter: Predicate::All(
+                std::iter::once(asked)
+                    .chain(touchable(scope, table, action, request.archived)?)
+                    .collect(),
+            ),
+            effect: Effect::Remove,
+            check: Predicate::All(vec![]),
+            max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
+            if_version: if_version.transpose()?,
+            includes: scope.written_includes(table, &returning, request.include)?,
+            returning,
+            dry_run: request.dry_run.unwrap_or_default(),
+        })
+    }
+}
+
+/// The version that a row must still have: the one that the caller read.
+pub(super) fn read_version(table: &TableView, version: &Value, at: &str) -> Result<String> {
+    let wrong = |message: String| Err(Error::new(Code::InvalidValue, message).at(at));
+    match version {
+        _ if !select::has_version(table) => {
+            wrong(format!("rows of {} have no version", table.name()))
+        }
+        Value::String(version) => Ok(version.clone()),
+        Value::Number(version) => Ok(version.to_string()),
+        _ => wrong("a version is the _version that select gave".to_owned()),
+    }
+}
+
+/// What becomes of the columns of an existing row: what the caller sets, and what the server does.
+pub(super) fn assignments<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    updates: &Map<String, Value>,
+    at: &str,
+) -> Result<Vec<(&'v Column, Assign<'v>)>> {
+    if updates.is_empty() {
+        return Err(Error::new(Code::MissingValue, "nothing to update").at(at));
+    }
+    let mut set = Vec::with_capacity(updates.len() + 2);
+    for (name, value) in updates {
+        let at = below(at, name);
+        let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
+        let masked = table.table.column(name).and_then(|(position, _)| table.mask(position));
+        not_shown(table, name, value, Written::Old, &at)?;
+        // Whether the result fits would tell what the value is.
+        if (masked.is_some() || !column.can_select) && is_computed(value) {
+            let why = if masked.is_some() { "is masked" } else { "cannot be read" };
+            return Err(Error::new(
+                Code::Forbidden,
+                format!("{name} {why}: it can be set to a value, not computed"),
+            )
+            .at(at));
+        }
+        match table.sealed(&column.name) {
+            Some(sealed) => set.extend(scope.assign_sealed(sealed, column, value, &at)?),
+            None => set.push((column, scope.assign(table, column, value, Written::Old, &at)?)),
+        }
+    }
+    set.extend(scope.presets(table, Action::Update)?);
+    set.extend(counted(table, |column| set.iter().any(|(known, _)| known.name == column)));
+    Ok(set)
+}
+
+/// Whether what is assigned depends on what is there.
+fn is_computed(value: &Value) -> bool {
+    let members = value.as_object().into_iter().flatten();
+    let computed = ["$increment", "$compute", "$column", "$append", "$remove", "$merge", "$set"];
+    members.map(|(key, _)| key).any(|key| computed.contains(&key.as_str()))
+}
+
+/// Every change counts in the version column, unless it `is_set` by a preset.
+pub(super) fn counted(
+    table: &TableView,
+    is_set: impl FnOnce(&str) -> bool,
+) -> Option<(&Column, Assign<'static>)> {
+    let column = table.version.as_ref()?;
+    (column.can_update && !is_set(&column.name)).then(|| (column, next_version(column)))
+}
+
+/// Which existing rows a write may touch: those that the caller may read and write, as far as the archive goes.
+pub(super) fn touchable<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    action: Action,
+    archived: Archived,
+) -> Result<[Predicate<'v>; 3]> {
+    Ok([
+        scope.archived(table, archived)?,
+        scope.visible(table, Action::Select)?,
+        scope.visible(table, action)?,
+    ])
+}
+
+impl Predicate<'_> {
+    /// Whether there is something to meet, whichever way is taken through it: a column's value or a related row.
+    pub fn restricts(&self) -> bool {
+        match self {
+            Predicate::All(parts) => parts.iter().any(Predicate::restricts),
+            Predicate::Any(parts) => parts.iter().all(Predicate::restricts),
+            Predicate::Not(inner) => inner.restricts(),
+            Predicate::Related { quantifier: Quantifier::Every, filter, .. } => filter.restricts(),
+            Predicate::Test { .. }
+            | Predicate::Computed { .. }
+            | Predicate::Compared { .. }
+            | Predicate::Related { .. }
+            | Predicate::Counted { .. } => true,
+        }
+    }
+
+    /// Whether every row meets it, whatever it holds.
+    pub fn is_always(&self) -> bool {
+        matches!(self, Predicate::All(parts) if parts.iter().all(Predicate::is_always))
+    }
+}

@@ -1,0 +1,228 @@
+//! What PostgreSQL computes for a column that is written: `{"$increment": 1}`, `{"$set": {…}}`.
+
+use serde_json::{Map, Value};
+
+use super::assign::{Assign, Put, Written, is_operand};
+use crate::error::{Code, Error, Result, below};
+use crate::plan::advice;
+use crate::plan::expression::now;
+use crate::plan::{Expression, Operand, Scope};
+use crate::policy::TableView;
+use crate::schema::{Column, DataType, Family};
+use crate::value::Span;
+
+/// A computation that a request asks for.
+pub(super) struct Computation<'r> {
+    /// The column that it is for.
+    pub(super) column: &'r Column,
+    /// Its name.
+    pub(super) key: &'r str,
+    /// What it takes.
+    pub(super) argument: &'r Value,
+    /// Where that stands.
+    pub(super) at: &'r str,
+}
+
+/// Those that need a row which is there.
+const OF_OLD: [&str; 7] =
+    ["$increment", "$compute", "$column", "$append", "$remove", "$merge", "$set"];
+
+impl<'v> Scope<'v> {
+    /// What a computation does.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value`, `unknown_operator`, or as [`Scope::arithmetic`].
+    pub(super) fn computed(
+        &self,
+        table: &'v TableView,
+        asked: &Computation<'_>,
+        written: Written,
+    ) -> Result<Assign<'v>> {
+        let Computation { column, key, argument, at } = *asked;
+        let base = column.data_type.base();
+        if written == Written::New && OF_OLD.contains(&key) {
+            return Err(
+                asked.wrong(format!("{key} changes an existing value, and a new row has none"))
+            );
+        }
+        match key {
+            "$default" if *argument == Value::Bool(true) => Ok(Assign::Default),
+            "$default" => Err(asked.wrong("$default takes true")),
+            "$now" if base.is_moment() => {
+                Ok(now::offset(argument, at)?.map_or(Assign::Now, Assign::FromNow))
+            }
+            "$now" => Err(asked.needs("a date or time")),
+            "$increment" if base.is_amount() => Ok(Assign::Increment(self.taken(asked)?)),
+            "$increment" if base.is_interval() => Ok(Assign::Move(self.taken(asked)?)),
+            "$increment" if base.is_moment() => asked.later().map(Assign::Move),
+            "$increment" => Err(asked.needs("a number, or a date or time")),
+            "$compute" => self.arithmetic_for(table, asked).map(Assign::Compute),
+            "$column" => self.copied(table, asked).map(Assign::Compute),
+            "$append" => match base.family() {
+                Family::Array | Family::Json | Family::Text => {
+                    Ok(Assign::Append(self.taken(asked)?))
+                }
+                _ => Err(asked.needs("an array, a text or jsonb")),
+            },
+            "$remove" => match base.family() {
+                Family::Array if base.equality => Ok(Assign::Remove(self.taken(asked)?)),
+                Family::Json => self.keys_of(asked).map(Assign::Remove),
+                _ => Err(asked.needs("an array, or the names of members of jsonb")),
+            },
+            "$merge" if base.family() == Family::Json && argument.is_object() => {
+                Ok(Assign::Merge(self.taken(asked)?))
+            }
+            "$merge" => Err(asked.needs("jsonb and an object")),
+            "$set" if base.family() == Family::Json => self.put(asked).map(Assign::Set),
+            "$set" => Err(asked.needs("jsonb").hint("the value itself stands here")),
+            _ => Err(advice::unknown_computation(key).at(at)),
+        }
+    }
+
+    /// The value that the computation takes, as one of the column's.
+    fn taken(&self, asked: &Computation<'_>) -> Result<Operand> {
+        let Computation { column, key, argument, at } = *asked;
+        if argument.is_null() {
+            return Err(asked.wrong(format!("{key} takes no null")));
+        }
+        // One element is a list of one: beside an object, JSON's `||` would put members over its own.
+        let lists = matches!(column.data_type.family(), Family::Array | Family::Json);
+        let one = matches!(key, "$append" | "$remove")
+            && lists
+            && !argument.is_array()
+            && !is_operand(argument);
+        let list = one.then(|| Value::Array(vec![argument.clone()]));
+        let nothing = argument.as_array().into_iter().flatten().any(Value::is_null);
+        if key == "$remove" && nothing {
+            return Err(asked.wrong("$remove takes no null"));
+        }
+        self.operand(column, list.as_ref().unwrap_or(argument), at)
+    }
+
+    /// The arithmetic of a `$compute`.
+    fn arithmetic_for(
+        &self,
+        table: &'v TableView,
+        asked: &Computation<'_>,
+    ) -> Result<Expression<'v>> {
+        let base = asked.column.data_type.base();
+        if !base.is_amount() {
+            let error = asked.needs("a number");
+            return Err(match base.is_moment() {
+                _ if asked.argument.is_string() => error.hint(format!(
+                    "{{\"$column\": {}}} is the value of that column",
+                    asked.argument
+                )),
+                true => error.hint("{\"$increment\": \"1 month\"} moves it by so much"),
+                false => error,
+            });
+        }
+        match asked.argument {
+            Value::Object(_) => self.expression(table, Some(asked.argument), asked.at),
+            _ => Err(asked.wrong("$compute takes arithmetic").hint(format!(
+                "{{\"$compute\": {{\"multiply\": [{:?}, 1.1]}}}}; also add, subtract, divide",
+                asked.column.name
+            ))),
+        }
+    }
+
+    /// The value of another column, also of a related row, or a part of one.
+    fn copied(&self, table: &'v TableView, asked: &Computation<'_>) -> Result<Expression<'v>> {
+        let of = match asked.argument {
+            Value::Object(object) if !object.contains_key("column") => None,
+            of => Some(of),
+        };
+        let copied = self.expression(table, of, asked.at)?;
+        let (own, other) = (asked.column.data_type.base(), copied.data_type());
+        let other = other.base();
+        let alike = [DataType::is_number, DataType::has_day, DataType::is_json];
+        let alike = alike.iter().any(|kind| kind(own) && kind(other));
+        let texts = [own, other].iter().all(|end| end.family() == Family::Text);
+        if own.oid == other.oid || alike || texts {
+            return Ok(copied);
+        }
+        let Column { name, type_name, .. } = asked.column;
+        Err(asked.wrong(format!("{name} is {type_name}, and what it is set to {}", other.name)))
+    }
+
+    /// The names of members of a JSON object, as a `text[]`.
+    fn keys_of(&self, asked: &Computation<'_>) -> Result<Operand> {
+        let Computation { argument, at, .. } = *asked;
+        let list = Value::Array(match argument {
+            Value::Array(names) => names.clone(),
+            name => vec![name.clone()],
+        });
+        self.short(&list, at)?;
+        if !list.as_array().into_iter().flatten().all(Value::is_string) {
+            let error = asked.wrong("$remove takes the name of a member, or a list of names");
+            return Err(
+                error.hint("{\"$remove\": \"color\"}, {\"$remove\": [\"color\", \"size\"]}")
+            );
+        }
+        let names = DataType::list_of(DataType::text());
+        self.operand_of(&names, "text[]", &list, at)
+    }
+
+    /// `{"path": ["limits", "users"], "value": 50}`.
+    fn put(&self, asked: &Computation<'_>) -> Result<Put> {
+        let members = asked.argument.as_object().filter(|members| members.len() == 2);
+        let (Some(path), Some(value)) = (
+            members.and_then(|members| members.get("path")),
+            members.and_then(|members| members.get("value")),
+        ) else {
+            let error = asked.wrong("$set takes a path and a value");
+            return Err(
+                error.hint("{\"$set\": {\"path\": [\"limits\", \"users\"], \"value\": 50}}")
+            );
+        };
+        let at = below(asked.at, "path");
+        // It says what is wrong with a path.
+        self.path(asked.column, path, &at)?;
+        let steps = path.as_array().into_iter().flatten();
+        let steps = steps.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
+        let path: Vec<String> = steps.collect();
+        let most = self.view.limits.max_depth;
+        if path.len() > most {
+            let message = format!("a path to be set may have {most} steps, not {}", path.len());
+            return Err(Error::exceeded("max_depth", message).at(at));
+        }
+        let list = DataType::list_of(DataType::text());
+        let way = |length| self.operand_of(&list, "text[]", &Value::from(&path[..length]), &at);
+        let ways = (1..=path.len()).map(way).collect::<Result<_>>()?;
+        let null = Map::from_iter([("$literal".to_owned(), Value::Null)]);
+        // Within JSON, null is a value.
+        let value = if value.is_null() { &Value::Object(null) } else { value };
+        let value = self.operand(asked.column, value, &below(asked.at, "value"))?;
+        Ok(Put { path, ways, value })
+    }
+}
+
+impl Computation<'_> {
+    fn wrong(&self, message: impl Into<String>) -> Error {
+        Error::new(Code::InvalidValue, message).at(self.at)
+    }
+
+    fn needs(&self, what: &str) -> Error {
+        let Column { name, type_name, .. } = self.column;
+        self.wrong(format!("{} needs {what}; {name} is {type_name}", self.key))
+    }
+
+    /// By how much a point in time is to be moved.
+    fn later(&self) -> Result<Operand> {
+        let Value::String(text) = self.argument else {
+            return Err(self.needs("a span of time").hint("{\"$increment\": \"1 month\"}"));
+        };
+        let span = Span::parse(text).map_err(|error| error.at(self.at))?;
+        let Column { name, type_name, data_type, .. } = self.column;
+        match (data_type.has_day(), data_type.is_timestamp()) {
+            (true, false) if !span.is_of_days() => {
+                Err(self.wrong(format!("{name} is {type_name}, which moves by whole days")))
+            }
+            (false, _) if !span.is_of_hours() => Err(self.wrong(format!(
+                "{name} is {type_name}, which moves by hours, minutes and seconds"
+            ))),
+            _ => Ok(Operand::text(Some(span.interval()), self.at)),
+        }
+    }
+}

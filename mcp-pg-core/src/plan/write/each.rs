@@ -1,0 +1,175 @@
+//! Updates of rows that are named one by one, each with values of its own.
+
+use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
+
+use serde_json::{Map, Value};
+
+use super::change::{assignments, read_version};
+use super::insert::Given;
+use crate::error::{Code, Error, Result, below, step};
+use crate::plan::{Assign, Operand, Scope};
+use crate::policy::TableView;
+use crate::schema::{Column, Key};
+
+/// Rows named by a key, and what becomes of each.
+#[derive(Debug, Clone)]
+pub struct Each<'v> {
+    /// The columns of the key that names them.
+    pub key: Vec<&'v Column>,
+    /// The rows; those together that set the same columns in the same way.
+    pub batches: Vec<Vec<NamedRow<'v>>>,
+}
+
+/// A row of an [`Each`].
+#[derive(Debug, Clone)]
+pub struct NamedRow<'v> {
+    /// Its position among the updates.
+    pub index: usize,
+    /// The values of the key.
+    pub key: Vec<Operand>,
+    /// What becomes of its columns.
+    pub set: Vec<(&'v Column, Assign<'v>)>,
+    /// The version that it must still have.
+    pub version: Option<String>,
+}
+
+/// In how many ways the rows of a list may be set: each takes a statement of its own.
+const WAYS_MOST: usize = 100;
+
+/// The member of a row that holds the version which the caller read.
+pub(in crate::plan) const VERSION: &str = "_version";
+
+impl<'v> Each<'v> {
+    /// The rows of an `updates` list.
+    pub(super) fn new(
+        scope: &Scope<'v>,
+        table: &'v TableView,
+        updates: &[Given<'_>],
+    ) -> Result<Self> {
+        let most = scope.view.limits.max_insert_rows;
+        if updates.len() > most {
+            let message = format!("one update may name {most} rows, not {}", updates.len());
+            return Err(Error::exceeded("max_insert_rows", message).at("/updates"));
+        }
+        let columns = &table.table.columns;
+        let key = key(table, updates)?;
+        let key: Vec<&'v Column> = key.columns.iter().map(|c| &columns[*c]).collect();
+        let mut batches: Vec<Vec<NamedRow<'v>>> = Vec::new();
+        let mut shapes: HashMap<Shape<'v>, usize> = HashMap::new();
+        for (index, update) in updates.iter().enumerate() {
+            let row = named(scope, table, &key, index, update)?;
+            let shape = row.set.iter().map(|(column, assign)| {
+                let fixed = fixed(assign, update.get(&column.name));
+                (column.number, discriminant(assign), fixed)
+            });
+            let batch = *shapes.entry(shape.collect()).or_insert_with(|| {
+                batches.push(Vec::new());
+                batches.len() - 1
+            });
+            batches[batch].push(row);
+            if batches.len() > WAYS_MOST {
+                let message = format!(
+                    "the rows of a list may be set in {WAYS_MOST} ways, each with its own columns or arithmetic, and no more"
+                );
+                return Err(Error::new(Code::LimitExceeded, message)
+                    .at(format!("/updates/{index}"))
+                    .hint("send the other rows in a call of their own"));
+            }
+        }
+        Ok(Self { key, batches })
+    }
+
+    /// The rows, as they are batched.
+    pub fn rows(&self) -> impl Iterator<Item = &NamedRow<'v>> {
+        self.batches.iter().flatten()
+    }
+
+    /// Whether the column is one of those that name a row.
+    pub fn is_named_by(&self, column: &Column) -> bool {
+        self.key.iter().any(|key| key.name == column.name)
+    }
+
+    /// Whether some row must still have a version.
+    pub fn versioned(&self) -> bool {
+        self.rows().any(|row| row.version.is_some())
+    }
+}
+
+/// Which columns a row sets, and how: what of that is no value has to be the same in all rows of a statement.
+type Shape<'v> = Vec<(i16, Discriminant<Assign<'v>>, Option<String>)>;
+
+/// What of an assignment is no value in the statement, as the request has it.
+fn fixed(assign: &Assign<'_>, given: Option<&Value>) -> Option<String> {
+    match assign {
+        Assign::Compute(_) => given.map(Value::to_string),
+        Assign::Set(put) => Some(Value::from(put.path.as_slice()).to_string()),
+        _ => None,
+    }
+}
+
+fn named<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    key: &[&'v Column],
+    index: usize,
+    update: &Map<String, Value>,
+) -> Result<NamedRow<'v>> {
+    let at = format!("/updates/{index}");
+    let mut values = Vec::with_capacity(key.len());
+    let mut rest = update.clone();
+    for column in key {
+        let at = below(&at, &column.name);
+        let value = rest.shift_remove(&column.name).unwrap_or_default();
+        let operand = scope.operand(column, &value, &at)?;
+        if operand.is_null() {
+            return Err(
+                Error::new(Code::InvalidValue, "a key that names a row takes no null").at(at)
+            );
+        }
+        values.push(operand);
+    }
+    let own = table.table.column(VERSION).is_some();
+    let version = if own { None } else { rest.shift_remove(VERSION) };
+    let version = version.map(|version| read_version(table, &version, &format!("{at}/{VERSION}")));
+    let version = version.transpose()?;
+    let mut set = assignments(scope, table, &rest, &at)?;
+    // The same columns in another order are the same shape.
+    set.sort_by_key(|(column, _)| column.number);
+    Ok(NamedRow { index, key: values, set, version })
+}
+
+/// The key that every update gives: the primary one, or else the first of the unique ones.
+fn key<'v>(table: &'v TableView, updates: &[Given<'_>]) -> Result<&'v Key> {
+    let columns = &table.table.columns;
+    let name = |column: &usize| columns[*column].name.as_str();
+    let keys = || table.table.row_keys();
+    let given = |key: &&Key| {
+        let names: Vec<&str> = key.columns.iter().map(name).collect();
+        updates.iter().all(|update| names.iter().all(|name| update.contains_key(*name)))
+    };
+    if let Some(key) = keys().find(given) {
+        return Ok(key);
+    }
+    let Some(first) = keys().next() else {
+        let message = match table.table.has_heirs {
+            true => format!(
+                "{} has no key to name its rows by: rows of tables that inherit from it may have the same",
+                table.name()
+            ),
+            false => format!("{} has no key to name its rows by", table.name()),
+        };
+        return Err(Error::new(Code::InvalidValue, message)
+            .at("/updates")
+            .hint("give an object, and name the rows in where"));
+    };
+    let lacking = updates.iter().enumerate().find_map(|(index, update)| {
+        let column = first.columns.iter().find(|column| !update.contains_key(name(column)))?;
+        Some((index, name(column)))
+    });
+    let (index, column) = lacking.unwrap_or_default();
+    Err(Error::new(Code::MissingValue, format!("{column} is missing, which names the row"))
+        .at(format!("/updates/{index}{}", step(column)))
+        .hint("each of a list of updates holds the columns of a key")
+        .allowed(keys().map(|key| key.columns.iter().map(name).collect::<Vec<_>>().join(", "))))
+}

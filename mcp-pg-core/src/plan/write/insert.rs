@@ -1,0 +1,229 @@
+//! New rows.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use super::assign::{Assign, Written, first_version, not_shown};
+use crate::error::{Code, Error, Result, below, step};
+use crate::plan::{Arbiter, Include, Predicate, Returned, Scope};
+use crate::policy::{Action, Sealed, TableView};
+use crate::request::Insert;
+use crate::schema::{Column, TableKind};
+
+/// Rows to add.
+#[derive(Debug, Clone)]
+pub struct InsertPlan<'v> {
+    /// The table.
+    pub table: &'v TableView,
+    /// The columns that at least one row gives.
+    pub columns: Vec<&'v Column>,
+    /// The rows, each as long as `columns`.
+    pub rows: Vec<Vec<Assign<'v>>>,
+    /// What to do about existing rows.
+    pub arbiter: Option<Arbiter<'v>>,
+    /// What its rows must meet in the end for the caller to have been allowed to add them.
+    pub check: Predicate<'v>,
+    /// Positions of the columns to return.
+    pub returning: Vec<Returned>,
+    /// Related rows to return with each.
+    pub includes: Vec<Include<'v>>,
+    /// Roll back in the end.
+    pub dry_run: bool,
+    /// Whether the caller sent a list of rows: a place in it then has an index.
+    pub list: bool,
+}
+
+impl<'v> InsertPlan<'v> {
+    /// The plan of an insert.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is wrong with the request, with its place.
+    pub fn new(scope: &Scope<'v>, request: &Insert) -> Result<Self> {
+        let table = scope.table(&request.table, Action::Insert)?;
+        let (rows, list) = rows(&request.data, "/data", "row")?;
+        let most = scope.view.limits.max_insert_rows;
+        if rows.len() > most {
+            let message = format!("one insert may have {most} rows, not {}", rows.len());
+            return Err(Error::exceeded("max_insert_rows", message).at("/data"));
+        }
+
+        let at = |index: usize| if list { format!("/data/{index}") } else { "/data".to_owned() };
+        let mut columns: Vec<&'v Column> = Vec::new();
+        let mut named: HashSet<&str> = HashSet::new();
+        for (index, row) in rows.iter().enumerate() {
+            for name in row.keys() {
+                if named.insert(name) {
+                    let place = || format!("{}{}", at(index), step(name));
+                    columns.push(
+                        scope
+                            .writable(table, name, Written::New)
+                            .map_err(|error| error.at(place()))?,
+                    );
+                }
+            }
+        }
+        let presets = scope.presets(table, Action::Insert)?;
+        let given = columns.len();
+        // Blind indexes of what is given, in the order of their columns.
+        let indexes = columns.iter().filter_map(|column| table.sealed(&column.name)?.index());
+        let indexes: Vec<&'v Column> = indexes.collect();
+        columns.extend(indexes);
+        columns.extend(presets.iter().map(|(column, _)| *column));
+        let first = version(table, &presets);
+        columns.extend(first.iter().map(|(column, _)| *column));
+
+        let planned = rows.iter().enumerate().map(|(index, row)| {
+            let at = at(index);
+            require(table, row, &presets, &at)?;
+            let mut values = given_values(scope, table, &columns[..given], row, &at)?;
+            values.extend(presets.iter().map(|(_, set)| set.clone()));
+            values.extend(first.iter().map(|(_, first)| first.clone()));
+            Ok(values)
+        });
+        let planned: Vec<Vec<Assign<'v>>> = planned.collect::<Result<_>>()?;
+
+        let arbiter = match &request.on_conflict {
+            None => None,
+            Some(on_conflict) => {
+                let arbiter = Arbiter::new(scope, table, on_conflict, &columns[..given])?;
+                arbiter.require_given(&rows, &columns[..given], &at)?;
+                arbiter.require_own(table, &rows, &at)?;
+                arbiter.require_whole(&rows, &at)?;
+                Some(arbiter)
+            }
+        };
+        let returning = scope.returned(table, request.returning.as_deref())?;
+        Ok(Self {
+            table,
+            columns,
+            rows: planned,
+            arbiter,
+            check: scope.visible(table, Action::Insert)?,
+            includes: scope.written_includes(table, &returning, request.include.as_ref())?,
+            returning,
+            dry_run: request.dry_run.unwrap_or_default(),
+            list,
+        })
+    }
+}
+
+impl InsertPlan<'_> {
+    /// Whether there is anything that its rows must meet in the end.
+    pub fn is_checked(&self) -> bool {
+        let checks = self.arbiter.iter().map(|arbiter| &arbiter.check).chain([&self.check]);
+        !checks.into_iter().all(Predicate::is_always)
+    }
+}
+
+/// A row as the request gives it, or as it was read from text.
+pub(super) type Given<'r> = Cow<'r, Map<String, Value>>;
+
+/// The rows at `at`, and whether they are a list; `what` is how messages call one.
+pub(super) fn rows<'r>(given: &'r Value, at: &str, what: &str) -> Result<(Vec<Given<'r>>, bool)> {
+    let wrong = |at: String| {
+        Error::new(Code::InvalidValue, format!("each {what} is an object of columns and values"))
+            .at(at)
+            .hint("{\"name\": \"Ada\"}, or a list of such objects")
+    };
+    match given {
+        Value::Object(row) => Ok((vec![Cow::Borrowed(row)], false)),
+        Value::Array(rows) if rows.is_empty() => {
+            Err(Error::new(Code::MissingValue, format!("there is no {what}")).at(at))
+        }
+        Value::Array(rows) => rows
+            .iter()
+            .enumerate()
+            .map(|(index, row)| match row {
+                Value::Object(row) => Ok(Cow::Borrowed(row)),
+                _ => Err(wrong(format!("{at}/{index}"))),
+            })
+            .collect::<Result<_>>()
+            .map(|rows| (rows, true)),
+        // JSON sent as a string.
+        Value::String(text) => match serde_json::from_str(text) {
+            Ok(inner @ (Value::Object(_) | Value::Array(_))) => {
+                let (rows, list) = rows(&inner, at, what)?;
+                Ok((rows.into_iter().map(|row| Cow::Owned(row.into_owned())).collect(), list))
+            }
+            _ => Err(wrong(at.to_owned())),
+        },
+        _ => Err(wrong(at.to_owned())),
+    }
+}
+
+/// What a row has in the columns that are `given`, and then in the blind indexes of those.
+fn given_values<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    given: &[&'v Column],
+    row: &Map<String, Value>,
+    at: &str,
+) -> Result<Vec<Assign<'v>>> {
+    let mut values = Vec::with_capacity(given.len());
+    let mut indexes = Vec::new();
+    for column in given {
+        let at = below(at, &column.name);
+        let (value, sealed) = (row.get(&column.name), table.sealed(&column.name));
+        value.map_or(Ok(()), |value| not_shown(table, &column.name, value, Written::New, &at))?;
+        values.push(match (value, sealed) {
+            (Some(value), Some(sealed)) => {
+                let set = scope.assign_sealed(sealed, column, value, &at)?;
+                let mut set = set.into_iter().map(|(_, assign)| assign);
+                let written = set.next().unwrap_or(Assign::Default);
+                indexes.extend(set);
+                written
+            }
+            (Some(value), None) => scope.assign(table, column, value, Written::New, &at)?,
+            (None, sealed) => {
+                indexes.extend(sealed.and_then(Sealed::index).map(|_| Assign::Default));
+                Assign::Default
+            }
+        });
+    }
+    values.extend(indexes);
+    Ok(values)
+}
+
+/// The version that a new row begins with, where it has to be given.
+fn version<'v>(
+    table: &'v TableView,
+    presets: &[(&Column, Assign<'v>)],
+) -> Option<(&'v Column, Assign<'v>)> {
+    let column = table.version.as_ref()?;
+    let preset = presets.iter().any(|(preset, _)| preset.name == column.name);
+    (column.can_insert && column.required() && !preset).then(|| (column, first_version(column)))
+}
+
+/// Refuses a row that leaves out a column which nothing would fill.
+fn require(
+    table: &TableView,
+    row: &Map<String, Value>,
+    presets: &[(&Column, Assign<'_>)],
+    at: &str,
+) -> Result<()> {
+    // A trigger may fill what a row lacks, and a view's columns have no rules of their own.
+    if table.table.fills_rows || table.table.kind == TableKind::View {
+        return Ok(());
+    }
+    let missing = table.table.columns.iter().find(|column| {
+        column.can_insert
+            && column.required()
+            && !row.contains_key(&column.name)
+            && !presets.iter().any(|(preset, _)| preset.name == column.name)
+    });
+    match missing {
+        None => Ok(()),
+        Some(column) => Err(Error::new(
+            Code::MissingValue,
+            format!("{} ({}) is required", column.name, column.type_name),
+        )
+        .at(below(at, &column.name))
+        .hint(match column.default_refused {
+            true => "it takes no null, and its default the next number of a sequence, which the caller's role may not",
+            false => "it takes no null and has no default",
+        })),
+    }
+}

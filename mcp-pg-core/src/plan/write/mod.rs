@@ -1,0 +1,18 @@
+//! Rows to write: new ones, and what becomes of those that exist.
+
+mod arbiter;
+pub(super) mod assign;
+mod change;
+mod computation;
+pub(super) mod each;
+mod insert;
+mod returned;
+mod sealed;
+mod whole;
+
+pub use arbiter::{Arbiter, Overwrite};
+pub use assign::{Assign, Put, Written};
+pub use change::{ChangePlan, Effect};
+pub use each::{Each, NamedRow};
+pub use insert::InsertPlan;
+pub use returned::Returned;

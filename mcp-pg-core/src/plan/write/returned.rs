@@ -1,0 +1,125 @@
+//! What is returned of written rows: columns, and members of the JSON in them.
+
+use serde_json::Value;
+
+use crate::error::{Code, Error, Result, below};
+use crate::plan::read::shown::given_name;
+use crate::plan::{Scope, Shown};
+use crate::policy::TableView;
+
+/// A value of a written row that the reply shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returned {
+    /// Its name in the reply.
+    pub name: String,
+    /// The position of the column that it is, or is a part of.
+    pub position: usize,
+    /// Where in the column's JSON it is; empty for the whole column.
+    pub path: Vec<String>,
+}
+
+impl Returned {
+    /// It, of a value of the column: null where the JSON has nothing there, as PostgreSQL's `#>` finds it.
+    pub fn within(&self, column: &Value) -> Value {
+        let member = self.path.iter().try_fold(column, |value, step| match value {
+            Value::Object(members) => members.get(step),
+            Value::Array(items) => {
+                let index: i64 = step.parse().ok()?;
+                let place = usize::try_from(index.unsigned_abs()).ok()?;
+                let place = if index < 0 { items.len().checked_sub(place)? } else { place };
+                items.get(place)
+            }
+            _ => None,
+        });
+        member.cloned().unwrap_or_default()
+    }
+}
+
+impl<'v> Scope<'v> {
+    /// What `returning` asks for; all columns without it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Scope::shown`], and `invalid_value` for what is computed.
+    pub(super) fn returned(
+        &self,
+        table: &'v TableView,
+        items: Option<&[Value]>,
+    ) -> Result<Vec<Returned>> {
+        const AT: &str = "/returning";
+        let shown = self.shown(table, items, AT)?;
+        let returned = shown.iter().map(|shown| {
+            let name = shown.name(table).to_owned();
+            let (position, path) = match shown {
+                Shown::Column(position) => (*position, Vec::new()),
+                Shown::Computed(computed) => {
+                    let items = items.unwrap_or_default();
+                    let place = items.iter().position(|item| is_named(item, &name));
+                    let item = place.and_then(|place| items.get(place));
+                    let own = computed.of.column().filter(|reached| reached.hops.is_empty());
+                    let Some(reached) = own else {
+                        let message = "written rows are returned as they are: nothing is computed";
+                        let at = below(AT, &place.unwrap_or_default().to_string());
+                        return Err(Error::new(Code::InvalidValue, message)
+                            .at(at)
+                            .hint("a select computes with them"));
+                    };
+                    (reached.position, item.map(steps).unwrap_or_default())
+                }
+                Shown::Related(_) => {
+                    let items = items.unwrap_or_default();
+                    let place = items.iter().position(|item| *item == name).unwrap_or_default();
+                    let (relation, column) = name.split_once('.').unwrap_or_default();
+                    let message = "columns of related rows come with include";
+                    return Err(Error::new(Code::InvalidValue, message)
+                        .at(below(AT, &place.to_string()))
+                        .hint(format!(
+                            "\"include\": {{{relation:?}: {{\"columns\": [{column:?}]}}}}"
+                        )));
+                }
+            };
+            Ok(Returned { name, position, path })
+        });
+        returned.collect()
+    }
+}
+
+/// Whether an item asks for what is called so in the reply.
+fn is_named(item: &Value, name: &str) -> bool {
+    let given = item.as_object().and_then(given_name);
+    given.is_some_and(|given| given == name)
+}
+
+/// The keys and indexes of an item's path, which is known to be one.
+fn steps(item: &Value) -> Vec<String> {
+    let steps = item.get("path").and_then(Value::as_array).into_iter().flatten();
+    let step = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
+    steps.map(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Returned;
+
+    #[test]
+    fn a_path_finds_what_postgresql_finds() {
+        let value = json!({"a": [{"b": null}, 2, [3]], "1": "one", "": {"c": true}});
+        for (path, expected) in [
+            (vec!["a", "0"], json!({"b": null})),
+            (vec!["a", "-1", "0"], json!(3)),
+            (vec!["a", "-4"], json!(null)),
+            (vec!["a", "3"], json!(null)),
+            (vec!["a", "x"], json!(null)),
+            (vec!["a", "0", "b", "c"], json!(null)),
+            (vec!["1"], json!("one")),
+            (vec!["1", "0"], json!(null)),
+            (vec!["", "c"], json!(true)),
+        ] {
+            let path: Vec<String> = path.into_iter().map(str::to_owned).collect();
+            let returned = Returned { name: String::new(), position: 0, path };
+            assert_eq!(returned.within(&value), expected, "{:?}", returned.path);
+        }
+    }
+}
