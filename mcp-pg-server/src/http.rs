@@ -130,13 +130,10 @@ where
         let mut service = self.clone();
         Box::pin(async move {
             let (mut head, body) = request.into_parts();
-            let sender = match service.gate.pass(&mut head).await {
+            let sender = match service.gate.admit(&mut head).await {
                 Ok(sender) => sender,
                 Err(refusal) => return Ok(refusal.map(|body| body.boxed())),
             };
-            if let Some(refusal) = service.gate.hear(&head, &sender).await {
-                return Ok(refusal.map(|body| body.boxed()));
-            }
             // Whatever it says, the body says the same, or is refused.
             let asks = head.headers.get("mcp-method");
             if asks.is_some_and(|method| method == "subscriptions/listen")
@@ -154,7 +151,7 @@ where
                 Ok((body, _room)) => {
                     spell_out_accepted(&mut head.headers);
                     if let Some(messages) = batch::messages(&head.headers, &body) {
-                        return Ok(service.each(&head, &sender, messages).await);
+                        return Ok(service.each(head, sender, messages).await);
                     }
                     let body = Full::new(body);
                     let is_json = is_json(&head.headers);

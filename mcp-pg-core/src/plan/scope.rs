@@ -8,7 +8,7 @@ use super::{Assign, Operand, Predicate};
 use crate::error::{Code, Error, Result, below};
 use crate::policy::{Action, Principal, Settings, TableView, View, claim};
 use crate::request::{Archived, Count};
-use crate::schema::{Column, DataType, TableKind};
+use crate::schema::{Column, DataType, Operator, TableKind};
 use crate::value;
 
 /// Everything that planning may look at besides the request.
@@ -246,7 +246,8 @@ impl<'v> Scope<'v> {
     }
 
     /// A value of a grant, in which `"claim:NAME"` is a claim of the caller; `None` for an absent or null
-    /// claim. A claim is a value whatever it holds: an object in it is no condition, and a null in a list is nothing.
+    /// claim, and for a list of nulls. A claim is a value whatever it holds: an object in it is no condition, and a null in a
+    /// list is nothing.
     pub fn granted(&self, value: &Value) -> Option<Value> {
         match value {
             Value::String(text) => match text.strip_prefix("claim:") {
@@ -254,7 +255,10 @@ impl<'v> Scope<'v> {
                     Value::Null => None,
                     claim if holds_objects(claim) => Some(json!({ "$literal": claim })),
                     Value::Array(items) => {
-                        Some(items.iter().filter(|item| !item.is_null()).cloned().collect())
+                        let known: Vec<&Value> =
+                            items.iter().filter(|item| !item.is_null()).collect();
+                        let nulls_alone = known.is_empty() && !items.is_empty();
+                        (!nulls_alone).then(|| known.into_iter().cloned().collect())
                     }
                     claim => Some(claim.clone()),
                 },
@@ -271,9 +275,32 @@ impl<'v> Scope<'v> {
         &self,
         members: &Map<String, Value>,
     ) -> Option<Map<String, Value>> {
-        let granted =
-            |(name, member): (&String, &Value)| Some((name.clone(), self.granted(member)?));
+        let granted = |(name, member): (&String, &Value)| {
+            // What holds nothing is found everywhere.
+            let sought = Operator::parse(name).is_some_and(Operator::finds_nothing_everywhere);
+            (!sought || self.claims_hold(member)).then_some(())?;
+            Some((name.clone(), self.granted(member)?))
+        };
         members.iter().map(granted).collect()
+    }
+
+    /// Whether each claim in a value of a grant holds something, and no null.
+    fn claims_hold(&self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.strip_prefix("claim:").is_none_or(|name| {
+                let claim = claim(&self.caller.claims, name);
+                claim.is_some_and(|claim| match &*claim {
+                    Value::Null => false,
+                    Value::String(text) => !text.is_empty(),
+                    Value::Array(items) => !items.is_empty() && !items.contains(&Value::Null),
+                    Value::Object(members) => !members.is_empty(),
+                    Value::Bool(_) | Value::Number(_) => true,
+                })
+            }),
+            Value::Array(items) => items.iter().all(|item| self.claims_hold(item)),
+            Value::Object(members) => members.values().all(|member| self.claims_hold(member)),
+            _ => true,
+        }
     }
 
     /// What the server sets in a write.

@@ -53,7 +53,7 @@ impl Principal {
 }
 
 /// The claim that a configuration names: by its name, by a JSON Pointer (`/app_metadata/tenant`), or all of them by `*`, as an
-/// object.
+/// object. What begins with `/` is a pointer and nothing else, whatever claims are called.
 ///
 /// ```
 /// use mcp_pg_core::policy::claim;
@@ -67,15 +67,13 @@ impl Principal {
 /// assert_eq!(claim(claims, "*").as_deref(), Some(&json!({"sub": "ada", "app": {"tenant": 42}})));
 /// ```
 pub fn claim<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<Cow<'c, Value>> {
-    if let Some(claim) = claims.get(name) {
-        return Some(Cow::Borrowed(claim));
-    }
     if name == "*" {
         return Some(Cow::Owned(Value::Object(claims.clone())));
     }
-    let (first, rest) = match name.strip_prefix('/')?.split_once('/') {
+    let Some(path) = name.strip_prefix('/') else { return claims.get(name).map(Cow::Borrowed) };
+    let (first, rest) = match path.split_once('/') {
         Some((first, rest)) => (first, format!("/{rest}")),
-        None => (name.strip_prefix('/')?, String::new()),
+        None => (path, String::new()),
     };
     let claim = claims.get(&first.replace("~1", "/").replace("~0", "~"))?;
     claim.pointer(&rest).map(Cow::Borrowed)

@@ -78,6 +78,11 @@ impl Operator {
         matches!(self, Self::Gt | Self::Gte | Self::Lt | Self::Lte)
     }
 
+    /// Whether it looks for all of what it is given, so that every value has what is empty.
+    pub fn finds_nothing_everywhere(self) -> bool {
+        matches!(self, Self::Contains | Self::HasKey | Self::StartsWith | Self::EndsWith)
+    }
+
     /// The operator that other languages spell so: SQL, or a document database.
     pub fn foreign(name: &str) -> Option<Self> {
         match name {

@@ -56,8 +56,17 @@ impl Sender {
 }
 
 impl Gate {
+    /// Puts the caller into the request's extensions and counts the request; else the answer that refuses it.
+    pub(crate) async fn admit(&self, request: &mut Parts) -> Result<Sender, Response<Full<Bytes>>> {
+        let sender = self.pass(request).await?;
+        match self.hear(request, &sender).await {
+            Some(refusal) => Err(refusal),
+            None => Ok(sender),
+        }
+    }
+
     /// Puts the caller into the request's extensions; else the answer that refuses it.
-    pub(crate) async fn pass(&self, request: &mut Parts) -> Result<Sender, Response<Full<Bytes>>> {
+    async fn pass(&self, request: &mut Parts) -> Result<Sender, Response<Full<Bytes>>> {
         let began = Instant::now();
         let Some(authenticator) = &self.authenticator else {
             return Ok(Sender::of(request, began));
@@ -109,11 +118,7 @@ impl Gate {
     }
 
     /// Counts a request of a caller that was let in; the answer to it, if the caller sends too many.
-    pub(crate) async fn hear(
-        &self,
-        request: &Parts,
-        sender: &Sender,
-    ) -> Option<Response<Full<Bytes>>> {
+    async fn hear(&self, request: &Parts, sender: &Sender) -> Option<Response<Full<Bytes>>> {
         let caller = self.caller_of(sender)?;
         let (error, wait) = self.limiter.hear(caller).err()?;
         self.engine.refuse(caller, &sender.origin, UNREAD, Map::new(), &error).await;

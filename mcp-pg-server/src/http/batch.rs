@@ -21,6 +21,9 @@ const MOST: usize = 50;
 /// Bytes of answers after which no more messages are looked at: answers are held until the last of them is there.
 const BYTES_MOST: usize = 4 << 20;
 
+/// Why they are not.
+const LARGE: &str = "the answers of the batch are large: send this message alone";
+
 /// The messages of a body that is a list of some, of a client that may send one: it names that revision, or none.
 pub(super) fn messages(headers: &HeaderMap, body: &Bytes) -> Option<Vec<Value>> {
     let revision = headers.get("mcp-protocol-version");
@@ -35,20 +38,32 @@ impl McpService {
     /// The answers to messages, one after the other, in a list; none if all are notifications.
     pub(super) async fn each(
         mut self,
-        head: &Parts,
-        sender: &Sender,
+        mut head: Parts,
+        mut sender: Sender,
         messages: Vec<Value>,
     ) -> Response<BoxBody<Bytes, Infallible>> {
         if messages.len() > MOST {
-            self.gate.unread(sender, StatusCode::PAYLOAD_TOO_LARGE).await;
+            self.gate.unread(&sender, StatusCode::PAYLOAD_TOO_LARGE).await;
             let error = error(&Value::Null, &format!("a batch may have {MOST} messages"));
             return answer(StatusCode::PAYLOAD_TOO_LARGE, error);
         }
         let mut answers = Vec::new();
-        for message in messages {
+        let mut refused = None;
+        for (index, message) in messages.into_iter().enumerate() {
             if answers.len() > BYTES_MOST {
-                self.gate.unread(sender, StatusCode::PAYLOAD_TOO_LARGE).await;
-                put(&mut answers, &left(&message));
+                self.gate.unread(&sender, StatusCode::PAYLOAD_TOO_LARGE).await;
+                put(&mut answers, &left(&message, LARGE));
+                continue;
+            }
+            // While those before it were answered, a key may have been withdrawn, and a token expires.
+            if index > 0 && refused.is_none() {
+                match self.gate.admit(&mut head).await {
+                    Ok(again) => sender = again,
+                    Err(refusal) => refused = Some(reason(refusal).await),
+                }
+            }
+            if let Some(reason) = &refused {
+                put(&mut answers, &left(&message, reason));
                 continue;
             }
             let mut request = Request::new(Full::<Bytes>::from(message.to_string()));
@@ -58,7 +73,7 @@ impl McpService {
             request.headers_mut().remove(header::CONTENT_LENGTH);
             request.extensions_mut().clone_from(&head.extensions);
             let Ok(answered) = self.mcp.call(request).await;
-            self.gate.unread(sender, answered.status()).await;
+            self.gate.unread(&sender, answered.status()).await;
             // A foreign page or host: so it is for every message.
             if answered.status() == StatusCode::FORBIDDEN {
                 return answered;
@@ -81,12 +96,18 @@ fn put(answers: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// The answer to a message that was not looked at; a notification has none.
-fn left(message: &Value) -> Bytes {
-    match message.get("id") {
-        Some(id) => error(id, "the answers of the batch are large: send this message alone"),
-        None => Bytes::new(),
-    }
+/// The answer to a message that was not looked at, and why; a notification has none.
+fn left(message: &Value, reason: &str) -> Bytes {
+    message.get("id").map_or_else(Bytes::new, |id| error(id, reason))
+}
+
+/// What a refusal says.
+async fn reason(refusal: Response<Full<Bytes>>) -> String {
+    let status = refusal.status();
+    let Ok(body) = refusal.into_body().collect().await;
+    let told: Option<Value> = serde_json::from_slice(&body.to_bytes()).ok();
+    let message = told.as_ref().and_then(|told| told.pointer("/error/message")?.as_str());
+    message.map_or_else(|| status.to_string(), str::to_owned)
 }
 
 /// What a message is answered with, if it is; a stream, which has no end, is no answer.

@@ -167,4 +167,9 @@ async fn claims_within_claims_and_all_of_them() {
         );
     }
     assert!(read(caller().claim("app", json!({"tenant": 7}))).await.is_empty());
+    // A claim that is called like a pointer, or like all of them, is neither.
+    let shadow = caller().claim("sub", "ada").claim("*", json!({"sub": "bob"}));
+    assert!(read(shadow.clone().claim("/app/tenant", 7)).await.is_empty());
+    let named = shadow.claim("app", json!({"tenant": 7})).claim("/app/tenant", 8);
+    assert_eq!(read(named).await, [1]);
 }

@@ -1,11 +1,12 @@
 //! Lists of messages, which revision 2025-03-26 of the protocol has, and no other.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use mcp_pg_tests::Database;
 use serde_json::{Value, json};
 
-use crate::program::{Served, file};
+use crate::program::{Served, file, run};
 use crate::refusals::stdio::Talk;
 
 fn call(id: i32, table: &str) -> Value {
@@ -120,4 +121,65 @@ async fn a_list_of_messages_is_bounded_and_of_one_page() {
     let foreign = [headers[0], headers[1], ("Origin", "http://evil.example")];
     let (status, _) = server.send("POST", "/mcp", &foreign, &messages().to_string()).await;
     assert_eq!(status, 403);
+}
+
+#[tokio::test]
+async fn a_key_that_is_withdrawn_meanwhile_has_no_message_done_any_more() {
+    let database = Database::of(
+        "CREATE TABLE notes (id integer PRIMARY KEY, text text);
+         INSERT INTO notes VALUES (1, ''), (2, '')",
+    )
+    .await;
+    let made = run(&["hash-key"]).await.out;
+    let part = |name: &str| made.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+    let bearer = format!("Bearer {}", part("key:"));
+    let keys = |hash: &str| {
+        format!(
+            "[[roles.editor.grants]]\ntables = [\"public.*\"]\nactions = [\"select\", \"update\"]\n\
+             [[auth.api_keys]]\nname = \"bot\"\nhash = {hash:?}\nrole = \"editor\"\n"
+        )
+    };
+    let config = file(&keys(part("hash:")));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let server = Served::start(&arguments).await;
+    let headers = [
+        ("Content-Type", "application/json"),
+        ("MCP-Protocol-Version", "2025-03-26"),
+        ("Authorization", bearer.as_str()),
+    ];
+    let update = |id: i32| {
+        let arguments = json!({"table": "notes", "where": {"id": id}, "updates": {"text": "set"}});
+        let params = json!({"name": "update", "arguments": arguments});
+        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})
+    };
+    let batch = json!([update(1), update(2), call(3, "notes")]).to_string();
+    let mut other = database.client().await;
+    let held = other.transaction().await.unwrap();
+    held.execute("SELECT FROM notes WHERE id = 1 FOR UPDATE", &[]).await.unwrap();
+    let withdrawn = async {
+        let waiting = "SELECT count(*)::text FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while database.value(waiting).await.as_deref() == Some("0") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let made = run(&["hash-key"]).await.out;
+        let other = made.lines().find_map(|line| line.strip_prefix("hash:")).unwrap().trim();
+        std::fs::write(&config, keys(other)).unwrap();
+        let single = call(9, "notes").to_string();
+        while server.send("POST", "/mcp", &headers, &single).await.0 != 401 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        held.commit().await.unwrap();
+    };
+    let ((status, body), ()) =
+        tokio::join!(server.send("POST", "/mcp", &headers, &batch), withdrawn);
+    let answers: Vec<Value> = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, answers.len()), (200, 3), "{body}");
+    assert_eq!(answers[0]["result"]["structuredContent"]["row_count"], 1, "{body}");
+    for answer in &answers[1..] {
+        assert_eq!(answer["error"]["code"], -32600, "{body}");
+    }
+    let texts = "SELECT string_agg(text, ',' ORDER BY id) FROM notes";
+    assert_eq!(database.value(texts).await.as_deref(), Some("set,"));
+    server.stop().await;
 }

@@ -136,6 +136,56 @@ async fn a_null_within_a_claim_shows_nothing() {
 }
 
 #[tokio::test]
+async fn a_claim_that_holds_nothing_shows_nothing() {
+    let database = Database::of(
+        "CREATE TABLE lab (id integer PRIMARY KEY, tenant integer, name text, labels text[], meta jsonb);
+         INSERT INTO lab VALUES (1, 1, 'ann', '{a}', '{\"app\": {\"l\": \"ann\"}}'), (2, NULL, 'bob', '{b}', '[1]'),
+           (3, 3, NULL, NULL, NULL), (4, 4, 'eve', '{a,b}', '{}')",
+    )
+    .await;
+    let nothing = [json!([null]), json!([]), json!({}), json!(""), json!(null)];
+    let of = "claim:/app/l";
+    for (rule, something, expected) in [
+        (json!({"labels": {"contains": of}}), json!(["a"]), vec![1, 4]),
+        (json!({"labels": {"contains": [of]}}), json!("a"), vec![1, 4]),
+        (json!({"labels": {"overlaps": of}}), json!(["a", null]), vec![1, 4]),
+        (json!({"meta": {"contains": of}}), json!([1]), vec![2]),
+        (json!({"meta": {"contains": {"app": {"l": of}}}}), json!("ann"), vec![1]),
+        (json!({"meta": {"has_key": of}}), json!(["app"]), vec![1]),
+        (json!({"meta": {"path": ["app"], "contains": of}}), json!({"l": "ann"}), vec![1]),
+        (json!({"name": {"contains": of}}), json!("b"), vec![2]),
+        (json!({"name": {"starts_with": of}}), json!("e"), vec![4]),
+        (json!({"meta": {"contains": "claim:*"}}), json!("ann"), vec![1]),
+    ] {
+        let reads = Grant { rows: Some(object(rule.clone())), ..grant(&[Action::Select]) };
+        let engine = engine(&database, vec![reads], &[]).await;
+        let read = async |caller: &Principal| {
+            let reply = call_as(&engine, caller, "select", json!({"table": "lab"})).await;
+            let ids = |reply: Value| {
+                rows(&reply).iter().map(|row| row["id"].as_i64().unwrap()).collect::<Vec<_>>()
+            };
+            reply.map(ids).unwrap_or_default()
+        };
+        let caller = || Principal::new("x", "clerk");
+        assert_eq!(read(&caller().claim("app", json!({"l": something}))).await, expected, "{rule}");
+        assert!(read(&caller()).await.is_empty(), "{rule}");
+        for claim in nothing.iter().filter(|_| !rule.to_string().contains('*')) {
+            let caller = caller().claim("app", json!({"l": claim}));
+            assert!(read(&caller).await.is_empty(), "{rule} {claim}");
+        }
+    }
+    // Nobody is banned by an empty list; who is by one of nulls, nobody knows.
+    let rule = object(json!({"tenant": {"not_in": of}}));
+    let reads = Grant { rows: Some(rule), ..grant(&[Action::Select]) };
+    let engine = engine(&database, vec![reads], &[]).await;
+    for (claim, expected) in [(json!([]), 4), (json!([3]), 2), (json!([null]), 0)] {
+        let caller = Principal::new("x", "clerk").claim("app", json!({"l": claim}));
+        let reply = call_as(&engine, &caller, "select", json!({"table": "lab"})).await.unwrap();
+        assert_eq!(rows(&reply).len(), expected, "{claim}");
+    }
+}
+
+#[tokio::test]
 async fn lists_of_columns_and_searches_are_bounded() {
     let engine = Database::of(STAFF).await.engine().await;
     let star = vec!["*"; 900];
