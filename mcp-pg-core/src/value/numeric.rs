@@ -186,11 +186,12 @@ pub(super) fn is_sure(double: f64) -> bool {
     mantissa.bytes().filter(u8::is_ascii_digit).count() <= SURE_DIGITS
 }
 
-/// The double whose shortest decimal means the same number as this decimal, if there is one.
+/// The double that JSON writes as this decimal, if there is one. Of two decimals that are equally short and equally near,
+/// not every printer of numbers takes the same: this one is JSON's.
 pub(super) fn exact_double(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
-    let same = value.is_finite() && Decimal::of(text)? == Decimal::of(&format!("{value:e}"))?;
-    same.then_some(value)
+    let written = Number::from_f64(value)?.to_string();
+    (Decimal::of(text)? == Decimal::of(&written)?).then_some(value)
 }
 
 #[cfg(test)]

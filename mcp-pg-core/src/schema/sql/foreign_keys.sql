@@ -50,9 +50,9 @@ WITH of_partitions AS (
 SELECT k."table", k.name, k.columns, k.deferrable, k.cascades, k.logical, k.comment,
        n.nspname AS other_schema,
        r.relname AS other_name,
-       ARRAY(SELECT a.attname
+       ARRAY(SELECT (SELECT a.attname FROM pg_catalog.pg_attribute a
+                     WHERE a.attrelid = k.confrelid AND a.attnum = part.number)
              FROM pg_catalog.unnest(k.confkey) WITH ORDINALITY AS part (number, place)
-             JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = part.number
              ORDER BY part.place) AS other_columns
 FROM keys k
 JOIN pg_catalog.pg_class r ON r.oid = k.confrelid

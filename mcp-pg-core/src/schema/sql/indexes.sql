@@ -17,9 +17,7 @@ SELECT i.indrelid           AS "table",
        -- Through jsonb, because the column is unknown to PostgreSQL 14.
        i.indisunique AND coalesce(pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct', '') = 'true' AS nulls_equal,
        -- The key's columns in order, 0 for an expression; INCLUDE columns come after them and are cut off.
-       ARRAY(SELECT part.number
-             FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS part (number, place)
-             WHERE part.place <= i.indnkeyatts ORDER BY part.place) AS columns,
+       (i.indkey::int2[])[:i.indnkeyatts - 1] AS columns,
        CASE WHEN i.indexprs IS NULL THEN '{}'::text[] ELSE
          ARRAY(SELECT pg_catalog.pg_get_indexdef(i.indexrelid, part.place::int4, true)
                FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS part (number, place)
@@ -28,19 +26,19 @@ SELECT i.indrelid           AS "table",
        pg_catalog.pg_get_expr(i.indpred, i.indrelid, true) AS predicate,
        -- Every column that it speaks of: those of expressions and predicates are known to pg_depend alone, but where
        -- these speak of the row as a whole, only the tree says so (varattno 0).
-       ARRAY(SELECT part.number FROM pg_catalog.unnest(i.indkey::int2[]) AS part (number)
-             WHERE part.number > 0
-             UNION
-             SELECT d.refobjsubid::int2 FROM pg_catalog.pg_depend d
-             WHERE (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL)
-               AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
-               AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid
-               AND d.refobjsubid > 0
-             UNION
-             SELECT a.attnum FROM pg_catalog.pg_attribute a
-             WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped
-               AND pg_catalog.strpos(pg_catalog.concat(i.indexprs, i.indpred), ' :varattno 0 ') > 0
-             ORDER BY 1) AS mentions,
+       CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN i.indkey::int2[] ELSE
+         ARRAY(SELECT part.number FROM pg_catalog.unnest(i.indkey::int2[]) AS part (number)
+               WHERE part.number > 0
+               UNION
+               SELECT d.refobjsubid::int2 FROM pg_catalog.pg_depend d
+               WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = i.indexrelid
+                 AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid
+                 AND d.refobjsubid > 0
+               UNION
+               SELECT a.attnum FROM pg_catalog.pg_attribute a
+               WHERE a.attrelid = i.indrelid AND a.attnum > 0 AND NOT a.attisdropped
+                 AND pg_catalog.strpos(pg_catalog.concat(i.indexprs, i.indpred), ' :varattno 0 ') > 0)
+       END AS mentions,
        d.description        AS comment
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
