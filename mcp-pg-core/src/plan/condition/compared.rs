@@ -128,7 +128,7 @@ impl<'v> Parser<'_, 'v> {
                 continue;
             }
             let at = below(at, key);
-            self.count(&at, 0)?;
+            self.count(&at)?;
             if let Some(negated) = listed(key) {
                 all.push(self.listed(table, left, negated, member, &at)?);
                 continue;
@@ -161,7 +161,7 @@ impl<'v> Parser<'_, 'v> {
         };
         let items = items.iter().enumerate().map(|(index, item)| {
             let at = if list.is_array() { below(at, &index.to_string()) } else { at.to_owned() };
-            self.count(&at, 0)?;
+            self.count(&at)?;
             match Other::of(item) {
                 Some(other) => self.compared(table, left, Operator::Eq, &other, &at),
                 None => Ok(left.tested(self.operator(left.column, Operator::Eq, item, &at)?)),

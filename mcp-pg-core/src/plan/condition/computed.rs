@@ -45,7 +45,7 @@ impl<'v> Parser<'_, 'v> {
         let of = self.scope.expression(table, Some(&Value::Object(arithmetic)), at)?;
         // Each operator is about all of it.
         for _ in 0..of.parts().saturating_mul(tests.len()) {
-            self.count(at, 0)?;
+            self.count(at)?;
         }
         let left = Left { value: Compared::Computed(Box::new(of)), column: policy::computed() };
         self.tested(table, &left, tests, at)
