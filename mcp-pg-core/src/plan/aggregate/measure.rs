@@ -196,7 +196,7 @@ pub(super) fn measure<'v>(
         }
     };
     let asked = match options.get("where") {
-        None | Some(Value::Null) => Predicate::All(vec![]),
+        None | Some(Value::Null) => Predicate::always(),
         Some(Value::Object(object)) => filter(scope, table, object, &(at() + "/where"))?,
         Some(_) => {
             return Err(

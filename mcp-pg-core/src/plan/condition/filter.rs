@@ -275,7 +275,7 @@ impl<'v> Parser<'_, 'v> {
         at: &str,
     ) -> Result<Predicate<'v>> {
         let filter = match condition {
-            None | Some(Value::Null) => Predicate::All(vec![]),
+            None | Some(Value::Null) => Predicate::always(),
             Some(Value::Object(inner)) => {
                 self.object(hop.table, inner, &below(at, "where"))?
             }
@@ -318,9 +318,9 @@ impl<'v> Scope<'v> {
     ///
     /// `forbidden` if a claim does not fit the condition, or the condition not the table.
     pub fn visible(&self, table: &'v TableView, action: Action) -> Result<Predicate<'v>> {
-        let Some(rule) = table.row_rule(action) else { return Ok(Predicate::All(vec![])) };
+        let Some(rule) = table.row_rule(action) else { return Ok(Predicate::always()) };
         let Some(granted) = self.granted_object(rule) else {
-            return Ok(Predicate::Any(vec![]));
+            return Ok(Predicate::never());
         };
         let unfit = || {
             let message = "the row condition of the caller's role does not fit the table";

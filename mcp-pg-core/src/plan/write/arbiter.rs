@@ -63,14 +63,13 @@ impl<'v> Arbiter<'v> {
             ConflictAction::Update => overwritten(scope, table, request, given, &columns)?,
         };
         if set.is_empty() {
-            let always = || Predicate::All(vec![]);
             return Ok(Self {
                 columns,
                 nulls_equal,
                 partial,
                 set,
-                filter: always(),
-                check: always(),
+                filter: Predicate::always(),
+                check: Predicate::always(),
             });
         }
         let indexes =

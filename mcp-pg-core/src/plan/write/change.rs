@@ -190,7 +190,7 @@ impl<'v> ChangePlan<'v> {
                     .collect(),
             ),
             effect: Effect::Remove,
-            check: Predicate::All(vec![]),
+            check: Predicate::always(),
             max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
             if_version: if_version.transpose()?,
             includes: scope.written_includes(table, &returning, request.include)?,
