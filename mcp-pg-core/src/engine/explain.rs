@@ -271,8 +271,7 @@ fn conditions<'v>(table: &'v TableView, filter: &Predicate<'v>, tested: &mut Vec
         Predicate::Computed { value, .. } => compared(table, value, false, tested),
         Predicate::Test { column, .. } => {
             // What the operator's own conditions compare may be hidden.
-            let known = table.table.column(&column.name).map(|(_, column)| column);
-            tested.extend(known.filter(|known| known.can_select).map(|known| (table, known)));
+            tested.extend(table.column(&column.name).map(|(_, known)| (table, known)));
         }
         Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
             joined(hop, tested);

@@ -76,8 +76,7 @@ pub(in crate::plan) fn not_a_group<'v>(
     let extracted = lower.starts_with("extract") || lower.starts_with("date_part");
     let bucket = words.clone().find(|word| buckets.contains(&word.to_ascii_lowercase().as_str()));
     let part = words.clone().find_map(part_meant);
-    let readable =
-        |word: &&str| table.table.column(word).is_some_and(|(_, known)| known.can_select);
+    let readable = |word: &&str| table.column(word).is_some();
     let column = words.find(readable).filter(|column| *column != name);
     let bucket = bucket.filter(|bucket| *bucket != name).map(str::to_ascii_lowercase);
     if let (Some(column), true) =

@@ -246,8 +246,5 @@ fn fraction(
 
 /// The columns of the table that can be measured so.
 fn measurable(table: &TableView, function: Function) -> impl Iterator<Item = &str> {
-    let columns = table.table.columns.iter();
-    let fit = columns
-        .filter(move |column| column.can_select && function.of_type(&column.data_type).is_some());
-    fit.map(|column| column.name.as_str())
+    table.names_of(move |column| function.of_type(&column.data_type).is_some())
 }

@@ -211,13 +211,12 @@ impl<'v> Parser<'_, 'v> {
         }
         let types = (&left.column.type_name, &right.column.type_name);
         let message = format!("{} is {}, and {name} is {}", left.column.name, types.0, types.1);
-        let alike = table.readable_columns().map(|position| &table.table.columns[position]);
-        let alike = alike.filter(|other| {
+        let alike = table.names_of(|other| {
             is_alike(data_type, &other.data_type)
-                && !std::ptr::eq(*other, left.column)
+                && !std::ptr::eq(other, left.column)
                 && table.usable(&other.name).is_ok()
         });
-        let error = wrong(message, &at).allowed(alike.map(|other| other.name.as_str()));
+        let error = wrong(message, &at).allowed(alike);
         Err(match holds(&right.column.data_type, data_type) {
             true => error.hint(format!(
                 "{{{name:?}: {{\"contains\": {{\"$column\": {:?}}}}}}}",

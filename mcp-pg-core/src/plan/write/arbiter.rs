@@ -164,8 +164,7 @@ struct Target<'v> {
 
 /// The keys whose existing rows can be met.
 fn keys(table: &TableView) -> impl Iterator<Item = &Key> {
-    let keys = table.table.primary_key.iter().chain(&table.table.unique_keys);
-    keys.filter(|key| key.arbiter)
+    table.table.keys().filter(|key| key.arbiter)
 }
 
 /// The error of `on_conflict.columns`, with the keys that there are.
