@@ -150,9 +150,7 @@ impl<'v> Operation<'v> {
     pub(super) fn listed(&self) -> Option<usize> {
         match &self.plan {
             Plan::Insert(plan) if plan.list => Some(plan.rows.len()),
-            Plan::Change(ChangePlan { effect: Effect::SetEach(each), .. }) => {
-                Some(each.rows().count())
-            }
+            Plan::Change(plan) => Some(plan.effect.each()?.rows().count()),
             _ => None,
         }
     }

@@ -9,8 +9,7 @@ use crate::plan::expression::cut::PART;
 use crate::plan::expression::reached::bound;
 use crate::plan::hop::ambiguous;
 use crate::plan::{Compared, Counted, Hop, Predicate, Quantifier, Reached, Scope};
-use crate::policy::{Action, TableView, counted};
-use crate::request::Archived;
+use crate::policy::{TableView, counted};
 use crate::schema::{Found, Operator, Relation};
 
 /// The condition of a `where` object, at `at` in the arguments.
@@ -107,11 +106,11 @@ impl<'v> Parser<'_, 'v> {
             _ => {
                 let error = wrong("a list of condition objects is wanted", at);
                 let logical = at.rsplit('/').next().unwrap_or_default();
-                return Err(match table.table.column(logical) {
-                    Some((_, column)) if column.can_select => error.hint(format!(
+                return Err(match table.column(logical) {
+                    Some(_) => error.hint(format!(
                         "the column of that name is reached as {{\"column\": {logical:?}, \"eq\": …}}"
                     )),
-                    _ => error,
+                    None => error,
                 });
             }
         };
@@ -138,7 +137,7 @@ impl<'v> Parser<'_, 'v> {
         at: &str,
     ) -> Result<Predicate<'v>> {
         self.count(at)?;
-        if table.table.column(name).is_some_and(|(_, column)| column.can_select) {
+        if table.column(name).is_some() {
             let position = table.readable(name).map_err(|error| error.inside(name_at))?;
             if let Some(sealed) = table.sealed(name)
                 && let Some(index) = sealed.index()
@@ -276,9 +275,7 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let filter = match condition {
             None | Some(Value::Null) => Predicate::always(),
-            Some(Value::Object(inner)) => {
-                self.object(hop.table, inner, &below(at, "where"))?
-            }
+            Some(Value::Object(inner)) => self.object(hop.table, inner, &below(at, "where"))?,
             Some(_) => {
                 return Err(wrong("a condition object is wanted", &below(at, "where")));
             }
@@ -308,44 +305,6 @@ impl<'v> Parser<'_, 'v> {
         Err(Error::exceeded("max_nodes", message).at(at))
     }
 }
-
-impl<'v> Scope<'v> {
-    /// Which rows exist for the caller at all: the condition of the grant for `action`.
-    ///
-    /// A claim that the caller lacks leaves no row.
-    ///
-    /// # Errors
-    ///
-    /// `forbidden` if a claim does not fit the condition, or the condition not the table.
-    pub fn visible(&self, table: &'v TableView, action: Action) -> Result<Predicate<'v>> {
-        let Some(rule) = table.row_rule(action) else { return Ok(Predicate::always()) };
-        let Some(granted) = self.granted_object(rule) else {
-            return Ok(Predicate::never());
-        };
-        let unfit = || {
-            let message = "the row condition of the caller's role does not fit the table";
-            Error::new(Code::Forbidden, message)
-        };
-        let whole = self.view.whole().ok_or_else(unfit)?;
-        let table = whole.named(table.name()).ok_or_else(unfit)?;
-        // Whatever the caller asks for: what the role may see does not depend on it.
-        let scope = Scope { view: whole, earlier: &[], related: Archived::Exclude, ..*self };
-        filter(&scope, table, &granted, RULE).map_err(|error| {
-            let misfit = match error.code() {
-                // What stands in the configuration, `check` tries.
-                Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
-                    let message = "a claim of the caller does not fit what its role may see";
-                    Error::new(Code::Forbidden, message)
-                }
-                _ => unfit(),
-            };
-            misfit.caused_by(error)
-        })
-    }
-}
-
-/// Where values of a role's own condition stand: nowhere in the arguments.
-const RULE: &str = "rule:";
 
 /// `{"column": "or", …}`: the name and the rest, unless it is a condition on a column called "column".
 fn spelled_out<'a>(

@@ -218,16 +218,6 @@ impl<'v> Scope<'v> {
         Ok(keys)
     }
 
-    /// Refuses a request with more keys of a kind than allowed.
-    pub(in crate::plan) fn few(&self, count: usize, what: &str, at: &str) -> Result<()> {
-        let most = self.view.limits.max_keys;
-        if count <= most {
-            return Ok(());
-        }
-        let message = format!("a request may have {most} {what}, not {count}");
-        Err(Error::exceeded("max_keys", message).at(at))
-    }
-
     fn sort_within(&self, table: &'v TableView, item: &Value, at: &str) -> Result<Sort<'v>> {
         let mut key = self.sort(table, item).map_err(|error| error.inside(at))?;
         match &mut key.measured {
@@ -357,13 +347,11 @@ impl<'v> Scope<'v> {
         let column = reached.column;
         if matches!(measured, Measured::Value) && !column.data_type.ordering {
             let owner = reached.hops.last().map_or(table, |hop| hop.table);
-            let columns = owner.table.columns.iter();
-            let sortable = columns.filter(|column| column.can_select && column.data_type.ordering);
             return Err(Error::new(
                 Code::InvalidValue,
                 format!("{} is {}, which has no order", column.name, column.type_name),
             )
-            .allowed(sortable.map(|column| column.name.as_str())));
+            .allowed(owner.names_of(|column| column.data_type.ordering)));
         }
         Ok(Sort {
             nullable: column.may_be_null

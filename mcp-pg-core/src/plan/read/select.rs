@@ -15,6 +15,7 @@ use crate::plan::{
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Aggregate, Archived, Count, Format, Select};
+use crate::schema::TableKind;
 
 /// Rows to read.
 #[derive(Debug, Clone)]
@@ -355,6 +356,16 @@ impl<'v> Scope<'v> {
                 format!("{} has no archive column, so none of its rows is archived", table.name()),
             )
             .at("/archived")),
+        }
+    }
+
+    /// How rows are counted. The planner's estimates speak of all rows: where some are hidden, as views may hide some,
+    /// the others are counted exactly.
+    fn count(&self, wanted: Option<Count>, table: &TableView, filter: &Predicate<'_>) -> Count {
+        let views = || table.table.kind == TableKind::View || filter.reaches_view();
+        match wanted.unwrap_or_default() {
+            Count::Estimated if self.view.hides_rows() || views() => Count::Exact,
+            count => count,
         }
     }
 }
