@@ -36,6 +36,7 @@ pub use write::{
     Written,
 };
 
+use crate::policy::TableView;
 use crate::schema::Column;
 
 /// What the server has decided to do, before it is SQL.
@@ -50,6 +51,42 @@ pub enum Plan<'v> {
 }
 
 impl<'v> Plan<'v> {
+    /// The table whose rows are read or written.
+    pub fn table(&self) -> &'v TableView {
+        match self {
+            Plan::Select(plan) => plan.table,
+            Plan::Insert(plan) => plan.table,
+            Plan::Change(plan) => plan.table,
+        }
+    }
+
+    /// What to return of written rows.
+    pub fn returning(&self) -> &[Returned] {
+        match self {
+            Plan::Select(_) => &[],
+            Plan::Insert(plan) => &plan.returning,
+            Plan::Change(plan) => &plan.returning,
+        }
+    }
+
+    /// Related rows to return with each written one.
+    pub fn includes(&self) -> &[Include<'v>] {
+        match self {
+            Plan::Select(_) => &[],
+            Plan::Insert(plan) => &plan.includes,
+            Plan::Change(plan) => &plan.includes,
+        }
+    }
+
+    /// Whether what is written is rolled back in the end.
+    pub fn dry_run(&self) -> bool {
+        match self {
+            Plan::Select(_) => false,
+            Plan::Insert(plan) => plan.dry_run,
+            Plan::Change(plan) => plan.dry_run,
+        }
+    }
+
     /// The columns that get what is computed from rows, each with that.
     pub fn computed(&self) -> Vec<(&'v Column, &Expression<'v>)> {
         let overwritten = match self {
