@@ -6,6 +6,7 @@ use crate::plan::aggregate::element;
 use crate::plan::expression::cut::part_meant;
 use crate::plan::{Expression, Scope};
 use crate::policy::TableView;
+use crate::schema::DataType;
 
 /// The error of a member of a measure that is no function.
 pub(in crate::plan) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
@@ -45,9 +46,11 @@ pub(in crate::plan) fn unknown_measure(name: &str, functions: &[&str]) -> Error 
 
 /// What to say of a value that cannot be measured so: of what is true or false, the rows are counted.
 pub(in crate::plan) fn not_measured(function: &str, of: &Expression<'_>, error: Error) -> Error {
-    const BOOLEAN: u32 = 16;
     match of.column() {
-        Some(reached) if reached.hops.is_empty() && reached.data_type().base().oid == BOOLEAN => {
+        Some(reached)
+            if reached.hops.is_empty()
+                && reached.data_type().base().oid == DataType::boolean().oid =>
+        {
             let name = &reached.column.name;
             let holds = format!("{{\"count\": \"*\", \"where\": {{{name:?}: true}}}}");
             error.hint(match function {

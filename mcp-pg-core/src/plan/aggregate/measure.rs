@@ -105,16 +105,16 @@ impl Function {
             Function::Sum | Function::Avg if base.oid == 1083 => built_in(DataType::interval()),
             // Numbers beyond those, money and intervals keep their type.
             Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base),
-            Function::Avg if number || base.oid == 1186 => Some(base),
+            Function::Avg if number || base.is_interval() => Some(base),
             Function::Sum | Function::Avg => None,
-            Function::Stddev | Function::Variance if matches!(base.oid, 700 | 701) => {
+            Function::Stddev | Function::Variance if base.is_float() => {
                 built_in(DataType::double())
             }
             Function::Stddev | Function::Variance => {
                 number.then(|| Arc::clone(DataType::numeric()))
             }
             Function::Percentile if number => built_in(DataType::double()),
-            Function::Percentile => (base.oid == 1186).then_some(base),
+            Function::Percentile => base.is_interval().then_some(base),
             Function::Min | Function::Max => {
                 let other = matches!(base.oid, 26 | 27 | 790 | 869 | 1186 | 3220);
                 let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. }) && base.ordering;

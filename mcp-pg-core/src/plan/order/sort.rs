@@ -8,7 +8,7 @@ use crate::plan::expression::reached::bound;
 use crate::plan::{Arithmetic, Counted, Expression, Hop, Operand, Reached, Scope, Shown, Words};
 use crate::policy::TableView;
 use crate::request::check_members;
-use crate::schema::{Column, DataType, Kind, Operator};
+use crate::schema::{Column, DataType, Family, Kind, Operator};
 use crate::value;
 
 /// How a sort key is written.
@@ -55,9 +55,6 @@ pub struct Sort<'v> {
     pub nulls_last: bool,
 }
 
-/// The OID of `jsonb`.
-const JSONB: u32 = 3802;
-
 impl<'v> Sort<'v> {
     /// Whether rows have another key at another time, though they stay as they are.
     pub fn moves(&self) -> bool {
@@ -102,7 +99,7 @@ impl<'v> Sort<'v> {
         let base = self.column.data_type.base();
         match self.measured {
             Measured::Value => {
-                !matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.oid == JSONB
+                !matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.family() == Family::Json
             }
             Measured::Member(_) => true,
             Measured::Rank(_)
