@@ -87,6 +87,33 @@ impl Function {
         }
     }
 
+    /// What is measured, and the type of the measure.
+    fn measured<'v>(
+        self,
+        scope: &Scope<'v>,
+        table: &'v TableView,
+        of: Option<&Value>,
+        spelling: &str,
+        at: &str,
+    ) -> Result<(Expression<'v>, Arc<DataType>)> {
+        let wrong = |message: String| {
+            Error::new(Code::InvalidValue, message).at(at).allowed(measurable(table, self))
+        };
+        if of.is_some_and(|of| *of == "*") {
+            return Err(wrong(format!("{spelling} is taken of one column"))
+                .hint("{\"count\": \"*\"} counts rows"));
+        }
+        let of = scope.expression(table, of, at)?;
+        if let Some(data_type) = self.of(&of) {
+            return Ok((of, data_type));
+        }
+        let what = of.column().map_or_else(String::new, |Reached { column, .. }| {
+            format!(" to {} ({})", column.name, column.type_name)
+        });
+        let error = wrong(format!("{spelling} does not apply{what}"));
+        Err(advice::not_measured(spelling, &of, error))
+    }
+
     /// The type of the measure, if values of this type can be measured so.
     fn of_type(self, data_type: &Arc<DataType>) -> Option<Arc<DataType>> {
         const SMALL: [u32; 2] = [21, 23];
@@ -166,32 +193,13 @@ pub(super) fn measure<'v>(
             })
             .allowed(Function::names()));
     };
-    let inside = || below(&at(), spelling);
     let (of, data_type) = match options.get(*spelling) {
         Some(Value::String(all)) if all == "*" && *function == Function::Count => {
             (None, Arc::clone(DataType::bigint()))
         }
-        Some(Value::String(all)) if all == "*" => {
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("{spelling} is taken of one column"),
-            )
-            .at(inside())
-            .allowed(measurable(table, *function))
-            .hint("{\"count\": \"*\"} counts rows"));
-        }
         of => {
-            let of = scope.expression(table, of, &inside())?;
-            let Some(data_type) = function.of(&of) else {
-                let what = of.column().map_or_else(String::new, |Reached { column, .. }| {
-                    format!(" to {} ({})", column.name, column.type_name)
-                });
-                let message = format!("{spelling} does not apply{what}");
-                let error = Error::new(Code::InvalidValue, message)
-                    .at(inside())
-                    .allowed(measurable(table, *function));
-                return Err(advice::not_measured(spelling, &of, error));
-            };
+            let (of, data_type) =
+                function.measured(scope, table, of, spelling, &below(&at(), spelling))?;
             (Some(of), data_type)
         }
     };

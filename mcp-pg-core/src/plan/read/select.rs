@@ -69,6 +69,14 @@ impl<'v> SelectPlan<'v> {
             && self.columns.iter().zip(all).all(|(shown, position)| shown.is(position))
     }
 
+    /// The table whose rows are read, and what these must meet: for groups, the rows that they are made of.
+    pub fn source(&self) -> (&'v TableView, &Predicate<'v>) {
+        match &self.grouping {
+            Some(grouping) => (grouping.table, &grouping.filter),
+            None => (self.table, &self.filter),
+        }
+    }
+
     /// Whether its rows are empty objects although there are columns.
     pub fn shows_nothing(&self) -> bool {
         let nothing = self.columns.is_empty() && self.includes.is_empty() && !self.with_version;

@@ -8,7 +8,7 @@ use super::assign::{Assign, Written, is_operand, not_shown};
 use super::change::{counted, touchable};
 use super::insert::Given;
 use super::whole::require_whole;
-use crate::error::{Code, Error, Result, below, step};
+use crate::error::{Code, Error, Result, below};
 use crate::plan::{Predicate, Scope};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, ConflictAction, OnConflict};
@@ -99,7 +99,7 @@ impl Arbiter<'_> {
         for (index, row) in rows.iter().enumerate() {
             for (column, _) in self.set.iter().filter(given) {
                 if let Some(value) = row.get(&column.name).filter(|value| !is_operand(value)) {
-                    let at = format!("{}{}", at(index), step(&column.name));
+                    let at = below(&at(index), &column.name);
                     require_whole(&column.data_type, value, &at)?;
                 }
             }
@@ -126,7 +126,7 @@ impl Arbiter<'_> {
                         "other rows give {name}: without it, an existing row would get its default"
                     ),
                 )
-                .at(format!("{}{}", at(index), step(name)))
+                .at(below(&at(index), name))
                 .hint("give it in each row, or name in on_conflict.update what all rows give"));
             }
         }
