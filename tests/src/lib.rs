@@ -206,37 +206,52 @@ pub fn rows(reply: &Value) -> &[Value] {
     reply["rows"].as_array().map_or(&[], Vec::as_slice)
 }
 
+/// The rows of a select.
+pub async fn selected(engine: &Engine, arguments: Value) -> Vec<Value> {
+    let reply = call(engine, "analyst", "select", arguments.clone()).await;
+    rows(&reply.unwrap_or_else(|error| panic!("{arguments}: {error}"))).to_vec()
+}
+
+/// All rows of a select or aggregate, read in pages of so many.
+pub async fn pages(engine: &Engine, tool: &str, mut arguments: Value, limit: usize) -> Vec<Value> {
+    arguments["limit"] = json!(limit);
+    let mut all = Vec::new();
+    for _ in 0..1_000 {
+        let reply = call(engine, "analyst", tool, arguments.clone()).await;
+        let reply = reply.unwrap_or_else(|error| panic!("{arguments}: {error}"));
+        assert_eq!(reply["row_count"], rows(&reply).len());
+        assert_eq!(reply["truncated"], !reply["next_cursor"].is_null());
+        all.extend_from_slice(rows(&reply));
+        match &reply["next_cursor"] {
+            Value::Null => return all,
+            cursor => arguments["cursor"] = cursor.clone(),
+        }
+    }
+    panic!("{arguments} has no end");
+}
+
 /// The integers of a column in the rows of a select, read at once; read in pages of `page`, they are the same.
 pub async fn paged(engine: &Engine, mut arguments: Value, column: &str, page: usize) -> Vec<i64> {
     arguments["columns"] = json!([column]);
     arguments["limit"] = json!(1000);
-    let numbers = |reply: &Value| -> Vec<i64> {
-        rows(reply).iter().map(|row| row[column].as_i64().expect(column)).collect()
-    };
-    let all = numbers(&call(engine, "analyst", "select", arguments.clone()).await.expect("rows"));
-    arguments["limit"] = json!(page);
-    let mut paged = Vec::new();
-    // Each page but the last has rows.
-    for _ in 0..=all.len() {
-        let reply = call(engine, "analyst", "select", arguments.clone()).await.expect("rows");
-        paged.extend(numbers(&reply));
-        match &reply["next_cursor"] {
-            Value::Null => break,
-            cursor => arguments["cursor"] = cursor.clone(),
-        }
-    }
-    assert_eq!(paged, all);
-    all
+    let all = selected(engine, arguments.clone()).await;
+    assert_eq!(pages(engine, "select", arguments, page).await, all);
+    all.iter().map(|row| row[column].as_i64().expect(column)).collect()
+}
+
+/// The right to do this to these tables.
+pub fn grant(tables: &[&str], actions: &[Action]) -> Grant {
+    Grant { tables: names(tables), actions: actions.iter().copied().collect(), ..Grant::default() }
+}
+
+/// Names as settings hold them.
+pub fn names(list: &[&str]) -> Vec<String> {
+    list.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// The right to read a table, and of its rows those that meet a condition, if there is one.
 pub fn readable(table: &str, rows: Option<Value>) -> Grant {
-    Grant {
-        tables: vec![table.to_owned()],
-        actions: [Action::Select].into_iter().collect(),
-        rows: rows.map(object),
-        ..Grant::default()
-    }
+    Grant { rows: rows.map(object), ..grant(&[table], &[Action::Select]) }
 }
 
 /// An object literal as a map.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::Engine;
 use super::confirm::Consent;
+use super::query::QueryCall;
 use super::record::{Origin, Record};
 use crate::error::{Agreement, Code, Error, Result};
 use crate::execute::is_stale;
@@ -76,7 +77,8 @@ impl Engine {
         let result = match depth {
             Err(error) => Err(error),
             Ok(()) if !Request::TOOLS.contains(&tool) => {
-                self.answer_query(caller, tool, &arguments, agreed, &mut record).await
+                let asked = QueryCall { caller, tool, arguments: &arguments, agreed };
+                self.answer_query(&asked, &mut record).await
             }
             Ok(()) => match Request::parse(tool, arguments) {
                 Ok(request) => self.answer(caller, &request, agreed, &mut record).await,

@@ -50,7 +50,7 @@ impl Run<'_, '_> {
             if notes.is_empty() {
                 notes.extend(plan.filter.letters_of_any_case());
             }
-            if notes.is_empty() && !matches!(plan.effect, Effect::SetEach(_)) {
+            if notes.is_empty() && plan.effect.each().is_none() {
                 notes.push("no row meets where".to_owned());
             }
             return Ok(Done { notes, ..Done::default() });
@@ -72,7 +72,7 @@ impl Run<'_, '_> {
                  its own way: {left}"
             ));
         }
-        if matches!(plan.effect, Effect::SetEach(_)) {
+        if plan.effect.each().is_some() {
             changed.rows.sort_by_key(|row| position(row, 1));
         }
         let told = plan.table.steady_order();
@@ -102,7 +102,7 @@ impl Run<'_, '_> {
         // Which rows they are, and of what version, must be known of all of them; their images need not be kept.
         let known = plan.versioned() || record.consent.is_some();
         let added_to = !document::columns(plan).is_empty();
-        let compared = known || added_to || matches!(plan.effect, Effect::SetEach(_));
+        let compared = known || added_to || plan.effect.each().is_some();
         let bytes = if compared { ALL.bytes } else { image_room(self.scope) };
         let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
         let rows = self.statement(transaction, lock, keep, record).await;
@@ -123,12 +123,12 @@ impl Run<'_, '_> {
         notes.extend(plan.filter.midnight());
         let most = self.scope.view.limits.max_reply_bytes;
         let versions = Versions { plan, statement: lock, width: looked_at.len(), most };
-        match (&plan.effect, &plan.if_version) {
-            (Effect::SetEach(each), _) => {
+        match (plan.effect.each(), &plan.if_version) {
+            (Some(each), _) => {
                 notes.extend(each_is_one(&versions, each, &mut rows, looked_at)?);
             }
-            (_, Some(version)) => versions.unchanged(&rows, version)?,
-            _ => {}
+            (None, Some(version)) => versions.unchanged(&rows, version)?,
+            (None, None) => {}
         }
         document::check(plan, &rows.rows, looked_at)?;
         Ok(Found { rows, notes })
@@ -142,7 +142,7 @@ impl Run<'_, '_> {
         changes: &[Statement<'_>],
         record: &mut Record<'_>,
     ) -> Result<Changed> {
-        let several = matches!(&plan.effect, Effect::SetEach(each) if each.rows().nth(1).is_some());
+        let several = plan.effect.each().is_some_and(|each| each.rows().nth(1).is_some());
         if several {
             transaction.savepoint().await.map_err(|failure| self.refused(failure))?;
         }
@@ -234,7 +234,7 @@ impl Run<'_, '_> {
             Err(error) => return error,
         };
         let (action, most) = (plan.action, plan.max_rows);
-        let at = if matches!(plan.effect, Effect::SetEach(_)) { "/updates" } else { "/where" };
+        let at = if plan.effect.each().is_some() { "/updates" } else { "/where" };
         let rows = rows.unwrap_or(most.saturating_add(1));
         Error::new(
             Code::TooManyRows,
@@ -252,7 +252,7 @@ impl Run<'_, '_> {
         plan: &ChangePlan<'_>,
     ) -> Option<Error> {
         transaction.back().await.ok()?;
-        let Effect::SetEach(each) = &plan.effect else { return None };
+        let each = plan.effect.each()?;
         let keep = Keep { rows: 0, bytes: 0 };
         let mut rows: Vec<&NamedRow<'_>> = each.rows().collect();
         rows.sort_by_key(|row| row.index);
@@ -279,9 +279,9 @@ fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
     }
     let read = [document::columns(plan), replaced::columns(plan)].concat();
     let steady = if asked { plan.table.steady_order() } else { Vec::new() };
-    let named = |column: &usize| match &plan.effect {
-        Effect::SetEach(each) => each.is_named_by(&plan.table.table.columns[*column]),
-        Effect::Set(_) | Effect::Remove => steady.contains(column),
+    let named = |column: &usize| match plan.effect.each() {
+        Some(each) => each.is_named_by(&plan.table.table.columns[*column]),
+        None => steady.contains(column),
     };
     readable.filter(|column| named(column) || read.contains(column)).collect()
 }
@@ -301,8 +301,5 @@ pub(super) fn which(told: &[usize], looked_at: &[usize], rows: &[Vec<Value>]) ->
 
 /// The position of the only row that is named.
 fn only(plan: &ChangePlan<'_>) -> Option<usize> {
-    match &plan.effect {
-        Effect::SetEach(each) => each.rows().next().map(|row| row.index),
-        _ => None,
-    }
+    plan.effect.each()?.rows().next().map(|row| row.index)
 }

@@ -17,11 +17,10 @@ impl Engine {
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
         (reached, given): (&[Reached], &Given),
-        dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations, given);
-        if dry_run {
+        if operations.iter().any(|operation| operation.dry_run) {
             return undo(transaction, record, refused).await;
         }
         if !operations.iter().any(Operation::writes) {

@@ -9,19 +9,18 @@ use serde_json::Value;
 
 use super::named::position;
 use crate::error::{Code, Error, Result, step};
-use crate::plan::{Assign, ChangePlan, Effect};
+use crate::plan::{Assign, ChangePlan};
 use crate::schema::{Column, Family};
 
 /// The positions of the columns, among those that may be read, in whose documents something is changed.
 pub(super) fn columns(plan: &ChangePlan<'_>) -> Vec<usize> {
-    let sets: Vec<&[(&Column, Assign<'_>)]> = match &plan.effect {
-        Effect::Set(set) => vec![set],
+    let sets: Vec<&[(&Column, Assign<'_>)]> = match plan.effect.each() {
         // Rows of one batch set the same columns in the same way.
-        Effect::SetEach(each) => {
+        Some(each) => {
             let first = each.batches.iter().filter_map(|rows| rows.first());
             first.map(|row| row.set.as_slice()).collect()
         }
-        _ => Vec::new(),
+        None => plan.effect.sets().map(|(_, set)| set).collect(),
     };
     let readable = plan.table.readable_columns();
     let changed = |position: &usize| {
@@ -41,17 +40,13 @@ pub(super) fn check(plan: &ChangePlan<'_>, rows: &[Vec<Value>], looked_at: &[usi
     let places: Vec<(usize, &str)> = places
         .map(|(place, column)| (place, plan.table.table.columns[*column].name.as_str()))
         .collect();
-    let named: HashMap<usize, &[(&Column, Assign<'_>)]> = match &plan.effect {
-        Effect::SetEach(each) => each.rows().map(|row| (row.index, row.set.as_slice())).collect(),
-        _ => HashMap::new(),
-    };
+    let sets: HashMap<Option<usize>, &[(&Column, Assign<'_>)]> = plan.effect.sets().collect();
     for row in rows {
-        let (set, at) = match &plan.effect {
-            Effect::Set(set) => (set.as_slice(), "/updates".to_owned()),
-            _ => {
-                let index = position(row, 0);
-                (named.get(&index).copied().unwrap_or_default(), format!("/updates/{index}"))
-            }
+        let index = plan.effect.each().map(|_| position(row, 0));
+        let set = sets.get(&index).copied().unwrap_or_default();
+        let at = match index {
+            Some(index) => format!("/updates/{index}"),
+            None => "/updates".to_owned(),
         };
         for (place, name) in &places {
             let (Some(change), Some(old)) = (change(set, name), row.get(*place)) else {

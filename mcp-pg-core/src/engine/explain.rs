@@ -1,19 +1,19 @@
 //! How PostgreSQL would run a read, told without the text of any condition: a plan may name columns, row
 //! conditions and policies that the caller must not know.
 
+mod tested;
+
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
+use self::tested::Tested;
 use super::Engine;
 use super::read::joined_lines;
 use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::plan::{
-    Compared, Expression, Grouping, Hop, Include, Measured, Predicate, Scope, SelectPlan, Shown,
-    Sort,
-};
+use crate::plan::{Scope, SelectPlan};
 use crate::policy::{Action, TableView, View};
 use crate::reply::Explanation;
 use crate::request::{Explain, Explained, parse};
@@ -51,10 +51,7 @@ impl Engine {
                 SelectPlan::aggregate(scope, &aggregate, &self.cursors, &derived)?
             }
         };
-        let (filter, table) = match &plan.grouping {
-            Some(grouping) => (&grouping.filter, grouping.table),
-            None => (&plan.filter, plan.table),
-        };
+        let (table, _) = plan.source();
         let explain = statement::explain(&plan, request.analyze.unwrap_or_default());
         let fetched = self.fetch(scope, &plan, &[&explain], record).await?;
         let lines = fetched.first().map(joined_lines).unwrap_or_default();
@@ -62,14 +59,7 @@ impl Engine {
             Error::new(Code::Internal, "the plan cannot be read").caused_by(error)
         })?;
         let root = &told[0]["Plan"];
-        let mut tested = Vec::new();
-        conditions(table, filter, &mut tested);
-        shown(&plan.columns, &mut tested);
-        related(&plan.includes, &mut tested);
-        sorted(&plan.order, &mut tested);
-        if let Some(grouping) = &plan.grouping {
-            grouped(grouping, &mut tested);
-        }
+        let tested = tested::columns(&plan);
         let known = Known::of(scope.view, table, &tested, root);
         let mut text = String::new();
         let mut read_whole: Vec<(&TableView, bool)> = Vec::new();
@@ -128,9 +118,6 @@ fn hints(view: &View, tested: Vec<Tested<'_>>, read_whole: &[(&TableView, bool)]
     }
     hints
 }
-
-/// A column that a condition compares, and its table.
-type Tested<'v> = (&'v TableView, &'v Column);
 
 /// The tables that a plan may name.
 struct Known<'v> {
@@ -255,110 +242,4 @@ fn leading<'t>(table: &'t TableView, column: &'t Column) -> impl Iterator<Item =
     let columns = &table.table.columns;
     let first = |index: &Index| index.columns.first().map(|first| &columns[*first].name);
     table.table.indexes.iter().filter(move |index| first(index) == Some(&column.name))
-}
-
-/// Adds the columns that a condition compares, of the table and of related ones, as far as they are visible.
-fn conditions<'v>(table: &'v TableView, filter: &Predicate<'v>, tested: &mut Vec<Tested<'v>>) {
-    match filter {
-        Predicate::All(parts) | Predicate::Any(parts) => {
-            parts.iter().for_each(|part| conditions(table, part, tested));
-        }
-        Predicate::Not(inner) => conditions(table, inner, tested),
-        Predicate::Compared { left, right, .. } => {
-            let present = matches!(**right, Compared::Now(_));
-            [left, right].into_iter().for_each(|side| compared(table, side, present, tested));
-        }
-        Predicate::Computed { value, .. } => compared(table, value, false, tested),
-        Predicate::Test { column, .. } => {
-            // What the operator's own conditions compare may be hidden.
-            let known = table.table.column(&column.name).map(|(_, column)| column);
-            tested.extend(known.filter(|known| known.can_select).map(|known| (table, known)));
-        }
-        Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
-            joined(hop, tested);
-            conditions(hop.table, filter, tested);
-        }
-    }
-}
-
-/// Adds those of a value that is compared, with the `present` or not: no index helps to compare columns of a row, or what is
-/// computed from them.
-fn compared<'v>(
-    table: &'v TableView,
-    value: &Compared<'v>,
-    present: bool,
-    tested: &mut Vec<Tested<'v>>,
-) {
-    for reached in value.columns() {
-        reached.hops.iter().for_each(|hop| joined(hop, tested));
-    }
-    match value {
-        Compared::Column(reached) if present && reached.hops.is_empty() => {
-            tested.push((table, reached.column));
-        }
-        Compared::Count(counted) => {
-            joined(&counted.hop, tested);
-            conditions(counted.hop.table, &counted.filter, tested);
-        }
-        _ => {}
-    }
-}
-
-/// Adds the columns by which included rows are found, and those that their conditions compare.
-fn related<'v>(includes: &[Include<'v>], tested: &mut Vec<Tested<'v>>) {
-    for include in includes {
-        joined(&include.hop, tested);
-        conditions(include.hop.table, &include.filter, tested);
-        shown(&include.columns, tested);
-        related(&include.includes, tested);
-        sorted(&include.order, tested);
-    }
-}
-
-/// Adds the columns by which the rows are found of which columns are shown.
-fn shown<'v>(shown: &[Shown<'v>], tested: &mut Vec<Tested<'v>>) {
-    let reached = shown.iter().flat_map(|shown| match shown {
-        Shown::Column(_) => Vec::new(),
-        Shown::Computed(computed) => computed.of.columns(),
-        Shown::Related(related) => vec![&related.1],
-    });
-    reached.flat_map(|reached| &reached.hops).for_each(|hop| joined(hop, tested));
-}
-
-/// Adds the columns by which the rows are found that a sort key is of, and those that their conditions compare.
-fn sorted<'v>(order: &[Sort<'v>], tested: &mut Vec<Tested<'v>>) {
-    for sort in order {
-        sort.hops.iter().for_each(|hop| joined(hop, tested));
-        if let Measured::Count(counted) = &sort.measured {
-            joined(&counted.hop, tested);
-            conditions(counted.hop.table, &counted.filter, tested);
-        }
-        if let Measured::Computed(expression) = &sort.measured {
-            let hops = expression.columns().into_iter().flat_map(|reached| &reached.hops);
-            hops.for_each(|hop| joined(hop, tested));
-        }
-    }
-}
-
-/// Adds the columns by which the rows are found that groups and measures are of, and those that the measures' conditions
-/// compare there: what they compare of the table itself leaves out no row.
-fn grouped<'v>(grouping: &Grouping<'v>, tested: &mut Vec<Tested<'v>>) {
-    let groups = grouping.groups.iter().map(|group| &group.of);
-    let measured = grouping.measures.iter().filter_map(|measure| measure.of.as_ref());
-    for of in groups.chain(measured).flat_map(Expression::columns) {
-        of.hops.iter().for_each(|hop| joined(hop, tested));
-    }
-    let mut compared = Vec::new();
-    for measure in &grouping.measures {
-        conditions(grouping.table, &measure.filter, &mut compared);
-    }
-    let beyond = |(table, _): &Tested<'v>| table.name() != grouping.table.name();
-    tested.extend(compared.into_iter().filter(beyond));
-}
-
-/// Adds the columns at the end of a hop.
-fn joined<'v>(hop: &Hop<'v>, tested: &mut Vec<Tested<'v>>) {
-    let near = hop.junction.as_ref().map_or(hop.table, |(junction, _)| *junction);
-    let columns = hop.relation.columns.iter();
-    tested.extend(columns.map(|(_, theirs)| (near, &near.table.columns[*theirs])));
 }

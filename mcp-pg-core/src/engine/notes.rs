@@ -14,10 +14,7 @@ pub(super) fn of_page(
     first: usize,
     more: bool,
 ) -> Vec<String> {
-    let (table, filter) = match &plan.grouping {
-        Some(grouping) => (grouping.table, &grouping.filter),
-        None => (plan.table, &plan.filter),
-    };
+    let (table, filter) = plan.source();
     let further = !matches!(plan.start, Start::Offset(0));
     let nothing = match &plan.grouping {
         // Without groups there is one row, also over no rows.

@@ -14,8 +14,7 @@ use crate::audit::PART_MOST;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Fetched, Keep, Place, TooLarge, Transaction, refusal, texts};
 use crate::plan::{
-    ChangePlan, CursorKey, Effect, Include, InsertPlan, Operand, Plan, Returned, Scope, SelectPlan,
-    marked,
+    ChangePlan, CursorKey, Effect, InsertPlan, Operand, Plan, Scope, SelectPlan, marked,
 };
 use crate::policy::{Action, TableView};
 use crate::reply::RowSet;
@@ -88,22 +87,12 @@ impl<'v> Operation<'v> {
             Request::Delete(request) => Plan::Change(ChangePlan::delete(scope, request)?),
             _ => return Err(Error::new(Code::Internal, "not an operation on rows")),
         };
-        let dry_run = match &plan {
-            Plan::Select(_) => false,
-            Plan::Insert(plan) => plan.dry_run,
-            Plan::Change(plan) => plan.dry_run,
-        };
-        let mut operation = Self { plan, at, dry_run, taken: Taken::default() };
-        operation.taken = Taken::computed(&operation.plan, operation.table());
-        Ok(operation)
+        let taken = Taken::computed(&plan, plan.table());
+        Ok(Self { dry_run: plan.dry_run(), plan, at, taken })
     }
 
     pub(super) fn table(&self) -> &'v TableView {
-        match &self.plan {
-            Plan::Select(plan) => plan.table,
-            Plan::Insert(plan) => plan.table,
-            Plan::Change(plan) => plan.table,
-        }
+        self.plan.table()
     }
 
     pub(super) fn action(&self) -> Action {
@@ -130,7 +119,9 @@ impl<'v> Operation<'v> {
         };
         let shown = match &self.plan {
             Plan::Select(plan) => plan.marked(|marks| marks.untrusted),
-            Plan::Insert(_) | Plan::Change(_) => marked(self.includes(), |marks| marks.untrusted),
+            Plan::Insert(_) | Plan::Change(_) => {
+                marked(self.plan.includes(), |marks| marks.untrusted)
+            }
         };
         !shown.is_empty()
             || self.taken.holds_untrusted()
@@ -150,39 +141,19 @@ impl<'v> Operation<'v> {
     pub(super) fn listed(&self) -> Option<usize> {
         match &self.plan {
             Plan::Insert(plan) if plan.list => Some(plan.rows.len()),
-            Plan::Change(ChangePlan { effect: Effect::SetEach(each), .. }) => {
-                Some(each.rows().count())
-            }
+            Plan::Change(plan) => Some(plan.effect.each()?.rows().count()),
             _ => None,
-        }
-    }
-
-    /// Related rows to return with each written one.
-    pub(super) fn includes(&self) -> &[Include<'v>] {
-        match &self.plan {
-            Plan::Select(_) => &[],
-            Plan::Insert(plan) => &plan.includes,
-            Plan::Change(plan) => &plan.includes,
-        }
-    }
-
-    /// What to return of written rows.
-    pub(super) fn returning(&self) -> &[Returned] {
-        match &self.plan {
-            Plan::Select(_) => &[],
-            Plan::Insert(plan) => &plan.returning,
-            Plan::Change(plan) => &plan.returning,
         }
     }
 
     /// Positions of the columns that its statement returns: all if `images` of the rows are wanted, or others
     /// may be. Later operations may refer to any column, and related rows are found by some.
     pub(super) fn returned(&self, images: bool) -> Vec<usize> {
-        match images || !self.at.is_empty() || !self.includes().is_empty() {
+        match images || !self.at.is_empty() || !self.plan.includes().is_empty() {
             true => self.table().readable_columns().collect(),
             false => {
                 let mut seen = BTreeSet::new();
-                let positions = self.returning().iter().map(|returned| returned.position);
+                let positions = self.plan.returning().iter().map(|returned| returned.position);
                 positions.filter(|position| seen.insert(*position)).collect()
             }
         }

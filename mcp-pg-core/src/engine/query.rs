@@ -17,6 +17,15 @@ use crate::reply::{QueryResult, Reply, Rows};
 use crate::request::{Isolation, unknown_tool};
 use crate::statement::{self, Statement};
 
+/// A call of a tool that is not built in.
+pub(super) struct QueryCall<'c> {
+    pub(super) caller: &'c Principal,
+    pub(super) tool: &'c str,
+    pub(super) arguments: &'c Map<String, Value>,
+    /// What the user has agreed to.
+    pub(super) agreed: Option<&'c Agreement>,
+}
+
 /// A call of a query that is about to run.
 struct Call<'c> {
     scope: &'c Scope<'c>,
@@ -34,20 +43,15 @@ struct WriteArguments {
 }
 
 impl Engine {
-    /// Answers a call of a tool that is not built in.
+    /// Answers the call.
     pub(super) async fn answer_query(
         &self,
-        caller: &Principal,
-        tool: &str,
-        arguments: &Map<String, Value>,
-        agreed: Option<&Agreement>,
+        asked: &QueryCall<'_>,
         record: &mut Record<'_>,
     ) -> Result<Reply> {
-        let result = match self.run_query(caller, tool, arguments, agreed, record).await {
+        let result = match self.run_query(asked, record).await {
             // Boxed, like writes below: futures are moved into each other, and calls that read need no room for these.
-            Err(error) if is_stale(&error) => {
-                Box::pin(self.run_again(caller, tool, arguments, agreed, record, error)).await
-            }
+            Err(error) if is_stale(&error) => Box::pin(self.run_again(asked, record, error)).await,
             result => result,
         };
         result.map(Reply::Query)
@@ -56,35 +60,30 @@ impl Engine {
     /// Someone changed the schema under the query: once more, described anew.
     async fn run_again(
         &self,
-        caller: &Principal,
-        tool: &str,
-        arguments: &Map<String, Value>,
-        agreed: Option<&Agreement>,
+        asked: &QueryCall<'_>,
         record: &mut Record<'_>,
         stale: Error,
     ) -> Result<QueryResult> {
         let catalogue = self.catalogue.load_full();
-        if !catalogue.canned.is_broken(tool) {
+        if !catalogue.canned.is_broken(asked.tool) {
             self.reload().await?;
         } else if !self.refresh(&catalogue).await? {
             return Err(stale);
         }
         record.forget();
-        let again = self.run_query(caller, tool, arguments, agreed, record).await;
+        let again = self.run_query(asked, record).await;
         if again.as_ref().is_err_and(is_stale) {
-            self.catalogue.load().canned.note_broken(tool);
+            self.catalogue.load().canned.note_broken(asked.tool);
         }
         again
     }
 
     async fn run_query(
         &self,
-        caller: &Principal,
-        tool: &str,
-        arguments: &Map<String, Value>,
-        agreed: Option<&Agreement>,
+        asked: &QueryCall<'_>,
         record: &mut Record<'_>,
     ) -> Result<QueryResult> {
+        let QueryCall { caller, tool, arguments, agreed } = *asked;
         let catalogue = self.catalogue.load_full();
         let view = catalogue.view(caller)?;
         record.begin(&view, &catalogue.settings);

@@ -21,7 +21,7 @@ impl Engine {
         written: &[Map<String, Value>],
         record: &mut Record<'_>,
     ) -> Result<Option<Vec<Map<String, Value>>>> {
-        let includes = run.operation.includes();
+        let includes = run.operation.plan.includes();
         let table = run.operation.table();
         let Some(key) = table.row_key().filter(|_| !includes.is_empty()) else { return Ok(None) };
         let columns = &table.table.columns;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::named::position;
-use crate::plan::{Assign, ChangePlan, Effect, Operand, Source};
+use crate::plan::{Assign, ChangePlan, Operand, Source};
 use crate::schema::{Column, Family};
 
 /// The values of one row, or of all.
@@ -14,20 +14,14 @@ type Set<'p> = [(&'p Column, Assign<'p>)];
 /// The positions of the columns, among those that may be read as they are, that get an object.
 pub(super) fn columns(plan: &ChangePlan<'_>) -> Vec<usize> {
     let table = plan.table;
-    let sets: Vec<&Set<'_>> = match &plan.effect {
-        Effect::Set(set) => vec![set],
-        Effect::SetEach(each) => each.rows().map(|row| row.set.as_slice()).collect(),
-        Effect::Remove => Vec::new(),
-    };
     let gets = |position: &usize| {
         let name = &table.table.columns[*position].name;
         // Reads of sensitive ones are recorded, and this would be one.
         let open = table.mask(*position).is_none()
             && table.sealed(name).is_none()
             && !table.marks(*position).sensitive;
+        let mut sets = plan.effect.sets().flat_map(|(_, set)| set);
         open && sets
-            .iter()
-            .flat_map(|set| set.iter())
             .any(|one| one.0.name == *name && object(one).is_some_and(|text| text.starts_with('{')))
     };
     table.readable_columns().filter(gets).collect()
@@ -47,18 +41,11 @@ pub(super) fn note(
     if places.is_empty() {
         return None;
     }
-    let given: HashMap<usize, Vec<Given<'_>>> = match &plan.effect {
-        Effect::Set(set) => HashMap::from([(0, given(set, &places))]),
-        Effect::SetEach(each) => {
-            each.rows().map(|row| (row.index, given(&row.set, &places))).collect()
-        }
-        Effect::Remove => HashMap::new(),
-    };
+    let sets = plan.effect.sets();
+    let given: HashMap<Option<usize>, Vec<Given<'_>>> =
+        sets.map(|(index, set)| (index, given(set, &places))).collect();
     let lost = |row: &Vec<Value>| {
-        let index = match plan.effect {
-            Effect::SetEach(_) => position(row, 0),
-            Effect::Set(_) | Effect::Remove => 0,
-        };
+        let index = plan.effect.each().map(|_| position(row, 0));
         given.get(&index)?.iter().find_map(|(name, place, new)| {
             let old = row.get(*place)?.as_object()?;
             old.keys().any(|key| !new.contains_key(key)).then_some(*name)

@@ -21,7 +21,6 @@ use crate::request::{self, Isolation, Request};
 /// How the operations of a transaction run.
 struct Together {
     isolation: Isolation,
-    dry_run: bool,
     /// What they take from the rows of others, which must be held for that.
     references: Vec<Reference>,
 }
@@ -103,7 +102,6 @@ impl Engine {
                 Isolation::ReadCommitted => Isolation::RepeatableRead,
                 isolation => isolation,
             },
-            dry_run,
             references,
         };
         let written = operations.iter().find(|operation| operation.writes());
@@ -152,7 +150,7 @@ impl Engine {
                     .await
                     .map_err(inside)?;
                 reach = std::mem::take(&mut done.reached);
-                let (mut set, rows) = written(scope, operation, done, run.dry_run, room);
+                let (mut set, rows) = written(scope, operation, done, room);
                 let met_none = matches!(operation.plan, Plan::Change(_)) && set.row_count == 0;
                 set.notes
                     .extend((met_none && operations.len() > 1).then(|| goes_on(results.len())));
@@ -175,7 +173,7 @@ impl Engine {
             }
         }
         let did = (reached.as_slice(), given.as_slice());
-        self.conclude(transaction, scope, operations, did, run.dry_run, record).await?;
+        self.conclude(transaction, scope, operations, did, record).await?;
         Ok(results)
     }
 }

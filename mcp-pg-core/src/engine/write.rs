@@ -24,16 +24,15 @@ impl Engine {
         let derived = OnceLock::new();
         let operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
         record.meant(operation.taken.names());
-        let dry_run = operation.dry_run;
         let table = operation.table().name().to_string();
         let mut tries = Tries::of(scope, &self.turns, &table);
         let done = loop {
-            match self.attempt(scope, &operation, dry_run, record).await {
+            match self.attempt(scope, &operation, record).await {
                 Err(error) if tries.again(&error).await => record.forget(),
                 result => break result?,
             }
         };
-        let (set, _) = written(scope, &operation, done, dry_run, scope.view.limits.max_reply_bytes);
+        let (set, _) = written(scope, &operation, done, scope.view.limits.max_reply_bytes);
         Ok(set)
     }
 
@@ -41,7 +40,6 @@ impl Engine {
         &self,
         scope: &Scope<'_>,
         operation: &Operation<'_>,
-        dry_run: bool,
         record: &mut Record<'_>,
     ) -> Result<Done> {
         // One snapshot for the look before and the write after: both see the same rows.
@@ -50,7 +48,7 @@ impl Engine {
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
         let did = (std::slice::from_ref(&done.reached), std::slice::from_ref(&done.after));
-        self.conclude(transaction, scope, operations, did, dry_run, record).await?;
+        self.conclude(transaction, scope, operations, did, record).await?;
         Ok(done)
     }
 }
@@ -60,10 +58,10 @@ pub(super) fn written(
     scope: &Scope<'_>,
     operation: &Operation<'_>,
     done: Done,
-    dry_run: bool,
     room: usize,
 ) -> (RowSet, Vec<Map<String, Value>>) {
-    let (table, returning) = (operation.table(), operation.returning());
+    let (table, returning, dry_run) =
+        (operation.table(), operation.plan.returning(), operation.dry_run);
     let limits = &scope.view.limits;
     let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
     let removed = operation.removes();
@@ -103,7 +101,7 @@ pub(super) fn written(
         true => (Some(before), Some(after)),
     };
     let mut set = RowSet {
-        table: operation.table().name().to_string(),
+        table: table.name().to_string(),
         rows: Some(rows.into()),
         row_count: done.count,
         truncated,

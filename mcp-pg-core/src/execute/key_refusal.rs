@@ -21,7 +21,7 @@ pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
         return same_key(key, None, place);
     }
     let Some(name) = answer.constraint() else { return error };
-    let mut keys = table.primary_key.iter().chain(&table.unique_keys);
+    let mut keys = table.keys();
     let Some(key) = keys.find(|key| key.name == name && place.is_of(answer, &key.columns)) else {
         // An index over an expression, or a key with columns that the caller does not know.
         let mut indexes = table.indexes.iter().filter(|_| place.is_own(answer));
@@ -38,7 +38,7 @@ pub(super) fn unique(answer: &DbError, place: &Place<'_>) -> Error {
 
 /// The key that a partition says is violated: its own index has another name, but the same columns.
 fn key_of_partition<'t>(answer: &DbError, table: &'t Table) -> Option<&'t Key> {
-    let mut keys = table.primary_key.iter().chain(&table.unique_keys);
+    let mut keys = table.keys();
     keys.find(|key| is_told(answer, table, &key.columns))
 }
 

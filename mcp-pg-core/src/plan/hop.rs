@@ -123,7 +123,7 @@ impl<'v> Scope<'v> {
                 .allowed(names())
                 .hint("describe_table lists the relations of a table");
                 // The column of a foreign key stands for the row that it refers to.
-                let column = table.table.column(name).filter(|(_, column)| column.can_select);
+                let column = table.column(name);
                 let refers = |relation: &&Relation| {
                     let ours = relation.columns.iter().map(|(ours, _)| *ours);
                     relation.kind == RelationKind::ToOne
@@ -185,7 +185,7 @@ impl<'v> Scope<'v> {
     /// The only relation to one row that is found by a column alone, by the name of the column. A foreign key says which
     /// one, where views show the column that it refers to, too.
     fn by_key(&self, table: &'v TableView, name: &str) -> Option<&'v Relation> {
-        let (position, _) = table.table.column(name).filter(|(_, column)| column.can_select)?;
+        let (position, _) = table.column(name)?;
         let declared = |relation: &&Relation| {
             let to = self.view.at(relation.table).map(TableView::name);
             let mut keys = table.table.foreign_keys.iter();

@@ -1,8 +1,6 @@
 //! Which marked columns a plan gives values of.
 
-use super::{
-    ChangePlan, Expression, Grouping, Include, InsertPlan, Plan, Reached, SelectPlan, Shown,
-};
+use super::{Expression, Grouping, Include, Plan, Reached, SelectPlan, Shown};
 use crate::policy::{Marks, TableView};
 
 /// A value that a reply shows, whose column is marked.
@@ -31,13 +29,12 @@ impl Plan<'_> {
     /// Names of the values in the reply that show what outsiders wrote: in untrusted columns, or in those of its table that
     /// are so `besides`.
     pub fn untrusted(&self, besides: &dyn Fn(&str) -> bool) -> Vec<String> {
-        let (table, returning) = match self {
-            Plan::Select(plan) => return plan.untrusted(besides),
-            Plan::Insert(InsertPlan { table, returning, .. })
-            | Plan::Change(ChangePlan { table, returning, .. }) => (table, returning),
-        };
+        if let Plan::Select(plan) = self {
+            return plan.untrusted(besides);
+        }
         let mut names = self.marked(|marks| marks.untrusted);
-        let more = returning.iter().filter(|one| besides(&table.table.columns[one.position].name));
+        let columns = &self.table().table.columns;
+        let more = self.returning().iter().filter(|one| besides(&columns[one.position].name));
         add(&mut names, more.map(|returned| returned.name.as_str()));
         names
     }
@@ -45,10 +42,9 @@ impl Plan<'_> {
     fn all_marked(&self, wanted: Wanted) -> Vec<Marked> {
         match self {
             Plan::Select(plan) => plan.all_marked(wanted),
-            Plan::Insert(InsertPlan { includes, .. })
-            | Plan::Change(ChangePlan { includes, .. }) => {
+            Plan::Insert(_) | Plan::Change(_) => {
                 let mut all = self.returned_marked(wanted);
-                related(includes, "", wanted, &mut all);
+                related(self.includes(), "", wanted, &mut all);
                 all
             }
         }
@@ -60,12 +56,8 @@ impl Plan<'_> {
     }
 
     fn returned_marked(&self, wanted: Wanted) -> Vec<Marked> {
-        let (table, returning) = match self {
-            Plan::Select(_) => return Vec::new(),
-            Plan::Insert(InsertPlan { table, returning, .. })
-            | Plan::Change(ChangePlan { table, returning, .. }) => (table, returning),
-        };
-        let marked = returning.iter().filter(|one| wanted(table.marks(one.position)));
+        let table = self.table();
+        let marked = self.returning().iter().filter(|one| wanted(table.marks(one.position)));
         let marked = marked.map(|one| {
             let column = table.table.columns[one.position].name.clone();
             Marked { name: one.name.clone(), of: vec![column] }

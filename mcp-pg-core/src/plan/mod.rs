@@ -7,15 +7,16 @@ mod advice;
 mod aggregate;
 mod condition;
 mod expression;
+mod granted;
 mod hop;
 mod marked;
 mod misfit;
 mod operand;
 mod order;
 mod read;
+mod reference;
 mod scope;
 mod shape;
-mod taken;
 mod write;
 
 pub use aggregate::{Function, Group, Grouping, Measure};
@@ -24,15 +25,19 @@ pub use expression::{Arithmetic, Clock, Cut, Expression, Now, Point, Reached, Un
 pub use hop::Hop;
 pub use marked::marked;
 pub use misfit::Misfit;
-pub use operand::{Operand, Reference, Source};
+pub use operand::{Operand, Source};
 pub use order::{Counted, Measured, Sort};
 pub use read::{After, Computed, Cursor, CursorKey, Include, Query, SelectPlan, Shown, Start};
-pub use scope::{Earlier, Scope};
+pub use reference::{Earlier, Reference};
+pub use scope::Scope;
 pub use shape::Shape;
 pub use write::{
     Arbiter, Assign, ChangePlan, Each, Effect, InsertPlan, NamedRow, Overwrite, Put, Returned,
     Written,
 };
+
+use crate::policy::TableView;
+use crate::schema::Column;
 
 /// What the server has decided to do, before it is SQL.
 #[derive(Debug, Clone)]
@@ -43,4 +48,57 @@ pub enum Plan<'v> {
     Insert(InsertPlan<'v>),
     /// Change or remove rows.
     Change(ChangePlan<'v>),
+}
+
+impl<'v> Plan<'v> {
+    /// The table whose rows are read or written.
+    pub fn table(&self) -> &'v TableView {
+        match self {
+            Plan::Select(plan) => plan.table,
+            Plan::Insert(plan) => plan.table,
+            Plan::Change(plan) => plan.table,
+        }
+    }
+
+    /// What to return of written rows.
+    pub fn returning(&self) -> &[Returned] {
+        match self {
+            Plan::Select(_) => &[],
+            Plan::Insert(plan) => &plan.returning,
+            Plan::Change(plan) => &plan.returning,
+        }
+    }
+
+    /// Related rows to return with each written one.
+    pub fn includes(&self) -> &[Include<'v>] {
+        match self {
+            Plan::Select(_) => &[],
+            Plan::Insert(plan) => &plan.includes,
+            Plan::Change(plan) => &plan.includes,
+        }
+    }
+
+    /// Whether what is written is rolled back in the end.
+    pub fn dry_run(&self) -> bool {
+        match self {
+            Plan::Select(_) => false,
+            Plan::Insert(plan) => plan.dry_run,
+            Plan::Change(plan) => plan.dry_run,
+        }
+    }
+
+    /// The columns that get what is computed from rows, each with that.
+    pub fn computed(&self) -> Vec<(&'v Column, &Expression<'v>)> {
+        let overwritten = match self {
+            Plan::Select(_) => None,
+            Plan::Insert(plan) => plan.arbiter.as_ref().map(|arbiter| &arbiter.set),
+            Plan::Change(plan) => return plan.computed(),
+        };
+        let overwritten = overwritten.into_iter().flatten();
+        let computed = overwritten.filter_map(|(column, overwrite)| match overwrite {
+            Overwrite::Assign(assign) => Some((*column, assign.computed()?)),
+            Overwrite::Given => None,
+        });
+        computed.collect()
+    }
 }

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::schema::DataType;
+use serde_json::Value;
+
+use super::{Reference, Scope};
+use crate::error::{Code, Error, Result, below};
+use crate::schema::{Column, DataType};
+use crate::value;
 
 /// A parameter of a statement: a value, and where the caller gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,19 +34,6 @@ pub enum Source {
     },
     /// Several values in their text forms, as one `text[]`.
     List(Vec<Operand>),
-}
-
-/// A column of a row that an earlier operation of the same transaction returns.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
-    /// Position of the operation.
-    pub operation: usize,
-    /// What the caller calls it: by its `as`, or its position.
-    pub called: String,
-    /// Position of its row; without one, all its rows must have the same value.
-    pub row: Option<u32>,
-    /// The column's name.
-    pub column: String,
 }
 
 impl Operand {
@@ -80,5 +72,98 @@ impl Operand {
     /// Whether the value is known to be null.
     pub fn is_null(&self) -> bool {
         matches!(self.source, Source::Text(None))
+    }
+}
+
+impl Scope<'_> {
+    /// A value for a column, checked and encoded; or the promise of one, for `{"$ref": …}`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value`, at `at` or inside it.
+    pub fn operand(&self, column: &Column, value: &Value, at: &str) -> Result<Operand> {
+        self.operand_of(&column.data_type, &column.type_name, value, at)
+    }
+
+    /// [`Scope::operand`] for a type that need not be a column's own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value`, at `at` or inside it.
+    pub fn operand_of(
+        &self,
+        data_type: &DataType,
+        type_name: &str,
+        value: &Value,
+        at: &str,
+    ) -> Result<Operand> {
+        match value {
+            Value::Object(object) if object.len() == 1 => match object.iter().next() {
+                Some((key, reference)) if key == "$ref" => {
+                    let at = format!("{at}/$ref");
+                    let reference = self.reference(reference, &at)?;
+                    return Ok(Operand::reference(reference, data_type, type_name, at));
+                }
+                // JSON has a null of its own, which is a value.
+                Some((key, Value::Null)) if key == "$literal" && data_type.is_json() => {
+                    return Ok(Operand::text(Some("null".into()), format!("{at}/$literal")));
+                }
+                Some((key, literal)) if key == "$literal" => {
+                    return self.text(data_type, type_name, literal, &format!("{at}/$literal"));
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        if data_type.is_json() {
+            self.computes_nothing_inside(value, at)?;
+        }
+        self.text(data_type, type_name, value, at)
+    }
+
+    /// Refuses JSON in which there is a reference to an earlier operation, or what would be computed if it were the whole
+    /// value: it would be written as it stands.
+    fn computes_nothing_inside(&self, value: &Value, at: &str) -> Result<()> {
+        match value {
+            Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
+                self.computes_nothing_inside(item, &format!("{at}/{index}"))
+            }),
+            Value::Object(members) => {
+                let lone = members.iter().next().filter(|_| members.len() == 1);
+                let what = match lone {
+                    Some((key, given)) if key == "$ref" => {
+                        self.referred(given, at).is_ok().then_some("a reference")
+                    }
+                    Some((key, Value::Bool(true) | Value::String(_))) if key == "$now" => {
+                        Some("$now")
+                    }
+                    Some((key, Value::Number(_))) if key == "$increment" => Some("$increment"),
+                    Some((key, Value::Bool(true))) if key == "$default" => Some("$default"),
+                    _ => None,
+                };
+                if let (Some(what), Some((key, _))) = (what, lone) {
+                    let message =
+                        format!("{what} is the whole value of a column, not a part of one");
+                    return Err(Error::new(Code::InvalidValue, message).at(below(at, key)).hint(
+                        "give the value itself; {\"$literal\": …} writes JSON as it stands",
+                    ));
+                }
+                members.iter().try_for_each(|(name, member)| {
+                    self.computes_nothing_inside(member, &below(at, name))
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn text(
+        &self,
+        data_type: &DataType,
+        type_name: &str,
+        value: &Value,
+        at: &str,
+    ) -> Result<Operand> {
+        let text = value::encode(data_type, type_name, value).map_err(|error| error.inside(at))?;
+        Ok(Operand::text(text, at))
     }
 }

@@ -152,8 +152,7 @@ impl View {
     /// The table and columns that a foreign key leads to, if the role may see them.
     fn referenced<'a>(&self, key: &'a ForeignKey) -> Option<(String, Vec<&'a str>)> {
         let table = self.named(&key.table)?;
-        let seen =
-            |name: &String| table.table.column(name).is_some_and(|(_, column)| column.can_select);
+        let seen = |name: &String| table.column(name).is_some();
         key.references
             .iter()
             .all(seen)
@@ -255,7 +254,7 @@ fn indexes(table: &Table) -> Vec<Value> {
 
 fn visible<'a>(view: &TableView, column: Option<&'a Column>) -> Option<&'a str> {
     let name = column?.name.as_str();
-    view.table.column(name).is_some_and(|(_, column)| column.can_select).then_some(name)
+    view.column(name).is_some().then_some(name)
 }
 
 /// Adds a member unless it is empty.

@@ -244,7 +244,7 @@ impl<'r> Rights<'r> {
     /// Whether a refused write would tell that another row has the value.
     fn is_told_by_writes(&self, column: &Column) -> bool {
         let Some((position, _)) = self.table.column(&column.name) else { return true };
-        let keys = self.table.primary_key.iter().chain(&self.table.unique_keys);
+        let keys = self.table.keys();
         let mut keys = keys.map(|key| &key.columns);
         let telling = |index: &&Index| index.unique || index.exclusion.is_some();
         let mut indexes = self.table.indexes.iter().filter(telling).map(|index| &index.mentions);

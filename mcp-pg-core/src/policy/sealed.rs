@@ -70,7 +70,7 @@ impl Encryption {
             return Err(format!("{name} has a default, which PostgreSQL writes as it is"));
         }
         let position = table.column(&column.name).map(|(position, _)| position);
-        let keys = table.primary_key.iter().chain(&table.unique_keys).map(|key| &key.columns);
+        let keys = table.keys().map(|key| &key.columns);
         let foreign = table.foreign_keys.iter().map(|key| &key.columns);
         let indexes = table.indexes.iter().map(|index| &index.mentions);
         if keys.chain(foreign).chain(indexes).any(|all| position.is_some_and(|p| all.contains(&p)))

@@ -53,11 +53,6 @@ impl TableView {
     /// What is left of the table for the role.
     pub(super) fn new(table: Table, relations: Vec<Relation>, extra: Extra) -> Self {
         Self {
-            readable: readable(&table),
-            decoders: decoders(&table),
-            column_list: OnceLock::new(),
-            column_names: OnceLock::new(),
-            table,
             relations,
             actions: extra.actions,
             granted: extra.granted,
@@ -69,7 +64,7 @@ impl TableView {
             closed: extra.closed,
             sealed: extra.sealed,
             rules: extra.rules,
-            derived: false,
+            ..Self::whole(table)
         }
     }
 
@@ -170,15 +165,26 @@ impl TableView {
         })
     }
 
+    /// A column that may be read, by its exact name.
+    pub fn column(&self, name: &str) -> Option<(usize, &Column)> {
+        self.table.column(name).filter(|(_, column)| column.can_select)
+    }
+
+    /// The names of those columns that may be read, and that are `wanted`.
+    pub fn names_of(&self, wanted: impl Fn(&Column) -> bool) -> impl Iterator<Item = &str> {
+        let columns = self.readable_columns().map(|position| &self.table.columns[position]);
+        columns.filter(move |column| wanted(column)).map(|column| column.name.as_str())
+    }
+
     /// The position of a column that may be read, by its exact name.
     ///
     /// # Errors
     ///
     /// `unknown_column`, with the nearest visible name.
     pub fn readable(&self, name: &str) -> Result<usize> {
-        match self.table.column(name) {
-            Some((position, column)) if column.can_select => Ok(position),
-            _ => Err(self.unknown_column(name, |column| column.can_select)),
+        match self.column(name) {
+            Some((position, _)) => Ok(position),
+            None => Err(self.unknown_column(name, |column| column.can_select)),
         }
     }
 

@@ -22,7 +22,7 @@ fn counts(column: &Column) -> bool {
 
 /// Whether the column tells rows apart, or refers to others: then it is no count.
 fn is_in_key(table: &Table, column: &Column) -> bool {
-    let keys = table.primary_key.iter().chain(&table.unique_keys).map(|key| &key.columns);
+    let keys = table.keys().map(|key| &key.columns);
     let references = table.foreign_keys.iter().chain(&table.logical_keys).map(|key| &key.columns);
     let unique = table.indexes.iter().filter(|index| index.unique).map(|index| &index.mentions);
     let mut positions = keys.chain(references).chain(unique).flatten();

@@ -182,7 +182,12 @@ impl DataType {
 
     /// Whether they are numbers; amounts of `money` are not.
     pub fn is_number(&self) -> bool {
-        self.is_exact() || matches!(self.base().oid, 700 | 701)
+        self.is_exact() || self.is_float()
+    }
+
+    /// Whether they are numbers of limited precision: `real` or `double precision`.
+    pub fn is_float(&self) -> bool {
+        matches!(self.base().oid, 700 | 701)
     }
 
     /// Whether they are numbers, or amounts of `money`.
@@ -192,12 +197,22 @@ impl DataType {
 
     /// Whether they are `timestamp` or `timestamptz`.
     pub fn is_timestamp(&self) -> bool {
-        matches!(self.base().oid, 1114 | 1184)
+        self.is_zoned() || self.base().oid == 1114
+    }
+
+    /// Whether they are points in time that are the same anywhere: `timestamptz`.
+    pub fn is_zoned(&self) -> bool {
+        self.base().oid == 1184
+    }
+
+    /// Whether they are days: `date`.
+    pub fn is_date(&self) -> bool {
+        self.base().oid == 1082
     }
 
     /// Whether they have a day: timestamps and `date`.
     pub fn has_day(&self) -> bool {
-        self.is_timestamp() || self.base().oid == 1082
+        self.is_timestamp() || self.is_date()
     }
 
     /// Whether they are spans of time: `interval`.

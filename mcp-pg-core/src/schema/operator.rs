@@ -165,7 +165,12 @@ impl DataType {
 
     /// Whether values are JSON documents, kept as text or taken apart.
     pub fn is_json(&self) -> bool {
-        matches!(self.base().oid, 114 | 3802)
+        self.is_json_text() || self.base().oid == 3802
+    }
+
+    /// Whether they are kept as text: `json`, which has no operators.
+    pub fn is_json_text(&self) -> bool {
+        self.base().oid == 114
     }
 
     /// Whether values are text to PostgreSQL: `text`, `varchar`, `char(n)`, `name`, `citext`.

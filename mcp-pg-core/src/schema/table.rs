@@ -119,7 +119,7 @@ impl Table {
 
     /// Whether a key, check or index of this name is among the table's.
     pub fn has_rule(&self, name: &str) -> bool {
-        let keys = self.primary_key.iter().chain(&self.unique_keys).map(|key| &key.name);
+        let keys = self.keys().map(|key| &key.name);
         let foreign = self.foreign_keys.iter().map(|key| &key.name);
         let checks = self.checks.iter().map(|check| &check.name);
         let indexes = self.indexes.iter().map(|index| &index.name);

@@ -7,7 +7,7 @@ use sea_query::{
 
 use super::aliased;
 use super::expression::divided;
-use super::predicate::{Conditions, constant, taken};
+use super::predicate::{Conditions, constant, in_jsonb, taken};
 use crate::plan::{Expression, Function, Group, Grouping, Measure};
 use crate::schema::DataType;
 
@@ -126,7 +126,7 @@ fn element(list: Expr, data_type: &DataType) -> Expr {
     if !data_type.is_json() {
         return Func::cust("pg_catalog.unnest").arg(list).into();
     }
-    let list = if data_type.base().oid == 114 { list.cast_as("jsonb") } else { list };
+    let list = in_jsonb(list, data_type);
     let kind = Func::cust("pg_catalog.jsonb_typeof").arg(list.clone());
     let listed = Expr::expr(kind).eq(Expr::Constant("array".into()));
     let list: Expr = CaseStatement::new().case(listed, list).into();

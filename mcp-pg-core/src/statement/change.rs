@@ -21,7 +21,7 @@ pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize]) -> Statement<'v> {
     let mut query = concerned(plan, &alias, &mut conditions);
     let (expressions, mut columns) = outputs(plan.table, &alias, looked_at.iter().copied());
     query.exprs(expressions);
-    let named = matches!(plan.effect, Effect::SetEach(_));
+    let named = plan.effect.each().is_some();
     if plan.versioned() {
         query.expr(version(plan.table, &alias));
         columns.push(Output::value("_version", Decoder::plain_text()));
@@ -65,7 +65,7 @@ fn concerned(
 ) -> SelectStatement {
     let mut query = Query::select();
     query.from(aliased(plan.table, alias));
-    if let Effect::SetEach(each) = &plan.effect {
+    if let Some(each) = plan.effect.each() {
         let positions = each.rows().map(|row| row.index);
         let values: Vec<&[Operand]> = each.rows().map(|row| row.key.as_slice()).collect();
         let named = Named::new(positions, &each.key, values, "/updates", conditions);

@@ -83,7 +83,7 @@ impl Conditions {
 
 /// Whether it is a number of limited precision.
 fn is_float(value: &Compared<'_>) -> bool {
-    data_type(value).is_some_and(|data_type| matches!(data_type.base().oid, 700 | 701))
+    data_type(value).is_some_and(DataType::is_float)
 }
 
 /// The type of a column's value.

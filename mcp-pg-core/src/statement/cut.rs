@@ -22,7 +22,7 @@ impl Conditions {
         }
         let zone = cut.zone.as_ref().map(|zone| self.zone(zone));
         let (data_type, whole) = (data_type.shared_base(), value.clone());
-        let date = data_type.oid == 1082;
+        let date = data_type.is_date();
         let value = if date { value.cast_as("timestamp") } else { value };
         let arguments = [unit(cut), value].into_iter().chain(zone);
         let cut: Expr = Func::cust("pg_catalog.date_trunc").args(arguments).into();

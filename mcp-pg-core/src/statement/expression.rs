@@ -5,6 +5,7 @@ use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Query, Value};
 use super::include::subquery;
 use super::predicate::Conditions;
 use crate::plan::{Arithmetic, Expression, Point, Reached};
+use crate::schema::DataType;
 
 /// A value that is yet to be divided by a whole number: put off, that leaves nothing to be rounded before.
 pub(super) struct Parted {
@@ -83,9 +84,9 @@ impl Conditions {
             let number = Expr::expr(kind).eq(Expr::Constant("number".into()));
             return CaseStatement::new().case(number, value.cast_as("numeric")).into();
         }
-        match of.column.data_type.base().oid {
-            1700 => value,
-            700 | 701 => exact(value),
+        match of.column.data_type.base() {
+            data_type if data_type.oid == DataType::numeric().oid => value,
+            data_type if data_type.is_float() => exact(value),
             _ => value.cast_as("numeric"),
         }
     }

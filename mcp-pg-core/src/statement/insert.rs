@@ -42,28 +42,17 @@ pub fn insert<'v>(
     let given = plan.rows.get(range).unwrap_or_default();
     let alike = (!single).then(|| in_columns(plan, given, &mut conditions)).flatten();
     let recurring = single || alike.is_some();
-    if plan.columns.is_empty() {
-        query.or_default_values();
-    } else if let Some(rows) = alike {
-        query.columns(plan.columns.iter().map(|column| column.name.clone()));
-        query.select_from(rows).map_err(|error| {
-            Error::new(Code::Internal, "rows of one insert differ in length").caused_by(error)
-        })?;
-    } else {
-        query.columns(plan.columns.iter().map(|column| column.name.clone()));
-        for row in given {
-            let values = row.iter().map(|assign| match assign {
-                Assign::Value(operand) => conditions.parameters.add(operand),
-                Assign::Now => Expr::current_timestamp(),
-                Assign::FromNow(offset) => from_now(conditions.parameters.add(offset)),
-                _ => Expr::Keyword(sea_query::Keyword::Default),
-            });
-            let values: Vec<Expr> = values.collect();
-            query.values(values).map_err(|error| {
-                Error::new(Code::Internal, "rows of one insert differ in length").caused_by(error)
-            })?;
-        }
-    }
+    query.columns(plan.columns.iter().map(|column| column.name.clone()));
+    let filled = match alike {
+        _ if plan.columns.is_empty() => Ok(query.or_default_values()),
+        Some(rows) => query.select_from(rows),
+        None => given.iter().try_fold(&mut query, |query, row| {
+            query.values(row.iter().map(|assign| value(assign, &mut conditions)))
+        }),
+    };
+    filled.map_err(|error| {
+        Error::new(Code::Internal, "rows of one insert differ in length").caused_by(error)
+    })?;
 
     if let Some(arbiter) = &plan.arbiter {
         query.on_conflict(on_conflict(arbiter, &alias, &mut conditions));
@@ -96,6 +85,16 @@ pub fn insert<'v>(
     // A statement for rows that differ has as many parameters as they have values.
     statement.recurring = recurring;
     Ok(statement)
+}
+
+/// What a column of a new row gets.
+fn value(assign: &Assign<'_>, conditions: &mut Conditions) -> Expr {
+    match assign {
+        Assign::Value(operand) => conditions.parameters.add(operand),
+        Assign::Now => Expr::current_timestamp(),
+        Assign::FromNow(offset) => from_now(conditions.parameters.add(offset)),
+        _ => Expr::Keyword(sea_query::Keyword::Default),
+    }
 }
 
 /// What becomes of existing rows with the same key.

@@ -172,8 +172,7 @@ impl Conditions {
         path: &Operand,
         get: &'static str,
     ) -> Expr {
-        let json = column.data_type.base().oid == 114;
-        let whole = if json { whole.cast_as("jsonb") } else { whole };
+        let whole = in_jsonb(whole, &column.data_type);
         whole.binary(BinOper::Custom(get), self.parameters.share(path))
     }
 
@@ -233,6 +232,14 @@ impl Conditions {
         let alias = ALIASES.get(self.aliases).copied().map(IntoIden::into_iden);
         self.aliases += 1;
         alias.unwrap_or_else(|| format!("t{}", self.aliases).into_iden())
+    }
+}
+
+/// JSON that is kept as text as `jsonb`, which has operators.
+pub(super) fn in_jsonb(json: Expr, data_type: &DataType) -> Expr {
+    match data_type.is_json_text() {
+        true => json.cast_as("jsonb"),
+        false => json,
     }
 }
 

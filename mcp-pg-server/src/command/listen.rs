@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use mcp_pg_core::Engine;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::session::{self, Session};
 use super::signal::stop_on_signal;
@@ -30,38 +31,13 @@ pub(super) async fn serve(
     let bound = listener.local_addr()?;
     let certificate = certificate(&config)?;
     let scheme = if certificate.is_some() { "https" } else { "http" };
-    let mut options = ServiceOptions {
-        allowed_hosts: config.allowed_hosts.clone(),
-        allowed_origins: config.allowed_origins.clone(),
-        limiter: Arc::new(Limiter::new(config.request_limits.clone())),
-        max_request_bytes: config.max_request_bytes,
-        request_timeout: config.request_timeout,
-        max_connections: config.max_connections,
-        metrics: Arc::new(Metrics::default()),
-        state_key: config.state_key.clone(),
-        ..ServiceOptions::default()
-    };
-    let source = source.told_in(options.metrics.clone());
-    let mut credentials = None;
-    match &config.auth {
+    let credentials = credentials(&config)?;
+    let mut options = options(&config, &format!("{scheme}://{bound}"));
+    match &credentials {
         None => options.caller = Some(session::anonymous(&config)?),
-        Some(auth) => {
-            let accepted: Arc<ArcSwap<Credentials>> =
-                Arc::new(ArcSwap::from_pointee(auth.credentials()?));
-            let first = accepted.load_full();
-            tokio::spawn(async move { first.prepare().await });
-            options.authenticator = Some(accepted.clone());
-            credentials = Some(accepted);
-            let own = || format!("{scheme}://{bound}");
-            options.resource = Some(ProtectedResource {
-                origin: config.public_url.clone().unwrap_or_else(own),
-                authorization_server: auth.jwt.as_ref().map(|jwt| jwt.issuer.clone()),
-            });
-        }
+        Some(credentials) => options.authenticator = Some(credentials.clone()),
     }
-    // Whoever names the public URL means it.
-    let public = config.public_url.as_ref().and_then(|url| url.parse::<::http::Uri>().ok());
-    options.allowed_hosts.extend(public.as_ref().and_then(|url| url.host()).map(str::to_owned));
+    let source = source.told_in(options.metrics.clone());
     let allow_unsafe_login = config.allow_unsafe_login;
     let session = Session::open(common, config, environment).await?;
     let source = if bound.ip().is_loopback() || allow_unsafe_login {
@@ -76,32 +52,81 @@ pub(super) async fn serve(
     let stop = stop_on_signal();
     let _following = session.follow();
     writeln!(std::io::stderr(), "mcp-pg-server: listening on {scheme}://{bound}/mcp")?;
-    let (hang_up, limiter) = (options.hang_up.clone(), options.limiter.clone());
-    let shown = certificate.clone();
-    let prepare = |config: &Config| {
-        let renewed = self::certificate(config)?;
-        let accepted = config.auth.as_ref().map(Auth::credentials).transpose()?;
-        let limits = config.request_limits.clone();
-        let (shown, credentials, hang_up, limiter) = (&shown, &credentials, &hang_up, &limiter);
-        Ok(move || {
-            limiter.replace(limits);
-            if let (Some(shown), Some(renewed)) = (shown, renewed) {
-                shown.replace(&renewed);
-            }
-            if let (Some(credentials), Some(accepted)) = (credentials, accepted)
-                && let Some(accepted) = accepted.instead_of(&credentials.load())
-            {
-                credentials.store(Arc::new(accepted));
-                hang_up.send_replace(());
-            }
-        })
+    let replaced = Replaced {
+        certificate: certificate.clone(),
+        credentials,
+        hang_up: options.hang_up.clone(),
+        limiter: options.limiter.clone(),
     };
     let serving = http::serve(session.engine.clone(), listener, certificate, options, stop);
     tokio::select! {
         () = serving => {}
-        never = source.follow(&session.engine, prepare) => match never {},
+        never = source.follow(&session.engine, |config| replaced.prepare(config)) => match never {},
     }
     Ok(session)
+}
+
+/// How the configuration has it served at its own URL.
+fn options(config: &Config, own_url: &str) -> ServiceOptions {
+    // Whoever names the public URL means it.
+    let public = config.public_url.as_ref().and_then(|url| url.parse::<::http::Uri>().ok());
+    let public_host = public.as_ref().and_then(|url| url.host()).map(str::to_owned);
+    ServiceOptions {
+        resource: config.auth.as_ref().map(|auth| ProtectedResource {
+            origin: config.public_url.clone().unwrap_or_else(|| own_url.to_owned()),
+            authorization_server: auth.jwt.as_ref().map(|jwt| jwt.issuer.clone()),
+        }),
+        allowed_hosts: config.allowed_hosts.iter().cloned().chain(public_host).collect(),
+        allowed_origins: config.allowed_origins.clone(),
+        limiter: Arc::new(Limiter::new(config.request_limits.clone())),
+        max_request_bytes: config.max_request_bytes,
+        request_timeout: config.request_timeout,
+        max_connections: config.max_connections,
+        metrics: Arc::new(Metrics::default()),
+        state_key: config.state_key.clone(),
+        ..ServiceOptions::default()
+    }
+}
+
+/// Credentials that others may take the place of.
+type Accepted = Arc<ArcSwap<Credentials>>;
+
+/// The credentials that are accepted, if any are wanted; what it takes to know them is made ready meanwhile.
+fn credentials(config: &Config) -> Result<Option<Accepted>, ConfigError> {
+    let Some(auth) = &config.auth else { return Ok(None) };
+    let accepted: Accepted = Arc::new(ArcSwap::from_pointee(auth.credentials()?));
+    let first = accepted.load_full();
+    tokio::spawn(async move { first.prepare().await });
+    Ok(Some(accepted))
+}
+
+/// What of a server that runs another configuration replaces, besides what its engine does.
+struct Replaced {
+    certificate: Option<Certificate>,
+    credentials: Option<Accepted>,
+    hang_up: watch::Sender<()>,
+    limiter: Arc<Limiter>,
+}
+
+impl Replaced {
+    /// Reads it all, and gives what replaces it all at once.
+    fn prepare(&self, config: &Config) -> Result<impl FnOnce() + use<'_>, ConfigError> {
+        let renewed = certificate(config)?;
+        let accepted = config.auth.as_ref().map(Auth::credentials).transpose()?;
+        let limits = config.request_limits.clone();
+        Ok(move || {
+            self.limiter.replace(limits);
+            if let (Some(shown), Some(renewed)) = (&self.certificate, renewed) {
+                shown.replace(&renewed);
+            }
+            if let (Some(credentials), Some(accepted)) = (&self.credentials, accepted)
+                && let Some(accepted) = accepted.instead_of(&credentials.load())
+            {
+                credentials.store(Arc::new(accepted));
+                self.hang_up.send_replace(());
+            }
+        })
+    }
 }
 
 /// The certificate that the configuration names.

@@ -61,21 +61,6 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let state_key = state_key(server.state_key, state_key_file.as_deref())?;
     let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
 
-    let allowed_hosts = server.allowed_hosts.unwrap_or_default();
-    let no_host = |host: &&String| host.is_empty() || host.contains(['/', '*']);
-    if let Some(host) = allowed_hosts.iter().find(no_host) {
-        let message =
-            format!("server.allowed_hosts: {host:?} is not a host, such as \"mcp.example.com\"");
-        return Err(ConfigError::new(message));
-    }
-    let allowed_origins = server.allowed_origins.unwrap_or_default();
-    if let Some(host) = allowed_origins.iter().find(|origin| !origin.contains("://")) {
-        let message = format!(
-            "server.allowed_origins: {host:?} is not an origin, such as \"https://app.example.com\""
-        );
-        return Err(ConfigError::new(message));
-    }
-
     Ok(Config {
         database_url,
         schema_poll,
@@ -93,9 +78,29 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         state_key_file,
         own_roles,
         audit_file,
-        allowed_hosts,
-        allowed_origins,
+        allowed_hosts: hosts(server.allowed_hosts.unwrap_or_default())?,
+        allowed_origins: origins(server.allowed_origins.unwrap_or_default())?,
     })
+}
+
+/// Names that requests may be addressed to.
+fn hosts(given: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    match given.iter().find(|host| host.is_empty() || host.contains(['/', '*'])) {
+        Some(host) => Err(ConfigError::new(format!(
+            "server.allowed_hosts: {host:?} is not a host, such as \"mcp.example.com\""
+        ))),
+        None => Ok(given),
+    }
+}
+
+/// Web pages that may call.
+fn origins(given: Vec<String>) -> Result<Vec<String>, ConfigError> {
+    match given.iter().find(|origin| !origin.contains("://")) {
+        Some(origin) => Err(ConfigError::new(format!(
+            "server.allowed_origins: {origin:?} is not an origin, such as \"https://app.example.com\""
+        ))),
+        None => Ok(given),
+    }
 }
 
 /// The files of the certificate and its key: both or neither.

@@ -1,6 +1,6 @@
 //! aggregate and explain.
 
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_tests::{Database, call, error, pages, refused, rows};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -96,18 +96,7 @@ async fn pages_of_groups_follow_each_other() {
     let engine = Database::shop().await.engine().await;
     let whole = json!({"table": "orders", "measures": {"n": {"count": "*"}}, "group_by": ["user_id"], "order_by": ["-n"]});
     let all = call(&engine, "analyst", "aggregate", whole.clone()).await.unwrap();
-    let mut arguments = whole;
-    arguments["limit"] = json!(3);
-    let mut paged = Vec::new();
-    loop {
-        let reply = call(&engine, "analyst", "aggregate", arguments.clone()).await.unwrap();
-        paged.extend(rows(&reply).to_vec());
-        match &reply["next_cursor"] {
-            serde_json::Value::Null => break,
-            cursor => arguments["cursor"] = cursor.clone(),
-        }
-    }
-    assert_eq!(paged, rows(&all));
+    assert_eq!(pages(&engine, "aggregate", whole, 3).await, rows(&all));
 }
 
 #[tokio::test]

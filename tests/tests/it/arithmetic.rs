@@ -2,7 +2,7 @@
 
 use mcp_pg_core::policy::{ColumnMarks, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call, call_as, error, readable, refused, rows};
+use mcp_pg_tests::{Database, call, call_as, error, pages, readable, refused, rows, selected};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = r#"
@@ -17,29 +17,15 @@ INSERT INTO line VALUES
   (3, 3, 'Infinity', 0, 'NaN', NULL, 2, 'infinity', '-infinity', 'infinity', 'c'),
   (4, 4, 3e38, 32767, 1e308, '1.00', -9223372036854775808, '4713-01-01 00:00+00 BC', '294276-12-31 00:00+00', '4713-01-01 BC', 'd');"#;
 
-async fn selected(engine: &Engine, arguments: Value) -> Vec<Value> {
-    let reply = call(engine, "analyst", "select", arguments.clone()).await;
-    rows(&reply.unwrap_or_else(|error| panic!("{arguments}: {error}"))).to_vec()
-}
-
 async fn measured(engine: &Engine, arguments: Value) -> Value {
     let reply = call(engine, "analyst", "aggregate", arguments.clone()).await;
     rows(&reply.unwrap_or_else(|error| panic!("{arguments}: {error}")))[0].clone()
 }
 
 /// A column of all rows, a row a page.
-async fn paged(engine: &Engine, mut arguments: Value, column: &str) -> Vec<i64> {
-    arguments["limit"] = json!(1);
-    let mut found = Vec::new();
-    loop {
-        let reply = call(engine, "analyst", "select", arguments.clone()).await;
-        let reply = reply.unwrap_or_else(|error| panic!("{arguments}: {error}"));
-        found.extend(rows(&reply).iter().map(|row| row[column].as_i64().unwrap()));
-        match &reply["next_cursor"] {
-            Value::Null => return found,
-            cursor => arguments["cursor"] = cursor.clone(),
-        }
-    }
+async fn paged(engine: &Engine, arguments: Value, column: &str) -> Vec<i64> {
+    let rows = pages(engine, "select", arguments, 1).await;
+    rows.iter().map(|row| row[column].as_i64().unwrap()).collect()
 }
 
 /// A number as JSON has it, however many zeros PostgreSQL has put at its end.

@@ -6,6 +6,7 @@ use mcp_pg_tests::Database;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
+use crate::mcp_http::call;
 use crate::program::{ERAS, Ended, Era, Served, file, program, run};
 
 /// A key, as `hash-key` prints it, and the line of its hash.
@@ -17,10 +18,6 @@ pub(crate) async fn key() -> (String, String) {
         found.unwrap_or_else(|| panic!("no {name} in {printed:?}")).to_owned()
     };
     (line("key: "), line("hash: "))
-}
-
-fn call(tool: &str, arguments: Value) -> Value {
-    json!({"name": tool, "arguments": arguments})
 }
 
 /// The names of the tools that the server lists for this token.

@@ -2,7 +2,7 @@
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::ColumnMarks;
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_tests::{Database, call, error, pages, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -33,17 +33,7 @@ async fn groups_are_ordered_chosen_and_paged_by_them() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;
     let expected: Value = serde_json::from_str(&database.value(BY_HAND).await.unwrap()).unwrap();
-    let mut arguments = share();
-    arguments["limit"] = json!(1);
-    let mut found = Vec::new();
-    loop {
-        let reply = call(&engine, "analyst", "aggregate", arguments.clone()).await.unwrap();
-        found.extend(rows(&reply).to_vec());
-        match &reply["next_cursor"] {
-            Value::Null => break,
-            cursor => arguments["cursor"] = cursor.clone(),
-        }
-    }
+    let found = pages(&engine, "aggregate", share(), 1).await;
     let number = |value: &Value| match value {
         Value::String(text) => text.parse::<f64>().unwrap(),
         other => other.as_f64().unwrap_or(f64::NAN),

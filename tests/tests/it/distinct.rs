@@ -2,7 +2,7 @@
 
 use mcp_pg_core::Engine;
 use mcp_pg_core::policy::{Action, Mask, Role};
-use mcp_pg_tests::{Database, call, refused, rows};
+use mcp_pg_tests::{Database, call, pages, refused, rows};
 use serde_json::{Value, json};
 
 const VISITS: &str = "
@@ -45,18 +45,7 @@ async fn pages_of_distinct_rows_follow_each_other() {
     let whole = json!({"table": "visits", "columns": ["city", "day"], "distinct": true, "order_by": ["-city"]});
     let all = rows(&select(&engine, whole.clone()).await).to_vec();
     assert_eq!(all.len(), 6);
-    let mut arguments = whole;
-    arguments["limit"] = json!(1);
-    let mut paged = Vec::new();
-    loop {
-        let reply = select(&engine, arguments.clone()).await;
-        paged.extend(rows(&reply).to_vec());
-        match &reply["next_cursor"] {
-            Value::Null => break,
-            cursor => arguments["cursor"] = cursor.clone(),
-        }
-    }
-    assert_eq!(paged, all);
+    assert_eq!(pages(&engine, "select", whole, 1).await, all);
     // A cursor is good for its own columns alone.
     let cursor = select(
         &engine,

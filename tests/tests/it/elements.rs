@@ -1,8 +1,8 @@
 //! Groups by the elements of lists: arrays, and those in JSON.
 
 use mcp_pg_core::policy::{ColumnMarks, Mask, Role};
-use mcp_pg_core::{Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call, call_as, error, readable, refused, rows};
+use mcp_pg_core::{Principal, Settings};
+use mcp_pg_tests::{Database, call, call_as, error, pages, readable, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = r#"
@@ -23,21 +23,6 @@ INSERT INTO ticket VALUES
 fn by(group: Value) -> Value {
     json!({"table": "ticket", "group_by": [group], "order_by": ["it"],
         "measures": {"n": {"count": "*"}, "hours": {"sum": "hours"}, "late": {"count": "*", "where": {"hours": {"gt": 1}}}}})
-}
-
-/// All groups, a page each.
-async fn paged(engine: &Engine, mut arguments: Value) -> Vec<Value> {
-    arguments["limit"] = json!(1);
-    let mut found = Vec::new();
-    loop {
-        let reply = call(engine, "analyst", "aggregate", arguments.clone()).await;
-        let reply = reply.unwrap_or_else(|error| panic!("{arguments}: {error}"));
-        found.extend_from_slice(rows(&reply));
-        match &reply["next_cursor"] {
-            Value::Null => return found,
-            cursor => arguments["cursor"] = cursor.clone(),
-        }
-    }
 }
 
 #[tokio::test]
@@ -72,7 +57,11 @@ async fn each_element_is_a_group_as_unnest_has_it() {
             serde_json::from_str(&database.value(&by_hand).await.unwrap()).unwrap();
         let mut group = group;
         (group["each"], group["as"]) = (json!(true), json!("it"));
-        assert_eq!(Value::from(paged(&engine, by(group.clone())).await), expected, "{group}");
+        assert_eq!(
+            Value::from(pages(&engine, "aggregate", by(group.clone()), 1).await),
+            expected,
+            "{group}"
+        );
     }
     // Other groups beside, conditions on the elements, and the name of the column as that of the group.
     let arguments = json!({"table": "ticket", "where": {"owner": {"tenant": 1}}, "having": {"labels": {"ne": "urgent"}},

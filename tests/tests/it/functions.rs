@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::canned::names;
 use mcp_pg_core::policy::{Action, Role};
 use mcp_pg_core::{Change, Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call, call_as, error};
@@ -111,11 +112,6 @@ async fn engine() -> (Database, Engine) {
     settings.roles.push(clerk);
     let engine = database.engine_with(settings).await;
     (database, engine)
-}
-
-fn names(engine: &Engine, role: &str) -> Vec<String> {
-    let queries = engine.queries(&Principal::new("tester", role)).unwrap();
-    queries.iter().map(|query| query.name.clone()).collect()
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mcp_pg_core::Engine;
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_tests::{Database, call, error, pages, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -23,18 +23,9 @@ async fn answer(engine: &Engine, tool: &str, arguments: Value) -> Value {
 #[tokio::test]
 async fn rows_with_the_same_key_are_all_read_and_none_twice() {
     let engine = Database::of(FIXTURE).await.engine().await;
-    let mut page =
-        json!({"table": "place", "columns": ["name"], "order_by": ["id", "name"], "limit": 1});
-    let mut names = Vec::new();
-    loop {
-        let reply = answer(&engine, "select", page.clone()).await;
-        names.extend(rows(&reply).iter().map(|row| row["name"].clone()));
-        match &reply["next_cursor"] {
-            Value::Null => break,
-            cursor => page["cursor"] = cursor.clone(),
-        }
-    }
-    assert_eq!(names, ["Berlin", "Bonn", "Lyon"]);
+    let by_id = json!({"table": "place", "columns": ["name"], "order_by": ["id", "name"]});
+    let names = ["Berlin", "Bonn", "Lyon"].map(|name| json!({"name": name}));
+    assert_eq!(pages(&engine, "select", by_id, 1).await, names);
     let one = json!({"table": "place", "where": {"id": 1}, "order_by": ["-name"]});
     let reply = answer(&engine, "select", one).await;
     let found: Vec<&Value> = rows(&reply).iter().map(|row| &row["name"]).collect();

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use mcp_pg_core::Settings;
 use mcp_pg_core::audit::FileSink;
 use mcp_pg_core::policy::ColumnMarks;
-use mcp_pg_core::{Engine, Settings};
-use mcp_pg_tests::{Database, call, call_as, error, refused, rows};
+use mcp_pg_tests::{Database, call, call_as, error, refused, rows, selected};
 use serde_json::{Value, json};
 
 use crate::json_members::reader;
@@ -23,11 +23,6 @@ INSERT INTO documents VALUES
 
 fn kind() -> Value {
     json!({"column": "meta", "path": ["kind"], "as": "kind"})
-}
-
-async fn selected(engine: &Engine, arguments: Value) -> Vec<Value> {
-    let reply = call(engine, "analyst", "select", arguments.clone()).await;
-    rows(&reply.unwrap_or_else(|error| panic!("{arguments}: {error}"))).to_vec()
 }
 
 #[tokio::test]

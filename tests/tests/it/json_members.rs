@@ -2,7 +2,7 @@
 
 use mcp_pg_core::policy::{Action, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call, call_as, paged, refused, rows};
+use mcp_pg_tests::{Database, call, call_as, paged, pages, refused, rows};
 use serde_json::{Value, json};
 
 const DOCUMENTS: &str = r#"
@@ -78,17 +78,7 @@ async fn they_make_groups() {
         "table": "documents", "group_by": [{"column": "meta", "path": ["kind"]}],
         "measures": {"n": {"count": "*"}}, "order_by": ["-n", "meta.kind"],
     });
-    let mut found = Vec::new();
-    let mut arguments = by_kind.clone();
-    arguments["limit"] = json!(2);
-    loop {
-        let reply = call(&engine, "analyst", "aggregate", arguments.clone()).await.unwrap();
-        found.extend(rows(&reply).to_vec());
-        match &reply["next_cursor"] {
-            Value::Null => break,
-            cursor => arguments["cursor"] = cursor.clone(),
-        }
-    }
+    let found = pages(&engine, "aggregate", by_kind.clone(), 2).await;
     // What is missing and JSON's null are one.
     let expected = [
         json!({"meta.kind": null, "n": 3}),

@@ -2,7 +2,7 @@
 
 use mcp_pg_core::policy::{Action, ColumnMarks, Mask, Role};
 use mcp_pg_core::{Principal, Settings};
-use mcp_pg_tests::{Database, call, call_as, error, refused, rows};
+use mcp_pg_tests::{Database, call, call_as, error, pages, refused, rows, selected};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -16,11 +16,6 @@ CREATE TABLE shipment (id integer PRIMARY KEY, route_id integer REFERENCES route
 INSERT INTO shipment VALUES (1, 1, 1, 5), (2, 2, 2, 7), (3, 3, 4, 9), (4, NULL, NULL, 1);
 CREATE TABLE stop (shipment_id integer REFERENCES shipment, place_id integer REFERENCES place, PRIMARY KEY (shipment_id, place_id));
 INSERT INTO stop VALUES (1, 2), (1, 3), (2, 1);";
-
-async fn selected(engine: &mcp_pg_core::Engine, arguments: Value) -> Vec<Value> {
-    let reply = call(engine, "analyst", "select", arguments.clone()).await;
-    rows(&reply.unwrap_or_else(|error| panic!("{arguments}: {error}"))).to_vec()
-}
 
 #[tokio::test]
 async fn columns_of_related_rows_are_columns() {
@@ -37,18 +32,7 @@ async fn columns_of_related_rows_are_columns() {
     ];
     assert_eq!(selected(&engine, arguments.clone()).await, expected);
     // Page by page, also sought after a cursor.
-    let mut paged = arguments;
-    paged["limit"] = json!(1);
-    let mut found = Vec::new();
-    loop {
-        let reply = call(&engine, "analyst", "select", paged.clone()).await.unwrap();
-        found.extend(rows(&reply).to_vec());
-        match &reply["next_cursor"] {
-            Value::Null => break,
-            cursor => paged["cursor"] = cursor.clone(),
-        }
-    }
-    assert_eq!(found, expected);
+    assert_eq!(pages(&engine, "select", arguments, 1).await, expected);
     let archived = json!({"table": "shipment", "columns": ["origin.name"], "where": {"id": 3}, "archived": "include"});
     assert_eq!(selected(&engine, archived).await, [json!({"origin.name": "Gone"})]);
     let nested = json!({"table": "place", "columns": ["id"], "where": {"id": 2}, "include": {"shipment_by_origin": {"columns": ["id", "route.to.name"]}}});

@@ -1,6 +1,6 @@
 //! Groups by time: stretches of it in a zone, and numbers on the calendar and clock.
 
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_tests::{Database, call, error, pages, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -35,21 +35,9 @@ async fn a_bucket_of_a_zone_is_told_in_it_and_taken_back() {
             by(json!({"column": "at", "bucket": bucket, "time_zone": zone, "as": "it"}));
         arguments["where"] = json!({"id": {"lt": 100}});
         // A row a page: the cursor holds what the reply told.
-        let mut paged = arguments.clone();
-        paged["limit"] = json!(1);
-        let mut found: Vec<Value> = Vec::new();
-        loop {
-            let reply = call(&engine, "analyst", "aggregate", paged.clone()).await.unwrap();
-            found.extend(
-                rows(&reply).iter().map(|row| {
-                    json!([row["it"].as_str().unwrap().replace('Z', "+00:00"), row["n"]])
-                }),
-            );
-            match &reply["next_cursor"] {
-                Value::Null => break,
-                cursor => paged["cursor"] = cursor.clone(),
-            }
-        }
+        let paged = pages(&engine, "aggregate", arguments.clone(), 1).await;
+        let utc = |row: &Value| row["it"].as_str().unwrap().replace('Z', "+00:00");
+        let found: Vec<Value> = paged.iter().map(|row| json!([utc(row), row["n"]])).collect();
         assert_eq!(Value::from(found), expected, "{zone}");
         let reply = call(&engine, "analyst", "aggregate", arguments.clone()).await.unwrap();
         let row = rows(&reply)[0].clone();

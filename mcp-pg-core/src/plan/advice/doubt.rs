@@ -12,19 +12,12 @@ use crate::value::day_after;
 impl Predicate<'_> {
     /// What to say of the caller's part of a request's condition, where it found nothing.
     pub fn doubt(&self) -> Option<String> {
-        match self {
-            // The caller's own comes first: the others are the archive's and the role's.
-            Predicate::All(parts) => parts.first().and_then(Predicate::doubtful),
-            _ => None,
-        }
+        self.asked()?.doubtful()
     }
 
     /// The same of a text that may be there in other letters, capital or small.
     pub fn letters_of_any_case(&self) -> Option<String> {
-        match self {
-            Predicate::All(parts) => parts.first().and_then(Predicate::cased),
-            _ => None,
-        }
+        self.asked()?.cased()
     }
 
     fn cased(&self) -> Option<String> {

@@ -6,6 +6,7 @@ use crate::plan::aggregate::element;
 use crate::plan::expression::cut::part_meant;
 use crate::plan::{Expression, Scope};
 use crate::policy::TableView;
+use crate::schema::DataType;
 
 /// The error of a member of a measure that is no function.
 pub(in crate::plan) fn unknown_measure(name: &str, functions: &[&str]) -> Error {
@@ -45,9 +46,11 @@ pub(in crate::plan) fn unknown_measure(name: &str, functions: &[&str]) -> Error 
 
 /// What to say of a value that cannot be measured so: of what is true or false, the rows are counted.
 pub(in crate::plan) fn not_measured(function: &str, of: &Expression<'_>, error: Error) -> Error {
-    const BOOLEAN: u32 = 16;
     match of.column() {
-        Some(reached) if reached.hops.is_empty() && reached.data_type().base().oid == BOOLEAN => {
+        Some(reached)
+            if reached.hops.is_empty()
+                && reached.data_type().base().oid == DataType::boolean().oid =>
+        {
             let name = &reached.column.name;
             let holds = format!("{{\"count\": \"*\", \"where\": {{{name:?}: true}}}}");
             error.hint(match function {
@@ -76,8 +79,7 @@ pub(in crate::plan) fn not_a_group<'v>(
     let extracted = lower.starts_with("extract") || lower.starts_with("date_part");
     let bucket = words.clone().find(|word| buckets.contains(&word.to_ascii_lowercase().as_str()));
     let part = words.clone().find_map(part_meant);
-    let readable =
-        |word: &&str| table.table.column(word).is_some_and(|(_, known)| known.can_select);
+    let readable = |word: &&str| table.column(word).is_some();
     let column = words.find(readable).filter(|column| *column != name);
     let bucket = bucket.filter(|bucket| *bucket != name).map(str::to_ascii_lowercase);
     if let (Some(column), true) =

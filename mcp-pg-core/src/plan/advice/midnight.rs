@@ -24,11 +24,7 @@ fn of_includes(includes: &[Include<'_>]) -> Option<String> {
 impl Predicate<'_> {
     /// [`SelectPlan::midnight`] of the caller's part of a request's condition.
     pub fn midnight(&self) -> Option<String> {
-        match self {
-            // The caller's own comes first: the others are the archive's and the role's.
-            Predicate::All(parts) => parts.first().and_then(Predicate::cut_day),
-            _ => None,
-        }
+        self.asked()?.cut_day()
     }
 
     fn cut_day(&self) -> Option<String> {

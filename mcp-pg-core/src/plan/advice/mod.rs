@@ -32,9 +32,7 @@ impl<'v> Scope<'v> {
     /// The error of a name in a condition that is no column and no relation.
     pub(super) fn unknown_condition(&self, table: &'v TableView, name: &str) -> Error {
         let relations = table.relations.iter().map(|relation| table.relation_name(relation));
-        let columns = table.table.columns.iter().filter(|column| column.can_select);
-        let known: Vec<&str> =
-            columns.map(|column| column.name.as_str()).chain(relations).collect();
+        let known: Vec<&str> = table.names_of(|_| true).chain(relations).collect();
         let error = table
             .unknown_column(name, |column| column.can_select)
             .nearest(name, known.iter().copied())
@@ -211,7 +209,7 @@ pub(super) fn in_json_shown(table: &TableView, name: &str, error: Error) -> Erro
 fn in_json<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, Vec<&'n str>)> {
     let mut steps = name.split(['.', '-', '>', '[', ']', '\'']).filter(|step| !step.is_empty());
     let column = steps.next()?;
-    let (_, known) = table.table.column(column).filter(|(_, known)| known.can_select)?;
+    let (_, known) = table.column(column)?;
     let keys: Vec<&str> = steps.collect();
     (known.data_type.is_json() && !keys.is_empty()).then_some((column, keys))
 }

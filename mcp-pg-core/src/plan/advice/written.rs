@@ -11,8 +11,7 @@ use crate::schema::{Column, Family, RelationKind};
 /// What to say of a name that is not a column to write.
 pub(in crate::plan) fn not_written(table: &TableView, name: &str, error: Error) -> Error {
     let json = |column: &str| {
-        let column = table.table.column(column).filter(|(_, column)| column.can_select);
-        column.is_some_and(|(_, column)| column.data_type.family() == Family::Json)
+        table.column(column).is_some_and(|(_, column)| column.data_type.family() == Family::Json)
     };
     match name.split_once('.') {
         Some((column, key)) if json(column) => {

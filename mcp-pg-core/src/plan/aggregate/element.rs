@@ -12,14 +12,11 @@ use crate::schema::DataType;
 /// What says that the elements of a list make the groups.
 pub(super) const EACH: &str = "each";
 
-impl Reached<'_> {
-    /// The type of the elements of its lists: arrays, or those that JSON may have there.
-    pub fn element(&self) -> Option<Arc<DataType>> {
-        let data_type = self.data_type();
-        match data_type.is_json() {
-            true => Some(Arc::clone(DataType::jsonb())),
-            false => data_type.element(),
-        }
+/// The type of the elements of lists: of arrays, or of those that JSON may be.
+fn element(data_type: &DataType) -> Option<Arc<DataType>> {
+    match data_type.is_json() {
+        true => Some(Arc::clone(DataType::jsonb())),
+        false => data_type.element(),
     }
 }
 
@@ -46,22 +43,18 @@ pub(super) fn asked(
     }
     let (name, type_name) = (&of.column.name, &of.column.type_name);
     let apart = |element: &Arc<DataType>| element.equality;
-    match of.element() {
+    match element(&of.data_type()) {
         Some(element) if apart(&element) => Ok(Some(element)),
         Some(_) => {
             let message = format!("{name} is {type_name}, whose elements cannot be told apart");
             Err(wrong(message, EACH))
         }
         None => {
-            let columns = of.owner(table).table.columns.iter().filter(|column| {
-                let element = match column.data_type.is_json() {
-                    true => Some(Arc::clone(DataType::jsonb())),
-                    false => column.data_type.element(),
-                };
-                column.can_select && element.as_ref().is_some_and(apart)
-            });
+            let columns = of
+                .owner(table)
+                .names_of(|column| element(&column.data_type).as_ref().is_some_and(apart));
             let error = wrong(format!("{name} is {type_name}, which has no elements"), EACH);
-            Err(error.allowed(columns.map(|column| column.name.as_str())))
+            Err(error.allowed(columns))
         }
     }
 }

@@ -87,6 +87,33 @@ impl Function {
         }
     }
 
+    /// What is measured, and the type of the measure.
+    fn measured<'v>(
+        self,
+        scope: &Scope<'v>,
+        table: &'v TableView,
+        of: Option<&Value>,
+        spelling: &str,
+        at: &str,
+    ) -> Result<(Expression<'v>, Arc<DataType>)> {
+        let wrong = |message: String| {
+            Error::new(Code::InvalidValue, message).at(at).allowed(measurable(table, self))
+        };
+        if of.is_some_and(|of| *of == "*") {
+            return Err(wrong(format!("{spelling} is taken of one column"))
+                .hint("{\"count\": \"*\"} counts rows"));
+        }
+        let of = scope.expression(table, of, at)?;
+        if let Some(data_type) = self.of(&of) {
+            return Ok((of, data_type));
+        }
+        let what = of.column().map_or_else(String::new, |Reached { column, .. }| {
+            format!(" to {} ({})", column.name, column.type_name)
+        });
+        let error = wrong(format!("{spelling} does not apply{what}"));
+        Err(advice::not_measured(spelling, &of, error))
+    }
+
     /// The type of the measure, if values of this type can be measured so.
     fn of_type(self, data_type: &Arc<DataType>) -> Option<Arc<DataType>> {
         const SMALL: [u32; 2] = [21, 23];
@@ -105,16 +132,16 @@ impl Function {
             Function::Sum | Function::Avg if base.oid == 1083 => built_in(DataType::interval()),
             // Numbers beyond those, money and intervals keep their type.
             Function::Sum if number || matches!(base.oid, 790 | 1186) => Some(base),
-            Function::Avg if number || base.oid == 1186 => Some(base),
+            Function::Avg if number || base.is_interval() => Some(base),
             Function::Sum | Function::Avg => None,
-            Function::Stddev | Function::Variance if matches!(base.oid, 700 | 701) => {
+            Function::Stddev | Function::Variance if base.is_float() => {
                 built_in(DataType::double())
             }
             Function::Stddev | Function::Variance => {
                 number.then(|| Arc::clone(DataType::numeric()))
             }
             Function::Percentile if number => built_in(DataType::double()),
-            Function::Percentile => (base.oid == 1186).then_some(base),
+            Function::Percentile => base.is_interval().then_some(base),
             Function::Min | Function::Max => {
                 let other = matches!(base.oid, 26 | 27 | 790 | 869 | 1186 | 3220);
                 let made = matches!(base.kind, Kind::Enum(_) | Kind::Array { .. }) && base.ordering;
@@ -166,37 +193,18 @@ pub(super) fn measure<'v>(
             })
             .allowed(Function::names()));
     };
-    let inside = || below(&at(), spelling);
     let (of, data_type) = match options.get(*spelling) {
         Some(Value::String(all)) if all == "*" && *function == Function::Count => {
             (None, Arc::clone(DataType::bigint()))
         }
-        Some(Value::String(all)) if all == "*" => {
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("{spelling} is taken of one column"),
-            )
-            .at(inside())
-            .allowed(measurable(table, *function))
-            .hint("{\"count\": \"*\"} counts rows"));
-        }
         of => {
-            let of = scope.expression(table, of, &inside())?;
-            let Some(data_type) = function.of(&of) else {
-                let what = of.column().map_or_else(String::new, |Reached { column, .. }| {
-                    format!(" to {} ({})", column.name, column.type_name)
-                });
-                let message = format!("{spelling} does not apply{what}");
-                let error = Error::new(Code::InvalidValue, message)
-                    .at(inside())
-                    .allowed(measurable(table, *function));
-                return Err(advice::not_measured(spelling, &of, error));
-            };
+            let (of, data_type) =
+                function.measured(scope, table, of, spelling, &below(&at(), spelling))?;
             (Some(of), data_type)
         }
     };
     let asked = match options.get("where") {
-        None | Some(Value::Null) => Predicate::All(vec![]),
+        None | Some(Value::Null) => Predicate::always(),
         Some(Value::Object(object)) => filter(scope, table, object, &(at() + "/where"))?,
         Some(_) => {
             return Err(
@@ -246,8 +254,5 @@ fn fraction(
 
 /// The columns of the table that can be measured so.
 fn measurable(table: &TableView, function: Function) -> impl Iterator<Item = &str> {
-    let columns = table.table.columns.iter();
-    let fit = columns
-        .filter(move |column| column.can_select && function.of_type(&column.data_type).is_some());
-    fit.map(|column| column.name.as_str())
+    table.names_of(move |column| function.of_type(&column.data_type).is_some())
 }

@@ -128,7 +128,7 @@ impl<'v> Parser<'_, 'v> {
                 continue;
             }
             let at = below(at, key);
-            self.count(&at, 0)?;
+            self.count(&at)?;
             if let Some(negated) = listed(key) {
                 all.push(self.listed(table, left, negated, member, &at)?);
                 continue;
@@ -161,7 +161,7 @@ impl<'v> Parser<'_, 'v> {
         };
         let items = items.iter().enumerate().map(|(index, item)| {
             let at = if list.is_array() { below(at, &index.to_string()) } else { at.to_owned() };
-            self.count(&at, 0)?;
+            self.count(&at)?;
             match Other::of(item) {
                 Some(other) => self.compared(table, left, Operator::Eq, &other, &at),
                 None => Ok(left.tested(self.operator(left.column, Operator::Eq, item, &at)?)),
@@ -211,13 +211,12 @@ impl<'v> Parser<'_, 'v> {
         }
         let types = (&left.column.type_name, &right.column.type_name);
         let message = format!("{} is {}, and {name} is {}", left.column.name, types.0, types.1);
-        let alike = table.readable_columns().map(|position| &table.table.columns[position]);
-        let alike = alike.filter(|other| {
+        let alike = table.names_of(|other| {
             is_alike(data_type, &other.data_type)
-                && !std::ptr::eq(*other, left.column)
+                && !std::ptr::eq(other, left.column)
                 && table.usable(&other.name).is_ok()
         });
-        let error = wrong(message, &at).allowed(alike.map(|other| other.name.as_str()));
+        let error = wrong(message, &at).allowed(alike);
         Err(match holds(&right.column.data_type, data_type) {
             true => error.hint(format!(
                 "{{{name:?}: {{\"contains\": {{\"$column\": {:?}}}}}}}",

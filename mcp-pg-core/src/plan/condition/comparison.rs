@@ -50,7 +50,7 @@ impl<'v> Parser<'_, 'v> {
                     object.iter().filter(|(key, _)| !beside(key, object, path.is_some()))
                 {
                     let (place, at) = (at, below(at, key));
-                    self.count(&at, 0)?;
+                    self.count(&at)?;
                     let operator = operator(column, data_type, key, path.is_some())
                         .map_err(|error| error.at(&at))?;
                     all.push(match &path {

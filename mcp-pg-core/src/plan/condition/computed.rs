@@ -20,9 +20,8 @@ pub(in crate::plan) const FORM: &str =
 
 /// Whether a member of a condition asks for one: a column may have the name, too.
 pub(super) fn is_computed(table: &TableView, name: &str, value: &Value) -> bool {
-    let column = || table.table.column(name).is_some_and(|(_, column)| column.can_select);
     let asks = || value.as_object().is_some_and(|object| Arithmetic::asked(object).is_some());
-    name == COMPUTE && (asks() || !column())
+    name == COMPUTE && (asks() || table.column(name).is_none())
 }
 
 impl<'v> Parser<'_, 'v> {
@@ -45,7 +44,7 @@ impl<'v> Parser<'_, 'v> {
         let of = self.scope.expression(table, Some(&Value::Object(arithmetic)), at)?;
         // Each operator is about all of it.
         for _ in 0..of.parts().saturating_mul(tests.len()) {
-            self.count(at, 0)?;
+            self.count(at)?;
         }
         let left = Left { value: Compared::Computed(Box::new(of)), column: policy::computed() };
         self.tested(table, &left, tests, at)

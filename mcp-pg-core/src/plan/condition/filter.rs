@@ -9,8 +9,7 @@ use crate::plan::expression::cut::PART;
 use crate::plan::expression::reached::bound;
 use crate::plan::hop::ambiguous;
 use crate::plan::{Compared, Counted, Hop, Predicate, Quantifier, Reached, Scope};
-use crate::policy::{Action, TableView, counted};
-use crate::request::Archived;
+use crate::policy::{TableView, counted};
 use crate::schema::{Found, Operator, Relation};
 
 /// The condition of a `where` object, at `at` in the arguments.
@@ -24,13 +23,15 @@ pub fn filter<'v>(
     object: &Map<String, Value>,
     at: &str,
 ) -> Result<Predicate<'v>> {
-    Parser { scope, nodes: 0 }.object(table, object, at, 0)
+    Parser { scope, nodes: 0, depth: 0 }.object(table, object, at)
 }
 
 /// Reads conditions, and counts what they are made of.
 pub(super) struct Parser<'s, 'v> {
     pub(super) scope: &'s Scope<'v>,
     nodes: usize,
+    /// How many conditions are around.
+    depth: usize,
 }
 
 impl<'v> Parser<'_, 'v> {
@@ -39,26 +40,42 @@ impl<'v> Parser<'_, 'v> {
         table: &'v TableView,
         object: &Map<String, Value>,
         at: &str,
-        depth: usize,
     ) -> Result<Predicate<'v>> {
-        self.count(at, depth)?;
+        let most = self.scope.view.limits.max_depth;
+        if self.depth > most {
+            let message = format!("a condition may be nested {most} levels deep, and no more");
+            return Err(Error::exceeded("max_depth", message).at(at));
+        }
+        self.count(at)?;
+        self.depth += 1;
+        let condition = self.members(table, object, at);
+        self.depth -= 1;
+        condition
+    }
+
+    fn members(
+        &mut self,
+        table: &'v TableView,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
         if let Some((name, rest)) = spelled_out(table, object) {
-            return self.named(table, name, &Value::Object(rest), at, at, depth);
+            return self.named(table, name, &Value::Object(rest), at, at);
         }
         let mut all = Vec::with_capacity(object.len());
         for (name, value) in object {
             let at = below(at, name);
             all.push(match name.as_str() {
-                "and" => Predicate::All(self.several(table, value, &at, depth)?),
+                "and" => Predicate::All(self.several(table, value, &at)?),
                 "or" if value.as_object().is_some_and(|members| members.len() > 1) => {
                     // Of several members in one object, all must hold: here that may not be meant.
                     return Err(wrong("or takes a list of condition objects", &at)
                         .hint("[{\"status\": \"new\"}, {\"total\": {\"gt\": 100}}]"));
                 }
-                "or" => Predicate::Any(self.several(table, value, &at, depth)?),
+                "or" => Predicate::Any(self.several(table, value, &at)?),
                 "not" => match value {
                     Value::Object(inner) => {
-                        Predicate::Not(Box::new(self.object(table, inner, &at, depth + 1)?))
+                        Predicate::Not(Box::new(self.object(table, inner, &at)?))
                     }
                     _ => {
                         let error = wrong("not takes a condition object", &at);
@@ -71,7 +88,7 @@ impl<'v> Parser<'_, 'v> {
                     }
                 },
                 name if is_computed(table, name, value) => self.of_computed(table, value, &at)?,
-                _ => self.named(table, name, value, &at, &at, depth)?,
+                _ => self.named(table, name, value, &at, &at)?,
             });
         }
         Ok(one_or(all, Predicate::All))
@@ -82,7 +99,6 @@ impl<'v> Parser<'_, 'v> {
         table: &'v TableView,
         value: &Value,
         at: &str,
-        depth: usize,
     ) -> Result<Vec<Predicate<'v>>> {
         let conditions = match value {
             Value::Array(conditions) => conditions.as_slice(),
@@ -90,11 +106,11 @@ impl<'v> Parser<'_, 'v> {
             _ => {
                 let error = wrong("a list of condition objects is wanted", at);
                 let logical = at.rsplit('/').next().unwrap_or_default();
-                return Err(match table.table.column(logical) {
-                    Some((_, column)) if column.can_select => error.hint(format!(
+                return Err(match table.column(logical) {
+                    Some(_) => error.hint(format!(
                         "the column of that name is reached as {{\"column\": {logical:?}, \"eq\": …}}"
                     )),
-                    _ => error,
+                    None => error,
                 });
             }
         };
@@ -104,7 +120,7 @@ impl<'v> Parser<'_, 'v> {
         let conditions = conditions.iter().enumerate().map(|(index, condition)| {
             let at = if value.is_array() { below(at, &index.to_string()) } else { at.to_owned() };
             match condition {
-                Value::Object(inner) => self.object(table, inner, &at, depth + 1),
+                Value::Object(inner) => self.object(table, inner, &at),
                 _ => Err(wrong("a condition is an object", &at)),
             }
         });
@@ -119,10 +135,9 @@ impl<'v> Parser<'_, 'v> {
         value: &Value,
         name_at: &str,
         at: &str,
-        depth: usize,
     ) -> Result<Predicate<'v>> {
-        self.count(at, depth)?;
-        if table.table.column(name).is_some_and(|(_, column)| column.can_select) {
+        self.count(at)?;
+        if table.column(name).is_some() {
             let position = table.readable(name).map_err(|error| error.inside(name_at))?;
             if let Some(sealed) = table.sealed(name)
                 && let Some(index) = sealed.index()
@@ -137,12 +152,12 @@ impl<'v> Parser<'_, 'v> {
             return self.of_column(table, position, value, at);
         }
         match Relation::find(&table.relations, name) {
-            Found::One(relation) => self.related(table, relation, value, at, depth),
+            Found::One(relation) => self.related(table, relation, value, at),
             Found::Unknown => Err(self.scope.unknown_condition(table, name).at(name_at)),
             Found::Ambiguous(_) if is_quantified(value) => {
                 let relation = self.scope.relation_to_many(table, name);
                 let relation = relation.map_err(|error| error.at(name_at))?;
-                self.related(table, relation, value, at, depth)
+                self.related(table, relation, value, at)
             }
             Found::Ambiguous(names) => Err(ambiguous(name, &names).at(name_at)),
         }
@@ -194,27 +209,26 @@ impl<'v> Parser<'_, 'v> {
         relation: &'v Relation,
         value: &Value,
         at: &str,
-        depth: usize,
     ) -> Result<Predicate<'v>> {
         let hop = self.scope.hop(subject, relation).map_err(|error| error.at(at))?;
         let object = match value {
             Value::Object(object) => object,
             Value::Null if hop.is_to_one() => {
-                return self.quantified(hop, Quantifier::None, &Map::new(), at, depth);
+                return self.quantified(hop, Quantifier::None, &Map::new(), at);
             }
             _ => {
                 return Err(self.scope.unrelated(subject, &hop, value).at(at));
             }
         };
         if hop.is_to_one() {
-            return self.quantified(hop, Quantifier::Some, object, at, depth);
+            return self.quantified(hop, Quantifier::Some, object, at);
         }
         let mut all = Vec::with_capacity(object.len());
         for (key, inner) in object {
             let quantifier = match key.as_str() {
                 "count" => {
                     let condition = object.get("where");
-                    all.push(self.counted(subject, &hop, inner, condition, at, depth)?);
+                    all.push(self.counted(subject, &hop, inner, condition, at)?);
                     continue;
                 }
                 "where" if object.contains_key("count") => continue,
@@ -231,7 +245,7 @@ impl<'v> Parser<'_, 'v> {
                 let hint = format!("{{{key:?}: {{}}}} speaks of whatever rows are related");
                 return Err(wrong("a condition object is wanted", &at).hint(hint));
             };
-            all.push(self.quantified(hop.clone(), quantifier, inner, &at, depth)?);
+            all.push(self.quantified(hop.clone(), quantifier, inner, &at)?);
         }
         if all.is_empty() {
             return Err(wrong("say how many of the related rows: some, none, every or count", at));
@@ -245,9 +259,8 @@ impl<'v> Parser<'_, 'v> {
         quantifier: Quantifier,
         object: &Map<String, Value>,
         at: &str,
-        depth: usize,
     ) -> Result<Predicate<'v>> {
-        let filter = Box::new(self.object(hop.table, object, at, depth + 1)?);
+        let filter = Box::new(self.object(hop.table, object, at)?);
         Ok(Predicate::Related { hop: Box::new(hop), quantifier, filter })
     }
 
@@ -259,13 +272,10 @@ impl<'v> Parser<'_, 'v> {
         test: &Value,
         condition: Option<&Value>,
         at: &str,
-        depth: usize,
     ) -> Result<Predicate<'v>> {
         let filter = match condition {
-            None | Some(Value::Null) => Predicate::All(vec![]),
-            Some(Value::Object(inner)) => {
-                self.object(hop.table, inner, &below(at, "where"), depth + 1)?
-            }
+            None | Some(Value::Null) => Predicate::always(),
+            Some(Value::Object(inner)) => self.object(hop.table, inner, &below(at, "where"))?,
             Some(_) => {
                 return Err(wrong("a condition object is wanted", &below(at, "where")));
             }
@@ -284,60 +294,17 @@ impl<'v> Parser<'_, 'v> {
         Ok(one_or(all, Predicate::All))
     }
 
-    /// Refuses one part more, or deeper, than a condition may have.
-    pub(super) fn count(&mut self, at: &str, depth: usize) -> Result<()> {
-        let limits = &self.scope.view.limits;
+    /// Refuses one part more than a condition may have.
+    pub(super) fn count(&mut self, at: &str) -> Result<()> {
+        let most = self.scope.view.limits.max_nodes;
         self.nodes += 1;
-        let (bound, message) = if depth > limits.max_depth {
-            let most = limits.max_depth;
-            ("max_depth", format!("a condition may be nested {most} levels deep, and no more"))
-        } else if self.nodes > limits.max_nodes {
-            let most = limits.max_nodes;
-            ("max_nodes", format!("a condition may be made of {most} parts, and no more"))
-        } else {
+        if self.nodes <= most {
             return Ok(());
-        };
-        Err(Error::exceeded(bound, message).at(at))
+        }
+        let message = format!("a condition may be made of {most} parts, and no more");
+        Err(Error::exceeded("max_nodes", message).at(at))
     }
 }
-
-impl<'v> Scope<'v> {
-    /// Which rows exist for the caller at all: the condition of the grant for `action`.
-    ///
-    /// A claim that the caller lacks leaves no row.
-    ///
-    /// # Errors
-    ///
-    /// `forbidden` if a claim does not fit the condition, or the condition not the table.
-    pub fn visible(&self, table: &'v TableView, action: Action) -> Result<Predicate<'v>> {
-        let Some(rule) = table.row_rule(action) else { return Ok(Predicate::All(vec![])) };
-        let Some(granted) = self.granted_object(rule) else {
-            return Ok(Predicate::Any(vec![]));
-        };
-        let unfit = || {
-            let message = "the row condition of the caller's role does not fit the table";
-            Error::new(Code::Forbidden, message)
-        };
-        let whole = self.view.whole().ok_or_else(unfit)?;
-        let table = whole.named(table.name()).ok_or_else(unfit)?;
-        // Whatever the caller asks for: what the role may see does not depend on it.
-        let scope = Scope { view: whole, earlier: &[], related: Archived::Exclude, ..*self };
-        filter(&scope, table, &granted, RULE).map_err(|error| {
-            let misfit = match error.code() {
-                // What stands in the configuration, `check` tries.
-                Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
-                    let message = "a claim of the caller does not fit what its role may see";
-                    Error::new(Code::Forbidden, message)
-                }
-                _ => unfit(),
-            };
-            misfit.caused_by(error)
-        })
-    }
-}
-
-/// Where values of a role's own condition stand: nowhere in the arguments.
-const RULE: &str = "rule:";
 
 /// `{"column": "or", …}`: the name and the rest, unless it is a condition on a column called "column".
 fn spelled_out<'a>(

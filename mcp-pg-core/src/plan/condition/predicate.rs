@@ -59,6 +59,29 @@ pub enum Predicate<'v> {
 }
 
 impl Predicate<'_> {
+    /// The condition that every row meets.
+    pub fn always() -> Self {
+        Self::All(Vec::new())
+    }
+
+    /// The one that no row meets.
+    pub fn never() -> Self {
+        Self::Any(Vec::new())
+    }
+
+    /// The caller's own part of a request's condition: it comes first, the archive's and the role's follow it.
+    pub fn asked(&self) -> Option<&Self> {
+        match self {
+            Predicate::All(parts) => parts.first(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is made of nothing.
+    fn is_empty(&self) -> bool {
+        matches!(self, Predicate::All(parts) if parts.is_empty())
+    }
+
     /// Whether no two rows of the table can meet the condition: it gives the value of each column of a key.
     pub fn is_single(&self, table: &TableView) -> bool {
         let definition = &table.table;
@@ -103,24 +126,20 @@ impl Predicate<'_> {
     /// left out.
     pub fn beside_archive<'t>(&self, table: &'t TableView) -> Option<&'t Column> {
         let archive = table.archive.as_ref()?;
-        let Predicate::All(all) = self else { return None };
-        let asks = all.first().is_some_and(|asked| !asked.is_null(archive) && asked.asks(archive));
+        let asked = self.asked()?;
+        let asks = !asked.is_null(archive) && asked.asks(archive);
         (self.leaves_out(archive) && asks).then_some(archive)
     }
 
     /// Whether the caller's part of a request's condition asks for anything.
     pub fn is_asked(&self) -> bool {
-        let Predicate::All(all) = self else { return true };
-        all.first().is_some_and(|asked| !matches!(asked, Predicate::All(none) if none.is_empty()))
+        self.asked().is_some_and(|asked| !asked.is_empty())
     }
 
     /// The way to one row, none of which the caller's part of a request's condition wants there to be, although archived
     /// ones are not looked for.
     pub fn wants_none(&self) -> Option<&Hop<'_>> {
-        match self {
-            Predicate::All(parts) => parts.first().and_then(Predicate::lacks),
-            _ => None,
-        }
+        self.asked()?.lacks()
     }
 
     fn lacks(&self) -> Option<&Hop<'_>> {
@@ -129,8 +148,8 @@ impl Predicate<'_> {
                 parts.iter().find_map(Predicate::lacks)
             }
             Predicate::Related { hop, quantifier: Quantifier::None, filter } => {
-                let any = matches!(&**filter, Predicate::All(none) if none.is_empty());
-                Some(&**hop).filter(|hop| any && hop.is_to_one() && hop.leaves_out_archived())
+                let found = hop.is_to_one() && hop.leaves_out_archived();
+                Some(&**hop).filter(|_| found && filter.is_empty())
             }
             _ => None,
         }

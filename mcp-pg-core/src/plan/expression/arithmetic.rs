@@ -339,9 +339,8 @@ impl<'v> Parser<'_, 'v> {
                 "{between} of two points in time is a number of days; \"unit\": \"hours\" beside it, of hours"
             )));
         }
-        let columns = reached.owner(self.table).table.columns.iter();
-        let numbers = columns.filter(|column| column.can_select && column.data_type.is_amount());
-        Err(error.allowed(numbers.map(|column| column.name.as_str())))
+        let owner = reached.owner(self.table);
+        Err(error.allowed(owner.names_of(|column| column.data_type.is_amount())))
     }
 
     fn count(&mut self, at: &str, depth: usize) -> Result<()> {

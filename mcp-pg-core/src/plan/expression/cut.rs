@@ -70,7 +70,7 @@ impl Cut {
             (None, Some(_)) if !data_type.is_moment() => return Err(unfit("part")),
             (None, Some(wanted)) => Some((true, part_named(wanted, &data_type, name)?)),
         };
-        if zone.is_some() && (cut.is_none() || data_type.base().oid != 1184) {
+        if zone.is_some() && (cut.is_none() || !data_type.is_zoned()) {
             let message = "a time zone goes with a bucket or part of a timestamp with time zone";
             return Err(wrong(message.to_owned(), "time_zone").hint(
                 "{\"column\": \"created_at\", \"bucket\": \"month\", \"time_zone\": \"Europe/Berlin\"}",
@@ -128,7 +128,7 @@ fn part_named(wanted: &str, data_type: &DataType, name: &str) -> Result<&'static
     };
     let of_the_clock = |name: &str| matches!(name, "minute" | "hour");
     let has = |name: &str| match of_the_clock(name) {
-        true => data_type.base().oid != 1082,
+        true => !data_type.is_date(),
         false => data_type.has_day(),
     };
     match has(wanted) {

@@ -108,7 +108,7 @@ impl<'v> Scope<'v> {
         let (mut table, mut name) = (table, name);
         let mut hops: Vec<Hop<'v>> = Vec::new();
         loop {
-            let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
+            let own = table.column(name).is_some();
             let (relation, rest) = match first_step(table, name) {
                 // Groups and distinct rows are related to none.
                 Some(step) if !own && !table.is_derived() => step,
@@ -165,18 +165,6 @@ impl<'v> Scope<'v> {
             return Err(error.hint(format!("{:?}", keys.unwrap_or(vec!["address", "zip"]))));
         };
         self.operand_of(DataType::texts(), "text[]", &Value::Array(steps), at)
-    }
-
-    /// Refuses a list with more values than allowed.
-    pub(in crate::plan) fn short(&self, value: &Value, at: &str) -> Result<()> {
-        let most = self.view.limits.max_list;
-        match value.as_array().map(Vec::len) {
-            Some(length) if length > most => {
-                let message = format!("a list may have {most} values, not {length}");
-                Err(Error::exceeded("max_list", message).at(at))
-            }
-            _ => Ok(()),
-        }
     }
 }
 

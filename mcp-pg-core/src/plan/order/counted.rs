@@ -45,7 +45,7 @@ impl<'v> Scope<'v> {
                 .hint(format!("by a column of it: \"{name}.…\"")));
         };
         let filter = match object.get("where") {
-            None | Some(Value::Null) => Predicate::All(vec![]),
+            None | Some(Value::Null) => Predicate::always(),
             Some(Value::Object(inner)) => filter(self, hop.table, inner, &format!("{at}/where"))?,
             Some(_) => return Err(wrong("where is a condition object".to_owned(), "where")),
         };

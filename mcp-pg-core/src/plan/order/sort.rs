@@ -8,7 +8,7 @@ use crate::plan::expression::reached::bound;
 use crate::plan::{Arithmetic, Counted, Expression, Hop, Operand, Reached, Scope, Shown, Words};
 use crate::policy::TableView;
 use crate::request::check_members;
-use crate::schema::{Column, DataType, Kind, Operator};
+use crate::schema::{Column, DataType, Family, Kind, Operator};
 use crate::value;
 
 /// How a sort key is written.
@@ -55,9 +55,6 @@ pub struct Sort<'v> {
     pub nulls_last: bool,
 }
 
-/// The OID of `jsonb`.
-const JSONB: u32 = 3802;
-
 impl<'v> Sort<'v> {
     /// Whether rows have another key at another time, though they stay as they are.
     pub fn moves(&self) -> bool {
@@ -102,7 +99,7 @@ impl<'v> Sort<'v> {
         let base = self.column.data_type.base();
         match self.measured {
             Measured::Value => {
-                !matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.oid == JSONB
+                !matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.family() == Family::Json
             }
             Measured::Member(_) => true,
             Measured::Rank(_)
@@ -216,16 +213,6 @@ impl<'v> Scope<'v> {
             }
         }
         Ok(keys)
-    }
-
-    /// Refuses a request with more keys of a kind than allowed.
-    pub(in crate::plan) fn few(&self, count: usize, what: &str, at: &str) -> Result<()> {
-        let most = self.view.limits.max_keys;
-        if count <= most {
-            return Ok(());
-        }
-        let message = format!("a request may have {most} {what}, not {count}");
-        Err(Error::exceeded("max_keys", message).at(at))
     }
 
     fn sort_within(&self, table: &'v TableView, item: &Value, at: &str) -> Result<Sort<'v>> {
@@ -357,13 +344,11 @@ impl<'v> Scope<'v> {
         let column = reached.column;
         if matches!(measured, Measured::Value) && !column.data_type.ordering {
             let owner = reached.hops.last().map_or(table, |hop| hop.table);
-            let columns = owner.table.columns.iter();
-            let sortable = columns.filter(|column| column.can_select && column.data_type.ordering);
             return Err(Error::new(
                 Code::InvalidValue,
                 format!("{} is {}, which has no order", column.name, column.type_name),
             )
-            .allowed(sortable.map(|column| column.name.as_str())));
+            .allowed(owner.names_of(|column| column.data_type.ordering)));
         }
         Ok(Sort {
             nullable: column.may_be_null

@@ -148,7 +148,7 @@ impl<'v> Scope<'v> {
         let target = hop.table;
         let wanted = match lent(options, "where").or(inner.filter.as_ref()) {
             Some(object) => filter(&scope, target, object, &below(at, "where"))?,
-            None => Predicate::All(vec![]),
+            None => Predicate::always(),
         };
         let limits = &self.view.limits;
         let sorted = inner.order_by.as_deref();

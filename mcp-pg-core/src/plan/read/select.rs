@@ -15,6 +15,7 @@ use crate::plan::{
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Aggregate, Archived, Count, Format, Select};
+use crate::schema::TableKind;
 
 /// Rows to read.
 #[derive(Debug, Clone)]
@@ -66,6 +67,14 @@ impl<'v> SelectPlan<'v> {
         self.grouping.is_none()
             && self.columns.len() == all.clone().count()
             && self.columns.iter().zip(all).all(|(shown, position)| shown.is(position))
+    }
+
+    /// The table whose rows are read, and what these must meet: for groups, the rows that they are made of.
+    pub fn source(&self) -> (&'v TableView, &Predicate<'v>) {
+        match &self.grouping {
+            Some(grouping) => (grouping.table, &grouping.filter),
+            None => (self.table, &self.filter),
+        }
     }
 
     /// Whether its rows are empty objects although there are columns.
@@ -140,7 +149,7 @@ impl<'v> SelectPlan<'v> {
         }
         let grouping = Grouping::distinct(scope, request)?;
         let derived = derived.get_or_init(|| Box::new(grouping.derived()));
-        let plan = Self::of(scope, derived, every(), &[], Query::Select(request))?;
+        let plan = Self::of(scope, derived, Predicate::always(), &[], Query::Select(request))?;
         let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
         let plan = plan.page(scope, cursors)?;
         Ok(Self {
@@ -166,7 +175,7 @@ impl<'v> SelectPlan<'v> {
         let (grouping, derived) = Grouping::new(scope, request, derived)?;
         let filter = match &request.having {
             Some(object) => filter(scope, derived, object, "/having")?,
-            None => every(),
+            None => Predicate::always(),
         };
         let plan = Self::of(scope, derived, filter, &[], Query::Aggregate(request))?;
         let plan = Self { keyset: plan.keyset && !grouping.moves(), ..plan };
@@ -313,11 +322,6 @@ fn sorted_by<'r>(
     columns.iter().flatten().filter(labelled).map(Sorted).collect()
 }
 
-/// The condition that every row meets.
-fn every<'v>() -> Predicate<'v> {
-    Predicate::All(Vec::new())
-}
-
 /// Whether rows of the table have a version: a column for it, or a system column.
 pub(in crate::plan) fn has_version(table: &TableView) -> bool {
     table.told_version().is_some() || table.table.has_system_columns()
@@ -333,7 +337,7 @@ impl<'v> Scope<'v> {
     ) -> Result<Predicate<'v>> {
         let asked = match condition {
             Some(object) => filter(self, table, object, "/where")?,
-            None => Predicate::All(vec![]),
+            None => Predicate::always(),
         };
         let archived = self.archived(table, archived.unwrap_or_default())?;
         Ok(Predicate::All(vec![asked, archived, self.visible(table, Action::Select)?]))
@@ -349,10 +353,10 @@ impl<'v> Scope<'v> {
             Some(column) => {
                 Predicate::Test { column, path: None, comparison: Comparison::Null(null) }
             }
-            None => Predicate::All(vec![]),
+            None => Predicate::always(),
         };
         match archived {
-            Archived::Include => Ok(Predicate::All(vec![])),
+            Archived::Include => Ok(Predicate::always()),
             Archived::Exclude => Ok(null(true)),
             Archived::Only if table.archive.is_some() => Ok(null(false)),
             Archived::Only => Err(Error::new(
@@ -360,6 +364,16 @@ impl<'v> Scope<'v> {
                 format!("{} has no archive column, so none of its rows is archived", table.name()),
             )
             .at("/archived")),
+        }
+    }
+
+    /// How rows are counted. The planner's estimates speak of all rows: where some are hidden, as views may hide some,
+    /// the others are counted exactly.
+    fn count(&self, wanted: Option<Count>, table: &TableView, filter: &Predicate<'_>) -> Count {
+        let views = || table.table.kind == TableKind::View || filter.reaches_view();
+        match wanted.unwrap_or_default() {
+            Count::Estimated if self.view.hides_rows() || views() => Count::Exact,
+            count => count,
         }
     }
 }

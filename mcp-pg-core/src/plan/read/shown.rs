@@ -131,8 +131,9 @@ impl<'v> Scope<'v> {
         match item {
             Value::String(name) => {
                 // Asked first, since what was meant by an unknown name takes long to find.
-                let own = table.table.column(name).is_some_and(|(_, column)| column.can_select);
-                if !own && let Some(related) = self.related(table, name, at) {
+                if table.column(name).is_none()
+                    && let Some(related) = self.related(table, name, at)
+                {
                     return Ok(vec![Shown::Related(Box::new((name.clone(), related?)))]);
                 }
                 let columns = self
@@ -198,6 +199,26 @@ impl<'v> Scope<'v> {
         let name = given_name(object).filter(|name| !name.contains('\0'));
         let name = name.ok_or_else(|| wrong(Code::InvalidValue, "as is a text", "as"))?;
         Ok(Computed { name, of: Expression::Column(of) })
+    }
+
+    /// Refuses a list of more columns than allowed.
+    fn few_columns(&self, table: &TableView, count: usize, at: &str) -> Result<()> {
+        let most = self.view.limits.max_list.max(table.table.columns.len());
+        if count <= most {
+            return Ok(());
+        }
+        let message = format!("a list may have {most} columns, not {count}");
+        Err(Error::exceeded("max_list", message).at(at))
+    }
+
+    /// The column of a name to return, or all for `*`.
+    fn named(&self, table: &'v TableView, name: &str, at: &str) -> Result<Vec<usize>> {
+        if name == "*" {
+            return Ok(table.readable_columns().collect());
+        }
+        let column = table.readable(name);
+        let column = column.map_err(|error| self.not_returned(table, name, error.inside(at)))?;
+        Ok(vec![column])
     }
 }
 

@@ -8,7 +8,7 @@ use super::assign::{Assign, Written, is_operand, not_shown};
 use super::change::{counted, touchable};
 use super::insert::Given;
 use super::whole::require_whole;
-use crate::error::{Code, Error, Result, below, step};
+use crate::error::{Code, Error, Result, below};
 use crate::plan::{Predicate, Scope};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, ConflictAction, OnConflict};
@@ -63,14 +63,13 @@ impl<'v> Arbiter<'v> {
             ConflictAction::Update => overwritten(scope, table, request, given, &columns)?,
         };
         if set.is_empty() {
-            let always = || Predicate::All(vec![]);
             return Ok(Self {
                 columns,
                 nulls_equal,
                 partial,
                 set,
-                filter: always(),
-                check: always(),
+                filter: Predicate::always(),
+                check: Predicate::always(),
             });
         }
         let indexes =
@@ -100,7 +99,7 @@ impl Arbiter<'_> {
         for (index, row) in rows.iter().enumerate() {
             for (column, _) in self.set.iter().filter(given) {
                 if let Some(value) = row.get(&column.name).filter(|value| !is_operand(value)) {
-                    let at = format!("{}{}", at(index), step(&column.name));
+                    let at = below(&at(index), &column.name);
                     require_whole(&column.data_type, value, &at)?;
                 }
             }
@@ -127,7 +126,7 @@ impl Arbiter<'_> {
                         "other rows give {name}: without it, an existing row would get its default"
                     ),
                 )
-                .at(format!("{}{}", at(index), step(name)))
+                .at(below(&at(index), name))
                 .hint("give it in each row, or name in on_conflict.update what all rows give"));
             }
         }
@@ -165,8 +164,7 @@ struct Target<'v> {
 
 /// The keys whose existing rows can be met.
 fn keys(table: &TableView) -> impl Iterator<Item = &Key> {
-    let keys = table.table.primary_key.iter().chain(&table.table.unique_keys);
-    keys.filter(|key| key.arbiter)
+    table.table.keys().filter(|key| key.arbiter)
 }
 
 /// The error of `on_conflict.columns`, with the keys that there are.

@@ -3,9 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, next_version, not_shown};
+use super::computation::OF_OLD;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::read::select;
-use crate::plan::{Each, Include, Operand, Predicate, Quantifier, Returned, Scope, filter};
+use crate::plan::{
+    Each, Expression, Include, Operand, Predicate, Quantifier, Returned, Scope, filter,
+};
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
 use crate::schema::Column;
@@ -49,6 +52,26 @@ pub enum Effect<'v> {
     Remove,
 }
 
+impl<'v> Effect<'v> {
+    /// The rows that the request names one by one, if it does.
+    pub fn each(&self) -> Option<&Each<'v>> {
+        match self {
+            Effect::SetEach(each) => Some(each),
+            Effect::Set(_) | Effect::Remove => None,
+        }
+    }
+
+    /// What columns get: the same in all rows, or in each that is named what its own name says, by the name's position.
+    pub fn sets(&self) -> impl Iterator<Item = (Option<usize>, &[(&'v Column, Assign<'v>)])> {
+        let same = match self {
+            Effect::Set(set) => Some((None, set.as_slice())),
+            Effect::SetEach(_) | Effect::Remove => None,
+        };
+        let rows = self.each().into_iter().flat_map(Each::rows);
+        same.into_iter().chain(rows.map(|row| (Some(row.index), row.set.as_slice())))
+    }
+}
+
 /// The arguments that all these requests share.
 struct Common<'r> {
     action: Action,
@@ -67,8 +90,22 @@ struct Common<'r> {
 impl<'v> ChangePlan<'v> {
     /// Whether some row must still have the version that the caller read.
     pub fn versioned(&self) -> bool {
-        self.if_version.is_some()
-            || matches!(&self.effect, Effect::SetEach(each) if each.versioned())
+        self.if_version.is_some() || self.effect.each().is_some_and(Each::versioned)
+    }
+
+    /// The columns that get what is computed from rows, each with that.
+    pub fn computed(&self) -> Vec<(&'v Column, &Expression<'v>)> {
+        let sets = self.effect.sets().flat_map(|(_, set)| set);
+        sets.filter_map(|(column, assign)| Some((*column, assign.computed()?))).collect()
+    }
+
+    /// Positions of the columns that get something computed from related rows, which is another only if those are.
+    pub fn reaching(&self) -> Vec<usize> {
+        let reaches = |expression: &Expression<'_>| {
+            !expression.moves() && expression.columns().iter().any(|of| !of.hops.is_empty())
+        };
+        let computed = self.computed().into_iter().filter(|(_, computed)| reaches(computed));
+        computed.filter_map(|(column, _)| Some(self.table.table.column(&column.name)?.0)).collect()
     }
 
     /// The plan of an update.
@@ -190,7 +227,7 @@ impl<'v> ChangePlan<'v> {
                     .collect(),
             ),
             effect: Effect::Remove,
-            check: Predicate::All(vec![]),
+            check: Predicate::always(),
             max_rows: request.max_rows.unwrap_or(default_rows).min(MAX_ROWS_MOST),
             if_version: if_version.transpose()?,
             includes: scope.written_includes(table, &returning, request.include)?,
@@ -250,9 +287,8 @@ pub(super) fn assignments<'v>(
 
 /// Whether what is assigned depends on what is there.
 fn is_computed(value: &Value) -> bool {
-    let members = value.as_object().into_iter().flatten();
-    let computed = ["$increment", "$compute", "$column", "$append", "$remove", "$merge", "$set"];
-    members.map(|(key, _)| key).any(|key| computed.contains(&key.as_str()))
+    let mut members = value.as_object().into_iter().flatten();
+    members.any(|(key, _)| OF_OLD.contains(&key.as_str()))
 }
 
 /// Every change counts in the version column, unless it `is_set` by a preset.

@@ -24,7 +24,7 @@ pub(super) struct Computation<'r> {
 }
 
 /// Those that need a row which is there.
-const OF_OLD: [&str; 7] =
+pub(super) const OF_OLD: [&str; 7] =
     ["$increment", "$compute", "$column", "$append", "$remove", "$merge", "$set"];
 
 impl<'v> Scope<'v> {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, first_version, not_shown};
-use crate::error::{Code, Error, Result, below, step};
+use crate::error::{Code, Error, Result, below};
 use crate::plan::{Arbiter, Include, Predicate, Returned, Scope};
 use crate::policy::{Action, Sealed, TableView};
 use crate::request::Insert;
@@ -51,20 +51,7 @@ impl<'v> InsertPlan<'v> {
         }
 
         let at = |index: usize| if list { format!("/data/{index}") } else { "/data".to_owned() };
-        let mut columns: Vec<&'v Column> = Vec::new();
-        let mut named: HashSet<&str> = HashSet::new();
-        for (index, row) in rows.iter().enumerate() {
-            for name in row.keys() {
-                if named.insert(name) {
-                    let place = || format!("{}{}", at(index), step(name));
-                    columns.push(
-                        scope
-                            .writable(table, name, Written::New)
-                            .map_err(|error| error.at(place()))?,
-                    );
-                }
-            }
-        }
+        let mut columns = given_columns(scope, table, &rows, &at)?;
         let presets = scope.presets(table, Action::Insert)?;
         let given = columns.len();
         // Blind indexes of what is given, in the order of their columns.
@@ -152,6 +139,26 @@ pub(super) fn rows<'r>(given: &'r Value, at: &str, what: &str) -> Result<(Vec<Gi
         },
         _ => Err(wrong(at.to_owned())),
     }
+}
+
+/// The columns that at least one of the rows gives.
+fn given_columns<'v>(
+    scope: &Scope<'v>,
+    table: &'v TableView,
+    rows: &[Given<'_>],
+    at: &dyn Fn(usize) -> String,
+) -> Result<Vec<&'v Column>> {
+    let mut columns = Vec::new();
+    let mut named: HashSet<&str> = HashSet::new();
+    for (index, row) in rows.iter().enumerate() {
+        for name in row.keys() {
+            if named.insert(name) {
+                let column = scope.writable(table, name, Written::New);
+                columns.push(column.map_err(|error| error.at(below(&at(index), name)))?);
+            }
+        }
+    }
+    Ok(columns)
 }
 
 /// What a row has in the columns that are `given`, and then in the blind indexes of those.

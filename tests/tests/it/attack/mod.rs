@@ -29,7 +29,7 @@ use base64::engine::general_purpose::STANDARD;
 use mcp_pg_core::cipher::KeyRing;
 use mcp_pg_core::policy::{Action, ColumnRules, Encryption, Grant, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call_as, object};
+use mcp_pg_tests::{Database, call_as, grant, names, object};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -59,18 +59,6 @@ const FIXTURE: &str = "
     ANALYZE;";
 
 const ROLES: [&str; 3] = ["agent", "reader", "nothing"];
-
-fn grant(tables: &[&str], actions: &[Action]) -> Grant {
-    Grant {
-        tables: tables.iter().map(|table| (*table).to_owned()).collect(),
-        actions: actions.iter().copied().collect(),
-        ..Grant::default()
-    }
-}
-
-fn names(all: &[&str]) -> Vec<String> {
-    all.iter().map(|name| (*name).to_owned()).collect()
-}
 
 fn roles() -> Vec<Role> {
     let secret = names(&["pin_zq", "ssn_zq", "code_zq", "made_zq", "aside_zq", "mail", "tenant"]);

@@ -3,8 +3,7 @@
 mod cursor;
 mod reply;
 
-use mcp_pg_core::Engine;
-use mcp_pg_tests::{Database, call, refused, rows};
+use mcp_pg_tests::{Database, call, pages, refused, rows};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -33,25 +32,6 @@ CREATE INDEX ON item (ratio DESC);
 CREATE INDEX ON item (at);
 CREATE INDEX ON item (spot);
 CREATE INDEX ON item (list, kind);";
-
-/// All rows of a query, page by page.
-async fn paged(engine: &Engine, mut arguments: Value, limit: u64) -> Vec<Value> {
-    arguments["limit"] = json!(limit);
-    let mut all = Vec::new();
-    for _ in 0..1_000 {
-        let reply = call(engine, "analyst", "select", arguments.clone())
-            .await
-            .unwrap_or_else(|error| panic!("{arguments}: {error}"));
-        assert_eq!(reply["row_count"], rows(&reply).len());
-        assert_eq!(reply["truncated"], !reply["next_cursor"].is_null());
-        all.extend(rows(&reply).to_vec());
-        match &reply["next_cursor"] {
-            Value::Null => return all,
-            cursor => arguments["cursor"] = cursor.clone(),
-        }
-    }
-    panic!("{arguments} has no end");
-}
 
 #[tokio::test]
 async fn pages_follow_each_other_in_every_order() {
@@ -92,16 +72,16 @@ async fn pages_follow_each_other_in_every_order() {
         for limit in [1, 7, 60] {
             let select = json!({"table": "item", "columns": ["id"], "order_by": order_by});
             for engine in [&engine, &sought] {
-                let rows = paged(engine, select.clone(), limit).await;
+                let rows = pages(engine, "select", select.clone(), limit).await;
                 assert_eq!(rows, expected, "{order_by} by {limit}");
             }
         }
     }
     let two =
         json!({"table": "two", "columns": ["a", "b"], "order_by": ["-b"], "where": {"c": "c"}});
-    let all = paged(&engine, two.clone(), 100).await;
+    let all = pages(&engine, "select", two.clone(), 100).await;
     assert_eq!(all.len(), 25);
-    assert_eq!(paged(&engine, two, 4).await, all);
+    assert_eq!(pages(&engine, "select", two, 4).await, all);
     let unordered = json!({"table": "item", "order_by": ["path"]});
     let place = ("invalid_value".to_owned(), "/order_by/0".to_owned());
     assert_eq!(refused(&engine, "select", unordered).await, place);
@@ -137,7 +117,7 @@ async fn a_sought_page_has_all_that_another_has() {
         });
         let mut both = Vec::new();
         for database in [&filtered, &sought] {
-            let mut rows = paged(&database.engine().await, select.clone(), 3).await;
+            let mut rows = pages(&database.engine().await, "select", select.clone(), 3).await;
             assert!(rows.len() > 3, "{select}");
             for row in &mut rows {
                 let version = row.as_object_mut().unwrap().shift_remove("_version").unwrap();
@@ -154,7 +134,7 @@ async fn pages_are_steady_while_rows_come_and_go() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;
     let mut select = json!({"table": "item", "columns": ["id"], "order_by": ["kind"], "limit": 5});
-    let before = paged(&engine, select.clone(), 60).await;
+    let before = pages(&engine, "select", select.clone(), 60).await;
     let mut seen = Vec::new();
     for page in 0..100 {
         let reply = call(&engine, "analyst", "select", select.clone()).await.unwrap();
@@ -183,7 +163,7 @@ async fn without_a_key_pages_are_told_by_their_offset() {
         assert_eq!(refused(&engine, "select", first).await.0, "unknown_column");
     }
     let select = json!({"table": "log", "columns": ["n"], "order_by": ["-n"]});
-    let all = paged(&engine, select.clone(), 4).await;
+    let all = pages(&engine, "select", select.clone(), 4).await;
     assert_eq!(all, (1..=10).rev().map(|n| json!({"n": n})).collect::<Vec<_>>());
     let reply =
         call(&engine, "analyst", "select", json!({"table": "log", "limit": 4})).await.unwrap();
@@ -223,10 +203,10 @@ async fn rows_without_a_key_are_each_on_one_page() {
     for table in ["tie", "leaf", "part", "loose", "kept", "seen"] {
         for order_by in [json!(["kind"]), json!(["-kind"])] {
             let select = json!({"table": table, "columns": ["n"], "order_by": order_by});
-            let all = paged(&engine, select.clone(), 1_000).await;
+            let all = pages(&engine, "select", select.clone(), 1_000).await;
             let mut seen: Vec<String> = Vec::new();
             for limit in [7, 11] {
-                let rows = paged(&engine, select.clone(), limit).await;
+                let rows = pages(&engine, "select", select.clone(), limit).await;
                 assert_eq!(rows, all, "{table}");
                 seen = rows.iter().map(|row| row["n"].to_string()).collect();
             }
@@ -328,7 +308,7 @@ async fn a_null_that_a_domain_would_refuse_is_on_a_page() {
         (json!([{"column": "label", "nulls": "first"}]), [2, 4, 3, 1]),
     ] {
         let arguments = json!({"table": "tin", "columns": ["id"], "order_by": order_by});
-        let read = paged(&engine, arguments, 1).await;
+        let read = pages(&engine, "select", arguments, 1).await;
         let ids: Vec<i64> = read.iter().map(|row| row["id"].as_i64().unwrap()).collect();
         assert_eq!(ids, expected, "{order_by}");
     }

@@ -2,10 +2,10 @@
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::Limits;
-use mcp_pg_tests::{Database, call, error, refused, rows};
+use mcp_pg_tests::{Database, call, error, pages, refused, rows};
 use serde_json::{Value, json};
 
-use super::{FIXTURE, paged};
+use super::FIXTURE;
 
 #[tokio::test]
 async fn a_reply_over_a_limit_is_cut_at_a_row() {
@@ -24,7 +24,7 @@ async fn a_reply_over_a_limit_is_cut_at_a_row() {
     many["limit"] = json!(1_000_000);
     let reply = call(&engine, "analyst", "select", many).await.unwrap();
     assert_eq!((rows(&reply).len(), &reply["truncated"]), (8, &json!(true)));
-    assert_eq!(paged(&engine, ids.clone(), 1_000_000).await.len(), 20);
+    assert_eq!(pages(&engine, "select", ids.clone(), 1_000_000).await.len(), 20);
     let mut none = ids;
     none["limit"] = json!(0);
     none["count"] = json!("exact");
@@ -32,7 +32,7 @@ async fn a_reply_over_a_limit_is_cut_at_a_row() {
     assert_eq!((rows(&reply).len(), &reply["count"]), (0, &json!(20)));
 
     // Bytes: each row is seen once, and no reply is larger.
-    let seen = paged(&engine, json!({"table": "wide"}), 8).await;
+    let seen = pages(&engine, "select", json!({"table": "wide"}), 8).await;
     assert_eq!(
         seen.iter().map(|row| row["id"].as_i64().unwrap()).collect::<Vec<_>>(),
         (1..=20).collect::<Vec<_>>()

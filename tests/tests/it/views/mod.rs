@@ -7,9 +7,9 @@ mod row;
 
 use std::collections::BTreeMap;
 
-use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
+use mcp_pg_core::policy::{Action, ColumnRules, Mask, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
-use mcp_pg_tests::{Database, call_as, error, object};
+use mcp_pg_tests::{Database, call_as, error, grant, names, object};
 use serde_json::{Value, json};
 
 const FIXTURE: &str = "
@@ -40,18 +40,6 @@ INSERT INTO person (person_id, tenant_id, name, email, phone, hush_number, hush_
 INSERT INTO note VALUES (1, 1, 'ada@example.com', 'n1', 'a'), (2, 2, NULL, NULL, 'b'), (3, 3, NULL, NULL, 'c'), (4, NULL, NULL, NULL, 'd');
 INSERT INTO hush_note VALUES (1, 1);
 ANALYZE;";
-
-fn grant(tables: &[&str], actions: &[Action]) -> Grant {
-    Grant {
-        tables: tables.iter().map(|table| (*table).to_owned()).collect(),
-        actions: actions.iter().copied().collect(),
-        ..Grant::default()
-    }
-}
-
-fn names(list: &[&str]) -> Vec<String> {
-    list.iter().map(|name| (*name).to_owned()).collect()
-}
 
 /// A role that sees persons of its tenant, without what is hushed, and with e-mail and phone masked.
 fn support() -> Role {

@@ -1,0 +1,126 @@
+//! The columns that a read compares, by which an index would find its rows.
+
+use crate::plan::{
+    Compared, Expression, Grouping, Hop, Include, Measured, Predicate, SelectPlan, Shown, Sort,
+};
+use crate::policy::TableView;
+use crate::schema::Column;
+
+/// A column that is compared, and its table.
+pub(super) type Tested<'v> = (&'v TableView, &'v Column);
+
+/// Those of a read: of its table as far as they are visible, and of all that are related.
+pub(super) fn columns<'v>(plan: &SelectPlan<'v>) -> Vec<Tested<'v>> {
+    let mut all = All::default();
+    let (table, filter) = plan.source();
+    all.conditions(table, filter);
+    all.shown(&plan.columns);
+    all.included(&plan.includes);
+    all.sorted(&plan.order);
+    if let Some(grouping) = &plan.grouping {
+        all.grouped(grouping);
+    }
+    all.0
+}
+
+#[derive(Default)]
+struct All<'v>(Vec<Tested<'v>>);
+
+impl<'v> All<'v> {
+    /// Adds those of a condition, on the table and on related ones.
+    fn conditions(&mut self, table: &'v TableView, filter: &Predicate<'v>) {
+        match filter {
+            Predicate::All(parts) | Predicate::Any(parts) => {
+                parts.iter().for_each(|part| self.conditions(table, part));
+            }
+            Predicate::Not(inner) => self.conditions(table, inner),
+            Predicate::Compared { left, right, .. } => {
+                let present = matches!(**right, Compared::Now(_));
+                [left, right].into_iter().for_each(|side| self.compared(table, side, present));
+            }
+            Predicate::Computed { value, .. } => self.compared(table, value, false),
+            Predicate::Test { column, .. } => {
+                // What the operator's own conditions compare may be hidden.
+                self.0.extend(table.column(&column.name).map(|(_, known)| (table, known)));
+            }
+            Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
+                self.related(hop, filter);
+            }
+        }
+    }
+
+    /// Adds those of a value that is compared, with the `present` or not: no index helps to compare columns of a row, or
+    /// what is computed from them.
+    fn compared(&mut self, table: &'v TableView, value: &Compared<'v>, present: bool) {
+        value.columns().into_iter().for_each(|reached| self.hops(&reached.hops));
+        match value {
+            Compared::Column(reached) if present && reached.hops.is_empty() => {
+                self.0.push((table, reached.column));
+            }
+            Compared::Count(counted) => self.related(&counted.hop, &counted.filter),
+            _ => {}
+        }
+    }
+
+    fn included(&mut self, includes: &[Include<'v>]) {
+        for include in includes {
+            self.related(&include.hop, &include.filter);
+            self.shown(&include.columns);
+            self.included(&include.includes);
+            self.sorted(&include.order);
+        }
+    }
+
+    fn shown(&mut self, shown: &[Shown<'v>]) {
+        for shown in shown {
+            match shown {
+                Shown::Column(_) => {}
+                Shown::Computed(computed) => self.expression(&computed.of),
+                Shown::Related(related) => self.hops(&related.1.hops),
+            }
+        }
+    }
+
+    fn sorted(&mut self, order: &[Sort<'v>]) {
+        for sort in order {
+            self.hops(&sort.hops);
+            match &sort.measured {
+                Measured::Count(counted) => self.related(&counted.hop, &counted.filter),
+                Measured::Computed(expression) => self.expression(expression),
+                _ => {}
+            }
+        }
+    }
+
+    /// Adds those of groups and measures. What the conditions of measures compare of the table itself leaves out no row.
+    fn grouped(&mut self, grouping: &Grouping<'v>) {
+        let groups = grouping.groups.iter().map(|group| &group.of);
+        let measured = grouping.measures.iter().filter_map(|measure| measure.of.as_ref());
+        groups.chain(measured).for_each(|of| self.expression(of));
+        let mut measured = Self::default();
+        for measure in &grouping.measures {
+            measured.conditions(grouping.table, &measure.filter);
+        }
+        let beyond = |(table, _): &Tested<'v>| table.name() != grouping.table.name();
+        self.0.extend(measured.0.into_iter().filter(beyond));
+    }
+
+    fn expression(&mut self, of: &Expression<'v>) {
+        of.columns().into_iter().for_each(|reached| self.hops(&reached.hops));
+    }
+
+    /// Adds the columns by which related rows are found, and those that a condition on them compares.
+    fn related(&mut self, hop: &Hop<'v>, filter: &Predicate<'v>) {
+        self.hops(std::slice::from_ref(hop));
+        self.conditions(hop.table, filter);
+    }
+
+    /// Adds the columns at the end of each hop.
+    fn hops(&mut self, hops: &[Hop<'v>]) {
+        for hop in hops {
+            let near = hop.junction.as_ref().map_or(hop.table, |(junction, _)| *junction);
+            let columns = hop.relation.columns.iter();
+            self.0.extend(columns.map(|(_, theirs)| (near, &near.table.columns[*theirs])));
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What grants say, for one caller: row conditions and presets, with the caller's claims in their places.
+
+use serde_json::{Map, Value, json};
+
+use super::condition::filter;
+use super::write::assign::Written;
+use super::{Assign, Predicate, Scope};
+use crate::error::{Code, Error, Result};
+use crate::policy::{Action, TableView, claim};
+use crate::request::Archived;
+use crate::schema::{Column, Operator};
+
+/// Where values of a role's own condition stand: nowhere in the arguments.
+const RULE: &str = "rule:";
+
+impl<'v> Scope<'v> {
+    /// Which rows exist for the caller at all: the condition of the grant for `action`.
+    ///
+    /// A claim that the caller lacks leaves no row.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` if a claim does not fit the condition, or the condition not the table.
+    pub fn visible(&self, table: &'v TableView, action: Action) -> Result<Predicate<'v>> {
+        let Some(rule) = table.row_rule(action) else { return Ok(Predicate::always()) };
+        let Some(granted) = self.granted_object(rule) else {
+            return Ok(Predicate::never());
+        };
+        let unfit = || {
+            let message = "the row condition of the caller's role does not fit the table";
+            Error::new(Code::Forbidden, message)
+        };
+        let whole = self.view.whole().ok_or_else(unfit)?;
+        let table = whole.named(table.name()).ok_or_else(unfit)?;
+        // Whatever the caller asks for: what the role may see does not depend on it.
+        let scope = Scope { view: whole, earlier: &[], related: Archived::Exclude, ..*self };
+        filter(&scope, table, &granted, RULE).map_err(|error| {
+            let misfit = match error.code() {
+                // What stands in the configuration, `check` tries.
+                Code::InvalidValue | Code::UnknownOperator if granted != *rule => {
+                    let message = "a claim of the caller does not fit what its role may see";
+                    Error::new(Code::Forbidden, message)
+                }
+                _ => unfit(),
+            };
+            misfit.caused_by(error)
+        })
+    }
+
+    /// A value of a grant, in which `"claim:NAME"` is a claim of the caller; `None` for an absent or null
+    /// claim, and for a list of nulls. A claim is a value whatever it holds: an object in it is no condition, and a null in a
+    /// list is nothing.
+    pub fn granted(&self, value: &Value) -> Option<Value> {
+        match value {
+            Value::String(text) => match text.strip_prefix("claim:") {
+                Some(name) => match &*claim(&self.caller.claims, name)? {
+                    Value::Null => None,
+                    claim if holds_objects(claim) => Some(json!({ "$literal": claim })),
+                    Value::Array(items) => {
+                        let known: Vec<&Value> =
+                            items.iter().filter(|item| !item.is_null()).collect();
+                        let nulls_alone = known.is_empty() && !items.is_empty();
+                        (!nulls_alone).then(|| known.into_iter().cloned().collect())
+                    }
+                    claim => Some(claim.clone()),
+                },
+                None => Some(value.clone()),
+            },
+            Value::Array(items) => items.iter().map(|item| self.granted(item)).collect(),
+            Value::Object(members) => self.granted_object(members).map(Value::Object),
+            other => Some(other.clone()),
+        }
+    }
+
+    /// [`Scope::granted`] of an object.
+    pub(super) fn granted_object(
+        &self,
+        members: &Map<String, Value>,
+    ) -> Option<Map<String, Value>> {
+        let granted = |(name, member): (&String, &Value)| {
+            // What holds nothing is found everywhere.
+            let sought = Operator::parse(name).is_some_and(Operator::finds_nothing_everywhere);
+            (!sought || self.claims_hold(member)).then_some(())?;
+            Some((name.clone(), self.granted(member)?))
+        };
+        members.iter().map(granted).collect()
+    }
+
+    /// Whether each claim in a value of a grant holds something, and no null.
+    fn claims_hold(&self, value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.strip_prefix("claim:").is_none_or(|name| {
+                let claim = claim(&self.caller.claims, name);
+                claim.is_some_and(|claim| match &*claim {
+                    Value::Null => false,
+                    Value::String(text) => !text.is_empty(),
+                    Value::Array(items) => !items.is_empty() && !items.contains(&Value::Null),
+                    Value::Object(members) => !members.is_empty(),
+                    Value::Bool(_) | Value::Number(_) => true,
+                })
+            }),
+            Value::Array(items) => items.iter().all(|item| self.claims_hold(item)),
+            Value::Object(members) => members.values().all(|member| self.claims_hold(member)),
+            _ => true,
+        }
+    }
+
+    /// What the server sets in a write.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` if the caller lacks the claim, or it does not fit; `internal` if a preset does not fit the table.
+    pub fn presets(
+        &self,
+        table: &'v TableView,
+        action: Action,
+    ) -> Result<Vec<(&'v Column, Assign<'v>)>> {
+        table
+            .presets(action)?
+            .iter()
+            .map(|(column, value)| {
+                let fixed = value;
+                let value = self.granted(value).ok_or_else(|| {
+                    Error::new(Code::Forbidden, "the caller lacks a claim that this write needs")
+                })?;
+                let unfit = |error: Error| {
+                    let unfit = match value == *fixed {
+                        true => Error::new(
+                            Code::Internal,
+                            "a preset of the role does not fit its column",
+                        ),
+                        false => Error::new(
+                            Code::Forbidden,
+                            "a claim of the caller does not fit what this write sets",
+                        ),
+                    };
+                    unfit.caused_by(error)
+                };
+                // Nowhere in the arguments.
+                let at = format!("preset:{}", column.name);
+                match table.sealed(&column.name) {
+                    Some(sealed) => self.assign_sealed(sealed, column, &value, &at).map_err(unfit),
+                    None if self.settings.encryption.names(table.name(), column) => {
+                        Err(Error::new(Code::Internal, "a preset column cannot be encrypted"))
+                    }
+                    None => {
+                        let set = self.assign(table, column, &value, Written::New, &at);
+                        Ok(vec![(column, set.map_err(unfit)?)])
+                    }
+                }
+            })
+            .collect::<Result<Vec<Vec<_>>>>()
+            .map(|sets| sets.into_iter().flatten().collect())
+    }
+}
+
+/// Whether there is an object in the value, or it is one.
+fn holds_objects(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => true,
+        Value::Array(items) => items.iter().any(holds_objects),
+        _ => false,
+    }
+}

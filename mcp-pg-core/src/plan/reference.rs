@@ -1,0 +1,165 @@
+//! References to rows that earlier operations of a transaction give: `{"$ref": "order.id"}`.
+
+use serde_json::{Map, Value};
+
+use super::{Scope, advice};
+use crate::error::{Code, Error, Result};
+use crate::policy::TableView;
+
+/// A column of a row that an earlier operation of the same transaction returns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// Position of the operation.
+    pub operation: usize,
+    /// What the caller calls it: by its `as`, or its position.
+    pub called: String,
+    /// Position of its row; without one, all its rows must have the same value.
+    pub row: Option<u32>,
+    /// The column's name.
+    pub column: String,
+}
+
+/// An operation of a transaction, as later ones may refer to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Earlier<'v> {
+    /// Its `as`.
+    pub name: Option<&'v str>,
+    /// Its table.
+    pub table: &'v TableView,
+    /// The columns that its rows have; all of the table if it does not say.
+    pub columns: Option<&'v [Value]>,
+}
+
+impl Earlier<'_> {
+    /// The position of a column that its rows have.
+    fn column(&self, name: &str) -> Result<usize> {
+        let position = self.table.readable(name)?;
+        match self.columns {
+            Some(columns) if !columns.iter().any(|column| *column == name || *column == "*") => {
+                let message = format!("the rows of that operation have no column {name:?}");
+                Err(Error::new(Code::UnknownColumn, message)
+                    .allowed(columns.iter().filter_map(Value::as_str))
+                    .hint("name it in the columns of that operation"))
+            }
+            _ => Ok(position),
+        }
+    }
+}
+
+impl Scope<'_> {
+    pub(super) fn reference(&self, given: &Value, at: &str) -> Result<Reference> {
+        self.referred(given, at).map_err(|error| match advice::reference(given) {
+            Some(meant) if self.referred(&Value::from(meant.as_str()), at).is_ok() => {
+                error.did_you_mean(meant)
+            }
+            _ => error,
+        })
+    }
+
+    /// The row and column that `"op.column"` or `"op.2.column"` means.
+    pub(super) fn referred(&self, given: &Value, at: &str) -> Result<Reference> {
+        let wrong = |message: String| {
+            let names = self.earlier.iter().enumerate().map(|(index, earlier)| {
+                earlier.name.map_or_else(|| index.to_string(), str::to_owned)
+            });
+            Error::new(Code::InvalidValue, message)
+                .at(at)
+                .hint("\"name.column\" takes the column from the row of an earlier operation of the transaction; \"0.column\" from that of the first")
+                .allowed(names)
+        };
+        let Some((called, rest)) = given.as_str().and_then(|text| text.split_once('.')) else {
+            return Err(wrong("a $ref is \"operation.column\"".into()));
+        };
+        let found =
+            self.earlier.iter().position(|earlier| earlier.name == Some(called)).or_else(|| {
+                called.parse().ok().filter(|index: &usize| *index < self.earlier.len())
+            });
+        let Some(operation) = found else {
+            return Err(wrong(format!("no earlier operation is called {called:?}")));
+        };
+        let earlier = &self.earlier[operation];
+        let (row, column) = match earlier.column(rest) {
+            Ok(column) => (None, column),
+            Err(error) => match rest.split_once('.') {
+                Some((row, name)) if row.parse::<u32>().is_ok() => {
+                    (row.parse().ok(), earlier.column(name).map_err(|error| error.inside(at))?)
+                }
+                _ => return Err(error.inside(at)),
+            },
+        };
+        if let Some(instead) = earlier.table.shown_instead(column) {
+            let name = &earlier.table.table.columns[column].name;
+            let message = format!("{name} is {instead}: what is shown instead is no value of it");
+            return Err(Error::new(Code::Forbidden, message).at(at));
+        }
+        let column = earlier.table.table.columns[column].name.clone();
+        Ok(Reference { operation, called: called.to_owned(), row, column })
+    }
+
+    /// All references in the arguments of an operation on the table, each with the name of the column that gets its value or
+    /// is compared with it; empty where none is told.
+    pub fn taken_from_earlier(
+        &self,
+        table: &TableView,
+        arguments: &Map<String, Value>,
+    ) -> Vec<(String, Reference)> {
+        let mut taken = Vec::new();
+        for argument in arguments.values() {
+            self.take_from(table, argument, &mut Vec::new(), &mut taken);
+        }
+        taken
+    }
+
+    /// Those in an object that stands under these names.
+    fn take(
+        &self,
+        table: &TableView,
+        members: &Map<String, Value>,
+        under: &mut Vec<String>,
+        taken: &mut Vec<(String, Reference)>,
+    ) {
+        if let (1, Some(given)) = (members.len(), members.get("$ref")) {
+            if let Ok(reference) = self.referred(given, "") {
+                taken.push((self.taking(table, under).to_owned(), reference));
+            }
+            return;
+        }
+        let beside = members.get("column").and_then(Value::as_str);
+        for (name, member) in members {
+            under.push(beside.unwrap_or(name).to_owned());
+            self.take_from(table, member, under, taken);
+            under.pop();
+        }
+    }
+
+    fn take_from(
+        &self,
+        table: &TableView,
+        value: &Value,
+        under: &mut Vec<String>,
+        taken: &mut Vec<(String, Reference)>,
+    ) {
+        match value {
+            Value::Object(members) => self.take(table, members, under, taken),
+            Value::Array(items) => {
+                items.iter().for_each(|item| self.take_from(table, item, under, taken));
+            }
+            // JSON sent as a string.
+            Value::String(text) if text.contains("$ref") => {
+                if let Ok(inner @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text)
+                {
+                    self.take_from(table, &inner, under, taken);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The column that a value under these names belongs to. What stands within a column's value is no column, whatever it
+    /// is called; where none is the table's own, they lead to a related one.
+    fn taking<'n>(&self, table: &TableView, under: &'n [String]) -> &'n str {
+        let names = || under.iter().filter_map(|name| name.rsplit('.').next());
+        let own = names().find(|name| table.table.column(name).is_some());
+        own.or_else(|| names().rev().find(|name| self.view.has_column(name))).unwrap_or_default()
+    }
+}
