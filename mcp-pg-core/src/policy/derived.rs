@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use super::{Marks, TableView};
-use crate::schema::{Column, DataType, Key, Privileges, RowSecurity, Table, TableKind, bounds};
+use crate::schema::{Column, DataType, Key, Privileges, RowSecurity, Table, TableKind};
 
 impl TableView {
     /// A table that only one query has: columns by name, type and marks, of which the first `keys` tell its rows
@@ -75,6 +75,5 @@ pub fn part() -> &'static Column {
 /// A column that can only be read; statements call it by its place.
 fn column(index: usize, name: String, data_type: Arc<DataType>) -> Column {
     let identifier = "c".to_owned() + &index.to_string();
-    let bounds = bounds(&name, Some(&identifier), &data_type);
-    Column { bounds, ..Column::computed(name, identifier, data_type) }
+    Column::computed(name, identifier, data_type)
 }

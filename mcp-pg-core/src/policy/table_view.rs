@@ -263,12 +263,6 @@ impl TableView {
         &self.decoders[position]
     }
 
-    /// How values of that column are read, or of `column`, which is an end of its ranges.
-    pub fn decoder_of(&self, position: usize, column: &Column) -> &Decoder {
-        let whole = self.decoder(position);
-        column.bound.and_then(|_| whole.bound()).unwrap_or(whole)
-    }
-
     /// The readable columns as a statement lists them, made when they are first asked for.
     pub(crate) fn column_list(&self, make: impl FnOnce() -> String) -> &str {
         self.column_list.get_or_init(make)

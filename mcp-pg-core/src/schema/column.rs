@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bound, ColumnHints, DataType};
+use super::{ColumnHints, DataType, Part};
 use crate::name::TableName;
 
 /// A column of a [`Table`](super::Table), as the catalogue describes it to the login.
@@ -40,10 +40,8 @@ pub struct Column {
     pub comment: Option<String>,
     /// What directives say of it.
     pub hints: ColumnHints,
-    /// Which end of the ranges that a column holds it is, if it is no whole column.
-    pub bound: Option<Bound>,
-    /// The ends of the ranges that it holds, lower and upper.
-    pub bounds: Option<Box<[Column; 2]>>,
+    /// The way into the values of the column of its table whose part it is; empty for a whole column.
+    pub parts: Vec<Part>,
     /// The login may read the column.
     pub can_select: bool,
     /// The login may supply the column in an insert.
@@ -89,8 +87,7 @@ impl Column {
             origin: None,
             comment: None,
             hints: ColumnHints::default(),
-            bound: None,
-            bounds: None,
+            parts: Vec::new(),
             can_select: true,
             can_insert: false,
             can_update: false,

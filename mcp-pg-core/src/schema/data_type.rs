@@ -103,6 +103,14 @@ impl DataType {
         }
     }
 
+    /// [`DataType::collated`] of a type that is shared, as it is for most.
+    pub(super) fn with(self: Arc<Self>, collation: Collation) -> Arc<Self> {
+        match collation == Collation::default() {
+            true => self,
+            false => Arc::new(self.collated(collation)),
+        }
+    }
+
     /// The type of a column with this collation.
     pub(super) fn collated(&self, collation: Collation) -> Self {
         let mut data_type = Self { collation, ..self.clone() };

@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of roles, requests or statements beyond its own catalogue queries.
 
-mod bound;
 mod column;
 mod comment;
 mod data_type;
@@ -16,6 +15,7 @@ mod language;
 mod load;
 mod naming;
 mod operator;
+mod part;
 mod relation;
 mod routine;
 mod table;
@@ -23,8 +23,6 @@ mod table;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use bound::Bound;
-pub(crate) use bound::bounds;
 pub use column::{Column, ColumnOrigin, Identity};
 pub use comment::{COMMENT_MOST, clean};
 pub use data_type::{Collation, DataType, Field, Kind};
@@ -36,6 +34,7 @@ pub use key::{Check, ForeignKey, Index, Key};
 pub use language::Language;
 pub use load::{SessionCode, Sighted, Signature, Snapshot, Watch};
 pub use operator::{Family, Operator};
+pub use part::Part;
 pub use relation::{Found, Junction, Relation, RelationKind};
 pub use routine::{Argument, ArgumentMode, Routine};
 pub use table::{Privileges, RowSecurity, Table, TableKind};

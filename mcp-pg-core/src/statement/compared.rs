@@ -43,7 +43,7 @@ impl Conditions {
     pub(super) fn compared(&mut self, value: &Compared<'_>, alias: &DynIden) -> Expr {
         match value {
             Compared::Column(of) => {
-                let value = self.looked_up(&of.hops, of.column, alias);
+                let value = self.looked_up(&of.hops, &of.column, alias);
                 taken(value, &of.column.data_type)
             }
             Compared::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
@@ -57,7 +57,7 @@ impl Conditions {
             Compared::Part(part) => {
                 let (point, cut) = &**part;
                 let value = match point {
-                    Point::Column(of) => self.looked_up(&of.hops, of.column, alias),
+                    Point::Column(of) => self.looked_up(&of.hops, &of.column, alias),
                     Point::Now(now) => self.now(now),
                 };
                 self.part(value, cut)

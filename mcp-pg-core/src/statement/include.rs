@@ -159,10 +159,10 @@ impl Conditions {
 
     /// The column's value, or what its JSON has at the path, where JSON's null is no value.
     pub(super) fn value(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
-        let whole = self.reached(&of.hops, of.column, alias);
+        let whole = self.reached(&of.hops, &of.column, alias);
         match &of.member {
             None => whole,
-            Some(path) => self.member(whole, of.column, path),
+            Some(path) => self.member(whole, &of.column, path),
         }
     }
 
@@ -173,7 +173,7 @@ impl Conditions {
 
     /// What rows are sorted by.
     pub(super) fn sort_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
-        let mut value = || self.reached(&sort.hops, sort.column, alias);
+        let mut value = || self.reached(&sort.hops, &sort.column, alias);
         let data_type = &sort.column.data_type;
         match &sort.measured {
             Measured::Value => value(),
@@ -189,7 +189,7 @@ impl Conditions {
             }
             Measured::Member(path) => {
                 let whole = value();
-                self.member(whole, sort.column, path)
+                self.member(whole, &sort.column, path)
             }
             Measured::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
             Measured::Computed(expression) => self.computed(expression, alias),
@@ -273,11 +273,12 @@ pub(super) fn shown<'v>(
     })
 }
 
-/// How what is no whole column is read: the end of a range, a member of JSON, or a number.
+/// How what is no whole column is read: a part of one, a member of JSON, or a number.
 fn decoder<'v>(table: &'v TableView, of: &'v Expression<'v>) -> &'v Decoder {
     match of.column() {
         Some(reached) if reached.member.is_none() => {
-            reached.owner(table).decoder_of(reached.position, reached.column)
+            let whole = || reached.owner(table).decoder(reached.position);
+            reached.column.decoder().unwrap_or_else(whole)
         }
         Some(_) => Decoder::jsonb(),
         None => Decoder::numeric(),

@@ -24,7 +24,7 @@ mod touched;
 
 use std::sync::Arc;
 
-use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, TableRef, Value};
+use sea_query::{BinOper, DynIden, Expr, ExprTrait, Func, IntoIden, TableRef, Value};
 
 pub use change::{affected, changes, lock, update_each};
 pub use insert::{INSERT_PARAMETERS, existing, insert, may_overlook, tells_new};
@@ -35,7 +35,7 @@ pub use touched::{touched, written};
 
 use crate::plan::Operand;
 use crate::policy::TableView;
-use crate::schema::{Bound, Column};
+use crate::schema::{Column, Part};
 
 /// A statement to run, and how to read its rows.
 #[derive(Debug, Clone)]
@@ -64,15 +64,36 @@ fn aliased(table: &TableView, alias: &DynIden) -> TableRef {
     TableRef::Table(name, Some(alias.clone()))
 }
 
-/// A column of the table under an alias, or an end of the range in one.
+/// A column of the table under an alias, or a part of what is in one.
 fn column(alias: &DynIden, column: &Column) -> Expr {
     let whole = named(alias, column.identifier());
-    let end = match column.bound {
-        None => return whole,
-        Some(Bound::Lower) => "pg_catalog.lower",
-        Some(Bound::Upper) => "pg_catalog.upper",
+    column.parts.iter().fold(whole, part)
+}
+
+fn part(whole: Expr, part: &Part) -> Expr {
+    match part {
+        Part::Lower => Func::cust("pg_catalog.lower").arg(whole).into(),
+        Part::Upper => Func::cust("pg_catalog.upper").arg(whole).into(),
+        Part::Field(name) => {
+            Expr::tuple([whole]).binary(BinOper::Custom("."), Expr::col(name.to_owned()))
+        }
+        Part::Element(place) => element(whole, *place),
+    }
+}
+
+/// The element of an array at a place, counted as replies list them.
+#[expect(clippy::disallowed_methods, reason = "sea-query has no subscripts; the text is our own")]
+fn element(list: Expr, place: i32) -> Expr {
+    let number = |number: i64| Expr::Constant(Value::BigInt(Some(number)));
+    let (place, length) =
+        (i64::from(place), Func::cust("pg_catalog.cardinality").arg(list.clone()));
+    let index = match place {
+        0.. => number(Ord::min(place + 1, i32::MAX.into())),
+        _ => Expr::from(length).sub(number(-1 - place)),
     };
-    Func::cust(end).arg(whole).into()
+    // A slice is numbered from 1, whatever the bounds of the array.
+    let slice = Expr::cust_with_exprs("(($1)[:])", [list]);
+    Expr::cust_with_exprs("$1 $2 $3 $4", [slice, Expr::cust("["), index, Expr::cust("]")])
 }
 
 /// The same where an operator or a function of its type takes it.

@@ -146,7 +146,7 @@ impl Key<'_> {
 /// in parts would read the table once for each.
 fn seeks(plan: &SelectPlan<'_>) -> bool {
     let own = |sort: &Sort<'_>| {
-        let whole = matches!(sort.measured, Measured::Value) && sort.column.bound.is_none();
+        let whole = matches!(sort.measured, Measured::Value) && sort.column.parts.is_empty();
         sort.hops.is_empty() && whole
     };
     let columns = &plan.table.table.columns;

@@ -91,12 +91,12 @@ fn place(plan: &SelectPlan<'_>, sort: &Sort<'_>) -> Option<u64> {
     }
 }
 
-fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &Sort<'v>) -> &'v Decoder {
+fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &'v Sort<'v>) -> &'v Decoder {
     match sort.measured {
         _ if sort.is_kept_as_text() => Decoder::plain_text(),
         Measured::Value => {
             let owner = sort.hops.last().map_or(plan.table, |hop| hop.table);
-            owner.decoder_of(sort.position, sort.column)
+            sort.column.decoder().unwrap_or_else(|| owner.decoder(sort.position))
         }
         Measured::Count(_) => Decoder::bigint(),
         Measured::Computed(_) => Decoder::numeric(),

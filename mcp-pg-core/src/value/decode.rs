@@ -41,7 +41,6 @@ pub struct Decoder {
     /// The type's own OID and that of its base, one of which comes with the bytes; none are told of text
     /// that a statement casts.
     oids: Option<[u32; 2]>,
-    bound: Option<Arc<Decoder>>,
 }
 
 /// What a type is made of, as far as reading it goes: domains are gone.
@@ -61,16 +60,7 @@ impl Decoder {
         // Lists that only a query makes have no OID by which their bytes could be told.
         let as_text = !form.has_binary() || data_type.oid == 0;
         let oids = (!as_text).then(|| [data_type.oid, data_type.base().oid]);
-        let bound = match &data_type.base().kind {
-            Kind::Range(element) => Some(Arc::new(Self::for_type(element))),
-            _ => None,
-        };
-        Self { form: Arc::new(form), as_text, oids, bound }
-    }
-
-    /// The decoder for the ends of ranges, if it is one for ranges.
-    pub fn bound(&self) -> Option<&Self> {
-        self.bound.as_deref()
+        Self { form: Arc::new(form), as_text, oids }
     }
 
     /// The decoder for an expression of type `text`.

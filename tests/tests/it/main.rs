@@ -72,6 +72,7 @@ mod nothing_found;
 mod other_dialects;
 mod outage;
 mod paging;
+mod parts;
 mod present;
 mod program;
 mod prompts;

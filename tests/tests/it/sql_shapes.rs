@@ -216,6 +216,16 @@ async fn included_rows() {
 }
 
 #[tokio::test]
+async fn parts_of_columns() {
+    let calls = [
+        json!({"table": "odd", "columns": [{"column": "spot", "path": ["x"]}], "where": {"spot": {"path": ["y"], "in": [1, 2]}}, "order_by": [{"column": "spot", "path": ["x"], "direction": "desc"}]}),
+        json!({"table": "product", "columns": [{"column": "tags", "path": [0]}, {"column": "tags", "path": [-1]}], "where": {"tags": {"path": [1], "like": "a%"}}}),
+    ];
+    let calls = calls.map(|arguments| ("select", arguments));
+    insta::assert_snapshot!(shapes(&calls).await);
+}
+
+#[tokio::test]
 async fn totals() {
     let calls = [
         json!({"table": "orders", "measures": {"n": {"count": "*"}}}),

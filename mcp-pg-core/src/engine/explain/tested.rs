@@ -41,7 +41,8 @@ impl<'v> All<'v> {
             Predicate::Computed { value, .. } => self.compared(table, value, false),
             Predicate::Test { column, .. } => {
                 // What the operator's own conditions compare may be hidden.
-                self.0.extend(table.column(&column.name).map(|(_, known)| (table, known)));
+                let known = column.whole().and_then(|column| table.column(&column.name));
+                self.0.extend(known.map(|(_, known)| (table, known)));
             }
             Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
                 self.related(hop, filter);
@@ -55,7 +56,7 @@ impl<'v> All<'v> {
         value.columns().into_iter().for_each(|reached| self.hops(&reached.hops));
         match value {
             Compared::Column(reached) if present && reached.hops.is_empty() => {
-                self.0.push((table, reached.column));
+                self.0.extend(reached.column.whole().map(|column| (table, column)));
             }
             Compared::Count(counted) => self.related(&counted.hop, &counted.filter),
             _ => {}

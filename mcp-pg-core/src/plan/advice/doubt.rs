@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::plan::advice;
 use crate::plan::condition::pattern::escape_like;
-use crate::plan::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate, Source};
-use crate::schema::{Column, Family, Operator};
+use crate::plan::{Assign, Compared, Comparison, Effect, Operand, Plan, Predicate, Slot, Source};
+use crate::schema::{Column, Family, Kind, Operator};
 use crate::value::day_after;
 
 impl Predicate<'_> {
@@ -37,10 +37,10 @@ impl Predicate<'_> {
                     Operator::Like => text.to_owned(),
                     _ => return None,
                 };
-                let name = &column.name;
+                let both = column.condition(&format!("\"ilike\": {pattern:?}"));
                 Some(format!(
-                    "{name} was compared with capital and small letters as they are: \
-                     {{{name:?}: {{\"ilike\": {pattern:?}}}}} takes both"
+                    "{} was compared with capital and small letters as they are: {both} takes both",
+                    column.name
                 ))
             }
             _ => None,
@@ -68,10 +68,11 @@ impl Predicate<'_> {
                 })
             }
             Predicate::Not(inner) => {
-                let name = &inner.unknown_for_null()?.name;
+                let column = inner.unknown_for_null()?;
+                let (name, null) = (&column.name, is_null(column));
                 Some(format!(
                     "rows where {name} is null meet neither a condition on it nor its opposite: \
-                     {{\"or\": [{{\"not\": {{…}}}}, {{{name:?}: null}}]}} takes them, too"
+                     {{\"or\": [{{\"not\": {{…}}}}, {null}]}} takes them, too"
                 ))
             }
             Predicate::Test { column, path: Some(_), comparison } => quoted(column, comparison),
@@ -79,13 +80,15 @@ impl Predicate<'_> {
             Predicate::Test { column, path: None, comparison } if column.can_select => {
                 match comparison {
                     Comparison::Binary(Operator::Ne, _) if column.may_be_null => Some(format!(
-                        "rows where {0} is null are left out: {{{0:?}: {{\"is_distinct_from\": …}}}} takes them, too",
-                        column.name
+                        "rows where {} is null are left out: {} takes them, too",
+                        column.name,
+                        column.condition("\"is_distinct_from\": …")
                     )),
                     Comparison::Listed(true, _) if column.may_be_null => Some(format!(
-                        "rows where {0} is null are left out: {{\"or\": [{{{0:?}: {{\"not_in\": […]}}}}, {{{0:?}: null}}]}} \
-                     takes them, too",
-                        column.name
+                        "rows where {} is null are left out: {{\"or\": [{}, {}]}} takes them, too",
+                        column.name,
+                        column.condition("\"not_in\": […]"),
+                        is_null(column)
                     )),
                     Comparison::Search(words) => in_tsquery(&words.text),
                     Comparison::Binary(operator, Operand { source: Source::Text(text), .. }) => {
@@ -99,7 +102,7 @@ impl Predicate<'_> {
     }
 
     /// A column whose null makes the condition neither true nor false.
-    fn unknown_for_null(&self) -> Option<&Column> {
+    fn unknown_for_null(&self) -> Option<&Slot<'_>> {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => {
                 parts.iter().find_map(Self::unknown_for_null)
@@ -110,7 +113,7 @@ impl Predicate<'_> {
                     comparison,
                     Comparison::Null(_) | Comparison::Binary(Operator::IsDistinctFrom, _)
                 );
-                (column.can_select && column.may_be_null && !known).then_some(*column)
+                (column.can_select && column.may_be_null && !known).then_some(column)
             }
             _ => None,
         }
@@ -174,7 +177,15 @@ fn quoted(column: &Column, comparison: &Comparison) -> Option<String> {
     ))
 }
 
-fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
+/// The condition that there is no value.
+fn is_null(column: &Slot<'_>) -> String {
+    match column.whole() {
+        Some(column) => format!("{{{:?}: null}}", column.name),
+        None => column.condition("\"is_null\": true"),
+    }
+}
+
+fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String> {
     let name = &column.name;
     let data_type = &column.data_type;
     match operator {
@@ -182,12 +193,14 @@ fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
             "{name} was compared with the text as it is, % and all: {{\"ilike\": {text:?}}} takes a pattern"
         )),
         Operator::Eq if data_type.is_text() && is_nothing(text) => Some(format!(
-            "{name} was compared with the text {text:?}: {{{name:?}: null}}, without quotes, finds rows that have no value"
+            "{name} was compared with the text {text:?}: {}, without quotes, finds rows that have no value",
+            is_null(column)
         )),
         Operator::Eq if data_type.is_text() => {
             let condition = advice::undotted(text, data_type)?;
             Some(format!(
-                "{name} was compared with the text as it is, the operator in it and all: {{{name:?}: {condition}}}"
+                "{name} was compared with the text as it is, the operator in it and all: {}",
+                column.condition(condition.trim_start_matches('{').trim_end_matches('}'))
             ))
         }
         Operator::Like | Operator::Ilike if !text.contains(['%', '_']) => Some(format!(
@@ -200,6 +213,9 @@ fn compared(column: &Column, operator: Operator, text: &str) -> Option<String> {
                  \"eq\": …}} looks inside"
             ))
         }
+        Operator::Eq if matches!(data_type.base().kind, Kind::Composite(_)) => Some(format!(
+            "{name} was compared as a whole, each field of it: {{\"path\": [\"field\"], \"eq\": …}} looks at one"
+        )),
         Operator::Eq if data_type.family() == Family::Search => Some(format!(
             "{name} was compared as a whole, with all its words: {{\"search\": {text:?}}} finds words in it"
         )),

@@ -22,7 +22,7 @@ use super::expression::{cut, now};
 use super::{Arithmetic, Hop, Scope};
 use crate::error::{Code, Error};
 use crate::policy::{TableView, shown};
-use crate::schema::{Column, DataType, Family, Operator, RelationKind};
+use crate::schema::{Column, DataType, Family, Operator, Part, RelationKind};
 use crate::value;
 
 /// How what is computed is written, for those who write it as text.
@@ -41,7 +41,7 @@ impl<'v> Scope<'v> {
             return error.hint(format!("conditions on related rows nest: {nested}"));
         }
         if let Some((column, keys)) = in_json(table, name) {
-            return error.hint(format!("{{{column:?}: {{\"path\": {keys:?}, \"eq\": …}}}}"));
+            return error.hint(format!("{{{column:?}: {{\"path\": [{keys}], \"eq\": …}}}}"));
         }
         if let Some(hop) = self.beyond(table, name) {
             return error.hint(related(table, &hop, &format!("{{{name:?}: …}}")));
@@ -102,7 +102,7 @@ impl<'v> Scope<'v> {
             return error.hint("a column's own name is wanted: there are no functions here");
         }
         if let Some((column, keys)) = in_json(table, name) {
-            return error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"));
+            return error.hint(format!("{{\"column\": {column:?}, \"path\": [{keys}]}}"));
         }
         if let Some(column) = own(table, name) {
             return error.did_you_mean(column);
@@ -199,19 +199,24 @@ fn is_arithmetic(name: &str) -> bool {
 pub(super) fn in_json_shown(table: &TableView, name: &str, error: Error) -> Error {
     match in_json(table, name) {
         Some((column, keys)) => {
-            error.hint(format!("{{\"column\": {column:?}, \"path\": {keys:?}}}"))
+            error.hint(format!("{{\"column\": {column:?}, \"path\": [{keys}]}}"))
         }
         None => error,
     }
 }
 
-/// The JSON column and the keys that `details.color` or `details->>color` name.
-fn in_json<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, Vec<&'n str>)> {
+/// The column and the path into it that `details.color`, `details->>color` or `tags[0]` name.
+fn in_json<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, String)> {
     let mut steps = name.split(['.', '-', '>', '[', ']', '\'']).filter(|step| !step.is_empty());
     let column = steps.next()?;
     let (_, known) = table.column(column)?;
-    let keys: Vec<&str> = steps.collect();
-    (known.data_type.is_json() && !keys.is_empty()).then_some((column, keys))
+    let step = |step: &str| match step.parse::<u32>() {
+        Ok(place) => place.to_string(),
+        Err(_) => format!("{step:?}"),
+    };
+    let steps: Vec<String> = steps.map(step).collect();
+    let inside = known.data_type.is_json() || known.has_parts();
+    (inside && !steps.is_empty()).then(|| (column, steps.join(", ")))
 }
 
 /// The error of an operator that the type of a column, or of a part of its JSON, has not.
@@ -343,7 +348,7 @@ pub(super) fn not_a_range(
     value: &Value,
     error: Error,
 ) -> Error {
-    let Some([lower, _]) = column.bounds.as_deref() else { return error };
+    let Some(lower) = column.part(Part::Lower) else { return error };
     let present = |end: &str| value.get(end).is_some_and(|end| now::asked(end).is_some());
     if lower.data_type.has_day() && ["lower", "upper"].into_iter().any(present) {
         let name = &column.name;

@@ -142,14 +142,14 @@ impl<'v> Grouping<'v> {
                     let (name, _) = *related;
                     // Masked and encrypted ones, which can be shown, cannot be told apart.
                     let of = scope.reach(table, &name)?;
-                    told_apart(of.column)?;
+                    told_apart(&of.column)?;
                     return Ok(Group { name, of: Expression::Column(of), cut: None, each: None });
                 }
             };
             let column = &table.table.columns[position];
             table.usable(&column.name)?;
             told_apart(column)?;
-            let of = Reached { hops: Vec::new(), column, position, member: None };
+            let of = Reached { hops: Vec::new(), column: column.into(), position, member: None };
             let of = Expression::Column(of);
             Ok(Group { name: column.name.clone(), of, cut: None, each: None })
         });
@@ -263,7 +263,7 @@ fn group<'v>(
     }
     let each = element::asked(options, &of, table)?;
     if of.member.is_none() && each.is_none() {
-        told_apart(of.column).map_err(|error| error.inside(at))?;
+        told_apart(&of.column).map_err(|error| error.inside(at))?;
     }
     let called = named(name, path);
     let cut = Cut::asked(options, &of, &called, place)?;

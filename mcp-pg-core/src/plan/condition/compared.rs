@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::arithmetic::SINCE;
 use crate::plan::expression::now::{self, NOW, Now};
-use crate::plan::{Counted, Cut, Expression, Point, Predicate, Reached};
+use crate::plan::{Counted, Cut, Expression, Point, Predicate, Reached, Slot};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Operator};
 
@@ -62,7 +62,7 @@ const OF_MANY: [Operator; 3] = [Operator::Contains, Operator::ContainedBy, Opera
 /// The value on the left of a comparison, and how it is declared.
 pub(super) struct Left<'v> {
     pub(super) value: Compared<'v>,
-    pub(super) column: &'v Column,
+    pub(super) column: Slot<'v>,
 }
 
 /// What a request names instead of giving a value.
@@ -164,7 +164,7 @@ impl<'v> Parser<'_, 'v> {
             self.count(&at)?;
             match Other::of(item) {
                 Some(other) => self.compared(table, left, Operator::Eq, &other, &at),
-                None => Ok(left.tested(self.operator(left.column, Operator::Eq, item, &at)?)),
+                None => Ok(left.tested(self.operator(&left.column, Operator::Eq, item, &at)?)),
             }
         });
         let any = Predicate::Any(items.collect::<Result<_>>()?);
@@ -213,7 +213,7 @@ impl<'v> Parser<'_, 'v> {
         let message = format!("{} is {}, and {name} is {}", left.column.name, types.0, types.1);
         let alike = table.names_of(|other| {
             is_alike(data_type, &other.data_type)
-                && !std::ptr::eq(other, left.column)
+                && left.column.whole().is_none_or(|column| !std::ptr::eq(other, column))
                 && table.usable(&other.name).is_ok()
         });
         let error = wrong(message, &at).allowed(alike);
@@ -251,7 +251,7 @@ impl<'v> Left<'v> {
                 let message = format!("{own} takes a value, and no other column");
                 Error::new(Code::UnknownOperator, message).allowed(known.iter().copied())
             }
-            None => advice::unknown_operator(self.column, key, known),
+            None => advice::unknown_operator(&self.column, key, known),
         }
     }
 
@@ -272,7 +272,7 @@ impl<'v> Left<'v> {
     }
 
     fn no_day(&self, at: &str) -> Error {
-        let Column { name, type_name, .. } = self.column;
+        let Column { name, type_name, .. } = &*self.column;
         let error =
             wrong(format!("{name} is {type_name}, and $now a date or timestamp"), &below(at, NOW));
         match (&self.value, self.column.data_type.bound()) {

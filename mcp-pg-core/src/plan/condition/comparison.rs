@@ -7,7 +7,7 @@ use super::pattern::part_of_text;
 use crate::error::{Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::now;
-use crate::plan::{Operand, Predicate, Words};
+use crate::plan::{Operand, Predicate, Slot, Words};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 use crate::value;
 
@@ -30,7 +30,7 @@ impl<'v> Parser<'_, 'v> {
     /// A condition on a column's value.
     pub(super) fn column(
         &mut self,
-        column: &'v Column,
+        column: &Slot<'v>,
         value: &Value,
         at: &str,
     ) -> Result<Predicate<'v>> {
@@ -86,7 +86,7 @@ impl<'v> Parser<'_, 'v> {
     /// The test of a column's value by one operator.
     pub(super) fn operator(
         &mut self,
-        column: &'v Column,
+        column: &Slot<'v>,
         operator: Operator,
         value: &Value,
         at: &str,
@@ -149,7 +149,7 @@ impl<'v> Parser<'_, 'v> {
     /// One of a list, or none of it; null is one of the values here, though not to SQL.
     fn list(
         &mut self,
-        column: &'v Column,
+        column: &Slot<'v>,
         path: Option<&Operand>,
         operator: Operator,
         value: &Value,
@@ -182,7 +182,11 @@ impl<'v> Parser<'_, 'v> {
             Some(_) => DataType::jsonb(),
         };
         let type_name = if path.is_none() { &column.type_name } else { &data_type.name };
-        let test = |comparison| Predicate::Test { column, path: path.cloned(), comparison };
+        let test = |comparison| Predicate::Test {
+            column: column.clone(),
+            path: path.cloned(),
+            comparison,
+        };
         let equal = |(index, item): &(Option<usize>, &Value)| {
             let operand = scope.operand_of(data_type, type_name, item, &place(*index))?;
             Ok(test(Comparison::Binary(Operator::Eq, operand)))
@@ -229,7 +233,7 @@ impl<'v> Parser<'_, 'v> {
     /// A test of a part of a JSON value: text operators see its text, the others its JSON.
     fn at_path(
         &mut self,
-        column: &'v Column,
+        column: &Slot<'v>,
         path: &Operand,
         operator: Operator,
         value: &Value,
@@ -258,7 +262,7 @@ impl<'v> Parser<'_, 'v> {
             _ if now::asked(value).is_some() => return Err(no_dates(at)),
             _ => Comparison::Binary(operator, self.scope.operand_of(jsonb, "jsonb", value, at)?),
         };
-        Ok(Predicate::Test { column, path: Some(path.clone()), comparison })
+        Ok(Predicate::Test { column: column.clone(), path: Some(path.clone()), comparison })
     }
 
     fn path(&self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
@@ -266,7 +270,7 @@ impl<'v> Parser<'_, 'v> {
         if !column.data_type.is_json() {
             return Err(unknown_operator(column, &column.data_type, "path", false).at(at));
         }
-        self.scope.path(column, path, &at)
+        self.scope.path(path, &at)
     }
 }
 
@@ -352,6 +356,6 @@ fn unknown_operator(column: &Column, data_type: &DataType, name: &str, path: boo
     advice::unknown_operator(column, name, &known)
 }
 
-fn test(column: &Column, comparison: Comparison) -> Predicate<'_> {
-    Predicate::Test { column, path: None, comparison }
+fn test<'v>(column: &Slot<'v>, comparison: Comparison) -> Predicate<'v> {
+    Predicate::Test { column: column.clone(), path: None, comparison }
 }

@@ -46,7 +46,8 @@ impl<'v> Parser<'_, 'v> {
         for _ in 0..of.parts().saturating_mul(tests.len()) {
             self.count(at)?;
         }
-        let left = Left { value: Compared::Computed(Box::new(of)), column: policy::computed() };
+        let left =
+            Left { value: Compared::Computed(Box::new(of)), column: policy::computed().into() };
         self.tested(table, &left, tests, at)
     }
 
@@ -65,7 +66,7 @@ impl<'v> Parser<'_, 'v> {
             return Err(wrong("a part is named, such as \"month\"", &below(at, PART)));
         };
         let value = Compared::Part(Box::new((Point::Column(of), cut)));
-        self.tested(table, &Left { value, column: policy::part() }, tests, at)
+        self.tested(table, &Left { value, column: policy::part().into() }, tests, at)
     }
 
     fn tested(
@@ -78,7 +79,7 @@ impl<'v> Parser<'_, 'v> {
         let tests = Value::Object(tests);
         let (mut all, rest) = self.beside(table, left, &tests, at)?;
         if let Some(rest) = rest {
-            all.push(left.tested(self.column(left.column, &rest, at)?));
+            all.push(left.tested(self.column(&left.column, &rest, at)?));
         }
         Ok(one_or(all, Predicate::All))
     }

@@ -6,9 +6,8 @@ use super::compared::Left;
 use super::computed::is_computed;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::expression::cut::PART;
-use crate::plan::expression::reached::bound;
 use crate::plan::hop::ambiguous;
-use crate::plan::{Compared, Counted, Hop, Predicate, Quantifier, Reached, Scope};
+use crate::plan::{Compared, Counted, Hop, Predicate, Quantifier, Reached, Scope, Slot};
 use crate::policy::{TableView, counted};
 use crate::schema::{Found, Operator, Relation};
 
@@ -146,7 +145,7 @@ impl<'v> Parser<'_, 'v> {
             {
                 let column = &table.table.columns[position];
                 let value = self.scope.indexed(table, column, sealed, value, at)?;
-                return self.column(index, &value, at);
+                return self.column(&index.into(), &value, at);
             }
             let position = table.usable(name).map_err(|error| error.inside(name_at))?;
             return self.of_column(table, position, value, at);
@@ -171,30 +170,30 @@ impl<'v> Parser<'_, 'v> {
         value: &Value,
         at: &str,
     ) -> Result<Predicate<'v>> {
-        let column = &table.table.columns[position];
-        let path = value.get("path");
-        let end = path.map(|path| bound(column, path, &below(at, "path"))).transpose()?.flatten();
-        let (column, value) = match (end, value) {
-            (Some(end), Value::Object(members)) => {
+        let column = Slot::Whole(&table.table.columns[position]);
+        let (column, value) = match (value, value.get("path")) {
+            (Value::Object(members), Some(path)) if column.has_parts() => {
+                let (part, rest) = self.scope.part(&column, path, &below(at, "path"))?;
                 let mut members = members.clone();
                 members.remove("path");
-                (end, &Value::Object(members))
+                members.extend(rest.map(|rest| ("path".to_owned(), rest)));
+                (part, &Value::Object(members))
             }
             _ => (column, value),
         };
-        let left = Reached { hops: Vec::new(), column, position, member: None };
+        let left = Reached { hops: Vec::new(), column: column.clone(), position, member: None };
         if let Some(members) = value.as_object().filter(|members| members.contains_key(PART))
             && column.data_type.is_moment()
         {
             return self.of_part(table, left, members, at);
         }
-        let left = Left { value: Compared::Column(left), column };
+        let left = Left { value: Compared::Column(left), column: column.clone() };
         let (mut all, rest) = self.beside(table, &left, value, at)?;
         if let Some(rest) = rest {
-            all.push(self.column(column, &rest, at).map_err(|error| {
+            all.push(self.column(&column, &rest, at).map_err(|error| {
                 let key =
                     error.get_at().and_then(|pointer| pointer.strip_prefix(at)?.strip_prefix('/'));
-                match key.and_then(|key| self.scope.refers(table, column, key)) {
+                match key.and_then(|key| self.scope.refers(table, &column, key)) {
                     Some(hint) if error.code() == Code::UnknownOperator => error.hint(hint),
                     _ => error,
                 }
@@ -283,12 +282,12 @@ impl<'v> Parser<'_, 'v> {
         let at = below(at, "count");
         let value = Compared::Count(Box::new(Counted { hop: hop.clone(), filter: filter.clone() }));
         let (mut all, rest) =
-            self.beside(subject, &Left { value, column: counted() }, test, &at)?;
+            self.beside(subject, &Left { value, column: counted().into() }, test, &at)?;
         if let Some(rest) = rest {
             all.push(Predicate::Counted {
                 hop: Box::new(hop.clone()),
                 filter: Box::new(filter),
-                test: Box::new(self.column(counted(), &rest, &at)?),
+                test: Box::new(self.column(&counted().into(), &rest, &at)?),
             });
         }
         Ok(one_or(all, Predicate::All))

@@ -1,6 +1,6 @@
 //! What rows must meet: a tree of tests on columns and related rows.
 
-use crate::plan::{Compared, Comparison, Hop, Operand, Reached};
+use crate::plan::{Compared, Comparison, Hop, Operand, Reached, Slot};
 use crate::policy::TableView;
 use crate::schema::{Column, Operator, TableKind};
 
@@ -15,8 +15,8 @@ pub enum Predicate<'v> {
     Not(Box<Predicate<'v>>),
     /// A column's value passes a test.
     Test {
-        /// The column.
-        column: &'v Column,
+        /// The column, or a part of what it holds.
+        column: Slot<'v>,
         /// The keys and indexes of a part of a JSON value, as a `text[]`.
         path: Option<Operand>,
         /// The test.
@@ -117,7 +117,7 @@ impl Predicate<'_> {
                 column,
                 path: None,
                 comparison: Comparison::Binary(Operator::Eq, _),
-            } => std::ptr::eq(*column, wanted),
+            } => column.whole().is_some_and(|column| std::ptr::eq(column, wanted)),
             _ => false,
         }
     }
@@ -162,7 +162,7 @@ impl Predicate<'_> {
 
     fn is_null(&self, wanted: &Column) -> bool {
         matches!(self, Predicate::Test { column, path: None, comparison: Comparison::Null(true) }
-            if column.name == wanted.name)
+            if column.whole().is_some_and(|column| column.name == wanted.name))
     }
 
     /// Whether it asks for values of the column of the table itself.
@@ -172,7 +172,7 @@ impl Predicate<'_> {
                 all.iter().any(|one| !one.is_null(wanted) && one.asks(wanted))
             }
             Predicate::Not(inner) => inner.asks(wanted),
-            Predicate::Test { column, .. } => column.name == wanted.name,
+            Predicate::Test { column, .. } => column.identifier() == wanted.identifier(),
             Predicate::Compared { left, right, .. } => {
                 [left, right].into_iter().any(|side| side.asks(wanted))
             }

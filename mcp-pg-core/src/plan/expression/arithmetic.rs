@@ -327,7 +327,7 @@ impl<'v> Parser<'_, 'v> {
     /// Refuses a column that holds no numbers.
     fn number(&self, operand: &Expression<'v>) -> Result<()> {
         let Expression::Column(reached) = operand else { return Ok(()) };
-        let column = reached.column;
+        let column = &reached.column;
         if reached.member.is_some() || column.data_type.is_amount() {
             return Ok(());
         }

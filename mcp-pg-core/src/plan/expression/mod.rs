@@ -4,10 +4,12 @@ pub(super) mod arithmetic;
 pub(super) mod cut;
 pub(super) mod now;
 pub(super) mod reached;
+pub(super) mod slot;
 pub(super) mod unit;
 
 pub use arithmetic::{Arithmetic, Expression, Point};
 pub use cut::Cut;
 pub use now::{Clock, Now};
 pub use reached::Reached;
+pub use slot::Slot;
 pub use unit::Unit;

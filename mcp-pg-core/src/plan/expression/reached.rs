@@ -6,17 +6,17 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::{Code, Error, Result};
-use crate::plan::{Hop, Operand, Scope};
+use crate::plan::{Hop, Operand, Scope, Slot};
 use crate::policy::TableView;
-use crate::schema::{Bound, Column, DataType, Found, Relation};
+use crate::schema::{DataType, Found, Relation};
 
 /// A column of a table, or of the one row that is related to it; or what its JSON has at a path.
 #[derive(Debug, Clone)]
 pub struct Reached<'v> {
     /// The way to the related row; empty for the row itself.
     pub hops: Vec<Hop<'v>>,
-    /// The column.
-    pub column: &'v Column,
+    /// The column, or a part of what it holds.
+    pub column: Slot<'v>,
     /// Its position in its table.
     pub position: usize,
     /// The path to a member of its JSON, as a `text[]`; JSON's null there is no value.
@@ -60,7 +60,7 @@ impl<'v> Reached<'v> {
         self.member.is_none() && self.column.data_type.has_day()
     }
 
-    /// The same column's member at a path, or the end of its range.
+    /// What the same column has at a path.
     ///
     /// # Errors
     ///
@@ -71,11 +71,9 @@ impl<'v> Reached<'v> {
         path: &Value,
         at: &str,
     ) -> Result<Self> {
-        if let Some(column) = bound(self.column, path, at)? {
-            return Ok(Self { column, ..self });
-        }
-        let member = Some(scope.path(self.column, path, at)?);
-        Ok(Self { member, ..self })
+        let (column, rest) = scope.part(&self.column, path, at)?;
+        let member = rest.map(|rest| scope.path(&rest, at)).transpose()?;
+        Ok(Self { column, member, ..self })
     }
 }
 
@@ -114,7 +112,7 @@ impl<'v> Scope<'v> {
                 Some(step) if !own && !table.is_derived() => step,
                 _ => {
                     let position = find(table, name)?;
-                    let column = &table.table.columns[position];
+                    let column = Slot::Whole(&table.table.columns[position]);
                     return Ok(Reached { hops, column, position, member: None });
                 }
             };
@@ -137,19 +135,13 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// A path into the JSON of a column, as a `text[]`.
+    /// A path into JSON, as a `text[]`.
     ///
     /// # Errors
     ///
-    /// `invalid_value` if the column holds no JSON, or the path is none; `limit_exceeded`.
-    pub(in crate::plan) fn path(&self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
+    /// `invalid_value` if the path is none; `limit_exceeded`.
+    pub(in crate::plan) fn path(&self, path: &Value, at: &str) -> Result<Operand> {
         let wrong = |message: String| Error::new(Code::InvalidValue, message).at(at);
-        if !column.data_type.is_json() {
-            let (name, type_name) = (&column.name, &column.type_name);
-            return Err(wrong(format!(
-                "{name} is {type_name}, and only json, jsonb and ranges have paths"
-            )));
-        }
         self.short(path, at)?;
         let steps: Option<Vec<Value>> = path.as_array().map(Vec::as_slice).and_then(|steps| {
             let text = |step: &Value| match step {
@@ -166,28 +158,6 @@ impl<'v> Scope<'v> {
         };
         self.operand_of(DataType::texts(), "text[]", &Value::Array(steps), at)
     }
-}
-
-/// The end of a column's ranges that a path means; none if the column holds no ranges.
-///
-/// # Errors
-///
-/// `invalid_value` if it is no end.
-pub(in crate::plan) fn bound<'v>(
-    column: &'v Column,
-    path: &Value,
-    at: &str,
-) -> Result<Option<&'v Column>> {
-    let Some(bounds) = &column.bounds else { return Ok(None) };
-    let end = path.as_array().map(Vec::as_slice).and_then(|steps| match steps {
-        [step] => Bound::ALL.into_iter().zip(bounds.iter()).find(|((end, _), _)| step == end),
-        _ => None,
-    });
-    end.map(|(_, column)| Some(column)).ok_or_else(|| {
-        let message =
-            format!("{} is {}, whose parts are lower and upper", column.name, column.type_name);
-        Error::new(Code::InvalidValue, message).at(at).hint("[\"lower\"] or [\"upper\"]")
-    })
 }
 
 /// The relation that `relation.column` begins with, and the rest: up to the first dot, unless a relation is known

@@ -4,8 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::advice;
-use crate::plan::expression::reached::bound;
-use crate::plan::{Arithmetic, Counted, Expression, Hop, Operand, Reached, Scope, Shown, Words};
+use crate::plan::{
+    Arithmetic, Counted, Expression, Hop, Operand, Reached, Scope, Shown, Slot, Words,
+};
 use crate::policy::TableView;
 use crate::request::check_members;
 use crate::schema::{Column, DataType, Family, Kind, Operator};
@@ -39,8 +40,8 @@ pub struct Sort<'v> {
     /// The way to the related row whose column it is; the row's own if empty.
     pub hops: Vec<Hop<'v>>,
     /// The column; of related rows that are counted, the first by which they are found; of what is computed, the first
-    /// that it takes.
-    pub column: &'v Column,
+    /// that it takes; or a part of what it holds.
+    pub column: Slot<'v>,
     /// Its position in its table.
     pub position: usize,
     /// What of it counts.
@@ -63,7 +64,7 @@ impl<'v> Sort<'v> {
 
     /// A key on a table's own column, with nulls where PostgreSQL puts them: they count as the largest.
     pub fn new(table: &'v TableView, position: usize, descending: bool) -> Self {
-        let column = &table.table.columns[position];
+        let column = Slot::Whole(&table.table.columns[position]);
         let nullable = column.may_be_null;
         let measured = Measured::Value;
         Self {
@@ -114,7 +115,7 @@ impl<'v> Sort<'v> {
         let values = [self, other].map(|sort| matches!(sort.measured, Measured::Value));
         values == [true, true]
             && self.position == other.position
-            && self.column.bound == other.column.bound
+            && self.column.parts == other.column.parts
             && self.way().eq(other.way())
     }
 
@@ -250,7 +251,9 @@ impl<'v> Scope<'v> {
             }
             _ if text.contains(',') => error.hint("one key each: [\"-rating\", \"name\"]"),
             _ if text.contains(' ') || text.eq_ignore_ascii_case("desc") => error.hint(FORMS),
-            _ if error.code() == Code::UnknownColumn => self.not_reached(table, name, error),
+            _ if matches!(error.code(), Code::UnknownColumn | Code::UnknownRelation) => {
+                self.not_reached(table, name, error)
+            }
             _ => error,
         })
     }
@@ -274,12 +277,10 @@ impl<'v> Scope<'v> {
         };
         let mut reached = self.reach(table, name).map_err(|error| error.inside("/column"))?;
         let path = object.get("path").filter(|path| !path.is_null());
-        let end = path.map(|path| bound(reached.column, path, "/path")).transpose()?.flatten();
-        let measured = match end {
-            Some(_) => Measured::Value,
-            None => self.measured(reached.column, object)?,
-        };
-        reached.column = end.unwrap_or(reached.column);
+        let part = path.map(|path| self.part(&reached.column, path, "/path")).transpose()?;
+        let (part, rest) = part.map_or((None, None), |(part, rest)| (Some(part), rest));
+        reached.column = part.unwrap_or(reached.column);
+        let measured = self.measured(&reached.column, object, rest.as_ref())?;
         // The best match comes first, and the nearest: that is what they are asked for.
         let best = matches!(measured, Measured::Rank(_));
         let nulls_last = choice(object, "nulls", "first", "last")?;
@@ -294,15 +295,20 @@ impl<'v> Scope<'v> {
         Ok(Sort { nulls_last: nulls_last.unwrap_or(key.nulls_last), ..key })
     }
 
-    /// What of the column a sort key's object asks for.
-    fn measured(&self, column: &Column, object: &Map<String, Value>) -> Result<Measured<'v>> {
+    /// What of the column, or of the JSON there at a path, a sort key's object asks for.
+    fn measured(
+        &self,
+        column: &Column,
+        object: &Map<String, Value>,
+        path: Option<&Value>,
+    ) -> Result<Measured<'v>> {
         let given = |member: &str| object.get(member).filter(|value| !value.is_null());
         if given("language").is_some() && given("rank").is_none() {
             return Err(wrong("a language goes with a rank").at("/language"));
         }
-        match (given("path"), given("rank"), given("distance")) {
+        match (path, given("rank"), given("distance")) {
             (None, None, None) => Ok(Measured::Value),
-            (Some(path), None, None) => self.path(column, path, "/path").map(Measured::Member),
+            (Some(path), None, None) => self.path(path, "/path").map(Measured::Member),
             (None, Some(words), None) => {
                 if !column.data_type.has_operator(Operator::Search) {
                     return Err(Error::new(
@@ -341,7 +347,7 @@ impl<'v> Scope<'v> {
         measured: Measured<'v>,
         descending: bool,
     ) -> Result<Sort<'v>> {
-        let column = reached.column;
+        let column = &reached.column;
         if matches!(measured, Measured::Value) && !column.data_type.ordering {
             let owner = reached.hops.last().map_or(table, |hop| hop.table);
             return Err(Error::new(
@@ -355,7 +361,7 @@ impl<'v> Scope<'v> {
                 || !reached.hops.is_empty()
                 || matches!(measured, Measured::Member(_)),
             hops: reached.hops,
-            column,
+            column: reached.column,
             position: reached.position,
             measured,
             shown: None,

@@ -254,7 +254,7 @@ impl<'v> SelectPlan<'v> {
         let own = sort.hops.is_empty()
             && matches!(sort.measured, Measured::Value)
             && !sort.is_kept_as_text()
-            && sort.column.bound.is_none()
+            && sort.column.parts.is_empty()
             && self.table.mask(sort.position).is_none()
             && self.table.sealed(&sort.column.name).is_none();
         let shown = self.columns.iter().position(|shown| shown.is(sort.position));
@@ -351,7 +351,8 @@ impl<'v> Scope<'v> {
     pub fn archived(&self, table: &'v TableView, archived: Archived) -> Result<Predicate<'v>> {
         let null = |null| match &table.archive {
             Some(column) => {
-                Predicate::Test { column, path: None, comparison: Comparison::Null(null) }
+                let comparison = Comparison::Null(null);
+                Predicate::Test { column: column.into(), path: None, comparison }
             }
             None => Predicate::always(),
         };

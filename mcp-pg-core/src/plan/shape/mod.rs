@@ -9,7 +9,7 @@ use super::{
     SelectPlan, Shown, Sort, Start, Words,
 };
 use crate::policy::TableView;
-use crate::schema::{Column, Relation};
+use crate::schema::{Column, Part, Relation};
 
 /// The shape of a plan. Within one view, plans with the same key have the same statement, and operands that stand in
 /// the same places of it.
@@ -70,7 +70,21 @@ impl<'p> Shape<'p> {
     fn column(&mut self, column: &Column) {
         self.text(column.identifier());
         self.number(column.data_type.oid.into());
-        self.tag(column.bound.map_or(0, |bound| 1 + bound as u8));
+        self.length(column.parts.len());
+        for part in &column.parts {
+            match part {
+                Part::Lower => self.tag(0),
+                Part::Upper => self.tag(1),
+                Part::Field(name) => {
+                    self.tag(2);
+                    self.text(name);
+                }
+                Part::Element(place) => {
+                    self.tag(3);
+                    self.key.extend_from_slice(&place.to_le_bytes());
+                }
+            }
+        }
     }
 
     fn relation(&mut self, relation: &Relation) {

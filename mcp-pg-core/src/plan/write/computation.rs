@@ -178,7 +178,7 @@ impl<'v> Scope<'v> {
         };
         let at = below(asked.at, "path");
         // It says what is wrong with a path.
-        self.path(asked.column, path, &at)?;
+        self.path(path, &at)?;
         let steps = path.as_array().into_iter().flatten();
         let steps = steps.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
         let path: Vec<String> = steps.collect();

@@ -1,12 +1,10 @@
 //! Rows of `columns.sql`.
 
-use std::sync::Arc;
-
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
 use super::{Tables, comment, directive, owner, types::Types};
-use crate::schema::{Collation, Column, ColumnHints, Identity, Subject, Table, bounds};
+use crate::schema::{Collation, Column, ColumnHints, Identity, Subject, Table};
 
 /// Adds the columns to their tables. `first` goes before the names of the first configured schema's types.
 pub(super) fn add(
@@ -35,21 +33,16 @@ fn column(table: &Table, row: &Row, types: &mut Types, first: &str) -> Result<Co
         Some(oid) => Collation { oid, deterministic: row.try_get("deterministic")? },
         None => Collation::default(),
     };
-    let data_type = match collation == Collation::default() {
-        true => data_type,
-        false => Arc::new(data_type.collated(collation)),
-    };
+    let data_type = data_type.with(collation);
     let type_name: &str = row.try_get("type_name")?;
     let expression: Option<String> = row.try_get("expression")?;
     let (default, generated) = match row.try_get("generated")? {
         true => (None, Some(expression.unwrap_or_default())),
         false => (expression, None),
     };
-    let name: String = row.try_get("name")?;
     Ok(Column {
-        bound: None,
-        bounds: bounds(&name, None, &data_type),
-        name,
+        parts: Vec::new(),
+        name: row.try_get("name")?,
         alias: None,
         number: row.try_get("number")?,
         nullable: !row.try_get::<_, bool>("not_null")? && !data_type.refuses_null(),

@@ -33,7 +33,7 @@ enum Unresolved {
     Enum(Vec<String>),
     Array { element: u32, delimiter: char },
     Domain { base: u32, not_null: bool, checks: Vec<String> },
-    Composite(Vec<(String, u32)>),
+    Composite(Vec<(String, u32, Collation)>),
     Range(u32),
     Multirange(u32),
 }
@@ -79,7 +79,10 @@ impl Types {
             Unresolved::Composite(fields) => Kind::Composite(
                 fields
                     .into_iter()
-                    .map(|(name, oid)| Field { name, data_type: self.resolve(oid, depth + 1) })
+                    .map(|(name, oid, collation)| {
+                        let data_type = self.resolve(oid, depth + 1).with(collation);
+                        Field { name, data_type }
+                    })
                     .collect(),
             ),
             Unresolved::Range(subtype) => Kind::Range(self.resolve(subtype, depth + 1)),
@@ -141,15 +144,23 @@ fn definition(row: &Row) -> Result<Definition, PgError> {
                     .flatten()
                     .collect(),
             },
-            "composite" => Unresolved::Composite(
-                row.try_get::<_, Vec<String>>("field_names")?
-                    .into_iter()
-                    .zip(row.try_get::<_, Vec<u32>>("field_types")?)
-                    .collect(),
-            ),
+            "composite" => Unresolved::Composite(fields(row)?),
             "range" => Unresolved::Range(inner),
             "multirange" => Unresolved::Multirange(inner),
             _ => Unresolved::Base,
         },
     })
+}
+
+/// The fields of a composite: names, types and collations.
+fn fields(row: &Row) -> Result<Vec<(String, u32, Collation)>, PgError> {
+    let names: Vec<String> = row.try_get("field_names")?;
+    let types: Vec<u32> = row.try_get("field_types")?;
+    let collations: Vec<u32> = row.try_get("field_collations")?;
+    let deterministic: Vec<bool> = row.try_get("field_deterministic")?;
+    let collations = collations.into_iter().zip(deterministic).map(|(oid, deterministic)| {
+        if oid == 0 { Collation::default() } else { Collation { oid, deterministic } }
+    });
+    let fields = names.into_iter().zip(types).zip(collations);
+    Ok(fields.map(|((name, oid), collation)| (name, oid, collation)).collect())
 }

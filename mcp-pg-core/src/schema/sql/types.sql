@@ -86,6 +86,14 @@ SELECT t.oid,
        ARRAY(SELECT a.atttypid FROM pg_catalog.pg_attribute a
              WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
              ORDER BY a.attnum) AS field_types,
+       -- Of fields that have none, 0: nor is there one with this OID.
+       ARRAY(SELECT a.attcollation FROM pg_catalog.pg_attribute a
+             WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+             ORDER BY a.attnum) AS field_collations,
+       ARRAY(SELECT coalesce(l.collisdeterministic, true) FROM pg_catalog.pg_attribute a
+             LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+             WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+             ORDER BY a.attnum) AS field_deterministic,
        -- NULL: neither "=" nor an order; false: "=" alone; true: both. As the server does, take the class of
        -- a type to which this one is binary-coercible: varchar has that of text, cidr that of inet.
        (SELECT pg_catalog.bool_or(c.ordering)
