@@ -28,14 +28,14 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::look::UNREADABLE_METHOD;
-
-/// The revision of the protocol that has lists of messages, and the only one.
-pub(crate) const BATCHES: &str = "2025-03-26";
 use crate::confirm::{Questions, StateKey};
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::subscriptions::{Arrival, Subscriptions, acceptable};
 use crate::{completion, origin, prompts, reply, resources, tools};
+
+/// The revision of the protocol that has lists of messages, and the only one.
+pub(crate) const BATCHES: &str = "2025-03-26";
 
 const INSTRUCTIONS: &str = "Reads and changes a PostgreSQL database through typed tools; there is no SQL. Begin \
     with list_tables, then describe_table, whose names of columns, relations and operators are the only ones \
@@ -295,9 +295,7 @@ impl ServerHandler for Handler {
         guarded(async {
             let uri = &request.uri;
             let given = json!({ "uri": uri });
-            let read = |view: &View, queries: &[Arc<Query>]| {
-                resources::read(view, &view.limits, queries, uri)
-            };
+            let read = |view: &View, queries: &[Arc<Query>]| resources::read(view, queries, uri);
             let read = self.look(&cx, look::READ, members(given), read).await;
             let read = read.map_err(|error| resources::protocol_error(uri, &error))?;
             Ok(read.with_ttl_ms(FRESH).with_cache_scope(CacheScope::Private).into())

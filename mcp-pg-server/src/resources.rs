@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mcp_pg_core::canned::Query;
-use mcp_pg_core::policy::{Limits, TableView, View};
+use mcp_pg_core::policy::{TableView, View};
 use mcp_pg_core::reply::TableSummary;
 use mcp_pg_core::{Code, Error};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -98,14 +98,13 @@ pub(crate) fn template() -> ResourceTemplate {
 /// The resource at `uri`.
 pub(crate) fn read(
     view: &View,
-    limits: &Limits,
     queries: &[Arc<Query>],
     uri: &str,
 ) -> Result<ReadResourceResult, Error> {
     let (text, mime_type) = match uri {
-        SCHEMA => (schema(view, limits).to_string(), JSON),
-        ROLE => (role(view, limits, queries).to_string(), JSON),
-        DIAGRAM => (Diagram::whole(view).mermaid(limits.max_reply_bytes), MERMAID),
+        SCHEMA => (schema(view).to_string(), JSON),
+        ROLE => (role(view, queries).to_string(), JSON),
+        DIAGRAM => (Diagram::whole(view).mermaid(view.limits.max_reply_bytes), MERMAID),
         _ => (Value::Object(view.describe(table(view, uri)?)).to_string(), JSON),
     };
     Ok(ReadResourceResult::new(vec![ResourceContents::text(text, uri).with_mime_type(mime_type)]))
@@ -150,18 +149,19 @@ fn table_name(uri: &str) -> Option<String> {
     Some(percent_decode_str(name).decode_utf8().ok()?.into_owned())
 }
 
-fn schema(view: &View, limits: &Limits) -> Value {
-    let (tables, more) = lines(view, limits, |table| json!(TableSummary::new(view, table)));
+fn schema(view: &View) -> Value {
+    let (tables, more) = lines(view, |table| json!(TableSummary::new(view, table)));
     let mut schema = json!({ "tables": tables });
     mark_cut(&mut schema, more);
     schema
 }
 
-fn role(view: &View, limits: &Limits, queries: &[Arc<Query>]) -> Value {
+fn role(view: &View, queries: &[Arc<Query>]) -> Value {
+    let limits = &view.limits;
     let own = queries.iter().map(|query| query.name.as_str());
     let tools: Vec<&str> =
         tools::names(view.actions()).map(|name| name as &str).chain(own).collect();
-    let (tables, more) = lines(view, limits, |table| {
+    let (tables, more) = lines(view, |table| {
         json!({
             "table": view.display(table),
             "actions": table.actions.iter().collect::<Vec<_>>(),
@@ -183,12 +183,12 @@ fn role(view: &View, limits: &Limits, queries: &[Arc<Query>]) -> Value {
 }
 
 /// A line on each table, up to the bytes that a reply may have; and how many tables are left out.
-fn lines(view: &View, limits: &Limits, line: impl Fn(&TableView) -> Value) -> (Vec<Value>, usize) {
+fn lines(view: &View, line: impl Fn(&TableView) -> Value) -> (Vec<Value>, usize) {
     let (mut lines, mut bytes) = (Vec::new(), 0);
     for table in view.tables() {
         let line = line(table);
         bytes += line.to_string().len();
-        if bytes > limits.max_reply_bytes {
+        if bytes > view.limits.max_reply_bytes {
             break;
         }
         lines.push(line);

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::execute::Identity;
 use crate::plan::Scope;
 use crate::policy::{Setting, claim};
+use crate::value::in_quotes;
 
 /// A session setting of a role that PostgreSQL does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,17 +75,13 @@ pub(super) fn identity(scope: &Scope<'_>) -> Identity {
     }
 }
 
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
 /// `{a,b}`, as policies can cast to an array.
 fn array_literal(items: &[Value]) -> String {
     let items = items.iter().map(|item| match item {
         Value::Null | Value::Bool(_) | Value::Number(_) => item.to_string(),
-        Value::String(text) => quoted(text),
+        Value::String(text) => in_quotes(text),
         // What is inside is no item of its own.
-        Value::Array(_) | Value::Object(_) => quoted(&item.to_string()),
+        Value::Array(_) | Value::Object(_) => in_quotes(&item.to_string()),
     });
     format!("{{{}}}", items.collect::<Vec<_>>().join(","))
 }

@@ -26,7 +26,7 @@ pub use hop::Hop;
 pub use marked::marked;
 pub use misfit::Misfit;
 pub use operand::{Operand, Source};
-pub use order::{Counted, Measured, Sort};
+pub use order::{Counted, Sort, SortKey};
 pub use read::{After, Computed, Cursor, CursorKey, Include, Query, SelectPlan, Shown, Start};
 pub use reference::{Earlier, Reference};
 pub use scope::Scope;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use super::rights::Exposure;
 use super::{Marks, TableView};
 use crate::schema::{Column, DataType, Key, Privileges, RowSecurity, Table, TableKind};
 
@@ -13,10 +14,10 @@ impl TableView {
         columns: impl IntoIterator<Item = (String, Arc<DataType>, Marks)>,
         keys: usize,
     ) -> Self {
-        let (columns, marks): (Vec<_>, Vec<Marks>) =
-            columns.into_iter().map(|(name, data_type, marks)| ((name, data_type), marks)).unzip();
-        let columns = columns.into_iter().enumerate();
-        let columns = columns.map(|(index, (name, data_type))| column(index, name, data_type));
+        let columns = columns.into_iter().enumerate().map(|(index, (name, data_type, marks))| {
+            (column(index, name, data_type), Exposure { marks, ..Exposure::default() })
+        });
+        let (columns, exposures): (Vec<Column>, Vec<Exposure>) = columns.unzip();
         let key = Key {
             name: String::new(),
             columns: (0..keys).collect(),
@@ -42,10 +43,10 @@ impl TableView {
             indexes: Vec::new(),
             row_security: RowSecurity::default(),
             privileges: Privileges::default(),
-            columns: columns.collect(),
+            columns,
         };
         let mut view = Self::whole(table);
-        view.marks = marks;
+        view.exposures = exposures;
         view.derived = true;
         view
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::rights::{Rights, Rules, Visible};
+use super::rights::{Exposure, Rights, Rules, Visible};
 use super::sealed::Sealed;
-use super::{Action, Actions, Marks, Mask, MaskKey, Role, Settings, Unfit};
+use super::{Action, Actions, MaskKey, Role, Settings, Unfit};
 use crate::name::TableName;
 use crate::schema::{Check, Column, ForeignKey, Index, Key, Table};
 
@@ -16,11 +16,8 @@ pub(super) struct Extra {
     pub(super) granted: Actions,
     pub(super) archive: Option<Column>,
     pub(super) version: Option<Column>,
-    pub(super) masks: Vec<Option<Mask>>,
+    pub(super) exposures: Vec<Exposure>,
     pub(super) mask_key: Option<MaskKey>,
-    pub(super) marks: Vec<Marks>,
-    /// Which columns can be read, and nothing else: masked and encrypted ones.
-    pub(super) closed: Vec<bool>,
     pub(super) sealed: BTreeMap<String, Arc<Sealed>>,
     pub(super) rules: BTreeMap<Action, Rules>,
 }
@@ -62,10 +59,8 @@ pub(super) fn reduce(
         granted: rights.granted(),
         archive: rights.archive.cloned(),
         version: rights.version.cloned(),
-        masks: visible.iter().map(|visible| visible.mask).collect(),
+        exposures: visible.iter().map(|visible| visible.exposure).collect(),
         mask_key: settings.mask_key.clone(),
-        marks: visible.iter().map(|visible| visible.marks).collect(),
-        closed: visible.iter().map(|visible| visible.closed).collect(),
         rules: rights.rules(),
         sealed,
     };
@@ -84,7 +79,7 @@ fn hide_origins(visible: &mut [Visible]) {
 
 /// Whether the column can be read, and more be done with it than that.
 fn is_open(visible: &Visible) -> bool {
-    visible.column.can_select && !visible.closed
+    visible.column.can_select && !visible.exposure.closed
 }
 
 /// The table, without columns, and without the keys, checks and indexes that speak of one that does not exist or is

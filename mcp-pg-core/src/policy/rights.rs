@@ -40,9 +40,15 @@ pub(super) struct Rules {
 /// A column that exists for the role.
 pub(super) struct Visible {
     pub(super) column: Column,
+    pub(super) exposure: Exposure,
+}
+
+/// How far the role is shown the values of a column.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Exposure {
     pub(super) mask: Option<Mask>,
     pub(super) marks: Marks,
-    /// Whether it can be read, and nothing else: it is masked or encrypted.
+    /// Whether they can be read, and nothing else: they are masked or encrypted.
     pub(super) closed: bool,
 }
 
@@ -177,7 +183,7 @@ impl<'r> Rights<'r> {
         let marks = self.settings.columns.of_column(&self.table.name, column);
         let closed = encrypted || mask.is_some();
         let column = Column { can_select, can_insert, can_update, ..column.clone() };
-        Some(Visible { column, mask, marks, closed })
+        Some(Visible { column, exposure: Exposure { mask, marks, closed } })
     }
 
     /// Why no grant lets callers write the column, if none does.

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::reduce::Extra;
-use super::rights::Rules;
+use super::rights::{Exposure, Rules};
 use super::{Action, Actions, Marks, Mask, MaskKey, Sealed, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
@@ -39,10 +39,9 @@ pub struct TableView {
     /// Text that `statement` makes, and nothing here reads.
     column_list: OnceLock<String>,
     column_names: OnceLock<Arc<[String]>>,
-    masks: Vec<Option<Mask>>,
+    /// Of its columns, in their order.
+    pub(super) exposures: Vec<Exposure>,
     mask_key: Option<MaskKey>,
-    pub(super) marks: Vec<Marks>,
-    closed: Vec<bool>,
     sealed: BTreeMap<String, Arc<Sealed>>,
     rules: BTreeMap<Action, Rules>,
     /// Whether only one query has the table.
@@ -58,10 +57,8 @@ impl TableView {
             granted: extra.granted,
             archive: extra.archive,
             version: extra.version,
-            masks: extra.masks,
+            exposures: extra.exposures,
             mask_key: extra.mask_key,
-            marks: extra.marks,
-            closed: extra.closed,
             sealed: extra.sealed,
             rules: extra.rules,
             ..Self::whole(table)
@@ -86,10 +83,8 @@ impl TableView {
             decoders: decoders(&table),
             column_list: OnceLock::new(),
             column_names: OnceLock::new(),
-            masks: vec![None; table.columns.len()],
+            exposures: vec![Exposure::default(); table.columns.len()],
             mask_key: None,
-            marks: vec![Marks::default(); table.columns.len()],
-            closed: vec![false; table.columns.len()],
             sealed: BTreeMap::new(),
             table,
             actions: Actions::NONE,
@@ -106,7 +101,7 @@ impl TableView {
     fn with_sealed(mut self, settings: &Settings) -> Self {
         for (position, column) in self.table.columns.iter().enumerate() {
             if settings.encryption.names(&self.table.name, column) {
-                self.closed[position] = true;
+                self.exposures[position].closed = true;
                 if let Some(sealed) = settings.encryption.sealed(&self.table, column, true) {
                     self.sealed.insert(column.name.clone(), Arc::new(sealed));
                 }
@@ -196,19 +191,13 @@ impl TableView {
     /// `unknown_column`, or `forbidden` for such a column.
     pub fn usable(&self, name: &str) -> Result<usize> {
         let position = self.readable(name)?;
-        if self.masks[position].is_some() {
-            return Err(Error::new(
-                Code::Forbidden,
-                format!("{} is masked: it can be read, and nothing else", shown(name)),
-            ));
-        }
-        if self.closed[position] {
-            return Err(Error::new(
-                Code::Forbidden,
-                format!("{} is encrypted: it can be read, and nothing else", shown(name)),
-            ));
-        }
-        Ok(position)
+        let how = match self.exposures[position] {
+            Exposure { mask: Some(_), .. } => "masked",
+            Exposure { closed: true, .. } => "encrypted",
+            _ => return Ok(position),
+        };
+        let message = format!("{} is {how}: it can be read, and nothing else", shown(name));
+        Err(Error::new(Code::Forbidden, message))
     }
 
     /// `unknown_column` for a name, with the nearest of the columns that `wanted` keeps.
@@ -230,7 +219,7 @@ impl TableView {
 
     /// How the column at a position is shown, if not as it is.
     pub fn mask(&self, position: usize) -> Option<Mask> {
-        self.masks.get(position).copied().flatten()
+        self.exposures.get(position)?.mask
     }
 
     /// The same, with what it is computed under.
@@ -250,7 +239,7 @@ impl TableView {
 
     /// What is to be known of the values of the column at a position.
     pub fn marks(&self, position: usize) -> Marks {
-        self.marks.get(position).copied().unwrap_or_default()
+        self.exposures.get(position).map(|exposure| exposure.marks).unwrap_or_default()
     }
 
     /// The cipher of an encrypted column, by its exact name; the column need not be a visible one.
@@ -341,7 +330,7 @@ impl TableView {
     fn sortable_keys(&self) -> impl Iterator<Item = &Key> {
         let sortable = |position: &usize| {
             let column = &self.table.columns[*position];
-            column.can_select && column.data_type.ordering && !self.closed[*position]
+            column.can_select && column.data_type.ordering && !self.exposures[*position].closed
         };
         self.table.row_keys().filter(move |key| key.columns.iter().all(sortable))
     }
@@ -351,7 +340,8 @@ impl TableView {
     pub fn steady_order(&self) -> Vec<usize> {
         let usable = |position: &usize| {
             let ordering = self.table.columns[*position].data_type.ordering;
-            ordering && !self.closed[*position] && self.masks[*position].is_none()
+            let Exposure { mask, closed, .. } = self.exposures[*position];
+            ordering && !closed && mask.is_none()
         };
         match self.row_key() {
             Some(key) => key.to_vec(),

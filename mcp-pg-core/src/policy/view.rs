@@ -75,8 +75,10 @@ impl View {
         let closed: Vec<Vec<bool>> = reduced
             .tables
             .iter()
-            .map(|table| extras.get(&table.name).map(|extra| extra.closed.clone()))
-            .map(Option::unwrap_or_default)
+            .map(|table| {
+                let exposures = extras.get(&table.name).map(|extra| &extra.exposures);
+                exposures.into_iter().flatten().map(|exposure| exposure.closed).collect()
+            })
             .collect();
         let mut digest = DefaultHasher::new();
         reduced.fingerprint.hash(&mut digest);
@@ -85,15 +87,15 @@ impl View {
             let position = view.tables.len();
             relations.retain(|relation| !by_closed(relation, position, &closed));
             // What a description tells of a table besides the table itself.
-            format!("{:?}", (extra.actions, &extra.masks, &extra.marks, &extra.closed))
-                .hash(&mut digest);
+            format!("{:?}", (extra.actions, &extra.exposures)).hash(&mut digest);
             view.actions = view.actions.union(extra.actions);
             view.confirms |= extra.rules.values().any(|rules| rules.confirm);
             view.by_name.insert(table.name.clone(), position);
             // Tables are sorted by schema in the configured order: the first one keeps the bare name.
             view.by_bare_name.entry(table.name.name.clone()).or_insert(position);
             view.encrypted_names.extend(extra.sealed.keys().map(|name| name.to_lowercase()));
-            let masked = table.columns.iter().zip(&extra.masks).filter(|(_, mask)| mask.is_some());
+            let columns = table.columns.iter().zip(&extra.exposures);
+            let masked = columns.filter(|(_, exposure)| exposure.mask.is_some());
             view.masked_names.extend(masked.map(|(column, _)| column.name.to_lowercase()));
             view.tables.push(TableView::new(table, relations, extra));
         }

@@ -8,7 +8,7 @@ use super::join::{end, leads_to_a_key, the_one};
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken};
 use super::{column, expression, operand, reader};
-use crate::plan::{Expression, Hop, Include, Measured, Operand, Predicate, Reached, Shown, Sort};
+use crate::plan::{Expression, Hop, Include, Operand, Predicate, Reached, Shown, Sort, SortKey};
 use crate::policy::TableView;
 use crate::schema::Column;
 use crate::value::Decoder;
@@ -173,28 +173,23 @@ impl Conditions {
 
     /// What rows are sorted by.
     pub(super) fn sort_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
-        let mut value = || self.reached(&sort.hops, &sort.column, alias);
-        let data_type = &sort.column.data_type;
-        match &sort.measured {
-            Measured::Value => value(),
-            Measured::Rank(words) => {
-                let document = document(value(), data_type, words);
+        match &sort.key {
+            SortKey::Value(of) => self.value(of, alias),
+            SortKey::Rank(of, words) => {
+                let document = document(self.value(of, alias), &of.column.data_type, words);
                 let query = self.query(words);
                 Func::cust("pg_catalog.ts_rank").args([document, query]).into()
             }
-            Measured::Distance(from) => {
-                let value = value();
-                let from = self.parameters.share(from).cast_as(data_type.base().name.clone());
+            SortKey::Distance(of, from) => {
+                let value = self.value(of, alias);
+                let type_name = of.column.data_type.base().name.clone();
+                let from = self.parameters.share(from).cast_as(type_name);
                 value.binary(BinOper::Custom("<->"), from)
             }
-            Measured::Member(path) => {
-                let whole = value();
-                self.member(whole, &sort.column, path)
-            }
-            Measured::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
-            Measured::Computed(expression) => self.computed(expression, alias),
+            SortKey::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
+            SortKey::Computed(expression) => self.computed(expression, alias),
             // Partitions, and tables that inherit, count their places each for itself.
-            Measured::Place => {
+            SortKey::Place => {
                 Expr::tuple(["tableoid", "ctid"].map(|name| super::named(alias, name)))
             }
         }
@@ -203,12 +198,10 @@ impl Conditions {
     /// A sort key as a cursor has it: a measure may be of more than one type.
     pub(super) fn cursor_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
         let key = self.sort_key(sort, alias);
-        match sort.measured {
-            Measured::Value => taken(key, &sort.column.data_type),
-            Measured::Member(_) | Measured::Count(_) | Measured::Computed(_) | Measured::Place => {
-                key
-            }
-            Measured::Rank(_) | Measured::Distance(_) => key.cast_as("double precision"),
+        match &sort.key {
+            SortKey::Value(of) if of.member.is_none() => taken(key, &of.column.data_type),
+            SortKey::Value(_) | SortKey::Count(_) | SortKey::Computed(_) | SortKey::Place => key,
+            SortKey::Rank(..) | SortKey::Distance(..) => key.cast_as("double precision"),
         }
     }
 

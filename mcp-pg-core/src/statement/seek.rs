@@ -7,7 +7,7 @@ use sea_query::{Asterisk, DynIden, Expr, ExprTrait, Query, SelectStatement, Unio
 use super::predicate::{Conditions, constant, null, typed};
 use super::select::rows;
 use super::{named, version_column};
-use crate::plan::{After, Measured, Operand, SelectPlan, Shown, Sort};
+use crate::plan::{After, Operand, SelectPlan, Shown, Sort, SortKey};
 use crate::schema::{Column, Index};
 
 /// Most sort keys of a page that is read in parts, of which each key makes up to two.
@@ -86,7 +86,7 @@ fn first_bound(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -
     let key = keys.first()?;
     let sort = key.sort;
     let last = sort.nullable && sort.nulls_last;
-    if key.value.is_null() || last || !matches!(sort.measured, Measured::Value) {
+    if key.value.is_null() || last || sort.key.column().is_none() {
         return None;
     }
     let (left, right) = (conditions.cursor_key(sort, alias), key.operand(conditions));
@@ -96,23 +96,23 @@ fn first_bound(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -
 impl Key<'_> {
     fn operand(&self, conditions: &mut Conditions) -> Expr {
         let parameter = conditions.parameters.add(self.value);
-        match self.sort.measured {
-            Measured::Value => typed(parameter, &self.sort.column.data_type, ""),
-            Measured::Member(_) => parameter.cast_as("jsonb"),
-            Measured::Rank(_)
-            | Measured::Distance(_)
-            | Measured::Count(_)
-            | Measured::Computed(_)
-            | Measured::Place => parameter,
+        match &self.sort.key {
+            SortKey::Value(of) if of.member.is_some() => parameter.cast_as("jsonb"),
+            SortKey::Value(of) => typed(parameter, &of.column.data_type, ""),
+            SortKey::Rank(..)
+            | SortKey::Distance(..)
+            | SortKey::Count(_)
+            | SortKey::Computed(_)
+            | SortKey::Place => parameter,
         }
     }
 
     fn missing(&self, wanted: bool, alias: &DynIden, conditions: &mut Conditions) -> Expr {
         let key = conditions.cursor_key(self.sort, alias);
-        match self.sort.measured {
-            Measured::Value => null(key, &self.sort.column.data_type, wanted),
-            _ if wanted => key.is_null(),
-            _ => key.is_not_null(),
+        match self.sort.key.column() {
+            Some(of) => null(key, &of.column.data_type, wanted),
+            None if wanted => key.is_null(),
+            None => key.is_not_null(),
         }
     }
 
@@ -145,20 +145,17 @@ impl Key<'_> {
 /// Whether an index that begins with the first sort key can find where each part begins. Without one, a page
 /// in parts would read the table once for each.
 fn seeks(plan: &SelectPlan<'_>) -> bool {
-    let own = |sort: &Sort<'_>| {
-        let whole = matches!(sort.measured, Measured::Value) && sort.column.parts.is_empty();
-        sort.hops.is_empty() && whole
-    };
+    let own = |sort: &Sort<'_>| sort.key.own_column().is_some();
     let columns = &plan.table.table.columns;
     let begins = |index: &Index| {
         let plain = index.method == "btree" && index.predicate.is_none();
         let free = |position: &&usize| {
             columns.get(**position).is_some_and(|column: &Column| !plan.filter.fixes(column))
         };
-        let first = plan.order.first().map(|sort| &sort.position);
+        let first = plan.order.first().and_then(|sort| sort.key.own_column());
         plain
             && index.parts.len() == index.columns.len()
-            && index.columns.iter().find(free) == first
+            && index.columns.iter().find(free).copied() == first
     };
     plan.grouping.is_none()
         && plan.order.len() <= KEYS_MOST
@@ -201,7 +198,7 @@ fn needed<'p>(plan: &'p SelectPlan<'_>) -> BTreeSet<&'p str> {
     let columns = &plan.table.table.columns;
     let related = plan.includes.iter().flat_map(|include| &include.hop.relation.columns);
     let positions = plan.columns.iter().flat_map(Shown::own_columns);
-    let positions = positions.chain(plan.order.iter().map(|sort| sort.position));
+    let positions = positions.chain(plan.order.iter().filter_map(|sort| sort.key.own_column()));
     let positions = positions.chain(related.map(|(ours, _)| *ours));
     let mut names: BTreeSet<&str> =
         positions.filter_map(|position| columns.get(position)).map(Column::identifier).collect();

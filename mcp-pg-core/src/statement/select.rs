@@ -11,7 +11,7 @@ use super::include::{included, order_by, shown};
 use super::parameters::{build, build_explain};
 use super::predicate::{Conditions, constant};
 use super::{Output, Reader, SUBJECT, Statement, aliased, expressions, local, seek, version};
-use crate::plan::{Measured, SelectPlan, Shape, Shown, Sort, Start};
+use crate::plan::{SelectPlan, Shape, Shown, Sort, SortKey, Start};
 use crate::policy::{TableView, Text, Texts};
 use crate::request::Count;
 use crate::value::Decoder;
@@ -70,7 +70,7 @@ fn outputs<'v>(plan: &'v SelectPlan<'v>) -> Vec<Output<'v>> {
     }
     outputs.extend(included(&plan.includes));
     let keys = cursor_keys(plan);
-    outputs.extend(keys.map(|sort| Output::value(&sort.column.name, key_decoder(plan, sort))));
+    outputs.extend(keys.map(|sort| Output::value(key_name(&sort.key), key_decoder(plan, sort))));
     outputs
 }
 
@@ -81,9 +81,9 @@ fn cursor_keys<'p, 'v>(plan: &'p SelectPlan<'v>) -> impl Iterator<Item = &'p Sor
 
 /// The number, in the select list, of what is computed or counted and sorted by: named by it, it is found once.
 fn place(plan: &SelectPlan<'_>, sort: &Sort<'_>) -> Option<u64> {
-    match sort.measured {
-        Measured::Computed(_) => plan.shows(sort).map(|shown| shown as u64 + 1),
-        Measured::Count(_) => {
+    match sort.key {
+        SortKey::Computed(_) => plan.shows(sort).map(|shown| shown as u64 + 1),
+        SortKey::Count(_) => {
             let after = cursor_keys(plan).skip_while(|key| !std::ptr::eq(*key, sort)).count();
             (after > 0).then(|| (outputs(plan).len() - after + 1) as u64)
         }
@@ -91,16 +91,25 @@ fn place(plan: &SelectPlan<'_>, sort: &Sort<'_>) -> Option<u64> {
     }
 }
 
+/// What a row that is too large is told by, if most of it is a sort key.
+fn key_name<'v>(key: &'v SortKey<'v>) -> &'v str {
+    let computed = match key {
+        SortKey::Computed(of) => of.columns().first().copied(),
+        _ => None,
+    };
+    key.reached().or(computed).map_or("", |of| &of.column.name)
+}
+
 fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &'v Sort<'v>) -> &'v Decoder {
-    match sort.measured {
+    match &sort.key {
         _ if sort.is_kept_as_text() => Decoder::plain_text(),
-        Measured::Value => {
-            let owner = sort.hops.last().map_or(plan.table, |hop| hop.table);
-            sort.column.decoder().unwrap_or_else(|| owner.decoder(sort.position))
+        SortKey::Value(of) => {
+            let whole = || of.owner(plan.table).decoder(of.position);
+            of.column.decoder().unwrap_or_else(whole)
         }
-        Measured::Count(_) => Decoder::bigint(),
-        Measured::Computed(_) => Decoder::numeric(),
-        _ => Decoder::double(),
+        SortKey::Count(_) => Decoder::bigint(),
+        SortKey::Computed(_) => Decoder::numeric(),
+        SortKey::Rank(..) | SortKey::Distance(..) | SortKey::Place => Decoder::double(),
     }
 }
 

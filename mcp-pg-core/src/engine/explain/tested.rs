@@ -1,7 +1,7 @@
 //! The columns that a read compares, by which an index would find its rows.
 
 use crate::plan::{
-    Compared, Expression, Grouping, Hop, Include, Measured, Predicate, SelectPlan, Shown, Sort,
+    Compared, Expression, Grouping, Hop, Include, Predicate, SelectPlan, Shown, Sort, SortKey,
 };
 use crate::policy::TableView;
 use crate::schema::Column;
@@ -84,11 +84,13 @@ impl<'v> All<'v> {
 
     fn sorted(&mut self, order: &[Sort<'v>]) {
         for sort in order {
-            self.hops(&sort.hops);
-            match &sort.measured {
-                Measured::Count(counted) => self.related(&counted.hop, &counted.filter),
-                Measured::Computed(expression) => self.expression(expression),
-                _ => {}
+            match &sort.key {
+                SortKey::Value(of) | SortKey::Rank(of, _) | SortKey::Distance(of, _) => {
+                    self.hops(&of.hops);
+                }
+                SortKey::Count(counted) => self.related(&counted.hop, &counted.filter),
+                SortKey::Computed(expression) => self.expression(expression),
+                SortKey::Place => {}
             }
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::sort::choice;
 use crate::error::Result;
 use crate::plan::expression::unit::UNIT;
-use crate::plan::{Arithmetic, Expression, Measured, Scope, Shown, Sort};
+use crate::plan::{Arithmetic, Expression, Scope, Shown, Sort, SortKey};
 use crate::policy::TableView;
 use crate::request::check_members;
 
@@ -19,14 +19,13 @@ impl<'v> Scope<'v> {
     ) -> Result<Sort<'v>> {
         let of = self.arithmetic(table, object, at)?;
         let operator = Arithmetic::asked(object).map(|(name, _)| name);
-        let key = directed(table, of, object, operator.into_iter().chain([UNIT]));
+        let key = directed(of, object, operator.into_iter().chain([UNIT]));
         key.map_err(|error| error.inside(at))
     }
 }
 
 /// The key that sorts by what is shown under a name of its own.
 pub(super) fn sort_by_label<'v>(
-    table: &'v TableView,
     item: &Value,
     shown: &[Shown<'v>],
     at: &str,
@@ -42,15 +41,14 @@ pub(super) fn sort_by_label<'v>(
         Value::String(text) => {
             let own = find(text).map(|found| (found, false));
             let found = own.or_else(|| Some((find(text.strip_prefix('-')?)?, true)));
-            Ok(found.map(|(found, descending)| {
-                labelled(found, key(table, found.1.clone(), descending, None))
-            }))
+            Ok(found
+                .map(|(found, descending)| labelled(found, key(found.1.clone(), descending, None))))
         }
         Value::Object(object) => {
             let Some(found) = object.get("column").and_then(Value::as_str).and_then(find) else {
                 return Ok(None);
             };
-            let key = directed(table, found.1.clone(), object, ["column"].into_iter());
+            let key = directed(found.1.clone(), object, ["column"].into_iter());
             key.map(|key| Some(labelled(found, key))).map_err(|error| error.inside(at))
         }
         _ => Ok(None),
@@ -59,7 +57,6 @@ pub(super) fn sort_by_label<'v>(
 
 /// A key whose object says what it is of under one name, and the direction beside it.
 fn directed<'v>(
-    table: &'v TableView,
     of: Expression<'v>,
     object: &Map<String, Value>,
     what: impl Iterator<Item = &'static str>,
@@ -67,27 +64,14 @@ fn directed<'v>(
     let known: Vec<&str> = what.chain(["direction", "nulls"]).collect();
     check_members(object, known.into_iter(), "a computed sort key has no member")?;
     let descending = choice(object, "direction", "asc", "desc")?.unwrap_or_default();
-    Ok(key(table, of, descending, choice(object, "nulls", "first", "last")?))
+    Ok(key(of, descending, choice(object, "nulls", "first", "last")?))
 }
 
-fn key<'v>(
-    table: &'v TableView,
-    of: Expression<'v>,
-    descending: bool,
-    nulls_last: Option<bool>,
-) -> Sort<'v> {
-    let first = of.own_columns().next().unwrap_or_default();
-    let plain = Sort::new(table, first, descending);
-    let nulls_last = nulls_last.unwrap_or(plain.nulls_last);
-    let plain = Sort { nullable: true, nulls_last, ..plain };
-    match of {
-        Expression::Column(reached) => Sort {
-            hops: reached.hops,
-            column: reached.column,
-            position: reached.position,
-            measured: reached.member.map_or(Measured::Value, Measured::Member),
-            ..plain
-        },
-        of => Sort { measured: Measured::Computed(Box::new(of)), ..plain },
-    }
+fn key<'v>(of: Expression<'v>, descending: bool, nulls_last: Option<bool>) -> Sort<'v> {
+    let key = match of {
+        Expression::Column(reached) => SortKey::Value(reached),
+        of => SortKey::Computed(Box::new(of)),
+    };
+    let sort = Sort::by(key, descending);
+    Sort { nullable: true, nulls_last: nulls_last.unwrap_or(sort.nulls_last), ..sort }
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::sort::choice;
 use crate::error::{Code, Error, Result};
-use crate::plan::{Hop, Measured, Predicate, Scope, Sort, filter};
+use crate::plan::{Hop, Predicate, Scope, Sort, SortKey, filter};
 use crate::policy::TableView;
 use crate::request::check_members;
 
@@ -40,17 +40,15 @@ impl<'v> Scope<'v> {
         let hop = self.relation_to_many(table, name);
         let hop = hop.and_then(|relation| self.hop(table, relation));
         let hop = hop.map_err(|error| error.at(format!("{at}/count")))?;
-        let Some((position, _)) = hop.relation.columns.first().filter(|_| !hop.is_to_one()) else {
+        if hop.is_to_one() {
             return Err(wrong(format!("{name:?} leads to one row at most"), "count")
                 .hint(format!("by a column of it: \"{name}.…\"")));
-        };
+        }
         let filter = match object.get("where") {
             None | Some(Value::Null) => Predicate::always(),
             Some(Value::Object(inner)) => filter(self, hop.table, inner, &format!("{at}/where"))?,
             Some(_) => return Err(wrong("where is a condition object".to_owned(), "where")),
         };
-        let key = Sort::new(table, *position, descending);
-        let measured = Measured::Count(Box::new(Counted { hop, filter }));
-        Ok(Sort { measured, nullable: false, ..key })
+        Ok(Sort::by(SortKey::Count(Box::new(Counted { hop, filter })), descending))
     }
 }

@@ -5,4 +5,4 @@ mod counted;
 pub(super) mod sort;
 
 pub use counted::Counted;
-pub use sort::{Measured, Sort};
+pub use sort::{Sort, SortKey};

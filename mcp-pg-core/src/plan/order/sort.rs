@@ -4,29 +4,25 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::advice;
-use crate::plan::{
-    Arithmetic, Counted, Expression, Hop, Operand, Reached, Scope, Shown, Slot, Words,
-};
+use crate::plan::{Arithmetic, Counted, Expression, Operand, Reached, Scope, Shown, Slot, Words};
 use crate::policy::TableView;
 use crate::request::check_members;
-use crate::schema::{Column, DataType, Family, Kind, Operator};
+use crate::schema::{DataType, Family, Kind, Operator};
 use crate::value;
 
 /// How a sort key is written.
 const FORMS: &str = "\"name\", \"-name\" for descending, or {\"column\": \"name\", \"direction\": \"desc\", \"nulls\": \"last\"}";
 
-/// What rows are sorted by: the value of a column, or a measure of it.
+/// What rows are sorted by.
 #[derive(Debug, Clone)]
-pub enum Measured<'v> {
-    /// The value itself.
-    Value,
-    /// How well the text matches these words.
-    Rank(Words),
-    /// How far the value is from this one.
-    Distance(Operand),
-    /// What its JSON has at this path.
-    Member(Operand),
-    /// How many rows are related by it.
+pub enum SortKey<'v> {
+    /// A value.
+    Value(Reached<'v>),
+    /// How well a text matches these words.
+    Rank(Reached<'v>, Words),
+    /// How far a value is from this one.
+    Distance(Reached<'v>, Operand),
+    /// How many rows are related.
     Count(Box<Counted<'v>>),
     /// What arithmetic gives.
     Computed(Box<Expression<'v>>),
@@ -34,18 +30,11 @@ pub enum Measured<'v> {
     Place,
 }
 
-/// A sort key: a column, a direction, and where nulls go.
+/// A sort key, a direction, and where nulls go.
 #[derive(Debug, Clone)]
 pub struct Sort<'v> {
-    /// The way to the related row whose column it is; the row's own if empty.
-    pub hops: Vec<Hop<'v>>,
-    /// The column; of related rows that are counted, the first by which they are found; of what is computed, the first
-    /// that it takes; or a part of what it holds.
-    pub column: Slot<'v>,
-    /// Its position in its table.
-    pub position: usize,
-    /// What of it counts.
-    pub measured: Measured<'v>,
+    /// By what.
+    pub key: SortKey<'v>,
     /// Which of what is shown it is, if it goes by the name of that.
     pub shown: Option<usize>,
     /// Whether it may be null.
@@ -56,27 +45,51 @@ pub struct Sort<'v> {
     pub nulls_last: bool,
 }
 
+impl<'v> SortKey<'v> {
+    /// What it is a value of, or measures.
+    pub fn reached(&self) -> Option<&Reached<'v>> {
+        match self {
+            SortKey::Value(of) | SortKey::Rank(of, _) | SortKey::Distance(of, _) => Some(of),
+            SortKey::Count(_) | SortKey::Computed(_) | SortKey::Place => None,
+        }
+    }
+
+    /// The column, or part of one, whose value it is; a member of JSON is none.
+    pub fn column(&self) -> Option<&Reached<'v>> {
+        match self {
+            SortKey::Value(of) if of.member.is_none() => Some(of),
+            _ => None,
+        }
+    }
+
+    /// The position of the column of the row itself whose value it is.
+    pub fn own_column(&self) -> Option<usize> {
+        let own = |of: &&Reached<'v>| of.hops.is_empty() && of.column.parts.is_empty();
+        self.column().filter(own).map(|of| of.position)
+    }
+}
+
 impl<'v> Sort<'v> {
     /// Whether rows have another key at another time, though they stay as they are.
     pub fn moves(&self) -> bool {
-        matches!(&self.measured, Measured::Computed(expression) if expression.moves())
+        matches!(&self.key, SortKey::Computed(expression) if expression.moves())
     }
 
-    /// A key on a table's own column, with nulls where PostgreSQL puts them: they count as the largest.
-    pub fn new(table: &'v TableView, position: usize, descending: bool) -> Self {
+    /// A key with nulls where PostgreSQL puts them: they count as the largest.
+    pub(super) fn by(key: SortKey<'v>, descending: bool) -> Self {
+        let nullable = match (&key, key.reached()) {
+            (_, Some(of)) => of.column.may_be_null || !of.hops.is_empty() || of.member.is_some(),
+            (SortKey::Computed(_), None) => true,
+            (_, None) => false,
+        };
+        Self { key, shown: None, nullable, descending, nulls_last: !descending }
+    }
+
+    /// A key on a table's own column.
+    fn new(table: &'v TableView, position: usize, descending: bool) -> Self {
         let column = Slot::Whole(&table.table.columns[position]);
-        let nullable = column.may_be_null;
-        let measured = Measured::Value;
-        Self {
-            hops: Vec::new(),
-            column,
-            position,
-            measured,
-            shown: None,
-            nullable,
-            descending,
-            nulls_last: !descending,
-        }
+        let of = Reached { hops: Vec::new(), column, position, member: None };
+        Self::by(SortKey::Value(of), descending)
     }
 
     /// The text of a value that this key had in some row.
@@ -85,43 +98,36 @@ impl<'v> Sort<'v> {
     ///
     /// `invalid_value` if it is not of the key's type.
     pub fn encode(&self, value: &Value) -> Result<Option<String>> {
-        match self.measured {
+        match &self.key {
             _ if self.is_kept_as_text() => Ok(value.as_str().map(str::to_owned)),
-            Measured::Value => value::encode(&self.column.data_type, &self.column.type_name, value),
-            Measured::Count(_) => value::encode(DataType::bigint(), "bigint", value),
-            Measured::Computed(_) => value::encode(DataType::numeric(), "numeric", value),
-            _ => value::encode(DataType::double(), "double precision", value),
+            SortKey::Value(of) => value::encode(&of.column.data_type, &of.column.type_name, value),
+            SortKey::Count(_) => value::encode(DataType::bigint(), "bigint", value),
+            SortKey::Computed(_) => value::encode(DataType::numeric(), "numeric", value),
+            SortKey::Rank(..) | SortKey::Distance(..) | SortKey::Place => {
+                value::encode(DataType::double(), "double precision", value)
+            }
         }
     }
 
     /// Whether a cursor keeps the value's text, since JSON does not tell it apart from every other: JSON's own
     /// null, or an array's lower bounds.
     pub fn is_kept_as_text(&self) -> bool {
-        let base = self.column.data_type.base();
-        match self.measured {
-            Measured::Value => {
-                !matches!(base.kind, Kind::Base | Kind::Enum(_)) || base.family() == Family::Json
-            }
-            Measured::Member(_) => true,
-            Measured::Rank(_)
-            | Measured::Distance(_)
-            | Measured::Count(_)
-            | Measured::Computed(_)
-            | Measured::Place => false,
-        }
+        let SortKey::Value(of) = &self.key else { return false };
+        let base = of.column.data_type.base();
+        of.member.is_some()
+            || !matches!(base.kind, Kind::Base | Kind::Enum(_))
+            || base.family() == Family::Json
     }
 
     fn same(&self, other: &Self) -> bool {
-        let values = [self, other].map(|sort| matches!(sort.measured, Measured::Value));
-        values == [true, true]
-            && self.position == other.position
-            && self.column.parts == other.column.parts
-            && self.way().eq(other.way())
-    }
-
-    /// The names of the relations that lead to its column.
-    fn way(&self) -> impl Iterator<Item = &str> {
-        self.hops.iter().map(|hop| hop.relation.unambiguous.as_str())
+        let (Some(one), Some(other)) = (self.key.column(), other.key.column()) else {
+            return false;
+        };
+        let ways = [one, other].map(|of| of.hops.iter().map(|hop| &hop.relation.unambiguous));
+        let [way, other_way] = ways;
+        one.position == other.position
+            && one.column.parts == other.column.parts
+            && way.eq(other_way)
     }
 }
 
@@ -150,8 +156,7 @@ pub(in crate::plan) fn make_total<'v>(table: &'v TableView, order: &mut Vec<Sort
     if !table.table.has_system_columns() {
         add(order, &table.steady_order());
     } else if !table.table.columns.is_empty() {
-        let place = Sort::new(table, 0, descending);
-        order.push(Sort { measured: Measured::Place, nullable: false, ..place });
+        order.push(Sort::by(SortKey::Place, descending));
     }
     false
 }
@@ -203,7 +208,7 @@ impl<'v> Scope<'v> {
                 Some(object) if object.contains_key("count") && !table.is_derived() => {
                     self.sort_by_count(table, object, &at)?
                 }
-                _ => match super::computed::sort_by_label(table, item, shown, &at)? {
+                _ => match super::computed::sort_by_label(item, shown, &at)? {
                     Some(key) => key,
                     None => self.sort_within(table, item, &at)?,
                 },
@@ -218,10 +223,12 @@ impl<'v> Scope<'v> {
 
     fn sort_within(&self, table: &'v TableView, item: &Value, at: &str) -> Result<Sort<'v>> {
         let mut key = self.sort(table, item).map_err(|error| error.inside(at))?;
-        match &mut key.measured {
-            Measured::Rank(Words { text: operand, .. })
-            | Measured::Distance(operand)
-            | Measured::Member(operand) => operand.at.insert_str(0, at),
+        match &mut key.key {
+            SortKey::Rank(_, Words { text: operand, .. })
+            | SortKey::Distance(_, operand)
+            | SortKey::Value(Reached { member: Some(operand), .. }) => {
+                operand.at.insert_str(0, at);
+            }
             _ => {}
         }
         Ok(key)
@@ -243,8 +250,7 @@ impl<'v> Scope<'v> {
             _ => (text, false),
         };
         let reached = self.reach(table, name);
-        let key =
-            reached.and_then(|reached| self.sortable(table, reached, Measured::Value, descending));
+        let key = reached.and_then(|of| sortable(table, SortKey::Value(of), descending));
         key.map_err(|error| match advice::sort_key(text) {
             Some(meant) if self.reach(table, meant.trim_start_matches('-')).is_ok() => {
                 error.did_you_mean(meant).hint(FORMS)
@@ -280,35 +286,37 @@ impl<'v> Scope<'v> {
         let part = path.map(|path| self.part(&reached.column, path, "/path")).transpose()?;
         let (part, rest) = part.map_or((None, None), |(part, rest)| (Some(part), rest));
         reached.column = part.unwrap_or(reached.column);
-        let measured = self.measured(&reached.column, object, rest.as_ref())?;
+        let key = self.sort_key(reached, object, rest.as_ref())?;
         // The best match comes first, and the nearest: that is what they are asked for.
-        let best = matches!(measured, Measured::Rank(_));
+        let best = matches!(key, SortKey::Rank(..));
         let nulls_last = choice(object, "nulls", "first", "last")?;
-        let nulls_last = match measured {
-            Measured::Value | Measured::Member(_) => nulls_last,
+        let nulls_last = match key {
+            SortKey::Value(_) => nulls_last,
             _ => nulls_last.or(Some(true)),
         };
         let descending = choice(object, "direction", "asc", "desc")?.unwrap_or(best);
-        let key = self
-            .sortable(table, reached, measured, descending)
-            .map_err(|error| error.inside("/column"))?;
+        let key = sortable(table, key, descending).map_err(|error| error.inside("/column"))?;
         Ok(Sort { nulls_last: nulls_last.unwrap_or(key.nulls_last), ..key })
     }
 
     /// What of the column, or of the JSON there at a path, a sort key's object asks for.
-    fn measured(
+    fn sort_key(
         &self,
-        column: &Column,
+        of: Reached<'v>,
         object: &Map<String, Value>,
         path: Option<&Value>,
-    ) -> Result<Measured<'v>> {
+    ) -> Result<SortKey<'v>> {
+        let column = &of.column;
         let given = |member: &str| object.get(member).filter(|value| !value.is_null());
         if given("language").is_some() && given("rank").is_none() {
             return Err(wrong("a language goes with a rank").at("/language"));
         }
         match (path, given("rank"), given("distance")) {
-            (None, None, None) => Ok(Measured::Value),
-            (Some(path), None, None) => self.path(path, "/path").map(Measured::Member),
+            (None, None, None) => Ok(SortKey::Value(of)),
+            (Some(path), None, None) => {
+                let member = Some(self.path(path, "/path")?);
+                Ok(SortKey::Value(Reached { member, ..of }))
+            }
             (None, Some(words), None) => {
                 if !column.data_type.has_operator(Operator::Search) {
                     return Err(Error::new(
@@ -318,7 +326,8 @@ impl<'v> Scope<'v> {
                     .at("/column"));
                 }
                 let language = (given("language"), "/language");
-                self.search((words, "/rank"), language).map(Measured::Rank)
+                let words = self.search((words, "/rank"), language)?;
+                Ok(SortKey::Rank(of, words))
             }
             (None, None, Some(from)) => {
                 if !column.data_type.distance {
@@ -329,7 +338,8 @@ impl<'v> Scope<'v> {
                     .at("/column")
                     .hint("text has one where the extension pg_trgm is installed, in a schema of the search_path"));
                 }
-                self.operand(column, from, "/distance").map(Measured::Distance)
+                let from = self.operand(column, from, "/distance")?;
+                Ok(SortKey::Distance(of, from))
             }
             (path, ..) => {
                 let message = "a sort key has a path, a rank or a distance, not several of them";
@@ -338,35 +348,17 @@ impl<'v> Scope<'v> {
             }
         }
     }
+}
 
-    /// A key on a column, or on one of a related row.
-    fn sortable(
-        &self,
-        table: &'v TableView,
-        reached: Reached<'v>,
-        measured: Measured<'v>,
-        descending: bool,
-    ) -> Result<Sort<'v>> {
-        let column = &reached.column;
-        if matches!(measured, Measured::Value) && !column.data_type.ordering {
-            let owner = reached.hops.last().map_or(table, |hop| hop.table);
-            return Err(Error::new(
-                Code::InvalidValue,
-                format!("{} is {}, which has no order", column.name, column.type_name),
-            )
-            .allowed(owner.names_of(|column| column.data_type.ordering)));
+/// A key whose values have an order.
+fn sortable<'v>(table: &'v TableView, key: SortKey<'v>, descending: bool) -> Result<Sort<'v>> {
+    match key.column().filter(|of| !of.column.data_type.ordering) {
+        None => Ok(Sort::by(key, descending)),
+        Some(of) => {
+            let (name, type_name) = (&of.column.name, &of.column.type_name);
+            let message = format!("{name} is {type_name}, which has no order");
+            let sortable = of.owner(table).names_of(|column| column.data_type.ordering);
+            Err(Error::new(Code::InvalidValue, message).allowed(sortable))
         }
-        Ok(Sort {
-            nullable: column.may_be_null
-                || !reached.hops.is_empty()
-                || matches!(measured, Measured::Member(_)),
-            hops: reached.hops,
-            column: reached.column,
-            position: reached.position,
-            measured,
-            shown: None,
-            descending,
-            nulls_last: !descending,
-        })
     }
 }

@@ -10,8 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::plan::order::sort::make_total;
 use crate::plan::write::each::VERSION;
 use crate::plan::{
-    Comparison, CursorKey, Grouping, Include, Measured, Predicate, Scope, Shown, Sort, Start,
-    filter,
+    Comparison, CursorKey, Grouping, Include, Predicate, Scope, Shown, Sort, SortKey, Start, filter,
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Aggregate, Archived, Count, Format, Select};
@@ -248,17 +247,13 @@ impl<'v> SelectPlan<'v> {
 
     /// Which of the returned columns holds a sort key, in the form that a cursor takes.
     pub fn shows(&self, sort: &Sort<'_>) -> Option<usize> {
-        if let Measured::Computed(_) = sort.measured {
+        if let SortKey::Computed(_) = sort.key {
             return sort.shown;
         }
-        let own = sort.hops.is_empty()
-            && matches!(sort.measured, Measured::Value)
-            && !sort.is_kept_as_text()
-            && sort.column.parts.is_empty()
-            && self.table.mask(sort.position).is_none()
-            && self.table.sealed(&sort.column.name).is_none();
-        let shown = self.columns.iter().position(|shown| shown.is(sort.position));
-        shown.filter(|_| own)
+        let position = sort.key.own_column().filter(|_| !sort.is_kept_as_text())?;
+        let name = &self.table.table.columns[position].name;
+        let open = self.table.mask(position).is_none() && self.table.sealed(name).is_none();
+        self.columns.iter().position(|shown| shown.is(position)).filter(|_| open)
     }
 
     /// What its cursors are bound to.

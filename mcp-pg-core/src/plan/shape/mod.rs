@@ -5,8 +5,8 @@ mod compared;
 mod grouping;
 
 use super::{
-    Comparison, Computed, Expression, Hop, Include, Measured, Operand, Predicate, Reached,
-    SelectPlan, Shown, Sort, Start, Words,
+    Comparison, Computed, Expression, Hop, Include, Operand, Predicate, Reached, SelectPlan, Shown,
+    Sort, SortKey, Start, Words,
 };
 use crate::policy::TableView;
 use crate::schema::{Column, Part, Relation};
@@ -296,42 +296,39 @@ impl Shaped for Include<'_> {
 
 impl Shaped for Sort<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
-        let Self { hops, column, position, measured, shown, nullable, descending, nulls_last } =
-            self;
-        shape.all(hops);
+        let Self { key, shown, nullable, descending, nulls_last } = self;
+        key.add_to(shape);
         shape.number(shown.map_or(0, |shown| shown as u64 + 1));
-        shape.column(column);
-        shape.length(*position);
-        measured.add_to(shape);
         [*nullable, *descending, *nulls_last].into_iter().for_each(|flag| shape.tag(flag.into()));
     }
 }
 
-impl Shaped for Measured<'_> {
+impl Shaped for SortKey<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
         match self {
-            Self::Value => shape.tag(0),
-            Self::Rank(words) => {
+            Self::Value(of) => {
+                shape.tag(0);
+                of.add_to(shape);
+            }
+            Self::Rank(of, words) => {
                 shape.tag(1);
+                of.add_to(shape);
                 words.add_to(shape);
             }
-            Self::Distance(from) => {
+            Self::Distance(of, from) => {
                 shape.tag(2);
+                of.add_to(shape);
                 from.add_to(shape);
             }
-            Self::Member(path) => {
-                shape.tag(3);
-                path.add_to(shape);
-            }
             Self::Count(counted) => {
-                shape.tag(4);
+                shape.tag(3);
                 counted.add_to(shape);
             }
-            Self::Place => shape.tag(5),
             Self::Computed(expression) => {
-                shape.tag(6);
+                shape.tag(4);
                 expression.add_to(shape);
             }
+            Self::Place => shape.tag(5),
         }
     }
 }

@@ -7,17 +7,18 @@ pub(super) fn encode(pairs: &Map<String, Value>) -> Option<String> {
     let pair = |(key, value): (&String, &Value)| {
         let value = match value {
             Value::Null => "NULL".to_owned(),
-            Value::String(text) => quoted(text),
-            Value::Number(_) | Value::Bool(_) => quoted(&value.to_string()),
+            Value::String(text) => in_quotes(text),
+            Value::Number(_) | Value::Bool(_) => in_quotes(&value.to_string()),
             Value::Array(_) | Value::Object(_) => return None,
         };
-        Some(format!("{}=>{value}", quoted(key)))
+        Some(format!("{}=>{value}", in_quotes(key)))
     };
     let pairs: Option<Vec<String>> = pairs.iter().map(pair).collect();
     Some(pairs?.join(", "))
 }
 
-fn quoted(text: &str) -> String {
+/// The text in double quotes, as items of literals have it.
+pub(crate) fn in_quotes(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
