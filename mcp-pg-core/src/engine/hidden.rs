@@ -19,12 +19,21 @@ pub(super) struct Hidden {
     view: Option<Arc<View>>,
     /// By their names in small letters, arguments and columns of a call with the columns that are meant by them.
     meant: HashMap<String, HashSet<String>>,
+    /// How many names were looked up.
+    #[cfg(test)]
+    pub(super) asked: std::sync::atomic::AtomicUsize,
 }
 
 impl Hidden {
     /// Those of the columns that a role sees, and of those that it does not.
     pub(super) fn new(values: AuditValues, view: Option<Arc<View>>) -> Self {
-        Self { values, view, meant: HashMap::new() }
+        Self {
+            values,
+            view,
+            meant: HashMap::new(),
+            #[cfg(test)]
+            asked: Default::default(),
+        }
     }
 
     /// Values under the one name are those of a column of the other.
@@ -45,6 +54,8 @@ impl Hidden {
         if !self.any() {
             return false;
         }
+        #[cfg(test)]
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let name = name.to_lowercase();
         let meant = self.meant.get(&name).into_iter().flatten().map(String::as_str);
         let mut names = [name.as_str()].into_iter().chain(meant).flat_map(|name| {

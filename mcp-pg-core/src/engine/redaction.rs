@@ -306,3 +306,42 @@ impl Walk<'_> {
         json.then(|| serde_json::from_str(text).ok())?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::policy::{Action, Role, Settings};
+    use crate::schema::Schema;
+
+    /// Names that are looked up in arguments in which many members stand so deep.
+    fn looked_up(depth: usize, around: impl Fn(Value) -> Value) -> usize {
+        let mut settings = Settings::default();
+        settings.columns.sensitive = vec!["public.people.pay".into()];
+        let role = Role::everywhere("reader", Action::ALL);
+        let view = View::new(&Schema::default(), &role, &settings);
+        let redaction = Redaction::new(&settings.audit, Some(Arc::new(view)));
+        let members: Map<String, Value> =
+            (0..2_000).map(|number| (format!("k{number}"), json!(number))).collect();
+        let nested = (0..depth).fold(json!(members), |inner, _| around(inner));
+        let arguments = json!({"table": "people", "where": nested, "measures": nested});
+        redaction.arguments(arguments.as_object().unwrap_or(&Map::new()), true);
+        redaction.hidden.asked.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn each_part_is_looked_at_once_however_deep() {
+        let around: [fn(Value) -> Value; 5] = [
+            |inner| json!({"having": 1, "measures": inner}),
+            |inner| json!({"order_by": inner, "columns": 1}),
+            |inner| json!({"compute": inner}),
+            |inner| json!({"add": inner, "eq": 1}),
+            |inner| json!([{"or": [inner]}]),
+        ];
+        for around in around {
+            let (flat, deep) = (looked_up(0, around), looked_up(80, around));
+            assert!(deep < 2 * flat, "{}: {flat}, {deep}", around(json!(0)));
+        }
+    }
+}

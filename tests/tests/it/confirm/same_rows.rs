@@ -16,6 +16,7 @@ const FIXTURE: &str = "
     CREATE TABLE post (id serial PRIMARY KEY, slug text UNIQUE, code uuid DEFAULT gen_random_uuid(), title text);
     CREATE TABLE line (post_id integer REFERENCES post, of serial, body text, PRIMARY KEY (post_id, of));
     INSERT INTO post (id, slug, title) VALUES (900, 'old', 'same'), (901, 'other', NULL);
+    INSERT INTO line VALUES (900, 1, 'b'), (901, 2, 'c');
     INSERT INTO tag VALUES (1, 'one'), (2, 'two'), (50, 'fifty'), (51, 'other');
     INSERT INTO mail VALUES (1, 'e1', true, 'b1'), (3, 'e1', false, 'b3');
     CREATE TABLE deal (id integer PRIMARY KEY, tag_id integer REFERENCES tag ON DELETE SET NULL, total integer);
@@ -31,6 +32,8 @@ async fn engine(database: &Database) -> Engine {
             "-- @writes\n-- @limit 1\nDELETE FROM tag WHERE name LIKE :name RETURNING name, id",
         ),
         ("drop_tag.sql", "-- @writes\nDELETE FROM tag WHERE name = :name RETURNING name, id AS it"),
+        // It tells a part of the key.
+        ("drop_line.sql", "-- @writes\nDELETE FROM line WHERE body = :body RETURNING post_id"),
         (
             "touch.sql",
             "-- @writes\nUPDATE tag SET at = clock_timestamp() WHERE name = :name RETURNING id, at",
@@ -139,6 +142,20 @@ async fn an_answer_is_about_the_rows_and_values_that_it_was_asked_about() {
             "update 1 row of deal?",
             "UPDATE tag SET rate = 1 WHERE id = 1",
             "update 1 row of deal?",
+        ),
+        (
+            "drop_line",
+            json!({"body": "b", "max_rows": 2}),
+            "writes 1 row?",
+            "UPDATE line SET body = CASE post_id WHEN 901 THEN 'b' END",
+            "writes 1 row?",
+        ),
+        (
+            "drop_line",
+            json!({"body": "b", "max_rows": 2}),
+            "writes 1 row?",
+            "INSERT INTO line VALUES (900, 50, 'b')",
+            "writes 2 rows?",
         ),
         ("touch", json!({"name": "fifty"}), "writes 1 row?", exchanged, "writes 1 row?"),
         ("transaction", copy(read), "update 1 row of mail?", renamed, "update 1 row of mail?"),
