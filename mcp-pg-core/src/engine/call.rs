@@ -112,14 +112,7 @@ impl Engine {
         arguments: Map<String, Value>,
         error: &Error,
     ) {
-        let noted = || {
-            let size = serde_json::to_string(&arguments).map_or(0, |text| text.len());
-            match size {
-                ..=REFUSED_MOST => arguments,
-                _ => Map::from_iter([("omitted".to_owned(), format!("{size} bytes").into())]),
-            }
-        };
-        Record::new(self, caller, origin, tool, noted).refused(error).await;
+        Record::new(self, caller, origin, tool, || arguments).refused(error, REFUSED_MOST).await;
     }
 
     /// Answers a request that needs nothing but the view of its caller, and records it like a call.

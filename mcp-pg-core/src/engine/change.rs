@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::document;
 use super::named::{each_is_one, position};
 use super::notes;
-use super::operation::{ALL, Done, Reached, Run, allowed, image_room, objects};
+use super::operation::{ALL, Done, Part, Run, allowed, image_room, objects};
+use super::reached::{Reached, Told, keys};
 use super::record::Record;
 use super::replaced;
 use super::version::Versions;
@@ -76,16 +77,21 @@ impl Run<'_, '_> {
             changed.rows.sort_by_key(|row| position(row, 1));
         }
         let told = plan.table.steady_order();
-        let mut which = if asked { which(&told, &looked_at, &found.rows) } else { Vec::new() };
+        let mut which = Vec::new();
+        if asked {
+            which.extend(keys(&told, &looked_at, &found.rows).into_iter().map(Told::Row));
+        }
         if !reaching.is_empty() {
-            which.extend(self::which(&[told, reaching].concat(), &returned, &changed.rows));
+            let values = keys(&reaching, &returned, &changed.rows);
+            let rows = keys(&told, &returned, &changed.rows).into_iter();
+            which.extend(rows.zip(values).map(|(row, values)| Told::Computed(row, values)));
         }
         let before_cut = images && found.too_large.is_some();
         let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
         notes.extend(still_null(plan, &after));
-        let reached = Reached { rows: found.count.max(count), which };
+        let reached = Reached { rows: found.count.max(count), which, ..Reached::default() };
         let after_cut = changed.cut;
         Ok(Done { before, after, count, reached, before_cut, after_cut, notes, related: None })
     }
@@ -155,7 +161,8 @@ impl Run<'_, '_> {
                 Err(failure) => {
                     let row = (!several).then(|| only(plan)).flatten();
                     let parameters = &change.parameters;
-                    let error = self.operation.refused(failure, self.scope, parameters, row);
+                    let part = row.map_or(Part::Rows, Part::Row);
+                    let error = self.operation.refused(failure, self.scope, parameters, part);
                     if !several || error.get_sqlstate().is_none() || error.is_retryable() {
                         return Err(error);
                     }
@@ -261,8 +268,8 @@ impl Run<'_, '_> {
             let parameters = texts(&change.parameters, self.given).ok()?;
             if let Err(failure) = transaction.run(&change, &parameters, keep).await {
                 let parameters = &change.parameters;
-                let index = Some(row.index);
-                return Some(self.operation.refused(failure, self.scope, parameters, index));
+                let part = Part::Row(row.index);
+                return Some(self.operation.refused(failure, self.scope, parameters, part));
             }
         }
         None
@@ -284,19 +291,6 @@ fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
         None => steady.contains(column),
     };
     readable.filter(|column| named(column) || read.contains(column)).collect()
-}
-
-/// What tells the rows from others: their values of the columns `told`; of rows that were read with these columns.
-pub(super) fn which(told: &[usize], looked_at: &[usize], rows: &[Vec<Value>]) -> Vec<String> {
-    let places = looked_at.iter().enumerate().filter(|(_, column)| told.contains(column));
-    let places: Vec<usize> = places.map(|(place, _)| place).collect();
-    let of_row = |row: &Vec<Value>| {
-        let values: Vec<&Value> = places.iter().filter_map(|place| row.get(*place)).collect();
-        serde_json::json!(values).to_string()
-    };
-    let mut which: Vec<String> = rows.iter().map(of_row).collect();
-    which.sort_unstable();
-    which
 }
 
 /// The position of the only row that is named.

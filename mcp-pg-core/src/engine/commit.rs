@@ -1,7 +1,8 @@
 //! How a transaction that writes ends: recorded and committed, or rolled back.
 
 use super::Engine;
-use super::operation::{Given, Operation, Reached};
+use super::operation::{Given, Operation, Part};
+use super::reached::Reached;
 use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Transaction, ViolatedKey, referred};
@@ -121,7 +122,7 @@ pub(super) fn deferred(
         (None, ..) => match (writes().next(), writes().nth(1)) {
             (Some((_, operation)), None) => (operation, None),
             (Some((_, operation)), Some(_)) => {
-                return operation.refused(failure, scope, &[], None).at("/operations");
+                return operation.refused(failure, scope, &[], Part::Rows).at("/operations");
             }
             (None, _) => return Error::new(Code::Internal, "a transaction that writes nothing"),
         },
@@ -129,7 +130,7 @@ pub(super) fn deferred(
     // Of the rows that it lists, if all were written, the places are the same.
     let listed = operation.listed();
     let row = row.filter(|(_, of)| listed == Some(*of)).map(|(row, _)| row);
-    let error = operation.refused(failure, scope, &[], row);
+    let error = operation.refused(failure, scope, &[], row.map_or(Part::Rows, Part::Row));
     match (listed, row, error.get_at()) {
         (Some(_), None, Some(_)) if operation.action() == Action::Insert => error.at("/data"),
         (Some(_), None, Some(_)) => error.at("/updates"),

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::excerpt::excerpt;
-use super::operation::{Operation, Reached};
+use super::operation::Operation;
+use super::reached::Reached;
 use crate::canned::Query;
 use crate::error::{Agreement, Code, Error, Question, Result};
 use crate::plan::{Plan, Scope};
@@ -83,7 +84,7 @@ impl Consent {
         let mut place = None;
         // What outsiders wrote may have asked for what comes after it was read.
         let mut led = false;
-        for (operation, Reached { rows, which }) in operations.iter().zip(reached) {
+        for (operation, Reached { rows, which, .. }) in operations.iter().zip(reached) {
             let careful = led && operation.writes();
             if *rows > 0 && (careful || must_ask(operation)) {
                 let plural = if *rows == 1 { "row" } else { "rows" };
@@ -101,7 +102,8 @@ impl Consent {
             led |= scope.view.role.confirm_after_untrusted && operation.reads_untrusted();
         }
         let Some(place) = place else { return Ok(()) };
-        self.agree(scope, &json!(reached), &asked.join(", "))
+        let effect = reached.iter().map(Reached::effect).collect();
+        self.agree(scope, &effect, &asked.join(", "))
             .map_err(|error| if place.is_empty() { error } else { error.at(place) })
     }
 

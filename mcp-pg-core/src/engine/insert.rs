@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::change::which;
-use super::operation::{ALL, Done, Reached, Run, allowed, image_room, objects};
+use super::operation::{ALL, Done, Part, Run, allowed, image_room, objects};
+use super::reached::{Reached, Told, keys};
 use super::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
@@ -27,7 +27,7 @@ impl Run<'_, '_> {
         let overwritten = Overwritten::of(plan, shown || asked);
         let returned = self.operation.returned(shown || asked);
         let step = INSERT_PARAMETERS / plan.columns.len().max(1);
-        let reached = Reached { rows: total as u64, which: Vec::new() };
+        let reached = Reached { rows: total as u64, ..Reached::default() };
         let mut done = Done { reached, ..Done::default() };
         let mut room = if asked { ALL.bytes } else { image_room(self.scope) };
         for start in (0..total).step_by(step) {
@@ -48,9 +48,25 @@ impl Run<'_, '_> {
             record.statement(&insert.sql);
             let inserted = self.add(transaction, plan, range, &insert).await?;
             allowed(&inserted, self)?;
+            if asked {
+                let rows = inserted.rows.iter().zip(keys(
+                    &plan.table.steady_order(),
+                    &returned,
+                    &inserted.rows,
+                ));
+                for (place, (row, key)) in (done.after.len()..).zip(rows) {
+                    match overwritten.as_ref().map_or(Some(true), |known| known.is_new(row)) {
+                        Some(true) => drop(done.reached.added.entry(key).or_insert(place)),
+                        Some(false) => done.reached.met.push(place),
+                        None => {}
+                    }
+                }
+            }
             if let Some(overwritten) = &overwritten {
                 let rows = overwritten.rows(found, &inserted)?;
-                done.reached.which.extend(overwritten.which(&rows));
+                let told = plan.table.steady_order();
+                let which = keys(&told, &overwritten.columns, &rows).into_iter().map(Told::Row);
+                done.reached.which.extend(which);
                 if let Some(existing) = existing {
                     done.before.extend(objects(&existing, rows, returned.len()));
                 }
@@ -83,7 +99,8 @@ impl Run<'_, '_> {
         };
         let alone = plan.rows.len() == 1;
         let row = (alone && plan.list).then_some(0);
-        let error = self.operation.refused(failure, self.scope, &insert.parameters, row);
+        let part = row.map_or(Part::Rows, Part::Row);
+        let error = self.operation.refused(failure, self.scope, &insert.parameters, part);
         if alone || error.get_sqlstate().is_none() || error.is_retryable() {
             return Err(error);
         }
@@ -112,8 +129,8 @@ impl Run<'_, '_> {
                 }
                 Err(failure) if half.len() == 1 => {
                     let parameters = &statement.parameters;
-                    let row = Some(half.start);
-                    return Some(self.operation.refused(failure, self.scope, parameters, row));
+                    let part = Part::Row(half.start);
+                    return Some(self.operation.refused(failure, self.scope, parameters, part));
                 }
                 Err(_) => rows = half,
             }
@@ -157,13 +174,11 @@ impl<'p, 'v> Overwritten<'p, 'v> {
 
     /// Those of the found rows that were overwritten.
     fn rows(&self, found: Fetched, inserted: &Fetched) -> Result<Vec<Vec<Value>>> {
-        let width = self.columns.len();
-        let says = |row: &[Value], place: usize| row.get(width + place) == Some(&Value::Bool(true));
         let (tells, overlooks) =
             (statement::tells_new(self.plan), statement::may_overlook(self.plan));
-        let met = |row: &&Vec<Value>| !tells || says(row, 0);
+        let met = |row: &&Vec<Value>| !tells || self.says(row, 0);
         let met: Vec<&Vec<Value>> = inserted.rows.iter().filter(met).collect();
-        let unnamed = |row: &&Vec<Value>| overlooks && says(row, usize::from(tells));
+        let unnamed = |row: &&Vec<Value>| overlooks && self.says(row, usize::from(tells));
         if met.iter().any(unnamed) || tells && met.len() as u64 > found.count {
             return Err(unseen());
         }
@@ -183,8 +198,14 @@ impl<'p, 'v> Overwritten<'p, 'v> {
         Ok(rows)
     }
 
-    fn which(&self, rows: &[Vec<Value>]) -> Vec<String> {
-        which(&self.plan.table.steady_order(), &self.columns, rows)
+    /// Whether a row is new that the upsert gave, if it tells.
+    fn is_new(&self, row: &[Value]) -> Option<bool> {
+        statement::tells_new(self.plan).then(|| !self.says(row, 0))
+    }
+
+    /// What follows the columns of a row that the upsert gave.
+    fn says(&self, row: &[Value], place: usize) -> bool {
+        row.get(self.columns.len() + place) == Some(&Value::Bool(true))
     }
 
     /// The values of the key that existing rows are met by.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::reached::Reached;
 use super::read::{add_count, keep};
 use super::record::Record;
 use super::taken::Taken;
@@ -21,6 +21,17 @@ use crate::reply::RowSet;
 use crate::request::Request;
 use crate::statement::{self, Statement};
 
+/// What a statement of an operation does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// It looks which rows there are, or prepares for them.
+    Look,
+    /// It writes rows.
+    Rows,
+    /// It writes this row of those that are listed.
+    Row(usize),
+}
+
 /// An operation in its place: its plan, and where its arguments stand.
 pub(super) struct Operation<'v> {
     pub(super) plan: Plan<'v>,
@@ -29,15 +40,6 @@ pub(super) struct Operation<'v> {
     pub(super) dry_run: bool,
     /// What its rows take from other columns.
     pub(super) taken: Taken,
-}
-
-/// Which rows an operation was about.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct Reached {
-    /// How many.
-    pub(super) rows: u64,
-    /// What tells them from others, sorted: where the user is to agree to rows that the request does not name.
-    pub(super) which: Vec<String>,
 }
 
 /// What an operation did.
@@ -159,14 +161,19 @@ impl<'v> Operation<'v> {
         }
     }
 
-    /// The error of a failed statement of this operation; `row` is which of the rows that it lists.
+    /// The error of a failed statement of this operation, which did this part of it.
     pub(super) fn refused(
         &self,
         failure: Failure,
         scope: &Scope<'_>,
         parameters: &[Operand],
-        row: Option<usize>,
+        part: Part,
     ) -> Error {
+        let (row, written) = match part {
+            Part::Look => (None, None),
+            Part::Rows => (None, self.plan.sets(None)),
+            Part::Row(row) => (Some(row), self.plan.sets(Some(row))),
+        };
         let values = match (&self.plan, row) {
             (Plan::Insert(_), Some(row)) => Some(format!("/data/{row}")),
             (Plan::Insert(_), None) => Some("/data".to_owned()),
@@ -187,6 +194,7 @@ impl<'v> Operation<'v> {
             view: scope.view,
             table: self.table(),
             values: values.as_deref(),
+            written,
             given,
             parameters,
         };
@@ -314,13 +322,13 @@ impl Run<'_, '_> {
         record.statement(&statement.sql);
         let parameters = texts(&statement.parameters, self.given)?;
         transaction.run(statement, &parameters, keep).await.map_err(|failure| {
-            self.operation.refused(failure, self.scope, &statement.parameters, None)
+            self.operation.refused(failure, self.scope, &statement.parameters, Part::Look)
         })
     }
 
     /// The error of a command that no parameter belongs to.
     pub(super) fn refused(&self, failure: Failure) -> Error {
-        self.operation.refused(failure, self.scope, &[], None)
+        self.operation.refused(failure, self.scope, &[], Part::Look)
     }
 }
 

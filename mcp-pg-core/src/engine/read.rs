@@ -77,6 +77,7 @@ impl Engine {
                 view: scope.view,
                 table: plan.table,
                 values: None,
+                written: None,
                 given: None,
                 parameters: &statements[index].parameters,
             };

@@ -46,6 +46,8 @@ struct Notes {
     tool: String,
     operation: Option<&'static str>,
     arguments: Map<String, Value>,
+    /// Of more bytes than these, only their number is kept.
+    arguments_most: usize,
     table: Option<String>,
     sql: Vec<String>,
     rows: Option<u64>,
@@ -98,6 +100,7 @@ impl<'e> Record<'e> {
                 tool: name(tool),
                 operation: None,
                 arguments: arguments(),
+                arguments_most: PART_MOST,
                 table: None,
                 sql: Vec::new(),
                 rows: None,
@@ -231,7 +234,7 @@ impl<'e> Record<'e> {
         let sinks = &self.engine.sinks;
         let number = self.consent.as_ref().and_then(Consent::number);
         notes.confirmation = number.map(str::to_owned);
-        let intended = sinks.keep_intent(|| notes.event(Phase::Intent)).await?;
+        let intended = sinks.keep_intent(|| notes.event(Phase::Intent, false)).await?;
         let entry = sinks.entry(|| notes.outcome(Ok(())))?;
         notes.stage = Stage::Committing { intended };
         Ok(entry)
@@ -273,11 +276,15 @@ impl<'e> Record<'e> {
         }
     }
 
-    /// Records a call that was refused, as soon as there is a place for its record.
-    pub(super) async fn refused(mut self, error: &Error) {
+    /// Records a call that was refused, as soon as there is a place for its record, with arguments of so many bytes at most.
+    pub(super) async fn refused(mut self, error: &Error, most: usize) {
         trace(self.tool, error);
-        if let Some(notes) = self.notes.take() {
-            self.engine.sinks.take(notes.outcome(Err(error)), true).await;
+        let event = self.notes.take().map(|mut notes| {
+            notes.arguments_most = most;
+            notes.outcome(Err(error))
+        });
+        if let Some(event) = event {
+            self.engine.sinks.take(event, true).await;
         }
     }
 }
@@ -304,7 +311,7 @@ impl Drop for Record<'_> {
 impl Notes {
     /// The event that ends the call.
     fn outcome(&self, result: Result<(), &Error>) -> Event {
-        let mut event = self.event(Phase::Outcome);
+        let mut event = self.event(Phase::Outcome, result.is_err());
         event.outcome = Some(match result {
             Ok(()) => Outcome::Ok,
             Err(error) => Outcome::of(error.code()),
@@ -323,7 +330,7 @@ impl Notes {
 
     /// The event of a call that nobody waited for: an error without a code.
     fn abandoned(&self) -> Event {
-        let mut event = self.event(Phase::Outcome);
+        let mut event = self.event(Phase::Outcome, true);
         event.outcome = Some(Outcome::Error);
         (event.rows, event.before, event.after) = (None, None, None);
         // It may still be used, if it was not.
@@ -333,14 +340,16 @@ impl Notes {
     }
 
     /// The arguments as far as the record has room for them: it would take long to look through others.
-    fn kept_arguments(&self) -> Value {
-        match json!(self.arguments).to_string().len() {
-            0..=PART_MOST => self.redaction.arguments(&self.arguments),
-            bytes => json!({"omitted": format!("{bytes} bytes")}),
+    fn kept_arguments(&self, refused: bool) -> Value {
+        let bytes = serde_json::to_string(&self.arguments).map_or(0, |text| text.len());
+        match bytes <= self.arguments_most {
+            true => self.redaction.arguments(&self.arguments, refused),
+            false => json!({"omitted": format!("{bytes} bytes")}),
         }
     }
 
-    fn event(&self, phase: Phase) -> Event {
+    /// The event of a call that was `refused`, or was not as far as is known.
+    fn event(&self, phase: Phase, refused: bool) -> Event {
         Event {
             time: now(),
             id: self.id.clone(),
@@ -351,7 +360,7 @@ impl Notes {
             tool: self.tool.clone(),
             operation: self.operation.map_or_else(|| self.tool.clone(), str::to_owned),
             table: self.table.clone(),
-            arguments: Some(self.kept_arguments()),
+            arguments: Some(self.kept_arguments(refused)),
             sql: self.sql.clone(),
             confirmation: self.confirmation.clone(),
             rows: self.rows,

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value};
 
 use super::commit::deferred;
-use super::operation::{Operation, Reached, Run};
+use super::operation::{Operation, Run};
+use super::reached::{Reached, Told};
 use super::record::Record;
 use super::taken::Taken;
 use super::tries::Tries;
@@ -26,30 +27,45 @@ struct Together {
 }
 
 impl Together {
-    /// What others take from the rows of the operation at `index`, as far as these were there before: the request does not
-    /// tell it, and the user agrees to it. What time gives to a changed row is another each time.
+    /// What others take from the rows of the operation at `index`, which reached these: the request does not tell it, and
+    /// the user agrees to it. What it added is told by the request, and what time gives to a changed row is another each
+    /// time.
     fn taken_from(
         &self,
         index: usize,
         operation: &Operation<'_>,
+        reached: &Reached,
         rows: &[Map<String, Value>],
-    ) -> Vec<String> {
+    ) -> Vec<Told> {
         let is_moment = |name: &str| {
             let column = operation.table().table.column(name);
             column.is_some_and(|(_, column)| column.data_type.is_moment())
         };
         let changed = operation.writes() && !operation.removes();
+        let was_there =
+            |row: &usize| !matches!(operation.plan, Plan::Insert(_)) || reached.met.contains(row);
         let value = |reference: &Reference| {
-            let row = usize::try_from(reference.row.unwrap_or_default()).ok()?;
-            rows.get(row)?.get(&reference.column).map(Value::to_string)
+            let row = usize::try_from(reference.row.unwrap_or_default()).ok().filter(was_there)?;
+            let row = rows.get(row)?;
+            let value = row.get(&reference.column)?.to_string();
+            Some(Told::Taken(operation.key(row), value))
         };
         let taken = self.references.iter().filter(|reference| reference.operation == index);
         let taken = taken.filter(|reference| !(changed && is_moment(&reference.column)));
-        match &operation.plan {
-            Plan::Insert(_) => Vec::new(),
-            Plan::Select(_) | Plan::Change(_) => taken.filter_map(value).collect(),
-        }
+        taken.filter_map(value).collect()
     }
+}
+
+/// The place of the row with this key, if one of the operations, which reached these, has added it.
+fn added(
+    operations: &[Operation<'_>],
+    reached: &[Reached],
+    table: &TableView,
+    key: &str,
+) -> Option<String> {
+    let those = operations.iter().zip(reached).enumerate();
+    let mut those = those.filter(|(_, (known, _))| known.table().name() == table.name());
+    those.find_map(|(index, (_, reached))| Some(format!("{index}.{}", reached.added.get(key)?)))
 }
 
 /// One operation, as it was asked for.
@@ -158,7 +174,9 @@ impl Engine {
             };
             results.push(set);
             if record.consent.is_some() {
-                reach.which.extend(run.taken_from(reached.len(), operation, &rows));
+                let taken = run.taken_from(reached.len(), operation, &reach, &rows);
+                reach.which.extend(taken);
+                reach.name(|key| added(operations, &reached, operation.table(), key));
             }
             reached.push(reach);
             // For those that refer to them, and to tell which of them the commit refuses.

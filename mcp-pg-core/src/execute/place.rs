@@ -16,6 +16,8 @@ pub(crate) struct Place<'a> {
     pub(crate) table: &'a TableView,
     /// Where the written values stand in the arguments: `/updates`, `/data`, `/data/3`.
     pub(crate) values: Option<&'a str>,
+    /// How many columns of a row it wrote, if it did: what other values were for was done before.
+    pub(crate) written: Option<usize>,
     /// The columns that the rows of an insert give.
     pub(crate) given: Option<&'a [&'a Column]>,
     /// The statement's parameters, each with its place.

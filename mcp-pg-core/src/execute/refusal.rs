@@ -263,7 +263,12 @@ pub(super) fn parameter_of<'a>(answer: &DbError, parameters: &'a [Operand]) -> O
 /// Where the only value of the caller's stands. PostgreSQL refused not its form but its use, as it does a
 /// regular expression, and does not say where.
 fn lone<'a>(place: &Place<'a>) -> Option<&'a str> {
-    only(place.parameters.iter().filter_map(Operand::place))
+    let places = place.parameters.iter().filter_map(Operand::place);
+    match (place.written, place.values) {
+        (Some(1), Some(values)) => only(places.filter(|at| at.starts_with(values))),
+        (Some(_), Some(_)) => None,
+        _ => only(places),
+    }
 }
 
 fn not_null(answer: &DbError, place: &Place<'_>) -> Error {

@@ -49,6 +49,8 @@ impl SessionSettings {
             ("IntervalStyle", "postgres".into()),
             ("bytea_output", "hex".into()),
             ("extra_float_digits", "1".into()),
+            // Those of the names of types.
+            ("quote_all_identifiers", "off".into()),
             // The forms in which they are written.
             ("array_nulls", "on".into()),
             ("xmloption", "content".into()),

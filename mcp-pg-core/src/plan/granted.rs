@@ -11,7 +11,7 @@ use crate::request::Archived;
 use crate::schema::{Column, Operator};
 
 /// Where values of a role's own condition stand: nowhere in the arguments.
-const RULE: &str = "rule:";
+pub(super) const RULE: &str = "rule:";
 
 impl<'v> Scope<'v> {
     /// Which rows exist for the caller at all: the condition of the grant for `action`.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{Scope, Written, filter};
+use super::{Arithmetic, Scope, Written, filter};
 use crate::error::{Code, Error};
 use crate::policy::{Action, Actions, Grant, Principal, Role, Settings, TableView, Unfit, View};
 use crate::schema::Operator;
@@ -97,38 +97,59 @@ fn of_presets<'v>(scope: &Scope<'v>, table: &'v TableView, grant: &Grant) -> Vec
     grant.preset.iter().filter_map(fault).collect()
 }
 
+/// What stands beside an operator, and is none.
+const BESIDE: [&str; 6] = ["column", "path", "part", "time_zone", "language", "unit"];
+
 /// The condition as far as it is known without a caller.
 fn without_claims(rows: &Map<String, Value>) -> Map<String, Value> {
-    let known = |(name, value): (&String, &Value)| {
-        let value = match value {
-            // A list of claims, or one of several.
-            Value::Array(items) if items.iter().any(is_claim) => None,
-            Value::Array(items) => Some(
-                items
-                    .iter()
-                    .map(|item| match item {
-                        Value::Object(inner) => Value::Object(without_claims(inner)),
-                        item => item.clone(),
-                    })
-                    .collect(),
-            ),
-            Value::Object(inner) => {
-                let left = without_claims(inner);
-                (!left.is_empty() || inner.is_empty()).then_some(Value::Object(left))
-            }
-            value => (!is_claim(value)).then(|| value.clone()),
-        };
-        let operator = name == "path"
-            || name.starts_with('$')
-            || Operator::ALL.iter().any(|known| known.as_str() == name);
-        match value {
-            Some(value) => Some((name.clone(), value)),
-            None if operator => None,
-            // Null is a value of every column.
-            None => Some((name.clone(), Value::Null)),
-        }
+    let mut left: Map<String, Value> =
+        rows.iter().filter_map(|(name, value)| known(name, value)).collect();
+    let tests = |members: &Map<String, Value>| members.keys().any(|name| is_operator(name));
+    let beside = |name: &String| {
+        BESIDE.contains(&name.as_str()) || Arithmetic::names().any(|known| known == name)
     };
-    rows.iter().filter_map(known).collect()
+    // Without the operator that has the claim it is no test any more; whether there is a value can be asked of everything.
+    if tests(rows) && !left.is_empty() && left.keys().all(beside) {
+        left.insert(Operator::IsNull.as_str().to_owned(), Value::Bool(true));
+    }
+    left
+}
+
+/// A member of it; none if only the caller's claims tell.
+fn known(name: &str, value: &Value) -> Option<(String, Value)> {
+    let value = match value {
+        // A claim among operands is a number.
+        Value::Array(items) if Arithmetic::names().any(|known| known == name) => {
+            let number = |item: &Value| if is_claim(item) { json!(1) } else { item.clone() };
+            Some(items.iter().map(number).collect())
+        }
+        // A list of claims, or one of several.
+        Value::Array(items) if items.iter().any(is_claim) => None,
+        Value::Array(items) => Some(
+            items
+                .iter()
+                .map(|item| match item {
+                    Value::Object(inner) => Value::Object(without_claims(inner)),
+                    item => item.clone(),
+                })
+                .collect(),
+        ),
+        Value::Object(inner) => {
+            let left = without_claims(inner);
+            (!left.is_empty() || inner.is_empty()).then_some(Value::Object(left))
+        }
+        value => (!is_claim(value)).then(|| value.clone()),
+    };
+    match value {
+        Some(value) => Some((name.to_owned(), value)),
+        None if name == "path" || name.starts_with('$') || is_operator(name) => None,
+        // Null is a value of every column.
+        None => Some((name.to_owned(), Value::Null)),
+    }
+}
+
+fn is_operator(name: &str) -> bool {
+    Operator::parse(name).is_some()
 }
 
 fn is_claim(value: &Value) -> bool {

@@ -101,4 +101,17 @@ impl<'v> Plan<'v> {
         });
         computed.collect()
     }
+
+    /// How many columns of a row it sets: of this one, where rows are listed that are set each in its own way.
+    pub fn sets(&self, row: Option<usize>) -> Option<usize> {
+        match self {
+            Plan::Select(_) => None,
+            Plan::Insert(plan) => Some(plan.columns.len()),
+            Plan::Change(ChangePlan { effect: Effect::Set(set), .. }) => Some(set.len()),
+            Plan::Change(ChangePlan { effect: Effect::SetEach(each), .. }) => {
+                each.rows().find(|known| Some(known.index) == row).map(|known| known.set.len())
+            }
+            Plan::Change(ChangePlan { effect: Effect::Remove, .. }) => None,
+        }
+    }
 }

@@ -42,6 +42,8 @@ pub struct View {
     texts: Arc<Texts>,
     /// The names of all columns, once they are asked for.
     column_names: OnceLock<HashSet<String>>,
+    /// The same of all relations.
+    relation_names: OnceLock<HashSet<String>>,
 }
 
 impl View {
@@ -146,6 +148,7 @@ impl View {
             languages: schema.languages.clone(),
             texts: Arc::default(),
             column_names: OnceLock::new(),
+            relation_names: OnceLock::new(),
         }
     }
 
@@ -193,6 +196,13 @@ impl View {
         let columns = || self.tables.iter().flat_map(|table| &table.table.columns);
         let names = || columns().map(|column| column.name.clone()).collect();
         self.column_names.get_or_init(names).contains(name)
+    }
+
+    /// Whether some table has a relation of this name.
+    pub fn has_relation(&self, name: &str) -> bool {
+        let relations = || self.tables.iter().flat_map(|table| &table.relations);
+        let names = || relations().flat_map(Relation::names).map(str::to_owned).collect();
+        self.relation_names.get_or_init(names).contains(name)
     }
 
     /// The marks of a column of a table, whether the role sees it or not.

@@ -52,6 +52,12 @@ macro_rules! requests {
                 }
             }
 
+            /// Whether some tool has an argument of this name, be it in an operation of a transaction.
+            pub(crate) fn has_argument(name: &str) -> bool {
+                name == "as"
+                    || $(<$arguments as Arguments>::shape().names().any(|known| known == name))||*
+            }
+
             /// The tool that this is a call of.
             pub fn tool(&self) -> &'static str {
                 match self { $(Request::$name(_) => $tool,)* }

@@ -253,6 +253,13 @@ impl DataType {
         &NUMERIC
     }
 
+    /// PostgreSQL's `timestamp with time zone`.
+    pub fn timestamptz() -> &'static Arc<Self> {
+        static TIMESTAMPTZ: LazyLock<Arc<DataType>> =
+            LazyLock::new(|| built_in(1184, "timestamp with time zone"));
+        &TIMESTAMPTZ
+    }
+
     /// PostgreSQL's `double precision`.
     pub fn double() -> &'static Arc<Self> {
         static DOUBLE: LazyLock<Arc<DataType>> =

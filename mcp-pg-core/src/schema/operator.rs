@@ -78,9 +78,18 @@ impl Operator {
         matches!(self, Self::Gt | Self::Gte | Self::Lt | Self::Lte)
     }
 
-    /// Whether it looks for all of what it is given, so that every value has what is empty.
+    /// Whether every value has what is empty: all of it is looked for, or it is above all in a tree.
     pub fn finds_nothing_everywhere(self) -> bool {
-        matches!(self, Self::Contains | Self::HasKey | Self::StartsWith | Self::EndsWith)
+        matches!(
+            self,
+            Self::Contains
+                | Self::ContainedBy
+                | Self::HasKey
+                | Self::StartsWith
+                | Self::EndsWith
+                | Self::Matches
+                | Self::Imatches
+        )
     }
 
     /// The operator that other languages spell so: SQL, or a document database.

@@ -20,8 +20,10 @@ impl Conditions {
         if cut.part {
             return self.part(value, cut);
         }
+        let data_type = cut.data_type(data_type);
+        let value = zoned(value, cut);
         let zone = cut.zone.as_ref().map(|zone| self.zone(zone));
-        let (data_type, whole) = (data_type.shared_base(), value.clone());
+        let whole = value.clone();
         let date = data_type.is_date();
         let value = if date { value.cast_as("timestamp") } else { value };
         let arguments = [unit(cut), value].into_iter().chain(zone);
@@ -40,7 +42,7 @@ impl Conditions {
     /// A number on the calendar or clock of a point in time.
     pub(super) fn part(&mut self, value: Expr, cut: &Cut) -> Expr {
         let value = match &cut.zone {
-            Some(zone) => local(value, self.zone(zone)),
+            Some(zone) => local(zoned(value, cut), self.zone(zone)),
             None => value,
         };
         Func::cust("pg_catalog.extract").args([unit(cut), value]).into()
@@ -51,6 +53,17 @@ impl Conditions {
         let zone = self.parameters.shared(zone);
         self.guard(Guard::Zone(zone));
         place(zone)
+    }
+}
+
+/// The point in time that a value is where it is to be cut in a time zone.
+fn zoned(value: Expr, cut: &Cut) -> Expr {
+    match cut.naive && cut.zone.is_some() {
+        true => {
+            let utc = Expr::Constant(Value::String(Some("UTC".to_owned())));
+            Func::cust("pg_catalog.timezone").args([utc, value]).into()
+        }
+        false => value,
     }
 }
 

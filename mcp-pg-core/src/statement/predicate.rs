@@ -150,7 +150,8 @@ impl Conditions {
                 let kinds = operator.orders().then(|| [kind(&left), kind(&right)]);
                 let compared = binary(left, *operator, right, Family::Json);
                 match kinds {
-                    Some([left, right]) => compared.and(left.eq(right)),
+                    // Between values of two kinds it is neither so nor not so.
+                    Some([left, right]) => Expr::case(left.eq(right), compared).into(),
                     None => compared,
                 }
             }

@@ -131,6 +131,7 @@ impl Gate {
         let code = match status {
             // Another protocol's way of asking, or a newer one's: there is nothing to call.
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => return,
+            StatusCode::UNAUTHORIZED => Code::Unauthenticated,
             StatusCode::FORBIDDEN => Code::Forbidden,
             StatusCode::PAYLOAD_TOO_LARGE => Code::LimitExceeded,
             StatusCode::TOO_MANY_REQUESTS => Code::RateLimited,

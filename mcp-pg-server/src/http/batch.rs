@@ -59,10 +59,17 @@ impl McpService {
             if index > 0 && refused.is_none() {
                 match self.gate.admit(&mut head).await {
                     Ok(again) => sender = again,
-                    Err(refusal) => refused = Some(reason(refusal).await),
+                    // It has a record.
+                    Err(refusal) => {
+                        let (status, reason) = (refusal.status(), reason(refusal).await);
+                        put(&mut answers, &left(&message, &reason));
+                        refused = Some((status, reason));
+                        continue;
+                    }
                 }
             }
-            if let Some(reason) = &refused {
+            if let Some((status, reason)) = &refused {
+                self.gate.unread(&sender, *status).await;
                 put(&mut answers, &left(&message, reason));
                 continue;
             }

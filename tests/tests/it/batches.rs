@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use mcp_pg_tests::Database;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use crate::program::{Served, file, run};
 use crate::refusals::stdio::Talk;
@@ -133,9 +135,10 @@ async fn a_key_that_is_withdrawn_meanwhile_has_no_message_done_any_more() {
     let made = run(&["hash-key"]).await.out;
     let part = |name: &str| made.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim();
     let bearer = format!("Bearer {}", part("key:"));
+    let log = file("");
     let keys = |hash: &str| {
         format!(
-            "[[roles.editor.grants]]\ntables = [\"public.*\"]\nactions = [\"select\", \"update\"]\n\
+            "[audit]\nfile = {log:?}\n[[roles.editor.grants]]\ntables = [\"public.*\"]\nactions = [\"select\", \"update\"]\n\
              [[auth.api_keys]]\nname = \"bot\"\nhash = {hash:?}\nrole = \"editor\"\n"
         )
     };
@@ -181,5 +184,57 @@ async fn a_key_that_is_withdrawn_meanwhile_has_no_message_done_any_more() {
     }
     let texts = "SELECT string_agg(text, ',' ORDER BY id) FROM notes";
     assert_eq!(database.value(texts).await.as_deref(), Some("set,"));
+    server.stop().await;
+    // Each has its record: one that was done, one that was refused, one that was left.
+    let records = std::fs::read_to_string(&log).unwrap();
+    let left = records.lines().filter(|line| line.contains("\"tool\":\"request\""));
+    let left: Vec<&str> = left.collect();
+    assert!(left.len() == 1 && left[0].contains("\"code\":\"unauthenticated\""), "{left:?}");
+}
+
+/// The most memory that the server has had, in bytes.
+fn peak(server: &Served) -> u64 {
+    let status = format!("/proc/{}/status", server.server.id().unwrap());
+    let status = std::fs::read_to_string(status).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+#[tokio::test]
+async fn answers_that_nobody_takes_are_bounded() {
+    const CLIENTS: usize = 8;
+    let database = Database::of(
+        "CREATE TABLE large (id integer PRIMARY KEY, text text);
+         INSERT INTO large VALUES (1, repeat('x', 240000))",
+    )
+    .await;
+    let log = file("");
+    let config = file(&format!("[audit]\nfile = {log:?}\n"));
+    let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    let server = Served::start(&arguments).await;
+    let body: Value = (0..50).map(|id| call(id, "large")).collect();
+    let body = body.to_string();
+    let before = peak(&server);
+    let mut silent = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = TcpStream::connect(&server.address).await.unwrap();
+        let head = format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+             Accept: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        client.write_all(body.as_bytes()).await.unwrap();
+        silent.push(client);
+    }
+    // Each message leaves a record, be it answered or not.
+    let records =
+        || std::fs::read_to_string(&log).unwrap().matches("\"phase\":\"outcome\"").count();
+    while records() < CLIENTS * 50 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let each = (peak(&server) - before) >> 20;
+    assert!(each < CLIENTS as u64 * 16, "{each} MiB for {CLIENTS} batches");
+    drop(silent);
     server.stop().await;
 }

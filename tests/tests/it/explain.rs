@@ -3,7 +3,7 @@
 use mcp_pg_core::Engine;
 use mcp_pg_core::Settings;
 use mcp_pg_core::policy::{Action, Role};
-use mcp_pg_tests::{Database, call, error, refused};
+use mcp_pg_tests::{Database, call, error, object, refused};
 use serde_json::{Value, json};
 
 const SALES: &str = "
@@ -66,6 +66,18 @@ async fn an_index_that_is_used_or_that_does_not_serve() {
     assert_eq!(hints(&engine, included).await, json!([]));
     let among = json!({"table": "sale", "where": {"kind": {"in": ["k1", "k2", "k3"]}, "sale_id": {"ne": 4}, "total": 1}});
     assert_eq!(hints(&engine, among).await, json!([]));
+}
+
+/// What the role's own condition compares is the operator's.
+#[tokio::test]
+async fn a_condition_of_the_role_is_not_told() {
+    let mut role = Role::everywhere("analyst", [Action::Select]);
+    role.grants[0].rows = Some(object(json!({"or": [{"total": 5}, {"total": 6}]})));
+    let settings = Settings { roles: vec![role], ..Settings::default() };
+    let engine = Database::of(SALES).await.engine_with(settings).await;
+    assert_eq!(hints(&engine, json!({"table": "sale"})).await, json!([]));
+    let asked = hints(&engine, json!({"table": "sale", "where": {"total": 5}})).await;
+    assert!(asked[0].as_str().unwrap().contains("sale.total"), "{asked}");
 }
 
 #[tokio::test]

@@ -288,6 +288,37 @@ async fn a_condition_that_does_not_fit_is_in_the_log() {
     assert!(!ended.err.contains("public.firm_zq:"), "{}", ended.err);
 }
 
+/// What a claim is, nobody knows at the start: it may fit.
+#[tokio::test]
+async fn a_claim_beside_what_is_computed_fits() {
+    let database = Database::of(
+        "CREATE TABLE work (id integer PRIMARY KEY, a integer, b integer, at timestamptz, meta jsonb);
+         CREATE TABLE part (id integer PRIMARY KEY, work_id integer REFERENCES work)",
+    )
+    .await;
+    let rules = [
+        "{ compute = { add = [\"a\", 0], lte = \"claim:most\" } }",
+        "{ a = 1, compute = { subtract = [\"b\", \"claim:least\"], gt = 0 } }",
+        "{ at = { part = \"year\", eq = \"claim:year\" } }",
+        "{ at = { gt = { \"$now\" = \"claim:since\" } } }",
+        "{ meta = { path = [\"tenant\"], eq = \"claim:tenant\" } }",
+        "{ column = \"a\", in = \"claim:several\" }",
+        "{ part = { count = { gt = \"claim:least\" } } }",
+    ];
+    let roles = rules.iter().enumerate().map(|(index, rule)| {
+        format!(
+            "[roles.r{index}]\n[[roles.r{index}.grants]]\ntables = [\"public.work\"]\n\
+             actions = [\"select\"]\nrows = {rule}\n"
+        )
+    });
+    let config = file(&format!("default_role = \"r0\"\n{}", roles.collect::<String>()));
+    let arguments =
+        ["stdio", "--config", config.to_str().unwrap(), "--database-url", &database.url];
+    let ended = Ended::of(&mut program(&arguments)).await;
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(!ended.err.contains(".rows: "), "{}", ended.err);
+}
+
 /// What the role's own condition says is not what its callers asked for.
 #[tokio::test]
 async fn notes_speak_of_the_callers_condition_alone() {

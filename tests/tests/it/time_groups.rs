@@ -152,3 +152,48 @@ async fn what_is_no_part_is_told_with_its_place() {
         assert_eq!(told[member], hint, "{cut}: {told}");
     }
 }
+
+/// Many programs keep times without a zone, and mean UTC's.
+#[tokio::test]
+async fn a_time_without_a_zone_is_utcs_in_another_zone() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    for (zone, cut, sql) in [
+        ("Asia/Tokyo", "bucket", "date_trunc('day', stamp AT TIME ZONE 'UTC', 'Asia/Tokyo')"),
+        (
+            "America/St_Johns",
+            "part",
+            "extract(day FROM stamp AT TIME ZONE 'UTC' AT TIME ZONE 'America/St_Johns')",
+        ),
+    ] {
+        let by_hand = format!(
+            "SELECT json_agg(json_build_array(it, n) ORDER BY it)::text FROM (SELECT {sql} AS it,
+            count(*) AS n FROM scan WHERE id < 100 GROUP BY 1) g"
+        );
+        let client = database.client().await;
+        client.execute(&format!("SET TIME ZONE '{zone}'"), &[]).await.unwrap();
+        let expected: String = client.query_one(&by_hand, &[]).await.unwrap().get(0);
+        let mut arguments =
+            by(json!({"column": "stamp", cut: "day", "time_zone": zone, "as": "it"}));
+        arguments["where"] = json!({"id": {"lt": 100}});
+        let reply = call(&engine, "analyst", "aggregate", arguments.clone()).await.unwrap();
+        let found: Value = rows(&reply).iter().map(|row| json!([row["it"], row["n"]])).collect();
+        assert_eq!(found, serde_json::from_str::<Value>(&expected).unwrap(), "{cut}");
+        // What is told is taken back.
+        let row = rows(&reply)[1].clone();
+        arguments["having"] = json!({"it": row["it"]});
+        let reply = call(&engine, "analyst", "aggregate", arguments.clone()).await.unwrap();
+        assert_eq!(rows(&reply), [row]);
+        // The ends of time, too.
+        arguments["having"] = json!({});
+        arguments["where"] = json!({});
+        call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+    }
+    let third =
+        json!({"stamp": {"part": "day", "time_zone": "Asia/Tokyo", "eq": 3}, "id": {"lt": 100}});
+    let arguments = json!({"table": "scan", "where": third, "columns": ["id"], "count": "exact"});
+    let reply = call(&engine, "analyst", "select", arguments).await.unwrap();
+    let by_hand = "SELECT count(*)::text FROM scan WHERE id < 100
+        AND extract(day FROM stamp AT TIME ZONE 'UTC' AT TIME ZONE 'Asia/Tokyo') = 3";
+    assert_eq!(database.value(by_hand).await, Some(reply["count"].to_string()));
+}

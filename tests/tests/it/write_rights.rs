@@ -138,12 +138,23 @@ async fn a_null_within_a_claim_shows_nothing() {
 #[tokio::test]
 async fn a_claim_that_holds_nothing_shows_nothing() {
     let database = Database::of(
-        "CREATE TABLE lab (id integer PRIMARY KEY, tenant integer, name text, labels text[], meta jsonb);
-         INSERT INTO lab VALUES (1, 1, 'ann', '{a}', '{\"app\": {\"l\": \"ann\"}}'), (2, NULL, 'bob', '{b}', '[1]'),
-           (3, 3, NULL, NULL, NULL), (4, 4, 'eve', '{a,b}', '{}')",
+        "CREATE EXTENSION ltree;
+         CREATE TABLE lab (id integer PRIMARY KEY, tenant integer, name text, labels text[], meta jsonb, path ltree, r int4range);
+         INSERT INTO lab VALUES (1, 1, 'ann', '{a}', '{\"app\": {\"l\": \"ann\"}}', 'a.b', '[1,9]'),
+           (2, NULL, 'bob', '{b}', '[1]', 'a', '[3,4]'), (3, 3, NULL, NULL, NULL, NULL, NULL),
+           (4, 4, 'eve', '{a,b}', '{}', 'c', 'empty')",
     )
     .await;
-    let nothing = [json!([null]), json!([]), json!({}), json!(""), json!(null)];
+    let nothing = [
+        json!([null]),
+        json!([]),
+        json!({}),
+        json!(""),
+        json!(null),
+        json!("empty"),
+        json!("[5,5)"),
+        json!({"lower": 5, "upper": 5}),
+    ];
     let of = "claim:/app/l";
     for (rule, something, expected) in [
         (json!({"labels": {"contains": of}}), json!(["a"]), vec![1, 4]),
@@ -155,6 +166,10 @@ async fn a_claim_that_holds_nothing_shows_nothing() {
         (json!({"meta": {"path": ["app"], "contains": of}}), json!({"l": "ann"}), vec![1]),
         (json!({"name": {"contains": of}}), json!("b"), vec![2]),
         (json!({"name": {"starts_with": of}}), json!("e"), vec![4]),
+        (json!({"name": {"matches": of}}), json!("^b"), vec![2]),
+        (json!({"path": {"contained_by": of}}), json!("a.b"), vec![1]),
+        (json!({"r": {"contains": of}}), json!("[2,5)"), vec![1]),
+        (json!({"r": {"contains": of}}), json!(3), vec![1, 2]),
         (json!({"meta": {"contains": "claim:*"}}), json!("ann"), vec![1]),
     ] {
         let reads = Grant { rows: Some(object(rule.clone())), ..grant(&[Action::Select]) };
@@ -174,6 +189,12 @@ async fn a_claim_that_holds_nothing_shows_nothing() {
             assert!(read(&caller).await.is_empty(), "{rule} {claim}");
         }
     }
+    // What is of another kind is neither more nor not more than a number.
+    let rule = object(json!({"not": {"meta": {"path": ["app"], "gt": 5}}}));
+    let reads = Grant { rows: Some(rule), ..grant(&[Action::Select]) };
+    let numbered = engine(&database, vec![reads], &[]).await;
+    let reply = call(&numbered, "clerk", "select", json!({"table": "lab"})).await.unwrap();
+    assert!(rows(&reply).is_empty(), "{reply}");
     // Nobody is banned by an empty list; who is by one of nulls, nobody knows.
     let rule = object(json!({"tenant": {"not_in": of}}));
     let reads = Grant { rows: Some(rule), ..grant(&[Action::Select]) };

@@ -13,7 +13,8 @@ pub(super) type Tested<'v> = (&'v TableView, &'v Column);
 pub(super) fn columns<'v>(plan: &SelectPlan<'v>) -> Vec<Tested<'v>> {
     let mut all = All::default();
     let (table, filter) = plan.source();
-    all.conditions(table, filter);
+    // What the role's own condition compares is not told.
+    filter.requested().iter().for_each(|part| all.conditions(table, part));
     all.shown(&plan.columns);
     all.included(&plan.includes);
     all.sorted(&plan.order);

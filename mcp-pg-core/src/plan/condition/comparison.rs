@@ -7,6 +7,7 @@ use super::pattern::part_of_text;
 use crate::error::{Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::now;
+use crate::plan::granted::RULE;
 use crate::plan::{Operand, Predicate, Slot, Words};
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 use crate::value;
@@ -139,7 +140,20 @@ impl<'v> Parser<'_, 'v> {
             }
             Operator::Contains | Operator::ContainedBy | Operator::Overlaps => {
                 self.scope.short(value, at)?;
-                Comparison::Binary(operator, same(value)?)
+                let operand = same(value)?;
+                if operator == Operator::Contains
+                    && data_type.family() == Family::Range
+                    && at.starts_with(RULE)
+                {
+                    // What a claim holds may be the empty range, which all contain, and none overlaps.
+                    let overlaps = Comparison::Binary(Operator::Overlaps, operand.clone());
+                    let contains = Comparison::Binary(operator, operand);
+                    return Ok(Predicate::All(vec![
+                        test(column, contains),
+                        test(column, overlaps),
+                    ]));
+                }
+                Comparison::Binary(operator, operand)
             }
             _ => Comparison::Binary(operator, same(value)?),
         };

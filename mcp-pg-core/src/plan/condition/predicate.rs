@@ -131,6 +131,14 @@ impl Predicate<'_> {
         (self.leaves_out(archive) && asks).then_some(archive)
     }
 
+    /// The parts of a request's condition that are not the role's own: the caller's, and the archive's.
+    pub fn requested(&self) -> &[Self] {
+        match self {
+            Predicate::All(parts) => parts.get(..2).unwrap_or(parts),
+            other => std::slice::from_ref(other),
+        }
+    }
+
     /// Whether the caller's part of a request's condition asks for anything.
     pub fn is_asked(&self) -> bool {
         self.asked().is_some_and(|asked| !asked.is_empty())

@@ -17,6 +17,8 @@ pub struct Cut {
     pub unit: &'static str,
     /// In which time zone.
     pub zone: Option<Operand>,
+    /// Whether the points in time have no zone of their own, in which case they are UTC's.
+    pub naive: bool,
 }
 
 /// What says which number of a point in time is meant.
@@ -70,22 +72,24 @@ impl Cut {
             (None, Some(_)) if !data_type.is_moment() => return Err(unfit("part")),
             (None, Some(wanted)) => Some((true, part_named(wanted, &data_type, name)?)),
         };
-        if zone.is_some() && (cut.is_none() || !data_type.is_zoned()) {
-            let message = "a time zone goes with a bucket or part of a timestamp with time zone";
+        if zone.is_some() && (cut.is_none() || !data_type.is_timestamp()) {
+            let message = "a time zone goes with a bucket or part of a timestamp";
             return Err(wrong(message.to_owned(), "time_zone").hint(
                 "{\"column\": \"created_at\", \"bucket\": \"month\", \"time_zone\": \"Europe/Berlin\"}",
             ));
         }
         let at = || format!("{place}/time_zone");
         let zone = zone.map(|zone| Operand::text(Some(zone.to_owned()), at()));
-        Ok(cut.map(|(part, unit)| Self { part, unit, zone }))
+        let naive = data_type.is_timestamp() && !data_type.is_zoned();
+        Ok(cut.map(|(part, unit)| Self { part, unit, zone, naive }))
     }
 
     /// The type of what it makes of values of a type.
-    pub(in crate::plan) fn data_type(&self, of: &Arc<DataType>) -> Arc<DataType> {
+    pub fn data_type(&self, of: &Arc<DataType>) -> Arc<DataType> {
         match self.part {
             // Infinity has a year, which is infinite.
             true => Arc::clone(DataType::numeric()),
+            false if self.naive && self.zone.is_some() => Arc::clone(DataType::timestamptz()),
             false => of.shared_base(),
         }
     }

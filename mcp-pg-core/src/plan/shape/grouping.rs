@@ -27,7 +27,8 @@ impl Shaped for Group<'_> {
 
 impl Shaped for Cut {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
-        let Self { part, unit, zone } = self;
+        // The column tells whether it has a zone.
+        let Self { part, unit, zone, naive: _ } = self;
         shape.tag((*part).into());
         shape.text(unit);
         shape.maybe(zone.as_ref());

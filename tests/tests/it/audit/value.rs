@@ -239,3 +239,84 @@ async fn what_is_compared_with_computed_values_is_not_kept() {
     let records = log.records(&engine).await;
     assert!(records.last().unwrap().to_string().contains(hidden));
 }
+
+#[tokio::test]
+async fn what_means_nothing_in_a_refused_call_is_not_kept() {
+    let database = Database::shop().await;
+    let log = Log::new();
+    let mut settings = Settings::default();
+    settings.columns.sensitive = vec!["public.orders.total".into()];
+    let engine = log.engine(&database, settings).await;
+    let place = |condition: Value| json!({"table": "orders", "where": condition});
+    for (tool, arguments) in [
+        ("select", place(json!({"compute": {"add": ["total", 0]}, "eq": 4711}))),
+        ("select", place(json!({"total__gt": 4711}))),
+        ("select", place(json!({"user__orders__total__gt": 4711}))),
+        ("select", place(json!({"$expr": {"$eq": ["$total", 4711]}}))),
+        ("select", place(json!({"ttal": 4711}))),
+        ("select", place(json!({"column": "ttal", "eq": 4711}))),
+        ("select", place(json!({"or": [{"eq": 4711}]}))),
+        ("select", place(json!(["total__gt", 4711]))),
+        ("select", place(json!("total__gt=4711"))),
+        ("select", json!({"table": "orders", "filters": {"ttal": {"gt": 4711}}})),
+        ("select", json!({"table": "orders", "ttal": 4711})),
+        ("select", json!({"table": "users", "include": {"orders": {"filters": {"ttal": 4711}}}})),
+        ("aggregate", json!({"table": "orders", "measures": {"m": {"sum": "total", "gt": 4711}}})),
+        (
+            "insert",
+            json!({"table": "orders", "data": {"columns": ["order_id", "total"], "rows": [[1, 4711]]}}),
+        ),
+        ("insert", json!({"table": "orders", "data": [[1, 4711]]})),
+        (
+            "update",
+            json!({"table": "orders", "where": {"order_id": 1}, "updates": {"$inc": {"ttal": 4711}}}),
+        ),
+        (
+            "transaction",
+            json!({"operations": [{"operation": "select", "table": "orders", "where": {"ttal": 4711}}]}),
+        ),
+    ] {
+        assert!(call(&engine, "admin", tool, arguments.clone()).await.is_err(), "{arguments}");
+        let records = log.records(&engine).await;
+        let text = records.last().unwrap()["arguments"].to_string();
+        assert!(!text.contains("4711") && text.contains("[redacted]"), "{arguments}: {text}");
+    }
+    // Under the name of another column they are that one's.
+    for condition in [
+        json!({"order_id": {"equals": 4711}}),
+        json!({"user": {"user_id": {"equals": 4711}}}),
+        json!({"compute": {"add": ["order_id", 4711]}}),
+    ] {
+        assert!(call(&engine, "admin", "select", place(condition.clone())).await.is_err());
+        let records = log.records(&engine).await;
+        let text = records.last().unwrap()["arguments"].to_string();
+        assert!(text.contains("4711"), "{condition}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_value_holds_is_kept_as_it_is() {
+    let database = Database::of(
+        "CREATE TABLE docs (id integer PRIMARY KEY, body text, j json, pay integer);
+         INSERT INTO docs VALUES (1, '', '{}', 7)",
+    )
+    .await;
+    let log = Log::new();
+    let mut settings = Settings::default();
+    settings.columns.sensitive = vec!["public.docs.pay".into()];
+    let engine = log.engine(&database, settings).await;
+    let body = r#"{"x":  1e2, "x": "keep", "cursor": 5, "having": 1, "measures": {"pay": 1}}"#;
+    let document = json!({"cursor": "c", "order_by": {"rank": "pay"}, "compute": {"add": ["pay", 1]}, "pay": "p"});
+    for _ in 0..2 {
+        let updates = json!({"body": body, "j": document, "pay": 8});
+        let update = json!({"table": "docs", "where": {"id": 1}, "updates": updates});
+        call(&engine, "operator", "update", update).await.unwrap();
+    }
+    let records = log.records(&engine).await;
+    let last = records.last().unwrap();
+    let row = json!([{"id": 1, "body": body, "j": document, "pay": "[redacted]"}]);
+    assert_eq!((&last["before"], &last["after"]), (&row, &row));
+    let updates = &last["arguments"]["updates"];
+    assert_eq!(updates["body"], body);
+    assert_eq!((&updates["j"]["cursor"], &updates["pay"]), (&json!("c"), &json!("[redacted]")));
+}

@@ -138,7 +138,7 @@ async fn numbers_are_computed() {
         (
             json!({"stock": {"$compute": {"multiply": ["stock", 9_999_999_999_u64]}}}),
             "invalid_value",
-            "",
+            "/stock/$compute/multiply/1",
         ),
     ] {
         let arguments = json!({"table": "thing", "where": {"id": 1}, "updates": updates});

@@ -13,6 +13,10 @@ const FIXTURE: &str = "
     CREATE UNIQUE INDEX ON mail (email) WHERE active;
     CREATE TABLE day (id integer, of date DEFAULT '2026-01-01', body text, PRIMARY KEY (id, of)) PARTITION BY RANGE (of);
     CREATE TABLE days PARTITION OF day DEFAULT;
+    CREATE TABLE post (id serial PRIMARY KEY, slug text UNIQUE, code uuid DEFAULT gen_random_uuid(), title text);
+    CREATE TABLE line (post_id integer REFERENCES post, of serial, body text, PRIMARY KEY (post_id, of));
+    INSERT INTO post (id, slug, title) VALUES (900, 'old', 'same'), (901, 'other', NULL);
+    INSERT INTO line VALUES (900, 1, 'b'), (901, 2, 'c');
     INSERT INTO tag VALUES (1, 'one'), (2, 'two'), (50, 'fifty'), (51, 'other');
     INSERT INTO mail VALUES (1, 'e1', true, 'b1'), (3, 'e1', false, 'b3');
     CREATE TABLE deal (id integer PRIMARY KEY, tag_id integer REFERENCES tag ON DELETE SET NULL, total integer);
@@ -28,6 +32,8 @@ async fn engine(database: &Database) -> Engine {
             "-- @writes\n-- @limit 1\nDELETE FROM tag WHERE name LIKE :name RETURNING name, id",
         ),
         ("drop_tag.sql", "-- @writes\nDELETE FROM tag WHERE name = :name RETURNING name, id AS it"),
+        // It tells a part of the key.
+        ("drop_line.sql", "-- @writes\nDELETE FROM line WHERE body = :body RETURNING post_id"),
         (
             "touch.sql",
             "-- @writes\nUPDATE tag SET at = clock_timestamp() WHERE name = :name RETURNING id, at",
@@ -78,6 +84,13 @@ async fn an_answer_is_about_the_rows_and_values_that_it_was_asked_about() {
     };
     let read = json!({"operation": "select", "as": "s", "table": "tag", "where": {"id": 1}});
     let change = json!({"operation": "update", "as": "s", "table": "tag", "where": {"id": 1}, "updates": {"at": {"$now": true}}});
+    let over = json!({"operation": "insert", "as": "s", "table": "tag", "data": {"id": 1, "name": "new", "rate": 1},
+        "on_conflict": {"columns": ["id"], "do": "update", "update": ["rate"]}});
+    // One of the rows that are changed is new, and the other one is not.
+    let beside = json!({"operations": [
+        {"operation": "insert", "table": "post", "data": {"title": "same"}},
+        {"operation": "update", "table": "post", "where": {"title": "same"}, "updates": {"title": "x"}, "max_rows": 2},
+    ]});
     let computed = json!({"table": "deal", "where": {"id": 1}, "updates": {"total": {"$compute": {"multiply": ["tag.rate", 2]}}}});
     let moved =
         "UPDATE tag SET name = 'x' WHERE id = 51; UPDATE tag SET name = 'tango' WHERE id = 1";
@@ -130,8 +143,30 @@ async fn an_answer_is_about_the_rows_and_values_that_it_was_asked_about() {
             "UPDATE tag SET rate = 1 WHERE id = 1",
             "update 1 row of deal?",
         ),
+        (
+            "drop_line",
+            json!({"body": "b", "max_rows": 2}),
+            "writes 1 row?",
+            "UPDATE line SET body = CASE post_id WHEN 901 THEN 'b' END",
+            "writes 1 row?",
+        ),
+        (
+            "drop_line",
+            json!({"body": "b", "max_rows": 2}),
+            "writes 1 row?",
+            "INSERT INTO line VALUES (900, 50, 'b')",
+            "writes 2 rows?",
+        ),
         ("touch", json!({"name": "fifty"}), "writes 1 row?", exchanged, "writes 1 row?"),
         ("transaction", copy(read), "update 1 row of mail?", renamed, "update 1 row of mail?"),
+        ("transaction", copy(over), "update 1 row of mail?", renamed, "update 1 row of mail?"),
+        (
+            "transaction",
+            beside,
+            "update 2 rows of post?",
+            "UPDATE post SET title = CASE id WHEN 901 THEN 'same' END",
+            "update 2 rows of post?",
+        ),
         (
             "transaction",
             copy(change),
@@ -168,4 +203,30 @@ async fn what_is_new_each_time_is_agreed_to_all_the_same() {
     ]});
     let (_, agreed) = asked(&engine, "transaction", &moment, None).await.expect("a question");
     assert!(asked(&engine, "transaction", &moment, Some(&agreed)).await.is_none());
+    // What PostgreSQL gives to a row that the transaction adds itself is another each time.
+    let post = json!({"operation": "insert", "as": "p", "table": "post", "data": {"title": "t"}});
+    let upsert = json!({"operation": "insert", "as": "p", "table": "post", "data": {"slug": "new", "title": "t"},
+        "on_conflict": {"columns": ["slug"], "do": "update", "update": ["title"]}});
+    let line = json!({"operation": "insert", "table": "line", "data": [{"post_id": {"$ref": "p.id"}}, {"post_id": {"$ref": "p.id"}}]});
+    let this = json!({"id": {"$ref": "p.id"}});
+    let update = json!({"operation": "update", "as": "u", "table": "post", "where": this, "updates": {"title": "v"}});
+    let each = json!({"operation": "update", "table": "post", "updates": [{"id": {"$ref": "p.id"}, "title": "w"}]});
+    let changed = json!({"operation": "update", "table": "line", "where": {"post_id": {"$ref": "u.id"}},
+        "updates": {"body": {"$ref": "u.code"}}, "max_rows": 2});
+    let lines = json!({"operation": "delete", "table": "line", "where": {"post_id": {"$ref": "p.id"}}, "max_rows": 2});
+    let read = json!({"operation": "select", "as": "s", "table": "post", "where": this});
+    let told = json!({"operation": "update", "table": "mail", "where": {"id": 3}, "updates": {"body": {"$ref": "s.code"}}});
+    let gone = json!({"operation": "delete", "table": "post", "where": this});
+    for operations in [
+        json!([post, update]),
+        json!([upsert, update, each]),
+        json!([post, line, update, changed, lines, read, told, gone]),
+    ] {
+        let operations = json!({"operations": operations});
+        let question = asked(&engine, "transaction", &operations, None).await;
+        let (_, agreed) = question.expect("a question");
+        let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
+        assert!(again.is_none(), "{operations}: asked again: {again:?}");
+        database.sql("DELETE FROM post WHERE slug = 'new'").await;
+    }
 }

@@ -186,3 +186,24 @@ async fn archived_rows_are_left_alone_unless_asked_for() {
         ("not_archivable".into(), "/archived".into())
     );
 }
+
+/// Which rows are changed is known by then.
+#[tokio::test]
+async fn what_does_not_fit_is_told_where_it_is_set() {
+    let database = Database::of(
+        "CREATE TABLE fits (id integer PRIMARY KEY, few char(2), small smallint, text text, large bigint);
+         INSERT INTO fits VALUES (1, 'x', 1, 'long', 70000)",
+    )
+    .await;
+    let engine = database.engine().await;
+    for updates in [json!({"few": {"$column": "text"}}), json!({"small": {"$column": "large"}})] {
+        let update = json!({"table": "fits", "where": {"id": 1}, "updates": updates});
+        let (code, at) = refused(&engine, "update", update).await;
+        assert_eq!(code, "invalid_value", "{updates}");
+        assert!(at.starts_with("/updates"), "{updates}: {at}");
+    }
+    let update =
+        json!({"table": "fits", "where": {"text": {"matches": "("}}, "updates": {"small": 1}});
+    let refusal = ("invalid_value".to_owned(), "/where/text/matches".to_owned());
+    assert_eq!(refused(&engine, "update", update).await, refusal);
+}

@@ -1,0 +1,116 @@
+//! Names under which values stand that the audit may not hold.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::policy::{AuditValues, View};
+
+/// What a text may say about columns without a value among it.
+const DIRECTIONS: [&str; 5] = ["asc", "desc", "nulls", "first", "last"];
+
+/// Longer texts are taken for more than names.
+const NAMES_MOST: usize = 500;
+
+/// The names of columns whose values are not kept, and of what stands for them in a call.
+pub(super) struct Hidden {
+    values: AuditValues,
+    view: Option<Arc<View>>,
+    /// By their names in small letters, arguments and columns of a call with the columns that are meant by them.
+    meant: HashMap<String, HashSet<String>>,
+    /// How many names were looked up.
+    #[cfg(test)]
+    pub(super) asked: std::sync::atomic::AtomicUsize,
+}
+
+impl Hidden {
+    /// Those of the columns that a role sees, and of those that it does not.
+    pub(super) fn new(values: AuditValues, view: Option<Arc<View>>) -> Self {
+        Self {
+            values,
+            view,
+            meant: HashMap::new(),
+            #[cfg(test)]
+            asked: Default::default(),
+        }
+    }
+
+    /// Values under the one name are those of a column of the other.
+    pub(super) fn mean<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
+        for (given, column) in names {
+            self.meant.entry(given.to_lowercase()).or_default().insert(column.to_lowercase());
+        }
+    }
+
+    /// Whether there are some.
+    pub(super) fn any(&self) -> bool {
+        self.names().any(|names| !names.is_empty())
+    }
+
+    /// Whether values under this name are masked, sensitive or encrypted somewhere. Names are taken as they may have
+    /// been meant: of a related row, in letters of another size, with an operator behind them (`pay__gt`), as a field (`$pay`).
+    pub(super) fn has(&self, name: &str) -> bool {
+        if !self.any() {
+            return false;
+        }
+        #[cfg(test)]
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = name.to_lowercase();
+        let meant = self.meant.get(&name).into_iter().flatten().map(String::as_str);
+        let mut names = [name.as_str()].into_iter().chain(meant).flat_map(|name| {
+            let last = name.rsplit('.').next().unwrap_or_default().trim_start_matches('$');
+            [name, last].into_iter().chain(last.split("__"))
+        });
+        names.any(|name| self.names().any(|hidden| hidden.contains(name)))
+    }
+
+    /// Whether it is such a name.
+    pub(super) fn is_name(&self, value: &Value) -> bool {
+        value.as_str().is_some_and(|name| self.has(name))
+    }
+
+    /// Whether it is the name of any column.
+    pub(super) fn is_column(&self, name: &str) -> bool {
+        let last = name.rsplit('.').next().unwrap_or_default();
+        self.view.as_ref().is_some_and(|view| view.has_column(last))
+    }
+
+    /// Whether it is the name of a relation.
+    pub(super) fn is_relation(&self, name: &str) -> bool {
+        self.view.as_ref().is_some_and(|view| view.has_relation(name))
+    }
+
+    /// Whether a text such as `email = 'x'` speaks of such a column, and may hold a value of it.
+    pub(super) fn is_told_by(&self, text: &str) -> bool {
+        // `relation.column` is one word.
+        let is_part = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '.');
+        if text.chars().all(is_part) {
+            return false;
+        }
+        let words = || text.split(|letter| !is_part(letter)).filter(|word| !word.is_empty());
+        let speaks = |word: &str| word.split('.').any(|part| self.has(part));
+        let is_name = |word: &str| {
+            let direction = DIRECTIONS.contains(&word.to_lowercase().as_str());
+            direction || self.has(word) || self.is_column(word)
+        };
+        // Names that are no words.
+        let spelled = |names: &HashSet<String>| {
+            let mut odd = names.iter().filter(|name| !name.chars().all(is_part)).peekable();
+            let text = odd.peek().map(|_| text.to_lowercase());
+            text.is_some_and(|text| odd.any(|name| text != *name && text.contains(name.as_str())))
+        };
+        self.names().any(spelled)
+            || words().any(speaks) && (text.len() > NAMES_MOST || !words().all(is_name))
+    }
+
+    /// Names of columns whose values are not kept, in small letters.
+    fn names(&self) -> impl Iterator<Item = &HashSet<String>> {
+        let full = self.values == AuditValues::Full;
+        self.view.iter().flat_map(move |view| {
+            // Encrypted is encrypted wherever it is kept.
+            let others = [view.masked_names(), view.sensitive_names()];
+            [view.encrypted_names()].into_iter().chain(others.into_iter().filter(move |_| !full))
+        })
+    }
+}
