@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::sealed::Sealed;
-use super::version::version;
 use super::{Action, Actions, Grant, Marks, Mask, Role, Settings, Unfit};
 use crate::schema::{Column, Index, Table, TableKind};
 
@@ -61,7 +60,7 @@ impl<'r> Rights<'r> {
     ) -> Self {
         let archive = table.column(&settings.archive.column).map(|(_, column)| column);
         let archive = archive.filter(|column| column.data_type.has_day() && column.nullable);
-        let version = version(table, &settings.concurrency.version_column);
+        let version = settings.concurrency.counts_in(table);
         let actions = Actions::NONE;
         let mut rights = Self { table, role, settings, archive, version, actions, lacking: None };
         let granted = |action| {
@@ -172,7 +171,7 @@ impl<'r> Rights<'r> {
                 grant.shows(column) && (grant.names(&column.name) || !self.betrays(grant, column))
             });
         let can_insert = column.can_insert && writes(Action::Insert);
-        let can_update = column.can_update && writes(Action::Update);
+        let can_update = column.can_update && !self.counts_in(column) && writes(Action::Update);
         if !(can_select || can_insert || can_update) {
             return None;
         }
@@ -198,8 +197,8 @@ impl<'r> Rights<'r> {
         if self.is_encrypted(column) && (cipher.is_none() || column.origin.is_some()) {
             return Some("it cannot be encrypted here");
         }
-        // Whoever could set it would undo what another caller's version tells.
-        if self.version.is_some_and(|version| version.name == column.name) {
+        // A new row may begin at what the database asks for.
+        if self.counts_in(column) && !column.required() {
             return Some("the server counts changes in it");
         }
         // Whoever reads other columns of the rows is not to learn this one's values by refused writes.
@@ -225,6 +224,11 @@ impl<'r> Rights<'r> {
         } else {
             None
         }
+    }
+
+    /// Whether the server counts in the column: whoever could set it would undo what another caller's version tells.
+    fn counts_in(&self, column: &Column) -> bool {
+        self.version.is_some_and(|version| version.name == column.name)
     }
 
     /// Whether the column is computed from one of which the grant does not show all.

@@ -183,15 +183,16 @@ impl Default for Archive {
 /// How concurrent changes are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Concurrency {
-    /// The column that counts a row's changes, where a table has it; else `xmin` serves.
-    pub version_column: String,
+    /// The column that counts a row's changes, where a table has it; else `xmin` serves. If absent, that is `version`
+    /// where each new row has one, since many a table keeps something else under that name: the empty name is no column's.
+    pub version_column: Option<String>,
     /// How often a transaction that PostgreSQL asks to retry is run again, as long as `timeouts.transaction` lasts.
     pub retries: u32,
 }
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { version_column: "version".into(), retries: 100 }
+        Self { version_column: None, retries: 100 }
     }
 }
 

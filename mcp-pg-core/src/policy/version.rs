@@ -1,16 +1,31 @@
 //! The column that counts the changes of a row.
 
+use super::Concurrency;
 use crate::schema::{Column, Table};
 
-/// The column of this name, in a view perhaps under another one, if it counts the changes of its row. What does not, or
-/// may not be counted on, tells nothing of them: the row's system version does.
-pub(super) fn version<'t>(table: &'t Table, name: &str) -> Option<&'t Column> {
-    let shows =
-        |column: &&Column| column.origin.as_ref().is_some_and(|origin| origin.column == name);
-    let named = table.column(name).map(|(_, column)| column);
-    let column = named.or_else(|| table.columns.iter().find(shows))?;
-    let counted = column.can_update || !table.has_system_columns();
-    (counts(column) && counted && !is_in_key(table, column)).then_some(column)
+/// The column that is meant where none is configured.
+const USUAL: &str = "version";
+
+impl Concurrency {
+    /// The column of a table in which the server counts the changes of its rows, in a view perhaps under another name. What does
+    /// not count, or may not be counted on, tells nothing of them: the row's system version does.
+    pub fn counts_in<'t>(&self, table: &'t Table) -> Option<&'t Column> {
+        let name = self.version_column.as_deref().unwrap_or(USUAL);
+        let shows =
+            |column: &&Column| column.origin.as_ref().is_some_and(|origin| origin.column == name);
+        let named = table.column(name).map(|(_, column)| column);
+        let column = named.or_else(|| table.columns.iter().find(shows))?;
+        // A count is there from the beginning, unless the configuration says that it is one.
+        let begins = self.version_column.is_some() || begins(column);
+        let counted = column.can_update || !table.has_system_columns();
+        (begins && counts(column) && counted && !is_in_key(table, column)).then_some(column)
+    }
+}
+
+/// Whether each new row has a value in the column.
+fn begins(column: &Column) -> bool {
+    let defaulted = column.origin.as_ref().is_some_and(|origin| origin.defaulted);
+    !column.nullable || !column.may_be_null || column.default.is_some() || defaulted
 }
 
 /// Whether the column can count changes: a whole number, or a timestamp.

@@ -57,6 +57,8 @@ pub struct ColumnOrigin {
     pub table: TableName,
     /// The column's name.
     pub column: String,
+    /// Whether it has a default.
+    pub defaulted: bool,
 }
 
 /// How an identity column treats supplied values.

@@ -89,6 +89,8 @@ struct Stem<'a> {
 struct Draft {
     relation: Relation,
     logical: bool,
+    /// The key's own column as a short name, of a relation to one row.
+    own: Option<String>,
     forms: Vec<String>,
 }
 
@@ -211,6 +213,10 @@ fn to_one(link: &Link<'_>) -> Draft {
             constraint: link.constraint.to_owned(),
         },
         logical: link.logical,
+        own: match link.stems.as_slice() {
+            [stem] if !link.beside => Some(stem.short.to_owned()),
+            _ => None,
+        },
         // Constraint names are unique within their table; a view has none.
         forms: match link.logical {
             false => Vec::new(),
@@ -238,6 +244,7 @@ fn to_many(link: &Link<'_>) -> Draft {
             constraint: link.constraint.to_owned(),
         },
         logical: link.logical,
+        own: None,
         forms: vec![format!("{}_by_{by}", table.name), format!("{table}_by_{by}")],
     }
 }
@@ -257,6 +264,7 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>) -> Draft {
             constraint: near.constraint.to_owned(),
         },
         logical: near.logical || far.logical,
+        own: None,
         forms: vec![
             format!("{}_via_{}", table.name, junction.name),
             format!("{}_via_{}_by_{by}", table.name, junction.name),
@@ -318,6 +326,7 @@ fn name_apart(drafts: Vec<Draft>) -> Vec<Relation> {
     }
     choose(&mut drafts, &mut taken);
     choose(&mut logical, &mut taken);
+    yield_to_columns(&mut drafts);
     let names: HashSet<String> = drafts.iter().map(|draft| draft.relation.name.clone()).collect();
     for relation in logical.iter_mut().map(|draft| &mut draft.relation) {
         if names.contains(&relation.name) || taken.contains(&relation.name) {
@@ -325,6 +334,18 @@ fn name_apart(drafts: Vec<Draft>) -> Vec<Relation> {
         }
     }
     drafts.into_iter().chain(logical).map(|draft| draft.relation).collect()
+}
+
+/// A name that is a key's own column is that key's: others to the table of that name have it as their alias alone.
+fn yield_to_columns(drafts: &mut [Draft]) {
+    let own: HashSet<String> = drafts.iter().filter_map(|draft| draft.own.clone()).collect();
+    for Draft { relation, own: stem, .. } in drafts {
+        let to_one = relation.kind == RelationKind::ToOne;
+        if to_one && own.contains(&relation.name) && stem.as_ref() != Some(&relation.name) {
+            let name = stem.clone().unwrap_or_else(|| relation.unambiguous.clone());
+            relation.alias = Some(std::mem::replace(&mut relation.name, name));
+        }
+    }
 }
 
 fn choose(drafts: &mut [Draft], taken: &mut HashSet<String>) {

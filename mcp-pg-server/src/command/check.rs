@@ -6,6 +6,8 @@ mod queries;
 mod rows;
 mod views;
 
+pub(super) use actions::counted;
+
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -45,6 +47,7 @@ pub(super) async fn check(
         );
     }
     notes.extend(of_database(&settings, &schema, &known));
+    notes.extend(counted(&settings, &schema));
     notes.extend(views::unbound(&session.engine, &settings, &known.unbound_views));
     notes.extend(queries::untold(&session.engine, &settings, &schema));
     for note in notes {

@@ -4,6 +4,8 @@
 use mcp_pg_core::policy::Role;
 use mcp_pg_core::{Code, Engine, Error, Posture, Principal};
 
+use super::check::counted;
+
 /// Most names that a finding lists.
 const NAMED_MOST: usize = 5;
 
@@ -96,6 +98,13 @@ pub(super) fn warn_if_empty(engine: &Engine) {
     }
 }
 
+/// Tells of the columns that count changes since nothing is configured.
+pub(super) fn tell_counted(engine: &Engine) {
+    if let Some(counted) = counted(&engine.settings(), &engine.schema()) {
+        tracing::warn!("{counted}");
+    }
+}
+
 /// Warns of the dangers, of schemas that are not there, and of there being no tables; nobody waits for it.
 pub(super) async fn warn(engine: &Engine) {
     warn_if_empty(engine);
@@ -129,7 +138,7 @@ fn tell(faults: &[String]) {
 }
 
 /// The first of the names, and how many more there are.
-fn some_of(names: &[String]) -> String {
+pub(super) fn some_of(names: &[String]) -> String {
     let (first, rest) = names.split_at(names.len().min(NAMED_MOST));
     match rest.len() {
         0 => first.join(", "),

@@ -33,7 +33,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     put(&mut settings.archive.column, archive.column);
     put(&mut settings.archive.allow_hard_delete, archive.allow_hard_delete);
     let concurrency = file.concurrency.unwrap_or_default();
-    put(&mut settings.concurrency.version_column, concurrency.version_column);
+    settings.concurrency.version_column = concurrency.version_column;
     put(&mut settings.concurrency.retries, concurrency.retries);
     put(&mut settings.comments.owners, file.comments.unwrap_or_default().owners);
     let encryption = file.encryption.unwrap_or_default();

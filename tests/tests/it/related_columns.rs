@@ -173,6 +173,40 @@ async fn a_key_column_names_its_relation_where_no_column_can_stand() {
     assert_eq!(told["code"], "unknown_operator");
 }
 
+/// As MusicBrainz has it: the table that other keys refer to, too, has the name of one key's column.
+#[tokio::test]
+async fn a_key_column_goes_before_the_table_of_its_name() {
+    let engine = Database::of(
+        "CREATE TABLE area (id integer PRIMARY KEY, name text, gender integer);
+         CREATE TABLE town (id integer PRIMARY KEY, area integer REFERENCES area);
+         CREATE TABLE artist (id integer PRIMARY KEY, begin_area integer REFERENCES area, area integer REFERENCES area,
+           end_area integer REFERENCES area);
+         INSERT INTO area VALUES (1, 'Rome'), (2, 'Oslo'), (3, 'Bonn'); INSERT INTO artist VALUES (1, 1, 2, 3);",
+    )
+    .await
+    .engine()
+    .await;
+    let read = json!({"table": "artist", "columns": ["id", "area.name", "end_area.name"], "order_by": ["area.name"],
+        "include": {"area": {"columns": ["name"]}, "begin_area": {"columns": ["name"]}}});
+    assert_eq!(
+        selected(&engine, read).await,
+        [json!({"id": 1, "area.name": "Oslo", "end_area.name": "Bonn", "area": {"name": "Oslo"},
+            "begin_area": {"name": "Rome"}})]
+    );
+    let grouped = json!({"table": "artist", "group_by": ["area.name"], "measures": {"last": {"max": "area.name"}}});
+    let reply = call(&engine, "analyst", "aggregate", grouped).await.unwrap();
+    assert_eq!(rows(&reply), [json!({"area.name": "Oslo", "last": "Oslo"})]);
+    // A condition is on the column; what was meant for the row is told, its relations too.
+    for (condition, hint) in [
+        (json!({"name": "Oslo"}), "{\"artist_area_fkey\": {\"name\": …}}"),
+        (json!({"town": {"some": {}}}), "{\"artist_area_fkey\": {\"town\": …}}"),
+    ] {
+        let read = json!({"table": "artist", "where": {"area": condition}});
+        let told = error(&engine, "analyst", "select", read).await;
+        assert_eq!(told["hint"], format!("of the row that it refers to: {hint}"));
+    }
+}
+
 #[tokio::test]
 async fn of_several_relations_the_one_to_one_row_is_meant_where_only_that_can_stand() {
     let engine = Database::of(FIXTURE).await.engine().await;

@@ -1,6 +1,6 @@
 //! The column that counts the changes of a row: callers compare it, and do not write it.
 
-use mcp_pg_core::policy::{Action, Mask, Role};
+use mcp_pg_core::policy::{Action, Concurrency, Mask, Role};
 use mcp_pg_core::{Engine, Settings};
 use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::{Value, json};
@@ -108,6 +108,61 @@ async fn a_column_of_that_name_may_be_something_else() {
         let set = json!({"table": table, "where": {"id": 1}, "updates": {"version": written}});
         let reply = call(&engine, "admin", "update", set).await.unwrap();
         assert_eq!(rows(&reply)[0]["version"], written, "{table}");
+    }
+}
+
+/// Where the application numbers something else, and says so by no default, rows have its numbers from the beginning.
+#[tokio::test]
+async fn a_number_that_the_database_asks_for_is_given_by_inserts() {
+    let database = Database::of(
+        "CREATE TABLE release (id integer PRIMARY KEY, name text, version integer NOT NULL);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let data = json!([{"id": 1, "version": 73}, {"id": 2}, {"id": 3, "version": 5}]);
+    call(&engine, "admin", "insert", json!({"table": "release", "data": data})).await.unwrap();
+    let all = "SELECT string_agg(version::text, ' ' ORDER BY id) FROM release";
+    assert_eq!(database.value(all).await.as_deref(), Some("73 1 5"));
+    let first = version(&engine, "release").await;
+    assert_eq!(first, "73");
+    update(&engine, "release", &first).await.unwrap();
+    let key = json!({"columns": ["id"], "do": "update"});
+    let again = json!({"table": "release", "data": {"id": 2, "version": 9, "name": "b"}, "on_conflict": key});
+    call(&engine, "admin", "insert", again).await.unwrap();
+    assert_eq!(database.value(all).await.as_deref(), Some("74 2 5"));
+    let set = json!({"table": "release", "where": {"id": 1}, "updates": {"version": 80}});
+    assert_eq!(refused(&engine, "update", set).await.0, "read_only_column");
+    let described = call(&engine, "admin", "describe_table", json!({"table": "release"})).await;
+    assert_eq!(described.unwrap()["version_column"], "version");
+}
+
+#[tokio::test]
+async fn a_number_that_rows_may_lack_is_counted_in_where_the_configuration_says_so() {
+    let database = Database::of(
+        "CREATE TABLE document (id integer PRIMARY KEY, name text, version integer);
+         CREATE TABLE page (id integer PRIMARY KEY, name text, version integer DEFAULT 0);
+         CREATE VIEW documents AS SELECT * FROM document; CREATE VIEW pages AS SELECT * FROM page;
+         INSERT INTO document VALUES (1, 'a', 7); INSERT INTO page VALUES (1, 'a', 7);",
+    )
+    .await;
+    let configured = |name: Option<&str>| Settings {
+        concurrency: Concurrency {
+            version_column: name.map(str::to_owned),
+            ..Concurrency::default()
+        },
+        ..Settings::default()
+    };
+    for (name, documents, pages) in
+        [(None, "7", "9"), (Some("version"), "9", "11"), (Some(""), "9", "11")]
+    {
+        let engine = database.engine_with(configured(name)).await;
+        for table in ["document", "documents", "page", "pages"] {
+            let change = json!({"table": table, "where": {"id": 1}, "updates": {"name": "b"}});
+            call(&engine, "admin", "update", change).await.unwrap();
+        }
+        let read = |table: &str| format!("SELECT version::text FROM {table}");
+        assert_eq!(database.value(&read("document")).await.as_deref(), Some(documents), "{name:?}");
+        assert_eq!(database.value(&read("page")).await.as_deref(), Some(pages), "{name:?}");
     }
 }
 

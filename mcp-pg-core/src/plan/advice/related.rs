@@ -80,7 +80,8 @@ impl<'v> Scope<'v> {
             let refers = relation.kind == RelationKind::ToOne
                 && relation.columns.iter().any(|(own, _)| *own == position);
             let hop = self.hop(table, relation).ok().filter(|_| refers)?;
-            hop.table.readable(key).ok()?;
+            let known = hop.table.readable(key).is_ok() || self.relation(hop.table, key).is_ok();
+            known.then_some(())?;
             let condition = related(table, &hop, &format!("{{{key:?}: …}}"));
             Some(format!("of the row that it refers to: {condition}"))
         })

@@ -60,14 +60,16 @@ impl<'v> InsertPlan<'v> {
         columns.extend(indexes);
         columns.extend(presets.iter().map(|(column, _)| *column));
         let first = version(table, &presets);
-        columns.extend(first.iter().map(|(column, _)| *column));
+        let begins = first.as_ref().map(|(column, _)| *column);
+        let is_given = |column: &&Column| columns.iter().any(|known| known.name == column.name);
+        columns.extend(begins.filter(|begins| !is_given(begins)));
 
         let planned = rows.iter().enumerate().map(|(index, row)| {
             let at = at(index);
-            require(table, row, &presets, &at)?;
+            require(table, row, &presets, begins, &at)?;
             let mut values = given_values(scope, table, &columns[..given], row, &at)?;
             values.extend(presets.iter().map(|(_, set)| set.clone()));
-            values.extend(first.iter().map(|(_, first)| first.clone()));
+            begin(&columns, &mut values, first.as_ref(), row);
             Ok(values)
         });
         let planned: Vec<Vec<Assign<'v>>> = planned.collect::<Result<_>>()?;
@@ -204,11 +206,32 @@ fn version<'v>(
     (column.can_insert && column.required() && !preset).then(|| (column, first_version(column)))
 }
 
+/// Gives the row the first version, unless it has one of its own.
+fn begin<'v>(
+    columns: &[&Column],
+    values: &mut Vec<Assign<'v>>,
+    first: Option<&(&'v Column, Assign<'v>)>,
+    row: &Map<String, Value>,
+) {
+    let Some((column, first)) = first.filter(|(column, _)| !row.contains_key(&column.name)) else {
+        return;
+    };
+    match columns
+        .iter()
+        .position(|known| known.name == column.name)
+        .and_then(|at| values.get_mut(at))
+    {
+        Some(value) => *value = first.clone(),
+        None => values.push(first.clone()),
+    }
+}
+
 /// Refuses a row that leaves out a column which nothing would fill.
 fn require(
     table: &TableView,
     row: &Map<String, Value>,
     presets: &[(&Column, Assign<'_>)],
+    begins: Option<&Column>,
     at: &str,
 ) -> Result<()> {
     // A trigger may fill what a row lacks, and a view's columns have no rules of their own.
@@ -220,6 +243,7 @@ fn require(
             && column.required()
             && !row.contains_key(&column.name)
             && !presets.iter().any(|(preset, _)| preset.name == column.name)
+            && begins.is_none_or(|begins| begins.name != column.name)
     });
     match missing {
         None => Ok(()),

@@ -118,7 +118,8 @@ impl Schema {
                 let schema: String = row.try_get("schema")?;
                 let name: String = row.try_get("name")?;
                 let table = TableName { schema, name };
-                let origin = ColumnOrigin { table, column: row.try_get("column_name")? };
+                let (column, defaulted) = (row.try_get("column_name")?, row.try_get("defaulted")?);
+                let origin = ColumnOrigin { table, column, defaulted };
                 let shown = (row.try_get("oid")?, row.try_get("number")?);
                 Ok((shown, (origin, row.try_get("in_key")?)))
             };

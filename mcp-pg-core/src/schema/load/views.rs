@@ -98,7 +98,8 @@ pub(super) fn add(
     let mut origins: HashMap<(u32, i16), (ColumnOrigin, &Row)> = HashMap::new();
     for row in beneath.columns {
         let table = TableName { schema: row.try_get("schema")?, name: row.try_get("name")? };
-        let origin = ColumnOrigin { table, column: row.try_get("column")? };
+        let (column, defaulted) = (row.try_get("column")?, row.try_get("defaulted")?);
+        let origin = ColumnOrigin { table, column, defaulted };
         origins.insert((row.try_get("table")?, row.try_get("number")?), (origin, row));
     }
     let (foreign_keys, indexes) = (by_table(beneath.foreign_keys)?, by_table(beneath.indexes)?);

@@ -108,7 +108,7 @@ fn two_keys_to_one_table_are_told_apart_by_their_columns() {
         [
             "language film_language_id_fkey -> language",
             "original_language film_original_language_id_fkey -> language",
-            "language film_dubbed_fkey -> language",
+            "dubbed film_dubbed_fkey -> language",
         ]
     );
     assert_eq!(
@@ -123,6 +123,21 @@ fn two_keys_to_one_table_are_told_apart_by_their_columns() {
     assert!(matches!(find("film_by_dubbed"), Found::One(r) if r.columns == [(0, 3)]));
     assert!(matches!(find("film"), Found::Ambiguous(names) if names.len() == 3));
     assert_eq!(find("actor"), Found::Unknown);
+}
+
+#[test]
+fn a_name_that_is_a_keys_own_column_is_that_key() {
+    let artist = table("public", "artist", &["id", "area", "begin_area", "kind"], 1);
+    let artist = references(artist, &[1], "area", &["id"]);
+    let artist = references(artist, &[2], "area", &["id"]);
+    let artist = references(artist, &[3], "artist_kind", &["id"]);
+    let kind = table("public", "artist_kind", &["id"], 1);
+    let schema = schema(vec![artist, table("public", "area", &["id"], 1), kind]);
+    for (name, column) in [("area", 1), ("begin_area", 2), ("artist_kind", 3)] {
+        let artist = schema.position(&TableName::new("public", "artist")).unwrap();
+        let found = Relation::find(&schema.relations[artist], name);
+        assert!(matches!(found, Found::One(one) if one.columns == [(column, 0)]), "{name}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 -- The names of columns that rows of statements show.
 -- $1: OIDs of tables (oid[]); $2: numbers of their columns (int2[]).
 SELECT n.nspname AS schema, c.relname AS name, a.attname AS column_name, a.attrelid AS oid, a.attnum AS number,
+       a.atthasdef AND a.attgenerated = '' AS defaulted,
        EXISTS (SELECT FROM pg_catalog.pg_index k
                WHERE k.indrelid = a.attrelid AND k.indisprimary AND a.attnum = ANY (k.indkey)) AS in_key
 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS shown (oid, number)

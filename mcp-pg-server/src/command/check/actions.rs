@@ -1,8 +1,10 @@
 //! Actions that grants allow and no call can do, and columns by which rows are set aside and counted that no table has.
 
 use mcp_pg_core::Settings;
-use mcp_pg_core::policy::{Action, Archive, Concurrency, Role};
-use mcp_pg_core::schema::{Schema, Table};
+use mcp_pg_core::policy::{Action, Archive, Role};
+use mcp_pg_core::schema::{Schema, Table, TableKind};
+
+use crate::command::posture::some_of;
 
 /// The findings on the actions of a role's grants.
 pub(super) fn in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
@@ -51,14 +53,31 @@ fn unread<'t>(
     Some(format!("no grant gives select in {}, which it needs", table.name))
 }
 
+/// The columns that count changes since nothing is configured, if any: they may mean something else.
+pub(in crate::command) fn counted(settings: &Settings, schema: &Schema) -> Option<String> {
+    let unsaid = settings.concurrency.version_column.is_none();
+    let tables = schema.tables.iter().filter(|table| unsaid && table.kind != TableKind::View);
+    let columns = tables.filter_map(|table| {
+        Some(format!("{}.{}", table.name, settings.concurrency.counts_in(table)?.name))
+    });
+    let columns: Vec<String> = columns.collect();
+    (!columns.is_empty()).then(|| {
+        format!(
+            "each update adds 1 to, or dates, {}: say so by concurrency.version_column, or \"\" if that means something else",
+            some_of(&columns)
+        )
+    })
+}
+
 /// The findings on `archive.column` and `concurrency.version_column`, where they are not the default.
 pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> impl Iterator<Item = String> {
-    let (archive, version) = (&settings.archive.column, &settings.concurrency.version_column);
-    [
-        ("archive.column", archive, *archive != Archive::default().column),
-        ("concurrency.version_column", version, *version != Concurrency::default().version_column),
-    ]
-    .into_iter()
-    .filter(|(_, name, set)| *set && schema.tables.iter().all(|table| table.column(name).is_none()))
-    .map(|(key, name, _)| format!("{key}: no table has a column {name:?}"))
+    let archive = &settings.archive.column;
+    let archive = Some(archive).filter(|archive| **archive != Archive::default().column);
+    // The empty name means none.
+    let version = settings.concurrency.version_column.as_ref().filter(|name| !name.is_empty());
+    [("archive.column", archive), ("concurrency.version_column", version)]
+        .into_iter()
+        .filter_map(|(key, name)| Some((key, name?)))
+        .filter(|(_, name)| schema.tables.iter().all(|table| table.column(name).is_none()))
+        .map(|(key, name)| format!("{key}: no table has a column {name:?}"))
 }

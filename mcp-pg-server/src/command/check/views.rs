@@ -77,7 +77,7 @@ fn reads(table: &TableView) -> bool {
 /// The columns that show a marked one, and lack the mark.
 fn unmarked(settings: &Settings, whole: &View, table: &TableView) -> Vec<String> {
     let mut notes = Vec::new();
-    for (position, column, ColumnOrigin { table: beneath, column: name }) in shown(table) {
+    for (position, column, ColumnOrigin { table: beneath, column: name, .. }) in shown(table) {
         let own = table.marks(position);
         let (known, named) = (whole.marks_of(beneath, name), settings.columns.of(beneath, name));
         for (mark, lacks) in [

@@ -111,6 +111,41 @@ async fn check_finds_row_conditions_that_fit_no_row() {
 }
 
 #[tokio::test]
+async fn check_notes_where_changes_are_counted_unless_it_is_configured() {
+    let database = Database::of(
+        "CREATE TABLE post (id integer PRIMARY KEY, version integer NOT NULL DEFAULT 1);
+         CREATE TABLE page (id integer PRIMARY KEY, version integer);
+         CREATE VIEW posts AS SELECT * FROM post;",
+    )
+    .await;
+    for (config, told) in [
+        ("", Some("each update adds 1 to, or dates, public.post.version: ")),
+        ("[concurrency]\nversion_column = \"version\"", None),
+        ("[concurrency]\nversion_column = \"\"", None),
+    ] {
+        let config = file(config);
+        let arguments =
+            ["check", "--config", config.to_str().unwrap(), "--database-url", &database.url];
+        let ended = Ended::of(&mut program(&arguments)).await;
+        let note = ended.out.lines().find_map(|line| line.strip_prefix("note: each update "));
+        match told {
+            Some(told) => {
+                assert!(format!("each update {}", note.unwrap()).starts_with(told), "{ended:?}")
+            }
+            None => assert_eq!(note, None, "{ended:?}"),
+        }
+        assert!(!ended.out.contains("version_column: no table"), "{ended:?}");
+        // At the start, the log has it.
+        let served = Ended::of(
+            program(&["stdio", "--config", config.to_str().unwrap()])
+                .args(["--database-url", &database.url]),
+        )
+        .await;
+        assert_eq!(served.err.contains("each update adds 1"), told.is_some(), "{served:?}");
+    }
+}
+
+#[tokio::test]
 async fn check_finds_columns_that_are_listed_as_writable_in_vain() {
     let database = Database::shop().await;
     let config = file(
@@ -197,7 +232,7 @@ async fn setup_sql_makes_a_login_that_check_approves() {
 #[tokio::test]
 async fn check_notes_views_that_tell_more_than_their_tables() {
     let database = Database::of(
-        "CREATE TABLE person (id integer PRIMARY KEY, tenant integer, name text, mail text, pin integer, version integer);
+        "CREATE TABLE person (id integer PRIMARY KEY, tenant integer, name text, mail text, pin integer, version integer DEFAULT 1);
          CREATE VIEW own AS SELECT id, name AS called, mail AS address, pin AS code FROM person WHERE tenant = 1;
          CREATE VIEW fenced WITH (security_barrier) AS SELECT id FROM person WHERE tenant = 1;
          CREATE VIEW every AS SELECT id, mail FROM person;",

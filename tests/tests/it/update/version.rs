@@ -78,7 +78,7 @@ async fn every_change_has_a_version_whatever_the_column_called_version_holds() {
     .await
     .engine()
     .await;
-    for (table, version) in [("app", json!("v1")), ("doc", json!(1))] {
+    for (table, version) in [("app", json!("v1")), ("doc", json!(null))] {
         let read = json!({"table": table, "with_version": true});
         let read = call(&engine, "admin", "select", read).await.unwrap();
         let update = json!({"table": table, "where": {"id": 1}, "updates": {"name": "b"},
