@@ -65,7 +65,7 @@ impl<'v> Parser<'_, 'v> {
         let Some(cut) = asked.map_err(|error| error.inside(at))? else {
             return Err(wrong("a part is named, such as \"month\"", &below(at, PART)));
         };
-        let value = Compared::Part(Box::new((Point::Column(of), cut)));
+        let value = Compared::Part { of: Point::Column(of), cut };
         self.tested(table, &Left { value, column: policy::part().into() }, tests, at)
     }
 

@@ -66,7 +66,7 @@ impl<'v> Scope<'v> {
                     };
                     (reached.position, item.map(steps).unwrap_or_default())
                 }
-                Shown::Related(_) => {
+                Shown::Related { .. } => {
                     let items = items.unwrap_or_default();
                     let place = items.iter().position(|item| *item == name).unwrap_or_default();
                     let (relation, column) = name.split_once('.').unwrap_or_default();
