@@ -10,6 +10,7 @@ use super::measure::{Function, Measure, measure};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::cut::{BUCKETS, Cut, text};
+use crate::plan::expression::reached::steps;
 use crate::plan::expression::unit::UNIT;
 use crate::plan::read::shown::label;
 use crate::plan::{Arithmetic, Computed, Expression, Predicate, Reached, Scope, Shown};
@@ -270,9 +271,6 @@ fn group<'v>(
 
 /// What a group, or a member of JSON, is called unless it says: its column, and the path into that.
 pub(in crate::plan) fn named(column: &str, path: Option<&Value>) -> String {
-    let steps = path.and_then(Value::as_array).into_iter().flatten();
-    steps.fold(column.to_owned(), |name, step| match step {
-        Value::String(step) => format!("{name}.{step}"),
-        step => format!("{name}.{step}"),
-    })
+    let steps = path.into_iter().flat_map(steps);
+    steps.fold(column.to_owned(), |name, step| format!("{name}.{step}"))
 }
