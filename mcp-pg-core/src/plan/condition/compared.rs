@@ -41,10 +41,8 @@ impl<'v> Compared<'v> {
         match self {
             Compared::Column(reached) => vec![reached],
             Compared::Computed(of) => of.columns(),
-            Compared::Part { of: Point::Column(reached), .. } => vec![reached],
-            Compared::Part { of: Point::Now(_), .. } | Compared::Count(_) | Compared::Now(_) => {
-                Vec::new()
-            }
+            Compared::Part { of, .. } => of.column().into_iter().collect(),
+            Compared::Count(_) | Compared::Now(_) => Vec::new(),
         }
     }
 }

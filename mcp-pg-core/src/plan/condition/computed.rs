@@ -41,7 +41,7 @@ impl<'v> Parser<'_, 'v> {
         if tests.is_empty() {
             return Err(wrong("an operator is missing beside the arithmetic", at).hint(FORM));
         }
-        let of = self.scope.expression(table, Some(&Value::Object(arithmetic)), at)?;
+        let of = self.scope.expression(table, &Value::Object(arithmetic), at)?;
         // Each operator is about all of it.
         for _ in 0..of.parts().saturating_mul(tests.len()) {
             self.count(at)?;

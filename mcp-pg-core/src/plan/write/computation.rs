@@ -120,7 +120,7 @@ impl<'v> Scope<'v> {
             });
         }
         match asked.argument {
-            Value::Object(_) => self.expression(table, Some(asked.argument), asked.at),
+            Value::Object(_) => self.expression(table, asked.argument, asked.at),
             _ => Err(asked.wrong("$compute takes arithmetic").hint(format!(
                 "{{\"$compute\": {{\"multiply\": [{:?}, 1.1]}}}}; also add, subtract, divide",
                 asked.column.name
@@ -131,8 +131,9 @@ impl<'v> Scope<'v> {
     /// The value of another column, also of a related row, or a part of one.
     fn copied(&self, table: &'v TableView, asked: &Computation<'_>) -> Result<Expression<'v>> {
         let of = match asked.argument {
-            Value::Object(object) if !object.contains_key("column") => None,
-            of => Some(of),
+            // Arithmetic is for $compute.
+            Value::Object(object) if !object.contains_key("column") => &Value::Null,
+            of => of,
         };
         let copied = self.expression(table, of, asked.at)?;
         let (own, other) = (asked.column.data_type.base(), copied.data_type());
