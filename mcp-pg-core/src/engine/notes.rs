@@ -83,7 +83,7 @@ fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> 
 fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String> {
     let reached = |index: usize| match (&plan.grouping, plan.columns.get(index)?) {
         (Some(grouping), _) => grouping.groups.get(index)?.of.column(),
-        (None, Shown::Related(related)) => Some(&related.1),
+        (None, Shown::Related { of, .. }) => Some(&**of),
         (None, _) => None,
     };
     let null = |index: usize| rows.iter().any(|row| row.get(index).is_some_and(Value::is_null));

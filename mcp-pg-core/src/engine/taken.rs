@@ -91,8 +91,7 @@ impl Taken {
 
 impl Origin {
     fn add(&mut self, marks: Marks, columns: impl IntoIterator<Item = String>) {
-        self.marks.sensitive |= marks.sensitive;
-        self.marks.untrusted |= marks.untrusted;
+        self.marks = self.marks.union(marks);
         self.columns.extend(columns);
     }
 }

@@ -139,7 +139,7 @@ fn shown(
         let of = match shown {
             Shown::Column(position) => vec![table.table.columns[*position].name.clone()],
             Shown::Computed(computed) => columns(&computed.of, table, wanted),
-            Shown::Related(related) => vec![related.1.path(table)],
+            Shown::Related { of, .. } => vec![of.path(table)],
         };
         let of = of.into_iter().map(|column| format!("{prefix}{column}")).collect();
         Marked { name: format!("{prefix}{}", shown.name(table)), of }

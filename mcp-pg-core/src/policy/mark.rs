@@ -13,6 +13,16 @@ pub struct Marks {
     pub untrusted: bool,
 }
 
+impl Marks {
+    /// What is to be known of values that are made from both.
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            sensitive: self.sensitive || other.sensitive,
+            untrusted: self.untrusted || other.untrusted,
+        }
+    }
+}
+
 /// Which columns are marked: patterns of `schema.table.column`, where `*` stands for any run of characters.
 ///
 /// ```
@@ -44,11 +54,9 @@ impl ColumnMarks {
 
     /// The same of one that a comment may mark, too.
     pub(super) fn of_column(&self, table: &TableName, column: &Column) -> Marks {
-        let Marks { sensitive, untrusted } = self.of(table, &column.name);
-        Marks {
-            sensitive: sensitive || column.hints.sensitive,
-            untrusted: untrusted || column.hints.untrusted,
-        }
+        let hints = &column.hints;
+        let hinted = Marks { sensitive: hints.sensitive, untrusted: hints.untrusted };
+        self.of(table, &column.name).union(hinted)
     }
 
     /// All columns of the schema that are marked.

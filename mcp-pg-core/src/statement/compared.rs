@@ -54,9 +54,8 @@ impl Conditions {
                 self.apart = apart;
                 value
             }
-            Compared::Part(part) => {
-                let (point, cut) = &**part;
-                let value = match point {
+            Compared::Part { of, cut } => {
+                let value = match of {
                     Point::Column(of) => self.looked_up(&of.hops, &of.column, alias),
                     Point::Now(now) => self.now(now),
                 };
@@ -98,7 +97,7 @@ fn data_type<'c>(value: &'c Compared<'_>) -> Option<&'c DataType> {
 pub(super) fn family(value: &Compared<'_>) -> Family {
     match value {
         Compared::Column(of) => of.column.data_type.family(),
-        Compared::Count(_) | Compared::Now(_) | Compared::Computed(_) | Compared::Part(_) => {
+        Compared::Count(_) | Compared::Now(_) | Compared::Computed(_) | Compared::Part { .. } => {
             Family::Other
         }
     }

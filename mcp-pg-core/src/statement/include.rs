@@ -7,7 +7,7 @@ use sea_query::{
 use super::join::{end, leads_to_a_key, the_one};
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken};
-use super::{column, expression, operand, reader};
+use super::{as_read, column, expression, operand, reader};
 use crate::plan::{Expression, Hop, Include, Operand, Predicate, Reached, Shown, Sort, SortKey};
 use crate::policy::TableView;
 use crate::schema::Column;
@@ -30,18 +30,11 @@ impl Conditions {
             Shown::Column(position) => expression(table, alias, *position),
             Shown::Computed(computed) => {
                 let value = self.computed(&computed.of, alias);
-                match decoder(table, &computed.of).as_text() {
-                    true => value.cast_as("text"),
-                    false => value,
-                }
+                as_read(value, decoder(table, &computed.of))
             }
-            Shown::Related(related) => {
-                let (_, reached) = &**related;
-                let value = self.value(reached, alias);
-                match reached.owner(table).decoder(reached.position).as_text() {
-                    true => value.cast_as("text"),
-                    false => value,
-                }
+            Shown::Related { of, .. } => {
+                let value = self.value(of, alias);
+                as_read(value, of.owner(table).decoder(of.position))
             }
         });
         each.collect()
@@ -259,10 +252,7 @@ pub(super) fn shown<'v>(
     shown.iter().map(|shown| match shown {
         Shown::Column(position) => reader(table, *position),
         Shown::Computed(computed) => Output::value(&computed.name, decoder(table, &computed.of)),
-        Shown::Related(related) => {
-            let (name, reached) = &**related;
-            Output { name, ..reader(reached.owner(table), reached.position) }
-        }
+        Shown::Related { name, of } => Output { name, ..reader(of.owner(table), of.position) },
     })
 }
 

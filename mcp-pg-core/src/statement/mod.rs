@@ -36,6 +36,7 @@ pub use touched::{touched, written};
 use crate::plan::Operand;
 use crate::policy::TableView;
 use crate::schema::{Column, Part};
+use crate::value::Decoder;
 
 /// A statement to run, and how to read its rows.
 #[derive(Debug, Clone)]
@@ -124,10 +125,14 @@ fn expressions(
 }
 
 fn expression(table: &TableView, alias: &DynIden, position: usize) -> Expr {
-    let expression = column(alias, &table.table.columns[position]);
-    match table.decoder(position).as_text() {
-        true => expression.cast_as("text"),
-        false => expression,
+    as_read(column(alias, &table.table.columns[position]), table.decoder(position))
+}
+
+/// The value in the form that its decoder reads.
+fn as_read(value: Expr, decoder: &Decoder) -> Expr {
+    match decoder.as_text() {
+        true => value.cast_as("text"),
+        false => value,
     }
 }
 

@@ -78,7 +78,7 @@ impl<'v> All<'v> {
             match shown {
                 Shown::Column(_) => {}
                 Shown::Computed(computed) => self.expression(&computed.of),
-                Shown::Related(related) => self.hops(&related.1.hops),
+                Shown::Related { of, .. } => self.hops(&of.hops),
             }
         }
     }

@@ -181,6 +181,12 @@ impl<'v> Scope<'v> {
     }
 }
 
+/// What was given, if it is short enough to be repeated.
+fn repeated(value: &Value) -> Option<String> {
+    const LONGEST: usize = 200;
+    Some(value.to_string()).filter(|text| text.len() <= LONGEST)
+}
+
 /// The column of the table that `table.column` names.
 fn own<'n>(table: &TableView, name: &'n str) -> Option<&'n str> {
     let (before, column) = name.rsplit_once('.')?;

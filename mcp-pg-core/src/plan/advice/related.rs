@@ -41,12 +41,10 @@ impl<'v> Scope<'v> {
         key: &str,
         value: &Value,
     ) -> Error {
-        const LONGEST: usize = 200;
         let error =
             Error::new(Code::UnknownOperator, format!("a relation to many rows takes no {key:?}"))
                 .allowed(["some", "none", "every", "count"]);
-        let given = value.is_object().then(|| value.to_string());
-        let given = given.filter(|text| text.len() <= LONGEST);
+        let given = Some(value).filter(|value| value.is_object()).and_then(super::repeated);
         let name = subject.relation_name(hop.relation);
         let none =
             matches!((key, value), ("is_null", Value::Bool(true)) | ("exists", Value::Bool(false)));

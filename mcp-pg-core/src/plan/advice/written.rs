@@ -94,10 +94,9 @@ fn is_present(value: &Value) -> bool {
 
 /// What is asked for, if it is arithmetic and short enough to be repeated.
 fn arithmetic(value: &Value) -> Option<String> {
-    const LONGEST: usize = 200;
     let object = value.as_object().filter(|object| object.len() == 1)?;
     Arithmetic::asked(object)?;
-    Some(value.to_string()).filter(|text| text.len() <= LONGEST)
+    super::repeated(value)
 }
 
 /// The error of a computation that does not exist.

@@ -64,10 +64,7 @@ impl<'r> Combined<'r> {
             let marks = |measure: &One<'_>| {
                 measure.operands().try_fold(Marks::default(), |all, name| {
                     let (_, marks) = known.iter().find(|(known, _)| known == name)?;
-                    Some(Marks {
-                        sensitive: all.sensitive || marks.sensitive,
-                        untrusted: all.untrusted || marks.untrusted,
-                    })
+                    Some(all.union(*marks))
                 })
             };
             let next = left.iter().enumerate().find_map(|(index, one)| Some((index, marks(one)?)));

@@ -10,6 +10,7 @@ use super::measure::{Function, Measure, measure};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::cut::{BUCKETS, Cut, text};
+use crate::plan::expression::reached::steps;
 use crate::plan::expression::unit::UNIT;
 use crate::plan::read::shown::label;
 use crate::plan::{Arithmetic, Computed, Expression, Predicate, Reached, Scope, Shown};
@@ -45,7 +46,12 @@ pub struct Group<'v> {
     pub each: Option<Arc<DataType>>,
 }
 
-impl Group<'_> {
+impl<'v> Group<'v> {
+    /// A group by the whole of a value.
+    fn whole(name: String, of: Expression<'v>) -> Self {
+        Self { name, of, cut: None, each: None }
+    }
+
     fn data_type(&self) -> Arc<DataType> {
         let of = self.of.data_type();
         match (&self.cut, &self.each) {
@@ -129,21 +135,13 @@ impl<'v> Grouping<'v> {
         }
         let groups = shown.into_iter().map(|shown| {
             let position = match shown {
-                Shown::Computed(computed) => {
-                    return Ok(Group {
-                        name: computed.name,
-                        of: computed.of,
-                        cut: None,
-                        each: None,
-                    });
-                }
+                Shown::Computed(computed) => return Ok(Group::whole(computed.name, computed.of)),
                 Shown::Column(position) => position,
-                Shown::Related(related) => {
-                    let (name, _) = *related;
+                Shown::Related { name, .. } => {
                     // Masked and encrypted ones, which can be shown, cannot be told apart.
                     let of = scope.reach(table, &name)?;
                     told_apart(&of.column)?;
-                    return Ok(Group { name, of: Expression::Column(of), cut: None, each: None });
+                    return Ok(Group::whole(name, Expression::Column(of)));
                 }
             };
             let column = &table.table.columns[position];
@@ -151,7 +149,7 @@ impl<'v> Grouping<'v> {
             told_apart(column)?;
             let of = Reached { hops: Vec::new(), column: column.into(), position, member: None };
             let of = Expression::Column(of);
-            Ok(Group { name: column.name.clone(), of, cut: None, each: None })
+            Ok(Group::whole(column.name.clone(), of))
         });
         let groups = groups.collect::<Result<_>>();
         let groups = groups.map_err(|error: Error| error.inside("/columns"))?;
@@ -223,7 +221,7 @@ fn computed<'v>(
     at: &str,
 ) -> Result<Group<'v>> {
     let of = scope.arithmetic(table, object, at)?;
-    Ok(Group { name: label(object, &["as", UNIT], at)?, of, cut: None, each: None })
+    Ok(Group::whole(label(object, &["as", UNIT], at)?, of))
 }
 
 fn group<'v>(
@@ -273,9 +271,6 @@ fn group<'v>(
 
 /// What a group, or a member of JSON, is called unless it says: its column, and the path into that.
 pub(in crate::plan) fn named(column: &str, path: Option<&Value>) -> String {
-    let steps = path.and_then(Value::as_array).into_iter().flatten();
-    steps.fold(column.to_owned(), |name, step| match step {
-        Value::String(step) => format!("{name}.{step}"),
-        step => format!("{name}.{step}"),
-    })
+    let steps = path.into_iter().flat_map(steps);
+    steps.fold(column.to_owned(), |name, step| format!("{name}.{step}"))
 }

@@ -92,14 +92,14 @@ impl Function {
         self,
         scope: &Scope<'v>,
         table: &'v TableView,
-        of: Option<&Value>,
+        of: &Value,
         spelling: &str,
         at: &str,
     ) -> Result<(Expression<'v>, Arc<DataType>)> {
         let wrong = |message: String| {
             Error::new(Code::InvalidValue, message).at(at).allowed(measurable(table, self))
         };
-        if of.is_some_and(|of| *of == "*") {
+        if *of == "*" {
             return Err(wrong(format!("{spelling} is taken of one column"))
                 .hint("{\"count\": \"*\"} counts rows"));
         }
@@ -193,8 +193,8 @@ pub(super) fn measure<'v>(
             })
             .allowed(Function::names()));
     };
-    let (of, data_type) = match options.get(*spelling) {
-        Some(Value::String(all)) if all == "*" && *function == Function::Count => {
+    let (of, data_type) = match options.get(*spelling).unwrap_or(&Value::Null) {
+        Value::String(all) if all == "*" && *function == Function::Count => {
             (None, Arc::clone(DataType::bigint()))
         }
         of => {

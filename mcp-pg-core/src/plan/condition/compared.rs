@@ -27,7 +27,12 @@ pub enum Compared<'v> {
     /// What arithmetic gives.
     Computed(Box<Expression<'v>>),
     /// A number on the calendar or clock of a point in time.
-    Part(Box<(Point<'v>, Cut)>),
+    Part {
+        /// The point in time.
+        of: Point<'v>,
+        /// Which number.
+        cut: Cut,
+    },
 }
 
 impl<'v> Compared<'v> {
@@ -36,10 +41,7 @@ impl<'v> Compared<'v> {
         match self {
             Compared::Column(reached) => vec![reached],
             Compared::Computed(of) => of.columns(),
-            Compared::Part(part) => match &part.0 {
-                Point::Column(reached) => vec![reached],
-                Point::Now(_) => Vec::new(),
-            },
+            Compared::Part { of, .. } => of.column().into_iter().collect(),
             Compared::Count(_) | Compared::Now(_) => Vec::new(),
         }
     }
@@ -256,11 +258,9 @@ impl<'v> Left<'v> {
     }
 
     fn now(&self, operator: Operator, given: &Value, at: &str) -> Result<Compared<'v>> {
-        if let Compared::Part(part) = &self.value
-            && let (Point::Column(of), cut) = &**part
-        {
+        if let Compared::Part { of: Point::Column(of), cut } = &self.value {
             let now = Now::beside(&of.data_type(), given, at)?;
-            let of_now = |now| Compared::Part(Box::new((Point::Now(now), cut.clone())));
+            let of_now = |now| Compared::Part { of: Point::Now(now), cut: cut.clone() };
             return now.map(of_now).ok_or_else(|| self.no_day(at));
         }
         let data_type = match self.column.data_type.bound() {

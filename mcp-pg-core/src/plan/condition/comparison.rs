@@ -3,7 +3,6 @@
 use serde_json::{Map, Value};
 
 use super::filter::{Parser, one_or, wrong};
-use super::pattern::part_of_text;
 use crate::error::{Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::now;
@@ -101,13 +100,10 @@ impl<'v> Parser<'_, 'v> {
             let operand = scope.operand(column, value, at);
             operand.map_err(|error| advice::not_a_range(column, operator, value, error))
         };
+        if let Some(null) = of_null(operator, value, at)? {
+            return Ok(test(column, null));
+        }
         let comparison = match operator {
-            Operator::IsNull => match value {
-                Value::Bool(null) => Comparison::Null(*null),
-                _ => return Err(wrong("is_null takes true or false, without quotes", at)),
-            },
-            Operator::Eq if value.is_null() => Comparison::Null(true),
-            Operator::Ne | Operator::IsDistinctFrom if value.is_null() => Comparison::Null(false),
             Operator::In | Operator::NotIn => {
                 return self
                     .list(column, None, operator, value, at)
@@ -120,8 +116,7 @@ impl<'v> Parser<'_, 'v> {
             Operator::Contains | Operator::StartsWith | Operator::EndsWith
                 if data_type.is_text() =>
             {
-                let pattern = part_of_text(operator, &scope.words(value, at)?);
-                Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
+                scope.part_of_text(operator, value, at)?
             }
             Operator::Like | Operator::Ilike | Operator::Matches | Operator::Imatches => {
                 Comparison::Binary(operator, scope.pattern(operator, value, at)?)
@@ -253,15 +248,16 @@ impl<'v> Parser<'_, 'v> {
         value: &Value,
         at: &str,
     ) -> Result<Predicate<'v>> {
+        let test = |comparison| {
+            let (column, path) = (column.clone(), Some(path.clone()));
+            Predicate::Test { column, path, comparison }
+        };
+        // JSON's null is no value either.
+        if let Some(null) = of_null(operator, value, at)? {
+            return Ok(test(null));
+        }
         let jsonb = DataType::jsonb();
         let comparison = match operator {
-            Operator::IsNull => match value {
-                Value::Bool(null) => Comparison::Null(*null),
-                _ => return Err(wrong("is_null takes true or false, without quotes", at)),
-            },
-            Operator::Eq if value.is_null() => Comparison::Null(true),
-            // JSON's null is no value either.
-            Operator::Ne | Operator::IsDistinctFrom if value.is_null() => Comparison::Null(false),
             Operator::In | Operator::NotIn => {
                 return self.list(column, Some(path), operator, value, at);
             }
@@ -269,14 +265,13 @@ impl<'v> Parser<'_, 'v> {
                 Comparison::Binary(operator, self.scope.pattern(operator, value, at)?)
             }
             Operator::StartsWith | Operator::EndsWith => {
-                let pattern = part_of_text(operator, &self.scope.words(value, at)?);
-                Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at))
+                self.scope.part_of_text(operator, value, at)?
             }
             Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
             _ if now::asked(value).is_some() => return Err(no_dates(at)),
             _ => Comparison::Binary(operator, self.scope.operand_of(jsonb, "jsonb", value, at)?),
         };
-        Ok(Predicate::Test { column: column.clone(), path: Some(path.clone()), comparison })
+        Ok(test(comparison))
     }
 
     fn path(&self, column: &Column, path: &Value, at: &str) -> Result<Operand> {
@@ -285,6 +280,21 @@ impl<'v> Parser<'_, 'v> {
             return Err(unknown_operator(column, &column.data_type, "path", false).at(at));
         }
         self.scope.path(path, &at)
+    }
+}
+
+/// The test for null that an operator with this value is, if it is one.
+fn of_null(operator: Operator, value: &Value, at: &str) -> Result<Option<Comparison>> {
+    match operator {
+        Operator::IsNull => match value {
+            Value::Bool(null) => Ok(Some(Comparison::Null(*null))),
+            _ => Err(wrong("is_null takes true or false, without quotes", at)),
+        },
+        Operator::Eq if value.is_null() => Ok(Some(Comparison::Null(true))),
+        Operator::Ne | Operator::IsDistinctFrom if value.is_null() => {
+            Ok(Some(Comparison::Null(false)))
+        }
+        _ => Ok(None),
     }
 }
 

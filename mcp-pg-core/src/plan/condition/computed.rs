@@ -41,7 +41,7 @@ impl<'v> Parser<'_, 'v> {
         if tests.is_empty() {
             return Err(wrong("an operator is missing beside the arithmetic", at).hint(FORM));
         }
-        let of = self.scope.expression(table, Some(&Value::Object(arithmetic)), at)?;
+        let of = self.scope.expression(table, &Value::Object(arithmetic), at)?;
         // Each operator is about all of it.
         for _ in 0..of.parts().saturating_mul(tests.len()) {
             self.count(at)?;
@@ -65,7 +65,7 @@ impl<'v> Parser<'_, 'v> {
         let Some(cut) = asked.map_err(|error| error.inside(at))? else {
             return Err(wrong("a part is named, such as \"month\"", &below(at, PART)));
         };
-        let value = Compared::Part(Box::new((Point::Column(of), cut)));
+        let value = Compared::Part { of: Point::Column(of), cut };
         self.tested(table, &Left { value, column: policy::part().into() }, tests, at)
     }
 

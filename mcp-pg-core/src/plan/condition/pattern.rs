@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::filter::wrong;
 use crate::error::{Error, Result};
-use crate::plan::{Operand, Scope};
+use crate::plan::{Comparison, Operand, Scope};
 use crate::schema::Operator;
 
 impl Scope<'_> {
@@ -18,6 +18,22 @@ impl Scope<'_> {
                 .hint("two of them stand for a backslash"));
         }
         Ok(Operand::text(Some(text), at))
+    }
+
+    /// The test of texts that begin or end with a text, or hold it.
+    pub(super) fn part_of_text(
+        &self,
+        operator: Operator,
+        value: &Value,
+        at: &str,
+    ) -> Result<Comparison> {
+        let escaped = escape_like(&self.words(value, at)?);
+        let pattern = match operator {
+            Operator::StartsWith => format!("{escaped}%"),
+            Operator::EndsWith => format!("%{escaped}"),
+            _ => format!("%{escaped}%"),
+        };
+        Ok(Comparison::Binary(Operator::Like, Operand::text(Some(pattern), at)))
     }
 
     /// A pattern, or words to search for.
@@ -36,16 +52,6 @@ impl Scope<'_> {
             return Err(wrong("text cannot hold NUL", at));
         }
         Ok(text)
-    }
-}
-
-/// The LIKE pattern of texts that begin or end with `text`, or hold it.
-pub(super) fn part_of_text(operator: Operator, text: &str) -> String {
-    let escaped = escape_like(text);
-    match operator {
-        Operator::StartsWith => format!("{escaped}%"),
-        Operator::EndsWith => format!("%{escaped}"),
-        _ => format!("%{escaped}%"),
     }
 }
 

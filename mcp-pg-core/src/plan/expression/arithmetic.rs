@@ -46,6 +46,16 @@ pub enum Point<'v> {
     Now(Now),
 }
 
+impl<'v> Point<'v> {
+    /// The column, if it is one's.
+    pub fn column(&self) -> Option<&Reached<'v>> {
+        match self {
+            Point::Column(reached) => Some(reached),
+            Point::Now(_) => None,
+        }
+    }
+}
+
 /// How numbers are computed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
@@ -112,13 +122,7 @@ impl<'v> Expression<'v> {
             Expression::Computed(_, operands) => {
                 operands.iter().flat_map(Expression::columns).collect()
             }
-            Expression::Elapsed(ends, _) => {
-                let columns = ends.iter().filter_map(|end| match end {
-                    Point::Column(reached) => Some(reached),
-                    Point::Now(_) => None,
-                });
-                columns.collect()
-            }
+            Expression::Elapsed(ends, _) => ends.iter().filter_map(Point::column).collect(),
         }
     }
 
@@ -133,11 +137,9 @@ impl<'v> Expression<'v> {
 
     /// What is to be known of the value in a row of the table: all that is to be known of one of its columns.
     pub fn marks(&self, table: &TableView) -> Marks {
-        let columns = self.columns();
-        let any = |wanted: fn(Marks) -> bool| {
-            columns.iter().any(|reached| wanted(reached.owner(table).marks(reached.position)))
-        };
-        Marks { sensitive: any(|marks| marks.sensitive), untrusted: any(|marks| marks.untrusted) }
+        let columns = self.columns().into_iter();
+        let marks = columns.map(|reached| reached.owner(table).marks(reached.position));
+        marks.fold(Marks::default(), Marks::union)
     }
 
     /// Positions of the columns of the row itself that it takes, or by which it finds those of related rows.
@@ -156,16 +158,15 @@ impl<'v> Scope<'v> {
     pub(in crate::plan) fn expression(
         &self,
         table: &'v TableView,
-        of: Option<&Value>,
+        of: &Value,
         at: &str,
     ) -> Result<Expression<'v>> {
         match of {
-            Some(Value::Object(object)) if !object.contains_key("column") => {
+            Value::Object(object) if !object.contains_key("column") => {
                 check_one(object, at)?;
                 self.arithmetic(table, object, at)
             }
-            Some(of) => self.column_or_member(table, of, at).map(Expression::Column),
-            None => Err(unfit().at(at)),
+            of => self.column_or_member(table, of, at).map(Expression::Column),
         }
     }
 

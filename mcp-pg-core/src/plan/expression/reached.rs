@@ -160,6 +160,12 @@ impl<'v> Scope<'v> {
     }
 }
 
+/// The keys and indexes of a path as text.
+pub(in crate::plan) fn steps(path: &Value) -> impl Iterator<Item = String> {
+    let steps = path.as_array().into_iter().flatten();
+    steps.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned))
+}
+
 /// The relation that `relation.column` begins with, and the rest: up to the first dot, unless a relation is known
 /// whose name has dots of its own.
 fn first_step<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, &'n str)> {

@@ -27,7 +27,12 @@ pub enum Shown<'v> {
     /// What the JSON of a column has at a path, or what arithmetic gives.
     Computed(Box<Computed<'v>>),
     /// A column of the one row that is related, by the name that was given.
-    Related(Box<(String, Reached<'v>)>),
+    Related {
+        /// That name.
+        name: String,
+        /// The column.
+        of: Box<Reached<'v>>,
+    },
 }
 
 /// A value of the row that is no whole column.
@@ -45,7 +50,7 @@ impl Shown<'_> {
         match self {
             Shown::Column(position) => vec![*position],
             Shown::Computed(computed) => computed.of.own_columns().collect(),
-            Shown::Related(related) => related.1.own_columns().collect(),
+            Shown::Related { of, .. } => of.own_columns().collect(),
         }
     }
 
@@ -54,7 +59,7 @@ impl Shown<'_> {
         match self {
             Shown::Column(position) => table.marks(*position),
             Shown::Computed(computed) => computed.of.marks(table),
-            Shown::Related(related) => related.1.owner(table).marks(related.1.position),
+            Shown::Related { of, .. } => of.owner(table).marks(of.position),
         }
     }
 
@@ -63,7 +68,7 @@ impl Shown<'_> {
         match self {
             Shown::Column(position) => &table.table.columns[*position].name,
             Shown::Computed(computed) => &computed.name,
-            Shown::Related(related) => &related.0,
+            Shown::Related { name, .. } => name,
         }
     }
 
@@ -99,7 +104,7 @@ impl<'v> Scope<'v> {
             for shown in self.item(table, item, &place)? {
                 let again = match &shown {
                     Shown::Column(position) => std::mem::replace(&mut seen[*position], true),
-                    Shown::Computed(_) | Shown::Related(_) => items[..index].contains(item),
+                    Shown::Computed(_) | Shown::Related { .. } => items[..index].contains(item),
                 };
                 // What is asked for twice is one member of the row.
                 if again {
@@ -107,7 +112,7 @@ impl<'v> Scope<'v> {
                 }
                 let clashes = match &shown {
                     Shown::Column(_) => labels.contains(shown.name(table)),
-                    Shown::Computed(_) | Shown::Related(_) => {
+                    Shown::Computed(_) | Shown::Related { .. } => {
                         let name = shown.name(table);
                         let column = table.table.column(name);
                         column.is_some_and(|(position, _)| seen[position])
@@ -134,7 +139,8 @@ impl<'v> Scope<'v> {
                 if table.column(name).is_none()
                     && let Some(related) = self.related(table, name, at)
                 {
-                    return Ok(vec![Shown::Related(Box::new((name.clone(), related?)))]);
+                    let of = Box::new(related?);
+                    return Ok(vec![Shown::Related { name: name.clone(), of }]);
                 }
                 let columns = self
                     .named(table, name, at)

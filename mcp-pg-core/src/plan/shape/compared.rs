@@ -22,10 +22,9 @@ impl Shaped for Compared<'_> {
                 shape.tag(3);
                 expression.add_to(shape);
             }
-            Self::Part(part) => {
-                let (point, cut) = &**part;
+            Self::Part { of, cut } => {
                 shape.tag(4);
-                point.add_to(shape);
+                of.add_to(shape);
                 cut.add_to(shape);
             }
         }

@@ -344,10 +344,9 @@ impl Shaped for Shown<'_> {
                 shape.tag(1);
                 computed.add_to(shape);
             }
-            Self::Related(related) => {
-                let (_, reached) = &**related;
+            Self::Related { name: _, of } => {
                 shape.tag(2);
-                reached.add_to(shape);
+                of.add_to(shape);
             }
         }
     }

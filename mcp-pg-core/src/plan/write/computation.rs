@@ -6,6 +6,7 @@ use super::assign::{Assign, Put, Written, is_operand};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::now;
+use crate::plan::expression::reached::steps;
 use crate::plan::{Expression, Operand, Scope};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family};
@@ -119,7 +120,7 @@ impl<'v> Scope<'v> {
             });
         }
         match asked.argument {
-            Value::Object(_) => self.expression(table, Some(asked.argument), asked.at),
+            Value::Object(_) => self.expression(table, asked.argument, asked.at),
             _ => Err(asked.wrong("$compute takes arithmetic").hint(format!(
                 "{{\"$compute\": {{\"multiply\": [{:?}, 1.1]}}}}; also add, subtract, divide",
                 asked.column.name
@@ -130,8 +131,9 @@ impl<'v> Scope<'v> {
     /// The value of another column, also of a related row, or a part of one.
     fn copied(&self, table: &'v TableView, asked: &Computation<'_>) -> Result<Expression<'v>> {
         let of = match asked.argument {
-            Value::Object(object) if !object.contains_key("column") => None,
-            of => Some(of),
+            // Arithmetic is for $compute.
+            Value::Object(object) if !object.contains_key("column") => &Value::Null,
+            of => of,
         };
         let copied = self.expression(table, of, asked.at)?;
         let (own, other) = (asked.column.data_type.base(), copied.data_type());
@@ -160,8 +162,7 @@ impl<'v> Scope<'v> {
                 error.hint("{\"$remove\": \"color\"}, {\"$remove\": [\"color\", \"size\"]}")
             );
         }
-        let names = DataType::list_of(DataType::text());
-        self.operand_of(&names, "text[]", &list, at)
+        self.operand_of(DataType::texts(), "text[]", &list, at)
     }
 
     /// `{"path": ["limits", "users"], "value": 50}`.
@@ -179,16 +180,14 @@ impl<'v> Scope<'v> {
         let at = below(asked.at, "path");
         // It says what is wrong with a path.
         self.path(path, &at)?;
-        let steps = path.as_array().into_iter().flatten();
-        let steps = steps.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned));
-        let path: Vec<String> = steps.collect();
+        let path: Vec<String> = steps(path).collect();
         let most = self.view.limits.max_depth;
         if path.len() > most {
             let message = format!("a path to be set may have {most} steps, not {}", path.len());
             return Err(Error::exceeded("max_depth", message).at(at));
         }
-        let list = DataType::list_of(DataType::text());
-        let way = |length| self.operand_of(&list, "text[]", &Value::from(&path[..length]), &at);
+        let list = DataType::texts();
+        let way = |length| self.operand_of(list, "text[]", &Value::from(&path[..length]), &at);
         let ways = (1..=path.len()).map(way).collect::<Result<_>>()?;
         let null = Map::from_iter([("$literal".to_owned(), Value::Null)]);
         // Within JSON, null is a value.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{Code, Error, Result, below};
+use crate::plan::expression::reached::steps;
 use crate::plan::read::shown::given_name;
 use crate::plan::{Scope, Shown};
 use crate::policy::TableView;
@@ -64,9 +65,10 @@ impl<'v> Scope<'v> {
                             .at(at)
                             .hint("a select computes with them"));
                     };
-                    (reached.position, item.map(steps).unwrap_or_default())
+                    let path = item.and_then(|item| item.get("path"));
+                    (reached.position, path.into_iter().flat_map(steps).collect())
                 }
-                Shown::Related(_) => {
+                Shown::Related { .. } => {
                     let items = items.unwrap_or_default();
                     let place = items.iter().position(|item| *item == name).unwrap_or_default();
                     let (relation, column) = name.split_once('.').unwrap_or_default();
@@ -88,13 +90,6 @@ impl<'v> Scope<'v> {
 fn is_named(item: &Value, name: &str) -> bool {
     let given = item.as_object().and_then(given_name);
     given.is_some_and(|given| given == name)
-}
-
-/// The keys and indexes of an item's path, which is known to be one.
-fn steps(item: &Value) -> Vec<String> {
-    let steps = item.get("path").and_then(Value::as_array).into_iter().flatten();
-    let step = |step: &Value| step.as_str().map_or_else(|| step.to_string(), str::to_owned);
-    steps.map(step).collect()
 }
 
 #[cfg(test)]
