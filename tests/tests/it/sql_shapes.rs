@@ -20,6 +20,7 @@ CREATE TABLE product (id integer PRIMARY KEY, name text NOT NULL, tags text[], w
 CREATE TABLE item (order_id integer REFERENCES orders, product_id integer REFERENCES product, qty integer, PRIMARY KEY (order_id, product_id));
 CREATE TABLE odd (id integer PRIMARY KEY, doc jsonb, old json, span int4range, spans int4multirange, net inet, spot spot, flag boolean);
 CREATE TABLE log (line text);
+CREATE TABLE licence (customer_id integer REFERENCES customer, product_id integer REFERENCES product, since date, PRIMARY KEY (customer_id, product_id, since));
 INSERT INTO customer VALUES (1, 'Ada', 'FR'), (2, 'Bob', 'DE');
 INSERT INTO orders (id, customer_id, code, total, placed) SELECT n, 1 + n % 2, 'c' || n, n, '2025-01-01 00:00+00' FROM generate_series(1, 9) n;
 SELECT setval('orders_id_seq', 100);
@@ -195,6 +196,7 @@ async fn conditions_on_related_rows() {
         &[
             json!({"orders": {"some": {"item": {"some": {"product": {"name": "Pen"}}}}}}),
             json!({"customer_by_parent": {"none": {"country": "FR"}}}),
+            json!({"product": {"some": {"name": "Pen"}}}),
         ],
     ));
     insta::assert_snapshot!(shapes(&calls).await);
