@@ -95,9 +95,10 @@ impl Conditions {
             return self.existing(rows, hop, other);
         };
         let between = self.alias();
-        let same = path.columns.iter().map(|(ours, theirs)| {
-            of(middle, &between, *ours).eq(of(hop.table, &other, *theirs))
-        });
+        let same = path
+            .columns
+            .iter()
+            .map(|(ours, theirs)| of(middle, &between, *ours).eq(of(hop.table, &other, *theirs)));
         let same = same.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true));
         let visible = self.expression(visible, &between);
         if path.repeats {

@@ -225,6 +225,9 @@ async fn a_junction_with_more_in_its_key() {
     let found = call(&engine, "admin", "select", most).await.unwrap();
     assert_eq!(
         rows(&found),
-        [json!({"code": "at", "book_via_licence": 1}), json!({"code": "ch", "book_via_licence": 1})]
+        [
+            json!({"code": "at", "book_via_licence": 1}),
+            json!({"code": "ch", "book_via_licence": 1})
+        ]
     );
 }

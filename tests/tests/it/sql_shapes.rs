@@ -244,6 +244,7 @@ async fn totals() {
         json!({"table": "item", "measures": {"n": {"sum": "qty"}}, "group_by": [{"column": "product.tags", "each": true, "as": "tag"}]}),
         json!({"table": "odd", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "old", "path": ["a"], "each": true}, {"column": "doc", "path": ["b"]}]}),
         json!({"table": "orders", "where": {"not": {"customer": {"country": "FR"}}}, "measures": {"n": {"count": "*"}}, "group_by": ["customer.name"]}),
+        json!({"table": "orders", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "total", "bucket": 2.5}, {"column": "placed", "bucket": "15 minutes"}]}),
     ];
     let calls = calls.map(|arguments| ("aggregate", arguments));
     insta::assert_snapshot!(shapes(&calls).await);

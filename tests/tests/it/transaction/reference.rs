@@ -45,9 +45,7 @@ async fn later_operations_refer_to_rows_of_earlier_ones() {
 async fn an_aggregate_sees_what_was_written_and_gives_its_totals() {
     let database = Database::shop().await;
     let engine = database.engine().await;
-    let line = |product: i64, quantity: i64| {
-        json!({"order_id": {"$ref": "order.order_id"}, "product_id": product, "quantity": quantity, "unit_price": 1.25 * product as f64})
-    };
+    let line = |product: i64, quantity: i64| json!({"order_id": {"$ref": "order.order_id"}, "product_id": product, "quantity": quantity, "unit_price": 1.25 * product as f64});
     let reply = transact(
         &engine,
         json!([
@@ -71,11 +69,12 @@ async fn an_aggregate_sees_what_was_written_and_gives_its_totals() {
     assert_eq!(database.value(total).await.as_deref(), Some("6.25"));
 
     let totals = json!({"operation": "aggregate", "as": "t", "table": "orders", "measures": {"n": {"count": "*"}}});
-    let after = |of: &str| {
-        json!({"operations": [totals, {"operation": "update", "table": "orders", "where": {"order_id": 1}, "updates": {"note": {"$ref": of}}}]})
-    };
+    let after = |of: &str| json!({"operations": [totals, {"operation": "update", "table": "orders", "where": {"order_id": 1}, "updates": {"note": {"$ref": of}}}]});
     let told = error(&engine, "admin", "transaction", after("t.total")).await;
-    assert_eq!((&told["code"], &told["at"]), (&json!("unknown_column"), &json!("/operations/1/updates/note/$ref")));
+    assert_eq!(
+        (&told["code"], &told["at"]),
+        (&json!("unknown_column"), &json!("/operations/1/updates/note/$ref"))
+    );
     assert_eq!(told["allowed"], json!(["n"]), "{told}");
     let unmeasured = json!({"operations": [{"operation": "aggregate", "table": "orders", "measures": {"n": {"sum": "status"}}}]});
     let told = refused(&engine, "transaction", unmeasured).await;
