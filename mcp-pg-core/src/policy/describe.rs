@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{Action, TableView, View};
-use crate::schema::{Column, DataType, ForeignKey, Identity, Kind, Operator, RelationKind, Table, TableKind};
+use crate::schema::{
+    Column, DataType, ForeignKey, Identity, Kind, Operator, RelationKind, Table, TableKind,
+};
 
 /// Lists longer than this are cut, with a mark that says how many more there are.
 const LIST_MOST: usize = 100;

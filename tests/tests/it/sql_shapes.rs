@@ -18,7 +18,7 @@ CREATE TABLE orders (
 CREATE INDEX ON orders (total);
 CREATE TABLE product (id integer PRIMARY KEY, name text NOT NULL, tags text[], words tsvector);
 CREATE TABLE item (order_id integer REFERENCES orders, product_id integer REFERENCES product, qty integer, PRIMARY KEY (order_id, product_id));
-CREATE TABLE odd (id integer PRIMARY KEY, doc jsonb, old json, span int4range, spans int4multirange, net inet, spot spot, flag boolean);
+CREATE TABLE odd (id integer PRIMARY KEY, doc jsonb, old json, span int4range, spans int4multirange, net inet, spot spot, flag boolean, days daterange);
 CREATE TABLE log (line text);
 CREATE TABLE licence (customer_id integer REFERENCES customer, product_id integer REFERENCES product, since date, PRIMARY KEY (customer_id, product_id, since));
 INSERT INTO customer VALUES (1, 'Ada', 'FR'), (2, 'Bob', 'DE');
@@ -170,6 +170,10 @@ async fn conditions_on_columns() {
             json!({"placed": {"part": "weekday", "time_zone": "Europe/Paris", "in": [6, 7]}}),
             json!({"placed": {"part": "month", "eq": {"$now": true}}, "id": {"in": [{"$column": "version"}, 5]}}),
         ],
+    ));
+    calls.extend(conditions(
+        "odd",
+        &[json!({"days": {"overlaps": {"lower": {"$now": "-7 days"}, "upper": "2030-01-01"}, "ne": {"lower": null, "upper": {"$now": true}, "bounds": "(]"}}})],
     ));
     calls.extend(conditions("orders", &[json!({"state": "open", "total": {"gt": "1.50"}, "placed": {"gte": "2025-01-01T00:00:00Z"}})]));
     insta::assert_snapshot!(shapes(&calls).await);
