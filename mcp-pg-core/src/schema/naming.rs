@@ -3,9 +3,12 @@
 //! Short names are for people and may be shared; the unambiguous one is a table's relation's own. Names are
 //! given on what there is: what a role sees of a schema is named anew, so that no name tells of a hidden relation.
 
+mod junction;
+
 use std::collections::{HashMap, HashSet};
 
-use super::{ForeignKey, Junction, Key, Relation, RelationKind, RelationNames, Table};
+use self::junction::{Pair, junctions};
+use super::{ForeignKey, Junction, Relation, RelationKind, RelationNames, Table};
 use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
@@ -36,8 +39,7 @@ pub(super) fn relations(
         add(link.to, to_many(link));
     }
     for (table, links) in tables.iter().zip(&links) {
-        for Pair { ends: [near, far], bare, repeats } in junctions(table, links) {
-            let rank = if bare { Rank::Key } else { Rank::Entity };
+        for Pair { ends: [near, far], rank, repeats } in junctions(table, links) {
             add(near.to, many_to_many(near, far, rank, repeats));
             add(far.to, many_to_many(far, near, rank, repeats));
         }
@@ -102,7 +104,9 @@ enum Rank {
     Key,
     /// Logical keys.
     Logical,
-    /// The keys of a junction that is a thing of its own, too: an enrolment, a licence.
+    /// The keys of a junction that has more in its key: since when, in which language.
+    Wide,
+    /// Those of a thing of its own, such as a review: what it relates is told by its name alone.
     Entity,
 }
 
@@ -289,44 +293,6 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>, rank: Rank, repeats: bool) -> D
     }
 }
 
-/// Two keys of a junction.
-struct Pair<'l, 'a> {
-    ends: [&'l Link<'a>; 2],
-    /// Whether it is nothing but a junction: the two are its primary key, or a unique key and all that it holds besides a
-    /// primary key of its own.
-    bare: bool,
-    /// Whether its rows may have both alike.
-    repeats: bool,
-}
-
-/// The pairs of foreign keys that are in the table's primary key, neither of them alone; or that are a unique key.
-fn junctions<'l, 'a>(table: &Table, links: &'l [Link<'a>]) -> Vec<Pair<'l, 'a>> {
-    let set = |key: &Key| -> HashSet<usize> { key.columns.iter().copied().collect() };
-    let own = |link: &Link<'_>| -> HashSet<usize> { link.columns.iter().map(|p| p.0).collect() };
-    let primary = table.primary_key.as_ref().map(set).unwrap_or_default();
-    let keys: Vec<HashSet<usize>> = table.keys().map(set).collect();
-    let parts: Vec<(&Link<'a>, HashSet<usize>)> =
-        links.iter().map(|link| (link, own(link))).collect();
-    let mut pairs = Vec::new();
-    for (place, (near, here)) in parts.iter().enumerate() {
-        for (far, there) in parts.iter().skip(place + 1) {
-            let both: HashSet<usize> = here | there;
-            let known = !(near.logical && far.logical);
-            let apart = !here.is_subset(there) && !there.is_subset(here);
-            let repeats = !keys.contains(&both);
-            let within = apart && both.is_subset(&primary);
-            if !known || here.len().max(there.len()) == both.len() || repeats && !within {
-                continue;
-            }
-            let nothing_else = (0..table.columns.len())
-                .all(|column| both.contains(&column) || primary.contains(&column));
-            let bare = !repeats && (both == primary || nothing_else);
-            pairs.push(Pair { ends: [*near, *far], bare, repeats });
-        }
-    }
-    pairs
-}
-
 /// Gives each of one table's relations the first of its forms that no other claims; constraint names go
 /// first, and then one rank after the other. What still collides is numbered.
 fn name_apart(mut drafts: Vec<Draft>) -> Vec<Relation> {
@@ -344,9 +310,9 @@ fn name_apart(mut drafts: Vec<Draft>) -> Vec<Relation> {
         if ranked.first().is_some_and(|draft| draft.rank == Rank::Key) {
             yield_to_columns(ranked);
         }
-        let later = ranked.iter_mut().filter(|draft| draft.rank > Rank::Key);
-        for relation in later.map(|draft| &mut draft.relation) {
-            if names.contains(&relation.name) || taken.contains(&relation.name) {
+        for Draft { relation, rank, .. } in &mut *ranked {
+            let known = names.contains(&relation.name) || taken.contains(&relation.name);
+            if *rank == Rank::Entity || *rank > Rank::Key && known {
                 relation.name.clone_from(&relation.unambiguous);
             }
         }

@@ -74,7 +74,7 @@ async fn domains_keys_and_relations_between_schemas() {
     assert_eq!(
         place["relations"],
         json!([
-            {"name": "shop", "kind": "to_many", "table": "sales.shop", "columns": ["id"]},
+            {"name": "shop", "kind": "to_many", "table": "sales.shop", "columns": ["id"], "at_most": 1},
         ])
     );
     let shop = describe("shop").await;

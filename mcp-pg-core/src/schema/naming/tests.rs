@@ -211,7 +211,7 @@ fn a_junction_may_have_more_in_its_key() {
         named(&schema, "book"),
         ["licence licence_by_book -> licence", "territory territory_via_licence -> territory"]
     );
-    assert!(schema.relations[1][1].junction.as_ref().unwrap().repeats);
+    assert!(schema.relations[0][1].junction.as_ref().unwrap().repeats);
 }
 
 #[test]
