@@ -78,6 +78,9 @@ impl<'v> Operation<'v> {
             Request::Select(request) => {
                 Plan::Select(SelectPlan::new(scope, request, cursors, derived)?)
             }
+            Request::Aggregate(request) => {
+                Plan::Select(SelectPlan::aggregate(scope, request, cursors, derived)?)
+            }
             Request::Insert(request) => Plan::Insert(InsertPlan::new(scope, request)?),
             Request::Update(request) => Plan::Change(ChangePlan::update(scope, request)?),
             Request::Archive(request) => {
@@ -132,7 +135,13 @@ impl<'v> Operation<'v> {
 
     /// Names of the values that it shows of sensitive columns, or takes from them.
     fn sensitive(&self) -> Vec<String> {
-        self.plan.sensitive().into_iter().chain(self.taken.sensitive()).collect()
+        let mut names = self.plan.sensitive();
+        for taken in self.taken.sensitive() {
+            if !names.contains(&taken) {
+                names.push(taken);
+            }
+        }
+        names
     }
 
     pub(super) fn removes(&self) -> bool {

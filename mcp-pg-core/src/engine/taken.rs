@@ -19,9 +19,15 @@ struct Origin {
 }
 
 impl Taken {
-    /// What an operation on the table computes for columns from marked ones, and does not mark itself.
+    /// What an operation on the table computes for columns from marked ones, and does not mark itself; or gives of such
+    /// as groups and measures.
     pub(super) fn computed(plan: &Plan<'_>, table: &TableView) -> Self {
         let mut taken = Self::default();
+        if let Plan::Select(plan) = plan {
+            for (name, marks, columns) in plan.totals() {
+                taken.origin(name).add(marks, columns);
+            }
+        }
         for (column, expression) in plan.computed() {
             let own = table.table.column(&column.name).map(|(position, _)| table.marks(position));
             let own = own.unwrap_or_default();
@@ -43,7 +49,7 @@ impl Taken {
         before: &[&Taken],
     ) {
         for (column, Reference { operation, column: of, .. }) in references {
-            let Some(table) = earlier.get(*operation).map(|earlier| earlier.table) else {
+            let Some(table) = earlier.get(*operation).map(Earlier::rows) else {
                 continue;
             };
             let own = table.table.column(of).map(|(position, _)| table.marks(position));

@@ -84,16 +84,17 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<Committed> {
         let steps = read_steps(scope, &request.operations)?;
-        let earlier = steps.iter().map(|step| {
-            let columns = match &step.request {
-                Request::Select(select) => select.columns.as_deref(),
-                _ => None,
-            };
-            Earlier { name: step.name, table: step.table, columns }
-        });
-        let earlier: Vec<Earlier<'_>> = earlier.collect();
         let derived: Vec<OnceLock<Box<TableView>>> =
             steps.iter().map(|_| OnceLock::new()).collect();
+        let earlier = steps.iter().zip(&derived).map(|(step, derived)| {
+            let (columns, totals) = match &step.request {
+                Request::Select(select) => (select.columns.as_deref(), None),
+                Request::Aggregate(_) => (None, Some(derived)),
+                _ => (None, None),
+            };
+            Earlier { name: step.name, table: step.table, columns, totals }
+        });
+        let earlier: Vec<Earlier<'_>> = earlier.collect();
         let dry_run = request.dry_run.unwrap_or_default();
         let mut operations = Vec::with_capacity(steps.len());
         let mut references = Vec::new();

@@ -88,6 +88,19 @@ impl SelectPlan<'_> {
         self.all_marked(|marks| marks.sensitive).into_iter().map(Marked::told).collect()
     }
 
+    /// The groups and measures that show marked columns, each with what is to be known of it, and those columns.
+    pub fn totals(&self) -> Vec<(&str, Marks, Vec<String>)> {
+        let Some(grouping) = &self.grouping else { return Vec::new() };
+        let wanted = |marks: Marks| marks.sensitive || marks.untrusted;
+        let columns = self.table.table.columns.iter().enumerate();
+        let marked = columns.map(|(position, column)| (column, self.table.marks(position)));
+        let marked = marked.filter(|(_, marks)| wanted(*marks));
+        let totals = marked.map(|(column, marks)| {
+            (column.name.as_str(), marks, made_from(grouping, &column.name, wanted))
+        });
+        totals.collect()
+    }
+
     fn all_marked(&self, wanted: Wanted) -> Vec<Marked> {
         let mut all = Vec::new();
         shown(self.table, &self.columns, "", wanted, &mut all);

@@ -21,7 +21,9 @@ mod write;
 
 pub use aggregate::{Function, Group, Grouping, Measure};
 pub use condition::{Compared, Comparison, Predicate, Quantifier, Words, filter};
-pub use expression::{Arithmetic, Clock, Cut, Expression, Now, Point, Reached, Slot, Unit};
+pub use expression::{
+    Arithmetic, Clock, Cut, End, Expression, Now, Period, Point, Reached, Slot, Unit,
+};
 pub use hop::Hop;
 pub use marked::marked;
 pub use misfit::Misfit;

@@ -1,5 +1,7 @@
 //! References to rows that earlier operations of a transaction give: `{"$ref": "order.id"}`.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
 use super::{Scope, advice};
@@ -28,12 +30,19 @@ pub struct Earlier<'v> {
     pub table: &'v TableView,
     /// The columns that its rows have; all of the table if it does not say.
     pub columns: Option<&'v [Value]>,
+    /// The groups and measures that its rows are, of an aggregate, once that is planned.
+    pub totals: Option<&'v OnceLock<Box<TableView>>>,
 }
 
-impl Earlier<'_> {
+impl<'v> Earlier<'v> {
+    /// The table whose rows it gives.
+    pub fn rows(&self) -> &'v TableView {
+        self.totals.and_then(OnceLock::get).map_or(self.table, Box::as_ref)
+    }
+
     /// The position of a column that its rows have.
     fn column(&self, name: &str) -> Result<usize> {
-        let position = self.table.readable(name)?;
+        let position = self.rows().readable(name)?;
         match self.columns {
             Some(columns) if !columns.iter().any(|column| *column == name || *column == "*") => {
                 let message = format!("the rows of that operation have no column {name:?}");
@@ -87,12 +96,12 @@ impl Scope<'_> {
                 _ => return Err(error.inside(at)),
             },
         };
-        if let Some(instead) = earlier.table.shown_instead(column) {
-            let name = &earlier.table.table.columns[column].name;
+        if let Some(instead) = earlier.rows().shown_instead(column) {
+            let name = &earlier.rows().table.columns[column].name;
             let message = format!("{name} is {instead}: what is shown instead is no value of it");
             return Err(Error::new(Code::Forbidden, message).at(at));
         }
-        let column = earlier.table.table.columns[column].name.clone();
+        let column = earlier.rows().table.columns[column].name.clone();
         Ok(Reference { operation, called: called.to_owned(), row, column })
     }
 

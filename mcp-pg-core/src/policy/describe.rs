@@ -3,12 +3,17 @@
 use serde_json::{Map, Value, json};
 
 use super::{Action, TableView, View};
-use crate::schema::{Column, DataType, ForeignKey, Identity, Kind, Operator, Table, TableKind};
+use crate::schema::{
+    Column, DataType, ForeignKey, Identity, Kind, Operator, RelationKind, Table, TableKind,
+};
 
 /// Lists longer than this are cut, with a mark that says how many more there are.
 const LIST_MOST: usize = 100;
-/// Enum labels and relations that a description shows.
-const SHORT_LIST_MOST: usize = 50;
+/// Relations that a description shows.
+const RELATIONS_MOST: usize = 50;
+/// Labels of an enum that a description shows, and most bytes of them.
+const LABELS_MOST: usize = 1_000;
+const LABELS_BYTES_MOST: usize = 12_000;
 /// Columns that a description shows: so many whole, then by name and type alone.
 const WHOLE_COLUMNS_MOST: usize = 200;
 const COLUMNS_MOST: usize = 300;
@@ -35,7 +40,7 @@ impl View {
         put(&mut out, "unique_keys", cut(unique_keys(table), LIST_MOST, room, ""));
         put(&mut out, "foreign_keys", cut(self.foreign_keys(table), LIST_MOST, room, ""));
         let how = "describe_table of the other table";
-        put(&mut out, "relations", cut(self.relations(view), SHORT_LIST_MOST, room, how));
+        put(&mut out, "relations", cut(self.relations(view), RELATIONS_MOST, room, how));
         put(&mut out, "checks", cut(checks(table), LIST_MOST, room, ""));
         put(&mut out, "indexes", cut(indexes(table), LIST_MOST, room, ""));
         if view.actions.contains(Action::Archive) || view.actions.contains(Action::Select) {
@@ -72,12 +77,16 @@ impl View {
         let relations = view.relations.iter().filter_map(|relation| {
             let other = self.at(relation.table)?;
             let columns: Vec<usize> = relation.columns.iter().map(|(ours, _)| *ours).collect();
-            Some(json!({
-                "name": view.relation_name(relation),
-                "kind": relation.kind,
-                "table": self.display(other),
-                "columns": names(&view.table, &columns),
-            }))
+            let mut member = Map::new();
+            member.insert("name".into(), json!(view.relation_name(relation)));
+            member.insert("kind".into(), json!(relation.kind));
+            member.insert("table".into(), json!(self.display(other)));
+            member.insert("columns".into(), json!(names(&view.table, &columns)));
+            let theirs = |column: &usize| relation.columns.iter().any(|(_, its)| its == column);
+            let single = relation.kind == RelationKind::ToMany
+                && other.table.row_keys().any(|key| key.columns.iter().all(theirs));
+            put(&mut member, "at_most", json!(single.then_some(1)));
+            Some(Value::Object(member))
         });
         relations.collect()
     }
@@ -178,7 +187,8 @@ fn fields(data_type: &DataType) -> Vec<Value> {
 fn put_values(out: &mut Map<String, Value>, data_type: &DataType) {
     if let Some(labels) = data_type.item().labels() {
         let labels = labels.iter().map(|label| json!(label)).collect();
-        put(out, "enum", cut(labels, SHORT_LIST_MOST, BYTES_MOST, ""));
+        let how = "those in use: select with distinct";
+        put(out, "enum", cut(labels, LABELS_MOST, LABELS_BYTES_MOST, how));
     }
     if let Kind::Domain { base, .. } = &data_type.kind {
         let mut domain = Map::new();

@@ -22,7 +22,7 @@ pub struct Transaction {
 /// One operation of a [`Transaction`].
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
-    /// `select`, `insert`, `update`, `archive`, `restore` or `delete`.
+    /// `select`, `aggregate`, `insert`, `update`, `archive`, `restore` or `delete`.
     #[serde(default)]
     #[schemars(required, extend("enum" = Step::OPERATIONS))]
     pub operation: String,
@@ -36,7 +36,8 @@ pub struct Step {
 
 impl Step {
     /// The tools that are operations of a transaction, too.
-    const OPERATIONS: [&str; 6] = ["select", "insert", "update", "archive", "restore", "delete"];
+    pub const OPERATIONS: [&str; 7] =
+        ["select", "aggregate", "insert", "update", "archive", "restore", "delete"];
 
     /// The operation as a request of its own.
     ///

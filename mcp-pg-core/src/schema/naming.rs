@@ -3,9 +3,12 @@
 //! Short names are for people and may be shared; the unambiguous one is a table's relation's own. Names are
 //! given on what there is: what a role sees of a schema is named anew, so that no name tells of a hidden relation.
 
+mod junction;
+
 use std::collections::{HashMap, HashSet};
 
-use super::{ForeignKey, Junction, Key, Relation, RelationKind, RelationNames, Table};
+use self::junction::{Pair, junctions};
+use super::{ForeignKey, Junction, Relation, RelationKind, RelationNames, Table};
 use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
@@ -36,9 +39,9 @@ pub(super) fn relations(
         add(link.to, to_many(link));
     }
     for (table, links) in tables.iter().zip(&links) {
-        for (near, far) in junctions(table, links) {
-            add(near.to, many_to_many(near, far));
-            add(far.to, many_to_many(far, near));
+        for Pair { ends: [near, far], rank, repeats } in junctions(table, links) {
+            add(near.to, many_to_many(near, far, rank, repeats));
+            add(far.to, many_to_many(far, near, rank, repeats));
         }
     }
     drafts.into_iter().map(name_apart).collect()
@@ -88,10 +91,23 @@ struct Stem<'a> {
 /// A relation whose unambiguous name is yet to be chosen: the first of `forms` that no other has.
 struct Draft {
     relation: Relation,
-    logical: bool,
+    rank: Rank,
     /// The key's own column as a short name, of a relation to one row.
     own: Option<String>,
     forms: Vec<String>,
+}
+
+/// What a relation comes of. One of a later rank takes no name from one of an earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Foreign keys.
+    Key,
+    /// Logical keys.
+    Logical,
+    /// The keys of a junction that has more in its key: since when, in which language.
+    Wide,
+    /// Those of a thing of its own, such as a review: what it relates is told by its name alone.
+    Entity,
 }
 
 fn links<'a>(
@@ -189,6 +205,10 @@ impl Link<'_> {
         shorts.join("_")
     }
 
+    fn rank(&self) -> Rank {
+        if self.logical { Rank::Logical } else { Rank::Key }
+    }
+
     /// The same pairs as seen from the referenced table.
     fn reversed(&self) -> Vec<(usize, usize)> {
         self.columns.iter().map(|(here, there)| (*there, *here)).collect()
@@ -212,7 +232,7 @@ fn to_one(link: &Link<'_>) -> Draft {
             junction: None,
             constraint: link.constraint.to_owned(),
         },
-        logical: link.logical,
+        rank: link.rank(),
         own: match link.stems.as_slice() {
             [stem] if !link.beside => Some(stem.short.to_owned()),
             _ => None,
@@ -243,14 +263,14 @@ fn to_many(link: &Link<'_>) -> Draft {
             junction: None,
             constraint: link.constraint.to_owned(),
         },
-        logical: link.logical,
+        rank: link.rank(),
         own: None,
         forms: vec![format!("{}_by_{by}", table.name), format!("{table}_by_{by}")],
     }
 }
 
 /// The relation of `near`'s referenced table to `far`'s, through the table that has both keys.
-fn many_to_many(near: &Link<'_>, far: &Link<'_>) -> Draft {
+fn many_to_many(near: &Link<'_>, far: &Link<'_>, rank: Rank, repeats: bool) -> Draft {
     let (table, junction, by) = (far.to_name, near.from_name, near.stem());
     Draft {
         relation: Relation {
@@ -260,10 +280,10 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>) -> Draft {
             kind: RelationKind::ManyToMany,
             table: far.to,
             columns: near.reversed(),
-            junction: Some(Junction { table: near.from, columns: far.columns.clone() }),
+            junction: Some(Junction { table: near.from, columns: far.columns.clone(), repeats }),
             constraint: near.constraint.to_owned(),
         },
-        logical: near.logical || far.logical,
+        rank: near.rank().max(far.rank()).max(rank),
         own: None,
         forms: vec![
             format!("{}_via_{}", table.name, junction.name),
@@ -273,67 +293,32 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>) -> Draft {
     }
 }
 
-/// The pairs of foreign keys that together are the table's primary key, neither of them alone; or a unique key of
-/// a table that holds nothing else, besides a primary key of its own.
-fn junctions<'l, 'a>(table: &Table, links: &'l [Link<'a>]) -> Vec<(&'l Link<'a>, &'l Link<'a>)> {
-    let set = |key: &Key| -> HashSet<usize> { key.columns.iter().copied().collect() };
-    let primary = table.primary_key.as_ref().map(set).unwrap_or_default();
-    let nothing_else = |key: &HashSet<usize>| {
-        (0..table.columns.len()).all(|column| key.contains(&column) || primary.contains(&column))
-    };
-    let mut keys = vec![primary.clone()];
-    for key in table.unique_keys.iter().map(set).filter(nothing_else) {
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    keys.iter().flat_map(|key| halves(key, links)).collect()
-}
-
-/// The pairs of foreign keys that together are `key`, neither of them alone.
-fn halves<'l, 'a>(
-    key: &HashSet<usize>,
-    links: &'l [Link<'a>],
-) -> Vec<(&'l Link<'a>, &'l Link<'a>)> {
-    let own =
-        |link: &Link<'_>| -> HashSet<usize> { link.columns.iter().map(|pair| pair.0).collect() };
-    let parts: Vec<(&Link<'a>, HashSet<usize>)> = links
-        .iter()
-        .map(|link| (link, own(link)))
-        .filter(|(_, columns)| columns.is_subset(key) && columns.len() < key.len())
-        .collect();
-    let mut pairs = Vec::new();
-    for (place, (near, here)) in parts.iter().enumerate() {
-        for (far, there) in parts.iter().skip(place + 1) {
-            let known = !(near.logical && far.logical);
-            if known && here.union(there).count() == key.len() {
-                pairs.push((*near, *far));
-            }
-        }
-    }
-    pairs
-}
-
 /// Gives each of one table's relations the first of its forms that no other claims; constraint names go
-/// first, and foreign keys before logical ones. What still collides is numbered.
-fn name_apart(drafts: Vec<Draft>) -> Vec<Relation> {
+/// first, and then one rank after the other. What still collides is numbered.
+fn name_apart(mut drafts: Vec<Draft>) -> Vec<Relation> {
     let mut taken: HashSet<String> = HashSet::new();
-    let (mut logical, mut drafts): (Vec<Draft>, Vec<Draft>) =
-        drafts.into_iter().partition(|draft| draft.logical);
-    for draft in drafts.iter_mut().filter(|draft| draft.relation.kind == RelationKind::ToOne) {
+    drafts.sort_by_key(|draft| draft.rank);
+    let keys = drafts.partition_point(|draft| draft.rank == Rank::Key);
+    let to_one = |draft: &&mut Draft| draft.relation.kind == RelationKind::ToOne;
+    for draft in drafts.iter_mut().take(keys).filter(to_one) {
         draft.relation.unambiguous = draft.relation.constraint.clone();
         taken.insert(draft.relation.unambiguous.clone());
     }
-    choose(&mut drafts, &mut taken);
-    choose(&mut logical, &mut taken);
-    yield_to_columns(&mut drafts);
-    let names: HashSet<String> = drafts.iter().map(|draft| draft.relation.name.clone()).collect();
-    for relation in logical.iter_mut().map(|draft| &mut draft.relation) {
-        if names.contains(&relation.name) || taken.contains(&relation.name) {
-            relation.name.clone_from(&relation.unambiguous);
+    let mut names: HashSet<String> = HashSet::new();
+    for ranked in drafts.chunk_by_mut(|one, next| one.rank == next.rank) {
+        choose(ranked, &mut taken);
+        if ranked.first().is_some_and(|draft| draft.rank == Rank::Key) {
+            yield_to_columns(ranked);
         }
+        for Draft { relation, rank, .. } in &mut *ranked {
+            let known = names.contains(&relation.name) || taken.contains(&relation.name);
+            if *rank == Rank::Entity || *rank > Rank::Key && known {
+                relation.name.clone_from(&relation.unambiguous);
+            }
+        }
+        names.extend(ranked.iter().map(|draft| draft.relation.name.clone()));
     }
-    drafts.into_iter().chain(logical).map(|draft| draft.relation).collect()
+    drafts.into_iter().map(|draft| draft.relation).collect()
 }
 
 /// A name that is a key's own column is that key's: others to the table of that name have it as their alias alone.

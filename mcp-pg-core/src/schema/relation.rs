@@ -10,7 +10,7 @@ pub enum RelationKind {
     ToOne,
     /// Another table's foreign key to this one.
     ToMany,
-    /// Through a junction table: two foreign keys are its primary key, or a unique key and all that it holds.
+    /// Through a junction table: two foreign keys are in its primary key, or are together a unique one.
     ManyToMany,
 }
 
@@ -43,6 +43,8 @@ pub struct Junction {
     pub table: usize,
     /// Pairs of column positions: in the junction, and in the table at the other end.
     pub columns: Vec<(usize, usize)>,
+    /// Whether several of its rows may lead from one row to the same other one: its key has more than the two foreign keys.
+    pub repeats: bool,
 }
 
 /// What [`Relation::find`] found under a name.

@@ -32,6 +32,7 @@ impl Conditions {
             Assign::Default => Expr::Keyword(sea_query::Keyword::Default),
             Assign::Now => Expr::current_timestamp(),
             Assign::FromNow(offset) => from_now(value(self, offset)),
+            Assign::Period(period) => self.period(period),
             Assign::Increment(operand) => old.add(value(self, operand)),
             Assign::Move(by) => old.add(value(self, by).cast_as("interval")),
             Assign::Count(operand) => {

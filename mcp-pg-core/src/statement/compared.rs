@@ -1,10 +1,10 @@
 //! The values that conditions compare without the caller's giving one.
 
-use sea_query::{DynIden, Expr, ExprTrait, Keyword};
+use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Keyword};
 
 use super::expression::exact;
 use super::predicate::{Conditions, taken};
-use crate::plan::{Clock, Compared, Now, Point};
+use crate::plan::{Clock, Compared, End, Now, Period, Point};
 use crate::schema::{DataType, Family, Operator};
 
 impl Conditions {
@@ -48,6 +48,7 @@ impl Conditions {
             }
             Compared::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
             Compared::Now(now) => self.now(now),
+            Compared::Period(period) => self.met_period(period),
             Compared::Computed(of) => {
                 let apart = std::mem::replace(&mut self.apart, true);
                 let value = self.computed(of, alias);
@@ -61,6 +62,30 @@ impl Conditions {
                 };
                 self.part(value, cut)
             }
+        }
+    }
+
+    /// A range with the present among its ends.
+    pub(super) fn period(&mut self, period: &Period) -> Expr {
+        let [lower, upper] = period.ends.each_ref().map(|end| self.end(end, &period.element));
+        range(period, lower, upper)
+    }
+
+    /// The same in a condition: none where it would end before it begins, which PostgreSQL refuses once it meets a row.
+    fn met_period(&mut self, period: &Period) -> Expr {
+        let [lower, upper] = period.ends.each_ref().map(|end| self.end(end, &period.element));
+        let made = range(period, lower.clone(), upper.clone());
+        match period.ends.iter().any(|end| matches!(end, End::Open)) {
+            true => made,
+            false => CaseStatement::new().case(lower.lte(upper), made).into(),
+        }
+    }
+
+    fn end(&mut self, end: &End, element: &DataType) -> Expr {
+        match end {
+            End::Open => Expr::Keyword(Keyword::Null).cast_as(element.name.clone()),
+            End::Now(now) => self.now(now),
+            End::Value(value) => self.parameters.share(value).cast_as(element.name.clone()),
         }
     }
 
@@ -80,6 +105,16 @@ impl Conditions {
     }
 }
 
+/// A range, made by the function that its type has.
+fn range(period: &Period, lower: Expr, upper: Expr) -> Expr {
+    let name = &period.data_type.name;
+    let made = match name.contains('.') {
+        true => Func::cust(name.clone()),
+        false => Func::cust(format!("pg_catalog.{name}")),
+    };
+    made.args([lower, upper, Expr::Constant(period.bounds.into())]).into()
+}
+
 /// Whether it is a number of limited precision.
 fn is_float(value: &Compared<'_>) -> bool {
     data_type(value).is_some_and(DataType::is_float)
@@ -97,8 +132,10 @@ fn data_type<'c>(value: &'c Compared<'_>) -> Option<&'c DataType> {
 pub(super) fn family(value: &Compared<'_>) -> Family {
     match value {
         Compared::Column(of) => of.column.data_type.family(),
-        Compared::Count(_) | Compared::Now(_) | Compared::Computed(_) | Compared::Part { .. } => {
-            Family::Other
-        }
+        Compared::Count(_)
+        | Compared::Now(_)
+        | Compared::Computed(_)
+        | Compared::Part { .. }
+        | Compared::Period(_) => Family::Other,
     }
 }

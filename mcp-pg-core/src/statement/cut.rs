@@ -14,6 +14,9 @@ use crate::schema::DataType;
 /// The first and the last moment that PostgreSQL surely cuts, in any time zone.
 const CUT: [&str; 2] = ["4712-01-01 BC", "294276-12-29"];
 
+/// The same of those that it cuts to stretches of several units, which are counted from the first.
+const BINNED: [&str; 2] = ["4712-01-01 BC", "250000-01-01"];
+
 impl Conditions {
     /// What is left of a value of the type.
     pub(super) fn cut(&mut self, value: Expr, data_type: &Arc<DataType>, cut: &Cut) -> Expr {
@@ -26,15 +29,22 @@ impl Conditions {
         let whole = value.clone();
         let date = data_type.is_date();
         let value = if date { value.cast_as("timestamp") } else { value };
-        let arguments = [unit(cut), value].into_iter().chain(zone);
-        let cut: Expr = Func::cust("pg_catalog.date_trunc").args(arguments).into();
+        let moment = |text: &str| text_constant(text).cast_as(data_type.name.clone());
+        let several = cut.times > 1;
+        let cut: Expr = match several {
+            false => {
+                let arguments = [unit(cut), value].into_iter().chain(zone);
+                Func::cust("pg_catalog.date_trunc").args(arguments).into()
+            }
+            true => {
+                let stride = format!("{} {}", cut.times, cut.unit);
+                let stride = text_constant(&stride).cast_as("interval");
+                Func::cust("pg_catalog.date_bin").args([stride, value, moment(BINNED[0])]).into()
+            }
+        };
         let cut = if date { cut.cast_as("date") } else { cut };
         // Beyond, it would fail, also at rows that the caller does not see: conditions on groups become conditions on rows.
-        let moment = |text: &str| {
-            let text = Expr::Constant(Value::String(Some(text.to_owned())));
-            text.cast_as(data_type.name.clone())
-        };
-        let [first, last] = CUT;
+        let [first, last] = if several { BINNED } else { CUT };
         let within = whole.clone().between(moment(first), moment(last));
         Expr::case(within, cut).finally(whole).into()
     }
@@ -68,5 +78,9 @@ fn zoned(value: Expr, cut: &Cut) -> Expr {
 }
 
 fn unit(cut: &Cut) -> Expr {
-    Expr::Constant(Value::String(Some(cut.unit.to_owned())))
+    text_constant(cut.unit)
+}
+
+fn text_constant(text: &str) -> Expr {
+    Expr::Constant(Value::String(Some(text.to_owned())))
 }

@@ -55,6 +55,7 @@ impl Conditions {
                     Arithmetic::Subtract => alike(left, right, Expr::sub),
                     Arithmetic::Multiply => product(left, right),
                     Arithmetic::Divide => quotient(left, right),
+                    Arithmetic::Bucket => bucket(left, right),
                 });
                 computed.unwrap_or_else(|| Parted::whole(integer(0)))
             }
@@ -126,6 +127,16 @@ fn quotient(left: Parted, right: Parted) -> Parted {
     let by_number = Func::cust("NULLIF").args([right.value, integer(0)]);
     let value = times(left.value, right.by).div(by_number);
     Parted { value, by: left.by }
+}
+
+/// What is left of a number without the rest beyond a multiple: quotients would be rounded.
+fn bucket(value: Parted, width: Parted) -> Parted {
+    let [value, width] = [value, width].map(Parted::divided);
+    let rest =
+        |value: Expr| -> Expr { Func::cust("pg_catalog.mod").args([value, width.clone()]).into() };
+    // That of a negative number is negative.
+    let beyond = rest(rest(value.clone()).add(width.clone()));
+    Parted::whole(value.sub(beyond))
 }
 
 fn times(value: Expr, factor: i64) -> Expr {

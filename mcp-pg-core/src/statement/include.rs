@@ -1,7 +1,7 @@
 //! Related rows as members of a row: correlated subqueries that PostgreSQL sends as records.
 
 use sea_query::{
-    BinOper, DynIden, Expr, ExprTrait, Func, NullOrdering, Order, Query, SelectStatement,
+    BinOper, DynIden, Expr, ExprTrait, Func, NullOrdering, Order, Query, SelectStatement, Value,
 };
 
 use super::join::{end, leads_to_a_key, the_one};
@@ -90,30 +90,39 @@ impl Conditions {
         let other = self.alias();
         let mut rows = Query::select();
         rows.from(end(hop, &other));
-        let of = |table: &TableView, alias: &DynIden, position: usize| {
-            operand(alias, &table.table.columns[position])
+        let (Some(path), Some((middle, visible))) = (&hop.relation.junction, &hop.junction) else {
+            pair(&mut rows, hop, hop.table, &other, alias);
+            return self.existing(rows, hop, other);
         };
-        // The table that the subject's columns are paired with: the other one, or the junction.
-        let (near, near_alias) = match (&hop.relation.junction, &hop.junction) {
-            (Some(path), Some((middle, visible))) => {
-                let between = self.alias();
-                let pairs = path.columns.iter().map(|(ours, theirs)| {
-                    of(middle, &between, *ours).eq(of(hop.table, &other, *theirs))
-                });
-                let same = pairs.reduce(|all, pair| all.and(pair));
-                let same = same.unwrap_or_else(|| constant(true));
-                rows.inner_join(super::aliased(middle, &between), same);
-                if let Some(visible) = self.expression(visible, &between) {
-                    rows.and_where(visible);
-                }
-                (*middle, between)
-            }
-            _ => (hop.table, other.clone()),
-        };
-        for (ours, theirs) in &hop.relation.columns {
-            let same = of(near, &near_alias, *theirs).eq(of(hop.subject, alias, *ours));
-            rows.and_where(same);
+        let between = self.alias();
+        let same = path
+            .columns
+            .iter()
+            .map(|(ours, theirs)| of(middle, &between, *ours).eq(of(hop.table, &other, *theirs)));
+        let same = same.reduce(|all, pair| all.and(pair)).unwrap_or_else(|| constant(true));
+        let visible = self.expression(visible, &between);
+        if path.repeats {
+            let mut leads = Query::select();
+            leads.expr(Expr::Constant(Value::Int(Some(1))));
+            leads.from(super::aliased(middle, &between)).and_where(same);
+            leads.and_where_option(visible);
+            pair(&mut leads, hop, middle, &between, alias);
+            rows.and_where(Expr::exists(leads));
+        } else {
+            rows.inner_join(super::aliased(middle, &between), same);
+            rows.and_where_option(visible);
+            pair(&mut rows, hop, middle, &between, alias);
         }
+        self.existing(rows, hop, other)
+    }
+
+    /// Those of the rows that exist for the caller.
+    fn existing(
+        &mut self,
+        mut rows: SelectStatement,
+        hop: &Hop<'_>,
+        other: DynIden,
+    ) -> (SelectStatement, DynIden) {
         if let Some(visible) = self.expression(&hop.visible, &other) {
             rows.and_where(visible);
         }
@@ -210,6 +219,23 @@ impl Conditions {
             order_by(query, sort, key);
         }
     }
+}
+
+/// Pairs the rows under `near`, of the other table or of the junction, with the one that a hop leads from.
+fn pair(
+    rows: &mut SelectStatement,
+    hop: &Hop<'_>,
+    table: &TableView,
+    near: &DynIden,
+    alias: &DynIden,
+) {
+    for (ours, theirs) in &hop.relation.columns {
+        rows.and_where(of(table, near, *theirs).eq(of(hop.subject, alias, *ours)));
+    }
+}
+
+fn of(table: &TableView, alias: &DynIden, position: usize) -> Expr {
+    operand(alias, &table.table.columns[position])
 }
 
 /// Adds a sort key.

@@ -93,6 +93,7 @@ fn value(assign: &Assign<'_>, conditions: &mut Conditions) -> Expr {
         Assign::Value(operand) => conditions.parameters.add(operand),
         Assign::Now => Expr::current_timestamp(),
         Assign::FromNow(offset) => from_now(conditions.parameters.add(offset)),
+        Assign::Period(period) => conditions.period(period),
         _ => Expr::Keyword(sea_query::Keyword::Default),
     }
 }

@@ -1,8 +1,8 @@
 //! Arguments and replies where they differ from what their types say.
 
-use mcp_pg_core::policy::{Action, Actions};
+use mcp_pg_core::policy::Actions;
 use mcp_pg_core::reply::{Committed, RowSet};
-use mcp_pg_core::request::{Aggregate, Explain, Select, Transaction};
+use mcp_pg_core::request::{Aggregate, Explain, Select, Step, Transaction};
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
@@ -21,8 +21,7 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
     let mut arguments = Map::new();
     for (entry, tool) in TABLE.iter().zip(TOOLS.iter()) {
         let Needs::One(action) = entry.needs else { continue };
-        // An operation of a transaction is called like its action.
-        if !actions.contains(action) || entry.name != action.as_str() {
+        if !actions.contains(action) || !Step::OPERATIONS.contains(&entry.name) {
             continue;
         }
         let of_tool = tool.input_schema.get("properties").and_then(Value::as_object);
@@ -38,7 +37,11 @@ pub(super) fn transaction(actions: Actions) -> JsonObject {
     // A part cannot be a dry run.
     arguments.remove("dry_run");
     if let Some(Value::Object(own)) = step.get_mut("properties") {
-        let operations: Vec<Action> = actions.iter().collect();
+        let operations = TABLE.iter().filter(|entry| {
+            let may = matches!(entry.needs, Needs::One(action) if actions.contains(action));
+            may && Step::OPERATIONS.contains(&entry.name)
+        });
+        let operations: Vec<&str> = operations.map(|entry| entry.name).collect();
         own.insert("operation".into(), json!({"type": "string", "enum": operations}));
         for (name, schema) in arguments {
             own.entry(name).or_insert(schema);

@@ -74,7 +74,7 @@ async fn domains_keys_and_relations_between_schemas() {
     assert_eq!(
         place["relations"],
         json!([
-            {"name": "shop", "kind": "to_many", "table": "sales.shop", "columns": ["id"]},
+            {"name": "shop", "kind": "to_many", "table": "sales.shop", "columns": ["id"], "at_most": 1},
         ])
     );
     let shop = describe("shop").await;
@@ -235,6 +235,45 @@ async fn very_many_columns_are_cut() {
     assert!(columns[199].get("operators").is_some());
     assert_eq!(columns[200], json!({"name": "c200", "type": "integer"}));
     assert_eq!(columns[300], "… 300 more; see the rows that select returns");
+}
+
+#[tokio::test]
+async fn labels_are_told_as_far_as_there_is_room() {
+    let labels = |count: usize| {
+        (0..count).map(|number| format!("'label {number}'")).collect::<Vec<_>>().join(", ")
+    };
+    let database = Database::of(&format!(
+        "CREATE TYPE long AS ENUM ({}); CREATE TYPE longest AS ENUM ({}); CREATE TABLE listed (id integer PRIMARY KEY, long long, longest longest);",
+        labels(300),
+        labels(1_500)
+    ))
+    .await;
+    let engine = database.engine().await;
+    let told = call(&engine, "admin", "describe_table", json!({"table": "listed"})).await.unwrap();
+    let labels = |column: usize| told["columns"][column]["enum"].as_array().unwrap();
+    assert_eq!((labels(1).len(), &labels(1)[299]), (300, &json!("label 299")));
+    let mark = labels(2).last().unwrap().as_str().unwrap();
+    assert!(mark.ends_with(" more; see those in use: select with distinct"), "{mark}");
+    assert!(labels(2).len() > 700, "{}", labels(2).len());
+}
+
+#[tokio::test]
+async fn a_relation_tells_that_it_leads_to_one_row_at_most() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY);
+         CREATE TABLE profile (id integer PRIMARY KEY, person_id integer UNIQUE REFERENCES person);
+         CREATE TABLE visit (id integer PRIMARY KEY, person_id integer REFERENCES person);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let told = call(&engine, "admin", "describe_table", json!({"table": "person"})).await.unwrap();
+    assert_eq!(
+        told["relations"],
+        json!([
+            {"name": "profile", "kind": "to_many", "table": "profile", "columns": ["id"], "at_most": 1},
+            {"name": "visit", "kind": "to_many", "table": "visit", "columns": ["id"]},
+        ])
+    );
 }
 
 #[tokio::test]

@@ -177,3 +177,58 @@ async fn a_cut_relation_tells_how_to_read_on() {
         assert_eq!(reply["notes"], json!(["some rows have more orders than its limit"]));
     }
 }
+
+/// A junction whose key has more than the two foreign keys leads to a row again and again, which is there once.
+#[tokio::test]
+async fn a_junction_with_more_in_its_key() {
+    let engine = Database::of(
+        "CREATE TABLE book (id integer PRIMARY KEY, title text);
+         CREATE TABLE territory (code text PRIMARY KEY, size integer);
+         CREATE TABLE licence (book_id integer REFERENCES book, territory text REFERENCES territory, lang text,
+           archived_at timestamptz, PRIMARY KEY (book_id, territory, lang));
+         CREATE TABLE vote (id integer PRIMARY KEY, book_id integer REFERENCES book, territory text REFERENCES territory, stars integer,
+           UNIQUE (book_id, territory));
+         INSERT INTO book VALUES (1, 'One'), (2, 'Two'), (3, 'Three');
+         INSERT INTO territory VALUES ('at', 1), ('ch', 2);
+         INSERT INTO licence VALUES (1, 'at', 'de'), (1, 'ch', 'de'), (1, 'ch', 'fr');
+         INSERT INTO licence VALUES (2, 'ch', 'it', now());
+         INSERT INTO vote VALUES (1, 1, 'at', 5), (2, 3, 'at', 4), (3, 3, NULL, 3), (4, 3, NULL, 2)",
+    )
+    .await
+    .engine()
+    .await;
+    let books = json!({"table": "book", "columns": ["id"], "include": {
+        "territory_via_licence": {"columns": ["code"], "order_by": ["-size"], "limit": 2},
+        "territory_via_vote": {"columns": ["code"]}}});
+    let found = call(&engine, "admin", "select", books).await.unwrap();
+    assert_eq!(
+        rows(&found),
+        [
+            json!({"id": 1, "territory_via_licence": [{"code": "ch"}, {"code": "at"}], "territory_via_vote": [{"code": "at"}]}),
+            json!({"id": 2, "territory_via_licence": [], "territory_via_vote": []}),
+            json!({"id": 3, "territory_via_licence": [], "territory_via_vote": [{"code": "at"}]}),
+        ]
+    );
+    for (condition, ids) in [
+        (json!({"territory": {"count": 2}}), vec![1]),
+        (json!({"territory_via_licence": {"some": {"size": 2}}}), vec![1]),
+        (json!({"territory_via_licence": {"none": {}}}), vec![2, 3]),
+        (json!({"territory_via_licence": {"every": {"size": 1}}}), vec![2, 3]),
+        (json!({"territory_via_vote": {"some": {"size": 1}}}), vec![1, 3]),
+    ] {
+        let books = json!({"table": "book", "columns": ["id"], "where": condition});
+        let found = call(&engine, "admin", "select", books).await.unwrap();
+        let found: Vec<i64> = rows(&found).iter().map(|row| row["id"].as_i64().unwrap()).collect();
+        assert_eq!(found, ids, "{condition}");
+    }
+    let most = json!({"table": "territory", "columns": ["code"], "order_by": [{"count": "book_via_licence", "direction": "desc"}, "code"],
+        "include": {"book_via_licence": {"count": true}}});
+    let found = call(&engine, "admin", "select", most).await.unwrap();
+    assert_eq!(
+        rows(&found),
+        [
+            json!({"code": "at", "book_via_licence": 1}),
+            json!({"code": "ch", "book_via_licence": 1})
+        ]
+    );
+}

@@ -18,8 +18,9 @@ CREATE TABLE orders (
 CREATE INDEX ON orders (total);
 CREATE TABLE product (id integer PRIMARY KEY, name text NOT NULL, tags text[], words tsvector);
 CREATE TABLE item (order_id integer REFERENCES orders, product_id integer REFERENCES product, qty integer, PRIMARY KEY (order_id, product_id));
-CREATE TABLE odd (id integer PRIMARY KEY, doc jsonb, old json, span int4range, spans int4multirange, net inet, spot spot, flag boolean);
+CREATE TABLE odd (id integer PRIMARY KEY, doc jsonb, old json, span int4range, spans int4multirange, net inet, spot spot, flag boolean, days daterange);
 CREATE TABLE log (line text);
+CREATE TABLE licence (customer_id integer REFERENCES customer, product_id integer REFERENCES product, since date, PRIMARY KEY (customer_id, product_id, since));
 INSERT INTO customer VALUES (1, 'Ada', 'FR'), (2, 'Bob', 'DE');
 INSERT INTO orders (id, customer_id, code, total, placed) SELECT n, 1 + n % 2, 'c' || n, n, '2025-01-01 00:00+00' FROM generate_series(1, 9) n;
 SELECT setval('orders_id_seq', 100);
@@ -170,6 +171,10 @@ async fn conditions_on_columns() {
             json!({"placed": {"part": "month", "eq": {"$now": true}}, "id": {"in": [{"$column": "version"}, 5]}}),
         ],
     ));
+    calls.extend(conditions(
+        "odd",
+        &[json!({"days": {"overlaps": {"lower": {"$now": "-7 days"}, "upper": "2030-01-01"}, "ne": {"lower": null, "upper": {"$now": true}, "bounds": "(]"}}})],
+    ));
     calls.extend(conditions("orders", &[json!({"state": "open", "total": {"gt": "1.50"}, "placed": {"gte": "2025-01-01T00:00:00Z"}})]));
     insta::assert_snapshot!(shapes(&calls).await);
 }
@@ -195,6 +200,7 @@ async fn conditions_on_related_rows() {
         &[
             json!({"orders": {"some": {"item": {"some": {"product": {"name": "Pen"}}}}}}),
             json!({"customer_by_parent": {"none": {"country": "FR"}}}),
+            json!({"product": {"some": {"name": "Pen"}}}),
         ],
     ));
     insta::assert_snapshot!(shapes(&calls).await);
@@ -242,6 +248,7 @@ async fn totals() {
         json!({"table": "item", "measures": {"n": {"sum": "qty"}}, "group_by": [{"column": "product.tags", "each": true, "as": "tag"}]}),
         json!({"table": "odd", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "old", "path": ["a"], "each": true}, {"column": "doc", "path": ["b"]}]}),
         json!({"table": "orders", "where": {"not": {"customer": {"country": "FR"}}}, "measures": {"n": {"count": "*"}}, "group_by": ["customer.name"]}),
+        json!({"table": "orders", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "total", "bucket": 2.5}, {"column": "placed", "bucket": "15 minutes"}]}),
     ];
     let calls = calls.map(|arguments| ("aggregate", arguments));
     insta::assert_snapshot!(shapes(&calls).await);

@@ -111,6 +111,107 @@ async fn a_part_is_the_number_that_postgresql_extracts() {
 }
 
 #[tokio::test]
+async fn several_units_are_counted_from_midnight() {
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine().await;
+    for (column, bucket, seconds) in [
+        ("at", "15 minutes", 900),
+        ("at", "6 hours", 21_600),
+        ("stamp", "8 hours", 28_800),
+        ("stamp", "30 seconds", 30),
+        ("at", "1 hour", 3_600),
+    ] {
+        let by_hand = format!(
+            "SELECT json_agg(json_build_array(extract(epoch FROM it), n) ORDER BY it)::text FROM (
+                SELECT to_timestamp(floor(extract(epoch FROM {column}) / {seconds}) * {seconds}) AS it, count(*) AS n
+                FROM scan WHERE isfinite({column}) AND id < 103 GROUP BY 1) g"
+        );
+        let expected = database.value(&by_hand).await.unwrap();
+        let mut arguments = by(json!({"column": column, "bucket": bucket, "as": "it"}));
+        arguments["where"] =
+            json!({"id": {"lt": 103}, (column): {"gt": "-infinity", "lt": "infinity"}});
+        let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+        let client = database.client().await;
+        let mut found = Vec::new();
+        for row in rows(&reply) {
+            let it = row["it"].as_str().unwrap();
+            let epoch = format!("SELECT extract(epoch FROM '{it}'::timestamptz)::bigint");
+            let epoch: i64 = client.query_one(&epoch, &[]).await.unwrap().get(0);
+            found.push(json!([epoch, row["n"]]));
+        }
+        let expected: Vec<(f64, i64)> = serde_json::from_str(&expected).unwrap();
+        let expected: Vec<Value> =
+            expected.into_iter().map(|(epoch, n)| json!([epoch as i64, n])).collect();
+        assert_eq!(found, expected, "{column} {bucket}");
+    }
+    // Neither the ends of all time nor what lies beyond them are refused.
+    let reply = call(
+        &engine,
+        "analyst",
+        "aggregate",
+        by(json!({"column": "at", "bucket": "15 minutes", "as": "it"})),
+    )
+    .await;
+    assert!(reply.is_ok(), "{reply:?}");
+}
+
+#[tokio::test]
+async fn numbers_are_grouped_by_steps() {
+    let database = Database::of(
+        "CREATE TABLE item (id integer PRIMARY KEY, price numeric(10,2), weight float8, qty integer, cost money, doc jsonb, name text);
+         INSERT INTO item SELECT n, n * 1.37 - 20, n * 0.1, n - 15, n::numeric::money, jsonb_build_object('p', n), 'x' FROM generate_series(1, 40) n;
+         INSERT INTO item VALUES (41, NULL, 'NaN', NULL, NULL, '{\"p\": \"x\"}'), (42, 9.99, '-infinity', NULL, NULL, NULL), (43, 10, 1e300, 0, NULL, NULL)",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (group, sql) in [
+        (json!({"column": "price", "bucket": 10}), "floor(price / 10) * 10"),
+        (json!({"column": "price", "bucket": 2.5}), "floor(price / 2.5) * 2.5"),
+        (json!({"column": "qty", "bucket": 7}), "floor(qty::numeric / 7) * 7"),
+        (json!({"column": "cost", "bucket": 20}), "floor(cost::numeric / 20) * 20"),
+        (
+            json!({"column": "doc", "path": ["p"], "bucket": 5}),
+            "floor(CASE WHEN jsonb_typeof(doc -> 'p') = 'number' THEN (doc -> 'p')::numeric END / 5) * 5",
+        ),
+    ] {
+        let by_hand = format!(
+            "SELECT json_agg(json_build_array(it, n) ORDER BY it)::text FROM (SELECT ({sql})::float8 AS it, count(*) AS n FROM item GROUP BY 1) g"
+        );
+        let expected = database.value(&by_hand).await.unwrap();
+        let expected: Vec<(Option<f64>, i64)> = serde_json::from_str(&expected).unwrap();
+        let mut group = group;
+        group["as"] = json!("it");
+        let arguments = json!({"table": "item", "group_by": [group], "measures": {"n": {"count": "*"}}, "order_by": ["it"]});
+        let reply = call(&engine, "analyst", "aggregate", arguments).await.unwrap();
+        let found: Vec<(Option<f64>, i64)> = rows(&reply)
+            .iter()
+            .map(|row| (row["it"].as_f64(), row["n"].as_i64().unwrap()))
+            .collect();
+        assert_eq!(found, expected, "{sql}");
+    }
+    let floats = json!({"table": "item", "group_by": [{"column": "weight", "bucket": 0.5, "as": "it"}], "measures": {"n": {"count": "*"}}, "having": {"it": {"lt": 1}}, "order_by": ["it"]});
+    let reply = call(&engine, "analyst", "aggregate", floats).await.unwrap();
+    let found: Vec<Value> = rows(&reply).iter().map(|row| json!([row["it"], row["n"]])).collect();
+    assert!(found.contains(&json!([0, 4])) && found.contains(&json!([0.5, 5])), "{reply}");
+    for (group, at) in [
+        (json!({"column": "price", "bucket": 0}), "/group_by/0/bucket"),
+        (json!({"column": "price", "bucket": -1}), "/group_by/0/bucket"),
+        (json!({"column": "name", "bucket": 1}), "/group_by/0/bucket"),
+        (json!({"column": "price", "bucket": "10"}), "/group_by/0/bucket"),
+        (json!({"column": "price", "bucket": 10, "part": "month"}), "/group_by/0/part"),
+        (json!({"column": "price", "bucket": 10, "time_zone": "UTC"}), "/group_by/0/time_zone"),
+    ] {
+        let arguments =
+            json!({"table": "item", "group_by": [group], "measures": {"n": {"count": "*"}}});
+        assert_eq!(
+            refused(&engine, "aggregate", arguments).await,
+            ("invalid_value".into(), at.into()),
+            "{group}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_part_is_told_with_its_place() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (cut, at) in [
@@ -120,6 +221,13 @@ async fn what_is_no_part_is_told_with_its_place() {
         (json!({"column": "clock", "part": "month"}), "/group_by/0/part"),
         (json!({"column": "word", "part": "month"}), "/group_by/0/part"),
         (json!({"column": "word", "bucket": "month"}), "/group_by/0/bucket"),
+        (json!({"column": "at", "bucket": "7 minutes"}), "/group_by/0/bucket"),
+        (json!({"column": "day", "bucket": "15 minutes"}), "/group_by/0/bucket"),
+        (json!({"column": "at", "bucket": 15}), "/group_by/0/bucket"),
+        (
+            json!({"column": "at", "bucket": "6 hours", "time_zone": "Asia/Tokyo"}),
+            "/group_by/0/time_zone",
+        ),
         (
             json!({"column": "day", "part": "month", "time_zone": "Asia/Tokyo"}),
             "/group_by/0/time_zone",

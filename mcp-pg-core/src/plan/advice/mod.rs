@@ -18,7 +18,7 @@ pub(super) use self::measured::{not_a_group, not_measured, unknown_measure};
 use self::related::related;
 pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
 use super::condition::computed::{COMPUTE, FORM as COMPUTED};
-use super::expression::{cut, now};
+use super::expression::cut;
 use super::{Arithmetic, Hop, Scope};
 use crate::error::{Code, Error};
 use crate::policy::{TableView, shown};
@@ -355,14 +355,6 @@ pub(super) fn not_a_range(
     error: Error,
 ) -> Error {
     let Some(lower) = column.part(Part::Lower) else { return error };
-    let present = |end: &str| value.get(end).is_some_and(|end| now::asked(end).is_some());
-    if lower.data_type.has_day() && ["lower", "upper"].into_iter().any(present) {
-        let name = &column.name;
-        return error.hint(format!(
-            "its ends compare with the present: {{\"and\": [{{{name:?}: {{\"path\": [\"lower\"], \"lt\": {{\"$now\": \"7 days\"}}}}}}, \
-             {{{name:?}: {{\"path\": [\"upper\"], \"gt\": {{\"$now\": true}}}}}}]}} overlaps the next seven days"
-        ));
-    }
     if value::encode(&lower.data_type, &lower.type_name, value).is_err() {
         return error;
     }

@@ -264,9 +264,20 @@ fn group<'v>(
         told_apart(&of.column).map_err(|error| error.inside(at))?;
     }
     let called = named(name, path);
-    let cut = Cut::asked(options, &of, &called, place)?;
+    let width = scope.width(options, &of, &called, place)?;
+    let cut = match width {
+        Some(_) => None,
+        None => Cut::asked(options, &of, &called, place)?,
+    };
     let name = text(options, "as")?.map_or(called, str::to_owned);
-    Ok(Group { name, of: Expression::Column(of), cut, each })
+    let of = Expression::Column(of);
+    let of = match width {
+        Some(width) => {
+            Expression::Computed(Arithmetic::Bucket, vec![of, Expression::Number(width)])
+        }
+        None => of,
+    };
+    Ok(Group { name, of, cut, each })
 }
 
 /// What a group, or a member of JSON, is called unless it says: its column, and the path into that.

@@ -4,6 +4,7 @@ mod combined;
 pub(super) mod element;
 pub(super) mod grouping;
 pub(super) mod measure;
+mod width;
 
 pub use grouping::{Group, Grouping};
 pub use measure::{Function, Measure};

@@ -11,7 +11,8 @@ use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::arithmetic::SINCE;
 use crate::plan::expression::now::{self, NOW, Now};
-use crate::plan::{Counted, Cut, Expression, Point, Predicate, Reached, Slot};
+use crate::plan::expression::period;
+use crate::plan::{Counted, Cut, Expression, Period, Point, Predicate, Reached, Slot};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Operator};
 
@@ -33,6 +34,8 @@ pub enum Compared<'v> {
         /// Which number.
         cut: Cut,
     },
+    /// A range that begins or ends with the present.
+    Period(Box<Period>),
 }
 
 impl<'v> Compared<'v> {
@@ -42,7 +45,7 @@ impl<'v> Compared<'v> {
             Compared::Column(reached) => vec![reached],
             Compared::Computed(of) => of.columns(),
             Compared::Part { of, .. } => of.column().into_iter().collect(),
-            Compared::Count(_) | Compared::Now(_) => Vec::new(),
+            Compared::Count(_) | Compared::Now(_) | Compared::Period(_) => Vec::new(),
         }
     }
 }
@@ -71,13 +74,15 @@ pub(super) struct Left<'v> {
 enum Other<'r> {
     Column(&'r Value),
     Now(&'r Value),
+    Period(&'r Value),
 }
 
 impl<'r> Other<'r> {
     fn of(value: &'r Value) -> Option<Self> {
         let members = value.as_object().filter(|members| members.len() == 1);
         let column = members.and_then(|members| members.get("$column")).map(Self::Column);
-        column.or_else(|| now::asked(value).map(Self::Now))
+        let column = column.or_else(|| now::asked(value).map(Self::Now));
+        column.or_else(|| period::asked(value).then_some(Self::Period(value)))
     }
 
     /// Whether there are such in a list.
@@ -184,6 +189,11 @@ impl<'v> Parser<'_, 'v> {
         let right = match other {
             Other::Column(name) => self.other_column(table, left, operator, name, at)?,
             Other::Now(given) => left.now(operator, given, at)?,
+            Other::Period(given) => {
+                let period = self.scope.period(&left.column.data_type, given, at)?;
+                let period = period.ok_or_else(|| left.no_day(at))?;
+                Compared::Period(Box::new(period))
+            }
         };
         let left = Box::new(left.value.clone());
         Ok(Predicate::Compared { left, operator, right: Box::new(right) })
@@ -238,7 +248,9 @@ impl<'v> Left<'v> {
         let of_many = match (other, data_type.family()) {
             // A range holds the present, or not.
             (Other::Now(_), Family::Range) => &OF_MANY[..1],
-            (Other::Column(_), Family::Range | Family::Array) => &OF_MANY[..],
+            (Other::Column(_), Family::Range | Family::Array) | (Other::Period(_), _) => {
+                &OF_MANY[..]
+            }
             _ => &[],
         };
         let has = move |known: &Operator| data_type.has_operator(*known);

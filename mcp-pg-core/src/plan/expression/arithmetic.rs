@@ -67,6 +67,8 @@ pub enum Arithmetic {
     Multiply,
     /// The first by the second; by zero, null.
     Divide,
+    /// The greatest multiple of the second, which is more than 0, that is no more than the first.
+    Bucket,
 }
 
 impl Arithmetic {
@@ -92,7 +94,7 @@ impl Arithmetic {
     fn takes(self, operands: usize) -> bool {
         match self {
             Arithmetic::Add | Arithmetic::Multiply => operands >= 2,
-            Arithmetic::Subtract | Arithmetic::Divide => operands == 2,
+            Arithmetic::Subtract | Arithmetic::Divide | Arithmetic::Bucket => operands == 2,
         }
     }
 }

@@ -13,6 +13,8 @@ use crate::schema::DataType;
 pub struct Cut {
     /// Whether it is the number.
     pub part: bool,
+    /// How many units long the stretch is.
+    pub times: u16,
     /// Of what, in PostgreSQL's words.
     pub unit: &'static str,
     /// In which time zone.
@@ -68,10 +70,14 @@ impl Cut {
                 ));
             }
             (Some(_), None) if !data_type.has_day() => return Err(unfit("bucket")),
-            (Some(wanted), None) => Some((false, bucket_named(wanted)?)),
+            (Some(wanted), None) => Some(stretch(wanted, &data_type, name)?),
             (None, Some(_)) if !data_type.is_moment() => return Err(unfit("part")),
-            (None, Some(wanted)) => Some((true, part_named(wanted, &data_type, name)?)),
+            (None, Some(wanted)) => Some((true, 1, part_named(wanted, &data_type, name)?)),
         };
+        if zone.is_some() && matches!(cut, Some((_, times, _)) if times > 1) {
+            let message = "a bucket of several units begins at midnight UTC, in no other time zone";
+            return Err(wrong(message.to_owned(), "time_zone"));
+        }
         if zone.is_some() && (cut.is_none() || !data_type.is_timestamp()) {
             let message = "a time zone goes with a bucket or part of a timestamp";
             return Err(wrong(message.to_owned(), "time_zone").hint(
@@ -81,7 +87,7 @@ impl Cut {
         let at = || format!("{place}/time_zone");
         let zone = zone.map(|zone| Operand::text(Some(zone.to_owned()), at()));
         let naive = data_type.is_timestamp() && !data_type.is_zoned();
-        Ok(cut.map(|(part, unit)| Self { part, unit, zone, naive }))
+        Ok(cut.map(|(part, times, unit)| Self { part, times, unit, zone, naive }))
     }
 
     /// The type of what it makes of values of a type.
@@ -109,10 +115,35 @@ pub(in crate::plan) fn text<'o>(
     }
 }
 
+/// How many of which unit a bucket is long.
+fn stretch(wanted: &str, data_type: &DataType, name: &str) -> Result<(bool, u16, &'static str)> {
+    match several(wanted) {
+        Some((times, unit)) if data_type.is_timestamp() => Ok((false, times, unit)),
+        Some((_, unit)) => {
+            let message = format!("{name} is {}, which has no {unit}", data_type.base().name);
+            Err(Error::new(Code::InvalidValue, message).at("/bucket"))
+        }
+        None => Ok((false, 1, bucket_named(wanted)?)),
+    }
+}
+
+/// `15 minutes`: how many of which unit, of those whose multiples divide a day.
+fn several(wanted: &str) -> Option<(u16, &'static str)> {
+    let (times, unit) = wanted.split_once(' ')?;
+    let unit = unit.strip_suffix('s').unwrap_or(unit);
+    let day = [("second", 86_400), ("minute", 1_440), ("hour", 24)];
+    let (unit, of_day) = day.into_iter().find(|(name, _)| *name == unit)?;
+    let times: u16 = times.parse().ok()?;
+    (times > 0 && of_day % u32::from(times) == 0).then_some((times, unit))
+}
+
 fn bucket_named(wanted: &str) -> Result<&'static str> {
     BUCKETS.into_iter().find(|bucket| *bucket == wanted).ok_or_else(|| {
         let error = Error::new(Code::InvalidValue, format!("there is no bucket {wanted:?}"));
         let error = error.at("/bucket").allowed(BUCKETS);
+        if wanted.starts_with(|first: char| first.is_ascii_digit()) {
+            return error.hint("\"15 minutes\": seconds, minutes or hours that divide a day; a bucket of numbers is a number");
+        }
         match part_meant(wanted) {
             Some(part) => error.hint(format!("a number is a part: {{\"part\": {part:?}}}")),
             None => error.nearest(wanted, BUCKETS),

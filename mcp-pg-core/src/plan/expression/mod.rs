@@ -3,6 +3,7 @@
 pub(super) mod arithmetic;
 pub(super) mod cut;
 pub(super) mod now;
+pub(super) mod period;
 pub(super) mod reached;
 pub(super) mod slot;
 pub(super) mod unit;
@@ -10,6 +11,7 @@ pub(super) mod unit;
 pub use arithmetic::{Arithmetic, Expression, Point};
 pub use cut::Cut;
 pub use now::{Clock, Now};
+pub use period::{End, Period};
 pub use reached::Reached;
 pub use slot::Slot;
 pub use unit::Unit;

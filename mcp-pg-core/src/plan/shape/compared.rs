@@ -1,7 +1,7 @@
 //! The shapes of values that the caller does not give.
 
 use super::{Shape, Shaped};
-use crate::plan::{Compared, Counted, Now, Point};
+use crate::plan::{Compared, Counted, End, Now, Period, Point};
 
 impl Shaped for Compared<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
@@ -26,6 +26,32 @@ impl Shaped for Compared<'_> {
                 shape.tag(4);
                 of.add_to(shape);
                 cut.add_to(shape);
+            }
+            Self::Period(period) => {
+                shape.tag(5);
+                period.add_to(shape);
+            }
+        }
+    }
+}
+
+impl Shaped for Period {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        // What it holds, its type says.
+        let Self { data_type, element: _, ends, bounds } = self;
+        shape.text(&data_type.name);
+        shape.text(bounds);
+        for end in ends {
+            match end {
+                End::Open => shape.tag(0),
+                End::Now(now) => {
+                    shape.tag(1);
+                    now.add_to(shape);
+                }
+                End::Value(operand) => {
+                    shape.tag(2);
+                    operand.add_to(shape);
+                }
             }
         }
     }

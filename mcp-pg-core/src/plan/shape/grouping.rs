@@ -28,8 +28,9 @@ impl Shaped for Group<'_> {
 impl Shaped for Cut {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
         // The column tells whether it has a zone.
-        let Self { part, unit, zone, naive: _ } = self;
+        let Self { part, times, unit, zone, naive: _ } = self;
         shape.tag((*part).into());
+        shape.number((*times).into());
         shape.text(unit);
         shape.maybe(zone.as_ref());
     }

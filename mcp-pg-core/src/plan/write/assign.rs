@@ -6,7 +6,8 @@ use super::computation::Computation;
 use super::whole::require_whole;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
-use crate::plan::{Expression, Operand, Scope, Source};
+use crate::plan::expression::period;
+use crate::plan::{Expression, Operand, Period, Scope, Source};
 use crate::policy::{Action, Mask, Sealed, TableView};
 use crate::schema::{Column, Family, Identity};
 use crate::value::Decimal;
@@ -22,6 +23,8 @@ pub enum Assign<'v> {
     Now,
     /// A time so far from the transaction's.
     FromNow(Operand),
+    /// A range that begins or ends with it.
+    Period(Box<Period>),
     /// The old value plus this.
     Increment(Operand),
     /// The same, and this where there is no old value.
@@ -55,7 +58,7 @@ impl<'v> Assign<'v> {
     /// The value that it takes, if it takes one.
     pub fn operand(&self) -> Option<&Operand> {
         match self {
-            Assign::Default | Assign::Now | Assign::Compute(_) => None,
+            Assign::Default | Assign::Now | Assign::Period(_) | Assign::Compute(_) => None,
             Assign::Value(operand)
             | Assign::FromNow(operand)
             | Assign::Increment(operand)
@@ -193,6 +196,14 @@ impl<'v> Scope<'v> {
         {
             let error = Error::new(Code::InvalidValue, "a number is written without a plus sign");
             return Err(advice::not_computed(column, value, written, error.at(at)));
+        }
+        if period::asked(value)
+            && let Some(period) = self.period(&column.data_type, value, at)?
+        {
+            if written == Written::Old {
+                require_whole(&column.data_type, value, at)?;
+            }
+            return Ok(Assign::Period(Box::new(period)));
         }
         let operand = self
             .operand(column, value, at)

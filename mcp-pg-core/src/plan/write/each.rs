@@ -102,7 +102,7 @@ type Shape<'v> = Vec<(i16, Discriminant<Assign<'v>>, Option<String>)>;
 /// What of an assignment is no value in the statement, as the request has it.
 fn fixed(assign: &Assign<'_>, given: Option<&Value>) -> Option<String> {
     match assign {
-        Assign::Compute(_) => given.map(Value::to_string),
+        Assign::Compute(_) | Assign::Period(_) => given.map(Value::to_string),
         Assign::Set(put) => Some(Value::from(put.path.as_slice()).to_string()),
         _ => None,
     }

@@ -177,7 +177,7 @@ fn a_junction_may_have_a_unique_key_instead_of_a_primary_one() {
     let mut bare = joined(table("public", "_PostToTag", &["A", "B"], 0), 0);
     bare.primary_key = None;
     let numbered = joined(table("public", "tagging", &["id", "post_id", "tag_id"], 1), 1);
-    // What has more to tell is a thing of its own.
+    // What has more to tell is a thing of its own, too: it takes no name from the others.
     let vote = joined(table("public", "vote", &["id", "post_id", "tag_id", "stars"], 1), 1);
     let schema = schema(vec![
         bare,
@@ -194,7 +194,40 @@ fn a_junction_may_have_a_unique_key_instead_of_a_primary_one() {
             "vote vote_by_post -> vote",
             "tag tag_via__PostToTag -> tag",
             "tag tag_via_tagging -> tag",
+            "tag_via_vote tag_via_vote -> tag",
         ]
+    );
+}
+
+#[test]
+fn a_junction_may_have_more_in_its_key() {
+    let licence = table("public", "licence", &["book_id", "territory", "lang"], 3);
+    let licence = references(licence, &[0], "book", &["id"]);
+    let licence = references(licence, &[1], "territory", &["code"]);
+    let book = table("public", "book", &["id"], 1);
+    let territory = table("public", "territory", &["code"], 1);
+    let schema = schema(vec![licence, book, territory]);
+    assert_eq!(
+        named(&schema, "book"),
+        ["licence licence_by_book -> licence", "territory territory_via_licence -> territory"]
+    );
+    assert!(schema.relations[0][1].junction.as_ref().unwrap().repeats);
+}
+
+#[test]
+fn a_key_within_another_and_two_keys_of_an_entity_make_no_junction() {
+    let line = table("public", "line", &["tenant_id", "number", "place"], 3);
+    let line = references(line, &[0], "tenant", &["id"]);
+    let line = references(line, &[0, 1], "order", &["tenant_id", "number"]);
+    let order = table("public", "order", &["tenant_id", "number"], 2);
+    let sale = table("public", "sale", &["id", "tenant_id", "place"], 1);
+    let sale = references(sale, &[1], "tenant", &["id"]);
+    let sale = references(sale, &[2], "place", &["id"]);
+    let place = table("public", "place", &["id"], 1);
+    let schema = schema(vec![line, order, sale, place, table("public", "tenant", &["id"], 1)]);
+    assert_eq!(
+        named(&schema, "tenant"),
+        ["line line_by_tenant -> line", "sale sale_by_tenant -> sale"]
     );
 }
 

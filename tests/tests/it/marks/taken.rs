@@ -132,6 +132,15 @@ async fn marks_go_along_with_what_is_computed_and_taken() {
             json!(["note"]),
             json!(["j"]),
         ),
+        (
+            "transaction",
+            json!({"operations": [
+                {"operation": "aggregate", "as": "t", "table": "person", "measures": {"top": {"max": "pay"}, "n": {"count": "pay"}}},
+                within("update", "d", deal(json!({"total": {"$ref": "t.top"}, "j": {"$ref": "t.n"}}))),
+            ]}),
+            json!(["top (pay)", "total (pay, top)"]),
+            json!(null),
+        ),
     ] {
         let database = Database::of(FIXTURE).await;
         let file = crate::program::file("");

@@ -41,6 +41,46 @@ async fn later_operations_refer_to_rows_of_earlier_ones() {
     assert_eq!(results[6]["rows"], json!([{"total": 9.8}]));
 }
 
+#[tokio::test]
+async fn an_aggregate_sees_what_was_written_and_gives_its_totals() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    let line = |product: i64, quantity: i64| json!({"order_id": {"$ref": "order.order_id"}, "product_id": product, "quantity": quantity, "unit_price": 1.25 * product as f64});
+    let reply = transact(
+        &engine,
+        json!([
+            {"operation": "insert", "as": "order", "table": "orders", "data": {"user_id": 1, "total": 0}},
+            {"operation": "insert", "table": "order_items", "data": [line(1, 2), line(3, 1)]},
+            {"operation": "aggregate", "as": "items", "table": "order_items", "where": {"order_id": {"$ref": "order.order_id"}},
+             "measures": {"sum": {"sum": {"multiply": ["unit_price", "quantity"]}}, "lines": {"count": "*"}}},
+            {"operation": "aggregate", "as": "each", "table": "order_items", "where": {"order_id": {"$ref": "order.order_id"}},
+             "group_by": ["product.sku"], "measures": {"n": {"sum": "quantity"}}, "having": {"n": {"gt": 1}}},
+            {"operation": "update", "table": "orders", "where": {"order_id": {"$ref": "order.order_id"}, "version": {"lte": {"$ref": "items.lines"}}},
+             "updates": {"total": {"$ref": "items.sum"}, "note": {"$ref": "each.0.product.sku"}}, "returning": ["total", "note"]},
+        ]),
+    )
+    .await;
+    let results = reply["results"].as_array().unwrap();
+    assert_eq!(results[2]["rows"], json!([{"sum": 6.25, "lines": 2}]), "{reply}");
+    let sku = database.value("SELECT sku FROM products WHERE product_id = 1").await;
+    assert_eq!(results[3]["rows"], json!([{"product.sku": sku, "n": 2}]), "{reply}");
+    assert_eq!(results[4]["rows"], json!([{"total": 6.25, "note": sku}]), "{reply}");
+    let total = "SELECT total::text FROM orders ORDER BY order_id DESC LIMIT 1";
+    assert_eq!(database.value(total).await.as_deref(), Some("6.25"));
+
+    let totals = json!({"operation": "aggregate", "as": "t", "table": "orders", "measures": {"n": {"count": "*"}}});
+    let after = |of: &str| json!({"operations": [totals, {"operation": "update", "table": "orders", "where": {"order_id": 1}, "updates": {"note": {"$ref": of}}}]});
+    let told = error(&engine, "admin", "transaction", after("t.total")).await;
+    assert_eq!(
+        (&told["code"], &told["at"]),
+        (&json!("unknown_column"), &json!("/operations/1/updates/note/$ref"))
+    );
+    assert_eq!(told["allowed"], json!(["n"]), "{told}");
+    let unmeasured = json!({"operations": [{"operation": "aggregate", "table": "orders", "measures": {"n": {"sum": "status"}}}]});
+    let told = refused(&engine, "transaction", unmeasured).await;
+    assert_eq!(told, ("invalid_value".into(), "/operations/0/measures/n/sum".into()));
+}
+
 /// It would be written as it stands.
 #[tokio::test]
 async fn a_reference_within_json_is_refused() {

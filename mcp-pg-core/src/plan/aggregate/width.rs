@@ -1,0 +1,46 @@
+//! Groups of numbers, each as wide as the others: `{"column": "price", "bucket": 10}`.
+
+use serde_json::{Map, Value};
+
+use super::element::EACH;
+use crate::error::{Code, Error, Result, step};
+use crate::plan::expression::cut::BUCKETS;
+use crate::plan::{Operand, Reached, Scope};
+use crate::schema::DataType;
+
+impl Scope<'_> {
+    /// How wide the groups of numbers are that an object asks for, whose value is `of` and is called `name`.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value`, at the member of the object.
+    pub(super) fn width(
+        &self,
+        options: &Map<String, Value>,
+        of: &Reached<'_>,
+        name: &str,
+        place: &str,
+    ) -> Result<Option<Operand>> {
+        const AT: &str = "/bucket";
+        let Some(width @ Value::Number(number)) = options.get("bucket") else { return Ok(None) };
+        let wrong = |message: String, at: &str| Error::new(Code::InvalidValue, message).at(at);
+        let mut beside = ["part", "time_zone", EACH].into_iter();
+        let beside = beside.find(|member| options.get(*member).is_some_and(|is| !is.is_null()));
+        if let Some(member) = beside {
+            let message = format!("a bucket of numbers goes without a {member}");
+            return Err(wrong(message, &step(member)));
+        }
+        let data_type = of.data_type();
+        if of.member.is_none() && !data_type.is_amount() {
+            let message = format!("{name} is {}, not a number", data_type.base().name);
+            let error = wrong(message, AT);
+            return Err(if data_type.has_day() { error.allowed(BUCKETS) } else { error });
+        }
+        if number.as_f64().is_none_or(|number| number <= 0.0) {
+            return Err(wrong("a bucket is wider than 0".to_owned(), AT).hint("{\"bucket\": 10}"));
+        }
+        let mut width = self.operand_of(DataType::numeric(), "numeric", width, AT)?;
+        width.at.insert_str(0, place);
+        Ok(Some(width))
+    }
+}
