@@ -27,7 +27,8 @@ pub use resource::ProtectedResource;
 
 /// Decides who sent a request.
 ///
-/// Closures are authenticators too:
+/// Its method is one of the crate [`async-trait`](https://docs.rs/async-trait), whose attribute stands at an
+/// implementation, too. Closures are authenticators without it:
 ///
 /// ```
 /// use std::sync::Arc;

@@ -146,16 +146,4 @@ impl Config {
         let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
         resolve::resolve(raw, directory).map_err(named)
     }
-
-    /// Gives tables that grants name without a schema the first one, in which replies name them so too.
-    pub(crate) fn qualify_grants(&mut self) {
-        let settings = &mut self.settings;
-        let Some(schema) = settings.schemas.first() else { return };
-        let grants = settings.roles.iter_mut().flat_map(|role| &mut role.grants);
-        for table in grants.flat_map(|grant| &mut grant.tables) {
-            if !table.contains('.') && !table.starts_with('*') {
-                *table = format!("{schema}.{table}");
-            }
-        }
-    }
 }

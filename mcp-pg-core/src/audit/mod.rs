@@ -28,6 +28,47 @@ use crate::error::{Code, Error, Result};
 
 /// Where audit records go.
 ///
+/// Of each call a sink gets one outcome, refused calls too, and of a write its intent before, with the same
+/// [`Event::id`]:
+///
+/// | when | what | method |
+/// |---|---|---|
+/// | between a write's statements and its COMMIT | the intent | [`keep`](Self::keep): an error rolls back |
+/// | after the call | the outcome | [`take`](Self::take), or [`keep`](Self::keep) where nothing is answered without it |
+/// | after a call whose caller has left | the outcome | [`post`](Self::post) |
+/// | at the end | | [`flush`](Self::flush) |
+///
+/// Its methods are those of the crate [`async-trait`](https://docs.rs/async-trait), whose attribute stands at an
+/// implementation, too:
+///
+/// ```
+/// use std::sync::mpsc::Sender;
+///
+/// use async_trait::async_trait;
+/// use mcp_pg_core::audit::{AuditSink, Event};
+/// use mcp_pg_core::{Code, Error, Result};
+///
+/// /// Hands records to a thread that keeps them.
+/// struct Handed(Sender<Event>);
+///
+/// #[async_trait]
+/// impl AuditSink for Handed {
+///     async fn keep(&self, event: Event) -> Result<()> {
+///         // A sink for writes waits here until the record is safe.
+///         self.post(event)
+///     }
+///
+///     fn post(&self, event: Event) -> Result<()> {
+///         let gone = |_| Error::new(Code::AuditUnavailable, "nobody keeps audit records");
+///         self.0.send(event).map_err(gone)
+///     }
+///
+///     async fn flush(&self) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+/// ```
+///
 /// # Errors
 ///
 /// All methods answer `audit_unavailable` when a record cannot be kept.

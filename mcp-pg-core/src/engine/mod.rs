@@ -12,6 +12,7 @@ mod confirm;
 mod document;
 mod excerpt;
 mod explain;
+mod finding;
 mod follow;
 mod health;
 mod hidden;
@@ -121,6 +122,7 @@ impl Engine {
             Some(password) => CursorKey::of_password(password, login("mcp-pg cursor", &database)),
             None => CursorKey::new(&login("mcp-pg cursor", &database)),
         };
+        settings.qualify_grants();
         settings.mask_key = settings.mask_key.or_else(|| match password {
             Some(password) => Some(MaskKey::of_password(password, login("mcp-pg mask", &database))),
             // Whoever knows the login could make a key that is made from that alone.

@@ -65,6 +65,7 @@ impl Engine {
         mut settings: Settings,
         accept: impl FnOnce(&Posture) -> Result<()>,
     ) -> Result<bool> {
+        settings.qualify_grants();
         let before = self.catalogue.load_full();
         settings.audit.table.clone_from(&before.settings.audit.table);
         settings.mask_key = settings.mask_key.or_else(|| before.settings.mask_key.clone());

@@ -192,6 +192,13 @@ pub(super) fn raised(answer: &DbError, code: Code) -> Error {
     }
 }
 
+/// invalid_text_representation
+const UNREADABLE: &str = "22P02";
+
+/// Of a parameter, PostgreSQL would say which one it is.
+const NO_PARAMETER: &str = "a policy, default, trigger or view of the table takes a text for a type that it is none of: a claim \
+     of the caller, perhaps, or what a row holds";
+
 /// A value did not fit its type: PostgreSQL's words are about the value alone. Whose value, it tells of
 /// parameters only: one that it quotes otherwise may come from a row, through a view or a trigger.
 fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
@@ -201,6 +208,11 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
             .hint("for example \"Europe/Paris\", \"UTC\"");
     }
     let (read, used) = (parameter(answer, place), used(answer, place));
+    if answer.code().code() == UNREADABLE && read.is_none() {
+        return Error::new(Code::InvalidValue, NO_PARAMETER)
+            .hint("whoever maintains the database or the credentials has to look at it")
+            .inside(place.values.unwrap_or_default());
+    }
     // Where a value is used is a guess: it may be that of a row which a trigger reads.
     let told = read.is_some()
         || quotes_nothing(answer.message())

@@ -307,7 +307,7 @@ fn not_become(error: tokio_postgres::Error) -> Failure {
     };
     match error.as_db_error().is_some_and(of_identity) {
         true => Error::new(Code::Forbidden, "the caller's role cannot be taken in the database")
-            .hint("whoever maintains this server has to mend it: its command check says more")
+            .hint("whoever maintains this server has to mend it: its command check, or the engine's refused_settings, says more")
             .caused_by(error)
             .into(),
         false => Failure::Database(error),

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Reference, Scope};
 use crate::error::{Code, Error, Result, below};
-use crate::schema::{Column, DataType};
+use crate::schema::{Column, DataType, Family};
 use crate::value;
 
 /// A parameter of a statement: a value, and where the caller gave it.
@@ -115,14 +115,14 @@ impl Scope<'_> {
             },
             _ => {}
         }
-        if data_type.is_json() {
+        if data_type.is_json() || data_type.family() == Family::Array {
             self.computes_nothing_inside(value, at)?;
         }
         self.text(data_type, type_name, value, at)
     }
 
-    /// Refuses JSON in which there is a reference to an earlier operation, or what would be computed if it were the whole
-    /// value: it would be written as it stands.
+    /// Refuses JSON or a list in which there is a reference to an earlier operation, or what would be computed if it were
+    /// the whole value: it would be written as it stands.
     fn computes_nothing_inside(&self, value: &Value, at: &str) -> Result<()> {
         match value {
             Value::Array(items) => items.iter().enumerate().try_for_each(|(index, item)| {
@@ -145,7 +145,7 @@ impl Scope<'_> {
                     let message =
                         format!("{what} is the whole value of a column, not a part of one");
                     return Err(Error::new(Code::InvalidValue, message).at(below(at, key)).hint(
-                        "give the value itself; {\"$literal\": …} writes JSON as it stands",
+                        "give the value itself, in a later call if this transaction makes it; {\"$literal\": …} writes JSON as it stands",
                     ));
                 }
                 members.iter().try_for_each(|(name, member)| {

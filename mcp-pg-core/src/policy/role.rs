@@ -147,14 +147,16 @@ impl RoleLimits {
 pub enum Setting {
     /// Always this.
     Fixed(String),
-    /// The claim of this name; unset if the caller has no such claim.
+    /// The claim of this name, or at this JSON Pointer (`/app/tenant`), or all of them as JSON (`*`): as
+    /// [`claim`](super::claim) finds it. The empty text if the caller has no such claim.
     Claim(String),
 }
 
 /// Actions on the tables that match a pattern.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Grant {
-    /// `schema.table`, where `*` stands for any run of characters.
+    /// `schema.table`, where `*` stands for any run of characters, and alone for every table. A table without a schema is one
+    /// of the first of [`Settings::schemas`](super::Settings).
     pub tables: Vec<String>,
     /// What may be done.
     pub actions: Actions,
@@ -162,7 +164,8 @@ pub struct Grant {
     pub confirm: Actions,
     /// Which columns exist, which may be written, which are masked.
     pub columns: ColumnRules,
-    /// Conditions that every row must meet: a `where` object, in which `"claim:NAME"` is a claim.
+    /// Conditions that every row must meet: a `where` object, in which `"claim:NAME"` is a claim, as
+    /// [`Setting::Claim`] names it.
     pub rows: Option<Map<String, Value>>,
     /// Columns that the server sets on every write; a caller who supplies one is refused.
     pub preset: BTreeMap<String, Value>,

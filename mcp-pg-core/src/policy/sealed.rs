@@ -11,6 +11,7 @@ use crate::cipher::{ColumnCipher, KeyRing};
 use crate::error::Result;
 use crate::name::TableName;
 use crate::schema::{Column, Table};
+use crate::value;
 
 /// The columns that the server encrypts, and with which keys.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -187,7 +188,7 @@ impl Sealed {
         match (value, self.form) {
             (Value::Null, _) => None,
             (Value::String(text), Form::Text) => Some(text.clone().into_bytes()),
-            (Value::String(text), Form::Bytes) => Some(STANDARD.decode(text).unwrap_or_default()),
+            (Value::String(text), Form::Bytes) => Some(value::bytes(text).unwrap_or_default()),
             (other, _) => Some(other.to_string().into_bytes()),
         }
     }

@@ -79,6 +79,18 @@ impl Settings {
         schemas.extend(self.queries.functions.iter().cloned());
         schemas
     }
+
+    /// Gives tables that grants name without a schema the first one, in which replies name them so, too. An engine does this
+    /// itself.
+    pub fn qualify_grants(&mut self) {
+        let Some(schema) = self.schemas.first() else { return };
+        let grants = self.roles.iter_mut().flat_map(|role| &mut role.grants);
+        for table in grants.flat_map(|grant| &mut grant.tables) {
+            if !table.contains('.') && !table.starts_with('*') {
+                *table = format!("{schema}.{table}");
+            }
+        }
+    }
 }
 
 impl Default for Settings {

@@ -297,6 +297,24 @@ impl DataType {
         &POINT
     }
 
+    /// PostgreSQL's `box`.
+    pub fn rectangle() -> &'static Self {
+        static BOX: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(603, "box"));
+        &BOX
+    }
+
+    /// PostgreSQL's `polygon`.
+    pub fn polygon() -> &'static Self {
+        static POLYGON: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(604, "polygon"));
+        &POLYGON
+    }
+
+    /// PostgreSQL's `circle`.
+    pub fn circle() -> &'static Self {
+        static CIRCLE: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(718, "circle"));
+        &CIRCLE
+    }
+
     /// Arrays of `element`, for values that are lists of a column's type; it has no OID of its own.
     pub fn list_of(element: &Arc<DataType>) -> Self {
         Self {

@@ -143,6 +143,8 @@ pub enum Family {
     Pairs,
     /// `box`, `polygon` and `circle`: points in them.
     Area,
+    /// `point`: in such.
+    Point,
     /// Everything else.
     Other,
 }
@@ -161,6 +163,7 @@ impl DataType {
                 3614 => Family::Search,
                 650 | 869 => Family::Network,
                 603 | 604 | 718 => Family::Area,
+                600 => Family::Point,
                 // Types of extensions have another OID in each database.
                 _ => match base.name.rsplit('.').next().unwrap_or_default() {
                     "citext" => Family::Text,
@@ -209,7 +212,7 @@ impl DataType {
                 matches!(family, Family::Json | Family::Range | Family::Network | Family::Area)
             }
             ContainedBy | Overlaps if family == Family::Network => true,
-            ContainedBy => matches!(family, Family::Json | Family::Range),
+            ContainedBy => matches!(family, Family::Json | Family::Range | Family::Point),
             Overlaps => family == Family::Range,
             HasKey => family == Family::Json,
             Search => matches!(family, Family::Search | Family::Text),

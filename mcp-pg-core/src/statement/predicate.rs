@@ -137,6 +137,10 @@ impl Conditions {
                 let element = self.parameters.add(operand).cast_as(type_name.clone());
                 left.binary(PgBinOper::Contains, element)
             }
+            Comparison::ContainedBy(type_name, operand) => {
+                let area = self.parameters.add(operand).cast_as(type_name.clone());
+                left.binary(PgBinOper::Contained, area)
+            }
             Comparison::Binary(operator, operand) => {
                 if let Some(operator) = regular(*operator, !member, data_type) {
                     let pattern = self.parameters.shared(operand);

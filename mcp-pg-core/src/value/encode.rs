@@ -14,7 +14,7 @@ pub use self::compound::text_array;
 pub(super) use self::example::quoted;
 pub(crate) use self::pairs::in_quotes;
 use self::scalar::Reason;
-pub(crate) use self::scalar::is_point;
+pub(crate) use self::scalar::{bytes, is_point};
 use super::json;
 use super::scalar::Scalar;
 use crate::error::{Code, Error, Result};

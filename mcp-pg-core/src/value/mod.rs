@@ -16,7 +16,7 @@
 //! | real, double precision | number; `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | date, time | `"2024-01-31"`, `"13:45:00.5"` |
 //! | timestamp, timestamptz | `"2024-01-31T13:45:00"`, `"2024-01-31T13:45:00Z"` |
-//! | bytea | base64 with padding |
+//! | bytea | base64 with padding; `\\x` and hexadecimal digits are taken, too |
 //! | json, jsonb | itself |
 //! | array | array, nested for each dimension |
 //! | composite | object, fields in order |
@@ -50,8 +50,8 @@ mod span;
 pub use datetime::{day_after, local};
 pub use decimal::Decimal;
 pub use decode::Decoder;
+pub(crate) use encode::{bytes, in_quotes, is_point};
 pub use encode::{encode, is_left_to_postgresql, text_array};
-pub(crate) use encode::{in_quotes, is_point};
 pub use json_schema::{accepted, or_null, produced};
 pub use nested::{FieldBytes, elements, fields};
 pub use parameter::Text;

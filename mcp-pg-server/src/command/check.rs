@@ -1,21 +1,18 @@
 //! `check`: what the login could do beyond its task, and what in the configuration fits nothing.
 
-mod actions;
 mod columns;
 mod queries;
-mod rows;
 mod views;
 
-pub(super) use actions::counted;
+pub(super) use columns::counted;
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use mcp_pg_core::Posture;
-use mcp_pg_core::name::nearest;
-use mcp_pg_core::policy::{Grant, Mask, Role, Settings};
-use mcp_pg_core::schema::{Schema, Table};
+use mcp_pg_core::policy::{Mask, Role, Settings};
+use mcp_pg_core::schema::Schema;
 
 use super::session::Session;
 use super::{Exit, Failure, posture};
@@ -30,7 +27,7 @@ pub(super) async fn check(
     environment: &Environment,
     out: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
-    let (settings, own_roles) = (config.settings.clone(), config.own_roles);
+    let settings = config.settings.clone();
     let mut notes = of_files_and_limits(&config);
     let credentials = config.auth.as_ref().map(|auth| auth.credentials());
     // Not opened: that would make the file, as another user perhaps than the one who is to write it.
@@ -59,7 +56,8 @@ pub(super) async fn check(
     findings.extend(session.engine.refused_settings().await?.into_iter().map(|refused| {
         format!("roles.{}.session.{}: {}", refused.role, refused.setting, refused.message)
     }));
-    findings.extend(of_configuration(&settings, own_roles, &schema, &known));
+    findings.extend(of_server(&settings, &known));
+    findings.extend(session.engine.findings());
     for finding in &findings {
         writeln!(out, "finding: {finding}")?;
     }
@@ -213,94 +211,14 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
     writeln!(out, "may SET ROLE to:      {roles}")
 }
 
-/// What the configuration says of tables, columns and roles that are not there.
-fn of_configuration(
-    settings: &Settings,
-    own_roles: bool,
-    schema: &Schema,
-    known: &Posture,
-) -> Vec<String> {
-    let mut findings = Vec::new();
-    findings.extend(posture::absent_schemas(known));
+/// What keeps the server from what is configured, as far as the engine does not know it.
+fn of_server(settings: &Settings, known: &Posture) -> Vec<String> {
+    let mut findings = posture::absent_schemas(known);
     if known.standby && settings.audit.table.is_some() {
         findings.push(
             "audit.table: this database is a standby, which takes no records; name an audit.file"
                 .into(),
         );
-    }
-    if schema.tables.is_empty() {
-        return findings;
-    }
-    for role in &settings.roles {
-        of_role(role, schema, &mut findings);
-        findings.extend(written_in_vain(role, settings, schema));
-        // Those that are built in are for any table.
-        if own_roles {
-            findings.extend(actions::in_vain(role, settings, schema));
-        }
-    }
-    findings.extend(actions::of_columns(settings, schema));
-    findings.extend(rows::of_rows(settings, schema));
-    findings.extend(rows::of_versions(settings, schema));
-    findings.extend(columns::of_columns(settings, schema));
-    findings
-}
-
-fn of_role(role: &Role, schema: &Schema, findings: &mut Vec<String>) {
-    let name = &role.name;
-    for (position, grant) in role.grants.iter().enumerate() {
-        let place = format!("roles.{name}.grants[{position}]");
-        let tables: Vec<&Table> =
-            schema.tables.iter().filter(|table| grant.matches(&table.name)).collect();
-        if tables.is_empty() {
-            findings.push(format!("{place}: {} matches no table", grant.tables.join(", ")));
-            continue;
-        }
-        for pattern in &grant.tables {
-            let alone = Grant { tables: vec![pattern.clone()], ..Grant::default() };
-            if !tables.iter().any(|table| alone.matches(&table.name)) {
-                findings.push(format!("{place}: {pattern} matches no table"));
-            }
-        }
-        let rules = &grant.columns;
-        let columns = (rules.include.iter().flatten().map(|column| ("columns.include", column)))
-            .chain(rules.exclude.iter().map(|column| ("columns.exclude", column)))
-            .chain(rules.writable.iter().flatten().map(|column| ("columns.writable", column)))
-            .chain(rules.mask.keys().map(|column| ("columns.mask", column)))
-            .chain(rules.decrypt.iter().map(|column| ("columns.decrypt", column)))
-            .chain(grant.preset.keys().map(|column| ("preset", column)));
-        for (key, column) in columns {
-            if tables.iter().any(|table| table.column(column).is_some()) {
-                continue;
-            }
-            let known = tables.iter().flat_map(|table| &table.columns).map(|c| c.name.as_str());
-            let hint = nearest(column, known)
-                .map(|near| format!("; did you mean {near}?"))
-                .unwrap_or_default();
-            findings.push(format!("{place}.{key}: no such table has a column {column:?}{hint}"));
-        }
-    }
-}
-
-/// Columns that the grants of a role list as writable, and that its callers can write in no table.
-fn written_in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
-    let mut findings = Vec::new();
-    for (position, grant) in role.grants.iter().enumerate() {
-        for column in grant.columns.writable.iter().flatten() {
-            let tables = schema.tables.iter().filter(|table| grant.matches(&table.name));
-            let answers = tables.filter_map(|table| {
-                Some((table, role.may_write(position, column, table, settings)?))
-            });
-            let barred: Result<Vec<_>, ()> = answers
-                .map(|(table, answer)| answer.err().map(|why| (table, why)).ok_or(()))
-                .collect();
-            if let Some((table, why)) = barred.iter().flatten().next() {
-                findings.push(format!(
-                    "roles.{}.grants[{position}].columns.writable: {}.{column} cannot be written: {why}",
-                    role.name, table.name
-                ));
-            }
-        }
     }
     findings
 }

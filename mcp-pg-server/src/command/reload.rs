@@ -30,7 +30,7 @@ fn read(
     if !common.schemas.is_empty() {
         config.settings.schemas.clone_from(&common.schemas);
     }
-    config.qualify_grants();
+    config.settings.qualify_grants();
     Ok(config)
 }
 

@@ -48,6 +48,7 @@ mod example;
 mod examples;
 mod explain;
 mod filters;
+mod findings;
 mod functions;
 mod fuzz;
 mod guide;

@@ -24,6 +24,8 @@ pub enum Comparison {
     Listed(bool, Operand),
     /// A range or multirange contains one value or one range, of this type.
     ContainsElement(String, Operand),
+    /// A point lies in an area of this type.
+    ContainedBy(String, Operand),
 }
 
 impl<'v> Parser<'_, 'v> {
@@ -125,6 +127,11 @@ impl<'v> Parser<'_, 'v> {
             Operator::Contains if let Some(part) = contained(data_type, value) => {
                 let operand = scope.operand_of(part, &part.name, value, at)?;
                 Comparison::ContainsElement(part.name.clone(), operand)
+            }
+            Operator::ContainedBy if data_type.family() == Family::Point => {
+                let area = area(value).ok_or_else(|| no_area(at))?;
+                let operand = scope.operand_of(area, &area.name, value, at)?;
+                Comparison::ContainedBy(area.name.clone(), operand)
             }
             Operator::Contains | Operator::ContainedBy | Operator::Overlaps
                 if data_type.family() == Family::Array
@@ -348,6 +355,23 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
         },
         _ => None,
     }
+}
+
+/// The type of the area that a text is: `(9,51),(8,50)` is a box, `<(8,50),2>` a circle, `((8,50),(9,50),(9,51))` a polygon.
+fn area(value: &Value) -> Option<&'static DataType> {
+    let text = value.as_str()?.trim();
+    match text.matches(',').count() {
+        2 if text.starts_with('<') => Some(DataType::circle()),
+        3 => Some(DataType::rectangle()),
+        numbers if numbers > 3 && numbers % 2 == 1 => Some(DataType::polygon()),
+        _ => None,
+    }
+}
+
+fn no_area(at: &str) -> Error {
+    wrong("contained_by of a point takes an area", at).hint(
+        "a box \"(9,51),(8,50)\", a circle \"<(8.5,50.5),2>\" or a polygon \"((8,50),(9,50),(9,51))\"",
+    )
 }
 
 /// What stands beside `search` and says how the words are to be read.

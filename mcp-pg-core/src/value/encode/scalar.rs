@@ -57,7 +57,7 @@ impl Scalar {
                 uuid::Uuid::try_parse(text).map(|uuid| uuid.to_string()).map_err(|_| Reason::Unfit)
             }
             (Self::Bytea, Value::String(text)) => {
-                STANDARD.decode(text).map(|bytes| hex(&bytes)).map_err(|_| Reason::Unfit)
+                bytes(text).map(|bytes| hex(&bytes)).ok_or(Reason::Unfit)
             }
             (
                 Self::Date | Self::Time | Self::Timestamp | Self::TimestampTz,
@@ -210,6 +210,17 @@ fn takes_numbers(data_type: &DataType) -> bool {
         || REGPROCEDURE_TO_REGTYPE.contains(&data_type.oid)
         || name == "citext"
         || name.ends_with(".citext")
+}
+
+/// The bytes that a text of JSON stands for: base64; or hexadecimal digits as PostgreSQL writes them, whose backslash no
+/// base64 has.
+pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
+    let Some(digits) = text.strip_prefix("\\x") else { return STANDARD.decode(text).ok() };
+    let pairs = digits.as_bytes().chunks(2).map(|pair| {
+        let digit = |place: usize| char::from(*pair.get(place)?).to_digit(16);
+        u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+    });
+    pairs.collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -1,8 +1,9 @@
-//! What the configuration and comments say of columns and relations, and is not so.
+//! Columns that are served otherwise than somebody may expect: notes, since that may be meant.
 
 use mcp_pg_core::Settings;
-use mcp_pg_core::policy::ColumnMarks;
-use mcp_pg_core::schema::{Column, Schema};
+use mcp_pg_core::schema::{Schema, TableKind};
+
+use crate::command::posture::some_of;
 
 /// The columns of views that show an encrypted one.
 pub(super) fn shown_encrypted(settings: &Settings, schema: &Schema) -> Vec<String> {
@@ -41,40 +42,18 @@ pub(super) fn lacking(settings: &Settings, schema: &Schema) -> impl Iterator<Ite
     })
 }
 
-/// The findings on `[columns]`, `[encryption]`, `[comments]`, `[[relations]]` and directives.
-pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
-    let mut findings = Vec::new();
-    let marks = &settings.columns;
-    for (key, patterns) in [("sensitive", &marks.sensitive), ("untrusted", &marks.untrusted)] {
-        for pattern in patterns {
-            let alone = ColumnMarks { sensitive: vec![pattern.clone()], ..ColumnMarks::default() };
-            let fits = schema.tables.iter().any(|table| {
-                table.columns.iter().any(|column| alone.of(&table.name, &column.name).sensitive)
-            });
-            if !fits {
-                findings.push(format!("columns.{key}: {pattern:?} matches no column"));
-            }
-        }
-    }
-    let encryption = &settings.encryption;
-    for name in &encryption.columns {
-        let found = schema.tables.iter().find_map(|table| {
-            let full = |column: &&Column| format!("{}.{}", table.name, column.name) == *name;
-            Some((table, table.columns.iter().find(full)?))
-        });
-        match found.map(|(table, column)| encryption.check(table, column)) {
-            None => findings.push(format!("encryption.columns: there is no column {name}")),
-            Some(Err(reason)) => findings.push(format!("encryption.columns: {reason}")),
-            Some(Ok(())) => {}
-        }
-    }
-    for owner in &settings.comments.owners {
-        if !schema.tables.iter().any(|table| &table.owner == owner) {
-            findings
-                .push(format!("comments.owners: {owner} owns no table of the configured schemas"));
-        }
-    }
-    findings.extend(schema.clone().declaring(&settings.relations).1);
-    findings.extend(schema.directives.faults.iter().cloned());
-    findings
+/// The columns that count changes since nothing is configured, if any: they may mean something else.
+pub(in crate::command) fn counted(settings: &Settings, schema: &Schema) -> Option<String> {
+    let unsaid = settings.concurrency.version_column.is_none();
+    let tables = schema.tables.iter().filter(|table| unsaid && table.kind != TableKind::View);
+    let columns = tables.filter_map(|table| {
+        Some(format!("{}.{}", table.name, settings.concurrency.counts_in(table)?.name))
+    });
+    let columns: Vec<String> = columns.collect();
+    (!columns.is_empty()).then(|| {
+        format!(
+            "each update adds 1 to, or dates, {}: say so by concurrency.version_column, or \"\" if that means something else",
+            some_of(&columns)
+        )
+    })
 }

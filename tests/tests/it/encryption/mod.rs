@@ -151,6 +151,8 @@ async fn equality_is_all_that_can_be_asked() {
     .await
     .unwrap();
     let photo = STANDARD.encode(format!("photo of {SSN}"));
+    let digits = |byte: u8| format!("{byte:02X}");
+    let hex = format!("\\x{}", format!("photo of {SSN}").bytes().map(digits).collect::<String>());
     for (condition, expected) in [
         (json!({"ssn": SSN}), json!([1])),
         (json!({"ssn": {"eq": "078-05-1121"}}), json!([2])),
@@ -161,6 +163,7 @@ async fn equality_is_all_that_can_be_asked() {
         (json!({"not": {"ssn": SSN}, "ssn": {"is_null": false}}), json!([2])),
         (json!({"column": "ssn", "eq": SSN}), json!([1])),
         (json!({"photo": photo}), json!([1])),
+        (json!({"photo": hex}), json!([1])),
         (json!({"ssn": "nobody"}), json!([])),
     ] {
         let select =

@@ -146,6 +146,8 @@ async fn every_operator_that_is_described_works() {
                     "in" | "not_in" => json!([row[name], null]),
                     "has_key" => json!("a"),
                     "search" => json!("word"),
+                    // A point is in areas, not in points.
+                    "contained_by" if name == "dot" => json!("(9,9),(0,0)"),
                     _ => row[name].clone(),
                 };
                 let same = matches!(operator, "eq" | "in" | "gte" | "lte");

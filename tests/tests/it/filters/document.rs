@@ -134,6 +134,16 @@ async fn arrays_ranges_and_networks() {
             (json!({"square": {"contains": "(0.5,0.5),(0,0)"}}), "square @> box '(0.5,0.5),(0,0)'"),
             (json!({"square": {"contains": {"x": 0.5, "y": 1}}}), "square @> point '(0.5,1)'"),
             (json!({"not": {"square": {"contains": "(9,9)"}}}), "NOT square @> point '(9,9)'"),
+            (json!({"dot": {"contained_by": "(2,3),(0,0)"}}), "dot <@ box '(2,3),(0,0)'"),
+            (json!({"dot": {"contained_by": "<(1,2),0.5>"}}), "dot <@ circle '<(1,2),0.5>'"),
+            (
+                json!({"dot": {"contained_by": "((0,0),(0,9),(9,9))"}}),
+                "dot <@ polygon '((0,0),(0,9),(9,9))'",
+            ),
+            (
+                json!({"not": {"dot": {"contained_by": "(2,3),(0,0)"}}}),
+                "NOT dot <@ box '(2,3),(0,0)'",
+            ),
             (json!({"span": {"contains": {"lower": 5, "upper": 9}}}), "span @> '[5,9)'::int4range"),
             (json!({"span": {"contains": "[5,9)"}}), "span @> '[5,9)'::int4range"),
             (

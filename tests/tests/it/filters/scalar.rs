@@ -47,6 +47,7 @@ async fn equality_order_and_null() {
             (json!({"length": {"gt": "1 day"}}), "length > '1 day'"),
             (json!({"key": {"in": ["00000000-0000-0000-0000-000000000001"]}}), "id = 1"),
             (json!({"bytes": "Av8="}), "bytes = '\\x02ff'"),
+            (json!({"bytes": "\\x02Ff"}), "bytes = '\\x02ff'"),
             (json!({"bytes": {"in": ["AQ==", ""]}}), "bytes IN ('\\x01', '')"),
             (json!({"mood": "glad"}), "mood = 'glad'"),
             (json!({"mood": {"gte": "fine"}}), "mood >= 'fine'"),

@@ -85,7 +85,7 @@ async fn an_aggregate_sees_what_was_written_and_gives_its_totals() {
 #[tokio::test]
 async fn a_reference_within_json_is_refused() {
     let database = Database::of(
-        "CREATE TABLE notes (id serial PRIMARY KEY, doc jsonb, plain json, body text)",
+        "CREATE TABLE notes (id serial PRIMARY KEY, doc jsonb, plain json, body text, path bigint[])",
     )
     .await;
     let engine = database.engine().await;
@@ -98,6 +98,7 @@ async fn a_reference_within_json_is_refused() {
     for (data, at) in [
         (json!({"doc": {"of": [{"$ref": "a.id"}]}}), "/doc/of/0/$ref"),
         (json!({"plain": [{"$ref": "0.body"}]}), "/plain/0/$ref"),
+        (json!({"path": [1, {"$ref": "a.id"}]}), "/path/1/$ref"),
     ] {
         let told = refused(&engine, "transaction", after(data.clone())).await;
         assert_eq!(told, ("invalid_value".into(), format!("/operations/1/data{at}")), "{data}");

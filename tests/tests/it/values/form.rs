@@ -138,6 +138,8 @@ async fn a_value_that_does_not_fit_is_told_with_its_place_and_what_would() {
         ("c_text", json!("\0"), "", "NUL"),
         ("c_uuid", json!("123"), "", "expected uuid"),
         ("c_bytea", json!("***"), "", "expected bytea"),
+        ("c_bytea", json!("\\x0"), "", "expected bytea"),
+        ("c_bytea", json!("\\x0g"), "", "expected bytea"),
         ("c_date", json!("2023-02-29"), "", "expected date"),
         ("c_timestamptz", json!("now"), "", "not a date or time"),
         ("c_timestamp", json!("2024-01-31T13:45:00+05:30"), "", "time in a zone"),

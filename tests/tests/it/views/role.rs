@@ -71,6 +71,12 @@ async fn the_database_itself_tells_callers_apart() {
     assert_eq!(ids(Principal::new("x", "app")).await, [0; 0]);
     assert_eq!(ids(caller("a", json!([]))).await, [0; 0]);
     assert_eq!(ids(caller("a' OR 'a'='a", json!(["x"]))).await, [0; 0]);
+    // What a policy cannot read is the fault of no value of the call.
+    let broken = caller("a", json!("{x"));
+    let read = json!({"table": "doc", "where": {"doc_id": 1}, "columns": ["doc_id"]});
+    let told = call_as(&engine, &broken, "select", read).await.unwrap_err();
+    assert_eq!((told.code().as_str(), told.get_at()), ("invalid_value", None));
+    assert!(told.to_string().contains("a claim of the caller"), "{told}");
     let described =
         call_as(&engine, &caller("a", json!([])), "describe_table", json!({"table": "doc"}))
             .await

@@ -1,10 +1,7 @@
 //! Actions that grants allow and no call can do, and columns by which rows are set aside and counted that no table has.
 
-use mcp_pg_core::Settings;
-use mcp_pg_core::policy::{Action, Archive, Role};
-use mcp_pg_core::schema::{Schema, Table, TableKind};
-
-use crate::command::posture::some_of;
+use crate::policy::{Action, Archive, Role, Settings};
+use crate::schema::{Schema, Table};
 
 /// The findings on the actions of a role's grants.
 pub(super) fn in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
@@ -51,22 +48,6 @@ fn unread<'t>(
     }
     let table = tables.find(|table| role.deciding(Action::Select, &table.name).is_none())?;
     Some(format!("no grant gives select in {}, which it needs", table.name))
-}
-
-/// The columns that count changes since nothing is configured, if any: they may mean something else.
-pub(in crate::command) fn counted(settings: &Settings, schema: &Schema) -> Option<String> {
-    let unsaid = settings.concurrency.version_column.is_none();
-    let tables = schema.tables.iter().filter(|table| unsaid && table.kind != TableKind::View);
-    let columns = tables.filter_map(|table| {
-        Some(format!("{}.{}", table.name, settings.concurrency.counts_in(table)?.name))
-    });
-    let columns: Vec<String> = columns.collect();
-    (!columns.is_empty()).then(|| {
-        format!(
-            "each update adds 1 to, or dates, {}: say so by concurrency.version_column, or \"\" if that means something else",
-            some_of(&columns)
-        )
-    })
 }
 
 /// The findings on `archive.column` and `concurrency.version_column`, where they are not the default.

@@ -1,8 +1,8 @@
 //! Row conditions and presets of grants that do not fit their tables.
 
-use mcp_pg_core::plan::Misfit;
-use mcp_pg_core::policy::{Grant, Settings, View};
-use mcp_pg_core::schema::Schema;
+use crate::plan::Misfit;
+use crate::policy::{Grant, Settings, View};
+use crate::schema::Schema;
 
 /// The findings on `rows` and `preset` of the roles' grants.
 pub(super) fn of_rows(settings: &Settings, schema: &Schema) -> Vec<String> {

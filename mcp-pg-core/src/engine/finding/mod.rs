@@ -1,0 +1,65 @@
+//! What the settings say, and is not so in the database.
+
+mod action;
+mod column;
+mod grant;
+mod row;
+mod setting;
+
+use super::Engine;
+use crate::policy::{Role, Settings};
+use crate::schema::Schema;
+
+impl Engine {
+    /// What the settings say that fits nothing, or can have no effect: tables, columns, relations and roles that are not
+    /// there, row conditions and presets that do not fit, actions that no call can do. Each is a sentence that begins with the
+    /// key of the configuration file, such as `roles.support.grants[0].rows`.
+    ///
+    /// What does not fit is not offered to callers; it is no error of [`Engine::connect`], since the schema may change
+    /// under a running server. Of schemas that are not there, [`Engine::posture`] tells; of canned queries,
+    /// [`Engine::faults`]; of session settings, [`Engine::refused_settings`].
+    ///
+    /// ```no_run
+    /// use mcp_pg_core::policy::{Action, Grant, Role};
+    /// use mcp_pg_core::{Engine, Settings};
+    ///
+    /// # async fn example() -> mcp_pg_core::Result<()> {
+    /// let grant = Grant { tables: vec!["ordres".into()], actions: [Action::Select].into_iter().collect(), ..Grant::default() };
+    /// let clerk = Role { name: "clerk".into(), grants: vec![grant], ..Role::default() };
+    /// let settings = Settings { roles: vec![clerk], default_role: "clerk".into(), ..Settings::default() };
+    /// let engine = Engine::connect("postgres://app@localhost/shop".parse().expect("a valid URL"), settings).await?;
+    /// for finding in engine.findings() {
+    ///     eprintln!("{finding}"); // roles.clerk.grants[0]: public.ordres matches no table
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn findings(&self) -> Vec<String> {
+        let catalogue = self.catalogue.load_full();
+        of_schema(&catalogue.settings, &catalogue.schema())
+    }
+}
+
+fn of_schema(settings: &Settings, schema: &Schema) -> Vec<String> {
+    let mut findings = setting::of_settings(settings);
+    if schema.tables.is_empty() {
+        return findings;
+    }
+    for role in &settings.roles {
+        findings.extend(grant::of_names(role, schema));
+        findings.extend(grant::written_in_vain(role, settings, schema));
+        if !is_built_in(role) {
+            findings.extend(action::in_vain(role, settings, schema));
+        }
+    }
+    findings.extend(action::of_columns(settings, schema));
+    findings.extend(row::of_rows(settings, schema));
+    findings.extend(row::of_versions(settings, schema));
+    findings.extend(column::of_columns(settings, schema));
+    findings
+}
+
+/// Whether it is a role that is there without being configured: such a one is for any table.
+fn is_built_in(role: &Role) -> bool {
+    Role::built_in().iter().any(|known| known.name == role.name && known.grants == role.grants)
+}

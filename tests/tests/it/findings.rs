@@ -1,0 +1,66 @@
+//! What settings say that fits nothing: told to the application that made them.
+
+use std::collections::BTreeMap;
+
+use mcp_pg_core::policy::{Action, Grant, Mask, Role};
+use mcp_pg_core::{Principal, Settings};
+use mcp_pg_tests::{Database, call_as, object, rows};
+use serde_json::json;
+
+fn clerk(grants: Vec<Grant>) -> Settings {
+    let role = Role { name: "clerk".into(), grants, ..Role::default() };
+    Settings { roles: vec![role], default_role: "clerk".into(), ..Settings::default() }
+}
+
+fn reads(table: &str) -> Grant {
+    let actions = [Action::Select].into_iter().collect();
+    Grant { tables: vec![table.into()], actions, ..Grant::default() }
+}
+
+#[tokio::test]
+async fn a_table_without_a_schema_is_one_of_the_first() {
+    let database = Database::shop().await;
+    let engine = database.engine_with(clerk(vec![reads("users"), reads("order*")])).await;
+    let caller = Principal::new("someone", "clerk");
+    for table in ["users", "orders", "order_items"] {
+        let read = json!({"table": table, "limit": 1});
+        let reply = call_as(&engine, &caller, "select", read).await.unwrap();
+        assert_eq!(rows(&reply).len(), 1, "{table}");
+    }
+    assert_eq!(engine.findings(), Vec::<String>::new());
+    assert!(engine.reconfigure(clerk(vec![reads("products")])).await.unwrap());
+    let read = json!({"table": "products", "limit": 1});
+    assert!(call_as(&engine, &caller, "select", read).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_fits_nothing_is_told_by_its_key() {
+    let database = Database::shop().await;
+    let engine = database.engine().await;
+    assert_eq!(engine.findings(), Vec::<String>::new());
+    let mut users = reads("users");
+    users.rows = Some(object(json!({"nope": 1})));
+    users.columns.mask = [("emial".to_owned(), Mask::Full)].into();
+    users.preset = BTreeMap::from([("nobody".to_owned(), json!(1))]);
+    let mut orders = reads("orders");
+    orders.rows = Some(object(json!({"user_id": "abc"})));
+    let mut settings = clerk(vec![users, orders, reads("ordres")]);
+    settings.roles.push(Role::everywhere("clerk", [Action::Select]));
+    settings.default_role = "nobody".into();
+    settings.limits.default_rows = settings.limits.max_rows + 1;
+    let engine = database.engine_with(settings).await;
+    let told = engine.findings();
+    for (finding, expected) in told.iter().zip([
+        "default_role: there is no role \"nobody\"",
+        "roles.clerk: there are several",
+        "limits.default_rows (1001) is more than limits.max_rows (1000)",
+        "roles.clerk.grants[0].columns.mask: no such table has a column \"emial\"; did you mean email?",
+        "roles.clerk.grants[0].preset: no such table has a column \"nobody\"",
+        "roles.clerk.grants[2]: public.ordres matches no table",
+        "roles.clerk.grants[0].rows: public.users: unknown_column",
+        "roles.clerk.grants[1].rows: public.orders: invalid_value",
+    ]) {
+        assert!(finding.starts_with(expected), "{finding} is not {expected}");
+    }
+    assert_eq!(told.len(), 8, "{told:?}");
+}
