@@ -7,6 +7,9 @@ use super::predicate::Conditions;
 use crate::plan::{Arithmetic, Expression, Point, Reached};
 use crate::schema::DataType;
 
+/// Most digits of a number that is computed with.
+const DIGITS: i64 = 500;
+
 /// A value that is yet to be divided by a whole number: put off, that leaves nothing to be rounded before.
 pub(super) struct Parted {
     pub(super) value: Expr,
@@ -22,6 +25,14 @@ impl Parted {
     pub(super) fn divided(self) -> Expr {
         divided(self.value, self.by)
     }
+}
+
+/// Whether a number is written with few enough digits to compute with: as many factors as there may be
+/// ([`ARITHMETIC_MOST`](crate::plan::ARITHMETIC_MOST)) are then a `numeric` still, of which there are none beyond 131,072
+/// digits before the point.
+fn is_short(number: Expr) -> Expr {
+    let text = Func::cust("pg_catalog.octet_length").arg(number.cast_as("text"));
+    Expr::expr(text).lte(integer(DIGITS))
 }
 
 /// A float as `numeric`: its text has all digits that tell it from others, of which the cast leaves some out.
@@ -77,18 +88,23 @@ impl Conditions {
         }
     }
 
-    /// A column's number as `numeric`, in which nothing overflows; null for a member of JSON that is no number.
+    /// A column's number as `numeric`, in which nothing overflows; null for a member of JSON that is no number, and for what
+    /// has more than [`DIGITS`].
     pub(super) fn number(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
         let value = self.value(of, alias);
         if of.member.is_some() {
             let kind = Func::cust("pg_catalog.jsonb_typeof").arg(self.value(of, alias));
             let number = Expr::expr(kind).eq(Expr::Constant("number".into()));
+            let number = number.and(is_short(self.value(of, alias)));
             return CaseStatement::new().case(number, value.cast_as("numeric")).into();
         }
         match of.column.data_type.base() {
-            data_type if data_type.oid == DataType::numeric().oid => value,
-            data_type if data_type.is_float() => exact(value),
-            _ => value.cast_as("numeric"),
+            data_type if data_type.oid != DataType::numeric().oid => match data_type.is_float() {
+                true => exact(value),
+                false => value.cast_as("numeric"),
+            },
+            _ if of.column.precision().is_some_and(|(before, behind)| before + behind <= DIGITS) => value,
+            _ => CaseStatement::new().case(is_short(self.value(of, alias)), value).into(),
         }
     }
 

@@ -60,7 +60,15 @@ impl<'v> Arbiter<'v> {
             columns.iter().map(|column| &table.table.columns[*column]).collect();
         let mut set = match request.action {
             ConflictAction::Nothing => Vec::new(),
-            ConflictAction::Update => overwritten(scope, table, request, given, &columns)?,
+            ConflictAction::Update => {
+                let numbered = columns.iter().enumerate().find(|(_, column)| {
+                    column.is_numbered() && given.iter().all(|known| known.name != column.name)
+                });
+                if let Some((index, column)) = numbered {
+                    return Err(never_meant(&column.name, index));
+                }
+                overwritten(scope, table, request, given, &columns)?
+            }
         };
         if set.is_empty() {
             return Ok(Self {
@@ -160,6 +168,14 @@ struct Target<'v> {
     columns: &'v [usize],
     nulls_equal: bool,
     partial: Option<&'v Index>,
+}
+
+/// The error of a key that no row gives, and that the database numbers: whose row has the next number is chance.
+fn never_meant(name: &str, index: usize) -> Error {
+    let message = format!("no row gives {name}, and the database numbers it: which row is to be updated is not said");
+    Error::new(Code::MissingValue, message)
+        .at(format!("/on_conflict/columns/{index}"))
+        .hint("give it in data to meet the row that has it, name another key, or leave on_conflict out for a new row")
 }
 
 /// The keys whose existing rows can be met.
