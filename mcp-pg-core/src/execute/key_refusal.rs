@@ -68,7 +68,8 @@ fn same_key(key: &Key, told: Option<&ViolatedKey>, place: &Place<'_>) -> Error {
         && column.is_numbered()
         && given.iter().all(|known| known.name != column.name)
     {
-        let error = Error::new(Code::UniqueViolation, format!("the database numbers rows, and {message}"));
+        let error =
+            Error::new(Code::UniqueViolation, format!("the database numbers rows, and {message}"));
         let error = error.at(place.written()).hint(
             "the sequence is behind the rows that are there, which whoever maintains the database can mend (setval); \
              the call is right",

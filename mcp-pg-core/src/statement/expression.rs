@@ -103,7 +103,13 @@ impl Conditions {
                 true => exact(value),
                 false => value.cast_as("numeric"),
             },
-            _ if of.column.precision().is_some_and(|(before, behind)| before + behind <= DIGITS) => value,
+            _ if of
+                .column
+                .precision()
+                .is_some_and(|(before, behind)| before + behind <= DIGITS) =>
+            {
+                value
+            }
             _ => CaseStatement::new().case(is_short(self.value(of, alias)), value).into(),
         }
     }
