@@ -2,9 +2,10 @@
 //! show, and they say nothing of a delete. So nothing is looked at before; what RETURNING tells is what has gone, and what
 //! should not have is rolled back with it.
 
-use super::change::{Changed, gone_with_them, nothing_found, too_many, which};
+use super::change::{Changed, gone_with_them, nothing_found, too_many};
 use super::notes;
-use super::operation::{ALL, Done, Reached, Run, image_room, objects};
+use super::operation::{ALL, Done, Run, image_room, objects};
+use super::reached::{Reached, Told, keys};
 use super::record::Record;
 use super::version::Versions;
 use crate::error::{Code, Error, Result};
@@ -47,11 +48,12 @@ impl Run<'_, '_> {
         }
         notes.extend(gone_with_them(self.scope.view, plan));
         let told = plan.table.steady_order();
-        let which = if asked { which(&told, &returned, &rows) } else { Vec::new() };
+        let which = if asked { keys(&told, &returned, &rows) } else { Vec::new() };
+        let which = which.into_iter().map(Told::Row).collect();
         let after = removals.first().map(|removal| objects(removal, rows, returned.len()));
         let after = after.unwrap_or_default();
         let before = if images { after.clone() } else { Vec::new() };
-        let reached = Reached { rows: count, which };
+        let reached = Reached { rows: count, which, ..Reached::default() };
         let before_cut = images && cut;
         Ok(Done { before, after, count, reached, before_cut, after_cut: cut, notes, related: None })
     }

@@ -79,7 +79,7 @@ impl Conditions {
 
     fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Parted {
         match operand {
-            Expression::Column(reached) => Parted::whole(self.number(reached, alias)),
+            Expression::Column(reached) => Parted::whole(self.factor(reached, alias)),
             // Computed once, not for each row.
             Expression::Computed(..) if operand.columns().is_empty() => {
                 Parted::whole(subquery(Query::select().expr(self.computed(operand, alias)).take()))
@@ -88,29 +88,30 @@ impl Conditions {
         }
     }
 
-    /// A column's number as `numeric`, in which nothing overflows; null for a member of JSON that is no number, and for what
-    /// has more than [`DIGITS`].
+    /// A number to compute with; null for what has more than [`DIGITS`].
+    fn factor(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
+        let number = self.number(of, alias);
+        let column = &of.column;
+        let unbounded = column.data_type.base().oid == DataType::numeric().oid
+            && column.precision().is_none_or(|(before, behind)| before + behind > DIGITS);
+        match unbounded || of.member.is_some() {
+            true => CaseStatement::new().case(is_short(self.value(of, alias)), number).into(),
+            false => number,
+        }
+    }
+
+    /// A column's number as `numeric`, in which nothing overflows; null for a member of JSON that is no number.
     pub(super) fn number(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
         let value = self.value(of, alias);
         if of.member.is_some() {
             let kind = Func::cust("pg_catalog.jsonb_typeof").arg(self.value(of, alias));
             let number = Expr::expr(kind).eq(Expr::Constant("number".into()));
-            let number = number.and(is_short(self.value(of, alias)));
             return CaseStatement::new().case(number, value.cast_as("numeric")).into();
         }
         match of.column.data_type.base() {
-            data_type if data_type.oid != DataType::numeric().oid => match data_type.is_float() {
-                true => exact(value),
-                false => value.cast_as("numeric"),
-            },
-            _ if of
-                .column
-                .precision()
-                .is_some_and(|(before, behind)| before + behind <= DIGITS) =>
-            {
-                value
-            }
-            _ => CaseStatement::new().case(is_short(self.value(of, alias)), value).into(),
+            data_type if data_type.oid == DataType::numeric().oid => value,
+            data_type if data_type.is_float() => exact(value),
+            _ => value.cast_as("numeric"),
         }
     }
 

@@ -207,9 +207,9 @@ async fn no_product_that_is_no_number_tells_of_a_hidden_row() {
     // With twenty for the sum, the power of the group has more digits than there are, and with two it has not.
     let many = |factor: Value, number: usize| json!({"multiply": vec![factor; number]});
     let product = |of: &Value| {
-        let mut factors = vec![json!(1e18); 72];
+        let mut factors = vec![json!(1_000_000_000_000_000_i64); 86];
         factors.insert(0, of.clone());
-        factors.push(json!(7e13));
+        factors.push(json!(700_000));
         json!({"multiply": factors})
     };
     for of in [json!("sum"), json!({"column": "meta", "path": ["n"]})] {
