@@ -24,11 +24,11 @@ struct Found {
 
 /// The rows as a change left them.
 #[derive(Default)]
-struct Changed {
-    rows: Vec<Vec<Value>>,
-    count: u64,
+pub(super) struct Changed {
+    pub(super) rows: Vec<Vec<Value>>,
+    pub(super) count: u64,
     /// Whether there are more than `rows` holds.
-    cut: bool,
+    pub(super) cut: bool,
 }
 
 impl Run<'_, '_> {
@@ -38,6 +38,9 @@ impl Run<'_, '_> {
         plan: &ChangePlan<'_>,
         record: &mut Record<'_>,
     ) -> Result<Done> {
+        if plan.is_unseen() {
+            return self.remove_unseen(transaction, plan, record).await;
+        }
         let images = self.operation.dry_run || record.keeps_images();
         let asked = record.consent.is_some();
         let looked_at = looked_at(plan, images, asked);
@@ -45,26 +48,17 @@ impl Run<'_, '_> {
         let Found { rows: found, mut notes } =
             self.look(transaction, plan, &lock, &looked_at, record).await?;
         if found.count == 0 {
-            notes.extend(plan.filter.doubt());
-            notes.extend(beside_the_archive(plan));
-            notes.extend(out_of_reach(plan));
-            if notes.is_empty() {
-                notes.extend(plan.filter.letters_of_any_case());
-            }
-            if notes.is_empty() && plan.effect.each().is_none() {
-                notes.push("no row meets where".to_owned());
-            }
-            return Ok(Done { notes, ..Done::default() });
+            return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
         notes.extend(gone_with_them(self.scope.view, plan));
         notes.extend(replaced::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
         let returned = self.operation.returned(images || !reaching.is_empty());
         let changes = statement::changes(plan, &returned);
-        let mut changed = self.apply(transaction, plan, &changes, record).await?;
+        let mut changed = self.apply(transaction, plan, &changes, ALL, record).await?;
         let count = changed.count;
         if count > plan.max_rows {
-            return Err(self.too_many(transaction, plan, record).await);
+            return Err(self.count_too_many(transaction, plan, record).await);
         }
         if count < found.count {
             let left = found.count - count;
@@ -119,7 +113,7 @@ impl Run<'_, '_> {
             _ => error,
         })?;
         if rows.count > plan.max_rows {
-            return Err(self.too_many(transaction, plan, record).await);
+            return Err(self.count_too_many(transaction, plan, record).await);
         }
         if compared && rows.too_large.is_some() {
             let message = "the rows are too large to be changed at once";
@@ -133,7 +127,7 @@ impl Run<'_, '_> {
             (Some(each), _) => {
                 notes.extend(each_is_one(&versions, each, &mut rows, looked_at)?);
             }
-            (None, Some(version)) => versions.unchanged(&rows, version)?,
+            (None, Some(version)) => versions.unchanged(&rows.rows, version)?,
             (None, None) => {}
         }
         document::check(plan, &rows.rows, looked_at)?;
@@ -141,11 +135,12 @@ impl Run<'_, '_> {
     }
 
     /// Runs the statements of a change; if one is refused, tells which row is at fault.
-    async fn apply(
+    pub(super) async fn apply(
         &self,
         transaction: &mut Transaction,
         plan: &ChangePlan<'_>,
         changes: &[Statement<'_>],
+        keep: Keep,
         record: &mut Record<'_>,
     ) -> Result<Changed> {
         let several = plan.effect.each().is_some_and(|each| each.rows().nth(1).is_some());
@@ -156,7 +151,7 @@ impl Run<'_, '_> {
         for change in changes {
             record.statement(&change.sql);
             let parameters = texts(&change.parameters, self.given)?;
-            let fetched = match transaction.run(change, &parameters, ALL).await {
+            let fetched = match transaction.run(change, &parameters, keep).await {
                 Ok(fetched) => fetched,
                 Err(failure) => {
                     let row = (!several).then(|| only(plan)).flatten();
@@ -178,8 +173,35 @@ impl Run<'_, '_> {
     }
 }
 
+/// What there is to say of a change that met no row, besides `notes`.
+pub(super) fn nothing_found(plan: &ChangePlan<'_>, mut notes: Vec<String>) -> Vec<String> {
+    notes.extend(plan.filter.doubt());
+    notes.extend(beside_the_archive(plan));
+    notes.extend(out_of_reach(plan));
+    if notes.is_empty() {
+        notes.extend(plan.filter.letters_of_any_case());
+    }
+    if notes.is_empty() && plan.effect.each().is_none() {
+        notes.push("no row meets where".to_owned());
+    }
+    notes
+}
+
+/// `too_many_rows`, with the number.
+pub(super) fn too_many(plan: &ChangePlan<'_>, rows: u64) -> Error {
+    let (action, most) = (plan.action, plan.max_rows);
+    let at = if plan.effect.each().is_some() { "/updates" } else { "/where" };
+    Error::new(
+        Code::TooManyRows,
+        format!("{action} would touch {rows} rows, and max_rows is {most}"),
+    )
+    .at(at)
+    .row_count(rows)
+    .hint(format!("narrow where, or give \"max_rows\": {rows} if all of them are meant"))
+}
+
 /// Which tables lose rows by a delete, besides its own.
-fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> Option<String> {
+pub(super) fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> Option<String> {
     let goes = |other: &&TableView| {
         let mut keys = other.table.foreign_keys.iter().chain(&other.table.logical_keys);
         keys.any(|key| key.cascades && key.table == *plan.table.name())
@@ -227,8 +249,8 @@ fn out_of_reach(plan: &ChangePlan<'_>) -> Option<String> {
 }
 
 impl Run<'_, '_> {
-    /// `too_many_rows`, with the number.
-    async fn too_many(
+    /// `too_many_rows`, with the number, which is counted.
+    async fn count_too_many(
         &self,
         transaction: &mut Transaction,
         plan: &ChangePlan<'_>,
@@ -240,16 +262,7 @@ impl Run<'_, '_> {
             Ok(counted) => super::read::number(&counted),
             Err(error) => return error,
         };
-        let (action, most) = (plan.action, plan.max_rows);
-        let at = if plan.effect.each().is_some() { "/updates" } else { "/where" };
-        let rows = rows.unwrap_or(most.saturating_add(1));
-        Error::new(
-            Code::TooManyRows,
-            format!("{action} would touch {rows} rows, and max_rows is {most}"),
-        )
-        .at(at)
-        .row_count(rows)
-        .hint(format!("narrow where, or give \"max_rows\": {rows} if all of them are meant"))
+        too_many(plan, rows.unwrap_or(plan.max_rows.saturating_add(1)))
     }
 
     /// The first of the named rows that cannot be changed by itself.

@@ -68,7 +68,7 @@ impl Engine {
             let sought = ["Index Cond", "Recheck Cond", "TID Cond"];
             let sought = sought.iter().any(|condition| node.get(condition).is_some());
             if node.get("Filter").is_some() && !sought {
-                let part = is_partition(node);
+                let part = known.itself(node).is_none();
                 read_whole.extend(known.table(node).map(|table| (table, part)));
             }
         });
@@ -122,7 +122,7 @@ fn hints(view: &View, tested: Vec<Tested<'_>>, read_whole: &[(&TableView, bool)]
 /// The tables that a plan may name.
 struct Known<'v> {
     view: &'v View,
-    /// The table whose partitions a plan may read.
+    /// The table whose partitions a plan may read. Within a view, what looks like one may be anything.
     partitioned: Option<&'v TableView>,
     /// Whether the planner's numbers are told: they are made from all rows that the plan reads, all of which the caller
     /// may see then.
@@ -137,7 +137,7 @@ impl<'v> Known<'v> {
     fn of(view: &'v View, table: &'v TableView, tested: &[Tested<'v>], root: &Value) -> Self {
         let tables = || tested.iter().map(|(table, _)| *table).chain([table]);
         let views = tables().any(|table| table.table.kind == TableKind::View);
-        let partitioned = partitioned(tables());
+        let partitioned = partitioned(tables()).filter(|_| !views);
         let known = Self { view, partitioned, estimates: false, open: false };
         let estimates = !view.is_ruled() && !known.reads_hidden(root);
         Self { estimates, open: estimates && !views, ..known }
@@ -145,9 +145,13 @@ impl<'v> Known<'v> {
 
     /// The table that a step reads; of a partition, the table that it is part of.
     fn table(&self, node: &Value) -> Option<&'v TableView> {
+        self.itself(node).or_else(|| self.partitioned.filter(|_| is_partition(node)))
+    }
+
+    /// The table that a step reads, if it is one by itself.
+    fn itself(&self, node: &Value) -> Option<&'v TableView> {
         let named = |key: &str| node.get(key).and_then(Value::as_str);
-        let name = TableName::new(named("Schema")?, named("Relation Name")?);
-        self.view.named(&name).or_else(|| self.partitioned.filter(|_| is_partition(node)))
+        self.view.named(&TableName::new(named("Schema")?, named("Relation Name")?))
     }
 
     /// Whether a step of the plan reads a table that the role does not see, or not all rows of.
@@ -161,12 +165,12 @@ impl<'v> Known<'v> {
     }
 }
 
-/// Whether a step reads a partition: PostgreSQL gives each the alias of its table, `t0`, and a number.
+/// Whether a step that reads no table by itself reads a partition: PostgreSQL gives each the alias of its table, `t0`, and a
+/// number where it reads several.
 fn is_partition(node: &Value) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let alias = node.get("Alias").and_then(Value::as_str).unwrap_or_default();
-    let parts = alias.strip_prefix('t').and_then(|alias| alias.split_once('_'));
-    parts.is_some_and(|(table, partition)| digits(table) && digits(partition))
+    alias.strip_prefix('t').is_some_and(|alias| alias.split('_').all(digits))
 }
 
 /// The partitioned one of the tables, unless there are several: a plan does not tell whose a partition is.

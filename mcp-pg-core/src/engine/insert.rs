@@ -25,7 +25,8 @@ impl Run<'_, '_> {
         // Which rows the user agrees to have overwritten is known of all of them.
         let asked = record.consent.is_some();
         let overwritten = Overwritten::of(plan, shown || asked);
-        let returned = self.operation.returned(shown || asked);
+        let hidden = may_be_hidden(plan) && self.operation.returns_nothing();
+        let returned = self.operation.returned((shown || asked) && !hidden);
         let step = INSERT_PARAMETERS / plan.columns.len().max(1);
         let reached = Reached { rows: total as u64, ..Reached::default() };
         let mut done = Done { reached, ..Done::default() };
@@ -100,7 +101,12 @@ impl Run<'_, '_> {
         let alone = plan.rows.len() == 1;
         let row = (alone && plan.list).then_some(0);
         let part = row.map_or(Part::Rows, Part::Row);
-        let error = self.operation.refused(failure, self.scope, &insert.parameters, part);
+        let mut error = self.operation.refused(failure, self.scope, &insert.parameters, part);
+        if error.code() == Code::Forbidden && may_be_hidden(plan) && self.operation.at.is_empty() {
+            error = error.hint(
+                "if rows may be added that row-level security does not show afterwards, \"returning\": [] adds them",
+            );
+        }
         if alone || error.get_sqlstate().is_none() || error.is_retryable() {
             return Err(error);
         }
@@ -137,6 +143,11 @@ impl Run<'_, '_> {
         }
         None
     }
+}
+
+/// Whether the rows may be such as row-level security lets the caller add and not see: PostgreSQL refuses to return those.
+fn may_be_hidden(plan: &InsertPlan<'_>) -> bool {
+    plan.table.table.row_security.applies() && plan.arbiter.is_none() && !plan.is_checked()
 }
 
 /// Why some rows were not added.

@@ -31,6 +31,7 @@ mod record;
 mod redaction;
 mod related;
 mod reload;
+mod removal;
 mod replaced;
 mod rows;
 mod sinks;

@@ -170,6 +170,11 @@ impl<'v> Operation<'v> {
         }
     }
 
+    /// Whether nothing of the rows is asked for: in a transaction, later operations may.
+    pub(super) fn returns_nothing(&self) -> bool {
+        self.at.is_empty() && self.plan.returning().is_empty() && self.plan.includes().is_empty()
+    }
+
     /// The error of a failed statement of this operation, which did this part of it.
     pub(super) fn refused(
         &self,

@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 
 use super::rows;
 use crate::error::{Code, Error, Result};
-use crate::execute::Fetched;
 use crate::plan::{ChangePlan, Returned};
 use crate::statement::Statement;
 
@@ -21,12 +20,11 @@ pub(super) struct Versions<'p, 'v> {
 
 impl Versions<'_, '_> {
     /// Refuses if a row is not of the version that the caller read.
-    pub(super) fn unchanged(&self, found: &Fetched, version: &str) -> Result<()> {
-        if found.rows.is_empty() {
+    pub(super) fn unchanged(&self, found: &[Vec<Value>], version: &str) -> Result<()> {
+        if found.is_empty() {
             return Err(gone("/if_version"));
         }
         found
-            .rows
             .iter()
             .try_for_each(|row| self.same(row, version).map_err(|error| error.at("/if_version")))
     }

@@ -62,6 +62,20 @@ fn same_key(key: &Key, told: Option<&ViolatedKey>, place: &Place<'_>) -> Error {
         Some(told) => format!("a row with {} exists", shown(&told.shown())),
         None => format!("a row with the same {} exists", columns.join(", ")),
     };
+    if let Some(given) = place.given
+        && let [position] = key.columns.as_slice()
+        && let column = &table.columns[*position]
+        && column.is_numbered()
+        && given.iter().all(|known| known.name != column.name)
+    {
+        let error =
+            Error::new(Code::UniqueViolation, format!("the database numbers rows, and {message}"));
+        let error = error.at(place.written()).hint(
+            "the sequence is behind the rows that are there, which whoever maintains the database can mend (setval); \
+             the call is right",
+        );
+        return named(error, &key.name, table);
+    }
     let at = match columns.as_slice() {
         [column] => format!("{}{}", place.written(), step(column)),
         _ => place.written(),

@@ -22,7 +22,8 @@ mod write;
 pub use aggregate::{Function, Group, Grouping, Measure};
 pub use condition::{Compared, Comparison, Predicate, Quantifier, Words, filter};
 pub use expression::{
-    Arithmetic, Clock, Cut, End, Expression, Now, Period, Point, Reached, Slot, Unit,
+    ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Now, Period, Point, Reached, Slot,
+    Unit,
 };
 pub use hop::Hop;
 pub use marked::marked;

@@ -71,6 +71,20 @@ pub enum Identity {
 }
 
 impl Column {
+    /// Whether the database numbers rows in it: an identity, or the next number of a sequence by default.
+    pub fn is_numbered(&self) -> bool {
+        let next = |default: &String| default.starts_with("nextval(");
+        self.identity.is_some() || self.default.as_ref().is_some_and(next)
+    }
+
+    /// How many digits a `numeric(10,2)` has before its point, and behind it, where the type says so.
+    pub fn precision(&self) -> Option<(i64, i64)> {
+        let bounds = self.type_name.strip_prefix("numeric(")?.strip_suffix(')')?;
+        let (precision, scale) = bounds.split_once(',').unwrap_or((bounds, "0"));
+        let (precision, scale) = (precision.parse::<i64>().ok()?, scale.parse::<i64>().ok()?);
+        Some((precision - scale, scale.max(0)))
+    }
+
     /// A column that no table has, and that can only be read; in SQL text it goes by the name `alias`.
     pub(crate) fn computed(name: String, alias: String, data_type: Arc<DataType>) -> Self {
         Self {

@@ -85,8 +85,8 @@ fn met(plan: &ChangePlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> V
 
 /// The statements that change the rows: one, or one for each batch of rows that the request names.
 ///
-/// Their rows hold the `returned` columns, then the position of the name if there is one, then whether the
-/// row still meets the plan's check.
+/// Their rows hold the `returned` columns, then the position of the name if there is one, or the version that is yet to be
+/// known, then whether the row still meets the plan's check.
 pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Vec<Statement<'v>> {
     match &plan.effect {
         Effect::Set(set) => vec![update(plan, set, returned)],
@@ -132,7 +132,10 @@ fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Statement<'v> {
     for condition in met(plan, &alias, &mut conditions) {
         query.and_where(condition);
     }
-    let (returning, columns) = returning(plan, returned, None, &alias, &mut conditions);
+    let unknown = plan.is_unseen() && plan.versioned();
+    let version = unknown
+        .then(|| (version(plan.table, &alias), Output::value("_version", Decoder::plain_text())));
+    let (returning, columns) = returning(plan, returned, version, &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
     conditions.parameters.finish(build(&query), columns)
 }
@@ -141,14 +144,14 @@ fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Statement<'v> {
 fn returning<'v>(
     plan: &ChangePlan<'v>,
     returned: &[usize],
-    position: Option<(Expr, Output<'v>)>,
+    told: Option<(Expr, Output<'v>)>,
     alias: &DynIden,
     conditions: &mut Conditions,
 ) -> (Vec<Expr>, Vec<Output<'v>>) {
     let (mut returning, mut columns) = outputs(plan.table, alias, returned.iter().copied());
     let check = conditions.expression(&plan.check, alias).unwrap_or_else(|| constant(true));
     let check = (check, Output::value("_check", Decoder::boolean()));
-    for (expression, output) in position.into_iter().chain([check]) {
+    for (expression, output) in told.into_iter().chain([check]) {
         returning.push(expression);
         columns.push(output);
     }

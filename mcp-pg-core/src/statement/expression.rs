@@ -7,6 +7,9 @@ use super::predicate::Conditions;
 use crate::plan::{Arithmetic, Expression, Point, Reached};
 use crate::schema::DataType;
 
+/// Most digits of a number that is computed with.
+const DIGITS: i64 = 500;
+
 /// A value that is yet to be divided by a whole number: put off, that leaves nothing to be rounded before.
 pub(super) struct Parted {
     pub(super) value: Expr,
@@ -22,6 +25,14 @@ impl Parted {
     pub(super) fn divided(self) -> Expr {
         divided(self.value, self.by)
     }
+}
+
+/// Whether a number is written with few enough digits to compute with: as many factors as there may be
+/// ([`ARITHMETIC_MOST`](crate::plan::ARITHMETIC_MOST)) are then a `numeric` still, of which there are none beyond 131,072
+/// digits before the point.
+fn is_short(number: Expr) -> Expr {
+    let text = Func::cust("pg_catalog.octet_length").arg(number.cast_as("text"));
+    Expr::expr(text).lte(integer(DIGITS))
 }
 
 /// A float as `numeric`: its text has all digits that tell it from others, of which the cast leaves some out.
@@ -68,12 +79,24 @@ impl Conditions {
 
     fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Parted {
         match operand {
-            Expression::Column(reached) => Parted::whole(self.number(reached, alias)),
+            Expression::Column(reached) => Parted::whole(self.factor(reached, alias)),
             // Computed once, not for each row.
             Expression::Computed(..) if operand.columns().is_empty() => {
                 Parted::whole(subquery(Query::select().expr(self.computed(operand, alias)).take()))
             }
             operand => self.parted(operand, alias),
+        }
+    }
+
+    /// A number to compute with; null for what has more than [`DIGITS`].
+    fn factor(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
+        let number = self.number(of, alias);
+        let column = &of.column;
+        let unbounded = column.data_type.base().oid == DataType::numeric().oid
+            && column.precision().is_none_or(|(before, behind)| before + behind > DIGITS);
+        match unbounded || of.member.is_some() {
+            true => CaseStatement::new().case(is_short(self.value(of, alias)), number).into(),
+            false => number,
         }
     }
 

@@ -104,6 +104,13 @@ async fn a_partition_goes_by_the_name_of_its_table() {
     assert_eq!(text.matches("Seq Scan on reading (").count(), 2, "{text}");
     assert!(!text.contains("reading_2"), "{text}");
     assert_eq!(explain(json!({"sensor_id": 5})).await["hints"], json!([]));
+    // Where a single one is left, no step above it reads the table.
+    let alone = explain(json!({"taken": {"lt": "2024-03-01"}, "value": 5})).await;
+    let taken = "no index on reading.taken: the filter reads whole partitions";
+    assert_eq!(alone["hints"], json!([taken, whole]));
+    assert!(alone["estimated_rows"].is_number() && alone["estimated_cost"].is_number(), "{alone}");
+    let text = alone["text"].as_str().unwrap();
+    assert!(text.contains("Seq Scan on reading (") && !text.contains("reading_2"), "{text}");
 }
 
 #[tokio::test]

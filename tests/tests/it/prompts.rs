@@ -51,6 +51,8 @@ async fn an_overview_of_a_thousand_tables_is_short() {
 #[tokio::test]
 async fn an_overview_of_a_database_without_comments_tells_what_its_keys_do() {
     let Some(database) = Database::real("pagila").await else { return };
+    // Whether making its indexes counts a table's rows depends on the version.
+    database.sql("ANALYZE").await;
     let session = Session::open(&["stdio", "--database-url", &database.url], Era::Initialize).await;
     let text = explore(&session).await;
     for part in ["\"film\" (", "one \"language\"", "many \"film_actor\"", "\"sales_by_store\""] {

@@ -221,3 +221,50 @@ async fn of_several_relations_the_one_to_one_row_is_meant_where_only_that_can_st
         [json!({"id": 1, "place.name": "Rome"}), json!({"id": 2, "place.name": "Oslo"})]
     );
 }
+
+/// As SQL has it, the table's name before a column is the row's own; what refers to the row's parent is the key's name.
+#[tokio::test]
+async fn the_name_of_the_table_itself_is_no_relation_before_a_column() {
+    let engine = Database::of(
+        "CREATE TABLE groups (id integer PRIMARY KEY, name text, place integer, parent_group_id integer REFERENCES groups);
+         INSERT INTO groups VALUES (1, 'all', 10, NULL), (2, 'some', 20, 1);
+         CREATE TABLE member (id integer PRIMARY KEY, group_id integer REFERENCES groups);",
+    )
+    .await
+    .engine()
+    .await;
+    let own = "groups.place";
+    for (tool, arguments) in [
+        ("select", json!({"columns": [own]})),
+        ("select", json!({"order_by": [own]})),
+        ("select", json!({"where": {"place": {"eq": {"$column": own}}}})),
+        ("aggregate", json!({"measures": {"n": {"sum": own}}})),
+        ("aggregate", json!({"group_by": [own], "measures": {"n": "count"}})),
+        (
+            "update",
+            json!({"where": {"id": 2}, "updates": {"place": {"$compute": {"add": [own, 1]}}}}),
+        ),
+        ("update", json!({"where": {"id": 2}, "updates": {"place": {"$column": own}}})),
+    ] {
+        let mut whole = arguments.clone();
+        whole["table"] = json!("groups");
+        let told = error(&engine, "operator", tool, whole).await;
+        assert_eq!(told["code"], "ambiguous_relation", "{arguments}: {told}");
+        assert_eq!(told["allowed"], json!(["groups_parent_group_id_fkey"]), "{told}");
+        let hint = told["hint"].as_str().unwrap();
+        assert!(hint.contains("\"place\" is") && hint.contains("\"parent_group.place\""), "{told}");
+    }
+    let parents = json!({"table": "groups", "columns": ["place", "parent_group.place"], "order_by": ["groups_parent_group_id_fkey.place"]});
+    assert_eq!(selected(&engine, parents).await[0]["parent_group.place"], 10);
+    for (tool, arguments) in [
+        ("select", json!({"table": "member", "columns": ["member.id"]})),
+        ("aggregate", json!({"table": "member", "measures": {"n": {"max": "member.id"}}})),
+        (
+            "aggregate",
+            json!({"table": "member", "group_by": ["member.id"], "measures": {"n": "count"}}),
+        ),
+    ] {
+        let told = error(&engine, "operator", tool, arguments).await;
+        assert_eq!(told["did_you_mean"], "id", "{told}");
+    }
+}

@@ -141,6 +141,9 @@ impl<'v> Scope<'v> {
     /// What to say of a name that is not a column to return.
     pub(super) fn not_returned(&self, table: &'v TableView, name: &str, error: Error) -> Error {
         if let Some((relation, rest)) = name.split_once('.') {
+            if let Some(column) = own(table, name) {
+                return error.did_you_mean(column);
+            }
             let own = |name: &&str| table.readable(name).is_ok();
             if self.relation(table, relation).is_ok() {
                 return error.hint(format!(
@@ -188,7 +191,7 @@ fn repeated(value: &Value) -> Option<String> {
 }
 
 /// The column of the table that `table.column` names.
-fn own<'n>(table: &TableView, name: &'n str) -> Option<&'n str> {
+pub(in crate::plan) fn own<'n>(table: &TableView, name: &'n str) -> Option<&'n str> {
     let (before, column) = name.rsplit_once('.')?;
     let name = table.name();
     let is_own = before == name.name || before == name.to_string();

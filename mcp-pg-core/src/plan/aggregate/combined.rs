@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below};
-use crate::plan::{Arithmetic, Computed, Expression, Grouping, Scope};
+use crate::plan::{ARITHMETIC_MOST, Arithmetic, Computed, Expression, Grouping, Scope};
 use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::DataType;
@@ -104,7 +104,7 @@ impl<'r> Combined<'r> {
             let of = scope.arithmetic(derived, measure.asked, &at)?;
             let part = |position: usize| all.get(position.checked_sub(first)?).map(|one| &one.of);
             // PostgreSQL writes each out anew wherever it is named.
-            let most = scope.view.limits.max_nodes;
+            let most = scope.view.limits.max_nodes.min(ARITHMETIC_MOST);
             if of.parts_with(&part) > most {
                 let message = format!(
                     "with all that it is computed from, a measure may be made of {most} parts, and no more"

@@ -1,7 +1,7 @@
 //! Numbers that are computed from the columns of a row.
 //!
-//! Whatever the values are, none of it can fail: numbers of any type are taken as `numeric`, and division by zero gives
-//! null. So no refusal tells of a row that the caller does not see.
+//! Whatever the values are, none of it can fail: numbers of any type are taken as `numeric`, those of more than 500 digits
+//! are none, and division by zero gives null. So no refusal tells of a row that the caller does not see.
 
 use std::sync::Arc;
 
@@ -19,6 +19,10 @@ use crate::schema::DataType;
 
 /// How a value to compute with is written.
 const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", \"quantity\"]}; also add, subtract, divide";
+
+/// Most parts that a computed value is made of, whatever the limits are: with more, a product might be no number of
+/// PostgreSQL's any more, and tell so of rows that the caller does not see.
+pub const ARITHMETIC_MOST: usize = 256;
 
 /// How long ago something is.
 pub(in crate::plan) const SINCE: &str =
@@ -348,11 +352,12 @@ impl<'v> Parser<'_, 'v> {
 
     fn count(&mut self, at: &str, depth: usize) -> Result<()> {
         let limits = &self.scope.view.limits;
+        let parts = limits.max_nodes.min(ARITHMETIC_MOST);
         self.nodes += 1;
         let (bound, most, what) = if depth > limits.max_depth {
             ("max_depth", limits.max_depth, "be nested so many levels deep, and no more")
-        } else if self.nodes > limits.max_nodes {
-            ("max_nodes", limits.max_nodes, "be made of so many parts, and no more")
+        } else if self.nodes > parts {
+            ("max_nodes", parts, "be made of so many parts, and no more")
         } else {
             return Ok(());
         };

@@ -8,7 +8,7 @@ pub(super) mod reached;
 pub(super) mod slot;
 pub(super) mod unit;
 
-pub use arithmetic::{Arithmetic, Expression, Point};
+pub use arithmetic::{ARITHMETIC_MOST, Arithmetic, Expression, Point};
 pub use cut::Cut;
 pub use now::{Clock, Now};
 pub use period::{End, Period};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::{Code, Error, Result};
-use crate::plan::{Hop, Operand, Scope, Slot};
+use crate::plan::hop::ambiguous;
+use crate::plan::{Hop, Operand, Scope, Slot, advice};
 use crate::policy::TableView;
 use crate::schema::{DataType, Found, Relation};
 
@@ -121,7 +122,20 @@ impl<'v> Scope<'v> {
                 let message = format!("a column may be {most} relations away, and no more");
                 return Err(Error::exceeded("max_depth", message));
             }
-            let hop = self.hop(table, self.relation_to_one(table, relation)?)?;
+            let found =
+                self.relation_to_one(table, relation).map_err(|error| {
+                    match advice::own(table, name) {
+                        Some(column) if hops.is_empty() => error.did_you_mean(column),
+                        _ => error,
+                    }
+                })?;
+            let hop = self.hop(table, found)?;
+            if is_itself(&hop, relation) {
+                return Err(ambiguous(relation, &[&found.unambiguous]).hint(format!(
+                    "{rest:?} is a column of the row itself, \"{}.{rest}\" of the row that it refers to",
+                    table.relation_name(found)
+                )));
+            }
             if !hop.is_to_one() {
                 return Err(Error::new(
                     Code::InvalidValue,
@@ -164,6 +178,16 @@ impl<'v> Scope<'v> {
 pub(in crate::plan) fn steps(path: &Value) -> impl Iterator<Item = String> {
     let steps = path.as_array().into_iter().flatten();
     steps.map(|step| step.as_str().map_or_else(|| step.to_string(), str::to_owned))
+}
+
+/// Whether a name is that of the table itself, and of a relation only as the table that it leads to: before a column, SQL
+/// means the row's own by it.
+fn is_itself(hop: &Hop<'_>, name: &str) -> bool {
+    let relation = hop.relation;
+    hop.subject.name() == hop.table.name()
+        && relation.alias.as_deref() == Some(name)
+        && relation.name != name
+        && relation.unambiguous != name
 }
 
 /// The relation that `relation.column` begins with, and the rest: up to the first dot, unless a relation is known

@@ -107,7 +107,8 @@ impl Arbiter<'_> {
         Ok(())
     }
 
-    /// Refuses a row without a value for what existing rows get: they would get the column's default.
+    /// Refuses a row without a value for what existing rows get, which would get the column's default; and one whose key the
+    /// database numbers: where its sequence is behind, it would meet any row.
     pub(super) fn require_given(
         &self,
         rows: &[Given<'_>],
@@ -117,7 +118,17 @@ impl Arbiter<'_> {
         let overwritten = |(column, overwrite): &&(&Column, Overwrite<'_>)| {
             matches!(overwrite, Overwrite::Given) && given.iter().any(|one| one.name == column.name)
         };
+        let numbered = |column: &&&Column| !self.set.is_empty() && column.is_numbered();
         for (index, row) in rows.iter().enumerate() {
+            let mut numbered = self.columns.iter().filter(numbered).map(|column| &column.name);
+            if let Some(name) = numbered.find(|name| !row.contains_key(*name)) {
+                let message = format!(
+                    "the row has no {name}, and the database numbers it: which row is to be updated is not said"
+                );
+                return Err(Error::new(Code::MissingValue, message)
+                    .at(below(&at(index), name))
+                    .hint("give it to meet the row that has it, name another key, or leave on_conflict out for a new row"));
+            }
             let mut missing = self.set.iter().filter(overwritten).map(|(column, _)| &column.name);
             if let Some(name) = missing.find(|name| !row.contains_key(*name)) {
                 return Err(Error::new(

@@ -271,37 +271,27 @@ pub(super) fn not_shown(
 /// several values it does not say which.
 fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
     let Source::Text(Some(text)) = &operand.source else { return Ok(()) };
-    let bounds = column.type_name.strip_suffix(')').and_then(|name| name.split_once('('));
-    let Some((name, bounds)) = bounds else { return Ok(()) };
     let refuse = |message: String| Err(Error::new(Code::InvalidValue, message).at(at));
-    match name {
-        "character varying" | "character" => {
+    if let Some((most, _)) = column.precision() {
+        let whole = Decimal::of(text).and_then(|number| number.whole_digits());
+        return match whole.filter(|whole| *whole > most) {
+            Some(whole) => refuse(format!(
+                "the value overflows {}: {} takes {most} digits before the point, not {whole}",
+                column.name, column.type_name
+            )),
+            None => Ok(()),
+        };
+    }
+    let bounds = column.type_name.strip_suffix(')').and_then(|name| name.split_once('('));
+    match bounds {
+        Some(("character varying" | "character", length)) => {
             // Spaces too many are cut off without a word.
-            let length = text.trim_end_matches(' ').chars().count();
-            match bounds.parse::<usize>() {
-                Ok(most) if length > most => refuse(format!(
-                    "the value is too long: {} takes {most} characters, not {length}",
+            let given = text.trim_end_matches(' ').chars().count();
+            match length.parse::<usize>() {
+                Ok(most) if given > most => refuse(format!(
+                    "the value is too long: {} takes {most} characters, not {given}",
                     column.name
                 )),
-                _ => Ok(()),
-            }
-        }
-        "numeric" => {
-            let (precision, scale) = bounds.split_once(',').unwrap_or((bounds, "0"));
-            let bounds = (
-                precision.parse::<i64>(),
-                scale.parse::<i64>(),
-                Decimal::of(text).and_then(|number| number.whole_digits()),
-            );
-            match bounds {
-                (Ok(precision), Ok(scale), Some(whole)) if whole > precision - scale => {
-                    refuse(format!(
-                        "the value overflows {}: {} takes {} digits before the point, not {whole}",
-                        column.name,
-                        column.type_name,
-                        precision - scale
-                    ))
-                }
                 _ => Ok(()),
             }
         }

@@ -108,6 +108,12 @@ impl<'v> ChangePlan<'v> {
         computed.filter_map(|(column, _)| Some(self.table.table.column(&column.name)?.0)).collect()
     }
 
+    /// Whether its rows cannot be looked at before it: what locks rows sees those that the policies for UPDATE show, which
+    /// say nothing of a delete.
+    pub fn is_unseen(&self) -> bool {
+        matches!(self.effect, Effect::Remove) && self.table.table.row_security.applies()
+    }
+
     /// The plan of an update.
     ///
     /// # Errors

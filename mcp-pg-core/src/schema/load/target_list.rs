@@ -77,6 +77,9 @@ struct Reader<'t> {
     grouped_by: Vec<&'t str>,
     /// The range table: relations, and what is none.
     relations: Vec<(Only, bool)>,
+    /// The place of the groups in it, where they have one, and the columns that they are.
+    group: usize,
+    group_columns: Vec<(usize, i16)>,
     /// Whether it reads what is neither a relation nor a join of some.
     reads_others: bool,
     /// The members of FROM by their places in the range table, 0 for joins.
@@ -125,6 +128,7 @@ impl<'t> Reader<'t> {
                 self.column = (0, 0);
             }
             (ENTRY, ":rtable", _) => self.relations.push((Only::default(), false)),
+            (SOURCE, ":rtable", ":groupexprs") => self.group_columns.push((0, 0)),
             (SOURCE, ":jointree", ":fromlist") => self.sources.push(0),
             _ => {}
         }
@@ -156,11 +160,12 @@ impl<'t> Reader<'t> {
             },
             ENTRY if word.starts_with(':') => self.part = word,
             ENTRY => self.member(field, word),
-            SOURCE if self.section == ":targetList" => match field {
-                ":varno" => self.column.0 = word.parse().unwrap_or_default(),
-                ":varattno" => self.column.1 = word.parse().unwrap_or_default(),
-                _ => {}
-            },
+            SOURCE if self.section == ":targetList" => read_variable(&mut self.column, field, word),
+            SOURCE if self.section == ":rtable" && self.part == ":groupexprs" => {
+                if let Some(column) = self.group_columns.last_mut() {
+                    read_variable(column, field, word);
+                }
+            }
             SOURCE if field == ":rtindex" && self.section == ":jointree" => {
                 if let (":fromlist", Some(source)) = (self.part, self.sources.last_mut()) {
                     *source = word.parse().unwrap_or_default();
@@ -172,7 +177,15 @@ impl<'t> Reader<'t> {
 
     /// The entry as a column of the relation that it is one of, if it is.
     fn beneath(&self) -> Shown {
-        let (place, column) = self.column;
+        let (place, column) = match self.column {
+            (place, column) if place == self.group => {
+                let expression =
+                    usize::try_from(column).ok().and_then(|number| number.checked_sub(1));
+                let column = expression.and_then(|place| self.group_columns.get(place));
+                column.copied().unwrap_or_default()
+            }
+            column => column,
+        };
         let relation = place.checked_sub(1).and_then(|place| self.relations.get(place));
         match relation.filter(|(_, is_relation)| *is_relation && column > 0) {
             Some((only, _)) => Shown { table: only.relation, column, ..self.entry },
@@ -206,6 +219,9 @@ impl<'t> Reader<'t> {
             (":rtable", ":rtekind", Some((_, is_relation))) => {
                 *is_relation = word == "0";
                 self.reads_others |= !["0", JOIN, GROUP].contains(&word);
+                if word == GROUP {
+                    self.group = self.relations.len();
+                }
             }
             (":rtable", ":relid", Some((only, _))) => {
                 only.relation = word.parse().unwrap_or_default();
@@ -214,6 +230,15 @@ impl<'t> Reader<'t> {
             (":jointree", ":quals", _) => self.whole = word == "<>",
             _ => {}
         }
+    }
+}
+
+/// What a field says of the column that a variable is: the place of its table, and its number there.
+fn read_variable(column: &mut (usize, i16), field: &str, word: &str) {
+    match field {
+        ":varno" => column.0 = word.parse().unwrap_or_default(),
+        ":varattno" => column.1 = word.parse().unwrap_or_default(),
+        _ => {}
     }
 }
 
@@ -302,6 +327,38 @@ mod tests {
             (source, ":setOperations {SETOPERATIONSTMT :op 1}"),
         ] {
             assert_eq!(selected(&tree(from, rest)).only, None, "{from} {rest}");
+        }
+    }
+
+    #[test]
+    fn groups_are_columns_beneath_their_own_relation() {
+        let entry = |number: i32, of: &str, group: i32, origin: i32, junk: bool| {
+            format!(
+                "{{TARGETENTRY :expr {of} :resno {number} :ressortgroupref {group} :resorigtbl {origin} :resorigcol {origin} \
+                 :resjunk {junk}}} "
+            )
+        };
+        let var = |place: i32, column: i32| format!("{{VAR :varno {place} :varattno {column}}}");
+        let relation = "{RANGETBLENTRY :alias <> :rtekind 0 :relid 16 :inh true}";
+        let groups = "{SORTGROUPCLAUSE :tleSortGroupRef 1} {SORTGROUPCLAUSE :tleSortGroupRef 2}";
+        // Until PostgreSQL 17 the list speaks of the relation, since 18 of the groups.
+        let group = format!(
+            "{{RANGETBLENTRY :alias <> :rtekind 9 :groupexprs ({} {}) :inh false}}",
+            var(1, 1),
+            var(1, 3)
+        );
+        for (table, first, second) in
+            [("", var(1, 1), var(1, 3)), (group.as_str(), var(2, 1), var(2, 2))]
+        {
+            let tree = format!(
+                "({{QUERY :hasAggs true :rtable ({relation} {table}) :targetList ({} {}) :groupClause ({groups})}})",
+                entry(1, &first, 1, 16, false),
+                entry(2, &second, 2, 0, true),
+            );
+            let groups = selected(&tree).groups;
+            let told: Vec<_> =
+                groups.iter().map(|group| (group.of.table, group.of.column)).collect();
+            assert_eq!(told, [(16, 16), (16, 3)], "{tree}");
         }
     }
 }

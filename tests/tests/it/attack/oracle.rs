@@ -14,10 +14,12 @@ const FIXTURE: &str = r#"
     INSERT INTO people VALUES (1, 2, 'zebra-secret-99', 'c', 'a', 'l', '2020-01-01'), (1000, 1, 'own', 'c', 'a', 'l', '2020-01-01');
     CREATE TABLE visit (id integer PRIMARY KEY, person_id integer REFERENCES people);
     INSERT INTO visit VALUES (1, 1), (2, 1000);
-    CREATE TABLE event (id integer PRIMARY KEY, person_id integer REFERENCES people, day date, at timestamp, made timestamptz);
+    CREATE TABLE event (id integer PRIMARY KEY, person_id integer REFERENCES people, day date, at timestamp, made timestamptz, sum numeric, meta jsonb);
     INSERT INTO event VALUES (1, 1, '5874897-12-31', '4714-11-24 BC', '294276-12-31 23:59:59+00'),
         (2, 1, '4714-11-24 BC', '294276-12-31 23:59:59', '4714-11-24 00:00:00+00 BC'), (3, 1000, 'infinity', '-infinity', 'infinity'),
         (4, 1000, '2026-05-06', '2026-05-06 07:08', '2026-05-06 07:08:00+00'), (5, 1000, '5874897-12-31', NULL, NULL);
+    UPDATE event SET sum = 20, meta = '{"n": 20}' WHERE id IN (2, 4);
+    UPDATE event SET sum = ('1' || repeat('0', 130000))::numeric, meta = jsonb_build_object('n', sum) WHERE id = 1;
     CREATE VIEW own_people AS SELECT id, name FROM people WHERE tenant = 1;"#;
 
 async fn engine(database: &Database, plans: &str) -> Engine {
@@ -196,4 +198,54 @@ async fn what_a_collation_does_not_allow_is_not_offered() {
     }
     let described = told(&engine, "describe_table", json!({"table": "people"})).await;
     assert!(described.contains("loose"), "{described}");
+}
+
+#[tokio::test]
+async fn no_product_that_is_no_number_tells_of_a_hidden_row() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database, "auto").await;
+    // With twenty for the sum, the power of the group has more digits than there are, and with two it has not.
+    let many = |factor: Value, number: usize| json!({"multiply": vec![factor; number]});
+    let product = |of: &Value| {
+        let mut factors = vec![json!(1_000_000_000_000_000_i64); 86];
+        factors.insert(0, of.clone());
+        factors.push(json!(700_000));
+        json!({"multiply": factors})
+    };
+    for of in [json!("sum"), json!({"column": "meta", "path": ["n"]})] {
+        let mut group = product(&of);
+        group["as"] = json!("g");
+        let power = many(json!("g"), 100);
+        let grouped = |id: i32, rest: Value| {
+            let mut asked = json!({"table": "event", "where": {"id": id}, "group_by": [group.clone()],
+                "measures": {"n": {"count": "*"}, "m": power}});
+            asked.as_object_mut().unwrap().extend(object(rest));
+            asked
+        };
+        let mut computed = many(json!("g"), 100);
+        computed["gt"] = json!(0);
+        for rest in [json!({"having": {"m": {"gt": 0}}}), json!({"having": {"compute": computed}})]
+        {
+            let absent = told(&engine, "aggregate", grouped(99, rest.clone())).await;
+            assert!(absent.contains("\"row_count\":0"), "{absent}");
+            for id in [1, 2] {
+                let hidden = told(&engine, "aggregate", grouped(id, rest.clone())).await;
+                assert_eq!(hidden, absent, "{of} {rest}");
+            }
+            let own = told(&engine, "aggregate", grouped(4, rest)).await;
+            assert!(own.contains("\"row_count\":"), "{own}");
+        }
+        let compare = |id: i32| {
+            let mut product = many(of.clone(), 3);
+            product["gt"] = json!(1);
+            json!({"table": "event", "where": {"and": [{"id": id}, {"compute": product}]}, "columns": ["id"]})
+        };
+        let absent = told(&engine, "select", compare(99)).await;
+        assert_eq!(told(&engine, "select", compare(1)).await, absent);
+        assert!(told(&engine, "select", compare(4)).await.contains("\"row_count\":1"));
+    }
+    let parts =
+        json!({"table": "event", "columns": ["id", {"multiply": vec!["sum"; 300], "as": "m"}]});
+    let refused = told(&engine, "select", parts).await;
+    assert!(refused.contains("limit_exceeded") && refused.contains("256"), "{refused}");
 }

@@ -132,3 +132,41 @@ async fn two_rows_of_one_insert_cannot_update_the_same_row() {
         "{reply}"
     );
 }
+
+/// As after an import that brought the numbers along.
+#[tokio::test]
+async fn a_sequence_that_is_behind_leads_nobody_to_overwrite_a_row() {
+    let database = Database::of(&format!(
+        "{ITEMS} CREATE TABLE serial (id serial PRIMARY KEY, name text);
+         INSERT INTO items (id, code, label) VALUES (2, 'b', 'second'); INSERT INTO serial VALUES (1, 'first');"
+    ))
+    .await;
+    let engine = database.engine().await;
+    for (table, data, key) in [
+        ("items", json!({"code": "x", "label": "third"}), "items_pkey"),
+        ("serial", json!({"name": "second"}), "serial_pkey"),
+    ] {
+        let told =
+            error(&engine, "operator", "insert", json!({"table": table, "data": data})).await;
+        assert_eq!(
+            (&told["code"], &told["at"], &told["constraint"]),
+            (&json!("unique_violation"), &json!("/data"), &json!(key)),
+            "{told}"
+        );
+        let hint = told["hint"].as_str().unwrap();
+        assert!(hint.contains("sequence") && !hint.contains("on_conflict"), "{told}");
+        for data in [data.clone(), json!([data, {"id": 1}])] {
+            let arguments = json!({"table": table, "data": data,
+                "on_conflict": {"columns": ["id"], "do": "update"}});
+            let told = error(&engine, "operator", "insert", arguments).await;
+            assert_eq!(told["code"], "missing_value", "{told}");
+            assert!(told["at"].as_str().unwrap().ends_with("/id"), "{told}");
+        }
+    }
+    let labels = "SELECT string_agg(label, ' ' ORDER BY id) FROM items";
+    assert_eq!(database.value(labels).await.unwrap(), "first second");
+    // Whoever names the row means it.
+    let named = json!({"table": "items", "data": {"id": 2, "label": "other"}, "on_conflict": {"columns": ["id"], "do": "update"}});
+    assert_eq!(call(&engine, "operator", "insert", named).await.unwrap()["row_count"], 1);
+    assert_eq!(database.value(labels).await.unwrap(), "first other");
+}

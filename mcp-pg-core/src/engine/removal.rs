@@ -1,0 +1,60 @@
+//! Deletes under row-level security: PostgreSQL shows a statement that locks rows those alone which the policies for UPDATE
+//! show, and they say nothing of a delete. So nothing is looked at before; what RETURNING tells is what has gone, and what
+//! should not have is rolled back with it.
+
+use super::change::{Changed, gone_with_them, nothing_found, too_many};
+use super::notes;
+use super::operation::{ALL, Done, Run, image_room, objects};
+use super::reached::{Reached, Told, keys};
+use super::record::Record;
+use super::version::Versions;
+use crate::error::{Code, Error, Result};
+use crate::execute::{Keep, Transaction};
+use crate::plan::ChangePlan;
+use crate::statement;
+
+impl Run<'_, '_> {
+    pub(super) async fn remove_unseen(
+        &self,
+        transaction: &mut Transaction,
+        plan: &ChangePlan<'_>,
+        record: &mut Record<'_>,
+    ) -> Result<Done> {
+        let images = self.operation.dry_run || record.keeps_images();
+        let asked = record.consent.is_some();
+        let known = asked || plan.versioned();
+        let returned = self.operation.returned(images || known);
+        let removals = statement::changes(plan, &returned);
+        let bytes = if known { ALL.bytes } else { image_room(self.scope) };
+        let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
+        let Changed { rows, count, cut } =
+            self.apply(transaction, plan, &removals, keep, record).await?;
+        if count > plan.max_rows {
+            return Err(too_many(plan, count));
+        }
+        if known && cut {
+            let message = "the rows are too large to be changed at once";
+            return Err(Error::new(Code::LimitExceeded, message).at("/where"));
+        }
+        if let (Some(version), [removal]) = (&plan.if_version, removals.as_slice()) {
+            let most = self.scope.view.limits.max_reply_bytes;
+            let versions = Versions { plan, statement: removal, width: returned.len(), most };
+            versions.unchanged(&rows, version)?;
+        }
+        let mut notes = Vec::from_iter(notes::archived(plan.table, &plan.filter));
+        notes.extend(plan.filter.midnight());
+        if count == 0 {
+            return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
+        }
+        notes.extend(gone_with_them(self.scope.view, plan));
+        let told = plan.table.steady_order();
+        let which = if asked { keys(&told, &returned, &rows) } else { Vec::new() };
+        let which = which.into_iter().map(Told::Row).collect();
+        let after = removals.first().map(|removal| objects(removal, rows, returned.len()));
+        let after = after.unwrap_or_default();
+        let before = if images { after.clone() } else { Vec::new() };
+        let reached = Reached { rows: count, which, ..Reached::default() };
+        let before_cut = images && cut;
+        Ok(Done { before, after, count, reached, before_cut, after_cut: cut, notes, related: None })
+    }
+}
