@@ -179,6 +179,10 @@ impl<'v> Parser<'_, 'v> {
             }
             lone => vec![(None, lone)],
         };
+        // Every row meets that, which no write is to take for a condition.
+        if negated && items.is_empty() {
+            return Ok(Predicate::always());
+        }
         let place = |index: Option<usize>| match index {
             Some(index) => below(at, &index.to_string()),
             None => at.to_owned(),
