@@ -167,7 +167,7 @@ fn parted(text: &str, found: impl Fn(&str, &str) -> bool) -> (&str, &str) {
 }
 
 /// The first offset outside of quotes, and of brackets opened before it, where `found` says so of what is
-/// before and from there on.
+/// before and from there on. The apostrophe of a word, as in "it's", is no quote.
 fn outside_quotes(text: &str, found: impl Fn(&str, &str) -> bool) -> Option<usize> {
     let mut quote = None;
     let mut depth = 0_usize;
@@ -180,7 +180,7 @@ fn outside_quotes(text: &str, found: impl Fn(&str, &str) -> bool) -> Option<usiz
                     return Some(at);
                 }
                 match c {
-                    '\'' | '"' => quote = Some(c),
+                    '\'' | '"' if !text[..at].ends_with(char::is_alphanumeric) => quote = Some(c),
                     '{' | '[' | '(' => depth += 1,
                     '}' | ']' | ')' => depth = depth.saturating_sub(1),
                     _ => {}

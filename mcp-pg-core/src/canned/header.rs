@@ -265,6 +265,18 @@ mod tests {
     }
 
     #[test]
+    fn an_apostrophe_swallows_no_rules() {
+        let text = " @param q text = it's {\"maxItems\": 3} : what it's\n @param r = 'a''b: {'";
+        let header = header(text).unwrap();
+        let [q, r] = header.parameters.as_slice() else { panic!("two parameters") };
+        assert_eq!(
+            (&q.given, &r.given),
+            (&Given::Default(json!("it's")), &Given::Default(json!("a'b: {")))
+        );
+        assert_eq!((q.rules.max_items, q.description.as_deref()), (Some(3), Some("what it's")));
+    }
+
+    #[test]
     fn what_stands_further_in_than_a_parameter_goes_on_with_it() {
         for (text, parameter, description) in [
             // As people indent a function's comment.

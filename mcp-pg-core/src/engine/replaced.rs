@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::named::position;
-use crate::plan::{Assign, ChangePlan, Operand, Source};
+use crate::plan::{Assign, ChangePlan, Source};
 use crate::schema::{Column, Family};
 
 /// The values of one row, or of all.
@@ -21,8 +21,8 @@ pub(super) fn columns(plan: &ChangePlan<'_>) -> Vec<usize> {
             && table.sealed(name).is_none()
             && !table.marks(*position).sensitive;
         let mut sets = plan.effect.sets().flat_map(|(_, set)| set);
-        open && sets
-            .any(|one| one.0.name == *name && object(one).is_some_and(|text| text.starts_with('{')))
+        let is_object = |one| written(one).is_some_and(|(text, _)| text.starts_with('{'));
+        open && sets.any(|one| one.0.name == *name && is_object(one))
     };
     table.readable_columns().filter(gets).collect()
 }
@@ -46,38 +46,68 @@ pub(super) fn note(
         sets.map(|(index, set)| (index, given(set, &places))).collect();
     let lost = |row: &Vec<Value>| {
         let index = plan.effect.each().map(|_| position(row, 0));
-        given.get(&index)?.iter().find_map(|(name, place, new)| {
-            let old = row.get(*place)?.as_object()?;
-            old.keys().any(|key| !new.contains_key(key)).then_some(*name)
+        given.get(&index)?.iter().find_map(|given| {
+            let member = given.lost(row.get(given.place)?.as_object()?)?;
+            Some((given.column, member))
         })
     };
-    let name = rows.iter().find_map(lost)?;
-    Some(format!(
-        "{name} had other members, too, which went with the object that this one replaced: {{{name:?}: {{\"$merge\": {{…}}}}}} \
-         keeps those that it does not name"
-    ))
+    Some(match rows.iter().find_map(lost)? {
+        (name, None) => format!(
+            "{name} had other members, too, which went with the object that this one replaced: {{{name:?}: {{\"$merge\": \
+             {{…}}}}}} keeps those that it does not name"
+        ),
+        (name, Some(member)) => format!(
+            "{member:?} in {name} had other members, too, which went: $merge goes one level deep, {{{name:?}: {{\"$set\": \
+             {{\"path\": [{member:?}, \"…\"], \"value\": …}}}}}} changes one further down"
+        ),
+    })
 }
 
-/// A column, its place in a row, and the object that it gets.
-type Given<'p> = (&'p str, usize, Map<String, Value>);
+/// A column, its place in a row, and the object that it gets, or that is merged into its own.
+struct Given<'p> {
+    column: &'p str,
+    place: usize,
+    object: Map<String, Value>,
+    merged: bool,
+}
+
+impl Given<'_> {
+    /// Whether the object that the column holds loses members, or that within which of its own.
+    fn lost(&self, old: &Map<String, Value>) -> Option<Option<String>> {
+        let loses = |old: &Map<String, Value>, new: &Map<String, Value>| {
+            !new.is_empty() && old.keys().any(|key| !new.contains_key(key))
+        };
+        if !self.merged {
+            return loses(old, &self.object).then_some(None);
+        }
+        let mut members = self.object.iter();
+        let member = members.find(|(key, new)| {
+            let old = old.get(*key).and_then(Value::as_object);
+            new.as_object().zip(old).is_some_and(|(new, old)| loses(old, new))
+        });
+        member.map(|(key, _)| Some(key.clone()))
+    }
+}
 
 fn given<'p>(set: &'p Set<'_>, places: &HashMap<&str, usize>) -> Vec<Given<'p>> {
     let given = set.iter().filter_map(|one| {
-        let place = *places.get(one.0.name.as_str())?;
-        let object: Map<String, Value> = serde_json::from_str(object(one)?).ok()?;
-        (!object.is_empty()).then_some((one.0.name.as_str(), place, object))
+        let column = one.0.name.as_str();
+        let place = *places.get(column)?;
+        let (text, merged) = written(one)?;
+        Some(Given { column, place, object: serde_json::from_str(text).ok()?, merged })
     });
     given.collect()
 }
 
-/// The text of the JSON that a column gets.
-fn object<'p>((column, assign): &'p (&Column, Assign<'_>)) -> Option<&'p str> {
-    match assign {
-        Assign::Value(Operand { source: Source::Text(Some(text)), .. })
-            if column.data_type.family() == Family::Json =>
-        {
-            Some(text)
-        }
+/// The text of the JSON that a column gets, and whether it is merged into what the column holds.
+fn written<'p>((column, assign): &'p (&Column, Assign<'_>)) -> Option<(&'p str, bool)> {
+    let (operand, merged) = match assign {
+        Assign::Value(operand) if column.data_type.family() == Family::Json => (operand, false),
+        Assign::Merge(operand) => (operand, true),
+        _ => return None,
+    };
+    match &operand.source {
+        Source::Text(Some(text)) => Some((text, merged)),
         _ => None,
     }
 }

@@ -91,13 +91,7 @@ impl<'v> Scope<'v> {
         match value {
             Value::String(text) => text.strip_prefix("claim:").is_none_or(|name| {
                 let claim = claim(&self.caller.claims, name);
-                claim.is_some_and(|claim| match &*claim {
-                    Value::Null => false,
-                    Value::String(text) => !text.is_empty(),
-                    Value::Array(items) => !items.is_empty() && !items.contains(&Value::Null),
-                    Value::Object(members) => !members.is_empty(),
-                    Value::Bool(_) | Value::Number(_) => true,
-                })
+                claim.is_some_and(|claim| holds_something(&claim))
             }),
             Value::Array(items) => items.iter().all(|item| self.claims_hold(item)),
             Value::Object(members) => members.values().all(|member| self.claims_hold(member)),
@@ -160,5 +154,20 @@ fn holds_objects(value: &Value) -> bool {
         Value::Object(_) => true,
         Value::Array(items) => items.iter().any(holds_objects),
         _ => false,
+    }
+}
+
+/// Whether a claim holds something, and no null: a list of lists only if each of them does, to PostgreSQL, in which lists that
+/// hold nothing are one that holds nothing.
+fn holds_something(claim: &Value) -> bool {
+    match claim {
+        Value::Null => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(items) => {
+            let item = |item: &Value| item.is_string() || holds_something(item);
+            !items.is_empty() && items.iter().all(item)
+        }
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
     }
 }

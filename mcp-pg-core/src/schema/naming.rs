@@ -8,7 +8,7 @@ mod junction;
 use std::collections::{HashMap, HashSet};
 
 use self::junction::{Pair, junctions};
-use super::{ForeignKey, Junction, Relation, RelationKind, RelationNames, Table};
+use super::{Column, DataType, ForeignKey, Junction, Relation, RelationKind, RelationNames, Table};
 use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
@@ -162,7 +162,7 @@ fn link<'a>(
                     .is_some_and(|origin| origin.table == key.table && origin.column == *reference)
             })?,
         };
-        if !here.can_select || !far.can_select {
+        if !here.can_select || !far.can_select || overflows(here, far) {
             return None;
         }
         columns.push((*position, there));
@@ -183,6 +183,14 @@ fn link<'a>(
         to_name: &other.name,
         stems,
     })
+}
+
+/// Whether PostgreSQL takes one of these columns as a float to compare them, which not every number of the other is: a row
+/// that the caller does not see would fail the call.
+fn overflows(here: &Column, far: &Column) -> bool {
+    let [here, far] = [here, far].map(|column| column.data_type.base());
+    let numeric = DataType::numeric().oid;
+    here.is_float() && far.oid == numeric || far.is_float() && here.oid == numeric
 }
 
 /// `customer_id`, `customerId` and `CustomerID` without their last word; a name that is nothing else stays.

@@ -137,6 +137,11 @@ impl Conditions {
                 let element = self.parameters.add(operand).cast_as(type_name.clone());
                 left.binary(PgBinOper::Contains, element)
             }
+            Comparison::ContainsSome(type_name, operand) => {
+                let mut range = || self.parameters.share(operand).cast_as(type_name.clone());
+                let empty = Func::cust("pg_catalog.isempty").arg(range());
+                left.binary(PgBinOper::Contains, Expr::case(Expr::expr(empty).not(), range()))
+            }
             Comparison::ContainedBy(type_name, operand) => {
                 let area = self.parameters.add(operand).cast_as(type_name.clone());
                 left.binary(PgBinOper::Contained, area)

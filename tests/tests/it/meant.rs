@@ -138,6 +138,21 @@ async fn objects_that_replace_others() {
     let each = json!({"table": "member", "updates": [
         {"id": 2, "prefs": {"lang": "it", "news": true}}, {"id": 4, "prefs": {"news": true}}]});
     assert!(note(&engine, "update", each).await.contains("$merge"));
+
+    // What is merged takes the place of the objects within, too.
+    let nested = json!({"prefs": {"mail": {"lang": "de", "daily": true}, "push": {"on": true}}});
+    note(&engine, "update", update(2, nested)).await;
+    for (merged, noted) in [
+        (json!({"mail": {"lang": "it", "daily": false}, "lang": "it"}), false),
+        (json!({"push": 1, "mail": {}, "new": {"a": 1}}), false),
+        (json!({"lang": "it", "mail": {"lang": "it"}}), true),
+    ] {
+        let mut tried = update(2, json!({"prefs": {"$merge": merged}}));
+        tried["dry_run"] = json!(true);
+        let told = note(&engine, "update", tried).await;
+        let set = "{\"prefs\": {\"$set\": {\"path\": [\"mail\", \"…\"]";
+        assert_eq!(told.contains(set), noted, "{merged}: {told}");
+    }
 }
 
 /// What is null since the related row is archived, and what is left out since its key is an archived row's.

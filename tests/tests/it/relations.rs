@@ -322,3 +322,18 @@ async fn of_several_rows_that_a_declared_relation_leads_to_it_is_always_the_same
         assert_eq!(reply["rows"], expected, "{to}");
     }
 }
+
+/// PostgreSQL would compare them as floats, which not every number is: a row that the caller does not see would fail the call.
+#[tokio::test]
+async fn a_key_between_numbers_and_floats_is_no_relation() {
+    let database = Database::of(
+        "CREATE TABLE measure (f double precision PRIMARY KEY, n numeric UNIQUE);
+         CREATE TABLE taken (id integer PRIMARY KEY, n numeric REFERENCES measure, f real REFERENCES measure, same numeric REFERENCES measure (n))",
+    )
+    .await;
+    let engine = database.engine().await;
+    let told = call(&engine, "admin", "describe_table", json!({"table": "taken"})).await.unwrap();
+    let columns: Vec<&Value> =
+        told["relations"].as_array().unwrap().iter().map(|one| &one["columns"]).collect();
+    assert_eq!(columns, [&json!(["f"]), &json!(["same"])], "{told}");
+}

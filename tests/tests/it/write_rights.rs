@@ -139,10 +139,11 @@ async fn a_null_within_a_claim_shows_nothing() {
 async fn a_claim_that_holds_nothing_shows_nothing() {
     let database = Database::of(
         "CREATE EXTENSION ltree;
-         CREATE TABLE lab (id integer PRIMARY KEY, tenant integer, name text, labels text[], meta jsonb, path ltree, r int4range);
-         INSERT INTO lab VALUES (1, 1, 'ann', '{a}', '{\"app\": {\"l\": \"ann\"}}', 'a.b', '[1,9]'),
-           (2, NULL, 'bob', '{b}', '[1]', 'a', '[3,4]'), (3, 3, NULL, NULL, NULL, NULL, NULL),
-           (4, 4, 'eve', '{a,b}', '{}', 'c', 'empty')",
+         CREATE TABLE lab (id integer PRIMARY KEY, tenant integer, name text, labels text[], meta jsonb, path ltree, r int4range,
+           mr int4multirange);
+         INSERT INTO lab VALUES (1, 1, 'ann', '{a}', '{\"app\": {\"l\": \"ann\"}}', 'a.b', '[1,9]', '{[1,9]}'),
+           (2, NULL, 'bob', '{b}', '[1]', 'a', '[3,4]', '{[3,4]}'), (3, 3, NULL, NULL, NULL, NULL, NULL, NULL),
+           (4, 4, 'eve', '{a,b}', '{}', 'c', 'empty', '{}')",
     )
     .await;
     let nothing = [
@@ -154,6 +155,10 @@ async fn a_claim_that_holds_nothing_shows_nothing() {
         json!("empty"),
         json!("[5,5)"),
         json!({"lower": 5, "upper": 5}),
+        json!({"bounds": "empty"}),
+        json!([[]]),
+        json!([[], [null]]),
+        json!(" "),
     ];
     let of = "claim:/app/l";
     for (rule, something, expected) in [
@@ -170,6 +175,10 @@ async fn a_claim_that_holds_nothing_shows_nothing() {
         (json!({"path": {"contained_by": of}}), json!("a.b"), vec![1]),
         (json!({"r": {"contains": of}}), json!("[2,5)"), vec![1]),
         (json!({"r": {"contains": of}}), json!(3), vec![1, 2]),
+        (json!({"not": {"r": {"contains": of}}}), json!("[2,5)"), vec![2, 4]),
+        (json!({"mr": {"contains": of}}), json!("[2,5)"), vec![1]),
+        (json!({"mr": {"contains": of}}), json!("{[2,3],[5,6]}"), vec![1]),
+        (json!({"not": {"mr": {"contains": of}}}), json!("[2,5)"), vec![2, 4]),
         (json!({"meta": {"contains": "claim:*"}}), json!("ann"), vec![1]),
     ] {
         let reads = Grant { rows: Some(object(rule.clone())), ..grant(&[Action::Select]) };

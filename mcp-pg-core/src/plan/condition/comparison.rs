@@ -24,6 +24,8 @@ pub enum Comparison {
     Listed(bool, Operand),
     /// A range or multirange contains one value or one range, of this type.
     ContainsElement(String, Operand),
+    /// A range or multirange contains a range or multirange of this type; an empty one, which all contain, makes it unknown.
+    ContainsSome(String, Operand),
     /// A point lies in an area of this type.
     ContainedBy(String, Operand),
 }
@@ -126,7 +128,10 @@ impl<'v> Parser<'_, 'v> {
             Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
             Operator::Contains if let Some(part) = contained(data_type, value) => {
                 let operand = scope.operand_of(part, &part.name, value, at)?;
-                Comparison::ContainsElement(part.name.clone(), operand)
+                match may_be_empty(part, at) {
+                    true => Comparison::ContainsSome(part.name.clone(), operand),
+                    false => Comparison::ContainsElement(part.name.clone(), operand),
+                }
             }
             Operator::ContainedBy if data_type.family() == Family::Point => {
                 let area = area(value).ok_or_else(|| no_area(at))?;
@@ -143,19 +148,10 @@ impl<'v> Parser<'_, 'v> {
             Operator::Contains | Operator::ContainedBy | Operator::Overlaps => {
                 self.scope.short(value, at)?;
                 let operand = same(value)?;
-                if operator == Operator::Contains
-                    && data_type.family() == Family::Range
-                    && at.starts_with(RULE)
-                {
-                    // What a claim holds may be the empty range, which all contain, and none overlaps.
-                    let overlaps = Comparison::Binary(Operator::Overlaps, operand.clone());
-                    let contains = Comparison::Binary(operator, operand);
-                    return Ok(Predicate::All(vec![
-                        test(column, contains),
-                        test(column, overlaps),
-                    ]));
+                match operator == Operator::Contains && may_be_empty(data_type, at) {
+                    true => Comparison::ContainsSome(data_type.base().name.clone(), operand),
+                    false => Comparison::Binary(operator, operand),
                 }
-                Comparison::Binary(operator, operand)
             }
             _ => Comparison::Binary(operator, same(value)?),
         };
@@ -179,6 +175,10 @@ impl<'v> Parser<'_, 'v> {
             }
             lone => vec![(None, lone)],
         };
+        // Every row meets that, which no write is to take for a condition.
+        if negated && items.is_empty() {
+            return Ok(Predicate::always());
+        }
         let place = |index: Option<usize>| match index {
             Some(index) => below(at, &index.to_string()),
             None => at.to_owned(),
@@ -355,6 +355,11 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
         },
         _ => None,
     }
+}
+
+/// Whether a claim may hold an empty range, which everything contains: in what a role may see, it says nothing.
+fn may_be_empty(part: &DataType, at: &str) -> bool {
+    part.family() == Family::Range && at.starts_with(RULE)
 }
 
 /// The type of the area that a text is: `(9,51),(8,50)` is a box, `<(8,50),2>` a circle, `((8,50),(9,50),(9,51))` a polygon.

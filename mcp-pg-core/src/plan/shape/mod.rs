@@ -242,6 +242,11 @@ impl Shaped for Comparison {
                 shape.text(type_name);
                 operand.add_to(shape);
             }
+            Self::ContainsSome(type_name, operand) => {
+                shape.tag(6);
+                shape.text(type_name);
+                operand.add_to(shape);
+            }
             Self::ContainedBy(type_name, operand) => {
                 shape.tag(5);
                 shape.text(type_name);
