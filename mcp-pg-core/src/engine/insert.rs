@@ -26,7 +26,7 @@ impl Run<'_, '_> {
         let asked = record.consent.is_some();
         let overwritten = Overwritten::of(plan, shown || asked);
         let hidden = may_be_hidden(plan) && self.operation.returns_nothing();
-        let returned = self.operation.returned((shown || asked) && !hidden);
+        let mut returned = self.operation.returned(shown || asked);
         let step = INSERT_PARAMETERS / plan.columns.len().max(1);
         let reached = Reached { rows: total as u64, ..Reached::default() };
         let mut done = Done { reached, ..Done::default() };
@@ -45,9 +45,20 @@ impl Run<'_, '_> {
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
             }
-            let insert = statement::insert(plan, range.clone(), &returned)?;
+            let mut insert = statement::insert(plan, range.clone(), &returned)?;
+            let mut inserted = None;
+            if hidden && !returned.is_empty() {
+                inserted = self.shown(transaction, &insert).await?;
+                if inserted.is_none() {
+                    returned.clear();
+                    insert = statement::insert(plan, range.clone(), &returned)?;
+                }
+            }
             record.statement(&insert.sql);
-            let inserted = self.add(transaction, plan, range, &insert).await?;
+            let inserted = match inserted {
+                Some(inserted) => inserted,
+                None => self.add(transaction, plan, range, &insert).await?,
+            };
             allowed(&inserted, self)?;
             if asked {
                 let rows = inserted.rows.iter().zip(keys(
@@ -83,6 +94,23 @@ impl Run<'_, '_> {
         let left = (total as u64).saturating_sub(done.count);
         done.notes.extend((left > 0).then(|| format!("{}: {left}", left_out(plan))));
         Ok(done)
+    }
+
+    /// The rows that a statement adds, as the audit keeps them; none, and none added, if PostgreSQL refuses.
+    async fn shown(
+        &self,
+        transaction: &mut Transaction,
+        insert: &Statement<'_>,
+    ) -> Result<Option<Fetched>> {
+        let parameters = texts(&insert.parameters, self.given)?;
+        transaction.savepoint().await.map_err(|failure| self.refused(failure))?;
+        match transaction.run(insert, &parameters, ALL).await {
+            Ok(inserted) => Ok(Some(inserted)),
+            Err(_) => {
+                transaction.back().await.map_err(|failure| self.refused(failure))?;
+                Ok(None)
+            }
+        }
     }
 
     /// Adds the rows of a range; if that is refused, tells which one is at fault.

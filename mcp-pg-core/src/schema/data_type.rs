@@ -198,6 +198,11 @@ impl DataType {
         matches!(self.base().oid, 700 | 701)
     }
 
+    /// Whether they lie in the plane: points, lines, areas.
+    pub fn is_planar(&self) -> bool {
+        matches!(self.base().oid, 600..=604 | 628 | 718)
+    }
+
     /// Whether they are numbers, or amounts of `money`.
     pub fn is_amount(&self) -> bool {
         self.is_number() || self.base().oid == 790

@@ -71,13 +71,24 @@ impl Conditions {
         range(period, lower, upper)
     }
 
-    /// The same in a condition: none where it would end before it begins, which PostgreSQL refuses once it meets a row.
+    /// The same in a condition: none where it would end before it begins, or where a day would be counted on from the last
+    /// one, which PostgreSQL refuses once it meets a row.
     fn met_period(&mut self, period: &Period) -> Expr {
         let [lower, upper] = period.ends.each_ref().map(|end| self.end(end, &period.element));
         let made = range(period, lower.clone(), upper.clone());
-        match period.ends.iter().any(|end| matches!(end, End::Open)) {
-            true => made,
-            false => CaseStatement::new().case(lower.lte(upper), made).into(),
+        let mut fits = Vec::new();
+        if !period.ends.iter().any(|end| matches!(end, End::Open)) {
+            fits.push(lower.clone().lte(upper.clone()));
+        }
+        for (end, value) in period.ends.iter().zip([lower, upper]) {
+            if matches!(end, End::Value(_)) && period.holds_days() {
+                let last = Expr::Constant(LAST_DAY.into()).cast_as("date");
+                fits.push(value.ne(last));
+            }
+        }
+        match fits.into_iter().reduce(Expr::and) {
+            None => made,
+            Some(fits) => CaseStatement::new().case(fits, made).into(),
         }
     }
 
@@ -104,6 +115,9 @@ impl Conditions {
         }
     }
 }
+
+/// The last day that PostgreSQL has.
+const LAST_DAY: &str = "5874897-12-31";
 
 /// A range, made by the function that its type has.
 fn range(period: &Period, lower: Expr, upper: Expr) -> Expr {

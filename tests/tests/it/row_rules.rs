@@ -405,7 +405,9 @@ async fn rows_that_row_level_security_does_not_show_are_added_where_none_is_retu
          CREATE TABLE feedback (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, message text);
          ALTER TABLE feedback ENABLE ROW LEVEL SECURITY;
          CREATE POLICY all_add ON feedback FOR INSERT WITH CHECK (message <> 'spam');
-         GRANT SELECT, INSERT ON feedback TO visitor;",
+         CREATE TABLE posted (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, message text);
+         ALTER TABLE posted ENABLE ROW LEVEL SECURITY; CREATE POLICY everything ON posted USING (true);
+         GRANT SELECT, INSERT ON feedback, posted TO visitor;",
     )
     .await;
     let settings =
@@ -426,5 +428,15 @@ async fn rows_that_row_level_security_does_not_show_are_added_where_none_is_retu
     row["data"] = json!({"message": "spam"});
     assert_eq!(error(&engine, "visitor", "insert", row).await["code"], "forbidden");
     assert_eq!(database.value("SELECT count(*)::text FROM feedback").await.unwrap(), "2");
+    // What may be seen is in the record, whatever is returned.
+    let seen =
+        json!({"table": "posted", "data": [{"message": "a"}, {"message": "b"}], "returning": []});
+    assert_eq!(call(&engine, "visitor", "insert", seen).await.unwrap()["row_count"], 2);
+    assert_eq!(database.value("SELECT count(*)::text FROM posted").await.unwrap(), "2");
+    engine.flush().await.unwrap();
+    let records = std::fs::read_to_string(&audit).unwrap();
+    let last: Value = serde_json::from_str(records.lines().last().unwrap()).unwrap();
+    let ids: Vec<&Value> = last["after"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
+    assert_eq!(ids, [&json!(1), &json!(2)], "{last}");
     std::fs::remove_file(audit).unwrap();
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::area::{area, require_near};
 use super::filter::{Parser, one_or, wrong};
 use crate::error::{Error, Result, below};
 use crate::plan::advice;
@@ -100,6 +101,7 @@ impl<'v> Parser<'_, 'v> {
         if !data_type.has_operator(operator) {
             return Err(unknown_operator(column, data_type, operator.as_str(), false).at(at));
         }
+        require_near(data_type, value, at)?;
         let same = |value: &Value| {
             let operand = scope.operand(column, value, at);
             operand.map_err(|error| advice::not_a_range(column, operator, value, error))
@@ -134,7 +136,7 @@ impl<'v> Parser<'_, 'v> {
                 }
             }
             Operator::ContainedBy if data_type.family() == Family::Point => {
-                let area = area(value).ok_or_else(|| no_area(at))?;
+                let area = area(value, at)?;
                 let operand = scope.operand_of(area, &area.name, value, at)?;
                 Comparison::ContainedBy(area.name.clone(), operand)
             }
@@ -360,23 +362,6 @@ fn contained<'a>(data_type: &'a DataType, value: &Value) -> Option<&'a DataType>
 /// Whether a claim may hold an empty range, which everything contains: in what a role may see, it says nothing.
 fn may_be_empty(part: &DataType, at: &str) -> bool {
     part.family() == Family::Range && at.starts_with(RULE)
-}
-
-/// The type of the area that a text is: `(9,51),(8,50)` is a box, `<(8,50),2>` a circle, `((8,50),(9,50),(9,51))` a polygon.
-fn area(value: &Value) -> Option<&'static DataType> {
-    let text = value.as_str()?.trim();
-    match text.matches(',').count() {
-        2 if text.starts_with('<') => Some(DataType::circle()),
-        3 => Some(DataType::rectangle()),
-        numbers if numbers > 3 && numbers % 2 == 1 => Some(DataType::polygon()),
-        _ => None,
-    }
-}
-
-fn no_area(at: &str) -> Error {
-    wrong("contained_by of a point takes an area", at).hint(
-        "a box \"(9,51),(8,50)\", a circle \"<(8.5,50.5),2>\" or a polygon \"((8,50),(9,50),(9,51))\"",
-    )
 }
 
 /// What stands beside `search` and says how the words are to be read.

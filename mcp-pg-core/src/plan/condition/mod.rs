@@ -1,5 +1,6 @@
 //! What rows must meet: a tree of tests, read from a `where` object.
 
+pub(super) mod area;
 mod compared;
 mod comparison;
 pub(super) mod computed;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, below, step};
 use crate::plan::advice;
+use crate::plan::condition::area::require_near;
 use crate::plan::{Arithmetic, Counted, Expression, Operand, Reached, Scope, Shown, Slot, Words};
 use crate::policy::TableView;
 use crate::request::check_members;
@@ -338,6 +339,7 @@ impl<'v> Scope<'v> {
                     .at("/column")
                     .hint("text has one where the extension pg_trgm is installed, in a schema of the search_path"));
                 }
+                require_near(&column.data_type, from, "/distance")?;
                 let from = self.operand(column, from, "/distance")?;
                 Ok(SortKey::Distance(of, from))
             }

@@ -121,7 +121,8 @@ impl Arbiter<'_> {
         let numbered = |column: &&&Column| !self.set.is_empty() && column.is_numbered();
         for (index, row) in rows.iter().enumerate() {
             let mut numbered = self.columns.iter().filter(numbered).map(|column| &column.name);
-            if let Some(name) = numbered.find(|name| !row.contains_key(*name)) {
+            let left = |value: &Value| value.get("$default").is_some();
+            if let Some(name) = numbered.find(|name| row.get(*name).is_none_or(left)) {
                 let message = format!(
                     "the row has no {name}, and the database numbers it: which row is to be updated is not said"
                 );

@@ -14,7 +14,8 @@ const FIXTURE: &str = r#"
     INSERT INTO people VALUES (1, 2, 'zebra-secret-99', 'c', 'a', 'l', '2020-01-01'), (1000, 1, 'own', 'c', 'a', 'l', '2020-01-01');
     CREATE TABLE visit (id integer PRIMARY KEY, person_id integer REFERENCES people);
     INSERT INTO visit VALUES (1, 1), (2, 1000);
-    CREATE TABLE event (id integer PRIMARY KEY, person_id integer REFERENCES people, day date, at timestamp, made timestamptz, sum numeric, meta jsonb);
+    CREATE TABLE event (id integer PRIMARY KEY, person_id integer REFERENCES people, day date, at timestamp, made timestamptz, sum numeric, meta jsonb,
+        spot point DEFAULT '(1,2)', ring circle DEFAULT '<(1,2),3>', span daterange DEFAULT '[2026-01-01,2026-02-01)');
     INSERT INTO event VALUES (1, 1, '5874897-12-31', '4714-11-24 BC', '294276-12-31 23:59:59+00'),
         (2, 1, '4714-11-24 BC', '294276-12-31 23:59:59', '4714-11-24 00:00:00+00 BC'), (3, 1000, 'infinity', '-infinity', 'infinity'),
         (4, 1000, '2026-05-06', '2026-05-06 07:08', '2026-05-06 07:08:00+00'), (5, 1000, '5874897-12-31', NULL, NULL);
@@ -248,4 +249,51 @@ async fn no_product_that_is_no_number_tells_of_a_hidden_row() {
         json!({"table": "event", "columns": ["id", {"multiply": vec!["sum"; 300], "as": "m"}]});
     let refused = told(&engine, "select", parts).await;
     assert!(refused.contains("limit_exceeded") && refused.contains("256"), "{refused}");
+}
+
+#[tokio::test]
+async fn no_area_and_no_range_that_cannot_be_made_tells_of_a_hidden_row() {
+    let database = Database::of(FIXTURE).await;
+    for plans in ["force_generic_plan", "force_custom_plan"] {
+        let engine = engine(&database, plans).await;
+        let ask = async |id: i32, test: &Value| {
+            let filter = json!({"and": [{"id": id}, {"or": [{"sum": {"lt": 0}}, test]}]});
+            told(&engine, "select", json!({"table": "event", "columns": ["id"], "where": filter}))
+                .await
+        };
+        let far = "1.7e308";
+        for test in [
+            json!({"spot": {"contained_by": format!("<({far},{far}),5>")}}),
+            json!({"spot": {"contained_by": format!("(({far},{far}),(-{far},-{far}),({far},-{far}))")}}),
+            json!({"ring": {"contains": format!("({far},{far})")}}),
+            json!({"ring": {"contains": [1.7e308, 1.7e308]}}),
+            json!({"ring": {"contains": format!("<({far},{far}),5>")}}),
+            json!({"ring": {"contains": "<(0x1p1023,0),5>"}}),
+            json!({"ring": {"contains": "(Infinity,0)"}}),
+        ] {
+            let hidden = ask(2, &test).await;
+            assert_eq!(hidden, ask(99, &test).await, "{plans} {test}");
+            assert!(hidden.contains("invalid_value"), "{plans} {test}: {hidden}");
+        }
+        let order = json!({"table": "event", "order_by": [{"column": "spot", "distance": format!("({far},{far})")}]});
+        assert!(told(&engine, "select", order).await.contains("invalid_value"));
+        let near = json!({"spot": {"contained_by": "<(1,2),1>"}, "ring": {"contains": [1, 2]}});
+        assert!(ask(4, &near).await.contains("\"row_count\":1"));
+        for (lower, upper, bounds) in [
+            (json!({"$now": true}), json!("5874897-12-31"), "[]"),
+            (json!({"$now": true}), json!("5874897-12-31"), "(]"),
+            (json!("5874897-12-31"), json!({"$now": true}), "(]"),
+            (json!("5874897-12-31"), Value::Null, "(]"),
+            (json!({"$now": true}), json!("2020-01-01"), "[]"),
+        ] {
+            for operator in ["overlaps", "contains", "contained_by", "eq", "is_distinct_from"] {
+                let test =
+                    json!({"span": {operator: {"lower": lower, "upper": upper, "bounds": bounds}}});
+                let hidden = ask(2, &test).await;
+                assert_eq!(hidden, ask(99, &test).await, "{plans} {test}");
+            }
+        }
+        let this = json!({"span": {"overlaps": {"lower": "2026-01-31", "upper": {"$now": "100 years"}, "bounds": "[]"}}});
+        assert!(ask(4, &this).await.contains("\"row_count\":1"));
+    }
 }

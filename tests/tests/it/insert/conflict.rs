@@ -155,7 +155,9 @@ async fn a_sequence_that_is_behind_leads_nobody_to_overwrite_a_row() {
         );
         let hint = told["hint"].as_str().unwrap();
         assert!(hint.contains("sequence") && !hint.contains("on_conflict"), "{told}");
-        for data in [data.clone(), json!([data, {"id": 1}])] {
+        let mut default = data.clone();
+        default["id"] = json!({"$default": true});
+        for data in [data.clone(), json!([data, {"id": 1}]), default] {
             let arguments = json!({"table": table, "data": data,
                 "on_conflict": {"columns": ["id"], "do": "update"}});
             let told = error(&engine, "operator", "insert", arguments).await;

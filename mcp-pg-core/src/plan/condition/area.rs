@@ -1,0 +1,56 @@
+//! Areas and points that conditions compare with.
+
+use serde_json::Value;
+
+use super::filter::wrong;
+use crate::error::{Code, Error, Result};
+use crate::schema::DataType;
+
+/// Most that a coordinate or radius may be: from there on, PostgreSQL's distances overflow at rows that hold quite
+/// ordinary ones, and tell so of rows that the caller does not see.
+const FAR: f64 = 1e100;
+
+/// The type of the area that a text is: `(9,51),(8,50)` is a box, `<(8,50),2>` a circle, `((8,50),(9,50),(9,51))` a polygon.
+///
+/// # Errors
+///
+/// `invalid_value` at `at` if it is none.
+pub(super) fn area(value: &Value, at: &str) -> Result<&'static DataType> {
+    let text = value.as_str().unwrap_or_default().trim();
+    match text.matches(',').count() {
+        2 if text.starts_with('<') => Ok(DataType::circle()),
+        3 => Ok(DataType::rectangle()),
+        numbers if numbers > 3 && numbers % 2 == 1 => Ok(DataType::polygon()),
+        _ => Err(wrong("contained_by of a point takes an area", at).hint(
+            "a box \"(9,51),(8,50)\", a circle \"<(8.5,50.5),2>\" or a polygon \"((8,50),(9,50),(9,51))\"",
+        )),
+    }
+}
+
+/// Refuses a value for a type of the plane that is too far away, or that cannot be seen not to be.
+///
+/// # Errors
+///
+/// `invalid_value` at `at`.
+pub(in crate::plan) fn require_near(data_type: &DataType, value: &Value, at: &str) -> Result<()> {
+    if !data_type.is_planar() || is_near(value) {
+        return Ok(());
+    }
+    let message = format!("coordinates are plain numbers here, of {FAR:e} at most");
+    Err(Error::new(Code::InvalidValue, message).at(at).hint("for example \"(8.5,50.5)\""))
+}
+
+fn is_near(value: &Value) -> bool {
+    let near = |number: f64| number.abs() <= FAR;
+    match value {
+        Value::Null | Value::Bool(_) => true,
+        Value::Number(number) => number.as_f64().is_some_and(near),
+        Value::String(text) => {
+            let apart = |c: char| c.is_whitespace() || "(),<>[]{}".contains(c);
+            let mut numbers = text.split(apart).filter(|number| !number.is_empty());
+            numbers.all(|number| number.parse().is_ok_and(near))
+        }
+        Value::Array(items) => items.iter().all(is_near),
+        Value::Object(members) => members.values().all(is_near),
+    }
+}
