@@ -171,3 +171,122 @@ async fn what_is_no_end_is_told_with_its_place() {
         assert!(told["hint"].as_str().unwrap().contains(hint), "{told}");
     }
 }
+
+/// Ranges begin and end with the present, where they are written and where they are compared.
+#[tokio::test]
+async fn a_range_begins_or_ends_now() {
+    let database = Database::of(
+        "CREATE TABLE stay (id integer PRIMARY KEY, during tstzrange, days daterange, local tsrange, note text);
+         INSERT INTO stay SELECT n, tstzrange(now() + n * interval '1 day', now() + (n + 2) * interval '1 day'), daterange(current_date + n, current_date + n + 2)
+           FROM generate_series(-9, 9) n;",
+    )
+    .await;
+    let engine = database.engine().await;
+    for (condition, sql) in [
+        (
+            json!({"during": {"overlaps": {"lower": {"$now": true}, "upper": {"$now": "7 days"}}}}),
+            "during && tstzrange(now(), now() + interval '7 days')",
+        ),
+        (
+            json!({"days": {"contained_by": {"lower": {"$now": "-3 days"}, "upper": null}}}),
+            "days <@ daterange(current_date - 3, NULL)",
+        ),
+        (
+            json!({"days": {"contains": {"lower": {"$now": true}, "upper": {"$now": "1 day"}, "bounds": "[]"}}}),
+            "days @> daterange(current_date, current_date + 1, '[]')",
+        ),
+        (
+            json!({"days": {"lower": {"$now": "2 days"}, "upper": {"$now": "4 days"}}}),
+            "days = daterange(current_date + 2, current_date + 4)",
+        ),
+        (
+            json!({"days": {"gt": {"lower": "2020-01-01", "upper": {"$now": true}}}}),
+            "days > daterange('2020-01-01', current_date)",
+        ),
+        (
+            json!({"days": {"in": [{"lower": {"$now": true}, "upper": {"$now": "2 days"}}, "empty"]}}),
+            "days = daterange(current_date, current_date + 2)",
+        ),
+        // One that ends before it begins is none: it is no error, whatever rows there are.
+        (
+            json!({"days": {"overlaps": {"lower": {"$now": true}, "upper": {"$now": "-7 days"}}}}),
+            "false",
+        ),
+    ] {
+        let by_hand =
+            format!("SELECT coalesce(json_agg(id ORDER BY id), '[]')::text FROM stay WHERE {sql}");
+        let expected = database.value(&by_hand).await.unwrap();
+        let arguments =
+            json!({"table": "stay", "columns": ["id"], "where": condition, "order_by": ["id"]});
+        let reply = call(&engine, "analyst", "select", arguments).await.unwrap();
+        let found: Value = rows(&reply).iter().map(|row| row["id"].clone()).collect();
+        assert_eq!(found, serde_json::from_str::<Value>(&expected).unwrap(), "{condition}");
+    }
+    let write = |tool: &'static str, arguments: Value| {
+        let engine = &engine;
+        async move { call(engine, "operator", tool, arguments).await.unwrap() }
+    };
+    let hours = json!({"lower": {"$now": true}, "upper": {"$now": "2 hours"}});
+    let data = json!([{"id": 20, "during": hours, "local": {"lower": "2020-01-01", "upper": {"$now": true}, "bounds": "(]"}}, {"id": 21, "days": {"lower": {"$now": true}}}]);
+    write("insert", json!({"table": "stay", "data": data})).await;
+    write("update", json!({"table": "stay", "where": {"id": 1}, "updates": {"days": {"lower": "2020-01-01", "upper": {"$now": true}}}})).await;
+    let each = json!([{"id": 2, "days": {"lower": null, "upper": {"$now": "1 day"}}}, {"id": 3, "days": {"lower": null, "upper": {"$now": "2 days"}}}]);
+    write("update", json!({"table": "stay", "where": {}, "updates": each})).await;
+    let upsert = json!({"table": "stay", "data": {"id": 4, "during": hours}, "on_conflict": {"columns": ["id"], "do": "update"}});
+    write("insert", upsert).await;
+    let right = "SELECT bool_and(CASE id WHEN 20 THEN upper(during) - lower(during) = '2 hours' AND lower(during) <= now() AND lower(local) = '2020-01-01'
+          AND NOT lower_inc(local) AND upper_inc(local)
+        WHEN 21 THEN days = daterange(current_date, NULL) WHEN 1 THEN days = daterange('2020-01-01', current_date)
+        WHEN 2 THEN days = daterange(NULL, current_date + 1) WHEN 3 THEN days = daterange(NULL, current_date + 2)
+        WHEN 4 THEN upper(during) - lower(during) = '2 hours' END)::text FROM stay WHERE id IN (20, 21, 1, 2, 3, 4)";
+    assert_eq!(database.value(right).await.as_deref(), Some("true"));
+    for (tool, arguments, code, at) in [
+        (
+            "update",
+            json!({"where": {"id": 1}, "updates": {"days": {"upper": {"$now": true}}}}),
+            "missing_value",
+            "/updates/days/lower",
+        ),
+        (
+            "update",
+            json!({"where": {"id": 1}, "updates": {"days": {"lower": {"$now": "soon"}, "upper": null}}}),
+            "invalid_value",
+            "/updates/days/lower/$now",
+        ),
+        (
+            "insert",
+            json!({"data": {"id": 30, "days": {"lower": {"$now": true}, "until": null}}}),
+            "invalid_value",
+            "/data/days/until",
+        ),
+        (
+            "insert",
+            json!({"data": {"id": 30, "days": {"lower": {"$now": true}, "bounds": "empty"}}}),
+            "invalid_value",
+            "/data/days/bounds",
+        ),
+        (
+            "insert",
+            json!({"data": {"id": 30, "days": {"lower": {"$now": true}, "upper": "soon"}}}),
+            "invalid_value",
+            "/data/days/upper",
+        ),
+        (
+            "select",
+            json!({"where": {"days": {"overlaps": {"lower": {"$now": "x"}}}}}),
+            "invalid_value",
+            "/where/days/overlaps/lower/$now",
+        ),
+        (
+            "select",
+            json!({"where": {"days": {"like": {"lower": {"$now": true}}}}}),
+            "unknown_operator",
+            "/where/days/like",
+        ),
+    ] {
+        let mut arguments = arguments;
+        arguments["table"] = json!("stay");
+        let told = error(&engine, "admin", tool, arguments.clone()).await;
+        assert_eq!((&told["code"], &told["at"]), (&json!(code), &json!(at)), "{arguments}: {told}");
+    }
+}

@@ -337,3 +337,26 @@ async fn a_key_between_numbers_and_floats_is_no_relation() {
         told["relations"].as_array().unwrap().iter().map(|one| &one["columns"]).collect();
     assert_eq!(columns, [&json!(["f"]), &json!(["same"])], "{told}");
 }
+
+/// As in databases whose applications know the keys alone.
+#[tokio::test]
+async fn declared_keys_make_a_junction() {
+    let database = Database::of(
+        "CREATE TABLE channel (id integer PRIMARY KEY, title text);
+         CREATE TABLE person (id integer PRIMARY KEY, name text);
+         CREATE TABLE member (channel_id integer, person_id integer, since date, PRIMARY KEY (channel_id, person_id));
+         INSERT INTO channel VALUES (1, 'news'); INSERT INTO person VALUES (1, 'Ada'), (2, 'Bob');
+         INSERT INTO member VALUES (1, 2)",
+    )
+    .await;
+    let to = |column: &str, to: &str| DeclaredRelation {
+        table: "public.member".into(),
+        ..declared(&[column], to, &[], [None, None])
+    };
+    let relations = vec![to("channel_id", "channel"), to("person_id", "person")];
+    let engine = database.engine_with(Settings { relations, ..Settings::default() }).await;
+    let people = json!({"table": "channel", "columns": ["title"], "include": {"person": {"columns": ["name"]}}});
+    assert_eq!(first(&engine, people).await, json!({"title": "news", "person": [{"name": "Bob"}]}));
+    let channels = json!({"table": "person", "columns": ["name"], "where": {"channel_via_member": {"some": {"title": "news"}}}});
+    assert_eq!(first(&engine, channels).await, json!({"name": "Bob"}));
+}

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use crate::program::{Ended, file, program};
 
-const STAFF: &str = "
+pub(crate) const STAFF: &str = "
 CREATE TABLE staff (
   id integer PRIMARY KEY, tenant integer, name text, salary integer, ssn text UNIQUE, note text,
   archived_at timestamptz, archived_by text);
 INSERT INTO staff VALUES (1, 1, 'Ada', 51234, '111', 'a'), (2, 2, 'Bob', 60000, '222', 'b'), (3, NULL, 'Eve', 1, '333', 'c');";
 
-fn grant(actions: &[Action]) -> Grant {
+pub(crate) fn grant(actions: &[Action]) -> Grant {
     Grant {
         tables: vec!["public.*".to_owned()],
         actions: actions.iter().copied().collect(),
@@ -22,7 +22,7 @@ fn grant(actions: &[Action]) -> Grant {
     }
 }
 
-async fn engine(database: &Database, grants: Vec<Grant>, confirm: &[Action]) -> Engine {
+pub(crate) async fn engine(database: &Database, grants: Vec<Grant>, confirm: &[Action]) -> Engine {
     let role = Role {
         name: "clerk".to_owned(),
         grants,
@@ -112,107 +112,6 @@ async fn only_archive_archives_where_it_has_rules_of_its_own() {
     let free = engine(&database, vec![all], &[]).await;
     let since = json!({"table": "staff", "where": {"id": 1}, "updates": {"archived_at": "2025-01-01T00:00:00Z"}});
     assert_eq!(code(&free, "update", since).await, "ok");
-}
-
-#[tokio::test]
-async fn a_null_within_a_claim_shows_nothing() {
-    let database = Database::of(STAFF).await;
-    let reads = Grant {
-        rows: Some(object(json!({"tenant": {"in": "claim:tenants"}}))),
-        ..grant(&[Action::Select])
-    };
-    let engine = engine(&database, vec![reads], &[]).await;
-    for (claim, expected) in [
-        (json!([null]), vec![]),
-        (json!([1, null]), vec![1]),
-        (json!(null), vec![]),
-        (json!([1, 2]), vec![1, 2]),
-    ] {
-        let caller = Principal::new("x", "clerk").claim("tenants", claim.clone());
-        let reply = call_as(&engine, &caller, "select", json!({"table": "staff"})).await.unwrap();
-        let ids: Vec<i64> = rows(&reply).iter().map(|row| row["id"].as_i64().unwrap()).collect();
-        assert_eq!(ids, expected, "{claim}");
-    }
-}
-
-#[tokio::test]
-async fn a_claim_that_holds_nothing_shows_nothing() {
-    let database = Database::of(
-        "CREATE EXTENSION ltree;
-         CREATE TABLE lab (id integer PRIMARY KEY, tenant integer, name text, labels text[], meta jsonb, path ltree, r int4range,
-           mr int4multirange);
-         INSERT INTO lab VALUES (1, 1, 'ann', '{a}', '{\"app\": {\"l\": \"ann\"}}', 'a.b', '[1,9]', '{[1,9]}'),
-           (2, NULL, 'bob', '{b}', '[1]', 'a', '[3,4]', '{[3,4]}'), (3, 3, NULL, NULL, NULL, NULL, NULL, NULL),
-           (4, 4, 'eve', '{a,b}', '{}', 'c', 'empty', '{}')",
-    )
-    .await;
-    let nothing = [
-        json!([null]),
-        json!([]),
-        json!({}),
-        json!(""),
-        json!(null),
-        json!("empty"),
-        json!("[5,5)"),
-        json!({"lower": 5, "upper": 5}),
-        json!({"bounds": "empty"}),
-        json!([[]]),
-        json!([[], [null]]),
-        json!(" "),
-    ];
-    let of = "claim:/app/l";
-    for (rule, something, expected) in [
-        (json!({"labels": {"contains": of}}), json!(["a"]), vec![1, 4]),
-        (json!({"labels": {"contains": [of]}}), json!("a"), vec![1, 4]),
-        (json!({"labels": {"overlaps": of}}), json!(["a", null]), vec![1, 4]),
-        (json!({"meta": {"contains": of}}), json!([1]), vec![2]),
-        (json!({"meta": {"contains": {"app": {"l": of}}}}), json!("ann"), vec![1]),
-        (json!({"meta": {"has_key": of}}), json!(["app"]), vec![1]),
-        (json!({"meta": {"path": ["app"], "contains": of}}), json!({"l": "ann"}), vec![1]),
-        (json!({"name": {"contains": of}}), json!("b"), vec![2]),
-        (json!({"name": {"starts_with": of}}), json!("e"), vec![4]),
-        (json!({"name": {"matches": of}}), json!("^b"), vec![2]),
-        (json!({"path": {"contained_by": of}}), json!("a.b"), vec![1]),
-        (json!({"r": {"contains": of}}), json!("[2,5)"), vec![1]),
-        (json!({"r": {"contains": of}}), json!(3), vec![1, 2]),
-        (json!({"not": {"r": {"contains": of}}}), json!("[2,5)"), vec![2, 4]),
-        (json!({"mr": {"contains": of}}), json!("[2,5)"), vec![1]),
-        (json!({"mr": {"contains": of}}), json!("{[2,3],[5,6]}"), vec![1]),
-        (json!({"not": {"mr": {"contains": of}}}), json!("[2,5)"), vec![2, 4]),
-        (json!({"meta": {"contains": "claim:*"}}), json!("ann"), vec![1]),
-    ] {
-        let reads = Grant { rows: Some(object(rule.clone())), ..grant(&[Action::Select]) };
-        let engine = engine(&database, vec![reads], &[]).await;
-        let read = async |caller: &Principal| {
-            let reply = call_as(&engine, caller, "select", json!({"table": "lab"})).await;
-            let ids = |reply: Value| {
-                rows(&reply).iter().map(|row| row["id"].as_i64().unwrap()).collect::<Vec<_>>()
-            };
-            reply.map(ids).unwrap_or_default()
-        };
-        let caller = || Principal::new("x", "clerk");
-        assert_eq!(read(&caller().claim("app", json!({"l": something}))).await, expected, "{rule}");
-        assert!(read(&caller()).await.is_empty(), "{rule}");
-        for claim in nothing.iter().filter(|_| !rule.to_string().contains('*')) {
-            let caller = caller().claim("app", json!({"l": claim}));
-            assert!(read(&caller).await.is_empty(), "{rule} {claim}");
-        }
-    }
-    // What is of another kind is neither more nor not more than a number.
-    let rule = object(json!({"not": {"meta": {"path": ["app"], "gt": 5}}}));
-    let reads = Grant { rows: Some(rule), ..grant(&[Action::Select]) };
-    let numbered = engine(&database, vec![reads], &[]).await;
-    let reply = call(&numbered, "clerk", "select", json!({"table": "lab"})).await.unwrap();
-    assert!(rows(&reply).is_empty(), "{reply}");
-    // Nobody is banned by an empty list; who is by one of nulls, nobody knows.
-    let rule = object(json!({"tenant": {"not_in": of}}));
-    let reads = Grant { rows: Some(rule), ..grant(&[Action::Select]) };
-    let engine = engine(&database, vec![reads], &[]).await;
-    for (claim, expected) in [(json!([]), 4), (json!([3]), 2), (json!([null]), 0)] {
-        let caller = Principal::new("x", "clerk").claim("app", json!({"l": claim}));
-        let reply = call_as(&engine, &caller, "select", json!({"table": "lab"})).await.unwrap();
-        assert_eq!(rows(&reply).len(), expected, "{claim}");
-    }
 }
 
 #[tokio::test]

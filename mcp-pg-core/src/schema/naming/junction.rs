@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Link, Rank};
-use crate::schema::{Key, Table};
+use crate::schema::{Key, Table, TableKind};
 
 /// Two keys of a junction.
 pub(super) struct Pair<'l, 'a> {
@@ -27,7 +27,10 @@ pub(super) fn junctions<'l, 'a>(table: &Table, links: &'l [Link<'a>]) -> Vec<Pai
     for (place, (near, here)) in parts.iter().enumerate() {
         for (far, there) in parts.iter().skip(place + 1) {
             let both: HashSet<usize> = here | there;
-            let known = !(near.logical && far.logical);
+            // Keys that are declared make a junction of a table, those that views have of tables beneath none of a view.
+            let views = [TableKind::View, TableKind::MaterializedView];
+            let declared = !views.contains(&table.kind) && !near.beside && !far.beside;
+            let known = declared || !(near.logical && far.logical);
             let apart = !here.is_subset(there) && !there.is_subset(here);
             let repeats = !keys.contains(&both);
             let within = apart && both.is_subset(&primary);
