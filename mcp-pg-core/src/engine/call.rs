@@ -5,8 +5,8 @@ use std::borrow::Borrow;
 use serde_json::{Map, Value};
 
 use super::Engine;
+use super::canned_query::QueryCall;
 use super::confirm::Consent;
-use super::query::QueryCall;
 use super::record::{Origin, Record};
 use crate::error::{Agreement, Code, Error, Result};
 use crate::execute::is_stale;

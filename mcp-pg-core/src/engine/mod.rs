@@ -1,44 +1,26 @@
-//! The engine: a request of a known caller in, an answer out, and a record of it in the audit.
+//! The engine: answers the request of a known caller, and records it in the audit log.
 //!
-//! The only room that knows every other. It decides nothing itself: rights are the view's, meaning the
-//! plan's, text the statement's.
+//! The only room that knows all the others. It decides nothing itself: rights come from the view, meaning from the
+//! plan, text from the statement. The path of a call:
+//!
+//! 1. [`call`] or [`canned_query`] takes the arguments, with the [`catalogue`] of that moment, and opens a [`record`].
+//! 2. [`read`] fetches a page and its notes; [`transaction`] runs operations that write, each of them by [`write`].
+//! 3. [`confirm`] refuses what the user has not agreed to yet.
+//! 4. The transaction commits together with its [`record`].
 
 mod call;
-mod canned;
+mod canned_query;
 mod catalogue;
-mod change;
-mod commit;
 mod confirm;
-mod document;
-mod excerpt;
-mod explain;
 mod finding;
-mod follow;
 mod health;
-mod hidden;
 mod identity;
-mod image;
-mod insert;
-mod journal;
 mod list_tables;
-mod named;
 mod notes;
-mod operation;
-mod query;
-mod reached;
 mod read;
 mod record;
-mod redaction;
-mod related;
-mod reload;
-mod removal;
-mod replaced;
 mod rows;
-mod sinks;
-mod taken;
 mod transaction;
-mod tries;
-mod version;
 mod write;
 
 use std::sync::Arc;
@@ -50,14 +32,13 @@ use tokio::sync::broadcast;
 use tokio_postgres::Config;
 
 use catalogue::Catalogue;
-pub use follow::Change;
+pub use catalogue::Change;
 pub use health::Health;
 pub use identity::RefusedSetting;
 use identity::identity;
-pub use journal::verify_table;
-pub use record::Origin;
-use sinks::Sinks;
-use tries::Turns;
+use record::Sinks;
+pub use record::{Origin, verify_table};
+use transaction::Turns;
 
 use crate::audit::AuditSink;
 use crate::canned::{Fault, Query};

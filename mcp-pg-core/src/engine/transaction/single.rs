@@ -4,10 +4,11 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use super::operation::{Done, Operation};
-use super::record::Record;
-use super::tries::Tries;
-use super::{Engine, identity, rows};
+use super::operation::Operation;
+use super::retry::Retries;
+use super::run::Done;
+use crate::engine::record::Record;
+use crate::engine::{Engine, identity, rows};
 use crate::error::Result;
 use crate::plan::Scope;
 use crate::reply::RowSet;
@@ -15,7 +16,7 @@ use crate::request::{Isolation, Request};
 
 impl Engine {
     /// Runs one write in a transaction of its own, again if PostgreSQL asks for it.
-    pub(super) async fn write(
+    pub(in crate::engine) async fn write(
         &self,
         scope: &Scope<'_>,
         request: &Request,
@@ -23,12 +24,12 @@ impl Engine {
     ) -> Result<RowSet> {
         let derived = OnceLock::new();
         let operation = Operation::new(scope, request, String::new(), &self.cursors, &derived)?;
-        record.meant(operation.taken.names());
+        record.meant(operation.provenance.names());
         let table = operation.table().name().to_string();
-        let mut tries = Tries::of(scope, &self.turns, &table);
+        let mut retries = Retries::of(scope, &self.turns, &table);
         let done = loop {
             match self.attempt(scope, &operation, record).await {
-                Err(error) if tries.again(&error).await => record.forget(),
+                Err(error) if retries.again(&error).await => record.forget(),
                 result => break result?,
             }
         };
@@ -47,14 +48,14 @@ impl Engine {
         let mut transaction = self.database.begin(identity(scope), isolation).await?;
         let done = self.operate(&mut transaction, scope, operation, &[], record).await?;
         let operations = std::slice::from_ref(operation);
-        let did = (std::slice::from_ref(&done.reached), std::slice::from_ref(&done.after));
+        let did = (std::slice::from_ref(&done.affected), std::slice::from_ref(&done.after));
         self.conclude(transaction, scope, operations, did, record).await?;
         Ok(done)
     }
 }
 
 /// The reply to a write, with rows of as many bytes as there is room for; and all rows, for later operations.
-pub(super) fn written(
+pub(in crate::engine) fn written(
     scope: &Scope<'_>,
     operation: &Operation<'_>,
     done: Done,
@@ -111,7 +112,7 @@ pub(super) fn written(
         notes,
         ..RowSet::default()
     };
-    let taken = |column: &str| operation.taken.is_untrusted(column);
+    let taken = |column: &str| operation.provenance.is_untrusted(column);
     set.label_untrusted(operation.plan.untrusted(&taken));
     (set, done.after)
 }

@@ -1,16 +1,14 @@
 //! How PostgreSQL would run a read, told without the text of any condition: a plan may name columns, row
 //! conditions and policies that the caller must not know.
 
-mod tested;
-
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use self::tested::Tested;
-use super::Engine;
-use super::read::joined_lines;
-use super::record::Record;
+use super::indexable::{self, Tested};
+use super::joined_lines;
+use crate::engine::Engine;
+use crate::engine::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::plan::{Scope, SelectPlan};
@@ -24,7 +22,7 @@ use crate::statement;
 const MANY: f64 = 1_000.0;
 
 impl Engine {
-    pub(super) async fn explain(
+    pub(in crate::engine) async fn explain(
         &self,
         scope: &Scope<'_>,
         request: &Explain,
@@ -59,7 +57,7 @@ impl Engine {
             Error::new(Code::Internal, "the plan cannot be read").caused_by(error)
         })?;
         let root = &told[0]["Plan"];
-        let tested = tested::columns(&plan);
+        let tested = indexable::columns(&plan);
         let known = Known::of(scope.view, table, &tested, root);
         let mut text = String::new();
         let mut read_whole: Vec<(&TableView, bool)> = Vec::new();

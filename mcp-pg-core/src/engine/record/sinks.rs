@@ -17,7 +17,7 @@ use crate::policy::Settings;
 
 /// All sinks of an engine.
 #[derive(Clone)]
-pub(super) struct Sinks {
+pub(in crate::engine) struct Sinks {
     others: Vec<Arc<dyn AuditSink>>,
     journal: Option<Arc<Journal>>,
     complaints: Arc<Mutex<Complaints>>,
@@ -52,7 +52,7 @@ impl Complaints {
 
 impl Sinks {
     /// The audit table, if there is one.
-    pub(super) async fn open(config: Config, settings: &Settings) -> Result<Self> {
+    pub(in crate::engine) async fn open(config: Config, settings: &Settings) -> Result<Self> {
         let journal = match &settings.audit.table {
             Some(table) => Some(Arc::new(Journal::open(config, settings, table).await?)),
             None => None,
@@ -65,17 +65,17 @@ impl Sinks {
         })
     }
 
-    pub(super) fn add(&mut self, sink: Arc<dyn AuditSink>) {
+    pub(in crate::engine) fn add(&mut self, sink: Arc<dyn AuditSink>) {
         self.others.push(sink);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::engine) fn is_empty(&self) -> bool {
         self.others.is_empty() && self.journal.is_none()
     }
 
     /// Keeps an intent wherever the outcome cannot be committed together with what it tells of; false if that is
     /// nowhere.
-    pub(super) async fn keep_intent(&self, event: impl Fn() -> Event) -> Result<bool> {
+    pub(in crate::engine) async fn keep_intent(&self, event: impl Fn() -> Event) -> Result<bool> {
         for sink in &self.others {
             sink.keep(event()).await?;
         }
@@ -83,12 +83,15 @@ impl Sinks {
     }
 
     /// The outcome that is to be committed together with what it tells of.
-    pub(super) fn entry(&self, outcome: impl FnOnce() -> Event) -> Result<Option<Entry>> {
+    pub(in crate::engine) fn entry(
+        &self,
+        outcome: impl FnOnce() -> Event,
+    ) -> Result<Option<Entry>> {
         self.journal.as_ref().map(|journal| journal.entry(outcome())).transpose()
     }
 
     /// Commits the transaction, with the entry if there is one.
-    pub(super) async fn commit(
+    pub(in crate::engine) async fn commit(
         &self,
         transaction: Transaction,
         entry: Option<Entry>,
@@ -101,7 +104,7 @@ impl Sinks {
 
     /// Takes an outcome to be kept soon, once there is a place for it: so whoever floods the server with calls waits, and
     /// no record is lost. It is taken too if the caller goes away. `in_table` says that the table is to have it, too.
-    pub(super) async fn take(&self, event: Event, in_table: bool) {
+    pub(in crate::engine) async fn take(&self, event: Event, in_table: bool) {
         let mut taking = Box::pin(self.clone().taken(event, in_table, true));
         if poll_immediate(&mut taking).await.is_none()
             && let Err(fault) = tokio::spawn(taking).await
@@ -120,17 +123,17 @@ impl Sinks {
     }
 
     /// Takes an outcome to be kept soon where nobody is there to wait for a place: it waits by itself.
-    pub(super) fn post(&self, event: Event) {
+    pub(in crate::engine) fn post(&self, event: Event) {
         self.leave(event, true, true);
     }
 
     /// The same in the table alone.
-    pub(super) fn post_to_table(&self, event: Event) {
+    pub(in crate::engine) fn post_to_table(&self, event: Event) {
         self.leave(event, true, false);
     }
 
     /// The same everywhere but in the table, which has it.
-    pub(super) fn post_beside(&self, event: Event) {
+    pub(in crate::engine) fn post_beside(&self, event: Event) {
         self.leave(event, false, true);
     }
 
@@ -156,13 +159,13 @@ impl Sinks {
     }
 
     /// How many records were given up so far, in whichever sink.
-    pub(super) fn lost(&self) -> u64 {
+    pub(in crate::engine) fn lost(&self) -> u64 {
         let others = self.others.iter().map(|sink| sink.lost());
         others.chain(self.journal.iter().map(|journal| journal.lost())).sum()
     }
 
     /// Whether any of them could not keep the last records.
-    pub(super) fn are_failing(&self) -> bool {
+    pub(in crate::engine) fn are_failing(&self) -> bool {
         self.others.iter().any(|sink| sink.is_failing())
             || self.journal.as_ref().is_some_and(|journal| journal.is_failing())
     }
@@ -176,7 +179,7 @@ impl Sinks {
     }
 
     /// Keeps an outcome everywhere, and waits until that is done. It is done too if the caller goes away.
-    pub(super) async fn keep(&self, event: Event) -> Result<()> {
+    pub(in crate::engine) async fn keep(&self, event: Event) -> Result<()> {
         let sinks = self.clone();
         let mut keeping = Box::pin(async move {
             let in_table = async {
@@ -199,7 +202,7 @@ impl Sinks {
     }
 
     /// Waits until all that was posted is kept.
-    pub(super) async fn flush(&self) -> Result<(), Error> {
+    pub(in crate::engine) async fn flush(&self) -> Result<(), Error> {
         let mut kept = Ok(());
         // Until none of them is left.
         let all = u32::try_from(LEFT_MOST).unwrap_or(u32::MAX);

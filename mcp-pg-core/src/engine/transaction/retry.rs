@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Where those wait for each other that have collided: a place for each table that they write to, so that nobody waits for
 /// the writers of another.
 #[derive(Default)]
-pub(super) struct Turns(sync::Mutex<HashMap<String, Weak<Mutex<()>>>>);
+pub(in crate::engine) struct Turns(sync::Mutex<HashMap<String, Weak<Mutex<()>>>>);
 
 impl Turns {
     fn place(&self, what: &str) -> Arc<Mutex<()>> {
@@ -32,7 +32,7 @@ impl Turns {
 }
 
 /// How often and when a transaction is run again.
-pub(super) struct Tries<'t> {
+pub(in crate::engine) struct Retries<'t> {
     left: u32,
     until: Instant,
     collided: bool,
@@ -41,9 +41,9 @@ pub(super) struct Tries<'t> {
     turn: Option<OwnedMutexGuard<()>>,
 }
 
-impl<'t> Tries<'t> {
+impl<'t> Retries<'t> {
     /// Of a transaction that writes to `what`.
-    pub(super) fn of(scope: &Scope<'_>, turns: &'t Turns, what: &'t str) -> Self {
+    pub(in crate::engine) fn of(scope: &Scope<'_>, turns: &'t Turns, what: &'t str) -> Self {
         Self {
             left: scope.settings.concurrency.retries,
             until: Instant::now() + scope.settings.timeouts.transaction,
@@ -57,7 +57,7 @@ impl<'t> Tries<'t> {
     /// Whether to run again, after a pause: PostgreSQL asked for it, and it was neither too often nor for too long.
     ///
     /// Whoever collided twice waits for a turn: together they would go on to collide.
-    pub(super) async fn again(&mut self, error: &Error) -> bool {
+    pub(in crate::engine) async fn again(&mut self, error: &Error) -> bool {
         let over = self.left == 0 || Instant::now() >= self.until;
         if error.code() != Code::SerializationFailure || over {
             return false;

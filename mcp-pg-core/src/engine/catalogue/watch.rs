@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Engine;
+use crate::engine::Engine;
 use crate::error::Result;
 use crate::execute::Listener;
 use crate::name::TableName;
@@ -148,7 +148,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn tell(&self, change: Change) {
+    pub(in crate::engine) fn tell(&self, change: Change) {
         // Nobody need be there to hear it.
         let _ = self.changes.send(change);
     }

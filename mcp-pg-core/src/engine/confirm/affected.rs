@@ -1,29 +1,29 @@
-//! Which rows an operation was about: what the user agrees to as far as the request does not tell it.
+//! Which rows an operation affected: what a confirmation is bound to beside the request itself.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::operation::Operation;
+use crate::engine::transaction::Operation;
 use crate::plan::{Plan, Shown};
 
-/// Which rows an operation was about.
+/// The rows that an operation affected.
 #[derive(Debug, Default)]
-pub(super) struct Reached {
+pub(in crate::engine) struct Affected {
     /// How many.
-    pub(super) rows: u64,
-    /// What tells them from others: where the user is to agree to rows that the request does not name.
-    pub(super) which: Vec<Told>,
+    pub(in crate::engine) rows: u64,
+    /// What the request does not say of them, where the user is to agree to it.
+    pub(in crate::engine) facts: Vec<Fact>,
     /// The keys of those that it added, each with its place among the rows that it gave.
-    pub(super) added: HashMap<String, usize>,
+    pub(in crate::engine) added: HashMap<String, usize>,
     /// The places of those that it met and overwrote, as far as the rows tell.
-    pub(super) met: Vec<usize>,
+    pub(in crate::engine) met: Vec<usize>,
 }
 
-/// What tells a row from others, or a value of one.
+/// Something about a row that the confirmation is bound to.
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Told {
+pub(in crate::engine) enum Fact {
     /// A row, by its key.
     Row(String),
     /// A row, and what was computed for it from related ones.
@@ -32,37 +32,37 @@ pub(super) enum Told {
     Taken(Option<String>, String),
 }
 
-impl Reached {
+impl Affected {
     /// Names the rows that operations of the same transaction have added by their places, which this tells of a key:
     /// PostgreSQL may give them another key at each try, and other values.
-    pub(super) fn name(&mut self, place: impl Fn(&str) -> Option<String>) {
-        for told in &mut self.which {
-            let key = match told {
-                Told::Row(key) | Told::Computed(key, _) => Some(key),
-                Told::Taken(key, _) => key.as_mut(),
+    pub(in crate::engine) fn name(&mut self, place: impl Fn(&str) -> Option<String>) {
+        for fact in &mut self.facts {
+            let key = match fact {
+                Fact::Row(key) | Fact::Computed(key, _) => Some(key),
+                Fact::Taken(key, _) => key.as_mut(),
             };
             let Some((key, place)) = key.and_then(|key| place(key).map(|place| (key, place)))
             else {
                 continue;
             };
             *key = place;
-            if let Told::Taken(_, value) = told {
+            if let Fact::Taken(_, value) = fact {
                 value.clear();
             }
         }
     }
 
     /// What the user agrees to.
-    pub(super) fn effect(&self) -> Value {
-        let mut which: Vec<&Told> = self.which.iter().collect();
-        which.sort_unstable();
-        json!([self.rows, which])
+    pub(in crate::engine) fn effect(&self) -> Value {
+        let mut facts: Vec<&Fact> = self.facts.iter().collect();
+        facts.sort_unstable();
+        json!([self.rows, facts])
     }
 }
 
 impl Operation<'_> {
     /// The key of a row that it gave, as [`keys`] has it; none if its columns are not all there.
-    pub(super) fn key(&self, row: &Map<String, Value>) -> Option<String> {
+    pub(in crate::engine) fn key(&self, row: &Map<String, Value>) -> Option<String> {
         let table = self.table();
         let mut key = table.steady_order();
         key.sort_unstable();
@@ -83,7 +83,7 @@ impl Operation<'_> {
 }
 
 /// Of each row, which was read with these columns, its values of those that are `told`.
-pub(super) fn keys(told: &[usize], read: &[usize], rows: &[Vec<Value>]) -> Vec<String> {
+pub(in crate::engine) fn keys(told: &[usize], read: &[usize], rows: &[Vec<Value>]) -> Vec<String> {
     let places = read.iter().enumerate().filter(|(_, column)| told.contains(column));
     let places: Vec<usize> = places.map(|(place, _)| place).collect();
     let of_row = |row: &Vec<Value>| {

@@ -5,16 +5,16 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::operation::{ALL, Done, Part, Run, allowed, image_room, objects};
-use super::reached::{Reached, Told, keys};
-use super::record::Record;
+use crate::engine::confirm::{Affected, Fact, keys};
+use crate::engine::record::Record;
+use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
 use crate::plan::InsertPlan;
 use crate::statement::{self, INSERT_PARAMETERS, Statement};
 
 impl Run<'_, '_> {
-    pub(super) async fn insert(
+    pub(in crate::engine) async fn insert(
         &self,
         transaction: &mut Transaction,
         plan: &InsertPlan<'_>,
@@ -28,8 +28,8 @@ impl Run<'_, '_> {
         let hidden = may_be_hidden(plan) && self.operation.returns_nothing();
         let mut returned = self.operation.returned(shown || asked);
         let step = INSERT_PARAMETERS / plan.columns.len().max(1);
-        let reached = Reached { rows: total as u64, ..Reached::default() };
-        let mut done = Done { reached, ..Done::default() };
+        let affected = Affected { rows: total as u64, ..Affected::default() };
+        let mut done = Done { affected, ..Done::default() };
         let mut room = if asked { ALL.bytes } else { image_room(self.scope) };
         for start in (0..total).step_by(step) {
             let range = start..total.min(start + step);
@@ -68,8 +68,8 @@ impl Run<'_, '_> {
                 ));
                 for (place, (row, key)) in (done.after.len()..).zip(rows) {
                     match overwritten.as_ref().map_or(Some(true), |known| known.is_new(row)) {
-                        Some(true) => drop(done.reached.added.entry(key).or_insert(place)),
-                        Some(false) => done.reached.met.push(place),
+                        Some(true) => drop(done.affected.added.entry(key).or_insert(place)),
+                        Some(false) => done.affected.met.push(place),
                         None => {}
                     }
                 }
@@ -77,8 +77,8 @@ impl Run<'_, '_> {
             if let Some(overwritten) = &overwritten {
                 let rows = overwritten.rows(found, &inserted)?;
                 let told = plan.table.steady_order();
-                let which = keys(&told, &overwritten.columns, &rows).into_iter().map(Told::Row);
-                done.reached.which.extend(which);
+                let facts = keys(&told, &overwritten.columns, &rows).into_iter().map(Fact::Row);
+                done.affected.facts.extend(facts);
                 if let Some(existing) = existing {
                     done.before.extend(objects(&existing, rows, returned.len()));
                 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::commit::undo;
 use super::confirm::Consent;
-use super::operation::ALL;
 use super::record::Record;
-use super::tries::Tries;
+use super::transaction::ALL;
+use super::transaction::Retries;
+use super::transaction::undo;
 use super::{Engine, identity};
 use crate::canned::Query;
 use crate::error::{Agreement, Code, Error, Result};
@@ -141,10 +141,10 @@ impl Engine {
         own: &WriteArguments,
         record: &mut Record<'_>,
     ) -> Result<QueryResult> {
-        let mut tries = Tries::of(call.scope, &self.turns, &call.query.name);
+        let mut retries = Retries::of(call.scope, &self.turns, &call.query.name);
         loop {
             match self.write_query(call, own, record).await {
-                Err(error) if tries.again(&error).await => record.forget(),
+                Err(error) if retries.again(&error).await => record.forget(),
                 result => return result,
             }
         }

@@ -1,23 +1,24 @@
 //! How a transaction that writes ends: recorded and committed, or rolled back.
 
-use super::Engine;
-use super::operation::{Given, Operation, Part};
-use super::reached::Reached;
-use super::record::Record;
+use super::operation::{Operation, Part};
+use super::run::Given;
+use crate::engine::Engine;
+use crate::engine::confirm::Affected;
+use crate::engine::record::Record;
 use crate::error::{Code, Error, Result};
 use crate::execute::{Failure, Transaction, ViolatedKey, referred};
 use crate::plan::Scope;
 use crate::policy::Action;
 
 impl Engine {
-    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations reached
-    /// these rows, and gave those.
-    pub(super) async fn conclude(
+    /// Keeps the record, then commits; or rolls back what is a dry run, or was not agreed to. The operations
+    /// affected these rows, and returned those.
+    pub(in crate::engine) async fn conclude(
         &self,
         transaction: Transaction,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
-        (reached, given): (&[Reached], &Given),
+        (affected, given): (&[Affected], &Given),
         record: &mut Record<'_>,
     ) -> Result<()> {
         let refused = |failure| deferred(failure, scope, operations, given);
@@ -28,7 +29,7 @@ impl Engine {
             return transaction.commit(None).await.map_err(refused);
         }
         let agreed = match &record.consent {
-            Some(consent) => consent.check(scope, operations, reached),
+            Some(consent) => consent.check(scope, operations, affected),
             None => Ok(()),
         };
         self.commit(transaction, agreed, record, &refused).await
@@ -36,7 +37,7 @@ impl Engine {
 
     /// Commits what was written, if that was agreed to and its record is kept; else rolls it back. Failures are told by
     /// `refused`.
-    pub(super) async fn commit(
+    pub(in crate::engine) async fn commit(
         &self,
         transaction: Transaction,
         agreed: Result<()>,
@@ -72,7 +73,7 @@ impl Engine {
 }
 
 /// Rolls back a dry run, once what the commit would have found is known.
-pub(super) async fn undo(
+pub(in crate::engine) async fn undo(
     mut transaction: Transaction,
     record: &mut Record<'_>,
     refused: impl Fn(Failure) -> Error,
@@ -84,7 +85,7 @@ pub(super) async fn undo(
 
 /// The error of a constraint that was checked only at the end: at the row that PostgreSQL tells of, among those
 /// `written`, else at the only operation that can be meant.
-pub(super) fn deferred(
+pub(in crate::engine) fn deferred(
     failure: Failure,
     scope: &Scope<'_>,
     operations: &[Operation<'_>],

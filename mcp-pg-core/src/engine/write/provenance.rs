@@ -8,7 +8,7 @@ use crate::policy::{Marks, TableView};
 
 /// Columns of an operation's rows with values of others, by name.
 #[derive(Debug, Default)]
-pub(super) struct Taken(BTreeMap<String, Origin>);
+pub(in crate::engine) struct Provenance(BTreeMap<String, Origin>);
 
 /// Whence the values of a column are.
 #[derive(Debug, Default)]
@@ -18,10 +18,10 @@ struct Origin {
     columns: BTreeSet<String>,
 }
 
-impl Taken {
+impl Provenance {
     /// What an operation on the table computes for columns from marked ones, and does not mark itself; or gives of such
     /// as groups and measures.
-    pub(super) fn computed(plan: &Plan<'_>, table: &TableView) -> Self {
+    pub(in crate::engine) fn computed(plan: &Plan<'_>, table: &TableView) -> Self {
         let mut taken = Self::default();
         if let Plan::Select(plan) = plan {
             for (name, marks, columns) in plan.totals() {
@@ -42,11 +42,11 @@ impl Taken {
     }
 
     /// Adds what it takes by references, each for a column, from operations before it; of those, what they take.
-    pub(super) fn refer(
+    pub(in crate::engine) fn refer(
         &mut self,
         references: &[(String, Reference)],
         earlier: &[Earlier<'_>],
-        before: &[&Taken],
+        before: &[&Provenance],
     ) {
         for (column, Reference { operation, column: of, .. }) in references {
             let Some(table) = earlier.get(*operation).map(Earlier::rows) else {
@@ -66,14 +66,14 @@ impl Taken {
     }
 
     /// The columns, each with one that its values come from.
-    pub(super) fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(in crate::engine) fn names(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().flat_map(|(column, origin)| {
             origin.columns.iter().map(move |of| (column.as_str(), of.as_str()))
         })
     }
 
     /// The columns that take sensitive values, each with those that they come from in parentheses.
-    pub(super) fn sensitive(&self) -> impl Iterator<Item = String> {
+    pub(in crate::engine) fn sensitive(&self) -> impl Iterator<Item = String> {
         let sensitive = self.0.iter().filter(|(_, origin)| origin.marks.sensitive);
         sensitive.map(|(column, origin)| {
             let columns: Vec<&str> = origin.columns.iter().map(String::as_str).collect();
@@ -85,12 +85,12 @@ impl Taken {
     }
 
     /// Whether a column takes what outsiders wrote.
-    pub(super) fn holds_untrusted(&self) -> bool {
+    pub(in crate::engine) fn holds_untrusted(&self) -> bool {
         self.0.values().any(|origin| origin.marks.untrusted)
     }
 
     /// Whether this column does.
-    pub(super) fn is_untrusted(&self, column: &str) -> bool {
+    pub(in crate::engine) fn is_untrusted(&self, column: &str) -> bool {
         self.0.get(column).is_some_and(|origin| origin.marks.untrusted)
     }
 }

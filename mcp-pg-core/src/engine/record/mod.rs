@@ -1,19 +1,28 @@
 //! What is noted of a call while it runs, and how it becomes an audit event.
 
+mod hidden_names;
+mod image;
+mod journal;
+mod redaction;
+mod sinks;
+
+pub use journal::verify_table;
+pub(super) use sinks::Sinks;
+
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use serde_json::{Map, Value, json};
 
-use super::Engine;
-use super::catalogue::Catalogue;
-use super::confirm::Consent;
-use super::image::Image;
-use super::redaction::Redaction;
 use crate::audit::{Actor, Client, Entry, Event, Outcome, PART_MOST, Phase, milliseconds, name};
+use crate::engine::Engine;
+use crate::engine::catalogue::Catalogue;
+use crate::engine::confirm::Consent;
 use crate::error::{Code, Error, Result};
 use crate::policy::{OnFailure, Principal, Settings, View};
 use crate::request::Request;
+use image::Image;
+use redaction::Redaction;
 
 /// Whence a call came.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,7 +35,7 @@ pub struct Origin {
 
 /// A call while it runs. Its record follows it to the end, even if that is the caller's going away; nothing
 /// is noted where no sink would keep it.
-pub(super) struct Record<'e> {
+pub(in crate::engine) struct Record<'e> {
     engine: &'e Engine,
     tool: &'e str,
     role: &'e str,
@@ -35,7 +44,7 @@ pub(super) struct Record<'e> {
     late: Option<String>,
     notes: Option<Box<Notes>>,
     /// The request, and what the user has agreed to, where there is something to agree to.
-    pub(super) consent: Option<Consent>,
+    pub(in crate::engine) consent: Option<Consent>,
 }
 
 struct Notes {
@@ -73,7 +82,7 @@ enum Stage {
 
 impl<'e> Record<'e> {
     /// The record of a call that begins.
-    pub(super) fn new(
+    pub(in crate::engine) fn new(
         engine: &'e Engine,
         caller: &'e Principal,
         origin: &Origin,
@@ -117,35 +126,38 @@ impl<'e> Record<'e> {
     }
 
     /// An attempt begins, by this view and these settings.
-    pub(super) fn begin(&mut self, view: &Arc<View>, settings: &Settings) {
+    pub(in crate::engine) fn begin(&mut self, view: &Arc<View>, settings: &Settings) {
         if let Some(notes) = &mut self.notes {
             notes.redaction = Redaction::new(&settings.audit, Some(Arc::clone(view)));
         }
     }
 
     /// Arguments and columns of the reply whose values are those of a table's column, each with that one's name.
-    pub(super) fn meant<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
+    pub(in crate::engine) fn meant<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
         if let Some(notes) = &mut self.notes {
             notes.redaction.mean(names);
         }
     }
 
     /// [`Record::meant`] of a canned query.
-    pub(super) fn declared<'n>(&mut self, names: impl Iterator<Item = (&'n str, &'n str)>) {
+    pub(in crate::engine) fn declared<'n>(
+        &mut self,
+        names: impl Iterator<Item = (&'n str, &'n str)>,
+    ) {
         if let Some(notes) = &mut self.notes {
             notes.redaction.declare(names);
         }
     }
 
     /// What the tool does, where its name does not tell.
-    pub(super) fn operation(&mut self, operation: &'static str) {
+    pub(in crate::engine) fn operation(&mut self, operation: &'static str) {
         if let Some(notes) = &mut self.notes {
             notes.operation = Some(operation);
         }
     }
 
     /// The table that is asked for, if there is one by the name.
-    pub(super) fn table(&mut self, view: &View, request: &Request) {
+    pub(in crate::engine) fn table(&mut self, view: &View, request: &Request) {
         if let Some(notes) = &mut self.notes
             && let Some(table) = request.table().and_then(|name| view.table(name).ok())
         {
@@ -154,12 +166,12 @@ impl<'e> Record<'e> {
     }
 
     /// The call took too long.
-    pub(super) fn late(&mut self, view: &View, request: &Request) {
+    pub(in crate::engine) fn late(&mut self, view: &View, request: &Request) {
         let table = request.table().and_then(|name| view.table(name).ok());
         self.late = table.map(|table| table.name().to_string());
     }
 
-    pub(super) fn statement(&mut self, sql: &str) {
+    pub(in crate::engine) fn statement(&mut self, sql: &str) {
         if let Some(notes) = &mut self.notes
             && !notes.sql.iter().any(|known| known == sql)
         {
@@ -168,32 +180,32 @@ impl<'e> Record<'e> {
     }
 
     /// Whether the audit wants rows as they were and are.
-    pub(super) fn keeps_images(&self) -> bool {
+    pub(in crate::engine) fn keeps_images(&self) -> bool {
         self.notes.as_ref().is_some_and(|notes| notes.redaction.keeps_images())
     }
 
     /// Notes rows as they were, where that is wanted; `cut` says that some are missing.
-    pub(super) fn before(&mut self, rows: &[Map<String, Value>], cut: bool) {
+    pub(in crate::engine) fn before(&mut self, rows: &[Map<String, Value>], cut: bool) {
         if let Some(notes) = self.notes.as_mut().filter(|notes| notes.redaction.keeps_images()) {
             notes.before.add(rows, cut, &notes.redaction);
         }
     }
 
     /// The same of rows as they are.
-    pub(super) fn after(&mut self, rows: &[Map<String, Value>], cut: bool) {
+    pub(in crate::engine) fn after(&mut self, rows: &[Map<String, Value>], cut: bool) {
         if let Some(notes) = self.notes.as_mut().filter(|notes| notes.redaction.keeps_images()) {
             notes.after.add(rows, cut, &notes.redaction);
         }
     }
 
-    pub(super) fn rows(&mut self, rows: u64) {
+    pub(in crate::engine) fn rows(&mut self, rows: u64) {
         if let Some(notes) = &mut self.notes {
             notes.rows = Some(notes.rows.unwrap_or_default() + rows);
         }
     }
 
     /// Notes which sensitive columns are answered.
-    pub(super) fn sensitive(&mut self, columns: impl FnOnce() -> Vec<String>) {
+    pub(in crate::engine) fn sensitive(&mut self, columns: impl FnOnce() -> Vec<String>) {
         if let Some(notes) = &mut self.notes {
             for column in columns() {
                 if !notes.sensitive.contains(&column) {
@@ -204,14 +216,14 @@ impl<'e> Record<'e> {
     }
 
     /// Notes which sensitive columns a refusal shows; nothing else is answered then.
-    pub(super) fn sensitive_refusal(&mut self, columns: impl FnOnce() -> Vec<String>) {
+    pub(in crate::engine) fn sensitive_refusal(&mut self, columns: impl FnOnce() -> Vec<String>) {
         if let Some(notes) = &mut self.notes {
             notes.sensitive = columns();
         }
     }
 
     /// Forgets what was noted of an attempt that came to nothing.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::engine) fn forget(&mut self) {
         if let Some(notes) = &mut self.notes {
             notes.sql.clear();
             notes.rows = None;
@@ -221,7 +233,7 @@ impl<'e> Record<'e> {
     }
 
     /// Forgets the images of rows that will not be kept.
-    pub(super) fn forget_images(&mut self) {
+    pub(in crate::engine) fn forget_images(&mut self) {
         if let Some(notes) = &mut self.notes {
             notes.before = Image::default();
             notes.after = Image::default();
@@ -229,7 +241,7 @@ impl<'e> Record<'e> {
     }
 
     /// Keeps the intent of a write before its commit, and gives what is to be committed with it.
-    pub(super) async fn intend(&mut self) -> Result<Option<Entry>> {
+    pub(in crate::engine) async fn intend(&mut self) -> Result<Option<Entry>> {
         let Some(notes) = &mut self.notes else { return Ok(None) };
         let sinks = &self.engine.sinks;
         let number = self.consent.as_ref().and_then(Consent::number);
@@ -241,14 +253,14 @@ impl<'e> Record<'e> {
     }
 
     /// The write was committed, and its outcome with it where the audit has a table.
-    pub(super) fn committed(&mut self) {
+    pub(in crate::engine) fn committed(&mut self) {
         if let Some(notes) = &mut self.notes {
             notes.stage = Stage::Committed;
         }
     }
 
     /// Records how the call ended, and gives its answer.
-    pub(super) async fn settle<T>(mut self, answer: Result<T>) -> Result<T> {
+    pub(in crate::engine) async fn settle<T>(mut self, answer: Result<T>) -> Result<T> {
         if let Err(error) = &answer {
             trace(self.tool, error);
             if error.code() == Code::Timeout {
@@ -277,7 +289,7 @@ impl<'e> Record<'e> {
     }
 
     /// Records a call that was refused, as soon as there is a place for its record, with arguments of so many bytes at most.
-    pub(super) async fn refused(mut self, error: &Error, most: usize) {
+    pub(in crate::engine) async fn refused(mut self, error: &Error, most: usize) {
         trace(self.tool, error);
         let event = self.notes.take().map(|mut notes| {
             notes.arguments_most = most;

@@ -3,27 +3,31 @@
 //!
 //! Knows what must be agreed to and what the user is told; not how the user is asked.
 
+mod affected;
+mod excerpt;
+
+pub(super) use affected::{Affected, Fact, keys};
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::excerpt::excerpt;
-use super::operation::Operation;
-use super::reached::Reached;
 use crate::canned::Query;
+use crate::engine::transaction::Operation;
 use crate::error::{Agreement, Code, Error, Question, Result};
 use crate::plan::{Plan, Scope};
 use crate::policy::Action;
 use crate::request::Request;
+use excerpt::excerpt;
 
 /// A request, and what the user has agreed to if anything.
-pub(super) struct Consent {
+pub(in crate::engine) struct Consent {
     request: Value,
     agreed: Option<Agreement>,
 }
 
 impl Consent {
     /// For a role that must ask; none for the others.
-    pub(super) fn new(
+    pub(in crate::engine) fn new(
         scope: &Scope<'_>,
         request: &Request,
         agreed: Option<&Agreement>,
@@ -36,7 +40,7 @@ impl Consent {
     }
 
     /// The same for a canned query.
-    pub(super) fn of_query(
+    pub(in crate::engine) fn of_query(
         scope: &Scope<'_>,
         query: &Query,
         arguments: &Map<String, Value>,
@@ -49,13 +53,13 @@ impl Consent {
     }
 
     /// The number of what the user has agreed to.
-    pub(super) fn number(&self) -> Option<&str> {
+    pub(in crate::engine) fn number(&self) -> Option<&str> {
         self.agreed.as_ref()?.number.as_deref()
     }
 
     /// Refuses unless the user has agreed to this query, which has just touched so many rows if that is known, with these
     /// keys as far as it returns them.
-    pub(super) fn check_query(
+    pub(in crate::engine) fn check_query(
         &self,
         scope: &Scope<'_>,
         query: &Query,
@@ -73,24 +77,24 @@ impl Consent {
         self.agree(scope, &json!([query.digest, touched, which]), &asked)
     }
 
-    /// Refuses unless the user has agreed to what the operations have just done, which reached these rows.
-    pub(super) fn check(
+    /// Refuses unless the user has agreed to what the operations have just done, which affected these rows.
+    pub(in crate::engine) fn check(
         &self,
         scope: &Scope<'_>,
         operations: &[Operation<'_>],
-        reached: &[Reached],
+        affected: &[Affected],
     ) -> Result<()> {
         let mut asked = Vec::new();
         let mut place = None;
         // What outsiders wrote may have asked for what comes after it was read.
         let mut led = false;
-        for (operation, Reached { rows, which, .. }) in operations.iter().zip(reached) {
+        for (operation, Affected { rows, facts, .. }) in operations.iter().zip(affected) {
             let careful = led && operation.writes();
             if *rows > 0 && (careful || must_ask(operation)) {
                 let plural = if *rows == 1 { "row" } else { "rows" };
                 let table = scope.view.display(operation.table());
                 let after = if careful { ", after reading what outsiders wrote" } else { "" };
-                let over = match (&operation.plan, which.len()) {
+                let over = match (&operation.plan, facts.len()) {
                     (Plan::Select(_) | Plan::Change(_), _) | (_, 0) => String::new(),
                     (Plan::Insert(_), 1) => ", over 1 that is there".to_owned(),
                     (Plan::Insert(_), met) => format!(", over {met} that are there"),
@@ -102,7 +106,7 @@ impl Consent {
             led |= scope.view.role.confirm_after_untrusted && operation.reads_untrusted();
         }
         let Some(place) = place else { return Ok(()) };
-        let effect = reached.iter().map(Reached::effect).collect();
+        let effect = affected.iter().map(Affected::effect).collect();
         self.agree(scope, &effect, &asked.join(", "))
             .map_err(|error| if place.is_empty() { error } else { error.at(place) })
     }

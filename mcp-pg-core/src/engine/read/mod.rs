@@ -1,11 +1,14 @@
 //! Requests that read.
 
+mod explain;
+mod indexable;
+
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::record::Record;
-use super::{Engine, identity, notes, rows};
+use crate::engine::record::Record;
+use crate::engine::{Engine, identity, notes, rows};
 use crate::error::{Error, Result, step};
 use crate::execute::{Fetched, Keep, Place, TooLarge, refusal};
 use crate::plan::{Cursor, Scope, SelectPlan, Start};
@@ -17,7 +20,7 @@ use crate::statement::{self, Statement};
 const CURSOR_MOST: usize = 4096;
 
 impl Engine {
-    pub(super) async fn select(
+    pub(in crate::engine) async fn select(
         &self,
         scope: &Scope<'_>,
         request: &Select,
@@ -28,7 +31,7 @@ impl Engine {
         self.read(scope, &plan, record).await
     }
 
-    pub(super) async fn aggregate(
+    pub(in crate::engine) async fn aggregate(
         &self,
         scope: &Scope<'_>,
         request: &Aggregate,
@@ -61,7 +64,7 @@ impl Engine {
     }
 
     /// Runs statements of a plan that only read, in one snapshot.
-    pub(super) async fn fetch(
+    pub(in crate::engine) async fn fetch(
         &self,
         scope: &Scope<'_>,
         plan: &SelectPlan<'_>,
@@ -86,7 +89,7 @@ impl Engine {
     }
 
     /// The reply from what a [`statement::select`] gave.
-    pub(super) fn page(
+    pub(in crate::engine) fn page(
         &self,
         scope: &Scope<'_>,
         plan: &SelectPlan<'_>,
@@ -190,12 +193,12 @@ struct Next {
 }
 
 /// One row more than the page: it tells that there is another page.
-pub(super) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
+pub(in crate::engine) fn keep(scope: &Scope<'_>, plan: &SelectPlan<'_>) -> Keep {
     Keep { rows: plan.limit.saturating_add(1), bytes: scope.view.limits.max_reply_bytes }
 }
 
 /// Adds the count that a [`statement::counting`] gave.
-pub(super) fn add_count(set: &mut RowSet, plan: &SelectPlan<'_>, counted: &Fetched) {
+pub(in crate::engine) fn add_count(set: &mut RowSet, plan: &SelectPlan<'_>, counted: &Fetched) {
     if plan.count == Count::Estimated {
         let before = match plan.start {
             Start::Offset(offset) if set.row_count > 0 || offset == 0 => Some(offset),
@@ -214,7 +217,7 @@ pub(super) fn add_count(set: &mut RowSet, plan: &SelectPlan<'_>, counted: &Fetch
 }
 
 /// The only value of an answer, as a number.
-pub(super) fn number(fetched: &Fetched) -> Option<u64> {
+pub(in crate::engine) fn number(fetched: &Fetched) -> Option<u64> {
     fetched.rows.first()?.first()?.as_str()?.parse().ok()
 }
 
@@ -225,7 +228,7 @@ fn estimate(fetched: &Fetched) -> Option<u64> {
 }
 
 /// A text that came as a row for each line.
-pub(super) fn joined_lines(fetched: &Fetched) -> String {
+pub(in crate::engine) fn joined_lines(fetched: &Fetched) -> String {
     let lines = fetched.rows.iter().filter_map(|row| row.first()?.as_str());
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::operation::Run;
-use super::record::Record;
-use super::{Engine, rows};
+use crate::engine::record::Record;
+use crate::engine::transaction::Run;
+use crate::engine::{Engine, rows};
 use crate::error::Result;
 use crate::execute::{Keep, Transaction};
 use crate::plan::Operand;
@@ -14,7 +14,7 @@ use crate::{statement, value};
 
 impl Engine {
     /// The included members of each of the written rows, as far as a reply shows them.
-    pub(super) async fn related(
+    pub(in crate::engine) async fn related(
         &self,
         transaction: &mut Transaction,
         run: &Run<'_, '_>,

@@ -13,16 +13,16 @@ use crate::request::Request;
 use crate::schema::Described;
 
 #[derive(Default)]
-pub(super) struct Canned {
+pub(in crate::engine) struct Canned {
     queries: BTreeMap<String, Arc<Query>>,
-    pub(super) faults: Vec<Fault>,
+    pub(in crate::engine) faults: Vec<Fault>,
     /// Queries that PostgreSQL refused to run as it has described them.
     broken: Mutex<BTreeSet<String>>,
 }
 
 impl Canned {
     /// Reads them all; what has become faulty stays as it was `before`.
-    pub(super) async fn read(
+    pub(in crate::engine) async fn read(
         database: &Database,
         settings: &Settings,
         before: Option<&Canned>,
@@ -44,31 +44,34 @@ impl Canned {
     }
 
     /// The query of this name, whoever has it.
-    pub(super) fn of_name(&self, name: &str) -> Option<&Arc<Query>> {
+    pub(in crate::engine) fn of_name(&self, name: &str) -> Option<&Arc<Query>> {
         self.queries.get(name)
     }
 
     /// The query of this name, if the role has it.
-    pub(super) fn query(&self, name: &str, role: &Role) -> Option<&Arc<Query>> {
+    pub(in crate::engine) fn query(&self, name: &str, role: &Role) -> Option<&Arc<Query>> {
         self.of_name(name).filter(|query| query.is_for(role))
     }
 
     /// The queries that the role has, by name.
-    pub(super) fn of_role<'c>(&'c self, role: &'c Role) -> impl Iterator<Item = &'c Arc<Query>> {
+    pub(in crate::engine) fn of_role<'c>(
+        &'c self,
+        role: &'c Role,
+    ) -> impl Iterator<Item = &'c Arc<Query>> {
         self.queries.values().filter(|query| query.is_for(role))
     }
 
     /// Whether PostgreSQL has refused the query although it was described anew: once more will not help.
-    pub(super) fn is_broken(&self, name: &str) -> bool {
+    pub(in crate::engine) fn is_broken(&self, name: &str) -> bool {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
-    pub(super) fn note_broken(&self, name: &str) {
+    pub(in crate::engine) fn note_broken(&self, name: &str) {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
     }
 
     /// Whether callers find the same tools as in `other`.
-    pub(super) fn same(&self, other: &Self) -> bool {
+    pub(in crate::engine) fn same(&self, other: &Self) -> bool {
         let digests = |canned: &Self| -> Vec<u64> {
             canned.queries.values().map(|query| query.digest).collect()
         };

@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::document;
-use super::named::{each_is_one, position};
-use super::notes;
-use super::operation::{ALL, Done, Part, Run, allowed, image_room, objects};
-use super::reached::{Reached, Told, keys};
-use super::record::Record;
-use super::replaced;
+use super::each::{each_is_one, position};
+use super::lost_members;
 use super::version::Versions;
+use crate::engine::confirm::{Affected, Fact, keys};
+use crate::engine::notes;
+use crate::engine::record::Record;
+use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
 use crate::plan::{Assign, ChangePlan, Effect, NamedRow};
@@ -24,15 +24,15 @@ struct Found {
 
 /// The rows as a change left them.
 #[derive(Default)]
-pub(super) struct Changed {
-    pub(super) rows: Vec<Vec<Value>>,
-    pub(super) count: u64,
+pub(in crate::engine) struct Changed {
+    pub(in crate::engine) rows: Vec<Vec<Value>>,
+    pub(in crate::engine) count: u64,
     /// Whether there are more than `rows` holds.
-    pub(super) cut: bool,
+    pub(in crate::engine) cut: bool,
 }
 
 impl Run<'_, '_> {
-    pub(super) async fn change(
+    pub(in crate::engine) async fn change(
         &self,
         transaction: &mut Transaction,
         plan: &ChangePlan<'_>,
@@ -51,7 +51,7 @@ impl Run<'_, '_> {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
         notes.extend(gone_with_them(self.scope.view, plan));
-        notes.extend(replaced::note(plan, &found.rows, &looked_at));
+        notes.extend(lost_members::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
         let returned = self.operation.returned(images || !reaching.is_empty());
         let changes = statement::changes(plan, &returned);
@@ -71,23 +71,23 @@ impl Run<'_, '_> {
             changed.rows.sort_by_key(|row| position(row, 1));
         }
         let told = plan.table.steady_order();
-        let mut which = Vec::new();
+        let mut facts = Vec::new();
         if asked {
-            which.extend(keys(&told, &looked_at, &found.rows).into_iter().map(Told::Row));
+            facts.extend(keys(&told, &looked_at, &found.rows).into_iter().map(Fact::Row));
         }
         if !reaching.is_empty() {
             let values = keys(&reaching, &returned, &changed.rows);
             let rows = keys(&told, &returned, &changed.rows).into_iter();
-            which.extend(rows.zip(values).map(|(row, values)| Told::Computed(row, values)));
+            facts.extend(rows.zip(values).map(|(row, values)| Fact::Computed(row, values)));
         }
         let before_cut = images && found.too_large.is_some();
         let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
         notes.extend(still_null(plan, &after));
-        let reached = Reached { rows: found.count.max(count), which, ..Reached::default() };
+        let affected = Affected { rows: found.count.max(count), facts, ..Affected::default() };
         let after_cut = changed.cut;
-        Ok(Done { before, after, count, reached, before_cut, after_cut, notes, related: None })
+        Ok(Done { before, after, count, affected, before_cut, after_cut, notes, related: None })
     }
 
     /// Finds and locks the rows; refuses if they are too many, or others than the caller means.
@@ -135,7 +135,7 @@ impl Run<'_, '_> {
     }
 
     /// Runs the statements of a change; if one is refused, tells which row is at fault.
-    pub(super) async fn apply(
+    pub(in crate::engine) async fn apply(
         &self,
         transaction: &mut Transaction,
         plan: &ChangePlan<'_>,
@@ -174,7 +174,10 @@ impl Run<'_, '_> {
 }
 
 /// What there is to say of a change that met no row, besides `notes`.
-pub(super) fn nothing_found(plan: &ChangePlan<'_>, mut notes: Vec<String>) -> Vec<String> {
+pub(in crate::engine) fn nothing_found(
+    plan: &ChangePlan<'_>,
+    mut notes: Vec<String>,
+) -> Vec<String> {
     notes.extend(plan.filter.doubt());
     notes.extend(beside_the_archive(plan));
     notes.extend(out_of_reach(plan));
@@ -188,7 +191,7 @@ pub(super) fn nothing_found(plan: &ChangePlan<'_>, mut notes: Vec<String>) -> Ve
 }
 
 /// `too_many_rows`, with the number.
-pub(super) fn too_many(plan: &ChangePlan<'_>, rows: u64) -> Error {
+pub(in crate::engine) fn too_many(plan: &ChangePlan<'_>, rows: u64) -> Error {
     let (action, most) = (plan.action, plan.max_rows);
     let at = if plan.effect.each().is_some() { "/updates" } else { "/where" };
     Error::new(
@@ -201,7 +204,7 @@ pub(super) fn too_many(plan: &ChangePlan<'_>, rows: u64) -> Error {
 }
 
 /// Which tables lose rows by a delete, besides its own.
-pub(super) fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> Option<String> {
+pub(in crate::engine) fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> Option<String> {
     let goes = |other: &&TableView| {
         let mut keys = other.table.foreign_keys.iter().chain(&other.table.logical_keys);
         keys.any(|key| key.cascades && key.table == *plan.table.name())
@@ -259,7 +262,7 @@ impl Run<'_, '_> {
         let affected = statement::affected(plan);
         transaction.let_go();
         let rows = match self.statement(transaction, &affected, ALL, record).await {
-            Ok(counted) => super::read::number(&counted),
+            Ok(counted) => crate::engine::read::number(&counted),
             Err(error) => return error,
         };
         too_many(plan, rows.unwrap_or(plan.max_rows.saturating_add(1)))
@@ -297,7 +300,7 @@ fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
     if images || plan.versioned() {
         return readable.collect();
     }
-    let read = [document::columns(plan), replaced::columns(plan)].concat();
+    let read = [document::columns(plan), lost_members::columns(plan)].concat();
     let steady = if asked { plan.table.steady_order() } else { Vec::new() };
     let named = |column: &usize| match plan.effect.each() {
         Some(each) => each.is_named_by(&plan.table.table.columns[*column]),

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::named::position;
+use super::each::position;
 use crate::error::{Code, Error, Result, step};
 use crate::plan::{Assign, ChangePlan};
 use crate::schema::{Column, Family};

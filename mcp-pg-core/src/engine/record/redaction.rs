@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::hidden::Hidden;
+use super::hidden_names::Hidden;
 use crate::policy::{AuditDetail, AuditValues, View};
 use crate::request::Request;
 use crate::schema::Operator;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::catalogue::Catalogue;
-use super::{Change, Engine};
+use super::Catalogue;
+use crate::engine::{Change, Engine};
 use crate::error::Result;
 use crate::execute::Posture;
 use crate::policy::Settings;
@@ -32,7 +32,7 @@ impl Engine {
 
     /// Reloads if the database is not as it was read, for a call that has found `used` wanting; true if what
     /// is there now is another.
-    pub(super) async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
+    pub(in crate::engine) async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
         let catalogue = self.catalogue.load_full();
         let known = &catalogue.signature;
         let schemas = catalogue.settings.watched_schemas();

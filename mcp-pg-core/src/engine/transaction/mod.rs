@@ -1,23 +1,33 @@
 //! Several requests in one transaction: all or nothing, each as it would be alone, and seeing what the ones before
 //! it did.
 
+mod commit;
+mod operation;
+mod retry;
+mod run;
+mod select;
+mod single;
+
+pub(super) use commit::undo;
+pub(super) use operation::{Operation, Part};
+pub(super) use retry::{Retries, Turns};
+pub(super) use run::{ALL, Done, Run, allowed, image_room, objects};
+
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use super::commit::deferred;
-use super::operation::{Operation, Run};
-use super::reached::{Reached, Told};
-use super::record::Record;
-use super::taken::Taken;
-use super::tries::Tries;
-use super::write::written;
-use super::{Engine, identity};
+use crate::engine::confirm::{Affected, Fact};
+use crate::engine::record::Record;
+use crate::engine::write::Provenance;
+use crate::engine::{Engine, identity};
 use crate::error::{Code, Error, Result};
 use crate::plan::{Earlier, Plan, Reference, Scope};
 use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
 use crate::request::{self, Isolation, Request};
+use commit::deferred;
+use single::written;
 
 /// How the operations of a transaction run.
 struct Together {
@@ -27,28 +37,28 @@ struct Together {
 }
 
 impl Together {
-    /// What others take from the rows of the operation at `index`, which reached these: the request does not tell it, and
+    /// What others take from the rows of the operation at `index`, which affected these: the request does not tell it, and
     /// the user agrees to it. What it added is told by the request, and what time gives to a changed row is another each
     /// time.
     fn taken_from(
         &self,
         index: usize,
         operation: &Operation<'_>,
-        reached: &Reached,
+        affected: &Affected,
         rows: &[Map<String, Value>],
-    ) -> Vec<Told> {
+    ) -> Vec<Fact> {
         let is_moment = |name: &str| {
             let column = operation.table().table.column(name);
             column.is_some_and(|(_, column)| column.data_type.is_moment())
         };
         let changed = operation.writes() && !operation.removes();
         let was_there =
-            |row: &usize| !matches!(operation.plan, Plan::Insert(_)) || reached.met.contains(row);
+            |row: &usize| !matches!(operation.plan, Plan::Insert(_)) || affected.met.contains(row);
         let value = |reference: &Reference| {
             let row = usize::try_from(reference.row.unwrap_or_default()).ok().filter(was_there)?;
             let row = rows.get(row)?;
             let value = row.get(&reference.column)?.to_string();
-            Some(Told::Taken(operation.key(row), value))
+            Some(Fact::Taken(operation.key(row), value))
         };
         let taken = self.references.iter().filter(|reference| reference.operation == index);
         let taken = taken.filter(|reference| !(changed && is_moment(&reference.column)));
@@ -56,16 +66,16 @@ impl Together {
     }
 }
 
-/// The place of the row with this key, if one of the operations, which reached these, has added it.
+/// The place of the row with this key, if one of the operations, which affected these, has added it.
 fn added(
     operations: &[Operation<'_>],
-    reached: &[Reached],
+    affected: &[Affected],
     table: &TableView,
     key: &str,
 ) -> Option<String> {
-    let those = operations.iter().zip(reached).enumerate();
+    let those = operations.iter().zip(affected).enumerate();
     let mut those = those.filter(|(_, (known, _))| known.table().name() == table.name());
-    those.find_map(|(index, (_, reached))| Some(format!("{index}.{}", reached.added.get(key)?)))
+    those.find_map(|(index, (_, affected))| Some(format!("{index}.{}", affected.added.get(key)?)))
 }
 
 /// One operation, as it was asked for.
@@ -77,7 +87,7 @@ struct Step<'s> {
 
 impl Engine {
     /// Runs several operations in one transaction.
-    pub(super) async fn transaction(
+    pub(in crate::engine) async fn transaction(
         &self,
         scope: &Scope<'_>,
         request: &request::Transaction,
@@ -106,10 +116,10 @@ impl Engine {
             let mut operation = operation.map_err(|error| error.inside(&at))?;
             let arguments = &request.operations[index].arguments;
             let known = scope.taken_from_earlier(step.table, arguments);
-            let before: Vec<&Taken> =
-                operations.iter().map(|known: &Operation<'_>| &known.taken).collect();
-            operation.taken.refer(&known, scope.earlier, &before);
-            record.meant(operation.taken.names());
+            let before: Vec<&Provenance> =
+                operations.iter().map(|known: &Operation<'_>| &known.provenance).collect();
+            operation.provenance.refer(&known, scope.earlier, &before);
+            record.meant(operation.provenance.names());
             references.extend(known.into_iter().map(|(_, reference)| reference));
             operations.push(Operation { dry_run, ..operation });
         }
@@ -124,10 +134,10 @@ impl Engine {
         let written = operations.iter().find(|operation| operation.writes());
         let table = written.map(|operation| operation.table().name().to_string());
         let table = table.unwrap_or_default();
-        let mut tries = Tries::of(scope, &self.turns, &table);
+        let mut retries = Retries::of(scope, &self.turns, &table);
         let results = loop {
             match self.attempt_all(scope, &operations, &run, record).await {
-                Err(error) if tries.again(&error).await => record.forget(),
+                Err(error) if retries.again(&error).await => record.forget(),
                 result => break result?,
             }
         };
@@ -150,12 +160,12 @@ impl Engine {
         }
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
-        let mut reached = Vec::with_capacity(operations.len());
+        let mut affected = Vec::with_capacity(operations.len());
         // The results share the room of one reply.
         let mut room = scope.view.limits.max_reply_bytes;
         for operation in operations {
             let inside = |error: Error| error.inside(&operation.at);
-            let mut reach = Reached::default();
+            let mut reach = Affected::default();
             let (set, rows) = if let Plan::Select(plan) = &operation.plan {
                 let run = Run { scope, operation, given: &given };
                 self.select_within(&mut transaction, &run, plan, room, record)
@@ -166,7 +176,7 @@ impl Engine {
                     .operate(&mut transaction, scope, operation, &given, record)
                     .await
                     .map_err(inside)?;
-                reach = std::mem::take(&mut done.reached);
+                reach = std::mem::take(&mut done.affected);
                 let (mut set, rows) = written(scope, operation, done, room);
                 let met_none = matches!(operation.plan, Plan::Change(_)) && set.row_count == 0;
                 set.notes
@@ -175,11 +185,11 @@ impl Engine {
             };
             results.push(set);
             if record.consent.is_some() {
-                let taken = run.taken_from(reached.len(), operation, &reach, &rows);
-                reach.which.extend(taken);
-                reach.name(|key| added(operations, &reached, operation.table(), key));
+                let taken = run.taken_from(affected.len(), operation, &reach, &rows);
+                reach.facts.extend(taken);
+                reach.name(|key| added(operations, &affected, operation.table(), key));
             }
-            reached.push(reach);
+            affected.push(reach);
             // For those that refer to them, and to tell which of them the commit refuses.
             given.push(rows);
             if run.references.is_empty() && transaction.is_crowded() {
@@ -191,7 +201,7 @@ impl Engine {
                 room = room.saturating_sub(spent.map_or(0, |text| text.len()));
             }
         }
-        let did = (reached.as_slice(), given.as_slice());
+        let did = (affected.as_slice(), given.as_slice());
         self.conclude(transaction, scope, operations, did, record).await?;
         Ok(results)
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::named::position;
+use super::each::position;
 use crate::plan::{Assign, ChangePlan, Source};
 use crate::schema::{Column, Family};
 

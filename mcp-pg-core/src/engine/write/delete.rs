@@ -3,18 +3,18 @@
 //! should not have is rolled back with it.
 
 use super::change::{Changed, gone_with_them, nothing_found, too_many};
-use super::notes;
-use super::operation::{ALL, Done, Run, image_room, objects};
-use super::reached::{Reached, Told, keys};
-use super::record::Record;
 use super::version::Versions;
+use crate::engine::confirm::{Affected, Fact, keys};
+use crate::engine::notes;
+use crate::engine::record::Record;
+use crate::engine::transaction::{ALL, Done, Run, image_room, objects};
 use crate::error::{Code, Error, Result};
 use crate::execute::{Keep, Transaction};
 use crate::plan::ChangePlan;
 use crate::statement;
 
 impl Run<'_, '_> {
-    pub(super) async fn remove_unseen(
+    pub(in crate::engine) async fn remove_unseen(
         &self,
         transaction: &mut Transaction,
         plan: &ChangePlan<'_>,
@@ -48,13 +48,22 @@ impl Run<'_, '_> {
         }
         notes.extend(gone_with_them(self.scope.view, plan));
         let told = plan.table.steady_order();
-        let which = if asked { keys(&told, &returned, &rows) } else { Vec::new() };
-        let which = which.into_iter().map(Told::Row).collect();
+        let facts = if asked { keys(&told, &returned, &rows) } else { Vec::new() };
+        let facts = facts.into_iter().map(Fact::Row).collect();
         let after = removals.first().map(|removal| objects(removal, rows, returned.len()));
         let after = after.unwrap_or_default();
         let before = if images { after.clone() } else { Vec::new() };
-        let reached = Reached { rows: count, which, ..Reached::default() };
+        let affected = Affected { rows: count, facts, ..Affected::default() };
         let before_cut = images && cut;
-        Ok(Done { before, after, count, reached, before_cut, after_cut: cut, notes, related: None })
+        Ok(Done {
+            before,
+            after,
+            count,
+            affected,
+            before_cut,
+            after_cut: cut,
+            notes,
+            related: None,
+        })
     }
 }

@@ -1,6 +1,12 @@
 //! What the engine knows at one moment: the settings, the schema as each database role sees it, the views
 //! made from both so far, and the canned queries. Never changed, only replaced: whoever holds one sees a consistent whole.
 
+mod canned;
+mod reload;
+mod watch;
+
+pub use watch::Change;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock};
@@ -10,21 +16,21 @@ use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::canned::Canned;
 use crate::error::{Code, Error, Result};
 use crate::execute::Database;
 use crate::plan::Misfit;
 use crate::policy::{Principal, Role, Settings, Unfit, View};
 use crate::schema::{Schema, Signature};
+use canned::Canned;
 
 /// How often to look whether calls still use a catalogue that was replaced.
 const RETIRING: Duration = Duration::from_millis(100);
 
-pub(super) struct Catalogue {
-    pub(super) settings: Arc<Settings>,
-    pub(super) canned: Canned,
+pub(in crate::engine) struct Catalogue {
+    pub(in crate::engine) settings: Arc<Settings>,
+    pub(in crate::engine) canned: Canned,
     /// Of the catalogue shortly before it was read.
-    pub(super) signature: Signature,
+    pub(in crate::engine) signature: Signature,
     /// As each database role sees it; none is the login.
     schemas: HashMap<Option<String>, Seen>,
     /// One for each role of the settings, made when it is first asked for.
@@ -58,7 +64,7 @@ impl Seen {
 
 impl Catalogue {
     /// Reads all of it; canned queries that have become faulty stay as they were `before`.
-    pub(super) async fn read(
+    pub(in crate::engine) async fn read(
         database: &Database,
         settings: Arc<Settings>,
         before: Option<&Catalogue>,
@@ -98,7 +104,7 @@ impl Catalogue {
 
     /// The same on a thread of its own, with the views that `before` has, so that no call waits for them: a wide
     /// schema is work of many milliseconds, and the runtime's threads belong to the calls.
-    pub(super) async fn read_beside(
+    pub(in crate::engine) async fn read_beside(
         database: Database,
         settings: Arc<Settings>,
         before: Arc<Self>,
@@ -117,7 +123,7 @@ impl Catalogue {
     }
 
     /// Frees it on a thread of its own, once the calls that began with it are done.
-    pub(super) async fn retire(mut self: Arc<Self>) {
+    pub(in crate::engine) async fn retire(mut self: Arc<Self>) {
         while let Err(used) = Arc::try_unwrap(self).map(|unused| spawn_blocking(|| drop(unused))) {
             self = used;
             sleep(RETIRING).await;
@@ -125,12 +131,12 @@ impl Catalogue {
     }
 
     /// The schema as the login sees it.
-    pub(super) fn schema(&self) -> Arc<Schema> {
+    pub(in crate::engine) fn schema(&self) -> Arc<Schema> {
         self.schemas.get(&None).map(|seen| Arc::clone(&seen.schema)).unwrap_or_default()
     }
 
     /// The callers' database roles, and the schema as each sees it.
-    pub(super) fn of_database_roles(&self) -> Vec<(&str, &Schema)> {
+    pub(in crate::engine) fn of_database_roles(&self) -> Vec<(&str, &Schema)> {
         self.schemas
             .iter()
             .filter_map(|(role, seen)| Some((role.as_deref()?, &*seen.schema)))
@@ -138,7 +144,7 @@ impl Catalogue {
     }
 
     /// The schema as the caller's role sees it.
-    pub(super) fn view(&self, caller: &Principal) -> Result<Arc<View>> {
+    pub(in crate::engine) fn view(&self, caller: &Principal) -> Result<Arc<View>> {
         let mut roles = self.settings.roles.iter().zip(&self.views).zip(&self.unfit);
         let known = roles.find(|((role, _), _)| role.name == caller.role);
         let Some(((role, view), unfit)) = known else {
@@ -166,7 +172,7 @@ impl Catalogue {
     }
 
     /// Whether every role finds the same settings, tables and tools as in `other`.
-    pub(super) fn same(&self, other: &Self) -> bool {
+    pub(in crate::engine) fn same(&self, other: &Self) -> bool {
         self.settings == other.settings
             && self.canned.same(&other.canned)
             && self.schemas.len() == other.schemas.len()

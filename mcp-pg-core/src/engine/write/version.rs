@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::rows;
+use crate::engine::rows;
 use crate::error::{Code, Error, Result};
 use crate::plan::{ChangePlan, Returned};
 use crate::statement::Statement;

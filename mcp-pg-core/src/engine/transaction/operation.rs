@@ -1,0 +1,184 @@
+//! One operation of a transaction: its plan, and where its arguments stand.
+
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use crate::engine::write::Provenance;
+use crate::error::{Code, Error, Result};
+use crate::execute::{Failure, Place, refusal};
+use crate::plan::{
+    ChangePlan, CursorKey, Effect, InsertPlan, Operand, Plan, Scope, SelectPlan, marked,
+};
+use crate::policy::{Action, TableView};
+use crate::request::Request;
+
+/// What a statement of an operation does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Part {
+    /// It looks which rows there are, or prepares for them.
+    Look,
+    /// It writes rows.
+    Rows,
+    /// It writes this row of those that are listed.
+    Row(usize),
+}
+
+/// An operation in its place: its plan, and where its arguments stand.
+pub(in crate::engine) struct Operation<'v> {
+    pub(in crate::engine) plan: Plan<'v>,
+    pub(in crate::engine) at: String,
+    /// Whether nothing of it is kept.
+    pub(in crate::engine) dry_run: bool,
+    /// What its rows take from other columns.
+    pub(in crate::engine) provenance: Provenance,
+}
+
+impl<'v> Operation<'v> {
+    pub(in crate::engine) fn new(
+        scope: &Scope<'v>,
+        request: &'v Request,
+        at: String,
+        cursors: &CursorKey,
+        derived: &'v OnceLock<Box<TableView>>,
+    ) -> Result<Self> {
+        let plan = match request {
+            Request::Select(request) => {
+                Plan::Select(SelectPlan::new(scope, request, cursors, derived)?)
+            }
+            Request::Aggregate(request) => {
+                Plan::Select(SelectPlan::aggregate(scope, request, cursors, derived)?)
+            }
+            Request::Insert(request) => Plan::Insert(InsertPlan::new(scope, request)?),
+            Request::Update(request) => Plan::Change(ChangePlan::update(scope, request)?),
+            Request::Archive(request) => {
+                Plan::Change(ChangePlan::archive(scope, request, Action::Archive)?)
+            }
+            Request::Restore(request) => {
+                Plan::Change(ChangePlan::archive(scope, request, Action::Restore)?)
+            }
+            Request::Delete(request) => Plan::Change(ChangePlan::delete(scope, request)?),
+            _ => return Err(Error::new(Code::Internal, "not an operation on rows")),
+        };
+        let provenance = Provenance::computed(&plan, plan.table());
+        Ok(Self { dry_run: plan.dry_run(), plan, at, provenance })
+    }
+
+    pub(in crate::engine) fn table(&self) -> &'v TableView {
+        self.plan.table()
+    }
+
+    pub(in crate::engine) fn action(&self) -> Action {
+        match &self.plan {
+            Plan::Select(_) => Action::Select,
+            Plan::Insert(_) => Action::Insert,
+            Plan::Change(plan) => plan.action,
+        }
+    }
+
+    pub(in crate::engine) fn writes(&self) -> bool {
+        !matches!(self.plan, Plan::Select(_))
+    }
+
+    /// Whether later operations can know values that outsiders wrote: those that it shows, and all of a row
+    /// that it changes.
+    pub(in crate::engine) fn reads_untrusted(&self) -> bool {
+        let table = self.table();
+        // What a new row holds, the caller gave; not so what an existing one does.
+        let existing = match &self.plan {
+            Plan::Select(_) => false,
+            Plan::Change(_) => true,
+            Plan::Insert(plan) => plan.arbiter.is_some(),
+        };
+        let shown = match &self.plan {
+            Plan::Select(plan) => plan.marked(|marks| marks.untrusted),
+            Plan::Insert(_) | Plan::Change(_) => {
+                marked(self.plan.includes(), |marks| marks.untrusted)
+            }
+        };
+        !shown.is_empty()
+            || self.provenance.holds_untrusted()
+            || existing && table.readable_columns().any(|column| table.marks(column).untrusted)
+    }
+
+    /// Names of the values that it shows of sensitive columns, or takes from them.
+    pub(super) fn sensitive(&self) -> Vec<String> {
+        let mut names = self.plan.sensitive();
+        for taken in self.provenance.sensitive() {
+            if !names.contains(&taken) {
+                names.push(taken);
+            }
+        }
+        names
+    }
+
+    pub(in crate::engine) fn removes(&self) -> bool {
+        matches!(&self.plan, Plan::Change(ChangePlan { effect: Effect::Remove, .. }))
+    }
+
+    /// How many rows it lists, each with a place of its own in the arguments.
+    pub(in crate::engine) fn listed(&self) -> Option<usize> {
+        match &self.plan {
+            Plan::Insert(plan) if plan.list => Some(plan.rows.len()),
+            Plan::Change(plan) => Some(plan.effect.each()?.rows().count()),
+            _ => None,
+        }
+    }
+
+    /// Positions of the columns that its statement returns: all if `images` of the rows are wanted, or others
+    /// may be. Later operations may refer to any column, and related rows are found by some.
+    pub(in crate::engine) fn returned(&self, images: bool) -> Vec<usize> {
+        match images || !self.at.is_empty() || !self.plan.includes().is_empty() {
+            true => self.table().readable_columns().collect(),
+            false => {
+                let mut seen = BTreeSet::new();
+                let positions = self.plan.returning().iter().map(|returned| returned.position);
+                positions.filter(|position| seen.insert(*position)).collect()
+            }
+        }
+    }
+
+    /// Whether nothing of the rows is asked for: in a transaction, later operations may.
+    pub(in crate::engine) fn returns_nothing(&self) -> bool {
+        self.at.is_empty() && self.plan.returning().is_empty() && self.plan.includes().is_empty()
+    }
+
+    /// The error of a failed statement of this operation, which did this part of it.
+    pub(in crate::engine) fn refused(
+        &self,
+        failure: Failure,
+        scope: &Scope<'_>,
+        parameters: &[Operand],
+        part: Part,
+    ) -> Error {
+        let (row, written) = match part {
+            Part::Look => (None, None),
+            Part::Rows => (None, self.plan.sets(None)),
+            Part::Row(row) => (Some(row), self.plan.sets(Some(row))),
+        };
+        let values = match (&self.plan, row) {
+            (Plan::Insert(_), Some(row)) => Some(format!("/data/{row}")),
+            (Plan::Insert(_), None) => Some("/data".to_owned()),
+            (Plan::Change(ChangePlan { action: Action::Update, .. }), Some(row)) => {
+                Some(format!("/updates/{row}"))
+            }
+            (Plan::Change(ChangePlan { action: Action::Update, .. }), None) => {
+                Some("/updates".to_owned())
+            }
+            _ => None,
+        };
+        // Columns that a row had to give, as far as the request did.
+        let given = match &self.plan {
+            Plan::Insert(plan) => Some(plan.columns.as_slice()),
+            _ => None,
+        };
+        let place = Place {
+            view: scope.view,
+            table: self.table(),
+            values: values.as_deref(),
+            written,
+            given,
+            parameters,
+        };
+        refusal(failure, &place)
+    }
+}
