@@ -1,14 +1,16 @@
 //! Areas and points that conditions compare with.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use super::filter::wrong;
 use crate::error::{Code, Error, Result};
 use crate::schema::DataType;
 
-/// Most that a coordinate or radius may be: from there on, PostgreSQL's distances overflow at rows that hold quite
-/// ordinary ones, and tell so of rows that the caller does not see.
-const FAR: f64 = 1e100;
+/// What a coordinate or radius may be, unless it is 0: beyond, PostgreSQL's distances and slopes overflow or underflow at
+/// rows that hold quite ordinary ones, and tell so of rows that the caller does not see.
+const WITHIN: RangeInclusive<f64> = 1e-15..=1e15;
 
 /// The type of the area that a text is: `(9,51),(8,50)` is a box, `<(8,50),2>` a circle, `((8,50),(9,50),(9,51))` a polygon.
 ///
@@ -27,7 +29,7 @@ pub(super) fn area(value: &Value, at: &str) -> Result<&'static DataType> {
     }
 }
 
-/// Refuses a value for a type of the plane that is too far away, or that cannot be seen not to be.
+/// Refuses a value for a type of the plane that is too far away or too near to 0, or that cannot be seen not to be.
 ///
 /// # Errors
 ///
@@ -36,12 +38,13 @@ pub(in crate::plan) fn require_near(data_type: &DataType, value: &Value, at: &st
     if !data_type.is_planar() || is_near(value) {
         return Ok(());
     }
-    let message = format!("coordinates are plain numbers here, of {FAR:e} at most");
+    let (least, most) = (WITHIN.start(), WITHIN.end());
+    let message = format!("coordinates are plain numbers here: 0, or from {least:e} to {most:e}");
     Err(Error::new(Code::InvalidValue, message).at(at).hint("for example \"(8.5,50.5)\""))
 }
 
 fn is_near(value: &Value) -> bool {
-    let near = |number: f64| number.abs() <= FAR;
+    let near = |number: f64| number == 0.0 || WITHIN.contains(&number.abs());
     match value {
         Value::Null | Value::Bool(_) => true,
         Value::Number(number) => number.as_f64().is_some_and(near),

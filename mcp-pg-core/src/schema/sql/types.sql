@@ -44,12 +44,13 @@ comparable AS MATERIALIZED (
     AND n.nspname = ANY (pg_catalog.current_setting('mcp_pg.searched')::pg_catalog.name[])
   GROUP BY o.opcintype
 ),
--- Types with a distance: the geometric ones have it, text with pg_trgm, vectors with their extension.
+-- Types with a distance: the geometric ones have it, text with pg_trgm, vectors with their extension. That of two lines fails
+-- on some.
 measurable AS MATERIALIZED (
   SELECT o.oprleft AS oid
   FROM pg_catalog.pg_operator o
   JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
-  WHERE o.oprname = '<->' AND o.oprleft = o.oprright
+  WHERE o.oprname = '<->' AND o.oprleft = o.oprright AND o.oprleft <> 'pg_catalog.line'::pg_catalog.regtype
     AND o.oprresult IN ('pg_catalog.float4'::pg_catalog.regtype, 'pg_catalog.float8'::pg_catalog.regtype)
     AND n.nspname = ANY (pg_catalog.current_setting('mcp_pg.searched')::pg_catalog.name[])
 )

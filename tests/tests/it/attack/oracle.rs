@@ -15,7 +15,7 @@ const FIXTURE: &str = r#"
     CREATE TABLE visit (id integer PRIMARY KEY, person_id integer REFERENCES people);
     INSERT INTO visit VALUES (1, 1), (2, 1000);
     CREATE TABLE event (id integer PRIMARY KEY, person_id integer REFERENCES people, day date, at timestamp, made timestamptz, sum numeric, meta jsonb,
-        spot point DEFAULT '(1,2)', ring circle DEFAULT '<(1,2),3>', span daterange DEFAULT '[2026-01-01,2026-02-01)');
+        spot point DEFAULT '(1,2)', ring circle DEFAULT '<(1,2),3>', plot polygon DEFAULT '((0,0),(1,1),(2,0))', way line DEFAULT '{1,2,3}', span daterange DEFAULT '[2026-01-01,2026-02-01)');
     INSERT INTO event VALUES (1, 1, '5874897-12-31', '4714-11-24 BC', '294276-12-31 23:59:59+00'),
         (2, 1, '4714-11-24 BC', '294276-12-31 23:59:59', '4714-11-24 00:00:00+00 BC'), (3, 1000, 'infinity', '-infinity', 'infinity'),
         (4, 1000, '2026-05-06', '2026-05-06 07:08', '2026-05-06 07:08:00+00'), (5, 1000, '5874897-12-31', NULL, NULL);
@@ -270,13 +270,23 @@ async fn no_area_and_no_range_that_cannot_be_made_tells_of_a_hidden_row() {
             json!({"ring": {"contains": format!("<({far},{far}),5>")}}),
             json!({"ring": {"contains": "<(0x1p1023,0),5>"}}),
             json!({"ring": {"contains": "(Infinity,0)"}}),
+            json!({"plot": {"contains": "((5e-324,0),(0,1),(0,0.5))"}}),
+            json!({"plot": {"contains": "((0,1e-100),(1,0),(5e-324,1))"}}),
         ] {
             let hidden = ask(2, &test).await;
             assert_eq!(hidden, ask(99, &test).await, "{plans} {test}");
             assert!(hidden.contains("invalid_value"), "{plans} {test}: {hidden}");
         }
-        let order = json!({"table": "event", "order_by": [{"column": "spot", "distance": format!("({far},{far})")}]});
-        assert!(told(&engine, "select", order).await.contains("invalid_value"));
+        for (column, from) in [
+            ("spot", format!("({far},{far})")),
+            ("plot", "((5e-324,0),(0,1),(0,0.5))".to_owned()),
+            ("way", "{1e15,1e15,1e-15}".to_owned()),
+        ] {
+            let order =
+                json!({"table": "event", "order_by": [{"column": column, "distance": from}]});
+            let refused = told(&engine, "select", order).await;
+            assert!(refused.contains("invalid_value"), "{column}: {refused}");
+        }
         let near = json!({"spot": {"contained_by": "<(1,2),1>"}, "ring": {"contains": [1, 2]}});
         assert!(ask(4, &near).await.contains("\"row_count\":1"));
         for (lower, upper, bounds) in [
