@@ -100,7 +100,7 @@ impl<'v> Plan<'v> {
         let overwritten = overwritten.into_iter().flatten();
         let computed = overwritten.filter_map(|(column, overwrite)| match overwrite {
             Overwrite::Assign(assign) => Some((*column, assign.computed()?)),
-            Overwrite::Given => None,
+            Overwrite::Given | Overwrite::Added => None,
         });
         computed.collect()
     }

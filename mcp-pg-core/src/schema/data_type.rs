@@ -183,6 +183,11 @@ impl DataType {
 
 /// What values of PostgreSQL's own types are; their OIDs are fixed for ever.
 impl DataType {
+    /// Whether they are JSON in its binary form, `jsonb`.
+    pub fn is_jsonb(&self) -> bool {
+        self.base().oid == 3802
+    }
+
     /// Whether they are integers or `numeric`.
     pub fn is_exact(&self) -> bool {
         matches!(self.base().oid, 20 | 21 | 23 | 1700)

@@ -70,6 +70,8 @@ pub struct Index {
     pub exclusion: Option<String>,
     /// The condition of a partial index.
     pub predicate: Option<String>,
+    /// Whether texts are found in it by how they begin: a btree's first part is in the order of bytes.
+    pub by_bytes: bool,
     /// Positions of every column that it speaks of: in parts, expressions and predicate, and included.
     pub mentions: Vec<usize>,
 }

@@ -10,6 +10,7 @@ mod described;
 mod directive;
 mod fingerprint;
 mod function;
+mod indexed;
 mod key;
 mod language;
 mod load;

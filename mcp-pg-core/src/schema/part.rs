@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Column, Kind};
+use super::{Column, DataType, Kind};
 
 /// A step into the values of a column.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -15,6 +15,12 @@ pub enum Part {
     Field(String),
     /// The element of an array at this place, from 0; the last at -1.
     Element(i32),
+    /// The member of a JSON object under this key.
+    Member(String),
+    /// The text of the member under this key.
+    Text(String),
+    /// The text of what JSON has at this path, which is written as a `text[]`.
+    TextAt(String),
 }
 
 impl Column {
@@ -30,6 +36,12 @@ impl Column {
                 (name.clone(), Arc::clone(&field.data_type))
             }
             (Part::Element(place), Kind::Array { .. }) => (place.to_string(), base.element()?),
+            (Part::Member(key), _) if base.is_jsonb() => {
+                (key.clone(), Arc::clone(DataType::jsonb()))
+            }
+            (Part::Text(key) | Part::TextAt(key), _) if base.is_jsonb() => {
+                (key.clone(), Arc::clone(DataType::text()))
+            }
             _ => return None,
         };
         // In SQL text it goes by the name of the whole.

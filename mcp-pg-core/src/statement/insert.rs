@@ -111,6 +111,10 @@ fn on_conflict(arbiter: &Arbiter<'_>, alias: &DynIden, conditions: &mut Conditio
     for (column, overwrite) in &arbiter.set {
         match overwrite {
             Overwrite::Given => clause.update_column(column.name.clone()),
+            Overwrite::Added => {
+                let new = Expr::col(("excluded", column.name.clone()));
+                clause.value(column.name.clone(), super::column(alias, column).add(new))
+            }
             Overwrite::Assign(assign) => {
                 let value = conditions.assigned(column, assign, alias, &Conditions::given);
                 clause.value(column.name.clone(), value)

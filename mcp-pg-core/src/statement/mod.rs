@@ -35,7 +35,7 @@ pub use touched::{touched, written};
 
 use crate::plan::Operand;
 use crate::policy::TableView;
-use crate::schema::{Column, Part};
+use crate::schema::{Column, DataType, Part};
 use crate::value::Decoder;
 
 /// A statement to run, and how to read its rows.
@@ -79,7 +79,17 @@ fn part(whole: Expr, part: &Part) -> Expr {
             Expr::tuple([whole]).binary(BinOper::Custom("."), Expr::col(name.to_owned()))
         }
         Part::Element(place) => element(whole, *place),
+        Part::Member(key) => whole.binary(BinOper::Custom("->"), text(key)),
+        Part::Text(key) => whole.binary(BinOper::Custom("->>"), text(key)),
+        Part::TextAt(path) => {
+            whole.binary(BinOper::Custom("#>>"), text(path).cast_as(DataType::texts().name.clone()))
+        }
     }
+}
+
+/// A text of the catalogue's, written out: an index of the same expression serves it.
+fn text(text: &str) -> Expr {
+    Expr::Constant(text.to_owned().into())
 }
 
 /// The element of an array at a place, counted as replies list them.

@@ -19,6 +19,7 @@ CREATE INDEX ON orders (total);
 CREATE TABLE product (id integer PRIMARY KEY, name text NOT NULL, tags text[], words tsvector);
 CREATE TABLE item (order_id integer REFERENCES orders, product_id integer REFERENCES product, qty integer, PRIMARY KEY (order_id, product_id));
 CREATE TABLE odd (id integer PRIMARY KEY, doc jsonb, old json, span int4range, spans int4multirange, net inet, spot spot, flag boolean, days daterange);
+CREATE INDEX ON odd ((doc ->> 'it''s')); CREATE INDEX ON odd ((doc #>> '{a,b}')); CREATE INDEX ON odd ((doc -> 'x' ->> 'y'));
 CREATE TABLE log (line text);
 CREATE TABLE licence (customer_id integer REFERENCES customer, product_id integer REFERENCES product, since date, PRIMARY KEY (customer_id, product_id, since));
 INSERT INTO customer VALUES (1, 'Ada', 'FR'), (2, 'Bob', 'DE');
@@ -155,6 +156,9 @@ async fn conditions_on_columns() {
         json!({"doc": {"path": ["a"], "in": [1, "x"]}}),
         json!({"doc": {"path": ["a"], "gte": 1, "lt": 5}}),
         json!({"old": {"path": ["a"], "eq": 1}}),
+        json!({"doc": {"path": ["it's"], "eq": "a"}}),
+        json!({"doc": {"path": ["a", "b"], "in": ["a", "b"]}}),
+        json!({"not": {"doc": {"path": ["x", "y"], "eq": "a"}}}),
         json!({"span": {"contains": 5}, "spans": {"contains": {"lower": 1, "upper": 2}}}),
         json!({"span": {"overlaps": {"lower": 1, "upper": 2}, "contained_by": {"lower": 0, "upper": 9}}}),
         json!({"net": {"contained_by": "10.0.0.0/8", "contains": "10.0.0.1"}}),
@@ -272,6 +276,7 @@ async fn new_rows() {
         json!({"table": "orders", "data": {"customer_id": 1, "code": "c1", "total": 5}, "on_conflict": {"columns": ["code"], "do": "update", "update": ["total"]}}),
         json!({"table": "customer", "data": {"id": 1, "name": "Ada"}, "on_conflict": {"columns": ["id"], "do": "update"}}),
         json!({"table": "customer", "data": {"id": 1, "name": "Ada"}, "on_conflict": {"columns": ["id"], "do": "nothing"}}),
+        json!({"table": "orders", "data": {"customer_id": 1, "code": "c1", "total": {"$increment": 5}}, "on_conflict": {"columns": ["code"], "do": "update"}}),
     ];
     let calls = calls.map(|arguments| ("insert", arguments));
     insta::assert_snapshot!(shapes(&calls).await);

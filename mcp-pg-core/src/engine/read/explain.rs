@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
+use super::hint::hints;
 use super::indexable::{self, Tested};
 use super::joined_lines;
 use crate::engine::Engine;
@@ -15,11 +16,11 @@ use crate::plan::{Scope, SelectPlan};
 use crate::policy::{Action, TableView, View};
 use crate::reply::Explanation;
 use crate::request::{Explain, Explained, parse};
-use crate::schema::{Column, Index, TableKind};
+use crate::schema::TableKind;
 use crate::statement;
 
 /// Rows from which on reading a whole table is worth a hint.
-const MANY: f64 = 1_000.0;
+pub(super) const MANY: f64 = 1_000.0;
 
 impl Engine {
     pub(in crate::engine) async fn explain(
@@ -82,41 +83,6 @@ impl Engine {
     }
 }
 
-/// Where an index would help: columns that are compared, none of whose indexes begins with them, in large tables that
-/// are read as a whole.
-///
-/// Of each that is read, `read_whole` says whether it is only a partition: PostgreSQL may have left out others.
-fn hints(view: &View, tested: Vec<Tested<'_>>, read_whole: &[(&TableView, bool)]) -> Vec<String> {
-    let mut hints = Vec::new();
-    // What the operator's own conditions reach may be hidden.
-    let told = |table: &TableView, column: &Column| {
-        view.named(table.name()).is_some_and(|known| known.readable(&column.name).is_ok())
-    };
-    for (table, column) in tested.into_iter().filter(|(table, column)| told(table, column)) {
-        let large = table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY);
-        let whole = read_whole.iter().find(|(whole, _)| whole.name().name == table.name().name);
-        let Some((_, part)) = whole.filter(|_| large) else { continue };
-        let mut leading = leading(table, column).peekable();
-        let partial = leading.peek().copied();
-        if leading.all(|index| index.predicate.is_some()) {
-            let name = view.display(table);
-            let column = &column.name;
-            let read = if *part { "whole partitions" } else { "the whole table" };
-            let hint = match partial {
-                None => format!("no index on {name}.{column}: the filter reads {read}"),
-                Some(index) => format!(
-                    "no index on all of {name}.{column}, {} has some rows alone: the filter reads {read}",
-                    index.name
-                ),
-            };
-            if !hints.contains(&hint) {
-                hints.push(hint);
-            }
-        }
-    }
-    hints
-}
-
 /// The tables that a plan may name.
 struct Known<'v> {
     view: &'v View,
@@ -133,7 +99,7 @@ struct Known<'v> {
 impl<'v> Known<'v> {
     /// What the role may know of a plan that begins at `root`, for a read of the table that compares these columns.
     fn of(view: &'v View, table: &'v TableView, tested: &[Tested<'v>], root: &Value) -> Self {
-        let tables = || tested.iter().map(|(table, _)| *table).chain([table]);
+        let tables = || tested.iter().map(|tested| tested.table).chain([table]);
         let views = tables().any(|table| table.table.kind == TableKind::View);
         let partitioned = partitioned(tables()).filter(|_| !views);
         let known = Self { view, partitioned, estimates: false, open: false };
@@ -237,11 +203,4 @@ fn step(
         out.insert("inputs".to_owned(), Value::Array(inputs));
     }
     Value::Object(out)
-}
-
-/// The visible indexes that begin with the column.
-fn leading<'t>(table: &'t TableView, column: &'t Column) -> impl Iterator<Item = &'t Index> {
-    let columns = &table.table.columns;
-    let first = |index: &Index| index.columns.first().map(|first| &columns[*first].name);
-    table.table.indexes.iter().filter(move |index| first(index) == Some(&column.name))
 }

@@ -1,13 +1,41 @@
 //! The columns that a read compares, by which an index would find its rows.
 
 use crate::plan::{
-    Compared, Expression, Grouping, Hop, Include, Predicate, SelectPlan, Shown, Sort, SortKey,
+    Compared, Comparison, Expression, Grouping, Hop, Include, Operand, Predicate, SelectPlan,
+    Shown, Sort, SortKey, Source,
 };
 use crate::policy::TableView;
-use crate::schema::Column;
+use crate::schema::{Column, DataType, Operator};
+use crate::value::Decoder;
 
-/// A column that is compared, and its table.
-pub(super) type Tested<'v> = (&'v TableView, &'v Column);
+/// A column that is compared.
+pub(super) struct Tested<'v> {
+    pub(super) table: &'v TableView,
+    pub(super) column: &'v Column,
+    pub(super) sought: Sought,
+}
+
+/// What of a column is compared.
+#[derive(PartialEq, Eq)]
+pub(super) enum Sought {
+    /// Its value.
+    Value,
+    /// How its text begins.
+    Beginning,
+    /// What its JSON has at a path.
+    Member {
+        /// The path.
+        keys: Vec<String>,
+        /// Whether that is to be equal to a text, or (false) to other JSON; if it is that.
+        text: Option<bool>,
+    },
+}
+
+impl<'v> Tested<'v> {
+    fn whole(table: &'v TableView, column: &'v Column) -> Self {
+        Self { table, column, sought: Sought::Value }
+    }
+}
 
 /// Those of a read: of its table as far as they are visible, and of all that are related.
 pub(super) fn columns<'v>(plan: &SelectPlan<'v>) -> Vec<Tested<'v>> {
@@ -40,10 +68,11 @@ impl<'v> All<'v> {
                 [left, right].into_iter().for_each(|side| self.compared(table, side, present));
             }
             Predicate::Computed { value, .. } => self.compared(table, value, false),
-            Predicate::Test { column, .. } => {
+            Predicate::Test { column, path, comparison } => {
                 // What the operator's own conditions compare may be hidden.
                 let known = column.whole().and_then(|column| table.column(&column.name));
-                self.0.extend(known.map(|(_, known)| (table, known)));
+                let sought = sought(path.as_ref(), comparison);
+                self.0.extend(known.map(|(_, column)| Tested { table, column, sought }));
             }
             Predicate::Related { hop, filter, .. } | Predicate::Counted { hop, filter, .. } => {
                 self.related(hop, filter);
@@ -57,7 +86,7 @@ impl<'v> All<'v> {
         value.columns().into_iter().for_each(|reached| self.hops(&reached.hops));
         match value {
             Compared::Column(reached) if present && reached.hops.is_empty() => {
-                self.0.extend(reached.column.whole().map(|column| (table, column)));
+                self.0.extend(reached.column.whole().map(|column| Tested::whole(table, column)));
             }
             Compared::Count(counted) => self.related(&counted.hop, &counted.filter),
             _ => {}
@@ -105,7 +134,7 @@ impl<'v> All<'v> {
         for measure in &grouping.measures {
             measured.conditions(grouping.table, &measure.filter);
         }
-        let beyond = |(table, _): &Tested<'v>| table.name() != grouping.table.name();
+        let beyond = |tested: &Tested<'v>| tested.table.name() != grouping.table.name();
         self.0.extend(measured.0.into_iter().filter(beyond));
     }
 
@@ -124,7 +153,35 @@ impl<'v> All<'v> {
         for hop in hops {
             let near = hop.junction.as_ref().map_or(hop.table, |(junction, _)| *junction);
             let columns = hop.relation.columns.iter();
-            self.0.extend(columns.map(|(_, theirs)| (near, &near.table.columns[*theirs])));
+            let column = |theirs: usize| &near.table.columns[theirs];
+            self.0.extend(columns.map(|(_, theirs)| Tested::whole(near, column(*theirs))));
         }
+    }
+}
+
+/// What of a column a test compares.
+fn sought(path: Option<&Operand>, comparison: &Comparison) -> Sought {
+    let text = |operand: &Operand| match &operand.source {
+        Source::Text(Some(text)) => text.clone(),
+        _ => String::new(),
+    };
+    // A path of the operator's is not told.
+    if let Some(path) = path.filter(|path| path.place().is_some()) {
+        let keys = Decoder::for_type(DataType::texts()).decode(Some(text(path).as_bytes()));
+        let keys = serde_json::from_value(keys.unwrap_or_default()).unwrap_or_default();
+        let text = match comparison {
+            Comparison::Binary(Operator::Eq, operand) => Some(text(operand).starts_with('"')),
+            Comparison::Listed(false, operand) => Some(text(operand).starts_with("{\"\\\"")),
+            _ => None,
+        };
+        return Sought::Member { keys, text };
+    }
+    match comparison {
+        Comparison::Binary(Operator::Like, operand)
+            if path.is_none() && !text(operand).starts_with(['%', '_']) =>
+        {
+            Sought::Beginning
+        }
+        _ => Sought::Value,
     }
 }

@@ -1,6 +1,7 @@
 //! Requests that read.
 
 mod explain;
+mod hint;
 mod indexable;
 
 use std::sync::OnceLock;

@@ -198,6 +198,7 @@ impl<'v> Parser<'_, 'v> {
                     _ => error,
                 }
             })?);
+            all.extend(self.sought(table, &column, &rest, at)?);
         }
         Ok(one_or(all, Predicate::All))
     }

@@ -8,6 +8,7 @@ pub(super) mod filter;
 pub(super) mod pattern;
 mod predicate;
 mod search;
+mod sought;
 
 pub use compared::Compared;
 pub use comparison::Comparison;

@@ -122,7 +122,9 @@ fn step(part: &Part) -> String {
     match part {
         Part::Lower => "\"lower\"".to_owned(),
         Part::Upper => "\"upper\"".to_owned(),
-        Part::Field(name) => format!("{name:?}"),
+        Part::Field(name) | Part::Member(name) | Part::Text(name) | Part::TextAt(name) => {
+            format!("{name:?}")
+        }
         Part::Element(place) => place.to_string(),
     }
 }

@@ -83,6 +83,18 @@ impl<'p> Shape<'p> {
                     self.tag(3);
                     self.key.extend_from_slice(&place.to_le_bytes());
                 }
+                Part::Member(key) => {
+                    self.tag(4);
+                    self.text(key);
+                }
+                Part::Text(key) => {
+                    self.tag(5);
+                    self.text(key);
+                }
+                Part::TextAt(path) => {
+                    self.tag(6);
+                    self.text(path);
+                }
             }
         }
     }

@@ -36,6 +36,8 @@ pub struct Arbiter<'v> {
 pub enum Overwrite<'v> {
     /// The value that the new row would have had.
     Given,
+    /// That, added to what is there.
+    Added,
     /// Something else.
     Assign(Assign<'v>),
 }

@@ -269,7 +269,7 @@ pub(super) fn not_shown(
 
 /// Refuses a value that is too large for the column's length or precision: PostgreSQL would too, but among
 /// several values it does not say which.
-fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
+pub(super) fn fits(column: &Column, operand: &Operand, at: &str) -> Result<()> {
     let Source::Text(Some(text)) = &operand.source else { return Ok(()) };
     let refuse = |message: String| Err(Error::new(Code::InvalidValue, message).at(at));
     if let Some((most, _)) = column.precision() {

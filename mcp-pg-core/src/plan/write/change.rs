@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::assign::{Assign, Written, next_version, not_shown};
 use super::computation::OF_OLD;
+use super::count::require_known;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::read::select;
 use crate::plan::{
@@ -270,16 +271,9 @@ pub(super) fn assignments<'v>(
     for (name, value) in updates {
         let at = below(at, name);
         let column = scope.writable(table, name, Written::Old).map_err(|error| error.at(&at))?;
-        let masked = table.table.column(name).and_then(|(position, _)| table.mask(position));
         not_shown(table, name, value, Written::Old, &at)?;
-        // Whether the result fits would tell what the value is.
-        if (masked.is_some() || !column.can_select) && is_computed(value) {
-            let why = if masked.is_some() { "is masked" } else { "cannot be read" };
-            return Err(Error::new(
-                Code::Forbidden,
-                format!("{name} {why}: it can be set to a value, not computed"),
-            )
-            .at(at));
+        if is_computed(value) {
+            require_known(table, column, &at)?;
         }
         match table.sealed(&column.name) {
             Some(sealed) => set.extend(scope.assign_sealed(sealed, column, value, &at)?),

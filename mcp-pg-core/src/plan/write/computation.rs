@@ -43,9 +43,14 @@ impl<'v> Scope<'v> {
         let Computation { column, key, argument, at } = *asked;
         let base = column.data_type.base();
         if written == Written::New && OF_OLD.contains(&key) {
-            return Err(
-                asked.wrong(format!("{key} changes an existing value, and a new row has none"))
-            );
+            let error =
+                asked.wrong(format!("{key} changes an existing value, and a new row has none"));
+            return Err(match key {
+                "$increment" if base.is_amount() => error.hint(
+                    "\"on_conflict\": {\"columns\": [\"id\"], \"do\": \"update\"} beside data adds it to the row with that key, and a new row gets the amount",
+                ),
+                _ => error,
+            });
         }
         match key {
             "$default" if *argument == Value::Bool(true) => Ok(Assign::Default),
@@ -82,7 +87,7 @@ impl<'v> Scope<'v> {
     }
 
     /// The value that the computation takes, as one of the column's.
-    fn taken(&self, asked: &Computation<'_>) -> Result<Operand> {
+    pub(super) fn taken(&self, asked: &Computation<'_>) -> Result<Operand> {
         let Computation { column, key, argument, at } = *asked;
         if argument.is_null() {
             return Err(asked.wrong(format!("{key} takes no null")));
@@ -202,7 +207,7 @@ impl Computation<'_> {
         Error::new(Code::InvalidValue, message).at(self.at)
     }
 
-    fn needs(&self, what: &str) -> Error {
+    pub(super) fn needs(&self, what: &str) -> Error {
         let Column { name, type_name, .. } = self.column;
         self.wrong(format!("{} needs {what}; {name} is {type_name}", self.key))
     }

@@ -64,26 +64,29 @@ impl<'v> InsertPlan<'v> {
         let is_given = |column: &&Column| columns.iter().any(|known| known.name == column.name);
         columns.extend(begins.filter(|begins| !is_given(begins)));
 
+        let arbiter = request.on_conflict.as_ref();
+        let mut arbiter = arbiter
+            .map(|on_conflict| Arbiter::new(scope, table, on_conflict, &columns[..given]))
+            .transpose()?;
+        let counted = match &mut arbiter {
+            Some(arbiter) => arbiter.count_up(table, &rows, &at)?,
+            None => Vec::new(),
+        };
         let planned = rows.iter().enumerate().map(|(index, row)| {
             let at = at(index);
             require(table, row, &presets, begins, &at)?;
-            let mut values = given_values(scope, table, &columns[..given], row, &at)?;
+            let mut values = given_values(scope, table, &columns[..given], &counted, row, &at)?;
             values.extend(presets.iter().map(|(_, set)| set.clone()));
             begin(&columns, &mut values, first.as_ref(), row);
             Ok(values)
         });
         let planned: Vec<Vec<Assign<'v>>> = planned.collect::<Result<_>>()?;
 
-        let arbiter = match &request.on_conflict {
-            None => None,
-            Some(on_conflict) => {
-                let arbiter = Arbiter::new(scope, table, on_conflict, &columns[..given])?;
-                arbiter.require_given(&rows, &columns[..given], &at)?;
-                arbiter.require_own(table, &rows, &at)?;
-                arbiter.require_whole(&rows, &at)?;
-                Some(arbiter)
-            }
-        };
+        if let Some(arbiter) = &arbiter {
+            arbiter.require_given(&rows, &columns[..given], &at)?;
+            arbiter.require_own(table, &rows, &at)?;
+            arbiter.require_whole(&rows, &at)?;
+        }
         let returning = scope.returned(table, request.returning.as_deref())?;
         Ok(Self {
             table,
@@ -163,11 +166,12 @@ fn given_columns<'v>(
     Ok(columns)
 }
 
-/// What a row has in the columns that are `given`, and then in the blind indexes of those.
+/// What a row has in the columns that are `given`, in some of which it is `counted` up, and then in the blind indexes of those.
 fn given_values<'v>(
     scope: &Scope<'v>,
     table: &'v TableView,
     given: &[&'v Column],
+    counted: &[&Column],
     row: &Map<String, Value>,
     at: &str,
 ) -> Result<Vec<Assign<'v>>> {
@@ -184,6 +188,9 @@ fn given_values<'v>(
                 let written = set.next().unwrap_or(Assign::Default);
                 indexes.extend(set);
                 written
+            }
+            (Some(value), None) if counted.iter().any(|counted| counted.name == column.name) => {
+                scope.amount(column, value, &at)?
             }
             (Some(value), None) => scope.assign(table, column, value, Written::New, &at)?,
             (None, sealed) => {

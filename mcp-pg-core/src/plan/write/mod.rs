@@ -4,6 +4,7 @@ mod arbiter;
 pub(super) mod assign;
 mod change;
 mod computation;
+mod count;
 pub(super) mod each;
 mod insert;
 mod returned;

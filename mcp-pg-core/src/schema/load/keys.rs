@@ -105,6 +105,7 @@ fn index(table: &Table, row: &Row) -> Result<Option<Index>, PgError> {
         unique: row.try_get("unique")?,
         exclusion: row.try_get("exclusion")?,
         predicate: row.try_get("predicate")?,
+        by_bytes: row.try_get("by_bytes")?,
         mentions,
     }))
 }

@@ -24,6 +24,16 @@ SELECT i.indrelid           AS "table",
                WHERE part.number = 0 AND part.place <= i.indnkeyatts ORDER BY part.place)
        END                  AS expressions,
        pg_catalog.pg_get_expr(i.indpred, i.indrelid, true) AS predicate,
+       -- LIKE 'x%' needs the order of bytes: an operator class of its own, or the collation C (950) or POSIX (951), which may
+       -- be the database's (100). The provider through jsonb, because the column is unknown to PostgreSQL 14.
+       EXISTS (SELECT FROM pg_catalog.pg_opclass o
+               WHERE o.oid = i.indclass[0] AND o.opcname LIKE '%\_pattern\_ops')
+         OR i.indcollation[0] IN (950, 951)
+         OR i.indcollation[0] = 100 AND
+            (SELECT CASE coalesce(pg_catalog.to_jsonb(d) ->> 'datlocprovider', 'c')
+                      WHEN 'c' THEN d.datcollate IN ('C', 'POSIX') ELSE FALSE END
+             FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+                            AS by_bytes,
        -- Every column that it speaks of: those of expressions and predicates are known to pg_depend alone, but where
        -- these speak of the row as a whole, only the tree says so (varattno 0).
        CASE WHEN i.indexprs IS NULL AND i.indpred IS NULL THEN i.indkey::int2[] ELSE

@@ -1,0 +1,114 @@
+//! What would spare a read of a whole table.
+
+use super::explain::MANY;
+use super::indexable::{Sought, Tested};
+use crate::policy::{TableView, View};
+use crate::schema::{Column, Index};
+
+/// Where an index would help: what is compared, and no index finds, in large tables that are read as a whole.
+///
+/// Of each that is read, `read_whole` says whether it is only a partition: PostgreSQL may have left out others.
+pub(super) fn hints(
+    view: &View,
+    tested: Vec<Tested<'_>>,
+    read_whole: &[(&TableView, bool)],
+) -> Vec<String> {
+    let mut hints = Vec::new();
+    // What the operator's own conditions reach may be hidden.
+    let told = |tested: &Tested<'_>| {
+        let known = view.named(tested.table.name());
+        known.is_some_and(|known| known.readable(&tested.column.name).is_ok())
+    };
+    for tested in tested.into_iter().filter(told) {
+        let table = tested.table;
+        let large = table.table.estimated_rows.is_none_or(|rows| rows as f64 >= MANY);
+        let whole = read_whole.iter().find(|(whole, _)| whole.name().name == table.name().name);
+        let Some((_, part)) = whole.filter(|_| large) else { continue };
+        let read = if *part { "whole partitions" } else { "the whole table" };
+        if let Some((lack, remedy)) = lack(&tested, &view.display(table)) {
+            let hint = format!("{lack}: the filter reads {read}{remedy}");
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+    }
+    hints
+}
+
+/// Why no index serves, and what would, in a table that is called `name`; `None` if one does.
+fn lack(tested: &Tested<'_>, name: &str) -> Option<(String, String)> {
+    let (table, column) = (tested.table, tested.column);
+    if let Sought::Member { keys, text } = &tested.sought
+        && !keys.is_empty()
+    {
+        return member(table, column, name, keys, *text);
+    }
+    let column_name = &column.name;
+    let lack = match leading(table, column).next() {
+        None => format!("no index on {name}.{column_name}"),
+        Some(partial) if leading(table, column).all(|index| index.predicate.is_some()) => {
+            format!("no index on all of {name}.{column_name}, {} has some rows alone", partial.name)
+        }
+        Some(ordered) if tested.sought == Sought::Beginning && is_ordered_by_bytes(column) => {
+            let serves = |index: &Index| index.by_bytes || index.method != "btree";
+            if leading(table, column).any(serves) {
+                return None;
+            }
+            let column = identifier(column_name);
+            return Some((
+                format!("{} does not find how {name}.{column_name} begins", ordered.name),
+                format!("; an index on ({column} text_pattern_ops) would spare that"),
+            ));
+        }
+        Some(_) => return None,
+    };
+    Some((lack, String::new()))
+}
+
+/// The same of a member of JSON, whose text is compared or not.
+fn member(
+    table: &TableView,
+    column: &Column,
+    name: &str,
+    keys: &[String],
+    text: Option<bool>,
+) -> Option<(String, String)> {
+    let whole = identifier(&column.name);
+    let remedy = match (text, keys) {
+        (Some(true), _) if table.table.indexed_text(column, keys).is_some() => return None,
+        (Some(true), [key]) => {
+            let key = key.replace('\'', "''");
+            format!("; an index on (({whole} ->> '{key}')) would spare that")
+        }
+        (Some(true), keys) => {
+            let path = keys.join(",").replace('\'', "''");
+            format!("; an index on (({whole} #>> '{{{path}}}')) would spare that")
+        }
+        (Some(false), _) => {
+            format!("; contains finds it by a GIN index on ({whole} jsonb_path_ops)")
+        }
+        (None, _) => String::new(),
+    };
+    let path = keys.join(".");
+    Some((format!("no index on {path} within {name}.{}", column.name), remedy))
+}
+
+/// Whether `text_pattern_ops` is for texts of its type.
+fn is_ordered_by_bytes(column: &Column) -> bool {
+    matches!(column.data_type.base().oid, 25 | 1043)
+}
+
+/// The name as SQL has it.
+fn identifier(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    match name.chars().all(plain) {
+        true => name.to_owned(),
+        false => format!("\"{}\"", name.replace('"', "\"\"")),
+    }
+}
+
+/// The visible indexes that begin with the column.
+fn leading<'t>(table: &'t TableView, column: &'t Column) -> impl Iterator<Item = &'t Index> {
+    let indexes = table.table.indexes.iter();
+    indexes.filter(|index| index.parts.first() == Some(&column.name))
+}

@@ -1,0 +1,87 @@
+//! Rows that count up: `{"$increment": 1}` in a new row, which an existing row with its key adds to what it holds.
+
+use serde_json::Value;
+
+use super::arbiter::{Arbiter, Overwrite};
+use super::assign::{Assign, fits};
+use super::computation::Computation;
+use super::insert::Given;
+use crate::error::{Code, Error, Result, below};
+use crate::plan::Scope;
+use crate::policy::TableView;
+use crate::schema::Column;
+
+const INCREMENT: &str = "$increment";
+
+impl<'v> Arbiter<'v> {
+    /// Has existing rows add what the rows give as `{"$increment": …}`; the columns in which they do.
+    ///
+    /// # Errors
+    ///
+    /// `forbidden` for a column whose value the caller may not know; `invalid_value` if only some of the rows count up.
+    pub(super) fn count_up(
+        &mut self,
+        table: &TableView,
+        rows: &[Given<'_>],
+        at: &dyn Fn(usize) -> String,
+    ) -> Result<Vec<&'v Column>> {
+        let counts = |row: &Given<'_>, column: &Column| {
+            row.get(&column.name).is_some_and(|value| amount(value).is_some())
+        };
+        let mut counted = Vec::new();
+        for (column, overwrite) in &mut self.set {
+            let first = rows.iter().position(|row| counts(row, column));
+            let Some(first) = first.filter(|_| matches!(overwrite, Overwrite::Given)) else {
+                continue;
+            };
+            require_known(table, column, &below(&at(first), &column.name))?;
+            if let Some(other) = rows.iter().position(|row| !counts(row, column)) {
+                let message = format!("other rows count up in {}: each does, or none", column.name);
+                return Err(Error::new(Code::InvalidValue, message)
+                    .at(below(&at(other), &column.name))
+                    .hint("{\"$increment\": 1}, or a call of its own for this row"));
+            }
+            *overwrite = Overwrite::Added;
+            counted.push(*column);
+        }
+        Ok(counted)
+    }
+}
+
+/// Refuses to compute with what the caller may not know: whether the result fits would tell what the value is.
+pub(super) fn require_known(table: &TableView, column: &Column, at: &str) -> Result<()> {
+    let name = &column.name;
+    let masked = table.table.column(name).and_then(|(position, _)| table.mask(position));
+    let why = match masked {
+        Some(_) => "is masked",
+        None if !column.can_select => "cannot be read",
+        None => return Ok(()),
+    };
+    let message = format!("{name} {why}: it can be set to a value, not computed");
+    Err(Error::new(Code::Forbidden, message).at(at))
+}
+
+impl<'v> Scope<'v> {
+    /// What a new row gets in a column that counts up: the amount.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_value`, inside `at`.
+    pub(super) fn amount(&self, column: &Column, value: &Value, at: &str) -> Result<Assign<'v>> {
+        let argument = amount(value).unwrap_or(value);
+        let at = &below(at, INCREMENT);
+        let asked = Computation { column, key: INCREMENT, argument, at };
+        let base = column.data_type.base();
+        if !base.is_amount() && !base.is_interval() {
+            return Err(asked.needs("a number, where a row may be new"));
+        }
+        let operand = self.taken(&asked)?;
+        fits(column, &operand, at)?;
+        Ok(Assign::Value(operand))
+    }
+}
+
+/// How much a value adds, if it counts up.
+fn amount(value: &Value) -> Option<&Value> {
+    value.as_object().filter(|members| members.len() == 1)?.get(INCREMENT)
+}
