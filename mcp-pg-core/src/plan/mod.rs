@@ -105,6 +105,28 @@ impl<'v> Plan<'v> {
         computed.collect()
     }
 
+    /// Looks at what each column is set to, in all rows.
+    pub fn each_assigned<'p>(&'p self, mut look: impl FnMut(&'v Column, &'p Assign<'v>)) {
+        match self {
+            Plan::Select(_) => {}
+            Plan::Insert(plan) => {
+                for row in &plan.rows {
+                    let set = plan.columns.iter().zip(row);
+                    set.for_each(|(column, assign)| look(column, assign));
+                }
+                for (column, overwrite) in plan.arbiter.iter().flat_map(|arbiter| &arbiter.set) {
+                    if let Overwrite::Assign(assign) = overwrite {
+                        look(column, assign);
+                    }
+                }
+            }
+            Plan::Change(plan) => {
+                let set = plan.effect.sets().flat_map(|(_, set)| set);
+                set.for_each(|(column, assign)| look(column, assign));
+            }
+        }
+    }
+
     /// How many columns of a row it sets: of this one, where rows are listed that are set each in its own way.
     pub fn sets(&self, row: Option<usize>) -> Option<usize> {
         match self {

@@ -349,6 +349,16 @@ impl TableView {
         }
     }
 
+    /// Columns that tell rows without a key from others, besides those of their [`steady_order`](Self::steady_order): some may
+    /// be masked or encrypted.
+    pub fn apart(&self) -> Vec<usize> {
+        if self.row_key().is_some() {
+            return Vec::new();
+        }
+        let steady = self.steady_order();
+        self.readable_columns().filter(|position| !steady.contains(position)).collect()
+    }
+
     /// What a relation of the table is called where nothing else may be meant.
     pub fn relation_name<'a>(&self, relation: &'a Relation) -> &'a str {
         let shared = self.relations_named(&relation.name).nth(1).is_some()

@@ -77,6 +77,19 @@ impl Column {
         self.identity.is_some() || self.default.as_ref().is_some_and(next)
     }
 
+    /// Whether its default is a random key.
+    pub fn is_random(&self) -> bool {
+        let random = |default: &String| {
+            let call = default.trim_start_matches('(').split('(').next().unwrap_or_default();
+            let name = call.rsplit('.').next().unwrap_or_default();
+            ["gen_random_uuid", "uuid_generate_v", "uuidv"]
+                .iter()
+                .any(|known| name.starts_with(known))
+        };
+        let defaulted = self.origin.as_ref().is_some_and(|origin| origin.defaulted);
+        self.default.as_ref().is_some_and(random) || defaulted && self.data_type.base().oid == 2950
+    }
+
     /// How many digits a `numeric(10,2)` has before its point, and behind it, where the type says so.
     pub fn precision(&self) -> Option<(i64, i64)> {
         let bounds = self.type_name.strip_prefix("numeric(")?.strip_suffix(')')?;

@@ -117,6 +117,20 @@ impl Table {
         self.primary_key.iter().chain(&self.unique_keys)
     }
 
+    /// Whether PostgreSQL itself makes the values of the column at a position for new rows, another one each time: numbers,
+    /// random ones, the primary key, and what is generated from those.
+    pub fn makes(&self, position: usize) -> bool {
+        let column = &self.columns[position];
+        let is_key = self.keys().next().is_some_and(|key| key.columns == [position]);
+        let refers = self.foreign_keys.iter().any(|key| key.columns.contains(&position));
+        let by_number = |number: &i16| self.columns.iter().position(|of| of.number == *number);
+        let mut parts = column.generated_from.iter().filter_map(by_number);
+        is_key && !refers
+            || column.is_numbered()
+            || column.is_random()
+            || parts.any(|part| part != position && self.makes(part))
+    }
+
     /// Whether a key, check or index of this name is among the table's.
     pub fn has_rule(&self, name: &str) -> bool {
         let keys = self.keys().map(|key| &key.name);

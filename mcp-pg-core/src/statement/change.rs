@@ -6,16 +6,17 @@ use super::assign;
 use super::named::{self, Named};
 use super::parameters::build;
 use super::predicate::{Conditions, constant};
-use super::{Output, SUBJECT, Statement, aliased, outputs, version};
+use super::{Output, SUBJECT, Statement, aliased, apart, outputs, version};
 use crate::plan::{Assign, ChangePlan, Effect, NamedRow, Operand};
 use crate::schema::{Column, TableKind};
 use crate::value::Decoder;
 
 /// The statement that locks the rows a change is about, and reads them as they are.
 ///
-/// Its rows hold these columns, then the version if the plan asks for one, then, where the request names its
-/// rows one by one, the position of the name. It reads one row more than the plan allows.
-pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize]) -> Statement<'v> {
+/// Its rows hold these columns, then the version if the plan asks for one, then what tells rows without a key if the user is
+/// `asked` about them, then, where the request names its rows one by one, the position of the name. It reads one row more than
+/// the plan allows.
+pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize], asked: bool) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let mut query = concerned(plan, &alias, &mut conditions);
@@ -25,6 +26,11 @@ pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize]) -> Statement<'v> {
     if plan.versioned() {
         query.expr(version(plan.table, &alias));
         columns.push(Output::value("_version", Decoder::plain_text()));
+    }
+    if asked {
+        let (expressions, others) = apart(plan.table, &alias);
+        query.exprs(expressions);
+        columns.extend(others);
     }
     if named {
         let (position, output) = named::position();
@@ -85,9 +91,10 @@ fn met(plan: &ChangePlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> V
 
 /// The statements that change the rows: one, or one for each batch of rows that the request names.
 ///
-/// Their rows hold the `returned` columns, then the position of the name if there is one, or the version that is yet to be
-/// known, then whether the row still meets the plan's check.
-pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Vec<Statement<'v>> {
+/// Their rows hold the `returned` columns, then the position of the name if there is one, then of rows that are removed unseen
+/// the version if the plan asks for one, and what tells those without a key if the user is `asked` about them; last whether the
+/// row still meets the plan's check.
+pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize], asked: bool) -> Vec<Statement<'v>> {
     match &plan.effect {
         Effect::Set(set) => vec![update(plan, set, returned)],
         Effect::SetEach(each) => {
@@ -99,7 +106,7 @@ pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Vec<Statement<'
             };
             each.batches.iter().map(change).collect()
         }
-        Effect::Remove => vec![remove(plan, returned)],
+        Effect::Remove => vec![remove(plan, returned, asked)],
     }
 }
 
@@ -119,12 +126,12 @@ fn update<'v>(
     for condition in met(plan, &alias, &mut conditions) {
         query.and_where(condition);
     }
-    let (returning, columns) = returning(plan, returned, None, &alias, &mut conditions);
+    let (returning, columns) = returning(plan, returned, Vec::new(), &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
     conditions.parameters.finish(build(&query), columns)
 }
 
-fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Statement<'v> {
+fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize], asked: bool) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
     let mut query = Query::delete();
@@ -132,10 +139,16 @@ fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Statement<'v> {
     for condition in met(plan, &alias, &mut conditions) {
         query.and_where(condition);
     }
-    let unknown = plan.is_unseen() && plan.versioned();
-    let version = unknown
-        .then(|| (version(plan.table, &alias), Output::value("_version", Decoder::plain_text())));
-    let (returning, columns) = returning(plan, returned, version, &alias, &mut conditions);
+    let mut told = Vec::new();
+    if plan.is_unseen() && plan.versioned() {
+        let output = Output::value("_version", Decoder::plain_text());
+        told.push((version(plan.table, &alias), output));
+    }
+    if plan.is_unseen() && asked {
+        let (expressions, others) = apart(plan.table, &alias);
+        told.extend(expressions.into_iter().zip(others));
+    }
+    let (returning, columns) = returning(plan, returned, told, &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
     conditions.parameters.finish(build(&query), columns)
 }
@@ -144,7 +157,7 @@ fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize]) -> Statement<'v> {
 fn returning<'v>(
     plan: &ChangePlan<'v>,
     returned: &[usize],
-    told: Option<(Expr, Output<'v>)>,
+    told: Vec<(Expr, Output<'v>)>,
     alias: &DynIden,
     conditions: &mut Conditions,
 ) -> (Vec<Expr>, Vec<Output<'v>>) {
@@ -188,7 +201,7 @@ pub fn update_each<'v>(
         query.and_where(condition);
     }
     let (returning, columns) =
-        returning(plan, returned, Some(named::position()), &alias, &mut conditions);
+        returning(plan, returned, vec![named::position()], &alias, &mut conditions);
     query.returning(Query::returning().exprs(returning));
     conditions.parameters.finish(build(&query), columns)
 }

@@ -10,7 +10,7 @@ use super::assign::from_now;
 use super::named::{self, Named};
 use super::parameters::build;
 use super::predicate::{Conditions, constant};
-use super::{Output, SUBJECT, Statement, aliased, column, outputs};
+use super::{Output, SUBJECT, Statement, aliased, apart, column, outputs};
 use crate::error::{Code, Error, Result};
 use crate::plan::{Arbiter, Assign, InsertPlan, Operand, Overwrite};
 use crate::schema::{Column, Index, TableKind};
@@ -226,8 +226,12 @@ fn in_columns(
 /// The statement that locks the existing rows which the plan's rows would change, and reads them as they are;
 /// none if they change nothing.
 ///
-/// Its rows hold all readable columns.
-pub fn existing<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Option<Statement<'v>> {
+/// Its rows hold all readable columns, then what tells rows without a key if the user is `asked` about them.
+pub fn existing<'v>(
+    plan: &InsertPlan<'v>,
+    range: Range<usize>,
+    asked: bool,
+) -> Option<Statement<'v>> {
     let arbiter = plan.arbiter.as_ref().filter(|arbiter| !arbiter.set.is_empty())?;
     let keys = keys(plan, &arbiter.columns, plan.rows.get(range).unwrap_or_default());
     if keys.is_empty() {
@@ -237,7 +241,12 @@ pub fn existing<'v>(plan: &InsertPlan<'v>, range: Range<usize>) -> Option<Statem
     let mut conditions = Conditions::default();
     let values = keys.iter().map(Vec::as_slice);
     let named = Named::new(0..keys.len(), &arbiter.columns, values, "/data", &mut conditions);
-    let (expressions, columns) = outputs(plan.table, &alias, plan.table.readable_columns());
+    let (mut expressions, mut columns) = outputs(plan.table, &alias, plan.table.readable_columns());
+    if asked {
+        let (others, read) = apart(plan.table, &alias);
+        expressions.extend(others);
+        columns.extend(read);
+    }
     let mut query = Query::select();
     query.exprs(expressions).from(aliased(plan.table, &alias)).from(named.table());
     query.and_where(named::is_named(&arbiter.columns, &alias));

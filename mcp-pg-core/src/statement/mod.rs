@@ -126,6 +126,14 @@ fn outputs<'v>(
     (expressions(table, alias, positions).collect(), readers)
 }
 
+/// The values that tell rows without a key, for the server alone: as they are, whatever the role sees of them.
+fn apart<'v>(table: &'v TableView, alias: &DynIden) -> (Vec<Expr>, Vec<Output<'v>>) {
+    let columns = table.apart();
+    let output = |position: &usize| Output::value("_apart", table.decoder(*position));
+    let outputs = columns.iter().map(output).collect();
+    (expressions(table, alias, columns.into_iter()).collect(), outputs)
+}
+
 fn expressions(
     table: &TableView,
     alias: &DynIden,

@@ -5,8 +5,10 @@
 
 mod affected;
 mod excerpt;
+mod made;
 
-pub(super) use affected::{Affected, Fact, keys};
+pub(super) use affected::{Affected, Fact, facts, keys};
+pub(super) use made::Made;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -88,13 +90,14 @@ impl Consent {
         let mut place = None;
         // What outsiders wrote may have asked for what comes after it was read.
         let mut led = false;
-        for (operation, Affected { rows, facts, .. }) in operations.iter().zip(affected) {
+        for (operation, reached) in operations.iter().zip(affected) {
+            let rows = &reached.rows;
             let careful = led && operation.writes();
             if *rows > 0 && (careful || must_ask(operation)) {
                 let plural = if *rows == 1 { "row" } else { "rows" };
                 let table = scope.view.display(operation.table());
                 let after = if careful { ", after reading what outsiders wrote" } else { "" };
-                let over = match (&operation.plan, facts.len()) {
+                let over = match (&operation.plan, reached.told()) {
                     (Plan::Select(_) | Plan::Change(_), _) | (_, 0) => String::new(),
                     (Plan::Insert(_), 1) => ", over 1 that is there".to_owned(),
                     (Plan::Insert(_), met) => format!(", over {met} that are there"),

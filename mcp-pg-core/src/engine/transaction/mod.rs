@@ -11,13 +11,13 @@ mod single;
 pub(super) use commit::undo;
 pub(super) use operation::{Operation, Part};
 pub(super) use retry::{Retries, Turns};
-pub(super) use run::{ALL, Done, Run, allowed, image_room, objects};
+pub(super) use run::{ALL, Done, Given, Run, allowed, image_room, objects};
 
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
-use crate::engine::confirm::{Affected, Fact};
+use crate::engine::confirm::{Affected, Fact, Made};
 use crate::engine::record::Record;
 use crate::engine::write::Provenance;
 use crate::engine::{Engine, identity};
@@ -33,49 +33,59 @@ use single::written;
 struct Together {
     isolation: Isolation,
     /// What they take from the rows of others, which must be held for that.
-    references: Vec<Reference>,
+    references: Vec<Taking>,
+}
+
+/// What an operation takes from the rows of one before it.
+struct Taking {
+    /// Its position.
+    by: usize,
+    /// The name of the column that it is for; empty where none is told.
+    column: String,
+    reference: Reference,
 }
 
 impl Together {
-    /// What others take from the rows of the operation at `index`, which affected these: the request does not tell it, and
-    /// the user agrees to it. What it added is told by the request, and what time gives to a changed row is another each
-    /// time.
-    fn taken_from(
+    /// What the user agrees to of the operation that was the last to run, which affected these rows: what others take from
+    /// them is told by the request no more than which they are.
+    fn bind(
         &self,
-        index: usize,
-        operation: &Operation<'_>,
-        affected: &Affected,
-        rows: &[Map<String, Value>],
-    ) -> Vec<Fact> {
-        let is_moment = |name: &str| {
-            let column = operation.table().table.column(name);
-            column.is_some_and(|(_, column)| column.data_type.is_moment())
-        };
-        let changed = operation.writes() && !operation.removes();
-        let was_there =
-            |row: &usize| !matches!(operation.plan, Plan::Insert(_)) || affected.met.contains(row);
-        let value = |reference: &Reference| {
-            let row = usize::try_from(reference.row.unwrap_or_default()).ok().filter(was_there)?;
-            let row = rows.get(row)?;
-            let value = row.get(&reference.column)?.to_string();
-            Some(Fact::Taken(operation.key(row), value))
-        };
-        let taken = self.references.iter().filter(|reference| reference.operation == index);
-        let taken = taken.filter(|reference| !(changed && is_moment(&reference.column)));
-        taken.filter_map(value).collect()
+        operations: &[Operation<'_>],
+        made: &mut Made,
+        affected: &mut Affected,
+        given: &Given,
+    ) {
+        let Some((index, rows)) = given.iter().enumerate().next_back() else { return };
+        let operation = &operations[index];
+        for Taking { column, reference, .. } in
+            self.references.iter().filter(|known| known.by == index)
+        {
+            let source = operations[reference.operation].table();
+            if let (false, Some(value)) = (column.is_empty(), value(reference, given)) {
+                made.pass_on((operation.table(), column), (source, &reference.column), value);
+            }
+        }
+        made.add(index, operation, affected, rows);
+        let taken = self.references.iter().map(|taking| &taking.reference);
+        let taken = taken.filter(|reference| reference.operation == index);
+        affected.facts.extend(taken.filter_map(|reference| {
+            let (position, _) = operation.table().table.column(&reference.column)?;
+            let value = (position, value(reference, given)?.to_string());
+            Some(Fact::Taken(operation.key(row(reference, given)?), value))
+        }));
+        affected.facts.iter_mut().for_each(|fact| made.name(operation.table(), fact));
     }
 }
 
-/// The place of the row with this key, if one of the operations, which affected these, has added it.
-fn added(
-    operations: &[Operation<'_>],
-    affected: &[Affected],
-    table: &TableView,
-    key: &str,
-) -> Option<String> {
-    let those = operations.iter().zip(affected).enumerate();
-    let mut those = those.filter(|(_, (known, _))| known.table().name() == table.name());
-    those.find_map(|(index, (_, affected))| Some(format!("{index}.{}", affected.added.get(key)?)))
+/// The row that a reference takes a value from; where it may be any, the first.
+fn row<'g>(reference: &Reference, given: &'g Given) -> Option<&'g Map<String, Value>> {
+    let row = usize::try_from(reference.row.unwrap_or_default()).ok()?;
+    given.get(reference.operation)?.get(row)
+}
+
+/// The value that it takes.
+fn value<'g>(reference: &Reference, given: &'g Given) -> Option<&'g Value> {
+    row(reference, given)?.get(&reference.column)
 }
 
 /// One operation, as it was asked for.
@@ -120,7 +130,11 @@ impl Engine {
                 operations.iter().map(|known: &Operation<'_>| &known.provenance).collect();
             operation.provenance.refer(&known, scope.earlier, &before);
             record.meant(operation.provenance.names());
-            references.extend(known.into_iter().map(|(_, reference)| reference));
+            references.extend(known.into_iter().map(|(column, reference)| Taking {
+                by: index,
+                column,
+                reference,
+            }));
             operations.push(Operation { dry_run, ..operation });
         }
 
@@ -161,6 +175,7 @@ impl Engine {
         let mut given: Vec<Vec<Map<String, Value>>> = Vec::with_capacity(operations.len());
         let mut results = Vec::with_capacity(operations.len());
         let mut affected = Vec::with_capacity(operations.len());
+        let mut made = Made::default();
         // The results share the room of one reply.
         let mut room = scope.view.limits.max_reply_bytes;
         for operation in operations {
@@ -184,14 +199,12 @@ impl Engine {
                 (set, rows)
             };
             results.push(set);
-            if record.consent.is_some() {
-                let taken = run.taken_from(affected.len(), operation, &reach, &rows);
-                reach.facts.extend(taken);
-                reach.name(|key| added(operations, &affected, operation.table(), key));
-            }
-            affected.push(reach);
             // For those that refer to them, and to tell which of them the commit refuses.
             given.push(rows);
+            if record.consent.is_some() {
+                run.bind(operations, &mut made, &mut reach, &given);
+            }
+            affected.push(reach);
             if run.references.is_empty() && transaction.is_crowded() {
                 given.iter_mut().for_each(|rows| *rows = Vec::new());
                 transaction.let_go();

@@ -6,7 +6,7 @@ use super::document;
 use super::each::{each_is_one, position};
 use super::lost_members;
 use super::version::Versions;
-use crate::engine::confirm::{Affected, Fact, keys};
+use crate::engine::confirm::{Affected, Fact, facts, keys};
 use crate::engine::notes;
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
@@ -44,7 +44,7 @@ impl Run<'_, '_> {
         let images = self.operation.dry_run || record.keeps_images();
         let asked = record.consent.is_some();
         let looked_at = looked_at(plan, images, asked);
-        let lock = statement::lock(plan, &looked_at);
+        let lock = statement::lock(plan, &looked_at, asked);
         let Found { rows: found, mut notes } =
             self.look(transaction, plan, &lock, &looked_at, record).await?;
         if found.count == 0 {
@@ -54,7 +54,7 @@ impl Run<'_, '_> {
         notes.extend(lost_members::note(plan, &found.rows, &looked_at));
         let reaching = if asked { plan.reaching() } else { Vec::new() };
         let returned = self.operation.returned(images || !reaching.is_empty());
-        let changes = statement::changes(plan, &returned);
+        let changes = statement::changes(plan, &returned, false);
         let mut changed = self.apply(transaction, plan, &changes, ALL, record).await?;
         let count = changed.count;
         if count > plan.max_rows {
@@ -70,22 +70,23 @@ impl Run<'_, '_> {
         if plan.effect.each().is_some() {
             changed.rows.sort_by_key(|row| position(row, 1));
         }
-        let told = plan.table.steady_order();
-        let mut facts = Vec::new();
+        let mut told = Vec::new();
         if asked {
-            facts.extend(keys(&told, &looked_at, &found.rows).into_iter().map(Fact::Row));
+            let apart = looked_at.len() + usize::from(plan.versioned());
+            told = facts(plan.table, &looked_at, apart, &found.rows);
         }
         if !reaching.is_empty() {
             let values = keys(&reaching, &returned, &changed.rows);
-            let rows = keys(&told, &returned, &changed.rows).into_iter();
-            facts.extend(rows.zip(values).map(|(row, values)| Fact::Computed(row, values)));
+            let rows = keys(&plan.table.steady_order(), &returned, &changed.rows).into_iter();
+            told.extend(rows.zip(values).map(|(row, values)| Fact::Computed(row, values)));
         }
         let before_cut = images && found.too_large.is_some();
         let before = if images { objects(&lock, found.rows, looked_at.len()) } else { Vec::new() };
         let after = changes.first().map(|change| objects(change, changed.rows, returned.len()));
         let after = after.unwrap_or_default();
         notes.extend(still_null(plan, &after));
-        let affected = Affected { rows: found.count.max(count), facts, ..Affected::default() };
+        let affected =
+            Affected { rows: found.count.max(count), facts: told, ..Affected::default() };
         let after_cut = changed.cut;
         Ok(Done { before, after, count, affected, before_cut, after_cut, notes, related: None })
     }
@@ -302,9 +303,10 @@ fn looked_at(plan: &ChangePlan<'_>, images: bool, asked: bool) -> Vec<usize> {
     }
     let read = [document::columns(plan), lost_members::columns(plan)].concat();
     let steady = if asked { plan.table.steady_order() } else { Vec::new() };
-    let named = |column: &usize| match plan.effect.each() {
-        Some(each) => each.is_named_by(&plan.table.table.columns[*column]),
-        None => steady.contains(column),
+    let each = plan.effect.each();
+    let named = |column: &usize| {
+        each.is_some_and(|each| each.is_named_by(&plan.table.table.columns[*column]))
+            || steady.contains(column)
     };
     readable.filter(|column| named(column) || read.contains(column)).collect()
 }

@@ -4,7 +4,7 @@
 
 use super::change::{Changed, gone_with_them, nothing_found, too_many};
 use super::version::Versions;
-use crate::engine::confirm::{Affected, Fact, keys};
+use crate::engine::confirm::{Affected, facts};
 use crate::engine::notes;
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Done, Run, image_room, objects};
@@ -24,7 +24,7 @@ impl Run<'_, '_> {
         let asked = record.consent.is_some();
         let known = asked || plan.versioned();
         let returned = self.operation.returned(images || known);
-        let removals = statement::changes(plan, &returned);
+        let removals = statement::changes(plan, &returned, asked);
         let bytes = if known { ALL.bytes } else { image_room(self.scope) };
         let keep = Keep { rows: plan.max_rows.saturating_add(1), bytes };
         let Changed { rows, count, cut } =
@@ -47,9 +47,8 @@ impl Run<'_, '_> {
             return Ok(Done { notes: nothing_found(plan, notes), ..Done::default() });
         }
         notes.extend(gone_with_them(self.scope.view, plan));
-        let told = plan.table.steady_order();
-        let facts = if asked { keys(&told, &returned, &rows) } else { Vec::new() };
-        let facts = facts.into_iter().map(Fact::Row).collect();
+        let apart = returned.len() + usize::from(plan.versioned());
+        let facts = if asked { facts(plan.table, &returned, apart, &rows) } else { Vec::new() };
         let after = removals.first().map(|removal| objects(removal, rows, returned.len()));
         let after = after.unwrap_or_default();
         let before = if images { after.clone() } else { Vec::new() };

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use crate::engine::confirm::{Affected, Fact, keys};
+use crate::engine::confirm::{Affected, facts, keys};
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
 use crate::error::{Code, Error, Result};
@@ -37,7 +37,7 @@ impl Run<'_, '_> {
                 transaction.savepoint().await.map_err(|failure| self.refused(failure))?;
             }
             let existing =
-                overwritten.as_ref().and_then(|_| statement::existing(plan, range.clone()));
+                overwritten.as_ref().and_then(|_| statement::existing(plan, range.clone(), asked));
             let mut found = Fetched::default();
             if let Some(existing) = &existing {
                 let keep = Keep { rows: u64::MAX, bytes: room };
@@ -76,9 +76,8 @@ impl Run<'_, '_> {
             }
             if let Some(overwritten) = &overwritten {
                 let rows = overwritten.rows(found, &inserted)?;
-                let told = plan.table.steady_order();
-                let facts = keys(&told, &overwritten.columns, &rows).into_iter().map(Fact::Row);
-                done.affected.facts.extend(facts);
+                let (read, apart) = (&overwritten.columns, overwritten.columns.len());
+                done.affected.facts.extend(facts(plan.table, read, apart, &rows));
                 if let Some(existing) = existing {
                     done.before.extend(objects(&existing, rows, returned.len()));
                 }

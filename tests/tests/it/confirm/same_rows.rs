@@ -1,13 +1,13 @@
 //! What was agreed to is done to the rows that it was asked about, and with the values that they had.
 
-use mcp_pg_core::policy::{Action, Role};
+use mcp_pg_core::policy::{Action, Mask, Role};
 use mcp_pg_core::{Agreement, Engine, Origin, Principal, Settings};
 use mcp_pg_tests::{Database, object};
 use serde_json::{Value, json};
 
 use crate::canned::directory;
 
-const FIXTURE: &str = "
+const FIXTURE: &str = r#"
     CREATE TABLE tag (id integer PRIMARY KEY, name text, at timestamptz DEFAULT clock_timestamp(), rate integer DEFAULT 3);
     CREATE TABLE mail (id integer PRIMARY KEY, email text, active boolean, body text);
     CREATE UNIQUE INDEX ON mail (email) WHERE active;
@@ -21,7 +21,17 @@ const FIXTURE: &str = "
     INSERT INTO mail VALUES (1, 'e1', true, 'b1'), (3, 'e1', false, 'b3');
     CREATE TABLE deal (id integer PRIMARY KEY, tag_id integer REFERENCES tag ON DELETE SET NULL, total integer);
     INSERT INTO deal VALUES (1, 1, 0);
-    INSERT INTO day VALUES (1, '2026-01-01', 'd1');";
+    INSERT INTO day VALUES (1, '2026-01-01', 'd1');
+    CREATE TABLE item (id serial PRIMARY KEY, kind text, price integer, spare integer GENERATED ALWAYS AS (price + 1) STORED);
+    CREATE FUNCTION priced() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN new.price := (SELECT rate FROM tag WHERE name = new.kind); RETURN new; END $$;
+    CREATE TRIGGER priced BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION priced();
+    CREATE TABLE loose (name text, doc json, secret text);
+    INSERT INTO loose VALUES ('a', '{"k": 1}', 's1'), ('b', '{"k": 2}', 's2');
+    CREATE TABLE bare (doc json);
+    INSERT INTO bare VALUES ('{"k": 1}');
+    CREATE TABLE stay (id serial PRIMARY KEY, span tstzrange, of tstzrange);
+    INSERT INTO stay (id) VALUES (900);"#;
 
 async fn engine(database: &Database) -> Engine {
     let mut role = Role::everywhere("careful", Action::ALL);
@@ -92,6 +102,15 @@ async fn an_answer_is_about_the_rows_and_values_that_it_was_asked_about() {
         {"operation": "update", "table": "post", "where": {"title": "same"}, "updates": {"title": "x"}, "max_rows": 2},
     ]});
     let computed = json!({"table": "deal", "where": {"id": 1}, "updates": {"total": {"$compute": {"multiply": ["tag.rate", 2]}}}});
+    let item = json!({"operation": "insert", "as": "s", "table": "item", "data": {"kind": "one"}});
+    let seen = json!({"operation": "select", "as": "t", "table": "item", "where": {"id": {"$ref": "s.id"}}});
+    let take = |from: &str| json!({"operation": "update", "table": "deal", "where": {"id": 1}, "updates": {"total": {"$ref": from}}});
+    let raised = "UPDATE tag SET rate = 500 WHERE id = 1";
+    let loose = json!({"table": "loose", "where": {"name": "a"}, "updates": {"name": "c"}});
+    let beside_a_new_one = json!({"operations": [
+        {"operation": "insert", "table": "bare", "data": {"doc": {"k": 1}}},
+        {"operation": "delete", "table": "bare", "where": {"doc": {"path": ["k"], "eq": 1}}, "max_rows": 2},
+    ]});
     let moved =
         "UPDATE tag SET name = 'x' WHERE id = 51; UPDATE tag SET name = 'tango' WHERE id = 1";
     let renamed = "UPDATE tag SET name = 'changed' WHERE id = 1";
@@ -169,6 +188,34 @@ async fn an_answer_is_about_the_rows_and_values_that_it_was_asked_about() {
         ),
         (
             "transaction",
+            json!({"operations": [item, take("s.price")]}),
+            "update 1 row of deal?",
+            raised,
+            "update 1 row of deal?",
+        ),
+        (
+            "transaction",
+            json!({"operations": [item, seen, take("t.spare")]}),
+            "update 1 row of deal?",
+            raised,
+            "update 1 row of deal?",
+        ),
+        (
+            "update",
+            loose,
+            "update 1 row of loose?",
+            "UPDATE loose SET doc = '{\"k\": 3}' WHERE name = 'a'",
+            "update 1 row of loose?",
+        ),
+        (
+            "transaction",
+            beside_a_new_one,
+            "delete 2 rows of bare?",
+            "UPDATE bare SET doc = '{\"k\": 1, \"l\": 2}'",
+            "delete 2 rows of bare?",
+        ),
+        (
+            "transaction",
             copy(change),
             "update 1 row of tag, update 1 row of mail?",
             renamed,
@@ -217,7 +264,21 @@ async fn what_is_new_each_time_is_agreed_to_all_the_same() {
     let read = json!({"operation": "select", "as": "s", "table": "post", "where": this});
     let told = json!({"operation": "update", "table": "mail", "where": {"id": 3}, "updates": {"body": {"$ref": "s.code"}}});
     let gone = json!({"operation": "delete", "table": "post", "where": this});
+    let again = json!({"operation": "update", "as": "u", "table": "post", "where": this, "updates": {"id": {"$default": true}}});
+    let after = json!({"operation": "update", "table": "post", "where": {"id": {"$ref": "u.id"}}, "updates": {"title": "z"}});
+    let other = json!({"operation": "insert", "as": "q", "table": "post", "data": {"title": "q"}});
+    let lost = json!({"operation": "delete", "table": "post", "where": {"id": {"$ref": "q.id"}}});
+    let exchanged = json!({"operation": "update", "as": "u", "table": "post", "where": this, "updates": {"id": {"$ref": "m.id"}}});
+    let number = json!({"operation": "select", "as": "m", "table": "post", "where": {"id": {"$ref": "q.id"}}});
+    let of_line = json!({"operation": "select", "as": "l", "table": "line", "where": {"post_id": {"$ref": "p.id"}}, "limit": 1});
+    let total = json!({"operation": "update", "table": "deal", "where": {"id": 1}, "updates": {"total": {"$ref": "l.post_id"}}});
+    let stay = json!({"operation": "insert", "as": "p", "table": "stay", "data": {"span": {"lower": {"$now": true}}}});
+    let stays = json!({"operation": "update", "table": "stay", "where": {"id": 900}, "updates": {"of": {"$ref": "p.span"}}});
     for operations in [
+        json!([post, again, after]),
+        json!([post, other, number, lost, exchanged, after]),
+        json!([post, line, of_line, total]),
+        json!([stay, stays]),
         json!([post, update]),
         json!([upsert, update, each]),
         json!([post, line, update, changed, lines, read, told, gone]),
@@ -229,4 +290,22 @@ async fn what_is_new_each_time_is_agreed_to_all_the_same() {
         assert!(again.is_none(), "{operations}: asked again: {again:?}");
         database.sql("DELETE FROM post WHERE slug = 'new'").await;
     }
+}
+
+#[tokio::test]
+async fn rows_without_a_key_are_told_apart_by_what_a_mask_covers_too() {
+    let mut role = Role::everywhere("careful", Action::ALL);
+    role.confirm = [Action::Update].into_iter().collect();
+    role.grants[0].columns.mask.insert("secret".to_owned(), Mask::Full);
+    let settings =
+        Settings { roles: vec![role], default_role: "careful".into(), ..Settings::default() };
+    let database = Database::of(FIXTURE).await;
+    let engine = database.engine_with(settings).await;
+    let update = json!({"table": "loose", "where": {"name": "a"}, "updates": {"name": "c"}});
+    let (text, agreed) = asked(&engine, "update", &update, None).await.expect("a question");
+    assert!(!text.contains("s1"), "{text}");
+    database.sql("UPDATE loose SET secret = 's3' WHERE name = 'a'").await;
+    let again = asked(&engine, "update", &update, Some(&agreed)).await;
+    let (_, agreed) = again.expect("another question");
+    assert!(asked(&engine, "update", &update, Some(&agreed)).await.is_none());
 }

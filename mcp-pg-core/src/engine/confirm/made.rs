@@ -1,0 +1,147 @@
+//! What the operations of a transaction made themselves: rows, and values that PostgreSQL gives anew at each try – numbers,
+//! moments, random keys. A confirmation knows them by their places; all else that the request does not say, it is bound to.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+
+use super::affected::{Affected, Fact, Values};
+use crate::engine::transaction::Operation;
+use crate::name::TableName;
+use crate::plan::{Assign, Plan};
+use crate::policy::TableView;
+
+/// Rows and values that the operations made, each with the place that stands for it.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Made {
+    /// Rows, by their table and key.
+    rows: HashMap<(TableName, Values), String>,
+    /// Values, by their table, column and JSON text.
+    values: HashMap<(TableName, String, String), String>,
+}
+
+impl Made {
+    /// Adds what the operation at `index` made, which gave these rows.
+    pub(in crate::engine) fn add(
+        &mut self,
+        index: usize,
+        operation: &Operation<'_>,
+        affected: &Affected,
+        rows: &[Map<String, Value>],
+    ) {
+        let table = operation.table();
+        // A row of a table without a key is like others.
+        if table.row_key().is_some() {
+            for (key, row) in &affected.added {
+                let place = format!("$ref {index}.{row}");
+                self.rows.insert((table.name().clone(), key.clone()), place);
+            }
+        }
+        if !operation.writes() || operation.removes() {
+            return;
+        }
+        let added = matches!(operation.plan, Plan::Insert(_));
+        let anew = Anew::of(&operation.plan);
+        for (place, row) in rows.iter().enumerate() {
+            let is_new = added && !affected.met.contains(&place);
+            for (name, value) in row.iter().filter(|(_, value)| !value.is_null()) {
+                let Some((position, _)) = table.table.column(name) else { continue };
+                let text = value.to_string();
+                let known = match anew.is(table, position, is_new) {
+                    true => Some(format!("$ref {index}.{place}.{name}")),
+                    false => self.place(table, position, &text).cloned(),
+                };
+                if let Some(known) = known {
+                    self.values.entry((table.name().clone(), name.clone(), text)).or_insert(known);
+                }
+            }
+        }
+    }
+
+    /// Adds that a column gets, or is compared with, a value of the column of another table.
+    pub(in crate::engine) fn pass_on(
+        &mut self,
+        (table, column): (&TableView, &str),
+        (source, of): (&TableView, &str),
+        value: &Value,
+    ) {
+        let text = value.to_string();
+        let Some((position, _)) = source.table.column(of) else { return };
+        if let Some(place) = self.place(source, position, &text).cloned() {
+            self.values.entry((table.name().clone(), column.to_owned(), text)).or_insert(place);
+        }
+    }
+
+    /// Puts places for what was made into a fact on a row of the table.
+    pub(in crate::engine) fn name(&self, table: &TableView, fact: &mut Fact) {
+        let (key, value) = match fact {
+            Fact::Row(key, _) => (Some(key), None),
+            Fact::Computed(key, values) => {
+                values.iter_mut().for_each(|value| self.name_value(table, value));
+                (Some(key), None)
+            }
+            Fact::Taken(key, value) => (key.as_mut(), Some(value)),
+        };
+        value.into_iter().for_each(|value| self.name_value(table, value));
+        let Some(key) = key else { return };
+        match self.rows.get(&(table.name().clone(), key.clone())) {
+            Some(place) => *key = vec![(0, place.clone())],
+            None => key.iter_mut().for_each(|value| self.name_value(table, value)),
+        }
+    }
+
+    fn name_value(&self, table: &TableView, (position, text): &mut (usize, String)) {
+        if let Some(place) = self.place(table, *position, text) {
+            text.clone_from(place);
+        }
+    }
+
+    /// The place of a value of the column: its own, or that of the row which it refers to.
+    fn place(&self, table: &TableView, position: usize, text: &str) -> Option<&String> {
+        let of = |table: &TableName, column: &str| {
+            self.values.get(&(table.clone(), column.to_owned(), text.to_owned()))
+        };
+        let own =
+            table.table.columns.get(position).and_then(|column| of(table.name(), &column.name));
+        let keys = || table.table.foreign_keys.iter().chain(&table.table.logical_keys);
+        own.or_else(|| {
+            keys().find_map(|key| {
+                let at = key.columns.iter().position(|column| *column == position)?;
+                of(&key.table, key.references.get(at)?)
+            })
+        })
+    }
+}
+
+/// The columns that an operation has set to what is another at each try.
+struct Anew<'p> {
+    /// To the present, or what is computed from it.
+    present: BTreeSet<&'p str>,
+    /// To their defaults.
+    defaults: BTreeSet<&'p str>,
+}
+
+impl<'p> Anew<'p> {
+    fn of(plan: &'p Plan<'_>) -> Self {
+        let mut anew = Self { present: BTreeSet::new(), defaults: BTreeSet::new() };
+        plan.each_assigned(|column, assign| {
+            match assign {
+                Assign::Now | Assign::FromNow(_) | Assign::Period(_) => {
+                    anew.present.insert(&column.name)
+                }
+                Assign::Default => anew.defaults.insert(&column.name),
+                _ => false,
+            };
+        });
+        anew
+    }
+
+    /// Whether a column of a row holds such a value: one that is new, or was changed.
+    fn is(&self, table: &TableView, position: usize, is_new: bool) -> bool {
+        let column = &table.table.columns[position];
+        let name = column.name.as_str();
+        column.data_type.is_moment()
+            || self.present.contains(name)
+            || (is_new || self.defaults.contains(name)) && table.table.makes(position)
+    }
+}
