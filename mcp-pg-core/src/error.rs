@@ -124,8 +124,8 @@ impl Error {
     /// ```
     /// use mcp_pg_core::Error;
     ///
-    /// let error = Error::exceeded("max_list", "a list may have 1000 values, not 1001");
-    /// assert_eq!(error.message(), "a list may have 1000 values, not 1001 (limits.max_list)");
+    /// let error = Error::exceeded("max_list", "a list may have at most 1000 values, not 1001");
+    /// assert_eq!(error.message(), "a list may have at most 1000 values, not 1001 (limits.max_list)");
     /// ```
     pub fn exceeded(bound: &str, message: impl fmt::Display) -> Self {
         Self::new(Code::LimitExceeded, format!("{message} (limits.{bound})"))

@@ -136,7 +136,7 @@ impl Limiter {
         if *going_on >= most.get() {
             return Err(Error::new(
                 Code::RateLimited,
-                format!("{most} calls of this caller are under way, and more may not be"),
+                format!("this caller has {most} calls running, and may not have more"),
             )
             .hint("call again in 1 s, or when one of them has ended"));
         }

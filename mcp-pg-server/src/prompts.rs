@@ -116,7 +116,7 @@ fn today() -> String {
     let date = jiff::Timestamp::now().strftime("%F");
     format!(
         "Today is {date} (UTC); conditions, arithmetic and writes take {{\"$now\": true}} for the present, and \
-         {{\"$now\": \"-7 days\"}} for a time so far from it."
+         {{\"$now\": \"-7 days\"}} for an offset from it."
     )
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn list(view: &View, cursor: Option<String>) -> Result<ListResourcesR
                 .and_then(|name| tables.iter().position(|table| view.display(table) == name));
             let last = last.ok_or_else(|| {
                 ErrorData::invalid_params(
-                    "not a cursor of this list as it is now; begin again",
+                    "the cursor does not belong to the list as it is now; start again without it",
                     None,
                 )
             })?;

@@ -142,7 +142,7 @@ impl Subscriptions {
     ) -> Result<(), ErrorData> {
         let Some(_place) = self.place(&caller) else {
             return Err(ErrorData::invalid_request(
-                format!("a caller may hold {STREAMS_MOST} streams open"),
+                format!("a caller may hold at most {STREAMS_MOST} streams open"),
                 None,
             ));
         };

@@ -92,7 +92,8 @@ pub(crate) fn page(
         Some(last) => {
             let last = tools.iter().position(|tool| tool.name == **last);
             last.map(|last| last + 1).ok_or_else(|| {
-                let message = "not a cursor of this list as it is now; begin again";
+                let message =
+                    "the cursor does not belong to the list as it is now; start again without it";
                 ErrorData::invalid_params(message, None)
             })?
         }

@@ -167,7 +167,7 @@ impl Writer {
         match self.log.append(records) {
             Ok(()) => {
                 if self.waiting.mend() {
-                    tracing::warn!(file = %self.log.path().display(), "the audit file is written again");
+                    tracing::warn!(file = %self.log.path().display(), "the audit file can be written again");
                 }
                 self.waiting.settle(count, || Ok(()));
             }

@@ -57,14 +57,14 @@ impl Declared {
         let mut letters = name.chars();
         let begins = letters.next().is_some_and(|c| c.is_alphabetic() || c == '_');
         if !begins || !letters.all(|c| c.is_alphanumeric() || c == '_') {
-            return Err(format!("{name:?} is no name of a parameter: {FORM}"));
+            return Err(format!("{name:?} is not a parameter name: {FORM}"));
         }
         let (type_name, optional) = match type_name.trim().strip_suffix('?') {
             Some(type_name) => (type_name.trim(), true),
             None => (type_name.trim(), false),
         };
         let given = match default {
-            Some("") => return Err(format!("there is no default behind =: {FORM}")),
+            Some("") => return Err(format!("there is no default after =: {FORM}")),
             Some(default) => match default.strip_prefix("claim:") {
                 Some("") => return Err("write = claim:NAME".into()),
                 Some(claim) => Given::Claim(claim.to_owned()),
@@ -91,7 +91,7 @@ impl Declared {
     /// What is wrong with its type, and where.
     pub(super) fn wrong_type(&self) -> Option<(String, usize)> {
         let type_name = self.type_name.as_ref().filter(|name| !is_type_name(name))?;
-        let message = format!("{type_name:?} is no name of a type: {FORM}");
+        let message = format!("{type_name:?} is not a type name: {FORM}");
         Some((message, self.offset))
     }
 }

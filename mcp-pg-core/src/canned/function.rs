@@ -53,7 +53,7 @@ impl Source {
             return Err(Fault::new(&place, format!("{type_name} is no type that JSON can give")));
         }
         if routine.untyped {
-            let message = "it returns record without saying of which columns: use RETURNS TABLE";
+            let message = "it returns record without declaring its columns: use RETURNS TABLE";
             return Err(Fault::new(&place, message));
         }
         header.writes = routine.volatile;
@@ -67,7 +67,7 @@ impl Source {
                 return Err(Fault::new(&place, message).at(&text, declared.offset));
             }
             if declared.type_name.is_some() {
-                let message = "the function says the type: write @param NAME: description";
+                let message = "the function defines the type: write @param NAME: description";
                 return Err(Fault::new(&place, message).at(&text, declared.offset));
             }
         }

@@ -120,10 +120,10 @@ impl Header {
             return None;
         }
         if self.confirm {
-            return Some("@confirm is for what writes, and this only reads");
+            return Some("@confirm is for queries that write, and this one only reads");
         }
         self.max_rows
-            .map(|_| "@max_rows is for what writes, and this only reads: @limit bounds a reply")
+            .map(|_| "@max_rows is for queries that write, and this one only reads: @limit bounds a reply")
     }
 
     fn take(&mut self, directive: &str, rest: &str, offset: usize) -> Result<(), String> {
@@ -170,7 +170,7 @@ pub(super) fn directive(line: &str) -> Option<&'static str> {
 
 fn once<T>(directive: &str, place: &mut Option<T>, value: Option<T>) -> Result<(), String> {
     if place.is_some() {
-        return Err(format!("@{directive} is there twice"));
+        return Err(format!("@{directive} is given twice"));
     }
     *place = value;
     Ok(())
@@ -179,13 +179,13 @@ fn once<T>(directive: &str, place: &mut Option<T>, value: Option<T>) -> Result<(
 fn flag(directive: &str, rest: &str) -> Result<bool, String> {
     match rest {
         "" => Ok(true),
-        _ => Err(format!("@{directive} stands alone on its line")),
+        _ => Err(format!("@{directive} must stand alone on its line")),
     }
 }
 
 fn count(directive: &str, rest: &str) -> Result<u64, String> {
     let number = rest.parse().ok().filter(|number| *number > 0);
-    number.ok_or_else(|| format!("@{directive} takes a number from 1 on"))
+    number.ok_or_else(|| format!("@{directive} takes a whole number, 1 or more"))
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -315,14 +315,14 @@ mod tests {
     fn a_wrong_line_says_what_would_be_right() {
         for (text, message, offset) in [
             (" x\n @parm a", "there is no @parm; did you mean @param?", 4),
-            (" @param 1a text", "\"1a\" is no name of a parameter", 1),
-            (" @param a text =", "there is no default behind =", 1),
+            (" @param 1a text", "\"1a\" is not a parameter name", 1),
+            (" @param a text =", "there is no default after =", 1),
             (" @param a text\n @param a", "the parameter a is declared twice", 16),
             (" @param a text {minimum: 1}", "is not JSON such as", 1),
             (" @param a text {\"maxmum\": 1}", "did you mean maximum?", 1),
             (" @timeout soon", "a duration such as", 1),
-            (" @limit 0", "a number from 1 on", 1),
-            (" @writes yes", "@writes stands alone", 1),
+            (" @limit 0", "a whole number, 1 or more", 1),
+            (" @writes yes", "@writes must stand alone", 1),
         ] {
             let wrong = header(text).unwrap_err();
             assert!(wrong.message.contains(message), "{text}: {}", wrong.message);

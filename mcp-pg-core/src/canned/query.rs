@@ -90,7 +90,7 @@ impl Query {
         if let (Body::Statement(_), false, []) =
             (&source.body, source.header.writes, &described.columns[..])
         {
-            let message = "it returns no columns: if it is to write, say so with -- @writes";
+            let message = "it returns no columns: add -- @writes if it writes";
             return Err(source.fault(message, None));
         }
         let parameters = parameters(&source, &described)?;

@@ -38,9 +38,9 @@ impl Rules {
                 length.map(Some).ok_or_else(|| wrong("a number"))
             };
             let bound = || match &value {
-                Value::Number(number) if !is_exact(number) => {
-                    Err(format!("{keyword}: write {number} as a text of its digits, to be exact"))
-                }
+                Value::Number(number) if !is_exact(number) => Err(format!(
+                    "{keyword}: write {number} as a string of digits, to keep it exact"
+                )),
                 Value::Number(_) => Ok(Some(value.clone())),
                 Value::String(digits) if Decimal::of(digits).is_some() => Ok(Some(value.clone())),
                 _ => Err(wrong("a number")),

@@ -32,7 +32,7 @@ impl Query {
         for name in self.write_arguments() {
             let schema = match name {
                 "dry_run" => {
-                    json!({"type": "boolean", "description": "Show what would happen, keep nothing."})
+                    json!({"type": "boolean", "description": "Show what would happen, save nothing."})
                 }
                 _ => json!({"type": "integer", "description": "Most rows that may be written."}),
             };

@@ -58,12 +58,12 @@ impl Source {
         if let Some((directive, line)) =
             late.find_map(|line| Some((header::directive(line.text)?, line)))
         {
-            let message = format!("@{directive} stands before the statement, or means nothing");
+            let message = format!("@{directive} must stand before the statement");
             return fault(message, line.offset);
         }
         if header.tool.is_some() {
             return fault(
-                "@tool is for comments of functions: a file's name is its tool's".into(),
+                "@tool belongs in comments of functions: a file is named like its tool".into(),
                 0,
             );
         }
@@ -154,7 +154,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     if (1..=64).contains(&name.len()) && name.chars().all(fits) {
         return Ok(());
     }
-    Err(format!("{name:?} is no name of a tool: up to 64 letters, digits, _ and -"))
+    Err(format!("{name:?} is not a tool name: up to 64 letters, digits, _ and -"))
 }
 
 /// The lines of a comment, without its marks.
@@ -210,10 +210,10 @@ mod tests {
     fn faults_tell_their_place() {
         for (text, expected) in [
             ("", "query.sql:1:1: there is no statement"),
-            ("SELECT 1;\n SELECT 2", "query.sql:2:2: a file has one statement"),
+            ("SELECT 1;\n SELECT 2", "query.sql:2:2: a file must have exactly one statement"),
             ("SELECT\n  'abc", "query.sql:2:3: a text is not closed"),
             ("-- @writes\nDROP TABLE x", "query.sql:2:1: a canned query is a SELECT"),
-            ("DELETE FROM x", "query.sql:1:1: DELETE writes: say so with -- @writes"),
+            ("DELETE FROM x", "query.sql:1:1: DELETE writes: add -- @writes"),
             ("WITH a AS (DELETE FROM x RETURNING 1) TABLE a", "query.sql:1:12: DELETE writes"),
             ("WITH a AS (SELECT 1) UPDATE s.x AS y SET a = 1", "query.sql:1:22: UPDATE writes"),
             ("SELECT $1", "query.sql:1:8: write :name for a parameter"),
@@ -222,12 +222,15 @@ mod tests {
                 "-- @param tilte text\nSELECT :title",
                 "query.sql:1:4: the statement has no parameter :tilte; did you mean title?",
             ),
-            ("-- @confirm\nSELECT 1", "query.sql:1:1: @confirm is for what writes"),
-            ("-- @max_rows 5\nSELECT 1", "query.sql:1:1: @max_rows is for what writes"),
-            ("-- @tool x\nSELECT 1", "query.sql:1:1: @tool is for comments of functions"),
-            ("SELECT 1\n-- @roles admin", "query.sql:2:3: @roles stands before the statement"),
-            ("SELECT 1 /* a\n * @writes */", "query.sql:2:3: @writes stands before the statement"),
-            ("-- @limit 5\n-- @limit 6\nSELECT 1", "query.sql:2:4: @limit is there twice"),
+            ("-- @confirm\nSELECT 1", "query.sql:1:1: @confirm is for queries that write"),
+            ("-- @max_rows 5\nSELECT 1", "query.sql:1:1: @max_rows is for queries that write"),
+            ("-- @tool x\nSELECT 1", "query.sql:1:1: @tool belongs in comments of functions"),
+            ("SELECT 1\n-- @roles admin", "query.sql:2:3: @roles must stand before the statement"),
+            (
+                "SELECT 1 /* a\n * @writes */",
+                "query.sql:2:3: @writes must stand before the statement",
+            ),
+            ("-- @limit 5\n-- @limit 6\nSELECT 1", "query.sql:2:4: @limit is given twice"),
             (
                 "-- @param a int {\"pattern\": \"(\"}\nSELECT :a",
                 "query.sql:1:4: pattern: unclosed group",

@@ -76,7 +76,7 @@ impl Sql {
         };
         if let Some(token) = writing.filter(|_| !header.writes) {
             let part = spelled(text, token).to_uppercase();
-            return Err((format!("{part} writes: say so with -- @writes"), token.start));
+            return Err((format!("{part} writes: add -- @writes"), token.start));
         }
 
         let mut sql = Self {
@@ -192,7 +192,7 @@ fn one_statement(code: &[Token]) -> Result<&[Token], (String, usize)> {
         code.windows(2).find(|pair| matches!(pair, [one, _] if one.kind == Kind::Symbol(';')));
     if let Some(second) = second {
         let offset = second.last().map_or(0, |token| token.start);
-        return Err(("a file has one statement".into(), offset));
+        return Err(("a file must have exactly one statement".into(), offset));
     }
     match code.iter().find(|token| token.kind == Kind::Numbered) {
         Some(numbered) => Err(("write :name for a parameter, not $1".into(), numbered.start)),

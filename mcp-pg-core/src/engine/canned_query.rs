@@ -168,7 +168,7 @@ impl Engine {
         if statistics {
             let counted = transaction.run(&touched, &[], one).await.map_err(&refused)?;
             before = super::read::number(&counted).ok_or_else(|| {
-                let what = "the rows that it would write cannot be bounded: PostgreSQL does not count them";
+                let what = "the rows that it would write cannot be limited: PostgreSQL does not count them";
                 Error::new(Code::DatabaseError, what).hint("the operator can set track_counts = on")
             })?;
         }
@@ -244,7 +244,8 @@ impl Call<'_> {
     fn result(&self, fetched: Fetched) -> Result<QueryResult> {
         if let (Some(row), true) = (fetched.too_large, fetched.rows.is_empty()) {
             let most = self.keep.bytes;
-            let message = format!("one row has {} bytes, and a reply may have {most}", row.bytes);
+            let message =
+                format!("one row has {} bytes, and a reply may have at most {most}", row.bytes);
             return Err(Error::new(Code::LimitExceeded, message));
         }
         let width = self.statement.outputs.len();
@@ -279,7 +280,7 @@ impl Call<'_> {
     /// What tells the rows that it changed or removed from others, sorted, as far as it returns that.
     fn which(&self, fetched: &Fetched) -> Result<Vec<String>> {
         if fetched.too_large.is_some() {
-            let message = "the rows are too large for the user to be asked about all of them";
+            let message = "the rows are too large to ask the user about all of them";
             return Err(Error::new(Code::LimitExceeded, message));
         }
         let places = self.query.key_columns();
@@ -319,7 +320,7 @@ impl WriteArguments {
             (None, None) => Some(usual),
             (None, Some(value)) => {
                 let most = value.as_u64().filter(|most| *most > 0);
-                Some(most.ok_or_else(|| wrong("max_rows", "a number from 1 on", value))?)
+                Some(most.ok_or_else(|| wrong("max_rows", "a whole number, 1 or more", value))?)
             }
         };
         Ok(Self { dry_run, max_rows })

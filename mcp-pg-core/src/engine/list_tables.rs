@@ -27,7 +27,7 @@ impl Engine {
         let search = request.search.as_deref().unwrap_or_default();
         let most = view.limits.max_pattern;
         if search.len() > most {
-            let message = format!("a search may have {most} bytes, not {}", search.len());
+            let message = format!("a search may have at most {most} bytes, not {}", search.len());
             return Err(Error::exceeded("max_pattern", message).at("/search"));
         }
         let words = Words::of(search);
@@ -45,7 +45,7 @@ impl Engine {
         let start = match &request.cursor {
             None => 0,
             Some(cursor) => match self.cursors.open(cursor, binding.as_bytes()).map_err(|error| {
-                error.hint("give next_cursor of the reply before with the same schema and search; or start anew without it")
+                error.hint("pass next_cursor of the previous reply with the same schema and search, or start again without it")
             })? {
                 Cursor::Offset(start) => usize::try_from(start).unwrap_or(usize::MAX),
                 Cursor::Key(_) | Cursor::Past(..) => 0,

@@ -37,7 +37,7 @@ pub(super) fn of_page(
     let notes = asked_for.into_iter().chain(plan.midnight()).chain(why).chain(parent).chain(nulls);
     let mut notes: Vec<String> = notes.collect();
     if plan.shows_nothing() && !rows.is_empty() {
-        notes.push("columns is empty, so that the rows show none: leave it out for all".to_owned());
+        notes.push("columns is empty, so the rows show none: leave it out to get all".to_owned());
     }
     let found = Some(filter).filter(|_| !rows.is_empty());
     notes.extend(found.and_then(|filter| filter.wants_none()).map(without));
@@ -53,7 +53,7 @@ pub(super) fn archived(table: &TableView, filter: &Predicate<'_>) -> Option<Stri
     let column = filter.beside_archive(table)?;
     let name = &column.name;
     Some(format!(
-        "archived rows are left out, so no row has a value of {name}: for those that have, give \"archived\": \"only\" or \"include\""
+        "archived rows are left out, so {name} is null in every row: to see archived rows, give \"archived\": \"only\" or \"include\""
     ))
 }
 
@@ -61,7 +61,7 @@ pub(super) fn archived(table: &TableView, filter: &Predicate<'_>) -> Option<Stri
 fn beside_the_archive(table: &TableView, filter: &Predicate<'_>) -> Option<String> {
     let archive = table.archive.as_ref()?;
     (filter.is_asked() && filter.leaves_out(archive)).then(|| {
-        "no row meets where, archived ones left out: with \"archived\": \"include\" they are looked at, too"
+        "no row matches where; archived rows were left out: \"archived\": \"include\" includes them"
             .to_owned()
     })
 }
@@ -75,7 +75,7 @@ fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> 
     let (_, include) = includes.find(|(index, include)| left_out(include) && absent(*index))?;
     let name = include.name;
     Some(format!(
-        "{name} is null where there is none, or an archived one: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows those, too"
+        "{name} is null if there is none or if it is archived: \"include\": {{\"{name}\": {{\"archived\": \"include\"}}}} shows archived ones, too"
     ))
 }
 
@@ -92,7 +92,7 @@ fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String>
         let (relation, name) =
             (hop.subject.relation_name(hop.relation), plan.columns[index].name(plan.table));
         Some(format!(
-            "{name} is null also where {relation} is archived: \"archived\": \"include\" looks at archived rows, too"
+            "{name} is also null if {relation} is archived: \"archived\": \"include\" includes archived rows"
         ))
     })
 }
@@ -129,7 +129,7 @@ fn without(hop: &Hop<'_>) -> String {
     let key = hop.relation.columns.iter().map(|(own, _)| columns[*own].name.as_str());
     match key.collect::<Vec<_>>().as_slice() {
         [key] if hop.subject.usable(key).is_ok() => {
-            format!("{found}: {{{key:?}: null}} asks for its key alone")
+            format!("{found}: {{{key:?}: null}} tests the key alone")
         }
         _ => format!("{found}: with \"archived\": \"include\" it does not"),
     }
@@ -148,7 +148,7 @@ pub(super) fn cut_include(
     let cut = format!("some rows have more {} than its limit", include.name);
     Some(match further(plan, row, include) {
         Some(call) => format!(
-            "{cut}: select {call} reads those of one row further, with what else the include asks for"
+            "{cut}: select {call} reads on for one row, with the other options of the include"
         ),
         None => cut,
     })
@@ -172,14 +172,12 @@ fn further(plan: &SelectPlan<'_>, row: &[Value], include: &Include<'_>) -> Optio
 fn unsteady(plan: &SelectPlan<'_>) -> String {
     let name = plan.table.name();
     if plan.order.is_empty() {
-        format!(
-            "{name} has no key and the request no order_by: pages may repeat rows and leave some out"
-        )
+        format!("{name} has no key and the request has no order_by: pages may repeat or skip rows")
     } else if plan.order.iter().any(Sort::moves) {
-        "the order is by the present: pages are told by their offset, and shift when rows come, go or change".to_owned()
+        "the order depends on the present: pages are counted by offset, and shift when rows are added, removed or changed".to_owned()
     } else {
         format!(
-            "{name} has no key: pages are told by their offset, and shift when rows come, go or change"
+            "{name} has no key: pages are counted by offset, and shift when rows are added, removed or changed"
         )
     }
 }

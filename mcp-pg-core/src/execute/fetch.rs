@@ -85,9 +85,9 @@ fn text<'r>(
                 )
                 .at(&operand.at);
                 return Err(match doubtful {
-                    true => error.hint(format!("say which, from 0 on: \"{name}.0.{column}\"")),
+                    true => error.hint(format!("say which one, counting from 0: \"{name}.0.{column}\"")),
                     false if rows.is_empty() => {
-                        error.hint("no row met its condition, or none was written: there is nothing to refer to")
+                        error.hint("no row matched its condition, or none was written, so there is nothing to refer to")
                     }
                     false => error,
                 });

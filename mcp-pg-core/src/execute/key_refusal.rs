@@ -68,11 +68,12 @@ fn same_key(key: &Key, told: Option<&ViolatedKey>, place: &Place<'_>) -> Error {
         && column.is_numbered()
         && given.iter().all(|known| known.name != column.name)
     {
-        let error =
-            Error::new(Code::UniqueViolation, format!("the database numbers rows, and {message}"));
+        let error = Error::new(
+            Code::UniqueViolation,
+            format!("the database generates this key, and {message}"),
+        );
         let error = error.at(place.written()).hint(
-            "the sequence is behind the rows that are there, which whoever maintains the database can mend (setval); \
-             the call is right",
+            "the sequence is behind the existing rows, which the database's maintainer can fix (setval); the call is correct",
         );
         return named(error, &key.name, table);
     }
@@ -165,7 +166,7 @@ pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
         )
         .constraint(&key.name)
         .hint(if place.values.is_some() {
-            "leave the key that they refer to as it is"
+            "do not change the key that they refer to"
         } else if place.table.actions.contains(Action::Archive) {
             "archive the row instead, or delete or change those rows first, perhaps in the same transaction"
         } else {
@@ -177,7 +178,10 @@ pub(super) fn foreign(answer: &DbError, place: &Place<'_>) -> Error {
 }
 
 fn either() -> Error {
-    Error::new(Code::ForeignKeyViolation, "other rows refer to this row, or it to none")
+    Error::new(
+        Code::ForeignKeyViolation,
+        "other rows refer to this row, or it refers to one that does not exist",
+    )
 }
 
 /// Whether the rows that a write leaves refer to one that it took away or changed, not those that it wrote to one that is
@@ -238,7 +242,7 @@ fn missing_row(key: &ForeignKey, place: &Place<'_>) -> Error {
             ),
         )
         .hint(format!(
-            "select it in {0} to find its {1}; a new one is inserted first, or in the same transaction",
+            "select the row in {0} to find its {1}, or insert it first, or in the same transaction",
             place.view.display(other),
             key.references.join(", "),
         )),

@@ -42,38 +42,38 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
             }
         },
         Code::UniqueViolation => Error::new(code, "a row with the same key exists"),
-        Code::ForeignKeyViolation => {
-            Error::new(code, "other rows refer to this row, or it to none")
-        }
+        Code::ForeignKeyViolation => Error::new(
+            code,
+            "other rows refer to this row, or it refers to one that does not exist",
+        ),
         Code::NotNullViolation => Error::new(code, "a value that must not be null is missing"),
         // A rule of a domain: no row is concerned yet.
         Code::CheckViolation if answer.table().is_none() && answer.datatype().is_some() => {
             let type_name = answer.datatype().unwrap_or_default();
             return match parameter {
                 Some(at) => {
-                    let message = format!("the value does not meet the rules of {type_name}");
+                    let message = format!("the value violates the rules of {type_name}");
                     Error::new(code, message)
                         .constraint(answer.constraint().unwrap_or_default())
                         .at(at)
                 }
-                None => Error::new(code, "a value does not meet the rules of its type"),
+                None => Error::new(code, "a value violates the rules of its type"),
             };
         }
-        Code::CheckViolation => Error::new(code, "a row does not meet a rule of its table"),
+        Code::CheckViolation => Error::new(code, "a row violates a rule of its table"),
         Code::ExclusionViolation => Error::new(code, "an existing row excludes this one"),
         Code::SerializationFailure => {
             Error::new(code, "concurrent transactions collided").hint("try again")
         }
         Code::Timeout => match state {
             "55P03" => {
-                Error::new(code, "another transaction holds a lock on the rows for too long")
+                Error::new(code, "another transaction has held a lock on the rows for too long")
             }
             _ => Error::new(code, "the query took longer than allowed"),
         },
         Code::Forbidden if state == "25006" => {
-            Error::new(code, "this would write, in a transaction that only reads").hint(
-                "a query that is to write says so with @writes; one that locks rows writes, too",
-            )
+            Error::new(code, "this would write in a read-only transaction")
+                .hint("a query that writes needs @writes; locking rows counts as writing")
         }
         Code::Forbidden => {
             Error::new(code, "the database does not allow this to the caller's role")
@@ -82,12 +82,11 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
         Code::DatabaseUnavailable => ended(state),
         // Undefined column, table, function.
         _ if matches!(state, "42703" | "42P01" | "42883") => {
-            Error::new(code, "the query does not fit the database any more").hint(
-                "whoever maintains the query has to mend it; other tools can be used meanwhile",
-            )
+            Error::new(code, "the query no longer fits the database")
+                .hint("the query's maintainer has to fix it; other tools still work")
         }
         _ if state == "2D000" => {
-            Error::new(code, "it ends its transaction, which is the call's to end")
+            Error::new(code, "it ends its transaction, which only the call may do")
         }
         _ => Error::new(code, format!("PostgreSQL refused the query (SQLSTATE {state})")),
     };

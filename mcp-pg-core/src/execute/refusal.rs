@@ -72,8 +72,8 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
             if answer.routine().is_some_and(|by| by.starts_with("Process")) =>
         {
             // ProcessInterrupts: what the primary did is in the way of the read.
-            Error::new(code, "the standby broke off the read, to keep up with its primary")
-                .hint("try again, with less to read if it happens again")
+            Error::new(code, "the standby cancelled the read to keep up with its primary")
+                .hint("try again, and read less if it happens again")
         }
         Code::SerializationFailure => {
             Error::new(code, "concurrent transactions collided").hint("try again")
@@ -81,7 +81,7 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         Code::Timeout => Error::new(
             code,
             match state {
-                "55P03" => "another transaction holds a lock on the rows for too long",
+                "55P03" => "another transaction has held a lock on the rows for too long",
                 _ => "the statement took longer than allowed",
             },
         )
@@ -90,11 +90,11 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         _ if answer.routine() == Some("ExecOnConflictUpdate") => {
             Error::new(Code::InvalidValue, "two of the rows have the same key")
                 .at(place.written())
-                .hint("on_conflict updates an existing row once: give each key once")
+                .hint("on_conflict updates an existing row only once: give each key once")
         }
         _ if answer.routine() == Some("RewriteQuery") => Error::new(
             code,
-            "a rule of the table's does something else instead, and PostgreSQL cannot tell to which rows",
+            "a rule of the table does something else instead, and PostgreSQL cannot tell to which rows",
         ),
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => ended(state),
@@ -102,29 +102,29 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
             Code::DatabaseError,
             "a stored text is not valid in its encoding, so that its row cannot be read",
         )
-        .hint("leave out the column that holds it, or the row; whoever maintains the database can mend it"),
+        .hint("leave out the column that holds it, or the row; the database's maintainer can fix it"),
         _ if state == "42P17" => Error::new(
             code,
-            "the policies of the table's row-level security lead back to themselves, so that PostgreSQL refuses all of it",
+            "the table's row-level security policies are recursive, so PostgreSQL refuses every statement",
         )
-        .hint("whoever maintains the database has to change them: asking otherwise will not help"),
+        .hint("the database's maintainer has to change them: rephrasing the request will not help"),
         Code::InvalidValue => invalid(answer, place),
         _ if answer.routine() == Some("ExecCheckIndexConstraints") => Error::new(
             Code::InvalidValue,
-            "a key of the table is checked later, so on_conflict cannot tell which rows are there already",
+            "a key of the table is deferrable, so on_conflict cannot detect existing rows",
         )
         .at("/on_conflict/columns")
-        .hint("name a key that is checked at once, if there is one; or insert without on_conflict"),
+        .hint("name a key that is not deferrable, if there is one, or insert without on_conflict"),
         _ if answer.routine() == Some("ExecOpenScanRelation") => Error::new(
             code,
             "this cannot be read: a materialized view has never been refreshed",
         )
-        .hint("whoever maintains the database has to refresh it"),
+        .hint("the database's maintainer has to refresh it"),
         _ if place.table.table.kind == TableKind::ForeignTable => Error::new(
             code,
-            format!("the table is on another server, and cannot be reached there as it is declared here (SQLSTATE {state})"),
+            format!("the table is on a foreign server, and cannot be reached there as it is declared here (SQLSTATE {state})"),
         )
-        .hint("whoever maintains the database has to look at it: asking otherwise will not help"),
+        .hint("the database's maintainer has to look at it: rephrasing the request will not help"),
         _ => Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})")),
     }
 }
@@ -138,7 +138,7 @@ fn is_unconvertible(answer: &DbError) -> bool {
 fn forbidden(answer: &DbError, state: &str) -> Error {
     let message = match state {
         "44000" => "the view does not allow such rows",
-        "25006" => "this would write, in a transaction that only reads",
+        "25006" => "this would write in a read-only transaction",
         _ if answer.routine() == Some("ExecWithCheckOptions") => {
             "row-level security does not allow such a row"
         }
@@ -148,7 +148,7 @@ fn forbidden(answer: &DbError, state: &str) -> Error {
     match answer.routine() {
         Some("aclcheck_error") => error.hint(
             "the role lacks a right to the table, or to what its defaults, triggers, policies or views use: \
-             whoever maintains the database can grant it",
+             the database's maintainer can grant it",
         ),
         _ => error,
     }
@@ -157,7 +157,7 @@ fn forbidden(answer: &DbError, state: &str) -> Error {
 /// PostgreSQL has answered, and ends the session or takes none.
 pub(super) fn ended(state: &str) -> Error {
     let message = match state {
-        "53300" => "the database takes no more connections of the login",
+        "53300" => "the database accepts no more connections of this login",
         "57P01" | "57P02" | "57P05" => "the database ended the connection",
         "57P03" => "the database is starting or stopping",
         _ => return unavailable(std::io::Error::other("closed by the server")),
@@ -196,8 +196,7 @@ pub(super) fn raised(answer: &DbError, code: Code) -> Error {
 const UNREADABLE: &str = "22P02";
 
 /// Of a parameter, PostgreSQL would say which one it is.
-const NO_PARAMETER: &str = "a policy, default, trigger or view of the table takes a text for a type that it is none of: a claim \
-     of the caller, perhaps, or what a row holds";
+const NO_PARAMETER: &str = "a policy, default, trigger or view of the table casts a text to a type that it does not fit: perhaps a claim of the caller, or a stored value";
 
 /// A value did not fit its type: PostgreSQL's words are about the value alone. Whose value, it tells of
 /// parameters only: one that it quotes otherwise may come from a row, through a view or a trigger.
@@ -210,7 +209,7 @@ fn invalid(answer: &DbError, place: &Place<'_>) -> Error {
     let (read, used) = (parameter(answer, place), used(answer, place));
     if answer.code().code() == UNREADABLE && read.is_none() {
         return Error::new(Code::InvalidValue, NO_PARAMETER)
-            .hint("whoever maintains the database or the credentials has to look at it")
+            .hint("the maintainer of the database or of the credentials has to look at it")
             .inside(place.values.unwrap_or_default());
     }
     // Where a value is used is a guess: it may be that of a row which a trigger reads.
@@ -289,9 +288,10 @@ fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
         Some((_, column)) => {
             let given = place.given.is_none_or(|given| given.iter().any(|c| c.name == column.name));
             let error = match given {
-                true => {
-                    Error::new(Code::NotNullViolation, format!("{} takes no null", column.name))
-                }
+                true => Error::new(
+                    Code::NotNullViolation,
+                    format!("{} does not accept null", column.name),
+                ),
                 false => Error::new(
                     Code::MissingValue,
                     format!("{} ({}) is required", column.name, column.type_name),
@@ -310,11 +310,9 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
     let mut checks = table.checks.iter().filter(|_| !place.is_elsewhere(answer));
     let error = match checks.find(|check| check.name == name) {
         Some(check) => {
-            let error = Error::new(
-                Code::CheckViolation,
-                format!("the row does not meet {}", check.definition),
-            )
-            .constraint(name);
+            let error =
+                Error::new(Code::CheckViolation, format!("the row violates {}", check.definition))
+                    .constraint(name);
             match check.columns.as_slice() {
                 [column] => {
                     let column = &table.columns[*column].name;
@@ -342,7 +340,7 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
                     let name_of_type = &column.data_type.name;
                     return Error::new(
                         Code::CheckViolation,
-                        format!("the value does not meet the rules of {name_of_type}{rules}"),
+                        format!("the value violates the rules of {name_of_type}{rules}"),
                     )
                     .constraint(name)
                     .at(at.map_or_else(named, str::to_owned));
@@ -350,9 +348,7 @@ fn check(answer: &DbError, place: &Place<'_>) -> Error {
                 None if answer.routine() == Some("ExecFindPartition") => {
                     return no_partition(answer, place);
                 }
-                None => {
-                    Error::new(Code::CheckViolation, "the row does not meet a rule of the table")
-                }
+                None => Error::new(Code::CheckViolation, "the row violates a rule of the table"),
             }
         }
     };

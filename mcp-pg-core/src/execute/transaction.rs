@@ -306,8 +306,8 @@ fn not_become(error: tokio_postgres::Error) -> Failure {
         matches!(code, Code::InvalidValue | Code::Forbidden | Code::DatabaseError)
     };
     match error.as_db_error().is_some_and(of_identity) {
-        true => Error::new(Code::Forbidden, "the caller's role cannot be taken in the database")
-            .hint("whoever maintains this server has to mend it: its command check, or the engine's refused_settings, says more")
+        true => Error::new(Code::Forbidden, "the caller's role cannot be assumed in the database")
+            .hint("the server's maintainer has to fix it: the command check, or the engine's refused_settings, says more")
             .caused_by(error)
             .into(),
         false => Failure::Database(error),
@@ -318,7 +318,7 @@ fn not_begun(error: tokio_postgres::Error) -> Failure {
     match error.code() {
         // All that can be wrong with a BEGIN that writes.
         Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
-            Error::new(Code::Forbidden, "this database is a standby, which only takes reads")
+            Error::new(Code::Forbidden, "this database is a standby, which only accepts reads")
                 .hint("write to the primary")
                 .caused_by(error)
                 .into()

@@ -6,8 +6,8 @@ use super::refusal::ended;
 use crate::error::{Code, Error};
 
 /// Told of a pooler in front of the database that does not keep sessions apart.
-pub(super) const SHARED: &str = "sessions of the database are passed from one client to another, as poolers do in \
-     transaction mode";
+pub(super) const SHARED: &str =
+    "database sessions are shared between clients, as poolers do in transaction mode";
 
 /// The error of a connection that the pool cannot lend.
 pub(super) fn unconnected(error: PoolError) -> Error {
@@ -47,7 +47,7 @@ fn refuses(error: &tokio_postgres::Error) -> bool {
 
 fn refused(error: tokio_postgres::Error) -> Error {
     Error::new(Code::DatabaseUnavailable, "the database refuses the connection")
-        .hint("an operator has to look at the database's name, the login and its password")
+        .hint("an operator has to check the database's name, the login and its password")
         .caused_by(error)
 }
 
@@ -66,8 +66,8 @@ fn is_settled(error: &tokio_postgres::Error) -> bool {
 
 fn unfit(error: tokio_postgres::Error) -> Error {
     let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-    Error::new(Code::DatabaseUnavailable, format!("the database takes no connection as it is asked for: {why}"))
-        .hint("an operator has to look at the database's URL: sslmode, channel_binding, target_session_attrs")
+    Error::new(Code::DatabaseUnavailable, format!("the database refuses this kind of connection: {why}"))
+        .hint("an operator has to check the database's URL: sslmode, channel_binding, target_session_attrs")
         .retryable(false)
         .caused_by(error)
 }

@@ -98,7 +98,7 @@ impl Scope<'_> {
         };
         if let Some(instead) = earlier.rows().shown_instead(column) {
             let name = &earlier.rows().table.columns[column].name;
-            let message = format!("{name} is {instead}: what is shown instead is no value of it");
+            let message = format!("{name} is {instead}: what is shown instead is not its value");
             return Err(Error::new(Code::Forbidden, message).at(at));
         }
         let column = earlier.rows().table.columns[column].name.clone();

@@ -45,7 +45,7 @@ impl<'v> Scope<'v> {
         if count <= most {
             return Ok(());
         }
-        let message = format!("a request may have {most} {what}, not {count}");
+        let message = format!("a request may have at most {most} {what}, not {count}");
         Err(Error::exceeded("max_keys", message).at(at))
     }
 
@@ -54,7 +54,7 @@ impl<'v> Scope<'v> {
         let most = self.view.limits.max_list;
         match value.as_array().map(Vec::len) {
             Some(length) if length > most => {
-                let message = format!("a list may have {most} values, not {length}");
+                let message = format!("a list may have at most {most} values, not {length}");
                 Err(Error::exceeded("max_list", message).at(at))
             }
             _ => Ok(()),

@@ -76,7 +76,9 @@ impl Encryption {
         let indexes = table.indexes.iter().map(|index| &index.mentions);
         if keys.chain(foreign).chain(indexes).any(|all| position.is_some_and(|p| all.contains(&p)))
         {
-            return Err(format!("{name} is in a key or index, which cannot tell sealed values"));
+            return Err(format!(
+                "{name} is in a key or index, which cannot compare encrypted values"
+            ));
         }
         let Some(index) = self.blind_index.get(&name) else { return Ok(()) };
         match table.column(index) {

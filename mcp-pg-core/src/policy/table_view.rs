@@ -137,7 +137,7 @@ impl TableView {
         {
             return Err(Error::new(
                 Code::NotArchivable,
-                format!("{} has no archive column, so its rows cannot be set aside", self.name()),
+                format!("{} has no archive column, so its rows cannot be archived", self.name()),
             )
             .at("/table")
             .allowed(self.actions.iter().map(Action::as_str)));
@@ -154,7 +154,7 @@ impl TableView {
         Err(if action == Action::Delete && self.actions.contains(Action::Archive) {
             error.hint("archive sets rows aside, and restore brings them back")
         } else if granted && self.table.kind == TableKind::View {
-            error.hint("views that join, group or compute are written by nobody: look for the table beneath")
+            error.hint("views that join, group or compute cannot be written: use the table beneath")
         } else {
             error
         })
@@ -196,7 +196,7 @@ impl TableView {
             Exposure { closed: true, .. } => "encrypted",
             _ => return Ok(position),
         };
-        let message = format!("{} is {how}: it can be read, and nothing else", shown(name));
+        let message = format!("{} is {how}: it can only be read", shown(name));
         Err(Error::new(Code::Forbidden, message))
     }
 

@@ -74,12 +74,12 @@ pub(super) fn elsewhere(unknown: &str) -> Option<&'static str> {
             Some("the tool aggregate groups rows, counts and totals them")
         }
         "sql" | "query" | "statement" => {
-            Some("there is no SQL: name the table, and say what is wanted of it in JSON")
+            Some("SQL is not accepted: name the table, and describe the request in JSON")
         }
         "schema" => Some("a table of another schema is \"schema.name\""),
-        "page" => Some("offset skips rows; cursor goes on where the page before ended"),
+        "page" => Some("offset skips rows; cursor continues where the previous page ended"),
         "args" | "arguments" | "params" | "parameters" | "input" | "request" => {
-            Some("the arguments themselves stand here")
+            Some("give the arguments themselves")
         }
         _ => None,
     }

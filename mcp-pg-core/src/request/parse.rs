@@ -27,7 +27,7 @@ pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
             if depth > DEPTH_MOST {
                 return Err(Error::new(
                     Code::LimitExceeded,
-                    format!("arguments may be nested {DEPTH_MOST} levels deep, and no more"),
+                    format!("arguments may be nested at most {DEPTH_MOST} levels deep"),
                 )
                 .at(step(name)));
             }
@@ -204,7 +204,7 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     } else if message.starts_with("missing field") {
         missing(subject)
     } else if message.starts_with("unknown variant") {
-        Error::new(Code::InvalidValue, format!("{subject:?} is none of the allowed values"))
+        Error::new(Code::InvalidValue, format!("{subject:?} is not one of the allowed values"))
     } else {
         let message = match found.split_once(": ") {
             Some((_, got)) if !expected.is_empty() => {
@@ -276,7 +276,7 @@ mod tests {
         for odd in ["a`b", "a, expected `b`", "` at line 1"] {
             let on_conflict = json!({"table": "t", "data": {}, "on_conflict": {"do": odd}});
             let error = parse::<Insert>(on_conflict.as_object().cloned().unwrap()).unwrap_err();
-            assert_eq!(error.message(), format!("{odd:?} is none of the allowed values"));
+            assert_eq!(error.message(), format!("{odd:?} is not one of the allowed values"));
             assert_eq!(error.get_allowed(), ["update", "nothing"]);
         }
     }

@@ -56,7 +56,7 @@ impl Step {
         if !Self::OPERATIONS.contains(&operation) {
             return Err(Error::new(
                 Code::InvalidValue,
-                format!("{operation:?} is no operation of a transaction"),
+                format!("{operation:?} is not an operation of a transaction"),
             )
             .at("/operation")
             .nearest(operation, Self::OPERATIONS)

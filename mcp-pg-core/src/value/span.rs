@@ -56,7 +56,7 @@ impl Span {
     pub fn parse(text: &str) -> Result<Self> {
         let Some(span) = Self::of(text) else {
             let shown = super::encode::quoted(text);
-            return Err(Error::new(Code::InvalidValue, format!("{shown} is no span of time"))
+            return Err(Error::new(Code::InvalidValue, format!("{shown} is not a span of time"))
                 .hint("whole numbers, each with its sign and unit: \"-7 days\", \"1 month\", \"-1 year -6 months\"")
                 .allowed(UNITS.iter().map(|unit| format!("{}s", unit.name))));
         };

@@ -102,7 +102,7 @@ impl Authenticator for Credentials {
     async fn authenticate(&self, request: &Parts) -> Result<Principal, Error> {
         match bearer(request) {
             Some(token) => self.caller(token).await,
-            None => Err(Error::new(Code::Unauthenticated, "the request brings no bearer token")),
+            None => Err(Error::new(Code::Unauthenticated, "the request has no bearer token")),
         }
     }
 }

@@ -26,7 +26,7 @@ impl<'de> Visitor<'de> for Distinct {
         let mut names = HashSet::new();
         while let Some((name, Self)) = members.next_entry::<String, Self>()? {
             if !names.insert(name) {
-                return Err(A::Error::custom("a name stands twice"));
+                return Err(A::Error::custom("a name appears twice"));
             }
         }
         Ok(self)

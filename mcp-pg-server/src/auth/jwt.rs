@@ -144,7 +144,7 @@ impl Jwt {
         // Of two claims of one name, who issued the token may mean the other.
         let mut parts = token.split('.').take(2).map(|part| URL_SAFE_NO_PAD.decode(part));
         if !parts.all(|part| part.is_ok_and(|json| is_distinct(&json))) {
-            return Err(invalid("the token says something twice"));
+            return Err(invalid("the token has a name twice"));
         }
         // jsonwebtoken would take a list that contains the issuer.
         if claims.get("iss").and_then(Value::as_str) != Some(&self.settings.issuer) {

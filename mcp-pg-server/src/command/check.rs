@@ -79,14 +79,14 @@ fn of_files_and_limits(config: &Config) -> Vec<String> {
     ];
     let unlimited = bounds.into_iter().filter(|(_, absent)| *absent && config.auth.is_some());
     let unlimited = unlimited.map(|(key, _)| {
-        format!("any caller over HTTP may leave nothing for the others: there is no limits.{key}")
+        format!("one caller over HTTP can use up the server: limits.{key} is not set")
     });
-    let open = open_secrets(config)
-        .into_iter()
-        .map(|file| format!("every user of this machine may read {}: chmod o= it", file.display()));
+    let open = open_secrets(config).into_iter().map(|file| {
+        format!("every user of this machine can read {}: run chmod o= on it", file.display())
+    });
     let apart = config.state_key.is_some() && config.settings.audit.table.is_none();
     let apart = apart.then(|| {
-        "processes that share the state key can each use a confirmation once; with audit.table, it is once for all"
+        "processes that share the state key can each use a confirmation once; with audit.table, it can be used only once by all of them"
             .to_owned()
     });
     unlimited.chain(open).chain(apart).collect()
@@ -99,7 +99,7 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
     });
     let open = known.open_schemas.iter().map(|schema| {
         format!(
-            "everyone may create functions in {schema}, which can stand in for PostgreSQL's own: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"
+            "everyone may create functions in {schema}, which can shadow PostgreSQL's own: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"
         )
     });
     let hashing = settings.roles.iter().filter(|role| !known.password && hashes(role));
@@ -110,8 +110,7 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
         )
     });
     let short = known.short_password.then(|| {
-        "the login's password is short: the keys of cursors, and of the mask hash, are made from it, and whoever has one of \
-         these may try passwords; a random one of 16 characters cannot be found"
+        "the login's password is short: the keys of cursors, and of the mask hash, are derived from it, so whoever has one of these can try passwords; a random one of 16 characters cannot be guessed"
             .to_owned()
     });
     let shown = columns::shown_encrypted(settings, schema)

@@ -142,7 +142,7 @@ async fn bind(address: &str, authenticates: bool) -> Result<TcpListener, Failure
     let wrong = |error: std::io::Error| {
         let form = match address.rsplit_once(':') {
             Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => "",
-            _ => "; HOST:PORT is wanted, such as 127.0.0.1:8080",
+            _ => "; expected HOST:PORT, such as 127.0.0.1:8080",
         };
         Failure::usage(format!("cannot listen on {address}: {error}{form}"))
     };

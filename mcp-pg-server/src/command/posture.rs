@@ -52,8 +52,8 @@ pub(super) fn findings(posture: &Posture) -> Vec<String> {
     let mut findings = dangers(posture);
     if let Some(schema) = &posture.searched_first {
         findings.push(format!(
-            "{schema} is searched ahead of pg_catalog: its operators and functions stand in for PostgreSQL's own. Run ALTER \
-             ROLE {login} SET search_path without pg_catalog, which is first then"
+            "{schema} is searched ahead of pg_catalog: its operators and functions shadow PostgreSQL's own. Run ALTER \
+             ROLE {login} SET search_path without pg_catalog, which then comes first"
         ));
     }
     if posture.creates && !posture.superuser {

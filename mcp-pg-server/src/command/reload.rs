@@ -76,7 +76,7 @@ impl<'s> Source<'s> {
     }
 
     /// Keeps the engine at what the files say, for as long as this is polled. `prepare` reads what else obeys
-    /// them, and gives what takes it over. A faulty configuration is logged, and the one before it stays.
+    /// them, and gives what takes it over. A faulty configuration is logged, and the previous one stays in use.
     pub(super) async fn follow<T: FnOnce()>(
         mut self,
         engine: &Engine,
@@ -101,7 +101,7 @@ impl<'s> Source<'s> {
         }
         match self.own_roles && !config.own_roles {
             true => Err(ConfigError::new(
-                "roles: there are none any more; start the server again for those that are built in",
+                "roles: there are none left; restart the server to use the built-in ones",
             )),
             false => Ok(()),
         }
@@ -126,7 +126,7 @@ impl<'s> Source<'s> {
             Err(error) => {
                 self.metrics.configured(false);
                 tracing::error!(
-                    "the configuration is faulty, and the one before it stays: {error}"
+                    "the configuration is faulty; the previous one stays in use: {error}"
                 );
                 // The queries are none of its faults.
                 if let Err(error) = engine.reload().await {
@@ -150,7 +150,7 @@ impl<'s> Source<'s> {
         self.metrics.configured(taken.is_ok());
         if let Err(error) = taken {
             tracing::error!(
-                "the configuration cannot be used, and the one before it stays: {error}"
+                "the configuration cannot be used; the previous one stays in use: {error}"
             );
             return error.code() != Code::DatabaseUnavailable;
         }
@@ -159,7 +159,7 @@ impl<'s> Source<'s> {
         tracing::info!("the configuration was read again");
         let later = only_at_the_start(&self.started_with, &config);
         if !later.is_empty() {
-            tracing::warn!("takes effect when the server is started again: {}", later.join(", "));
+            tracing::warn!("takes effect after a restart: {}", later.join(", "));
         }
         true
     }

@@ -81,8 +81,9 @@ fn api_key(keys: ApiKeyKeys, settings: &Settings) -> Result<ApiKey, ConfigError>
 fn jwt(keys: JwtKeys, settings: &Settings, directory: &Path) -> Result<JwtSettings, ConfigError> {
     let wrong = |reason: &str| ConfigError::new(format!("auth.jwt.{reason}"));
     let issuer = keys.issuer.filter(|issuer| !issuer.is_empty());
-    let issuer =
-        issuer.ok_or_else(|| wrong("issuer: is missing; no token is accepted of just anyone"))?;
+    let issuer = issuer.ok_or_else(|| {
+        wrong("issuer: is missing; without it, tokens of any issuer would be accepted")
+    })?;
     let audiences = match keys.audience {
         None => Vec::new(),
         Some(Audience::One(name)) => vec![name],

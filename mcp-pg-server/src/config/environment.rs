@@ -112,7 +112,7 @@ impl Environment {
             } else {
                 match variable.strip_prefix(OWN).and_then(|rest| meant(rest, value)) {
                     Some(meant) => {
-                        let told = format!("{variable}: means nothing; did you mean {meant}?");
+                        let told = format!("{variable}: is unknown; did you mean {meant}?");
                         return Err(ConfigError::new(told));
                     }
                     None => continue,

@@ -44,7 +44,7 @@ impl McpService {
     ) -> Response<BoxBody<Bytes, Infallible>> {
         if messages.len() > MOST {
             self.gate.unread(&sender, StatusCode::PAYLOAD_TOO_LARGE).await;
-            let error = error(&Value::Null, &format!("a batch may have {MOST} messages"));
+            let error = error(&Value::Null, &format!("a batch may have at most {MOST} messages"));
             return answer(StatusCode::PAYLOAD_TOO_LARGE, error);
         }
         let mut answers = Vec::new();
@@ -122,7 +122,7 @@ async fn told(message: &Value, answered: Response<BoxBody<Bytes, Infallible>>) -
     let content_type = answered.headers().get(header::CONTENT_TYPE);
     let id = message.get("id").unwrap_or(&Value::Null);
     if content_type.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
-        return error(id, "a stream is no part of a batch");
+        return error(id, "a batch cannot contain a stream");
     }
     let status = answered.status();
     let Ok(body) = answered.into_body().collect().await;

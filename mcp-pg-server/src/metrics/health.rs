@@ -14,10 +14,10 @@ pub(super) fn render(page: &mut String, configured: bool, health: &Health) {
         );
     };
     let mut gauge = |name: &str, help: &str, value: u64| add(name, "gauge", help, value);
-    gauge("database_up", "Whether a connection was to be had when last asked for.", up.into());
+    gauge("database_up", "Whether a connection was available when last asked for.", up.into());
     let connections = [
-        ("used", "Connections to the database on loan.", used),
-        ("idle", "Connections to the database that nobody uses.", idle),
+        ("used", "Connections to the database in use.", used),
+        ("idle", "Open connections to the database that are not in use.", idle),
         ("waiting", "Calls that wait for a connection to the database.", waiting),
         ("max", "The most connections to the database.", most),
     ];
@@ -26,12 +26,12 @@ pub(super) fn render(page: &mut String, configured: bool, health: &Health) {
     }
     gauge(
         "configuration_last_reload_successful",
-        "0 while the configuration is faulty or cannot be used, and the one before it stays.",
+        "0 while the configuration is faulty or cannot be used, and the previous one stays in use.",
         configured.into(),
     );
     gauge(
         "schema_last_read_successful",
-        "0 while the schema has changed and could not be read, and the one before it stays.",
+        "0 while the schema has changed and could not be read, and the previous one stays in use.",
         health.schema_read.into(),
     );
     gauge(
@@ -41,7 +41,7 @@ pub(super) fn render(page: &mut String, configured: bool, health: &Health) {
     );
     gauge(
         "query_faults_outdated",
-        "Those of queries that are served in their last good form.",
+        "Faults of queries that are served in their last good form.",
         health.outdated_queries as u64,
     );
     gauge(

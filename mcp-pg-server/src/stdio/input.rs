@@ -84,9 +84,9 @@ impl<R> Input<R> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        tracing::warn!("a line of the input is no message: {error}");
+        tracing::warn!("a line of the input is not a message: {error}");
         if let Some(id) = id(&line).filter(|_| self.begun) {
-            let params = json!({"message": format!("this is no JSON: {error}")});
+            let params = json!({"message": format!("this is not JSON: {error}")});
             self.tell(&json!({"jsonrpc": "2.0", "id": id, "method": *UNREADABLE_METHOD, "params": params}));
         }
     }
@@ -106,7 +106,7 @@ impl<R> Input<R> {
             Err(error) => error.to_string(),
         };
         if self.begun {
-            let params = json!({"message": format!("this is no message of JSON-RPC: {why}")});
+            let params = json!({"message": format!("this is not a JSON-RPC message: {why}")});
             self.tell(&json!({"jsonrpc": "2.0", "method": *UNREADABLE_METHOD, "params": params}));
         }
     }

@@ -117,8 +117,8 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "archive",
         title: "Archive rows",
-        description: "Sets rows aside, out of reads; restore brings them back. The way to \
-            remove rows. Arguments as of update.",
+        description: "Archives rows: reads omit them until restored. The usual way to \
+            remove rows. Arguments as for update.",
         needs: Needs::One(Action::Archive),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Change>()),
@@ -127,7 +127,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "restore",
         title: "Restore rows",
-        description: "Brings archived rows back. Arguments as of update.",
+        description: "Restores archived rows. Arguments as for update.",
         needs: Needs::One(Action::Restore),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Change>()),
@@ -136,7 +136,7 @@ pub(super) const TABLE: [Entry; 11] = [
     Entry {
         name: "delete",
         title: "Delete rows",
-        description: "Removes rows for good; prefer archive. Arguments as of update.",
+        description: "Deletes rows for good; prefer archive. Arguments as for update.",
         needs: Needs::One(Action::Delete),
         effect: Effect::Sets,
         input: || shape::with_condition(schema::input::<Delete>()),

@@ -98,10 +98,7 @@ async fn another_key_names_rows_as_well() {
     let reply = call(&engine, "operator", "update", arguments).await.unwrap();
     // The condition narrows: a1 holds 10.
     assert_eq!(rows(&reply), [json!({"label": "a2", "held": 2})]);
-    assert_eq!(
-        reply["notes"],
-        json!(["no row is the one that these updates name: /updates/0, /updates/2"])
-    );
+    assert_eq!(reply["notes"], json!(["these updates match no row: /updates/0, /updates/2"]));
 }
 
 #[tokio::test]
@@ -336,6 +333,6 @@ async fn rows_that_are_left_out_and_values_that_casts_refuse() {
     let arguments = json!({"table": "notes", "where": {}, "updates": updates, "max_rows": 2});
     let reply = call(&engine, "operator", "update", arguments).await.unwrap();
     assert_eq!(rows(&reply)[0]["about"], "-");
-    let note = "no row is the one that these updates name: /updates/1; archived ones are left out";
+    let note = "these updates match no row: /updates/1; archived ones are left out";
     assert_eq!(reply["notes"], json!([note]));
 }

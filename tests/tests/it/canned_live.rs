@@ -85,7 +85,7 @@ async fn a_query_that_the_schema_has_left_is_told_and_costs_no_reading_of_the_sc
     for name in ["first", "second"] {
         let refused = error(&engine, "analyst", "ns", json!({})).await;
         assert_eq!(refused["code"], "database_error");
-        assert_eq!(refused["message"], "the query does not fit the database any more");
+        assert_eq!(refused["message"], "the query no longer fits the database");
         // A file that is new would be found by a reading.
         std::fs::write(files.join(format!("{name}.sql")), "SELECT 1 AS one").unwrap();
     }

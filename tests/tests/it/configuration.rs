@@ -110,7 +110,7 @@ async fn what_fits_nothing_in_the_database() {
         "roles.a.grants[0].preset: public.ward: read_only_column: PostgreSQL fills id",
         "roles.a.grants[0].actions: delete: archive.allow_hard_delete is false",
         "roles.a.grants[1].actions: archive: no such table has a column \"deletd_at\"",
-        "roles.a.grants[2].actions: update: no grant gives select in public.log, which it needs",
+        "roles.a.grants[2].actions: update: it needs select on public.log, which no grant gives",
         "archive.column: no table has a column \"deletd_at\"",
         "concurrency.version_column: no table has a column \"vresion\"",
         "relations[0].name: public.bed has a column \"label\"",

@@ -148,7 +148,7 @@ async fn what_triggers_say_and_leave_out_is_told() {
     let engine = database.engine().await;
     let insert = |v: &str| json!({"table": "item", "data": {"id": 1, "v": v}, "on_conflict": {"columns": ["id"], "do": "update"}});
     let left = call(&engine, "admin", "insert", insert("none")).await.unwrap();
-    assert!(left["notes"][0].as_str().unwrap().contains("or that a trigger"), "{left}");
+    assert!(left["notes"][0].as_str().unwrap().contains("or that a database trigger"), "{left}");
     let told = error(&engine, "admin", "insert", insert("bad")).await;
     assert_eq!(
         (&told["message"], &told["hint"], &told["sqlstate"]),

@@ -134,8 +134,11 @@ async fn it_is_told_which_rows_go_with_others() {
     for dry in [true, false] {
         let told = call(&engine, "admin", "delete", delete(dry)).await.unwrap();
         assert_eq!(told["row_count"], 1);
-        assert_eq!(told["notes"], json!(["rows that refer to these go with them: of child"]));
+        assert_eq!(
+            told["notes"],
+            json!(["rows that refer to these are deleted with them: of child"])
+        );
     }
     let none = call(&engine, "admin", "delete", delete(false)).await.unwrap();
-    assert_eq!((&none["row_count"], &none["notes"]), (&json!(0), &json!(["no row meets where"])));
+    assert_eq!((&none["row_count"], &none["notes"]), (&json!(0), &json!(["no row matches where"])));
 }

@@ -52,7 +52,7 @@ async fn what_fits_nothing_is_told_by_its_key() {
     let told = engine.findings();
     for (finding, expected) in told.iter().zip([
         "default_role: there is no role \"nobody\"",
-        "roles.clerk: there are several",
+        "roles.clerk: defined several times",
         "limits.default_rows (1001) is more than limits.max_rows (1000)",
         "roles.clerk.grants[0].columns.mask: no such table has a column \"emial\"; did you mean email?",
         "roles.clerk.grants[0].preset: no such table has a column \"nobody\"",

@@ -122,7 +122,7 @@ async fn arguments_and_results_of_every_kind() {
         faults,
         [
             "api.any(x anyelement): anyelement is no type that JSON can give",
-            "api.locked():2:1: no role has it: GRANT EXECUTE on it to a database role of theirs, and USAGE on its schema",
+            "api.locked():2:1: no role may use it: GRANT EXECUTE on it, and USAGE on its schema, to a database role",
         ]
     );
     let rows = async |tool: &str, arguments: Value| -> Value {
@@ -182,7 +182,7 @@ async fn arguments_and_results_of_every_kind() {
         (
             &json!("check_violation"),
             &json!("/n"),
-            &json!("the value does not meet the rules of positive")
+            &json!("the value violates the rules of positive")
         )
     );
     assert_eq!(few["constraint"], "positive_check");
@@ -206,7 +206,7 @@ async fn a_volatile_function_is_a_write() {
     assert_eq!((&reply["rows"], &reply["dry_run"]), (&json!([{"transfer": 0}]), &json!(true)));
     for (amount, code, message) in [
         (json!(-1), "database_error", "amount must be positive"),
-        (json!(1000), "check_violation", "a row does not meet a rule of its table"),
+        (json!(1000), "check_violation", "a row violates a rule of its table"),
         (json!("much"), "invalid_value", "expected numeric, got the string \"much\""),
     ] {
         let mut arguments = transfer.clone();
@@ -291,7 +291,7 @@ async fn a_function_of_anybodys_is_no_tool_and_takes_no_name() {
                 "api.aab() says @tool",
             ],
         ),
-        (vec!["function_guest".to_owned()], ["has the tool's name transfer already", "api.aaa"]),
+        (vec!["function_guest".to_owned()], ["already has the tool name transfer", "api.aaa"]),
     ] {
         settings.comments.owners = owners.clone();
         let engine = database.engine_with(settings.clone()).await;

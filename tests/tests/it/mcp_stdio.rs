@@ -149,7 +149,7 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
     for id in 2..=6 {
         let error = &answers[&id]["error"];
         assert_eq!(error["code"], -32700, "{error}");
-        assert!(error["message"].as_str().unwrap().starts_with("this is no JSON: "), "{error}");
+        assert!(error["message"].as_str().unwrap().starts_with("this is not JSON: "), "{error}");
     }
     assert_eq!(answers[&7]["result"]["structuredContent"]["row_count"], 1);
     let records = std::fs::read_to_string(&audit).unwrap();

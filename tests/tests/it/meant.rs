@@ -181,14 +181,10 @@ async fn rows_that_are_archived_are_met() {
         ("select", second, false),
     ] {
         let told = note(&engine, tool, arguments.clone()).await;
-        assert_eq!(
-            told.starts_with("course.title is null also where"),
-            noted,
-            "{arguments}: {told}"
-        );
+        assert_eq!(told.starts_with("course.title is also null if"), noted, "{arguments}: {told}");
     }
     let again = json!({"table": "course", "data": {"id": 1, "title": "New"}, "on_conflict": {"do": "nothing"}});
     assert!(note(&engine, "insert", again).await.contains("archived or not"));
     let none = json!({"table": "enrol", "where": {"id": 9}, "updates": {"course_id": 2}});
-    assert_eq!(note(&engine, "update", none).await, "no row meets where");
+    assert_eq!(note(&engine, "update", none).await, "no row matches where");
 }

@@ -57,7 +57,7 @@ async fn a_condition_that_finds_nothing() {
             let told = call(&engine, "admin", tool, arguments.clone()).await.unwrap();
             let note = told.pointer("/notes/0").and_then(Value::as_str);
             // Of a write it is always said.
-            let suggested = suggested.or((tool == "update").then_some("no row meets where"));
+            let suggested = suggested.or((tool == "update").then_some("no row matches where"));
             assert_eq!(note.is_some(), suggested.is_some(), "{arguments}: {told}");
             assert!(note.unwrap_or_default().contains(suggested.unwrap_or_default()), "{told}");
         }
@@ -82,7 +82,7 @@ async fn what_may_be_archived() {
     };
     let select = |condition: Value| json!({"table": "patients", "where": condition});
     let told = note("select", select(json!({"mrn": "A"}))).await.unwrap();
-    assert!(told.contains("archived ones left out"), "{told}");
+    assert!(told.contains("archived rows were left out"), "{told}");
     let mut count = select(json!({"mrn": "A"}));
     count["measures"] = json!({"n": {"count": "*"}});
     assert_eq!(note("aggregate", count).await.unwrap(), told);
@@ -94,7 +94,7 @@ async fn what_may_be_archived() {
     let admissions =
         |patient: Value| json!({"table": "admissions", "include": {"patient": patient}});
     let told = note("select", admissions(json!(true))).await.unwrap();
-    assert!(told.starts_with("patient is null where"), "{told}");
+    assert!(told.starts_with("patient is null if"), "{told}");
     assert_eq!(note("select", admissions(json!({"archived": "include"}))).await, None);
     let mut second = admissions(json!(true));
     second["where"] = json!({"id": 2});
@@ -120,7 +120,7 @@ async fn what_is_related_may_be_archived() {
     };
     let select = |condition: Value| json!({"table": "tasks", "where": condition});
     let told = note("select", select(json!({"person": null}))).await;
-    assert!(told.contains("{\"person_id\": null} asks for its key alone"), "{told}");
+    assert!(told.contains("{\"person_id\": null} tests the key alone"), "{told}");
     let mut counted = select(json!({"or": [{"person": null}, {"id": 2}]}));
     counted["measures"] = json!({"n": {"count": "*"}});
     assert_eq!(note("aggregate", counted).await, told);
@@ -141,7 +141,7 @@ async fn what_is_related_may_be_archived() {
     let mut grouped =
         json!({"table": "tasks", "group_by": ["person.name"], "measures": {"n": {"count": "*"}}});
     let told = note("aggregate", grouped.clone()).await;
-    assert!(told.starts_with("person.name is null also where person is archived"), "{told}");
+    assert!(told.starts_with("person.name is also null if person is archived"), "{told}");
     let shown = json!({"table": "tasks", "columns": ["id", "person.name"]});
     assert_eq!(note("select", shown).await, told);
     grouped["where"] = json!({"id": 2});
@@ -232,7 +232,7 @@ async fn what_was_left_as_it_is() {
             "insert",
             json!({"table": "notes", "data": new, "on_conflict": nothing}),
             1,
-            Some("whose key"),
+            Some("has the same key"),
         ),
         (
             "insert",
@@ -265,9 +265,13 @@ async fn a_change_of_rows_that_are_archived_or_are_not() {
     .engine()
     .await;
     for (tool, mut arguments, noted) in [
-        ("update", json!({"updates": {"body": "x"}, "where": {"id": 1}}), "archived ones left out"),
-        ("archive", json!({"where": {"id": 1}}), "archived ones left out"),
-        ("restore", json!({"where": {"id": 2}}), "only archived rows"),
+        (
+            "update",
+            json!({"updates": {"body": "x"}, "where": {"id": 1}}),
+            "archived rows were left out",
+        ),
+        ("archive", json!({"where": {"id": 1}}), "archived rows were left out"),
+        ("restore", json!({"where": {"id": 2}}), "no archived row matches"),
         ("update", json!({"updates": {"body": "x"}, "where": {"id": 2}}), ""),
     ] {
         arguments["table"] = json!("notes");

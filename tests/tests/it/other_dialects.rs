@@ -64,7 +64,7 @@ async fn arguments() {
     check(
         "select",
         &[
-            (json!({"input": {"limit": 1}}), "/input", "the arguments themselves stand here"),
+            (json!({"input": {"limit": 1}}), "/input", "give the arguments themselves"),
             (json!({"columns": [{"name": "note"}]}), "/columns/0/name", "column"),
             (
                 json!({"filter": {}, "fields": ["note"], "take": 3, "wherever": 1}),
@@ -120,7 +120,7 @@ async fn values_to_write() {
     check(
         "insert",
         &[
-            (json!({"data": {"order_id": null}}), "/data/order_id", "PostgreSQL numbers it"),
+            (json!({"data": {"order_id": null}}), "/data/order_id", "PostgreSQL generates it"),
             (json!({"data": {"number": null}}), "/data/number", "leave it out"),
             (json!({"data": {"status": null}}), "/data/status", "{\"$default\": true}"),
             (json!({"data": {"customer.name": "x"}}), "/data/customer.name", "of that table"),

@@ -254,7 +254,7 @@ async fn what_is_no_part_is_told_with_its_place() {
     for (condition, note) in [
         (
             json!({"address": {"zip": "1003"}}),
-            "each field of it: {\"path\": [\"field\"], \"eq\": …} looks at one",
+            "as a whole: {\"path\": [\"field\"], \"eq\": …} looks at one field",
         ),
         (
             json!({"address": {"path": ["street"], "eq": "WAY 1"}}),

@@ -109,7 +109,10 @@ async fn what_is_measured_computed_and_sorted_by_knows_it_too() {
     next["cursor"] = reply["next_cursor"].clone();
     let reply = call(&engine, "analyst", "select", next).await.unwrap();
     assert_eq!(rows(&reply), [row(4), row(5), row(6)]);
-    assert!(reply["notes"][0].as_str().unwrap().contains("the order is by the present"), "{reply}");
+    assert!(
+        reply["notes"][0].as_str().unwrap().contains("the order depends on the present"),
+        "{reply}"
+    );
     let grouped = json!({"table": "loan", "group_by": [{"subtract": [{"$now": true}, "due"], "as": "late"}], "order_by": ["late"],
         "measures": {"n": {"count": "*"}, "mean": {"avg": {"subtract": [{"$now": true}, "due"]}}}, "limit": 1});
     let first = call(&engine, "analyst", "aggregate", grouped.clone()).await.unwrap();

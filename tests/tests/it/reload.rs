@@ -49,7 +49,8 @@ async fn a_changed_file_is_read_and_a_faulty_one_is_not_taken() {
     let changed =
         "[database]\nmax_connections = 3\nallow_unsafe_login = true\n[audit]\ntable = \"a.log\"";
     std::fs::write(&config, grants("\"select\", \"insert\"") + changed).unwrap();
-    let later = "started again: database.max_connections, database.allow_unsafe_login, audit.table";
+    let later =
+        "after a restart: database.max_connections, database.allow_unsafe_login, audit.table";
     logged(&mut log, later).await;
     // The client may keep the list for a second, unless it is told of another.
     for attempt in 0.. {
@@ -61,12 +62,12 @@ async fn a_changed_file_is_read_and_a_faulty_one_is_not_taken() {
     }
 
     std::fs::write(&config, grants("\"selekt\"")).unwrap();
-    logged(&mut log, "the one before it stays").await;
+    logged(&mut log, "the previous one stays in use").await;
     assert!(tools(&session).await.contains(&"insert".to_owned()));
 
     // A file that is gone is no configuration without rules.
     std::fs::remove_file(&config).unwrap();
-    logged(&mut log, "the one before it stays").await;
+    logged(&mut log, "the previous one stays in use").await;
     assert!(tools(&session).await.contains(&"insert".to_owned()));
 }
 
@@ -79,10 +80,10 @@ async fn a_hang_up_reads_it_again() {
     let id = session.server.id().unwrap().to_string();
     let hang_up = || std::process::Command::new("kill").args(["-HUP", &id]).status().unwrap();
     std::fs::write(&config, "nonsense").unwrap();
-    logged(&mut log, "the one before it stays").await;
+    logged(&mut log, "the previous one stays in use").await;
     // That was said of the change; now nothing changes.
     assert!(hang_up().success());
-    logged(&mut log, "the one before it stays").await;
+    logged(&mut log, "the previous one stays in use").await;
     assert_eq!(tools(&session).await.len(), 5);
 }
 
@@ -144,7 +145,7 @@ async fn a_key_that_is_revoked_during_an_outage_is_gone_after_it() {
     );
     admin.sql(&away).await;
     std::fs::write(&config, keys(&other)).unwrap();
-    server.logged("the configuration cannot be used, and the one before it stays").await;
+    server.logged("the configuration cannot be used; the previous one stays in use").await;
     assert_eq!(list(&server).await, 200);
     // Nobody touches the file again.
     admin.sql(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true")).await;
@@ -218,7 +219,7 @@ async fn a_faulty_file_of_token_keys_is_not_taken() {
         server.request(Era::Discover, "tools/list", json!({}), &header).await.0
     };
     std::fs::write(&key, "no PEM").unwrap();
-    server.logged("the one before it stays").await;
+    server.logged("the previous one stays in use").await;
     assert_eq!(list(&server, &old).await, 200);
     std::fs::write(&key, &new.pem).unwrap();
     for attempt in 0.. {
@@ -251,10 +252,10 @@ async fn the_file_of_encryption_keys_is_read_again_and_a_faulty_one_is_not_taken
     };
     assert_eq!(written().await, "old");
     std::fs::write(&keys, "new:nonsense").unwrap();
-    logged(&mut log, "the one before it stays").await;
+    logged(&mut log, "the previous one stays in use").await;
     assert_eq!(written().await, "old");
     std::fs::remove_file(&keys).unwrap();
-    logged(&mut log, "the one before it stays").await;
+    logged(&mut log, "the previous one stays in use").await;
     assert_eq!(written().await, "old");
     std::fs::write(&keys, key("old") + &key("new")).unwrap();
     for attempt in 0.. {
@@ -316,7 +317,7 @@ async fn changed_queries_are_read_also_while_the_configuration_is_faulty() {
     let config = file(&format!("[queries]\ndirectory = {queries:?}"));
     let (session, mut log) = session(&database.url, &config).await;
     std::fs::write(&config, "nonsense").unwrap();
-    logged(&mut log, "the one before it stays").await;
+    logged(&mut log, "the previous one stays in use").await;
     std::fs::write(queries.join("names.sql"), "SELECT name FROM users LIMIT 1").unwrap();
     for attempt in 0.. {
         if tools(&session).await.contains(&"names".to_owned()) {

@@ -63,7 +63,7 @@ async fn the_policies_for_delete_decide_what_is_deleted() {
         let none = json!({"table": table, "where": {"id": id}});
         let none = delete(none, json!({})).await.unwrap();
         assert_eq!(none["row_count"], 0);
-        assert!(none["notes"].to_string().contains("policies"), "{none}");
+        assert!(none["notes"].to_string().contains("row-level security"), "{none}");
     }
     assert_eq!(database.value("SELECT count(*)::text FROM held").await.unwrap(), "2");
 }

@@ -235,7 +235,7 @@ async fn a_conflict_shows_no_more_than_a_reply_has_room_for() {
     let told = error(&engine, "admin", "update", stale.clone()).await;
     let current = told["current"].as_object().unwrap();
     assert_eq!(current.keys().collect::<Vec<_>>(), ["id", "_version"], "{told}");
-    assert!(told["hint"].as_str().unwrap().contains("too large to be shown"), "{told}");
+    assert!(told["hint"].as_str().unwrap().contains("too large to show"), "{told}");
     stale["returning"] = json!(["name"]);
     let told = error(&engine, "admin", "update", stale).await;
     let current = told["current"].as_object().unwrap();

@@ -89,7 +89,7 @@ async fn nothing_in_the_place_of_a_file_stops_the_server_or_opens_it() {
             clear(path);
             spoil(path, text);
             server.hang_up();
-            server.logged("the one before it stays").await;
+            server.logged("the previous one stays in use").await;
             let answers = [
                 server.lists(&api_key).await,
                 server.lists(&token(&signer)).await,
@@ -139,7 +139,7 @@ async fn a_configuration_that_was_cut_short_gives_no_role_more() {
     for cut in ["", "[limits]\nmax_rows = 50\n", &keys] {
         fs::write(&config, cut).unwrap();
         server.hang_up();
-        server.logged("the one before it stays").await;
+        server.logged("the previous one stays in use").await;
         assert_eq!(users(&server).await, "unknown_table", "{cut:?}");
     }
 }
@@ -183,7 +183,7 @@ async fn a_shared_state_key_is_whole_and_of_the_start() {
     // Another one counts from the next start on: questions that are open can still be answered.
     fs::write(&secret, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").unwrap();
     server.hang_up();
-    server.logged("when the server is started again: [server]").await;
+    server.logged("takes effect after a restart: [server]").await;
     for text in ["", "c2hvcnQ=", "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=AAAA", "\u{0}"] {
         fs::write(&secret, text).unwrap();
         server.hang_up();
@@ -201,7 +201,7 @@ async fn check_tells_of_keys_that_everyone_may_read() {
     let config = file(&format!("[server]\nstate_key_file = {secret:?}\n"));
     let arguments = ["check", "--database-url", &database.url, "--config"];
     let arguments = [&arguments[..], &[config.to_str().unwrap()]].concat();
-    let note = format!("note: every user of this machine may read {}", secret.display());
+    let note = format!("note: every user of this machine can read {}", secret.display());
     for (mode, told) in [(0o644, true), (0o640, false), (0o600, false)] {
         fs::set_permissions(&secret, Permissions::from_mode(mode)).unwrap();
         let out = run(&arguments).await.out;

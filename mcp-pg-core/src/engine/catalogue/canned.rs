@@ -102,7 +102,7 @@ impl Canned {
         for schema in schemas {
             if !routines.iter().any(|routine| routine.schema == *schema) {
                 let message =
-                    format!("no function of the schema {schema:?} says @tool in its comment");
+                    format!("no function of the schema {schema:?} has @tool in its comment");
                 self.faults.push(Fault::new("queries.functions", message));
             }
         }
@@ -137,7 +137,7 @@ impl Canned {
                     Some(format!("{} is the name of a built-in tool: choose another", source.name))
                 }
                 Some(other) => {
-                    Some(format!("{} has the tool's name {} already", other.place, source.name))
+                    Some(format!("{} already has the tool name {}", other.place, source.name))
                 }
                 None => None,
             };
@@ -231,9 +231,9 @@ impl Canned {
         if !settings.roles.iter().any(|role| query.is_for(role)) {
             let message = match query.roles {
                 _ if settings.roles.iter().any(|role| query.is_meant_for(role)) => {
-                    "no role has it: GRANT EXECUTE on it to a database role of theirs, and USAGE on its schema"
+                    "no role may use it: GRANT EXECUTE on it, and USAGE on its schema, to a database role"
                 }
-                None => "no role has it: name those that shall with @roles",
+                None => "no role may use it: name roles with @roles",
                 Some(_) => "no role has it",
             };
             self.faults.push(query.roles_fault(message));

@@ -148,7 +148,7 @@ impl Catalogue {
         let mut roles = self.settings.roles.iter().zip(&self.views).zip(&self.unfit);
         let known = roles.find(|((role, _), _)| role.name == caller.role);
         let Some(((role, view), unfit)) = known else {
-            let message = "the caller's role is not one that this server knows";
+            let message = "this server does not know the caller's role";
             return Err(Error::new(Code::Forbidden, message));
         };
         if let Some(view) = view.get() {

@@ -62,7 +62,7 @@ impl Engine {
                         self.tell(Change::Missed);
                         // It may be another server now, or one that was set back: signatures are not comparable.
                         if let Err(error) = self.reload().await {
-                            tracing::warn!(%error, "the schema was not read again");
+                            tracing::warn!(%error, "the schema could not be read again");
                         }
                     }
                     let Err(error) = self.attend(&listener, poll).await;
@@ -77,7 +77,7 @@ impl Engine {
             missed = true;
             if !std::mem::replace(&mut warned, true) {
                 let cause = error.cause();
-                tracing::warn!(%error, cause, "changes of the database are not told for the moment");
+                tracing::warn!(%error, cause, "changes in the database are not noticed at the moment");
             }
             self.do_without(pause, poll).await;
             pause = (pause * 2).min(PAUSE_MOST);
@@ -97,7 +97,7 @@ impl Engine {
             if now.is_ok_and(|now| now != *known)
                 && let Err(error) = self.reload().await
             {
-                tracing::warn!(%error, "the schema has changed, and the old one stays");
+                tracing::warn!(%error, "the schema has changed and could not be read; the previous one stays in use");
             }
         }
     }
@@ -119,7 +119,7 @@ impl Engine {
                 if now.signature != catalogue.signature {
                     let begun = Instant::now();
                     if let Err(error) = self.reload().await {
-                        tracing::warn!(%error, "the schema has changed, and the old one stays");
+                        tracing::warn!(%error, "the schema has changed and could not be read; the previous one stays in use");
                         seen = None;
                     }
                     rested = Instant::now() + begun.elapsed();

@@ -96,11 +96,11 @@ impl Consent {
             if *rows > 0 && (careful || must_ask(operation)) {
                 let plural = if *rows == 1 { "row" } else { "rows" };
                 let table = scope.view.display(operation.table());
-                let after = if careful { ", after reading what outsiders wrote" } else { "" };
+                let after = if careful { ", after reading untrusted data" } else { "" };
                 let over = match (&operation.plan, reached.told()) {
                     (Plan::Select(_) | Plan::Change(_), _) | (_, 0) => String::new(),
-                    (Plan::Insert(_), 1) => ", over 1 that is there".to_owned(),
-                    (Plan::Insert(_), met) => format!(", over {met} that are there"),
+                    (Plan::Insert(_), 1) => ", overwriting 1 existing row".to_owned(),
+                    (Plan::Insert(_), met) => format!(", overwriting {met} existing rows"),
                 };
                 let action = operation.action();
                 asked.push(format!("{action} {rows} {plural} of {table}{over}{after}"));

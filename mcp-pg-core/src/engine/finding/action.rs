@@ -18,7 +18,7 @@ pub(super) fn in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<
                 }
                 Action::Archive | Action::Restore if !tables().any(|t| archives(t, settings)) => {
                     Some(format!(
-                        "no such table has a column {:?} that takes a time and null",
+                        "no such table has a column {:?} that accepts a timestamp and null",
                         settings.archive.column
                     ))
                 }
@@ -47,7 +47,7 @@ fn unread<'t>(
         return None;
     }
     let table = tables.find(|table| role.deciding(Action::Select, &table.name).is_none())?;
-    Some(format!("no grant gives select in {}, which it needs", table.name))
+    Some(format!("it needs select on {}, which no grant gives", table.name))
 }
 
 /// The findings on `archive.column` and `concurrency.version_column`, where they are not the default.

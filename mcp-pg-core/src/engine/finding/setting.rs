@@ -14,7 +14,8 @@ pub(super) fn of_settings(settings: &Settings) -> Vec<String> {
     for (position, name) in names.iter().enumerate() {
         if names[..position].contains(name) && !twice.contains(name) {
             twice.push(name);
-            findings.push(format!("roles.{name}: there are several, and callers have the first"));
+            findings
+                .push(format!("roles.{name}: defined several times, and the first one is used"));
         }
     }
     let limits = &settings.limits;

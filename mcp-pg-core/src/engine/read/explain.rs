@@ -35,7 +35,7 @@ impl Engine {
                 "the caller's role may not run what it explains",
             )
             .at("/analyze")
-            .hint("without analyze the planner's estimates are told"));
+            .hint("without analyze, explain shows the planner's estimates"));
         }
         let arguments = request.arguments.clone();
         let derived = OnceLock::new();

@@ -155,8 +155,7 @@ impl Engine {
                 return Ok(Next { cursor, note });
             }
             note = Some(
-                "the last row's sort keys are too long for a cursor: the next page is told by how many rows are before it, \
-                 and shifts when rows come, go or change",
+                "the last row's sort keys are too long for a cursor: the next page is counted by offset, and shifts when rows are added, removed or changed",
             );
         }
         let cursor = self.cursors.seal(&plan.start.further(rows as u64), &binding)?;
@@ -172,18 +171,18 @@ fn no_room(
     row: TooLarge,
 ) -> Error {
     let most = scope.view.limits.max_reply_bytes;
-    let message = format!("one row has {} bytes, and a reply may have {most}", row.bytes);
+    let message = format!("one row has {} bytes, and a reply may have at most {most}", row.bytes);
     let error = Error::exceeded("max_reply_bytes", message);
     let includes = plan.columns.len() + usize::from(plan.with_version);
     let include = row.largest.checked_sub(includes).and_then(|index| plan.includes.get(index));
     match (include, statement.outputs.get(row.largest)) {
         (Some(include), _) => error
             .at(format!("/include{}", step(include.name)))
-            .hint(format!("a smaller limit, or fewer columns, of {}", include.name)),
+            .hint(format!("use a smaller limit or fewer columns for {}", include.name)),
         (None, Some(output)) => error
             .at("/columns")
-            .hint(format!("choose columns, without the large ones: most of it is {}", output.name)),
-        (None, None) => error.at("/columns").hint("choose columns, without the large ones"),
+            .hint(format!("choose columns without the large ones: most of it is {}", output.name)),
+        (None, None) => error.at("/columns").hint("choose columns without the large ones"),
     }
 }
 

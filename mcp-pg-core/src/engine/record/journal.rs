@@ -76,8 +76,8 @@ impl Journal {
         settle(entry, &committed);
         committed.map_err(|failure| match failure.violated() == Some(&self.once) {
             true => Failure::Own(
-                Error::new(Code::Forbidden, "what the user has agreed to was done before")
-                    .hint("call again without the answer: the user is asked anew"),
+                Error::new(Code::Forbidden, "the user's agreement was already used")
+                    .hint("call again without the answer to ask the user again"),
             ),
             false => failure,
         })
@@ -154,7 +154,7 @@ impl Writer {
             match added {
                 Ok(()) => {
                     if writes && self.waiting.mend() {
-                        tracing::warn!("the audit table is written again");
+                        tracing::warn!("the audit table can be written again");
                     }
                     self.waiting.settle(count, || Ok(()));
                 }

@@ -235,7 +235,8 @@ fn read_steps<'s>(scope: &Scope<'s>, steps: &'s [request::Step]) -> Result<Vec<S
     }
     let most = scope.view.limits.max_operations;
     if steps.len() > most {
-        let message = format!("a transaction may have {most} operations, not {}", steps.len());
+        let message =
+            format!("a transaction may have at most {most} operations, not {}", steps.len());
         return Err(Error::exceeded("max_operations", message).at("/operations"));
     }
     let mut read: Vec<Step<'_>> = Vec::with_capacity(steps.len());

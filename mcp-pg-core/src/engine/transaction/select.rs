@@ -30,7 +30,7 @@ impl Engine {
         if fetched.rows.is_empty() && fetched.too_large.is_some_and(small) {
             return Err(Error::new(
                 Code::LimitExceeded,
-                "the operations before this one hold all the rows that there is room for",
+                "the earlier operations hold all the rows that there is room for",
             )
             .hint("give them a smaller limit, or fewer columns"));
         }

@@ -63,8 +63,7 @@ impl Run<'_, '_> {
         if count < found.count {
             let left = found.count - count;
             notes.push(format!(
-                "rows that meet where, and that a trigger of the database's left as they are, or changed in \
-                 its own way: {left}"
+                "rows that match where, but that a database trigger left unchanged or changed differently: {left}"
             ));
         }
         if plan.effect.each().is_some() {
@@ -109,8 +108,9 @@ impl Run<'_, '_> {
         let rows = self.statement(transaction, lock, keep, record).await;
         let mut rows = rows.map_err(|error| match error.code() {
             // Rows that are few are found at once: it is others that keep them.
-            Code::Timeout => error
-                .hint("another transaction may hold the rows: try again later, or narrow where"),
+            Code::Timeout => error.hint(
+                "another transaction may have locked the rows: try again later, or narrow where",
+            ),
             _ => error,
         })?;
         if rows.count > plan.max_rows {
@@ -186,7 +186,7 @@ pub(in crate::engine) fn nothing_found(
         notes.extend(plan.filter.letters_of_any_case());
     }
     if notes.is_empty() && plan.effect.each().is_none() {
-        notes.push("no row meets where".to_owned());
+        notes.push("no row matches where".to_owned());
     }
     notes
 }
@@ -212,8 +212,9 @@ pub(in crate::engine) fn gone_with_them(view: &View, plan: &ChangePlan<'_>) -> O
     };
     let tables = view.tables().iter().filter(goes);
     let tables: Vec<String> = tables.map(|other| view.display(other)).collect();
-    (matches!(plan.effect, Effect::Remove) && !tables.is_empty())
-        .then(|| format!("rows that refer to these go with them: of {}", tables.join(", ")))
+    (matches!(plan.effect, Effect::Remove) && !tables.is_empty()).then(|| {
+        format!("rows that refer to these are deleted with them: of {}", tables.join(", "))
+    })
 }
 
 /// A column that something was to be added to, and that is null in a row as ever.
@@ -235,11 +236,9 @@ fn still_null(plan: &ChangePlan<'_>, after: &[Map<String, Value>]) -> Option<Str
 fn beside_the_archive(plan: &ChangePlan<'_>) -> Option<String> {
     let archive = plan.table.archive.as_ref()?;
     match plan.action {
-        Action::Restore => {
-            Some("only archived rows are looked at, and none meets where".to_owned())
-        }
+        Action::Restore => Some("no archived row matches where".to_owned()),
         _ if plan.filter.leaves_out(archive) => {
-            Some("no row meets where, archived ones left out".to_owned())
+            Some("no row matches where; archived rows were left out".to_owned())
         }
         _ => None,
     }
@@ -248,7 +247,7 @@ fn beside_the_archive(plan: &ChangePlan<'_>) -> Option<String> {
 /// What a select may show all the same.
 fn out_of_reach(plan: &ChangePlan<'_>) -> Option<String> {
     plan.table.table.row_security.applies().then(|| {
-        "no row meets where that the policies of the table's row-level security let the caller change".to_owned()
+        "no row matches where among those that the table's row-level security lets the caller change".to_owned()
     })
 }
 

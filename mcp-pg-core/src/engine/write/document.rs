@@ -101,7 +101,7 @@ impl Change<'_> {
             Self::Without if old.is_object() || old.is_array() => return None,
             Self::At(path) => return blocked(name, old, path),
             Self::Members => ("$merge puts members into an object", "an object"),
-            Self::Elements => ("$append puts elements behind those of a list", "a list"),
+            Self::Elements => ("$append adds elements to the end of a list", "a list"),
             Self::Without => ("$remove takes members out of an object", "an object"),
         };
         let message = format!("{message}, and {name} is {} in a row", kind(old));
@@ -117,7 +117,8 @@ fn blocked(name: &str, old: &Value, path: &[String]) -> Option<Error> {
         let wrong = |what: &str| {
             let place = path[..depth].iter();
             let place = place.fold(name.to_owned(), |place, step| format!("{place}.{step}"));
-            let message = format!("$set cannot go on at {step:?}: {place} is {what} in a row");
+            let message =
+                format!("$set cannot follow the path at {step:?}: {place} is {what} in a row");
             let hint = "set the whole value, or narrow where to rows that hold an object there";
             Some(Error::new(Code::InvalidValue, message).hint(hint))
         };

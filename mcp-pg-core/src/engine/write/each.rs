@@ -72,5 +72,5 @@ pub(super) fn each_is_one(
     };
     let archived = plan.table.archive.as_ref().is_some_and(|column| plan.filter.leaves_out(column));
     let archived = if archived { "; archived ones are left out" } else { "" };
-    Ok(Some(format!("no row is the one that these updates name: {listed}{more}{archived}")))
+    Ok(Some(format!("these updates match no row: {listed}{more}{archived}")))
 }

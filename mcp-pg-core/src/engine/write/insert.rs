@@ -131,7 +131,7 @@ impl Run<'_, '_> {
         let mut error = self.operation.refused(failure, self.scope, &insert.parameters, part);
         if error.code() == Code::Forbidden && may_be_hidden(plan) && self.operation.at.is_empty() {
             error = error.hint(
-                "if rows may be added that row-level security does not show afterwards, \"returning\": [] adds them",
+                "to add rows that row-level security does not show afterwards, give \"returning\": []",
             );
         }
         if alone || error.get_sqlstate().is_none() || error.is_retryable() {
@@ -179,15 +179,13 @@ fn may_be_hidden(plan: &InsertPlan<'_>) -> bool {
 
 /// Why some rows were not added.
 fn left_out(plan: &InsertPlan<'_>) -> String {
-    let trigger = "that a trigger of the database's kept out, or put elsewhere";
+    let trigger = "that a database trigger skipped or redirected";
     let why = match &plan.arbiter {
         Some(arbiter) if arbiter.set.is_empty() => match plan.table.archive {
-            Some(_) => "rows whose key another row has, archived or not, which was left as it is",
-            None => "rows whose key another row has, which was left as it is",
+            Some(_) => "rows skipped because an existing row, archived or not, has the same key",
+            None => "rows skipped because an existing row has the same key",
         },
-        Some(_) => {
-            "rows that were left as they are, because they are archived or out of the caller's reach"
-        }
+        Some(_) => "rows not updated because they are archived or out of the caller's reach",
         None => return format!("rows {trigger}"),
     };
     match plan.table.table.fills_rows {
@@ -258,8 +256,8 @@ impl<'p, 'v> Overwritten<'p, 'v> {
 
 /// Refuses an upsert that changed rows which its own values did not name: they were not looked at before.
 fn unseen() -> Error {
-    let message = "an existing row is met by a value that a default or a trigger gives, and how it was is not known";
+    let message = "an existing row conflicts through a value that a default or a trigger gives, so its previous state is not known";
     Error::new(Code::Conflict, message)
         .at("/on_conflict")
-        .hint("give all columns of the key in data, as the table keeps them; or update the row")
+        .hint("give all columns of the key in data, as the table stores them, or update the row")
 }

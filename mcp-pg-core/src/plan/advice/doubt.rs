@@ -38,10 +38,7 @@ impl Predicate<'_> {
                     _ => return None,
                 };
                 let both = column.condition(&format!("\"ilike\": {pattern:?}"));
-                Some(format!(
-                    "{} was compared with capital and small letters as they are: {both} takes both",
-                    column.name
-                ))
+                Some(format!("{} was compared case-sensitively: {both} ignores case", column.name))
             }
             _ => None,
         }
@@ -62,8 +59,7 @@ impl Predicate<'_> {
                 left.column.data_type.is_timestamp().then(|| {
                     let name = &left.column.name;
                     format!(
-                        "{name} was compared with this very moment: {{\"gte\": {{\"$now\": \"-1 day\"}}}} takes what is \
-                         no older than a day"
+                        "{name} was compared with this very moment: {{\"gte\": {{\"$now\": \"-1 day\"}}}} matches what is no older than a day"
                     )
                 })
             }
@@ -71,7 +67,7 @@ impl Predicate<'_> {
                 let column = inner.unknown_for_null()?;
                 let (name, null) = (&column.name, is_null(column));
                 Some(format!(
-                    "rows where {name} is null meet neither a condition on it nor its opposite: \
+                    "rows where {name} is null match neither a condition on it nor its negation: \
                      {{\"or\": [{{\"not\": {{…}}}}, {null}]}} takes them, too"
                 ))
             }
@@ -190,7 +186,7 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
     let data_type = &column.data_type;
     match operator {
         Operator::Eq if data_type.is_text() && text.contains('%') => Some(format!(
-            "{name} was compared with the text as it is, % and all: {{\"ilike\": {text:?}}} takes a pattern"
+            "{name} was compared with the literal text, % included: {{\"ilike\": {text:?}}} matches a pattern"
         )),
         Operator::Eq if data_type.is_text() && is_nothing(text) => Some(format!(
             "{name} was compared with the text {text:?}: {}, without quotes, finds rows that have no value",
@@ -199,12 +195,12 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
         Operator::Eq if data_type.is_text() => {
             let condition = advice::undotted(text, data_type)?;
             Some(format!(
-                "{name} was compared with the text as it is, the operator in it and all: {}",
+                "{name} was compared with the literal text, operator included: {}",
                 column.condition(condition.trim_start_matches('{').trim_end_matches('}'))
             ))
         }
         Operator::Like | Operator::Ilike if !text.contains(['%', '_']) => Some(format!(
-            "without % a pattern is the whole text: {{\"{operator}\": {:?}}} finds {name} that holds it",
+            "a pattern without % matches the whole text: {{\"{operator}\": {:?}}} finds {name} that holds it",
             format!("%{text}%")
         )),
         Operator::Eq if data_type.family() == Family::Json && text.starts_with('{') => {
@@ -214,7 +210,7 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
             ))
         }
         Operator::Eq if matches!(data_type.base().kind, Kind::Composite(_)) => Some(format!(
-            "{name} was compared as a whole, each field of it: {{\"path\": [\"field\"], \"eq\": …}} looks at one"
+            "{name} was compared as a whole: {{\"path\": [\"field\"], \"eq\": …}} looks at one field"
         )),
         Operator::Eq if data_type.family() == Family::Search => Some(format!(
             "{name} was compared as a whole, with all its words: {{\"search\": {text:?}}} finds words in it"
@@ -223,7 +219,7 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
             let next = day_after(text)?;
             Some(format!(
                 "{name} has a time of day, and was compared with midnight: {{\"gte\": {text:?}, \"lt\": {next:?}}} \
-                 takes the whole day"
+                 matches the whole day"
             ))
         }
         _ => None,

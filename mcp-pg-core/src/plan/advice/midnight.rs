@@ -53,11 +53,11 @@ fn cut(column: &Column, comparison: &Comparison) -> Option<String> {
     let (day, meant) = match comparison {
         Comparison::Binary(Operator::Lte, operand) => {
             let (day, next) = day(operand)?;
-            (day, format!("{{\"lt\": {next:?}}} takes the whole of {day}"))
+            (day, format!("{{\"lt\": {next:?}}} includes the whole of {day}"))
         }
         Comparison::Binary(Operator::Gt, operand) => {
             let (day, next) = day(operand)?;
-            (day, format!("{{\"gte\": {next:?}}} leaves out the whole of {day}"))
+            (day, format!("{{\"gte\": {next:?}}} excludes the whole of {day}"))
         }
         Comparison::Listed(_, operand) => {
             let (day, next) = day(operand)?;

@@ -67,19 +67,18 @@ impl<'v> Scope<'v> {
         match lower.trim_start_matches(['$', '_']) {
             meant @ ("and" | "or" | "not") => error.did_you_mean(meant),
             "is_null" | "is_not_null" => error.hint(
-                "null stands for a related row that there is not: {\"customer\": null}, {\"not\": {\"customer\": null}}",
+                "null means that there is no related row: {\"customer\": null}, {\"not\": {\"customer\": null}}",
             ),
             "nor" => error.hint("{\"not\": {\"or\": [{…}, {…}]}}"),
             "some" | "none" | "every" => error.hint(
-                "some, none and every follow the name of a relation to many rows; one to one row takes the \
-                 condition itself",
+                "some, none and every follow the name of a to-many relation; a to-one relation takes the condition itself",
             ),
             "field" | "key" | "op" | "operator" | "value" => error
                 .hint("the column and the operator are keys: {\"status\": \"new\", \"total\": {\"gt\": 100}}"),
             "compute" | "computed" | "expression" | "expr" => error.did_you_mean(COMPUTE).hint(COMPUTED),
             operator if Arithmetic::names().any(|name| name == operator) => error.hint(COMPUTED),
             _ if name.contains('(') => error.hint(
-                "a column's own name is wanted; {\"ilike\": …} compares without regard to case",
+                "give the column's own name; {\"ilike\": …} ignores case",
             ),
             _ if is_arithmetic(name) => error.hint(COMPUTED),
             _ => error,
@@ -99,7 +98,7 @@ impl<'v> Scope<'v> {
             return error.hint(ARITHMETIC);
         }
         if name.contains('(') {
-            return error.hint("a column's own name is wanted: there are no functions here");
+            return error.hint("give the column's own name: there are no functions here");
         }
         if let Some((column, keys)) = in_json(table, name) {
             return error.hint(format!("{{\"column\": {column:?}, \"path\": [{keys}]}}"));
@@ -249,7 +248,7 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
             error.hint(format!("the operator is a key: {{{:?}: {{\"eq\": value}}}}", column.name))
         }
         "or" | "and" => error.hint(format!(
-            "{name} stands around conditions: {{{name:?}: [{{{:?}: {{…}}}}, {{…}}]}}",
+            "{name} wraps conditions: {{{name:?}: [{{{:?}: {{…}}}}, {{…}}]}}",
             column.name
         )),
         "isnotnull" | "notnull" | "isnot" => error.hint("{\"is_null\": false}"),
@@ -286,7 +285,7 @@ pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> E
             error.hint("{\"contained_by\": \"a.b\"} finds a.b and what is below it")
         }
         "mode" | "caseinsensitive" | "insensitive" if has(Operator::Ilike) => {
-            error.hint("{\"ilike\": \"%text%\"} compares without regard to case")
+            error.hint("{\"ilike\": \"%text%\"} ignores case")
         }
         _ if data_type.family() == Family::Pairs && Operator::parse(name).is_none() => {
             let key = if name == "path" { "key" } else { name };
@@ -375,7 +374,7 @@ pub(super) fn not_a_column(value: &Value, error: Error) -> Error {
             "{{\"$column\": {name}}} is the value of another column of the row, to compare with"
         )),
         None if value.as_object().is_some_and(|object| Arithmetic::asked(object).is_some()) => {
-            error.hint(format!("what is computed stands on the left: {COMPUTED}"))
+            error.hint(format!("a computation goes on the left: {COMPUTED}"))
         }
         None => error,
     }

@@ -42,7 +42,7 @@ impl<'v> Scope<'v> {
         value: &Value,
     ) -> Error {
         let error =
-            Error::new(Code::UnknownOperator, format!("a relation to many rows takes no {key:?}"))
+            Error::new(Code::UnknownOperator, format!("a to-many relation takes no {key:?}"))
                 .allowed(["some", "none", "every", "count"]);
         let given = Some(value).filter(|value| value.is_object()).and_then(super::repeated);
         let name = subject.relation_name(hop.relation);

@@ -26,15 +26,15 @@ pub(in crate::plan) fn not_written(table: &TableView, name: &str, error: Error) 
         }
         _ if table.relations_named(name).any(|relation| relation.kind != RelationKind::ToOne) => {
             error.hint(
-                "rows of another table are inserted by themselves: a transaction does both, and {\"$ref\": \"0.column\"} is \
+                "rows of another table are inserted separately: a transaction does both, and {\"$ref\": \"0.column\"} is \
                  a value of the first",
             )
         }
         Some((relation, _)) if table.relations_named(relation).next().is_some() => error.hint(
-            "rows of another table are changed by themselves, by an update of that table; a transaction does both",
+            "rows of another table are changed separately, by an update of that table; a transaction does both",
         ),
         _ if matches!(name, "data" | "values" | "set" | "row" | "record" | "fields") => {
-            error.hint("the columns themselves stand here: {\"name\": …}")
+            error.hint("give the columns themselves: {\"name\": …}")
         }
         _ if table.relations_named(name).any(|relation| relation.kind == RelationKind::ToOne) => {
             let mut relations = table.relations_named(name);
@@ -49,7 +49,7 @@ pub(in crate::plan) fn not_written(table: &TableView, name: &str, error: Error) 
             ))
         }
         _ if name.starts_with('$') => error.hint(
-            "columns stand here, and what is done to one is its value: {\"views\": {\"$increment\": 1}}",
+            "the keys are columns, and a change is a column's value: {\"views\": {\"$increment\": 1}}",
         ),
         _ => error,
     }
@@ -110,7 +110,7 @@ pub(in crate::plan) fn unknown_computation(key: &str) -> Error {
         "$push" | "$addToSet" | "$concat" => error.did_you_mean("$append"),
         "$currentDate" => error.did_you_mean("$now"),
         "$pull" | "$pullAll" | "$unset" | "$delete" | "$without" => error.did_you_mean("$remove"),
-        "$value" => error.hint("the value itself stands here"),
+        "$value" => error.hint("give the value itself"),
         "$eval" | "$expr" | "$sql" | "$raw" | "$mul" | "$multiply" | "$divide" => {
             error.did_you_mean("$compute").hint("{\"$compute\": {\"multiply\": [\"price\", 1.1]}}")
         }

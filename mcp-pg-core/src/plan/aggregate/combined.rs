@@ -107,7 +107,7 @@ impl<'r> Combined<'r> {
             let most = scope.view.limits.max_nodes.min(ARITHMETIC_MOST);
             if of.parts_with(&part) > most {
                 let message = format!(
-                    "with all that it is computed from, a measure may be made of {most} parts, and no more"
+                    "with all that it is computed from, a measure may have at most {most} parts"
                 );
                 return Err(Error::exceeded("max_nodes", message).at(at));
             }

@@ -46,7 +46,7 @@ pub(super) fn asked(
     match element(&of.data_type()) {
         Some(element) if apart(&element) => Ok(Some(element)),
         Some(_) => {
-            let message = format!("{name} is {type_name}, whose elements cannot be told apart");
+            let message = format!("{name} is {type_name}, whose elements cannot be compared");
             Err(wrong(message, EACH))
         }
         None => {

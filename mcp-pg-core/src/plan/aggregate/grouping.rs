@@ -88,7 +88,7 @@ impl<'v> Grouping<'v> {
         let mut laid_out = groups.iter().enumerate().filter(|(_, group)| group.each.is_some());
         if let Some((index, _)) = laid_out.nth(1) {
             // Rows would multiply: of lists of thousands, into billions.
-            let message = "the elements of one list make groups, not those of several";
+            let message = "groups can be made of the elements of one list only";
             return Err(
                 Error::new(Code::InvalidValue, message).at(format!("/group_by/{index}/each"))
             );
@@ -209,7 +209,7 @@ fn told_apart(column: &Column) -> Result<()> {
         return Ok(());
     }
     let (name, type_name) = (&column.name, &column.type_name);
-    let message = format!("{name} is {type_name}, whose values cannot be told apart");
+    let message = format!("{name} is {type_name}, whose values cannot be compared");
     Err(Error::new(Code::InvalidValue, message))
 }
 

@@ -100,7 +100,7 @@ impl Function {
             Error::new(Code::InvalidValue, message).at(at).allowed(measurable(table, self))
         };
         if *of == "*" {
-            return Err(wrong(format!("{spelling} is taken of one column"))
+            return Err(wrong(format!("{spelling} takes one column"))
                 .hint("{\"count\": \"*\"} counts rows"));
         }
         let of = scope.expression(table, of, at)?;

@@ -209,7 +209,7 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Compared<'v>> {
         let at = below(at, "$column");
         let Some(name) = name.as_str() else {
-            return Err(wrong("a column's name is wanted", &at));
+            return Err(wrong("expected a column's name", &at));
         };
         let right = self
             .scope

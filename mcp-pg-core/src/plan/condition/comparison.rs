@@ -116,7 +116,7 @@ impl<'v> Parser<'_, 'v> {
                     .map_err(|error| advice::not_a_list(data_type, value, error));
             }
             _ if value.is_null() => {
-                return Err(wrong(format!("{operator} takes no null"), at)
+                return Err(wrong(format!("{operator} does not accept null"), at)
                     .hint("{\"is_null\": true} finds rows without a value"));
             }
             Operator::Contains | Operator::StartsWith | Operator::EndsWith
@@ -309,8 +309,8 @@ fn of_null(operator: Operator, value: &Value, at: &str) -> Result<Option<Compari
 
 /// The error of the present among values of JSON.
 fn no_dates(at: &str) -> Error {
-    wrong("JSON has no dates, and $now is none of its values", at)
-        .hint("give the text that is there, such as \"2024-01-31\"")
+    wrong("JSON has no dates, so $now cannot be compared with it", at)
+        .hint("give the text that it holds, such as \"2024-01-31\"")
 }
 
 /// Whether a value is `{"$ref": …}`.

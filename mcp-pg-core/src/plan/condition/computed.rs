@@ -34,7 +34,7 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let members = value.as_object().filter(|object| Arithmetic::asked(object).is_some());
         let Some(members) = members else {
-            return Err(wrong("arithmetic is wanted, and an operator beside it", at).hint(FORM));
+            return Err(wrong("expected arithmetic, and an operator beside it", at).hint(FORM));
         };
         let (arithmetic, tests): (Map<_, _>, Map<_, _>) = owned(members)
             .partition(|(key, _)| key == UNIT || Arithmetic::names().any(|name| name == key));

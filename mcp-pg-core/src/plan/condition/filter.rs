@@ -42,7 +42,7 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let most = self.scope.view.limits.max_depth;
         if self.depth > most {
-            let message = format!("a condition may be nested {most} levels deep, and no more");
+            let message = format!("a condition may be nested at most {most} levels deep");
             return Err(Error::exceeded("max_depth", message).at(at));
         }
         self.count(at)?;
@@ -103,7 +103,7 @@ impl<'v> Parser<'_, 'v> {
             Value::Array(conditions) => conditions.as_slice(),
             Value::Object(_) => std::slice::from_ref(value),
             _ => {
-                let error = wrong("a list of condition objects is wanted", at);
+                let error = wrong("expected a list of condition objects", at);
                 let logical = at.rsplit('/').next().unwrap_or_default();
                 return Err(match table.column(logical) {
                     Some(_) => error.hint(format!(
@@ -243,7 +243,7 @@ impl<'v> Parser<'_, 'v> {
             let at = below(at, key);
             let Value::Object(inner) = inner else {
                 let hint = format!("{{{key:?}: {{}}}} speaks of whatever rows are related");
-                return Err(wrong("a condition object is wanted", &at).hint(hint));
+                return Err(wrong("expected a condition object", &at).hint(hint));
             };
             all.push(self.quantified(hop.clone(), quantifier, inner, &at)?);
         }
@@ -277,7 +277,7 @@ impl<'v> Parser<'_, 'v> {
             None | Some(Value::Null) => Predicate::always(),
             Some(Value::Object(inner)) => self.object(hop.table, inner, &below(at, "where"))?,
             Some(_) => {
-                return Err(wrong("a condition object is wanted", &below(at, "where")));
+                return Err(wrong("expected a condition object", &below(at, "where")));
             }
         };
         let at = below(at, "count");
@@ -301,7 +301,7 @@ impl<'v> Parser<'_, 'v> {
         if self.nodes <= most {
             return Ok(());
         }
-        let message = format!("a condition may be made of {most} parts, and no more");
+        let message = format!("a condition may have at most {most} parts");
         Err(Error::exceeded("max_nodes", message).at(at))
     }
 }

@@ -15,7 +15,7 @@ impl Scope<'_> {
         // PostgreSQL refuses it only when a text is there that the rest of it matches: that would tell of the text.
         if matches!(operator, Operator::Like | Operator::Ilike) && backslashes % 2 == 1 {
             return Err(wrong("the backslash at the end of the pattern escapes nothing", at)
-                .hint("two of them stand for a backslash"));
+                .hint("write two for a backslash"));
         }
         Ok(Operand::text(Some(text), at))
     }
@@ -41,11 +41,11 @@ impl Scope<'_> {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
-            _ => return Err(wrong("a text is wanted", at)),
+            _ => return Err(wrong("expected a string", at)),
         };
         let most = self.view.limits.max_pattern;
         if text.len() > most {
-            let message = format!("a pattern may have {most} bytes, not {}", text.len());
+            let message = format!("a pattern may have at most {most} bytes, not {}", text.len());
             return Err(Error::exceeded("max_pattern", message).at(at));
         }
         if text.contains('\0') {

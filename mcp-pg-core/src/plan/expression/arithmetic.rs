@@ -294,9 +294,7 @@ impl<'v> Parser<'_, 'v> {
         };
         let wrong = |message: String| Error::new(Code::InvalidValue, message).at(place).hint(SINCE);
         let Expression::Column(reached) = self.operand(item, place, depth + 1)? else {
-            return Err(wrong(
-                "a column with a date or timestamp is wanted beside $now".to_owned(),
-            ));
+            return Err(wrong("expected a column with a date or timestamp beside $now".to_owned()));
         };
         let end = |(item, at): (&Value, &str)| match now::asked(item) {
             None => Ok(Point::Column(reached.clone())),
@@ -354,14 +352,15 @@ impl<'v> Parser<'_, 'v> {
         let limits = &self.scope.view.limits;
         let parts = limits.max_nodes.min(ARITHMETIC_MOST);
         self.nodes += 1;
-        let (bound, most, what) = if depth > limits.max_depth {
-            ("max_depth", limits.max_depth, "be nested so many levels deep, and no more")
+        let (bound, most) = if depth > limits.max_depth {
+            let most = limits.max_depth;
+            ("max_depth", format!("be nested at most {most} levels deep"))
         } else if self.nodes > parts {
-            ("max_nodes", parts, "be made of so many parts, and no more")
+            ("max_nodes", format!("have at most {parts} parts"))
         } else {
             return Ok(());
         };
-        Err(Error::exceeded(bound, format!("a computed value may {what}: {most}")).at(at))
+        Err(Error::exceeded(bound, format!("a computed value may {most}")).at(at))
     }
 }
 
@@ -392,6 +391,5 @@ fn no_columns(at: &str) -> Error {
 }
 
 fn unfit() -> Error {
-    Error::new(Code::InvalidValue, "a column's name is wanted, or what is computed from columns")
-        .hint(FORM)
+    Error::new(Code::InvalidValue, "expected a column's name, or a computation").hint(FORM)
 }

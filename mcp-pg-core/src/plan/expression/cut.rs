@@ -66,7 +66,7 @@ impl Cut {
             (Some(_), Some(_)) => {
                 let message = "a group has a bucket or a part, not both".to_owned();
                 return Err(wrong(message, "part").hint(
-                    "a bucket is a stretch of time, such as March 2025; a part is a number, such as 3",
+                    "a bucket is a period of time, such as March 2025; a part is a number, such as 3",
                 ));
             }
             (Some(_), None) if !data_type.has_day() => return Err(unfit("bucket")),

@@ -69,11 +69,8 @@ pub(in crate::plan) fn offset(given: &Value, at: &str) -> Result<Option<Operand>
             let span = Span::parse(text).map_err(|error| error.at(at))?;
             Ok(Some(Operand::text(Some(span.interval()), at)))
         }
-        _ => Err(Error::new(
-            Code::InvalidValue,
-            "$now takes true, or how far it is from the present",
-        )
-        .at(at)
-        .hint("{\"$now\": true}, {\"$now\": \"-7 days\"}")),
+        _ => Err(Error::new(Code::InvalidValue, "$now takes true, or an offset from the present")
+            .at(at)
+            .hint("{\"$now\": true}, {\"$now\": \"-7 days\"}")),
     }
 }

@@ -119,7 +119,7 @@ impl<'v> Scope<'v> {
             };
             let most = self.view.limits.max_depth;
             if hops.len() == most {
-                let message = format!("a column may be {most} relations away, and no more");
+                let message = format!("a column may be at most {most} relations away");
                 return Err(Error::exceeded("max_depth", message));
             }
             let found =
@@ -139,7 +139,7 @@ impl<'v> Scope<'v> {
             if !hop.is_to_one() {
                 return Err(Error::new(
                     Code::InvalidValue,
-                    format!("{relation:?} leads to many rows, of which none gives the value"),
+                    format!("{relation:?} is a to-many relation, which has no single value"),
                 )
                 .hint(format!("begin at {} instead", hop.table.name())));
             }

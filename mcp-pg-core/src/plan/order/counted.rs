@@ -35,13 +35,13 @@ impl<'v> Scope<'v> {
         let descending = choice(object, "direction", "asc", "desc");
         let descending = descending.map_err(|error| error.inside(at))?.unwrap_or_default();
         let Some(name) = object.get("count").and_then(Value::as_str) else {
-            return Err(wrong("a relation's name is wanted".to_owned(), "count"));
+            return Err(wrong("expected a relation's name".to_owned(), "count"));
         };
         let hop = self.relation_to_many(table, name);
         let hop = hop.and_then(|relation| self.hop(table, relation));
         let hop = hop.map_err(|error| error.at(format!("{at}/count")))?;
         if hop.is_to_one() {
-            return Err(wrong(format!("{name:?} leads to one row at most"), "count")
+            return Err(wrong(format!("{name:?} is a to-one relation"), "count")
                 .hint(format!("by a column of it: \"{name}.…\"")));
         }
         let filter = match object.get("where") {

@@ -117,6 +117,6 @@ impl Serialize for SortedMembers<'_> {
 
 pub(super) fn invalid() -> Error {
     Error::new(Code::InvalidCursor, "the cursor does not belong to this query").at("/cursor").hint(
-        "give next_cursor of the reply before with the same table, where, order_by and archived; or start anew without it",
+        "pass next_cursor of the previous reply with the same table, where, order_by and archived, or start again without it",
     )
 }

@@ -104,7 +104,7 @@ impl<'v> Scope<'v> {
                 let at = below(at, name);
                 *left = left.checked_sub(1).ok_or_else(|| {
                     let most = self.view.limits.max_includes;
-                    let message = format!("a request may include {most} relations, and no more");
+                    let message = format!("a request may include at most {most} relations");
                     Error::exceeded("max_includes", message).at(&at)
                 })?;
                 let mut include = self.include(table, name, options, &at, reach, left)?;
@@ -204,7 +204,7 @@ fn asked(options: &Value, to_one: bool) -> Result<Related> {
         Value::Bool(true) => return Ok(Related::default()),
         Value::Object(members) => members,
         _ => {
-            let error = Error::new(Code::InvalidValue, "true or an object is wanted").at("");
+            let error = Error::new(Code::InvalidValue, "expected true or an object").at("");
             let names = options.as_array().filter(|items| items.iter().all(Value::is_string));
             return Err(match names {
                 Some(_) => error.hint(format!("{{\"columns\": {options}}}")),

@@ -135,7 +135,8 @@ impl<'v> SelectPlan<'v> {
         derived: &'v OnceLock<Box<TableView>>,
     ) -> Result<Self> {
         let refuse = |at: &str| {
-            let message = "a distinct row stands for several, and has this no more";
+            let message =
+                "a distinct row stands for several rows, and has no such thing of its own";
             Err(Error::new(Code::InvalidValue, message)
                 .at(at)
                 .hint("aggregate with group_by counts them"))

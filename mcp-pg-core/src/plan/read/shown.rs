@@ -124,7 +124,7 @@ impl<'v> Scope<'v> {
                         format!("two columns of the reply are called {:?}", shown.name(table));
                     return Err(Error::new(Code::InvalidValue, message)
                         .at(place)
-                        .hint("as gives what is no whole column another name"));
+                        .hint("as renames only what is not a whole column"));
                 }
                 all.push(shown);
             }
@@ -158,7 +158,7 @@ impl<'v> Scope<'v> {
                 Ok(vec![Shown::Computed(Box::new(computed))])
             }
             _ => {
-                let message = "a column's name is wanted, or an object for what is no whole column";
+                let message = "expected a column's name, or an object for a part of a column";
                 Err(Error::new(Code::InvalidValue, message).at(at).hint(FORM))
             }
         }
@@ -192,10 +192,10 @@ impl<'v> Scope<'v> {
         check_members(object, MEMBERS.into_iter(), "a column to return has no member")
             .map_err(|error| advice::or_computed(object, &MEMBERS, error.inside(at).hint(FORM)))?;
         let Some(column) = object.get("column").and_then(Value::as_str) else {
-            return Err(wrong(Code::MissingValue, "a column's name is wanted", "column"));
+            return Err(wrong(Code::MissingValue, "expected a column's name", "column"));
         };
         let Some(path) = object.get("path").filter(|path| !path.is_null()) else {
-            let message = "a path into the column's JSON is wanted; whole columns keep their names";
+            let message = "expected a path into the column's JSON; whole columns keep their names";
             return Err(wrong(Code::MissingValue, message, "path"));
         };
         let whole = self.reach(table, column).map_err(|error| {
@@ -213,7 +213,7 @@ impl<'v> Scope<'v> {
         if count <= most {
             return Ok(());
         }
-        let message = format!("a list may have {most} columns, not {count}");
+        let message = format!("a list may have at most {most} columns, not {count}");
         Err(Error::exceeded("max_list", message).at(at))
     }
 

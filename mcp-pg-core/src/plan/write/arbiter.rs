@@ -126,11 +126,11 @@ impl Arbiter<'_> {
             let left = |value: &Value| value.get("$default").is_some();
             if let Some(name) = numbered.find(|name| row.get(*name).is_none_or(left)) {
                 let message = format!(
-                    "the row has no {name}, and the database numbers it: which row is to be updated is not said"
+                    "the row has no {name}, which the database generates, so it does not say which row to update"
                 );
                 return Err(Error::new(Code::MissingValue, message)
                     .at(below(&at(index), name))
-                    .hint("give it to meet the row that has it, name another key, or leave on_conflict out for a new row"));
+                    .hint("give it to update the row that has it, name another key, or leave on_conflict out for a new row"));
             }
             let mut missing = self.set.iter().filter(overwritten).map(|(column, _)| &column.name);
             if let Some(name) = missing.find(|name| !row.contains_key(*name)) {
@@ -227,7 +227,7 @@ fn key_of<'v>(table: &'v TableView, names: &[String]) -> Result<Target<'v>> {
             Ok(Target { columns: &index.columns, nulls_equal: true, partial: Some(index) })
         }
         (Some(_), Some(_)) => {
-            let message = "several indexes are unique over these columns, each for some rows only";
+            let message = "several partial indexes are unique over these columns";
             Err(Error::new(Code::InvalidValue, message).at("/on_conflict/columns"))
         }
         _ => Err(none_of(table, &wanted)),
@@ -236,14 +236,16 @@ fn key_of<'v>(table: &'v TableView, names: &[String]) -> Result<Target<'v>> {
 
 /// The error of columns that are no key, not even of some rows.
 fn none_of(table: &TableView, wanted: &[usize]) -> Error {
-    let message = "these columns are no primary or unique key of the table";
+    let message = "these columns are not a primary or unique key of the table";
     let error = no_key(table, Code::InvalidValue, message);
     let partly =
         table.table.indexes.iter().any(|index| {
             index.unique && wanted.iter().all(|column| index.mentions.contains(column))
         });
     match partly {
-        true => error.hint("an index that is unique over an expression, or checked later, is none"),
+        true => {
+            error.hint("a unique index over an expression, or a deferrable one, does not count")
+        }
         false => error,
     }
 }
@@ -263,7 +265,7 @@ fn overwritten<'v>(
         return Ok(given.iter().filter(own).map(|column| (*column, Overwrite::Given)).collect());
     };
     if names.is_empty() {
-        return Err(Error::new(Code::MissingValue, "no column is to be updated")
+        return Err(Error::new(Code::MissingValue, "there is no column to update")
             .at("/on_conflict/update")
             .hint("leave it out for all that the rows give, or do \"nothing\""));
     }

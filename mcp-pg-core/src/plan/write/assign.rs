@@ -150,7 +150,7 @@ impl<'v> Scope<'v> {
         let reason = if column.generated.is_some() {
             "PostgreSQL computes it"
         } else if column.identity == Some(Identity::Always) {
-            "PostgreSQL numbers it: leave it out"
+            "PostgreSQL generates it: leave it out"
         } else if table.archive.as_ref().is_some_and(|archive| archive.name == column.name) {
             "archive sets it, and restore clears it"
         } else if table.version.as_ref().is_some_and(|version| version.name == column.name) {
@@ -158,7 +158,7 @@ impl<'v> Scope<'v> {
         } else if table.is_preset(&column.name, written.action()) {
             "the server sets it: leave it out"
         } else {
-            "the caller's role may read it only"
+            "the caller's role may only read it"
         };
         Err(Error::new(
             Code::ReadOnlyColumn,
@@ -211,12 +211,14 @@ impl<'v> Scope<'v> {
         if operand.is_null() && !column.nullable {
             return Err(Error::new(
                 Code::NotNullViolation,
-                format!("{} takes no null", column.name),
+                format!("{} does not accept null", column.name),
             )
             .at(at)
             .hint(match written {
                 _ if column.data_type.is_json() => "{\"$literal\": null} is JSON's null",
-                Written::New if column.identity.is_some() => "leave it out: PostgreSQL numbers it",
+                Written::New if column.identity.is_some() => {
+                    "leave it out: PostgreSQL generates it"
+                }
                 Written::New if !column.required() => {
                     "leave it out, or give {\"$default\": true}: it has a default"
                 }
@@ -258,7 +260,9 @@ pub(super) fn not_shown(
     let message = if mask.is_some_and(|mask| mask.shows(value)) {
         format!("this is what the mask of {name} shows, not a value")
     } else if table.sealed(name).is_some() && Sealed::is_undecipherable(value) {
-        format!("this stands for a value of {name} that could not be decrypted, and is none itself")
+        format!(
+            "this stands for a value of {name} that could not be decrypted, and is not a value itself"
+        )
     } else {
         return Ok(());
     };
@@ -310,7 +314,7 @@ fn no_document(column: &Column, object: &Map<String, Value>, written: Written) -
     let wrong = |message: String| Some(Error::new(Code::InvalidValue, message));
     let literal = "{\"$literal\": {…}} writes an object as it is";
     if let Some(key) = crowded_operator(object) {
-        let message = format!("{key} stands alone, and here are other members beside it");
+        let message = format!("{key} must be the only member of its object");
         return wrong(message).map(|error| error.hint(literal));
     }
     let path = object.get("path").filter(|path| path.is_array() && object.len() == 2)?;
@@ -318,7 +322,7 @@ fn no_document(column: &Column, object: &Map<String, Value>, written: Written) -
     if !column.data_type.is_json() {
         return None;
     }
-    let message = format!("this would be all that {} holds", column.name);
+    let message = format!("this would replace the whole value of {}", column.name);
     let set = format!("{{\"$set\": {{\"path\": {path}, \"value\": {value}}}}}");
     wrong(message).map(|error| match written {
         Written::Old if column.data_type.family() == Family::Json => {

@@ -81,7 +81,7 @@ impl<'v> Scope<'v> {
             }
             "$merge" => Err(asked.needs("jsonb and an object")),
             "$set" if base.family() == Family::Json => self.put(asked).map(Assign::Set),
-            "$set" => Err(asked.needs("jsonb").hint("the value itself stands here")),
+            "$set" => Err(asked.needs("jsonb").hint("give the value itself")),
             _ => Err(advice::unknown_computation(key).at(at)),
         }
     }
@@ -90,7 +90,7 @@ impl<'v> Scope<'v> {
     pub(super) fn taken(&self, asked: &Computation<'_>) -> Result<Operand> {
         let Computation { column, key, argument, at } = *asked;
         if argument.is_null() {
-            return Err(asked.wrong(format!("{key} takes no null")));
+            return Err(asked.wrong(format!("{key} does not accept null")));
         }
         // One element is a list of one: beside an object, JSON's `||` would put members over its own.
         let lists = matches!(column.data_type.family(), Family::Array | Family::Json);
@@ -101,7 +101,7 @@ impl<'v> Scope<'v> {
         let list = one.then(|| Value::Array(vec![argument.clone()]));
         let nothing = argument.as_array().into_iter().flatten().any(Value::is_null);
         if key == "$remove" && nothing {
-            return Err(asked.wrong("$remove takes no null"));
+            return Err(asked.wrong("$remove does not accept null"));
         }
         self.operand(column, list.as_ref().unwrap_or(argument), at)
     }
@@ -188,7 +188,8 @@ impl<'v> Scope<'v> {
         let path: Vec<String> = steps(path).collect();
         let most = self.view.limits.max_depth;
         if path.len() > most {
-            let message = format!("a path to be set may have {most} steps, not {}", path.len());
+            let message =
+                format!("a path to be set may have at most {most} steps, not {}", path.len());
             return Err(Error::exceeded("max_depth", message).at(at));
         }
         let list = DataType::texts();
@@ -221,10 +222,11 @@ impl Computation<'_> {
         let Column { name, type_name, data_type, .. } = self.column;
         match (data_type.has_day(), data_type.is_timestamp()) {
             (true, false) if !span.is_of_days() => {
-                Err(self.wrong(format!("{name} is {type_name}, which moves by whole days")))
+                Err(self
+                    .wrong(format!("{name} is {type_name}, which can only be moved by whole days")))
             }
             (false, _) if !span.is_of_hours() => Err(self.wrong(format!(
-                "{name} is {type_name}, which moves by hours, minutes and seconds"
+                "{name} is {type_name}, which can only be moved by hours, minutes and seconds"
             ))),
             _ => Ok(Operand::text(Some(span.interval()), self.at)),
         }

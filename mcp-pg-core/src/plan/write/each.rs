@@ -49,7 +49,7 @@ impl<'v> Each<'v> {
     ) -> Result<Self> {
         let most = scope.view.limits.max_insert_rows;
         if updates.len() > most {
-            let message = format!("one update may name {most} rows, not {}", updates.len());
+            let message = format!("one update may name at most {most} rows, not {}", updates.len());
             return Err(Error::exceeded("max_insert_rows", message).at("/updates"));
         }
         let columns = &table.table.columns;
@@ -70,7 +70,7 @@ impl<'v> Each<'v> {
             batches[batch].push(row);
             if batches.len() > WAYS_MOST {
                 let message = format!(
-                    "the rows of a list may be set in {WAYS_MOST} ways, each with its own columns or arithmetic, and no more"
+                    "the rows of a list may be set in at most {WAYS_MOST} ways, each with its own columns or arithmetic"
                 );
                 return Err(Error::new(Code::LimitExceeded, message)
                     .at(format!("/updates/{index}"))
@@ -123,9 +123,11 @@ fn named<'v>(
         let value = rest.shift_remove(&column.name).unwrap_or_default();
         let operand = scope.operand(column, &value, &at)?;
         if operand.is_null() {
-            return Err(
-                Error::new(Code::InvalidValue, "a key that names a row takes no null").at(at)
-            );
+            return Err(Error::new(
+                Code::InvalidValue,
+                "a key that names a row does not accept null",
+            )
+            .at(at));
         }
         values.push(operand);
     }

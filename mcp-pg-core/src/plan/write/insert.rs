@@ -46,7 +46,7 @@ impl<'v> InsertPlan<'v> {
         let (rows, list) = rows(&request.data, "/data", "row")?;
         let most = scope.view.limits.max_insert_rows;
         if rows.len() > most {
-            let message = format!("one insert may have {most} rows, not {}", rows.len());
+            let message = format!("one insert may have at most {most} rows, not {}", rows.len());
             return Err(Error::exceeded("max_insert_rows", message).at("/data"));
         }
 
@@ -260,8 +260,8 @@ fn require(
         )
         .at(below(at, &column.name))
         .hint(match column.default_refused {
-            true => "it takes no null, and its default the next number of a sequence, which the caller's role may not",
-            false => "it takes no null and has no default",
+            true => "it does not accept null, and its default uses a sequence that the caller's role may not use",
+            false => "it does not accept null and has no default",
         })),
     }
 }

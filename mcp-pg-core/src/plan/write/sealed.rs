@@ -28,7 +28,7 @@ impl<'v> Scope<'v> {
         if value.is_null() && !column.nullable {
             return Err(Error::new(
                 Code::NotNullViolation,
-                format!("{} takes no null", column.name),
+                format!("{} does not accept null", column.name),
             )
             .at(at));
         }
@@ -78,7 +78,7 @@ impl<'v> Scope<'v> {
                             return Err(Error::new(
                                 Code::UnknownOperator,
                                 format!(
-                                    "{} of {} is encrypted: it can be tested for equality alone",
+                                    "{} of {} is encrypted: it can only be tested for equality",
                                     column.name,
                                     table.name()
                                 ),

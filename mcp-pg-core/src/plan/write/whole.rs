@@ -24,10 +24,10 @@ pub(super) fn require_whole(data_type: &DataType, value: &Value, at: &str) -> Re
     };
     let mut parts = fields.iter().map(|field| field.name.as_str()).chain(ends.iter().copied());
     if let Some(missing) = parts.find(|part| !members.contains_key(*part)) {
-        let message = format!("{missing} is missing: what is written is the whole value");
+        let message = format!("{missing} is missing: a write replaces the whole value");
         return Err(Error::new(Code::MissingValue, message)
             .at(below(at, missing))
-            .hint("give what is to stay as it is, too; null is for none"));
+            .hint("give the parts to keep, too; null means none"));
     }
     for field in fields {
         if let Some(value) = members.get(&field.name) {

@@ -55,7 +55,7 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
         }
         None if begins_with_year(text) => Ok(()),
         None if text.starts_with(|first: char| first.is_ascii_digit()) => Err(Reason::Because {
-            message: format!("{text:?} is not a date as ISO 8601 writes it"),
+            message: format!("{text:?} is not an ISO 8601 date"),
             hint: "give year, month and day: 2024-01-31, or 2024-01-31T13:45:00Z".to_owned(),
         }),
         None => Err(Reason::Unfit),

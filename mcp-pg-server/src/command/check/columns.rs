@@ -22,7 +22,7 @@ pub(super) fn without_sequence(schema: &Schema) -> impl Iterator<Item = String> 
     let refused = columns.filter(|(_, column)| column.default_refused && column.can_insert);
     refused.map(|(table, column)| {
         format!(
-            "inserts have to give {}.{}: the login may take no number from the sequence of its default: GRANT USAGE ON SEQUENCE",
+            "inserts must give {}.{}: the login may not use the sequence of its default: GRANT USAGE ON SEQUENCE",
             table.name, column.name
         )
     })
@@ -34,8 +34,7 @@ pub(super) fn lacking(settings: &Settings, schema: &Schema) -> impl Iterator<Ite
         schema.tables.iter().filter_map(move |table| {
             let (position, column) = role.lacks(table, settings)?;
             Some(format!(
-                "roles.{}.grants[{position}]: nobody can insert into {}, and it is not offered: {} takes no null, has no \
-                 default, and the role may not write it",
+                "roles.{}.grants[{position}]: inserts into {} are impossible, and not offered: {} does not accept null, has no default, and the role may not write it",
                 role.name, table.name, column.name
             ))
         })
@@ -52,7 +51,7 @@ pub(in crate::command) fn counted(settings: &Settings, schema: &Schema) -> Optio
     let columns: Vec<String> = columns.collect();
     (!columns.is_empty()).then(|| {
         format!(
-            "each update adds 1 to, or dates, {}: say so by concurrency.version_column, or \"\" if that means something else",
+            "each update increments or timestamps {}: set concurrency.version_column to it, or to \"\" if the column means something else",
             some_of(&columns)
         )
     })

@@ -14,7 +14,7 @@ pub(super) fn untold(engine: &Engine, settings: &Settings, schema: &Schema) -> V
                 continue;
             };
             let note = format!(
-                "{}: the user agrees to a number of rows, and not to which: RETURNING lacks the primary key of {}",
+                "{}: the user agrees to a number of rows, not to which ones: RETURNING lacks the primary key of {}",
                 query.place, table.name
             );
             if !notes.contains(&note) {

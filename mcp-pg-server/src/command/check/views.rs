@@ -36,8 +36,7 @@ pub(super) fn unbound(engine: &Engine, settings: &Settings, unbound: &[String]) 
     };
     let told = unbound.iter().filter(is_read).map(|name| {
         format!(
-            "the view {name} shows rows whatever the row-level security of the tables beneath it says, which does not \
-             bind the owner that it reads as. If that is not what it is for, run ALTER VIEW … SET (security_invoker)"
+            "the view {name} bypasses the row-level security of the tables beneath it, which it reads as an owner that is not bound by it. If that is not intended, run ALTER VIEW … SET (security_invoker)"
         )
     });
     told.collect()
@@ -64,8 +63,7 @@ fn unfenced(view: &View, table: &TableView, leaky: &[String]) -> Option<String> 
         && beneath.all(|table| table.is_some_and(|table| reads(table) && table.is_open()));
     (leaky.contains(&name) && !reads_all).then(|| {
         format!(
-            "the view {name} leaves rows out, and is no fence around them: a condition that fails on such a row tells \
-             of it. Run ALTER VIEW … SET (security_barrier)"
+            "the view {name} hides rows without being a security barrier: a condition that fails on a hidden row reveals it. Run ALTER VIEW … SET (security_barrier)"
         )
     })
 }

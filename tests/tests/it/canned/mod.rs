@@ -148,7 +148,7 @@ async fn a_file_that_cannot_be_sent_is_a_fault_of_its_own() {
     let faults = faults(&engine);
     assert_eq!(faults.len(), 2, "{faults:?}");
     assert_eq!(faults[0], "nul.sql: cannot be read: line 2 has a NUL byte");
-    assert!(faults[1].starts_with("more.sql:2:4: \"int + 1\" is no name of a type"), "{faults:?}");
+    assert!(faults[1].starts_with("more.sql:2:4: \"int + 1\" is not a type name"), "{faults:?}");
     assert_eq!(names(&engine, "analyst"), ["either", "good", "near", "object"]);
     for (tool, arguments, expected) in [
         ("near", json!({}), json!(5)),
@@ -278,12 +278,12 @@ async fn a_fault_names_file_line_and_column() {
         "default.sql:1:4: the default \"many\": expected integer",
         "span.sql:2:4: the default \"many\": invalid input syntax for type interval",
         "net.sql:1:4: the default [\"10.0.0.1\",\"here\"]: invalid input syntax for type inet",
-        "bound.sql:1:4: maximum: write 9.223372036854776e+19 as a text of its digits",
+        "bound.sql:1:4: maximum: write 9.223372036854776e+19 as a string of digits",
         "nobody.sql:1:4: there is no role \"analist\"; did you mean analyst?",
-        "no name.sql: \"no name\" is no name of a tool",
-        "write.sql:1:1: INSERT writes: say so with -- @writes",
+        "no name.sql: \"no name\" is not a tool name",
+        "write.sql:1:1: INSERT writes: add -- @writes",
         "drop.sql:2:1: a canned query is a SELECT",
-        "into.sql:1:1: it returns no columns: if it is to write",
+        "into.sql:1:1: it returns no columns: add -- @writes",
         "rule.sql:1:4: pattern is for texts, and this is integer",
         "labels.sql:1:4: enum: expected integer, got the string \"b\"",
     ] {

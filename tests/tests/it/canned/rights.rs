@@ -111,7 +111,7 @@ async fn without_roles_a_query_is_for_those_to_whom_it_tells_nothing_new() {
     settings.default_role = "clerk".into();
     let engine = Engine::connect(database.config.clone(), settings).await.unwrap();
     let faults = faults(&engine);
-    let nobody = "read.sql:1:1: no role has it: name those that shall with @roles";
+    let nobody = "read.sql:1:1: no role may use it: name roles with @roles";
     assert!(faults.contains(&nobody.into()), "{faults:?}");
 }
 

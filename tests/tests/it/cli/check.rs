@@ -119,7 +119,7 @@ async fn check_notes_where_changes_are_counted_unless_it_is_configured() {
     )
     .await;
     for (config, told) in [
-        ("", Some("each update adds 1 to, or dates, public.post.version: ")),
+        ("", Some("each update increments or timestamps public.post.version: ")),
         ("[concurrency]\nversion_column = \"version\"", None),
         ("[concurrency]\nversion_column = \"\"", None),
     ] {
@@ -141,7 +141,7 @@ async fn check_notes_where_changes_are_counted_unless_it_is_configured() {
                 .args(["--database-url", &database.url]),
         )
         .await;
-        assert_eq!(served.err.contains("each update adds 1"), told.is_some(), "{served:?}");
+        assert_eq!(served.err.contains("each update increments"), told.is_some(), "{served:?}");
     }
 }
 
@@ -259,7 +259,7 @@ async fn check_notes_views_that_tell_more_than_their_tables() {
         |mark: &str| view(&format!("own.called shows public.person.name, which is marked {mark}"));
     let expected = [
         role("every.mail shows public.person.mail") + "masks",
-        "note: the view public.own leaves rows out".to_owned(),
+        "note: the view public.own hides rows".to_owned(),
         marked("sensitive"),
         marked("untrusted"),
         role("own.address shows public.person.mail") + "masks",
@@ -351,7 +351,7 @@ async fn check_notes_views_that_policies_do_not_bind() {
     );
     let config = config.to_str().unwrap();
     let ended = run(&["check", "--database-url", &database.url, "--config", config]).await;
-    let notes = ended.out.lines().filter(|line| line.contains("whatever the row-level security"));
+    let notes = ended.out.lines().filter(|line| line.contains("bypasses the row-level security"));
     let mut views: Vec<&str> = notes.filter_map(|note| note.split(' ').nth(3)).collect();
     views.sort_unstable();
     assert_eq!(

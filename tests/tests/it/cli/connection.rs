@@ -95,7 +95,7 @@ async fn a_database_that_refuses_is_not_one_that_does_not_answer() {
     let url = database.url.replace("postgres://postgres@", "postgres://cli_crowded@");
     let ended = run(&["check", "--database-url", &url]).await;
     assert_eq!(ended.status, Some(3), "{ended:?}");
-    assert!(ended.err.contains("the database takes no more connections"), "{ended:?}");
+    assert!(ended.err.contains("the database accepts no more connections"), "{ended:?}");
 }
 
 #[tokio::test]

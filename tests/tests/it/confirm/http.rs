@@ -104,7 +104,7 @@ async fn servers_with_one_audit_table_use_a_confirmation_once() {
     let refused = delete_over_http(&second, &ann, Some(state)).await;
     let error = &refused["structuredContent"]["error"];
     assert_eq!(error["code"], "forbidden", "{refused}");
-    assert_eq!(error["message"], "what the user has agreed to was done before");
+    assert_eq!(error["message"], "the user's agreement was already used");
     assert_eq!(reviews(&database).await, 14);
 
     // Both at once: one of them.

@@ -170,10 +170,7 @@ async fn what_is_computed_from_outsiders_words_is_read() {
     let then = json!({"operation": "update", "table": "deal", "where": {"id": 2}, "updates": {"total": 1}});
     let led = json!({"operations": [first("person.rating"), then]});
     let error = mcp_pg_tests::error(&engine, "careful", "transaction", led).await;
-    assert!(
-        error["message"].as_str().unwrap().contains("after reading what outsiders wrote"),
-        "{error}"
-    );
+    assert!(error["message"].as_str().unwrap().contains("after reading untrusted data"), "{error}");
     let free = json!({"operations": [first("person.pay"), then]});
     call(&engine, "careful", "transaction", free).await.unwrap();
 }

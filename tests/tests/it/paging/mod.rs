@@ -217,7 +217,7 @@ async fn rows_without_a_key_are_each_on_one_page() {
     }
     let inside = json!({"table": "tie", "order_by": ["kind"], "limit": 1, "offset": 59});
     let reply = call(&engine, "analyst", "select", inside).await.unwrap();
-    assert!(reply["notes"][0].as_str().unwrap().contains("by their offset"), "{reply}");
+    assert!(reply["notes"][0].as_str().unwrap().contains("by offset"), "{reply}");
     let unordered = json!({"table": "tie", "limit": 1});
     let reply = call(&engine, "analyst", "select", unordered).await.unwrap();
     assert!(reply["notes"][0].as_str().unwrap().contains("no order_by"), "{reply}");

@@ -55,7 +55,7 @@ async fn the_name_of_an_argument() {
         ("select", "page_size", "limit"),
         ("select", "joins", "include"),
         ("select", "group_by", "the tool aggregate"),
-        ("select", "sql", "there is no SQL"),
+        ("select", "sql", "SQL is not accepted"),
         ("select", "schema", "\"schema.name\""),
         ("aggregate", "metrics", "measures"),
         ("insert", "values", "data"),

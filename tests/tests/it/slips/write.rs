@@ -29,7 +29,7 @@ async fn a_write() {
     let parent = json!({"data": {"order_id": 1, "customer": {"name": "Ada"}}});
     check("insert", &[(parent, "/data/customer", "named by its key, customer_id")]).await;
     let nobody = json!({"data": {"order_id": 1, "customer_id": 9}});
-    let found = "select it in customer to find its customer_id";
+    let found = "select the row in customer to find its customer_id";
     check("insert", &[(nobody, "/data/customer_id", found)]).await;
     let change = |updates: Value| json!({"where": {"order_id": 1}, "updates": updates});
     check(
@@ -45,7 +45,7 @@ async fn a_write() {
                 "{\"$literal\": {…}}",
             ),
             (change(json!({"tags": {"$push": "x"}})), "/updates/tags/$push", "$append"),
-            (change(json!({"$set": {"total": 1}})), "/updates/$set", "columns stand here"),
+            (change(json!({"$set": {"total": 1}})), "/updates/$set", "the keys are columns"),
             (change(json!({"details.a": 1})), "/updates/details.a", "{\"$merge\": {\"a\": …}}"),
         ],
     )
@@ -69,7 +69,11 @@ async fn an_operation() {
             "/operations/0/id",
             "as",
         ),
-        (of(json!({"operation": "insert", "args": {}})), "/operations/0/args", "stand here"),
+        (
+            of(json!({"operation": "insert", "args": {}})),
+            "/operations/0/args",
+            "arguments themselves",
+        ),
         (referring(json!("{{new.clerk_id}}")), place, "{\"$ref\": \"name.column\"}"),
     ];
     let within = format!("{place}/$ref");

@@ -276,5 +276,5 @@ async fn what_meets_no_row_does_not_end_a_transaction_unless_another_depends_on_
     let told = error(&engine, "admin", "transaction", depends).await;
     assert_eq!(told["at"], "/operations/1/data/stock_id/$ref", "{told}");
     let alone = transact(&engine, json!([take])).await;
-    assert_eq!(alone["results"][0]["notes"], json!(["no row meets where"]));
+    assert_eq!(alone["results"][0]["notes"], json!(["no row matches where"]));
 }

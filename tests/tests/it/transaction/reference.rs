@@ -193,7 +193,7 @@ async fn a_reference_must_lead_to_an_earlier_row() {
     let told = error(&engine, "admin", "transaction", json!({"operations": operations})).await;
     assert_eq!(told["at"], "/operations/1/data/user_id/$ref");
     assert_eq!(told["message"], "operation user gave 0 rows");
-    assert!(told["hint"].as_str().unwrap().starts_with("no row met"), "{told}");
+    assert!(told["hint"].as_str().unwrap().starts_with("no row matched"), "{told}");
     // One that gave several: which is meant is not guessed, unless all have the same value.
     let operations = |column: &str| {
         json!([

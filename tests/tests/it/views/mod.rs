@@ -98,5 +98,5 @@ async fn a_table_elsewhere_that_cannot_be_reached_is_told() {
     let engine = database.engine().await;
     let told = error(&engine, "admin", "select", json!({"table": "far"})).await;
     assert_eq!(told["code"], "database_error");
-    assert!(told["message"].as_str().unwrap().contains("on another server"), "{told}");
+    assert!(told["message"].as_str().unwrap().contains("on a foreign server"), "{told}");
 }
