@@ -216,8 +216,7 @@ fn unnested_once(groups: &[Group<'_>]) -> Result<()> {
     match unnested.find(|(_, group)| !group.is_of_the_rows_of(first)) {
         None => Ok(()),
         Some((index, _)) => {
-            let message =
-                "each can be used for the elements of one list, or for columns of one relation only";
+            let message = "each can be used for the elements of one list, or for columns of one relation only";
             Err(Error::new(Code::InvalidValue, message).at(format!("/group_by/{index}/each")))
         }
     }
