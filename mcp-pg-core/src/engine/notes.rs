@@ -82,7 +82,10 @@ fn archived_parent(plan: &SelectPlan<'_>, rows: &[Vec<Value>], first: usize) -> 
 /// What to say of a column of a related row that is null: that row may be archived.
 fn archived_beyond(plan: &SelectPlan<'_>, rows: &[Vec<Value>]) -> Option<String> {
     let reached = |index: usize| match (&plan.grouping, plan.columns.get(index)?) {
-        (Some(grouping), _) => grouping.groups.get(index)?.of.column(),
+        (Some(grouping), _) => {
+            let group = grouping.groups.get(index)?;
+            group.of.column().filter(|_| group.each.is_none())
+        }
         (None, Shown::Related { of, .. }) => Some(&**of),
         (None, _) => None,
     };

@@ -53,6 +53,13 @@ impl Hop<'_> {
         })
     }
 
+    /// Whether a key says that it leads to one row at most, so that a join with that cannot double a row.
+    pub fn is_keyed(&self) -> bool {
+        let compared =
+            |position: usize| self.relation.columns.iter().any(|(_, theirs)| *theirs == position);
+        self.is_to_one() && self.leads_to_a_key(compared)
+    }
+
     /// Whether one row at most of the table at its end, of those that it leads to, has the same in these columns.
     pub fn leads_to_a_key(&self, among: impl Fn(usize) -> bool) -> bool {
         let table = &self.table.table;

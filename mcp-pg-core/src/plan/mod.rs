@@ -19,7 +19,7 @@ mod scope;
 mod shape;
 mod write;
 
-pub use aggregate::{Function, Group, Grouping, Measure};
+pub use aggregate::{Function, Group, Grouping, Measure, Unnested};
 pub use condition::{Compared, Comparison, Predicate, Quantifier, Words, filter};
 pub use expression::{
     ARITHMETIC_MOST, Arithmetic, Clock, Cut, End, Expression, Now, Period, Point, Reached, Slot,

@@ -8,7 +8,7 @@ use sea_query::{
 use super::aliased;
 use super::expression::divided;
 use super::predicate::{Conditions, constant, in_jsonb, taken};
-use crate::plan::{Expression, Function, Group, Grouping, Measure};
+use crate::plan::{Expression, Function, Group, Grouping, Hop, Measure, Unnested};
 use crate::schema::DataType;
 
 impl Conditions {
@@ -17,14 +17,22 @@ impl Conditions {
         let alias = self.alias();
         let mut query = Query::select();
         query.from(aliased(grouping.table, &alias));
-        let mut lists = Vec::new();
+        let mut unnested: Option<Many> = None;
         for (index, group) in grouping.groups.iter().enumerate() {
-            let expression = match group.each {
-                None => self.group(group, &alias),
-                Some(_) => {
-                    let (rows, elements) = self.elements(&group.of, &alias);
-                    lists.push((rows, elements.clone()));
-                    Expr::col((elements, name(0)))
+            let expression = match (&group.each, group.of.column()) {
+                (None, _) => self.group(group, &alias),
+                (Some(Unnested::Rows { before }), Some(of))
+                    if let (before, [many, further @ ..]) = of.hops.split_at(*before) =>
+                {
+                    let rows = unnested.get_or_insert_with(|| self.many(before, many, &alias));
+                    let value = self.value_along(further, of, &rows.alias);
+                    rows.query.expr_as(value, name(index));
+                    self.join(&mut rows.query, &rows.alias);
+                    Expr::col((rows.outer.clone(), name(index)))
+                }
+                (Some(_), _) => {
+                    let elements = unnested.insert(self.elements(&group.of, index, &alias));
+                    Expr::col((elements.outer.clone(), name(index)))
                 }
             };
             query.expr_as(expression, name(index));
@@ -40,8 +48,8 @@ impl Conditions {
             query.and_where(filter);
         }
         self.join(&mut query, &alias);
-        for (rows, elements) in lists {
-            query.join_lateral(JoinType::InnerJoin, rows, elements, constant(true));
+        if let Some(rows) = unnested {
+            query.join_lateral(JoinType::InnerJoin, rows.query, rows.outer, constant(true));
         }
         if grouping.computed.is_empty() {
             return query;
@@ -66,12 +74,20 @@ impl Conditions {
         }
     }
 
-    /// The elements of a list of the row under `alias`, one a row, and the alias of those rows.
-    fn elements(&mut self, of: &Expression<'_>, alias: &DynIden) -> (SelectStatement, DynIden) {
+    /// The elements of a list of the row under `alias`, one a row, for the group at `index`.
+    fn elements(&mut self, of: &Expression<'_>, index: usize, alias: &DynIden) -> Many {
         let list = self.computed(of, alias);
-        let mut rows = Query::select();
-        rows.expr_as(element(list, &of.data_type()), name(0));
-        (rows, self.alias())
+        let mut query = Query::select();
+        query.expr_as(element(list, &of.data_type()), name(index));
+        let outer = self.alias();
+        Many { query, alias: outer.clone(), outer }
+    }
+
+    /// The many rows that a hop leads to, after others that each lead to one from the row under `alias`.
+    fn many(&mut self, before: &[Hop<'_>], many: &Hop<'_>, alias: &DynIden) -> Many {
+        let near = before.iter().fold(alias.clone(), |near, hop| self.joined(hop, &near));
+        let (query, alias) = self.related(many, &near);
+        Many { query, alias, outer: self.alias() }
     }
 
     fn measure(&mut self, measure: &Measure<'_>, alias: &DynIden) -> Expr {
@@ -119,6 +135,15 @@ impl Conditions {
         let percentile: Expr = Func::cust("pg_catalog.percentile_cont").arg(fraction).into();
         percentile.binary(BinOper::Custom("WITHIN"), Expr::from(met(values)))
     }
+}
+
+/// What each row is joined to in order to be in several groups: a subquery with a column for each of those.
+struct Many {
+    query: SelectStatement,
+    /// The alias of its rows within.
+    alias: DynIden,
+    /// The alias of the subquery.
+    outer: DynIden,
 }
 
 /// Each element of a list. What JSON has in the place of one has none, and its null is no value.

@@ -4,7 +4,7 @@ use sea_query::{
     BinOper, DynIden, Expr, ExprTrait, Func, NullOrdering, Order, Query, SelectStatement, Value,
 };
 
-use super::join::{end, leads_to_a_key, the_one};
+use super::join::{end, the_one};
 use super::output::{Output, Reader};
 use super::predicate::{Conditions, constant, document, taken};
 use super::{as_read, column, expression, operand, reader};
@@ -136,7 +136,7 @@ impl Conditions {
     pub(super) fn reached(&mut self, hops: &[Hop<'_>], reached: &Column, alias: &DynIden) -> Expr {
         match hops {
             [] => column(alias, reached),
-            [hop, further @ ..] if leads_to_a_key(hop) && !self.apart => {
+            [hop, further @ ..] if hop.is_keyed() && !self.apart => {
                 let joined = self.joined(hop, alias);
                 self.reached(further, reached, &joined)
             }
@@ -161,7 +161,17 @@ impl Conditions {
 
     /// The column's value, or what its JSON has at the path, where JSON's null is no value.
     pub(super) fn value(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
-        let whole = self.reached(&of.hops, &of.column, alias);
+        self.value_along(&of.hops, of, alias)
+    }
+
+    /// The same, for the rest of its way from the row under `alias`.
+    pub(super) fn value_along(
+        &mut self,
+        hops: &[Hop<'_>],
+        of: &Reached<'_>,
+        alias: &DynIden,
+    ) -> Expr {
+        let whole = self.reached(hops, &of.column, alias);
         match &of.member {
             None => whole,
             Some(path) => self.member(whole, &of.column, path),

@@ -105,20 +105,13 @@ impl Conditions {
 
 /// Cuts the rows at the end of a hop to one: where no key says that there are no more, always the same.
 pub(super) fn the_one(rows: &mut SelectStatement, hop: &Hop<'_>, alias: &DynIden) {
-    if !leads_to_a_key(hop) {
+    if !hop.is_keyed() {
         for position in hop.table.steady_order() {
             let column = column(alias, &hop.table.table.columns[position]);
             rows.order_by_expr(column, sea_query::Order::Asc);
         }
     }
     rows.limit(1);
-}
-
-/// Whether the columns that a hop compares at its end hold a key, so that a join cannot double a row.
-pub(super) fn leads_to_a_key(hop: &Hop<'_>) -> bool {
-    let compared =
-        |position: usize| hop.relation.columns.iter().any(|(_, theirs)| *theirs == position);
-    hop.is_to_one() && hop.leads_to_a_key(compared)
 }
 
 /// The table at the end of a hop under an alias: `ONLY` it where the hop leads to rows of its own alone.

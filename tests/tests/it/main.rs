@@ -44,6 +44,7 @@ mod describe;
 mod diagram;
 mod directives;
 mod distinct;
+mod each_related;
 mod elements;
 mod encryption;
 mod example;

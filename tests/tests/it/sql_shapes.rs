@@ -251,6 +251,9 @@ async fn totals() {
         json!({"table": "product", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "tags", "each": true}], "order_by": ["-n"], "where": {"id": {"gt": 0}}}),
         json!({"table": "item", "measures": {"n": {"sum": "qty"}}, "group_by": [{"column": "product.tags", "each": true, "as": "tag"}]}),
         json!({"table": "odd", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "old", "path": ["a"], "each": true}, {"column": "doc", "path": ["b"]}]}),
+        json!({"table": "orders", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "product.name", "each": true}, {"column": "product.id", "each": true}]}),
+        json!({"table": "orders", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "customer.product.name", "each": true}]}),
+        json!({"table": "customer", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "orders.state", "each": true}]}),
         json!({"table": "orders", "where": {"not": {"customer": {"country": "FR"}}}, "measures": {"n": {"count": "*"}}, "group_by": ["customer.name"]}),
         json!({"table": "orders", "measures": {"n": {"count": "*"}}, "group_by": [{"column": "total", "bucket": 2.5}, {"column": "placed", "bucket": "15 minutes"}]}),
     ];

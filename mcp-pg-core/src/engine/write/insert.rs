@@ -11,6 +11,7 @@ use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, obje
 use crate::error::{Code, Error, Result};
 use crate::execute::{Fetched, Keep, Transaction, texts};
 use crate::plan::InsertPlan;
+use crate::schema::TableKind;
 use crate::statement::{self, INSERT_PARAMETERS, Statement};
 
 impl Run<'_, '_> {
@@ -92,6 +93,7 @@ impl Run<'_, '_> {
         }
         let left = (total as u64).saturating_sub(done.count);
         done.notes.extend((left > 0).then(|| format!("{}: {left}", left_out(plan))));
+        done.notes.extend((left == 0).then(|| meets_none(plan)).flatten());
         Ok(done)
     }
 
@@ -175,6 +177,27 @@ impl Run<'_, '_> {
 /// Whether the rows may be such as row-level security lets the caller add and not see: PostgreSQL refuses to return those.
 fn may_be_hidden(plan: &InsertPlan<'_>) -> bool {
     plan.table.table.row_security.applies() && plan.arbiter.is_none() && !plan.is_checked()
+}
+
+/// What to say of `on_conflict` where no existing row could have been met: each key has a number that the database gives.
+fn meets_none(plan: &InsertPlan<'_>) -> Option<String> {
+    let arbiter = plan.arbiter.as_ref()?;
+    let table = &plan.table.table;
+    let is_stored = matches!(table.kind, TableKind::Table | TableKind::PartitionedTable);
+    if !is_stored || !arbiter.columns.is_empty() {
+        return None;
+    }
+    let numbered = |position: &usize| {
+        let column = &table.columns[*position];
+        column.is_numbered() && !plan.columns.iter().any(|given| given.name == column.name)
+    };
+    let mut keys = table.indexes.iter().filter(|index| index.unique || index.exclusion.is_some());
+    keys.all(|key| key.mentions.iter().any(numbered)).then(|| {
+        format!(
+            "on_conflict changes nothing here: no unique key of {} is in what is given, so the same row can be added again",
+            plan.table.name()
+        )
+    })
 }
 
 /// Why some rows were not added.

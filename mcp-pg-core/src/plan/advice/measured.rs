@@ -93,6 +93,7 @@ pub(in crate::plan) fn not_a_group<'v>(
             error.hint(format!("{{\"column\": {column:?}, {member:?}: {cut:?}}}"))
         }
         _ if name.contains(',') => error.hint("one name each: [\"status\", \"customer.country\"]"),
+        _ if scope.reach_each(table, name).is_ok() => error.hint(element::form_of_rows(name)),
         _ => scope.not_reached(table, name, error),
     }
 }

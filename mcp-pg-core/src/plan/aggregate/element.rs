@@ -1,4 +1,5 @@
-//! Groups by the elements of lists: `{"column": "labels", "each": true}`.
+//! Groups of which a row is in several: by the elements of lists, `{"column": "labels", "each": true}`, and by columns of
+//! the many rows that a relation leads to, `{"column": "categories.name", "each": true}`.
 
 use std::sync::Arc;
 
@@ -9,8 +10,20 @@ use crate::plan::Reached;
 use crate::policy::TableView;
 use crate::schema::DataType;
 
-/// What says that the elements of a list make the groups.
+/// What says that the elements of a list, or the rows of a relation, make the groups.
 pub(super) const EACH: &str = "each";
+
+/// What makes several groups of one row.
+#[derive(Debug, Clone)]
+pub enum Unnested {
+    /// The elements of a list, which are of this type.
+    Elements(Arc<DataType>),
+    /// The rows at the end of a relation to many.
+    Rows {
+        /// How many relations to one lead there.
+        before: usize,
+    },
+}
 
 /// The type of the elements of lists: of arrays, or of those that JSON may be.
 fn element(data_type: &DataType) -> Option<Arc<DataType>> {
@@ -20,7 +33,24 @@ fn element(data_type: &DataType) -> Option<Arc<DataType>> {
     }
 }
 
-/// The type of the elements by which a group is made, whose object asks for them or not.
+/// Whether the object of a group asks for several groups of a row.
+///
+/// # Errors
+///
+/// `invalid_value` at the member of the object.
+pub(super) fn is_asked(options: &Map<String, Value>) -> Result<bool> {
+    match options.get(EACH) {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(asked)) => Ok(*asked),
+        Some(_) => Err(wrong("each is true or false".to_owned(), EACH)),
+    }
+}
+
+fn wrong(message: String, at: &str) -> Error {
+    Error::new(Code::InvalidValue, message).at(step(at))
+}
+
+/// What makes several groups of a row, where the group's object asks for that.
 ///
 /// # Errors
 ///
@@ -29,22 +59,31 @@ pub(super) fn asked(
     options: &Map<String, Value>,
     of: &Reached<'_>,
     table: &TableView,
-) -> Result<Option<Arc<DataType>>> {
-    let wrong = |message: String, at: &str| Error::new(Code::InvalidValue, message).at(step(at));
-    match options.get(EACH) {
-        None | Some(Value::Null | Value::Bool(false)) => return Ok(None),
-        Some(Value::Bool(true)) => {}
-        Some(_) => return Err(wrong("each is true or false".to_owned(), EACH)),
+) -> Result<Option<Unnested>> {
+    if !is_asked(options)? {
+        return Ok(None);
     }
     let beside = ["bucket", "part", "time_zone"].into_iter();
     let mut beside = beside.filter(|member| options.get(*member).is_some_and(|is| !is.is_null()));
     if let Some(member) = beside.next() {
-        return Err(wrong(format!("elements are groups as they are, without a {member}"), member));
+        return Err(wrong(
+            format!("what each gives is a group as it is, without a {member}"),
+            member,
+        ));
+    }
+    if let Some(before) = of.hops.iter().position(|hop| !hop.is_to_one()) {
+        return match of.hops.iter().take(before).find(|hop| !hop.is_keyed()) {
+            None => Ok(Some(Unnested::Rows { before })),
+            Some(hop) => {
+                let relation = hop.subject.relation_name(hop.relation);
+                Err(wrong(format!("no key says that {relation} leads to one row"), EACH))
+            }
+        };
     }
     let (name, type_name) = (&of.column.name, &of.column.type_name);
     let apart = |element: &Arc<DataType>| element.equality;
     match element(&of.data_type()) {
-        Some(element) if apart(&element) => Ok(Some(element)),
+        Some(element) if apart(&element) => Ok(Some(Unnested::Elements(element))),
         Some(_) => {
             let message = format!("{name} is {type_name}, whose elements cannot be compared");
             Err(wrong(message, EACH))
@@ -67,6 +106,11 @@ pub(super) fn not_asked(options: &Map<String, Value>, error: Error) -> Error {
     };
     let named = [word, "column"].into_iter().find_map(|member| options.get(member)?.as_str());
     error.hint(form(named.unwrap_or("labels")))
+}
+
+/// How groups by the many rows that a relation leads to are written.
+pub(in crate::plan) fn form_of_rows(column: &str) -> String {
+    format!("{{\"column\": {column:?}, \"each\": true}} counts a row once for each of them")
 }
 
 /// How groups by the elements of a column are written.

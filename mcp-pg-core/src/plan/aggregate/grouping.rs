@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::combined::Combined;
-use super::element::{self, EACH};
+use super::element::{self, EACH, Unnested};
 use super::measure::{Function, Measure, measure};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
@@ -42,8 +42,8 @@ pub struct Group<'v> {
     pub of: Expression<'v>,
     /// How much of a point in time.
     pub cut: Option<Cut>,
-    /// The type of the elements of a list, where each of them makes a group.
-    pub each: Option<Arc<DataType>>,
+    /// What makes several groups of one row.
+    pub each: Option<Unnested>,
 }
 
 impl<'v> Group<'v> {
@@ -52,12 +52,24 @@ impl<'v> Group<'v> {
         Self { name, of, cut: None, each: None }
     }
 
+    /// Whether both are of the rows that the same relation leads to.
+    fn is_of_the_rows_of(&self, other: &Self) -> bool {
+        let ways = [self, other].map(|group| match (&group.each, group.of.column()) {
+            (Some(Unnested::Rows { before }), Some(of)) => {
+                let way = of.hops.iter().take(before + 1);
+                Some(way.map(|hop| &hop.relation.unambiguous).collect::<Vec<_>>())
+            }
+            _ => None,
+        });
+        ways[0].is_some() && ways[0] == ways[1]
+    }
+
     fn data_type(&self) -> Arc<DataType> {
         let of = self.of.data_type();
         match (&self.cut, &self.each) {
             (Some(cut), _) => cut.data_type(&of),
-            (None, Some(element)) => Arc::clone(element),
-            (None, None) => of,
+            (None, Some(Unnested::Elements(element))) => Arc::clone(element),
+            (None, Some(Unnested::Rows { .. }) | None) => of,
         }
     }
 }
@@ -85,14 +97,7 @@ impl<'v> Grouping<'v> {
             }
         });
         let groups: Vec<Group<'v>> = groups.collect::<Result<_>>()?;
-        let mut laid_out = groups.iter().enumerate().filter(|(_, group)| group.each.is_some());
-        if let Some((index, _)) = laid_out.nth(1) {
-            // Rows would multiply: of lists of thousands, into billions.
-            let message = "groups can be made of the elements of one list only";
-            return Err(
-                Error::new(Code::InvalidValue, message).at(format!("/group_by/{index}/each"))
-            );
-        }
+        unnested_once(&groups)?;
         let (combined, measures) = Combined::apart(&request.measures);
         let measures = measures.map(|(name, item)| measure(scope, table, name, item));
         let measures: Vec<Measure<'v>> = measures.collect::<Result<_>>()?;
@@ -203,6 +208,20 @@ impl<'v> Grouping<'v> {
     }
 }
 
+/// Refuses groups that make several of a row in more than one way: rows would multiply, of lists of thousands into
+/// billions.
+fn unnested_once(groups: &[Group<'_>]) -> Result<()> {
+    let mut unnested = groups.iter().enumerate().filter(|(_, group)| group.each.is_some());
+    let Some((_, first)) = unnested.next() else { return Ok(()) };
+    match unnested.find(|(_, group)| !group.is_of_the_rows_of(first)) {
+        None => Ok(()),
+        Some((index, _)) => {
+            let message = "each can be used for the elements of one list, or for columns of one relation only";
+            Err(Error::new(Code::InvalidValue, message).at(format!("/group_by/{index}/each")))
+        }
+    }
+}
+
 /// Refuses a column whose values have no `=`.
 fn told_apart(column: &Column) -> Result<()> {
     if column.data_type.equality {
@@ -248,8 +267,11 @@ fn group<'v>(
         _ => return Err(wrong("a group is a column's name or an object")),
     };
     let at = if item.is_object() { "/column" } else { "" };
-    let reached = scope
-        .reach(table, name)
+    let reached = match element::is_asked(options)? {
+        true => scope.reach_each(table, name),
+        false => scope.reach(table, name),
+    };
+    let reached = reached
         .map_err(|error| advice::not_a_group(scope, table, name, &BUCKETS, error.inside(at)))?;
     let path = options.get("path").filter(|path| !path.is_null());
     let mut of = match path {
@@ -260,7 +282,7 @@ fn group<'v>(
         member.at.insert_str(0, place);
     }
     let each = element::asked(options, &of, table)?;
-    if of.member.is_none() && each.is_none() {
+    if of.member.is_none() && !matches!(each, Some(Unnested::Elements(_))) {
         told_apart(&of.column).map_err(|error| error.inside(at))?;
     }
     let called = named(name, path);

@@ -6,5 +6,6 @@ pub(super) mod grouping;
 pub(super) mod measure;
 mod width;
 
+pub use element::Unnested;
 pub use grouping::{Group, Grouping};
 pub use measure::{Function, Measure};

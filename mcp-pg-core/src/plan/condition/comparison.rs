@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::area::{area, require_near};
 use super::filter::{Parser, one_or, wrong};
+use super::fraction;
 use crate::error::{Error, Result, below};
 use crate::plan::advice;
 use crate::plan::expression::now;
@@ -102,6 +103,8 @@ impl<'v> Parser<'_, 'v> {
             return Err(unknown_operator(column, data_type, operator.as_str(), false).at(at));
         }
         require_near(data_type, value, at)?;
+        let bound = fraction::bound(data_type, operator, value);
+        let value = bound.as_ref().unwrap_or(value);
         let same = |value: &Value| {
             let operand = scope.operand(column, value, at);
             operand.map_err(|error| advice::not_a_range(column, operator, value, error))

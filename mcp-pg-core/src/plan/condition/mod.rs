@@ -5,6 +5,7 @@ mod compared;
 mod comparison;
 pub(super) mod computed;
 pub(super) mod filter;
+mod fraction;
 pub(super) mod pattern;
 mod predicate;
 mod search;

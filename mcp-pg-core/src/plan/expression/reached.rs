@@ -86,7 +86,16 @@ impl<'v> Scope<'v> {
     /// `unknown_column`, `unknown_relation`, `ambiguous_relation`, `limit_exceeded`, or `invalid_value` for a
     /// relation to many rows.
     pub fn reach(&self, table: &'v TableView, name: &str) -> Result<Reached<'v>> {
-        self.reach_by(table, name, TableView::usable)
+        self.reach_by(table, name, TableView::usable, 0)
+    }
+
+    /// [`Scope::reach`] where one of the relations may lead to many rows.
+    pub(in crate::plan) fn reach_each(
+        &self,
+        table: &'v TableView,
+        name: &str,
+    ) -> Result<Reached<'v>> {
+        self.reach_by(table, name, TableView::usable, 1)
     }
 
     /// [`Scope::reach`] for a value that is only shown: it may be masked or encrypted.
@@ -95,7 +104,7 @@ impl<'v> Scope<'v> {
         table: &'v TableView,
         name: &str,
     ) -> Result<Reached<'v>> {
-        self.reach_by(table, name, TableView::readable)
+        self.reach_by(table, name, TableView::readable, 0)
     }
 
     fn reach_by(
@@ -103,6 +112,7 @@ impl<'v> Scope<'v> {
         table: &'v TableView,
         name: &str,
         find: fn(&TableView, &str) -> Result<usize>,
+        mut to_many: usize,
     ) -> Result<Reached<'v>> {
         let (mut table, mut name) = (table, name);
         let mut hops: Vec<Hop<'v>> = Vec::new();
@@ -136,13 +146,15 @@ impl<'v> Scope<'v> {
                     table.relation_name(found)
                 )));
             }
-            if !hop.is_to_one() {
+            let many = !hop.is_to_one();
+            if many && to_many == 0 {
                 return Err(Error::new(
                     Code::InvalidValue,
                     format!("{relation:?} is a to-many relation, which has no single value"),
                 )
                 .hint(format!("begin at {} instead", hop.table.name())));
             }
+            to_many -= usize::from(many);
             table = hop.table;
             name = rest;
             hops.push(hop);
