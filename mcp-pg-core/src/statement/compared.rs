@@ -59,6 +59,7 @@ impl Conditions {
                 let value = match of {
                     Point::Column(of) => self.looked_up(&of.hops, &of.column, alias),
                     Point::Now(now) => self.now(now),
+                    Point::Moved(moved) => self.moved(moved, alias),
                 };
                 self.part(value, cut)
             }

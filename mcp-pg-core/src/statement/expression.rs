@@ -4,7 +4,7 @@ use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Query, Value};
 
 use super::include::subquery;
 use super::predicate::Conditions;
-use crate::plan::{Arithmetic, Expression, Point, Reached};
+use crate::plan::{Arithmetic, Expression, Moved, Point, Reached};
 use crate::schema::DataType;
 
 /// Most digits of a number that is computed with.
@@ -70,6 +70,7 @@ impl Conditions {
                 });
                 computed.unwrap_or_else(|| Parted::whole(integer(0)))
             }
+            Expression::Moved(moved) => Parted::whole(self.moved(moved, alias)),
             Expression::Elapsed(ends, unit) => {
                 let [later, earlier] = ends.each_ref().map(|end| self.seconds(end, alias));
                 Parted { value: later.sub(earlier), by: unit.seconds() }
@@ -115,12 +116,26 @@ impl Conditions {
         }
     }
 
+    /// A point in time so much later; null where it would be none of PostgreSQL's, which it refuses once it meets a row.
+    pub(super) fn moved(&mut self, moved: &Moved<'_>, alias: &DynIden) -> Expr {
+        let data_type = moved.of.data_type();
+        let name = &data_type.base().name;
+        let of = self.value(&moved.of, alias);
+        let [first, last] =
+            moved.within.each_ref().map(|end| self.parameters.share(end).cast_as(name.clone()));
+        let finite = Func::cust("pg_catalog.isfinite").arg(of.clone());
+        let within = of.clone().between(first, last).or(Expr::expr(finite).not());
+        let later = of.add(self.parameters.share(&moved.by).cast_as("interval"));
+        CaseStatement::new().case(within, later.cast_as(name.clone())).into()
+    }
+
     /// The seconds of a point in time since 1970, of infinity infinitely many: differences of these cannot fail.
     fn seconds(&mut self, of: &Point<'_>, alias: &DynIden) -> Expr {
         let epoch = Expr::Constant("epoch".into());
         let of = match of {
             Point::Column(reached) => self.value(reached, alias),
             Point::Now(now) => self.now(now),
+            Point::Moved(moved) => self.moved(moved, alias),
         };
         Func::cust("pg_catalog.extract").args([epoch, of]).into()
     }

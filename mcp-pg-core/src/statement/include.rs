@@ -292,9 +292,9 @@ pub(super) fn shown<'v>(
     })
 }
 
-/// How what is no whole column is read: a part of one, a member of JSON, or a number.
-fn decoder<'v>(table: &'v TableView, of: &'v Expression<'v>) -> &'v Decoder {
-    match of.column() {
+/// How what is no whole column is read: a part of one, a member of JSON, a number, or a point in time that is moved.
+pub(super) fn decoder<'v>(table: &'v TableView, of: &'v Expression<'v>) -> &'v Decoder {
+    match of.like() {
         Some(reached) if reached.member.is_none() => {
             let whole = || reached.owner(table).decoder(reached.position);
             reached.column.decoder().unwrap_or_else(whole)

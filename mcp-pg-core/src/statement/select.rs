@@ -7,7 +7,7 @@ use sea_query::{
     SelectStatement,
 };
 
-use super::include::{included, order_by, shown};
+use super::include::{decoder, included, order_by, shown};
 use super::parameters::{build, build_explain};
 use super::predicate::{Conditions, constant};
 use super::{Output, Reader, SUBJECT, Statement, aliased, expressions, local, seek, version};
@@ -108,7 +108,7 @@ fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &'v Sort<'v>) -> &'v Decoder {
             of.column.decoder().unwrap_or_else(whole)
         }
         SortKey::Count(_) => Decoder::bigint(),
-        SortKey::Computed(_) => Decoder::numeric(),
+        SortKey::Computed(of) => decoder(plan.table, of),
         SortKey::Rank(..) | SortKey::Distance(..) | SortKey::Place => Decoder::double(),
     }
 }

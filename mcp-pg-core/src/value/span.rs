@@ -60,14 +60,6 @@ impl Span {
                 .hint("whole numbers, each with its sign and unit: \"-7 days\", \"1 month\", \"-1 year -6 months\"")
                 .allowed(UNITS.iter().map(|unit| format!("{}s", unit.name))));
         };
-        let seconds = |(number, unit): &(i64, &Unit)| {
-            let part = match unit.part {
-                Part::Months => 366 * 86_400 / 12,
-                Part::Days => 86_400,
-                Part::Seconds => 1,
-            };
-            number.abs() * unit.times * part
-        };
         match span.0.iter().map(seconds).sum::<i64>() > SECONDS_MOST {
             true => Err(Error::new(
                 Code::InvalidValue,
@@ -143,7 +135,8 @@ impl Span {
         Some(format!("\"{}\"", if negative { span.negated() } else { span }))
     }
 
-    fn negated(self) -> Self {
+    /// The same the other way.
+    pub fn negated(self) -> Self {
         Self(self.0.into_iter().map(|(number, unit)| (-number, unit)).collect())
     }
 
@@ -155,6 +148,19 @@ impl Span {
     /// Whether it leaves the day as it is, but for midnight.
     pub fn is_of_hours(&self) -> bool {
         self.0.iter().all(|(_, unit)| unit.part == Part::Seconds)
+    }
+
+    /// The first and the last day from which every part of it leads to a day that PostgreSQL's timestamps have, or nearly.
+    pub fn within(&self) -> [String; 2] {
+        let years = |sign: i64| {
+            let terms = self.0.iter().filter(|(number, _)| number.signum() == sign);
+            match terms.map(seconds).sum::<i64>() {
+                0 => 0,
+                seconds => seconds / (365 * 86_400) + 1,
+            }
+        };
+        // They begin in 4714 BC, and end with 294276.
+        [format!("{:04}-01-01 BC", 4713 - years(-1)), format!("{}-12-31", 294_276 - years(1))]
     }
 
     /// The text that PostgreSQL reads as an `interval`.
@@ -177,6 +183,16 @@ impl fmt::Display for Span {
         }
         Ok(())
     }
+}
+
+/// How many seconds a term has at most.
+fn seconds((number, unit): &(i64, &Unit)) -> i64 {
+    let part = match unit.part {
+        Part::Months => 366 * 86_400 / 12,
+        Part::Days => 86_400,
+        Part::Seconds => 1,
+    };
+    number.abs() * unit.times * part
 }
 
 fn unit(word: &str) -> Option<&'static Unit> {

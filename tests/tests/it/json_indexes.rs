@@ -64,11 +64,11 @@ async fn explain_says_what_index_is_missing() {
     for (condition, hint) in [
         (
             json!({"meta": {"path": ["s"], "eq": "v77"}}),
-            "no index on s within page.meta: the filter reads the whole table; an index on ((meta ->> 's')) would spare that",
+            "no index on s within page.meta: the filter reads the whole table; an index on ((meta ->> 's')) would avoid that",
         ),
         (
             json!({"meta": {"path": ["a", "b"], "in": ["w1", "w2"]}}),
-            "no index on a.b within page.meta: the filter reads the whole table; an index on ((meta #>> '{a,b}')) would spare that",
+            "no index on a.b within page.meta: the filter reads the whole table; an index on ((meta #>> '{a,b}')) would avoid that",
         ),
         (
             json!({"meta": {"path": ["s"], "eq": 8}}),
@@ -80,7 +80,7 @@ async fn explain_says_what_index_is_missing() {
         ),
         (
             json!({"title": {"starts_with": "t499"}}),
-            "page_title_idx does not find how page.title begins: the filter reads the whole table; an index on (title text_pattern_ops) would spare that",
+            "page_title_idx does not serve prefixes of page.title: the filter reads the whole table; an index on (title text_pattern_ops) would avoid that",
         ),
     ] {
         assert_eq!(explain(&engine, &condition).await["hints"], json!([hint]), "{condition}");

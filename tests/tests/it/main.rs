@@ -73,6 +73,7 @@ mod marks;
 mod mcp_http;
 mod mcp_stdio;
 mod meant;
+mod moved_dates;
 mod nothing_found;
 mod other_dialects;
 mod outage;

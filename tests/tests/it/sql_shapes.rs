@@ -87,6 +87,7 @@ async fn a_page() {
         json!({"table": "orders", "columns": [{"subtract": ["total", {"subtract": [{"divide": ["total", "id"]}, 1]}], "as": "n"}], "order_by": ["-n"]}),
         json!({"table": "orders", "columns": ["code"], "order_by": [{"multiply": ["total", "customer.parent_id"]}]}),
         json!({"table": "orders", "columns": ["code", {"subtract": [{"$now": "1 day"}, "placed"], "as": "days"}], "order_by": ["-days"]}),
+        json!({"table": "licence", "columns": [{"add": ["since", {"interval": "1 month"}], "as": "until"}], "where": {"compute": {"subtract": ["since", {"interval": "2 days"}], "lt": {"$now": true}}}, "order_by": ["until"]}),
     ];
     let calls = calls.map(|arguments| ("select", arguments));
     insta::assert_snapshot!(shapes(&calls).await);

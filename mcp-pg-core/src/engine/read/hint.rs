@@ -1,4 +1,4 @@
-//! What would spare a read of a whole table.
+//! Hints about indexes that are missing.
 
 use super::explain::MANY;
 use super::indexable::{Sought, Tested};
@@ -56,8 +56,8 @@ fn lack(tested: &Tested<'_>, name: &str) -> Option<(String, String)> {
             }
             let column = identifier(column_name);
             return Some((
-                format!("{} does not find how {name}.{column_name} begins", ordered.name),
-                format!("; an index on ({column} text_pattern_ops) would spare that"),
+                format!("{} does not serve prefixes of {name}.{column_name}", ordered.name),
+                format!("; an index on ({column} text_pattern_ops) would avoid that"),
             ));
         }
         Some(_) => return None,
@@ -78,11 +78,11 @@ fn member(
         (Some(true), _) if table.table.indexed_text(column, keys).is_some() => return None,
         (Some(true), [key]) => {
             let key = key.replace('\'', "''");
-            format!("; an index on (({whole} ->> '{key}')) would spare that")
+            format!("; an index on (({whole} ->> '{key}')) would avoid that")
         }
         (Some(true), keys) => {
             let path = keys.join(",").replace('\'', "''");
-            format!("; an index on (({whole} #>> '{{{path}}}')) would spare that")
+            format!("; an index on (({whole} #>> '{{{path}}}')) would avoid that")
         }
         (Some(false), _) => {
             format!("; contains finds it by a GIN index on ({whole} jsonb_path_ops)")

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Code, Error};
 use crate::plan::Arithmetic;
-use crate::plan::expression::arithmetic::SINCE;
+use crate::plan::expression::elapsed::SINCE;
 
 /// What to do without a function that there is not.
 pub(in crate::plan) fn instead(name: &str) -> Option<&'static str> {

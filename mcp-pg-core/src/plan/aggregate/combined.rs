@@ -102,6 +102,10 @@ impl<'r> Combined<'r> {
         for measure in &self.measures {
             let at = below("/measures", measure.name);
             let of = scope.arithmetic(derived, measure.asked, &at)?;
+            if !of.data_type().is_exact() {
+                let message = "what is computed from measures is a number";
+                return Err(Error::new(Code::InvalidValue, message).at(at).hint(FORM));
+            }
             let part = |position: usize| all.get(position.checked_sub(first)?).map(|one| &one.of);
             // PostgreSQL writes each out anew wherever it is named.
             let most = scope.view.limits.max_nodes.min(ARITHMETIC_MOST);
@@ -184,6 +188,7 @@ impl<'v> Expression<'v> {
                 operands.iter().map(|operand| operand.parts_with(put)).sum::<usize>() + 1
             }
             Expression::Number(_) => 1,
+            Expression::Moved(_) => 2,
             Expression::Elapsed(..) => 3,
         }
     }

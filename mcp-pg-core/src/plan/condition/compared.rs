@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::filter::{Parser, wrong};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
-use crate::plan::expression::arithmetic::SINCE;
+use crate::plan::expression::elapsed::SINCE;
 use crate::plan::expression::now::{self, NOW, Now};
 use crate::plan::expression::period;
 use crate::plan::{Counted, Cut, Expression, Period, Point, Predicate, Reached, Slot};

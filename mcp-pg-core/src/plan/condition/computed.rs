@@ -46,8 +46,11 @@ impl<'v> Parser<'_, 'v> {
         for _ in 0..of.parts().saturating_mul(tests.len()) {
             self.count(at)?;
         }
-        let left =
-            Left { value: Compared::Computed(Box::new(of)), column: policy::computed().into() };
+        let column = match of.like() {
+            Some(moved) => moved.column.clone(),
+            None => policy::computed().into(),
+        };
+        let left = Left { value: Compared::Computed(Box::new(of)), column };
         self.tested(table, &left, tests, at)
     }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::now::{self, Now};
+use super::elapsed::{Point, elapsed};
+use super::moved::{self, Moved};
+use super::now;
 use super::unit::UNIT;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice::unknown_arithmetic;
@@ -24,10 +26,6 @@ const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", 
 /// PostgreSQL's any more, and tell so of rows that the caller does not see.
 pub const ARITHMETIC_MOST: usize = 256;
 
-/// How long ago something is.
-pub(in crate::plan) const SINCE: &str =
-    "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";
-
 /// A value of a row: that of a column, or what is computed from some.
 #[derive(Debug, Clone)]
 pub enum Expression<'v> {
@@ -39,25 +37,8 @@ pub enum Expression<'v> {
     Computed(Arithmetic, Vec<Expression<'v>>),
     /// How much time the first of two points in time is after the second.
     Elapsed(Box<[Point<'v>; 2]>, Unit),
-}
-
-/// A point in time to compute with.
-#[derive(Debug, Clone)]
-pub enum Point<'v> {
-    /// What a column holds.
-    Column(Reached<'v>),
-    /// The present.
-    Now(Now),
-}
-
-impl<'v> Point<'v> {
-    /// The column, if it is one's.
-    pub fn column(&self) -> Option<&Reached<'v>> {
-        match self {
-            Point::Column(reached) => Some(reached),
-            Point::Now(_) => None,
-        }
-    }
+    /// A point in time, so much later.
+    Moved(Box<Moved<'v>>),
 }
 
 /// How numbers are computed with.
@@ -108,6 +89,7 @@ impl<'v> Expression<'v> {
     pub fn data_type(&self) -> Arc<DataType> {
         match self {
             Expression::Column(reached) => reached.data_type(),
+            Expression::Moved(moved) => moved.of.data_type().shared_base(),
             _ => Arc::clone(DataType::numeric()),
         }
     }
@@ -120,6 +102,14 @@ impl<'v> Expression<'v> {
         }
     }
 
+    /// The column whose type it has: that which it is, or which is moved.
+    pub fn like(&self) -> Option<&Reached<'v>> {
+        match self {
+            Expression::Moved(moved) => Some(&moved.of),
+            other => other.column(),
+        }
+    }
+
     /// All columns in it, from left to right.
     pub fn columns(&self) -> Vec<&Reached<'v>> {
         match self {
@@ -129,13 +119,14 @@ impl<'v> Expression<'v> {
                 operands.iter().flat_map(Expression::columns).collect()
             }
             Expression::Elapsed(ends, _) => ends.iter().filter_map(Point::column).collect(),
+            Expression::Moved(moved) => vec![&moved.of],
         }
     }
 
     /// Whether it is another one at another time, though the row stays as it is.
     pub fn moves(&self) -> bool {
         match self {
-            Expression::Column(_) | Expression::Number(_) => false,
+            Expression::Column(_) | Expression::Number(_) | Expression::Moved(_) => false,
             Expression::Computed(_, operands) => operands.iter().any(Expression::moves),
             Expression::Elapsed(ends, _) => ends.iter().any(|end| matches!(end, Point::Now(_))),
         }
@@ -220,7 +211,7 @@ impl<'v> Scope<'v> {
 }
 
 /// Reads what is to be computed, and counts what it is made of.
-struct Parser<'s, 'v> {
+pub(super) struct Parser<'s, 'v> {
     scope: &'s Scope<'v>,
     table: &'v TableView,
     nodes: usize,
@@ -258,21 +249,23 @@ impl<'v> Parser<'_, 'v> {
             let unit = unit.unwrap_or(Unit::Days);
             return self.since([(later, first), (earlier, second)], unit, &at, depth);
         }
+        if let Some(moved) = self.moved(arithmetic, items, &places, depth)? {
+            return match unit {
+                None => Ok(moved),
+                Some(_) => Err(no_unit(outside)),
+            };
+        }
         let operands = items.iter().zip(&places);
         let operands = operands.map(|(item, at)| self.operand(item, at, depth + 1));
         let operands: Vec<Expression<'v>> = operands.collect::<Result<_>>()?;
         if arithmetic == Arithmetic::Subtract
-            && let [Expression::Column(later), Expression::Column(earlier)] = operands.as_slice()
-            && [later, earlier].into_iter().any(Reached::is_day)
+            && let [later, earlier] = operands.as_slice()
+            && let Some(elapsed) = elapsed([later, earlier], unit.unwrap_or(Unit::Days))
         {
-            let unit = unit.unwrap_or(Unit::Days);
-            return elapsed(later, earlier, unit).map_err(|error| error.at(at));
+            return elapsed.map_err(|error| error.at(at));
         }
         if unit.is_some() {
-            let message = "a unit goes with the difference of two points in time";
-            return Err(Error::new(Code::InvalidValue, message)
-                .at(below(outside, UNIT))
-                .hint("{\"subtract\": [\"later\", \"earlier\"], \"unit\": \"hours\"}"));
+            return Err(no_unit(outside));
         }
         for (operand, at) in operands.iter().zip(places) {
             self.number(operand).map_err(|error| error.at(at))?;
@@ -280,37 +273,12 @@ impl<'v> Parser<'_, 'v> {
         Ok(Expression::Computed(arithmetic, operands))
     }
 
-    /// The time between a column and the present, whichever is the later.
-    fn since(
+    pub(super) fn operand(
         &mut self,
-        ends: [(&Value, &str); 2],
-        unit: Unit,
+        item: &Value,
         at: &str,
         depth: usize,
     ) -> Result<Expression<'v>> {
-        let Some((item, place)) = ends.into_iter().find(|(end, _)| now::asked(end).is_none())
-        else {
-            return Err(no_columns(at).hint(SINCE));
-        };
-        let wrong = |message: String| Error::new(Code::InvalidValue, message).at(place).hint(SINCE);
-        let Expression::Column(reached) = self.operand(item, place, depth + 1)? else {
-            return Err(wrong("expected a column with a date or timestamp beside $now".to_owned()));
-        };
-        let end = |(item, at): (&Value, &str)| match now::asked(item) {
-            None => Ok(Point::Column(reached.clone())),
-            Some(given) => {
-                let now = Now::beside(&reached.data_type(), given, at)?.map(Point::Now);
-                let (name, type_name) = (&reached.column.name, &reached.column.type_name);
-                now.ok_or_else(|| {
-                    wrong(format!("{name} is {type_name}, and $now a date or timestamp"))
-                })
-            }
-        };
-        let [later, earlier] = ends;
-        Ok(Expression::Elapsed(Box::new([end(later)?, end(earlier)?]), unit))
-    }
-
-    fn operand(&mut self, item: &Value, at: &str, depth: usize) -> Result<Expression<'v>> {
         match item {
             Value::Number(_) => {
                 self.count(at, depth)?;
@@ -323,15 +291,18 @@ impl<'v> Parser<'_, 'v> {
             }
             _ => {
                 self.count(at, depth)?;
-                let reached = self.scope.column_or_member(self.table, item, at)?;
-                Ok(Expression::Column(reached))
+                let reached = self.scope.column_or_member(self.table, item, at);
+                Ok(Expression::Column(reached.map_err(|error| match moved::is_span(item) {
+                    true => error.hint(moved::FORM),
+                    false => error,
+                })?))
             }
         }
     }
 
     /// Refuses a column that holds no numbers.
     fn number(&self, operand: &Expression<'v>) -> Result<()> {
-        let Expression::Column(reached) = operand else { return Ok(()) };
+        let Some(reached) = operand.like() else { return Ok(()) };
         let column = &reached.column;
         if reached.member.is_some() || column.data_type.is_amount() {
             return Ok(());
@@ -341,14 +312,15 @@ impl<'v> Parser<'_, 'v> {
         if reached.is_day() {
             let between = "{\"subtract\": [\"later\", \"earlier\"]}";
             return Err(error.hint(format!(
-                "{between} of two points in time is a number of days; \"unit\": \"hours\" beside it, of hours"
+                "{between} of two points in time is a number of days; \"unit\": \"hours\" beside it, of hours; {} is another",
+                moved::FORM
             )));
         }
         let owner = reached.owner(self.table);
         Err(error.allowed(owner.names_of(|column| column.data_type.is_amount())))
     }
 
-    fn count(&mut self, at: &str, depth: usize) -> Result<()> {
+    pub(super) fn count(&mut self, at: &str, depth: usize) -> Result<()> {
         let limits = &self.scope.view.limits;
         let parts = limits.max_nodes.min(ARITHMETIC_MOST);
         self.nodes += 1;
@@ -364,17 +336,6 @@ impl<'v> Parser<'_, 'v> {
     }
 }
 
-fn elapsed<'v>(later: &Reached<'v>, earlier: &Reached<'v>, unit: Unit) -> Result<Expression<'v>> {
-    let ends = [later, earlier];
-    if ends.into_iter().all(Reached::is_day) {
-        let ends = ends.map(|end| Point::Column(end.clone()));
-        return Ok(Expression::Elapsed(Box::new(ends), unit));
-    }
-    let types = ends.map(|end| format!("{} is {}", end.column.name, end.column.type_name));
-    let message = format!("there is no difference between these: {}", types.join(", "));
-    Err(Error::new(Code::InvalidValue, message).hint("two numbers, or two of dates and timestamps"))
-}
-
 /// Refuses an object that is more or less than one kind of arithmetic.
 fn check_one(object: &Map<String, Value>, at: &str) -> Result<()> {
     let kinds = || object.keys().filter(|key| *key != UNIT);
@@ -386,7 +347,14 @@ fn check_one(object: &Map<String, Value>, at: &str) -> Result<()> {
     }
 }
 
-fn no_columns(at: &str) -> Error {
+/// The error of a unit that stands beside something else.
+fn no_unit(at: &str) -> Error {
+    let message = "a unit goes with the difference of two points in time";
+    let error = Error::new(Code::InvalidValue, message).at(below(at, UNIT));
+    error.hint("{\"subtract\": [\"later\", \"earlier\"], \"unit\": \"hours\"}")
+}
+
+pub(super) fn no_columns(at: &str) -> Error {
     Error::new(Code::InvalidValue, "there is no column to compute with").at(at)
 }
 

@@ -2,14 +2,18 @@
 
 pub(super) mod arithmetic;
 pub(super) mod cut;
+pub(super) mod elapsed;
+pub(super) mod moved;
 pub(super) mod now;
 pub(super) mod period;
 pub(super) mod reached;
 pub(super) mod slot;
 pub(super) mod unit;
 
-pub use arithmetic::{ARITHMETIC_MOST, Arithmetic, Expression, Point};
+pub use arithmetic::{ARITHMETIC_MOST, Arithmetic, Expression};
 pub use cut::Cut;
+pub use elapsed::Point;
+pub use moved::Moved;
 pub use now::{Clock, Now};
 pub use period::{End, Period};
 pub use reached::Reached;

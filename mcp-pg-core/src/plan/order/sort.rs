@@ -103,7 +103,10 @@ impl<'v> Sort<'v> {
             _ if self.is_kept_as_text() => Ok(value.as_str().map(str::to_owned)),
             SortKey::Value(of) => value::encode(&of.column.data_type, &of.column.type_name, value),
             SortKey::Count(_) => value::encode(DataType::bigint(), "bigint", value),
-            SortKey::Computed(_) => value::encode(DataType::numeric(), "numeric", value),
+            SortKey::Computed(of) => {
+                let data_type = of.data_type();
+                value::encode(&data_type, &data_type.name, value)
+            }
             SortKey::Rank(..) | SortKey::Distance(..) | SortKey::Place => {
                 value::encode(DataType::double(), "double precision", value)
             }

@@ -1,7 +1,7 @@
 //! The shapes of values that the caller does not give.
 
 use super::{Shape, Shaped};
-use crate::plan::{Compared, Counted, End, Now, Period, Point};
+use crate::plan::{Compared, Counted, End, Moved, Now, Period, Point};
 
 impl Shaped for Compared<'_> {
     fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
@@ -84,6 +84,19 @@ impl Shaped for Point<'_> {
                 shape.tag(1);
                 now.add_to(shape);
             }
+            Self::Moved(moved) => {
+                shape.tag(2);
+                moved.add_to(shape);
+            }
         }
+    }
+}
+
+impl Shaped for Moved<'_> {
+    fn add_to<'p>(&'p self, shape: &mut Shape<'p>) {
+        let Self { of, by, within } = self;
+        of.add_to(shape);
+        by.add_to(shape);
+        within.iter().for_each(|end| end.add_to(shape));
     }
 }

@@ -306,6 +306,10 @@ impl Shaped for Expression<'_> {
                 shape.tag(*unit as u8);
                 ends.iter().for_each(|end| end.add_to(shape));
             }
+            Self::Moved(moved) => {
+                shape.tag(4);
+                moved.add_to(shape);
+            }
         }
     }
 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::assign::{Assign, Put, Written, is_operand};
 use crate::error::{Code, Error, Result, below};
 use crate::plan::advice;
-use crate::plan::expression::now;
 use crate::plan::expression::reached::steps;
+use crate::plan::expression::{moved, now};
 use crate::plan::{Expression, Operand, Scope};
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family};
@@ -47,7 +47,7 @@ impl<'v> Scope<'v> {
                 asked.wrong(format!("{key} changes an existing value, and a new row has none"));
             return Err(match key {
                 "$increment" if base.is_amount() => error.hint(
-                    "\"on_conflict\": {\"columns\": [\"id\"], \"do\": \"update\"} beside data adds it to the row with that key, and a new row gets the amount",
+                    "\"on_conflict\": {\"columns\": [\"id\"], \"do\": \"update\"} adds it to the existing row, and a new row gets the amount",
                 ),
                 _ => error,
             });
@@ -113,7 +113,8 @@ impl<'v> Scope<'v> {
         asked: &Computation<'_>,
     ) -> Result<Expression<'v>> {
         let base = asked.column.data_type.base();
-        if !base.is_amount() {
+        let dates = base.has_day() && asked.argument.is_object();
+        if !base.is_amount() && !dates {
             let error = asked.needs("a number");
             return Err(match base.is_moment() {
                 _ if asked.argument.is_string() => error.hint(format!(
@@ -125,7 +126,19 @@ impl<'v> Scope<'v> {
             });
         }
         match asked.argument {
-            Value::Object(_) => self.expression(table, asked.argument, asked.at),
+            Value::Object(_) => {
+                let of = self.expression(table, asked.argument, asked.at)?;
+                let Column { name, type_name, .. } = asked.column;
+                match of.data_type().has_day() == base.has_day() {
+                    true => Ok(of),
+                    false => Err(asked
+                        .wrong(format!(
+                            "{name} is {type_name}, and the result is {}",
+                            of.data_type().name
+                        ))
+                        .hint(moved::FORM)),
+                }
+            }
             _ => Err(asked.wrong("$compute takes arithmetic").hint(format!(
                 "{{\"$compute\": {{\"multiply\": [{:?}, 1.1]}}}}; also add, subtract, divide",
                 asked.column.name

@@ -36,7 +36,8 @@ impl<'v> Arbiter<'v> {
             };
             require_known(table, column, &below(&at(first), &column.name))?;
             if let Some(other) = rows.iter().position(|row| !counts(row, column)) {
-                let message = format!("other rows count up in {}: each does, or none", column.name);
+                let message =
+                    format!("other rows increment {}: either all rows do, or none", column.name);
                 return Err(Error::new(Code::InvalidValue, message)
                     .at(below(&at(other), &column.name))
                     .hint("{\"$increment\": 1}, or a call of its own for this row"));
@@ -73,7 +74,7 @@ impl<'v> Scope<'v> {
         let asked = Computation { column, key: INCREMENT, argument, at };
         let base = column.data_type.base();
         if !base.is_amount() && !base.is_interval() {
-            return Err(asked.needs("a number, where a row may be new"));
+            return Err(asked.needs("a number or an interval in a new row"));
         }
         let operand = self.taken(&asked)?;
         fits(column, &operand, at)?;

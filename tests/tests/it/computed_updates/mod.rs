@@ -122,7 +122,7 @@ async fn numbers_are_computed() {
     );
     for (updates, code, at) in [
         (json!({"name": {"$compute": {"add": ["price", 1]}}}), "invalid_value", "/name/$compute"),
-        (json!({"due": {"$compute": {"add": ["due", 1]}}}), "invalid_value", "/due/$compute"),
+        (json!({"due": {"$compute": {"add": ["due", 1]}}}), "invalid_value", "/due/$compute/add/0"),
         (json!({"price": {"$compute": "price * 2"}}), "invalid_value", "/price/$compute"),
         (
             json!({"price": {"$compute": {"multiply": ["no", 2]}}}),

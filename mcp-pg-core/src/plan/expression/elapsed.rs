@@ -1,0 +1,103 @@
+//! Points in time of a row, and the time between two: `{"subtract": [{"$now": true}, "created_at"]}`.
+
+use serde_json::Value;
+
+use super::arithmetic::{Expression, Parser, no_columns};
+use super::moved::Moved;
+use super::now::{self, Now};
+use crate::error::{Code, Error, Result};
+use crate::plan::{Reached, Unit};
+
+/// How long ago something is.
+pub(in crate::plan) const SINCE: &str =
+    "{\"subtract\": [{\"$now\": true}, \"created_at\"]} is a number of days";
+
+/// A point in time to compute with.
+#[derive(Debug, Clone)]
+pub enum Point<'v> {
+    /// What a column holds.
+    Column(Reached<'v>),
+    /// The present.
+    Now(Now),
+    /// What a column holds, so much later.
+    Moved(Box<Moved<'v>>),
+}
+
+impl<'v> Point<'v> {
+    /// The column, if it is one's.
+    pub fn column(&self) -> Option<&Reached<'v>> {
+        match self {
+            Point::Column(reached) => Some(reached),
+            Point::Moved(moved) => Some(&moved.of),
+            Point::Now(_) => None,
+        }
+    }
+}
+
+impl<'v> Expression<'v> {
+    /// The point in time, if it is one.
+    fn point(&self) -> Option<Point<'v>> {
+        match self {
+            Expression::Column(reached) if reached.is_day() => Some(Point::Column(reached.clone())),
+            Expression::Moved(moved) => Some(Point::Moved(moved.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl<'v> Parser<'_, 'v> {
+    /// The time between a point in it and the present, whichever is the later.
+    pub(super) fn since(
+        &mut self,
+        ends: [(&Value, &str); 2],
+        unit: Unit,
+        at: &str,
+        depth: usize,
+    ) -> Result<Expression<'v>> {
+        let Some((item, place)) = ends.into_iter().find(|(end, _)| now::asked(end).is_none())
+        else {
+            return Err(no_columns(at).hint(SINCE));
+        };
+        let wrong = |message: String| Error::new(Code::InvalidValue, message).at(place).hint(SINCE);
+        let expression = self.operand(item, place, depth + 1)?;
+        let Some(reached) = expression.like() else {
+            return Err(wrong("expected a column with a date or timestamp beside $now".to_owned()));
+        };
+        let (name, type_name) = (&reached.column.name, &reached.column.type_name);
+        let no_day = || wrong(format!("{name} is {type_name}, and $now a date or timestamp"));
+        let end = |(item, at): (&Value, &str)| match now::asked(item) {
+            None => expression.point().ok_or_else(no_day),
+            Some(given) => {
+                let now = Now::beside(&reached.data_type(), given, at)?;
+                now.map(Point::Now).ok_or_else(no_day)
+            }
+        };
+        let [later, earlier] = ends;
+        Ok(Expression::Elapsed(Box::new([end(later)?, end(earlier)?]), unit))
+    }
+}
+
+/// The time between two values, if one of them at least is a point in it.
+///
+/// # Errors
+///
+/// `invalid_value` if the other is none.
+pub(super) fn elapsed<'v>(
+    ends: [&Expression<'v>; 2],
+    unit: Unit,
+) -> Option<Result<Expression<'v>>> {
+    let [later, earlier] = ends.map(Expression::like);
+    let of = [later?, earlier?];
+    match ends.map(Expression::point) {
+        [Some(later), Some(earlier)] => {
+            Some(Ok(Expression::Elapsed(Box::new([later, earlier]), unit)))
+        }
+        [None, None] => None,
+        _ => {
+            let types = of.map(|of| format!("{} is {}", of.column.name, of.column.type_name));
+            let message = format!("there is no difference between these: {}", types.join(", "));
+            let error = Error::new(Code::InvalidValue, message);
+            Some(Err(error.hint("two numbers, or two of dates and timestamps")))
+        }
+    }
+}
