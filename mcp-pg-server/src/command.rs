@@ -152,7 +152,7 @@ async fn known_schemas(session: &Session, view: &View) -> Result<(), Failure> {
     if !view.tables().is_empty() {
         return Ok(());
     }
-    match posture::absent_schemas(&session.engine.posture().await?).first() {
+    match posture::unserved(&session.engine.posture().await?).first() {
         Some(absent) => Err(Failure::usage(absent.clone())),
         None => Ok(()),
     }

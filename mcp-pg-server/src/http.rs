@@ -5,6 +5,7 @@
 mod batch;
 mod body;
 mod cors;
+mod hosts;
 mod readiness;
 
 use std::convert::Infallible;
@@ -43,6 +44,7 @@ use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 
 use body::Bodies;
+use hosts::Hosts;
 use readiness::Readiness;
 
 /// Most bytes of a request.
@@ -336,6 +338,8 @@ pub async fn serve(
     };
     let metrics = options.metrics.clone();
     let pages = cors::Pages::named(&options.allowed_origins);
+    let hosts = Hosts::named(&options.allowed_hosts);
+    let by_name = middleware::from_fn_with_state(hosts, hosts::require);
     let mut app = Router::new();
     for path in ProtectedResource::PATHS {
         if let Some(resource) = &options.resource {
@@ -351,7 +355,7 @@ pub async fn serve(
         .layer(middleware::from_fn_with_state(pages, cors::allow))
         .route("/healthz", get("ok\n"))
         .route("/readyz", get(ready).with_state(Readiness::of(engine.clone())))
-        .route("/metrics", get(counters).with_state((metrics, engine)))
+        .route("/metrics", get(counters).with_state((metrics, engine)).layer(by_name))
         .fallback(nothing);
     listener.serve(app, stop).await;
 }

@@ -30,6 +30,8 @@ use crate::file;
 
 /// How long calls may go on after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// Most bytes of a request's head, and of what is read ahead of a body: a token has some thousand.
+const HEAD_MOST: usize = 64 << 10;
 /// After a failure that is not one connection's: no file descriptors are left, for instance.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -52,7 +54,7 @@ impl Listener {
         let graceful = GracefulShutdown::new();
         let hang_up = CancellationToken::new();
         let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(patience);
+        http.timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(HEAD_MOST);
         loop {
             let accepted = async {
                 let place = places.clone().acquire_owned().await;

@@ -150,23 +150,32 @@ impl Parameter {
         match (&self.data_type.base().kind, value) {
             (Kind::Array { .. }, Value::Array(items)) => {
                 let most = self.rules.max_items.unwrap_or(list_most);
-                if items.len() > most {
-                    let message = format!("the list has {} items: at most {most}", items.len());
-                    return Err(Error::new(Code::LimitExceeded, message).at(""));
-                }
-                for (position, item) in items.iter().enumerate() {
-                    let checked = self.rules.check(item);
-                    checked.map_err(|error| error.inside(&format!("/{position}")))?;
-                }
+                require_few(self.check_items(items)?, most)?;
             }
             // A list may be given as its literal: then its items are PostgreSQL's to check.
             (Kind::Array { .. }, _) if self.rules.restrict() => {
                 return Err(Error::new(Code::InvalidValue, "expected a list").at(""));
             }
+            (Kind::Array { .. }, Value::String(literal)) => {
+                let most = self.rules.max_items.unwrap_or(list_most);
+                require_few(literal.matches(',').count() + 1, most)?;
+            }
             (Kind::Array { .. }, _) => {}
             _ => self.rules.check(value)?,
         }
         value::encode(&self.data_type, &self.type_name, value)
+    }
+
+    /// Checks the items of a list, those of lists in it too; how many there are.
+    fn check_items(&self, items: &[Value]) -> Result<usize> {
+        let checked = items.iter().enumerate().map(|(position, item)| {
+            let checked = match item {
+                Value::Array(items) => self.check_items(items),
+                item => self.rules.check(item).map(|()| 1),
+            };
+            checked.map_err(|error| error.inside(&format!("/{position}")))
+        });
+        checked.sum()
     }
 
     /// The JSON Schema of the argument; `comment` finds the comment of a column by its name.
@@ -202,4 +211,12 @@ impl Parameter {
         }
         schema
     }
+}
+
+fn require_few(items: usize, most: usize) -> Result<()> {
+    if items <= most {
+        return Ok(());
+    }
+    let message = format!("the list has {items} items: at most {most}");
+    Err(Error::new(Code::LimitExceeded, message).at(""))
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
 
-use super::connection::unavailable;
 use super::database::Database;
+use super::unconnected::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::schema::{DataType, Kind, Schema, Table, TableKind};
 
@@ -45,8 +45,13 @@ pub struct Posture {
     pub unreached_types: Vec<UnreachedType>,
     /// Views of the configured schemas that leave rows out and are no fence around them: no `security_barrier`.
     pub leaky_views: Vec<String>,
-    /// Views that read a table as an owner, of themselves or of a view beneath, whom its row-level security does not bind.
+    /// Views that read a table as an owner, of themselves or of a view beneath, whom its row-level security does not bind, or
+    /// that read partitions or heirs of one which do not have it.
     pub unbound_views: Vec<String>,
+    /// Tables that inherit from one under row-level security without having it themselves, each with that one's name.
+    pub open_heirs: Vec<(String, String)>,
+    /// Pairs of tables that a dot in a name gives one text in the configuration and the audit: neither is served.
+    pub shared_names: Vec<String>,
     /// The first schema that is searched ahead of PostgreSQL's own, if there is one: what stands there is taken first.
     pub searched_first: Option<String>,
     /// `server_version`.
@@ -66,9 +71,17 @@ pub struct UnreachedType {
     pub column: String,
 }
 
-/// `$1` are the callers' database roles, `$2` the configured schemas, `$3` the types of visible columns, `$4` views, also materialized. A superuser is a member of all: that tells nothing.
+/// `$1` are the callers' database roles, `$2` the configured schemas, `$3` the types of visible columns, `$4` views, also
+/// materialized, `$5` tables. A superuser is a member of all: that tells nothing.
 /// Of a view's tree only what is behind WHERE follows a list, that of what is in FROM.
-const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
+const LOGIN: &str = "WITH RECURSIVE above AS ( \
+       SELECT inhrelid AS heir, inhparent AS parent FROM pg_catalog.pg_inherits \
+       UNION SELECT above.heir, i.inhparent FROM above JOIN pg_catalog.pg_inherits i ON i.inhrelid = above.parent \
+     ), open_heirs AS ( \
+       SELECT h.oid, p.oid AS parent FROM above \
+       JOIN pg_catalog.pg_class h ON h.oid = above.heir AND NOT h.relrowsecurity \
+       JOIN pg_catalog.pg_class p ON p.oid = above.parent AND p.relrowsecurity \
+     ) SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
        r.rolcreaterole OR r.rolcreatedb, pg_catalog.current_setting('server_version'), \
        ARRAY(SELECT m.rolname::text FROM pg_catalog.pg_roles m \
              WHERE NOT r.rolsuper AND m.oid <> r.oid \
@@ -114,13 +127,19 @@ const LOGIN: &str = "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls, \
                SELECT view, CASE WHEN NOT invoker THEN owner END AS owner, beneath FROM read WHERE view = ANY ($4) \
                UNION \
                SELECT up.view, CASE WHEN read.invoker THEN up.owner ELSE read.owner END, read.beneath \
-               FROM reached up JOIN read ON read.view = up.beneath AND read.relkind = 'v' \
+               FROM reached up JOIN read ON read.view = up.beneath \
              ) \
-             SELECT DISTINCT up.view::text FROM reached up \
+             SELECT up.view::text FROM reached up \
              JOIN pg_catalog.pg_class t ON t.oid = up.beneath AND t.relrowsecurity \
              JOIN pg_catalog.pg_roles o ON o.oid = up.owner \
              WHERE o.rolsuper OR o.rolbypassrls \
-               OR NOT t.relforcerowsecurity AND pg_catalog.pg_has_role(o.oid, t.relowner, 'USAGE')) \
+               OR NOT t.relforcerowsecurity AND pg_catalog.pg_has_role(o.oid, t.relowner, 'USAGE') \
+             UNION SELECT up.view::text FROM reached up JOIN open_heirs h ON h.oid = up.beneath), \
+       ARRAY(SELECT h.oid || ' ' || h.parent FROM open_heirs h WHERE h.oid = ANY ($5)), \
+       ARRAY(SELECT pg_catalog.string_agg(pg_catalog.format('%I.%I', n.nspname, c.relname), ' and ' ORDER BY n.nspname) \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = ANY ($2) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition \
+             GROUP BY pg_catalog.concat(n.nspname, '.', c.relname) HAVING pg_catalog.count(*) > 1) \
      FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
 
 impl Database {
@@ -145,11 +164,16 @@ impl Database {
         let views: BTreeMap<u32, String> =
             views.map(|view| (view.oid, view.name.to_string())).collect();
         let view_oids: Vec<u32> = views.keys().copied().collect();
+        let tables = seen().flat_map(|schema| &schema.tables);
+        let tables: BTreeMap<u32, String> =
+            tables.map(|table| (table.oid, table.name.to_string())).collect();
+        let table_oids: Vec<u32> = tables.keys().copied().collect();
         let parameters: &[(&(dyn ToSql + Sync), Type)] = &[
             (&names, Type::TEXT_ARRAY),
             (&schema.names, Type::TEXT_ARRAY),
             (&oids, Type::OID_ARRAY),
             (&view_oids, Type::OID_ARRAY),
+            (&table_oids, Type::OID_ARRAY),
         ];
         let mut lease = self.lease().await?;
         let client = lease.client()?;
@@ -169,7 +193,14 @@ impl Database {
         let named = |oids: Vec<String>| -> Vec<String> {
             oids.iter().filter_map(|oid| views.get(&oid.parse().ok()?).cloned()).collect()
         };
+        let heirs = names(15)?.into_iter().filter_map(|told| {
+            let (heir, parent) = told.split_once(' ')?;
+            let name = |oid: &str| tables.get(&oid.parse().ok()?).cloned();
+            Some((name(heir)?, name(parent)?))
+        });
         Ok(Posture {
+            open_heirs: heirs.collect(),
+            shared_names: names(16)?,
             leaky_views: named(names(12)?),
             unbound_views: named(names(14)?),
             searched_first: row.try_get(13).map_err(unavailable)?,

@@ -206,9 +206,13 @@ impl<'r> Rights<'r> {
             column.can_select
                 && grant.shows(column)
                 && !grant.columns.mask.contains_key(&column.name)
+                && (self.opens(column) || !self.is_encrypted(column))
         };
         let select = self.grant(Action::Select);
-        let told = select.is_some_and(|grant| !clear(grant)) && self.is_told_by_writes(column);
+        let index = cipher.and_then(Sealed::index);
+        let tells =
+            || index.into_iter().chain([column]).any(|column| self.is_told_by_writes(column));
+        let told = select.is_some_and(|grant| !clear(grant)) && tells();
         told.then_some("it is in a key, and refused writes would tell what select does not show")
     }
 

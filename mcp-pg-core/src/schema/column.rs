@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ColumnHints, DataType, Part};
+use super::{ColumnHints, DataType, Kind, Part};
 use crate::name::TableName;
 
 /// A column of a [`Table`](super::Table), as the catalogue describes it to the login.
@@ -90,6 +90,15 @@ impl Column {
         self.default.as_ref().is_some_and(random) || defaulted && self.data_type.base().oid == 2950
     }
 
+    /// Whether a new row that is given nothing there has a null, or the same constant each time.
+    pub fn has_fixed_default(&self) -> bool {
+        let unknown = match &self.origin {
+            Some(origin) => origin.defaulted,
+            None => matches!(self.data_type.kind, Kind::Domain { .. }) && self.default.is_none(),
+        };
+        self.identity.is_none() && !unknown && self.default.as_deref().is_none_or(is_constant)
+    }
+
     /// How many digits a `numeric(10,2)` has before its point, and behind it, where the type says so.
     pub fn precision(&self) -> Option<(i64, i64)> {
         let bounds = self.type_name.strip_prefix("numeric(")?.strip_suffix(')')?;
@@ -139,5 +148,43 @@ impl Column {
     /// Whether the table's definition (not a privilege) refuses any written value.
     pub fn read_only(&self) -> bool {
         self.generated.is_some() || self.identity == Some(Identity::Always)
+    }
+}
+
+/// Whether a default is a literal, perhaps with a type, as PostgreSQL prints one.
+fn is_constant(default: &str) -> bool {
+    // What stands in quotes is every second part.
+    let outside: String = default.split('\'').step_by(2).collect();
+    let literal = outside.trim_start_matches(['(', '-']);
+    let begins = literal.split("::").next().unwrap_or_default().trim_end_matches(')');
+    let number = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | '+' | '-');
+    let known = begins.chars().all(number) || matches!(begins, "true" | "false" | "NULL");
+    known && !literal.contains(['(', '|', '*', '/', '%'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_constant;
+
+    #[test]
+    fn a_literal_is_constant() {
+        for (default, constant) in [
+            ("5", true),
+            ("'-1'::integer", true),
+            ("(-1)", true),
+            ("'2026-01-01'::date", true),
+            ("'it''s (a) text'::character varying", true),
+            ("true", true),
+            ("NULL::text", true),
+            ("nextval('a_id_seq'::regclass)", false),
+            ("(nextval('a_id_seq'::regclass) + 0)", false),
+            ("('A'::text || lpad((nextval('s'::regclass))::text, 3, '0'::text))", false),
+            ("next_id()", false),
+            ("CURRENT_DATE", false),
+            ("CURRENT_USER", false),
+            ("(1 + 1)", false),
+        ] {
+            assert_eq!(is_constant(default), constant, "{default}");
+        }
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn check(
     }
     notes.extend(of_database(&settings, &schema, &known));
     notes.extend(counted(&settings, &schema));
-    notes.extend(views::unbound(&session.engine, &settings, &known.unbound_views));
+    notes.extend(views::unbound(&session.engine, &settings, &known));
     notes.extend(queries::untold(&session.engine, &settings, &schema));
     for note in notes {
         writeln!(out, "note: {note}")?;
@@ -212,7 +212,7 @@ fn print_posture(posture: &Posture, out: &mut (dyn Write + Send)) -> std::io::Re
 
 /// What keeps the server from what is configured, as far as the engine does not know it.
 fn of_server(settings: &Settings, known: &Posture) -> Vec<String> {
-    let mut findings = posture::absent_schemas(known);
+    let mut findings = posture::unserved(known);
     if known.standby && settings.audit.table.is_some() {
         findings.push(
             "audit.table: this database is a standby, which takes no records; name an audit.file"

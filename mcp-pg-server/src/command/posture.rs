@@ -78,13 +78,19 @@ pub(super) fn findings(posture: &Posture) -> Vec<String> {
     findings
 }
 
-/// The configured schemas that are of no use.
-pub(super) fn absent_schemas(posture: &Posture) -> Vec<String> {
+/// What the configured schemas hold nothing of, or that is not served of them.
+pub(super) fn unserved(posture: &Posture) -> Vec<String> {
     let names = posture.unusable_schemas.iter();
     let absent = names.map(|name| {
         format!("the schema {name:?} does not exist, or {} may use nothing in it", posture.login)
     });
-    absent.collect()
+    let shared = posture.shared_names.iter().map(|names| {
+        format!(
+            "{names} have the same name in grants, requests and the audit, so neither is served: rename one, or leave its \
+             schema out of database.schemas"
+        )
+    });
+    absent.chain(shared).collect()
 }
 
 /// Warns where there is nothing to serve, neither as the login nor as a role's database role.
@@ -105,13 +111,13 @@ pub(super) fn tell_counted(engine: &Engine) {
     }
 }
 
-/// Warns of the dangers, of schemas that are not there, and of there being no tables; nobody waits for it.
+/// Warns of the dangers, of what is not served, and of there being no tables; nobody waits for it.
 pub(super) async fn warn(engine: &Engine) {
     warn_if_empty(engine);
     match engine.posture().await {
         Ok(posture) => {
             tell(&dangers(&posture));
-            tell(&absent_schemas(&posture));
+            tell(&unserved(&posture));
         }
         Err(error) => tracing::warn!(%error, "what the login may do could not be read"),
     }
@@ -121,7 +127,7 @@ pub(super) async fn warn(engine: &Engine) {
 pub(super) fn accept(posture: &Posture, known: Option<&[String]>) -> Result<(), Error> {
     let dangers = dangers(posture);
     tell(&dangers);
-    tell(&absent_schemas(posture));
+    tell(&unserved(posture));
     let Some(known) = known else { return Ok(()) };
     let new: Vec<String> = dangers.into_iter().filter(|danger| !known.contains(danger)).collect();
     if new.is_empty() {

@@ -18,9 +18,15 @@ pub(super) fn print(
     notify: &[String],
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
+    writeln!(
+        out,
+        "-- Whoever runs this runs no function of others: names without a schema are PostgreSQL's own.\n\
+         SET search_path = pg_catalog, pg_temp;"
+    )?;
     login::print(settings, out)?;
     trigger::print_schema(out)?;
     let schema = settings.schemas.first().map_or("public", String::as_str);
     trigger::print_rows(notify, schema, out)?;
-    audit::print(settings, out)
+    audit::print(settings, out)?;
+    writeln!(out, "\nRESET search_path;")
 }

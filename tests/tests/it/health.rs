@@ -56,6 +56,8 @@ async fn pages_for_those_who_run_it() {
         assert!(page.lines().any(|have| have == line), "no {line} in\n{page}");
     }
     assert!(!page.contains("users"), "names of the schema are not told:\n{page}");
+    let (status, _) = server.send("GET", "/metrics", &[("Host", "evil.example")], "").await;
+    assert_eq!(status, 403);
 }
 
 #[tokio::test]

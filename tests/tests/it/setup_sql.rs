@@ -183,3 +183,21 @@ async fn the_operators_of_extensions_in_a_schema_of_their_own_are_found() {
         Ended::of(&mut program(&["call", "select", &select, "--database-url", &url])).await;
     assert_eq!(called.json()["row_count"], 1, "{called:?}");
 }
+
+#[tokio::test]
+async fn whoever_runs_it_runs_no_function_of_others() {
+    let config = file(
+        "[roles.own]\n[[roles.own.grants]]\ntables = [\"public.t_*\"]\nactions = [\"select\"]\n",
+    );
+    let config = ["--config", config.to_str().unwrap()];
+    let printed = Ended::of(program(&["setup-sql"]).args(config)).await;
+    let database = Database::of(
+        "CREATE TABLE t_one (id integer);
+         CREATE FUNCTION format(text, regclass, text) RETURNS text LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'run as %', current_user; END $$;",
+    )
+    .await;
+    database.sql(&printed.out.replace("mcp_pg", "mcp_pg_others")).await;
+    let granted = "SELECT has_table_privilege('mcp_pg_others', 'public.t_one', 'SELECT')::text";
+    assert_eq!(database.value(granted).await.unwrap(), "true");
+}

@@ -55,6 +55,14 @@ async fn a_head_that_does_not_end_is_not_waited_for() {
     let slow = trickle(to, b'x');
     answered(&server).await;
     slow.abort();
+    // What goes on for long is not kept for as long.
+    let mut connection = TcpStream::connect(&server.address).await.unwrap();
+    let head = format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-Long: {}", "x".repeat(100_000));
+    let _ = connection.write_all(head.as_bytes()).await;
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 431");
+    drop(connection);
     // One that has been answered and says no more.
     let mut connection = TcpStream::connect(&server.address).await.unwrap();
     connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();

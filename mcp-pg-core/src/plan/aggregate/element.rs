@@ -89,9 +89,10 @@ pub(super) fn asked(
             Err(wrong(message, EACH))
         }
         None => {
-            let columns = of
-                .owner(table)
-                .names_of(|column| element(&column.data_type).as_ref().is_some_and(apart));
+            let owner = of.owner(table);
+            let columns =
+                owner.names_of(|column| element(&column.data_type).as_ref().is_some_and(apart));
+            let columns = columns.filter(|name| owner.usable(name).is_ok());
             let error = wrong(format!("{name} is {type_name}, which has no elements"), EACH);
             Err(error.allowed(columns))
         }

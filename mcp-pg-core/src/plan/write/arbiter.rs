@@ -110,9 +110,10 @@ impl Arbiter<'_> {
     }
 
     /// Refuses a row without a value for what existing rows get, which would get the column's default; and one whose key the
-    /// database numbers: where its sequence is behind, it would meet any row.
+    /// database makes: it would meet any row, where a sequence is behind.
     pub(super) fn require_given(
         &self,
+        table: &TableView,
         rows: &[Given<'_>],
         given: &[&Column],
         at: &dyn Fn(usize) -> String,
@@ -120,11 +121,14 @@ impl Arbiter<'_> {
         let overwritten = |(column, overwrite): &&(&Column, Overwrite<'_>)| {
             matches!(overwrite, Overwrite::Given) && given.iter().any(|one| one.name == column.name)
         };
-        let numbered = |column: &&&Column| !self.set.is_empty() && column.is_numbered();
+        let made = |column: &&&Column| {
+            let fixed = column.has_fixed_default() && !table.table.fills_rows;
+            !self.set.is_empty() && !fixed && !table.is_preset(&column.name, Action::Insert)
+        };
         for (index, row) in rows.iter().enumerate() {
-            let mut numbered = self.columns.iter().filter(numbered).map(|column| &column.name);
+            let mut made = self.columns.iter().filter(made).map(|column| &column.name);
             let left = |value: &Value| value.get("$default").is_some();
-            if let Some(name) = numbered.find(|name| row.get(*name).is_none_or(left)) {
+            if let Some(name) = made.find(|name| row.get(*name).is_none_or(left)) {
                 let message = format!(
                     "the row has no {name}, which the database generates, so it does not say which row to update"
                 );

@@ -83,7 +83,7 @@ impl<'v> InsertPlan<'v> {
         let planned: Vec<Vec<Assign<'v>>> = planned.collect::<Result<_>>()?;
 
         if let Some(arbiter) = &arbiter {
-            arbiter.require_given(&rows, &columns[..given], &at)?;
+            arbiter.require_given(table, &rows, &columns[..given], &at)?;
             arbiter.require_own(table, &rows, &at)?;
             arbiter.require_whole(&rows, &at)?;
         }

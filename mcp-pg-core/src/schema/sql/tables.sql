@@ -6,7 +6,8 @@
 --   * partitions (relispartition): their rows are read and written through the partitioned table;
 --   * indexes, sequences, composite types, TOAST: not relations with rows of their own to offer;
 --   * relations on which the login holds no privilege that PostgreSQL could honour;
---   * views that read as whoever reads them (security_invoker), where the login may not read all that they do.
+--   * views that read as whoever reads them (security_invoker), where the login may not read all that they do;
+--   * two relations that a dot in a name gives one text, which no grant, mark or record could tell apart.
 -- Every has_*_privilege answers NULL for a relation dropped since the snapshot: coalesced to "no".
 WITH RECURSIVE invoking AS MATERIALIZED (
   SELECT c.oid
@@ -104,6 +105,11 @@ FROM (
     AND NOT c.relispartition
     AND n.nspname = ANY ($1)
     AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+    AND NOT ((pg_catalog.strpos(n.nspname, '.') > 0 OR pg_catalog.strpos(c.relname, '.') > 0) AND EXISTS (
+      SELECT FROM pg_catalog.pg_class o
+      JOIN pg_catalog.pg_namespace s ON s.oid = o.relnamespace
+      WHERE o.oid <> c.oid AND o.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT o.relispartition AND s.nspname = ANY ($1)
+        AND pg_catalog.concat(s.nspname, '.', o.relname) = pg_catalog.concat(n.nspname, '.', c.relname)))
 ) relation
 WHERE (can_select OR can_insert OR can_update OR can_delete)
   AND oid NOT IN (SELECT refused.oid FROM refused)

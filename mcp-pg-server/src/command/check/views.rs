@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use mcp_pg_core::policy::{Action, Role, Settings, TableView, View};
 use mcp_pg_core::schema::{Column, ColumnOrigin, Schema, TableKind};
-use mcp_pg_core::{Engine, Principal};
+use mcp_pg_core::{Engine, Posture, Principal};
 
 /// The notes on the views that roles read; `leaky` are those that leave rows out without being a fence.
 pub(super) fn of_views(settings: &Settings, schema: &Schema, leaky: &[String]) -> Vec<String> {
@@ -23,23 +23,36 @@ pub(super) fn of_views(settings: &Settings, schema: &Schema, leaky: &[String]) -
     notes
 }
 
-/// The notes on views that roles read, as their database roles see them, and whose owners the policies beneath do not bind.
-pub(super) fn unbound(engine: &Engine, settings: &Settings, unbound: &[String]) -> Vec<String> {
+/// The notes on views that roles read, as their database roles see them, and that the policies beneath do not bind; and on
+/// tables that inherit from one whose rules do not hold for them.
+pub(super) fn unbound(engine: &Engine, settings: &Settings, posture: &Posture) -> Vec<String> {
     let views = settings.roles.iter().filter_map(|role| {
         let caller = Principal::new("check", &role.name);
         engine.view(&caller).ok()
     });
     let views: Vec<_> = views.collect();
-    let is_read = |name: &&String| {
+    let read = |name: &str| {
         let mut tables = views.iter().flat_map(|view| view.tables());
-        tables.any(|table| is_read_view(table) && table.name().to_string() == **name)
+        tables.find(|table| reads(table) && table.name().to_string() == name)
     };
-    let told = unbound.iter().filter(is_read).map(|name| {
+    let told = posture.unbound_views.iter().filter_map(|name| {
+        let remedy = match read(name)?.table.kind {
+            TableKind::MaterializedView => "leave it out of the grants",
+            _ => "run ALTER VIEW … SET (security_invoker), and have it read no materialized view, partition or child table",
+        };
+        Some(format!(
+            "the view {name} bypasses the row-level security of the tables beneath it, which binds neither the owner that \
+             the view reads as nor partitions and child tables. If that is not intended, {remedy}"
+        ))
+    });
+    let heirs = posture.open_heirs.iter().filter(|(name, _)| read(name).is_some());
+    let heirs = heirs.map(|(name, parent)| {
         format!(
-            "the view {name} bypasses the row-level security of the tables beneath it, which it reads as an owner that is not bound by it. If that is not intended, run ALTER VIEW … SET (security_invoker)"
+            "{name} inherits from {parent}, whose row-level security does not apply when {name} itself is read: run ALTER \
+             TABLE … ENABLE ROW LEVEL SECURITY and give it policies, or leave it out of the grants"
         )
     });
-    told.collect()
+    told.chain(heirs).collect()
 }
 
 fn is_read_view(table: &TableView) -> bool {

@@ -326,6 +326,38 @@ async fn a_result_is_cut_like_any_other() {
 }
 
 #[tokio::test]
+async fn a_list_has_no_more_items_than_it_may() {
+    let database = Database::empty().await;
+    let query = "-- @param ids integer[] {\"maxItems\": 2}\nSELECT cardinality(:ids) AS n";
+    let engine = engine(&database, [("count.sql", query)]).await;
+    for (ids, items) in [
+        (json!([1, 2]), Some(2)),
+        (json!([[1, 2]]), Some(2)),
+        (json!("{1,2}"), Some(2)),
+        (json!([1, 2, 3]), None),
+        (json!([[1, 2, 3]]), None),
+        (json!([[1, 2], [3, 4]]), None),
+        (json!("{1,2,3}"), None),
+        (json!("[0:2]={1,2,3}"), None),
+    ] {
+        let arguments = json!({"ids": ids});
+        match items {
+            Some(items) => {
+                let reply = call(&engine, "analyst", "count", arguments).await.unwrap();
+                assert_eq!(reply["rows"][0]["n"], items, "{ids}");
+            }
+            None => {
+                let told = error(&engine, "analyst", "count", arguments).await;
+                assert_eq!(
+                    (&told["code"], &told["at"]),
+                    (&json!("limit_exceeded"), &json!("/ids"))
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_a_value_does_to_a_query_is_told_in_words_that_quote_nothing() {
     let database = Database::of("CREATE TABLE t (n text); INSERT INTO t VALUES ('secret')").await;
     let files = [

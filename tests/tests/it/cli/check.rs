@@ -342,7 +342,16 @@ async fn check_notes_views_that_policies_do_not_bind() {
          CREATE VIEW outer_total WITH (security_invoker) AS SELECT person FROM totals;
          CREATE VIEW free AS SELECT id FROM open;
          CREATE VIEW unread AS SELECT id FROM purchase;
-         CREATE MATERIALIZED VIEW kept AS SELECT id FROM purchase;",
+         CREATE MATERIALIZED VIEW kept AS SELECT id FROM purchase;
+         CREATE VIEW of_kept WITH (security_invoker) AS SELECT id FROM kept;
+         CREATE TABLE split (id integer) PARTITION BY LIST (id);
+         CREATE TABLE split_one PARTITION OF split DEFAULT;
+         ALTER TABLE split ENABLE ROW LEVEL SECURITY;
+         CREATE VIEW of_part WITH (security_invoker) AS SELECT id FROM split_one;
+         CREATE VIEW of_split WITH (security_invoker) AS SELECT id FROM split;
+         CREATE TABLE online () INHERITS (purchase);
+         CREATE TABLE onshore () INHERITS (purchase);
+         ALTER TABLE onshore ENABLE ROW LEVEL SECURITY;",
     )
     .await;
     let config = file(
@@ -356,8 +365,39 @@ async fn check_notes_views_that_policies_do_not_bind() {
     views.sort_unstable();
     assert_eq!(
         views,
-        ["public.kept", "public.outer_total", "public.over", "public.totals"],
+        [
+            "public.kept",
+            "public.of_kept",
+            "public.of_part",
+            "public.outer_total",
+            "public.over",
+            "public.totals"
+        ],
         "{}",
         ended.out
     );
+    let heirs = ended.out.lines().filter(|line| line.contains("inherits from"));
+    let heirs: Vec<&str> = heirs.filter_map(|note| note.split(' ').nth(1)).collect();
+    assert_eq!(heirs, ["public.online"], "{}", ended.out);
+}
+
+#[tokio::test]
+async fn tables_that_a_dot_gives_one_name_are_not_served() {
+    let database = Database::of(
+        r#"CREATE SCHEMA "public.one";
+           CREATE TABLE "public.one".t (id integer);
+           CREATE TABLE public."one.t" (id integer);
+           CREATE TABLE public."two.t" (id integer);"#,
+    )
+    .await;
+    let config = file("[database]\nschemas = [\"public\", \"public.one\"]\n");
+    let config = config.to_str().unwrap();
+    let ended = run(&["check", "--database-url", &database.url, "--config", config]).await;
+    let names = r#"public."one.t" and "public.one".t have the same name"#;
+    let found =
+        ended.out.lines().find(|line| line.starts_with("finding: ") && line.contains(names));
+    assert!(found.is_some(), "{}", ended.out);
+    let listed = ["call", "--database-url", &database.url, "--config", config, "list_tables"];
+    let listed = run(&listed).await;
+    assert!(listed.out.contains("two.t") && !listed.out.contains("one.t"), "{}", listed.out);
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 const FIXTURE: &str = "
     CREATE TABLE person (
-        id integer PRIMARY KEY, name text, ssn text, ssn_index text UNIQUE, photo bytea, photo_index bytea, iban text,
+        id integer PRIMARY KEY, name text, ssn text, ssn_index text, photo bytea, photo_index bytea, iban text,
         version integer NOT NULL DEFAULT 1);
     CREATE TABLE visit (id integer PRIMARY KEY, person_id integer REFERENCES person, note text);
     INSERT INTO visit VALUES (1, NULL, 'x');";
@@ -131,6 +131,36 @@ async fn only_the_server_and_roles_that_may_see_plain_text() {
     let described =
         call(&engine, "guest", "describe_table", json!({"table": "person"})).await.unwrap();
     assert!(!described.to_string().contains("_index"), "{described}");
+}
+
+#[tokio::test]
+async fn no_refused_write_tells_an_encrypted_value() {
+    let database = Database::of(FIXTURE).await;
+    database.sql("CREATE UNIQUE INDEX ON person (ssn_index)").await;
+    let engine = database.engine_with(settings(&["a", "index"])).await;
+    add(&engine, "clerk", 1, SSN).await;
+    for role in ["guest", "phone"] {
+        for ssn in [SSN, "078-05-1121"] {
+            let data = json!({"id": 2, "ssn": ssn});
+            let add = json!({"table": "person", "data": data, "dry_run": true});
+            let refused = error(&engine, role, "insert", add).await;
+            assert_eq!(
+                (&refused["code"], &refused["at"]),
+                (&json!("read_only_column"), &json!("/data/ssn")),
+                "{role} {refused}"
+            );
+            let change = json!({"table": "person", "where": {"id": 1}, "updates": {"ssn": ssn}, "dry_run": true});
+            assert_eq!(
+                error(&engine, role, "update", change).await["code"],
+                "read_only_column",
+                "{role}"
+            );
+        }
+        let other = json!({"table": "person", "data": {"id": 3, "iban": "GB33"}, "dry_run": true});
+        call(&engine, role, "insert", other).await.unwrap();
+    }
+    let again = json!({"table": "person", "data": {"id": 2, "ssn": SSN}});
+    assert_eq!(error(&engine, "clerk", "insert", again).await["code"], "unique_violation");
 }
 
 #[tokio::test]

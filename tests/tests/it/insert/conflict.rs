@@ -138,7 +138,15 @@ async fn two_rows_of_one_insert_cannot_update_the_same_row() {
 async fn a_sequence_that_is_behind_leads_nobody_to_overwrite_a_row() {
     let database = Database::of(&format!(
         "{ITEMS} CREATE TABLE serial (id serial PRIMARY KEY, name text);
-         INSERT INTO items (id, code, label) VALUES (2, 'b', 'second'); INSERT INTO serial VALUES (1, 'first');"
+         INSERT INTO items (id, code, label) VALUES (2, 'b', 'second'); INSERT INTO serial VALUES (1, 'first');
+         CREATE SEQUENCE own_numbers;
+         CREATE FUNCTION next_number() RETURNS integer LANGUAGE sql AS $$ SELECT nextval('own_numbers')::integer $$;
+         CREATE DOMAIN own_number AS integer DEFAULT nextval('own_numbers');
+         CREATE TABLE called (id integer PRIMARY KEY DEFAULT next_number(), name text);
+         CREATE TABLE summed (id integer PRIMARY KEY DEFAULT nextval('own_numbers') + 0, name text);
+         CREATE TABLE spelled (id text PRIMARY KEY DEFAULT 'A' || nextval('own_numbers'), name text);
+         CREATE TABLE typed (id own_number PRIMARY KEY, name text);
+         CREATE TABLE fixed (id text PRIMARY KEY DEFAULT 'only', name text);"
     ))
     .await;
     let engine = database.engine().await;
@@ -165,6 +173,18 @@ async fn a_sequence_that_is_behind_leads_nobody_to_overwrite_a_row() {
             assert!(told["at"].as_str().unwrap().ends_with("/id"), "{told}");
         }
     }
+    for table in ["called", "summed", "spelled", "typed"] {
+        let data = json!({"id": {"$default": true}, "name": "over"});
+        let arguments = json!({"table": table, "data": data, "on_conflict": {"columns": ["id"], "do": "update"}});
+        let told = error(&engine, "operator", "insert", arguments).await;
+        assert_eq!(
+            (&told["code"], &told["at"]),
+            (&json!("missing_value"), &json!("/data/id")),
+            "{told}"
+        );
+    }
+    let fixed = json!({"table": "fixed", "data": {"name": "new"}, "on_conflict": {"columns": ["id"], "do": "update"}});
+    assert_eq!(call(&engine, "operator", "insert", fixed).await.unwrap()["row_count"], 1);
     let labels = "SELECT string_agg(label, ' ' ORDER BY id) FROM items";
     assert_eq!(database.value(labels).await.unwrap(), "first second");
     // Whoever names the row means it.
