@@ -209,7 +209,9 @@ impl TableView {
             true => format!("the reply has no column {name_shown}"),
             false => format!("{table} has no column {name_shown}"),
         };
-        Error::new(Code::UnknownColumn, message).nearest(name, names()).allowed(names())
+        // As SQL quotes it.
+        let own = name.strip_prefix('"').and_then(|name| name.strip_suffix('"')).unwrap_or(name);
+        Error::new(Code::UnknownColumn, message).nearest(own, names()).allowed(names())
     }
 
     /// Positions of the columns that may be read.

@@ -64,3 +64,22 @@ async fn what_fits_nothing_is_told_by_its_key() {
     }
     assert_eq!(told.len(), 8, "{told:?}");
 }
+
+#[tokio::test]
+async fn an_archive_column_of_another_type_is_told() {
+    let database =
+        Database::of("CREATE TABLE page (id integer PRIMARY KEY, gone boolean, left_at date);")
+            .await;
+    let engine = database.engine().await;
+    for (column, expected) in [
+        ("gone", Some("archive.column: no column \"gone\" is a nullable date or timestamp")),
+        ("nope", Some("archive.column: no table has a column \"nope\"")),
+        ("left_at", None),
+    ] {
+        let mut settings = clerk(vec![reads("page")]);
+        settings.archive.column = column.to_owned();
+        assert!(engine.reconfigure(settings).await.unwrap());
+        let expected: Vec<String> = expected.map(str::to_owned).into_iter().collect();
+        assert_eq!(engine.findings(), expected, "{column}");
+    }
+}

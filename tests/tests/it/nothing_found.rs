@@ -26,6 +26,11 @@ async fn a_condition_that_finds_nothing() {
         (json!({"words": {"search": "riv:*"}}), Some("search takes whole words")),
         (json!({"note": {"search": "fish & chips"}}), Some("search takes whole words")),
         (json!({"note": "ilike.*fish*"}), Some("{\"note\": {\"ilike\":\"%fish%\"}}")),
+        (json!({"note": "!=new"}), Some("{\"note\": {\"ne\": \"new\"}}")),
+        (json!({"note": ">= b"}), Some("{\"note\": {\"gte\": \"b\"}}")),
+        (json!({"details": "x"}), Some("\"path\": [\"key\"]")),
+        (json!({"details": {"path": ["n"], "eq": 3}}), Some("\"3\" in quotes")),
+        (json!({"details": {"path": ["n"], "eq": true}}), Some("\"true\" in quotes")),
         (json!({"note": "null"}), Some("{\"note\": null}, without quotes")),
         (json!({"details": {"path": ["n"], "eq": "3"}}), Some("without quotes")),
         (json!({"details": {"path": ["n"], "in": ["3", "4"]}}), Some("without quotes")),
@@ -44,7 +49,7 @@ async fn a_condition_that_finds_nothing() {
         (json!({"note": "14"}), None),
         (json!({"note": {"ilike": "x%"}}), None),
         (json!({"label": "x"}), None),
-        (json!({"details": {"path": ["n"], "eq": 1}}), None),
+        (json!({"details": {"path": ["n"], "eq": 1}}), Some("\"1\" in quotes")),
         (json!({"placed": "2024-01-31T10:00:00Z"}), None),
     ];
     for (condition, suggested) in cases {

@@ -59,6 +59,13 @@ pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> impl Iterator<
     [("archive.column", archive), ("concurrency.version_column", version)]
         .into_iter()
         .filter_map(|(key, name)| Some((key, name?)))
-        .filter(|(_, name)| schema.tables.iter().all(|table| table.column(name).is_none()))
-        .map(|(key, name)| format!("{key}: no table has a column {name:?}"))
+        .filter_map(|(key, name)| {
+            let mut tables = schema.tables.iter();
+            if tables.all(|table| table.column(name).is_none()) {
+                return Some(format!("{key}: no table has a column {name:?}"));
+            }
+            let unfit =
+                key == "archive.column" && !schema.tables.iter().any(|t| archives(t, settings));
+            unfit.then(|| format!("{key}: no column {name:?} is a nullable date or timestamp"))
+        })
 }

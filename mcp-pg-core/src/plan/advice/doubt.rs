@@ -161,16 +161,23 @@ fn quoted(column: &Column, comparison: &Comparison) -> Option<String> {
         _ => return None,
     };
     let Source::Text(Some(text)) = &operand.source else { return None };
+    if matches!(comparison, Comparison::Binary(Operator::Eq, _)) && is_plain(text) {
+        return Some(format!(
+            "{} was compared with the JSON value {text}: {text:?} in quotes matches a text",
+            column.name
+        ));
+    }
     let mut texts = text.split(opening).skip(1).step_by(2);
-    let plain = |text: &&str| {
-        serde_json::from_str::<Value>(text)
-            .is_ok_and(|value| value.is_number() || value.is_boolean())
-    };
-    let text = texts.find(plain)?;
+    let text = texts.find(|text| is_plain(text))?;
     Some(format!(
         "{} was compared with the text {text:?}: numbers, true and false in JSON are given without quotes",
         column.name
     ))
+}
+
+/// Whether it is the text of a number, true or false.
+fn is_plain(text: &str) -> bool {
+    serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_number() || value.is_boolean())
 }
 
 /// The condition that there is no value.
@@ -193,7 +200,7 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
             is_null(column)
         )),
         Operator::Eq if data_type.is_text() => {
-            let condition = advice::undotted(text, data_type)?;
+            let condition = signed(text).or_else(|| advice::undotted(text, data_type))?;
             Some(format!(
                 "{name} was compared with the literal text, operator included: {}",
                 column.condition(condition.trim_start_matches('{').trim_end_matches('}'))
@@ -203,12 +210,10 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
             "a pattern without % matches the whole text: {{\"{operator}\": {:?}}} finds {name} that holds it",
             format!("%{text}%")
         )),
-        Operator::Eq if data_type.family() == Family::Json && text.starts_with('{') => {
-            Some(format!(
-                "{name} was compared as a whole: {{\"contains\": {{…}}}} finds a part, {{\"path\": [\"key\"], \
+        Operator::Eq if data_type.is_json() && text.starts_with(['{', '"']) => Some(format!(
+            "{name} was compared as a whole: {{\"contains\": {{…}}}} finds a part, {{\"path\": [\"key\"], \
                  \"eq\": …}} looks inside"
-            ))
-        }
+        )),
         Operator::Eq if matches!(data_type.base().kind, Kind::Composite(_)) => Some(format!(
             "{name} was compared as a whole: {{\"path\": [\"field\"], \"eq\": …}} looks at one field"
         )),
@@ -224,6 +229,24 @@ fn compared(column: &Slot<'_>, operator: Operator, text: &str) -> Option<String>
         }
         _ => None,
     }
+}
+
+/// The condition that an operator at the beginning of a text stands for.
+fn signed(text: &str) -> Option<String> {
+    const SIGNS: [(&str, Operator); 8] = [
+        ("!=", Operator::Ne),
+        ("<>", Operator::Ne),
+        (">=", Operator::Gte),
+        ("<=", Operator::Lte),
+        ("==", Operator::Eq),
+        (">", Operator::Gt),
+        ("<", Operator::Lt),
+        ("=", Operator::Eq),
+    ];
+    let (rest, operator) = SIGNS
+        .into_iter()
+        .find_map(|(sign, operator)| Some((text.strip_prefix(sign)?, operator)))?;
+    Some(format!("{{\"{operator}\": {:?}}}", rest.trim()))
 }
 
 /// What to say of words that are written as PostgreSQL's `tsquery` has them.

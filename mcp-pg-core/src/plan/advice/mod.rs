@@ -7,6 +7,7 @@ mod doubt;
 mod function;
 mod measured;
 mod midnight;
+mod operator;
 mod related;
 mod written;
 
@@ -15,12 +16,12 @@ use serde_json::Value;
 pub(super) use self::dotted::undotted;
 pub(super) use self::function::{or_computed, unknown_arithmetic};
 pub(super) use self::measured::{not_a_group, not_measured, unknown_measure};
+pub(super) use self::operator::unknown_operator;
 use self::related::related;
 pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
 use super::condition::computed::{COMPUTE, FORM as COMPUTED};
-use super::expression::cut;
 use super::{Arithmetic, Hop, Scope};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::policy::{TableView, shown};
 use crate::schema::{Column, DataType, Family, Operator, Part, RelationKind};
 use crate::value;
@@ -45,6 +46,14 @@ impl<'v> Scope<'v> {
         }
         if let Some(hop) = self.beyond(table, name) {
             return error.hint(related(table, &hop, &format!("{{{name:?}: …}}")));
+        }
+        if table.is_derived()
+            && let Some(column) = table.names_of(|_| true).last()
+        {
+            let error = error.hint(format!(
+                "having uses the names of measures and groups: {{{column:?}: {{\"gt\": 5}}}}"
+            ));
+            return error;
         }
         let lower = name.to_ascii_lowercase();
         if let Some((column, operator)) = name.split_once("__")
@@ -166,13 +175,33 @@ impl<'v> Scope<'v> {
         if is_arithmetic(name) {
             return error.hint(ARITHMETIC);
         }
-        if name.contains('(') {
-            return error.hint(
-                "columns are returned as they are; the tool aggregate counts, totals and groups",
-            );
+        if let Some((relation, columns)) = name.split_once('(') {
+            return error.hint(match self.relation(table, relation.trim()) {
+                Ok(_) => {
+                    let columns: Vec<&str> =
+                        columns.trim_end_matches(')').split(',').map(str::trim).collect();
+                    let relation = relation.trim();
+                    format!(
+                        "related rows: \"include\": {{{relation:?}: {{\"columns\": {columns:?}}}}}"
+                    )
+                }
+                Err(_) => {
+                    "columns are returned as they are; the tool aggregate counts, totals and groups"
+                        .to_owned()
+                }
+            });
         }
         if name.contains(',') {
             return error.hint("one name each: [\"id\", \"name\"]");
+        }
+        let (distinct, rest) = name.split_once(' ').unwrap_or_default();
+        if distinct.eq_ignore_ascii_case("distinct") {
+            return error.hint(format!("\"columns\": [{:?}], \"distinct\": true", rest.trim()));
+        }
+        if let Some((_, column)) = name.split_once(':')
+            && table.readable(column).is_ok()
+        {
+            return error.did_you_mean(column).hint("columns keep their names");
         }
         match name.split_whitespace().next() {
             Some(first) if first != name && table.readable(first).is_ok() => {
@@ -225,93 +254,6 @@ fn in_json<'n>(table: &TableView, name: &'n str) -> Option<(&'n str, String)> {
     let steps: Vec<String> = steps.map(step).collect();
     let inside = known.data_type.is_json() || known.has_parts();
     (inside && !steps.is_empty()).then(|| (column, steps.join(", ")))
-}
-
-/// The error of an operator that the type of a column, or of a part of its JSON, has not.
-pub(super) fn unknown_operator(column: &Column, name: &str, known: &[&str]) -> Error {
-    let error = Error::new(
-        Code::UnknownOperator,
-        format!("{} is {}, which has no operator {name:?}", column.name, column.type_name),
-    )
-    .allowed(known.iter().copied());
-    let has = |operator: Operator| known.contains(&operator.as_str());
-    let foreign = Operator::foreign(name).filter(|meant| has(*meant));
-    let data_type = &column.data_type;
-    let moment = data_type.has_day();
-    let plain = name.to_ascii_lowercase().replace(['$', '_', ' '], "");
-    match plain.as_str() {
-        "between" if data_type.is_timestamp() => {
-            error.hint("{\"gte\": the first day, \"lt\": the day after the last}")
-        }
-        "between" => error.hint("{\"gte\": least, \"lte\": most}"),
-        "op" | "operator" | "value" => {
-            error.hint(format!("the operator is a key: {{{:?}: {{\"eq\": value}}}}", column.name))
-        }
-        "or" | "and" => error.hint(format!(
-            "{name} wraps conditions: {{{name:?}: [{{{:?}: {{…}}}}, {{…}}]}}",
-            column.name
-        )),
-        "isnotnull" | "notnull" | "isnot" => error.hint("{\"is_null\": false}"),
-        "any" if data_type.family() == Family::Array => error.did_you_mean("contains"),
-        "like" | "ilike" | "startswith" | "endswith" | "matches"
-            if data_type.family() == Family::Array =>
-        {
-            error.hint("{\"contains\": [\"x\"]} finds arrays with this whole element")
-        }
-        "exists" => error.hint("{\"is_null\": false}, or {\"is_null\": true}"),
-        "not" => error.hint(format!(
-            "{{\"ne\": value}}, or around the condition: {{\"not\": {{{:?}: {{…}}}}}}",
-            column.name
-        )),
-        "icontains" | "iexact" | "istartswith" | "iendswith" | "iequals"
-            if has(Operator::Ilike) =>
-        {
-            error.hint("{\"ilike\": \"%text%\"}, where % stands for any letters")
-        }
-        "year" | "date" | "bucket" if moment => {
-            error.hint("{\"gte\": \"2024-01-01\", \"lt\": \"2025-01-01\"}")
-        }
-        word if let Some(part) = cut::part_named_so(word).filter(|_| moment) => {
-            error.hint(format!("{{\"part\": {part:?}, \"eq\": …}}"))
-        }
-        "timezone" if moment => {
-            error.hint("{\"part\": \"hour\", \"time_zone\": \"Europe/Berlin\", \"eq\": 9}")
-        }
-        "compute" | "add" | "subtract" | "multiply" | "divide" => error.hint(COMPUTED),
-        "contains" | "matches" | "like" | "ilike" if has(Operator::Search) => {
-            error.hint("{\"search\": \"fresh fish\"} finds words")
-        }
-        "like" | "ilike" | "startswith" | "matches" if data_type.family() == Family::Tree => {
-            error.hint("{\"contained_by\": \"a.b\"} finds a.b and what is below it")
-        }
-        "mode" | "caseinsensitive" | "insensitive" if has(Operator::Ilike) => {
-            error.hint("{\"ilike\": \"%text%\"} ignores case")
-        }
-        _ if data_type.family() == Family::Pairs && Operator::parse(name).is_none() => {
-            let key = if name == "path" { "key" } else { name };
-            error.hint(format!("{{{:?}: {{\"contains\": {{{key:?}: \"value\"}}}}}}", column.name))
-        }
-        _ if foreign.is_none()
-            && let Some(negated) = negated(&plain, known) =>
-        {
-            error.hint(format!(
-                "around the condition: {{\"not\": {{{:?}: {{{negated:?}: …}}}}}}",
-                column.name
-            ))
-        }
-        _ => match foreign {
-            Some(meant) => error.did_you_mean(meant.as_str()),
-            // An operator of other types was not mistyped.
-            None if Operator::parse(name).is_some() => error,
-            None => error.nearest(name, known.iter().copied()),
-        },
-    }
-}
-
-/// Which of the operators `notlike` and its kind say the opposite of.
-fn negated<'k>(plain: &str, known: &[&'k str]) -> Option<&'k str> {
-    let plain = plain.strip_prefix("not").or_else(|| plain.strip_prefix('n'))?;
-    known.iter().copied().find(|known| known.replace('_', "") == plain)
 }
 
 /// What to say of a plain value that is none of the type: an operator in the text, one element of many.

@@ -279,7 +279,18 @@ impl<'v> Scope<'v> {
         check_members(object, MEMBERS.into_iter(), "a sort key has no member").map_err(
             |error| {
                 let known = [MEMBERS.as_slice(), &["count"]].concat();
-                advice::or_computed(object, &known, error.hint(FORMS))
+                let mut members = object.iter();
+                match members.find(|(name, _)| self.reach(table, name).is_ok()) {
+                    // As object-relational mappers write it.
+                    Some((name, way)) => {
+                        let descending = way
+                            .as_str()
+                            .is_some_and(|way| way.to_ascii_lowercase().starts_with("desc"));
+                        let sign = if descending { "-" } else { "" };
+                        error.did_you_mean(format!("{sign}{name}")).hint(FORMS)
+                    }
+                    None => advice::or_computed(object, &known, error.hint(FORMS)),
+                }
             },
         )?;
         let Some(name) = object.get("column").and_then(Value::as_str) else {

@@ -215,6 +215,9 @@ impl<'v> Scope<'v> {
             )
             .at(at)
             .hint(match written {
+                _ if column.data_type.is_json() && column.default.is_some() => {
+                    "{\"$default\": true} sets its default, and {\"$literal\": null} JSON's null"
+                }
                 _ if column.data_type.is_json() => "{\"$literal\": null} is JSON's null",
                 Written::New if column.identity.is_some() => {
                     "leave it out: PostgreSQL generates it"

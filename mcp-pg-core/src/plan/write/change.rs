@@ -8,11 +8,12 @@ use super::count::require_known;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::read::select;
 use crate::plan::{
-    Each, Expression, Include, Operand, Predicate, Quantifier, Returned, Scope, filter,
+    Comparison, Each, Expression, Include, Operand, Predicate, Quantifier, Returned, Scope, Source,
+    filter,
 };
 use crate::policy::{Action, TableView};
 use crate::request::{Archived, Change, Delete, Update};
-use crate::schema::Column;
+use crate::schema::{Column, Operator};
 
 /// Rows to change or remove.
 #[derive(Debug, Clone)]
@@ -322,6 +323,14 @@ impl Predicate<'_> {
             Predicate::Any(parts) => parts.iter().all(Predicate::restricts),
             Predicate::Not(inner) => inner.restricts(),
             Predicate::Related { quantifier: Quantifier::Every, filter, .. } => filter.restricts(),
+            // Any text contains the empty one.
+            Predicate::Test {
+                comparison:
+                    Comparison::Binary(Operator::Like | Operator::Ilike, Operand { source, .. }),
+                ..
+            } => {
+                !matches!(source, Source::Text(Some(pattern)) if pattern.bytes().all(|c| c == b'%'))
+            }
             Predicate::Test { .. }
             | Predicate::Computed { .. }
             | Predicate::Compared { .. }

@@ -81,6 +81,9 @@ impl<'v> Scope<'v> {
             }
             "$merge" => Err(asked.needs("jsonb and an object")),
             "$set" if base.family() == Family::Json => self.put(asked).map(Assign::Set),
+            "$set" if column.has_parts() => {
+                Err(asked.needs("jsonb").hint("give the whole value, with what stays as it is"))
+            }
             "$set" => Err(asked.needs("jsonb").hint("give the value itself")),
             _ => Err(advice::unknown_computation(key).at(at)),
         }

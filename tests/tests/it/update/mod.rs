@@ -66,6 +66,8 @@ async fn a_condition_is_required() {
         json!({"or": [{"and": [{"user_id": 1}]}, {"and": [{}]}]}),
         json!({"orders": {"every": {}}}),
         json!({"user_id": {"not_in": []}}),
+        json!({"name": {"contains": ""}}),
+        json!({"name": {"starts_with": ""}, "country": {"ilike": "%%"}}),
         json!({"or": [{"user_id": 1}, {"country": {"not_in": []}}]}),
         json!({"and": [{"or": [{}, {}]}, {"not": {"and": [{}]}}]}),
         Value::Null,
