@@ -8,10 +8,10 @@ use tokio_postgres::Statement;
 use tokio_postgres::error::DbError;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::connection::unavailable;
 use super::database::{Database, snapshot};
-use super::failure::Failure;
+use super::refusal::Failure;
 use super::transaction::{BECOME, Identity};
-use super::unconnected::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::request::Isolation;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::connection::unavailable;
 use super::database::Database;
-use super::unconnected::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::schema::{DataType, Kind, Schema, Table, TableKind};
 

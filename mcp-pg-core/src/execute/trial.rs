@@ -2,8 +2,8 @@
 
 use tokio_postgres::types::Type;
 
+use super::connection::unavailable;
 use super::database::Database;
-use super::unconnected::unavailable;
 use crate::error::Result;
 
 /// `invalid_parameter_value`: another value might do.

@@ -7,8 +7,8 @@ use tokio_postgres::error::DbError;
 
 use super::failure::Failure;
 use super::place::shown;
-use super::refusal::{code, ended, is_raised, parameter_of, raised};
 use super::words::quotes_nothing;
+use super::{code, ended, is_raised, parameter_of, raised};
 use crate::error::{Code, Error};
 use crate::name::TableName;
 use crate::plan::Operand;
