@@ -1,4 +1,4 @@
-//! What the server itself keeps in the database: rows that it adds, as the login, whoever the transaction's caller is,
+//! Rows that the server itself adds, as the login, whoever the transaction's caller is,
 //! and reads again.
 //!
 //! Knows how they get into a transaction; not what they tell.

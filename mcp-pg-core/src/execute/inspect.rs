@@ -1,4 +1,4 @@
-//! What PostgreSQL says of statements and functions without running them.
+//! Describes statements and functions without running them.
 
 use std::collections::HashMap;
 use std::sync::Arc;

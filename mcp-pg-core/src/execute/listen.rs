@@ -1,4 +1,4 @@
-//! A connection of its own, on which PostgreSQL tells what has changed.
+//! The connection on which PostgreSQL announces changes.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;

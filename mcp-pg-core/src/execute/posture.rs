@@ -1,4 +1,4 @@
-//! What the login is allowed beyond its grants.
+//! What the login may do beyond its grants.
 
 use std::collections::BTreeMap;
 

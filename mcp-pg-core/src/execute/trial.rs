@@ -1,4 +1,4 @@
-//! Whether PostgreSQL takes a setting, found out in a transaction that is rolled back.
+//! Whether PostgreSQL accepts a setting, tried in a transaction that is rolled back.
 
 use tokio_postgres::types::Type;
 

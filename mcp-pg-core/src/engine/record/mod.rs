@@ -1,4 +1,4 @@
-//! What is noted of a call while it runs, and how it becomes an audit event.
+//! The record of a call: what is noted while it runs, and how it becomes an audit event.
 
 mod hidden_names;
 mod image;
@@ -26,7 +26,7 @@ use image::Image;
 use notes::{Notes, Stage};
 use redaction::Redaction;
 
-/// Whence a call came.
+/// Where a call came from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origin {
     /// `stdio`, `http`, `cli` or `library`.

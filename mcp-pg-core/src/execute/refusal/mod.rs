@@ -1,4 +1,4 @@
-//! What PostgreSQL refused, in this crate's terms.
+//! Errors of PostgreSQL, in this crate's terms.
 //!
 //! PostgreSQL's own sentences may name tables, columns or values that the caller must not know, so they
 //! are passed on only where they speak of the caller's own input. One table maps SQLSTATE to [`Code`].

@@ -1,4 +1,4 @@
-//! What PostgreSQL refused of a canned query.
+//! Errors of PostgreSQL in canned queries.
 //!
 //! Its text is not the caller's: names and values that PostgreSQL speaks of may be any. What it says of a
 //! parameter, and what a function raises for its callers to read, is passed on.
