@@ -1,4 +1,4 @@
-//! Who calls: from the credentials of an HTTP request to a [`Principal`].
+//! Authentication: from the credentials of an HTTP request to a [`Principal`].
 //!
 //! An [`Authenticator`] decides; the gate before the MCP service asks it, and tells those whom it refuses how
 //! to come in. Knows keys and tokens; not what a role may do, nor which tool is called.

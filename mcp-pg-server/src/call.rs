@@ -1,4 +1,4 @@
-//! One tool call, whoever carries it: is there such a tool, what came of it, and no panic beyond here.
+//! One tool call over any transport; contains its panics.
 
 use std::panic::AssertUnwindSafe;
 

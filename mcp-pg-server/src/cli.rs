@@ -1,4 +1,4 @@
-//! The command line: what can be typed. What it does is in [`crate::command`].
+//! The command line's options. What the commands do is in [`crate::command`].
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! A throw-away PostgreSQL cluster run from installed binaries, for `--demo` and for tests.
+//! A temporary PostgreSQL cluster run from installed binaries, for `--demo` and for tests.
 //!
 //! Owns the cluster's life: where its programs come from, the unprivileged user it runs as, its directory, its end.
 //! Knows nothing of what is put into it. The cluster is durable for nobody: it listens on a unix socket alone, whose

@@ -1,4 +1,4 @@
-//! In place of `embedded` where the system is no Unix: there is no cluster to be had.
+//! Replaces `embedded` on systems other than Unix, which have no cluster.
 
 /// A running PostgreSQL cluster: never, on this system.
 #[derive(Debug)]

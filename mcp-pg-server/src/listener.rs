@@ -1,4 +1,4 @@
-//! Connections of HTTP clients, encrypted or not: how many there are, and how long each may take its time.
+//! Connections of HTTP clients, encrypted or not: their number and time limits.
 
 use std::path::Path;
 use std::sync::Arc;

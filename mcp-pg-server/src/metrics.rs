@@ -1,4 +1,4 @@
-//! Counters of calls, and how the server fares, in Prometheus' text format.
+//! Counters of calls and the state of the server, in Prometheus' text format.
 
 mod health;
 

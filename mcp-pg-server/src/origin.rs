@@ -1,4 +1,4 @@
-//! Which program is on the other side, as it says itself.
+//! The client program, as it names itself.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! Prompts: ways to begin, filled in with what the caller can see. Short, however many tables there are.
+//! Prompts, filled in with what the caller can see; short, however many tables there are.
 
 mod overview;
 mod tokens;

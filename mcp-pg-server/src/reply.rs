@@ -1,4 +1,4 @@
-//! Answers and errors in the protocol's words.
+//! Replies and errors as the protocol has them.
 
 use mcp_pg_core::{Code, Error, Reply};
 use rmcp::ErrorData;

@@ -1,4 +1,4 @@
-//! The schema as resources: what a client can attach without a tool call.
+//! The schema as resources, which a client can attach without a tool call.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What one client is told of changes, as long as it listens.
+//! The notifications of one client.
 //!
 //! It is told only that something which its role sees is new, never what. Each subscriber has a task of its
 //! own, so that a client which does not read keeps nobody else waiting.

@@ -1,4 +1,4 @@
-//! Who is told of changes: the client of a session, or those of any number of streams.
+//! Subscriptions: who is notified of changes, in sessions and streams.
 //!
 //! Knows callers and their bounds; what they are told is the [`subscriber`](crate::subscriber)'s.
 

@@ -1,4 +1,4 @@
-//! Canned queries: SQL that a person wrote and tuned, and functions of the database, as tools of their own.
+//! Canned queries: hand-written SQL, and functions of the database, as tools.
 //!
 //! Owns the header's grammar, the rewriting of `:name` to `$n`, what a parameter accepts, and the JSON
 //! Schemas that follow from both. Knows neither connections nor who may call: PostgreSQL's description of a

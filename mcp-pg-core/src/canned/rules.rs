@@ -1,4 +1,4 @@
-//! What a parameter's value must be besides of its type: JSON Schema's keywords, with their meaning.
+//! Rules for a parameter's value besides its type: JSON Schema's keywords, with their meaning.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

@@ -1,4 +1,4 @@
-//! Which rows a query changes or removes, as far as its columns tell.
+//! Which rows a query changes or deletes, if its columns identify them.
 
 use super::query::{Query, Text};
 use super::sql::Verb;

@@ -1,4 +1,4 @@
-//! Keys that are made from secrets: at once from those that nobody can guess, slowly from passwords.
+//! Key derivation: fast from random secrets, slow from passwords.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};

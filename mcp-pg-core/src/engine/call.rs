@@ -1,4 +1,4 @@
-//! A call, from its arguments to the answer and the record of it; again while others change the schema.
+//! A call, from its arguments to the reply and its record; run again if the schema changes meanwhile.
 
 use std::borrow::Borrow;
 

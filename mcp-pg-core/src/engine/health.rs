@@ -1,4 +1,4 @@
-//! How an engine fares, for who watches over it.
+//! The state of an engine, for monitoring.
 
 use std::sync::atomic::Ordering;
 
@@ -23,7 +23,7 @@ pub struct Health {
 }
 
 impl Engine {
-    /// How the engine fares; asks nobody.
+    /// The state of the engine, without asking the database.
     pub fn health(&self) -> Health {
         let catalogue = self.catalogue.load();
         let faults = &catalogue.canned.faults;

@@ -1,4 +1,4 @@
-//! Which tables there are, and which of them words speak of.
+//! Lists tables, and searches them by words.
 
 use std::cmp::Reverse;
 

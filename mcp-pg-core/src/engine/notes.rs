@@ -1,4 +1,4 @@
-//! What a reply says besides its rows: why there may be others.
+//! Notes of a reply: why there may be other rows than expected.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! Rows as replies show them: objects, arrays or text, within the bounds.
+//! Rows in the formats of replies: objects, arrays or text.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What lies beneath an error, for those who keep the server running.
+//! The cause of an error, for operators.
 
 use std::error::Error as StdError;
 

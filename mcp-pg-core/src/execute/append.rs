@@ -1,4 +1,4 @@
-//! What the server itself keeps in the database: rows that it adds, as the login, whoever the transaction's caller is,
+//! Rows that the server itself adds, as the login, whoever the transaction's caller is,
 //! and reads again.
 //!
 //! Knows how they get into a transaction; not what they tell.
@@ -8,10 +8,10 @@ use tokio_postgres::Statement;
 use tokio_postgres::error::DbError;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::connection::unavailable;
 use super::database::{Database, snapshot};
-use super::failure::Failure;
+use super::refusal::Failure;
 use super::transaction::{BECOME, Identity};
-use super::unconnected::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::request::Isolation;
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use super::failure::Failure;
+use super::refusal::Failure;
 use crate::error::{Code, Error, Result};
 use crate::plan::{Operand, Source};
 use crate::statement::{Output, Reader, Statement};

@@ -1,4 +1,4 @@
-//! What PostgreSQL says of statements and functions without running them.
+//! Describes statements and functions without running them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use tokio_postgres::Column;
 use tokio_postgres::error::{Error as PgError, ErrorPosition, SqlState};
 use tokio_postgres::types::{Kind, Type};
 
+use super::connection::unavailable;
 use super::database::Database;
-use super::unconnected::unavailable;
 use crate::error::Result;
 use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn, Routine, Schema};
 use crate::value::Text;

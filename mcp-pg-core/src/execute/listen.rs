@@ -1,4 +1,4 @@
-//! A connection of its own, on which PostgreSQL tells what has changed.
+//! The connection on which PostgreSQL announces changes.
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -11,7 +11,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Notification};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::unconnected::unavailable;
+use super::connection::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{Sighted, Signature, Snapshot, Watch};

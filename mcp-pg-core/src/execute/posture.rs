@@ -1,12 +1,12 @@
-//! What the login is allowed beyond its grants.
+//! What the login may do beyond its grants.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tokio_postgres::types::{ToSql, Type};
 
+use super::connection::unavailable;
 use super::database::Database;
-use super::unconnected::unavailable;
 use crate::error::{Code, Error, Result};
 use crate::schema::{DataType, Kind, Schema, Table, TableKind};
 

@@ -8,9 +8,9 @@ use tokio::time::{Instant, timeout};
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::append::{Append, Ending};
-use super::failure::Failure;
+use super::connection::Lease;
 use super::fetch::{Fetched, Keep, fetch, prepare};
-use super::lease::Lease;
+use super::refusal::Failure;
 use super::refusal::code;
 use crate::error::{Code, Error, Result};
 use crate::request::Isolation;

@@ -1,9 +1,9 @@
-//! Whether PostgreSQL takes a setting, found out in a transaction that is rolled back.
+//! Whether PostgreSQL accepts a setting, tried in a transaction that is rolled back.
 
 use tokio_postgres::types::Type;
 
+use super::connection::unavailable;
 use super::database::Database;
-use super::unconnected::unavailable;
 use crate::error::Result;
 
 /// `invalid_parameter_value`: another value might do.

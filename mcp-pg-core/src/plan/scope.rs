@@ -1,4 +1,4 @@
-//! Where a request is planned: for whom, under which rules, after which operations.
+//! The scope of planning: the caller's view, the rules, and the operations before.
 
 use serde_json::Value;
 

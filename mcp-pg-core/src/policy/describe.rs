@@ -1,4 +1,4 @@
-//! What a role is told of a table: the members of `describe_table`, in their order.
+//! The description of a table for a role: the members of `describe_table`, in their order.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! How long, as people write it in configurations.
+//! Durations, as they are written in configurations.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Which tables and columns a grant speaks of.
+//! Which tables and columns a grant applies to.
 
 use super::{Action, Grant, Role};
 use crate::name::TableName;

@@ -1,4 +1,4 @@
-//! What is to be known of a column's values besides their type: whose they are, and whether to believe them.
+//! Marks of columns: whether their values are sensitive or untrusted.
 
 use super::grant::fits;
 use crate::name::TableName;

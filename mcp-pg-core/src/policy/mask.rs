@@ -1,4 +1,4 @@
-//! What is shown of a masked value.
+//! Masks: what is shown of a masked value.
 
 use std::fmt::{self, Write as _};
 

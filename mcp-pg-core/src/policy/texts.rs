@@ -1,4 +1,4 @@
-//! Texts of statements that were made for a view before.
+//! SQL texts that are kept for a view.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -1,4 +1,4 @@
-//! What grants allow and no call can do, since what they say of rows does not fit the table.
+//! Grants that no call can use, because their row condition or preset does not fit the table.
 
 use std::collections::HashMap;
 

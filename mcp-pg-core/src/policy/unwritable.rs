@@ -1,4 +1,4 @@
-//! What a grant allows to write in vain.
+//! Columns that a grant lists as writable, but that cannot be written.
 
 use super::rights::Rights;
 use super::{Action, Role, Settings, Unfit};

@@ -1,4 +1,4 @@
-//! Arguments that there are not, and which ones were meant: other interfaces – SQL, object-relational mappers,
+//! Unknown arguments, and which ones were probably meant: other interfaces – SQL, object-relational mappers,
 //! document databases – have names of their own for the same.
 
 use serde_json::{Map, Value};

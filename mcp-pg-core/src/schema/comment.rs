@@ -1,4 +1,4 @@
-//! Comments: other people's text, made safe to show.
+//! Comments: text of others, made safe to show.
 
 use crate::name::is_hidden;
 

@@ -1,4 +1,4 @@
-//! Relations that somebody declares, where no foreign key tells them.
+//! Relations that are declared instead of given by a foreign key.
 
 use std::collections::BTreeSet;
 

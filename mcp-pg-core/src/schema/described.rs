@@ -1,4 +1,4 @@
-//! What a statement takes and gives.
+//! The parameters and columns of a described statement.
 
 use std::sync::Arc;
 

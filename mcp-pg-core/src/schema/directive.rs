@@ -1,4 +1,4 @@
-//! Directives: a line `@mcp {…}` at the end of a COMMENT, which tells this server more of its object.
+//! Directives: a line `@mcp {…}` at the end of a COMMENT, which tells this server more about its object.
 //!
 //! Whoever owns a table can write one, so they are read as text, and obeyed only where the owner is one
 //! that the configuration names: see [`Schema::obeying`].

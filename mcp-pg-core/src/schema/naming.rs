@@ -1,7 +1,7 @@
 //! Makes the relations of all tables from their foreign keys, and names them.
 //!
 //! Short names are for people and may be shared; the unambiguous one is a table's relation's own. Names are
-//! given on what there is: what a role sees of a schema is named anew, so that no name tells of a hidden relation.
+//! given on what there is: the relations that a role sees are named separately, so that no name reveals a hidden one.
 
 mod junction;
 

@@ -1,4 +1,4 @@
-//! Rows that a request names one by one: a table that only the statement has, and joins with it.
+//! Rows that a request identifies one by one: a derived table, and joins with it.
 
 use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, Query, SelectStatement, TableRef};
 

@@ -1,4 +1,4 @@
-//! JSON in which no name stands twice in one object. Where one does, some programs read the first and others the last:
+//! JSON in which no name appears twice in an object. Where one does, some programs read the first and others the last:
 //! who issued it and who reads it may each mean another.
 
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! What stands before the MCP service over HTTP: nobody passes unknown, and nobody is refused unrecorded.
+//! The authentication layer before the MCP service over HTTP. It lets nobody pass unidentified, and records every refusal.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -211,7 +211,7 @@ impl Gate {
     }
 }
 
-/// Whence a request came.
+/// Where a request came from.
 fn sent(request: &Parts) -> Origin {
     Origin { transport: "http".into(), client: origin::of_http(request) }
 }

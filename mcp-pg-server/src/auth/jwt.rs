@@ -1,4 +1,4 @@
-//! JSON Web Tokens (RFC 7519): who signed them, whether they are for here and now, and what they say.
+//! JSON Web Tokens (RFC 7519): signature, issuer, audience, lifetime and claims.
 //!
 //! Verification is the crate jsonwebtoken's; this file holds it to one issuer, one algorithm for each key, and
 //! the claims that must be there.

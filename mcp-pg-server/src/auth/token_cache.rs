@@ -1,4 +1,4 @@
-//! Tokens that were verified a moment ago: a signature costs a hundred times what finding it here does.
+//! A cache of verified tokens: verifying a signature costs a hundred times as much as a lookup.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! `check`: what the login could do beyond its task, and what in the configuration fits nothing.
+//! `check`: what the login could do beyond its task, and mistakes in the configuration.
 
 mod columns;
 mod queries;

@@ -1,4 +1,4 @@
-//! When the system asks this process to end.
+//! Signals that ask the process to end.
 
 use tokio_util::sync::CancellationToken;
 

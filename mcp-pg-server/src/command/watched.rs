@@ -1,4 +1,4 @@
-//! The files that a configuration is made of, and whether they are others than those that were read.
+//! The files of a configuration, and whether they have changed since they were read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `[auth]`: the credentials that are accepted over HTTP.
+//! `[auth]`: the credentials accepted over HTTP.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

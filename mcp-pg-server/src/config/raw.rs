@@ -1,4 +1,4 @@
-//! The keys of the configuration file as they are written; absent is absent.
+//! The keys of the configuration file as written, without defaults.
 
 use std::collections::BTreeMap;
 use std::fmt;

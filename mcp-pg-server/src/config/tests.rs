@@ -1,4 +1,4 @@
-//! What configurations mean, and how wrong ones are told.
+//! What configurations mean, and how wrong ones are reported.
 
 use super::*;
 

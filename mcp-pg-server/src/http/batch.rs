@@ -1,4 +1,4 @@
-//! Several messages in one body, as revision 2025-03-26 has them, and none after it: each is answered as if it came alone.
+//! Batches of messages, which only revision 2025-03-26 has: each message is answered as if it came alone.
 
 use std::convert::Infallible;
 

@@ -1,4 +1,4 @@
-//! How often credentials from one address may be refused: guesses are not free.
+//! Rates of refused credentials per address.
 //!
 //! Knows addresses; not credentials.
 

@@ -1,4 +1,4 @@
-//! How often in a minute each caller may call, and send requests at all.
+//! Rates per minute: calls, and requests of any kind.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How the server fares now, as gauges: what an alarm can be set on.
+//! The state of the server as gauges, for alerts.
 
 use std::fmt::Write as _;
 

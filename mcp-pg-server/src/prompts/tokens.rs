@@ -1,4 +1,4 @@
-//! How long a text is to a model.
+//! An estimate of a text's length in tokens.
 
 /// About how many tokens a text has: those of common models' vocabularies, or some more.
 ///

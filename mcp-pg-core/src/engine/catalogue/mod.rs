@@ -1,5 +1,5 @@
 //! What the engine knows at one moment: the settings, the schema as each database role sees it, the views
-//! made from both so far, and the canned queries. Never changed, only replaced: whoever holds one sees a consistent whole.
+//! made from both so far, and the canned queries. Never changed, only replaced, so that each call sees a consistent whole.
 
 mod canned;
 mod reload;

@@ -1,4 +1,4 @@
-//! The schema and the settings, read anew and swapped whole.
+//! Reloading: the schema and the settings are read again, and swapped as a whole.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

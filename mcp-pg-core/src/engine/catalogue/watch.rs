@@ -1,4 +1,4 @@
-//! The live database: notices what changes in it, and tells those who want to know.
+//! Watching the database: notices changes, and notifies those who subscribe.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;

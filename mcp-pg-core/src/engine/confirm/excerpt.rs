@@ -1,5 +1,5 @@
-//! A request as the user reads it who is to agree to it: what it does comes first, and nothing in it can push out,
-//! hide or turn around what is beside it.
+//! A request as it is shown to the user who is to agree: its effect comes first, and no part of it can push out,
+//! hide or reorder another.
 //!
 //! Knows JSON and letters; not what is asked, nor how.
 

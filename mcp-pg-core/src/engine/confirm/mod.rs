@@ -1,5 +1,5 @@
-//! Writes that the user must agree to: they are done, counted, and rolled back unless exactly this was
-//! agreed to before. What a rollback may not undo is not done at all.
+//! Writes that the user must agree to: they are run, counted, and rolled back unless the user has agreed to exactly
+//! this before. What a rollback may not undo is not run at all.
 //!
 //! Knows what must be agreed to and what the user is told; not how the user is asked.
 

@@ -1,4 +1,4 @@
-//! Actions that grants allow and no call can do, and columns by which rows are set aside and counted that no table has.
+//! Granted actions that no call can do, and archive and version columns that no table has.
 
 use crate::policy::{Action, Archive, Role, Settings};
 use crate::schema::{Schema, Table};

@@ -1,4 +1,4 @@
-//! What the settings and comments say of columns and relations, and is not so.
+//! Settings and comments about columns and relations that do not fit the database.
 
 use crate::policy::{ColumnMarks, Settings};
 use crate::schema::{Column, Schema};

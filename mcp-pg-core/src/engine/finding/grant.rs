@@ -1,4 +1,4 @@
-//! Tables and columns that grants name, and that are not there or not to be written.
+//! Tables and columns in grants that do not exist or cannot be written.
 
 use crate::name::nearest;
 use crate::policy::{Grant, Role, Settings};

@@ -1,4 +1,4 @@
-//! What the settings say, and is not so in the database.
+//! Findings: settings that do not fit the database.
 
 mod action;
 mod column;

@@ -1,4 +1,4 @@
-//! How PostgreSQL would run a read, told without the text of any condition: a plan may name columns, row
+//! How PostgreSQL would run a read, without the text of any condition: a plan may name columns, row
 //! conditions and policies that the caller must not know.
 
 use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! Names under which values stand that the audit may not hold.
+//! Names whose values the audit may not hold.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

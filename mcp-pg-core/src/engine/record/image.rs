@@ -1,4 +1,4 @@
-//! Rows as a record holds them: as they were, and as they are.
+//! Images of rows in a record: before and after a write.
 
 use serde_json::{Map, Value, json};
 

@@ -1,8 +1,9 @@
-//! What is noted of a call while it runs, and how it becomes an audit event.
+//! The record of a call: what is noted while it runs, and how it becomes an audit event.
 
 mod hidden_names;
 mod image;
 mod journal;
+mod notes;
 mod redaction;
 mod sinks;
 
@@ -10,11 +11,11 @@ pub use journal::verify_table;
 pub(super) use sinks::Sinks;
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::audit::{Actor, Client, Entry, Event, Outcome, PART_MOST, Phase, milliseconds, name};
+use crate::audit::{Actor, Client, Entry, PART_MOST, Phase, milliseconds, name};
 use crate::engine::Engine;
 use crate::engine::catalogue::Catalogue;
 use crate::engine::confirm::Consent;
@@ -22,9 +23,10 @@ use crate::error::{Code, Error, Result};
 use crate::policy::{OnFailure, Principal, Settings, View};
 use crate::request::Request;
 use image::Image;
+use notes::{Notes, Stage};
 use redaction::Redaction;
 
-/// Whence a call came.
+/// Where a call came from.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Origin {
     /// `stdio`, `http`, `cli` or `library`.
@@ -45,39 +47,6 @@ pub(in crate::engine) struct Record<'e> {
     notes: Option<Box<Notes>>,
     /// The request, and what the user has agreed to, where there is something to agree to.
     pub(in crate::engine) consent: Option<Consent>,
-}
-
-struct Notes {
-    id: String,
-    started: Instant,
-    actor: Actor,
-    origin: Origin,
-    tool: String,
-    operation: Option<&'static str>,
-    arguments: Map<String, Value>,
-    /// Of more bytes than these, only their number is kept.
-    arguments_most: usize,
-    table: Option<String>,
-    sql: Vec<String>,
-    rows: Option<u64>,
-    sensitive: Vec<String>,
-    confirmation: Option<String>,
-    before: Image,
-    after: Image,
-    /// As the call sees the columns, whatever is reloaded meanwhile.
-    redaction: Redaction,
-    stage: Stage,
-}
-
-/// How far a call has come that may write.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Nothing is written.
-    Open,
-    /// It is being committed: only the database knows. `intended` says that an intent is kept.
-    Committing { intended: bool },
-    /// It is written.
-    Committed,
 }
 
 impl<'e> Record<'e> {
@@ -320,72 +289,6 @@ impl Drop for Record<'_> {
     }
 }
 
-impl Notes {
-    /// The event that ends the call.
-    fn outcome(&self, result: Result<(), &Error>) -> Event {
-        let mut event = self.event(Phase::Outcome, result.is_err());
-        event.outcome = Some(match result {
-            Ok(()) => Outcome::Ok,
-            Err(error) => Outcome::of(error.code()),
-        });
-        event.code = result.err().map(Error::code);
-        if result.is_err() {
-            // Nothing was written or answered, whatever was about to be.
-            (event.rows, event.before, event.after) = (None, None, None);
-            event.confirmation = None;
-            if result.is_err_and(|error| error.get_current().is_none()) {
-                event.sensitive.clear();
-            }
-        }
-        event
-    }
-
-    /// The event of a call that nobody waited for: an error without a code.
-    fn abandoned(&self) -> Event {
-        let mut event = self.event(Phase::Outcome, true);
-        event.outcome = Some(Outcome::Error);
-        (event.rows, event.before, event.after) = (None, None, None);
-        // It may still be used, if it was not.
-        event.confirmation = None;
-        event.sensitive.clear();
-        event
-    }
-
-    /// The arguments as far as the record has room for them: it would take long to look through others.
-    fn kept_arguments(&self, refused: bool) -> Value {
-        let bytes = serde_json::to_string(&self.arguments).map_or(0, |text| text.len());
-        match bytes <= self.arguments_most {
-            true => self.redaction.arguments(&self.arguments, refused),
-            false => json!({"omitted": format!("{bytes} bytes")}),
-        }
-    }
-
-    /// The event of a call that was `refused`, or was not as far as is known.
-    fn event(&self, phase: Phase, refused: bool) -> Event {
-        Event {
-            time: now(),
-            id: self.id.clone(),
-            phase,
-            actor: self.actor.clone(),
-            client: self.origin.client.clone(),
-            transport: self.origin.transport.clone(),
-            tool: self.tool.clone(),
-            operation: self.operation.map_or_else(|| self.tool.clone(), str::to_owned),
-            table: self.table.clone(),
-            arguments: Some(self.kept_arguments(refused)),
-            sql: self.sql.clone(),
-            confirmation: self.confirmation.clone(),
-            rows: self.rows,
-            sensitive: self.sensitive.clone(),
-            outcome: None,
-            code: None,
-            duration_ms: (phase == Phase::Outcome).then(|| milliseconds(self.started.elapsed())),
-            before: self.before.kept(),
-            after: self.after.kept(),
-        }
-    }
-}
-
 /// What the record of a call may hold that nobody has looked at yet.
 fn redaction(catalogue: &Catalogue, caller: &Principal, tool: &str) -> Redaction {
     let mut redaction = Redaction::new(&catalogue.settings.audit, catalogue.view(caller).ok());
@@ -400,12 +303,5 @@ fn redaction(catalogue: &Catalogue, caller: &Principal, tool: &str) -> Redaction
 fn trace(tool: &str, error: &Error) {
     if let Some(cause) = error.cause() {
         tracing::debug!(code = %error.code(), tool, cause, "refused");
-    }
-}
-
-fn now() -> String {
-    match jiff::Timestamp::try_from(SystemTime::now()) {
-        Ok(time) => format!("{time:.6}"),
-        Err(_) => String::new(),
     }
 }

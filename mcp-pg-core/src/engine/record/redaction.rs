@@ -1,4 +1,4 @@
-//! What of a call's values the audit may hold.
+//! Redaction: which values of a call the audit may hold.
 //!
 //! Knows arguments by their names alone: what was refused, or never understood, is recorded too.
 

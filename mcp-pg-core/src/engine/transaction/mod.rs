@@ -1,5 +1,5 @@
-//! Several requests in one transaction: all or nothing, each as it would be alone, and seeing what the ones before
-//! it did.
+//! Several requests in one transaction: all or nothing. Each runs as it would alone, and sees the effects of those
+//! before it.
 
 mod commit;
 mod operation;

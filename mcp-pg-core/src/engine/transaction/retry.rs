@@ -1,4 +1,4 @@
-//! When a transaction that collided with others is run again.
+//! Retries of transactions that collided with others.
 
 use std::collections::HashMap;
 use std::sync::{self, Arc, PoisonError, Weak};

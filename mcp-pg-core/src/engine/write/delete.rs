@@ -1,5 +1,5 @@
-//! Deletes under row-level security: PostgreSQL shows a statement that locks rows those alone which the policies for UPDATE
-//! show, and they say nothing of a delete. So nothing is looked at before; what RETURNING tells is what has gone, and what
+//! Deletes under row-level security: to a statement that locks rows, PostgreSQL shows only those that the policies for
+//! UPDATE show, which say nothing about a delete. So nothing is looked at before; what RETURNING tells is what has gone, and what
 //! should not have is rolled back with it.
 
 use super::change::{Changed, gone_with_them, nothing_found, too_many};

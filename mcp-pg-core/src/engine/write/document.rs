@@ -1,4 +1,4 @@
-//! Documents of JSON that cannot be changed as is wanted: told, before anything is lost or made of them.
+//! Changes to JSON documents that do not fit what a row holds: refused before anything is lost.
 //!
 //! `$merge` puts members into an object, `$append` elements behind those of a list, `$set` a value where a path leads;
 //! `$remove` takes members away.

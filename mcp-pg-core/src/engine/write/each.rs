@@ -1,4 +1,4 @@
-//! The rows that a list of updates names one by one.
+//! The rows that a list of updates identifies by key.
 
 use std::collections::HashMap;
 

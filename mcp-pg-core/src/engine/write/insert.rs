@@ -1,4 +1,4 @@
-//! New rows: as many in a statement as it takes, and all of them or none.
+//! Inserts: as many rows per statement as it can take, all or none.
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! Objects of JSON that take the place of others: members that are lost with those.
+//! Members of JSON objects that are lost because another object replaces them.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Values that an operation takes from other columns, by arithmetic or from rows of earlier operations of its transaction:
-//! what is to be known of those goes along.
+//! Where an operation's values come from, if it takes them from other columns, by arithmetic or from rows of earlier operations
+//! of its transaction: the marks of those columns go along.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::policy::{Marks, TableView};
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Provenance(BTreeMap<String, Origin>);
 
-/// Whence the values of a column are.
+/// Where the values of a column come from.
 #[derive(Debug, Default)]
 struct Origin {
     marks: Marks,

@@ -1,4 +1,4 @@
-//! What is related to the rows that a write returns, read before its commit.
+//! Related rows of written rows, read before the commit.
 
 use serde_json::{Map, Value};
 

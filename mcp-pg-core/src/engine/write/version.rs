@@ -1,4 +1,4 @@
-//! Whether rows are of the versions that the caller read.
+//! Version checks: whether rows are as the caller read them.
 
 use serde_json::{Map, Value};
 

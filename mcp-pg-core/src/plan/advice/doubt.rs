@@ -1,4 +1,4 @@
-//! Requests that may not say what was meant: conditions that no row met, JSON that became a text.
+//! Notes on requests that may not mean what was intended: conditions that matched no row, JSON that became a text.
 
 use serde::de::IgnoredAny;
 use serde_json::Value;

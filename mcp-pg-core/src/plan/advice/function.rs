@@ -1,4 +1,4 @@
-//! Functions that other languages have: what there is instead.
+//! Advice for functions of other languages: what to use instead.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Measures and groups that there are not: what was probably meant.
+//! Advice for mistaken measures and groups.
 
 use super::function::instead;
 use crate::error::{Code, Error};

@@ -1,4 +1,4 @@
-//! Days beside points in time: they stand for their midnight, which is seldom what was meant.
+//! Notes on dates compared with timestamps: they mean midnight, which is seldom intended.
 
 use crate::plan::{Comparison, Include, Operand, Predicate, SelectPlan, Source};
 use crate::schema::{Column, Operator};

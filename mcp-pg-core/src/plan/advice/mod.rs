@@ -1,4 +1,4 @@
-//! What was probably meant: hints for the names, operators and forms of other query languages.
+//! Advice: hints for the names, operators and forms of other query languages.
 //!
 //! Looks only at what the caller may see.
 

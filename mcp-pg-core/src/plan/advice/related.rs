@@ -1,4 +1,4 @@
-//! What was probably meant by a condition on related rows.
+//! Advice for mistaken conditions on related rows.
 
 use serde_json::Value;
 

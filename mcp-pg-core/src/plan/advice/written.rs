@@ -1,4 +1,4 @@
-//! What was probably meant by what is to be written.
+//! Advice for mistaken values to write.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What rows must meet: a tree of tests, read from a `where` object.
+//! Conditions: a tree of tests, read from a `where` object.
 
 pub(super) mod area;
 mod compared;

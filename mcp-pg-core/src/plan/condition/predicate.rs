@@ -1,4 +1,4 @@
-//! What rows must meet: a tree of tests on columns and related rows.
+//! Predicates: a tree of tests on columns and related rows.
 
 use crate::plan::{Compared, Comparison, Hop, Operand, Reached, Slot};
 use crate::policy::TableView;

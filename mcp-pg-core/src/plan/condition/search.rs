@@ -1,4 +1,4 @@
-//! What people type into a search box, and in which language it is.
+//! Search terms as in a search box, and their language.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What an index on the text of a member of JSON can seek, beside the condition that is asked for.
+//! Additional conditions that let an index on the text of a JSON member be used.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The present as a value: `{"$now": true}`, or a time so far from it, `{"$now": "-7 days"}`.
+//! The current time as a value: `{"$now": true}`, or an offset from it, `{"$now": "-7 days"}`.
 
 use serde_json::Value;
 

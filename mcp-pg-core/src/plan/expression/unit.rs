@@ -1,4 +1,4 @@
-//! In what the time between two points in it is counted.
+//! Units of the time between two timestamps.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Cursors: where a page ended, encrypted, for what it ended with are values of rows; and so that only the same query for
+//! Cursors: where a page ended; encrypted because they hold values of rows, and bound so that only the same query for
 //! the same role takes it.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! `on_conflict`: what becomes of the rows that are there already.
+//! `on_conflict`: what happens to existing rows.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Updates of rows that are named one by one, each with values of its own.
+//! Lists of updates: rows identified by key, each with its own values.
 
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};

@@ -1,4 +1,4 @@
-//! Rows to write: new ones, and what becomes of those that exist.
+//! Writes: new rows, and changes to existing ones.
 
 mod arbiter;
 pub(super) mod assign;

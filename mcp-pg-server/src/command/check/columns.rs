@@ -1,4 +1,4 @@
-//! Columns that are served otherwise than somebody may expect: notes, since that may be meant.
+//! Notes on columns that may be served in an unexpected way.
 
 use mcp_pg_core::Settings;
 use mcp_pg_core::schema::{Schema, TableKind};

@@ -1,4 +1,4 @@
-//! Canned queries that do not tell what the user agrees to.
+//! Notes on canned queries whose confirmations cannot name rows.
 
 use mcp_pg_core::policy::Settings;
 use mcp_pg_core::schema::Schema;

@@ -1,4 +1,4 @@
-//! Views that tell more than the tables beneath them: notes, since that may be what a view is for.
+//! Notes on views that reveal more than the tables beneath them, which may be intended.
 
 use std::collections::HashSet;
 

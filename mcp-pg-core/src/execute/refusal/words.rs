@@ -1,4 +1,4 @@
-//! What is read from PostgreSQL's sentences, of whatever language: `lc_messages` is the database's to choose.
+//! What can be read from PostgreSQL's messages in any language, since the database chooses `lc_messages`.
 //!
 //! Its fields come first; this is for what no field tells.
 

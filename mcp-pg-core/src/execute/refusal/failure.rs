@@ -4,8 +4,8 @@ use std::fmt;
 
 use tokio_postgres::error::{DbError, Severity};
 
-use super::unconnected::unavailable;
 use crate::error::{Code, Error};
+use crate::execute::connection::unavailable;
 
 /// Why a statement failed: PostgreSQL refused it, or it never came so far.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Failure {
     }
 
     /// Whether the connection was ended, and not by what ran on it.
-    pub(super) fn is_cut(&self) -> bool {
+    pub(in crate::execute) fn is_cut(&self) -> bool {
         match self {
             Failure::Own(_) => false,
             Failure::Database(error) => match error.as_db_error() {
@@ -40,7 +40,7 @@ impl Failure {
     }
 
     /// The error to tell, of which `tell` knows what PostgreSQL answered.
-    pub(super) fn told(self, tell: impl FnOnce(&DbError) -> Error) -> Error {
+    pub(in crate::execute) fn told(self, tell: impl FnOnce(&DbError) -> Error) -> Error {
         let error = match self {
             Failure::Own(error) => return error,
             Failure::Database(error) => error,
@@ -59,16 +59,16 @@ impl Failure {
 /// What the log may tell of PostgreSQL's answer: not its DETAIL and CONTEXT, which show rows, nor what it says of values
 /// that do not fit, and what functions raise.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(in crate::execute) struct Refused {
     message: String,
     state: String,
     constraint: Option<String>,
     /// Whether the schema has changed under the statement.
-    pub(super) stale: bool,
+    pub(in crate::execute) stale: bool,
 }
 
 /// What PostgreSQL says of a prepared statement whose columns have changed, and of much else that it cannot do.
-pub(super) const CHANGED: &str = "0A000";
+pub(in crate::execute) const CHANGED: &str = "0A000";
 
 /// Whether it is the statement itself that does not fit the schema, and not something within a function that it calls,
 /// nor a value: both have a context.

@@ -20,7 +20,7 @@ use crate::policy::Settings;
 
 /// Connections that are read-only sessions, at most so many.
 #[derive(Debug, Clone)]
-pub(super) struct Pool {
+pub(in crate::execute) struct Pool {
     connections: deadpool_postgres::Pool,
     /// None where the log is told of it by others.
     presence: Option<Arc<Presence>>,
@@ -47,7 +47,7 @@ impl Pool {
     /// # Errors
     ///
     /// `internal` if there is no Tokio runtime.
-    pub(super) fn new(
+    pub(in crate::execute) fn new(
         config: Config,
         tls: ClientConfig,
         session: Arc<SessionSettings>,
@@ -75,7 +75,7 @@ impl Pool {
     }
 
     /// The same where others tell the log that the database is away.
-    pub(super) fn quiet(self) -> Self {
+    pub(in crate::execute) fn quiet(self) -> Self {
         Self { presence: None, ..self }
     }
 
@@ -84,7 +84,7 @@ impl Pool {
     /// # Errors
     ///
     /// None can be made, or all are on loan for too long.
-    pub(super) async fn get(&self) -> Result<Object, PoolError> {
+    pub(in crate::execute) async fn get(&self) -> Result<Object, PoolError> {
         let got = self.connections.get().await;
         if let Some(presence) = &self.presence {
             match &got {
@@ -95,7 +95,7 @@ impl Pool {
         got
     }
 
-    pub(super) fn connections(&self) -> Connections {
+    pub(in crate::execute) fn connections(&self) -> Connections {
         let status = self.connections.status();
         let used = status.size.saturating_sub(status.available);
         Connections {
@@ -108,7 +108,7 @@ impl Pool {
     }
 
     /// Forgets all prepared statements.
-    pub(super) fn forget_statements(&self) {
+    pub(in crate::execute) fn forget_statements(&self) {
         self.connections.manager().statement_caches.clear();
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{Code, Error, Result};
 /// connection is not used again; dropped in a transaction, that is rolled back. What a caller's statements may
 /// have left in the session is taken back before the next one gets it.
 #[derive(Debug)]
-pub(super) struct Lease {
+pub(in crate::execute) struct Lease {
     object: Option<Object>,
     state: State,
     /// Whether code of the database's may have changed the session.
@@ -36,7 +36,7 @@ enum State {
 }
 
 impl Lease {
-    pub(super) fn new(
+    pub(in crate::execute) fn new(
         object: Object,
         tls: Arc<ClientConfig>,
         session: Arc<SessionSettings>,
@@ -46,7 +46,7 @@ impl Lease {
     }
 
     /// The connection, from now on in the middle of a statement.
-    pub(super) fn client(&mut self) -> Result<&mut Object> {
+    pub(in crate::execute) fn client(&mut self) -> Result<&mut Object> {
         self.state = State::Statement;
         self.object
             .as_mut()
@@ -54,17 +54,17 @@ impl Lease {
     }
 
     /// The statement has ended; its transaction may be open.
-    pub(super) fn open(&mut self) {
+    pub(in crate::execute) fn open(&mut self) {
         self.state = State::Transaction;
     }
 
     /// Nothing is under way, and no transaction is open.
-    pub(super) fn done(&mut self) {
+    pub(in crate::execute) fn done(&mut self) {
         self.state = State::Idle;
     }
 
     /// Runs code that may change the session, beyond its transaction and whatever becomes of that.
-    pub(super) fn change(&mut self) {
+    pub(in crate::execute) fn change(&mut self) {
         self.changed = true;
     }
 }

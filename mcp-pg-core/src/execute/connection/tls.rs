@@ -20,7 +20,7 @@ use crate::policy::{ServerIdentity, Tls};
 /// # Errors
 ///
 /// `invalid_value` if the root certificates cannot be used, or the authority is not said.
-pub(super) fn client_config(tls: &Tls) -> Result<ClientConfig> {
+pub(in crate::execute) fn client_config(tls: &Tls) -> Result<ClientConfig> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match tls.identity {
         ServerIdentity::Any => Arc::new(AnyCertificate(provider.clone())),

@@ -2,15 +2,15 @@
 
 use deadpool_postgres::{HookError, PoolError, TimeoutType};
 
-use super::refusal::ended;
 use crate::error::{Code, Error};
+use crate::execute::refusal::ended;
 
 /// Told of a pooler in front of the database that does not keep sessions apart.
-pub(super) const SHARED: &str =
+pub(in crate::execute) const SHARED: &str =
     "database sessions are shared between clients, as poolers do in transaction mode";
 
 /// The error of a connection that the pool cannot lend.
-pub(super) fn unconnected(error: PoolError) -> Error {
+pub(in crate::execute) fn unconnected(error: PoolError) -> Error {
     match error {
         PoolError::Timeout(TimeoutType::Wait) => {
             Error::new(Code::DatabaseUnavailable, "all connections to the database are busy")
@@ -29,12 +29,12 @@ pub(super) fn unconnected(error: PoolError) -> Error {
 }
 
 /// Whether it is the pooler's fault.
-pub(super) fn is_shared(error: &PoolError) -> bool {
+pub(in crate::execute) fn is_shared(error: &PoolError) -> bool {
     matches!(error, PoolError::PostCreateHook(HookError::Message(told)) if told == SHARED)
 }
 
 /// The error of that.
-pub(super) fn shared() -> Error {
+pub(in crate::execute) fn shared() -> Error {
     Error::new(Code::DatabaseUnavailable, SHARED)
         .hint("an operator can connect this server to PostgreSQL itself, or to the pooler's session mode")
         .retryable(false)
@@ -73,7 +73,9 @@ fn unfit(error: tokio_postgres::Error) -> Error {
 }
 
 /// The error of a database that says nothing.
-pub(super) fn unavailable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(in crate::execute) fn unavailable(
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
     Error::new(Code::DatabaseUnavailable, "the database does not answer")
         .hint("try again in a moment")
         .caused_by(error)

@@ -1,23 +1,35 @@
-//! What PostgreSQL refused, in this crate's terms.
+//! Errors of PostgreSQL, in this crate's terms.
 //!
 //! PostgreSQL's own sentences may name tables, columns or values that the caller must not know, so they
 //! are passed on only where they speak of the caller's own input. One table maps SQLSTATE to [`Code`].
+
+mod failure;
+mod key;
+mod place;
+mod query;
+mod words;
+
+pub(crate) use failure::Failure;
+pub(crate) use key::referred;
+pub(crate) use place::Place;
+pub(crate) use query::query_refusal;
+pub(crate) use words::ViolatedKey;
 
 use std::error::Error as _;
 
 use tokio_postgres::error::DbError;
 
-use super::failure::{CHANGED, Failure, Refused};
-use super::key_refusal::{exclusion, foreign, unique};
-use super::place::{Place, shown};
-use super::unconnected::unavailable;
-use super::words::{parameter_number, quotes, quotes_nothing};
 use crate::error::{Code, Error, step};
+use crate::execute::connection::unavailable;
 use crate::plan::{Operand, Source};
 use crate::schema::TableKind;
+use failure::{CHANGED, Refused};
+use key::{exclusion, foreign, unique};
+use place::shown;
+use words::{parameter_number, quotes, quotes_nothing};
 
 /// The code of a SQLSTATE.
-pub(super) fn code(state: &str) -> Code {
+pub(in crate::execute) fn code(state: &str) -> Code {
     match state {
         "23505" => Code::UniqueViolation,
         "23503" => Code::ForeignKeyViolation,
@@ -155,7 +167,7 @@ fn forbidden(answer: &DbError, state: &str) -> Error {
 }
 
 /// PostgreSQL has answered, and ends the session or takes none.
-pub(super) fn ended(state: &str) -> Error {
+pub(in crate::execute) fn ended(state: &str) -> Error {
     let message = match state {
         "53300" => "the database accepts no more connections of this login",
         "57P01" | "57P02" | "57P05" => "the database ended the connection",
@@ -173,12 +185,12 @@ fn is_unreadable(answer: &DbError, place: &Place<'_>) -> bool {
 }
 
 /// Whether the sentence is one that people wrote into a function, for those who use the table.
-pub(super) fn is_raised(answer: &DbError) -> bool {
+pub(in crate::execute) fn is_raised(answer: &DbError) -> bool {
     matches!(answer.code().code(), "P0001" | "P0004") || answer.routine() == Some("exec_stmt_raise")
 }
 
 /// What people wrote, with the detail and the hint that they gave.
-pub(super) fn raised(answer: &DbError, code: Code) -> Error {
+pub(in crate::execute) fn raised(answer: &DbError, code: Code) -> Error {
     let error = Error::new(
         code,
         match answer.detail() {
@@ -266,7 +278,10 @@ fn parameter<'a>(answer: &DbError, place: &Place<'a>) -> Option<&'a str> {
     parameter_of(answer, place.parameters)
 }
 
-pub(super) fn parameter_of<'a>(answer: &DbError, parameters: &'a [Operand]) -> Option<&'a str> {
+pub(in crate::execute) fn parameter_of<'a>(
+    answer: &DbError,
+    parameters: &'a [Operand],
+) -> Option<&'a str> {
     let number = parameter_number(answer.where_()?)?;
     parameters.get(number.checked_sub(1)?)?.place()
 }

@@ -1,4 +1,4 @@
-//! What PostgreSQL refused of a canned query.
+//! Errors of PostgreSQL in canned queries.
 //!
 //! Its text is not the caller's: names and values that PostgreSQL speaks of may be any. What it says of a
 //! parameter, and what a function raises for its callers to read, is passed on.
@@ -7,8 +7,8 @@ use tokio_postgres::error::DbError;
 
 use super::failure::Failure;
 use super::place::shown;
-use super::refusal::{code, ended, is_raised, parameter_of, raised};
 use super::words::quotes_nothing;
+use super::{code, ended, is_raised, parameter_of, raised};
 use crate::error::{Code, Error};
 use crate::name::TableName;
 use crate::plan::Operand;

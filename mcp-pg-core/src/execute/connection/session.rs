@@ -19,7 +19,7 @@ const SET: &str = "SELECT pg_catalog.current_setting('default_transaction_read_o
 
 /// Whose a new session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(in crate::execute) enum Kept {
     /// Its client's alone.
     Own,
     /// It was begun before, by another client: a pooler passes it on.
@@ -28,7 +28,7 @@ pub(super) enum Kept {
 
 /// The settings by name.
 #[derive(Debug)]
-pub(super) struct SessionSettings {
+pub(in crate::execute) struct SessionSettings {
     names: Vec<&'static str>,
     values: Vec<String>,
     /// Whether the newest session was read-only before anything was set: the login is not meant to write.
@@ -36,7 +36,7 @@ pub(super) struct SessionSettings {
 }
 
 impl SessionSettings {
-    pub(super) fn new(timeouts: &Timeouts) -> Self {
+    pub(in crate::execute) fn new(timeouts: &Timeouts) -> Self {
         let milliseconds = |duration: Duration| duration.as_millis().to_string();
         let (names, values) = [
             ("statement_timeout", milliseconds(timeouts.statement)),
@@ -65,7 +65,7 @@ impl SessionSettings {
     }
 
     /// Makes the settings, in a session that is new.
-    pub(super) async fn begin(&self, client: &Client) -> Result<Kept, PgError> {
+    pub(in crate::execute) async fn begin(&self, client: &Client) -> Result<Kept, PgError> {
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&self.names, Type::TEXT_ARRAY), (&self.values, Type::TEXT_ARRAY)];
         let rows = client.query_typed(SET, &parameters).await?;
@@ -78,13 +78,13 @@ impl SessionSettings {
     }
 
     /// Whether somebody has set the login or the database to be read-only.
-    pub(super) fn read_only(&self) -> bool {
+    pub(in crate::execute) fn read_only(&self) -> bool {
         self.read_only.load(Ordering::Relaxed)
     }
 
     /// Takes back what triggers and functions have left in the session: its role and settings, cursors, temporary
     /// tables, locks, the last values of sequences. Prepared statements stay: most of them are the driver's.
-    pub(super) async fn restore(&self, client: &Client) -> Result<(), PgError> {
+    pub(in crate::execute) async fn restore(&self, client: &Client) -> Result<(), PgError> {
         // The role first: what comes after it is done as the login.
         const LEFT: [&str; 7] = [
             "SET SESSION AUTHORIZATION DEFAULT",

@@ -1,4 +1,4 @@
-//! Whether the database is there, as the last attempt to get a connection found: one line in the log when it goes away,
+//! Whether the database is available, by the last attempt to get a connection: one line in the log when it goes away,
 //! one when it is back, however many calls find out.
 
 use std::sync::atomic::{AtomicBool, Ordering};
