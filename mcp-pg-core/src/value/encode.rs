@@ -15,6 +15,7 @@ pub(super) use self::example::quoted;
 pub(crate) use self::pairs::in_quotes;
 use self::scalar::Reason;
 pub(crate) use self::scalar::{bytes, is_point};
+use super::datetime::day_after;
 use super::json;
 use super::scalar::Scalar;
 use crate::error::{Code, Error, Result};
@@ -141,6 +142,13 @@ impl<'a> Target<'a> {
         let hint = match value {
             Value::String(text) if absent(text) => {
                 format!("for example {example}; no value is null, without quotes")
+            }
+            // A point in time, as many programs keep it.
+            Value::String(text)
+                if self.data_type.base().oid == DataType::bigint().oid
+                    && text.get(..10).and_then(day_after).is_some() =>
+            {
+                "a time kept as a number is given as one: 2025-01-01 is 1735689600 in seconds since 1970, 1735689600000 in milliseconds".to_owned()
             }
             _ if self.takes_now() => {
                 format!("for example {example}, or {{\"$now\": \"-7 days\"}}")

@@ -270,7 +270,12 @@ fn query(source: Source, signature: Result<Described, Refused>, most: u64) -> Re
         Ok(signature) => Query::new(source, signature, most),
         Err(Refused { message, position }) => {
             // "could not determine data type of parameter $1": by the name that its author knows.
-            let message = source.with_names(&message);
+            let mut message = source.with_names(&message);
+            let said = message.split(". ").next().unwrap_or_default();
+            // "operator does not exist: integer = integer[]", in whatever language.
+            if said.contains(" = ") && said.ends_with("[]") {
+                message.push_str(". Compare with an array by = ANY (:ids), not by IN");
+            }
             Err(source.fault(message, position))
         }
     }

@@ -93,7 +93,7 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         Code::Timeout => Error::new(
             code,
             match state {
-                "55P03" => "another transaction has held a lock on the rows for too long",
+                "55P03" => "another transaction has held a lock on the table or its rows for too long",
                 _ => "the statement took longer than allowed",
             },
         )
@@ -106,7 +106,7 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         }
         _ if answer.routine() == Some("RewriteQuery") => Error::new(
             code,
-            "a rule of the table does something else instead, and PostgreSQL cannot tell to which rows",
+            "PostgreSQL does not allow this on a table or view with rules (CREATE RULE): it cannot tell which rows are written",
         ),
         Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
         Code::DatabaseUnavailable => ended(state),

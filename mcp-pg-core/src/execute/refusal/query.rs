@@ -66,9 +66,10 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
             Error::new(code, "concurrent transactions collided").hint("try again")
         }
         Code::Timeout => match state {
-            "55P03" => {
-                Error::new(code, "another transaction has held a lock on the rows for too long")
-            }
+            "55P03" => Error::new(
+                code,
+                "another transaction has held a lock on the table or its rows for too long",
+            ),
             _ => Error::new(code, "the query took longer than allowed"),
         },
         Code::Forbidden if state == "25006" => {

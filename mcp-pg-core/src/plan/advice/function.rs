@@ -52,6 +52,9 @@ pub(in crate::plan) fn unknown_arithmetic(name: &str) -> Error {
     let error = error.allowed(names.clone());
     match name.trim_start_matches('$').to_ascii_lowercase().as_str() {
         "now" | "age" => error.hint(SINCE),
+        "where" | "filter" => {
+            error.hint("{\"count\": \"*\", \"where\": {…}}: the condition goes beside the function")
+        }
         "*" | "mul" | "times" | "product" => error.did_you_mean("multiply"),
         "/" | "div" | "ratio" | "quotient" => error.did_you_mean("divide"),
         "+" | "plus" | "sum" => error.did_you_mean("add"),

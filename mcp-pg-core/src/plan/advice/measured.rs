@@ -87,6 +87,12 @@ pub(in crate::plan) fn not_a_group<'v>(
     {
         return error.hint(element::form(column));
     }
+    if let Some((column, cut)) = name.rsplit_once('.')
+        && table.column(column).is_some_and(|(_, column)| column.data_type.is_moment())
+        && buckets.contains(&cut)
+    {
+        return error.hint(format!("{{\"column\": {column:?}, \"bucket\": {cut:?}}}"));
+    }
     match (part.map(str::to_owned).or(bucket), column) {
         (Some(cut), Some(column)) => {
             let member = if part.is_some() || extracted { "part" } else { "bucket" };

@@ -124,12 +124,20 @@ async fn a_file_may_come_from_any_editor() {
         ),
         ("wrong.sql", "\u{feff}-- A title.\r\nSELECT primary_title,\r\n  nmae FROM titles"),
         ("empty.sql", "\u{feff}"),
+        (
+            "xlist.sql",
+            "-- @param ids integer[]\nSELECT primary_title FROM titles WHERE title_id IN (:ids)",
+        ),
     ];
     let engine = engine(&database, files).await;
     let faults = faults(&engine);
+    assert!(
+        faults[2].ends_with(". Compare with an array by = ANY (:ids), not by IN"),
+        "{faults:?}"
+    );
     assert_eq!(faults[0], "empty.sql:1:1: there is no statement");
     assert!(faults[1].starts_with("wrong.sql:3:3: column \"nmae\" does not exist"), "{faults:?}");
-    assert_eq!(faults.len(), 2);
+    assert_eq!(faults.len(), 3);
     assert_eq!(input(&engine, "by_id")["properties"]["id"]["description"], "its number");
 }
 
