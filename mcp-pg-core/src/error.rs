@@ -3,7 +3,7 @@
 //! A [`Code`] to branch on, a place in the arguments, a message and a hint to show; the cause only for
 //! the log. This file imports no room: every other one raises its errors.
 
-mod cause;
+pub(crate) mod cause;
 mod code;
 
 use std::error::Error as StdError;

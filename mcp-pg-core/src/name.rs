@@ -52,6 +52,22 @@ pub(crate) fn is_hidden(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// A text in one line, for logs and terminals: what does not show, or ends a line, is escaped.
+///
+/// ```
+/// assert_eq!(mcp_pg_core::name::in_a_line("a\nb\u{1b}[31m"), "a\\u{a}b\\u{1b}[31m");
+/// ```
+pub fn in_a_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() || is_hidden(c) {
+            true => line.extend(c.escape_unicode()),
+            false => line.push(c),
+        }
+    }
+    line
+}
+
 /// The known name nearest to `given`, if one is near enough to have been meant.
 ///
 /// Case is ignored; up to a third of the letters (at least two) may differ, of up to four letters two only after the

@@ -1,6 +1,8 @@
 //! The program `mcp-pg-server`.
 
-use std::io::{self, IsTerminal, Write};
+mod log;
+
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use mcp_pg_server::cli::{Cli, Command};
 use mcp_pg_server::command::{self, Exit};
 use mcp_pg_server::config::Environment;
 use tracing_subscriber::EnvFilter;
+
+use log::Lines;
 
 /// A call makes many small objects.
 #[global_allocator]
@@ -69,9 +73,5 @@ fn log_to_stderr(least: &str) {
             filter = filter.add_directive(directive);
         }
     }
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Lines).with_ansi(false).init();
 }

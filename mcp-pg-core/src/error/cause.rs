@@ -7,18 +7,23 @@ use super::Error;
 impl Error {
     /// All that caused it in one line, the nearest first: for logs, never for replies.
     pub fn cause(&self) -> Option<String> {
-        let mut cause = self.source();
-        let mut line = cause?.to_string();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            // Some errors repeat their cause.
-            if !line.contains(&text) {
-                line = format!("{line}: {text}");
-            }
-            cause = error.source();
-        }
-        Some(line)
+        self.source().map(chain)
     }
+}
+
+/// An error and all that caused it in one line.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some errors repeat their cause.
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        cause = error.source();
+    }
+    line
 }
 
 #[cfg(test)]

@@ -240,7 +240,8 @@ impl<'r> Rights<'r> {
         let mut all = self.table.columns.iter();
         all.any(|origin| {
             let masked = grant.columns.mask.contains_key(&origin.name);
-            let sealed = self.is_encrypted(origin) && !self.opens(origin);
+            let sealed = self.is_encrypted(origin) && !self.opens(origin)
+                || self.settings.encryption.indexes(&self.table.name, origin);
             column.generated_from.contains(&origin.number)
                 && (!grant.shows(origin) || masked || sealed)
         })

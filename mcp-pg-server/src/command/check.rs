@@ -11,6 +11,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use mcp_pg_core::Posture;
+use mcp_pg_core::name::in_a_line;
 use mcp_pg_core::policy::{Mask, Role, Settings};
 use mcp_pg_core::schema::Schema;
 
@@ -48,7 +49,7 @@ pub(super) async fn check(
     notes.extend(views::unbound(&session.engine, &settings, &known));
     notes.extend(queries::untold(&session.engine, &settings, &schema));
     for note in notes {
-        writeln!(out, "note: {note}")?;
+        writeln!(out, "note: {}", in_a_line(&note))?;
     }
     findings.extend(posture::findings(&known));
     findings.extend(credentials.and_then(Result::err).map(|error| error.to_string()));
@@ -59,7 +60,7 @@ pub(super) async fn check(
     findings.extend(of_server(&settings, &known));
     findings.extend(session.engine.findings());
     for finding in &findings {
-        writeln!(out, "finding: {finding}")?;
+        writeln!(out, "finding: {}", in_a_line(finding))?;
     }
     session.close().await?;
     if findings.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use mcp_pg_core::name::in_a_line;
 use mcp_pg_core::policy::View;
 use serde_json::{Map, Value, json};
 
@@ -40,7 +41,7 @@ fn print_list(out: &mut (dyn Write + Send), tables: &[Map<String, Value>]) -> io
                 text(table, "kind"),
                 text(table, "estimated_rows"),
                 text(table, "actions"),
-                first_line(&text(table, "comment")),
+                comment(table),
             ]
         })
         .collect();
@@ -88,12 +89,7 @@ fn print_table(out: &mut (dyn Write + Send), table: &Map<String, Value>) -> io::
                     rules.push(format!("{key} {rule}"));
                 }
             }
-            [
-                text(column, "name"),
-                text(column, "type"),
-                rules.join(", "),
-                first_line(&text(column, "comment")),
-            ]
+            [text(column, "name"), text(column, "type"), rules.join(", "), comment(column)]
         })
         .collect();
     print_rows(out, ["column", "type", "rules", "comment"], &columns)
@@ -131,17 +127,21 @@ fn text(object: &Map<String, Value>, key: &str) -> String {
 fn line(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => in_a_line(text),
         Value::Array(items) => items.iter().map(line).collect::<Vec<_>>().join(", "),
         Value::Object(members) => {
-            let members: Vec<String> =
-                members.iter().map(|(key, value)| format!("{key} {}", line(value))).collect();
+            let members: Vec<String> = members
+                .iter()
+                .map(|(key, value)| format!("{} {}", in_a_line(key), line(value)))
+                .collect();
             members.join("; ")
         }
         Value::Bool(_) | Value::Number(_) => value.to_string(),
     }
 }
 
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().to_owned()
+/// The first line of the comment.
+fn comment(object: &Map<String, Value>) -> String {
+    let comment = object.get("comment").and_then(Value::as_str).unwrap_or_default();
+    in_a_line(comment.lines().next().unwrap_or_default())
 }

@@ -88,6 +88,8 @@ async fn a_database_that_is_away_is_a_line_and_one_that_is_back_another() {
     let said = server.said();
     let lines = |text: &str| said.iter().filter(|line| line.contains(text)).count();
     assert_eq!((lines("the database is away"), lines("the database is back")), (1, 1), "{said:?}");
+    let why = "is not currently accepting connections";
+    assert!(said.iter().any(|line| line.contains("is away") && line.contains(why)), "{said:?}");
     // Besides: that changes are not told for the moment.
     assert!(said.len() <= 3, "{said:?}");
 }

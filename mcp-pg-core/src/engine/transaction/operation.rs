@@ -168,7 +168,7 @@ impl<'v> Operation<'v> {
         };
         // Columns that a row had to give, as far as the request did.
         let given = match &self.plan {
-            Plan::Insert(plan) => Some(plan.columns.as_slice()),
+            Plan::Insert(plan) => Some(plan.given(row)),
             _ => None,
         };
         let place = Place {
@@ -176,7 +176,7 @@ impl<'v> Operation<'v> {
             table: self.table(),
             values: values.as_deref(),
             written,
-            given,
+            given: given.as_deref(),
             parameters,
         };
         refusal(failure, &place)

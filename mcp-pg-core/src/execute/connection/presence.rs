@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::{PoolError, TimeoutType};
 
+use crate::error::cause::chain;
+
 /// How long the log is told nothing more of a database that comes and goes.
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -40,7 +42,7 @@ impl Presence {
 
     /// There is none, because of `error`.
     pub(super) fn missed(&self, error: &PoolError) {
-        let cause = std::error::Error::source(error).map(ToString::to_string);
+        let cause = std::error::Error::source(error).map(chain);
         let now = Instant::now();
         match is_away(error) {
             true if self.is_lost(now) => tracing::error!(%error, cause, "the database is away"),

@@ -180,9 +180,9 @@ impl<'v> Parser<'_, 'v> {
             }
             lone => vec![(None, lone)],
         };
-        // Every row meets that, which no write is to take for a condition.
-        if negated && items.is_empty() {
-            return Ok(Predicate::always());
+        // Every row meets that, which no write is to take for a condition, or none does.
+        if items.is_empty() {
+            return Ok(if negated { Predicate::always() } else { Predicate::never() });
         }
         let place = |index: Option<usize>| match index {
             Some(index) => below(at, &index.to_string()),

@@ -321,8 +321,9 @@ impl Predicate<'_> {
         match self {
             Predicate::All(parts) => parts.iter().any(Predicate::restricts),
             Predicate::Any(parts) => parts.iter().all(Predicate::restricts),
-            Predicate::Not(inner) => inner.restricts(),
+            Predicate::Not(inner) => inner.restricts() && inner.admits(),
             Predicate::Related { quantifier: Quantifier::Every, filter, .. } => filter.restricts(),
+            Predicate::Related { quantifier: Quantifier::None, filter, .. } => filter.admits(),
             // Any text contains the empty one.
             Predicate::Test {
                 comparison:
@@ -336,6 +337,16 @@ impl Predicate<'_> {
             | Predicate::Compared { .. }
             | Predicate::Related { .. }
             | Predicate::Counted { .. } => true,
+        }
+    }
+
+    /// Whether a row may meet it.
+    fn admits(&self) -> bool {
+        match self {
+            Predicate::All(parts) => parts.iter().all(Predicate::admits),
+            Predicate::Any(parts) => parts.iter().any(Predicate::admits),
+            Predicate::Related { quantifier: Quantifier::Some, filter, .. } => filter.admits(),
+            _ => true,
         }
     }
 

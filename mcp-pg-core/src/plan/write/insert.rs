@@ -103,6 +103,16 @@ impl<'v> InsertPlan<'v> {
 }
 
 impl InsertPlan<'_> {
+    /// The columns that its row at a position gives, or that at least one gives.
+    pub fn given(&self, row: Option<usize>) -> Vec<&Column> {
+        let row = row.and_then(|row| self.rows.get(row));
+        let columns = self.columns.iter().enumerate();
+        let given = columns.filter(|(place, _)| {
+            !row.is_some_and(|row| matches!(row.get(*place), Some(Assign::Default)))
+        });
+        given.map(|(_, column)| *column).collect()
+    }
+
     /// Whether there is anything that its rows must meet in the end.
     pub fn is_checked(&self) -> bool {
         let checks = self.arbiter.iter().map(|arbiter| &arbiter.check).chain([&self.check]);

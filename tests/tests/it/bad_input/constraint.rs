@@ -141,6 +141,13 @@ async fn triggers_fill_refuse_and_skip() {
     );
     let skipped = call(&engine, "admin", "insert", insert("skipped")).await.unwrap();
     assert_eq!((&skipped["row_count"], &skipped["rows"]), (&json!(0), &json!([])));
+    let list = json!([{"id": 70, "filled": "x"}, {"id": 71, "full_name": "unfilled"}]);
+    let left = error(&engine, "admin", "insert", json!({"table": "rules", "data": list})).await;
+    assert_eq!(
+        (&left["code"], &left["at"]),
+        (&json!("missing_value"), &json!("/data/1/filled")),
+        "{left}"
+    );
     let filled = call(&engine, "admin", "insert", insert("kept")).await.unwrap();
     assert_eq!(rows(&filled)[0]["filled"], "by trigger");
 }

@@ -401,3 +401,26 @@ async fn tables_that_a_dot_gives_one_name_are_not_served() {
     let listed = run(&listed).await;
     assert!(listed.out.contains("two.t") && !listed.out.contains("one.t"), "{}", listed.out);
 }
+
+#[tokio::test]
+async fn a_name_adds_no_line_to_what_is_told() {
+    let database = Database::of(
+        "CREATE TABLE \"lg\n2026-01-01T00:00:00Z INFO forged\" (id integer, \"a\u{1b}[31m\" integer)",
+    )
+    .await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\nactions = [\"select\"]\n\
+         tables = [\"public.lg*\"]\nrows = { nope = 1 }\n[roles.b]\n[[roles.b.grants]]\n\
+         actions = [\"select\"]\ntables = [\"*\"]\n",
+    );
+    let given = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
+    for command in
+        [&["check"][..], &["describe", "--role", "b"], &["call", "--role", "b", "list_tables"]]
+    {
+        let ended = run(&[command, &given].concat()).await;
+        let told = [ended.out, ended.err].concat();
+        assert!(told.contains("forged"), "{command:?}: {told}");
+        let forged = |line: &str| line.starts_with("2026-01-01") || line.contains('\u{1b}');
+        assert!(!told.lines().any(forged), "{command:?}: {told}");
+    }
+}

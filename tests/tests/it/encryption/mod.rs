@@ -136,9 +136,16 @@ async fn only_the_server_and_roles_that_may_see_plain_text() {
 #[tokio::test]
 async fn no_refused_write_tells_an_encrypted_value() {
     let database = Database::of(FIXTURE).await;
-    database.sql("CREATE UNIQUE INDEX ON person (ssn_index)").await;
+    database
+        .sql(
+            "CREATE UNIQUE INDEX ON person (ssn_index);
+             ALTER TABLE person ADD told text GENERATED ALWAYS AS (lower(ssn_index)) STORED",
+        )
+        .await;
     let engine = database.engine_with(settings(&["a", "index"])).await;
     add(&engine, "clerk", 1, SSN).await;
+    let shown = one(&engine, "guest", 1).await;
+    assert!(shown.get("told").is_none(), "{shown}");
     for role in ["guest", "phone"] {
         for ssn in [SSN, "078-05-1121"] {
             let data = json!({"id": 2, "ssn": ssn});

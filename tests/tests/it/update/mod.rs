@@ -69,6 +69,9 @@ async fn a_condition_is_required() {
         json!({"name": {"contains": ""}}),
         json!({"name": {"starts_with": ""}, "country": {"ilike": "%%"}}),
         json!({"or": [{"user_id": 1}, {"country": {"not_in": []}}]}),
+        json!({"not": {"user_id": {"in": []}}}),
+        json!({"not": {"or": [{"user_id": {"in": []}}]}}),
+        json!({"orders": {"none": {"user_id": {"in": []}}}}),
         json!({"and": [{"or": [{}, {}]}, {"not": {"and": [{}]}}]}),
         Value::Null,
     ] {
