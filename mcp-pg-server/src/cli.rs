@@ -30,7 +30,7 @@ pub struct Common {
     /// Database [default: the configuration's, then DATABASE_URL, then PGHOST, PGUSER, …]
     #[arg(long, global = true, value_name = "URL")]
     pub database_url: Option<String>,
-    /// Use a throw-away PostgreSQL with sample data: movies or shop [default: movies]
+    /// Use a temporary PostgreSQL with sample data: movies or shop [default: movies]
     #[arg(
         long,
         global = true,
@@ -41,7 +41,7 @@ pub struct Common {
         conflicts_with = "database_url"
     )]
     pub demo: Option<Sample>,
-    /// A visible schema; may be given several times [default: public]
+    /// A schema to serve; may be given several times [default: public]
     #[arg(long = "schema", global = true, value_name = "NAME")]
     pub schemas: Vec<String>,
 }
@@ -72,7 +72,7 @@ pub enum Command {
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
         listen: String,
     },
-    /// Tell what the database role could do beyond its task, and what is wrong in the configuration
+    /// Report what the database login could do beyond its task, and mistakes in the configuration
     Check,
     /// Print the schema as the role sees it
     Describe {
@@ -92,17 +92,17 @@ pub enum Command {
         /// Its arguments, a JSON object.
         #[arg(value_name = "JSON", value_parser = object, default_value = "{}")]
         arguments: Map<String, Value>,
-        /// Agree to what the role must ask its user about
+        /// Agree to a write that needs the user's confirmation
         #[arg(long)]
         yes: bool,
         /// Who calls.
         #[command(flatten)]
         caller: Caller,
     },
-    /// Print SQL that makes a login with the rights that the configured roles need, and triggers that tell
-    /// what changes
+    /// Print SQL that creates a login with the rights that the configured roles need, and triggers that report
+    /// changes
     SetupSql {
-        /// Tell subscribers when rows of this table change; may be given several times
+        /// Notify subscribers when rows of this table change; may be given several times
         #[arg(long, value_name = "TABLE")]
         notify: Vec<String>,
     },
@@ -117,7 +117,7 @@ pub enum Command {
     Audit(Audit),
     /// Draw the visible tables and their references
     Diagram {
-        /// The language of the drawing
+        /// The format of the drawing
         #[arg(long, value_enum, default_value = "mermaid")]
         format: DiagramFormat,
         /// Only this table and those near it
