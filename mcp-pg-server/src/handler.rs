@@ -19,9 +19,9 @@ use rmcp::model::{
     CustomNotification, CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams,
     GetPromptResponse, Implementation, InitializeRequestParams, InitializeResult,
     ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ResourcesCapability,
-    ServerCapabilities, SubscribeRequestParams, SubscriptionFilter, ToolsCapability,
-    UnsubscribeRequestParams,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ResourcesCapability, ServerCapabilities, SubscribeRequestParams, SubscriptionFilter,
+    ToolsCapability, UnsubscribeRequestParams,
 };
 use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -334,6 +334,13 @@ impl ServerHandler for Handler {
     ) -> Result<CustomResult, ErrorData> {
         guarded(async {
             Err(match self.misfit(&cx, &request).await {
+                Some(error) if look::calls_a_tool(&request) => {
+                    let mut result = reply::result(Err(error));
+                    if cx.protocol_version() < Some(ProtocolVersion::V_2026_07_28) {
+                        result.result_type = None;
+                    }
+                    return reply::custom(&result);
+                }
                 Some(error) if request.method == *UNREADABLE_METHOD => {
                     ErrorData::parse_error(error.message().to_owned(), None)
                 }

@@ -2,7 +2,7 @@
 
 use mcp_pg_core::{Code, Error, Reply};
 use rmcp::ErrorData;
-use rmcp::model::{CallToolResult, ContentBlock, ErrorCode};
+use rmcp::model::{CallToolResult, ContentBlock, CustomResult, ErrorCode};
 use serde_json::{Value, json};
 
 /// Nothing is wrong with the request but its time: one of the codes that JSON-RPC leaves to servers.
@@ -23,6 +23,12 @@ fn structured(value: Value) -> Result<CallToolResult, Error> {
     let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
     result.structured_content = Some(value);
     Ok(result)
+}
+
+/// A result where the protocol's library expects none of its own.
+pub(crate) fn custom(result: &CallToolResult) -> Result<CustomResult, ErrorData> {
+    let value = serde_json::to_value(result);
+    value.map(CustomResult::new).map_err(|_| ErrorData::internal_error("no JSON form", None))
 }
 
 /// `{"error": {…}}`.

@@ -104,7 +104,9 @@ impl Rules {
             _ => (data_type, false),
         };
         let accepted = value::accepted(item);
-        let kind = accepted.get("type").and_then(Value::as_str);
+        // Numbers may be texts of their digits.
+        let kind = accepted.get("type").map(|kind| kind.get(0).unwrap_or(kind));
+        let kind = kind.and_then(Value::as_str);
         let number = matches!(kind, None | Some("number" | "integer"));
         let text = matches!(kind, None | Some("string"));
         for (keyword, given, fits, of) in [

@@ -5,13 +5,15 @@ use serde_json::{Map, Value, json};
 use super::scalar::Scalar;
 use crate::schema::{DataType, Kind};
 
-/// The schema of values that a parameter of the type takes: its chief form, as other spellings are taken too.
+/// The schema of values that a parameter of the type takes: the forms that replies show; other spellings are taken too.
 ///
 /// ```
 /// use mcp_pg_core::schema::DataType;
 /// use mcp_pg_core::value::accepted;
 ///
-/// assert_eq!(accepted(DataType::bigint())["type"], "integer");
+/// assert_eq!(accepted(DataType::uuid())["type"], "string");
+/// // What no JSON number holds exactly is a text of digits.
+/// assert_eq!(accepted(DataType::bigint())["type"], serde_json::json!(["integer", "string"]));
 /// ```
 pub fn accepted(data_type: &DataType) -> Map<String, Value> {
     let data_type = data_type.base();
@@ -36,8 +38,11 @@ pub fn accepted(data_type: &DataType) -> Map<String, Value> {
         }
         Kind::Base | Kind::Domain { .. } => match Scalar::of(data_type) {
             Scalar::Bool => json!({"type": "boolean"}),
-            Scalar::Int2 | Scalar::Int4 | Scalar::Int8 | Scalar::Oid => json!({"type": "integer"}),
-            Scalar::Float4 | Scalar::Float8 | Scalar::Numeric => json!({"type": "number"}),
+            Scalar::Int2 | Scalar::Int4 | Scalar::Oid => json!({"type": "integer"}),
+            Scalar::Int8 => json!({"type": ["integer", "string"]}),
+            Scalar::Float4 | Scalar::Float8 | Scalar::Numeric => {
+                json!({"type": ["number", "string"]})
+            }
             Scalar::Json | Scalar::Jsonb => json!({}),
             Scalar::Uuid => json!({"type": "string", "format": "uuid"}),
             Scalar::Date => json!({"type": "string", "format": "date"}),

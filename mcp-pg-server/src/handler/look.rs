@@ -90,13 +90,18 @@ impl Handler {
             _ => Map::new(),
         };
         let text = |member: &str| given.get(member).and_then(Value::as_str);
-        let message = match *method {
-            UNREADABLE => text("message").unwrap_or_default().to_owned(),
-            LISTEN => format!("the parameters are not those of {method}: {}", no_filter(&given)),
-            _ => format!("the parameters are not those of {method}"),
+        let misfit = |message: String| Error::new(Code::InvalidValue, message);
+        let misfit = match *method {
+            UNREADABLE => misfit(text("message").unwrap_or_default().to_owned()),
+            LISTEN => {
+                misfit(format!("the parameters are not those of {method}: {}", no_filter(&given)))
+            }
+            CALL if calls_a_tool(request) => misfit("arguments must be an object".to_owned())
+                .at("")
+                .hint("{\"table\": …}, not a list, and not a text of JSON"),
+            _ => misfit(format!("the parameters are not those of {method}")),
         };
-        let misfit =
-            |_: &View, _: &[Arc<Query>]| Err::<(), _>(Error::new(Code::InvalidValue, message));
+        let misfit = |_: &View, _: &[Arc<Query>]| Err::<(), _>(misfit);
         self.look(cx, method, given, misfit).await.err()
     }
 
@@ -121,6 +126,14 @@ impl Handler {
             |_: &View, _: &[Arc<Query>]| Err::<(), _>(Error::new(Code::InvalidValue, message));
         let _ = self.look_as(Ok(caller), &origin, UNREADABLE, given, error).await;
     }
+}
+
+/// Whether a request that is none of the protocol's calls a tool, with arguments that are no object: the model can mend
+/// that, and learns of it as of other errors.
+pub(super) fn calls_a_tool(request: &CustomRequest) -> bool {
+    let given = |member| request.params.as_ref().and_then(|params| params.get(member));
+    let arguments = given("arguments").is_some_and(|arguments| !arguments.is_object());
+    request.method == CALL && arguments && given("name").is_some_and(Value::is_string)
 }
 
 /// Why these parameters do not say what to listen to.

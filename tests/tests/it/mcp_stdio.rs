@@ -86,6 +86,52 @@ async fn standard_output_carries_the_protocol_alone() {
     assert!(!log.contains("ada@example.com"), "rows are logged");
 }
 
+/// Some clients send the text of the object, as the model wrote it: the model learns of that, not the client alone.
+#[tokio::test]
+async fn arguments_that_are_no_object_are_an_error_of_the_tool() {
+    let database = Database::shop().await;
+    for (revision, result_type) in [("2025-11-25", None), ("2026-07-28", Some("complete"))] {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": revision,
+            "io.modelcontextprotocol/clientInfo": {"name": "by hand", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {}});
+        let mut lines = vec![];
+        if result_type.is_none() {
+            lines.push(json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+                "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}}));
+            lines.push(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        }
+        for arguments in [json!("{\"table\": \"users\"}"), json!([])] {
+            lines.push(
+                json!({"jsonrpc": "2.0", "id": lines.len(), "method": "tools/call", "params": {
+                "name": "select", "arguments": arguments, "_meta": meta}}),
+            );
+        }
+        let mut server = program(&["stdio", "--database-url", &database.url])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = server.stdin.take().unwrap();
+        let output = tokio::spawn(server.wait_with_output());
+        for line in &lines {
+            input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        }
+        drop(input);
+        let output = String::from_utf8(output.await.unwrap().unwrap().stdout).unwrap();
+        let answers = output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let told: Vec<Value> =
+            answers.filter(|answer| answer.pointer("/result/isError").is_some()).collect();
+        assert_eq!(told.len(), 2, "{revision}: {output}");
+        for answer in told {
+            let result = &answer["result"];
+            assert_eq!(result["resultType"].as_str(), result_type, "{answer}");
+            assert_eq!(result["isError"], true);
+            let error = &result["structuredContent"]["error"];
+            assert_eq!((&error["code"], &error["at"]), (&json!("invalid_value"), &json!("")));
+            assert_eq!(error["message"], "arguments must be an object");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
     let database = Database::shop().await;

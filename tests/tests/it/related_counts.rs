@@ -95,6 +95,20 @@ async fn rows_are_found_by_it() {
 #[tokio::test]
 async fn what_cannot_be_counted_is_refused() {
     let engine = Database::of(SHELVES).await.engine().await;
+    let told = error(
+        &engine,
+        "analyst",
+        "select",
+        json!({"table": "shelves", "order_by": ["-books.count"]}),
+    )
+    .await;
+    assert_eq!(
+        told["hint"],
+        json!({"count": "books", "direction": "desc"})
+            .to_string()
+            .replace("\":", "\": ")
+            .replace(',', ", ")
+    );
     for (key, code, at) in [
         (json!({"count": "nothing"}), "unknown_relation", "/count"),
         (json!({"count": "parent"}), "invalid_value", "/count"),

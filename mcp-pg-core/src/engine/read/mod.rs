@@ -12,7 +12,7 @@ use crate::engine::record::Record;
 use crate::engine::{Engine, identity, notes, rows};
 use crate::error::{Error, Result, step};
 use crate::execute::{Fetched, Keep, Place, TooLarge, refusal};
-use crate::plan::{Cursor, Scope, SelectPlan, Start};
+use crate::plan::{Cursor, Query, Scope, SelectPlan, Start};
 use crate::reply::RowSet;
 use crate::request::{Aggregate, Count, Select};
 use crate::statement::{self, Statement};
@@ -179,6 +179,9 @@ fn no_room(
         (Some(include), _) => error
             .at(format!("/include{}", step(include.name)))
             .hint(format!("use a smaller limit or fewer columns for {}", include.name)),
+        (None, _) if matches!(plan.query, Query::Aggregate(_)) => {
+            error.at("/group_by").hint("group by shorter values")
+        }
         (None, Some(output)) => error
             .at("/columns")
             .hint(format!("choose columns without the large ones: most of it is {}", output.name)),

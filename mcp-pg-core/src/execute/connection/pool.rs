@@ -8,8 +8,9 @@ use deadpool_postgres::{
     Hook, HookError, Manager, ManagerConfig, Object, PoolError, RecyclingMethod, Runtime,
 };
 use rustls::ClientConfig;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Config;
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::presence::Presence;
@@ -18,12 +19,17 @@ use super::unconnected::SHARED;
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 
+/// How long a call waits before it looks again whether a connection is idle, where PostgreSQL accepts no more.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// Connections that are read-only sessions, at most so many.
 #[derive(Debug, Clone)]
 pub(in crate::execute) struct Pool {
     connections: deadpool_postgres::Pool,
     /// None where the log is told of it by others.
     presence: Option<Arc<Presence>>,
+    /// How long a call waits for one.
+    patience: Duration,
 }
 
 /// What is done with the connections.
@@ -71,7 +77,7 @@ impl Pool {
             .map_err(|error| {
                 Error::new(Code::Internal, "the connection pool cannot be built").caused_by(error)
             })?;
-        Ok(Self { connections, presence: Some(Arc::default()) })
+        Ok(Self { connections, presence: Some(Arc::default()), patience: timeouts.pool })
     }
 
     /// The same where others tell the log that the database is away.
@@ -85,7 +91,11 @@ impl Pool {
     ///
     /// None can be made, or all are on loan for too long.
     pub(in crate::execute) async fn get(&self) -> Result<Object, PoolError> {
-        let got = self.connections.get().await;
+        let until = Instant::now() + self.patience;
+        let mut got = self.connections.get().await;
+        while is_crowded(&got) && self.is_idle_before(until).await {
+            got = self.connections.get().await;
+        }
         if let Some(presence) = &self.presence {
             match &got {
                 Ok(_) => presence.found(),
@@ -93,6 +103,19 @@ impl Pool {
             }
         }
         got
+    }
+
+    /// Whether one of the connections that there are becomes idle in time.
+    async fn is_idle_before(&self, until: Instant) -> bool {
+        loop {
+            if self.connections.status().size == 0 || Instant::now() >= until {
+                return false;
+            }
+            sleep(LOOK_AGAIN).await;
+            if self.connections.status().available > 0 {
+                return true;
+            }
+        }
     }
 
     pub(in crate::execute) fn connections(&self) -> Connections {
@@ -111,6 +134,12 @@ impl Pool {
     pub(in crate::execute) fn forget_statements(&self) {
         self.connections.manager().statement_caches.clear();
     }
+}
+
+/// Whether PostgreSQL accepts no more connections.
+fn is_crowded(got: &Result<Object, PoolError>) -> bool {
+    let Err(PoolError::Backend(error)) = got else { return false };
+    error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
 }
 
 /// Begins the session of a new connection.

@@ -261,6 +261,11 @@ impl<'v> Scope<'v> {
             }
             _ if text.contains(',') => error.hint("one key each: [\"-rating\", \"name\"]"),
             _ if text.contains(' ') || text.eq_ignore_ascii_case("desc") => error.hint(FORMS),
+            _ if let Some((relation, "count")) = name.rsplit_once('.')
+                && self.relation(table, relation).is_ok() =>
+            {
+                error.hint(format!("{{\"count\": {relation:?}, \"direction\": \"desc\"}}"))
+            }
             _ if matches!(error.code(), Code::UnknownColumn | Code::UnknownRelation) => {
                 self.not_reached(table, name, error)
             }

@@ -142,3 +142,31 @@ async fn a_database_role_that_is_dropped_is_no_fault_of_the_callers_values() {
     let reply = error(&engine, "analyst", "select", select).await;
     assert_eq!((&reply["code"], reply.get("at")), (&json!("forbidden"), None), "{reply}");
 }
+
+/// What a pooler does: connections that the login has are shared by who waits, where it gets no more.
+#[tokio::test]
+async fn calls_share_the_connections_that_postgresql_grants() {
+    let database = Database::of(ITEMS).await;
+    let login = format!("crowded_{}", database.config.get_dbname().unwrap());
+    let make = format!(
+        "CREATE ROLE {login} LOGIN CONNECTION LIMIT 2;
+         CREATE VIEW slow AS SELECT id, pg_sleep(0.05)::text AS nap FROM items; GRANT SELECT ON items, slow TO {login}"
+    );
+    database.sql(&make).await;
+    let mut config = database.config.clone();
+    config.user(&login);
+    let mut settings = Settings::default();
+    settings.limits.max_connections = 10;
+    let engine = std::sync::Arc::new(Engine::connect(config, settings).await.unwrap());
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let engine = engine.clone();
+            tokio::spawn(async move {
+                call(&engine, "operator", "select", json!({"table": "slow", "limit": 1})).await
+            })
+        })
+        .collect();
+    for answer in calls {
+        assert_eq!(answer.await.unwrap().unwrap()["row_count"], 1);
+    }
+}
