@@ -5,7 +5,6 @@
 
 mod api_key;
 mod credentials;
-mod distinct;
 mod gate;
 mod jwt;
 mod key_set;

@@ -28,8 +28,7 @@ use http_body_util::{BodyExt as _, Full};
 use mcp_pg_core::{Engine, Principal};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use serde::de::IgnoredAny;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +37,7 @@ use tower::Service;
 use crate::auth::{Authenticator, ENDPOINT, Gate, ProtectedResource};
 use crate::confirm::StateKey;
 use crate::handler::Handler;
+use crate::json;
 use crate::limits::Limiter;
 use crate::listener::{Certificate, Listener};
 use crate::metrics::Metrics;
@@ -152,17 +152,22 @@ where
                 // It has its room until it is answered.
                 Ok((body, _room)) => {
                     spell_out_accepted(&mut head.headers);
-                    if let Some(messages) = batch::messages(&head.headers, &body) {
-                        return Ok(service.each(head, sender, messages).await);
-                    }
-                    let body = Full::new(body);
                     let is_json = is_json(&head.headers);
-                    let sent = body.clone();
-                    let answer = service.mcp.call(Request::from_parts(head, body)).await?;
-                    match answer.status() {
-                        // Its type was right: it is the message that cannot be read.
-                        StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => unreadable(sent).await,
-                        _ => answer,
+                    match is_json.then(|| json::check(&body)) {
+                        Some(Err(error)) => malformed(&body, &error),
+                        _ => {
+                            if let Some(messages) = batch::messages(&head.headers, &body) {
+                                return Ok(service.each(head, sender, messages).await);
+                            }
+                            let id = json::id(&body);
+                            let request = Request::from_parts(head, Full::new(body));
+                            let answer = service.mcp.call(request).await?;
+                            match answer.status() {
+                                // Its type was right: it is the message that cannot be read.
+                                StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => not_a_message(id),
+                                _ => answer,
+                            }
+                        }
                     }
                 }
                 Err(status) => refusal(status),
@@ -220,18 +225,26 @@ fn spell_out_accepted(headers: &mut HeaderMap) {
     }
 }
 
-/// The answer to a body that is not one message of JSON-RPC.
-async fn unreadable(body: Full<Bytes>) -> http::Response<BoxBody<Bytes, Infallible>> {
-    let Ok(body) = body.collect().await;
-    let (code, message) = match serde_json::from_slice::<IgnoredAny>(&body.to_bytes()) {
-        Ok(_) => (
-            -32600,
-            "the body is not one message of JSON-RPC 2.0; batches are those of revision 2025-03-26 alone",
-        ),
-        Err(_) => (-32700, "the body cannot be read as JSON"),
-    };
+/// The answer to a body that no program can read, or not all alike.
+fn malformed(body: &[u8], error: &serde_json::Error) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let code = if error.is_data() { -32600 } else { -32700 };
+    bad_request(json::id(body), code, &format!("the body cannot be read as JSON: {error}"))
+}
+
+/// The answer to JSON that is not one message of JSON-RPC.
+fn not_a_message(id: Option<Value>) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let message =
+        "the body is not one JSON-RPC 2.0 message; batches exist only in revision 2025-03-26";
+    bad_request(id, -32600, message)
+}
+
+fn bad_request(
+    id: Option<Value>,
+    code: i32,
+    message: &str,
+) -> http::Response<BoxBody<Bytes, Infallible>> {
     let error = json!({"code": code, "message": message});
-    let body = json!({"jsonrpc": "2.0", "id": null, "error": error}).to_string();
+    let body = json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string();
     let mut answer = http::Response::new(Full::from(body).boxed());
     *answer.status_mut() = StatusCode::BAD_REQUEST;
     let json = HeaderValue::from_static("application/json");

@@ -19,6 +19,7 @@ mod diagram;
 mod file;
 mod handler;
 pub mod http;
+mod json;
 mod limits;
 pub mod listener;
 mod metrics;

@@ -16,8 +16,8 @@ use mcp_pg_core::{Code, Error, Principal};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::distinct::is_distinct;
 use super::key_set::{KeySet, KeySource};
+use crate::json;
 
 /// Which tokens are accepted, and what their claims mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +143,7 @@ impl Jwt {
     ) -> Result<Verified, Error> {
         // Of two claims of one name, who issued the token may mean the other.
         let mut parts = token.split('.').take(2).map(|part| URL_SAFE_NO_PAD.decode(part));
-        if !parts.all(|part| part.is_ok_and(|json| is_distinct(&json))) {
+        if !parts.all(|part| part.is_ok_and(|json| json::check(&json).is_ok())) {
             return Err(invalid("the token has a name twice"));
         }
         // jsonwebtoken would take a list that contains the issuer.

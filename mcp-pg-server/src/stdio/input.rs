@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{BATCHES, UNREADABLE_METHOD};
+use crate::json;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 * 1024;
@@ -66,7 +67,8 @@ impl<R> Input<R> {
 
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
-        let error = match serde_json::from_slice(&line) {
+        let read = json::check(&line).and_then(|()| serde_json::from_slice(&line));
+        let error = match read {
             Ok(Value::Array(messages)) if self.batches && !messages.is_empty() => {
                 for message in messages {
                     self.pass(message.to_string().as_bytes());
@@ -85,8 +87,8 @@ impl<R> Input<R> {
             return;
         }
         tracing::warn!("a line of the input is not a message: {error}");
-        if let Some(id) = id(&line).filter(|_| self.begun) {
-            let params = json!({"message": format!("this is not JSON: {error}")});
+        if let Some(id) = json::id(&line).filter(|_| self.begun) {
+            let params = json!({"message": format!("this cannot be read as JSON: {error}")});
             self.tell(&json!({"jsonrpc": "2.0", "id": id, "method": *UNREADABLE_METHOD, "params": params}));
         }
     }
@@ -160,71 +162,4 @@ fn begins_with(message: &Value, revision: &str) -> bool {
     let version = message.pointer("/params/protocolVersion");
     message.get("method").is_some_and(|method| method == "initialize")
         && version.is_some_and(|version| version == revision)
-}
-
-/// The `id` of a message that is no JSON, as far as it can be told: the member of the outermost object.
-fn id(line: &[u8]) -> Option<Value> {
-    let (mut depth, mut at) = (0_usize, 0);
-    while let Some(byte) = line.get(at) {
-        match byte {
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => {
-                let end = text_end(line, at + 1)?;
-                let rest = line.get(end..)?.trim_ascii_start();
-                if depth == 1 && line.get(at..end) == Some(b"\"id\"") && rest.starts_with(b":") {
-                    return value(rest.get(1..)?.trim_ascii_start());
-                }
-                at = end;
-                continue;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    None
-}
-
-/// Where a text ends that begins here.
-fn text_end(line: &[u8], begin: usize) -> Option<usize> {
-    let mut at = begin;
-    loop {
-        match line.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-}
-
-/// A number or a text, which an `id` is.
-fn value(rest: &[u8]) -> Option<Value> {
-    let end = match rest.first()? {
-        b'"' => text_end(rest, 1)?,
-        _ => rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'-')?,
-    };
-    serde_json::from_slice(rest.get(..end)?).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_id_is_that_of_the_message() {
-        for (line, expected) in [
-            (r#"{"jsonrpc":"2.0","id":7,"params":{"id":1e400}}"#, Some(json!(7))),
-            (r#"{"params":{"id":1,"x":"\ud800"},"id" : "a\"b" }"#, Some(json!("a\"b"))),
-            (r#"{"params":{"where":[[[[{"id":3}]]]]}}"#, None),
-            (r#"{"method":"\"id\":5"}"#, None),
-            (r#"{"id":null,"#, None),
-            (r#"{"id":"#, None),
-            (r#"{"id":"x"#, None),
-            (r#"{"id"}"#, None),
-            ("}]\"\\", None),
-            ("", None),
-        ] {
-            assert_eq!(id(line.as_bytes()), expected, "{line}");
-        }
-    }
 }

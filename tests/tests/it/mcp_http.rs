@@ -308,9 +308,17 @@ async fn plain_http_clients_are_answered() {
         assert_eq!(status, expected, "{accept:?}: {answer}");
     }
     let unknown = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/lists"});
+    let deep = ["[".repeat(200), "]".repeat(200)].concat();
     for (message, code, words) in [
         ("{\"jsonrpc\": ".to_owned(), -32700, "JSON"),
-        (json!([list, list]).to_string(), -32600, "one message"),
+        (json!([list, list]).to_string(), -32600, "one JSON-RPC 2.0 message"),
+        (list.to_string().replace("}", ",\"method\":\"x\"}"), -32600, "\"method\" appears twice"),
+        (
+            list.to_string().replace("}", &format!(",\"params\":{}}}", deep)),
+            -32700,
+            "recursion limit",
+        ),
+        (list.to_string().replace("}", ",\"params\":1e400}"), -32700, "number out of range"),
         (json!({"id": 1, "method": "tools/list"}).to_string(), -32600, "JSON-RPC 2.0"),
         (unknown.to_string(), -32601, "there is no method"),
     ] {
@@ -319,6 +327,12 @@ async fn plain_http_clients_are_answered() {
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["error"]["code"], code, "{message}: {answer}");
         assert!(answer["error"]["message"].as_str().unwrap().contains(words), "{answer}");
+        // Whose it is can be told where the message says so, even of what cannot be read.
+        assert_eq!(
+            answer["id"] == 1,
+            message.starts_with('{') && message.contains("\"id\""),
+            "{answer}"
+        );
     }
 }
 

@@ -173,6 +173,7 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
         br#"{"jsonrpc":"2.0","id":8}"#.to_vec(),
         br#"{"jsonrpc":"2.0","id":null,"method":"tools/list"}"#.to_vec(),
         b" ".to_vec(),
+        call(10, r#"{"user_id": 1, "user_id": 2}"#).into_bytes(),
         call(7, "{\"user_id\": 1}").into_bytes(),
     ];
     for line in &lines {
@@ -190,17 +191,20 @@ async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
             None => nobody.push(answer["error"]["code"].clone()),
         }
     }
-    assert_eq!(nobody, [-32600; 8]);
-    assert_eq!(Vec::from_iter(answers.keys().copied()), [1, 2, 3, 4, 5, 6, 7]);
-    for id in 2..=6 {
+    assert_eq!(nobody, [-32600; 7]);
+    assert_eq!(Vec::from_iter(answers.keys().copied()), [1, 2, 3, 4, 5, 6, 7, 8, 10]);
+    for id in [2, 3, 4, 5, 6, 8, 10] {
         let error = &answers[&id]["error"];
         assert_eq!(error["code"], -32700, "{error}");
-        assert!(error["message"].as_str().unwrap().starts_with("this is not JSON: "), "{error}");
+        assert!(
+            error["message"].as_str().unwrap().starts_with("this cannot be read as JSON: "),
+            "{error}"
+        );
     }
     assert_eq!(answers[&7]["result"]["structuredContent"]["row_count"], 1);
     let records = std::fs::read_to_string(&audit).unwrap();
     let told = records.lines().filter(|line| line.contains("\"tool\":\"request\"")).count();
-    assert_eq!(told, 13, "{records}");
+    assert_eq!(told, 14, "{records}");
 }
 
 #[tokio::test]

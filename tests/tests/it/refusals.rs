@@ -148,6 +148,7 @@ async fn every_refusal_over_http_leaves_one_record() {
         // What is no message of the protocol.
         case(nested(2_000), 400, unread("invalid_value")),
         case("{\"jsonrpc\": \"2.0\", ".into(), 400, unread("invalid_value")),
+        case(nested(1).replace("{\"not\":{}}", "{\"a\":1,\"a\":2}"), 400, unread("invalid_value")),
         case(call("select", json!({"table": "x".repeat(100_000)})), 413, unread("limit_exceeded")),
         with(&[("Content-Type", "text/plain")], case(select(), 415, unread("invalid_value"))),
         with(&[("Accept", "text/html")], case(select(), 406, unread("invalid_value"))),

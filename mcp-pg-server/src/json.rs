@@ -1,0 +1,161 @@
+//! JSON as it came: whether every program reads the same in it, and whose message it is if not.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+/// Most characters of a name that are told.
+const NAME_MOST: usize = 64;
+
+/// Reads any JSON, keeps nothing of it, and refuses a name that stands twice.
+struct Distinct;
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Distinct {
+    type Value = Self;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some((name, Self)) = members.next_entry::<String, Self>()? {
+            if let Some(name) = names.replace(name) {
+                let name: String = name.chars().take(NAME_MOST).collect();
+                return Err(A::Error::custom(format!("{name:?} appears twice in an object")));
+            }
+        }
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while let Some(Self) = items.next_element()? {}
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+}
+
+/// Refuses what is no JSON, and JSON in which a name appears twice in an object: some programs read the first and others the
+/// last, so that who wrote it, who passed it on and who reads it may each mean another.
+///
+/// # Errors
+///
+/// Why, and where in the text.
+pub(crate) fn check(json: &[u8]) -> serde_json::Result<()> {
+    serde_json::from_slice::<Distinct>(json).map(drop)
+}
+
+/// The `id` of a message that is no JSON, as far as it can be told: the member of the outermost object.
+pub(crate) fn id(line: &[u8]) -> Option<Value> {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(byte) = line.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let end = text_end(line, at + 1)?;
+                let rest = line.get(end..)?.trim_ascii_start();
+                if depth == 1 && line.get(at..end) == Some(b"\"id\"") && rest.starts_with(b":") {
+                    return value(rest.get(1..)?.trim_ascii_start());
+                }
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// Where a text ends that begins here.
+fn text_end(line: &[u8], begin: usize) -> Option<usize> {
+    let mut at = begin;
+    loop {
+        match line.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+/// A number or a text, which an `id` is.
+fn value(rest: &[u8]) -> Option<Value> {
+    let end = match rest.first()? {
+        b'"' => text_end(rest, 1)?,
+        _ => rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'-')?,
+    };
+    serde_json::from_slice(rest.get(..end)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_name_stands_once_in_an_object() {
+        for (json, distinct) in [
+            (r#"{"a": 1, "b": {"a": -1, "c": [null, true, 1.5, "x"]}}"#, true),
+            (r#"[{"a": 1}, {"a": 1}]"#, true),
+            (r#"{"a": 1, "b": 2, "a": 1}"#, false),
+            (r#"{"a": 1, "\u0061": 1}"#, false),
+            (r#"{"a": [{"b": {"c": 1, "c": 2}}]}"#, false),
+            ("{", false),
+            ("{} {}", false),
+        ] {
+            assert_eq!(check(json.as_bytes()).is_ok(), distinct, "{json}");
+        }
+    }
+
+    #[test]
+    fn the_id_is_that_of_the_message() {
+        for (line, expected) in [
+            (r#"{"jsonrpc":"2.0","id":7,"params":{"id":1e400}}"#, Some(json!(7))),
+            (r#"{"params":{"id":1,"x":"\ud800"},"id" : "a\"b" }"#, Some(json!("a\"b"))),
+            (r#"{"params":{"where":[[[[{"id":3}]]]]}}"#, None),
+            (r#"{"method":"\"id\":5"}"#, None),
+            (r#"{"id":null,"#, None),
+            (r#"{"id":"#, None),
+            (r#"{"id":"x"#, None),
+            (r#"{"id"}"#, None),
+            ("}]\"\\", None),
+            ("", None),
+        ] {
+            assert_eq!(id(line.as_bytes()), expected, "{line}");
+        }
+    }
+}
