@@ -7,6 +7,7 @@ mod body;
 mod cors;
 mod hosts;
 mod readiness;
+mod unread;
 
 use std::convert::Infallible;
 use std::fmt::{self, Display};
@@ -28,7 +29,6 @@ use http_body_util::{BodyExt as _, Full};
 use mcp_pg_core::{Engine, Principal};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -154,7 +154,7 @@ where
                     spell_out_accepted(&mut head.headers);
                     let is_json = is_json(&head.headers);
                     match is_json.then(|| json::check(&body)) {
-                        Some(Err(error)) => malformed(&body, &error),
+                        Some(Err(error)) => unread::malformed(&body, &error),
                         _ => {
                             if let Some(messages) = batch::messages(&head.headers, &body) {
                                 return Ok(service.each(head, sender, messages).await);
@@ -164,13 +164,15 @@ where
                             let answer = service.mcp.call(request).await?;
                             match answer.status() {
                                 // Its type was right: it is the message that cannot be read.
-                                StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => not_a_message(id),
+                                StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => {
+                                    unread::not_a_message(id)
+                                }
                                 _ => answer,
                             }
                         }
                     }
                 }
-                Err(status) => refusal(status),
+                Err(status) => unread::refusal(status),
             };
             service.gate.unread(&sender, answer.status()).await;
             Ok(answer)
@@ -199,13 +201,6 @@ fn is_addressed_once(target: &Uri, headers: &HeaderMap) -> bool {
         }
 }
 
-/// The answer to whoever sent what cannot be read.
-fn refusal(status: StatusCode) -> http::Response<BoxBody<Bytes, Infallible>> {
-    let mut answer = http::Response::new(Full::from(format!("{status}\n")).boxed());
-    *answer.status_mut() = status;
-    answer
-}
-
 /// Whether a body is said to be JSON.
 fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -223,33 +218,6 @@ fn spell_out_accepted(headers: &mut HeaderMap) {
         let both = HeaderValue::from_static("application/json, text/event-stream");
         headers.insert(header::ACCEPT, both);
     }
-}
-
-/// The answer to a body that no program can read, or not all alike.
-fn malformed(body: &[u8], error: &serde_json::Error) -> http::Response<BoxBody<Bytes, Infallible>> {
-    let code = if error.is_data() { -32600 } else { -32700 };
-    bad_request(json::id(body), code, &format!("the body cannot be read as JSON: {error}"))
-}
-
-/// The answer to JSON that is not one message of JSON-RPC.
-fn not_a_message(id: Option<Value>) -> http::Response<BoxBody<Bytes, Infallible>> {
-    let message =
-        "the body is not one JSON-RPC 2.0 message; batches exist only in revision 2025-03-26";
-    bad_request(id, -32600, message)
-}
-
-fn bad_request(
-    id: Option<Value>,
-    code: i32,
-    message: &str,
-) -> http::Response<BoxBody<Bytes, Infallible>> {
-    let error = json!({"code": code, "message": message});
-    let body = json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string();
-    let mut answer = http::Response::new(Full::from(body).boxed());
-    *answer.status_mut() = StatusCode::BAD_REQUEST;
-    let json = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(header::CONTENT_TYPE, json);
-    answer
 }
 
 /// MCP over an engine as a tower service, to be nested into an axum application.

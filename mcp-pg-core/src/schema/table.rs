@@ -118,10 +118,14 @@ impl Table {
     }
 
     /// Whether PostgreSQL itself makes the values of the column at a position for new rows, another one each time: numbers,
-    /// random ones, the primary key, and what is generated from those.
+    /// random ones, the primary key where it has a default or is a number or UUID (which a trigger may give), and what is
+    /// generated from those.
     pub fn makes(&self, position: usize) -> bool {
         let column = &self.columns[position];
-        let is_key = self.keys().next().is_some_and(|key| key.columns == [position]);
+        const UUID: u32 = 2950;
+        let base = column.data_type.base();
+        let is_given = column.default.is_some() || base.is_number() || base.oid == UUID;
+        let is_key = is_given && self.keys().next().is_some_and(|key| key.columns == [position]);
         let refers = self.foreign_keys.iter().any(|key| key.columns.contains(&position));
         let by_number = |number: &i16| self.columns.iter().position(|of| of.number == *number);
         let mut parts = column.generated_from.iter().filter_map(by_number);

@@ -11,7 +11,7 @@ use crate::schema::{DataType, Kind};
 /// use mcp_pg_core::schema::DataType;
 /// use mcp_pg_core::value::accepted;
 ///
-/// assert_eq!(accepted(DataType::uuid())["type"], "string");
+/// assert_eq!(accepted(DataType::text())["type"], "string");
 /// // What no JSON number holds exactly is a text of digits.
 /// assert_eq!(accepted(DataType::bigint())["type"], serde_json::json!(["integer", "string"]));
 /// ```

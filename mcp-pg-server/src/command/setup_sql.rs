@@ -4,6 +4,7 @@
 
 mod audit;
 mod login;
+mod owner;
 mod quote;
 mod search_path;
 mod trigger;
@@ -21,12 +22,15 @@ pub(super) fn print(
     writeln!(
         out,
         "-- Whoever runs this runs no function of others: names without a schema are PostgreSQL's own.\n\
-         SET search_path = pg_catalog, pg_temp;"
+         SET search_path = pg_catalog, pg_temp;\n\
+         -- All of it, or nothing.\n\
+         BEGIN;"
     )?;
+    owner::print(settings, out)?;
     login::print(settings, out)?;
     trigger::print_schema(out)?;
     let schema = settings.schemas.first().map_or("public", String::as_str);
     trigger::print_rows(notify, schema, out)?;
     audit::print(settings, out)?;
-    writeln!(out, "\nRESET search_path;")
+    writeln!(out, "\nCOMMIT;\nRESET search_path;")
 }

@@ -107,6 +107,7 @@ mod time_groups;
 mod tls;
 mod transaction;
 mod transcript;
+mod unreadable;
 mod update;
 mod upsert;
 mod values;

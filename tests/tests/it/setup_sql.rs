@@ -185,6 +185,40 @@ async fn the_operators_of_extensions_in_a_schema_of_their_own_are_found() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "as psql runs it")]
+async fn what_others_made_ahead_of_it_is_refused() {
+    let config = file("[audit]\ntable = \"mcp_audit.log\"");
+    let config = ["--config", config.to_str().unwrap()];
+    let printed = Ended::of(program(&["setup-sql"]).args(config)).await.out;
+    for (number, (made, told)) in [
+        ("CREATE SCHEMA NAME; CREATE FUNCTION NAME.schema_changed() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN END $$", "function "),
+        ("CREATE SCHEMA mcp_audit", "schema mcp_audit belongs to "),
+        ("CREATE SCHEMA mcp_audit; CREATE TABLE mcp_audit.log (position bigint, record json)", "table mcp_audit.log belongs to "),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let database = Database::empty().await;
+        let name = format!("mcp_pg_early_{number}");
+        let sql = printed.replace("mcp_pg", &name);
+        let other = format!("other_{}", database.config.get_dbname().unwrap());
+        let before = format!(
+            "CREATE ROLE {other}; GRANT CREATE ON DATABASE {} TO {other}; SET ROLE {other}; {}; RESET ROLE",
+            database.config.get_dbname().unwrap(),
+            made.replace("NAME", &name)
+        );
+        database.sql(&before).await;
+        let client = database.client().await;
+        let refused = client.batch_execute(&sql).await.unwrap_err();
+        let refused = refused.as_db_error().unwrap().message().to_owned();
+        assert!(refused.starts_with("refused: ") && refused.contains(told), "{refused}");
+        let made = format!("SELECT count(*)::text FROM pg_roles WHERE rolname = '{name}'");
+        client.batch_execute("ROLLBACK").await.unwrap();
+        assert_eq!(database.value(&made).await.as_deref(), Some("0"), "not all or nothing");
+    }
+}
+
+#[tokio::test]
 async fn whoever_runs_it_runs_no_function_of_others() {
     let config = file(
         "[roles.own]\n[[roles.own.grants]]\ntables = [\"public.t_*\"]\nactions = [\"select\"]\n",

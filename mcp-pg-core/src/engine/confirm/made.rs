@@ -113,8 +113,10 @@ impl Made {
     }
 }
 
-/// The columns that an operation has set to what is another at each try.
+/// The columns that an operation has set, and which of them to what is another at each try.
 struct Anew<'p> {
+    /// To anything.
+    set: BTreeSet<&'p str>,
     /// To the present, or what is computed from it.
     present: BTreeSet<&'p str>,
     /// To their defaults.
@@ -123,8 +125,10 @@ struct Anew<'p> {
 
 impl<'p> Anew<'p> {
     fn of(plan: &'p Plan<'_>) -> Self {
-        let mut anew = Self { present: BTreeSet::new(), defaults: BTreeSet::new() };
+        let mut anew =
+            Self { set: BTreeSet::new(), present: BTreeSet::new(), defaults: BTreeSet::new() };
         plan.each_assigned(|column, assign| {
+            anew.set.insert(&column.name);
             match assign {
                 Assign::Now | Assign::FromNow(_) | Assign::Period(_) => {
                     anew.present.insert(&column.name)
@@ -136,12 +140,13 @@ impl<'p> Anew<'p> {
         anew
     }
 
-    /// Whether a column of a row holds such a value: one that is new, or was changed.
+    /// Whether a column of a row holds such a value: one that is new, or was changed. A moment of a row that was there is
+    /// none unless the operation set it: others may have changed it meanwhile.
     fn is(&self, table: &TableView, position: usize, is_new: bool) -> bool {
         let column = &table.table.columns[position];
         let name = column.name.as_str();
-        column.data_type.is_moment()
-            || self.present.contains(name)
-            || (is_new || self.defaults.contains(name)) && table.table.makes(position)
+        let by_default = self.defaults.contains(name) || is_new && !self.set.contains(name);
+        let made = table.table.makes(position) && (is_new || by_default);
+        self.present.contains(name) || by_default && column.data_type.is_moment() || made
     }
 }

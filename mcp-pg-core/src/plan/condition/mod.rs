@@ -6,6 +6,7 @@ mod comparison;
 pub(super) mod computed;
 pub(super) mod filter;
 mod fraction;
+mod listed;
 pub(super) mod pattern;
 mod predicate;
 mod search;

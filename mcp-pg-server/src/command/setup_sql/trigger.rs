@@ -25,8 +25,13 @@ BEGIN
     PERFORM pg_notify({channel}, '');
   END IF;
 END $mcp_pg$;
-DROP EVENT TRIGGER IF EXISTS mcp_pg_schema;
-CREATE EVENT TRIGGER mcp_pg_schema ON ddl_command_end EXECUTE FUNCTION mcp_pg.schema_changed();
+DO $mcp_pg$
+BEGIN
+  DROP EVENT TRIGGER IF EXISTS mcp_pg_schema;
+  CREATE EVENT TRIGGER mcp_pg_schema ON ddl_command_end EXECUTE FUNCTION mcp_pg.schema_changed();
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'no event trigger: %', SQLERRM;
+END $mcp_pg$;
 ",
         channel = literal(SCHEMA_CHANNEL),
     )

@@ -2,6 +2,7 @@
 
 mod check;
 mod connection;
+mod views;
 
 use std::process::{Output, Stdio};
 

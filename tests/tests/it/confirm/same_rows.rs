@@ -292,6 +292,44 @@ async fn what_is_new_each_time_is_agreed_to_all_the_same() {
     }
 }
 
+/// Moments of rows that were there are no more the operation's own than other values.
+#[tokio::test]
+async fn moments_that_others_change_are_agreed_to_as_they_are() {
+    let update = |table: &str, condition: Value, updates: Value| json!({"operation": "update", "table": table, "where": condition, "updates": updates});
+    let due = json!({"due": {"$ref": "0.0.due"}});
+    let first = update("task", json!({"id": 1}), json!({"v": 5}));
+    let later = "UPDATE task SET due = '2030-01-01' WHERE id = 1";
+    let exchanged = "UPDATE term SET v = CASE v WHEN 1 THEN 2 WHEN 2 THEN 1 END";
+    for (operations, meanwhile) in [
+        (json!([first, {"operation": "delete", "table": "term", "where": due}]), later),
+        (json!([first, update("task", json!({"id": 2}), due.clone())]), later),
+        (
+            json!([
+                update("term", json!({"v": 1}), json!({"v": 1})),
+                {"operation": "delete", "table": "term", "where": {"v": 1}}
+            ]),
+            exchanged,
+        ),
+        (json!([update("term", json!({"v": 1}), json!({"v": 7}))]), exchanged),
+    ] {
+        let database = Database::of(FIXTURE).await;
+        let more = "CREATE TABLE task (id integer PRIMARY KEY, due timestamptz, v integer);
+             CREATE TABLE term (due timestamptz PRIMARY KEY, v integer);
+             INSERT INTO task VALUES (1, '2024-01-01', 1), (2, '2024-01-01', 2);
+             INSERT INTO term VALUES ('2024-01-01', 1), ('2030-01-01', 2);";
+        database.sql(more).await;
+        let engine = engine(&database).await;
+        let operations = json!({"operations": operations});
+        let (_, agreed) =
+            asked(&engine, "transaction", &operations, None).await.expect("a question");
+        database.sql(meanwhile).await;
+        let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
+        let (_, agreed) = again.unwrap_or_else(|| panic!("{operations}: done to other rows"));
+        let done = asked(&engine, "transaction", &operations, Some(&agreed)).await;
+        assert!(done.is_none(), "{operations}: asked again about the same");
+    }
+}
+
 #[tokio::test]
 async fn rows_without_a_key_are_told_apart_by_what_a_mask_covers_too() {
     let mut role = Role::everywhere("careful", Action::ALL);

@@ -1,0 +1,48 @@
+//! Answers to requests that cannot be read.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use serde_json::{Value, json};
+
+use crate::json;
+
+/// The answer to whoever sent what cannot be read.
+pub(super) fn refusal(status: StatusCode) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let mut answer = http::Response::new(Full::from(format!("{status}\n")).boxed());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// The answer to a body that no program can read, or not all alike.
+pub(super) fn malformed(
+    body: &[u8],
+    error: &serde_json::Error,
+) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let code = if error.is_data() { -32600 } else { -32700 };
+    bad_request(json::id(body), code, &format!("the body cannot be read as JSON: {error}"))
+}
+
+/// The answer to JSON that is not one message of JSON-RPC.
+pub(super) fn not_a_message(id: Option<Value>) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let message =
+        "the body is not one JSON-RPC 2.0 message; batches exist only in revision 2025-03-26";
+    bad_request(id, -32600, message)
+}
+
+fn bad_request(
+    id: Option<Value>,
+    code: i32,
+    message: &str,
+) -> http::Response<BoxBody<Bytes, Infallible>> {
+    let error = json!({"code": code, "message": message});
+    let body = json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string();
+    let mut answer = http::Response::new(Full::from(body).boxed());
+    *answer.status_mut() = StatusCode::BAD_REQUEST;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    answer
+}

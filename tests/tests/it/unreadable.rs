@@ -1,0 +1,130 @@
+//! What a client writes and nobody can read, or not as a call.
+
+use std::process::Stdio;
+
+use mcp_pg_tests::Database;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::program::{file, program};
+
+#[tokio::test]
+async fn a_line_that_is_no_json_is_answered_where_it_says_to_whom() {
+    let database = Database::shop().await;
+    let audit = file("");
+    let config = file(&format!("[audit]\nfile = {audit:?}\n"));
+    let config = config.to_str().unwrap();
+    let mut server = program(&["stdio", "--database-url", &database.url, "--config", config])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let output = tokio::spawn(server.wait_with_output());
+    let call = |id: u32, condition: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"select","arguments":{{"table":"users","where":{condition}}}}}}}"#
+        )
+    };
+    let begin = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}});
+    let begun = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    let deep = ["[".repeat(200), "]".repeat(200)].concat();
+    let lines = [
+        b"before there is a session {".to_vec(),
+        begin.to_string().into_bytes(),
+        begun.to_string().into_bytes(),
+        call(2, r#"{"user_id": 1e400}"#).into_bytes(),
+        call(3, r#"{"name": "\ud800"}"#).into_bytes(),
+        call(4, &deep).into_bytes(),
+        [call(5, "{}").into_bytes(), vec![0xff]].concat(),
+        call(6, "{\"user_id\": 1,}").into_bytes(),
+        b"nobody waits for this".to_vec(),
+        // JSON, and no message.
+        br#"{"jsonrpc":"2.0","id":5.5,"method":"tools/call","params":{}}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":[1],"method":"tools/call","params":{}}"#.to_vec(),
+        br#"{"jsonrpc":"1.0","id":8,"method":"tools/call","params":{}}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":8,"id":9,"method":"tools/call","params":{}}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":99999999999999999999,"method":"tools/list"}"#.to_vec(),
+        br#"[{"jsonrpc":"2.0","id":8,"method":"tools/list"}]"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":8}"#.to_vec(),
+        br#"{"jsonrpc":"2.0","id":null,"method":"tools/list"}"#.to_vec(),
+        b" ".to_vec(),
+        call(10, r#"{"user_id": 1, "user_id": 2}"#).into_bytes(),
+        call(7, "{\"user_id\": 1}").into_bytes(),
+    ];
+    for line in &lines {
+        input.write_all(line).await.unwrap();
+        input.write_all(b"\n").await.unwrap();
+    }
+    drop(input);
+    let output = output.await.unwrap().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let (mut answers, mut nobody) = (std::collections::BTreeMap::new(), Vec::new());
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let answer: Value = serde_json::from_str(line).unwrap();
+        match answer["id"].as_u64() {
+            Some(id) => drop(answers.insert(id, answer)),
+            None => nobody.push(answer["error"]["code"].clone()),
+        }
+    }
+    assert_eq!(nobody, [-32600; 7]);
+    assert_eq!(Vec::from_iter(answers.keys().copied()), [1, 2, 3, 4, 5, 6, 7, 8, 10]);
+    for id in [2, 3, 4, 5, 6, 8, 10] {
+        let error = &answers[&id]["error"];
+        assert_eq!(error["code"], -32700, "{error}");
+        assert!(
+            error["message"].as_str().unwrap().starts_with("this cannot be read as JSON: "),
+            "{error}"
+        );
+    }
+    assert_eq!(answers[&7]["result"]["structuredContent"]["row_count"], 1);
+    let records = std::fs::read_to_string(&audit).unwrap();
+    let told = records.lines().filter(|line| line.contains("\"tool\":\"request\"")).count();
+    assert_eq!(told, 14, "{records}");
+}
+
+/// Some clients send the text of the object, as the model wrote it: the model learns of that, not the client alone.
+#[tokio::test]
+async fn arguments_that_are_no_object_are_an_error_of_the_tool() {
+    let database = Database::shop().await;
+    for (revision, result_type) in [("2025-11-25", None), ("2026-07-28", Some("complete"))] {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": revision,
+            "io.modelcontextprotocol/clientInfo": {"name": "by hand", "version": "1"},
+            "io.modelcontextprotocol/clientCapabilities": {}});
+        let mut lines = vec![];
+        if result_type.is_none() {
+            lines.push(json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+                "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "by hand", "version": "1"}}}));
+            lines.push(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        }
+        for arguments in [json!("{\"table\": \"users\"}"), json!([])] {
+            lines.push(
+                json!({"jsonrpc": "2.0", "id": lines.len(), "method": "tools/call", "params": {
+                "name": "select", "arguments": arguments, "_meta": meta}}),
+            );
+        }
+        let mut server = program(&["stdio", "--database-url", &database.url])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = server.stdin.take().unwrap();
+        let output = tokio::spawn(server.wait_with_output());
+        for line in &lines {
+            input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        }
+        drop(input);
+        let output = String::from_utf8(output.await.unwrap().unwrap().stdout).unwrap();
+        let answers = output.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let told: Vec<Value> =
+            answers.filter(|answer| answer.pointer("/result/isError").is_some()).collect();
+        assert_eq!(told.len(), 2, "{revision}: {output}");
+        for answer in told {
+            let result = &answer["result"];
+            assert_eq!(result["resultType"].as_str(), result_type, "{answer}");
+            assert_eq!(result["isError"], true);
+            let error = &result["structuredContent"]["error"];
+            assert_eq!((&error["code"], &error["at"]), (&json!("invalid_value"), &json!("")));
+            assert_eq!(error["message"], "arguments must be an object");
+        }
+    }
+}
