@@ -45,9 +45,9 @@ fn entity(table: &Entity) -> String {
 /// Words that stand for a kind of key wherever an attribute could, in any case.
 const KEYS: [&str; 3] = ["pk", "fk", "uk"];
 
-/// A name as Mermaid takes it: quoted, without what ends a quotation or a line, or begins a comment.
+/// A name as Mermaid takes it: quoted, without what ends a quotation or a line, or begins a comment or a tag of HTML.
 fn quoted(name: &str) -> String {
-    let odd = |c: char| matches!(c, '"' | '%' | '\\') || c.is_control();
+    let odd = |c: char| matches!(c, '"' | '%' | '\\' | '<' | '>') || c.is_control();
     let name: String = name.chars().map(|c| if odd(c) { '_' } else { c }).collect();
     format!("\"{name}\"")
 }
@@ -84,9 +84,12 @@ mod tests {
         ] {
             assert_eq!(word(name), expected);
         }
-        for (name, expected) in
-            [("50% off", "\"50_ off\""), ("a\\b", "\"a_b\""), ("say \"x\"\n", "\"say _x__\"")]
-        {
+        for (name, expected) in [
+            ("<script>", "\"_script_\""),
+            ("50% off", "\"50_ off\""),
+            ("a\\b", "\"a_b\""),
+            ("say \"x\"\n", "\"say _x__\""),
+        ] {
             assert_eq!(quoted(name), expected);
         }
     }

@@ -120,10 +120,19 @@ impl Consent {
         if self.agreed.as_ref().is_some_and(|agreed| agreed.plan == plan) {
             return Ok(());
         }
-        let text = format!("Allow this: {asked}? The request is {}", excerpt(&self.request));
+        let text = format!("Allow this: {asked}? The request is {}", excerpt(self.shown()));
         Err(Error::new(Code::Forbidden, format!("the user must agree first: {asked}"))
             .hint("this works only through a client that can ask its user")
             .asking(Question { text, plan }))
+    }
+
+    /// What the user is shown: of a built-in tool, whose name is told in words, the arguments.
+    fn shown(&self) -> &Value {
+        let is_built_in =
+            |tool: &Value| tool.as_str().is_some_and(|tool| Request::TOOLS.contains(&tool));
+        let arguments = self.request.get("arguments");
+        let built_in = self.request.get("tool").is_some_and(is_built_in);
+        arguments.filter(|_| built_in).unwrap_or(&self.request)
     }
 
     /// A digest of who does what with which effect.

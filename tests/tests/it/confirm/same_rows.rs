@@ -238,6 +238,23 @@ async fn an_answer_is_about_the_rows_and_values_that_it_was_asked_about() {
     }
 }
 
+/// The user sees what was sent, its effect first, and nothing that was not.
+#[tokio::test]
+async fn the_question_shows_what_was_sent() {
+    let database = Database::of(FIXTURE).await;
+    let engine = engine(&database).await;
+    let change = json!({"where": {"id": 1}, "updates": {"name": null}, "table": "tag"});
+    let shown = r#"{"table":"tag","updates":{"name":null},"where":{"id":1}}"#;
+    let (text, _) = asked(&engine, "update", &change, None).await.expect("a question");
+    assert_eq!(text, format!("Allow this: update 1 row of tag? The request is {shown}"));
+    let mut operation = change.clone();
+    operation["operation"] = json!("update");
+    let operations = json!({"operations": [operation]});
+    let (text, _) = asked(&engine, "transaction", &operations, None).await.expect("a question");
+    let shown = shown.replacen('{', "{\"operation\":\"update\",", 1);
+    assert!(text.ends_with(&format!("The request is {{\"operations\":[{shown}]}}")), "{text}");
+}
+
 #[tokio::test]
 async fn what_is_new_each_time_is_agreed_to_all_the_same() {
     let database = Database::of(FIXTURE).await;
