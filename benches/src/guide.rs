@@ -20,8 +20,8 @@ pub const LARGE: &str = include_str!("large_shop.sql");
 /// Tables of the sample movies that the guide reads; all others are the shop's.
 const MOVIES: [&str; 1] = ["titles"];
 
-/// Members of a condition that name something.
-const NO_VALUES: [&str; 4] = ["path", "language", "column", "$column"];
+/// Members of a condition that name something, or are a constant of the SQL.
+const NO_VALUES: [&str; 5] = ["path", "language", "column", "$column", "interval"];
 
 /// Tables of the shop that have nothing to archive.
 const NOT_ARCHIVED: [&str; 4] = ["user_preferences", "inventory", "order_items", "payments"];

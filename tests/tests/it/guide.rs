@@ -14,9 +14,14 @@ async fn the_examples_of_the_guide_do_what_their_sql_does() {
     let (tabled, blocks) = (tabled().unwrap(), examples(GUIDE).unwrap());
     assert!(tabled.len() >= 39 && blocks.len() >= 18, "{} and {}", tabled.len(), blocks.len());
     for example in tabled.iter().chain(&blocks) {
-        match example.asks_movies() {
-            true => check(example, &movies, &engines.1).await,
-            false => check(example, &shop, &engines.0).await,
+        let (database, engine) = match example.asks_movies() {
+            true => (&movies, &engines.1),
+            false => (&shop, &engines.0),
+        };
+        check(example, database, engine).await;
+        // As the benchmark sends it: values are parameters.
+        if let Some((sql, _)) = example.prepared().filter(|_| example.reads()) {
+            database.client().await.prepare(&sql).await.unwrap_or_else(|e| panic!("{sql}: {e:?}"));
         }
     }
 }
