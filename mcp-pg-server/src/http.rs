@@ -159,13 +159,13 @@ where
                             if let Some(messages) = batch::messages(&head.headers, &body) {
                                 return Ok(service.each(head, sender, messages).await);
                             }
-                            let id = json::id(&body);
+                            let sent = body.clone();
                             let request = Request::from_parts(head, Full::new(body));
                             let answer = service.mcp.call(request).await?;
                             match answer.status() {
                                 // Its type was right: it is the message that cannot be read.
                                 StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => {
-                                    unread::not_a_message(id)
+                                    unread::not_a_message(json::id(&sent))
                                 }
                                 _ => answer,
                             }
