@@ -111,3 +111,47 @@ async fn rows_that_row_level_security_does_not_show_are_added_where_none_is_retu
     assert_eq!(ids, [&json!(1), &json!(2)], "{last}");
     std::fs::remove_file(audit).unwrap();
 }
+
+/// Rows are added without their images only where row-level security hides one that the same statement adds.
+#[tokio::test]
+async fn no_other_refusal_and_no_other_statement_keeps_images_of_added_rows_out_of_the_record() {
+    let database = Database::of(
+        "DO $$ BEGIN CREATE ROLE sender LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         CREATE TABLE sent (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, own boolean,
+           a integer, b integer, c integer, d integer, e integer, f integer, g integer);
+         ALTER TABLE sent ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY adds ON sent FOR INSERT WITH CHECK (true);
+         CREATE POLICY own ON sent FOR SELECT USING (own);
+         CREATE TABLE stumbling (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, message text);
+         ALTER TABLE stumbling ENABLE ROW LEVEL SECURITY; CREATE POLICY everything ON stumbling USING (true);
+         CREATE SEQUENCE attempts;
+         CREATE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+         BEGIN IF nextval('attempts') = 1 THEN RAISE 'not at once'; END IF; RETURN NEW; END $$;
+         CREATE TRIGGER stumble BEFORE INSERT ON stumbling FOR EACH ROW EXECUTE FUNCTION stumble();
+         GRANT SELECT, INSERT ON sent, stumbling TO sender;",
+    )
+    .await;
+    let settings =
+        Settings { roles: vec![Role::everywhere("sender", Action::ALL)], ..Settings::default() };
+    let mut config = database.config.clone();
+    config.user("sender");
+    let audit = std::env::temp_dir().join(format!("sent-unseen-{}.jsonl", std::process::id()));
+    let sink = std::sync::Arc::new(FileSink::open(&audit).unwrap());
+    let engine = Engine::connect(config, settings).await.unwrap().audited(sink);
+    let stumbling = json!({"table": "stumbling", "data": {"message": "a"}, "returning": []});
+    error(&engine, "sender", "insert", stumbling).await;
+    assert_eq!(database.value("SELECT count(*)::text FROM stumbling").await.unwrap(), "0");
+
+    // The first of two statements adds a row that is hidden.
+    let row =
+        |n: usize| json!({"own": n > 0, "a": n, "b": n, "c": n, "d": n, "e": n, "f": n, "g": n});
+    let many: Vec<Value> = (0..4_001).map(row).collect();
+    let many = json!({"table": "sent", "data": many, "returning": []});
+    assert_eq!(call(&engine, "sender", "insert", many).await.unwrap()["row_count"], 4_001);
+    engine.flush().await.unwrap();
+    let records = std::fs::read_to_string(&audit).unwrap();
+    let last: Value = serde_json::from_str(records.lines().last().unwrap()).unwrap();
+    let after = last["after"].as_array().unwrap();
+    assert_eq!((after.len(), &after[0], &after[4_000]["a"]), (4_001, &json!({}), &json!(4_000)));
+    std::fs::remove_file(audit).unwrap();
+}

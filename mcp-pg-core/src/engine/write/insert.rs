@@ -9,7 +9,7 @@ use crate::engine::confirm::{Affected, facts, keys};
 use crate::engine::record::Record;
 use crate::engine::transaction::{ALL, Done, Part, Run, allowed, image_room, objects};
 use crate::error::{Code, Error, Result};
-use crate::execute::{Fetched, Keep, Transaction, texts};
+use crate::execute::{Failure, Fetched, Keep, Transaction, texts};
 use crate::plan::InsertPlan;
 use crate::schema::TableKind;
 use crate::statement::{self, INSERT_PARAMETERS, Statement};
@@ -27,7 +27,7 @@ impl Run<'_, '_> {
         let asked = record.consent.is_some();
         let overwritten = Overwritten::of(plan, shown || asked);
         let hidden = may_be_hidden(plan) && self.operation.returns_nothing();
-        let mut returned = self.operation.returned(shown || asked);
+        let returned = self.operation.returned(shown || asked);
         let step = INSERT_PARAMETERS / plan.columns.len().max(1);
         let affected = Affected { rows: total as u64, ..Affected::default() };
         let mut done = Done { affected, ..Done::default() };
@@ -46,13 +46,14 @@ impl Run<'_, '_> {
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
             }
-            let mut insert = statement::insert(plan, range.clone(), &returned)?;
+            let mut returned = returned.as_slice();
+            let mut insert = statement::insert(plan, range.clone(), returned)?;
             let mut inserted = None;
             if hidden && !returned.is_empty() {
-                inserted = self.shown(transaction, &insert).await?;
+                inserted = self.shown(transaction, plan, range.clone(), &insert).await?;
                 if inserted.is_none() {
-                    returned.clear();
-                    insert = statement::insert(plan, range.clone(), &returned)?;
+                    returned = &[];
+                    insert = statement::insert(plan, range.clone(), returned)?;
                 }
             }
             record.statement(&insert.sql);
@@ -64,7 +65,7 @@ impl Run<'_, '_> {
             if asked {
                 let rows = inserted.rows.iter().zip(keys(
                     &plan.table.steady_order(),
-                    &returned,
+                    returned,
                     &inserted.rows,
                 ));
                 for (place, (row, key)) in (done.after.len()..).zip(rows) {
@@ -97,20 +98,23 @@ impl Run<'_, '_> {
         Ok(done)
     }
 
-    /// The rows that a statement adds, as the audit keeps them; none, and none added, if PostgreSQL refuses.
+    /// The rows that a statement adds, as the audit keeps them; none, and none added, if row-level security hides one.
     async fn shown(
         &self,
         transaction: &mut Transaction,
+        plan: &InsertPlan<'_>,
+        range: Range<usize>,
         insert: &Statement<'_>,
     ) -> Result<Option<Fetched>> {
         let parameters = texts(&insert.parameters, self.given)?;
         transaction.savepoint().await.map_err(|failure| self.refused(failure))?;
         match transaction.run(insert, &parameters, ALL).await {
             Ok(inserted) => Ok(Some(inserted)),
-            Err(_) => {
+            Err(failure) if failure.is_for_want_of_rights() => {
                 transaction.back().await.map_err(|failure| self.refused(failure))?;
                 Ok(None)
             }
+            Err(failure) => Err(self.fault(transaction, plan, range, insert, failure).await),
         }
     }
 
@@ -123,10 +127,21 @@ impl Run<'_, '_> {
         insert: &Statement<'_>,
     ) -> Result<Fetched> {
         let parameters = texts(&insert.parameters, self.given)?;
-        let failure = match transaction.run(insert, &parameters, ALL).await {
-            Ok(inserted) => return Ok(inserted),
-            Err(failure) => failure,
-        };
+        match transaction.run(insert, &parameters, ALL).await {
+            Ok(inserted) => Ok(inserted),
+            Err(failure) => Err(self.fault(transaction, plan, range, insert, failure).await),
+        }
+    }
+
+    /// Why the rows of a range cannot be added; if it is one row's fault, says which.
+    async fn fault(
+        &self,
+        transaction: &mut Transaction,
+        plan: &InsertPlan<'_>,
+        range: Range<usize>,
+        insert: &Statement<'_>,
+        failure: Failure,
+    ) -> Error {
         let alone = plan.rows.len() == 1;
         let row = (alone && plan.list).then_some(0);
         let part = row.map_or(Part::Rows, Part::Row);
@@ -137,9 +152,9 @@ impl Run<'_, '_> {
             );
         }
         if alone || error.get_sqlstate().is_none() || error.is_retryable() {
-            return Err(error);
+            return error;
         }
-        Err(self.culprit(transaction, plan, range).await.unwrap_or(error))
+        self.culprit(transaction, plan, range).await.unwrap_or(error)
     }
 
     /// The refusal of the first row at fault among those in `rows`, which fail together: half of them is tried at a

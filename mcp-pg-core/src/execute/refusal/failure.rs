@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tokio_postgres::error::{DbError, Severity};
+use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use crate::error::{Code, Error};
 use crate::execute::connection::unavailable;
@@ -25,6 +25,14 @@ impl Failure {
             Failure::Database(error) => error
                 .as_db_error()
                 .is_some_and(|answer| answer.parsed_severity() == Some(Severity::Error)),
+        }
+    }
+
+    /// Whether the caller's database role may not do it, or a policy of row-level security is against it.
+    pub(crate) fn is_for_want_of_rights(&self) -> bool {
+        match self {
+            Failure::Own(_) => false,
+            Failure::Database(error) => error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE),
         }
     }
 
