@@ -349,6 +349,7 @@ fn schema() -> Schema {
         estimated_rows: None,
         fills_rows: false,
         has_heirs: false,
+        ancestors: Vec::new(),
         columns: (1..).zip(types).map(column).collect(),
         primary_key: None,
         logical_keys: Vec::new(),

@@ -134,7 +134,7 @@ impl<'v> Scope<'v> {
                 let at = format!("preset:{}", column.name);
                 match table.sealed(&column.name) {
                     Some(sealed) => self.assign_sealed(sealed, column, &value, &at).map_err(unfit),
-                    None if self.settings.encryption.names(table.name(), column) => {
+                    None if self.settings.encryption.names(&table.table, column) => {
                         Err(Error::new(Code::Internal, "a preset column cannot be encrypted"))
                     }
                     None => {

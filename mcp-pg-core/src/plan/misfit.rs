@@ -84,7 +84,7 @@ fn of_presets<'v>(scope: &Scope<'v>, table: &'v TableView, grant: &Grant) -> Vec
     let fault = |(name, value): (&String, &Value)| {
         let (_, column) = table.table.column(name)?;
         // What is encrypted is written as another type.
-        let encrypted = scope.settings.encryption.names(table.name(), column);
+        let encrypted = scope.settings.encryption.names(&table.table, column);
         let fixed = !is_claim(value) && !encrypted;
         if column.read_only() {
             let error = Error::new(Code::ReadOnlyColumn, format!("PostgreSQL fills {name}"));

@@ -35,6 +35,7 @@ impl TableView {
             estimated_rows: None,
             fills_rows: false,
             has_heirs: false,
+            ancestors: Vec::new(),
             primary_key: (keys > 0).then_some(key),
             unique_keys: Vec::new(),
             foreign_keys: Vec::new(),

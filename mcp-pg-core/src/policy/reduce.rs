@@ -51,6 +51,8 @@ pub(super) fn reduce(
     let reduced = Table {
         estimated_rows: table.estimated_rows.filter(|_| all_rows),
         columns: visible.iter().map(|visible| visible.column.clone()).collect(),
+        // The names of others are none of the caller's business either.
+        ancestors: settings.encryption.above(table).cloned().collect(),
         ..speaking_of(table, &visible, &kept)
     };
     let extra = Extra {
@@ -103,6 +105,7 @@ fn speaking_of(table: &Table, visible: &[Visible], kept: &[Option<usize>]) -> Ta
         estimated_rows: None,
         fills_rows: table.fills_rows,
         has_heirs: table.has_heirs,
+        ancestors: Vec::new(),
         primary_key: table.primary_key.as_ref().and_then(key),
         unique_keys: filtered(&table.unique_keys, key),
         foreign_keys: filtered(&table.foreign_keys, referring),

@@ -93,7 +93,7 @@ impl<'r> Rights<'r> {
         let server_gives = |column: &Column| {
             grant.preset.contains_key(&column.name)
                 || version.is_some_and(|version| version.name == column.name)
-                || self.settings.encryption.indexes(&table.name, column)
+                || self.settings.encryption.indexes(table, column)
         };
         let mut required = table.columns.iter().filter(|column| column.required()).peekable();
         let sealed = required.peek().map(|_| self.sealed()).unwrap_or_default();
@@ -144,7 +144,7 @@ impl<'r> Rights<'r> {
     }
 
     fn is_encrypted(&self, column: &Column) -> bool {
-        self.settings.encryption.names(&self.table.name, column)
+        self.settings.encryption.names(self.table, column)
     }
 
     /// Whether the role reads what is encrypted.
@@ -158,7 +158,7 @@ impl<'r> Rights<'r> {
         let select = self.grant(Action::Select);
         let encrypted = self.is_encrypted(column);
         // Nobody sees what the server fills.
-        let filled = self.settings.encryption.indexes(&self.table.name, column);
+        let filled = self.settings.encryption.indexes(self.table, column);
         let barred = self.barred(column, cipher).is_some();
         let writes = |action: Action| {
             self.grant(action).filter(|_| !barred).is_some_and(|grant| {
@@ -190,7 +190,7 @@ impl<'r> Rights<'r> {
         if column.read_only() {
             return Some("PostgreSQL fills it");
         }
-        if self.settings.encryption.indexes(&self.table.name, column) {
+        if self.settings.encryption.indexes(self.table, column) {
             return Some("the server fills it");
         }
         // What cannot be encrypted is not written; through a view, the blind index would be left as it is.
@@ -241,7 +241,7 @@ impl<'r> Rights<'r> {
         all.any(|origin| {
             let masked = grant.columns.mask.contains_key(&origin.name);
             let sealed = self.is_encrypted(origin) && !self.opens(origin)
-                || self.settings.encryption.indexes(&self.table.name, origin);
+                || self.settings.encryption.indexes(self.table, origin);
             column.generated_from.contains(&origin.number)
                 && (!grant.shows(origin) || masked || sealed)
         })

@@ -80,7 +80,8 @@ impl Encryption {
                 "{name} is in a key or index, which cannot compare encrypted values"
             ));
         }
-        let Some(index) = self.blind_index.get(&name) else { return Ok(()) };
+        let held = self.holder(table, column).map(|(table, column)| format!("{table}.{column}"));
+        let Some(index) = held.and_then(|held| self.blind_index.get(&held)) else { return Ok(()) };
         match table.column(index) {
             None => Err(format!("{name}: its blind index {index:?} is no column of the table")),
             Some((_, index)) if index.name == column.name || Form::of(index).is_none() => {
@@ -90,28 +91,45 @@ impl Encryption {
         }
     }
 
-    /// Whether the column is encrypted, or is a view's that shows an encrypted one.
-    pub fn names(&self, table: &TableName, column: &Column) -> bool {
-        if self.columns.is_empty() {
-            return false;
-        }
-        let (table, column) = held(table, column);
-        self.columns.contains(&format!("{table}.{column}"))
+    /// Whether the column is encrypted: by itself, since it is inherited from one that is, or since a view shows such a one.
+    pub fn names(&self, table: &Table, column: &Column) -> bool {
+        self.holder(table, column).is_some()
     }
 
-    /// Whether the column is the blind index of another one of the table, or shows it in a view.
-    pub(super) fn indexes(&self, table: &TableName, column: &Column) -> bool {
+    /// Whether the column is the blind index of another one of the table, is inherited from one, or shows one in a view.
+    pub(super) fn indexes(&self, table: &Table, column: &Column) -> bool {
         if self.blind_index.is_empty() {
             return false;
         }
-        let (table, column) = held(table, column);
-        let of_table = |name: &str| name.strip_prefix(&format!("{table}.")).is_some();
-        self.blind_index.iter().any(|(name, index)| index == column && of_table(name))
+        let (mut tables, column) = holders(table, column);
+        tables.any(|table| {
+            let of_table = |name: &str| name.strip_prefix(&format!("{table}.")).is_some();
+            self.blind_index.iter().any(|(name, index)| index == column && of_table(name))
+        })
+    }
+
+    /// The tables that the table inherits from and that have encrypted columns.
+    pub(super) fn above<'t>(&self, table: &'t Table) -> impl Iterator<Item = &'t TableName> {
+        table.ancestors.iter().filter(|above| {
+            let of_table = |name: &String| name.starts_with(&format!("{above}."));
+            self.columns.iter().any(of_table)
+        })
+    }
+
+    /// The table and column under whose names the values are encrypted, if they are. Rows of child tables are read with
+    /// those of their parents: all of them are encrypted as the values of the furthest parent that is named.
+    fn holder<'t>(&self, table: &'t Table, column: &'t Column) -> Option<(&'t TableName, &'t str)> {
+        if self.columns.is_empty() {
+            return None;
+        }
+        let (mut tables, column) = holders(table, column);
+        let table = tables.find(|table| self.columns.contains(&format!("{table}.{column}")))?;
+        Some((table, column))
     }
 
     /// The encrypted column, if the server can treat it as such.
     pub(super) fn sealed(&self, table: &Table, column: &Column, opened: bool) -> Option<Sealed> {
-        let (holder, name) = held(&table.name, column);
+        let (holder, name) = self.holder(table, column)?;
         let ring = Arc::clone(self.keys.as_ref()?);
         let index = self.blind_index.get(&format!("{holder}.{name}"));
         // A view may not show the index.
@@ -124,12 +142,17 @@ impl Encryption {
     }
 }
 
-/// The table and the column that hold the values: for a view's column that shows one unchanged, those.
-fn held<'t>(table: &'t TableName, column: &'t Column) -> (&'t TableName, &'t str) {
-    match &column.origin {
-        Some(origin) => (&origin.table, &origin.column),
-        None => (table, &column.name),
-    }
+/// The tables that hold the values of a column, the furthest parent first, and its name there: for a view's column that
+/// shows one unchanged, those of that one.
+fn holders<'t>(
+    table: &'t Table,
+    column: &'t Column,
+) -> (impl Iterator<Item = &'t TableName>, &'t str) {
+    let (ancestors, table, column) = match &column.origin {
+        Some(origin) => (&origin.ancestors, &origin.table, &origin.column),
+        None => (&table.ancestors, &table.name, &column.name),
+    };
+    (ancestors.iter().chain([table]), column)
 }
 
 impl Sealed {

@@ -100,7 +100,7 @@ impl TableView {
     /// The same with its encrypted columns, for tests of equality.
     fn with_sealed(mut self, settings: &Settings) -> Self {
         for (position, column) in self.table.columns.iter().enumerate() {
-            if settings.encryption.names(&self.table.name, column) {
+            if settings.encryption.names(&self.table, column) {
                 self.exposures[position].closed = true;
                 if let Some(sealed) = settings.encryption.sealed(&self.table, column, true) {
                     self.sealed.insert(column.name.clone(), Arc::new(sealed));

@@ -59,6 +59,8 @@ pub struct ColumnOrigin {
     pub column: String,
     /// Whether it has a default.
     pub defaulted: bool,
+    /// The tables that its table inherits from or is a partition of, however far up; the furthest first.
+    pub ancestors: Vec<TableName>,
 }
 
 /// How an identity column treats supplied values.

@@ -41,11 +41,12 @@ pub(super) fn fingerprint(
             privileges,
             fills_rows,
             has_heirs,
+            ancestors,
         } = table;
         (name, oid, kind, comment, columns).hash(&mut digest);
         (primary_key, unique_keys, foreign_keys, checks, indexes).hash(&mut digest);
         (owner, directives, logical_keys).hash(&mut digest);
-        (row_security, privileges, fills_rows, has_heirs).hash(&mut digest);
+        (row_security, privileges, fills_rows, has_heirs, ancestors).hash(&mut digest);
     }
     digest.finish()
 }

@@ -26,6 +26,8 @@ pub struct Table {
     pub fills_rows: bool,
     /// Whether rows of tables that inherit from it are read with its own: its keys are unique among its own alone.
     pub has_heirs: bool,
+    /// The tables that it inherits from, however far up; the furthest first.
+    pub ancestors: Vec<TableName>,
     /// The columns, in their order; only those that the login may use in some way.
     pub columns: Vec<Column>,
     /// The primary key, where there is one.

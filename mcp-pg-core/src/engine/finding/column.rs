@@ -1,7 +1,7 @@
 //! Settings and comments about columns and relations that do not fit the database.
 
 use crate::policy::{ColumnMarks, Settings};
-use crate::schema::{Column, Schema};
+use crate::schema::{Column, Schema, Table};
 
 /// The findings on `[columns]`, `[encryption]`, `[comments]`, `[[relations]]` and directives.
 pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
@@ -20,15 +20,18 @@ pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> Vec<String> {
     }
     let encryption = &settings.encryption;
     for name in &encryption.columns {
-        let found = schema.tables.iter().find_map(|table| {
-            let full = |column: &&Column| format!("{}.{}", table.name, column.name) == *name;
-            Some((table, table.columns.iter().find(full)?))
-        });
-        match found.map(|(table, column)| encryption.check(table, column)) {
-            None => findings.push(format!("encryption.columns: there is no column {name}")),
-            Some(Err(reason)) => findings.push(format!("encryption.columns: {reason}")),
-            Some(Ok(())) => {}
+        let full = |table: &Table, column: &Column| format!("{}.{}", table.name, column.name);
+        let named = |table: &Table| table.columns.iter().any(|column| full(table, column) == *name);
+        if !schema.tables.iter().any(named) {
+            findings.push(format!("encryption.columns: there is no column {name}"));
         }
+    }
+    for table in &schema.tables {
+        // A view's are not written.
+        let columns = table.columns.iter().filter(|column| column.origin.is_none());
+        let encrypted = columns.filter(|column| encryption.names(table, column));
+        let refused = encrypted.filter_map(|column| encryption.check(table, column).err());
+        findings.extend(refused.map(|reason| format!("encryption.columns: {reason}")));
     }
     for owner in &settings.comments.owners {
         if !schema.tables.iter().any(|table| &table.owner == owner) {

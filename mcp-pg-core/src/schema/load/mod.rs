@@ -115,11 +115,9 @@ impl Schema {
             let query = include_str!("../sql/shown_columns.sql");
             let rows = transaction.query_typed(query, parameters).await?;
             let origin = |row: &Row| {
-                let schema: String = row.try_get("schema")?;
-                let name: String = row.try_get("name")?;
-                let table = TableName { schema, name };
                 let (column, defaulted) = (row.try_get("column_name")?, row.try_get("defaulted")?);
-                let origin = ColumnOrigin { table, column, defaulted };
+                let (table, ancestors) = (name(row)?, Vec::new());
+                let origin = ColumnOrigin { table, column, defaulted, ancestors };
                 let shown = (row.try_get("oid")?, row.try_get("number")?);
                 Ok((shown, (origin, row.try_get("in_key")?)))
             };
@@ -196,12 +194,13 @@ async fn read(
     let by_oid: &[(&(dyn ToSql + Sync), Type)] = &[(&oids, Type::OID_ARRAY)];
     let of_columns: &[(&(dyn ToSql + Sync), Type)] =
         &[(&oids, Type::OID_ARRAY), (&Vec::<u32>::new(), Type::OID_ARRAY)];
-    let (types, columns, indexes, foreign_keys, checks, rules) = try_join!(
+    let (types, columns, indexes, foreign_keys, checks, ancestors, rules) = try_join!(
         transaction.query_typed(include_str!("../sql/types.sql"), of_columns),
         transaction.query_typed(include_str!("../sql/columns.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/indexes.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/foreign_keys.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/checks.sql"), by_oid),
+        transaction.query_typed(include_str!("../sql/ancestors.sql"), by_oid),
         transaction.query_typed(include_str!("../sql/view_rules.sql"), by_oid),
     )?;
     let first = first_prefix(names, &schemas)?;
@@ -209,17 +208,21 @@ async fn read(
     keys::add_indexes(&mut tables, &indexes)?;
     keys::add_foreign_keys(&mut tables, &foreign_keys)?;
     keys::add_checks(&mut tables, &checks)?;
+    tables::add_ancestors(&mut tables, &ancestors)?;
     let rules = Rules::read(&rules)?;
     let beneath = rules.tables();
     if !beneath.is_empty() {
         let oids: &[(&(dyn ToSql + Sync), Type)] = &[(&beneath, Type::OID_ARRAY)];
-        let (columns, foreign_keys, indexes) = try_join!(
+        let (columns, ancestors, foreign_keys, indexes) = try_join!(
             transaction.query_typed(include_str!("../sql/origins.sql"), oids),
+            transaction.query_typed(include_str!("../sql/ancestors.sql"), oids),
             transaction.query_typed(include_str!("../sql/foreign_keys.sql"), oids),
             transaction.query_typed(include_str!("../sql/indexes.sql"), oids),
         )?;
-        let (columns, foreign_keys, indexes) = (&columns, &foreign_keys, &indexes);
-        views::add(&mut tables, &rules, &Beneath { columns, foreign_keys, indexes })?;
+        let (columns, ancestors) = (&columns, &ancestors);
+        let (foreign_keys, indexes) = (&foreign_keys, &indexes);
+        let beneath = Beneath { columns, ancestors, foreign_keys, indexes };
+        views::add(&mut tables, &rules, &beneath)?;
     }
     let tables = tables.into_values().collect();
     let functions = functions.iter().map(function).collect::<Result<_, PgError>>()?;
@@ -272,6 +275,11 @@ fn directive(row: &Row, subject: Subject) -> std::result::Result<Option<Directiv
     let comment: Option<&str> = row.try_get("comment")?;
     let text = comment.and_then(|comment| split(comment).1);
     Ok(text.map(|text| Directive { subject, text: text.to_owned() }))
+}
+
+/// The name of the table that a row holds.
+fn name(row: &Row) -> std::result::Result<TableName, PgError> {
+    Ok(TableName { schema: row.try_get("schema")?, name: row.try_get("name")? })
 }
 
 /// The table that a row speaks of.

@@ -3,19 +3,28 @@
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
-use super::{Tables, comment, directive};
-use crate::name::TableName;
+use super::{Tables, comment, directive, name, owner};
 use crate::schema::{Privileges, RowSecurity, Subject, Table, TableKind};
 
 pub(super) fn read(rows: &[Row]) -> Result<Tables, PgError> {
     rows.iter().map(|row| table(row).map(|table| (table.oid, table))).collect()
 }
 
+/// Adds the tables that each inherits from.
+pub(super) fn add_ancestors(tables: &mut Tables, rows: &[Row]) -> Result<(), PgError> {
+    for row in rows {
+        if let Some(table) = owner(tables, row)? {
+            table.ancestors.push(name(row)?);
+        }
+    }
+    Ok(())
+}
+
 fn table(row: &Row) -> Result<Table, PgError> {
     let owner = row.try_get("owner")?;
     let forced = row.try_get("row_security_forced")?;
     Ok(Table {
-        name: TableName { schema: row.try_get("schema")?, name: row.try_get("name")? },
+        name: name(row)?,
         oid: row.try_get("oid")?,
         kind: match row.try_get("kind")? {
             "v" => TableKind::View,
@@ -32,6 +41,7 @@ fn table(row: &Row) -> Result<Table, PgError> {
             .map(|rows| rows.round() as u64),
         fills_rows: row.try_get("fills_rows")?,
         has_heirs: row.try_get("has_heirs")?,
+        ancestors: Vec::new(),
         columns: Vec::new(),
         primary_key: None,
         unique_keys: Vec::new(),

@@ -1,4 +1,4 @@
-//! Rows of `view_rules.sql` and `origins.sql`: where the columns of views come from, and which keys they
+//! Rows of `view_rules.sql`, `origins.sql` and `ancestors.sql`: where the columns of views come from, and which keys they
 //! show, those of other rows and their own.
 
 use std::collections::HashMap;
@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
 
-use super::Tables;
 use super::target_list::{Selected, Shown, selected};
+use super::{Tables, name};
 use crate::name::TableName;
 use crate::schema::{ColumnOrigin, ForeignKey, Key, RelationNames, Table, TableKind};
 
@@ -27,11 +27,16 @@ struct Rule {
 pub(super) struct Beneath<'r> {
     /// Of `origins.sql`.
     pub(super) columns: &'r [Row],
+    /// Of `ancestors.sql`.
+    pub(super) ancestors: &'r [Row],
     /// Of `foreign_keys.sql`.
     pub(super) foreign_keys: &'r [Row],
     /// Of `indexes.sql`.
     pub(super) indexes: &'r [Row],
 }
+
+/// The columns of the tables beneath views, by table and number, each with its row of `origins.sql`.
+type Origins<'r> = HashMap<(u32, i16), (ColumnOrigin, &'r Row)>;
 
 /// A table that a view shows row by row.
 struct Subject {
@@ -95,13 +100,7 @@ pub(super) fn add(
     rules: &Rules,
     beneath: &Beneath<'_>,
 ) -> Result<(), PgError> {
-    let mut origins: HashMap<(u32, i16), (ColumnOrigin, &Row)> = HashMap::new();
-    for row in beneath.columns {
-        let table = TableName { schema: row.try_get("schema")?, name: row.try_get("name")? };
-        let (column, defaulted) = (row.try_get("column")?, row.try_get("defaulted")?);
-        let origin = ColumnOrigin { table, column, defaulted };
-        origins.insert((row.try_get("table")?, row.try_get("number")?), (origin, row));
-    }
+    let origins = origins(beneath)?;
     let (foreign_keys, indexes) = (by_table(beneath.foreign_keys)?, by_table(beneath.indexes)?);
     for (oid, table) in tables.iter_mut() {
         if !matches!(table.kind, TableKind::View | TableKind::MaterializedView) {
@@ -150,10 +149,27 @@ pub(super) fn add(
     Ok(())
 }
 
+fn origins<'r>(beneath: &Beneath<'r>) -> Result<Origins<'r>, PgError> {
+    let ancestors = by_table(beneath.ancestors)?;
+    let mut origins = HashMap::new();
+    for row in beneath.columns {
+        let table: u32 = row.try_get("table")?;
+        let above = ancestors.get(&table).into_iter().flatten().map(|row| name(row));
+        let origin = ColumnOrigin {
+            table: name(row)?,
+            column: row.try_get("column")?,
+            defaulted: row.try_get("defaulted")?,
+            ancestors: above.collect::<Result<_, PgError>>()?,
+        };
+        origins.insert((table, row.try_get("number")?), (origin, row));
+    }
+    Ok(origins)
+}
+
 /// What a view groups by: its rows have a key in it.
 struct Groups<'r> {
     selected: &'r Selected,
-    origins: &'r HashMap<(u32, i16), (ColumnOrigin, &'r Row)>,
+    origins: &'r Origins<'r>,
     indexes: &'r HashMap<u32, Vec<&'r Row>>,
 }
 

@@ -46,6 +46,7 @@ fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
         kind: TableKind::Table,
         fills_rows: false,
         has_heirs: false,
+        ancestors: Vec::new(),
         comment: None,
         owner: String::new(),
         directives: Vec::new(),

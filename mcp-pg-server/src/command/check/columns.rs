@@ -10,7 +10,7 @@ pub(super) fn shown_encrypted(settings: &Settings, schema: &Schema) -> Vec<Strin
     let columns =
         schema.tables.iter().flat_map(|table| table.columns.iter().map(move |c| (table, c)));
     let shown = columns.filter(|(table, column)| {
-        column.origin.is_some() && settings.encryption.names(&table.name, column)
+        column.origin.is_some() && settings.encryption.names(table, column)
     });
     shown.map(|(table, column)| format!("{}.{}", table.name, column.name)).collect()
 }

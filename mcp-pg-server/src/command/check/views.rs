@@ -1,21 +1,27 @@
-//! Notes on views that reveal more than the tables beneath them, which may be intended.
+//! Notes on views, and on child tables, that reveal more than the tables whose columns they show, which may be intended.
 
 use std::collections::HashSet;
 
 use mcp_pg_core::policy::{Action, Role, Settings, TableView, View};
-use mcp_pg_core::schema::{Column, ColumnOrigin, Schema, TableKind};
-use mcp_pg_core::{Engine, Posture, Principal};
+use mcp_pg_core::schema::{Schema, TableKind};
+use mcp_pg_core::{Engine, Posture, Principal, TableName};
 
-/// The notes on the views that roles read; `leaky` are those that leave rows out without being a fence.
+/// The notes on the views and child tables that roles read; `leaky` are the views that leave rows out without being a
+/// fence.
 pub(super) fn of_views(settings: &Settings, schema: &Schema, leaky: &[String]) -> Vec<String> {
     let whole = View::everything(schema, settings);
     let mut notes = Vec::new();
     for role in &settings.roles {
         let view = View::new(schema, role, settings);
-        for table in view.tables().iter().filter(|table| is_read_view(table)) {
+        for table in view.tables().iter().filter(|table| reads(table)) {
+            let shown = match is_view(table) {
+                true => shown(table),
+                false => inherited(schema, table),
+            };
             notes.extend(unfenced(&view, table, leaky));
-            notes.extend(unmarked(settings, &whole, table));
-            notes.extend(unhidden(role, &view, &whole, table));
+            notes.extend(open_heir(role, &view, schema, table));
+            notes.extend(unmarked(settings, &whole, table, &shown));
+            notes.extend(unhidden(role, &view, &whole, table, &shown));
         }
     }
     let mut told = HashSet::new();
@@ -55,23 +61,72 @@ pub(super) fn unbound(engine: &Engine, settings: &Settings, posture: &Posture) -
     told.chain(heirs).collect()
 }
 
-fn is_read_view(table: &TableView) -> bool {
+fn is_view(table: &TableView) -> bool {
     matches!(table.table.kind, TableKind::View | TableKind::MaterializedView)
-        && table.actions.contains(Action::Select)
 }
 
-/// The columns that the role reads, with those of tables that they show.
-fn shown(table: &TableView) -> impl Iterator<Item = (usize, &Column, &ColumnOrigin)> {
-    table.readable_columns().filter_map(|position| {
-        let column = &table.table.columns[position];
-        Some((position, column, column.origin.as_ref()?))
-    })
+/// A column that the role reads, and the one of another table whose values it shows.
+struct Shown<'t> {
+    position: usize,
+    table: &'t TableName,
+    column: &'t str,
+    /// Both, as a sentence begins.
+    told: String,
+}
+
+/// The columns of a view that show others.
+fn shown(view: &TableView) -> Vec<Shown<'_>> {
+    let columns = view.readable_columns().filter_map(|position| {
+        let column = &view.table.columns[position];
+        let origin = column.origin.as_ref()?;
+        let (table, name) = (&origin.table, origin.column.as_str());
+        let told = format!("the view column {}.{} shows {table}.{name}", view.name(), column.name);
+        Some(Shown { position, table, column: name, told })
+    });
+    columns.collect()
+}
+
+/// The columns that a child table inherits.
+fn inherited<'t>(schema: &'t Schema, child: &'t TableView) -> Vec<Shown<'t>> {
+    let mut columns = Vec::new();
+    for table in ancestors(schema, child) {
+        let parent = schema.table(table);
+        for position in child.readable_columns() {
+            let column = child.table.columns[position].name.as_str();
+            if parent.is_some_and(|parent| parent.column(column).is_some()) {
+                let told = format!(
+                    "the column {}.{column} is inherited from {table}.{column}",
+                    child.name()
+                );
+                columns.push(Shown { position, table, column, told });
+            }
+        }
+    }
+    columns
+}
+
+fn ancestors<'s>(schema: &'s Schema, child: &TableView) -> &'s [TableName] {
+    schema.table(child.name()).map_or(&[], |child| &child.ancestors)
+}
+
+/// A child table whose rows the role reads all of, though not by its parent.
+fn open_heir(role: &Role, view: &View, schema: &Schema, child: &TableView) -> Option<String> {
+    let parents = ancestors(schema, child).iter().filter_map(|parent| view.named(parent));
+    let mut bound = parents.filter(|parent| parent.row_rule(Action::Select).is_some());
+    let parent = bound.next().filter(|_| child.row_rule(Action::Select).is_none())?.name();
+    Some(format!(
+        "roles.{}: {} inherits from {parent}, of which a grant's rows show a part; by itself, all of its rows are shown: give its grant \
+         rows, too, or leave it out",
+        role.name,
+        child.name()
+    ))
 }
 
 /// A view that keeps rows from the role, which could tell of them by conditions that fail on them.
 fn unfenced(view: &View, table: &TableView, leaky: &[String]) -> Option<String> {
     let name = table.name().to_string();
-    let mut beneath = shown(table).map(|(_, _, origin)| view.named(&origin.table)).peekable();
+    let shown = shown(table);
+    let mut beneath = shown.iter().map(|shown| view.named(shown.table)).peekable();
     let reads_all = beneath.peek().is_some()
         && beneath.all(|table| table.is_some_and(|table| reads(table) && table.is_open()));
     (leaky.contains(&name) && !reads_all).then(|| {
@@ -86,10 +141,15 @@ fn reads(table: &TableView) -> bool {
 }
 
 /// The columns that show a marked one, and lack the mark.
-fn unmarked(settings: &Settings, whole: &View, table: &TableView) -> Vec<String> {
+fn unmarked(
+    settings: &Settings,
+    whole: &View,
+    table: &TableView,
+    shown: &[Shown<'_>],
+) -> Vec<String> {
     let mut notes = Vec::new();
-    for (position, column, ColumnOrigin { table: beneath, column: name, .. }) in shown(table) {
-        let own = table.marks(position);
+    for Shown { position, table: beneath, column: name, told } in shown {
+        let own = table.marks(*position);
         let (known, named) = (whole.marks_of(beneath, name), settings.columns.of(beneath, name));
         for (mark, lacks) in [
             ("sensitive", (known.sensitive || named.sensitive) && !own.sensitive),
@@ -97,10 +157,8 @@ fn unmarked(settings: &Settings, whole: &View, table: &TableView) -> Vec<String>
         ] {
             if lacks {
                 notes.push(format!(
-                    "the view column {}.{} shows {beneath}.{name}, which is marked {mark}: columns.{mark} does not name \
-                     the view's",
-                    table.name(),
-                    column.name
+                    "{told}, which is marked {mark}: columns.{mark} does not name that of {}",
+                    table.name()
                 ));
             }
         }
@@ -109,27 +167,29 @@ fn unmarked(settings: &Settings, whole: &View, table: &TableView) -> Vec<String>
 }
 
 /// The columns that show one which the role's own grant on the table beneath hides or masks.
-fn unhidden(role: &Role, view: &View, whole: &View, table: &TableView) -> Vec<String> {
-    let told = shown(table).filter(|(position, ..)| table.mask(*position).is_none());
-    let notes = told.filter_map(|(_, column, origin)| {
-        let beneath = view.named(&origin.table).filter(|table| reads(table))?;
-        let kept = kept(beneath, whole, origin)?;
+fn unhidden(
+    role: &Role,
+    view: &View,
+    whole: &View,
+    table: &TableView,
+    shown: &[Shown<'_>],
+) -> Vec<String> {
+    let unmasked = shown.iter().filter(|shown| table.mask(shown.position).is_none());
+    let notes = unmasked.filter_map(|shown| {
+        let beneath = view.named(shown.table).filter(|table| reads(table))?;
+        let kept = kept(beneath, whole, shown)?;
+        let (role, told, name) = (&role.name, &shown.told, table.name());
         Some(format!(
-            "roles.{}: the view column {}.{} shows {}.{}, which a grant {kept}: exclude or mask the view's, too",
-            role.name,
-            table.name(),
-            column.name,
-            origin.table,
-            origin.column
+            "roles.{role}: {told}, which a grant {kept}: exclude or mask that of {name}, too"
         ))
     });
     notes.collect()
 }
 
 /// How the column is kept from the role where its table is read, if it is.
-fn kept(beneath: &TableView, whole: &View, origin: &ColumnOrigin) -> Option<&'static str> {
-    whole.named(&origin.table)?.table.column(&origin.column)?;
-    match beneath.table.column(&origin.column) {
+fn kept(beneath: &TableView, whole: &View, shown: &Shown<'_>) -> Option<&'static str> {
+    whole.named(shown.table)?.table.column(shown.column)?;
+    match beneath.table.column(shown.column) {
         Some((position, column)) if column.can_select => beneath.mask(position).map(|_| "masks"),
         _ => Some("hides"),
     }

@@ -100,3 +100,35 @@ async fn check_notes_views_that_policies_do_not_bind() {
     let heirs: Vec<&str> = heirs.filter_map(|note| note.split(' ').nth(1)).collect();
     assert_eq!(heirs, ["public.online"], "{}", ended.out);
 }
+
+#[tokio::test]
+async fn check_notes_child_tables_that_tell_more_than_their_parents() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY, tenant integer, name text, mail text, pin integer);
+         CREATE TABLE pupil (class text, PRIMARY KEY (id)) INHERITS (person);
+         CREATE TABLE teacher (subject text, PRIMARY KEY (id)) INHERITS (person);",
+    )
+    .await;
+    let config = file(
+        "default_role = \"a\"\n[columns]\nsensitive = [\"public.person.name\", \"public.teacher.name\"]\n\
+         [roles.a]\n[[roles.a.grants]]\ntables = [\"public.person\", \"public.teacher\"]\nactions = [\"select\"]\n\
+         rows = { tenant = 1 }\ncolumns = { exclude = [\"pin\"], mask = { mail = \"email\" } }\n\
+         [[roles.a.grants]]\ntables = [\"*\"]\nactions = [\"select\"]\n",
+    );
+    let config = config.to_str().unwrap();
+    let ended = run(&["check", "--database-url", &database.url, "--config", config]).await;
+    let notes: Vec<&str> = ended.out.lines().filter(|line| line.contains("inherit")).collect();
+    let column = |name: &str| {
+        format!("the column public.pupil.{name} is inherited from public.person.{name}, which ")
+    };
+    let expected = [
+        "note: roles.a: public.pupil inherits from public.person".to_owned(),
+        format!("note: {}is marked sensitive", column("name")),
+        format!("note: roles.a: {}a grant masks", column("mail")),
+        format!("note: roles.a: {}a grant hides", column("pin")),
+    ];
+    assert_eq!(notes.len(), expected.len(), "{}", ended.out);
+    for (note, expected) in notes.iter().zip(&expected) {
+        assert!(note.starts_with(expected), "{note} is not {expected}");
+    }
+}

@@ -145,3 +145,41 @@ async fn a_view_shows_what_is_encrypted_and_writes_none_of_it() {
     let update = json!({"table": "people", "where": {"id": 1}, "updates": {"name": "Bob"}});
     call(&engine, "guest", "update", update).await.unwrap();
 }
+
+/// Rows of child tables and partitions are rows of their parent, too.
+#[tokio::test]
+async fn what_is_inherited_from_an_encrypted_column_is_encrypted_alike() {
+    let database = Database::of(FIXTURE).await;
+    database
+        .sql(
+            "CREATE TABLE minor (guardian text) INHERITS (person);
+             CREATE TABLE infant (PRIMARY KEY (id)) INHERITS (minor);
+             CREATE VIEW infants AS SELECT id, ssn, ssn_index FROM infant;",
+        )
+        .await;
+    let engine = database.engine_with(settings(&["a", "index"])).await;
+    let insert = json!({"table": "infant", "data": {"id": 1, "ssn": SSN}});
+    call(&engine, "guest", "insert", insert).await.unwrap();
+    let held = database.value("SELECT ssn || ssn_index FROM infant").await.unwrap();
+    assert!(held.starts_with("mcp1:") && !held.contains(SSN), "{held}");
+    for table in ["infant", "minor", "person", "infants"] {
+        for (role, ssn) in [("clerk", SSN), ("guest", "***")] {
+            let select = json!({"table": table, "columns": ["id", "ssn"]});
+            let reply = call(&engine, role, "select", select).await.unwrap();
+            assert_eq!(rows(&reply)[0], json!({"id": 1, "ssn": ssn}), "{table} {role}");
+        }
+        let index = json!({"table": table, "columns": ["ssn_index"]});
+        assert_eq!(error(&engine, "clerk", "select", index).await["code"], "unknown_column");
+    }
+    for table in ["infant", "minor", "person"] {
+        let select = json!({"table": table, "columns": ["id"], "where": {"ssn": SSN}});
+        let found = call(&engine, "clerk", "select", select).await.unwrap();
+        assert_eq!(found["row_count"], 1, "{table}");
+    }
+    // What keeps a child's column from being encrypted is told.
+    let told = || engine.findings().iter().any(|told| told.contains("infant.ssn has a default"));
+    assert!(!told());
+    database.sql("ALTER TABLE infant ALTER ssn SET DEFAULT 'none'").await;
+    engine.reload().await.unwrap();
+    assert!(told());
+}
