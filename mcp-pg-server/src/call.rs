@@ -8,52 +8,60 @@ use serde_json::{Map, Value};
 
 use crate::tools;
 
-/// Whether there is a tool of this name; else an error, which is audited.
-///
-/// One that the caller's role can use on no table is the engine's to refuse: it knows why.
-pub(crate) async fn find_tool(
-    engine: &Engine,
-    caller: &Principal,
-    origin: &Origin,
-    tool: &str,
-    arguments: &Map<String, Value>,
-) -> Result<(), Error> {
-    if Request::TOOLS.contains(&tool) {
-        return Ok(());
-    }
-    let found = engine.queries(caller).and_then(|queries| {
-        if queries.iter().any(|query| query.name == tool) {
-            return Ok(());
-        }
-        let actions = engine.view(caller)?.actions();
-        let own = || queries.iter().map(|query| query.name.as_str());
-        let names = || tools::names(actions).map(|name| name as &str).chain(own());
-        Err(Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
-            .nearest(tool, names())
-            .allowed(names()))
-    });
-    if let Err(error) = &found {
-        engine.refuse(caller, origin, tool, arguments.clone(), error).await;
-    }
-    found
+/// Who calls which tool, and from where.
+pub(crate) struct Call<'c> {
+    pub(crate) engine: &'c Engine,
+    pub(crate) caller: &'c Principal,
+    pub(crate) origin: &'c Origin,
+    pub(crate) tool: &'c str,
 }
 
-/// Runs the call, to which the user may have agreed; a panic becomes an `internal` error.
-pub(crate) async fn run(
-    engine: &Engine,
-    caller: &Principal,
-    origin: &Origin,
-    tool: &str,
-    arguments: Map<String, Value>,
-    agreed: Option<&Agreement>,
-) -> Result<Reply, Error> {
-    // The engine's shared state is behind locks and swaps of its own; a call's own state is gone.
-    match AssertUnwindSafe(engine.call_agreed(caller, origin, tool, arguments, agreed))
-        .catch_unwind()
-        .await
-    {
-        Ok(outcome) => outcome,
-        // Its record is the engine's.
-        Err(_panic) => Err(Error::new(Code::Internal, "a fault in this server ended the call")),
+impl Call<'_> {
+    /// Whether the tool exists; if not, the error is recorded.
+    ///
+    /// A tool that the caller's role can use on no table is found: the engine refuses it, since it knows why.
+    pub(crate) async fn find_tool(&self, arguments: &Map<String, Value>) -> Result<(), Error> {
+        let Self { engine, caller, tool, .. } = *self;
+        if Request::TOOLS.contains(&tool) {
+            return Ok(());
+        }
+        let found = engine.queries(caller).and_then(|queries| {
+            if queries.iter().any(|query| query.name == tool) {
+                return Ok(());
+            }
+            let actions = engine.view(caller)?.actions();
+            let own = || queries.iter().map(|query| query.name.as_str());
+            let names = || tools::names(actions).map(|name| name as &str).chain(own());
+            Err(Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
+                .nearest(tool, names())
+                .allowed(names()))
+        });
+        if let Err(error) = &found {
+            self.refuse(arguments.clone(), error).await;
+        }
+        found
+    }
+
+    /// Runs the call, to which the user may have agreed. A panic becomes an `internal` error.
+    pub(crate) async fn run(
+        &self,
+        arguments: Map<String, Value>,
+        agreed: Option<&Agreement>,
+    ) -> Result<Reply, Error> {
+        let Self { engine, caller, origin, tool } = *self;
+        // The engine's shared state is behind locks and swaps of its own; a call's own state is gone.
+        match AssertUnwindSafe(engine.call_agreed(caller, origin, tool, arguments, agreed))
+            .catch_unwind()
+            .await
+        {
+            Ok(outcome) => outcome,
+            // The engine has recorded it.
+            Err(_panic) => Err(Error::new(Code::Internal, "a fault in this server ended the call")),
+        }
+    }
+
+    /// Records that the call was refused before the engine ran it.
+    pub(crate) async fn refuse(&self, arguments: Map<String, Value>, error: &Error) {
+        self.engine.refuse(self.caller, self.origin, self.tool, arguments, error).await;
     }
 }

@@ -12,6 +12,7 @@ mod limits;
 mod raw;
 mod resolve;
 mod role;
+mod server;
 mod sslmode;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,6 @@ use std::time::Duration;
 
 use mcp_pg_core::Settings;
 
-use crate::confirm::StateKey;
 use crate::file;
 use crate::limits::RequestLimits;
 
@@ -31,6 +31,7 @@ pub use auth::Auth;
 pub use database::Database;
 pub use environment::Environment;
 pub(crate) use role::known_role;
+pub use server::Server;
 
 /// The file that is read when none is named, if it is there.
 pub const DEFAULT_FILE: &str = "mcp-pg.toml";
@@ -46,34 +47,20 @@ pub struct Config {
     pub allow_unsafe_login: bool,
     /// Who may call over HTTP; whoever reaches the loopback port if absent.
     pub auth: Option<Auth>,
-    /// Scheme, host and port at which clients reach the server.
-    pub public_url: Option<String>,
+    /// How the server is reached over HTTP.
+    pub server: Server,
     /// What the engine is told.
     pub settings: Settings,
     /// Bounds on the calls of each caller.
     pub request_limits: RequestLimits,
     /// Most bytes of a request over HTTP, if it is not the default.
     pub max_request_bytes: Option<usize>,
-    /// How long a client may take over a request over HTTP, if it is not the default.
-    pub request_timeout: Option<Duration>,
-    /// Most connections over HTTP at one time, if it is not the default.
-    pub max_connections: Option<usize>,
-    /// The files of the certificate and key for HTTP; connections are not encrypted if absent.
-    pub certificate: Option<(PathBuf, PathBuf)>,
     /// The file of the keys for encrypted columns, if they are in one.
     pub encryption_key_file: Option<PathBuf>,
-    /// What server processes share that take the answers to each other's questions; each has its own if absent.
-    pub state_key: Option<StateKey>,
-    /// The file that it is in, if it is in one.
-    pub state_key_file: Option<PathBuf>,
     /// Whether the roles are the file's, not those that are built in.
     pub own_roles: bool,
     /// Where the audit log goes; nowhere if absent.
     pub audit_file: Option<AuditFile>,
-    /// Host names that HTTP clients may use besides the loopback ones.
-    pub allowed_hosts: Vec<String>,
-    /// Origins of web pages that may call besides the loopback ones.
-    pub allowed_origins: Vec<String>,
 }
 
 /// The audit file.

@@ -28,7 +28,7 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::look::UNREADABLE_METHOD;
-use crate::confirm::{Questions, StateKey};
+use crate::confirm::Questions;
 use crate::limits::Limiter;
 use crate::metrics::Metrics;
 use crate::subscriptions::{Arrival, Subscriptions, acceptable};
@@ -49,42 +49,25 @@ const FIXED: u64 = 3_600_000;
 
 /// Answers MCP requests for one transport. Cheap to clone.
 #[derive(Clone)]
-pub struct Handler(Arc<Inner>);
+pub struct Handler(Arc<Parts>);
 
-struct Inner {
-    engine: Arc<Engine>,
-    transport: &'static str,
-    caller: Option<Principal>,
-    limiter: Arc<Limiter>,
-    metrics: Arc<Metrics>,
-    subscriptions: Subscriptions,
-    questions: Option<Questions>,
+/// What a [`Handler`] works with.
+pub(crate) struct Parts {
+    pub(crate) engine: Arc<Engine>,
+    /// How requests come: `http` or `stdio`.
+    pub(crate) transport: &'static str,
+    /// Who calls, where the HTTP extensions of a request have no [`Principal`]. Without either, the request is refused.
+    pub(crate) caller: Option<Principal>,
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) subscriptions: Subscriptions,
+    /// Questions to users whose answers come with another request; `None` if they cannot be sealed.
+    pub(crate) questions: Option<Questions>,
 }
 
 impl Handler {
-    /// A handler of requests that come through `transport`.
-    ///
-    /// The caller of a request is the [`Principal`] in its HTTP extensions, else `caller`; without either
-    /// the request is refused. Other processes that have the same `state_key` take the answers to its questions.
-    pub(crate) fn new(
-        engine: Arc<Engine>,
-        transport: &'static str,
-        caller: Option<Principal>,
-        limiter: Arc<Limiter>,
-        metrics: Arc<Metrics>,
-        subscriptions: Subscriptions,
-        state_key: Option<StateKey>,
-    ) -> Self {
-        let questions = Questions::new(state_key);
-        Self(Arc::new(Inner {
-            engine,
-            transport,
-            caller,
-            limiter,
-            metrics,
-            subscriptions,
-            questions,
-        }))
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
     }
 
     /// When a request has come that asks for a stream, if it is known who asks.

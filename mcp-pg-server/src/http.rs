@@ -21,6 +21,7 @@ use axum::routing::get;
 use axum::{Json, Router, middleware};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use http::request;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header};
 use http_body::Body;
@@ -35,8 +36,8 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::auth::{Authenticator, ENDPOINT, Gate, ProtectedResource};
-use crate::confirm::StateKey;
-use crate::handler::Handler;
+use crate::confirm::{Questions, StateKey};
+use crate::handler::{Handler, Parts};
 use crate::json;
 use crate::limits::Limiter;
 use crate::listener::{Certificate, Listener};
@@ -153,23 +154,13 @@ where
                 Ok((body, _room)) => {
                     spell_out_accepted(&mut head.headers);
                     let is_json = is_json(&head.headers);
-                    match is_json.then(|| json::check(&body)) {
-                        Some(Err(error)) => unread::malformed(&body, &error),
-                        _ => {
-                            if let Some(messages) = batch::messages(&head.headers, &body) {
-                                return Ok(service.each(head, sender, messages).await);
-                            }
-                            let sent = body.clone();
-                            let request = Request::from_parts(head, Full::new(body));
-                            let answer = service.mcp.call(request).await?;
-                            match answer.status() {
-                                // Its type was right: it is the message that cannot be read.
-                                StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => {
-                                    unread::not_a_message(json::id(&sent))
-                                }
-                                _ => answer,
-                            }
-                        }
+                    if is_json && let Err(error) = json::check(&body) {
+                        unread::malformed(&body, &error)
+                    } else if let Some(messages) = batch::messages(&head.headers, &body) {
+                        // Each message is counted and recorded by itself.
+                        return Ok(service.each(head, sender, messages).await);
+                    } else {
+                        service.single(head, body, is_json).await
                     }
                 }
                 Err(status) => unread::refusal(status),
@@ -177,6 +168,24 @@ where
             service.gate.unread(&sender, answer.status()).await;
             Ok(answer)
         })
+    }
+}
+
+impl McpService {
+    /// The answer to a body that is not a batch.
+    async fn single(
+        &mut self,
+        head: request::Parts,
+        body: Bytes,
+        is_json: bool,
+    ) -> http::Response<BoxBody<Bytes, Infallible>> {
+        let request = Request::from_parts(head, Full::new(body.clone()));
+        let Ok(answer) = self.mcp.call(request).await;
+        match answer.status() {
+            // Its type was right: it is the message that cannot be read.
+            StatusCode::UNSUPPORTED_MEDIA_TYPE if is_json => unread::not_a_message(json::id(&body)),
+            _ => answer,
+        }
     }
 }
 
@@ -273,15 +282,15 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
         caller: options.caller.clone(),
         hang_up: options.hang_up.clone(),
     };
-    let handler = Handler::new(
+    let handler = Handler::new(Parts {
         engine,
-        "http",
-        options.caller,
-        options.limiter,
-        options.metrics,
-        Subscriptions::of_streams(options.stop, options.hang_up),
-        options.state_key,
-    );
+        transport: "http",
+        caller: options.caller,
+        limiter: options.limiter,
+        metrics: options.metrics,
+        subscriptions: Subscriptions::of_streams(options.stop, options.hang_up),
+        questions: Questions::new(options.state_key),
+    });
     let each = handler.clone();
     let mcp = StreamableHttpService::new(move || Ok(each.clone()), Arc::default(), config);
     let request_timeout = options.request_timeout.unwrap_or(REQUEST_TIMEOUT);

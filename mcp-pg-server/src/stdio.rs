@@ -16,9 +16,9 @@ use rmcp::{ErrorData, RoleServer, ServiceExt};
 use tokio_util::sync::CancellationToken;
 
 use self::input::Input;
-use crate::handler::Handler;
+use crate::confirm::Questions;
+use crate::handler::{Handler, Parts};
 use crate::limits::Limiter;
-use crate::metrics::Metrics;
 use crate::subscriptions::Subscriptions;
 
 /// Serves `caller` until the client closes the input or `stop` is cancelled.
@@ -33,15 +33,15 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), String> {
     let left = CancellationToken::new();
-    let handler = Handler::new(
+    let handler = Handler::new(Parts {
         engine,
-        "stdio",
-        Some(caller),
+        transport: "stdio",
+        caller: Some(caller),
         limiter,
-        Arc::new(Metrics::default()),
-        Subscriptions::of_session(left.clone()),
-        None,
-    );
+        metrics: Arc::default(),
+        subscriptions: Subscriptions::of_session(left.clone()),
+        questions: Questions::new(None),
+    });
     let (input, output) = stdio_pipes();
     let input = Input::new(input, left);
     match Stamped(handler).serve_with_ct((input, output), stop).await {

@@ -84,8 +84,6 @@ impl Query {
     ///
     /// What keeps it from being a tool.
     pub fn new(source: Source, described: Described, most: u64) -> Result<Self, Fault> {
-        let mut hasher = DefaultHasher::new();
-        (&source.name, &source.text, source.statement()).hash(&mut hasher);
         let columns = columns(&source, &described)?;
         if let (Body::Statement(_), false, []) =
             (&source.body, source.header.writes, &described.columns[..])
@@ -94,12 +92,7 @@ impl Query {
             return Err(source.fault(message, None));
         }
         let parameters = parameters(&source, &described)?;
-        for DescribedColumn { name, data_type, .. } in &described.columns {
-            (name, &data_type.name).hash(&mut hasher);
-        }
-        for parameter in &parameters {
-            (&parameter.name, &parameter.data_type).hash(&mut hasher);
-        }
+        let digest = digest(&source, &described, &parameters);
         let whole = source.fault("", None);
         let (position, roles_position) = (whole.position, source.roles_position());
         let is_function = matches!(source.body, Body::Function(_));
@@ -115,11 +108,7 @@ impl Query {
                 let target = sql.target;
                 (sql.names, Text::Fixed { sql: sent.into(), verb: sql.verb, target })
             }
-            Body::Function(call) => {
-                // Whether it writes, what may be left out, and who may call it are not in the text.
-                call.hash(&mut hasher);
-                (HashSet::new(), Text::Call(call))
-            }
+            Body::Function(call) => (HashSet::new(), Text::Call(call)),
         };
         Ok(Self {
             name,
@@ -138,7 +127,7 @@ impl Query {
             timeout: header.timeout,
             limit,
             max_rows: header.max_rows,
-            digest: hasher.finish(),
+            digest,
             column_names: columns.iter().map(|column| column.name.clone()).collect(),
             columns,
             names,
@@ -376,4 +365,21 @@ fn parameters(source: &Source, described: &Described) -> Result<Vec<Parameter>, 
         parameters.push(parameter);
     }
     Ok(parameters)
+}
+
+/// The digest of all that a caller can notice of the query.
+fn digest(source: &Source, described: &Described, parameters: &[Parameter]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&source.name, &source.text, source.statement()).hash(&mut hasher);
+    for DescribedColumn { name, data_type, .. } in &described.columns {
+        (name, &data_type.name).hash(&mut hasher);
+    }
+    for parameter in parameters {
+        (&parameter.name, &parameter.data_type).hash(&mut hasher);
+    }
+    // Whether a function writes, what may be left out, and who may call it are not in the text.
+    if let Body::Function(call) = &source.body {
+        call.hash(&mut hasher);
+    }
+    hasher.finish()
 }

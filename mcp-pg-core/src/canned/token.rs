@@ -100,20 +100,7 @@ impl Scanner<'_> {
                 self.at += 2;
                 Ok(Kind::Operator)
             }
-            ':' if second.is_some_and(begins_word) => {
-                // `a[low:high]`: the colon stands directly behind the lower bound.
-                let bound = before.is_some_and(|before| {
-                    before.end == self.at
-                        && !matches!(before.kind, Kind::Operator | Kind::Symbol('[' | '(' | ','))
-                });
-                self.at += 1;
-                let bracketed = self.open.last().is_some_and(|slice| *slice);
-                if bracketed && bound {
-                    return Ok(Kind::Symbol(':'));
-                }
-                self.skip_while(|c| c.is_alphanumeric() || c == '_');
-                Ok(Kind::Parameter { bracketed })
-            }
+            ':' if second.is_some_and(begins_word) => Ok(self.parameter(before)),
             _ if begins_word(c) => {
                 self.skip_while(|c| begins_word(c) || c.is_numeric() || c == '$');
                 Ok(Kind::Word)
@@ -139,6 +126,22 @@ impl Scanner<'_> {
                 Ok(Kind::Symbol(c))
             }
         }
+    }
+
+    /// Reads `:name`, or the colon of a slice.
+    fn parameter(&mut self, before: Option<&Token>) -> Kind {
+        // `a[low:high]`: the colon stands directly behind the lower bound.
+        let bound = before.is_some_and(|before| {
+            before.end == self.at
+                && !matches!(before.kind, Kind::Operator | Kind::Symbol('[' | '(' | ','))
+        });
+        self.at += 1;
+        let bracketed = self.open.last().is_some_and(|slice| *slice);
+        if bracketed && bound {
+            return Kind::Symbol(':');
+        }
+        self.skip_while(|c| c.is_alphanumeric() || c == '_');
+        Kind::Parameter { bracketed }
     }
 
     /// Whether a bracket behind `before` makes an array, `ARRAY[…]` or one in it, rather than takes from one.

@@ -5,13 +5,13 @@ use crate::name::TableName;
 use crate::schema::Column;
 
 impl Role {
-    /// The grant that decides on an action, with its position: the first that matches.
+    /// The grant that decides on an action, with its position: the first that matches the table and has the action.
     pub fn deciding(&self, action: Action, table: &TableName) -> Option<(usize, &Grant)> {
         let mut grants = self.grants.iter().enumerate();
         grants.find(|(_, grant)| grant.actions.contains(action) && grant.matches(table))
     }
 
-    /// Whether the grant at a position decides on some action.
+    /// Whether the grant at a position decides on at least one action.
     pub fn decides(&self, position: usize, table: &TableName) -> bool {
         let grant = self.grants.get(position).filter(|grant| grant.matches(table));
         grant.is_some_and(|grant| {
@@ -22,13 +22,13 @@ impl Role {
 }
 
 impl Grant {
-    /// Whether one of its patterns fits the table.
+    /// Whether one of its patterns matches the table.
     pub fn matches(&self, name: &TableName) -> bool {
         let full = name.to_string();
         self.tables.iter().any(|pattern| fits(pattern, &full))
     }
 
-    /// Whether it names the table, and not only a pattern that it fits.
+    /// Whether it names the table itself, without `*`.
     pub(super) fn is_about(&self, name: &TableName) -> bool {
         let full = name.to_string();
         self.tables.contains(&full)
@@ -44,14 +44,14 @@ impl Grant {
         included && !rules.exclude.contains(&column.name)
     }
 
-    /// Whether the grant itself says how the column is shown.
+    /// Whether the grant includes or masks the column by name.
     pub(super) fn names(&self, column: &str) -> bool {
         let rules = &self.columns;
         let included = rules.include.iter().flatten().any(|name| name == column);
         included || rules.mask.contains_key(column)
     }
 
-    /// Whether the column may be written under the grant: a masked one only if it is listed.
+    /// Whether the column can be written under the grant: a masked one only if `writable` lists it.
     pub(super) fn writes(&self, column: &str) -> bool {
         match &self.columns.writable {
             Some(names) => names.iter().any(|name| name == column),
@@ -60,7 +60,7 @@ impl Grant {
     }
 }
 
-/// Whether `name` fits `pattern`, in which `*` stands for any run of characters.
+/// Whether `name` matches `pattern`, in which `*` matches any characters.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {

@@ -7,14 +7,14 @@ use crate::schema::{Column, Schema};
 /// The marks of one column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Marks {
-    /// The audit keeps the values only where it keeps all, and says that they were read.
+    /// The audit log redacts the values unless it keeps all values, and records that they were read.
     pub sensitive: bool,
-    /// Outsiders wrote the values: replies say so.
+    /// The values were written by outsiders. Replies label them.
     pub untrusted: bool,
 }
 
 impl Marks {
-    /// What is to be known of values that are made from both.
+    /// The marks of values that are computed from columns with either.
     pub fn union(self, other: Self) -> Self {
         Self {
             sensitive: self.sensitive || other.sensitive,
@@ -23,7 +23,7 @@ impl Marks {
     }
 }
 
-/// Which columns are marked: patterns of `schema.table.column`, where `*` stands for any run of characters.
+/// Which columns are marked: patterns of `schema.table.column`, where `*` matches any characters.
 ///
 /// ```
 /// use mcp_pg_core::policy::ColumnMarks;
@@ -35,9 +35,9 @@ impl Marks {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ColumnMarks {
-    /// Columns whose values are somebody's own affair.
+    /// Columns with personal or confidential values.
     pub sensitive: Vec<String>,
-    /// Columns that hold what outsiders wrote.
+    /// Columns with values that outsiders wrote.
     pub untrusted: Vec<String>,
 }
 
@@ -52,14 +52,14 @@ impl ColumnMarks {
         Marks { sensitive: marked(&self.sensitive), untrusted: marked(&self.untrusted) }
     }
 
-    /// The same of one that a comment may mark, too.
+    /// The marks of a column, also those in its comment.
     pub(super) fn of_column(&self, table: &TableName, column: &Column) -> Marks {
         let hints = &column.hints;
         let hinted = Marks { sensitive: hints.sensitive, untrusted: hints.untrusted };
         self.of(table, &column.name).union(hinted)
     }
 
-    /// All columns of the schema that are marked.
+    /// The marked columns of the schema.
     pub(super) fn within<'s>(
         &self,
         schema: &'s Schema,

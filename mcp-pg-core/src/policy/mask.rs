@@ -9,22 +9,22 @@ use sha2::Sha256;
 use super::Mask;
 use crate::cipher::DerivedKey;
 
-/// What [`Mask::Hash`] is computed under: whoever sees the hashes and lacks it cannot try values.
+/// The key of [`Mask::Hash`]. Without it, nobody can find a hashed value by trying values.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MaskKey(DerivedKey);
 
 impl MaskKey {
-    /// The key that is made from a secret of any length.
+    /// Derives the key from a secret of any length.
     pub fn new(secret: &[u8]) -> Self {
         Self(DerivedKey::of_secret(secret))
     }
 
-    /// The key that is made from a password, slowly.
+    /// Derives the key from a password. This is slow on purpose.
     pub fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
         Self(DerivedKey::of_password(password, salt))
     }
 
-    /// A key that nobody has had before; none if the operating system gives no random numbers.
+    /// A random key; `None` if the operating system has no random numbers.
     pub fn random() -> Option<Self> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).ok().map(|()| Self(DerivedKey::of(key)))
@@ -50,13 +50,12 @@ impl fmt::Debug for MaskKey {
     }
 }
 
-/// What stands for the letters that are not shown.
+/// Shown in place of hidden characters.
 const HIDDEN: &str = "***";
 
 impl Mask {
-    /// The value as a caller may see it; null stays null. Of a list each element is masked; of what `email` and
-    /// `last4` are not made for, an object for one, nothing is shown: `***`. A hash under no key could be tried out:
-    /// `***`, too.
+    /// The masked value; null stays null. `email` and `last4` mask each element of a list, and show only `***` of values that
+    /// they do not apply to, such as objects. `hash` without a key shows only `***`, since values could be found by trying.
     ///
     /// ```
     /// use mcp_pg_core::policy::{Mask, MaskKey};
@@ -87,8 +86,7 @@ impl Mask {
         Value::String(shown.unwrap_or_else(|| HIDDEN.to_owned()))
     }
 
-    /// Whether a value is one that the mask shows in the place of others, as far as it looks different: written
-    /// back, it would take the real one's place.
+    /// Whether a value looks like one that the mask produces. Such a value must not be written back in place of the real one.
     ///
     /// ```
     /// use mcp_pg_core::policy::Mask;
@@ -111,7 +109,7 @@ impl Mask {
     }
 }
 
-/// The first letter and the domain, of what is one address.
+/// The first letter and the domain of a single address.
 fn email(text: &str) -> Option<String> {
     let (local, domain) = text.split_once('@')?;
     let in_domain = |letter: char| letter.is_alphanumeric() || matches!(letter, '.' | '-');
@@ -119,7 +117,7 @@ fn email(text: &str) -> Option<String> {
     Some(format!("{}***@{domain}", local.chars().next()?))
 }
 
-/// The last four letters of eight at least: four of five would be nearly all.
+/// The last four characters, if there are at least eight: four of five would be nearly all.
 fn last4(text: &str) -> Option<String> {
     let hidden = text.chars().count().checked_sub(4).filter(|hidden| *hidden >= 4)?;
     Some(format!("***{}", text.chars().skip(hidden).collect::<String>()))

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-/// An authenticated caller: never built from anything that a model wrote.
+/// An authenticated caller. It is never built from anything that a model wrote.
 ///
 /// ```
 /// use mcp_pg_core::Principal;
@@ -14,18 +14,19 @@ use serde_json::{Map, Value};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Principal {
-    /// The name in the credentials, for the audit.
+    /// The name in the credentials, for the audit log.
     pub subject: String,
     /// The role whose grants apply.
     pub role: String,
-    /// How the caller was known: `command_line`, `api_key`, `jwt`, `library`; or how not: `bearer`, `none`.
+    /// How the caller was authenticated: `command_line`, `loopback`, `api_key`, `jwt` or `library`. For callers who were not:
+    /// `bearer` or `none`.
     pub method: String,
-    /// What the credentials say of the caller, for row filters, presets and session settings.
+    /// The claims in the credentials, for row conditions, presets and session settings.
     pub claims: Map<String, Value>,
 }
 
 impl Principal {
-    /// A caller without claims, known to the embedding program.
+    /// A caller without claims, authenticated by the embedding program (method `library`).
     pub fn new(subject: impl Into<String>, role: impl Into<String>) -> Self {
         Self {
             subject: subject.into(),
@@ -35,12 +36,12 @@ impl Principal {
         }
     }
 
-    /// Someone who came by this method and is not known: for the audit, since it has no role.
+    /// A caller who could not be authenticated by this method. It has no role, and serves for audit records only.
     pub fn unknown(method: impl Into<String>) -> Self {
         Self { method: method.into(), ..Self::new("", "") }
     }
 
-    /// What tells this caller from others: a key and a token may bear the same name without being the same caller.
+    /// Identifies the caller: method and subject, since an API key and a token can have the same name.
     pub fn key(&self) -> String {
         format!("{} {}", self.method, self.subject)
     }
@@ -52,8 +53,8 @@ impl Principal {
     }
 }
 
-/// The claim that a configuration names: by its name, by a JSON Pointer (`/app_metadata/tenant`), or all of them by `*`, as an
-/// object. What begins with `/` is a pointer and nothing else, whatever claims are called.
+/// The claim that a configuration names: by its name, by a JSON Pointer (`/app_metadata/tenant`), or all claims as an object
+/// (`*`). A name that begins with `/` is always a pointer.
 ///
 /// ```
 /// use mcp_pg_core::policy::claim;

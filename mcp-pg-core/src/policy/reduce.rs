@@ -1,4 +1,4 @@
-//! A table with only what exists for a role.
+//! Reduces a table to what exists for a role.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::{Action, Actions, MaskKey, Role, Settings, Unfit};
 use crate::name::TableName;
 use crate::schema::{Check, Column, ForeignKey, Index, Key, Table};
 
-/// What a reduced table has besides itself; of its columns, in their order.
+/// What belongs to a reduced table besides the table itself.
 pub(super) struct Extra {
     pub(super) name: TableName,
     pub(super) actions: Actions,
@@ -22,7 +22,7 @@ pub(super) struct Extra {
     pub(super) rules: BTreeMap<Action, Rules>,
 }
 
-/// The table with only what exists for the role; `None` if nothing does.
+/// Reduces the table to what exists for the role; `None` if nothing does.
 pub(super) fn reduce(
     table: &Table,
     role: &Role,
@@ -46,7 +46,7 @@ pub(super) fn reduce(
     }
     hide_origins(&mut visible);
 
-    // How many rows others have is none of the caller's business.
+    // The estimate counts rows that a row condition hides.
     let all_rows = rights.grant(Action::Select).is_some_and(|grant| grant.rows.is_none());
     let reduced = Table {
         estimated_rows: table.estimated_rows.filter(|_| all_rows),
@@ -69,7 +69,7 @@ pub(super) fn reduce(
     Some((reduced, extra))
 }
 
-/// What a generated column is computed from is told only to those who see all of it.
+/// Hides the expression of a generated column unless all columns in it are visible.
 fn hide_origins(visible: &mut [Visible]) {
     let seen: Vec<i16> = visible.iter().filter(|v| is_open(v)).map(|v| v.column.number).collect();
     for Visible { column, .. } in visible {
@@ -79,13 +79,13 @@ fn hide_origins(visible: &mut [Visible]) {
     }
 }
 
-/// Whether the column can be read, and more be done with it than that.
+/// Whether the column can be read, and also be used in conditions, orders and keys.
 fn is_open(visible: &Visible) -> bool {
     visible.column.can_select && !visible.exposure.closed
 }
 
-/// The table, without columns, and without the keys, checks and indexes that speak of one that does not exist or is
-/// closed; the others speak of the `visible` ones, `kept` says which is which.
+/// The table without its columns, and without the keys, checks and indexes that mention a column which is hidden or closed.
+/// The positions in the others are those among the `visible` columns; `kept` maps old positions to new ones.
 fn speaking_of(table: &Table, visible: &[Visible], kept: &[Option<usize>]) -> Table {
     let place = |position: &usize| {
         let new = (*kept.get(*position)?)?;

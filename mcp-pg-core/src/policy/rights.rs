@@ -9,19 +9,19 @@ use super::sealed::Sealed;
 use super::{Action, Actions, Grant, Marks, Mask, Role, Settings, Unfit};
 use crate::schema::{Column, Index, Table, TableKind};
 
-/// The grants that decide for a table: for each action the first that matches, so that they never add up to more than
-/// any one of them says.
+/// The grants that decide on a table: for each action the first that matches, so that grants never add up to more than any
+/// one of them allows.
 pub(super) struct Rights<'r> {
     table: &'r Table,
     role: &'r Role,
     settings: &'r Settings,
-    /// The column that holds when a row was archived.
+    /// The column with the time at which a row was archived.
     pub(super) archive: Option<&'r Column>,
-    /// The column that counts changes.
+    /// The column that counts changes of a row.
     pub(super) version: Option<&'r Column>,
     /// What grants and PostgreSQL both allow.
     pub(super) actions: Actions,
-    /// A column for want of which no row can be added, though a grant lets the role.
+    /// A column that every new row needs but callers cannot set, so that inserts are not offered.
     pub(super) lacking: Option<&'r Column>,
 }
 
@@ -30,8 +30,8 @@ pub(super) struct Rights<'r> {
 pub(super) struct Rules {
     pub(super) rows: Option<Map<String, Value>>,
     pub(super) preset: Vec<(Column, Value)>,
-    /// Whether the grant presets a column that the table, which it names, does not have or the role may not know: renamed,
-    /// dropped, without a privilege. Of tables that a pattern fits, only those that have the column are meant.
+    /// Whether the grant names the table and presets a column that the table does not have, or that the role may not know: it
+    /// was renamed or dropped, or a privilege is missing. A pattern applies its presets only to tables that have the column.
     pub(super) unfit: bool,
     pub(super) confirm: bool,
 }
@@ -42,12 +42,12 @@ pub(super) struct Visible {
     pub(super) exposure: Exposure,
 }
 
-/// How far the role is shown the values of a column.
+/// How the values of a column are shown to the role.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Exposure {
     pub(super) mask: Option<Mask>,
     pub(super) marks: Marks,
-    /// Whether they can be read, and nothing else: they are masked or encrypted.
+    /// Whether they can only be read, because they are masked or encrypted.
     pub(super) closed: bool,
 }
 
@@ -81,7 +81,7 @@ impl<'r> Rights<'r> {
         rights
     }
 
-    /// The first column that a new row needs, and that neither callers nor the server nor PostgreSQL give.
+    /// The first column that a new row needs and that neither callers nor the server nor PostgreSQL set.
     fn lacking(&self) -> Option<&'r Column> {
         let grant = self.grant(Action::Insert)?;
         let (table, version) = (self.table, self.version.filter(|version| version.can_insert));
@@ -105,12 +105,12 @@ impl<'r> Rights<'r> {
         })
     }
 
-    /// What the role has grants for, whether or not PostgreSQL allows it.
+    /// The actions that the role has grants for, whether or not PostgreSQL allows them.
     pub(super) fn granted(&self) -> Actions {
         Action::ALL.into_iter().filter(|action| self.first(*action).is_some()).collect()
     }
 
-    /// The grant that decides on an action that is allowed.
+    /// The grant that decides on an allowed action.
     pub(super) fn grant(&self, action: Action) -> Option<&'r Grant> {
         self.first(action).filter(|_| self.actions.contains(action))
     }
@@ -133,7 +133,7 @@ impl<'r> Rights<'r> {
         }
     }
 
-    /// The ciphers of encrypted columns, visible or not, by the column's name.
+    /// The ciphers of encrypted columns, visible or not, by column name.
     pub(super) fn sealed(&self) -> BTreeMap<String, Arc<Sealed>> {
         let encrypted = self.table.columns.iter().filter(|column| self.is_encrypted(column));
         let sealed = encrypted.filter_map(|column| {
@@ -147,7 +147,7 @@ impl<'r> Rights<'r> {
         self.settings.encryption.names(self.table, column)
     }
 
-    /// Whether the role reads what is encrypted.
+    /// Whether the role reads the column decrypted.
     fn opens(&self, column: &Column) -> bool {
         let select = self.grant(Action::Select);
         select.is_some_and(|grant| grant.columns.decrypt.contains(&column.name))
@@ -157,7 +157,7 @@ impl<'r> Rights<'r> {
     pub(super) fn column(&self, column: &Column, cipher: Option<&Sealed>) -> Option<Visible> {
         let select = self.grant(Action::Select);
         let encrypted = self.is_encrypted(column);
-        // Nobody sees what the server fills.
+        // Blind indexes are hidden from everyone.
         let filled = self.settings.encryption.indexes(self.table, column);
         let barred = self.barred(column, cipher).is_some();
         let writes = |action: Action| {

@@ -97,40 +97,40 @@ impl FromIterator<Action> for Actions {
     }
 }
 
-/// A named set of grants, and who the caller is to PostgreSQL.
+/// A named set of grants, with the PostgreSQL role and settings of its statements.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Role {
     /// The name in the configuration and in credentials.
     pub name: String,
     /// The PostgreSQL role that statements run as (`SET LOCAL ROLE`); the login itself if absent.
     pub database_role: Option<String>,
-    /// PostgreSQL settings for the transaction, by name.
+    /// PostgreSQL settings of each transaction, by name.
     pub session: BTreeMap<String, Setting>,
-    /// In a transaction, its writes after a read of untrusted columns need a confirmation.
+    /// Whether writes in a transaction need a confirmation once it has read untrusted columns.
     pub confirm_after_untrusted: bool,
-    /// What is done only after the user has agreed to it, whatever the grant.
+    /// Actions that need the user's confirmation, whatever the grant.
     pub confirm: Actions,
-    /// What it may do; what no grant gives, it may not.
+    /// What the role may do. Everything else is refused.
     pub grants: Vec<Grant>,
-    /// Whether `explain` may run what it explains, and tell how long each step took.
+    /// Whether `explain` may run the statement and report how long each step took.
     pub analyze: bool,
-    /// Bounds of its own.
+    /// Limits that override the general ones.
     pub limits: RoleLimits,
 }
 
-/// Bounds of a role that go before those of [`Limits`](super::Limits) and [`Timeouts`](super::Timeouts).
+/// Limits of a role, which override those of [`Limits`](super::Limits) and [`Timeouts`](super::Timeouts).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RoleLimits {
-    /// Most rows of any reply.
+    /// The maximum number of rows in a reply.
     pub max_rows: Option<u64>,
-    /// Most bytes of a reply's rows, as JSON.
+    /// The maximum size of a reply's rows, in bytes of JSON.
     pub max_reply_bytes: Option<usize>,
     /// PostgreSQL's `statement_timeout`.
     pub statement_timeout: Option<Duration>,
 }
 
 impl RoleLimits {
-    /// The bounds that hold for the role.
+    /// The limits that apply to the role.
     pub(crate) fn over(&self, limits: &Limits) -> Limits {
         let max_rows = self.max_rows.unwrap_or(limits.max_rows);
         Limits {
@@ -142,32 +142,32 @@ impl RoleLimits {
     }
 }
 
-/// The value of a session setting: fixed, or a claim of the caller.
+/// The value of a session setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setting {
-    /// Always this.
+    /// A fixed text.
     Fixed(String),
-    /// The claim of this name, or at this JSON Pointer (`/app/tenant`), or all of them as JSON (`*`): as
-    /// [`claim`](super::claim) finds it. The empty text if the caller has no such claim.
+    /// A claim of the caller: by its name, by a JSON Pointer (`/app/tenant`), or all claims as a JSON object (`*`), as in
+    /// [`claim`](super::claim). The setting is empty if the caller has no such claim.
     Claim(String),
 }
 
 /// Actions on the tables that match a pattern.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Grant {
-    /// `schema.table`, where `*` stands for any run of characters, and alone for every table. A table without a schema is one
-    /// of the first of [`Settings::schemas`](super::Settings).
+    /// `schema.table`, where `*` matches any characters, and on its own every table. A table name without a schema belongs to
+    /// the first of [`Settings::schemas`](super::Settings).
     pub tables: Vec<String>,
-    /// What may be done.
+    /// The allowed actions.
     pub actions: Actions,
-    /// What of it is done only after the user has agreed to it.
+    /// Those of the actions that need the user's confirmation.
     pub confirm: Actions,
-    /// Which columns exist, which may be written, which are masked.
+    /// Which columns exist, which can be written, and which are masked.
     pub columns: ColumnRules,
-    /// Conditions that every row must meet: a `where` object, in which `"claim:NAME"` is a claim, as
-    /// [`Setting::Claim`] names it.
+    /// The condition that every row must meet: a `where` object, in which `"claim:NAME"` stands for a claim, with the names of
+    /// [`Setting::Claim`].
     pub rows: Option<Map<String, Value>>,
-    /// Columns that the server sets on every write; a caller who supplies one is refused.
+    /// Columns that the server sets on every write. A request that sets one of them is refused.
     pub preset: BTreeMap<String, Value>,
 }
 
@@ -178,11 +178,11 @@ pub struct ColumnRules {
     pub include: Option<Vec<String>>,
     /// Columns that do not exist.
     pub exclude: Vec<String>,
-    /// The only columns that may be written; all if absent, but for masked ones.
+    /// The only columns that can be written. If absent, all except masked ones.
     pub writable: Option<Vec<String>>,
-    /// Columns that are read masked, and neither filtered, sorted nor grouped by.
+    /// Columns whose values are masked. Requests cannot filter, sort or group by them.
     pub mask: BTreeMap<String, Mask>,
-    /// Encrypted columns that are read as they were written; all others read as `***`.
+    /// Encrypted columns whose values the role reads decrypted. The values of all others read as `***`.
     pub decrypt: Vec<String>,
 }
 
@@ -196,7 +196,8 @@ pub enum Mask {
     Email,
     /// The last four characters.
     Last4,
-    /// The HMAC-SHA-256 of the value, in hexadecimal: equal for equal values. Its key is made from the login.
+    /// The HMAC-SHA-256 of the value, in hexadecimal: equal for equal values. Its key is
+    /// [`Settings::mask_key`](super::Settings).
     Hash,
     /// Null.
     Null,
@@ -216,7 +217,7 @@ impl Role {
         }
     }
 
-    /// Whether it may do `action` to everything: the grant that decides is for all tables, rows and columns.
+    /// Whether it may do `action` to every table, row and column.
     pub fn is_unrestricted(&self, action: Action) -> bool {
         let grant = self.grants.iter().find(|grant| grant.actions.contains(action));
         grant.is_some_and(|grant| {

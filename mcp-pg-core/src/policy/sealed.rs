@@ -16,15 +16,15 @@ use crate::value;
 /// The columns that the server encrypts, and with which keys.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Encryption {
-    /// `schema.table.column`, spelled as the catalogue has them.
+    /// `schema.table.column`, spelled as in the catalogue.
     pub columns: Vec<String>,
-    /// For some of them the column of the same table that tells equal values.
+    /// The blind index of a column: a column of the same table with a keyed hash of the value, by which equal values are found.
     pub blind_index: BTreeMap<String, String>,
-    /// The keys; without them nothing is read or written.
+    /// The keys. Without them, encrypted columns are neither read nor written.
     pub keys: Option<Arc<KeyRing>>,
 }
 
-/// What a value that does not open reads as: it was written by someone else, or under a lost key.
+/// Shown for a value that cannot be decrypted: it was not written by this server, or its key is lost.
 const UNDECIPHERABLE: &str = "[undecipherable]";
 
 /// An encrypted column, as one role may use it.
@@ -36,7 +36,7 @@ pub struct Sealed {
     opened: bool,
 }
 
-/// What a column holds a sealed value or an index as.
+/// The type in which a column stores encrypted values or a blind index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Text,
@@ -56,12 +56,11 @@ impl Form {
 }
 
 impl Encryption {
-    /// Whether the column is one of the encrypted ones, or the blind index of one, and what keeps it from
-    /// being used as such.
+    /// Checks that an encrypted column, and its blind index if it has one, can be used as such.
     ///
     /// # Errors
     ///
-    /// What is wrong, in a sentence.
+    /// What is wrong, as a sentence.
     pub fn check(&self, table: &Table, column: &Column) -> Result<(), String> {
         let name = format!("{}.{}", table.name, column.name);
         if Form::of(column).is_none() {
@@ -91,7 +90,7 @@ impl Encryption {
         }
     }
 
-    /// Whether the column is encrypted: by itself, since it is inherited from one that is, or since a view shows such a one.
+    /// Whether the column is encrypted: it is configured so itself, inherited from such a column, or shows one in a view.
     pub fn names(&self, table: &Table, column: &Column) -> bool {
         self.holder(table, column).is_some()
     }
@@ -127,7 +126,7 @@ impl Encryption {
         Some((table, column))
     }
 
-    /// The encrypted column, if the server can treat it as such.
+    /// The cipher of an encrypted column; `None` if there is no key or the column cannot hold encrypted values.
     pub(super) fn sealed(&self, table: &Table, column: &Column, opened: bool) -> Option<Sealed> {
         let (holder, name) = self.holder(table, column)?;
         let ring = Arc::clone(self.keys.as_ref()?);
@@ -142,8 +141,8 @@ impl Encryption {
     }
 }
 
-/// The tables that hold the values of a column, the furthest parent first, and its name there: for a view's column that
-/// shows one unchanged, those of that one.
+/// The tables that can have encryption configured for a column, the furthest parent first, and the column's name there. For a
+/// column of a view that shows a table's column unchanged, those of that column.
 fn holders<'t>(
     table: &'t Table,
     column: &'t Column,
@@ -156,17 +155,17 @@ fn holders<'t>(
 }
 
 impl Sealed {
-    /// Whether the role reads the values as they were written.
+    /// Whether the role reads decrypted values.
     pub fn opened(&self) -> bool {
         self.opened
     }
 
-    /// The column that tells equal values.
+    /// The blind index.
     pub fn index(&self) -> Option<&Column> {
         self.index.as_ref().map(|(column, _)| column)
     }
 
-    /// The value of a column, as it was before it was sealed.
+    /// Decrypts a value of the column.
     pub fn open(&self, value: &Value) -> Value {
         let Value::String(text) = value else { return value.clone() };
         let plain = match self.form {
@@ -182,16 +181,16 @@ impl Sealed {
         Value::String(plain.unwrap_or_else(|| UNDECIPHERABLE.to_owned()))
     }
 
-    /// Whether this is what a value that does not open reads as.
+    /// Whether this is what is shown for a value that cannot be decrypted.
     pub fn is_undecipherable(value: &Value) -> bool {
         *value == *UNDECIPHERABLE
     }
 
-    /// The JSON value that is written for a plain one, both of the column's type; null stays null.
+    /// Encrypts a value. Both are JSON values of the column's type; null stays null.
     ///
     /// # Errors
     ///
-    /// `internal` if it cannot be sealed.
+    /// `internal` if it cannot be encrypted.
     pub fn seal(&self, value: &Value) -> Result<Value> {
         let Some(plain) = self.plain(value) else { return Ok(Value::Null) };
         let sealed = self.cipher.seal(&plain)?;
@@ -201,7 +200,7 @@ impl Sealed {
         }))
     }
 
-    /// The JSON value of the blind index for a plain one; null stays null.
+    /// The blind index of a plain value, as JSON; null stays null.
     pub fn digest(&self, value: &Value) -> Value {
         let plain = self.plain(value);
         let digest = plain.and_then(|plain| self.cipher.index(&plain));

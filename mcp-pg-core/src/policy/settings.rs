@@ -1,4 +1,4 @@
-//! The rules that hold for every caller: bounds, the archive column, roles.
+//! The settings of an engine: roles, limits, timeouts, and how rows are archived, encrypted and audited.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,44 +19,44 @@ use crate::schema::DeclaredRelation;
 pub struct Settings {
     /// The schemas to read, in the order in which a bare table name is looked up.
     pub schemas: Vec<String>,
-    /// Relations that no foreign key tells.
+    /// Relations that no foreign key declares.
     pub relations: Vec<DeclaredRelation>,
     /// The roles that callers can have.
     pub roles: Vec<Role>,
-    /// The role of callers who bring none; the empty name, which no role has, if they have none.
+    /// The role of callers whose credentials name none. If empty, such callers are refused.
     pub default_role: String,
     /// Which columns are sensitive, and which untrusted.
     pub columns: ColumnMarks,
     /// Which columns are encrypted, and with which keys.
     pub encryption: Encryption,
-    /// What the mask `hash` is computed under. An engine that is given none makes one from the login's password; if
-    /// that has none, anew with each start.
+    /// The key of the mask `hash`. If absent, it is derived from the login's password; without a password, it is new with each
+    /// start.
     pub mask_key: Option<MaskKey>,
-    /// Whose comments may hold directives.
+    /// Whose comments may contain directives.
     pub comments: Comments,
-    /// Bounds on requests and replies.
+    /// Limits on requests and replies.
     pub limits: Limits,
-    /// Setting rows aside.
+    /// How rows are archived instead of deleted.
     pub archive: Archive,
-    /// Detecting concurrent changes.
+    /// How concurrent changes are detected.
     pub concurrency: Concurrency,
-    /// Waiting.
+    /// How long to wait.
     pub timeouts: Timeouts,
-    /// Encrypted connections to the database.
+    /// How the database's server is authenticated on encrypted connections.
     pub tls: Tls,
-    /// What the audit keeps of values.
+    /// What the audit log keeps.
     pub audit: AuditDetail,
-    /// Tools of one's own.
+    /// Canned queries: hand-written SQL and functions as tools.
     pub queries: Queries,
 }
 
-/// How the database's server is known where its connections are encrypted. Whether they are is the
-/// `sslmode` of the connection.
+/// How the database's server is authenticated on encrypted connections. Whether connections are encrypted is the
+/// connection's `sslmode`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
-    /// What the server must prove.
+    /// What the server's certificate must prove.
     pub identity: ServerIdentity,
-    /// Certificates of the authorities that count, as PEM; those of the operating system if absent.
+    /// The certificates of trusted authorities, as PEM; those of the operating system if absent.
     pub root_certificates: Option<String>,
 }
 
@@ -66,21 +66,21 @@ pub enum ServerIdentity {
     /// Nothing: libpq's `require`.
     #[default]
     Any,
-    /// That a known authority issued it: libpq's `verify-ca`.
+    /// That a trusted authority issued it: libpq's `verify-ca`.
     Authority,
-    /// That a known authority issued it to the host that was asked for: libpq's `verify-full`.
+    /// That a trusted authority issued it for the host of the connection: libpq's `verify-full`.
     Name,
 }
 
 impl Settings {
-    /// The schemas whose changes matter: those of tables, and those of functions that are tools.
+    /// The schemas to watch for changes: those of tables, and those of functions that are tools.
     pub(crate) fn watched_schemas(&self) -> Vec<String> {
         let mut schemas = self.schemas.clone();
         schemas.extend(self.queries.functions.iter().cloned());
         schemas
     }
 
-    /// Gives tables that grants name without a schema the first one, in which replies name them so, too. An engine does this
+    /// Adds the first schema to table names in grants that have none. [`Engine::connect`](crate::Engine::connect) does this
     /// itself.
     pub fn qualify_grants(&mut self) {
         let Some(schema) = self.schemas.first() else { return };
@@ -115,37 +115,38 @@ impl Default for Settings {
     }
 }
 
-/// Bounds on the size and shape of requests and replies; more is `limit_exceeded`, or a cut reply.
+/// Limits on the size and shape of requests and replies. A request beyond them is refused with `limit_exceeded`; a reply is
+/// truncated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Rows of a reply whose request names no limit.
+    /// The number of rows in a reply if the request has no `limit`.
     pub default_rows: u64,
-    /// Most rows of any reply.
+    /// The maximum number of rows in a reply.
     pub max_rows: u64,
-    /// Most bytes of a reply's rows, as JSON.
+    /// The maximum size of a reply's rows, in bytes of JSON.
     pub max_reply_bytes: usize,
-    /// `max_rows` of a write that names none.
+    /// `max_rows` of a write that has none of its own.
     pub max_write_rows: u64,
-    /// Most rows of one insert.
+    /// The maximum number of rows in one insert.
     pub max_insert_rows: usize,
-    /// Most operations of one transaction.
+    /// The maximum number of operations in one transaction.
     pub max_operations: usize,
-    /// Deepest nesting of a condition.
+    /// The maximum depth to which conditions nest.
     pub max_depth: usize,
-    /// Most parts of a condition.
+    /// The maximum number of parts in a condition.
     pub max_nodes: usize,
-    /// Longest list of an `in`.
+    /// The maximum length of a list, for instance of `in`.
     pub max_list: usize,
-    /// Longest pattern of a `like` or `matches`, in bytes.
+    /// The maximum length of a pattern of `like` or `matches`, in bytes.
     pub max_pattern: usize,
-    /// Most relations that one select includes, at all depths.
+    /// The maximum number of relations that one select includes, at all depths.
     pub max_includes: usize,
-    /// Most related rows that the limits of nested relations may amount to for one row, where the same rows are met
-    /// again and again on the way: down after up, or through a junction twice.
+    /// The maximum number of related rows that the limits of nested relations can add up to for one row, where an include can
+    /// reach the same rows repeatedly: back along a relation, or twice through a junction.
     pub max_related: u64,
-    /// Most sort keys, and most groups and measures, of one request.
+    /// The maximum number of sort keys, and of groups and measures, in one request.
     pub max_keys: usize,
-    /// Most connections to the database.
+    /// The maximum number of connections to the database.
     pub max_connections: usize,
 }
 
@@ -170,19 +171,19 @@ impl Default for Limits {
     }
 }
 
-/// Which comments are more than text.
+/// Whose comments may contain directives.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Comments {
-    /// PostgreSQL roles: directives on what they own are obeyed.
+    /// PostgreSQL roles. Directives count only on what one of them owns.
     pub owners: Vec<String>,
 }
 
-/// How rows are set aside instead of deleted.
+/// How rows are archived instead of deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
-    /// The column that holds when a row was archived; null means that it is not.
+    /// The column with the time at which a row was archived; null in rows that are not archived.
     pub column: String,
-    /// Whether `delete` exists at all.
+    /// Whether rows can be deleted at all.
     pub allow_hard_delete: bool,
 }
 
@@ -192,13 +193,14 @@ impl Default for Archive {
     }
 }
 
-/// How concurrent changes are told.
+/// How concurrent changes are detected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Concurrency {
-    /// The column that counts a row's changes, where a table has it; else `xmin` serves. If absent, that is `version`
-    /// where each new row has one, since many a table keeps something else under that name: the empty name is no column's.
+    /// The name of the columns that count the changes of a row. Tables without such a column use `xmin`. If absent, the name
+    /// is `version`, and a column counts only if each new row has a value in it, since tables may use the name for something
+    /// else. If empty, all tables use `xmin`.
     pub version_column: Option<String>,
-    /// How often a transaction that PostgreSQL asks to retry is run again, as long as `timeouts.transaction` lasts.
+    /// How often a transaction is retried after a serialization failure, within `timeouts.transaction`.
     pub retries: u32,
 }
 
@@ -208,20 +210,21 @@ impl Default for Concurrency {
     }
 }
 
-/// How long to wait for what.
+/// How long to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// PostgreSQL's `statement_timeout`.
     pub statement: Duration,
-    /// For all statements of a transaction together; where a role or a canned query may have longer for one, that long.
+    /// For all statements of a transaction together. If the statement timeout of a role or of a canned query is longer, that
+    /// one.
     pub transaction: Duration,
     /// PostgreSQL's `lock_timeout`.
     pub lock: Duration,
     /// PostgreSQL's `idle_in_transaction_session_timeout`.
     pub idle_in_transaction: Duration,
-    /// For a connection to be made.
+    /// For a new connection.
     pub connect: Duration,
-    /// For a connection of the pool to be free.
+    /// For a connection of the pool to become free.
     pub pool: Duration,
 }
 
@@ -243,20 +246,20 @@ impl Default for Timeouts {
 pub struct Queries {
     /// The directory of the `*.sql` files; none if absent.
     pub directory: Option<PathBuf>,
-    /// Schemas whose functions are tools, where their comment says `@tool`.
+    /// Schemas whose functions are tools if their comment contains `@tool`.
     pub functions: Vec<String>,
 }
 
-/// What the audit keeps besides who, what and when.
+/// What the audit log keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditDetail {
-    /// The table that records go to, in the database itself; it does not exist for any caller.
+    /// The table for records, in the database itself. No caller sees it.
     pub table: Option<TableName>,
-    /// The values in arguments and images.
+    /// Which values of arguments and images it keeps.
     pub values: AuditValues,
-    /// Images of written rows before and after.
+    /// Whether it keeps images of written rows, before and after.
     pub images: bool,
-    /// What becomes of a read whose record cannot be kept; a write is always refused.
+    /// What happens to a read whose record cannot be written. A write is always refused.
     pub on_failure: OnFailure,
 }
 
@@ -271,16 +274,16 @@ impl Default for AuditDetail {
     }
 }
 
-/// What becomes of a read whose record cannot be kept.
+/// What happens to a read whose record cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
-    /// It is answered only once its record is kept.
+    /// It is answered only once its record is written.
     Refuse,
-    /// It is answered at once; the server's log tells of the failure.
+    /// It is answered at once, and the failure is logged.
     Warn,
 }
 
-/// Which values the audit keeps.
+/// Which values the audit log keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditValues {
     /// All but those of masked, sensitive and encrypted columns.

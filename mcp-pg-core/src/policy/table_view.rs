@@ -1,8 +1,7 @@
 //! A table as one role sees it.
 //!
-//! Only a [`View`](super::View) makes one, from what [`reduce`](super::reduce) leaves of the table; and a query
-//! one that it alone has ([`derived`](super::derived)). Knows the table's columns, and what is to be known of each;
-//! not the other tables.
+//! Only a [`View`](super::View) makes one, from what [`reduce`](super::reduce) leaves of the table; a query can make a
+//! [`derived`](super::derived) one for itself. Knows the table's columns and how each is shown; not the other tables.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -20,31 +19,31 @@ use crate::value::Decoder;
 /// A table as a role sees it.
 #[derive(Debug, Clone)]
 pub struct TableView {
-    /// The table with only the columns, keys and checks that exist for the role, and the role's rights in
-    /// place of the login's.
+    /// The table with only the columns, keys and checks that exist for the role, and with the role's rights instead of the
+    /// login's.
     pub table: Table,
     /// What the role may do.
     pub actions: Actions,
-    /// What its grants say, whatever the table or the database's own grants allow.
+    /// The actions in the role's grants, whether or not the table or PostgreSQL allows them.
     granted: Actions,
     /// Relations to tables that exist for the role.
     pub relations: Vec<Relation>,
-    /// The column that holds when a row was archived; it need not be among the visible ones.
+    /// The column with the time at which a row was archived. It need not be visible.
     pub archive: Option<Column>,
-    /// The column that counts changes; it need not be among the visible ones.
+    /// The column that counts changes of a row. It need not be visible.
     pub version: Option<Column>,
     /// Positions of the columns that may be read.
     readable: Vec<usize>,
     decoders: Vec<Decoder>,
-    /// Text that `statement` makes, and nothing here reads.
+    /// SQL text that only `statement` makes and reads.
     column_list: OnceLock<String>,
     column_names: OnceLock<Arc<[String]>>,
-    /// Of its columns, in their order.
+    /// How each column is shown, in the order of the columns.
     pub(super) exposures: Vec<Exposure>,
     mask_key: Option<MaskKey>,
     sealed: BTreeMap<String, Arc<Sealed>>,
     rules: BTreeMap<Action, Rules>,
-    /// Whether only one query has the table.
+    /// Whether it belongs to one query only.
     pub(super) derived: bool,
 }
 
@@ -65,13 +64,13 @@ impl TableView {
         }
     }
 
-    /// The table to be read with all its columns and relations, as no role sees it.
+    /// The table with all its columns and relations, and no rules: no role sees it like this.
     pub(super) fn unruled(table: &Table, relations: Vec<Relation>, settings: &Settings) -> Self {
         let actions = [Action::Select].into_iter().collect();
         Self { relations, actions, ..Self::whole(table.clone()).with_sealed(settings) }
     }
 
-    /// Whether a grant puts a condition on its rows.
+    /// Whether a grant has a condition on its rows.
     pub(super) fn is_ruled(&self) -> bool {
         self.rules.values().any(|rules| rules.rows.is_some())
     }
@@ -97,7 +96,7 @@ impl TableView {
         }
     }
 
-    /// The same with its encrypted columns, for tests of equality.
+    /// Adds the ciphers of encrypted columns, for tests of equality.
     fn with_sealed(mut self, settings: &Settings) -> Self {
         for (position, column) in self.table.columns.iter().enumerate() {
             if settings.encryption.names(&self.table, column) {
@@ -115,7 +114,7 @@ impl TableView {
         &self.table.name
     }
 
-    /// Whether only one query has the table: groups and measures of another.
+    /// Whether it belongs to one query only: the groups and measures of an aggregate.
     pub fn is_derived(&self) -> bool {
         self.derived
     }
@@ -165,7 +164,7 @@ impl TableView {
         self.table.column(name).filter(|(_, column)| column.can_select)
     }
 
-    /// The names of those columns that may be read, and that are `wanted`.
+    /// The names of readable columns that are `wanted`.
     pub fn names_of(&self, wanted: impl Fn(&Column) -> bool) -> impl Iterator<Item = &str> {
         let columns = self.readable_columns().map(|position| &self.table.columns[position]);
         columns.filter(move |column| wanted(column)).map(|column| column.name.as_str())
@@ -219,17 +218,17 @@ impl TableView {
         self.readable.iter().copied()
     }
 
-    /// How the column at a position is shown, if not as it is.
+    /// The mask of the column at a position, if it has one.
     pub fn mask(&self, position: usize) -> Option<Mask> {
         self.exposures.get(position)?.mask
     }
 
-    /// The same, with what it is computed under.
+    /// The mask of the column at a position, with the key of hashes.
     pub fn masking(&self, position: usize) -> Option<(Mask, Option<&MaskKey>)> {
         Some((self.mask(position)?, self.mask_key.as_ref()))
     }
 
-    /// What the column at a position is whose values are never shown: masked, or encrypted and not opened for the role.
+    /// `"masked"` or `"encrypted"` if the values of the column at a position are not shown as they are.
     pub fn shown_instead(&self, position: usize) -> Option<&'static str> {
         let name = self.table.columns.get(position).map(|column| column.name.as_str());
         match name.and_then(|name| self.sealed(name)) {
@@ -239,27 +238,27 @@ impl TableView {
         }
     }
 
-    /// What is to be known of the values of the column at a position.
+    /// The marks of the column at a position.
     pub fn marks(&self, position: usize) -> Marks {
         self.exposures.get(position).map(|exposure| exposure.marks).unwrap_or_default()
     }
 
-    /// The cipher of an encrypted column, by its exact name; the column need not be a visible one.
+    /// The cipher of an encrypted column, by its exact name. The column need not be visible.
     pub fn sealed(&self, name: &str) -> Option<&Sealed> {
         self.sealed.get(name).map(Arc::as_ref)
     }
 
-    /// How values of the column at a position are read.
+    /// The decoder for the column at a position.
     pub fn decoder(&self, position: usize) -> &Decoder {
         &self.decoders[position]
     }
 
-    /// The readable columns as a statement lists them, made when they are first asked for.
+    /// The readable columns as SQL text, made on first use.
     pub(crate) fn column_list(&self, make: impl FnOnce() -> String) -> &str {
         self.column_list.get_or_init(make)
     }
 
-    /// The names of the readable columns, held once for all replies.
+    /// The names of the readable columns, shared by all replies.
     pub(crate) fn column_names(&self) -> Arc<[String]> {
         let names = || {
             let columns = self.readable_columns().map(|column| &self.table.columns[column]);
@@ -268,42 +267,41 @@ impl TableView {
         Arc::clone(self.column_names.get_or_init(names))
     }
 
-    /// The column that tells callers the versions of rows: one that the role sees as it is. Without one, a row's system version
-    /// does.
+    /// The version column, if the role sees its values. Otherwise callers use the row's system version.
     pub fn told_version(&self) -> Option<&Column> {
         let version = self.version.as_ref()?;
         let (position, column) = self.table.column(&version.name)?;
         (column.can_select && self.mask(position).is_none()).then_some(version)
     }
 
-    /// The conditions that the role's grant for `action` puts on every row.
+    /// The condition that the role's grant for `action` has for every row.
     pub fn row_rule(&self, action: Action) -> Option<&Map<String, Value>> {
         self.rules.get(&action)?.rows.as_ref()
     }
 
-    /// Whether the role may read every row: neither its grant nor row-level security hides one from it.
+    /// Whether the role can read every row: neither its grant nor row-level security hides any.
     pub fn is_open(&self) -> bool {
         self.actions.contains(Action::Select)
             && self.row_rule(Action::Select).is_none()
             && !self.table.row_security.applies()
     }
 
-    /// Whether the user must agree before the action is done.
+    /// Whether the action needs the user's confirmation.
     pub fn confirms(&self, action: Action) -> bool {
         self.rules.get(&action).is_some_and(|rules| rules.confirm)
     }
 
-    /// Whether the server sets this column in such a write.
+    /// Whether the server sets this column in writes of this kind.
     pub fn is_preset(&self, name: &str, action: Action) -> bool {
         self.presets(action)
             .is_ok_and(|presets| presets.iter().any(|(column, _)| column.name == name))
     }
 
-    /// What the server sets in every write of this kind; the columns need not be visible ones.
+    /// The columns that the server sets in every write of this kind, with their values. They need not be visible.
     ///
     /// # Errors
     ///
-    /// `internal` if the grant sets a column that the table does not have.
+    /// `internal` if the grant presets a column that the table does not have.
     pub fn presets(&self, action: Action) -> Result<&[(Column, Value)]> {
         match self.rules.get(&action) {
             Some(rules) if rules.unfit => {
@@ -313,7 +311,7 @@ impl TableView {
         }
     }
 
-    /// A key whose columns may all be used, have an order, and are never null: what makes an order total.
+    /// A key whose columns can all be used in conditions, have an order, and are never null: sorting by it is a total order.
     pub fn row_key(&self) -> Option<&[usize]> {
         let table = &self.table;
         let is_primary = |key: &Key| table.primary_key.as_ref() == Some(key);
@@ -324,7 +322,7 @@ impl TableView {
         self.sortable_keys().find(never_null).map(|key| key.columns.as_slice())
     }
 
-    /// A key whose columns may all be used and have an order, though several rows may hold nulls there.
+    /// Like [`row_key`](Self::row_key), but several rows may have nulls in it.
     pub fn loose_key(&self) -> Option<&[usize]> {
         self.sortable_keys().next().map(|key| key.columns.as_slice())
     }
@@ -337,8 +335,7 @@ impl TableView {
         self.table.row_keys().filter(move |key| key.columns.iter().all(sortable))
     }
 
-    /// Columns by which the same row comes first each time: those of a key, or else all that have an order and may be
-    /// used.
+    /// The columns that give rows the same order each time: those of a key, else all that can be sorted by.
     pub fn steady_order(&self) -> Vec<usize> {
         let usable = |position: &usize| {
             let ordering = self.table.columns[*position].data_type.ordering;
@@ -351,8 +348,8 @@ impl TableView {
         }
     }
 
-    /// Columns that tell rows without a key from others, besides those of their [`steady_order`](Self::steady_order): some may
-    /// be masked or encrypted.
+    /// For tables without a key: the readable columns that are not in [`steady_order`](Self::steady_order), which also tell rows
+    /// apart. Some may be masked or encrypted.
     pub fn apart(&self) -> Vec<usize> {
         if self.row_key().is_some() {
             return Vec::new();

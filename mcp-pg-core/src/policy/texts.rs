@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Most texts of a view: requests can take many shapes.
+/// The maximum number of texts per view: requests can take many shapes.
 const TEXTS_MOST: usize = 500;
 
-/// Most bytes of a text and of what it is known by. Requests that are larger are rare, and their texts not what they wait for.
+/// The maximum size of a text and its key, in bytes. Larger requests are rare, and making their text is not what takes time.
 const BYTES_MOST: usize = 16 * 1024;
 
-/// Texts by the shape of what they were made from: `statement` makes and reads them, and nothing here does.
+/// SQL texts by the shape of the plan they were made from. Only `statement` makes and reads them.
 #[derive(Debug, Default)]
 pub struct Texts(RwLock<HashMap<Vec<u8>, Arc<Text>>>);
 
@@ -18,17 +18,17 @@ pub struct Texts(RwLock<HashMap<Vec<u8>, Arc<Text>>>);
 pub(crate) struct Text {
     /// The text.
     pub(crate) sql: Arc<str>,
-    /// Which operand of the shape each parameter is.
+    /// For each parameter, the position of its operand in the shape.
     pub(crate) operands: Vec<usize>,
 }
 
 impl Texts {
-    /// The text that was kept for a shape.
+    /// The text kept for a shape.
     pub(crate) fn get(&self, shape: &[u8]) -> Option<Arc<Text>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(shape).cloned()
     }
 
-    /// Keeps a text for others of the shape.
+    /// Keeps a text for later plans of the same shape.
     pub(crate) fn keep(&self, shape: Vec<u8>, text: Text) {
         if shape.len() + text.sql.len() > BYTES_MOST {
             return;

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use super::{Action, Actions};
 use crate::name::TableName;
 
-/// For each table the positions of a role's grants that cannot be kept there, and for which actions.
+/// The grants of a role that cannot be applied to a table, by position, and for which actions.
 #[derive(Debug, Clone, Default)]
 pub struct Unfit(HashMap<TableName, Vec<(usize, Actions)>>);
 
 impl Unfit {
-    /// Adds what the grant at a position allows in vain.
+    /// Adds actions that the grant at a position cannot allow.
     pub fn bar(&mut self, grant: usize, table: &TableName, actions: Actions) {
         self.0.entry(table.clone()).or_default().push((grant, actions));
     }

@@ -5,8 +5,8 @@ use super::{Action, Role, Settings, Unfit};
 use crate::schema::{Column, Privileges, Table};
 
 impl Role {
-    /// Whether callers may write the column under the grant at a position, which lists it: `None` if another grant decides
-    /// on the table, else the reason why not, if there is one. What PostgreSQL itself grants is left aside.
+    /// Whether callers can write the column, which the grant at a position lists as writable, or else why not. `None` if another
+    /// grant decides on the table. PostgreSQL's own privileges are not considered.
     pub fn may_write(
         &self,
         position: usize,
@@ -32,8 +32,8 @@ impl Role {
         )
     }
 
-    /// The column for want of which callers can add no row to the table, and the position of the grant that lets them
-    /// try, if so.
+    /// A column that every new row needs but callers cannot set, so that they cannot insert rows, with the position of the grant
+    /// that allows inserts.
     pub fn lacks<'t>(&self, table: &'t Table, settings: &Settings) -> Option<(usize, &'t Column)> {
         let lacking = Rights::new(table, self, settings, &Unfit::default()).lacking?;
         let (_, column) = table.column(&lacking.name)?;
@@ -41,7 +41,7 @@ impl Role {
     }
 }
 
-/// The table as it is to a login that may do everything.
+/// The table as a login with all privileges sees it.
 fn unrestricted(table: &Table) -> Table {
     let mut open = table.clone();
     open.privileges = Privileges {

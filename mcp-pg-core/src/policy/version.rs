@@ -3,19 +3,19 @@
 use super::Concurrency;
 use crate::schema::{Column, Table};
 
-/// The column that is meant where none is configured.
+/// The default name of version columns.
 const USUAL: &str = "version";
 
 impl Concurrency {
-    /// The column of a table in which the server counts the changes of its rows, in a view perhaps under another name. What does
-    /// not count, or may not be counted on, tells nothing of them: the row's system version does.
+    /// The column in which the server counts the changes of a table's rows; a view may show it under another name. `None` if
+    /// the column is missing or unsuitable: then the row's system version (`xmin`) is used.
     pub fn counts_in<'t>(&self, table: &'t Table) -> Option<&'t Column> {
         let name = self.version_column.as_deref().unwrap_or(USUAL);
         let shows =
             |column: &&Column| column.origin.as_ref().is_some_and(|origin| origin.column == name);
         let named = table.column(name).map(|(_, column)| column);
         let column = named.or_else(|| table.columns.iter().find(shows))?;
-        // A count is there from the beginning, unless the configuration says that it is one.
+        // Unless the configuration names the column, it is a counter only if every new row has a value in it.
         let begins = self.version_column.is_some() || begins(column);
         let counted = column.can_update || !table.has_system_columns();
         (begins && counts(column) && counted && !is_in_key(table, column)).then_some(column)
@@ -35,7 +35,7 @@ fn counts(column: &Column) -> bool {
     (whole || column.data_type.is_timestamp()) && !column.read_only()
 }
 
-/// Whether the column tells rows apart, or refers to others: then it is no count.
+/// Whether the column is part of a key or foreign key: then it is not a counter.
 fn is_in_key(table: &Table, column: &Column) -> bool {
     let keys = table.keys().map(|key| &key.columns);
     let references = table.foreign_keys.iter().chain(&table.logical_keys).map(|key| &key.columns);

@@ -1,7 +1,7 @@
 //! The schema as one role sees it.
 //!
-//! A View is a smaller schema: tables and columns that the role may not see are not in it, nor keys,
-//! relations or checks that speak of them. Everything that a caller is told is read from a View.
+//! A View is a reduced schema: it does not contain tables and columns that the role may not see, nor keys, relations and
+//! checks that mention them. Everything that a caller is told comes from a View.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,11 +19,11 @@ use crate::schema::{Language, Relation, Schema};
 pub struct View {
     /// The role.
     pub role: Role,
-    /// The bounds that hold for it.
+    /// The limits that apply to it.
     pub limits: Limits,
     /// The fingerprint of the schema that it was made from.
     pub fingerprint: u64,
-    /// A digest of what the role sees: another one means that something of it is new.
+    /// A digest of what the role sees: it changes whenever that changes.
     pub digest: u64,
     schemas: Vec<String>,
     tables: Vec<TableView>,
@@ -36,24 +36,24 @@ pub struct View {
     marked: HashMap<TableName, Vec<(String, Marks)>>,
     confirms: bool,
     encrypted_names: HashSet<String>,
-    /// All tables with all their columns, for the conditions of grants: those are the operator's words.
+    /// All tables with all their columns, for the row conditions of grants, which the operator writes.
     whole: Option<Arc<View>>,
     languages: Vec<Arc<Language>>,
     texts: Arc<Texts>,
-    /// The names of all columns, once they are asked for.
+    /// The names of all columns, collected on first use.
     column_names: OnceLock<HashSet<String>>,
-    /// The same of all relations.
+    /// The names of all relations, collected on first use.
     relation_names: OnceLock<HashSet<String>>,
 }
 
 impl View {
-    /// The schema through the eyes of `role`.
+    /// The schema as `role` sees it.
     pub fn new(schema: &Schema, role: &Role, settings: &Settings) -> Self {
         Self::sharing(&OnceLock::new(), schema, role, settings, &Unfit::default())
     }
 
-    /// The same without what the grants allow in vain, and with what the row conditions of all roles speak of: made once,
-    /// for the first that has any.
+    /// Like [`View::new`], but without the actions of `unfit` grants, and sharing the view of `everything` that row conditions
+    /// refer to. That is made for the first role that has such conditions.
     pub(crate) fn sharing(
         everything: &OnceLock<Arc<View>>,
         schema: &Schema,
@@ -152,7 +152,7 @@ impl View {
         }
     }
 
-    /// The schema with all its columns and relations, and no rules: what the row conditions of grants speak of.
+    /// The schema with all its columns and relations, and no rules: what row conditions of grants refer to.
     pub fn everything(schema: &Schema, settings: &Settings) -> Self {
         let mut view = Self::empty(schema, Role::default(), settings);
         // The bounds are for callers; a claim may hold any number of values.
@@ -176,17 +176,17 @@ impl View {
         &self.languages
     }
 
-    /// What the role may do to at least one table.
+    /// The actions that the role may do on at least one table.
     pub fn actions(&self) -> Actions {
         self.actions
     }
 
-    /// Whether there is anything that the user may have to agree to before it is done.
+    /// Whether some action may need the user's confirmation.
     pub fn may_ask(&self) -> bool {
         self.confirms || self.role.confirm_after_untrusted
     }
 
-    /// Names, in small letters, of the columns that are masked in some table.
+    /// The lower-case names of columns that are masked in some table.
     pub fn masked_names(&self) -> &HashSet<String> {
         &self.masked_names
     }
@@ -205,18 +205,18 @@ impl View {
         self.relation_names.get_or_init(names).contains(name)
     }
 
-    /// The marks of a column of a table, whether the role sees it or not.
+    /// The marks of a column, whether or not the role sees it.
     pub fn marks_of(&self, table: &TableName, column: &str) -> Marks {
         let mut marked = self.marked.get(table).into_iter().flatten();
         marked.find(|(name, _)| name == column).map(|(_, marks)| *marks).unwrap_or_default()
     }
 
-    /// Names, in small letters, of the columns that are sensitive in some table, be they visible or not.
+    /// The lower-case names of columns that are sensitive in some table, visible or not.
     pub fn sensitive_names(&self) -> &HashSet<String> {
         &self.sensitive_names
     }
 
-    /// Names, in small letters, of the columns that are encrypted in some table, be they visible or not.
+    /// The lower-case names of columns that are encrypted in some table, visible or not.
     pub fn encrypted_names(&self) -> &HashSet<String> {
         &self.encrypted_names
     }
@@ -226,7 +226,7 @@ impl View {
         &self.schemas
     }
 
-    /// The table that `name` means: `name` or `schema.name`, spelled as the catalogue has it.
+    /// The table called `name` or `schema.name`, spelled as in the catalogue.
     ///
     /// # Errors
     ///
@@ -252,27 +252,27 @@ impl View {
         self.by_name.get(name).map(|position| &self.tables[*position])
     }
 
-    /// Whether grants put conditions on the rows of some table.
+    /// Whether grants have conditions on the rows of some table.
     pub fn is_ruled(&self) -> bool {
         self.whole.is_some()
     }
 
-    /// Whether rows of some table are hidden from the role: by conditions of grants, or by row-level security.
+    /// Whether rows of some table may be hidden from the role, by row conditions of grants or by row-level security.
     pub fn hides_rows(&self) -> bool {
         self.is_ruled() || self.tables.iter().any(|table| table.table.row_security.applies())
     }
 
-    /// What the row conditions of grants speak of: all tables, with all their columns and relations.
+    /// All tables with all their columns and relations, which the row conditions of grants refer to.
     pub fn whole(&self) -> Option<&View> {
         self.whole.as_deref()
     }
 
-    /// Texts of statements that were made for it before.
+    /// The SQL texts kept for it.
     pub fn texts(&self) -> &Texts {
         &self.texts
     }
 
-    /// The table at a position, as relations give it.
+    /// The table at a position, as in [`Relation::table`].
     pub fn at(&self, position: usize) -> Option<&TableView> {
         self.tables.get(position)
     }
@@ -302,7 +302,7 @@ impl View {
         if names.len() <= 50 { error.allowed(names) } else { error }
     }
 
-    /// The shortest name that means the table: `name` in the first configured schema, else `schema.name`.
+    /// The shortest unambiguous name of the table: `name` in the first configured schema, else `schema.name`.
     pub fn display(&self, table: &TableView) -> String {
         let name = &table.table.name;
         let first = self.schemas.first() == Some(&name.schema);
@@ -315,7 +315,7 @@ impl View {
     }
 }
 
-/// Whether rows are related by a closed column of any table: following it would tell equal values.
+/// Whether a relation uses a closed column of any table: following it would reveal which values are equal.
 fn by_closed(relation: &Relation, subject: usize, closed: &[Vec<bool>]) -> bool {
     let hidden = |table: usize, column: usize| {
         closed.get(table).and_then(|closed| closed.get(column)) == Some(&true)

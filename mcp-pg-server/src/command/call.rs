@@ -4,7 +4,7 @@ use mcp_pg_core::audit::Client;
 use mcp_pg_core::{Agreement, Engine, Error, Origin, Principal, Reply};
 use serde_json::{Map, Value};
 
-use crate::call;
+use crate::call::Call;
 
 /// What the tool answers; with `yes`, whatever it would ask about is agreed to.
 pub(super) async fn answer(
@@ -15,14 +15,15 @@ pub(super) async fn answer(
     yes: bool,
 ) -> Result<Value, Error> {
     let origin = Origin { transport: "cli".into(), client: Client::default() };
-    call::find_tool(engine, caller, &origin, tool, &arguments).await?;
-    let first = call::run(engine, caller, &origin, tool, arguments.clone(), None).await;
+    let call = Call { engine, caller, origin: &origin, tool };
+    call.find_tool(&arguments).await?;
+    let first = call.run(arguments.clone(), None).await;
     let question = first.as_ref().err().and_then(Error::question).filter(|_| yes);
     let answer = match question {
         None => first,
         Some(question) => {
             let agreed = Agreement { plan: question.plan.clone(), number: None };
-            call::run(engine, caller, &origin, tool, arguments, Some(&agreed)).await
+            call.run(arguments, Some(&agreed)).await
         }
     };
     let told = answer.map_err(|error| match error.question() {

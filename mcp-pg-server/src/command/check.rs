@@ -85,7 +85,7 @@ fn of_files_and_limits(config: &Config) -> Vec<String> {
     let open = open_secrets(config).into_iter().map(|file| {
         format!("every user of this machine can read {}: run chmod o= on it", file.display())
     });
-    let apart = config.state_key.is_some() && config.settings.audit.table.is_none();
+    let apart = config.server.state_key.is_some() && config.settings.audit.table.is_none();
     let apart = apart.then(|| {
         "processes that share the state key can each use a confirmation once; with audit.table, it can be used only once by all of them"
             .to_owned()
@@ -190,8 +190,9 @@ fn hashes(role: &Role) -> bool {
 
 /// The files with keys that are not kept from other users.
 fn open_secrets(config: &Config) -> Vec<PathBuf> {
-    let certificate = config.certificate.iter().map(|(_, key)| key);
-    let files = config.encryption_key_file.iter().chain(&config.state_key_file).chain(certificate);
+    let certificate = config.server.certificate.iter().map(|(_, key)| key);
+    let files =
+        config.encryption_key_file.iter().chain(&config.server.state_key_file).chain(certificate);
     files.filter(|path| file::is_open_to_all(path)).cloned().collect()
 }
 

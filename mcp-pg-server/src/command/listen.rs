@@ -70,21 +70,21 @@ pub(super) async fn serve(
 /// How the configuration has it served at its own URL.
 fn options(config: &Config, own_url: &str) -> ServiceOptions {
     // Whoever names the public URL means it.
-    let public = config.public_url.as_ref().and_then(|url| url.parse::<::http::Uri>().ok());
+    let public = config.server.public_url.as_ref().and_then(|url| url.parse::<::http::Uri>().ok());
     let public_host = public.as_ref().and_then(|url| url.host()).map(str::to_owned);
     ServiceOptions {
         resource: config.auth.as_ref().map(|auth| ProtectedResource {
-            origin: config.public_url.clone().unwrap_or_else(|| own_url.to_owned()),
+            origin: config.server.public_url.clone().unwrap_or_else(|| own_url.to_owned()),
             authorization_server: auth.jwt.as_ref().map(|jwt| jwt.issuer.clone()),
         }),
-        allowed_hosts: config.allowed_hosts.iter().cloned().chain(public_host).collect(),
-        allowed_origins: config.allowed_origins.clone(),
+        allowed_hosts: config.server.allowed_hosts.iter().cloned().chain(public_host).collect(),
+        allowed_origins: config.server.allowed_origins.clone(),
         limiter: Arc::new(Limiter::new(config.request_limits.clone())),
         max_request_bytes: config.max_request_bytes,
-        request_timeout: config.request_timeout,
-        max_connections: config.max_connections,
+        request_timeout: config.server.request_timeout,
+        max_connections: config.server.max_connections,
         metrics: Arc::new(Metrics::default()),
-        state_key: config.state_key.clone(),
+        state_key: config.server.state_key.clone(),
         ..ServiceOptions::default()
     }
 }
@@ -132,7 +132,7 @@ impl Replaced {
 
 /// The certificate that the configuration names.
 fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
-    let files = config.certificate.as_ref();
+    let files = config.server.certificate.as_ref();
     let read = files.map(|(chain, key)| Certificate::read(chain, key)).transpose();
     read.map_err(|reason| ConfigError::new(format!("server: {reason}")))
 }

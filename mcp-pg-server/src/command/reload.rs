@@ -184,16 +184,7 @@ fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
         ("whether there is [auth]", old.auth.is_some() != new.auth.is_some()),
         ("audit.file", old.audit_file != new.audit_file),
         ("audit.table", old.settings.audit.table != new.settings.audit.table),
-        (
-            "[server]",
-            old.allowed_hosts != new.allowed_hosts
-                || old.allowed_origins != new.allowed_origins
-                || old.public_url != new.public_url
-                || old.certificate.is_some() != new.certificate.is_some()
-                || old.request_timeout != new.request_timeout
-                || old.max_connections != new.max_connections
-                || old.state_key != new.state_key,
-        ),
+        ("[server]", old.server.needs_restart(&new.server)),
         ("limits.max_request_bytes", old.max_request_bytes != new.max_request_bytes),
     ]
     .into_iter()

@@ -85,7 +85,7 @@ fn named(config: &Config) -> Vec<PathBuf> {
         KeySource::JwksUrl(_) => None,
     });
     let queries = config.settings.queries.directory.iter();
-    let certificate = config.certificate.iter().flat_map(|(chain, key)| [chain, key]);
+    let certificate = config.server.certificate.iter().flat_map(|(chain, key)| [chain, key]);
     let files = queries.chain(keys).chain(&config.encryption_key_file).chain(certificate);
     files.cloned().collect()
 }

@@ -35,21 +35,7 @@ impl Database {
         let asked = asked.unwrap_or_default();
         let mut config: tokio_postgres::Config = match &url {
             None => tokio_postgres::Config::new(),
-            Some(url) => url.parse().map_err(|error: tokio_postgres::Error| {
-                // The source tells what is wrong, the error itself only that something is.
-                let reason = std::error::Error::source(&error)
-                    .map_or_else(|| error.to_string(), ToString::to_string);
-                let form = match url.split_once("://") {
-                    Some((scheme, _)) if !matches!(scheme, "postgres" | "postgresql") => {
-                        "; it begins with postgres:// or postgresql://"
-                    }
-                    None if !url.contains('=') => {
-                        "; it is a URL that begins with postgres://, or pairs such as host=localhost dbname=shop"
-                    }
-                    _ => "",
-                };
-                ConfigError::new(format!("the database URL is not valid: {reason}{form}"))
-            })?,
+            Some(url) => parse(url)?,
         };
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             match environment.get("PGHOST") {
@@ -62,12 +48,7 @@ impl Database {
         if config.get_ports().is_empty()
             && let Some(ports) = environment.get("PGPORT")
         {
-            for port in ports.split(',') {
-                let port = port.trim().parse().map_err(|_| {
-                    ConfigError::new(format!("PGPORT: {port:?} is not a port number"))
-                })?;
-                config.port(port);
-            }
+            add_ports(&mut config, ports)?;
         }
         if config.get_user().is_none() {
             let user = ["PGUSER", "USER", "LOGNAME"].iter().find_map(|name| environment.get(name));
@@ -89,6 +70,37 @@ impl Database {
         let tls = encryption(&mut config, asked, environment)?;
         Ok((config, tls))
     }
+}
+
+/// The parameters in a connection URL, or in pairs as libpq has them.
+fn parse(url: &str) -> Result<tokio_postgres::Config, ConfigError> {
+    url.parse().map_err(|error: tokio_postgres::Error| {
+        // The source says what is wrong, the error itself only that something is.
+        let source = std::error::Error::source(&error);
+        let reason = source.map_or_else(|| error.to_string(), ToString::to_string);
+        let form = match url.split_once("://") {
+            Some((scheme, _)) if !matches!(scheme, "postgres" | "postgresql") => {
+                "; it begins with postgres:// or postgresql://"
+            }
+            None if !url.contains('=') => {
+                "; it is a URL that begins with postgres://, or pairs such as host=localhost dbname=shop"
+            }
+            _ => "",
+        };
+        ConfigError::new(format!("the database URL is not valid: {reason}{form}"))
+    })
+}
+
+/// Adds the ports of `PGPORT`: one, or one for each host.
+fn add_ports(config: &mut tokio_postgres::Config, ports: &str) -> Result<(), ConfigError> {
+    for port in ports.split(',') {
+        let port = port
+            .trim()
+            .parse()
+            .map_err(|_| ConfigError::new(format!("PGPORT: {port:?} is not a port number")))?;
+        config.port(port);
+    }
+    Ok(())
 }
 
 /// libpq's default: the local socket where there is one, else TCP to this machine.

@@ -1,7 +1,6 @@
 //! From keys to settings: defaults, and combinations that make no sense.
 
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use mcp_pg_core::policy::{AuditValues, ColumnMarks, OnFailure};
@@ -9,17 +8,13 @@ use mcp_pg_core::schema::DeclaredRelation;
 use mcp_pg_core::{Settings, TableName};
 
 use super::raw::{AuditKeys, DatabaseKeys, Failing, File, MarkKeys, RelationKeys, Values, Wait};
-use super::{AuditFile, Config, ConfigError, auth, encryption, limits, role};
-use crate::confirm::StateKey;
-use crate::file;
+use super::{AuditFile, Config, ConfigError, auth, encryption, limits, role, server};
 
 /// How often to look whether the schema has changed, where nothing tells.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
 pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigError> {
-    let server = file.server.unwrap_or_default();
-
     let mut settings = Settings::default();
     let mut database = file.database.unwrap_or_default();
     let database_url = database.url.take();
@@ -55,82 +50,21 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     }
     role::apply(&mut settings, roles, file.default_role, file.confirm.unwrap_or_default())?;
     let auth = file.auth.map(|keys| auth::resolve(keys, &settings, directory)).transpose()?;
-    let certificate = certificate(server.tls_certificate, server.tls_key, directory)?;
-    let state_key_file = server.state_key_file.map(|path| directory.join(path));
-    let state_key_file = state_key_file.filter(|_| server.state_key.is_none());
-    let state_key = state_key(server.state_key, state_key_file.as_deref())?;
-    let public_url = server.public_url.as_deref().map(auth::origin).transpose()?;
+    let server = server::resolve(file.server.unwrap_or_default(), directory)?;
 
     Ok(Config {
         database_url,
         schema_poll,
         allow_unsafe_login,
         auth,
-        public_url,
+        server,
         settings,
         request_limits,
         max_request_bytes,
-        request_timeout: server.request_timeout.map(|wait| wait.0),
-        max_connections: server.max_connections.map(NonZeroUsize::get),
-        certificate,
         encryption_key_file,
-        state_key,
-        state_key_file,
         own_roles,
         audit_file,
-        allowed_hosts: hosts(server.allowed_hosts.unwrap_or_default())?,
-        allowed_origins: origins(server.allowed_origins.unwrap_or_default())?,
     })
-}
-
-/// Names that requests may be addressed to.
-fn hosts(given: Vec<String>) -> Result<Vec<String>, ConfigError> {
-    match given.iter().find(|host| host.is_empty() || host.contains(['/', '*'])) {
-        Some(host) => Err(ConfigError::new(format!(
-            "server.allowed_hosts: {host:?} is not a host, such as \"mcp.example.com\""
-        ))),
-        None => Ok(given),
-    }
-}
-
-/// Web pages that may call.
-fn origins(given: Vec<String>) -> Result<Vec<String>, ConfigError> {
-    match given.iter().find(|origin| !origin.contains("://")) {
-        Some(origin) => Err(ConfigError::new(format!(
-            "server.allowed_origins: {origin:?} is not an origin, such as \"https://app.example.com\""
-        ))),
-        None => Ok(given),
-    }
-}
-
-/// The files of the certificate and its key: both or neither.
-fn certificate(
-    chain: Option<PathBuf>,
-    key: Option<PathBuf>,
-    directory: &Path,
-) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
-    match (chain, key) {
-        (None, None) => Ok(None),
-        (Some(chain), Some(key)) => Ok(Some((directory.join(chain), directory.join(key)))),
-        _ => Err(ConfigError::new("server: tls_certificate and tls_key are needed together")),
-    }
-}
-
-/// The key that processes share: in the environment, else in a file.
-fn state_key(text: Option<String>, file: Option<&Path>) -> Result<Option<StateKey>, ConfigError> {
-    let (place, text) = match (text, file) {
-        (None, None) => return Ok(None),
-        (Some(text), _) => ("MCP_PG_STATE_KEY".to_owned(), text),
-        (None, Some(path)) => {
-            let text = file::read_text(path).map_err(|error| {
-                let path = path.display();
-                ConfigError::new(format!("server.state_key_file: cannot read {path}: {error}"))
-            })?;
-            (path.display().to_string(), text)
-        }
-    };
-    let key = text.parse().map_err(|reason| ConfigError::new(format!("{place}: {reason}")))?;
-    Ok(Some(key))
 }
 
 pub(super) fn put<T>(place: &mut T, value: Option<T>) {

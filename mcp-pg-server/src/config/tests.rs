@@ -241,8 +241,8 @@ fn the_audit_table_has_a_schema_and_a_name() {
 #[test]
 fn the_state_key_is_in_the_environment_or_a_file() {
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
-    assert_eq!(parse("").unwrap().state_key, None);
-    let given = parse_with("", [("MCP_PG_STATE_KEY", key)]).unwrap().state_key;
+    assert_eq!(parse("").unwrap().server.state_key, None);
+    let given = parse_with("", [("MCP_PG_STATE_KEY", key)]).unwrap().server.state_key;
     assert_eq!(given, Some(key.parse().unwrap()));
     let short = parse_with("", [("MCP_PG_STATE_KEY", "c2VjcmV0")]).unwrap_err().to_string();
     assert!(short.starts_with("MCP_PG_STATE_KEY: the key is 32 bytes"), "{short}");

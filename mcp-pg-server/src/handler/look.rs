@@ -14,7 +14,7 @@ use rmcp::service::{NotificationContext, RequestContext};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Handler, Inner, members};
+use super::{Handler, Parts, members};
 
 /// What is recorded and counted besides tools.
 pub(super) const READ: &str = "resources/read";
@@ -51,7 +51,7 @@ impl Handler {
         look: impl FnOnce(&View, &[Arc<Query>]) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let began = Instant::now();
-        let Inner { engine, limiter, metrics, .. } = &*self.0;
+        let Parts { engine, limiter, metrics, .. } = &*self.0;
         let nobody = || Principal::unknown("none");
         let actor = caller.as_ref().map_or_else(|_| nobody(), Principal::clone);
         let found = match caller.and_then(|caller| Ok((limiter.admit(&caller)?, caller))) {

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use mcp_pg_core::{Agreement, Code, Error, Origin, Principal, Reply, Request};
+use mcp_pg_core::{Agreement, Code, Error, Principal, Reply, Request};
 use rmcp::model::{CallToolRequestParams, CallToolResponse, InputRequiredResult, InputResponses};
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
 use serde_json::{Map, Value};
 
-use super::{Handler, Inner};
+use super::{Handler, Parts};
+use crate::call::Call;
 use crate::confirm::{self, Means};
-use crate::{call, reply};
+use crate::reply;
 
 /// How often the user is asked within one call: again if what was agreed to is another thing by then.
 const QUESTIONS_MOST: u32 = 3;
@@ -22,14 +23,6 @@ enum Answer {
     Question(InputRequiredResult),
 }
 
-/// Who calls what, and through which connection.
-struct Call<'c> {
-    caller: &'c Principal,
-    origin: &'c Origin,
-    tool: &'c str,
-    cx: &'c RequestContext<RoleServer>,
-}
-
 impl Handler {
     pub(super) async fn call(
         &self,
@@ -37,7 +30,7 @@ impl Handler {
         cx: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let began = Instant::now();
-        let Inner { engine, limiter, metrics, .. } = &*self.0;
+        let Parts { engine, limiter, metrics, .. } = &*self.0;
         let origin = &self.origin(cx);
         let tool = &*request.name;
         let arguments = request.arguments.unwrap_or_default();
@@ -49,29 +42,28 @@ impl Handler {
                 return Ok(reply::result(Err(error)).into());
             }
         };
+        let call = Call { engine, caller, origin, tool };
         // What is refused counts too: it must not be a way to try things without bound.
         let outcome = match limiter.admit(caller) {
             Ok(_permit) => {
-                if let Err(error) = call::find_tool(engine, caller, origin, tool, &arguments).await
-                {
+                if let Err(error) = call.find_tool(&arguments).await {
                     metrics.record("other", error.code().as_str(), began.elapsed());
                     return Err(reply::protocol_error(&error));
                 }
-                let call = Call { caller, origin, tool, cx };
                 match self.agreed(
                     caller,
                     request.request_state.as_deref(),
                     request.input_responses.as_ref(),
                 ) {
-                    Ok(agreed) => self.run(&call, arguments, agreed).await,
+                    Ok(agreed) => self.run(&call, cx, arguments, agreed).await,
                     Err(error) => {
-                        engine.refuse(caller, origin, tool, arguments, &error).await;
+                        call.refuse(arguments, &error).await;
                         Err(error)
                     }
                 }
             }
             Err(error) => {
-                engine.refuse(caller, origin, tool, arguments, &error).await;
+                call.refuse(arguments, &error).await;
                 Err(error)
             }
         };
@@ -119,24 +111,24 @@ impl Handler {
     async fn run(
         &self,
         call: &Call<'_>,
+        cx: &RequestContext<RoleServer>,
         mut arguments: Map<String, Value>,
         mut agreed: Option<Agreement>,
     ) -> Result<Answer, Error> {
-        let Call { caller, origin, tool, cx } = *call;
-        let Inner { engine, subscriptions, questions, .. } = &*self.0;
+        let Parts { subscriptions, questions, .. } = &*self.0;
         // A caller without a role is the engine's to refuse, and to record.
-        let may_ask = engine.may_ask(caller, tool).unwrap_or_default();
+        let may_ask = call.engine.may_ask(call.caller, call.tool).unwrap_or_default();
         let mut left = QUESTIONS_MOST;
         loop {
             let again = may_ask.then(|| arguments.clone());
-            let outcome = call::run(engine, caller, origin, tool, arguments, agreed.as_ref()).await;
+            let outcome = call.run(arguments, agreed.as_ref()).await;
             let (Err(error), Some(again)) = (&outcome, again) else {
                 return outcome.map(Answer::Reply);
             };
             let Some(question) = error.question() else { return outcome.map(Answer::Reply) };
             match Means::of(cx, subscriptions.has_session()) {
                 Means::Again => {
-                    return match questions.as_ref().and_then(|all| all.put(question, caller)) {
+                    return match questions.as_ref().and_then(|all| all.put(question, call.caller)) {
                         Some(result) => Ok(Answer::Question(result)),
                         None => outcome.map(Answer::Reply),
                     };
@@ -147,7 +139,7 @@ impl Handler {
                     let agrees =
                         answer.and_then(|yes| yes.then_some(()).ok_or_else(confirm::declined));
                     if let Err(error) = agrees {
-                        engine.refuse(caller, origin, tool, again, &error).await;
+                        call.refuse(again, &error).await;
                         return Err(error);
                     }
                     agreed = Some(Agreement { plan: question.plan.clone(), number: None });

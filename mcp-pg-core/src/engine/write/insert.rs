@@ -26,7 +26,6 @@ impl Run<'_, '_> {
         // Which rows the user agrees to have overwritten is known of all of them.
         let asked = record.consent.is_some();
         let overwritten = Overwritten::of(plan, shown || asked);
-        let hidden = may_be_hidden(plan) && self.operation.returns_nothing();
         let returned = self.operation.returned(shown || asked);
         let step = INSERT_PARAMETERS / plan.columns.len().max(1);
         let affected = Affected { rows: total as u64, ..Affected::default() };
@@ -46,47 +45,23 @@ impl Run<'_, '_> {
                 room = room.saturating_sub(found.bytes);
                 done.before_cut |= found.too_large.is_some();
             }
-            let mut returned = returned.as_slice();
-            let mut insert = statement::insert(plan, range.clone(), returned)?;
-            let mut inserted = None;
-            if hidden && !returned.is_empty() {
-                inserted = self.shown(transaction, plan, range.clone(), &insert).await?;
-                if inserted.is_none() {
-                    returned = &[];
-                    insert = statement::insert(plan, range.clone(), returned)?;
-                }
-            }
-            record.statement(&insert.sql);
-            let inserted = match inserted {
-                Some(inserted) => inserted,
-                None => self.add(transaction, plan, range, &insert).await?,
-            };
-            allowed(&inserted, self)?;
+            let added = self.added(transaction, plan, range, &returned, record).await?;
+            allowed(&added.fetched, self)?;
             if asked {
-                let rows = inserted.rows.iter().zip(keys(
-                    &plan.table.steady_order(),
-                    returned,
-                    &inserted.rows,
-                ));
-                for (place, (row, key)) in (done.after.len()..).zip(rows) {
-                    match overwritten.as_ref().map_or(Some(true), |known| known.is_new(row)) {
-                        Some(true) => drop(done.affected.added.entry(key).or_insert(place)),
-                        Some(false) => done.affected.met.push(place),
-                        None => {}
-                    }
-                }
+                done.affected.tell(plan, overwritten.as_ref(), &added, done.after.len());
             }
+            let Added { insert, returned, fetched } = added;
             if let Some(overwritten) = &overwritten {
-                let rows = overwritten.rows(found, &inserted)?;
+                let rows = overwritten.rows(found, &fetched)?;
                 let (read, apart) = (&overwritten.columns, overwritten.columns.len());
                 done.affected.facts.extend(facts(plan.table, read, apart, &rows));
                 if let Some(existing) = existing {
                     done.before.extend(objects(&existing, rows, returned.len()));
                 }
             }
-            done.count += inserted.count;
-            done.after_cut |= inserted.too_large.is_some();
-            done.after.extend(objects(&insert, inserted.rows, returned.len()));
+            done.count += fetched.count;
+            done.after_cut |= fetched.too_large.is_some();
+            done.after.extend(objects(&insert, fetched.rows, returned.len()));
         }
         if asked && done.before_cut {
             let message = "the existing rows are too large to be overwritten at once";
@@ -96,6 +71,31 @@ impl Run<'_, '_> {
         done.notes.extend((left > 0).then(|| format!("{}: {left}", left_out(plan))));
         done.notes.extend((left == 0).then(|| meets_none(plan)).flatten());
         Ok(done)
+    }
+
+    /// Adds the rows of a range, and returns them with these columns; with none where row-level security hides one of them
+    /// and only the audit would keep them.
+    async fn added<'s, 'v>(
+        &self,
+        transaction: &mut Transaction,
+        plan: &InsertPlan<'v>,
+        range: Range<usize>,
+        mut returned: &'s [usize],
+        record: &mut Record<'_>,
+    ) -> Result<Added<'s, 'v>> {
+        let mut insert = statement::insert(plan, range.clone(), returned)?;
+        let for_audit = self.operation.returns_nothing() && !returned.is_empty();
+        if for_audit && may_be_hidden(plan) {
+            if let Some(fetched) = self.shown(transaction, plan, range.clone(), &insert).await? {
+                record.statement(&insert.sql);
+                return Ok(Added { insert, returned, fetched });
+            }
+            returned = &[];
+            insert = statement::insert(plan, range.clone(), returned)?;
+        }
+        record.statement(&insert.sql);
+        let fetched = self.add(transaction, plan, range, &insert).await?;
+        Ok(Added { insert, returned, fetched })
     }
 
     /// The rows that a statement adds, as the audit keeps them; none, and none added, if row-level security hides one.
@@ -186,6 +186,35 @@ impl Run<'_, '_> {
             }
         }
         None
+    }
+}
+
+/// The rows that a statement added.
+struct Added<'s, 'v> {
+    insert: Statement<'v>,
+    /// Positions of the columns that it returned.
+    returned: &'s [usize],
+    fetched: Fetched,
+}
+
+impl Affected {
+    /// Tells added rows by their keys from overwritten ones; `first` is the place of the first of them.
+    fn tell(
+        &mut self,
+        plan: &InsertPlan<'_>,
+        overwritten: Option<&Overwritten<'_, '_>>,
+        added: &Added<'_, '_>,
+        first: usize,
+    ) {
+        let rows = &added.fetched.rows;
+        let keys = keys(&plan.table.steady_order(), added.returned, rows);
+        for (place, (row, key)) in (first..).zip(rows.iter().zip(keys)) {
+            match overwritten.map_or(Some(true), |known| known.is_new(row)) {
+                Some(true) => drop(self.added.entry(key).or_insert(place)),
+                Some(false) => self.met.push(place),
+                None => {}
+            }
+        }
     }
 }
 

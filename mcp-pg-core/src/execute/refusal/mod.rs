@@ -80,24 +80,19 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         Code::NotNullViolation => not_null(answer, place),
         Code::CheckViolation => check(answer, place),
         Code::ExclusionViolation => exclusion(answer, place),
+        // ProcessInterrupts: what the primary did is in the way of the read.
         Code::SerializationFailure
             if answer.routine().is_some_and(|by| by.starts_with("Process")) =>
         {
-            // ProcessInterrupts: what the primary did is in the way of the read.
             Error::new(code, "the standby cancelled the read to keep up with its primary")
                 .hint("try again, and read less if it happens again")
         }
-        Code::SerializationFailure => {
-            Error::new(code, "concurrent transactions collided").hint("try again")
+        Code::SerializationFailure => Error::new(code, COLLIDED).hint("try again"),
+        Code::Timeout => {
+            let message =
+                if state == "55P03" { LOCKED } else { "the statement took longer than allowed" };
+            Error::new(code, message).hint("narrow the condition, or try again later")
         }
-        Code::Timeout => Error::new(
-            code,
-            match state {
-                "55P03" => "another transaction has held a lock on the table or its rows for too long",
-                _ => "the statement took longer than allowed",
-            },
-        )
-        .hint("narrow the condition, or try again later"),
         Code::Forbidden => forbidden(answer, state).inside(place.values.unwrap_or_default()),
         _ if answer.routine() == Some("ExecOnConflictUpdate") => {
             Error::new(Code::InvalidValue, "two of the rows have the same key")
@@ -108,7 +103,7 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
             code,
             "PostgreSQL does not allow this on a table or view with rules (CREATE RULE): it cannot tell which rows are written",
         ),
-        Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
+        Code::LimitExceeded => Error::new(code, TOO_MUCH),
         Code::DatabaseUnavailable => ended(state),
         _ if is_unreadable(answer, place) => Error::new(
             Code::DatabaseError,
@@ -121,23 +116,40 @@ fn answered(answer: &DbError, place: &Place<'_>) -> Error {
         )
         .hint("the database's maintainer has to change them: rephrasing the request will not help"),
         Code::InvalidValue => invalid(answer, place),
-        _ if answer.routine() == Some("ExecCheckIndexConstraints") => Error::new(
+        _ => unusual(answer, code, place),
+    }
+}
+
+/// Another transaction is in the way.
+const COLLIDED: &str = "concurrent transactions collided";
+const LOCKED: &str = "another transaction has held a lock on the table or its rows for too long";
+
+/// One of PostgreSQL's own bounds is in the way.
+const TOO_MUCH: &str = "this is more than the database can do at once";
+
+/// A refusal that no code tells from others: something about the table that a request could not know.
+fn unusual(answer: &DbError, code: Code, place: &Place<'_>) -> Error {
+    match answer.routine() {
+        Some("ExecCheckIndexConstraints") => Error::new(
             Code::InvalidValue,
             "a key of the table is deferrable, so on_conflict cannot detect existing rows",
         )
         .at("/on_conflict/columns")
         .hint("name a key that is not deferrable, if there is one, or insert without on_conflict"),
-        _ if answer.routine() == Some("ExecOpenScanRelation") => Error::new(
+        Some("ExecOpenScanRelation") => Error::new(
             code,
             "this cannot be read: a materialized view has never been refreshed",
         )
         .hint("the database's maintainer has to refresh it"),
         _ if place.table.table.kind == TableKind::ForeignTable => Error::new(
             code,
-            format!("the table is on a foreign server, and cannot be reached there as it is declared here (SQLSTATE {state})"),
+            format!("the table is on a foreign server, and cannot be reached there as it is declared here (SQLSTATE {})", answer.code().code()),
         )
         .hint("the database's maintainer has to look at it: rephrasing the request will not help"),
-        _ => Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})")),
+        _ => {
+            let state = answer.code().code();
+            Error::new(code, format!("PostgreSQL refused the statement (SQLSTATE {state})"))
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_postgres::error::DbError;
 use super::failure::Failure;
 use super::place::shown;
 use super::words::quotes_nothing;
-use super::{code, ended, is_raised, parameter_of, raised};
+use super::{COLLIDED, LOCKED, TOO_MUCH, code, ended, is_raised, parameter_of, raised};
 use crate::error::{Code, Error};
 use crate::name::TableName;
 use crate::plan::Operand;
@@ -28,19 +28,7 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
     };
     let told = match code {
         _ if is_raised(answer) => raised(answer, code),
-        Code::InvalidValue => match parameter {
-            Some(at) => Error::new(code, shown(answer.message())).at(at),
-            None => {
-                let message = "a value does not fit what the query does with it";
-                Error::new(
-                    code,
-                    match quotes_nothing(answer.message()) {
-                        true => format!("{message}: {}", shown(answer.message())),
-                        false => message.to_owned(),
-                    },
-                )
-            }
-        },
+        Code::InvalidValue => invalid(answer, parameter),
         Code::UniqueViolation => Error::new(code, "a row with the same key exists"),
         Code::ForeignKeyViolation => Error::new(
             code,
@@ -48,30 +36,14 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
         ),
         Code::NotNullViolation => Error::new(code, "a value that must not be null is missing"),
         // A rule of a domain: no row is concerned yet.
-        Code::CheckViolation if answer.table().is_none() && answer.datatype().is_some() => {
-            let type_name = answer.datatype().unwrap_or_default();
-            return match parameter {
-                Some(at) => {
-                    let message = format!("the value violates the rules of {type_name}");
-                    Error::new(code, message)
-                        .constraint(answer.constraint().unwrap_or_default())
-                        .at(at)
-                }
-                None => Error::new(code, "a value violates the rules of its type"),
-            };
+        Code::CheckViolation if let (None, Some(domain)) = (answer.table(), answer.datatype()) => {
+            violated_domain(answer, domain, parameter)
         }
         Code::CheckViolation => Error::new(code, "a row violates a rule of its table"),
         Code::ExclusionViolation => Error::new(code, "an existing row excludes this one"),
-        Code::SerializationFailure => {
-            Error::new(code, "concurrent transactions collided").hint("try again")
-        }
-        Code::Timeout => match state {
-            "55P03" => Error::new(
-                code,
-                "another transaction has held a lock on the table or its rows for too long",
-            ),
-            _ => Error::new(code, "the query took longer than allowed"),
-        },
+        Code::SerializationFailure => Error::new(code, COLLIDED).hint("try again"),
+        Code::Timeout if state == "55P03" => Error::new(code, LOCKED),
+        Code::Timeout => Error::new(code, "the query took longer than allowed"),
         Code::Forbidden if state == "25006" => {
             Error::new(code, "this would write in a read-only transaction")
                 .hint("a query that writes needs @writes; locking rows counts as writing")
@@ -79,7 +51,7 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
         Code::Forbidden => {
             Error::new(code, "the database does not allow this to the caller's role")
         }
-        Code::LimitExceeded => Error::new(code, "this is more than the database can do at once"),
+        Code::LimitExceeded => Error::new(code, TOO_MUCH),
         Code::DatabaseUnavailable => ended(state),
         // Undefined column, table, function.
         _ if matches!(state, "42703" | "42P01" | "42883") => {
@@ -98,5 +70,32 @@ fn answered(answer: &DbError, view: &View, parameters: &[Operand]) -> Error {
     match answer.constraint().filter(|name| table.is_some_and(|table| table.table.has_rule(name))) {
         Some(constraint) => told.constraint(constraint),
         None => told,
+    }
+}
+
+/// A value does not fit. PostgreSQL's words are passed on where they are about a parameter, or quote no value.
+fn invalid(answer: &DbError, parameter: Option<&str>) -> Error {
+    let told = shown(answer.message());
+    if let Some(at) = parameter {
+        return Error::new(Code::InvalidValue, told).at(at);
+    }
+    let message = "a value does not fit what the query does with it";
+    Error::new(
+        Code::InvalidValue,
+        match quotes_nothing(answer.message()) {
+            true => format!("{message}: {told}"),
+            false => message.to_owned(),
+        },
+    )
+}
+
+/// A value violates a rule of its domain. The domain is named where the value is a parameter.
+fn violated_domain(answer: &DbError, domain: &str, parameter: Option<&str>) -> Error {
+    let code = Code::CheckViolation;
+    match parameter {
+        Some(at) => Error::new(code, format!("the value violates the rules of {domain}"))
+            .constraint(answer.constraint().unwrap_or_default())
+            .at(at),
+        None => Error::new(code, "a value violates the rules of its type"),
     }
 }

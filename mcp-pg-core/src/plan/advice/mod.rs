@@ -2,6 +2,7 @@
 //!
 //! Looks only at what the caller may see.
 
+mod condition;
 mod dotted;
 mod doubt;
 mod function;
@@ -9,6 +10,7 @@ mod measured;
 mod midnight;
 mod operator;
 mod related;
+mod returned;
 mod written;
 
 use serde_json::Value;
@@ -17,12 +19,12 @@ pub(super) use self::dotted::undotted;
 pub(super) use self::function::{or_computed, unknown_arithmetic};
 pub(super) use self::measured::{not_a_group, not_measured, unknown_measure};
 pub(super) use self::operator::unknown_operator;
-use self::related::related;
+pub(super) use self::returned::in_json_shown;
 pub(super) use self::written::{not_computed, not_written, reference, unknown_computation};
 use super::condition::computed::{COMPUTE, FORM as COMPUTED};
 use super::{Arithmetic, Hop, Scope};
 use crate::error::Error;
-use crate::policy::{TableView, shown};
+use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Operator, Part, RelationKind};
 use crate::value;
 
@@ -30,70 +32,6 @@ use crate::value;
 const ARITHMETIC: &str = "arithmetic is an object: {\"multiply\": [\"price\", \"quantity\"]}, in columns with \"as\"; also add, subtract, divide";
 
 impl<'v> Scope<'v> {
-    /// The error of a name in a condition that is no column and no relation.
-    pub(super) fn unknown_condition(&self, table: &'v TableView, name: &str) -> Error {
-        let relations = table.relations.iter().map(|relation| table.relation_name(relation));
-        let known: Vec<&str> = table.names_of(|_| true).chain(relations).collect();
-        let error = table
-            .unknown_column(name, |column| column.can_select)
-            .nearest(name, known.iter().copied())
-            .allowed(known.iter().copied());
-        if let Some(nested) = self.nested(table, name) {
-            return error.hint(format!("conditions on related rows nest: {nested}"));
-        }
-        if let Some((column, keys)) = in_json(table, name) {
-            return error.hint(format!("{{{column:?}: {{\"path\": [{keys}], \"eq\": …}}}}"));
-        }
-        if let Some(hop) = self.beyond(table, name) {
-            return error.hint(related(table, &hop, &format!("{{{name:?}: …}}")));
-        }
-        if table.is_derived()
-            && let Some(column) = table.names_of(|_| true).last()
-        {
-            let error = error.hint(format!(
-                "having uses the names of measures and groups: {{{column:?}: {{\"gt\": 5}}}}"
-            ));
-            return error;
-        }
-        let lower = name.to_ascii_lowercase();
-        if let Some((column, operator)) = name.split_once("__")
-            && table.usable(column).is_ok()
-        {
-            let operator = match operator {
-                "exact" => "eq",
-                "iexact" | "icontains" | "istartswith" | "iendswith" => "ilike",
-                "startswith" => "starts_with",
-                "endswith" => "ends_with",
-                "isnull" => "is_null",
-                "regex" => "matches",
-                operator => operator,
-            };
-            return error.hint(format!("{{{column:?}: {{{operator:?}: …}}}}"));
-        }
-        if let Some(column) = own(table, name) {
-            return error.did_you_mean(column);
-        }
-        match lower.trim_start_matches(['$', '_']) {
-            meant @ ("and" | "or" | "not") => error.did_you_mean(meant),
-            "is_null" | "is_not_null" => error.hint(
-                "null means that there is no related row: {\"customer\": null}, {\"not\": {\"customer\": null}}",
-            ),
-            "nor" => error.hint("{\"not\": {\"or\": [{…}, {…}]}}"),
-            "some" | "none" | "every" => error.hint(
-                "some, none and every follow the name of a to-many relation; a to-one relation takes the condition itself",
-            ),
-            "field" | "key" | "op" | "operator" | "value" => error
-                .hint("the column and the operator are keys: {\"status\": \"new\", \"total\": {\"gt\": 100}}"),
-            "compute" | "computed" | "expression" | "expr" => error.did_you_mean(COMPUTE).hint(COMPUTED),
-            operator if Arithmetic::names().any(|name| name == operator) => error.hint(COMPUTED),
-            _ if name.contains('(') => error.hint(
-                "give the column's own name; {\"ilike\": …} ignores case",
-            ),
-            _ if is_arithmetic(name) => error.hint(COMPUTED),
-            _ => error,
-        }
-    }
-
     /// The way to the one related row that has a column of this name.
     fn beyond(&self, table: &'v TableView, name: &str) -> Option<Hop<'v>> {
         let hops = table.relations.iter().filter(|relation| relation.kind == RelationKind::ToOne);
@@ -129,87 +67,6 @@ impl<'v> Scope<'v> {
             (None, Err(_)) => error,
         }
     }
-
-    /// `relation.column` as a condition, if that is what it names.
-    fn nested(&self, mut table: &'v TableView, mut name: &str) -> Option<String> {
-        let mut hops: Vec<Hop<'v>> = Vec::new();
-        while let Some((relation, rest)) = name.split_once('.') {
-            if hops.len() == self.view.limits.max_depth {
-                return None;
-            }
-            let hop = self.hop(table, self.relation(table, relation).ok()?).ok()?;
-            (table, name) = (hop.table, rest);
-            hops.push(hop);
-        }
-        let column = format!("{{{}: …}}", shown(name));
-        let around = |condition: String, hop: &Hop<'_>| related(hop.subject, hop, &condition);
-        (!hops.is_empty()).then(|| hops.iter().rev().fold(column, around))
-    }
-
-    /// What to say of a name that is not a column to return.
-    pub(super) fn not_returned(&self, table: &'v TableView, name: &str, error: Error) -> Error {
-        if let Some((relation, rest)) = name.split_once('.') {
-            if let Some(column) = own(table, name) {
-                return error.did_you_mean(column);
-            }
-            let own = |name: &&str| table.readable(name).is_ok();
-            if self.relation(table, relation).is_ok() {
-                return error.hint(format!(
-                    "related rows: \"include\": {{{relation:?}: {{\"columns\": [{}]}}}}",
-                    shown(rest)
-                ));
-            }
-            if let Some(column) = name.rsplit('.').next().filter(own) {
-                return error.did_you_mean(column);
-            }
-        }
-        if self.relation(table, name).is_ok() {
-            return error.hint(format!("related rows: \"include\": {{{name:?}: true}}"));
-        }
-        if let Some(hop) = self.beyond(table, name) {
-            let relation = table.relation_name(hop.relation);
-            return error.hint(format!(
-                "related rows: \"include\": {{{relation:?}: {{\"columns\": [{name:?}]}}}}"
-            ));
-        }
-        if is_arithmetic(name) {
-            return error.hint(ARITHMETIC);
-        }
-        if let Some((relation, columns)) = name.split_once('(') {
-            return error.hint(match self.relation(table, relation.trim()) {
-                Ok(_) => {
-                    let columns: Vec<&str> =
-                        columns.trim_end_matches(')').split(',').map(str::trim).collect();
-                    let relation = relation.trim();
-                    format!(
-                        "related rows: \"include\": {{{relation:?}: {{\"columns\": {columns:?}}}}}"
-                    )
-                }
-                Err(_) => {
-                    "columns are returned as they are; the tool aggregate counts, totals and groups"
-                        .to_owned()
-                }
-            });
-        }
-        if name.contains(',') {
-            return error.hint("one name each: [\"id\", \"name\"]");
-        }
-        let (distinct, rest) = name.split_once(' ').unwrap_or_default();
-        if distinct.eq_ignore_ascii_case("distinct") {
-            return error.hint(format!("\"columns\": [{:?}], \"distinct\": true", rest.trim()));
-        }
-        if let Some((_, column)) = name.split_once(':')
-            && table.readable(column).is_ok()
-        {
-            return error.did_you_mean(column).hint("columns keep their names");
-        }
-        match name.split_whitespace().next() {
-            Some(first) if first != name && table.readable(first).is_ok() => {
-                error.did_you_mean(first).hint("columns keep their names")
-            }
-            _ => error,
-        }
-    }
 }
 
 /// What was given, if it is short enough to be repeated.
@@ -230,16 +87,6 @@ pub(in crate::plan) fn own<'n>(table: &TableView, name: &'n str) -> Option<&'n s
 fn is_arithmetic(name: &str) -> bool {
     let name = name.replace("(*)", "");
     name.contains(['*', '+', '/']) || name.contains(" - ")
-}
-
-/// What to say of a name to return that is a path into JSON.
-pub(super) fn in_json_shown(table: &TableView, name: &str, error: Error) -> Error {
-    match in_json(table, name) {
-        Some((column, keys)) => {
-            error.hint(format!("{{\"column\": {column:?}, \"path\": [{keys}]}}"))
-        }
-        None => error,
-    }
 }
 
 /// The column and the path into it that `details.color`, `details->>color` or `tags[0]` name.

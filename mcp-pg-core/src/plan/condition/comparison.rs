@@ -105,10 +105,6 @@ impl<'v> Parser<'_, 'v> {
         require_near(data_type, value, at)?;
         let bound = fraction::bound(data_type, operator, value);
         let value = bound.as_ref().unwrap_or(value);
-        let same = |value: &Value| {
-            let operand = scope.operand(column, value, at);
-            operand.map_err(|error| advice::not_a_range(column, operator, value, error))
-        };
         if let Some(null) = of_null(operator, value, at)? {
             return Ok(test(column, null));
         }
@@ -131,36 +127,64 @@ impl<'v> Parser<'_, 'v> {
                 Comparison::Binary(operator, scope.pattern(operator, value, at)?)
             }
             Operator::HasKey => Comparison::Binary(operator, self.keys(value, at)?),
-            Operator::Contains if let Some(part) = contained(data_type, value) => {
-                let operand = scope.operand_of(part, &part.name, value, at)?;
-                match may_be_empty(part, at) {
-                    true => Comparison::ContainsSome(part.name.clone(), operand),
-                    false => Comparison::ContainsElement(part.name.clone(), operand),
-                }
-            }
-            Operator::ContainedBy if data_type.family() == Family::Point => {
-                let area = area(value, at)?;
-                let operand = scope.operand_of(area, &area.name, value, at)?;
-                Comparison::ContainedBy(area.name.clone(), operand)
-            }
-            Operator::Contains | Operator::ContainedBy | Operator::Overlaps
-                if data_type.family() == Family::Array
-                    && !value.is_array()
-                    && !value.is_object() =>
-            {
-                Comparison::Binary(operator, same(&Value::from(vec![value.clone()]))?)
-            }
             Operator::Contains | Operator::ContainedBy | Operator::Overlaps => {
-                self.scope.short(value, at)?;
-                let operand = same(value)?;
-                match operator == Operator::Contains && may_be_empty(data_type, at) {
-                    true => Comparison::ContainsSome(data_type.base().name.clone(), operand),
-                    false => Comparison::Binary(operator, operand),
-                }
+                self.containment(column, operator, value, at)?
             }
-            _ => Comparison::Binary(operator, same(value)?),
+            _ => Comparison::Binary(operator, self.same(column, operator, value, at)?),
         };
         Ok(test(column, comparison))
+    }
+
+    /// `contains`, `contained_by` or `overlaps` between a column's value and an operand of its type, or one of the parts of
+    /// its type: an element, a range, an area.
+    fn containment(
+        &self,
+        column: &Slot<'v>,
+        operator: Operator,
+        value: &Value,
+        at: &str,
+    ) -> Result<Comparison> {
+        let (scope, data_type) = (self.scope, &column.data_type);
+        if operator == Operator::Contains
+            && let Some(part) = contained(data_type, value)
+        {
+            let operand = scope.operand_of(part, &part.name, value, at)?;
+            return Ok(match may_be_empty(part, at) {
+                true => Comparison::ContainsSome(part.name.clone(), operand),
+                false => Comparison::ContainsElement(part.name.clone(), operand),
+            });
+        }
+        match data_type.family() {
+            Family::Point if operator == Operator::ContainedBy => {
+                let area = area(value, at)?;
+                let operand = scope.operand_of(area, &area.name, value, at)?;
+                Ok(Comparison::ContainedBy(area.name.clone(), operand))
+            }
+            Family::Array if !value.is_array() && !value.is_object() => {
+                let list = Value::from(vec![value.clone()]);
+                Ok(Comparison::Binary(operator, self.same(column, operator, &list, at)?))
+            }
+            _ => {
+                scope.short(value, at)?;
+                let operand = self.same(column, operator, value, at)?;
+                Ok(match operator == Operator::Contains && may_be_empty(data_type, at) {
+                    true => Comparison::ContainsSome(data_type.base().name.clone(), operand),
+                    false => Comparison::Binary(operator, operand),
+                })
+            }
+        }
+    }
+
+    /// An operand of the column's own type.
+    fn same(
+        &self,
+        column: &Slot<'v>,
+        operator: Operator,
+        value: &Value,
+        at: &str,
+    ) -> Result<Operand> {
+        let operand = self.scope.operand(column, value, at);
+        operand.map_err(|error| advice::not_a_range(column, operator, value, error))
     }
 
     /// The keys of a `has_key`: one, or several.

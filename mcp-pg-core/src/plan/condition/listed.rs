@@ -1,82 +1,42 @@
 //! Conditions that a value is one of a list, or none of it.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::comparison::{Comparison, no_dates};
 use super::filter::Parser;
 use crate::error::{Result, below};
 use crate::plan::expression::now;
-use crate::plan::{Operand, Predicate, Slot};
+use crate::plan::{Operand, Predicate, Scope, Slot};
 use crate::schema::{DataType, Family, Operator};
 
 impl<'v> Parser<'_, 'v> {
-    /// One of a list, or none of it; null is one of the values here, though not to SQL.
+    /// Tests for one of a list, or for none of it. Null can be in the list, though not in SQL's.
     pub(super) fn list(
-        &mut self,
+        &self,
         column: &Slot<'v>,
         path: Option<&Operand>,
         operator: Operator,
         value: &Value,
         at: &str,
     ) -> Result<Predicate<'v>> {
-        let (scope, negated) = (self.scope, operator == Operator::NotIn);
+        let negated = operator == Operator::NotIn;
         self.scope.short(value, at)?;
-        let items: Vec<(Option<usize>, &Value)> = match value {
-            Value::Array(items) => {
-                items.iter().enumerate().map(|(index, item)| (Some(index), item)).collect()
-            }
-            lone => vec![(None, lone)],
-        };
-        // Every row meets that, which no write is to take for a condition, or none does.
+        let items = items(value);
+        // Not an empty `All`, which a write would take for a missing condition.
         if items.is_empty() {
             return Ok(if negated { Predicate::always() } else { Predicate::never() });
         }
-        let place = |index: Option<usize>| match index {
-            Some(index) => below(at, &index.to_string()),
-            None => at.to_owned(),
-        };
+        let subject = Subject { scope: self.scope, column, path, at };
         let (nulls, items): (Vec<_>, Vec<_>) =
-            items.into_iter().partition(|(_, item)| literal(item).is_null());
-        if path.is_some()
-            && let Some((index, _)) = items.iter().find(|(_, item)| now::asked(item).is_some())
-        {
-            return Err(no_dates(&place(*index)));
-        }
-        // What an earlier operation gives is no part of a list that is known now.
-        let (references, items): (Vec<_>, Vec<_>) =
-            items.into_iter().partition(|(_, item)| is_reference(item));
-        let data_type = match path {
-            None => &column.data_type,
-            Some(_) => DataType::jsonb(),
-        };
-        let type_name = if path.is_none() { &column.type_name } else { &data_type.name };
-        let test = |comparison| Predicate::Test {
-            column: column.clone(),
-            path: path.cloned(),
-            comparison,
-        };
-        let equal = |(index, item): &(Option<usize>, &Value)| {
-            let operand = scope.operand_of(data_type, type_name, item, &place(*index))?;
-            Ok(test(Comparison::Binary(Operator::Eq, operand)))
-        };
-        // An array of arrays would be one flat list to PostgreSQL.
-        let listed = if data_type.family() == Family::Array {
-            let any = Predicate::Any(items.iter().map(equal).collect::<Result<_>>()?);
-            if negated { Predicate::Not(Box::new(any)) } else { any }
-        } else {
-            let list = DataType::list_of(data_type);
-            let values = items.iter().map(|(_, item)| literal(item).clone()).collect();
-            let operand = scope.operand_of(&list, &list.name, &Value::Array(values), at);
-            let operand = operand.or_else(|error| {
-                // Its place counts without the nulls: whichever item is wrong says it right.
-                let each = items.iter().map(|(index, item)| {
-                    scope.operand_of(data_type, type_name, item, &place(*index))
-                });
-                each.collect::<Result<Vec<_>>>().and(Err(error))
-            })?;
-            test(Comparison::Listed(negated, operand))
-        };
-        let referred: Vec<_> = references.iter().map(equal).collect::<Result<_>>()?;
+            items.into_iter().partition(|item| item.literal().is_null());
+        subject.refuse_dates(&items)?;
+        // The values of references are not known yet, so they cannot be part of an array.
+        let (references, items): (Vec<_>, Vec<_>) = items.into_iter().partition(Item::is_reference);
+        let listed = subject.listed(&items, negated)?;
+        let referred: Vec<_> =
+            references.iter().map(|item| subject.equal(item)).collect::<Result<_>>()?;
         let listed = match (referred.is_empty(), negated) {
             (true, _) => listed,
             (false, false) => Predicate::Any([vec![listed], referred].concat()),
@@ -86,19 +46,114 @@ impl<'v> Parser<'_, 'v> {
         };
         Ok(match (nulls.is_empty(), negated) {
             (true, _) => listed,
-            (false, false) => Predicate::Any(vec![listed, test(Comparison::Null(true))]),
-            (false, true) => Predicate::All(vec![listed, test(Comparison::Null(false))]),
+            (false, false) => Predicate::Any(vec![listed, subject.test(Comparison::Null(true))]),
+            (false, true) => Predicate::All(vec![listed, subject.test(Comparison::Null(false))]),
         })
     }
 }
 
-/// Whether a value is `{"$ref": …}`.
-fn is_reference(value: &Value) -> bool {
-    value.as_object().is_some_and(|object| object.len() == 1 && object.contains_key("$ref"))
+/// The items of a list, or a lone value as its only item.
+fn items(value: &Value) -> Vec<Item<'_>> {
+    match value {
+        Value::Array(items) => {
+            let items = items.iter().enumerate();
+            items.map(|(index, value)| Item { index: Some(index), value }).collect()
+        }
+        value => vec![Item { index: None, value }],
+    }
 }
 
-/// What a value is, be it spelled `{"$literal": …}` or not.
-fn literal(value: &Value) -> &Value {
-    let members = value.as_object().filter(|members| members.len() == 1);
-    members.and_then(|members| members.get("$literal")).unwrap_or(value)
+/// An item of a list.
+struct Item<'i> {
+    /// Its position; `None` for a lone value.
+    index: Option<usize>,
+    value: &'i Value,
+}
+
+impl<'i> Item<'i> {
+    /// Where the item is in the request, if its list is at `at`.
+    fn place(&self, at: &str) -> String {
+        match self.index {
+            Some(index) => below(at, &index.to_string()),
+            None => at.to_owned(),
+        }
+    }
+
+    /// Whether the item is `{"$ref": …}`.
+    fn is_reference(&self) -> bool {
+        let members = self.value.as_object();
+        members.is_some_and(|members| members.len() == 1 && members.contains_key("$ref"))
+    }
+
+    /// The value, also if it is written as `{"$literal": …}`.
+    fn literal(&self) -> &'i Value {
+        let members = self.value.as_object().filter(|members| members.len() == 1);
+        members.and_then(|members| members.get("$literal")).unwrap_or(self.value)
+    }
+}
+
+/// What is compared with the items: the value of a column, or the part of its JSON at a path.
+struct Subject<'s, 'v> {
+    scope: &'s Scope<'v>,
+    column: &'s Slot<'v>,
+    path: Option<&'s Operand>,
+    /// Where the list is in the request.
+    at: &'s str,
+}
+
+impl<'v> Subject<'_, 'v> {
+    fn data_type(&self) -> &Arc<DataType> {
+        match self.path {
+            None => &self.column.data_type,
+            Some(_) => DataType::jsonb(),
+        }
+    }
+
+    fn type_name(&self) -> &str {
+        match self.path {
+            None => &self.column.type_name,
+            Some(_) => &DataType::jsonb().name,
+        }
+    }
+
+    fn test(&self, comparison: Comparison) -> Predicate<'v> {
+        Predicate::Test { column: self.column.clone(), path: self.path.cloned(), comparison }
+    }
+
+    fn operand(&self, item: &Item<'_>) -> Result<Operand> {
+        let at = item.place(self.at);
+        self.scope.operand_of(self.data_type(), self.type_name(), item.value, &at)
+    }
+
+    fn equal(&self, item: &Item<'_>) -> Result<Predicate<'v>> {
+        Ok(self.test(Comparison::Binary(Operator::Eq, self.operand(item)?)))
+    }
+
+    /// JSON has no dates that the present could be compared with.
+    fn refuse_dates(&self, items: &[Item<'_>]) -> Result<()> {
+        let date = items.iter().find(|item| now::asked(item.value).is_some());
+        match date.filter(|_| self.path.is_some()) {
+            Some(item) => Err(no_dates(&item.place(self.at))),
+            None => Ok(()),
+        }
+    }
+
+    /// The test of the items whose values are known, none of them null.
+    fn listed(&self, items: &[Item<'_>], negated: bool) -> Result<Predicate<'v>> {
+        // An array of arrays would be one flat list to PostgreSQL.
+        if self.data_type().family() == Family::Array {
+            let equal = items.iter().map(|item| self.equal(item));
+            let any = Predicate::Any(equal.collect::<Result<_>>()?);
+            return Ok(if negated { Predicate::Not(Box::new(any)) } else { any });
+        }
+        let list = DataType::list_of(self.data_type());
+        let values = Value::Array(items.iter().map(|item| item.literal().clone()).collect());
+        let operand = self.scope.operand_of(&list, &list.name, &values, self.at);
+        let operand = operand.or_else(|error| {
+            // Its index counts without the nulls; the wrong item itself has the right one.
+            let each = items.iter().map(|item| self.operand(item));
+            each.collect::<Result<Vec<_>>>().and(Err(error))
+        })?;
+        Ok(self.test(Comparison::Listed(negated, operand)))
+    }
 }

@@ -209,25 +209,7 @@ impl<'v> Scope<'v> {
             .operand(column, value, at)
             .map_err(|error| advice::not_computed(column, value, written, error))?;
         if operand.is_null() && !column.nullable {
-            return Err(Error::new(
-                Code::NotNullViolation,
-                format!("{} does not accept null", column.name),
-            )
-            .at(at)
-            .hint(match written {
-                _ if column.data_type.is_json() && column.default.is_some() => {
-                    "{\"$default\": true} sets its default, and {\"$literal\": null} JSON's null"
-                }
-                _ if column.data_type.is_json() => "{\"$literal\": null} is JSON's null",
-                Written::New if column.identity.is_some() => {
-                    "leave it out: PostgreSQL generates it"
-                }
-                Written::New if !column.required() => {
-                    "leave it out, or give {\"$default\": true}: it has a default"
-                }
-                Written::Old if column.default.is_some() => "{\"$default\": true} sets its default",
-                _ => "give a value",
-            }));
+            return Err(no_null(column, written).at(at));
         }
         fits(column, &operand, at)?;
         if written == Written::Old && !is_operand(value) {
@@ -235,6 +217,23 @@ impl<'v> Scope<'v> {
         }
         Ok(Assign::Value(operand))
     }
+}
+
+/// The error for null in a column that does not accept it.
+fn no_null(column: &Column, written: Written) -> Error {
+    let message = format!("{} does not accept null", column.name);
+    Error::new(Code::NotNullViolation, message).hint(match written {
+        _ if column.data_type.is_json() && column.default.is_some() => {
+            "{\"$default\": true} sets its default, and {\"$literal\": null} JSON's null"
+        }
+        _ if column.data_type.is_json() => "{\"$literal\": null} is JSON's null",
+        Written::New if column.identity.is_some() => "leave it out: PostgreSQL generates it",
+        Written::New if !column.required() => {
+            "leave it out, or give {\"$default\": true}: it has a default"
+        }
+        Written::Old if column.default.is_some() => "{\"$default\": true} sets its default",
+        _ => "give a value",
+    })
 }
 
 /// Refuses what is shown instead of a column's value: whoever writes back what was read would lose the real one.

@@ -66,8 +66,30 @@ impl Types {
             kind: Unresolved::Base,
         });
         let Definition { name, comment, equality, ordering, distance, kind } = definition;
-        let kind = match kind {
-            _ if depth == DEPTH_MOST => Kind::Base,
+        let kind = if depth < DEPTH_MOST { self.kind(kind, depth) } else { Kind::Base };
+        let (equality, ordering) = comparison(&kind, (equality, ordering));
+        let distance = match &kind {
+            Kind::Domain { base, .. } => base.distance,
+            _ => distance,
+        };
+        let collation = Collation::default();
+        let data_type = Arc::new(DataType {
+            oid,
+            name,
+            kind,
+            equality,
+            ordering,
+            distance,
+            collation,
+            comment,
+        });
+        self.resolved.insert(oid, data_type.clone());
+        data_type
+    }
+
+    /// The kind, with the types that it is made of.
+    fn kind(&mut self, kind: Unresolved, depth: usize) -> Kind {
+        match kind {
             Unresolved::Base => Kind::Base,
             Unresolved::Enum(labels) => Kind::Enum(labels),
             Unresolved::Array { element, delimiter } => {
@@ -87,36 +109,23 @@ impl Types {
             ),
             Unresolved::Range(subtype) => Kind::Range(self.resolve(subtype, depth + 1)),
             Unresolved::Multirange(range) => Kind::Multirange(self.resolve(range, depth + 1)),
-        };
-        // Operator classes of whole families (anyarray, anyenum, …) apply if the parts have one.
-        let (equality, ordering) = match &kind {
-            Kind::Base => (equality, ordering),
-            Kind::Enum(_) | Kind::Range(_) | Kind::Multirange(_) => (true, true),
-            Kind::Array { element: part, .. } | Kind::Domain { base: part, .. } => {
-                (part.equality, part.ordering)
-            }
-            Kind::Composite(fields) => (
-                fields.iter().all(|field| field.data_type.equality),
-                fields.iter().all(|field| field.data_type.ordering),
-            ),
-        };
-        let distance = match &kind {
-            Kind::Domain { base, .. } => base.distance,
-            _ => distance,
-        };
-        let collation = Collation::default();
-        let data_type = Arc::new(DataType {
-            oid,
-            name,
-            kind,
-            equality,
-            ordering,
-            distance,
-            collation,
-            comment,
-        });
-        self.resolved.insert(oid, data_type.clone());
-        data_type
+        }
+    }
+}
+
+/// Whether values can be compared for equality, and whether they have an order; `own` is what the type's own operator
+/// classes say. Those of whole families (anyarray, anyenum, …) apply if the parts have one.
+fn comparison(kind: &Kind, own: (bool, bool)) -> (bool, bool) {
+    match kind {
+        Kind::Base => own,
+        Kind::Enum(_) | Kind::Range(_) | Kind::Multirange(_) => (true, true),
+        Kind::Array { element: part, .. } | Kind::Domain { base: part, .. } => {
+            (part.equality, part.ordering)
+        }
+        Kind::Composite(fields) => (
+            fields.iter().all(|field| field.data_type.equality),
+            fields.iter().all(|field| field.data_type.ordering),
+        ),
     }
 }
 
