@@ -162,7 +162,8 @@ async fn a_column_of_related_rows_is_not_compared_with_itself() {
     .await;
     let engine = database.engine().await;
     let select = |condition| json!({"table": "product", "where": condition});
-    let once_more = |price: &str| json!({"history": {"some": {"price": {"gt": {"$column": price}}}}});
+    let once_more =
+        |price: &str| json!({"history": {"some": {"price": {"gt": {"$column": price}}}}});
     let told = error(&engine, "analyst", "select", select(once_more("price"))).await;
     let at = "/where/history/some/price/gt/$column";
     assert_eq!((&told["code"], &told["at"]), (&json!("invalid_value"), &json!(at)), "{told}");
