@@ -102,7 +102,7 @@ impl FileSink {
     fn with(path: &Path, limits: Limits) -> Result<Self> {
         let unusable = |error: std::io::Error| {
             let message = format!("the audit file {} cannot be used: {error}", path.display());
-            Error::new(Code::AuditUnavailable, message).caused_by(error)
+            Error::new(Code::AuditUnavailable, message)
         };
         let log = Log::open(path, limits).map_err(unusable)?;
         let runtime =

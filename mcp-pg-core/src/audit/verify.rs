@@ -212,8 +212,12 @@ fn go_on(mut head: Head, mut log: impl BufRead) -> Result<Head, Fault> {
 ///
 /// # Errors
 ///
-/// The file cannot be opened, or a process does not let go of its lock.
+/// The file cannot be opened, is a pipe or the like, or a process does not let go of its lock.
 pub fn snapshot(path: &Path) -> io::Result<BufReader<Take<File>>> {
+    // A pipe would be waited for.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     let file = File::open(path)?;
     wait(Instant::now() + PATIENCE, || file.try_lock_shared())?;
     let length = file.metadata()?.len();
@@ -301,6 +305,15 @@ mod tests {
         for cut in [1, 2, last - 1] {
             let torn = verify(&whole.as_bytes()[..whole.len() - cut]).unwrap_err();
             assert_eq!(torn, Fault { line: 4, seq: None, reason: Reason::Torn });
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_a_file_is_verified() {
+        for path in ["/dev/null", "/dev", "/dev/zero"] {
+            let refused = verify_file(Path::new(path)).unwrap_err();
+            assert_eq!(refused.to_string(), "it is not a regular file", "{path}");
         }
     }
 

@@ -205,12 +205,14 @@ fn usable(view: &View, request: &Request) -> Result<()> {
     };
     // Whether there is none, or none for this role, is not told.
     let schemas = view.schemas().join(", ");
-    match needed.is_empty() {
-        true => Err(Error::new(
+    let writes = matches!(request, Request::Transaction(_));
+    match (needed.is_empty(), view.read_only().filter(|_| writes)) {
+        (true, Some(read_only)) => Err(read_only.refusal()),
+        (true, None) => Err(Error::new(
             Code::Forbidden,
             format!("there is no table in {schemas} that the caller's role may {verb}"),
         )
         .hint("an operator can grant it more, or serve other schemas")),
-        false => Ok(()),
+        (false, _) => Ok(()),
     }
 }

@@ -154,7 +154,8 @@ impl Engine {
         self.catalogue.load().schema()
     }
 
-    /// The canned queries and functions that the caller has as tools, by name.
+    /// The canned queries and functions that the caller has as tools, by name; without those that write where nothing can be
+    /// written.
     ///
     /// # Errors
     ///
@@ -162,7 +163,9 @@ impl Engine {
     pub fn queries(&self, caller: &Principal) -> Result<Vec<Arc<Query>>> {
         let catalogue = self.catalogue.load();
         let view = catalogue.view(caller)?;
-        Ok(catalogue.canned.of_role(&view.role).cloned().collect())
+        let read_only = view.read_only().is_some();
+        let queries = catalogue.canned.of_role(&view.role);
+        Ok(queries.filter(|query| !(read_only && query.writes)).cloned().collect())
     }
 
     /// What is wrong with canned queries and functions that are meant to be tools.

@@ -23,7 +23,7 @@ use super::transaction::{BECOME, Identity, Transaction};
 use crate::error::{Code, Error, Result};
 use crate::policy::Settings;
 use crate::request::Isolation;
-use crate::schema::{Schema, SessionCode, Signature, Watch};
+use crate::schema::{ReadOnly, Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
 
 /// How long nothing may be heard from the database's host before it is asked whether it is there, unless the URL says.
@@ -150,8 +150,9 @@ impl Database {
                     .caused_by(error)
                 })?;
             }
-            let schema = Schema::read(&transaction, names).await?;
+            let mut schema = Schema::read(&transaction, names).await?;
             transaction.commit().await.map_err(unavailable)?;
+            schema.read_only = schema.read_only.or(self.read_only());
             Ok(schema)
         };
         let read = read.await;
@@ -299,12 +300,15 @@ impl Database {
         };
         identity.restore |= coded.load(Ordering::Relaxed);
         let lease = self.lease().await?;
-        if isolation.is_some() && self.session.read_only() {
-            let message = "the database is set to be read-only for this server";
-            return Err(Error::new(Code::Forbidden, message)
-                .hint("default_transaction_read_only is on: an operator can change it"));
+        match self.read_only() {
+            Some(read_only) if isolation.is_some() => Err(read_only.refusal()),
+            _ => Ok(Transaction::new(lease, identity, isolation, self.patience)),
         }
-        Ok(Transaction::new(lease, identity, isolation, self.patience))
+    }
+
+    /// Whether the login or the database is set to be read-only, as the newest session has found it.
+    pub(crate) fn read_only(&self) -> Option<ReadOnly> {
+        self.session.read_only().then_some(ReadOnly::Setting)
     }
 
     /// Forgets all prepared statements: the schema that they were made for has changed.

@@ -14,6 +14,7 @@ use super::refusal::Failure;
 use super::refusal::code;
 use crate::error::{Code, Error, Result};
 use crate::request::Isolation;
+use crate::schema::ReadOnly;
 use crate::statement::Statement;
 use crate::value::Text;
 
@@ -318,10 +319,7 @@ fn not_begun(error: tokio_postgres::Error) -> Failure {
     match error.code() {
         // All that can be wrong with a BEGIN that writes.
         Some(&SqlState::FEATURE_NOT_SUPPORTED) => {
-            Error::new(Code::Forbidden, "this database is a standby, which only accepts reads")
-                .hint("write to the primary")
-                .caused_by(error)
-                .into()
+            ReadOnly::Standby.refusal().caused_by(error).into()
         }
         _ => Failure::Database(error),
     }

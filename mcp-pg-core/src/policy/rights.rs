@@ -127,7 +127,8 @@ impl<'r> Rights<'r> {
             Action::Insert => privileges.insert,
             Action::Update => privileges.update,
             Action::Archive | Action::Restore => {
-                self.archive.is_some_and(|column| column.can_update && column.generated.is_none())
+                let settable = |column: &Column| column.can_update && column.generated.is_none();
+                privileges.update && self.archive.is_some_and(settable)
             }
             Action::Delete => privileges.delete && self.settings.archive.allow_hard_delete,
         }

@@ -13,7 +13,7 @@ use super::rights::{Exposure, Rules};
 use super::{Action, Actions, Marks, Mask, MaskKey, Sealed, Settings};
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
-use crate::schema::{Column, Key, Relation, Table, TableKind};
+use crate::schema::{Column, Key, ReadOnly, Relation, Table, TableKind};
 use crate::value::Decoder;
 
 /// A table as a role sees it.
@@ -45,6 +45,8 @@ pub struct TableView {
     rules: BTreeMap<Action, Rules>,
     /// Whether it belongs to one query only.
     pub(super) derived: bool,
+    /// Why nothing can be written, whatever the role may do, if so.
+    pub(super) read_only: Option<ReadOnly>,
 }
 
 impl TableView {
@@ -93,6 +95,7 @@ impl TableView {
             version: None,
             rules: BTreeMap::new(),
             derived: false,
+            read_only: None,
         }
     }
 
@@ -129,6 +132,9 @@ impl TableView {
             return Ok(());
         }
         let granted = self.granted.contains(action);
+        if let Some(read_only) = self.read_only.filter(|_| granted && action != Action::Select) {
+            return Err(read_only.refusal().at("/table"));
+        }
         let settable = |column: &Column| column.generated.is_none();
         if granted
             && matches!(action, Action::Archive | Action::Restore)

@@ -3,6 +3,7 @@
 //! A View is a reduced schema: it does not contain tables and columns that the role may not see, nor keys, relations and
 //! checks that mention them. Everything that a caller is told comes from a View.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +13,7 @@ use super::table_view::{TableView, shown};
 use super::{Actions, Limits, Marks, Role, Settings, Texts, Unfit};
 use crate::error::{Code, Error, Result};
 use crate::name::{TableName, nearest};
-use crate::schema::{Language, Relation, Schema};
+use crate::schema::{Language, ReadOnly, Relation, Schema};
 
 /// The tables, columns and relations that exist for a role.
 #[derive(Debug, Clone)]
@@ -39,6 +40,7 @@ pub struct View {
     /// All tables with all their columns, for the row conditions of grants, which the operator writes.
     whole: Option<Arc<View>>,
     languages: Vec<Arc<Language>>,
+    read_only: Option<ReadOnly>,
     texts: Arc<Texts>,
     /// The names of all columns, collected on first use.
     column_names: OnceLock<HashSet<String>>,
@@ -64,7 +66,11 @@ impl View {
         let mut tables = Vec::new();
         let mut extras = Vec::new();
         for table in &schema.tables {
-            if let Some((table, extra)) = reduce(table, role, settings, unfit) {
+            let table = match schema.read_only {
+                Some(_) => Cow::Owned(table.without_writes()),
+                None => Cow::Borrowed(table),
+            };
+            if let Some((table, extra)) = reduce(&table, role, settings, unfit) {
                 tables.push(table);
                 extras.push(extra);
             }
@@ -99,7 +105,9 @@ impl View {
             let columns = table.columns.iter().zip(&extra.exposures);
             let masked = columns.filter(|(_, exposure)| exposure.mask.is_some());
             view.masked_names.extend(masked.map(|(column, _)| column.name.to_lowercase()));
-            view.tables.push(TableView::new(table, relations, extra));
+            let mut table = TableView::new(table, relations, extra);
+            table.read_only = schema.read_only;
+            view.tables.push(table);
         }
         view.digest = digest.finish();
         if view.tables.iter().any(TableView::is_ruled) {
@@ -146,6 +154,7 @@ impl View {
             encrypted_names: named(&settings.encryption.columns),
             whole: None,
             languages: schema.languages.clone(),
+            read_only: schema.read_only,
             texts: Arc::default(),
             column_names: OnceLock::new(),
             relation_names: OnceLock::new(),
@@ -179,6 +188,11 @@ impl View {
     /// The actions that the role may do on at least one table.
     pub fn actions(&self) -> Actions {
         self.actions
+    }
+
+    /// Why nothing can be written at the moment, whatever the role may do.
+    pub fn read_only(&self) -> Option<ReadOnly> {
+        self.read_only
     }
 
     /// Whether some action may need the user's confirmation.

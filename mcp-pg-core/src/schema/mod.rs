@@ -17,6 +17,7 @@ mod load;
 mod naming;
 mod operator;
 mod part;
+mod read_only;
 mod relation;
 mod routine;
 mod table;
@@ -36,6 +37,7 @@ pub use language::Language;
 pub use load::{SessionCode, Sighted, Signature, Snapshot, Watch};
 pub use operator::{Family, Operator};
 pub use part::Part;
+pub use read_only::ReadOnly;
 pub use relation::{Found, Junction, Relation, RelationKind};
 pub use routine::{Argument, ArgumentMode, Routine};
 pub use table::{Privileges, RowSecurity, Table, TableKind};
@@ -59,6 +61,8 @@ pub struct Schema {
     pub languages: Vec<Arc<Language>>,
     /// What became of the directives in comments, once [`Schema::obeying`] has looked.
     pub directives: Directives,
+    /// Why nothing can be written, if so. The privileges are what they are all the same: a standby's are its primary's.
+    pub read_only: Option<ReadOnly>,
     /// A digest of the tables, without the row estimates: equal digests mean equal tables.
     pub fingerprint: u64,
     by_name: HashMap<TableName, usize>,
@@ -91,6 +95,7 @@ impl Schema {
             functions: Vec::new(),
             languages: Vec::new(),
             directives: Directives::default(),
+            read_only: None,
             fingerprint,
             by_name,
         }
@@ -107,8 +112,9 @@ impl Schema {
 
     /// The same with relations and digest made anew, after something was added to its tables.
     fn renewed(self) -> Self {
-        let Self { names, comments, tables, functions, languages, directives, .. } = self;
-        Self { functions, languages, directives, ..Self::new(names, comments, tables) }
+        let Self { names, comments, tables, functions, languages, directives, read_only, .. } =
+            self;
+        Self { functions, languages, directives, read_only, ..Self::new(names, comments, tables) }
     }
 
     /// The table with exactly this name.

@@ -103,6 +103,15 @@ pub struct Privileges {
 }
 
 impl Table {
+    /// The same where nothing can be written.
+    pub fn without_writes(&self) -> Self {
+        let (insert, update, delete) = (false, false, false);
+        Self {
+            privileges: Privileges { insert, update, delete, ..self.privileges },
+            ..self.clone()
+        }
+    }
+
     /// The position and definition of a column by its exact name.
     pub fn column(&self, name: &str) -> Option<(usize, &Column)> {
         self.columns.iter().enumerate().find(|(_, column)| column.name == name)

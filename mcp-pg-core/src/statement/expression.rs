@@ -172,9 +172,11 @@ fn bucket(value: Parted, width: Parted) -> Parted {
     let [value, width] = [value, width].map(Parted::divided);
     let rest =
         |value: Expr| -> Expr { Func::cust("pg_catalog.mod").args([value, width.clone()]).into() };
-    // That of a negative number is negative.
+    // That of a negative number is negative, that of an infinite one no number.
     let beyond = rest(rest(value.clone()).add(width.clone()));
-    Parted::whole(value.sub(beyond))
+    let none = Expr::Constant("NaN".into()).cast_as("numeric");
+    let begin = value.clone().sub(Func::cust("NULLIF").args([beyond, none]));
+    Parted::whole(Func::coalesce([begin, value]).into())
 }
 
 fn times(value: Expr, factor: i64) -> Expr {

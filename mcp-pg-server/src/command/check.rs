@@ -114,6 +114,7 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
         "the login's password is short: the keys of cursors, and of the mask hash, are derived from it, so whoever has one of these can try passwords; a random one of 16 characters cannot be guessed"
             .to_owned()
     });
+    let read_only = schema.read_only.map(|reason| format!("no writes are offered: {reason}"));
     let shown = columns::shown_encrypted(settings, schema)
         .into_iter()
         .map(|column| format!("the view column {column} shows an encrypted one: it is read-only"));
@@ -123,6 +124,7 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
         .chain(open)
         .chain(hashing)
         .chain(short)
+        .chain(read_only)
         .chain(shown)
         .chain(views)
         .chain(without)

@@ -40,7 +40,7 @@ pub(super) async fn serve(
     let source = source.told_in(options.metrics.clone());
     let allow_unsafe_login = config.allow_unsafe_login;
     let session = Session::open(common, config, environment).await?;
-    posture::tell_counted(&session.engine);
+    posture::tell_settings(&session.engine);
     let source = if bound.ip().is_loopback() || allow_unsafe_login {
         let engine = session.engine.clone();
         tokio::spawn(async move { posture::warn(&engine).await });

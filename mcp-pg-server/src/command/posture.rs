@@ -104,10 +104,24 @@ pub(super) fn warn_if_empty(engine: &Engine) {
     }
 }
 
-/// Tells of the columns that count changes since nothing is configured.
-pub(super) fn tell_counted(engine: &Engine) {
-    if let Some(counted) = counted(&engine.settings(), &engine.schema()) {
+/// Tells what the settings mean in this database, where nobody may have meant it: which columns count changes since
+/// nothing is configured, that nothing can be written, and which grants match no table.
+pub(super) fn tell_settings(engine: &Engine) {
+    let (settings, schema) = (engine.settings(), engine.schema());
+    if let Some(counted) = counted(&settings, &schema) {
         tracing::warn!("{counted}");
+    }
+    if let Some(read_only) = schema.read_only {
+        tracing::warn!("no writes are offered: {read_only}");
+    }
+    // A database role may see more than the login.
+    for role in settings.roles.iter().filter(|role| role.database_role.is_none()) {
+        for (position, grant) in role.grants.iter().enumerate() {
+            if !schema.tables.iter().any(|table| grant.matches(&table.name)) {
+                let (name, tables) = (&role.name, grant.tables.join(", "));
+                tracing::warn!("roles.{name}.grants[{position}]: {tables} matches no table");
+            }
+        }
     }
 }
 

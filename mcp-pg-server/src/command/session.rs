@@ -28,6 +28,7 @@ impl Session {
         mut config: Config,
         environment: &Environment,
     ) -> Result<Self, Failure> {
+        let mut named = true;
         let (database, cluster) = match common.demo {
             Some(sample) => {
                 let (database, cluster) = demo(sample).await?;
@@ -35,7 +36,9 @@ impl Session {
             }
             None => {
                 let url = common.database_url.clone().or(config.database_url.take());
-                let (database, tls) = Database { url }.resolve(environment)?;
+                let database = Database { url };
+                named = database.is_named(environment);
+                let (database, tls) = database.resolve(environment)?;
                 config.settings.tls = tls;
                 (database, None)
             }
@@ -43,7 +46,7 @@ impl Session {
         let engine = Engine::connect(database, config.settings).await.map_err(|error| {
             let unavailable = error.code() == Code::DatabaseUnavailable;
             let mut failure = Failure::from(error);
-            if unavailable {
+            if unavailable && !named {
                 failure.message.push_str(
                     "\nGive --database-url, DATABASE_URL or PGHOST, PGUSER, …; --demo needs no database.",
                 );

@@ -29,8 +29,7 @@ pub(super) fn print(
     owner::print(settings, out)?;
     login::print(settings, out)?;
     trigger::print_schema(out)?;
-    let schema = settings.schemas.first().map_or("public", String::as_str);
-    trigger::print_rows(notify, schema, out)?;
+    trigger::print_rows(notify, &settings.schemas, out)?;
     audit::print(settings, out)?;
     writeln!(out, "\nCOMMIT;\nRESET search_path;")
 }

@@ -17,6 +17,12 @@ pub struct Database {
 }
 
 impl Database {
+    /// Whether a URL or the environment says which database it is.
+    pub fn is_named(&self, environment: &Environment) -> bool {
+        const NAMING: [&str; 3] = ["DATABASE_URL", "PGHOST", "PGDATABASE"];
+        self.url.is_some() || NAMING.iter().any(|name| environment.get(name).is_some())
+    }
+
     /// The connection's parameters, as psql would find them.
     ///
     /// The URL is the option, else the configuration's, else `DATABASE_URL`. What it leaves open comes

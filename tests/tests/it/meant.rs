@@ -34,6 +34,8 @@ async fn days_beside_points_in_time() {
         (json!({"lent": {"not_in": ["2025-06-30"]}}), format!("\"lt\": {next}")),
         (json!({"or": [{"id": 1}, {"not": {"due": {"lte": "2025-06-30"}}}]}), next.to_owned()),
         (json!({"slot": {"path": ["upper"], "lte": "2025-06-30"}}), next.to_owned()),
+        (json!({"slot": {"contains": "2025-06-30"}}), format!("\"upper\": {next}")),
+        (json!({"slot": {"contains": "2025-06-30T12:00:00"}}), String::new()),
         (json!({"lent": {"gte": "2025-06-01", "lt": "2025-07-01"}}), String::new()),
         (json!({"lent": {"lte": "2025-06-30T12:00:00Z"}}), String::new()),
         (json!({"member": {"born": {"lte": "2025-06-30"}}}), String::new()),

@@ -235,3 +235,20 @@ async fn whoever_runs_it_runs_no_function_of_others() {
     let granted = "SELECT has_table_privilege('mcp_pg_others', 'public.t_one', 'SELECT')::text";
     assert_eq!(database.value(granted).await.unwrap(), "true");
 }
+
+#[tokio::test]
+async fn names_of_tables_that_notify_may_hold_dots() {
+    let config = file("[database]\nschemas = [\"public\", \"sales\"]\n");
+    let arguments = ["setup-sql", "--config", config.to_str().unwrap()];
+    let notify =
+        ["orders", "sales.orders", "table with.dot", "public.a.b"].map(|t| ["--notify", t]);
+    let printed = run(&[&arguments[..], &notify.concat()].concat()).await.out;
+    for name in [
+        r#""public"."orders""#,
+        r#""sales"."orders""#,
+        r#""public"."table with.dot""#,
+        r#""public"."a.b""#,
+    ] {
+        assert!(printed.contains(&format!(" OR TRUNCATE ON {name}\n")), "{name}: {printed}");
+    }
+}

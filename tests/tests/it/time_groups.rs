@@ -193,6 +193,7 @@ async fn numbers_are_grouped_by_steps() {
     let reply = call(&engine, "analyst", "aggregate", floats).await.unwrap();
     let found: Vec<Value> = rows(&reply).iter().map(|row| json!([row["it"], row["n"]])).collect();
     assert!(found.contains(&json!([0, 4])) && found.contains(&json!([0.5, 5])), "{reply}");
+    assert_eq!(found[0], json!(["-Infinity", 1]), "{reply}");
     for (group, at) in [
         (json!({"column": "price", "bucket": 0}), "/group_by/0/bucket"),
         (json!({"column": "price", "bucket": -1}), "/group_by/0/bucket"),

@@ -180,6 +180,7 @@ impl Catalogue {
                 let known = other.schemas.get(role);
                 known.is_some_and(|known| {
                     known.schema.fingerprint == seen.schema.fingerprint
+                        && known.schema.read_only == seen.schema.read_only
                         && known.schema.languages == seen.schema.languages
                 })
             })

@@ -58,7 +58,7 @@ impl Made {
         }
     }
 
-    /// Adds that a column gets, or is compared with, a value of the column of another table.
+    /// Adds that a column gets a value of the column of another table. What is only compared with it was there before.
     pub(in crate::engine) fn pass_on(
         &mut self,
         (table, column): (&TableView, &str),

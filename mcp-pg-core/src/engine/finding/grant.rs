@@ -12,15 +12,15 @@ pub(super) fn of_names(role: &Role, schema: &Schema) -> Vec<String> {
         let place = format!("roles.{name}.grants[{position}]");
         let tables: Vec<&Table> =
             schema.tables.iter().filter(|table| grant.matches(&table.name)).collect();
-        if tables.is_empty() {
-            findings.push(format!("{place}: {} matches no table", grant.tables.join(", ")));
-            continue;
-        }
         for pattern in &grant.tables {
             let alone = Grant { tables: vec![pattern.clone()], ..Grant::default() };
             if !tables.iter().any(|table| alone.matches(&table.name)) {
-                findings.push(format!("{place}: {pattern} matches no table"));
+                findings
+                    .push(format!("{place}: {pattern} matches no table{}", meant(pattern, schema)));
             }
+        }
+        if tables.is_empty() {
+            continue;
         }
         let rules = &grant.columns;
         let columns = (rules.include.iter().flatten().map(|column| ("columns.include", column)))
@@ -41,6 +41,12 @@ pub(super) fn of_names(role: &Role, schema: &Schema) -> Vec<String> {
         }
     }
     findings
+}
+
+/// The table that a pattern may name without its schema, since there is a dot in its own name.
+fn meant(pattern: &str, schema: &Schema) -> String {
+    let named = schema.tables.iter().find(|table| table.name.name == pattern);
+    named.map(|table| format!("; did you mean {}?", table.name)).unwrap_or_default()
 }
 
 /// Columns that the grants of a role list as writable, and that its callers can write in no table.

@@ -22,7 +22,7 @@ use crate::engine::record::Record;
 use crate::engine::write::Provenance;
 use crate::engine::{Engine, identity};
 use crate::error::{Code, Error, Result};
-use crate::plan::{Earlier, Plan, Reference, Scope};
+use crate::plan::{Earlier, Plan, Reference, Scope, Source};
 use crate::policy::TableView;
 use crate::reply::{Committed, RowSet};
 use crate::request::{self, Isolation, Request};
@@ -33,16 +33,7 @@ use single::written;
 struct Together {
     isolation: Isolation,
     /// What they take from the rows of others, which must be held for that.
-    references: Vec<Taking>,
-}
-
-/// What an operation takes from the rows of one before it.
-struct Taking {
-    /// Its position.
-    by: usize,
-    /// The name of the column that it is for; empty where none is told.
-    column: String,
-    reference: Reference,
+    references: Vec<Reference>,
 }
 
 impl Together {
@@ -57,17 +48,18 @@ impl Together {
     ) {
         let Some((index, rows)) = given.iter().enumerate().next_back() else { return };
         let operation = &operations[index];
-        for Taking { column, reference, .. } in
-            self.references.iter().filter(|known| known.by == index)
-        {
+        operation.plan.each_assigned(|column, assign| {
+            let Some(Source::Reference { reference, .. }) = assign.value().map(|set| &set.source)
+            else {
+                return;
+            };
             let source = operations[reference.operation].table();
-            if let (false, Some(value)) = (column.is_empty(), value(reference, given)) {
-                made.pass_on((operation.table(), column), (source, &reference.column), value);
+            if let Some(value) = value(reference, given) {
+                made.pass_on((operation.table(), &column.name), (source, &reference.column), value);
             }
-        }
+        });
         made.add(index, operation, affected, rows);
-        let taken = self.references.iter().map(|taking| &taking.reference);
-        let taken = taken.filter(|reference| reference.operation == index);
+        let taken = self.references.iter().filter(|reference| reference.operation == index);
         affected.facts.extend(taken.filter_map(|reference| {
             let (position, _) = operation.table().table.column(&reference.column)?;
             let value = (position, value(reference, given)?.to_string());
@@ -130,11 +122,7 @@ impl Engine {
                 operations.iter().map(|known: &Operation<'_>| &known.provenance).collect();
             operation.provenance.refer(&known, scope.earlier, &before);
             record.meant(operation.provenance.names());
-            references.extend(known.into_iter().map(|(column, reference)| Taking {
-                by: index,
-                column,
-                reference,
-            }));
+            references.extend(known.into_iter().map(|(_, reference)| reference));
             operations.push(Operation { dry_run, ..operation });
         }
 

@@ -47,7 +47,8 @@ impl Predicate<'_> {
 /// What to say of a test of a point in time that cuts a day off, or in two.
 fn cut(column: &Column, comparison: &Comparison) -> Option<String> {
     // A blind index is not the caller's.
-    if !column.can_select || !column.data_type.is_timestamp() {
+    let bound = column.data_type.bound().filter(|bound| bound.is_timestamp());
+    if !column.can_select || !column.data_type.is_timestamp() && bound.is_none() {
         return None;
     }
     let (day, meant) = match comparison {
@@ -62,6 +63,11 @@ fn cut(column: &Column, comparison: &Comparison) -> Option<String> {
         Comparison::Listed(_, operand) => {
             let (day, next) = day(operand)?;
             (day, format!("{{\"gte\": {day:?}, \"lt\": {next:?}}} is the whole of {day}"))
+        }
+        Comparison::ContainsElement(_, operand) => {
+            let (day, next) = day(operand)?;
+            let within = format!("{{\"overlaps\": {{\"lower\": {day:?}, \"upper\": {next:?}}}}}");
+            (day, format!("{within} is any time of {day}"))
         }
         _ => return None,
     };

@@ -123,6 +123,10 @@ pub(super) fn not_a_value(data_type: &DataType, value: &Value, error: Error) -> 
 /// What to say of a list of values that are none of the type: a text with commas, elements of many.
 pub(super) fn not_a_list(data_type: &DataType, value: &Value, error: Error) -> Error {
     match value {
+        Value::String(text) if text.contains(',') && data_type.is_text() => {
+            let items = Value::from_iter(text.split(',').map(str::trim));
+            error.hint(format!("a list: {items}, or [{text:?}] for this text as it is"))
+        }
         Value::String(text) if text.contains(',') => {
             error.hint(format!("a list: [{}]", text.trim_matches(['(', ')'])))
         }

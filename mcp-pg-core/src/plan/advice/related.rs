@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{Code, Error};
-use crate::plan::{Hop, Scope};
+use crate::plan::{Hop, Reached, Scope};
 use crate::policy::TableView;
 use crate::schema::{Column, RelationKind};
 
@@ -83,6 +83,25 @@ impl<'v> Scope<'v> {
             let condition = related(table, &hop, &format!("{{{key:?}: …}}"));
             Some(format!("of the row that it refers to: {condition}"))
         })
+    }
+}
+
+impl<'v> Scope<'v> {
+    /// The error of a column of related rows that is compared with itself.
+    pub(in crate::plan) fn itself(&self, table: &'v TableView, column: &Reached<'_>) -> Error {
+        let name = &column.column.name;
+        let message = format!("{name} is compared with itself, a column of {}", table.name());
+        let error = Error::new(Code::InvalidValue, message);
+        let other = table.relations.iter().find(|relation| {
+            let hop = self.hop(table, relation).ok().filter(|hop| hop.is_to_one());
+            hop.is_some_and(|hop| hop.table.usable(name).is_ok())
+        });
+        match other.map(|relation| format!("{}.{name}", table.relation_name(relation))) {
+            Some(path) => error.hint(format!(
+                "$column names a column of the related row; of the row that this one refers to it is {{\"$column\": {path:?}}}"
+            )),
+            None => error.hint("$column names a column of the related row, and reaches others by to-one relations"),
+        }
     }
 }
 

@@ -215,6 +215,10 @@ impl<'v> Parser<'_, 'v> {
             .scope
             .reach(table, name)
             .map_err(|error| self.scope.not_reached(table, name, error.inside(&at)))?;
+        // As in SQL, where the name may be one of the query around.
+        if self.ways > 0 && left.is(&right) {
+            return Err(self.scope.itself(table, &right).at(at));
+        }
         let data_type = &left.column.data_type;
         let fits = is_alike(data_type, &right.column.data_type)
             || operator == Operator::Contains && holds(data_type, &right.column.data_type);
@@ -242,6 +246,15 @@ impl<'v> Parser<'_, 'v> {
 }
 
 impl<'v> Left<'v> {
+    /// Whether it is the same column of the same row.
+    fn is(&self, other: &Reached<'_>) -> bool {
+        let Compared::Column(own) = &self.value else { return false };
+        let is_whole = |column: &Reached<'_>| {
+            column.hops.is_empty() && column.member.is_none() && column.column.whole().is_some()
+        };
+        is_whole(own) && is_whole(other) && own.position == other.position
+    }
+
     /// The operators between the value and the other.
     fn known(&self, other: &Other<'_>) -> impl Iterator<Item = Operator> + Clone + use<> {
         let data_type = Arc::clone(&self.column.data_type);

@@ -22,7 +22,7 @@ pub fn filter<'v>(
     object: &Map<String, Value>,
     at: &str,
 ) -> Result<Predicate<'v>> {
-    Parser { scope, nodes: 0, depth: 0 }.object(table, object, at)
+    Parser { scope, nodes: 0, depth: 0, ways: 0 }.object(table, object, at)
 }
 
 /// Reads conditions, and counts what they are made of.
@@ -31,6 +31,8 @@ pub(super) struct Parser<'s, 'v> {
     nodes: usize,
     /// How many conditions are around.
     depth: usize,
+    /// How many relations lead to the row that the condition is about.
+    pub(super) ways: usize,
 }
 
 impl<'v> Parser<'_, 'v> {
@@ -49,6 +51,19 @@ impl<'v> Parser<'_, 'v> {
         self.depth += 1;
         let condition = self.members(table, object, at);
         self.depth -= 1;
+        condition
+    }
+
+    /// A condition on related rows.
+    fn of_related(
+        &mut self,
+        hop: &Hop<'v>,
+        object: &Map<String, Value>,
+        at: &str,
+    ) -> Result<Predicate<'v>> {
+        self.ways += 1;
+        let condition = self.object(hop.table, object, at);
+        self.ways -= 1;
         condition
     }
 
@@ -260,7 +275,7 @@ impl<'v> Parser<'_, 'v> {
         object: &Map<String, Value>,
         at: &str,
     ) -> Result<Predicate<'v>> {
-        let filter = Box::new(self.object(hop.table, object, at)?);
+        let filter = Box::new(self.of_related(&hop, object, at)?);
         Ok(Predicate::Related { hop: Box::new(hop), quantifier, filter })
     }
 
@@ -275,7 +290,7 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let filter = match condition {
             None | Some(Value::Null) => Predicate::always(),
-            Some(Value::Object(inner)) => self.object(hop.table, inner, &below(at, "where"))?,
+            Some(Value::Object(inner)) => self.of_related(hop, inner, &below(at, "where"))?,
             Some(_) => {
                 return Err(wrong("expected a condition object", &below(at, "where")));
             }

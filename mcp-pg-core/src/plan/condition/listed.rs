@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::comparison::{Comparison, no_dates};
-use super::filter::Parser;
+use super::filter::{Parser, wrong};
 use crate::error::{Result, below};
 use crate::plan::expression::now;
 use crate::plan::{Operand, Predicate, Scope, Slot};
@@ -23,6 +23,10 @@ impl<'v> Parser<'_, 'v> {
     ) -> Result<Predicate<'v>> {
         let negated = operator == Operator::NotIn;
         self.scope.short(value, at)?;
+        if column.data_type.is_text() && path.is_none() && may_be_several(value) {
+            let message = format!("{operator} takes a list, and this text may be one or several");
+            return Err(wrong(message, at));
+        }
         let items = items(value);
         // Not an empty `All`, which a write would take for a missing condition.
         if items.is_empty() {
@@ -50,6 +54,11 @@ impl<'v> Parser<'_, 'v> {
             (false, true) => Predicate::All(vec![listed, subject.test(Comparison::Null(false))]),
         })
     }
+}
+
+/// Whether this is a text with commas in the place of a list.
+fn may_be_several(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains(','))
 }
 
 /// The items of a list, or a lone value as its only item.

@@ -25,7 +25,8 @@ use self::types::Types;
 use self::views::{Beneath, Rules};
 use super::directive::split;
 use super::{
-    ColumnOrigin, DataType, Directive, Function, Language, Routine, Schema, Subject, Table, clean,
+    ColumnOrigin, DataType, Directive, Function, Language, ReadOnly, Routine, Schema, Subject,
+    Table, clean,
 };
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
@@ -180,7 +181,7 @@ async fn read(
     transaction: &Transaction<'_>,
     names: &[String],
 ) -> std::result::Result<Schema, PgError> {
-    transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
+    let settings = transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
     // Futures polled together travel together: two round trips for everything but what lies beneath views.
     let by_name: &[(&(dyn ToSql + Sync), Type)] = &[(&names, Type::TEXT_ARRAY)];
     let (schemas, functions, languages, tables) = try_join!(
@@ -227,7 +228,14 @@ async fn read(
     let tables = tables.into_values().collect();
     let functions = functions.iter().map(function).collect::<Result<_, PgError>>()?;
     let languages = languages.iter().map(language).collect::<Result<_, PgError>>()?;
-    Ok(Schema { functions, languages, ..Schema::new(names.to_vec(), comments(&schemas)?, tables) })
+    let standby = settings.first().map(|row| row.try_get("standby")).transpose()?;
+    let read_only = (standby == Some(true)).then_some(ReadOnly::Standby);
+    Ok(Schema {
+        functions,
+        languages,
+        read_only,
+        ..Schema::new(names.to_vec(), comments(&schemas)?, tables)
+    })
 }
 
 fn function(row: &Row) -> Result<Function, PgError> {

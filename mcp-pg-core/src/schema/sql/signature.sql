@@ -75,8 +75,9 @@ WITH named AS MATERIALIZED (
   FROM pg_catalog.pg_description
 )
 SELECT beginning.since::text AS since,
-       -- Transactions are numbered in a circle: long before it closes, all is read anew.
-       pg_catalog.concat_ws(' ', beginning.age / 1000000000, rows.number, rows.young, roles.unlike) AS written,
+       -- Transactions are numbered in a circle: long before it closes, all is read anew; so it is once a standby is promoted.
+       pg_catalog.concat_ws(' ', beginning.age / 1000000000, rows.number, rows.young, roles.unlike,
+                            pg_catalog.pg_is_in_recovery()) AS written,
        EXISTS (SELECT FROM pg_catalog.pg_event_trigger
                WHERE evtname = 'mcp_pg_schema' AND evtenabled IN ('O', 'A')) AS told
 FROM beginning

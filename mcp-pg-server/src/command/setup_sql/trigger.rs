@@ -37,11 +37,11 @@ END $mcp_pg$;
     )
 }
 
-/// Prints triggers that tell when rows of these tables change: which table, and nothing else. A name without a
-/// schema is one of `schema`.
+/// Prints triggers that tell when rows of these tables change: which table, and nothing else. A name that does not
+/// begin with one of the served schemas, and may hold dots itself, is one of the first of these.
 pub(super) fn print_rows(
     tables: &[String],
-    schema: &str,
+    schemas: &[String],
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
     if tables.is_empty() {
@@ -62,7 +62,12 @@ END $mcp_pg$;
         channel = literal(ROWS_CHANNEL),
     )?;
     for table in tables {
-        let (schema, table) = table.split_once('.').unwrap_or((schema, table));
+        let served = schemas.iter().map(String::as_str);
+        let named = served
+            .clone()
+            .find_map(|schema| Some((schema, table.strip_prefix(schema)?.strip_prefix('.')?)));
+        let first = served.clone().next().unwrap_or("public");
+        let (schema, table) = named.unwrap_or((first, table));
         let table = format!("{}.{}", quoted(schema), quoted(table));
         write!(
             out,

@@ -26,10 +26,11 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
     assert!(sound.out.ends_with("no findings\n"), "{sound:?}");
 
     let database = Database::shop().await;
-    database.sql("GRANT CREATE ON SCHEMA public TO PUBLIC").await;
+    let more = "GRANT CREATE ON SCHEMA public TO PUBLIC; CREATE TABLE \"with.dot\" (id integer)";
+    database.sql(more).await;
     let config = file(
         "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.user\"]\nactions = [\"select\"]\n\
-         [[roles.a.grants]]\ntables = [\"public.users\", \"nosuch.*\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }\n\
+         [[roles.a.grants]]\ntables = [\"public.users\", \"nosuch.*\", \"with.dot\"]\nactions = [\"select\"]\ncolumns = { exclude = [\"emial\"] }\n\
          rows = { and = [{ user_id = 1 }], not = { tenant = 1 } }",
     );
     check_finds(
@@ -40,6 +41,7 @@ async fn check_finds_what_is_too_much_and_what_fits_nothing() {
         "postgres is a superuser",
         "roles.a.grants[0]: public.user matches no table",
         "roles.a.grants[1]: nosuch.* matches no table",
+        "roles.a.grants[1]: with.dot matches no table; did you mean public.with.dot?",
         "roles.a.grants[1].columns.exclude: no such table has a column \"emial\"; did you mean email?",
         "roles.a.grants[1].rows: public.users: unknown_column: public.users has no column \"tenant\"",
         ],
@@ -326,4 +328,16 @@ async fn a_name_adds_no_line_to_what_is_told() {
         let forged = |line: &str| line.starts_with("2026-01-01") || line.contains('\u{1b}');
         assert!(!told.lines().any(forged), "{command:?}: {told}");
     }
+}
+
+/// As `check` does, for those who did not run it.
+#[tokio::test]
+async fn a_grant_that_matches_no_table_is_logged_at_the_start() {
+    let database = Database::shop().await;
+    let config = file(
+        "default_role = \"a\"\n[roles.a]\n[[roles.a.grants]]\ntables = [\"public.userz\"]\nactions = [\"select\"]\n",
+    );
+    let config = config.to_str().unwrap();
+    let ended = run(&["stdio", "--database-url", &database.url, "--config", config]).await;
+    assert!(ended.err.contains("roles.a.grants[0]: public.userz matches no table"), "{ended:?}");
 }

@@ -17,10 +17,14 @@ async fn without_a_database_the_status_is_three_and_no_password_is_told() {
             let ended = Ended::of(program(arguments).args(["--database-url", url])).await;
             assert_eq!(ended.status, Some(3), "{arguments:?}: {ended:?}");
             assert_eq!(ended.out, "");
-            assert!(ended.err.contains("--demo"), "{ended:?}");
+            assert!(!ended.err.contains("--demo"), "{ended:?}");
             assert!(!ended.err.contains("very-secret"), "{ended:?}");
         }
     }
+    // Whoever names none is told how.
+    let ended = Ended::of(program(&["call", "list_tables"]).env("PGPORT", "1")).await;
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    assert!(ended.err.contains("--demo"), "{ended:?}");
 }
 
 #[tokio::test]

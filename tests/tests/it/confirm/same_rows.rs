@@ -364,3 +364,25 @@ async fn rows_without_a_key_are_told_apart_by_what_a_mask_covers_too() {
     let (_, agreed) = again.expect("another question");
     assert!(asked(&engine, "update", &update, Some(&agreed)).await.is_none());
 }
+
+/// A key may be taken from elsewhere by a trigger: an existing row that it meets is another one then.
+#[tokio::test]
+async fn an_existing_row_is_known_by_its_key_though_that_of_a_new_row_leads_to_it() {
+    let database = Database::of(FIXTURE).await;
+    let more = "CREATE TABLE pick (n integer); INSERT INTO pick VALUES (1);
+         CREATE TABLE ticket (k integer PRIMARY KEY, note text);
+         CREATE FUNCTION picked() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN new.k := (SELECT n FROM pick); RETURN new; END $$;
+         CREATE TRIGGER picked BEFORE INSERT ON ticket FOR EACH ROW EXECUTE FUNCTION picked();";
+    database.sql(more).await;
+    let engine = engine(&database).await;
+    let operations = json!({"operations": [
+        {"operation": "insert", "as": "t", "table": "ticket", "data": {"note": "x"}},
+        {"operation": "delete", "table": "tag", "where": {"id": {"$ref": "t.k"}}},
+    ]});
+    let (_, agreed) = asked(&engine, "transaction", &operations, None).await.expect("a question");
+    database.sql("UPDATE pick SET n = 2").await;
+    let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
+    let (_, agreed) = again.expect("another question: another row is deleted");
+    assert!(asked(&engine, "transaction", &operations, Some(&agreed)).await.is_none());
+}

@@ -150,3 +150,28 @@ async fn a_column_that_is_hidden_or_masked_does_not_compare() {
         assert!(code != "invalid_value" || !allowed.contains(&"column".to_owned()), "{allowed:?}");
     }
 }
+
+/// In SQL the name may be one of the query around; here it is one of the related row.
+#[tokio::test]
+async fn a_column_of_related_rows_is_not_compared_with_itself() {
+    let database = Database::of(
+        "CREATE TABLE product (id integer PRIMARY KEY, price numeric);
+         CREATE TABLE history (product_id integer REFERENCES product, seller_id integer, price numeric);
+         INSERT INTO product VALUES (1, 5), (2, 5); INSERT INTO history VALUES (1, 1, 9), (2, 2, 4);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let select = |condition| json!({"table": "product", "where": condition});
+    let once_more =
+        |price: &str| json!({"history": {"some": {"price": {"gt": {"$column": price}}}}});
+    let told = error(&engine, "analyst", "select", select(once_more("price"))).await;
+    let at = "/where/history/some/price/gt/$column";
+    assert_eq!((&told["code"], &told["at"]), (&json!("invalid_value"), &json!(at)), "{told}");
+    assert!(told["hint"].as_str().unwrap().contains("{\"$column\": \"product.price\"}"), "{told}");
+    let found = call(&engine, "analyst", "select", select(once_more("product.price"))).await;
+    assert_eq!(rows(&found.unwrap()), &[json!({"id": 1, "price": 5})]);
+    let itself = json!({"seller_id": {"$column": "seller_id"}});
+    let counted = select(json!({"history": {"count": {"gt": 0}, "where": itself}}));
+    let told = error(&engine, "analyst", "select", counted).await;
+    assert_eq!(told["message"], "seller_id is compared with itself, a column of public.history");
+}

@@ -4,7 +4,8 @@ mod schema;
 
 use std::time::Duration;
 
-use mcp_pg_core::{Change, Engine, Settings};
+use mcp_pg_core::policy::Action;
+use mcp_pg_core::{Change, Engine, Principal, Settings};
 use mcp_pg_server::embedded::Cluster;
 use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;
@@ -49,16 +50,19 @@ async fn a_database_that_is_set_to_be_read_only() {
     let refused = error(&engine, "operator", "update", update.clone()).await;
     assert_eq!(refused["code"], "forbidden");
     assert!(refused["hint"].as_str().unwrap().contains("default_transaction_read_only"));
+    assert_only_reads(&engine);
     let read = call(&engine, "operator", "select", json!({"table": "items", "where": {"id": 1}}));
     assert_eq!(rows(&read.await.unwrap())[0]["n"], 2);
-    // Selects are a transaction that only reads.
     let select = json!({"operation": "select", "table": "items", "where": {"id": 1}});
     let together = json!({"operations": [&select, &select]});
-    let reply = call(&engine, "operator", "transaction", together).await.unwrap();
-    assert_eq!(
-        (&reply["committed"], &reply["results"][1]["rows"][0]["n"]),
-        (&json!(true), &json!(2))
-    );
+    let refused = error(&engine, "operator", "transaction", together).await;
+    assert!(refused["hint"].as_str().unwrap().contains("default_transaction_read_only"));
+}
+
+/// Nothing that PostgreSQL would refuse is offered.
+fn assert_only_reads(engine: &Engine) {
+    let view = engine.view(&Principal::new("", "operator")).unwrap();
+    assert_eq!(view.actions().iter().collect::<Vec<_>>(), [Action::Select]);
 }
 
 /// What a pooler in transaction mode does: a new client gets a session that another one has begun.
@@ -149,10 +153,15 @@ async fn a_standby_is_read_and_followed_and_written_to_once_it_is_promoted() {
     let refused = error(&engine, "operator", "insert", insert.clone()).await;
     assert_eq!(refused["code"], "forbidden");
     assert!(refused["message"].as_str().unwrap().contains("standby"), "{refused}");
+    assert_only_reads(&engine);
 
     let mut changes = engine.changes();
     run(&cluster, "SELECT pg_promote()").await.unwrap();
+    // Without a restart.
+    while changes.recv().await.unwrap() != Change::Catalogue {}
     call(&engine, "operator", "insert", insert).await.unwrap();
+    let view = engine.view(&Principal::new("", "operator")).unwrap();
+    assert!(view.actions().contains(Action::Insert));
     assert!(!engine.posture().await.unwrap().standby);
     run(&cluster, "CREATE TABLE added (id integer)").await.unwrap();
     while changes.recv().await.unwrap() != Change::Catalogue {}

@@ -112,10 +112,13 @@ impl Condition {
     fn compared(subject: &Subject<'_>, choices: &mut Choices<'_>) -> Condition {
         let numbers = subject.columns.iter().filter(|(_, kind)| *kind == Kind::Number);
         let numbers: Vec<&String> = numbers.map(|(name, _)| name).collect();
-        if numbers.is_empty() {
+        if numbers.len() < 2 {
             return Condition::column(subject, choices);
         }
-        let [left, right] = [(); 2].map(|()| (*choices.pick(&numbers)).clone());
+        let left = (*choices.pick(&numbers)).clone();
+        // No column is compared with itself.
+        let others: Vec<&String> = numbers.into_iter().filter(|name| **name != left).collect();
+        let right = (*choices.pick(&others)).clone();
         let operator = *choices.pick(&["eq", "ne", "gt", "gte", "lt", "lte"]);
         // Beside what is no number, and between two infinities, there is no difference.
         let finite = |value: &Value| {

@@ -67,6 +67,7 @@ async fn a_condition() {
             (at(json!({"total": ">5"})), "/where/total", "{\"gt\": 5}"),
             (at(json!({"total": "null"})), "/where/total", "without quotes"),
             (at(json!({"total": {"in": "1,2"}})), "/where/total/in", "[1,2]"),
+            (at(json!({"note": {"not_in": "a, b"}})), "/where/note/not_in", r#"["a","b"]"#),
             (at(json!({"total": {"is": null}})), "/where/total/is", "is_null"),
             (
                 at(json!({"total": {"is_not_null": true}})),
