@@ -1,17 +1,17 @@
-//! Which marked columns a plan gives values of.
+//! The marked columns whose values a plan returns.
 
 use super::{Expression, Grouping, Include, Plan, Reached, SelectPlan, Shown};
 use crate::policy::{Marks, TableView};
 
-/// A value that a reply shows, whose column is marked.
+/// A value in a reply that shows marked columns.
 struct Marked {
     /// Its name in the reply: `name`, or `relation.name` for related rows.
     name: String,
-    /// The marked columns that it is made from.
+    /// The marked columns that it is computed from.
     of: Vec<String>,
 }
 
-/// What marks are looked for.
+/// The marks to look for.
 type Wanted = fn(Marks) -> bool;
 
 impl Plan<'_> {

@@ -9,7 +9,7 @@ use crate::schema::{Column, Operator, TableKind};
 pub enum Predicate<'v> {
     /// All hold; true if there are none.
     All(Vec<Predicate<'v>>),
-    /// One holds at least; false if there are none.
+    /// At least one holds; false if there are none.
     Any(Vec<Predicate<'v>>),
     /// It does not hold.
     Not(Box<Predicate<'v>>),
@@ -17,25 +17,25 @@ pub enum Predicate<'v> {
     Test {
         /// The column, or a part of what it holds.
         column: Slot<'v>,
-        /// The keys and indexes of a part of a JSON value, as a `text[]`.
+        /// The path to a part of a JSON value, as a `text[]`.
         path: Option<Operand>,
         /// The test.
         comparison: Comparison,
     },
-    /// What is computed from a row passes a test.
+    /// A value computed from a row passes a test.
     Computed {
         /// The value, which is a number.
         value: Box<Compared<'v>>,
         /// The test.
         comparison: Comparison,
     },
-    /// Two values compare so.
+    /// A comparison between two values.
     Compared {
-        /// The one.
+        /// The left side.
         left: Box<Compared<'v>>,
-        /// How.
+        /// The operator.
         operator: Operator,
-        /// The other.
+        /// The right side.
         right: Box<Compared<'v>>,
     },
     /// Related rows pass a condition.
@@ -59,12 +59,12 @@ pub enum Predicate<'v> {
 }
 
 impl Predicate<'_> {
-    /// The condition that every row meets.
+    /// The condition that all rows meet.
     pub fn always() -> Self {
         Self::All(Vec::new())
     }
 
-    /// The one that no row meets.
+    /// The condition that no row meets.
     pub fn never() -> Self {
         Self::Any(Vec::new())
     }
@@ -77,7 +77,7 @@ impl Predicate<'_> {
         }
     }
 
-    /// Whether it is made of nothing.
+    /// Whether it has no parts, so that all rows meet it.
     fn is_empty(&self) -> bool {
         matches!(self, Predicate::All(parts) if parts.is_empty())
     }
