@@ -85,7 +85,7 @@ impl Parameter {
     }
 
     /// Whether it is an argument of callers.
-    pub fn is_argument(&self) -> bool {
+    pub(crate) fn is_argument(&self) -> bool {
         !matches!(self.given, Given::Claim(_))
     }
 
@@ -105,7 +105,7 @@ impl Parameter {
     }
 
     /// Whether callers must give it.
-    pub fn is_required(&self) -> bool {
+    pub(crate) fn is_required(&self) -> bool {
         self.given == Given::Required
     }
 

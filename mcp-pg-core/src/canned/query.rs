@@ -141,12 +141,12 @@ impl Query {
     }
 
     /// A fault at its `@roles`.
-    pub fn roles_fault(&self, message: impl Into<String>) -> Fault {
+    pub(crate) fn roles_fault(&self, message: impl Into<String>) -> Fault {
         Fault { position: self.roles_position, ..Fault::new(&self.place, message) }
     }
 
     /// The defaults of parameters that only PostgreSQL can check, by type and text, each with the fault if it is refused.
-    pub fn untried_defaults(&self) -> Vec<(u32, String, Fault)> {
+    pub(crate) fn untried_defaults(&self) -> Vec<(u32, String, Fault)> {
         let untried = self.parameters.iter().filter_map(|parameter| {
             let (value, data_type, text) = parameter.untried_default()?;
             let message = format!("the default {value}");
@@ -169,7 +169,7 @@ impl Query {
     }
 
     /// Whether the role would have the tool if it had EXECUTE on the function.
-    pub fn is_meant_for(&self, role: &Role) -> bool {
+    pub(crate) fn is_meant_for(&self, role: &Role) -> bool {
         match &self.roles {
             Some(roles) => roles.contains(&role.name),
             None => {
@@ -183,7 +183,7 @@ impl Query {
 
     /// Whether PostgreSQL reports how many rows it writes. If not, functions may write, only PostgreSQL's statistics count the
     /// rows, and a rollback may not undo everything.
-    pub fn is_counted(&self) -> bool {
+    pub(crate) fn is_counted(&self) -> bool {
         matches!(self.text, Text::Fixed { verb: Verb::Change(_), .. })
     }
 
@@ -199,7 +199,7 @@ impl Query {
     }
 
     /// Whether it is a statement of a file, not a function.
-    pub fn is_statement(&self) -> bool {
+    pub(crate) fn is_statement(&self) -> bool {
         matches!(self.text, Text::Fixed { .. })
     }
 
@@ -245,12 +245,12 @@ impl Query {
     }
 
     /// The names of its columns.
-    pub fn column_names(&self) -> Arc<[String]> {
+    pub(crate) fn column_names(&self) -> Arc<[String]> {
         Arc::clone(&self.column_names)
     }
 
     /// Whether its rows have columns.
-    pub fn has_columns(&self) -> bool {
+    pub(crate) fn has_columns(&self) -> bool {
         !self.columns.is_empty()
     }
 

@@ -23,19 +23,19 @@ pub struct Hop<'v> {
 
 impl Hop<'_> {
     /// Whether it leads to at most one row.
-    pub fn is_to_one(&self) -> bool {
+    pub(crate) fn is_to_one(&self) -> bool {
         self.relation.kind == RelationKind::ToOne
     }
 
     /// Whether it leaves out archived rows.
-    pub fn leaves_out_archived(&self) -> bool {
+    pub(crate) fn leaves_out_archived(&self) -> bool {
         let archive = self.table.archive.as_ref();
         archive.is_some_and(|archive| self.visible.leaves_out(archive))
     }
 
     /// Whether it leads only to rows of the table itself, not of tables that inherit from it: its last step is then a foreign
     /// key, which does not refer to those.
-    pub fn leads_to_its_own(&self) -> bool {
+    pub(crate) fn leads_to_its_own(&self) -> bool {
         if !self.table.table.has_heirs {
             return false;
         }
@@ -54,14 +54,14 @@ impl Hop<'_> {
     }
 
     /// Whether a key guarantees that it leads to at most one row, so that joining it cannot duplicate rows.
-    pub fn is_keyed(&self) -> bool {
+    pub(crate) fn is_keyed(&self) -> bool {
         let compared =
             |position: usize| self.relation.columns.iter().any(|(_, theirs)| *theirs == position);
         self.is_to_one() && self.leads_to_a_key(compared)
     }
 
     /// Whether one row at most of the table at its end, of those that it leads to, has the same in these columns.
-    pub fn leads_to_a_key(&self, among: impl Fn(usize) -> bool) -> bool {
+    pub(crate) fn leads_to_a_key(&self, among: impl Fn(usize) -> bool) -> bool {
         let table = &self.table.table;
         let holds = |key: &Key| key.arbiter && key.columns.iter().all(|column| among(*column));
         match self.leads_to_its_own() {

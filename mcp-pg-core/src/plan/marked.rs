@@ -51,7 +51,7 @@ impl Plan<'_> {
     }
 
     /// [`Plan::sensitive`] of the written rows alone, without what is related to them.
-    pub fn sensitive_of_rows(&self) -> Vec<String> {
+    pub(crate) fn sensitive_of_rows(&self) -> Vec<String> {
         self.returned_marked(|marks| marks.sensitive).into_iter().map(Marked::told).collect()
     }
 

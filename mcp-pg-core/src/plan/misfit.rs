@@ -51,7 +51,7 @@ impl<'v> Misfit<'v> {
     }
 
     /// Adds what it makes of the grant.
-    pub fn bar(&self, unfit: &mut Unfit) {
+    pub(crate) fn bar(&self, unfit: &mut Unfit) {
         unfit.bar(self.grant, self.table.name(), self.barred);
     }
 }

@@ -106,7 +106,7 @@ impl<'v> Plan<'v> {
     }
 
     /// Looks at what each column is set to, in all rows.
-    pub fn each_assigned<'p>(&'p self, mut look: impl FnMut(&'v Column, &'p Assign<'v>)) {
+    pub(crate) fn each_assigned<'p>(&'p self, mut look: impl FnMut(&'v Column, &'p Assign<'v>)) {
         match self {
             Plan::Select(_) => {}
             Plan::Insert(plan) => {

@@ -90,7 +90,7 @@ impl Scope<'_> {
     /// # Errors
     ///
     /// `invalid_value`, at `at` or inside it.
-    pub fn operand_of(
+    pub(crate) fn operand_of(
         &self,
         data_type: &DataType,
         type_name: &str,

@@ -107,7 +107,7 @@ impl Scope<'_> {
 
     /// All references in the arguments of an operation on the table, each with the name of the column that gets its value or
     /// is compared with it; empty where none is told.
-    pub fn taken_from_earlier(
+    pub(crate) fn taken_from_earlier(
         &self,
         table: &TableView,
         arguments: &Map<String, Value>,

@@ -64,7 +64,7 @@ impl<'v> SortKey<'v> {
     }
 
     /// The position of the column of the row itself whose value it is.
-    pub fn own_column(&self) -> Option<usize> {
+    pub(crate) fn own_column(&self) -> Option<usize> {
         let own = |of: &&Reached<'v>| of.hops.is_empty() && of.column.parts.is_empty();
         self.column().filter(own).map(|of| of.position)
     }
@@ -115,7 +115,7 @@ impl<'v> Sort<'v> {
 
     /// Whether a cursor keeps the value's text, since JSON does not tell it apart from every other: JSON's own
     /// null, or an array's lower bounds.
-    pub fn is_kept_as_text(&self) -> bool {
+    pub(crate) fn is_kept_as_text(&self) -> bool {
         let SortKey::Value(of) = &self.key else { return false };
         let base = of.column.data_type.base();
         of.member.is_some()

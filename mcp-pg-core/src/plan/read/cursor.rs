@@ -41,7 +41,7 @@ impl CursorKey {
     }
 
     /// Derives the key from a password. This is slow on purpose.
-    pub fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
+    pub(crate) fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
         Self(DerivedKey::of_password(password, salt))
     }
 

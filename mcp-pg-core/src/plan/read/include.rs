@@ -69,7 +69,7 @@ impl<'v> Scope<'v> {
     /// # Errors
     ///
     /// As [`Scope::includes`], and `invalid_value` where no key tells the rows apart.
-    pub fn written_includes(
+    pub(crate) fn written_includes(
         &self,
         table: &'v TableView,
         returned: &[Returned],

@@ -46,7 +46,7 @@ pub struct Computed<'v> {
 
 impl Shown<'_> {
     /// The positions of the columns it is computed from.
-    pub fn own_columns(&self) -> Vec<usize> {
+    pub(crate) fn own_columns(&self) -> Vec<usize> {
         match self {
             Shown::Column(position) => vec![*position],
             Shown::Computed(computed) => computed.of.own_columns().collect(),
