@@ -1,7 +1,7 @@
-//! What can go wrong, told so that the caller can go on.
+//! Errors that tell the caller how to go on.
 //!
-//! A [`Code`] to branch on, a place in the arguments, a message and a hint to show; the cause only for
-//! the log. This file imports no room: every other one raises its errors.
+//! An error has a [`Code`] to branch on, a place in the arguments, a message and a hint to show, and a cause that is only for
+//! the log. This file imports no other room: all of them raise its errors.
 
 pub(crate) mod cause;
 mod code;
@@ -16,13 +16,13 @@ use crate::name::is_hidden;
 
 pub use code::Code;
 
-/// `Result` with this crate's [`Error`], unless another is named.
+/// A `Result` whose error is this crate's [`Error`] by default.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A refused or failed request: what, where in the arguments, and what would be right.
+/// A refused or failed request: what is wrong, where in the arguments, and what would be right.
 ///
-/// Serialises to the `error` object of a reply. It holds no SQL text and no name that the caller may not
-/// see; the cause, which may, is reachable only through [`std::error::Error::source`], for the log.
+/// Serialises to the `error` object of a reply. It contains no SQL text and no name that the caller may not see. Its cause
+/// may: that is not serialised, and available only through [`std::error::Error::source`], for the log.
 ///
 /// ```
 /// use mcp_pg_core::{Code, Error};
@@ -57,7 +57,7 @@ struct Inner {
     /// The row as it is now, for `conflict`.
     #[serde(skip_serializing_if = "Option::is_none")]
     current: Option<Value>,
-    /// How many rows a refused write would have touched, for `too_many_rows`.
+    /// How many rows a refused write would have affected, for `too_many_rows`.
     #[serde(skip_serializing_if = "Option::is_none")]
     row_count: Option<u64>,
     #[serde(skip)]
@@ -66,33 +66,33 @@ struct Inner {
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
-/// What a user must agree to before a write is committed.
+/// What a user has to confirm before a write is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
-    /// What would be done, in a sentence.
+    /// What would be done, as a sentence.
     pub text: String,
-    /// A digest of exactly that: of the caller, the request and the number of rows.
+    /// A digest of exactly that: of the caller, the request, and the rows it affects.
     pub plan: String,
 }
 
-/// What the user has agreed to.
+/// The user's confirmation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreement {
-    /// The plan of the [`Question`].
+    /// [`Question::plan`] of what the user confirmed.
     pub plan: String,
-    /// A number that no other agreement has. Where the audit has a table, a write whose number is in there already is
-    /// refused: so an agreement is used once, by however many processes.
+    /// A unique number. If there is an audit table, a write is refused if its number is in it already: then an agreement can be
+    /// used only once, even by several processes.
     pub number: Option<String>,
 }
 
 /// The longest list of allowed names that an error carries.
 const ALLOWED_MOST: usize = 50;
 
-/// Most bytes of a message or hint: it may repeat a name that the caller gave.
+/// The maximum size of a message or hint, in bytes: it may repeat a name from the request.
 const TEXT_MOST: usize = 4_000;
 
 impl Error {
-    /// An error with its reason and a sentence for people.
+    /// An error with a code, and a sentence for people.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let retryable = matches!(
             code,
@@ -119,7 +119,7 @@ impl Error {
         }))
     }
 
-    /// `limit_exceeded`, because of the bound of this name in the configuration's `[limits]`.
+    /// `limit_exceeded`, because of the limit of this name in the configuration's `[limits]`.
     ///
     /// ```
     /// use mcp_pg_core::Error;
@@ -131,13 +131,13 @@ impl Error {
         Self::new(Code::LimitExceeded, format!("{message} (limits.{bound})"))
     }
 
-    /// Where in the arguments, as a JSON Pointer (RFC 6901).
+    /// Sets the place in the arguments, as a JSON Pointer (RFC 6901).
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
         self.0.at = Some(pointer.into());
         self
     }
 
-    /// The same error seen from one level further out: `prefix` goes before the pointer.
+    /// Puts `prefix` before the JSON Pointer: the place of the value that the pointer so far refers to.
     ///
     /// ```
     /// use mcp_pg_core::{Code, Error};
@@ -151,14 +151,14 @@ impl Error {
         self
     }
 
-    /// What would be right, in a sentence.
+    /// Sets the hint: what would be right, as a sentence.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(legible(hint.into()));
         self
     }
 
-    /// The values or names that would be accepted; a long list is cut. As they must be sent: letters that do not show
-    /// are not spelled out here, as they are in the message and hint.
+    /// Sets the values or names that would be accepted, as they have to be sent. A long list is truncated. Unlike in the message
+    /// and hint, invisible characters are not escaped.
     pub fn allowed<S: Into<String>>(mut self, allowed: impl IntoIterator<Item = S>) -> Self {
         let mut names = allowed.into_iter().map(Into::into);
         self.0.allowed = names.by_ref().take(ALLOWED_MOST).collect();
@@ -169,7 +169,7 @@ impl Error {
         self
     }
 
-    /// The known name that was probably meant.
+    /// Sets the known name that was probably meant.
     pub fn did_you_mean(mut self, name: impl Into<String>) -> Self {
         self.0.did_you_mean = Some(name.into());
         self
@@ -183,49 +183,49 @@ impl Error {
         }
     }
 
-    /// PostgreSQL's five-letter code.
+    /// Sets PostgreSQL's five-character code.
     pub fn sqlstate(mut self, sqlstate: impl Into<String>) -> Self {
         self.0.sqlstate = Some(sqlstate.into());
         self
     }
 
-    /// The constraint that was violated.
+    /// Sets the name of the violated constraint.
     pub fn constraint(mut self, name: impl Into<String>) -> Self {
         self.0.constraint = Some(name.into());
         self
     }
 
-    /// The row as it is now.
+    /// Sets the row as it is now.
     pub fn current(mut self, row: Value) -> Self {
         self.0.current = Some(row);
         self
     }
 
-    /// How many rows the refused write would have touched.
+    /// Sets how many rows the refused write would have affected.
     pub fn row_count(mut self, rows: u64) -> Self {
         self.0.row_count = Some(rows);
         self
     }
 
-    /// What the user must be asked before the same call can succeed.
+    /// Sets what the user has to confirm before the same call can succeed.
     pub fn asking(mut self, question: Question) -> Self {
         self.0.question = Some(question);
         self
     }
 
-    /// Whether the same call may succeed later, where the code alone does not tell.
+    /// Sets whether the same call may succeed later, if the code alone does not decide that.
     pub fn retryable(mut self, retryable: bool) -> Self {
         self.0.retryable = retryable;
         self
     }
 
-    /// The cause, for the log alone.
+    /// Sets the cause, which is only for the log.
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// The reason.
+    /// What programs branch on.
     pub fn code(&self) -> Code {
         self.0.code
     }
@@ -235,17 +235,17 @@ impl Error {
         &self.0.message
     }
 
-    /// Where in the arguments.
+    /// The place in the arguments, as a JSON Pointer.
     pub fn get_at(&self) -> Option<&str> {
         self.0.at.as_deref()
     }
 
-    /// PostgreSQL's code, where it was PostgreSQL that refused.
+    /// PostgreSQL's five-character code, if PostgreSQL refused.
     pub fn get_sqlstate(&self) -> Option<&str> {
         self.0.sqlstate.as_deref()
     }
 
-    /// What the user must be asked.
+    /// What the user has to confirm.
     pub fn question(&self) -> Option<&Question> {
         self.0.question.as_ref()
     }
@@ -265,7 +265,7 @@ impl Error {
         self.0.did_you_mean.as_deref()
     }
 
-    /// The name of the constraint that refused.
+    /// The name of the violated constraint.
     pub fn get_constraint(&self) -> Option<&str> {
         self.0.constraint.as_deref()
     }
@@ -275,7 +275,7 @@ impl Error {
         self.0.current.as_ref()
     }
 
-    /// How many rows the write would have touched, of `too_many_rows`.
+    /// How many rows the write would have affected, of `too_many_rows`.
     pub fn get_row_count(&self) -> Option<u64> {
         self.0.row_count
     }
@@ -317,8 +317,8 @@ impl StdError for Error {
     }
 }
 
-/// The text with what would not show, or would change how the rest shows, spelled out: names come from the
-/// catalogue and values from callers. What is too long is cut.
+/// Escapes characters that are invisible or change how others are displayed, since names come from the catalogue and values
+/// from callers, and truncates long texts.
 fn legible(mut text: String) -> String {
     if text.len() > TEXT_MOST {
         text.truncate(text.floor_char_boundary(TEXT_MOST));
@@ -337,7 +337,7 @@ fn legible(mut text: String) -> String {
     out
 }
 
-/// One step of a JSON Pointer: `/` and the key, escaped as RFC 6901 says.
+/// One step of a JSON Pointer: `/` and the key, escaped as in RFC 6901.
 ///
 /// ```
 /// assert_eq!(mcp_pg_core::error::step("a/b~c"), "/a~1b~0c");
@@ -346,7 +346,7 @@ pub fn step(key: impl fmt::Display) -> String {
     below("", &key.to_string())
 }
 
-/// The place of a member or element of what stands at another place.
+/// The JSON Pointer of a member or element of the value at `at`.
 pub(crate) fn below(at: &str, key: &str) -> String {
     let mut place = String::with_capacity(at.len() + 1 + key.len());
     place.push_str(at);

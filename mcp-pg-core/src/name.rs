@@ -1,7 +1,6 @@
 //! Names of tables, and which known name a mistyped one was meant to be.
 //!
-//! Owns spelling only: whether a name exists is the schema's affair, whether a caller may know it
-//! the policy's.
+//! Knows spelling only: whether a name exists is up to `schema`, and whether a caller may know it up to `policy`.
 
 use std::fmt;
 
@@ -34,7 +33,7 @@ impl fmt::Display for TableName {
     }
 }
 
-/// A name as SQL takes it: quoted.
+/// A name quoted as an SQL identifier.
 ///
 /// ```
 /// assert_eq!(mcp_pg_core::name::quoted("a \"b\""), "\"a \"\"b\"\"\"");
@@ -43,8 +42,8 @@ pub fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Whether a character does not show, or changes how others show: control, bidirectional and zero-width ones.
-/// Line breaks and tabs show.
+/// Whether a character is invisible or changes how others are displayed: control, bidirectional and zero-width characters,
+/// except line breaks and tabs.
 pub(crate) fn is_hidden(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c,
@@ -52,7 +51,7 @@ pub(crate) fn is_hidden(c: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A text in one line, for logs and terminals: what does not show, or ends a line, is escaped.
+/// A text in one line, for logs and terminals: invisible characters and line breaks are escaped.
 ///
 /// ```
 /// assert_eq!(mcp_pg_core::name::in_a_line("a\nb\u{1b}[31m"), "a\\u{a}b\\u{1b}[31m");
@@ -68,11 +67,11 @@ pub fn in_a_line(text: &str) -> String {
     line
 }
 
-/// The known name nearest to `given`, if one is near enough to have been meant.
+/// The known name that `given` was probably meant to be, if one is near enough.
 ///
-/// Case is ignored; up to a third of the letters (at least two) may differ, of up to four letters two only after the
-/// first. Else it is the one name that begins or ends with `given` as a word, or begins with it at all. Callers pass only
-/// names that the asker may know.
+/// Case is ignored. Up to a third of the letters may differ, or two if that is more; in names of up to four letters, two only
+/// if the first one is the same. If no name is that near, it is the only name that begins or ends with `given` as a word, or else the only one that
+/// begins with it. Pass only names that the caller may know.
 ///
 /// ```
 /// use mcp_pg_core::name::nearest;

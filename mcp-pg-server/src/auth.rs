@@ -1,7 +1,7 @@
 //! Authentication: from the credentials of an HTTP request to a [`Principal`].
 //!
-//! An [`Authenticator`] decides; the gate before the MCP service asks it, and tells those whom it refuses how
-//! to come in. Knows keys and tokens; not what a role may do, nor which tool is called.
+//! An [`Authenticator`] decides. The gate in front of the MCP service asks it, and tells refused clients how to
+//! authenticate. Knows keys and tokens; not what a role may do, nor which tool is called.
 
 mod api_key;
 mod credentials;
@@ -26,8 +26,8 @@ pub use resource::ProtectedResource;
 
 /// Decides who sent a request.
 ///
-/// Its method is one of the crate [`async-trait`](https://docs.rs/async-trait), whose attribute stands at an
-/// implementation, too. Closures are authenticators without it:
+/// The trait is declared with the crate [`async-trait`](https://docs.rs/async-trait); implementations need its attribute, too.
+/// Closures are authenticators without it:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -48,12 +48,12 @@ pub use resource::ProtectedResource;
 /// ```
 #[async_trait]
 pub trait Authenticator: Send + Sync + 'static {
-    /// The caller, by the request's head.
+    /// Identifies the caller by the head of a request.
     ///
     /// # Errors
     ///
-    /// `unauthenticated` becomes 401, `forbidden` 403, `rate_limited` 429, and any other code 503; its message is shown to the
-    /// client.
+    /// The status is 401 for `unauthenticated`, 403 for `forbidden`, 429 for `rate_limited`, and 503 for any other code. The
+    /// client gets the message.
     async fn authenticate(&self, request: &Parts) -> Result<Principal, Error>;
 }
 
@@ -67,7 +67,7 @@ where
     }
 }
 
-/// The token of `Authorization: Bearer TOKEN` (RFC 6750); none if there is another header or several.
+/// The token of `Authorization: Bearer TOKEN` (RFC 6750); `None` if there are several such headers, or another scheme.
 pub fn bearer(request: &Parts) -> Option<&str> {
     let mut headers = request.headers.get_all(AUTHORIZATION).iter();
     let (Some(header), None) = (headers.next(), headers.next()) else { return None };

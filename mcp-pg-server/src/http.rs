@@ -48,49 +48,49 @@ use body::Bodies;
 use hosts::Hosts;
 use readiness::Readiness;
 
-/// Most bytes of a request.
+/// The maximum size of a request, in bytes.
 const MAX_REQUEST_BYTES: usize = 4 << 20;
-/// How long a client may take over a request.
+/// How long a client may take to send a request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most connections at one time.
+/// The maximum number of connections at one time.
 const MAX_CONNECTIONS: usize = 1_000;
 
-/// What [`service`] needs to know besides the engine.
+/// The options of a [`service`].
 ///
-/// The default trusts nobody: it has no caller, and answers loopback names only.
+/// By default, no caller is accepted, and only loopback host names.
 #[derive(Clone, Default)]
 pub struct ServiceOptions {
-    /// Decides who calls. Whom it refuses gets no answer but 401, 403, 429 or 503.
+    /// Identifies callers. Requests that it refuses get 401, 403, 429 or 503.
     pub authenticator: Option<Arc<dyn Authenticator>>,
-    /// Who calls, if there is no authenticator and the request's extensions hold no [`Principal`]; refused if
-    /// absent.
+    /// The caller, if there is no authenticator and the request's extensions contain no [`Principal`]. If absent, such requests
+    /// are refused.
     pub caller: Option<Principal>,
-    /// What `WWW-Authenticate` and the metadata (RFC 9728) tell those who have no token yet.
+    /// The content of `WWW-Authenticate` and of the metadata (RFC 9728), for clients that have no token yet.
     pub resource: Option<ProtectedResource>,
-    /// Names (`host` or `host:port`) that requests may be addressed to besides the loopback ones; others
-    /// get 403, so that no web page can reach the server by rebinding a name of its own.
+    /// Host names (`host` or `host:port`) that requests may be addressed to, besides the loopback ones. Others get 403, which
+    /// prevents DNS rebinding by web pages.
     pub allowed_hosts: Vec<String>,
-    /// Web pages (`https://app.example.com`) that may call besides those on loopback; others get 403. With [`serve`],
-    /// browsers are told so (CORS); an application that nests the [`service`] does that by a layer of its own.
+    /// Origins of web pages (`https://app.example.com`) that may call, besides loopback ones. Others get 403. [`serve`] also sends
+    /// the CORS headers; an application that nests the [`service`] needs its own layer for them.
     pub allowed_origins: Vec<String>,
-    /// Bounds on the calls of each caller.
+    /// Limits on the calls of each caller.
     pub limiter: Arc<Limiter>,
-    /// Most bytes of a request; 4 MiB if absent. A larger one gets 413. There is room for so much of each caller's requests
-    /// beyond 64 KiB at one time, and for four times as much of all; others wait, as long as for a slow one, then get 429.
+    /// The maximum size of a request in bytes; 4 MiB if absent. A larger one gets 413. Memory for requests of more than 64 KiB is
+    /// limited to this size for each caller, and to four times as much for all. Further ones wait for up to `request_timeout`,
+    /// then get 429.
     pub max_request_bytes: Option<usize>,
-    /// How long a client may take to send a request; 30 seconds if absent. A slower one gets 408. With [`serve`],
-    /// also how long it may take over the request's head, which includes the pause before it, and leave a reply
-    /// untaken: then it is hung up on.
+    /// How long a client may take to send a request; 30 seconds if absent. A slower one gets 408. With [`serve`], connections are
+    /// also closed if the head of the next request, or reading a reply, takes longer.
     pub request_timeout: Option<Duration>,
-    /// Most connections at one time with [`serve`], 1,000 if absent; more wait to be accepted.
+    /// With [`serve`], the maximum number of connections at one time; 1,000 if absent. More wait to be accepted.
     pub max_connections: Option<usize>,
-    /// Where calls are counted.
+    /// Counts calls.
     pub metrics: Arc<Metrics>,
-    /// Cancelled, it ends the streams of subscribers, which else have no end; calls go on.
+    /// Ends the streams of subscribers when it is cancelled; they would not end otherwise. Calls go on.
     pub stop: CancellationToken,
-    /// Sent to, it ends the streams whose callers were known before: they come again with their credentials.
+    /// Ends the streams of callers authenticated so far when a value is sent: they have to authenticate again.
     pub hang_up: watch::Sender<()>,
-    /// Servers that share it take the answers to each other's questions to the user.
+    /// Servers that share this key accept the answers to each other's questions to the user.
     pub state_key: Option<StateKey>,
 }
 
@@ -100,7 +100,7 @@ impl fmt::Debug for ServiceOptions {
     }
 }
 
-/// A tower service that answers MCP requests of callers that are known.
+/// A tower service that answers MCP requests of authenticated callers.
 #[derive(Clone)]
 pub struct McpService {
     gate: Arc<Gate>,
@@ -189,8 +189,9 @@ impl McpService {
     }
 }
 
-/// Whether the request names one host, as `host` or `host:port`, and one page at most (RFC 9112, 3.2): of several, what is
-/// before this server may look at another than the one that is looked at here. The target may name the host, too: the same.
+/// Whether the request names exactly one host, as `host` or `host:port`, and at most one origin (RFC 9112, 3.2). With several,
+/// a proxy in front of this server could check another one than this server does. If the target names a host, it must be the
+/// same.
 fn is_addressed_once(target: &Uri, headers: &HeaderMap) -> bool {
     let once = |name| headers.get_all(name).iter().count() <= 1;
     let plain = |host: &Authority| {
@@ -210,13 +211,13 @@ fn is_addressed_once(target: &Uri, headers: &HeaderMap) -> bool {
         }
 }
 
-/// Whether a body is said to be JSON.
+/// Whether the content type is JSON.
 fn is_json(headers: &HeaderMap) -> bool {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|value| value.trim_start().starts_with("application/json"))
 }
 
-/// Whoever takes anything, as most programs say that are no client of MCP's, takes both forms of an answer.
+/// Makes `Accept: */*`, which most programs send that are not MCP clients, name both content types of MCP's responses.
 fn spell_out_accepted(headers: &mut HeaderMap) {
     let anything = |value: &HeaderValue| {
         let mut ranges = value.to_str().unwrap_or_default().split(',');
@@ -231,9 +232,8 @@ fn spell_out_accepted(headers: &mut HeaderMap) {
 
 /// MCP over an engine as a tower service, to be nested into an axum application.
 ///
-/// The application says who calls: by an [`Authenticator`] in the options, or by middleware of its own that
-/// puts a [`Principal`] into the request's extensions. It also has [`Engine::follow`] run, for clients to be told of
-/// changes.
+/// The application identifies callers: with an [`Authenticator`] in the options, or with its own middleware, which puts a
+/// [`Principal`] into the request's extensions. It should also run [`Engine::follow`], so that clients are notified of changes.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -298,7 +298,7 @@ pub fn service(engine: Arc<Engine>, options: ServiceOptions) -> McpService {
     McpService { gate: Arc::new(gate), handler, mcp, bodies }
 }
 
-/// The origin with its scheme's port: without one, rmcp would let any port pass.
+/// The origin with its scheme's default port if it has none: otherwise rmcp would accept any port.
 fn with_port(origin: &str) -> String {
     let origin = origin.trim_end_matches('/');
     let has_port =
@@ -311,7 +311,7 @@ fn with_port(origin: &str) -> String {
 }
 
 /// Serves `/mcp`, `/healthz`, `/readyz`, `/metrics` and the metadata of the options' resource until `stop` is
-/// cancelled; then lets calls end, for ten seconds at most. With a certificate, connections are encrypted.
+/// cancelled; then waits for running calls, for ten seconds at most. With a certificate, connections are encrypted.
 pub async fn serve(
     engine: Arc<Engine>,
     tcp: TcpListener,

@@ -1,7 +1,6 @@
-//! How much one caller may ask for: calls in a minute, and calls at one time; and how often an address may fail
-//! to become a caller.
+//! Limits per caller: calls per minute, and concurrent calls. Limits per address: failed authentications.
 //!
-//! Counted in this process, by the caller's subject and not by connection; what is refused later counts too.
+//! Counted in this process, by caller and not by connection. Calls that are refused later count, too.
 
 mod failures;
 mod rate;
@@ -19,31 +18,31 @@ use mcp_pg_core::{Code, Error, Principal};
 use failures::Failures;
 use rate::Rate;
 
-/// Callers that are remembered before those without recent calls are forgotten.
+/// The number of callers above which those without recent calls are forgotten.
 const CALLERS_MOST: usize = 10_000;
 
-/// Bounds on the calls of one caller; none where absent.
+/// Limits on the calls of one caller; none if absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallerLimits {
-    /// Calls in a minute: all may come at once, and each one's share of the minute later gives one back.
+    /// Calls per minute. They may all come at once; after each n-th part of a minute, there is one more.
     pub requests_per_minute: Option<NonZeroU32>,
-    /// Calls at one time.
+    /// Concurrent calls.
     pub concurrency: Option<NonZeroU32>,
 }
 
-/// Bounds on the calls of each caller.
+/// Limits on the calls of each caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestLimits {
-    /// Those of every caller.
+    /// The limits of every caller.
     pub every: CallerLimits,
-    /// Other ones for the callers of a role, each where it is present.
+    /// Limits for the callers of a role, which override the general ones where present.
     pub roles: BTreeMap<String, CallerLimits>,
-    /// How often in a minute the credentials that come from one address may be refused; then, for a while, none
-    /// that come from there are looked at.
+    /// How many authentications per minute may fail from one address. Beyond that, its requests are refused for a while without
+    /// looking at their credentials.
     pub failed_authentications_per_minute: Option<NonZeroU32>,
 }
 
-/// Admits calls within bounds, which can be replaced while the server runs.
+/// Admits calls within the limits, which can be replaced while the server runs.
 #[derive(Debug, Default)]
 pub struct Limiter {
     limited: ArcSwap<Limited>,
@@ -53,15 +52,15 @@ pub struct Limiter {
 #[derive(Debug, Default)]
 struct Limited {
     limits: RequestLimits,
-    /// For each number of calls that some caller may make in a minute.
+    /// By the number of calls that a caller may make per minute.
     rates: HashMap<NonZeroU32, Arc<Rate>>,
     failures: Option<Arc<Failures>>,
 }
 
-/// How many calls of each caller go on; of those with none, nothing is kept.
+/// The number of running calls of each caller that has any.
 type Running = Arc<Mutex<HashMap<String, u32>>>;
 
-/// A call that was admitted, until it ends.
+/// An admitted call, until it ends.
 #[derive(Debug)]
 #[must_use = "the call counts as under way until this is dropped"]
 pub struct Permit {
@@ -69,14 +68,13 @@ pub struct Permit {
 }
 
 impl Limiter {
-    /// Admits what is within these bounds.
+    /// Admits calls within these limits.
     pub fn new(limits: RequestLimits) -> Self {
         let limited = Limited::default().renewed(limits);
         Self { limited: ArcSwap::from_pointee(limited), running: Running::default() }
     }
 
-    /// Admits what is within these bounds from now on. Whose bounds are the same as before is counted on; with other
-    /// ones, counting begins anew.
+    /// Replaces the limits. Callers whose limits stay the same keep their counts; for others, counting begins anew.
     pub fn replace(&self, limits: RequestLimits) {
         let renewed = self.limited.load().renewed(limits);
         self.limited.store(Arc::new(renewed));
@@ -86,7 +84,7 @@ impl Limiter {
     ///
     /// # Errors
     ///
-    /// `rate_limited`, with what to wait for.
+    /// `rate_limited`, with a hint when to call again.
     pub fn admit(&self, caller: &Principal) -> Result<Permit, Error> {
         let limited = self.limited.load();
         let CallerLimits { requests_per_minute, concurrency } = limited.limits.of(&caller.role);
@@ -104,12 +102,12 @@ impl Limiter {
         }
     }
 
-    /// Counts a request over HTTP, be it a call or not, ahead of what it says. So that no caller has the server read
-    /// without end what it refuses then, or lists, which are no calls.
+    /// Counts an HTTP request before its body is read, whether or not it is a call. This limits requests that are refused later,
+    /// and lists, which are not calls.
     ///
     /// # Errors
     ///
-    /// `rate_limited`, and how long the caller has to wait.
+    /// `rate_limited`, and how long to wait.
     pub(crate) fn hear(&self, caller: &Principal) -> Result<(), (Error, Duration)> {
         let limited = self.limited.load();
         let calls = limited.limits.of(&caller.role).requests_per_minute;
@@ -120,12 +118,12 @@ impl Limiter {
         }
     }
 
-    /// How long an address is not listened to, if it has failed too often.
+    /// How long an address has to wait, if it has failed too often.
     pub(crate) fn wait(&self, address: IpAddr) -> Option<Duration> {
         self.limited.load().failures.as_ref()?.wait(address)
     }
 
-    /// Counts credentials that were refused; how long their address has to wait, if they were too many.
+    /// Counts a failed authentication; how long the address has to wait, if it has failed too often.
     pub(crate) fn failed(&self, address: IpAddr) -> Option<Duration> {
         self.limited.load().failures.as_ref()?.count(address)
     }
@@ -147,7 +145,7 @@ impl Limiter {
 }
 
 impl RequestLimits {
-    /// Those of the callers of a role.
+    /// The limits of the callers of a role.
     fn of(&self, role: &str) -> CallerLimits {
         let Some(own) = self.roles.get(role) else { return self.every };
         CallerLimits {
@@ -158,7 +156,7 @@ impl RequestLimits {
 }
 
 impl Limited {
-    /// With these limits, and what was counted under those of them that held before.
+    /// With these limits, and the counts of those that stay the same.
     fn renewed(&self, limits: RequestLimits) -> Self {
         let every = iter::once(&limits.every).chain(limits.roles.values());
         let rates = every.filter_map(|limits| limits.requests_per_minute).map(|calls| {
@@ -181,7 +179,7 @@ fn too_many(what: &str, wait: Duration) -> Error {
         .hint(format!("call again in {} s", seconds(wait)))
 }
 
-/// Whole seconds after which the wait is over.
+/// The wait in whole seconds, rounded up.
 pub(crate) fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

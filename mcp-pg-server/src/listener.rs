@@ -28,26 +28,26 @@ use tower::ServiceExt as _;
 
 use crate::file;
 
-/// How long calls may go on after the signal to stop.
+/// How long running calls may take after the signal to stop.
 const GRACE: Duration = Duration::from_secs(10);
-/// Most bytes of a request's head, and of what is read ahead of a body: a token has some thousand.
+/// The maximum size of a request's head, and of what is read ahead of a body, in bytes. A token may have some thousands.
 const HEAD_MOST: usize = 64 << 10;
-/// After a failure that is not one connection's: no file descriptors are left, for instance.
+/// The pause after a failure to accept that is not due to one connection, for instance when there are no file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Where clients connect.
 pub(crate) struct Listener {
     pub(crate) tcp: TcpListener,
     pub(crate) tls: Option<Certificate>,
-    /// Most connections at one time; more wait to be accepted.
+    /// The maximum number of connections at one time; more wait to be accepted.
     pub(crate) max_connections: usize,
-    /// For the handshake, for the head of each request, and for a reply to be taken: whoever needs longer is hung
-    /// up on. Between requests, too.
+    /// The timeout for the handshake, for the head of each request, for a client to read a reply, and between requests. Slower
+    /// connections are closed.
     pub(crate) patience: Duration,
 }
 
 impl Listener {
-    /// Serves until `stop` is cancelled; then lets calls end, for ten seconds at most.
+    /// Serves until `stop` is cancelled; then waits for running calls, for ten seconds at most.
     pub(crate) async fn serve(self, app: Router, stop: CancellationToken) {
         let Self { tcp, tls, max_connections, patience } = self;
         let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
@@ -114,7 +114,7 @@ async fn connect(
     })
 }
 
-/// The certificate that this server shows, with its private key. Clones show the same one.
+/// The server's certificate, with its private key. Clones share it.
 #[derive(Clone)]
 pub struct Certificate(Arc<ArcSwap<ServerConfig>>);
 
@@ -123,7 +123,7 @@ impl Certificate {
     ///
     /// # Errors
     ///
-    /// What is wrong with which file, in a sentence.
+    /// What is wrong with which file, as a sentence.
     pub fn read(chain: &Path, key: &Path) -> Result<Self, String> {
         let named = |path: &Path, error: &dyn fmt::Display| format!("{}: {error}", path.display());
         let read = |path| file::read(path).map_err(|error| named(path, &error));
@@ -141,7 +141,7 @@ impl Certificate {
         Ok(Self(Arc::new(ArcSwap::from_pointee(config))))
     }
 
-    /// Shows another one from the next connection on.
+    /// Replaces it for new connections.
     pub fn replace(&self, other: &Self) {
         self.0.store(other.0.load_full());
     }

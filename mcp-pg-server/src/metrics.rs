@@ -13,15 +13,14 @@ use mcp_pg_core::Health;
 /// Upper bounds of the histogram, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0];
 
-/// What has happened since the process started.
+/// Counters since the start of the process.
 ///
-/// Labels are names of tools and codes of errors alone, so their number is bounded, and nothing of a caller
-/// is in them.
+/// Labels are only names of tools and error codes: their number is limited, and they reveal nothing about callers.
 #[derive(Debug, Default)]
 pub struct Metrics {
     calls: Mutex<BTreeMap<(String, &'static str), u64>>,
     durations: Mutex<BTreeMap<String, Histogram>>,
-    /// Whether the last configuration that was read is not the one that is obeyed.
+    /// Whether the last configuration that was read is faulty, so that the one before is still in use.
     refused_configuration: AtomicBool,
 }
 
@@ -33,7 +32,7 @@ struct Histogram {
 }
 
 impl Metrics {
-    /// Counts a call that ended with `code` (`ok` if well).
+    /// Counts a call that ended with `code`, which is `ok` for success.
     pub(crate) fn record(&self, tool: &str, code: &'static str, duration: Duration) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         *calls.entry((tool.to_owned(), code)).or_default() += 1;
@@ -48,12 +47,12 @@ impl Metrics {
         }
     }
 
-    /// The configuration was read again, and is obeyed from now on or not.
+    /// Notes that the configuration was read again, and whether it could be used.
     pub(crate) fn configured(&self, taken: bool) {
         self.refused_configuration.store(!taken, Ordering::Relaxed);
     }
 
-    /// The page that a Prometheus server reads, of an engine that fares like this.
+    /// The page for Prometheus, with the state of the engine.
     pub fn render(&self, health: &Health) -> String {
         let mut page = String::from(
             "# HELP mcp_pg_calls_total Tool calls by tool and outcome (ok or the error's code).\n\

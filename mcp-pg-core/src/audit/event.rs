@@ -1,4 +1,4 @@
-//! One line of the audit log, before it has its place in the chain.
+//! A record of the audit log, before it has its place in the chain.
 
 use std::time::Duration;
 
@@ -7,61 +7,61 @@ use serde_json::Value;
 
 use crate::error::Code;
 
-/// What happened, as the audit keeps it; the sink adds `seq`, `prev` and `hash`.
+/// A record of the audit log. The sink adds `seq`, `prev` and `hash`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {
-    /// When, RFC 3339 in UTC with microseconds.
+    /// The time, as RFC 3339 in UTC with microseconds.
     pub time: String,
     /// The call's id: the same in its intent and its outcome.
     pub id: String,
-    /// Before the commit, or after all.
+    /// Whether this is the intent of a write, or the outcome of a call.
     pub phase: Phase,
-    /// Who asked.
+    /// The caller.
     pub actor: Actor,
-    /// Through which client program.
+    /// The caller's program.
     pub client: Client,
     /// `stdio`, `http`, `cli` or `library`.
     pub transport: String,
-    /// The tool that was called.
+    /// The called tool.
     pub tool: String,
     /// The operation: `select`, `insert`, …
     pub operation: String,
-    /// The table, as `schema.name`, once it is known to exist for the caller.
+    /// The table, as `schema.name`, if it is known to exist for the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
     /// The arguments, redacted as configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Value>,
-    /// The statements' text; parameters are not in it.
+    /// The SQL texts of its statements, without parameters.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sql: Vec<String>,
-    /// The number of the confirmation that a write is done under, where one came with the call: it is used once.
+    /// The number of the confirmation that came with the call. It can be used only once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirmation: Option<String>,
-    /// How many rows were returned or touched.
+    /// How many rows were returned or affected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
-    /// The columns marked as sensitive whose values were answered: `column`, or `relation.column`.
+    /// The sensitive columns whose values were returned: `column` or `relation.column`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sensitive: Vec<String>,
     /// How it ended; absent in an intent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// The error's code, unless it ended well.
+    /// The error's code, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Code>,
-    /// Milliseconds from the call's arrival.
+    /// Milliseconds since the call arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<f64>,
-    /// The written rows as they were.
+    /// The written rows before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,
-    /// The written rows as they are.
+    /// The written rows after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Value>,
 }
 
-/// Which half of a call an [`Event`] tells.
+/// Which part of a call an [`Event`] records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -77,25 +77,25 @@ pub enum Phase {
 pub enum Outcome {
     /// Done.
     Ok,
-    /// Refused: not allowed, or not authenticated, or too often.
+    /// Not allowed, not authenticated, or too frequent.
     Denied,
     /// Failed.
     Error,
 }
 
-/// Who asked.
+/// The caller, in a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Actor {
     /// The name in the credentials.
     pub subject: String,
-    /// The role whose rights applied.
+    /// The role whose grants applied.
     pub role: String,
-    /// How the caller was known: `command_line`, `loopback`, `api_key`, `jwt`, `library`, or what an embedding
-    /// application says; of one who is not, `bearer` if there were credentials, else `none`.
+    /// How the caller was authenticated: `command_line`, `loopback`, `api_key`, `jwt`, `library`, or what an embedding
+    /// application says. For a caller who was not: `bearer` if there were credentials, else `none`.
     pub method: String,
 }
 
-/// The program on the other side.
+/// The caller's program.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Client {
     /// The name it gives itself.
@@ -110,7 +110,7 @@ pub struct Client {
 }
 
 impl Outcome {
-    /// How a call that ended with this code is filed.
+    /// The outcome of a call that ended with this code.
     pub fn of(code: Code) -> Self {
         match code {
             Code::Forbidden | Code::Unauthenticated | Code::RateLimited => Outcome::Denied,
@@ -119,7 +119,7 @@ impl Outcome {
     }
 }
 
-/// A duration as the audit writes it: milliseconds, to the microsecond.
+/// A duration in milliseconds, rounded to microseconds.
 pub fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
 }

@@ -1,6 +1,6 @@
-//! The audit log: what is kept of each call, and where.
+//! The audit log: what is recorded of each call, and where.
 //!
-//! Knows events and sinks; not what a call means. A write's record is kept before its commit.
+//! Knows events and sinks; not what a call means. The record of a write is durable before its commit.
 
 mod chain;
 mod encode;
@@ -28,7 +28,7 @@ use crate::error::{Code, Error, Result};
 
 /// Where audit records go.
 ///
-/// Of each call a sink gets one outcome, refused calls too, and of a write its intent before, with the same
+/// A sink gets one outcome of each call, also of refused ones, and the intent of each write before that, with the same
 /// [`Event::id`]:
 ///
 /// | when | what | method |
@@ -38,8 +38,7 @@ use crate::error::{Code, Error, Result};
 /// | after a call whose caller has left | the outcome | [`post`](Self::post) |
 /// | at the end | | [`flush`](Self::flush) |
 ///
-/// Its methods are those of the crate [`async-trait`](https://docs.rs/async-trait), whose attribute stands at an
-/// implementation, too:
+/// The trait is declared with the crate [`async-trait`](https://docs.rs/async-trait); implementations need its attribute, too:
 ///
 /// ```
 /// use std::sync::mpsc::Sender;
@@ -71,41 +70,41 @@ use crate::error::{Code, Error, Result};
 ///
 /// # Errors
 ///
-/// All methods answer `audit_unavailable` when a record cannot be kept.
+/// All methods return `audit_unavailable` if a record cannot be written.
 #[async_trait]
 pub trait AuditSink: Send + Sync {
-    /// Keeps the record; returns once it would survive a crash of the machine.
+    /// Writes the record, and returns once it would survive a crash of the machine.
     async fn keep(&self, event: Event) -> Result<()>;
 
-    /// Takes the record to be kept soon; returns at once.
+    /// Queues the record, and returns at once.
     ///
-    /// For outcomes that nobody is there to wait for: of calls whose caller has left. An error means that the sink is known
-    /// to be broken, or its queue is full.
+    /// For outcomes that nobody waits for: of calls whose caller has left. An error means that the sink is known to be broken,
+    /// or its queue is full.
     fn post(&self, event: Event) -> Result<()>;
 
-    /// Takes the record to be kept soon; returns once there is a place for it.
+    /// Queues the record, and returns once the queue has room for it.
     ///
-    /// For outcomes that no reply depends on: of reads, of writes that are committed, of calls that are refused. Whoever
-    /// calls faster than records are written waits for them. An error means that the sink is known to be broken.
+    /// For outcomes that no reply depends on: of reads, committed writes and refused calls. Callers that are faster than records
+    /// are written have to wait. An error means that the sink is known to be broken.
     async fn take(&self, event: Event) -> Result<()> {
         self.post(event)
     }
 
-    /// Waits until all posted records are kept.
+    /// Waits until all queued records are written.
     async fn flush(&self) -> Result<()>;
 
-    /// How many records it has given up so far, as far as it counts them.
+    /// How many records have been lost so far, if the sink counts them.
     fn lost(&self) -> u64 {
         0
     }
 
-    /// Whether it could not keep the last records, as far as it knows.
+    /// Whether the last records could not be written, as far as the sink knows.
     fn is_failing(&self) -> bool {
         false
     }
 }
 
-/// The error of a running sink: callers learn that it is so, the log why.
+/// The error of a sink that cannot write: the reason is only for the log.
 pub(crate) fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(Code::AuditUnavailable, "the audit record cannot be kept").caused_by(cause)
 }

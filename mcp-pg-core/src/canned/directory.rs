@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Fault;
 
-/// Most bytes of a file: a query is a page, not a book.
+/// The maximum size of a file, in bytes.
 const FILE_MOST: u64 = 256 * 1024;
 
 /// A file and its text.
@@ -14,18 +14,18 @@ const FILE_MOST: u64 = 256 * 1024;
 pub struct File {
     /// The file's name without `.sql`: the tool's name.
     pub name: String,
-    /// The path as people know it.
+    /// The path, for messages.
     pub path: String,
     /// The text.
     pub text: String,
 }
 
-/// Whether the file is one of a canned query: `*.sql`, in letters of either case.
+/// Whether the file contains a canned query: `*.sql`, in upper or lower case.
 pub fn is_query(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("sql"))
 }
 
-/// Reads the `*.sql` files of a directory, by name; what cannot be read is a fault.
+/// Reads the `*.sql` files of a directory, sorted by name. A file that cannot be read is a fault.
 pub fn files(directory: &Path) -> (Vec<File>, Vec<Fault>) {
     let mut faults = Vec::new();
     let entries = match fs::read_dir(directory) {

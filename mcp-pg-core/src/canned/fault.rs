@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why a file or a function is no tool, for the person who wrote it.
+/// Why a file or a function is not a tool, for its author.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The file's path, or the function's signature.
@@ -11,17 +11,17 @@ pub struct Fault {
     pub position: Option<(usize, usize)>,
     /// What is wrong, and what would be right.
     pub message: String,
-    /// The tool is there all the same, as it was before the file was changed.
+    /// Whether the tool is still served, as it was before the file was changed.
     pub served: bool,
 }
 
 impl Fault {
-    /// A fault of the whole.
+    /// A fault of the whole file or function.
     pub fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self { place: place.into(), position: None, message: message.into(), served: false }
     }
 
-    /// The same at a byte of the text.
+    /// A fault at a byte offset of the text.
     pub(super) fn at(mut self, text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;

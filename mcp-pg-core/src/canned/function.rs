@@ -29,7 +29,7 @@ impl Source {
     /// # Errors
     ///
     /// What is wrong with its comment, and what no caller could give or read.
-    pub fn of_routine(routine: Routine, owners: &[String]) -> Result<Option<Self>, Fault> {
+    pub(crate) fn of_routine(routine: Routine, owners: &[String]) -> Result<Option<Self>, Fault> {
         let text = routine.comment.clone();
         let place = routine.signature();
         let mut offset = 0;
@@ -75,7 +75,7 @@ impl Source {
     }
 
     /// The tools of routines that share a name, told apart by their arguments.
-    pub fn tell_apart(sources: &mut [Self]) {
+    pub(crate) fn tell_apart(sources: &mut [Self]) {
         let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
         // A name that is given takes no routine's own.
         let own = sources.iter().filter(|source| source.has_own_name());

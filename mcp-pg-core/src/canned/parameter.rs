@@ -12,7 +12,7 @@ use crate::policy::claim;
 use crate::schema::{DataType, Kind, clean};
 use crate::value;
 
-/// Something that a query is called with.
+/// A parameter of a canned query.
 #[derive(Debug, Clone)]
 pub struct Parameter {
     /// The argument's name.
@@ -21,13 +21,13 @@ pub struct Parameter {
     pub data_type: Arc<DataType>,
     type_name: String,
     given: Given,
-    /// Whether a null that is given is one: else it is as if nothing were given.
+    /// Whether null is a value of its own. If not, null counts as not given.
     nullable: bool,
     rules: Rules,
     description: Option<String>,
-    /// Line and column where it is declared, or used first.
+    /// Line and column where it is declared, or first used.
     pub(super) position: Option<(usize, usize)>,
-    /// Columns whose comment describes it, where the query's author did not.
+    /// Columns whose comment describes it if the header does not.
     compared: Vec<String>,
 }
 
@@ -36,20 +36,20 @@ pub struct Parameter {
 enum Given {
     /// From the caller.
     Required,
-    /// From the caller, else this.
+    /// From the caller, or else this value.
     Default(Value),
-    /// From the caller, else the function's own default.
+    /// From the caller, or else the function's own default.
     Omitted,
     /// From the claim of this name.
     Claim(String),
 }
 
 impl Parameter {
-    /// The parameter of this type, as it may be declared.
+    /// A parameter of this type, with its declaration if there is one.
     ///
     /// # Errors
     ///
-    /// A default or a rule that does not fit, in words.
+    /// Which default or rule does not fit, as a sentence.
     pub(super) fn new(
         input: Input<'_>,
         data_type: Arc<DataType>,
@@ -84,12 +84,12 @@ impl Parameter {
         Ok(parameter)
     }
 
-    /// Whether callers know of it.
-    pub fn is_argument(&self) -> bool {
+    /// Whether it is an argument of callers.
+    pub(crate) fn is_argument(&self) -> bool {
         !matches!(self.given, Given::Claim(_))
     }
 
-    /// Its default, with its type and text, if PostgreSQL alone can tell whether that is a value.
+    /// The type and text of its default, if only PostgreSQL can check that.
     pub(super) fn untried_default(&self) -> Option<(&Value, u32, String)> {
         let Given::Default(value) = &self.given else { return None };
         if !value::is_left_to_postgresql(&self.data_type) {
@@ -99,13 +99,13 @@ impl Parameter {
         Some((value, self.data_type.oid, text))
     }
 
-    /// The columns that it is compared with, or set as, as far as the text tells.
+    /// The columns that it is compared with or assigned to, as far as the text shows.
     pub(super) fn compared(&self) -> &[String] {
         &self.compared
     }
 
     /// Whether callers must give it.
-    pub fn is_required(&self) -> bool {
+    pub(crate) fn is_required(&self) -> bool {
         self.given == Given::Required
     }
 

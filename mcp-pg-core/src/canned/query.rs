@@ -24,40 +24,40 @@ use crate::statement::{Output, Statement};
 pub struct Query {
     /// The tool's name.
     pub name: String,
-    /// The file's path, or the function's described.
+    /// The file's path, or the function's signature.
     pub place: String,
     /// Line and column where the statement begins, and where its roles are named.
     position: Option<(usize, usize)>,
     roles_position: Option<(usize, usize)>,
     /// A title for people.
     pub title: Option<String>,
-    /// What it answers.
+    /// What it returns or does.
     pub description: Option<String>,
-    /// What it is called with, claims too.
+    /// Its parameters, including those that are claims.
     pub parameters: Vec<Parameter>,
-    /// The roles that have it; if absent, those that may do all of it anyway.
+    /// The roles that have it as a tool. If absent, those that could do all of it anyway: see [`Query::is_for`].
     pub roles: Option<Vec<String>>,
     /// Whether it may write.
     pub writes: bool,
-    /// Whether it may change the session that it runs in.
+    /// Whether it may run code that changes its session.
     pub coded: bool,
-    /// Whether twice is as good as once.
+    /// Whether repeating it has no further effect.
     pub idempotent: bool,
-    /// Whether it leaves alone what is there.
+    /// Whether it only adds rows, and changes or deletes none.
     pub additive: bool,
-    /// Whether the user must agree to it, whoever calls.
+    /// Whether it needs the user's confirmation, for every role.
     confirm: bool,
     /// PostgreSQL's `statement_timeout` for it.
     pub timeout: Option<Duration>,
-    /// Most rows of a reply.
+    /// The maximum number of rows in a reply.
     pub limit: u64,
-    /// Most rows that a write may touch, if its author says so.
+    /// The maximum number of rows that a write may affect, if its header says so.
     pub max_rows: Option<u64>,
-    /// The digest of all that a caller can notice.
+    /// A digest of everything about it that a caller can see.
     pub digest: u64,
     pub(super) columns: Vec<Column>,
     column_names: Arc<[String]>,
-    /// Names in the text: those of its tables are among them.
+    /// The names in the text, including those of its tables.
     pub(super) names: HashSet<String>,
     pub(super) text: Text,
 }
@@ -78,11 +78,11 @@ pub(super) enum Text {
 pub(super) const WRITE_ARGUMENTS: [&str; 2] = ["dry_run", "max_rows"];
 
 impl Query {
-    /// The query; no reply will have more than `most` rows.
+    /// A query whose replies have at most `most` rows.
     ///
     /// # Errors
     ///
-    /// What keeps it from being a tool.
+    /// Why it cannot be a tool.
     pub fn new(source: Source, described: Described, most: u64) -> Result<Self, Fault> {
         let columns = columns(&source, &described)?;
         if let (Body::Statement(_), false, []) =
@@ -135,19 +135,18 @@ impl Query {
         })
     }
 
-    /// A fault of its statement.
+    /// A fault at its statement.
     pub fn fault(&self, message: impl Into<String>) -> Fault {
         Fault { position: self.position, ..Fault::new(&self.place, message) }
     }
 
-    /// A fault of who has it.
-    pub fn roles_fault(&self, message: impl Into<String>) -> Fault {
+    /// A fault at its `@roles`.
+    pub(crate) fn roles_fault(&self, message: impl Into<String>) -> Fault {
         Fault { position: self.roles_position, ..Fault::new(&self.place, message) }
     }
 
-    /// The defaults of parameters that only PostgreSQL can tell to be values, by type and text, each with the fault that it
-    /// is if it is refused.
-    pub fn untried_defaults(&self) -> Vec<(u32, String, Fault)> {
+    /// The defaults of parameters that only PostgreSQL can check, by type and text, each with the fault if it is refused.
+    pub(crate) fn untried_defaults(&self) -> Vec<(u32, String, Fault)> {
         let untried = self.parameters.iter().filter_map(|parameter| {
             let (value, data_type, text) = parameter.untried_default()?;
             let message = format!("the default {value}");
@@ -159,8 +158,8 @@ impl Query {
 
     /// Whether the role has the tool.
     ///
-    /// Where the header names no roles, those have it to whom it gives nothing new: that may read every
-    /// table without exception, and insert and update too if it writes.
+    /// If the header names no roles, those have it for which it adds nothing: they may read all tables without restriction and, if
+    /// it writes, also insert and update.
     pub fn is_for(&self, role: &Role) -> bool {
         self.is_meant_for(role)
             && match &self.text {
@@ -169,8 +168,8 @@ impl Query {
             }
     }
 
-    /// Whether the role would have the tool if it might EXECUTE the function.
-    pub fn is_meant_for(&self, role: &Role) -> bool {
+    /// Whether the role would have the tool if it had EXECUTE on the function.
+    pub(crate) fn is_meant_for(&self, role: &Role) -> bool {
         match &self.roles {
             Some(roles) => roles.contains(&role.name),
             None => {
@@ -182,14 +181,14 @@ impl Query {
         }
     }
 
-    /// Whether PostgreSQL tells how many rows a write touched: else only its statistics do, and it is functions
-    /// that write, or may; what those do besides may not be undone by a rollback.
-    pub fn is_counted(&self) -> bool {
+    /// Whether PostgreSQL reports how many rows it writes. If not, functions may write, only PostgreSQL's statistics count the
+    /// rows, and a rollback may not undo everything.
+    pub(crate) fn is_counted(&self) -> bool {
         matches!(self.text, Text::Fixed { verb: Verb::Change(_), .. })
     }
 
-    /// Whether the user must agree before it is done for this role: because its author says so, or because it
-    /// may be something that the role confirms.
+    /// Whether it needs the user's confirmation for this role: its header says so, or it may be an action that the role has to
+    /// confirm.
     pub fn confirms(&self, role: &Role) -> bool {
         let may = |action| match (&self.text, self.additive) {
             (_, true) => action == Action::Insert,
@@ -200,17 +199,17 @@ impl Query {
     }
 
     /// Whether it is a statement of a file, not a function.
-    pub fn is_statement(&self) -> bool {
+    pub(crate) fn is_statement(&self) -> bool {
         matches!(self.text, Text::Fixed { .. })
     }
 
-    /// Names of its columns that show an untrusted column of a table unchanged.
+    /// The names of its columns that show an untrusted column of a table unchanged.
     pub fn untrusted(&self, view: &View) -> Vec<String> {
         self.marked(view, |marks| marks.untrusted).map(|(column, _)| column.to_owned()).collect()
     }
 
-    /// Names of its columns that show a sensitive column of a table unchanged, each with that one in parentheses where it
-    /// has another name.
+    /// The names of its columns that show a sensitive column of a table unchanged, followed by that column's name in parentheses
+    /// if it is a different one.
     pub fn sensitive(&self, view: &View) -> Vec<String> {
         let told = |(name, of): (&str, &str)| match name == of {
             true => name.to_owned(),
@@ -231,8 +230,8 @@ impl Query {
         })
     }
 
-    /// Names of its columns and parameters whose values are those of a table's column, each with that one's name: a
-    /// column shows it unchanged, a parameter is compared with it.
+    /// The names of its columns and parameters that stand for a column of a table, with that column's name: columns that show it
+    /// unchanged, and parameters that are compared with it.
     pub fn meant(&self) -> impl Iterator<Item = (&str, &str)> {
         let shown = self.columns.iter().filter_map(|column| {
             let of = column.origin.as_ref()?;
@@ -246,16 +245,16 @@ impl Query {
     }
 
     /// The names of its columns.
-    pub fn column_names(&self) -> Arc<[String]> {
+    pub(crate) fn column_names(&self) -> Arc<[String]> {
         Arc::clone(&self.column_names)
     }
 
-    /// Whether its rows have anything in them.
-    pub fn has_columns(&self) -> bool {
+    /// Whether its rows have columns.
+    pub(crate) fn has_columns(&self) -> bool {
         !self.columns.is_empty()
     }
 
-    /// The statement for a call; a list may have `list_most` items.
+    /// The statement for a call. A list may have at most `list_most` items.
     ///
     /// # Errors
     ///
@@ -308,11 +307,11 @@ impl Query {
         })
     }
 
-    /// The statement as it is sent when everything is given.
+    /// The statement with all parameters given.
     ///
     /// # Errors
     ///
-    /// In words, why its rows could not be read.
+    /// Why its rows could not be read, as a sentence.
     pub fn sent(&self) -> Result<String, String> {
         match &self.text {
             Text::Fixed { sql, .. } => Ok(sql.to_string()),
@@ -367,7 +366,7 @@ fn parameters(source: &Source, described: &Described) -> Result<Vec<Parameter>, 
     Ok(parameters)
 }
 
-/// The digest of all that a caller can notice of the query.
+/// A digest of everything about the query that a caller can see.
 fn digest(source: &Source, described: &Described, parameters: &[Parameter]) -> u64 {
     let mut hasher = DefaultHasher::new();
     (&source.name, &source.text, source.statement()).hash(&mut hasher);

@@ -8,8 +8,7 @@ use crate::policy::View;
 use crate::value;
 
 impl Query {
-    /// The schema of the arguments. What the author did not describe, the comment of a column that the
-    /// caller may see does.
+    /// The JSON Schema of the arguments. A parameter without a description gets the comment of a column that the caller may see.
     pub fn input_schema(&self, view: &View) -> Map<String, Value> {
         let comment = |column: &str| {
             let mut comments = view
@@ -54,7 +53,7 @@ impl Query {
         schema
     }
 
-    /// The schema of the reply.
+    /// The JSON Schema of the reply.
     pub fn output_schema(&self) -> Map<String, Value> {
         let columns: Map<String, Value> = self
             .columns

@@ -8,7 +8,7 @@ use super::header::{self, Header, Line};
 use super::sql::Sql;
 use super::token::{Kind, Token, tokens};
 
-/// A query that was read and is still to be described by PostgreSQL.
+/// A canned query that PostgreSQL has yet to describe.
 #[derive(Debug)]
 pub struct Source {
     /// The tool's name.
@@ -18,7 +18,7 @@ pub struct Source {
     /// What it runs.
     pub body: Body,
     pub(super) header: Header,
-    /// The text that positions are told in.
+    /// The text that positions refer to.
     pub(super) text: String,
 }
 
@@ -36,7 +36,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// What is wrong with its header or its text, as far as that can be told without PostgreSQL.
+    /// What is wrong with its header or its text, as far as that can be checked without PostgreSQL.
     pub fn read(file: File) -> Result<Self, Fault> {
         let File { name, path, text } = file;
         let fault = |message: String, offset| Err(Fault::new(&path, message).at(&text, offset));
@@ -76,7 +76,7 @@ impl Source {
         }
     }
 
-    /// The text that tells PostgreSQL all about the query.
+    /// The text that PostgreSQL prepares to describe the query.
     pub fn statement(&self) -> String {
         match &self.body {
             Body::Statement(sql) => sql.text.clone(),
@@ -102,7 +102,7 @@ impl Source {
         }
     }
 
-    /// PostgreSQL's sentence, with the parameters by the names that the file gives them.
+    /// PostgreSQL's message, in which `$n` is replaced by the parameter's name.
     pub fn with_names(&self, message: &str) -> String {
         let Body::Statement(sql) = &self.body else { return message.to_owned() };
         let mut parts = message.split('$');
@@ -122,7 +122,7 @@ impl Source {
         named
     }
 
-    /// Line and column of what names its roles, or else of its statement.
+    /// Line and column of its `@roles`, or else of its statement.
     pub(super) fn roles_position(&self) -> Option<(usize, usize)> {
         let named = self.header.roles_offset;
         let named = named.map(|offset| Fault::new("", "").at(&self.text, offset));

@@ -8,7 +8,7 @@ use crate::schema::{Schema, Table};
 impl Query {
     /// Positions of its columns that tell the rows which it changes or removes from others: parts of primary keys. Those that
     /// it adds have other keys each time.
-    pub fn key_columns(&self) -> Vec<usize> {
+    pub(crate) fn key_columns(&self) -> Vec<usize> {
         let adds = match &self.text {
             Text::Fixed { verb: Verb::Change(actions), .. } => actions.contains(Action::Insert),
             _ => true,

@@ -6,23 +6,23 @@ use std::sync::{Arc, LazyLock};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-/// How often a password is hashed: whoever tries some needs as long for each.
+/// The number of PBKDF2 iterations: trying passwords takes as long for each.
 const ROUNDS: u32 = 600_000;
 
-/// A key that may take its time to be made.
+/// A key that may still be computed in the background.
 #[derive(Clone)]
 pub struct DerivedKey(Arc<LazyLock<Key, Box<dyn FnOnce() -> Key + Send + Sync>>>);
 
 type Key = [u8; 32];
 
 impl DerivedKey {
-    /// From a secret of any length.
+    /// Derives a key from a random secret of any length.
     pub fn of_secret(secret: &[u8]) -> Self {
         Self::of(Sha256::digest(secret).into())
     }
 
-    /// From a password that a person may have chosen, for a purpose and place that the `salt` tells: some tenths of a second
-    /// of work, once, which begin now.
+    /// Derives a key from a password, which a person may have chosen. The `salt` names the purpose and place. The work takes some
+    /// tenths of a second, once, and begins now.
     pub fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
         let password = password.to_vec();
         let key = Self::made(move || stretched(&password, &salt, ROUNDS));
@@ -30,7 +30,7 @@ impl DerivedKey {
         key
     }
 
-    /// This key.
+    /// Uses this key as it is.
     pub fn of(key: Key) -> Self {
         Self::made(move || key)
     }
@@ -39,7 +39,7 @@ impl DerivedKey {
         Self(Arc::new(LazyLock::new(Box::new(make))))
     }
 
-    /// Makes the key on a thread of its own, ahead of who needs it: that would keep others waiting, too.
+    /// Computes the key on its own thread before it is needed: a task that computed it would block others.
     fn prepare(&self) {
         let key = self.clone();
         std::thread::spawn(move || {
@@ -47,7 +47,7 @@ impl DerivedKey {
         });
     }
 
-    /// The key's bytes.
+    /// The key's bytes; waits until they are computed.
     pub fn bytes(&self) -> &Key {
         &self.0
     }
@@ -67,7 +67,7 @@ impl fmt::Debug for DerivedKey {
     }
 }
 
-/// PBKDF2 with HMAC-SHA-256 (RFC 8018), of which one block is a key.
+/// PBKDF2 with HMAC-SHA-256 (RFC 8018); its first block is the key.
 fn stretched(password: &[u8], salt: &[u8], rounds: u32) -> Key {
     let mut key = [0; 32];
     // A key of any length will do for an HMAC.

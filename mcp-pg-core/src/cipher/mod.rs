@@ -17,15 +17,15 @@ pub use ring::KeyRing;
 
 use crate::error::{Code, Error, Result};
 
-/// What a sealed value begins with; the key's id and the sealed bytes follow, separated by colons.
+/// The prefix of encrypted values; the key's id and the encrypted bytes follow, separated by colons.
 const PREFIX: &str = "mcp1:";
 const NONCE: usize = 12;
 
-/// Seals and opens the values of one column.
+/// Encrypts and decrypts the values of one column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnCipher {
     ring: std::sync::Arc<KeyRing>,
-    /// The column's schema, table and name, each behind its length.
+    /// The column's schema, table and name, each preceded by its length.
     column: Vec<u8>,
 }
 
@@ -40,11 +40,11 @@ impl ColumnCipher {
         Self { ring, column: name }
     }
 
-    /// The value under the newest key.
+    /// Encrypts a value under the newest key.
     ///
     /// # Errors
     ///
-    /// `internal` if the operating system gives no random bytes.
+    /// `internal` if the operating system has no random numbers.
     pub fn seal(&self, plain: &[u8]) -> Result<String> {
         let failed = || Error::new(Code::Internal, "a value cannot be encrypted");
         let (id, key) = self.ring.newest().ok_or_else(failed)?;
@@ -55,7 +55,7 @@ impl ColumnCipher {
         Ok(format!("{PREFIX}{id}:{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// The value that [`ColumnCipher::seal`] was given for this column; `None` for anything else.
+    /// Decrypts a value that [`ColumnCipher::seal`] encrypted for this column; `None` for anything else.
     pub fn open(&self, sealed: &str) -> Option<Vec<u8>> {
         let (id, text) = sealed.strip_prefix(PREFIX)?.split_once(':')?;
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -65,8 +65,8 @@ impl ColumnCipher {
         self.ring.key(id)?.decrypt(&nonce, payload).ok()
     }
 
-    /// What equal values of this column have in common, and nobody can compute without the index key;
-    /// `None` if the ring has none.
+    /// The blind index of a value: an HMAC that is the same for equal values of this column. `None` if the ring has no index
+    /// key.
     pub fn index(&self, plain: &[u8]) -> Option<[u8; 32]> {
         let mut mac = self.ring.index()?.clone();
         mac.update(&self.column);

@@ -1,4 +1,4 @@
-//! The keys, as the operator writes them down.
+//! The operator's encryption keys.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Error, Result};
 
-/// Keys by their ids: the last one writes, all of them read; and one of its own for blind indexes.
+/// Keys by id. The last one encrypts, all of them decrypt; a separate one is for blind indexes.
 pub struct KeyRing {
     keys: Vec<(String, Aes256GcmSiv)>,
     index: Option<Hmac<Sha256>>,
-    /// What tells two rings apart without a look at their keys.
+    /// A digest by which rings are compared without their keys.
     fingerprint: [u8; 32],
 }
 
@@ -23,8 +23,8 @@ const INDEX: &str = "index";
 const ID_MOST: usize = 32;
 
 impl KeyRing {
-    /// Reads `id:key` pairs, separated by white space or commas; `#` begins a comment. A key is 32 bytes in
-    /// base64; the one called `index` is for blind indexes.
+    /// Parses `id:key` pairs, separated by white space or commas; `#` begins a comment. A key is 32 bytes in base64. The key
+    /// called `index` is for blind indexes.
     ///
     /// ```
     /// use mcp_pg_core::cipher::KeyRing;
@@ -37,7 +37,7 @@ impl KeyRing {
     ///
     /// # Errors
     ///
-    /// `invalid_value` with the position of the pair; never with a key.
+    /// `invalid_value`, with the position of the pair. The message never contains a key.
     pub fn parse(text: &str) -> Result<Self> {
         let pairs = text
             .lines()

@@ -18,15 +18,15 @@ use crate::request::{Request, check_depth};
 /// How often a call is tried again while others change the schema.
 const STALE_MOST: u32 = 5;
 
-/// The most bytes of arguments that the record of a call holds which was refused before anybody looked at them.
+/// The maximum size of the arguments, in bytes, in the record of a call that was refused before they were read.
 const REFUSED_MOST: usize = 4 << 10;
 
 impl Engine {
-    /// Answers a request, or one that is lent, and records it.
+    /// Answers a request, owned or borrowed, and records it.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the request from being answered; nothing is half done.
+    /// Why the request cannot be answered. Nothing is left half done.
     pub async fn handle(&self, caller: &Principal, request: impl Borrow<Request>) -> Result<Reply> {
         let request = request.borrow();
         let arguments = || match serde_json::to_value(request) {
@@ -41,11 +41,11 @@ impl Engine {
         record.settle(result).await
     }
 
-    /// Answers a tool call with JSON arguments, and records it, whatever becomes of it.
+    /// Answers a tool call with JSON arguments. It is recorded in any case.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the call from being answered, with its place in the arguments.
+    /// Why the call cannot be answered, with the place in the arguments.
     pub async fn call(
         &self,
         caller: &Principal,
@@ -56,13 +56,13 @@ impl Engine {
         self.call_agreed(caller, origin, tool, arguments, None).await
     }
 
-    /// The same for a call that the user may have agreed to: to the [`Question`](crate::Question) of an earlier
-    /// refusal.
+    /// Like [`Engine::call`], with the user's confirmation, if there is one: the answer to the [`Question`](crate::Question) of an
+    /// earlier refusal.
     ///
     /// # Errors
     ///
-    /// As [`Engine::call`]; `forbidden` with a new question if this is not what was agreed to, because the
-    /// call is another one, or would touch another number of rows by now; without one if it was used before.
+    /// As [`Engine::call`]. `forbidden` with a new question if the confirmation was for something else: another call, or other
+    /// rows. `forbidden` without a question if the confirmation was used before.
     pub async fn call_agreed(
         &self,
         caller: &Principal,
@@ -88,7 +88,7 @@ impl Engine {
         record.settle(result).await
     }
 
-    /// Whether the caller's user may have to agree to a call of this tool before it is done.
+    /// Whether a call of this tool may need the user's confirmation.
     ///
     /// # Errors
     ///
@@ -100,10 +100,10 @@ impl Engine {
         Ok(query.map_or_else(|| view.may_ask(), |query| query.confirms(&view.role)))
     }
 
-    /// Records a call that was refused before it came here; returns once there is a place for the record.
+    /// Records a call that was refused before the engine got it; returns once the record is queued.
     ///
-    /// Of arguments that take more than 4 KiB only the size is kept: nobody has looked at them, and limits on what they
-    /// may be or how often they may come were not asked yet, or are reached.
+    /// The record contains only the size of arguments of more than 4 KiB: no limits on their content or frequency were applied
+    /// yet.
     pub async fn refuse(
         &self,
         caller: &Principal,
@@ -115,11 +115,11 @@ impl Engine {
         Record::new(self, caller, origin, tool, || arguments).refused(error, REFUSED_MOST).await;
     }
 
-    /// Answers a request that needs nothing but the view of its caller, and records it like a call.
+    /// Answers a request that does not need the database, and records it like a call.
     ///
     /// # Errors
     ///
-    /// The answer's; `audit_unavailable` where reads are to wait for their records.
+    /// Those of `answer`; `audit_unavailable` if reads wait for their records.
     pub async fn recorded<T>(
         &self,
         caller: &Principal,

@@ -5,20 +5,20 @@ use std::sync::atomic::Ordering;
 use super::Engine;
 use crate::execute::Connections;
 
-/// What is well with an engine now, and what is not.
+/// The state of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
     /// The database, and the connections to it.
     pub connections: Connections,
-    /// The schema was read when that was last tried; else the one before it is served.
+    /// Whether the last attempt to read the schema succeeded. If not, the previous one is used.
     pub schema_read: bool,
-    /// How many faults there are of canned queries and functions that are meant to be tools.
+    /// The number of faults in canned queries and functions that are meant to be tools.
     pub query_faults: usize,
-    /// How many of these are of queries that are served in their last good form.
+    /// How many of these are in queries whose last valid version is still served.
     pub outdated_queries: usize,
-    /// Whether a sink of the audit could not keep the last records.
+    /// Whether an audit sink could not write the last records.
     pub audit_failing: bool,
-    /// How many audit records were given up so far: no sink could keep them, and no more could wait.
+    /// The number of audit records lost so far, because a sink could not write them and its queue was full.
     pub lost_records: u64,
 }
 

@@ -77,18 +77,18 @@ pub struct Engine {
     turns: Turns,
     sinks: Sinks,
     reloading: tokio::sync::Mutex<()>,
-    /// How many readings of the catalogue have begun, and which of them was the last to be taken over.
+    /// How many reads of the catalogue have begun, and the number of the one in use.
     readings: AtomicU64,
     read: AtomicU64,
-    /// Whether the last attempt to read the schema anew came to nothing.
+    /// Whether the last attempt to read the schema again failed.
     unread: AtomicBool,
     changes: broadcast::Sender<Change>,
 }
 
-/// Changes that a slow receiver may be behind.
+/// How many changes a slow receiver may be behind.
 const CHANGES_MOST: usize = 64;
 
-/// How long to wait at the end for calls that were given up.
+/// How long to wait at the end for abandoned calls.
 const CLOSING: Duration = Duration::from_secs(6);
 
 impl Engine {
@@ -96,8 +96,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// `database_unavailable` if nothing answers or the login is refused; `audit_unavailable` if the audit
-    /// table is not there, or not the login's to read and add to.
+    /// `database_unavailable` if the database does not answer or refuses the login; `audit_unavailable` if the audit table does
+    /// not exist, or the login may not read and insert rows.
     pub async fn connect(database: Config, mut settings: Settings) -> Result<Self> {
         let password = database.get_password().filter(|_| has_password(&database));
         let cursors = match password {
@@ -129,18 +129,18 @@ impl Engine {
         })
     }
 
-    /// Keeps a record of every call in `sink`, besides the table of the settings and other sinks.
+    /// Adds a sink for the records of every call, besides the audit table of the settings and other sinks.
     pub fn audited(mut self, sink: Arc<dyn AuditSink>) -> Self {
         self.sinks.add(sink);
         self
     }
 
-    /// The rules that hold for every caller, as they are now.
+    /// The current settings.
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.catalogue.load().settings)
     }
 
-    /// The schema as the caller's role sees it.
+    /// The schema as the caller's role currently sees it.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl Engine {
         self.catalogue.load().view(caller)
     }
 
-    /// The schema as the login sees it.
+    /// The schema as the login currently sees it.
     pub fn schema(&self) -> Arc<Schema> {
         self.catalogue.load().schema()
     }
@@ -168,12 +168,12 @@ impl Engine {
         Ok(queries.filter(|query| !(read_only && query.writes)).cloned().collect())
     }
 
-    /// What is wrong with canned queries and functions that are meant to be tools.
+    /// The faults of canned queries and functions that are meant to be tools.
     pub fn faults(&self) -> Vec<Fault> {
         self.catalogue.load().canned.faults.clone()
     }
 
-    /// Answers if the database does.
+    /// Checks that the database answers.
     ///
     /// # Errors
     ///
@@ -195,8 +195,8 @@ impl Engine {
         self.database.posture(&catalogue.schema(), &catalogue.of_database_roles()).await
     }
 
-    /// Waits until the calls that were given up have left the database, and every record is kept: before the process
-    /// ends. Those that go on are not waited for longer than some seconds.
+    /// To be called before the process ends: waits until the statements of abandoned calls have ended, for some seconds at most,
+    /// and until every record is written.
     ///
     /// # Errors
     ///
@@ -206,7 +206,7 @@ impl Engine {
         self.flush().await
     }
 
-    /// Waits until every record is kept.
+    /// Waits until every record is written.
     ///
     /// # Errors
     ///

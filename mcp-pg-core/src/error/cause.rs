@@ -5,13 +5,13 @@ use std::error::Error as StdError;
 use super::Error;
 
 impl Error {
-    /// All that caused it in one line, the nearest first: for logs, never for replies.
+    /// The chain of causes in one line, the nearest first. For logs, never for replies.
     pub fn cause(&self) -> Option<String> {
         self.source().map(chain)
     }
 }
 
-/// An error and all that caused it in one line.
+/// An error and its chain of causes, in one line.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();

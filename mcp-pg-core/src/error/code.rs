@@ -1,4 +1,4 @@
-//! The reasons of errors: what programs branch on.
+//! Error codes: what programs branch on.
 
 use std::fmt;
 
@@ -24,15 +24,15 @@ macro_rules! codes {
 }
 
 codes! {
-    /// No such table, or none that the caller may see.
+    /// There is no such table, or the caller may not see it.
     UnknownTable => "unknown_table",
-    /// No such column, or none that the caller may see.
+    /// There is no such column, or the caller may not see it.
     UnknownColumn => "unknown_column",
-    /// No such relation between tables that the caller may see.
+    /// There is no such relation between tables that the caller may see.
     UnknownRelation => "unknown_relation",
-    /// Several relations have this name; the error lists the ones that are unambiguous.
+    /// Several relations have this name. The error lists unambiguous names.
     AmbiguousRelation => "ambiguous_relation",
-    /// No such operator for the column's type.
+    /// The column's type has no such operator.
     UnknownOperator => "unknown_operator",
     /// An argument that the operation does not take.
     UnknownArgument => "unknown_argument",
@@ -44,9 +44,9 @@ codes! {
     ReadOnlyColumn => "read_only_column",
     /// A write without a condition.
     WhereRequired => "where_required",
-    /// A write would touch more rows than the caller allowed.
+    /// A write would affect more rows than the caller allowed.
     TooManyRows => "too_many_rows",
-    /// A bound on the size or shape of a request.
+    /// The request is larger or more complex than the limits allow.
     LimitExceeded => "limit_exceeded",
     /// The caller's role may not do this.
     Forbidden => "forbidden",
@@ -66,19 +66,19 @@ codes! {
     ExclusionViolation => "exclusion_violation",
     /// Concurrent transactions collided, more often than the server retries.
     SerializationFailure => "serialization_failure",
-    /// A cursor that is changed, foreign, or out of date.
+    /// The cursor was changed, belongs to another query, or is out of date.
     InvalidCursor => "invalid_cursor",
-    /// The statement took longer than the role allows.
+    /// The statement took longer than allowed.
     Timeout => "timeout",
     /// Too many calls.
     RateLimited => "rate_limited",
     /// No valid credentials.
     Unauthenticated => "unauthenticated",
-    /// The audit record could not be kept, so nothing was done.
+    /// The audit record could not be written, so nothing was done.
     AuditUnavailable => "audit_unavailable",
     /// No connection to the database.
     DatabaseUnavailable => "database_unavailable",
-    /// PostgreSQL refused the statement for another reason; `sqlstate` tells which.
+    /// PostgreSQL refused the statement for another reason: see `sqlstate`.
     DatabaseError => "database_error",
     /// A fault of this software.
     Internal => "internal",

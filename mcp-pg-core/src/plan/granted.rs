@@ -1,4 +1,4 @@
-//! What grants say, for one caller: row conditions and presets, with the caller's claims in their places.
+//! Row conditions and presets of grants for one caller: with the caller's claims filled in.
 
 use serde_json::{Map, Value, json};
 
@@ -10,17 +10,17 @@ use crate::policy::{Action, TableView, claim};
 use crate::request::Archived;
 use crate::schema::{Column, Operator};
 
-/// Where values of a role's own condition stand: nowhere in the arguments.
+/// The place of values in a role's own conditions, which are not in the arguments.
 pub(super) const RULE: &str = "rule:";
 
 impl<'v> Scope<'v> {
-    /// Which rows exist for the caller at all: the condition of the grant for `action`.
+    /// The condition of the grant for `action`: which rows exist for the caller.
     ///
-    /// A claim that the caller lacks leaves no row.
+    /// If the caller lacks a claim, no rows do.
     ///
     /// # Errors
     ///
-    /// `forbidden` if a claim does not fit the condition, or the condition not the table.
+    /// `forbidden` if a claim does not fit the condition, or the condition does not fit the table.
     pub fn visible(&self, table: &'v TableView, action: Action) -> Result<Predicate<'v>> {
         let Some(rule) = table.row_rule(action) else { return Ok(Predicate::always()) };
         let Some(granted) = self.granted_object(rule) else {
@@ -99,7 +99,7 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// What the server sets in a write.
+    /// The columns that the server sets in a write, with their values.
     ///
     /// # Errors
     ///

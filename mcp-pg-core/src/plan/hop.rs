@@ -1,4 +1,4 @@
-//! Ways from a table's rows to related ones.
+//! Steps along relations, from a table's rows to related ones.
 
 use super::{Predicate, Scope};
 use crate::error::{Code, Error, Result};
@@ -6,36 +6,36 @@ use crate::policy::{Action, TableView, shown};
 use crate::request::Archived;
 use crate::schema::{Found, Key, Relation, RelationKind};
 
-/// A way from a table's rows to related ones that exist for the caller.
+/// A step along a relation, to those related rows that exist for the caller.
 #[derive(Debug, Clone)]
 pub struct Hop<'v> {
-    /// The table that it starts from.
+    /// The table it starts from.
     pub subject: &'v TableView,
-    /// The relation of that table.
+    /// The relation.
     pub relation: &'v Relation,
-    /// The table at its end.
+    /// The related table.
     pub table: &'v TableView,
-    /// Which rows of that table exist for the caller.
+    /// Which rows of the related table exist for the caller.
     pub visible: Predicate<'v>,
-    /// The table in the middle, where the relation is many-to-many, and which of its rows exist.
+    /// If the relation is many-to-many, the junction table, and which of its rows exist for the caller.
     pub junction: Option<(&'v TableView, Predicate<'v>)>,
 }
 
 impl Hop<'_> {
-    /// Whether it leads to one row at most.
-    pub fn is_to_one(&self) -> bool {
+    /// Whether it leads to at most one row.
+    pub(crate) fn is_to_one(&self) -> bool {
         self.relation.kind == RelationKind::ToOne
     }
 
-    /// Whether rows that are archived are not among those that it leads to.
-    pub fn leaves_out_archived(&self) -> bool {
+    /// Whether it leaves out archived rows.
+    pub(crate) fn leaves_out_archived(&self) -> bool {
         let archive = self.table.archive.as_ref();
         archive.is_some_and(|archive| self.visible.leaves_out(archive))
     }
 
-    /// Whether it leads to rows of the table's own alone, though others are read with them: a foreign key, which the last
-    /// step is then, refers to none of those that inherit.
-    pub fn leads_to_its_own(&self) -> bool {
+    /// Whether it leads only to rows of the table itself, not of tables that inherit from it: its last step is then a foreign
+    /// key, which does not refer to those.
+    pub(crate) fn leads_to_its_own(&self) -> bool {
         if !self.table.table.has_heirs {
             return false;
         }
@@ -53,15 +53,15 @@ impl Hop<'_> {
         })
     }
 
-    /// Whether a key says that it leads to one row at most, so that a join with that cannot double a row.
-    pub fn is_keyed(&self) -> bool {
+    /// Whether a key guarantees that it leads to at most one row, so that joining it cannot duplicate rows.
+    pub(crate) fn is_keyed(&self) -> bool {
         let compared =
             |position: usize| self.relation.columns.iter().any(|(_, theirs)| *theirs == position);
         self.is_to_one() && self.leads_to_a_key(compared)
     }
 
     /// Whether one row at most of the table at its end, of those that it leads to, has the same in these columns.
-    pub fn leads_to_a_key(&self, among: impl Fn(usize) -> bool) -> bool {
+    pub(crate) fn leads_to_a_key(&self, among: impl Fn(usize) -> bool) -> bool {
         let table = &self.table.table;
         let holds = |key: &Key| key.arbiter && key.columns.iter().all(|column| among(*column));
         match self.leads_to_its_own() {
@@ -72,12 +72,12 @@ impl Hop<'_> {
 }
 
 impl<'v> Scope<'v> {
-    /// [`Scope::relation`] where only one to one row can be meant.
+    /// Like [`Scope::relation`], but only a to-one relation can be meant.
     pub(super) fn relation_to_one(&self, table: &'v TableView, name: &str) -> Result<&'v Relation> {
         self.relation_among(table, name, |kind| kind == RelationKind::ToOne)
     }
 
-    /// [`Scope::relation`] where only one to many rows can be meant.
+    /// Like [`Scope::relation`], but only a to-many relation can be meant.
     pub(super) fn relation_to_many(
         &self,
         table: &'v TableView,
@@ -99,11 +99,11 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// The relation of `table` that a name means; or the one to one row whose key is just the column of that name.
+    /// The relation of `table` with this name; or the to-one relation whose foreign key is the single column of this name.
     ///
     /// # Errors
     ///
-    /// `unknown_relation` with the nearest name, or `ambiguous_relation` with the unambiguous ones.
+    /// `unknown_relation` with the nearest name, or `ambiguous_relation` with unambiguous names.
     pub fn relation(&self, table: &'v TableView, name: &str) -> Result<&'v Relation> {
         match Relation::find(&table.relations, name) {
             Found::One(relation) => Ok(relation),
@@ -155,7 +155,7 @@ impl<'v> Scope<'v> {
         }
     }
 
-    /// The way along a relation of `subject`.
+    /// The step along a relation of `subject`.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl<'v> Scope<'v> {
         self.hop_to(subject, relation, self.related)
     }
 
-    /// [`Scope::hop`] to rows that are archived or not.
+    /// [`Scope::hop`] to archived rows, others, or both.
     pub(super) fn hop_to(
         &self,
         subject: &'v TableView,

@@ -1,17 +1,17 @@
-//! Which marked columns a plan gives values of.
+//! The marked columns whose values a plan returns.
 
 use super::{Expression, Grouping, Include, Plan, Reached, SelectPlan, Shown};
 use crate::policy::{Marks, TableView};
 
-/// A value that a reply shows, whose column is marked.
+/// A value in a reply that shows marked columns.
 struct Marked {
     /// Its name in the reply: `name`, or `relation.name` for related rows.
     name: String,
-    /// The marked columns that it is made from.
+    /// The marked columns that it is computed from.
     of: Vec<String>,
 }
 
-/// What marks are looked for.
+/// The marks to look for.
 type Wanted = fn(Marks) -> bool;
 
 impl Plan<'_> {
@@ -51,7 +51,7 @@ impl Plan<'_> {
     }
 
     /// [`Plan::sensitive`] of the written rows alone, without what is related to them.
-    pub fn sensitive_of_rows(&self) -> Vec<String> {
+    pub(crate) fn sensitive_of_rows(&self) -> Vec<String> {
         self.returned_marked(|marks| marks.sensitive).into_iter().map(Marked::told).collect()
     }
 

@@ -9,7 +9,7 @@ use crate::error::{Code, Error};
 use crate::policy::{Action, Actions, Grant, Principal, Role, Settings, TableView, Unfit, View};
 use crate::schema::Operator;
 
-/// What a grant says of the rows of a table, and is not so.
+/// A row condition or preset of a grant that does not fit a table.
 ///
 /// Its [`Display`](fmt::Display) names the key in the configuration, the table and the fault.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Misfit<'v> {
     key: &'static str,
     table: &'v TableView,
     error: Error,
-    /// What fails for every caller.
+    /// What does not fit, for any caller.
     barred: Actions,
 }
 
@@ -51,7 +51,7 @@ impl<'v> Misfit<'v> {
     }
 
     /// Adds what it makes of the grant.
-    pub fn bar(&self, unfit: &mut Unfit) {
+    pub(crate) fn bar(&self, unfit: &mut Unfit) {
         unfit.bar(self.grant, self.table.name(), self.barred);
     }
 }

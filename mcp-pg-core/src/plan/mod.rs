@@ -42,7 +42,7 @@ pub use write::{
 use crate::policy::TableView;
 use crate::schema::Column;
 
-/// What the server has decided to do, before it is SQL.
+/// What a request does, before it is SQL.
 #[derive(Debug, Clone)]
 pub enum Plan<'v> {
     /// Read rows.
@@ -63,7 +63,7 @@ impl<'v> Plan<'v> {
         }
     }
 
-    /// What to return of written rows.
+    /// The columns to return of written rows.
     pub fn returning(&self) -> &[Returned] {
         match self {
             Plan::Select(_) => &[],
@@ -81,7 +81,7 @@ impl<'v> Plan<'v> {
         }
     }
 
-    /// Whether what is written is rolled back in the end.
+    /// Whether the write is rolled back in the end.
     pub fn dry_run(&self) -> bool {
         match self {
             Plan::Select(_) => false,
@@ -106,7 +106,7 @@ impl<'v> Plan<'v> {
     }
 
     /// Looks at what each column is set to, in all rows.
-    pub fn each_assigned<'p>(&'p self, mut look: impl FnMut(&'v Column, &'p Assign<'v>)) {
+    pub(crate) fn each_assigned<'p>(&'p self, mut look: impl FnMut(&'v Column, &'p Assign<'v>)) {
         match self {
             Plan::Select(_) => {}
             Plan::Insert(plan) => {

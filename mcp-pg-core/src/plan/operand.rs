@@ -1,4 +1,4 @@
-//! Values on their way to PostgreSQL: text in the form of their type, or a promise of one.
+//! Values for PostgreSQL: text in the form of their type, or references to values that are not known yet.
 
 use std::sync::Arc;
 
@@ -9,25 +9,25 @@ use crate::error::{Code, Error, Result, below};
 use crate::schema::{Column, DataType, Family};
 use crate::value;
 
-/// A parameter of a statement: a value, and where the caller gave it.
+/// A parameter of a statement: a value, and its place in the arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operand {
-    /// What is sent.
+    /// The value.
     pub source: Source,
-    /// Where in the arguments it stands, as a JSON Pointer; of what is the role's or the server's, none.
+    /// Its place in the arguments, as a JSON Pointer; `None` for values of the role or the server.
     pub at: String,
 }
 
-/// Where an [`Operand`]'s value comes from.
+/// The value of an [`Operand`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// The value in PostgreSQL's text form; `None` is null.
     Text(Option<String>),
     /// A value of an earlier operation's row, to be encoded as this type when it is known.
     Reference {
-        /// Which value.
+        /// The reference.
         reference: Box<Reference>,
-        /// The type that it must fit.
+        /// The type it must fit.
         data_type: Arc<DataType>,
         /// The type as people write it.
         type_name: String,
@@ -42,7 +42,7 @@ impl Operand {
         Self { source: Source::Text(text), at: at.into() }
     }
 
-    /// A value that an earlier operation will give.
+    /// A value from an earlier operation's row.
     pub fn reference(
         reference: Reference,
         data_type: &DataType,
@@ -64,7 +64,7 @@ impl Operand {
         Self { source: Source::List(values), at: at.into() }
     }
 
-    /// Where the caller gave the value, if it was the caller.
+    /// The place of the value in the arguments, if it is the caller's.
     pub fn place(&self) -> Option<&str> {
         Some(self.at.as_str()).filter(|at| at.starts_with('/'))
     }
@@ -76,7 +76,7 @@ impl Operand {
 }
 
 impl Scope<'_> {
-    /// A value for a column, checked and encoded; or the promise of one, for `{"$ref": …}`.
+    /// A value for a column, checked and encoded; or a reference, for `{"$ref": …}`.
     ///
     /// # Errors
     ///
@@ -85,12 +85,12 @@ impl Scope<'_> {
         self.operand_of(&column.data_type, &column.type_name, value, at)
     }
 
-    /// [`Scope::operand`] for a type that need not be a column's own.
+    /// [`Scope::operand`] for any type.
     ///
     /// # Errors
     ///
     /// `invalid_value`, at `at` or inside it.
-    pub fn operand_of(
+    pub(crate) fn operand_of(
         &self,
         data_type: &DataType,
         type_name: &str,

@@ -1,4 +1,4 @@
-//! References to rows that earlier operations of a transaction give: `{"$ref": "order.id"}`.
+//! References to rows of earlier operations in a transaction: `{"$ref": "order.id"}`.
 
 use std::sync::OnceLock;
 
@@ -11,11 +11,11 @@ use crate::policy::TableView;
 /// A column of a row that an earlier operation of the same transaction returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// Position of the operation.
+    /// The position of the operation.
     pub operation: usize,
-    /// What the caller calls it: by its `as`, or its position.
+    /// The operation as the request calls it: by its `as`, or its position.
     pub called: String,
-    /// Position of its row; without one, all its rows must have the same value.
+    /// The position of the row. Without one, all rows must have the same value.
     pub row: Option<u32>,
     /// The column's name.
     pub column: String,
@@ -28,19 +28,19 @@ pub struct Earlier<'v> {
     pub name: Option<&'v str>,
     /// Its table.
     pub table: &'v TableView,
-    /// The columns that its rows have; all of the table if it does not say.
+    /// The columns of its rows; all of the table if absent.
     pub columns: Option<&'v [Value]>,
-    /// The groups and measures that its rows are, of an aggregate, once that is planned.
+    /// Of an aggregate, the table of its groups and measures, once it is planned.
     pub totals: Option<&'v OnceLock<Box<TableView>>>,
 }
 
 impl<'v> Earlier<'v> {
-    /// The table whose rows it gives.
+    /// The table whose rows it returns.
     pub fn rows(&self) -> &'v TableView {
         self.totals.and_then(OnceLock::get).map_or(self.table, Box::as_ref)
     }
 
-    /// The position of a column that its rows have.
+    /// The position of a column of its rows.
     fn column(&self, name: &str) -> Result<usize> {
         let position = self.rows().readable(name)?;
         match self.columns {
@@ -107,7 +107,7 @@ impl Scope<'_> {
 
     /// All references in the arguments of an operation on the table, each with the name of the column that gets its value or
     /// is compared with it; empty where none is told.
-    pub fn taken_from_earlier(
+    pub(crate) fn taken_from_earlier(
         &self,
         table: &TableView,
         arguments: &Map<String, Value>,

@@ -1,4 +1,4 @@
-//! The scope of planning: the caller's view, the rules, and the operations before.
+//! The scope of planning: the caller's view, the settings, and earlier operations.
 
 use serde_json::Value;
 
@@ -7,23 +7,23 @@ use crate::error::{Error, Result};
 use crate::policy::{Action, Principal, Settings, TableView, View};
 use crate::request::Archived;
 
-/// Everything that planning may look at besides the request.
+/// Everything that a plan depends on besides the request.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'v> {
     /// The schema as the caller's role sees it.
     pub view: &'v View,
-    /// The rules that hold for every caller.
+    /// The settings.
     pub settings: &'v Settings,
-    /// Who asks.
+    /// The caller.
     pub caller: &'v Principal,
-    /// The operations before this one in the same transaction, which `$ref` may name.
+    /// The earlier operations in the same transaction, which `$ref` can refer to.
     pub earlier: &'v [Earlier<'v>],
-    /// Which related rows there are, as far as the archive goes.
+    /// Whether related rows are archived ones, others, or both.
     pub related: Archived,
 }
 
 impl<'v> Scope<'v> {
-    /// The scope of a request that stands for itself.
+    /// The scope of a single request.
     pub fn new(view: &'v View, settings: &'v Settings, caller: &'v Principal) -> Self {
         Self { view, settings, caller, earlier: &[], related: Archived::Exclude }
     }
@@ -39,7 +39,7 @@ impl<'v> Scope<'v> {
         Ok(table)
     }
 
-    /// Refuses a request with more keys of a kind than allowed.
+    /// Refuses more keys of one kind than a request may have.
     pub(super) fn few(&self, count: usize, what: &str, at: &str) -> Result<()> {
         let most = self.view.limits.max_keys;
         if count <= most {
@@ -49,7 +49,7 @@ impl<'v> Scope<'v> {
         Err(Error::exceeded("max_keys", message).at(at))
     }
 
-    /// Refuses a list with more values than allowed.
+    /// Refuses a list with more values than it may have.
     pub(super) fn short(&self, value: &Value, at: &str) -> Result<()> {
         let most = self.view.limits.max_list;
         match value.as_array().map(Vec::len) {

@@ -6,7 +6,7 @@ use crate::schema::Column;
 
 impl Role {
     /// The grant that decides on an action, with its position: the first that matches the table and has the action.
-    pub fn deciding(&self, action: Action, table: &TableName) -> Option<(usize, &Grant)> {
+    pub(crate) fn deciding(&self, action: Action, table: &TableName) -> Option<(usize, &Grant)> {
         let mut grants = self.grants.iter().enumerate();
         grants.find(|(_, grant)| grant.actions.contains(action) && grant.matches(table))
     }

@@ -182,7 +182,7 @@ impl Sealed {
     }
 
     /// Whether this is what is shown for a value that cannot be decrypted.
-    pub fn is_undecipherable(value: &Value) -> bool {
+    pub(crate) fn is_undecipherable(value: &Value) -> bool {
         *value == *UNDECIPHERABLE
     }
 

@@ -118,7 +118,7 @@ impl TableView {
     }
 
     /// Whether it belongs to one query only: the groups and measures of an aggregate.
-    pub fn is_derived(&self) -> bool {
+    pub(crate) fn is_derived(&self) -> bool {
         self.derived
     }
 
@@ -171,7 +171,7 @@ impl TableView {
     }
 
     /// The names of readable columns that are `wanted`.
-    pub fn names_of(&self, wanted: impl Fn(&Column) -> bool) -> impl Iterator<Item = &str> {
+    pub(crate) fn names_of(&self, wanted: impl Fn(&Column) -> bool) -> impl Iterator<Item = &str> {
         let columns = self.readable_columns().map(|position| &self.table.columns[position]);
         columns.filter(move |column| wanted(column)).map(|column| column.name.as_str())
     }
@@ -235,7 +235,7 @@ impl TableView {
     }
 
     /// `"masked"` or `"encrypted"` if the values of the column at a position are not shown as they are.
-    pub fn shown_instead(&self, position: usize) -> Option<&'static str> {
+    pub(crate) fn shown_instead(&self, position: usize) -> Option<&'static str> {
         let name = self.table.columns.get(position).map(|column| column.name.as_str());
         match name.and_then(|name| self.sealed(name)) {
             _ if self.mask(position).is_some() => Some("masked"),
@@ -274,7 +274,7 @@ impl TableView {
     }
 
     /// The version column, if the role sees its values. Otherwise callers use the row's system version.
-    pub fn told_version(&self) -> Option<&Column> {
+    pub(crate) fn told_version(&self) -> Option<&Column> {
         let version = self.version.as_ref()?;
         let (position, column) = self.table.column(&version.name)?;
         (column.can_select && self.mask(position).is_none()).then_some(version)
@@ -298,7 +298,7 @@ impl TableView {
     }
 
     /// Whether the server sets this column in writes of this kind.
-    pub fn is_preset(&self, name: &str, action: Action) -> bool {
+    pub(crate) fn is_preset(&self, name: &str, action: Action) -> bool {
         self.presets(action)
             .is_ok_and(|presets| presets.iter().any(|(column, _)| column.name == name))
     }
@@ -329,7 +329,7 @@ impl TableView {
     }
 
     /// Like [`row_key`](Self::row_key), but several rows may have nulls in it.
-    pub fn loose_key(&self) -> Option<&[usize]> {
+    pub(crate) fn loose_key(&self) -> Option<&[usize]> {
         self.sortable_keys().next().map(|key| key.columns.as_slice())
     }
 
@@ -372,7 +372,10 @@ impl TableView {
     }
 
     /// Relations that `name` may mean, short or unambiguous.
-    pub fn relations_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Relation> {
+    pub(crate) fn relations_named<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a Relation> {
         self.relations
             .iter()
             .filter(move |relation| relation.name == name || relation.unambiguous == name)

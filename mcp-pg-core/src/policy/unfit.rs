@@ -11,7 +11,7 @@ pub struct Unfit(HashMap<TableName, Vec<(usize, Actions)>>);
 
 impl Unfit {
     /// Adds actions that the grant at a position cannot allow.
-    pub fn bar(&mut self, grant: usize, table: &TableName, actions: Actions) {
+    pub(crate) fn bar(&mut self, grant: usize, table: &TableName, actions: Actions) {
         self.0.entry(table.clone()).or_default().push((grant, actions));
     }
 

@@ -7,7 +7,7 @@ use crate::schema::{Column, Privileges, Table};
 impl Role {
     /// Whether callers can write the column, which the grant at a position lists as writable, or else why not. `None` if another
     /// grant decides on the table. PostgreSQL's own privileges are not considered.
-    pub fn may_write(
+    pub(crate) fn may_write(
         &self,
         position: usize,
         column: &str,

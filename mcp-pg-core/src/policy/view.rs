@@ -201,19 +201,19 @@ impl View {
     }
 
     /// The lower-case names of columns that are masked in some table.
-    pub fn masked_names(&self) -> &HashSet<String> {
+    pub(crate) fn masked_names(&self) -> &HashSet<String> {
         &self.masked_names
     }
 
     /// Whether some table has a column of this name.
-    pub fn has_column(&self, name: &str) -> bool {
+    pub(crate) fn has_column(&self, name: &str) -> bool {
         let columns = || self.tables.iter().flat_map(|table| &table.table.columns);
         let names = || columns().map(|column| column.name.clone()).collect();
         self.column_names.get_or_init(names).contains(name)
     }
 
     /// Whether some table has a relation of this name.
-    pub fn has_relation(&self, name: &str) -> bool {
+    pub(crate) fn has_relation(&self, name: &str) -> bool {
         let relations = || self.tables.iter().flat_map(|table| &table.relations);
         let names = || relations().flat_map(Relation::names).map(str::to_owned).collect();
         self.relation_names.get_or_init(names).contains(name)
@@ -226,12 +226,12 @@ impl View {
     }
 
     /// The lower-case names of columns that are sensitive in some table, visible or not.
-    pub fn sensitive_names(&self) -> &HashSet<String> {
+    pub(crate) fn sensitive_names(&self) -> &HashSet<String> {
         &self.sensitive_names
     }
 
     /// The lower-case names of columns that are encrypted in some table, visible or not.
-    pub fn encrypted_names(&self) -> &HashSet<String> {
+    pub(crate) fn encrypted_names(&self) -> &HashSet<String> {
         &self.encrypted_names
     }
 
@@ -267,12 +267,12 @@ impl View {
     }
 
     /// Whether grants have conditions on the rows of some table.
-    pub fn is_ruled(&self) -> bool {
+    pub(crate) fn is_ruled(&self) -> bool {
         self.whole.is_some()
     }
 
     /// Whether rows of some table may be hidden from the role, by row conditions of grants or by row-level security.
-    pub fn hides_rows(&self) -> bool {
+    pub(crate) fn hides_rows(&self) -> bool {
         self.is_ruled() || self.tables.iter().any(|table| table.table.row_security.applies())
     }
 

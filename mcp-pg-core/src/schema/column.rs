@@ -74,13 +74,13 @@ pub enum Identity {
 
 impl Column {
     /// Whether the database numbers rows in it: an identity, or the next number of a sequence by default.
-    pub fn is_numbered(&self) -> bool {
+    pub(crate) fn is_numbered(&self) -> bool {
         let next = |default: &String| default.starts_with("nextval(");
         self.identity.is_some() || self.default.as_ref().is_some_and(next)
     }
 
     /// Whether its default is a random key.
-    pub fn is_random(&self) -> bool {
+    pub(crate) fn is_random(&self) -> bool {
         let random = |default: &String| {
             let call = default.trim_start_matches('(').split('(').next().unwrap_or_default();
             let name = call.rsplit('.').next().unwrap_or_default();
@@ -93,7 +93,7 @@ impl Column {
     }
 
     /// Whether a new row that is given nothing there has a null, or the same constant each time.
-    pub fn has_fixed_default(&self) -> bool {
+    pub(crate) fn has_fixed_default(&self) -> bool {
         let unknown = match &self.origin {
             Some(origin) => origin.defaulted,
             None => matches!(self.data_type.kind, Kind::Domain { .. }) && self.default.is_none(),
@@ -135,7 +135,7 @@ impl Column {
     }
 
     /// The name in SQL text.
-    pub fn identifier(&self) -> &str {
+    pub(crate) fn identifier(&self) -> &str {
         self.alias.as_deref().unwrap_or(&self.name)
     }
 

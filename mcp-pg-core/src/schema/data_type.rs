@@ -41,7 +41,7 @@ impl Default for Collation {
 
 impl Collation {
     /// Whether PostgreSQL compares a text under this with one under the other: it does not choose between two.
-    pub fn goes_with(self, other: Self) -> bool {
+    pub(crate) fn goes_with(self, other: Self) -> bool {
         self == other || [self, other].contains(&Self::default())
     }
 }
@@ -96,7 +96,7 @@ impl DataType {
     }
 
     /// [`DataType::base`] of a type that is shared.
-    pub fn shared_base(self: &Arc<Self>) -> Arc<Self> {
+    pub(crate) fn shared_base(self: &Arc<Self>) -> Arc<Self> {
         match &self.kind {
             Kind::Domain { base, .. } => base.shared_base(),
             _ => Arc::clone(self),
@@ -173,7 +173,7 @@ impl DataType {
     }
 
     /// Whether this domain, or one beneath it, refuses null.
-    pub fn refuses_null(&self) -> bool {
+    pub(crate) fn refuses_null(&self) -> bool {
         match &self.kind {
             Kind::Domain { base, not_null, .. } => *not_null || base.refuses_null(),
             _ => false,
@@ -184,12 +184,12 @@ impl DataType {
 /// What values of PostgreSQL's own types are; their OIDs are fixed for ever.
 impl DataType {
     /// Whether they are JSON in its binary form, `jsonb`.
-    pub fn is_jsonb(&self) -> bool {
+    pub(crate) fn is_jsonb(&self) -> bool {
         self.base().oid == 3802
     }
 
     /// Whether they are integers or `numeric`.
-    pub fn is_exact(&self) -> bool {
+    pub(crate) fn is_exact(&self) -> bool {
         matches!(self.base().oid, 20 | 21 | 23 | 1700)
     }
 
@@ -199,42 +199,42 @@ impl DataType {
     }
 
     /// Whether they are numbers of limited precision: `real` or `double precision`.
-    pub fn is_float(&self) -> bool {
+    pub(crate) fn is_float(&self) -> bool {
         matches!(self.base().oid, 700 | 701)
     }
 
     /// Whether they lie in the plane: points, lines, areas.
-    pub fn is_planar(&self) -> bool {
+    pub(crate) fn is_planar(&self) -> bool {
         matches!(self.base().oid, 600..=604 | 628 | 718)
     }
 
     /// Whether they are numbers, or amounts of `money`.
-    pub fn is_amount(&self) -> bool {
+    pub(crate) fn is_amount(&self) -> bool {
         self.is_number() || self.base().oid == 790
     }
 
     /// Whether they are `timestamp` or `timestamptz`.
-    pub fn is_timestamp(&self) -> bool {
+    pub(crate) fn is_timestamp(&self) -> bool {
         self.is_zoned() || self.base().oid == 1114
     }
 
     /// Whether they are points in time that are the same anywhere: `timestamptz`.
-    pub fn is_zoned(&self) -> bool {
+    pub(crate) fn is_zoned(&self) -> bool {
         self.base().oid == 1184
     }
 
     /// Whether they are days: `date`.
-    pub fn is_date(&self) -> bool {
+    pub(crate) fn is_date(&self) -> bool {
         self.base().oid == 1082
     }
 
     /// Whether they have a day: timestamps and `date`.
-    pub fn has_day(&self) -> bool {
+    pub(crate) fn has_day(&self) -> bool {
         self.is_timestamp() || self.is_date()
     }
 
     /// Whether they are spans of time: `interval`.
-    pub fn is_interval(&self) -> bool {
+    pub(crate) fn is_interval(&self) -> bool {
         self.base().oid == 1186
     }
 
@@ -308,7 +308,7 @@ impl DataType {
     }
 
     /// PostgreSQL's `box`.
-    pub fn rectangle() -> &'static Self {
+    pub(crate) fn rectangle() -> &'static Self {
         static BOX: LazyLock<Arc<DataType>> = LazyLock::new(|| built_in(603, "box"));
         &BOX
     }
@@ -326,7 +326,7 @@ impl DataType {
     }
 
     /// Arrays of `element`, for values that are lists of a column's type; it has no OID of its own.
-    pub fn list_of(element: &Arc<DataType>) -> Self {
+    pub(crate) fn list_of(element: &Arc<DataType>) -> Self {
         Self {
             oid: 0,
             name: format!("{}[]", element.name),

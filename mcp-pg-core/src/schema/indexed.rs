@@ -5,7 +5,7 @@ use super::{Column, Part, Table};
 impl Table {
     /// The text of what a column of `jsonb` has under these keys, as an index of the table begins with it; `None` if none
     /// does.
-    pub fn indexed_text(&self, column: &Column, keys: &[String]) -> Option<Column> {
+    pub(crate) fn indexed_text(&self, column: &Column, keys: &[String]) -> Option<Column> {
         let parts = forms(keys).into_iter().find(|parts| self.begins_with(column, parts))?;
         parts.into_iter().try_fold(column.clone(), |whole, part| whole.part(part))
     }

@@ -79,7 +79,7 @@ impl Operator {
     }
 
     /// Whether every value has what is empty: all of it is looked for, or it is above all in a tree.
-    pub fn finds_nothing_everywhere(self) -> bool {
+    pub(crate) fn finds_nothing_everywhere(self) -> bool {
         matches!(
             self,
             Self::Contains
@@ -181,12 +181,12 @@ impl DataType {
     }
 
     /// Whether they are kept as text: `json`, which has no operators.
-    pub fn is_json_text(&self) -> bool {
+    pub(crate) fn is_json_text(&self) -> bool {
         self.base().oid == 114
     }
 
     /// Whether values are text to PostgreSQL: `text`, `varchar`, `char(n)`, `name`, `citext`.
-    pub fn is_text(&self) -> bool {
+    pub(crate) fn is_text(&self) -> bool {
         self.family() == Family::Text
     }
 
@@ -220,7 +220,7 @@ impl DataType {
     }
 
     /// Whether [`DataType::operators`] has `operator`.
-    pub fn has_operator(&self, operator: Operator) -> bool {
+    pub(crate) fn has_operator(&self, operator: Operator) -> bool {
         self.operators().any(|offered| offered == operator)
     }
 }

@@ -52,7 +52,7 @@ impl Column {
     }
 
     /// Whether its values have parts.
-    pub fn has_parts(&self) -> bool {
+    pub(crate) fn has_parts(&self) -> bool {
         let kind = &self.data_type.base().kind;
         matches!(kind, Kind::Range(_) | Kind::Composite(_) | Kind::Array { .. })
     }

@@ -119,7 +119,7 @@ impl Table {
 
     /// The keys that tell the rows apart which are read from it, the primary one first: none if tables inherit from
     /// it. New rows are its own, and meet all keys.
-    pub fn row_keys(&self) -> impl Iterator<Item = &Key> {
+    pub(crate) fn row_keys(&self) -> impl Iterator<Item = &Key> {
         self.keys().filter(|_| !self.has_heirs)
     }
 
@@ -147,7 +147,7 @@ impl Table {
     }
 
     /// Whether a key, check or index of this name is among the table's.
-    pub fn has_rule(&self, name: &str) -> bool {
+    pub(crate) fn has_rule(&self, name: &str) -> bool {
         let keys = self.keys().map(|key| &key.name);
         let foreign = self.foreign_keys.iter().map(|key| &key.name);
         let checks = self.checks.iter().map(|check| &check.name);
@@ -156,7 +156,7 @@ impl Table {
     }
 
     /// Whether rows carry PostgreSQL's system columns (`xmin`, `xmax`), and the login may read them.
-    pub fn has_system_columns(&self) -> bool {
+    pub(crate) fn has_system_columns(&self) -> bool {
         self.privileges.select_whole
             && matches!(
                 self.kind,

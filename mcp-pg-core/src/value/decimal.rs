@@ -41,7 +41,7 @@ impl<'t> Decimal<'t> {
     }
 
     /// How many digits it has before its point, fewer than none if zeros follow it; `None` for zero.
-    pub fn whole_digits(&self) -> Option<i64> {
+    pub(crate) fn whole_digits(&self) -> Option<i64> {
         (self.exponent != i64::MIN).then_some(self.exponent)
     }
 

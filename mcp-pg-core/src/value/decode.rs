@@ -64,7 +64,7 @@ impl Decoder {
     }
 
     /// The decoder for an expression of type `text`.
-    pub fn plain_text() -> &'static Self {
+    pub(crate) fn plain_text() -> &'static Self {
         static TEXT: LazyLock<Decoder> =
             LazyLock::new(|| Decoder { oids: None, ..Decoder::for_type(DataType::text()) });
         &TEXT

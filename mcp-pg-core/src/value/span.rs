@@ -136,17 +136,17 @@ impl Span {
     }
 
     /// The same the other way.
-    pub fn negated(self) -> Self {
+    pub(crate) fn negated(self) -> Self {
         Self(self.0.into_iter().map(|(number, unit)| (-number, unit)).collect())
     }
 
     /// Whether it leaves the time of day as it is.
-    pub fn is_of_days(&self) -> bool {
+    pub(crate) fn is_of_days(&self) -> bool {
         self.0.iter().all(|(_, unit)| unit.part != Part::Seconds)
     }
 
     /// Whether it leaves the day as it is, but for midnight.
-    pub fn is_of_hours(&self) -> bool {
+    pub(crate) fn is_of_hours(&self) -> bool {
         self.0.iter().all(|(_, unit)| unit.part == Part::Seconds)
     }
 

@@ -1,4 +1,4 @@
-//! API keys: secrets that the server made, of which the configuration holds only hashes.
+//! API keys: random secrets. The configuration contains only their hashes.
 //!
 //! A key is 256 random bits, so nobody can try them all, and a slow hash would protect nothing; the hash is
 //! HMAC-SHA-256 keyed with a salt of its own, so that equal keys have different hashes.
@@ -13,26 +13,26 @@ use mcp_pg_core::Principal;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-/// What each hash begins with.
+/// The prefix of each hash.
 const SCHEME: &str = "hmac-sha256";
-/// What each generated key begins with: scanners for leaked secrets can know it.
+/// The prefix of generated keys, by which scanners find leaked secrets.
 const PREFIX: &str = "mcp_pg_";
 
-/// A key that is known, and whom it stands for.
+/// An accepted key, and the caller it identifies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiKey {
-    /// The caller's name, for the audit and the limits.
+    /// The caller's name, for the audit log and the limits.
     pub name: String,
     /// The key's hash.
     pub hash: KeyHash,
     /// The role whose grants apply.
     pub role: String,
-    /// Claims for row filters, presets and session settings; `sub` is the name unless it is among them.
+    /// Claims for row conditions, presets and session settings. `sub` is the name, unless it is among them.
     pub claims: Map<String, Value>,
 }
 
 impl ApiKey {
-    /// Whoever brings this key.
+    /// The caller whose key this is.
     pub(super) fn principal(&self) -> Principal {
         let mut claims = self.claims.clone();
         claims.entry("sub").or_insert_with(|| self.name.clone().into());
@@ -67,13 +67,13 @@ impl KeyHash {
     ///
     /// # Errors
     ///
-    /// The operating system gives no random numbers.
+    /// The operating system has no random numbers.
     pub fn new(key: &str) -> std::io::Result<Self> {
         let salt = random()?;
         Ok(Self { salt, mac: mac(&salt, key).finalize().into_bytes().into() })
     }
 
-    /// Whether this is the key's hash, in a time that does not tell how nearly it is.
+    /// Whether this is the key's hash, in constant time.
     pub fn matches(&self, key: &str) -> bool {
         mac(&self.salt, key).verify_slice(&self.mac).is_ok()
     }
@@ -125,7 +125,7 @@ fn random<const N: usize>() -> std::io::Result<[u8; N]> {
 ///
 /// # Errors
 ///
-/// The operating system gives no random numbers.
+/// The operating system has no random numbers.
 pub fn generate_key() -> std::io::Result<String> {
     Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>()?)))
 }

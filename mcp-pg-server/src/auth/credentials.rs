@@ -10,13 +10,12 @@ use mcp_pg_core::{Code, Error, Principal};
 use super::token_cache::TokenCache;
 use super::{ApiKey, Authenticator, Jwt, bearer};
 
-/// Longest token that is looked at, in bytes.
+/// The maximum size of a token, in bytes.
 const TOKEN_MOST: usize = 16_384;
 
 /// The API keys and the token issuer of a configuration, as an [`Authenticator`].
 ///
-/// In an [`ArcSwap`] they can be replaced while the server runs: from the next request on, only the new ones
-/// count.
+/// In an [`ArcSwap`], they can be replaced while the server runs. Requests after that need the new ones.
 #[derive(Debug)]
 pub struct Credentials {
     api_keys: Vec<ApiKey>,
@@ -31,14 +30,13 @@ struct Issuer {
 }
 
 impl Credentials {
-    /// Accepts these.
+    /// Accepts these keys, and the tokens of this issuer.
     pub fn new(api_keys: Vec<ApiKey>, jwt: Option<Jwt>) -> Self {
         let issuer = jwt.map(|jwt| Arc::new(Issuer { jwt, verified: TokenCache::default() }));
         Self { api_keys, issuer }
     }
 
-    /// What takes the place of those that run, with what these know of the same issuer; none if both accept the
-    /// same.
+    /// The credentials that replace `running` ones, with what those know of the same issuer; `None` if both accept the same.
     pub(crate) fn instead_of(self, running: &Self) -> Option<Self> {
         let issuer = match (self.issuer, &running.issuer) {
             (Some(new), Some(known)) if new.jwt.is_as(&known.jwt) => Some(known.clone()),
@@ -56,14 +54,14 @@ impl Credentials {
         (!same).then_some(Self { api_keys: self.api_keys, issuer })
     }
 
-    /// Reads the token issuer's keys before the first token asks for them.
+    /// Reads the issuer's keys before the first token needs them.
     pub async fn prepare(&self) {
         if let Some(issuer) = &self.issuer {
             issuer.jwt.prepare().await;
         }
     }
 
-    /// Whether the issuer's keys, as far as they are read, include private or symmetric ones.
+    /// Whether the issuer's keys, if they have been read, include private or symmetric ones.
     pub fn has_private_keys(&self) -> bool {
         self.issuer.as_ref().is_some_and(|issuer| issuer.jwt.has_private_keys())
     }

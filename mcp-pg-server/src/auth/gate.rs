@@ -1,4 +1,5 @@
-//! The authentication layer before the MCP service over HTTP. It lets nobody pass unidentified, and records every refusal.
+//! The authentication layer in front of the MCP service over HTTP: every request that passes has a caller, and every refusal
+//! is recorded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,32 +17,32 @@ use crate::limits::{Limiter, seconds};
 use crate::metrics::Metrics;
 use crate::origin;
 
-/// What the audit and the metrics call an attempt to come in.
+/// The name of a refused authentication in the audit log and the metrics.
 const ATTEMPT: &str = "authenticate";
 
-/// What they call a request that was refused before anyone read what it asks for.
+/// The name of a request that was refused before its body was read.
 const UNREAD: &str = "request";
 
-/// Tells when a caller must show its credentials again.
+/// Reports when a caller has to authenticate again.
 #[derive(Clone)]
 pub(crate) struct Standing(pub(crate) watch::Receiver<()>);
 
 /// Asks an [`Authenticator`] about each request, and records whom it refuses.
 pub(crate) struct Gate {
     pub(crate) engine: Arc<Engine>,
-    /// Without one, whoever is named in the request's extensions has been known elsewhere.
+    /// Without one, the request's extensions name a caller who was authenticated elsewhere.
     pub(crate) authenticator: Option<Arc<dyn Authenticator>>,
-    /// Who calls, if nobody is named anywhere.
+    /// The caller of requests that name none.
     pub(crate) caller: Option<Principal>,
-    /// What the refused are told of how to get a token.
+    /// Tells refused clients how to get a token.
     pub(crate) resource: Option<ProtectedResource>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limiter: Arc<Limiter>,
-    /// Tells when callers that are known must come again.
+    /// Reports when callers have to authenticate again.
     pub(crate) hang_up: watch::Sender<()>,
 }
 
-/// Who sent a request that was let in.
+/// The sender of an accepted request.
 pub(crate) struct Sender {
     caller: Option<Principal>,
     origin: Origin,
@@ -56,7 +57,7 @@ impl Sender {
 }
 
 impl Gate {
-    /// Puts the caller into the request's extensions and counts the request; else the answer that refuses it.
+    /// Puts the caller into the request's extensions and counts the request, or returns the response that refuses it.
     pub(crate) async fn admit(&self, request: &mut Parts) -> Result<Sender, Response<Full<Bytes>>> {
         let sender = self.pass(request).await?;
         match self.hear(request, &sender).await {
@@ -65,7 +66,7 @@ impl Gate {
         }
     }
 
-    /// Puts the caller into the request's extensions; else the answer that refuses it.
+    /// Puts the caller into the request's extensions, or returns the response that refuses the request.
     async fn pass(&self, request: &mut Parts) -> Result<Sender, Response<Full<Bytes>>> {
         let began = Instant::now();
         let Some(authenticator) = &self.authenticator else {
@@ -98,7 +99,7 @@ impl Gate {
         Err(self.refuse(request, &caller, &error, began).await)
     }
 
-    /// The answer to those whose address has failed too often.
+    /// The response for addresses with too many failed attempts.
     async fn put_off(
         &self,
         request: &Parts,
@@ -112,12 +113,12 @@ impl Gate {
         self.answer_after(request, &error, wait)
     }
 
-    /// Who sent a request, if that is known.
+    /// The caller who sent a request, if it is known.
     pub(crate) fn caller_of<'g>(&'g self, sender: &'g Sender) -> Option<&'g Principal> {
         sender.caller.as_ref().or(self.caller.as_ref())
     }
 
-    /// Counts a request of a caller that was let in; the answer to it, if the caller sends too many.
+    /// Counts a request of an authenticated caller; the response that refuses it, if there are too many.
     async fn hear(&self, request: &Parts, sender: &Sender) -> Option<Response<Full<Bytes>>> {
         let caller = self.caller_of(sender)?;
         let (error, wait) = self.limiter.hear(caller).err()?;
@@ -126,7 +127,7 @@ impl Gate {
         Some(self.answer_after(request, &error, wait))
     }
 
-    /// Records a request that was let in, if the MCP service answered with this status that it is none.
+    /// Records an accepted request, if this status of its response says that it is not an MCP request.
     pub(crate) async fn unread(&self, sender: &Sender, status: StatusCode) {
         let code = match status {
             // Another protocol's way of asking, or a newer one's: there is nothing to call.
@@ -163,7 +164,7 @@ impl Gate {
         self.metrics.record(ATTEMPT, error.code().as_str(), began.elapsed());
     }
 
-    /// The answer that says when to come again.
+    /// The response that says when to try again.
     fn answer_after(
         &self,
         request: &Parts,
@@ -193,7 +194,7 @@ impl Gate {
         answer.body(body).unwrap_or_default()
     }
 
-    /// `Bearer …` as RFC 6750 and RFC 9728 have it; without an error where there was no token to be wrong.
+    /// The `WWW-Authenticate` header (RFC 6750, RFC 9728). It names an error only if there was a token.
     fn challenge(&self, request: &Parts, error: &Error) -> String {
         let mut parameters = Vec::new();
         if let Some(resource) = &self.resource {
@@ -211,7 +212,7 @@ impl Gate {
     }
 }
 
-/// Where a request came from.
+/// The origin of a request.
 fn sent(request: &Parts) -> Origin {
     Origin { transport: "http".into(), client: origin::of_http(request) }
 }

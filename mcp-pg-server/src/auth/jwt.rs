@@ -1,7 +1,6 @@
 //! JSON Web Tokens (RFC 7519): signature, issuer, audience, lifetime and claims.
 //!
-//! Verification is the crate jsonwebtoken's; this file holds it to one issuer, one algorithm for each key, and
-//! the claims that must be there.
+//! The crate jsonwebtoken verifies; this file restricts it to one issuer, one algorithm per key, and the required claims.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,16 +27,16 @@ pub struct JwtSettings {
     pub audiences: Vec<String>,
     /// The issuer's public keys.
     pub keys: KeySource,
-    /// Algorithms that tokens may be signed by.
+    /// The accepted signature algorithms.
     pub algorithms: Vec<Algorithm>,
-    /// Where in the claims the role is, as a JSON Pointer; a token without it has no role. Absent if roles do
-    /// not come from tokens: every caller then has `default_role`.
+    /// The place of the role in the claims, as a JSON Pointer. A token without it has no role. If absent, roles do not come from
+    /// tokens, and every caller has `default_role`.
     pub role_claim: Option<String>,
     /// The role of all callers if there is no `role_claim`.
     pub default_role: String,
-    /// The roles of the configuration: one of them must be meant where a token lists several.
+    /// The roles of the configuration. If a token lists several roles, exactly one of them must be among these.
     pub roles: Vec<String>,
-    /// How far the issuer's clock may be off.
+    /// The tolerated difference between the issuer's clock and this one.
     pub leeway: Duration,
 }
 
@@ -48,13 +47,13 @@ pub struct Jwt {
     keys: Arc<KeySet>,
 }
 
-/// What a token proved.
+/// The result of verifying a token.
 #[derive(Debug, Clone)]
 pub(super) struct Verified {
     pub(super) caller: Principal,
-    /// Seconds since 1970 after which it proves nothing.
+    /// When the token expires, in seconds since 1970.
     pub(super) until: u64,
-    /// The keys that it was verified with.
+    /// The generation of the keys that verified it.
     pub(super) generation: u64,
 }
 
@@ -63,7 +62,7 @@ impl Jwt {
     ///
     /// # Errors
     ///
-    /// What is wrong with the file of the keys, in a sentence.
+    /// What is wrong with the key file, as a sentence.
     pub fn new(settings: JwtSettings) -> Result<Self, String> {
         // Where the embedding program has chosen another, that one serves.
         let _ = rust_crypto::DEFAULT_PROVIDER.install_default();
@@ -71,38 +70,38 @@ impl Jwt {
         Ok(Self { settings, keys: Arc::new(keys) })
     }
 
-    /// Whether it accepts the same tokens as another, whatever the issuer's URL tells of its keys by now.
+    /// Whether it accepts the same tokens as another one, apart from keys at the issuer's URL that may have changed.
     pub(super) fn is_as(&self, other: &Self) -> bool {
         self.settings == other.settings && self.keys.is_as(&other.keys)
     }
 
-    /// The same with the keys that another one knows, if they come from where its own do.
+    /// Takes over the keys of another one, if both read them from the same place.
     pub(super) fn with_keys_of(&self, other: &Self) -> Self {
         let keys = if self.keys.is_as(&other.keys) { &other.keys } else { &self.keys };
         Self { settings: self.settings.clone(), keys: keys.clone() }
     }
 
-    /// Reads the issuer's keys before the first token asks for them.
+    /// Reads the issuer's keys before the first token needs them.
     pub(super) async fn prepare(&self) {
         // What kept them from being read is in the log.
         let _ = self.keys.keys().await;
     }
 
-    /// Whether the issuer's keys, as far as they are read, include some that can make tokens.
+    /// Whether the issuer's keys, if they have been read, include private or symmetric ones, which can sign tokens.
     pub(super) fn has_private_keys(&self) -> bool {
         self.keys.has_private()
     }
 
-    /// The number of the keys that tokens are verified with now, if those need not be read again first.
+    /// The generation of the current keys; `None` if they have to be read first.
     pub(super) fn generation(&self) -> Option<u64> {
         self.keys.generation()
     }
 
-    /// What the token proves.
+    /// Verifies a token.
     ///
     /// # Errors
     ///
-    /// `unauthenticated`; another code if the issuer's keys cannot be had.
+    /// `unauthenticated`; another code if the issuer's keys cannot be read.
     pub(super) async fn verify(&self, token: &str) -> Result<Verified, Error> {
         let settings = &self.settings;
         let header = decode_header(token).map_err(|_| invalid("the token is not valid"))?;
@@ -158,7 +157,7 @@ impl Jwt {
         Ok(Verified { caller, until, generation })
     }
 
-    /// The role that the claims name; the empty name, which no role has, if they name none or several.
+    /// The role that the claims name; empty, which is the name of no role, if they name none or several.
     fn role(&self, claims: &Map<String, Value>) -> String {
         let Some(pointer) = &self.settings.role_claim else {
             return self.settings.default_role.clone();
@@ -178,7 +177,7 @@ impl Jwt {
     }
 }
 
-/// Whom the claims name. Limits and streams are each caller's own: where nobody is named, the token is.
+/// The subject of the claims. Without one, it is derived from the token, since limits and streams are kept per caller.
 fn subject(claims: &Map<String, Value>, token: &str) -> Option<String> {
     let given = |name: &str| claims.get(name).filter(|name| !name.is_null());
     match given("sub").or_else(|| given("client_id")) {

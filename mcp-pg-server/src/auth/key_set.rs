@@ -1,4 +1,4 @@
-//! The public keys of an issuer: from a file or a URL, and read again when they are old or do not suffice.
+//! The public keys of an issuer, from a file or a URL. They are read again when they are old, or when none fits a token.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -23,15 +23,15 @@ use tokio::sync::MutexGuard;
 
 use crate::file;
 
-/// After this time the keys are read again: so long may a key live that its issuer has withdrawn.
+/// The age at which keys are read again: how long a revoked key may still be accepted.
 const AGE_MOST: Duration = Duration::from_secs(300);
-/// After this time, where that was tried and failed: who calls must not wait each time for an issuer that is silent.
+/// The time until the next attempt if that failed, so that not every call waits for an issuer that does not respond.
 const PAUSE: Duration = Duration::from_secs(30);
-/// Reads in a minute, whatever tokens come: whoever invents key ids must not make this server a hammer.
+/// The maximum number of reads per minute: tokens with invented key ids must not flood the issuer.
 const READS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(6).unwrap();
-/// For one answer of the issuer.
+/// The timeout of one read.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Most bytes of a key set, and most keys that are tried on one token.
+/// The maximum size of a key set in bytes, and the maximum number of keys tried for one token.
 const BYTES_MOST: usize = 1_048_576;
 const TRIED_MOST: usize = 8;
 
@@ -46,7 +46,7 @@ pub enum KeySource {
     JwksUrl(Uri),
 }
 
-/// The keys, as they were last read.
+/// The keys, as of the last read.
 pub(super) struct KeySet {
     source: KeySource,
     algorithms: Vec<Algorithm>,
@@ -56,21 +56,21 @@ pub(super) struct KeySet {
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
 }
 
-/// Keys that were read at one time.
+/// The result of one read.
 #[derive(Default, Clone)]
 pub(super) struct Keys {
     keys: Arc<[Key]>,
     /// What they were read from.
     text: Bytes,
-    /// When to read them again; none before they were ever read.
+    /// When to read them again; `None` before the first read.
     due: Option<Instant>,
     /// Whether private or symmetric ones were among them.
     private: bool,
-    /// Another number for other keys.
+    /// A number that changes when the keys do.
     pub(super) generation: u64,
 }
 
-/// A public key and the one algorithm that it is for.
+/// A public key, and the one algorithm it is used with.
 struct Key {
     id: Option<String>,
     algorithm: Algorithm,
@@ -84,7 +84,7 @@ impl fmt::Debug for KeySet {
 }
 
 impl Keys {
-    /// Those that may have signed a token with this header.
+    /// The keys that may have signed a token with this header.
     pub(super) fn of(&self, header: &Header) -> impl Iterator<Item = &DecodingKey> {
         let named = header.kid.as_deref();
         let fits = move |key: &&Key| {
@@ -96,11 +96,11 @@ impl Keys {
 }
 
 impl KeySet {
-    /// The keys of a file are read now, those of a URL when they are needed.
+    /// Reads the keys of a file now. Those of a URL are read when they are needed.
     ///
     /// # Errors
     ///
-    /// What is wrong with the file, in a sentence.
+    /// What is wrong with the file, as a sentence.
     pub(super) fn open(source: KeySource, algorithms: Vec<Algorithm>) -> Result<Self, String> {
         let connector = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
@@ -123,12 +123,12 @@ impl KeySet {
         Ok(set)
     }
 
-    /// Whether what was read holds keys that can make tokens.
+    /// Whether the keys include private or symmetric ones, which can sign tokens.
     pub(super) fn has_private(&self) -> bool {
         self.current.load().private
     }
 
-    /// Whether both have their keys from one place; if that is a file, the same ones.
+    /// Whether both read their keys from the same place and, if that is a file, have the same keys.
     pub(super) fn is_as(&self, other: &Self) -> bool {
         let of_url = matches!(self.source, KeySource::JwksUrl(_));
         self.source == other.source
@@ -136,7 +136,7 @@ impl KeySet {
             && (of_url || self.current.load().text == other.current.load().text)
     }
 
-    /// The number of the keys that are known; none if they are too old to be trusted unread.
+    /// The generation of the known keys; `None` if they are too old.
     pub(super) fn generation(&self) -> Option<u64> {
         let current = self.current.load();
         (!self.is_old(&current)).then_some(current.generation)
@@ -147,11 +147,11 @@ impl KeySet {
         ages && keys.due.is_none_or(|due| Instant::now() > due)
     }
 
-    /// The keys, not too old if they can be read.
+    /// The keys, read again if they are old.
     ///
     /// # Errors
     ///
-    /// There never were any.
+    /// The keys could never be read.
     pub(super) async fn keys(&self) -> Result<Arc<Keys>, Error> {
         let known = self.current.load_full();
         if !self.is_old(&known) {
@@ -172,7 +172,7 @@ impl KeySet {
         }
     }
 
-    /// Keys that were read after these, if that may be done now and succeeds; else the same.
+    /// Reads the keys again, unless that failed or was done a moment ago; then returns the known ones.
     pub(super) async fn newer_than(&self, known: &Arc<Keys>) -> Arc<Keys> {
         self.renewed(known, self.reading.lock().await).await
     }
@@ -215,7 +215,7 @@ impl KeySet {
         tokio::time::timeout(PATIENCE, fetch).await.map_err(|_| "no answer in time".to_owned())?
     }
 
-    /// Makes what was read the current keys.
+    /// Makes these the current keys.
     fn keep(&self, text: Bytes) -> Result<(), String> {
         let known = self.current.load();
         let (keys, private) = match self.source {
@@ -251,8 +251,8 @@ fn of_pem(pem: &[u8]) -> Result<Key, String> {
     Ok(Key { id: None, algorithm, key })
 }
 
-/// The keys of a set that are for signatures; others are passed over, as RFC 7517 asks. Also whether any of them, for
-/// whatever it is, has a private or symmetric part.
+/// The signature keys of a set; others are ignored, as RFC 7517 requires. Also whether any key of the set, of whatever use,
+/// has a private or symmetric part.
 fn of_jwks(text: &[u8]) -> Result<(Vec<Key>, bool), String> {
     let set: Value = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     let keys = set.get("keys").and_then(Value::as_array).ok_or("there are no \"keys\"")?;

@@ -5,17 +5,17 @@ use serde_json::{Value, json};
 /// The path of the MCP endpoint.
 pub(crate) const ENDPOINT: &str = "/mcp";
 
-/// The MCP endpoint as its clients reach it.
+/// The MCP endpoint, as clients reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProtectedResource {
     /// Scheme, host and port: `https://mcp.example.com`.
     pub origin: String,
-    /// The issuer of its tokens; absent if all its callers have API keys.
+    /// The issuer of its tokens; absent if all callers have API keys.
     pub authorization_server: Option<String>,
 }
 
 impl ProtectedResource {
-    /// Where the metadata are: for the host alone, and for the endpoint.
+    /// The paths of the metadata: for the host, and for the endpoint.
     pub(crate) const PATHS: [&str; 2] =
         ["/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/mcp"];
 

@@ -8,16 +8,15 @@ use sha2::{Digest, Sha256};
 
 use super::jwt::Verified;
 
-/// Most tokens that are remembered.
+/// The maximum number of cached tokens.
 const TOKENS_MOST: usize = 10_000;
 
-/// Verified tokens by their SHA-256, so that memory holds none of them.
+/// Verified tokens by their SHA-256, so that memory does not contain the tokens themselves.
 #[derive(Debug, Default)]
 pub(super) struct TokenCache(Mutex<HashMap<[u8; 32], Verified>>);
 
 impl TokenCache {
-    /// The caller whose token this is, if it was verified with the keys of this generation and still holds at
-    /// `now` (seconds since 1970).
+    /// The caller of a token that was verified with keys of this generation, and is valid at `now` (seconds since 1970).
     pub(super) fn get(&self, token: &str, generation: u64, now: u64) -> Option<Principal> {
         let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tokens
@@ -26,7 +25,7 @@ impl TokenCache {
             .map(|known| known.caller.clone())
     }
 
-    /// Remembers a verified token.
+    /// Caches a verified token.
     pub(super) fn put(&self, token: &str, verified: Verified, now: u64) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.len() >= TOKENS_MOST {

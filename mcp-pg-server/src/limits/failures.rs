@@ -17,7 +17,7 @@ use super::CALLERS_MOST;
 #[derive(Debug)]
 pub(super) struct Failures {
     rate: DefaultKeyedRateLimiter<IpAddr>,
-    /// Addresses that have failed too often, and until when they are not listened to.
+    /// Addresses that have failed too often, and until when they have to wait.
     waiting: Mutex<HashMap<IpAddr, Instant>>,
 }
 
@@ -49,7 +49,7 @@ impl Failures {
     }
 }
 
-/// Who is behind an address: in IPv6, one party commonly has a whole network of 64 bits.
+/// The party behind an address: in IPv6, usually a whole /64 network.
 fn party(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

@@ -8,9 +8,9 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use super::CALLERS_MOST;
 
-/// HTTP requests for each call that may be made: a client greets, asks for a stream, lists tools, calls and takes leave.
+/// HTTP requests per allowed call: a client initializes, opens a stream, lists tools, calls and closes.
 const REQUESTS_PER_CALL: NonZeroU32 = NonZeroU32::new(6).unwrap();
-/// Requests in a minute that a caller may send however few its calls are: it lists, and is told of calls too many.
+/// Requests per minute that a caller may always send, however few calls it is allowed.
 const REQUESTS_LEAST: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
 /// The calls and requests of each caller, in a minute.

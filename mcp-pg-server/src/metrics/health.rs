@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use mcp_pg_core::{Connections, Health};
 
-/// Adds to a page how an engine fares, and whether the configuration is the one that its files say.
+/// Adds the state of the engine to a page, and whether the configuration in use is that of its files.
 pub(super) fn render(page: &mut String, configured: bool, health: &Health) {
     let Connections { up, used, idle, waiting, most } = health.connections;
     let mut add = |name: &str, kind: &str, help: &str, value: u64| {

@@ -11,12 +11,12 @@ use crate::value::day_after;
 
 impl Predicate<'_> {
     /// What to say of the caller's part of a request's condition, where it found nothing.
-    pub fn doubt(&self) -> Option<String> {
+    pub(crate) fn doubt(&self) -> Option<String> {
         self.asked()?.doubtful()
     }
 
     /// The same of a text that may be there in other letters, capital or small.
-    pub fn letters_of_any_case(&self) -> Option<String> {
+    pub(crate) fn letters_of_any_case(&self) -> Option<String> {
         self.asked()?.cased()
     }
 
@@ -118,7 +118,7 @@ impl Predicate<'_> {
 
 impl Plan<'_> {
     /// What to say of an object or array for a JSON column that was given, and written, as a text.
-    pub fn doubt(&self) -> Option<String> {
+    pub(crate) fn doubt(&self) -> Option<String> {
         let json = |column: &&Column| column.data_type.is_json();
         let column = match self {
             Plan::Insert(plan) => plan.columns.iter().enumerate().find_map(|(index, column)| {

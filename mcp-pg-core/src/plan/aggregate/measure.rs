@@ -68,7 +68,7 @@ impl Function {
     ];
 
     /// Whether only numbers among the members of JSON are measured so.
-    pub fn is_of_numbers(self) -> bool {
+    pub(crate) fn is_of_numbers(self) -> bool {
         !matches!(self, Function::Count | Function::CountDistinct)
     }
 

@@ -1,5 +1,5 @@
-//! Conditions between two values that the caller does not give: columns of a row or of one that it leads to, the number of
-//! related rows, the present.
+//! Conditions between two values that are not in the request: columns of a row or of a related one, the number of related
+//! rows, computed values, the present.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::plan::{Counted, Cut, Expression, Period, Point, Predicate, Reached, S
 use crate::policy::TableView;
 use crate::schema::{Column, DataType, Family, Operator};
 
-/// A value that another is compared with.
+/// One side of such a comparison.
 #[derive(Debug, Clone)]
 pub enum Compared<'v> {
-    /// That of a column.
+    /// The value of a column.
     Column(Reached<'v>),
-    /// How many related rows there are.
+    /// The number of related rows.
     Count(Box<Counted<'v>>),
     /// The present.
     Now(Now),
-    /// What arithmetic gives.
+    /// A computed value.
     Computed(Box<Expression<'v>>),
     /// A number on the calendar or clock of a point in time.
     Part {

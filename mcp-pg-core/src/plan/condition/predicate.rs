@@ -9,7 +9,7 @@ use crate::schema::{Column, Operator, TableKind};
 pub enum Predicate<'v> {
     /// All hold; true if there are none.
     All(Vec<Predicate<'v>>),
-    /// One holds at least; false if there are none.
+    /// At least one holds; false if there are none.
     Any(Vec<Predicate<'v>>),
     /// It does not hold.
     Not(Box<Predicate<'v>>),
@@ -17,25 +17,25 @@ pub enum Predicate<'v> {
     Test {
         /// The column, or a part of what it holds.
         column: Slot<'v>,
-        /// The keys and indexes of a part of a JSON value, as a `text[]`.
+        /// The path to a part of a JSON value, as a `text[]`.
         path: Option<Operand>,
         /// The test.
         comparison: Comparison,
     },
-    /// What is computed from a row passes a test.
+    /// A value computed from a row passes a test.
     Computed {
         /// The value, which is a number.
         value: Box<Compared<'v>>,
         /// The test.
         comparison: Comparison,
     },
-    /// Two values compare so.
+    /// A comparison between two values.
     Compared {
-        /// The one.
+        /// The left side.
         left: Box<Compared<'v>>,
-        /// How.
+        /// The operator.
         operator: Operator,
-        /// The other.
+        /// The right side.
         right: Box<Compared<'v>>,
     },
     /// Related rows pass a condition.
@@ -59,12 +59,12 @@ pub enum Predicate<'v> {
 }
 
 impl Predicate<'_> {
-    /// The condition that every row meets.
+    /// The condition that all rows meet.
     pub fn always() -> Self {
         Self::All(Vec::new())
     }
 
-    /// The one that no row meets.
+    /// The condition that no row meets.
     pub fn never() -> Self {
         Self::Any(Vec::new())
     }
@@ -77,13 +77,13 @@ impl Predicate<'_> {
         }
     }
 
-    /// Whether it is made of nothing.
+    /// Whether it has no parts, so that all rows meet it.
     fn is_empty(&self) -> bool {
         matches!(self, Predicate::All(parts) if parts.is_empty())
     }
 
     /// Whether no two rows of the table can meet the condition: it gives the value of each column of a key.
-    pub fn is_single(&self, table: &TableView) -> bool {
+    pub(crate) fn is_single(&self, table: &TableView) -> bool {
         let definition = &table.table;
         // A deferrable key may hold duplicates until the commit.
         definition.row_keys().filter(|key| key.arbiter).any(|key| {
@@ -94,7 +94,7 @@ impl Predicate<'_> {
     }
 
     /// Whether it tests rows of a view that are related.
-    pub fn reaches_view(&self) -> bool {
+    pub(crate) fn reaches_view(&self) -> bool {
         match self {
             Predicate::All(parts) | Predicate::Any(parts) => parts.iter().any(Self::reaches_view),
             Predicate::Not(inner) => inner.reaches_view(),
@@ -110,7 +110,7 @@ impl Predicate<'_> {
     }
 
     /// Whether the condition gives the column's value.
-    pub fn fixes(&self, wanted: &Column) -> bool {
+    pub(crate) fn fixes(&self, wanted: &Column) -> bool {
         match self {
             Predicate::All(all) => all.iter().any(|one| one.fixes(wanted)),
             Predicate::Test {
@@ -124,7 +124,7 @@ impl Predicate<'_> {
 
     /// The archive column, if the caller's part of a request's condition asks for values of it although archived rows are
     /// left out.
-    pub fn beside_archive<'t>(&self, table: &'t TableView) -> Option<&'t Column> {
+    pub(crate) fn beside_archive<'t>(&self, table: &'t TableView) -> Option<&'t Column> {
         let archive = table.archive.as_ref()?;
         let asked = self.asked()?;
         let asks = !asked.is_null(archive) && asked.asks(archive);
@@ -140,13 +140,13 @@ impl Predicate<'_> {
     }
 
     /// Whether the caller's part of a request's condition asks for anything.
-    pub fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.asked().is_some_and(|asked| !asked.is_empty())
     }
 
     /// The way to one row, none of which the caller's part of a request's condition wants there to be, although archived
     /// ones are not looked for.
-    pub fn wants_none(&self) -> Option<&Hop<'_>> {
+    pub(crate) fn wants_none(&self) -> Option<&Hop<'_>> {
         self.asked()?.lacks()
     }
 
@@ -164,7 +164,7 @@ impl Predicate<'_> {
     }
 
     /// Whether rows with a value in the archive column are left out.
-    pub fn leaves_out(&self, archive: &Column) -> bool {
+    pub(crate) fn leaves_out(&self, archive: &Column) -> bool {
         matches!(self, Predicate::All(all) if all.iter().any(|one| one.is_null(archive)))
     }
 

@@ -140,7 +140,7 @@ impl<'v> Expression<'v> {
     }
 
     /// Positions of the columns of the row itself that it takes, or by which it finds those of related rows.
-    pub fn own_columns(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn own_columns(&self) -> impl Iterator<Item = usize> {
         let columns = self.columns().into_iter().flat_map(Reached::own_columns);
         columns.collect::<Vec<_>>().into_iter()
     }

@@ -25,7 +25,7 @@ pub struct Period {
 
 impl Period {
     /// Whether it is a `daterange`.
-    pub fn holds_days(&self) -> bool {
+    pub(crate) fn holds_days(&self) -> bool {
         self.data_type.oid == DAYS
     }
 }

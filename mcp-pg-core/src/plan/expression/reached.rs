@@ -42,7 +42,7 @@ impl<'v> Reached<'v> {
     }
 
     /// Positions of the columns of the row itself that it takes, or by which it finds the related row.
-    pub fn own_columns(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn own_columns(&self) -> impl Iterator<Item = usize> {
         let first = self.hops.first();
         let by = first.into_iter().flat_map(|hop| &hop.relation.columns).map(|(ours, _)| *ours);
         first.is_none().then_some(self.position).into_iter().chain(by)

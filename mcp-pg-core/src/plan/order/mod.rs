@@ -1,4 +1,4 @@
-//! What rows are sorted by.
+//! Sort keys: columns, computed values, and counts of related rows.
 
 mod computed;
 mod counted;

@@ -19,24 +19,24 @@ const FORMS: &str = "\"name\", \"-name\" for descending, or {\"column\": \"name\
 pub enum SortKey<'v> {
     /// A value.
     Value(Reached<'v>),
-    /// How well a text matches these words.
+    /// The rank of a text search.
     Rank(Reached<'v>, Words),
-    /// How far a value is from this one.
+    /// The distance of a value from this one.
     Distance(Reached<'v>, Operand),
-    /// How many rows are related.
+    /// The number of related rows.
     Count(Box<Counted<'v>>),
-    /// What arithmetic gives.
+    /// A computed value.
     Computed(Box<Expression<'v>>),
-    /// Where PostgreSQL keeps the row.
+    /// The physical location of the row (`ctid`).
     Place,
 }
 
 /// A sort key, a direction, and where nulls go.
 #[derive(Debug, Clone)]
 pub struct Sort<'v> {
-    /// By what.
+    /// The key.
     pub key: SortKey<'v>,
-    /// Which of what is shown it is, if it goes by the name of that.
+    /// Its position among the returned values, if it is given by the name of one.
     pub shown: Option<usize>,
     /// Whether it may be null.
     pub nullable: bool,
@@ -64,14 +64,14 @@ impl<'v> SortKey<'v> {
     }
 
     /// The position of the column of the row itself whose value it is.
-    pub fn own_column(&self) -> Option<usize> {
+    pub(crate) fn own_column(&self) -> Option<usize> {
         let own = |of: &&Reached<'v>| of.hops.is_empty() && of.column.parts.is_empty();
         self.column().filter(own).map(|of| of.position)
     }
 }
 
 impl<'v> Sort<'v> {
-    /// Whether rows have another key at another time, though they stay as they are.
+    /// Whether the key of an unchanged row depends on the time.
     pub fn moves(&self) -> bool {
         matches!(&self.key, SortKey::Computed(expression) if expression.moves())
     }
@@ -93,7 +93,7 @@ impl<'v> Sort<'v> {
         Self::by(SortKey::Value(of), descending)
     }
 
-    /// The text of a value that this key had in some row.
+    /// Encodes a value that this key had in some row.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl<'v> Sort<'v> {
 
     /// Whether a cursor keeps the value's text, since JSON does not tell it apart from every other: JSON's own
     /// null, or an array's lower bounds.
-    pub fn is_kept_as_text(&self) -> bool {
+    pub(crate) fn is_kept_as_text(&self) -> bool {
         let SortKey::Value(of) = &self.key else { return false };
         let base = of.column.data_type.base();
         of.member.is_some()

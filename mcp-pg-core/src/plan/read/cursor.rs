@@ -1,5 +1,4 @@
-//! Cursors: where a page ended; encrypted because they hold values of rows, and bound so that only the same query for
-//! the same role takes it.
+//! Cursors: where a page ended. They are encrypted, since they contain values of rows, and bound to the query and the role.
 
 use std::fmt;
 
@@ -20,15 +19,15 @@ pub enum Cursor {
     /// After the row with these values of the sort keys.
     #[serde(rename = "k")]
     Key(Vec<Value>),
-    /// After so many rows.
+    /// After this number of rows.
     #[serde(rename = "o")]
     Offset(u64),
-    /// So many rows after the row with these values of the sort keys.
+    /// This number of rows after the row with these values of the sort keys.
     #[serde(rename = "p")]
     Past(Vec<Value>, u64),
 }
 
-/// The secret that seals cursors.
+/// The key that encrypts cursors.
 #[derive(Clone)]
 pub struct CursorKey(DerivedKey);
 
@@ -36,13 +35,13 @@ pub struct CursorKey(DerivedKey);
 const NONCE: [u8; 12] = [0; 12];
 
 impl CursorKey {
-    /// A key from a secret that all processes serving the same database share.
+    /// Derives the key from a secret that all processes serving the same database share.
     pub fn new(secret: &[u8]) -> Self {
         Self(DerivedKey::of_secret(secret))
     }
 
-    /// The same of a password: it is made slowly.
-    pub fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
+    /// Derives the key from a password. This is slow on purpose.
+    pub(crate) fn of_password(password: &[u8], salt: Vec<u8>) -> Self {
         Self(DerivedKey::of_password(password, salt))
     }
 
@@ -50,7 +49,7 @@ impl CursorKey {
         Aes256GcmSiv::new(self.0.bytes().into())
     }
 
-    /// The cursor as callers get it.
+    /// Encrypts a cursor.
     pub fn seal(&self, cursor: &Cursor, binding: &[u8]) -> Result<String> {
         let failed = || Error::new(Code::Internal, "a cursor cannot be written");
         let plain = serde_json::to_vec(cursor).map_err(|error| failed().caused_by(error))?;
@@ -59,7 +58,7 @@ impl CursorKey {
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    /// The cursor that [`CursorKey::seal`] made for the same binding.
+    /// Decrypts a cursor that [`CursorKey::seal`] encrypted for the same binding.
     ///
     /// # Errors
     ///

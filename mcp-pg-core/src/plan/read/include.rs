@@ -13,25 +13,25 @@ use crate::schema::RelationKind;
 /// Related rows that come with each row.
 #[derive(Debug, Clone)]
 pub struct Include<'v> {
-    /// The member of the row that holds them: the relation's name, as it was asked for.
+    /// The member of the row that contains them: the relation's name as in the request.
     pub name: &'v str,
-    /// The relation's name that no other has.
+    /// The relation's unambiguous name.
     pub(in crate::plan) unambiguous: &'v str,
-    /// The member that says whether they were cut.
+    /// The member that says whether they were truncated.
     pub mark: String,
-    /// The way to them.
+    /// The step to them.
     pub hop: Hop<'v>,
     /// What to return of each of them.
     pub columns: Vec<Shown<'v>>,
-    /// What they must meet.
+    /// The condition they must meet.
     pub filter: Predicate<'v>,
     /// Their order; it ends with their key.
     pub order: Vec<Sort<'v>>,
-    /// Most of them.
+    /// The maximum number of them.
     pub limit: u64,
     /// Whether they are only counted.
     pub counted: bool,
-    /// Rows related to them.
+    /// Further rows related to them.
     pub includes: Vec<Include<'v>>,
 }
 
@@ -69,7 +69,7 @@ impl<'v> Scope<'v> {
     /// # Errors
     ///
     /// As [`Scope::includes`], and `invalid_value` where no key tells the rows apart.
-    pub fn written_includes(
+    pub(crate) fn written_includes(
         &self,
         table: &'v TableView,
         returned: &[Returned],

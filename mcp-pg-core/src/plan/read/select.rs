@@ -61,7 +61,7 @@ pub enum Query<'v> {
 
 impl<'v> SelectPlan<'v> {
     /// Whether it returns every column that there is to read, in their own order.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         let all = self.table.readable_columns();
         self.grouping.is_none()
             && self.columns.len() == all.clone().count()
@@ -77,7 +77,7 @@ impl<'v> SelectPlan<'v> {
     }
 
     /// Whether its rows are empty objects although there are columns.
-    pub fn shows_nothing(&self) -> bool {
+    pub(crate) fn shows_nothing(&self) -> bool {
         let nothing = self.columns.is_empty() && self.includes.is_empty() && !self.with_version;
         nothing && self.table.readable_columns().next().is_some()
     }

@@ -1,4 +1,4 @@
-//! What is returned of a row: columns, members of the JSON in them, and what is computed from them.
+//! The values returned of a row: columns, members of JSON in them, and values computed from them.
 
 use std::collections::BTreeSet;
 
@@ -13,29 +13,29 @@ use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::RelationKind;
 
-/// How what is no whole column is written.
+/// How a part of a column is requested.
 const FORM: &str = "\"name\", \"customer.name\", or {\"column\": \"details\", \"path\": [\"address\", \"zip\"], \"as\": \"zip\"} inside JSON";
 
-/// How what is computed is named.
+/// How a computed value is named.
 const LABELLED: &str = "{\"multiply\": [\"price\", \"quantity\"], \"as\": \"total\"}";
 
-/// A value of the row that a reply shows.
+/// A returned value of a row.
 #[derive(Debug, Clone)]
 pub enum Shown<'v> {
     /// The column at a position.
     Column(usize),
-    /// What the JSON of a column has at a path, or what arithmetic gives.
+    /// A member of a column's JSON, or a computed value.
     Computed(Box<Computed<'v>>),
-    /// A column of the one row that is related, by the name that was given.
+    /// A column of a to-one related row.
     Related {
-        /// That name.
+        /// Its name, as in the request.
         name: String,
         /// The column.
         of: Box<Reached<'v>>,
     },
 }
 
-/// A value of the row that is no whole column.
+/// A value of a row that is not a whole column.
 #[derive(Debug, Clone)]
 pub struct Computed<'v> {
     /// Its name in the reply.
@@ -45,8 +45,8 @@ pub struct Computed<'v> {
 }
 
 impl Shown<'_> {
-    /// Positions of the columns of the row that it needs.
-    pub fn own_columns(&self) -> Vec<usize> {
+    /// The positions of the columns it is computed from.
+    pub(crate) fn own_columns(&self) -> Vec<usize> {
         match self {
             Shown::Column(position) => vec![*position],
             Shown::Computed(computed) => computed.of.own_columns().collect(),
@@ -54,7 +54,7 @@ impl Shown<'_> {
         }
     }
 
-    /// What is to be known of it in rows of the table.
+    /// Its marks in rows of the table.
     pub fn marks(&self, table: &TableView) -> Marks {
         match self {
             Shown::Column(position) => table.marks(*position),

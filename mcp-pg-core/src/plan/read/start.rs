@@ -8,20 +8,20 @@ use crate::plan::{Cursor, Operand, Sort};
 /// Where a page begins.
 #[derive(Debug, Clone)]
 pub enum Start {
-    /// After so many rows.
+    /// After this number of rows.
     Offset(u64),
     /// After a row.
     After(After),
 }
 
-/// The row that a page begins behind.
+/// The row that a page begins after.
 #[derive(Debug, Clone)]
 pub struct After {
     /// Its sort keys.
     pub values: Vec<Operand>,
-    /// The same, as the cursor has them.
+    /// Its sort keys, as in the cursor.
     keys: Vec<Value>,
-    /// How many rows after it are left out, too.
+    /// The number of rows after it that are left out, too.
     pub skip: u64,
 }
 

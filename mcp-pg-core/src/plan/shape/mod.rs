@@ -1,5 +1,5 @@
-//! What tells the statements of two plans apart: everything in them but the values of their operands. Each type is
-//! taken apart by naming all its members, so that one which is added here or there is not forgotten.
+//! The shape of a plan: everything in it except the values of its operands. Plans of the same shape have the same SQL text.
+//! Each type is destructured with all its members, so that no new member is forgotten.
 
 mod compared;
 mod condition;

@@ -172,7 +172,7 @@ impl<'v> Scope<'v> {
     /// # Errors
     ///
     /// `invalid_value`, `not_null_violation` or `unknown_operator`, at `at` or inside it.
-    pub fn assign(
+    pub(crate) fn assign(
         &self,
         table: &'v TableView,
         column: &Column,

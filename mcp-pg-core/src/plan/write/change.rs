@@ -102,7 +102,7 @@ impl<'v> ChangePlan<'v> {
     }
 
     /// Positions of the columns that get something computed from related rows, which is another only if those are.
-    pub fn reaching(&self) -> Vec<usize> {
+    pub(crate) fn reaching(&self) -> Vec<usize> {
         let reaches = |expression: &Expression<'_>| {
             !expression.moves() && expression.columns().iter().any(|of| !of.hops.is_empty())
         };
@@ -112,7 +112,7 @@ impl<'v> ChangePlan<'v> {
 
     /// Whether its rows cannot be looked at before it: what locks rows sees those that the policies for UPDATE show, which
     /// say nothing of a delete.
-    pub fn is_unseen(&self) -> bool {
+    pub(crate) fn is_unseen(&self) -> bool {
         matches!(self.effect, Effect::Remove) && self.table.table.row_security.applies()
     }
 
@@ -351,7 +351,7 @@ impl Predicate<'_> {
     }
 
     /// Whether every row meets it, whatever it holds.
-    pub fn is_always(&self) -> bool {
+    pub(crate) fn is_always(&self) -> bool {
         matches!(self, Predicate::All(parts) if parts.iter().all(Predicate::is_always))
     }
 }

@@ -86,7 +86,7 @@ impl<'v> Each<'v> {
     }
 
     /// Whether the column is one of those that name a row.
-    pub fn is_named_by(&self, column: &Column) -> bool {
+    pub(crate) fn is_named_by(&self, column: &Column) -> bool {
         self.key.iter().any(|key| key.name == column.name)
     }
 

@@ -114,7 +114,7 @@ impl InsertPlan<'_> {
     }
 
     /// Whether there is anything that its rows must meet in the end.
-    pub fn is_checked(&self) -> bool {
+    pub(crate) fn is_checked(&self) -> bool {
         let checks = self.arbiter.iter().map(|arbiter| &arbiter.check).chain([&self.check]);
         !checks.into_iter().all(Predicate::is_always)
     }

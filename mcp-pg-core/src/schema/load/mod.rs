@@ -146,7 +146,7 @@ impl Schema {
     /// # Errors
     ///
     /// `database_unavailable` or `database_error`.
-    pub async fn routines(
+    pub(crate) async fn routines(
         transaction: &Transaction<'_>,
         schemas: &[String],
         roles: &[Option<String>],
