@@ -212,8 +212,12 @@ fn is_addressed_once(target: &Uri, headers: &HeaderMap) -> bool {
 
 /// Whether a body is said to be JSON.
 fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.trim_start().starts_with("application/json"))
+    const JSON: &[u8] = b"application/json";
+    let content_type =
+        headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes().trim_ascii_start());
+    content_type.is_some_and(|value| {
+        value.get(..JSON.len()).is_some_and(|start| start.eq_ignore_ascii_case(JSON))
+    })
 }
 
 /// Whoever takes anything, as most programs say that are no client of MCP's, takes both forms of an answer.
