@@ -17,6 +17,7 @@ mod sslmode;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -57,8 +58,8 @@ pub struct Config {
     pub max_request_bytes: Option<usize>,
     /// The file of the keys for encrypted columns, if they are in one.
     pub encryption_key_file: Option<PathBuf>,
-    /// Whether the roles are the file's, not those that are built in.
-    pub own_roles: bool,
+    /// The roles that the file defines; the others are built in.
+    pub configured_roles: BTreeSet<String>,
     /// Where the audit log goes; nowhere if absent.
     pub audit_file: Option<AuditFile>,
 }

@@ -213,8 +213,12 @@ fn is_addressed_once(target: &Uri, headers: &HeaderMap) -> bool {
 
 /// Whether the content type is JSON.
 fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.trim_start().starts_with("application/json"))
+    const JSON: &[u8] = b"application/json";
+    let content_type =
+        headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes().trim_ascii_start());
+    content_type.is_some_and(|value| {
+        value.get(..JSON.len()).is_some_and(|start| start.eq_ignore_ascii_case(JSON))
+    })
 }
 
 /// Makes `Accept: */*`, which most programs send that are not MCP clients, name both content types of MCP's responses.

@@ -117,6 +117,9 @@ fn value(rest: &[u8]) -> Option<Value> {
         b'"' => text_end(rest, 1)?,
         _ => rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'-')?,
     };
+    // Of a fraction, the digits ahead of the point would be the id of another message.
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b',' | b'}');
+    rest.get(end).filter(|byte| ends(byte))?;
     serde_json::from_slice(rest.get(..end)?).ok()
 }
 
@@ -151,6 +154,8 @@ mod tests {
             (r#"{"id":null,"#, None),
             (r#"{"id":"#, None),
             (r#"{"id":"x"#, None),
+            (r#"{"id":1.5,"a":1,"a":1}"#, None),
+            (r#"{"id":1e5,"a":1,"a":1}"#, None),
             (r#"{"id"}"#, None),
             ("}]\"\\", None),
             ("", None),

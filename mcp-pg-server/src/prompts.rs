@@ -85,13 +85,12 @@ pub(crate) fn get(
         }
         PLAN_CHANGE => format!(
             "Plan this change to the database:\n\n{}\n\n{} {}\n\n{} Describe the tables concerned, select the rows \
-             that would change with their `_version`, and write down the operations. Try them with `dry_run` \
-             (several as one transaction), show the rows before and after, and ask before running them \
-             without it.",
+             that would change, and write down the operations.{}",
             argument(arguments, "goal")?,
             tables(view),
             today(),
-            writes(view)
+            writes(view),
+            trial(view)
         ),
         _ => {
             let prompts = list();
@@ -156,6 +155,16 @@ fn writes(view: &View) -> String {
         "Your role can only read: say what someone with the right to write would have to do.".into()
     } else {
         format!("Your role can {} (list_tables says where).", writes.join(", "))
+    }
+}
+
+/// How a role that may write goes on.
+fn trial(view: &View) -> &'static str {
+    if view.actions().without(Action::Select).is_empty() {
+        ""
+    } else {
+        " Try them with `dry_run` (several as one transaction), with the `_version` of rows that an update is based on, show \
+         the rows before and after, and ask before running them without it."
     }
 }
 

@@ -141,6 +141,7 @@ impl Engine {
         record: &mut Record<'_>,
     ) -> Result<Reply> {
         let mut left = STALE_MOST;
+        let mut looked = false;
         loop {
             // One for the whole attempt: what is swapped meanwhile is for the next one.
             let catalogue = self.catalogue.load_full();
@@ -156,6 +157,14 @@ impl Engine {
                     // Without news, one more attempt is for statements that were prepared before.
                     left = if fresh { left - 1 } else { 0 };
                     record.forget();
+                }
+                // What is unknown may be new: nobody may have told of it yet. If that cannot be found out, the answer stands.
+                Err(error) if names_unknown(&error) && !looked => {
+                    looked = true;
+                    match Box::pin(self.look_again(&catalogue)).await {
+                        Ok(true) => record.forget(),
+                        _ => return Err(error),
+                    }
                 }
                 Err(error) if error.code() == Code::Timeout => {
                     record.late(&view, request);
@@ -194,6 +203,11 @@ impl Engine {
             request => Box::pin(self.write(scope, request, record)).await.map(Reply::Rows),
         }
     }
+}
+
+/// Whether something that a request names is not in the schema, or hidden from the role: both take the same time.
+fn names_unknown(error: &Error) -> bool {
+    matches!(error.code(), Code::UnknownTable | Code::UnknownColumn | Code::UnknownRelation)
 }
 
 /// Refuses a tool that names no table and that the role can use on none: others find none of that name.

@@ -1,5 +1,6 @@
 //! The configuration, read again while the server runs: on SIGHUP, and when one of its files has changed.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use mcp_pg_core::{Code, Engine, Posture};
 use super::posture;
 use super::watched::Watched;
 use crate::cli::Common;
-use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment};
+use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment, known_role};
 use crate::metrics::Metrics;
 
 /// After this time, a good configuration is tried again for which the database was not there.
@@ -41,8 +42,8 @@ pub(super) struct Source<'s> {
     /// That a file is gone is no reason to go on without its rules.
     watched: Watched,
     started_with: Config,
-    /// Whether the roles are the file's by now.
-    own_roles: bool,
+    /// The roles that the file defined when it was last taken.
+    configured_roles: BTreeSet<String>,
     /// Whether a configuration is not taken that makes the login a danger.
     bound_login: bool,
     metrics: Arc<Metrics>,
@@ -58,7 +59,7 @@ impl<'s> Source<'s> {
             environment,
             watched: Watched::new(file, config),
             started_with: config.clone(),
-            own_roles: config.own_roles,
+            configured_roles: config.configured_roles.clone(),
             bound_login: false,
             metrics: Arc::default(),
             hang_ups: HangUps::new(),
@@ -99,11 +100,19 @@ impl<'s> Source<'s> {
         if let Some(file) = self.watched.file().filter(|file| empty(file)) {
             return Err(ConfigError::new(format!("{}: the file is empty", file.display())));
         }
-        match self.own_roles && !config.own_roles {
-            true => Err(ConfigError::new(
+        if config.configured_roles.is_empty() && !self.configured_roles.is_empty() {
+            return Err(ConfigError::new(
                 "roles: there are none left; restart the server to use the built-in ones",
-            )),
-            false => Ok(()),
+            ));
+        }
+        let lost = |name: &&String| {
+            !config.configured_roles.contains(*name) && known_role(&config.settings, name).is_ok()
+        };
+        match self.configured_roles.iter().find(lost) {
+            Some(name) => Err(ConfigError::new(format!(
+                "roles.{name}: is gone; restart the server to use the built-in role of that name"
+            ))),
+            None => Ok(()),
         }
     }
 
@@ -155,7 +164,7 @@ impl<'s> Source<'s> {
             return error.code() != Code::DatabaseUnavailable;
         }
         take_over();
-        self.own_roles = config.own_roles;
+        self.configured_roles.clone_from(&config.configured_roles);
         tracing::info!("the configuration was read again");
         let later = only_at_the_start(&self.started_with, &config);
         if !later.is_empty() {

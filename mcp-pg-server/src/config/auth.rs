@@ -41,6 +41,11 @@ impl Auth {
     }
 }
 
+/// The roles that API keys name.
+pub(super) fn roles_of_keys(keys: &AuthSection) -> impl Iterator<Item = &str> {
+    keys.api_keys.iter().flatten().filter_map(|key| key.role.as_deref())
+}
+
 /// Applies the keys; relative files lie in `directory`.
 pub(super) fn resolve(
     keys: AuthSection,

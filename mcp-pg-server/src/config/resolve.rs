@@ -42,13 +42,15 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
     let relations = file.relations.unwrap_or_default().into_iter().enumerate();
     settings.relations = relations.map(declared).collect::<Result<_, _>>()?;
     let roles = file.roles.unwrap_or_default();
-    let own_roles = !roles.is_empty();
+    let configured_roles = roles.keys().cloned().collect();
     for (name, keys) in &roles {
         if let Some(keys) = &keys.limits {
             request_limits.roles.insert(name.clone(), limits::of_role(name, keys)?.1);
         }
     }
-    role::apply(&mut settings, roles, file.default_role, file.confirm.unwrap_or_default())?;
+    let named: Vec<&str> = file.auth.iter().flat_map(auth::roles_of_keys).collect();
+    let confirm = file.confirm.unwrap_or_default();
+    role::apply(&mut settings, roles, file.default_role, &named, confirm)?;
     let auth = file.auth.map(|keys| auth::resolve(keys, &settings, directory)).transpose()?;
     let server = server::resolve(file.server.unwrap_or_default(), directory)?;
 
@@ -62,7 +64,7 @@ pub(super) fn resolve(file: File, directory: &Path) -> Result<Config, ConfigErro
         request_limits,
         max_request_bytes,
         encryption_key_file,
-        own_roles,
+        configured_roles,
         audit_file,
     })
 }

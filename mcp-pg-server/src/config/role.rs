@@ -9,16 +9,22 @@ use mcp_pg_core::policy::{Action, Actions, ColumnRules, Grant, Role, RoleLimits,
 use super::raw::{GrantKeys, RoleKeys};
 use super::{ConfigError, claim, limits};
 
-/// Applies the keys; `confirm` are the actions that all roles have to ask for.
+/// Applies the keys; `confirm` are the actions that all roles have to ask for. Beside configured roles, a built-in one
+/// exists only if `named` (API keys) or `default_role` asks for it.
 pub(super) fn apply(
     settings: &mut Settings,
     roles: BTreeMap<String, RoleKeys>,
     default_role: Option<String>,
+    named: &[&str],
     confirm: Vec<Action>,
 ) -> Result<(), ConfigError> {
     if !roles.is_empty() {
+        let asked_for = |name: &str| named.contains(&name) || default_role.as_deref() == Some(name);
+        let mut built_in = Role::built_in();
+        built_in.retain(|role| asked_for(&role.name) && !roles.contains_key(&role.name));
         settings.roles =
             roles.into_iter().map(|(name, keys)| role(name, keys)).collect::<Result<_, _>>()?;
+        settings.roles.append(&mut built_in);
         settings.default_role.clear();
     }
     if let Some(fault) = settings.roles.iter().find_map(unread) {

@@ -208,6 +208,33 @@ fn wrong_values_name_their_key() {
 }
 
 #[test]
+fn a_built_in_role_beside_configured_ones_exists_if_the_file_names_it() {
+    let hash = crate::auth::KeyHash::new("mcp_pg_key").unwrap().to_string();
+    let key = |role| {
+        let keys = format!("[[auth.api_keys]]\nname = \"k\"\nhash = {hash:?}\nrole = {role:?}");
+        format!("[[roles.support.grants]]\ntables = [\"users\"]\nactions = [\"select\"]\n{keys}")
+    };
+    let names = |text: &str| -> Vec<String> {
+        parse(text).unwrap().settings.roles.into_iter().map(|role| role.name).collect()
+    };
+    assert_eq!(names(&key("support")), ["support"]);
+    assert_eq!(names(&key("operator")), ["support", "operator"]);
+    assert_eq!(
+        names(&format!("default_role = \"analyst\"\n{}", key("operator"))),
+        ["support", "analyst", "operator"]
+    );
+    // A configured role of that name takes its place, whatever it may do.
+    let narrow = "[roles.operator]\n";
+    let config = parse(&format!("{narrow}{}", key("operator"))).unwrap();
+    let operator = config.settings.roles.iter().find(|role| role.name == "operator").unwrap();
+    assert!(operator.grants.is_empty());
+    assert_eq!(
+        refusal(&key("operater")),
+        "auth.api_keys[0].role: there is no role \"operater\"; there are support"
+    );
+}
+
+#[test]
 fn contradictions_are_refused() {
     assert_eq!(
         refusal("[limits]\ndefault_rows = 10\nmax_rows = 5"),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const FIXTURE: &str = r#"
     DO $$ BEGIN CREATE ROLE directive_owner; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
-    CREATE TABLE person (id integer PRIMARY KEY, name text, notes text, salary numeric);
+    CREATE TABLE person (id integer PRIMARY KEY, name text, notes text, salary numeric, settings jsonb);
     CREATE TABLE book (
         id integer PRIMARY KEY, title text,
         writer_id integer CONSTRAINT written REFERENCES person, editor_id integer CONSTRAINT edited REFERENCES person);
@@ -17,6 +17,7 @@ const FIXTURE: &str = r#"
     COMMENT ON COLUMN person.name IS E'Full name.\n@mcp {"examples": ["Ada Lovelace", 7], "untrusted": true}';
     COMMENT ON COLUMN person.notes IS E'Private.\n@mcp {"hidden": true}';
     COMMENT ON COLUMN person.salary IS E'A year.\n@mcp {"unit": "EUR", "sensitive": true}';
+    COMMENT ON COLUMN person.settings IS '@mcp {"examples": [{"theme": "dark"}, ["a"]]}';
     COMMENT ON COLUMN book.title IS E'The title.\n@mcp {"hiden": true}';
     COMMENT ON CONSTRAINT written ON book IS E'Who wrote it.\n@mcp {"relation": "author", "inverse": "works"}';
     COMMENT ON CONSTRAINT edited ON book IS '@mcp {"relation": "a.b"}';
@@ -99,6 +100,7 @@ async fn directives_of_a_trusted_owner_are_obeyed() {
     let engine = engine(&["directive_owner"]).await;
     let person = described(&engine, "analyst", "person").await;
     assert_eq!(column(&person, "name")["examples"], json!(["Ada Lovelace", 7]));
+    assert_eq!(column(&person, "settings")["examples"], json!([{"theme": "dark"}, ["a"]]));
     assert_eq!(column(&person, "name")["untrusted"], true);
     assert_eq!(column(&person, "salary")["unit"], "EUR");
     assert_eq!(column(&person, "salary")["sensitive"], true);

@@ -315,3 +315,27 @@ async fn what_fails_by_itself_is_no_reason_to_look_at_the_catalogue() {
     assert_eq!(error.code().as_str(), "unknown_operator");
     assert_eq!(names(&engine).await, json!(["added", "guarded", "named"]));
 }
+
+#[tokio::test]
+async fn what_was_added_a_moment_ago_is_known_to_the_next_call() {
+    let database = Database::of(ITEMS).await;
+    // Nobody follows the database: only calls look.
+    let engine = database.engine().await;
+    database.sql("CREATE TABLE parts (id integer PRIMARY KEY, item_id integer)").await;
+    let part = json!({"table": "parts", "data": {"id": 1, "item_id": 1}});
+    let order = json!({"table": "parts", "where": {"id": 1}, "updates": {"ordered": 3}});
+    let items = json!({"table": "items", "include": {"parts": {}}, "where": {"id": 1}});
+    call(&engine, "admin", "insert", part).await.unwrap();
+    database.sql("ALTER TABLE parts ADD ordered integer").await;
+    call(&engine, "admin", "update", order).await.unwrap();
+    database.sql("ALTER TABLE parts ADD FOREIGN KEY (item_id) REFERENCES items").await;
+    let reply = call(&engine, "analyst", "select", items).await.unwrap();
+    assert_eq!(rows(&reply)[0]["parts"], json!([{"id": 1, "item_id": 1, "ordered": 3}]));
+
+    // What is not there either way is answered with what there is by now.
+    database.sql("CREATE TABLE partners (id integer)").await;
+    let typed = json!({"table": "partner"});
+    let error = call(&engine, "analyst", "select", typed).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "unknown_table");
+    assert!(error.get_did_you_mean().is_some_and(|near| near.contains("partners")), "{error}");
+}

@@ -308,11 +308,17 @@ async fn plain_http_clients_are_answered() {
         assert_eq!(status, expected, "{accept:?}: {answer}");
     }
     let unknown = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/lists"});
+    let twice = list.to_string().replace("}", ",\"method\":\"x\"}");
+    for content_type in ["Application/JSON", " application/json; charset=utf-8"] {
+        let headers = [("Content-Type", content_type), plain[1]];
+        let (status, answer) = server.send("POST", "/mcp", &headers, &twice).await;
+        assert_eq!(status, 400, "{content_type}: {answer}");
+    }
     let deep = ["[".repeat(200), "]".repeat(200)].concat();
     for (message, code, words) in [
         ("{\"jsonrpc\": ".to_owned(), -32700, "JSON"),
         (json!([list, list]).to_string(), -32600, "one JSON-RPC 2.0 message"),
-        (list.to_string().replace("}", ",\"method\":\"x\"}"), -32600, "\"method\" appears twice"),
+        (twice, -32600, "\"method\" appears twice"),
         (
             list.to_string().replace("}", &format!(",\"params\":{}}}", deep)),
             -32700,

@@ -5,6 +5,7 @@ use rmcp::ServiceError;
 use rmcp::model::{
     ArgumentInfo, CompleteRequestParams, ErrorCode, GetPromptRequestParams, Reference,
 };
+use serde_json::json;
 
 use crate::program::{Era, Session, file};
 
@@ -59,6 +60,20 @@ async fn an_overview_of_a_database_without_comments_tells_what_its_keys_do() {
         assert!(text.contains(part), "no {part} in\n{text}");
     }
     assert!(text.len() < MOST, "{} characters", text.len());
+}
+
+#[tokio::test]
+async fn a_plan_is_tried_by_who_may_write() {
+    let database = Database::shop().await;
+    for (role, tried) in [("analyst", false), ("operator", true)] {
+        let arguments = ["stdio", "--database-url", &database.url, "--role", role];
+        let session = Session::open(&arguments, Era::Initialize).await;
+        let goal = json!({"goal": "Close old accounts."}).as_object().cloned().unwrap();
+        let request = GetPromptRequestParams::new("plan_change").with_arguments(goal);
+        let prompt = session.client.get_prompt(request).await.unwrap();
+        let text = serde_json::to_string(&prompt.messages).unwrap();
+        assert_eq!(text.contains("dry_run"), tried, "{role}: {text}");
+    }
 }
 
 async fn completed(

@@ -126,7 +126,8 @@ async fn a_configuration_that_was_cut_short_gives_no_role_more() {
     // Smaller than the role of this name that is built in.
     let narrow = "[limits]\nmax_rows = 50\n[roles.analyst]\n[[roles.analyst.grants]]\n\
                   tables = [\"public.products\"]\nactions = [\"select\"]\n";
-    let config = file(&format!("{narrow}{keys}"));
+    let another = "[roles.auditor]\n";
+    let config = file(&format!("{narrow}{another}{keys}"));
     let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
     let mut server = Served::start(&arguments).await;
     let bearer = format!("Bearer {api_key}");
@@ -136,7 +137,7 @@ async fn a_configuration_that_was_cut_short_gives_no_role_more() {
         let (_, answer) = server.request(Era::Discover, "tools/call", call, &header).await;
         answer["result"]["structuredContent"]["error"]["code"].clone()
     };
-    for cut in ["", "[limits]\nmax_rows = 50\n", &keys] {
+    for cut in ["", "[limits]\nmax_rows = 50\n", &keys, &format!("{another}{keys}")] {
         fs::write(&config, cut).unwrap();
         server.hang_up();
         server.logged("the previous one stays in use").await;

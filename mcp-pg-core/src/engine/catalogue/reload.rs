@@ -30,18 +30,25 @@ impl Engine {
         Ok(!self.catalogue.load().same(&before))
     }
 
-    /// Reloads if the database is not as it was read, for a call that has found `used` wanting; true if what
+    /// Reloads if the database is not as it was read, for a call that did not find something in `used`; true if what
     /// is there now is another.
-    pub(in crate::engine) async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
+    pub(in crate::engine) async fn look_again(&self, used: &Arc<Catalogue>) -> Result<bool> {
         let catalogue = self.catalogue.load_full();
         let known = &catalogue.signature;
         let schemas = catalogue.settings.watched_schemas();
-        if self.database.signature(&schemas, Some(known)).await? == *known {
-            self.database.forget_statements();
-        } else {
+        if self.database.signature(&schemas, Some(known)).await? != *known {
             self.reload().await?;
         }
         Ok(!Arc::ptr_eq(used, &self.catalogue.load()))
+    }
+
+    /// The same for a statement that PostgreSQL found stale: without news, it was prepared too long ago.
+    pub(in crate::engine) async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
+        let fresh = self.look_again(used).await?;
+        if !fresh {
+            self.database.forget_statements();
+        }
+        Ok(fresh)
     }
 
     /// Takes new settings and reads the schema by them; true if anything has changed. Running calls finish

@@ -219,10 +219,15 @@ impl<'v> Scope<'v> {
     }
 }
 
-/// The error for null in a column that does not accept it.
-fn no_null(column: &Column, written: Written) -> Error {
+/// The error for null in a column that does not accept it, with PostgreSQL's code.
+pub(super) fn not_null(column: &Column) -> Error {
     let message = format!("{} does not accept null", column.name);
-    Error::new(Code::NotNullViolation, message).hint(match written {
+    Error::new(Code::NotNullViolation, message).sqlstate("23502")
+}
+
+/// The same with what to give instead.
+fn no_null(column: &Column, written: Written) -> Error {
+    not_null(column).hint(match written {
         _ if column.data_type.is_json() && column.default.is_some() => {
             "{\"$default\": true} sets its default, and {\"$literal\": null} JSON's null"
         }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::assign::not_null;
 use crate::error::{Code, Error, Result, below};
 use crate::plan::condition::filter::wrong;
 use crate::plan::{Assign, Scope};
@@ -26,11 +27,7 @@ impl<'v> Scope<'v> {
     ) -> Result<Vec<(&'v Column, Assign<'v>)>> {
         let (value, at) = literal(value, at)?;
         if value.is_null() && !column.nullable {
-            return Err(Error::new(
-                Code::NotNullViolation,
-                format!("{} does not accept null", column.name),
-            )
-            .at(at));
+            return Err(not_null(column).at(at));
         }
         // As if it were written as it is: what is no text, or no base64, is refused.
         self.operand(column, value, &at)?;

@@ -30,6 +30,9 @@ async fn every_constraint() {
         ],
     )
     .await;
+    let null = json!({"table": "rules", "where": {"id": 1}, "updates": {"filled": null}});
+    // A null that never reaches PostgreSQL has the same code as one that it refuses.
+    assert_eq!(error(&engine, "admin", "update", null).await["sqlstate"], "23502");
     for (data, constraint) in [
         (json!({"code": "first"}), "rules_code_key"),
         (json!({"a": 1, "b": 1}), "a_and_b"),
