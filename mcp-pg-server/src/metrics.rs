@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_in_its_bucket_and_all_above() {
+    fn a_call_counts_in_its_histogram_bucket_and_all_larger_ones() {
         let metrics = Metrics::default();
         metrics.record("select", "ok", Duration::from_millis(3));
         metrics.record("select", "timeout", Duration::from_secs(11));

@@ -48,3 +48,9 @@ pub(crate) fn protocol_error(error: &Error) -> ErrorData {
         _ => ErrorData::invalid_params(message, data),
     }
 }
+
+/// The error for a cursor of a list that has changed since, or of another list.
+pub(crate) fn stale_cursor() -> ErrorData {
+    let message = "the cursor does not belong to the list as it is now; start again without it";
+    ErrorData::invalid_params(message, None)
+}

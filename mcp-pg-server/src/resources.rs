@@ -42,12 +42,7 @@ pub(crate) fn list(view: &View, cursor: Option<String>) -> Result<ListResourcesR
         Some(cursor) => {
             let last = table_name(&cursor)
                 .and_then(|name| tables.iter().position(|table| view.display(table) == name));
-            let last = last.ok_or_else(|| {
-                ErrorData::invalid_params(
-                    "the cursor does not belong to the list as it is now; start again without it",
-                    None,
-                )
-            })?;
+            let last = last.ok_or_else(reply::stale_cursor)?;
             (Vec::new(), last + 1)
         }
     };

@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 use serde_json::{Serializer, Value};
 
+use crate::reply;
 use entry::{Entry, Needs, TABLE};
 
 /// Most bytes of the built-in tools, as JSON with what goes around it; models pay for each of them in every
@@ -91,11 +92,7 @@ pub(crate) fn page(
         None => 0,
         Some(last) => {
             let last = tools.iter().position(|tool| tool.name == **last);
-            last.map(|last| last + 1).ok_or_else(|| {
-                let message =
-                    "the cursor does not belong to the list as it is now; start again without it";
-                ErrorData::invalid_params(message, None)
-            })?
+            last.map(|last| last + 1).ok_or_else(reply::stale_cursor)?
         }
     };
     let rest = tools.split_off(start);

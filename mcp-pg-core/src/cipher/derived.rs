@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_of_one_password_and_one_purpose() {
+    fn derived_keys_differ_by_password_and_purpose() {
         let key = |password: &[u8], salt: &str| {
             *DerivedKey::of_password(password, salt.as_bytes().to_vec()).bytes()
         };

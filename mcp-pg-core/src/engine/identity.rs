@@ -1,4 +1,4 @@
-//! Who a caller is to PostgreSQL: the role that it becomes, and the settings that policies read.
+//! The caller's identity in PostgreSQL: the database role, and the settings that policies read.
 
 use serde_json::Value;
 
@@ -9,20 +9,20 @@ use crate::plan::Scope;
 use crate::policy::{Setting, claim};
 use crate::value::in_quotes;
 
-/// A session setting of a role that PostgreSQL does not take.
+/// A session setting of a role that PostgreSQL refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedSetting {
     /// The role's name.
     pub role: String,
     /// The setting's name.
     pub setting: String,
-    /// PostgreSQL's sentence.
+    /// PostgreSQL's message.
     pub message: String,
 }
 
 impl Engine {
-    /// The session settings of roles that PostgreSQL refuses, each tried in a transaction that is rolled back. What a
-    /// claim would be set to is not known.
+    /// Tries the session settings of all roles in transactions that are rolled back; returns those that PostgreSQL refuses. The
+    /// values of claims are not known and cannot be tried.
     ///
     /// # Errors
     ///

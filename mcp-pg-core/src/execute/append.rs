@@ -1,7 +1,6 @@
-//! Rows that the server itself adds, as the login, whoever the transaction's caller is,
-//! and reads again.
+//! Rows that the server itself adds and reads: always as the login, whoever the transaction's caller is.
 //!
-//! Knows how they get into a transaction; not what they tell.
+//! Knows how they get into a transaction; not what they mean.
 
 use deadpool_postgres::Object;
 use tokio_postgres::Statement;
@@ -20,13 +19,13 @@ use crate::request::Isolation;
 pub(crate) struct Append<'a> {
     /// The statement.
     pub(crate) sql: &'a str,
-    /// The array: a row each.
+    /// The array, with one element per row.
     pub(crate) rows: &'a [String],
     /// The error if PostgreSQL refuses them.
     pub(crate) refused: fn(tokio_postgres::Error) -> Error,
 }
 
-/// What ends a transaction with rows, ready to be sent without waiting for an answer.
+/// The messages that add the rows and end the transaction, sent without waiting for answers in between.
 pub(super) struct Ending<'a> {
     append: &'a Append<'a>,
     commit: Statement,
@@ -80,7 +79,7 @@ impl<'a> Ending<'a> {
 }
 
 impl Append<'_> {
-    /// The rows cannot be added; unless the transaction has to be run again, or nobody knows what became of it.
+    /// The error if the rows cannot be added; unless the transaction has to be retried, or it is unknown whether it was committed.
     fn failure(&self, error: tokio_postgres::Error) -> Failure {
         let again = |state: &str| state.starts_with("40");
         match error.as_db_error().map(|answer| again(answer.code().code())) {
@@ -91,7 +90,7 @@ impl Append<'_> {
 }
 
 impl Failure {
-    /// The constraint or index that kept the server's own rows out.
+    /// The constraint or index that the server's own rows violate.
     pub(crate) fn violated(&self) -> Option<&str> {
         self.of_own_rows()?.constraint()
     }

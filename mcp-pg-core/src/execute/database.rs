@@ -1,4 +1,4 @@
-//! The database: what is read in it and begun, and on which connections.
+//! The database: reads, transactions, and the connections they use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,16 +26,16 @@ use crate::request::Isolation;
 use crate::schema::{ReadOnly, Schema, SessionCode, Signature, Watch};
 use crate::statement::Statement;
 
-/// How long nothing may be heard from the database's host before it is asked whether it is there, unless the URL says.
+/// How long a connection may be idle before TCP keepalives are sent, unless the URL says.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// How long to wait before another connection is used in place of one that was cut.
 const CUT: Duration = Duration::from_millis(20);
 
-/// When a statement that was cut has not been at work yet: its connection was lost before.
+/// If a statement was cut within this time, its connection was lost before.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Which statements may run code of the database's.
+/// Which statements may run functions or triggers of the database.
 #[derive(Debug, Default)]
 struct Coded {
     reads: AtomicBool,
@@ -47,19 +47,19 @@ struct Coded {
 pub(crate) struct Database {
     pool: Pool,
     config: Config,
-    /// How other connections are made: to cancel, to listen.
+    /// For connections outside the pool: to cancel, to listen.
     tls: Arc<ClientConfig>,
     session: Arc<SessionSettings>,
     /// How long a transaction may take.
     patience: Duration,
-    /// What runs code of the database's, as it was last seen: it may set what outlives its transaction.
+    /// Which statements may run code of the database, as of the last look: it can change the session beyond its transaction.
     coded: Arc<Coded>,
-    /// Connections on loan, and those that are being cleaned up after it.
+    /// Connections in use, and those that are being cleaned up.
     under_way: TaskTracker,
 }
 
 impl Database {
-    /// A pool for `config`; it connects when it is first used.
+    /// A pool for `config`. It connects when it is first used.
     ///
     /// # Errors
     ///
@@ -91,18 +91,18 @@ impl Database {
         })
     }
 
-    /// The same where others tell the log that the database is away.
+    /// The same, without messages in the log when the database is unavailable: others log them.
     pub(crate) fn quiet(self) -> Self {
         Self { pool: self.pool.quiet(), ..self }
     }
 
-    /// What is done with its connections.
+    /// The state of its connections.
     pub(crate) fn connections(&self) -> Connections {
         self.pool.connections()
     }
 
-    /// Refuses a pooler that passes the sessions of a client on to others: what is set in them, so that callers only
-    /// read and wait no longer than they may, would hold for others and not for this server.
+    /// Refuses a pooler that passes sessions from one client to another: the session settings that make callers read-only and
+    /// limit their time would apply to other clients, and not reliably to this server.
     ///
     /// # Errors
     ///
@@ -119,7 +119,7 @@ impl Database {
         }
     }
 
-    /// Reads the schema as the login, or as the role that it becomes, sees it.
+    /// Reads the schema as the login sees it, or a role that it becomes.
     ///
     /// # Errors
     ///
@@ -161,7 +161,7 @@ impl Database {
         read
     }
 
-    /// What the schemas are like now, for comparison with an earlier time or a later one.
+    /// The current signature of the schemas, for comparison with that of another time.
     ///
     /// # Errors
     ///
@@ -185,7 +185,7 @@ impl Database {
         Ok(signature)
     }
 
-    /// A session that hears what triggers tell, beside the pool.
+    /// A session outside the pool that listens for notifications of triggers.
     ///
     /// # Errors
     ///
@@ -194,8 +194,8 @@ impl Database {
         Listener::connect(&self.config, &self.tls).await
     }
 
-    /// Runs statements that only read, in one snapshot if there are several; once more if their connection was cut as soon as
-    /// they were sent, as administrators and poolers do with one that was idle. What they ended later they meant to end.
+    /// Runs statements that only read, in one snapshot if there are several. If the connection was cut before they began, as
+    /// happens to idle connections, they are run a second time. Statements that are ended later are not.
     ///
     /// # Errors
     ///
@@ -217,7 +217,7 @@ impl Database {
         }
     }
 
-    /// [`Database::read`] of what may have effects that no rollback undoes: never more than once.
+    /// [`Database::read`] of statements with effects that a rollback may not undo: they are run only once.
     ///
     /// # Errors
     ///
@@ -284,11 +284,11 @@ impl Database {
         }
     }
 
-    /// A transaction; it begins with its first statement. Without an isolation level it only reads.
+    /// A transaction, which begins with its first statement. Without an isolation level, it is read-only.
     ///
     /// # Errors
     ///
-    /// `database_unavailable`; `forbidden` if it would write, and the login or the database is set to be read-only.
+    /// `database_unavailable`; `forbidden` if it is to write, but the login or the database is set to be read-only.
     pub(crate) async fn begin(
         &self,
         mut identity: Identity,
@@ -311,7 +311,7 @@ impl Database {
         self.session.read_only().then_some(ReadOnly::Setting)
     }
 
-    /// Forgets all prepared statements: the schema that they were made for has changed.
+    /// Forgets all prepared statements, when the schema has changed.
     pub(crate) fn forget_statements(&self) {
         self.pool.forget_statements();
     }
@@ -325,7 +325,7 @@ impl Database {
             && self.config.get_password().is_some_and(|password| password.len() < LONG)
     }
 
-    /// Answers if the database does.
+    /// Checks that the database answers.
     ///
     /// # Errors
     ///
@@ -338,13 +338,13 @@ impl Database {
         answered.map(drop).map_err(unavailable)
     }
 
-    /// Waits until no connection is on loan, and the statements of abandoned calls are cancelled.
+    /// Waits until no connection is in use, and the statements of abandoned calls are cancelled.
     pub(crate) async fn idle(&self) {
         self.under_way.close();
         self.under_way.wait().await;
     }
 
-    /// A connection on loan.
+    /// A connection from the pool.
     pub(super) async fn lease(&self) -> Result<Lease> {
         let under_way = self.under_way.token();
         let connection = self.connection().await?;
@@ -356,15 +356,15 @@ impl Database {
     }
 }
 
-/// Bytes from which on a password is not found by trying, if it is no word.
+/// The minimum size, in bytes, of a password that cannot be found by trying.
 const LONG: usize = 12;
 
-/// Whether the login shows a password.
+/// Whether the login has a password.
 pub(crate) fn has_password(config: &Config) -> bool {
     config.get_password().is_some_and(|password| !password.is_empty())
 }
 
-/// A transaction that reads, all of it from one snapshot.
+/// A read-only transaction with one snapshot.
 pub(super) async fn snapshot(client: &mut Object) -> Result<deadpool_postgres::Transaction<'_>> {
     client
         .build_transaction()

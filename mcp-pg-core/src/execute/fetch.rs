@@ -12,11 +12,10 @@ use crate::plan::{Operand, Source};
 use crate::statement::{Output, Reader, Statement};
 use crate::value::{self, Raw, Text};
 
-/// The most that the bytes of a row on the wire come to, beside those of its JSON: those of nested rows tell their
-/// types and lengths.
+/// How much larger than its JSON a row can be on the wire: nested rows contain types and lengths.
 const WIRE_MOST: usize = 8;
 
-/// How many rows of an answer are kept; the rest is only counted.
+/// How many rows of a result are kept; the rest is only counted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keep {
     /// Rows.
@@ -28,26 +27,26 @@ pub(crate) struct Keep {
 /// The rows of a statement.
 #[derive(Debug, Default)]
 pub(crate) struct Fetched {
-    /// The kept rows, a value for each output.
+    /// The kept rows, with a value for each output.
     pub(crate) rows: Vec<Vec<Value>>,
     /// How many rows there were.
     pub(crate) count: u64,
-    /// Where related rows were cut: positions of the row and of the output.
+    /// Where related rows were truncated: the positions of the row and of the output.
     pub(crate) cut: Vec<(usize, usize)>,
     /// Bytes of the kept rows' JSON.
     pub(crate) bytes: usize,
-    /// The first row that was not kept for its size.
+    /// The first row that was too large to be kept.
     pub(crate) too_large: Option<TooLarge>,
-    /// Rows that the statement read or wrote, by PostgreSQL's count.
+    /// The number of rows that the statement read or wrote, as PostgreSQL reports it.
     pub(crate) affected: Option<u64>,
 }
 
-/// A row for which there is no room.
+/// A row that is too large.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TooLarge {
-    /// Its bytes.
+    /// Its size, in bytes.
     pub(crate) bytes: usize,
-    /// The position of the output that has most of them.
+    /// The position of its largest output.
     pub(crate) largest: usize,
 }
 
@@ -102,11 +101,11 @@ fn text<'r>(
     }
 }
 
-/// Most prepared statements of one connection: requests can take many shapes, and each holds memory in
-/// PostgreSQL, a hundred times its text and more.
+/// The maximum number of prepared statements per connection: requests can take many shapes, and each statement takes a hundred
+/// times the size of its text in PostgreSQL's memory.
 const PREPARED_MOST: usize = 256;
 
-/// Most bytes of the text of each: longer ones take longer to run than to plan.
+/// The maximum size of the text of a prepared statement, in bytes. Longer ones take longer to run than to plan.
 const PREPARED_LONGEST: usize = 4096;
 
 pub(super) async fn prepare(
@@ -122,7 +121,7 @@ pub(super) async fn prepare(
     client.prepare_cached(&statement.sql).await.map(Some).map_err(Failure::Database)
 }
 
-/// Sends a statement, which is prepared if it recurs, and reads its rows.
+/// Sends a statement, which is prepared if its text will come again, and reads its rows.
 pub(super) async fn fetch(
     client: &Object,
     prepared: Option<tokio_postgres::Statement>,

@@ -13,12 +13,12 @@ use crate::error::Result;
 use crate::schema::{ColumnOrigin, DataType, Described, DescribedColumn, Routine, Schema};
 use crate::value::Text;
 
-/// Why PostgreSQL does not take a statement, for the person who wrote it.
+/// Why PostgreSQL refuses a statement, for its author.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
-    /// PostgreSQL's sentence, and its hint.
+    /// PostgreSQL's message and hint.
     pub(crate) message: String,
-    /// The character that it is about, from 1.
+    /// The position of the character that it refers to, from 1.
     pub(crate) position: Option<usize>,
 }
 
@@ -39,7 +39,7 @@ impl Refused {
 }
 
 impl Database {
-    /// Has PostgreSQL parse statements: what each takes and gives, or why it is refused.
+    /// Prepares statements: the parameters and columns of each, or why PostgreSQL refuses it.
     ///
     /// # Errors
     ///
@@ -88,7 +88,7 @@ impl Database {
             .collect())
     }
 
-    /// Has PostgreSQL read texts as values of their types: why it refuses one, if it does.
+    /// Casts texts to types: for each, why PostgreSQL refuses it, if it does.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Database {
         Ok(tried)
     }
 
-    /// Functions and procedures that are marked as tools, and which of the roles may call each.
+    /// The functions and procedures that are marked as tools, and which of the roles may call each.
     ///
     /// # Errors
     ///

@@ -16,18 +16,18 @@ use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{Sighted, Signature, Snapshot, Watch};
 
-/// The channel on which an event trigger tells that the schema has changed.
+/// The channel on which an event trigger notifies of schema changes.
 pub const SCHEMA_CHANNEL: &str = "mcp_pg_schema";
-/// The channel on which triggers of tables tell that rows have changed: `["schema", "table"]`.
+/// The channel on which triggers of tables notify of changed rows: `["schema", "table"]`.
 pub const ROWS_CHANNEL: &str = "mcp_pg_rows";
 
-/// Most tables that are remembered between two looks.
+/// The maximum number of changed tables that are remembered between two looks.
 const TABLES_MOST: usize = 10_000;
 
-/// How long an answer on this connection may take.
+/// The timeout of statements on this connection.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What was told since the last look.
+/// The notifications since the last look.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Heard {
     /// The schema has changed.
@@ -42,7 +42,7 @@ pub(crate) struct Listener {
     client: Client,
     watch: Watch,
     inbox: Arc<Inbox>,
-    /// Whether anything is told: not by a standby.
+    /// Whether there are notifications: a standby sends none.
     hears: bool,
 }
 
@@ -81,7 +81,7 @@ impl Listener {
         Ok(Self { client, watch, inbox, hears })
     }
 
-    /// Which transactions have ended, if that can be told.
+    /// Which transactions have ended; `None` on a standby, where that is not known.
     ///
     /// # Errors
     ///
@@ -94,7 +94,7 @@ impl Listener {
         Ok(snapshot)
     }
 
-    /// The signature of these schemas, for comparison with an earlier one, and what is told along with it.
+    /// The current signature of these schemas, for comparison with an earlier one.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl Listener {
         Ok(Sighted { told: sighted.told && self.hears, ..sighted })
     }
 
-    /// Waits until something was told, or the connection is lost.
+    /// Waits for a notification, or until the connection is lost.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Listener {
         }
     }
 
-    /// What was told since the last look; however often, each thing is there once.
+    /// The notifications since the last look, without duplicates.
     pub(crate) fn take(&self) -> Heard {
         self.inbox.lock(std::mem::take)
     }

@@ -1,6 +1,6 @@
 //! Statements → rows: connections, transactions, and what PostgreSQL answers.
 //!
-//! Owns every byte that goes to the database. Knows statements; not what a request is, nor who may ask.
+//! Owns all communication with the database. Knows statements; not what a request is, nor who may call.
 
 mod append;
 mod connection;

@@ -21,17 +21,17 @@ use crate::value::Text;
 /// Takes a role until the transaction ends.
 pub(super) const BECOME: &str = "SELECT pg_catalog.set_config('role', $1, true)";
 
-/// Most bytes of rows, as JSON, that a transaction gives to be held at once.
+/// The maximum size of the rows, in bytes of JSON, that a transaction keeps in memory at once.
 const HELD_MOST: usize = 16 * 1024 * 1024;
 
-/// Who the caller is to PostgreSQL, for one transaction.
+/// The caller's database role and settings, for one transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// The role to become; the login if absent.
     pub(crate) role: Option<String>,
     /// Settings by name.
     pub(crate) settings: Vec<(String, String)>,
-    /// Whether to take back what the transaction leaves in its session: it runs code of the database's.
+    /// Whether to reset the session afterwards, since the transaction runs code of the database.
     pub(crate) restore: bool,
 }
 
@@ -41,7 +41,7 @@ impl Identity {
         self.role.is_none() && self.settings.is_empty() && !self.restore
     }
 
-    /// How long one statement may take, where it is not as long as for all others.
+    /// The timeout of its statements, if it is not the session's.
     fn statement_timeout(&self) -> Option<Duration> {
         let mut settings = self.settings.iter().rev();
         let (_, text) = settings.find(|(name, _)| name == "statement_timeout")?;
@@ -49,8 +49,8 @@ impl Identity {
     }
 }
 
-/// An open transaction. Dropped without commit, it is rolled back; also where its statements take longer together than
-/// they may: from then on it answers `timeout`.
+/// An open transaction. It is rolled back when it is dropped without a commit. Once its statements together have taken longer
+/// than allowed, further ones fail with `timeout`.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     lease: Lease,
@@ -59,9 +59,9 @@ pub(crate) struct Transaction {
     begun: bool,
     since: Instant,
     patience: Duration,
-    /// Bytes of rows that its statements may still give.
+    /// How many bytes of rows its statements may still return.
     room: usize,
-    /// Whether a savepoint is there to go back to.
+    /// Whether there is a savepoint to go back to.
     marked: bool,
 }
 
@@ -93,8 +93,8 @@ impl Transaction {
         self.patience.saturating_sub(self.since.elapsed())
     }
 
-    /// Runs a statement; the first one takes BEGIN and the identity with it in the same round trip. What all of
-    /// them give shares one bound, whatever each is to keep.
+    /// Runs a statement. The first one is sent with BEGIN and the identity in one round trip. All of them share one limit for
+    /// their rows, besides what each is to keep.
     ///
     /// # Errors
     ///
@@ -124,17 +124,17 @@ impl Transaction {
         Ok(fetched)
     }
 
-    /// Whether the rows that it gave leave little room for others.
+    /// Whether there is little room left for further rows.
     pub(crate) fn is_crowded(&self) -> bool {
         self.room < HELD_MOST / 2
     }
 
-    /// The rows that it gave are not held any more: there is room for others.
+    /// Notes that its rows are no longer in memory, so that there is room for others.
     pub(crate) fn let_go(&mut self) {
         self.room = HELD_MOST;
     }
 
-    /// Runs the only statement of a transaction: from BEGIN to COMMIT in one round trip, once it is prepared.
+    /// Runs the only statement of a transaction: once it is prepared, all from BEGIN to COMMIT is one round trip.
     ///
     /// # Errors
     ///
@@ -170,7 +170,7 @@ impl Transaction {
         fetched
     }
 
-    /// Has deferrable constraints checked at the end instead of with each statement.
+    /// Defers deferrable constraints to the end of the transaction.
     ///
     /// # Errors
     ///
@@ -179,7 +179,7 @@ impl Transaction {
         self.step("SET CONSTRAINTS ALL DEFERRED").await
     }
 
-    /// Checks the constraints that were deferred, now instead of at the commit.
+    /// Checks the deferred constraints now.
     ///
     /// # Errors
     ///
@@ -188,7 +188,7 @@ impl Transaction {
         self.step("SET CONSTRAINTS ALL IMMEDIATE").await
     }
 
-    /// Marks a place to come back to, instead of the one before.
+    /// Sets a savepoint, which replaces the one before.
     ///
     /// # Errors
     ///
@@ -210,13 +210,12 @@ impl Transaction {
         self.step("ROLLBACK TO SAVEPOINT step").await
     }
 
-    /// Commits, with rows of the server's own if there are any: both or neither, in one round trip.
+    /// Commits, together with rows of the server's own if there are any, in one round trip.
     ///
     /// # Errors
     ///
-    /// A deferred constraint's violation, a serialization failure; or a lost connection, after which only
-    /// the database knows whether it was committed: see [`Failure::rolled_back`]. `audit_unavailable` if the
-    /// rows are refused.
+    /// A violation of a deferred constraint, a serialization failure, or a lost connection, after which it is unknown whether it
+    /// was committed: see [`Failure::rolled_back`]. `audit_unavailable` if the rows are refused.
     pub(crate) async fn commit(mut self, append: Option<&Append<'_>>) -> Result<(), Failure> {
         if let Some(append) = append {
             return self.commit_with(append).await;

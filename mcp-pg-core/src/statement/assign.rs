@@ -1,4 +1,4 @@
-//! What columns of existing rows are set to.
+//! The SET clause: what columns of existing rows are set to.
 
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
 use sea_query::{BinOper, CaseStatement, DynIden, Expr, ExprTrait, Func, IntoIden, Query};

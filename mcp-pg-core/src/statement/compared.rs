@@ -1,4 +1,4 @@
-//! The values that conditions compare without the caller's giving one.
+//! The two sides of comparisons whose values are not in the request.
 
 use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Keyword};
 

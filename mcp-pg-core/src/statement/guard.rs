@@ -1,8 +1,8 @@
-//! What a caller's value could make PostgreSQL refuse only once it meets a row: it is tried before any row is read.
-//! So no refusal tells whether there is a row that the caller does not see.
+//! Tries values that PostgreSQL would otherwise refuse only when it comes to a row, before any row is read: so no error reveals
+//! whether there is a row that the caller does not see.
 //!
-//! A condition without columns is tested once, ahead of all rows, whatever plan PostgreSQL has for the statement: a
-//! One-Time Filter. It must stand in the outermost query, for others may not be run at all.
+//! PostgreSQL tests a condition without columns once, before all rows, as a One-Time Filter, whatever plan it chooses. The
+//! condition has to be in the outermost query, since others may not be run at all.
 
 use sea_query::extension::postgres::PgBinOper;
 use sea_query::{Expr, ExprTrait, Func};

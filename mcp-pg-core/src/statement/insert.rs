@@ -16,7 +16,7 @@ use crate::plan::{Arbiter, Assign, InsertPlan, Operand, Overwrite};
 use crate::schema::{Column, Index, TableKind};
 use crate::value::Decoder;
 
-/// Most parameters of one INSERT; the protocol counts them in 16 bits, with a sign in some drivers.
+/// The maximum number of parameters of one INSERT. The protocol has 16 bits for it, which some drivers treat as signed.
 pub const INSERT_PARAMETERS: usize = 32_000;
 
 /// The statement that adds the plan's rows in `range`.

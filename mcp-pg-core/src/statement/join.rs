@@ -1,4 +1,4 @@
-//! Ways to related rows in SQL: the rows that a query joins, once each, and what pairs them.
+//! Joins to related rows, each of them once per query.
 
 use sea_query::{DynIden, Expr, ExprTrait, Func, SelectStatement, TableRef};
 

@@ -47,7 +47,7 @@ pub struct Statement<'v> {
     pub parameters: Vec<Operand>,
     /// The columns of its rows, in order.
     pub outputs: Vec<Output<'v>>,
-    /// Whether the text will come again: only then it is worth preparing for good.
+    /// Whether the text will come again, so that it is worth keeping it prepared.
     pub recurring: bool,
 }
 

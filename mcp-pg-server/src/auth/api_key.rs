@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_is_of_one_key_alone() {
+    fn a_hash_matches_only_its_own_key() {
         let key = generate_key().unwrap();
         assert_ne!(key, generate_key().unwrap());
         let (hash, again) = (KeyHash::new(&key).unwrap(), KeyHash::new(&key).unwrap());

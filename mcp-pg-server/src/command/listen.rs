@@ -1,4 +1,4 @@
-//! `http`: where to listen, for whom, and whether the login may be reached from there.
+//! `http`: where to listen, for whom, and whether the login is safe enough for that.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub(super) async fn serve(
     Ok(session)
 }
 
-/// How the configuration has it served at its own URL.
+/// The service options of the configuration; `own_url` is the URL that the server listens on.
 fn options(config: &Config, own_url: &str) -> ServiceOptions {
     // Whoever names the public URL means it.
     let public = config.server.public_url.as_ref().and_then(|url| url.parse::<::http::Uri>().ok());
@@ -89,10 +89,10 @@ fn options(config: &Config, own_url: &str) -> ServiceOptions {
     }
 }
 
-/// Credentials that others may take the place of.
+/// The accepted credentials, which can be replaced.
 type Accepted = Arc<ArcSwap<Credentials>>;
 
-/// The credentials that are accepted, if any are wanted; what it takes to know them is made ready meanwhile.
+/// The accepted credentials, if there is `[auth]`. Keys at a URL are read in the background.
 fn credentials(config: &Config) -> Result<Option<Accepted>, ConfigError> {
     let Some(auth) = &config.auth else { return Ok(None) };
     let accepted: Accepted = Arc::new(ArcSwap::from_pointee(auth.credentials()?));
@@ -101,7 +101,7 @@ fn credentials(config: &Config) -> Result<Option<Accepted>, ConfigError> {
     Ok(Some(accepted))
 }
 
-/// What of a server that runs another configuration replaces, besides what its engine does.
+/// What a new configuration replaces in a running server, besides the engine's settings.
 struct Replaced {
     certificate: Option<Certificate>,
     credentials: Option<Accepted>,
@@ -110,7 +110,7 @@ struct Replaced {
 }
 
 impl Replaced {
-    /// Reads it all, and gives what replaces it all at once.
+    /// Reads everything, and returns a function that replaces it all at once.
     fn prepare(&self, config: &Config) -> Result<impl FnOnce() + use<'_>, ConfigError> {
         let renewed = certificate(config)?;
         let accepted = config.auth.as_ref().map(Auth::credentials).transpose()?;
@@ -137,7 +137,7 @@ fn certificate(config: &Config) -> Result<Option<Certificate>, ConfigError> {
     read.map_err(|reason| ConfigError::new(format!("server: {reason}")))
 }
 
-/// Binds `address`; one beyond this machine only if callers have to say who they are.
+/// Binds `address`. Addresses beyond loopback need authentication.
 async fn bind(address: &str, authenticates: bool) -> Result<TcpListener, Failure> {
     let wrong = |error: std::io::Error| {
         let form = match address.rsplit_once(':') {
@@ -158,7 +158,7 @@ async fn bind(address: &str, authenticates: bool) -> Result<TcpListener, Failure
     TcpListener::bind(addresses.as_slice()).await.map_err(wrong)
 }
 
-/// The network may not reach a login that could do more than its callers are allowed.
+/// Refuses a login that could do more than callers are allowed, since the network can reach the server.
 async fn refuse_unsafe(engine: &Engine) -> Result<(), Failure> {
     let dangers = posture::dangers(&engine.posture().await?);
     if dangers.is_empty() {

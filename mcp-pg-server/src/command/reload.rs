@@ -14,7 +14,7 @@ use crate::cli::Common;
 use crate::config::{Config, ConfigError, DEFAULT_FILE, Environment, known_role};
 use crate::metrics::Metrics;
 
-/// After this time, a good configuration is tried again for which the database was not there.
+/// How soon to try a configuration again that could not be used because the database was unavailable.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Reads the configuration as the command line says.
@@ -35,7 +35,7 @@ fn read(
     Ok(config)
 }
 
-/// Where the running configuration came from, and what it was at the start.
+/// The source of the running configuration, and its state at the start.
 pub(super) struct Source<'s> {
     common: &'s Common,
     environment: &'s Environment,
@@ -174,7 +174,7 @@ impl<'s> Source<'s> {
     }
 }
 
-/// The keys that differ and cannot be changed while the server runs.
+/// The keys that differ, and take effect only after a restart.
 fn only_at_the_start(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         (

@@ -14,7 +14,7 @@ use crate::config::{AuditFile, Config, Database, Environment, known_role};
 use crate::embedded::Cluster;
 use crate::sample::{self, Sample};
 
-/// The engine, and what must outlive it.
+/// The engine, and the temporary cluster of the demo.
 pub(super) struct Session {
     pub(super) engine: Arc<Engine>,
     schema_poll: Duration,
@@ -71,7 +71,7 @@ impl Session {
         AbortOnDrop(tokio::spawn(async move { match engine.follow(poll).await {} }))
     }
 
-    /// Ends it once nothing is left in the database and all audit records are kept.
+    /// Waits until the statements of abandoned calls have ended and all audit records are written.
     pub(super) async fn close(self) -> Result<Exit, Failure> {
         // The configuration was right: what failed came later.
         let closed = self.engine.close().await;
@@ -80,7 +80,7 @@ impl Session {
     }
 }
 
-/// A task that ends when this is dropped.
+/// A task that is aborted when this is dropped.
 pub(super) struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -89,7 +89,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Starts a throw-away PostgreSQL with the sample, and a login that may do no more than it needs.
+/// Starts a temporary PostgreSQL with the sample, and a login with only the rights that it needs.
 async fn demo(sample: Sample) -> Result<(tokio_postgres::Config, Cluster), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure {
         exit: Exit::NoDatabase,
@@ -104,7 +104,7 @@ async fn demo(sample: Sample) -> Result<(tokio_postgres::Config, Cluster), Failu
     Ok((database, cluster))
 }
 
-/// The person or program that started this process.
+/// The caller of commands: the person or program that started this process.
 pub(super) fn principal(
     caller: Caller,
     config: &Config,
@@ -126,13 +126,13 @@ pub(super) fn principal(
     Ok(Principal { subject, role, method: "command_line".into(), claims })
 }
 
-/// Whoever reaches the loopback port.
+/// The caller of HTTP requests without `[auth]`.
 pub(super) fn anonymous(config: &Config) -> Result<Principal, Failure> {
     let role = default_role(config, "[auth]")?;
     Ok(Principal { method: "loopback".into(), ..Principal::new("anonymous", role) })
 }
 
-/// The role of those who bring none; `otherwise` is what would bring one.
+/// The default role; if there is none, the error says that `otherwise` is missing.
 fn default_role(config: &Config, otherwise: &str) -> Result<String, Failure> {
     let settings = &config.settings;
     if !settings.default_role.is_empty() {

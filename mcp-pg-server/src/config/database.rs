@@ -1,4 +1,4 @@
-//! Which database: the URL, and what libpq's variables add to it.
+//! The database: its URL, completed by libpq's variables.
 
 use std::path::{Path, PathBuf};
 
@@ -9,15 +9,15 @@ use super::auth::is_loopback;
 use super::sslmode::{self, Asked};
 use super::{ConfigError, Environment};
 
-/// Where to connect, as asked for.
+/// The requested database.
 #[derive(Debug, Clone, Default)]
 pub struct Database {
-    /// A URL or `key=value` string; libpq's variables alone if absent.
+    /// A URL or `key=value` string. If absent, only libpq's variables are used.
     pub url: Option<String>,
 }
 
 impl Database {
-    /// Whether a URL or the environment says which database it is.
+    /// Whether a URL or the environment names a database.
     pub fn is_named(&self, environment: &Environment) -> bool {
         const NAMING: [&str; 3] = ["DATABASE_URL", "PGHOST", "PGDATABASE"];
         self.url.is_some() || NAMING.iter().any(|name| environment.get(name).is_some())
@@ -31,7 +31,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// A URL or variable that cannot be read. The message does not repeat it: it may hold a password.
+    /// A URL or variable that is not valid. The message does not repeat it, since it may contain a password.
     pub fn resolve(
         &self,
         environment: &Environment,

@@ -10,7 +10,7 @@ use super::raw::{LimitKeys, RoleLimitKeys};
 use super::resolve::put;
 use crate::limits::{CallerLimits, RequestLimits};
 
-/// Applies the keys; those that are of each caller and address are returned.
+/// Applies the keys, and returns the limits per caller and address.
 pub(super) fn apply(
     settings: &mut Settings,
     keys: LimitKeys,
@@ -70,7 +70,7 @@ pub(super) fn apply(
     Ok(RequestLimits { every, failed_authentications_per_minute, ..RequestLimits::default() })
 }
 
-/// The bounds of a role's replies, and those of the calls of each of its callers.
+/// The limits of a role's replies, and of the calls of each of its callers.
 pub(super) fn of_role(
     name: &str,
     keys: &RoleLimitKeys,

@@ -10,7 +10,7 @@ use mcp_pg_core::{Settings, TableName};
 use super::raw::{AuditKeys, DatabaseKeys, Failing, File, MarkKeys, RelationKeys, Values, Wait};
 use super::{AuditFile, Config, ConfigError, auth, encryption, limits, role, server};
 
-/// How often to look whether the schema has changed, where nothing tells.
+/// How often to check whether the schema has changed, if there are no notifications.
 const SCHEMA_POLL: Duration = Duration::from_secs(2);
 
 /// Applies the keys to the defaults; relative files lie in `directory`.
@@ -126,7 +126,7 @@ fn declared((index, keys): (usize, RelationKeys)) -> Result<DeclaredRelation, Co
     })
 }
 
-/// Also gives the audit file.
+/// Applies the keys, and returns the audit file.
 fn apply_audit(
     settings: &mut Settings,
     keys: AuditKeys,

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_are_taken_out_of_either_form() {
+    fn sslmode_and_sslrootcert_are_taken_out_of_urls_and_pairs() {
         for (text, rest, mode, root) in [
             ("postgres://a@h/d", "postgres://a@h/d", None, None),
             ("postgres://a@h/d?sslmode=verify-full", "postgres://a@h/d", Some("verify-full"), None),

@@ -1,4 +1,4 @@
-//! A tool call, from its admission to the tool's result: counted, looked up, confirmed if it must be, run.
+//! A tool call, from its admission to the tool's result: counted, looked up, confirmed if necessary, run.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ use crate::call::Call;
 use crate::confirm::{self, Means};
 use crate::reply;
 
-/// How often the user is asked within one call: again if what was agreed to is another thing by then.
+/// How often the user is asked within one call: again if the effect has changed since the last answer.
 const QUESTIONS_MOST: u32 = 3;
 
-/// What a call comes to.
+/// The answer to a call.
 enum Answer {
     Reply(Reply),
-    /// The client is to ask its user.
+    /// The client has to ask its user.
     Question(InputRequiredResult),
 }
 
@@ -75,7 +75,7 @@ impl Handler {
         })
     }
 
-    /// What the user has agreed to, if the request brings that.
+    /// The user's confirmation, if the request contains one.
     fn agreed(
         &self,
         caller: &Principal,
@@ -88,7 +88,7 @@ impl Handler {
         }
     }
 
-    /// Counts the call, and tells the log of a fault that is not the caller's.
+    /// Counts the call, and logs internal errors.
     fn note(&self, tool: &str, outcome: &Result<Answer, Error>, took: Duration) {
         let code = match outcome {
             Ok(Answer::Reply(_)) => "ok",

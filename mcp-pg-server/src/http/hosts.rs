@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_of_those_that_are_named() {
+    fn hosts_match_by_name_and_port() {
         let hosts = Hosts::named(&["mcp.example.com".to_owned(), "one.example:8080".to_owned()]);
         for (host, known) in [
             ("mcp.example.com", true),

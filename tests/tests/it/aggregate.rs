@@ -233,7 +233,7 @@ async fn what_has_no_order_has_no_least() {
 }
 
 #[tokio::test]
-async fn what_a_total_does_not_have_is_not_laid_to_the_table() {
+async fn an_unknown_name_in_having_is_about_the_reply_not_the_table() {
     let engine = Database::shop().await.engine().await;
     let measures = json!({"n": {"count": "*"}});
     for member in ["order_by", "having"] {

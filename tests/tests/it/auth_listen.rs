@@ -28,7 +28,7 @@ async fn refused(database: &Database, login: &str, more: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_login_that_nothing_binds_is_not_for_the_network() {
+async fn http_beyond_loopback_refuses_an_unsafe_login() {
     let database = Database::of(TABLE).await;
     // Nor is any, where nobody is asked who they are.
     for address in ["0.0.0.0:0", "[::]:0"] {
@@ -59,7 +59,7 @@ async fn a_login_that_nothing_binds_is_not_for_the_network() {
 }
 
 #[tokio::test]
-async fn a_bound_login_may_listen_and_any_other_if_that_is_said() {
+async fn http_beyond_loopback_takes_a_safe_login_or_allow_unsafe_login() {
     let database = Database::of(TABLE).await;
     database.sql("CREATE ROLE listen_bound LOGIN; GRANT SELECT ON note TO listen_bound;").await;
     for (login, more) in

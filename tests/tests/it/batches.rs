@@ -103,7 +103,7 @@ async fn over_stdio_each_message_is_answered_on_a_line() {
 }
 
 #[tokio::test]
-async fn a_list_of_messages_is_bounded_and_of_one_page() {
+async fn a_batch_is_limited_in_number_and_size() {
     let database = Database::of(
         "CREATE TABLE large (id integer PRIMARY KEY, text text);
          INSERT INTO large VALUES (1, repeat('x', 200000))",
@@ -126,7 +126,7 @@ async fn a_list_of_messages_is_bounded_and_of_one_page() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_withdrawn_meanwhile_has_no_message_done_any_more() {
+async fn a_key_revoked_during_a_batch_ends_it() {
     let database = Database::of(
         "CREATE TABLE notes (id integer PRIMARY KEY, text text);
          INSERT INTO notes VALUES (1, ''), (2, '')",

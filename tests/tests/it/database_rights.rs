@@ -159,7 +159,7 @@ async fn what_triggers_say_and_leave_out_is_told() {
 }
 
 #[tokio::test]
-async fn a_text_that_is_none_in_its_encoding_is_told() {
+async fn text_that_is_invalid_in_its_encoding_is_reported() {
     let database = Database::encoded(
         "SQL_ASCII",
         "CREATE TABLE old (id integer PRIMARY KEY, name text);

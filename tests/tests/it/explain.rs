@@ -52,7 +52,7 @@ async fn a_missing_index_is_named() {
 
 /// A condition on rows that an index finds reads no table; an index of some rows does not help with all.
 #[tokio::test]
-async fn an_index_that_is_used_or_that_does_not_serve() {
+async fn explain_notices_indexes_that_are_used_and_partial_ones_that_do_not_help() {
     let partial = "CREATE INDEX small ON sale (total) WHERE kind = 'k1'; CREATE INDEX ON sale (buyer_id); ANALYZE;";
     let engine = Database::of(&format!("{SALES}{partial}")).await.engine().await;
     let whole = "the filter reads the whole table";

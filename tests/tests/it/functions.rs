@@ -270,7 +270,7 @@ async fn a_changed_function_is_noticed_wherever_it_is() {
 }
 
 #[tokio::test]
-async fn a_function_of_anybodys_is_no_tool_and_takes_no_name() {
+async fn a_function_of_an_untrusted_owner_is_no_tool_and_blocks_no_name() {
     let trojan = "
         DO $$ BEGIN CREATE ROLE function_guest; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$;
         GRANT USAGE, CREATE ON SCHEMA api TO function_guest;

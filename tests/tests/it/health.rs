@@ -34,7 +34,7 @@ async fn served(database: &Database, config: &str) -> Served {
 }
 
 #[tokio::test]
-async fn pages_for_those_who_run_it() {
+async fn health_readiness_and_metrics_pages() {
     let database = Database::shop().await;
     let server = Served::start(&["--database-url", &database.url]).await;
     assert_eq!(server.get("/healthz").await, (200, "ok\n".into()));

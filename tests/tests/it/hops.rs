@@ -91,7 +91,7 @@ async fn groups_and_measures_are_far_away() {
 }
 
 #[tokio::test]
-async fn a_way_leads_through_views() {
+async fn relations_lead_through_views() {
     let engine = Database::of(SHOP).await.engine().await;
     // Nothing says that the view has an album once: it is asked for one row.
     let described =

@@ -142,7 +142,7 @@ async fn archived_related_rows_come_if_they_are_asked_for() {
 }
 
 #[tokio::test]
-async fn none_of_the_related_rows_is_no_part_of_them() {
+async fn an_include_with_limit_zero_is_not_called_truncated() {
     let engine = Database::shop().await.engine().await;
     let asked = json!({"table": "users", "limit": 1, "include": {"orders": {"limit": 0}}});
     let reply = call(&engine, "analyst", "select", asked).await.unwrap();

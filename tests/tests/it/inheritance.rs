@@ -44,7 +44,7 @@ async fn rows_with_the_same_key_are_all_read_and_none_twice() {
 }
 
 #[tokio::test]
-async fn a_key_names_no_row_but_new_ones_still_meet_it() {
+async fn a_key_with_child_tables_identifies_no_row_but_still_conflicts() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;
     let updates = json!({"table": "place", "updates": [{"id": 1, "name": "x"}], "where": {}});

@@ -138,7 +138,7 @@ async fn a_database_that_goes_and_comes_back() {
 }
 
 #[tokio::test]
-async fn however_many_ask_whether_it_is_ready_one_connection_is_used() {
+async fn readiness_checks_share_one_connection() {
     let database = Database::shop().await;
     let config = file("[database]\nschema_poll = \"1h\"");
     let server =

@@ -313,7 +313,7 @@ async fn every_refusal_over_http_leaves_one_record() {
 }
 
 #[tokio::test]
-async fn an_address_that_guesses_is_not_listened_to() {
+async fn an_address_with_too_many_failures_is_refused() {
     let database = Database::shop().await;
     let (valid, hash) = key().await;
     let log = file("");

@@ -152,7 +152,7 @@ async fn the_stream_of_a_key_that_is_withdrawn_ends_untold() {
 }
 
 #[tokio::test]
-async fn a_stream_outlives_what_is_no_matter_of_its_key() {
+async fn a_stream_goes_on_when_other_settings_change() {
     let database = Database::shop().await;
     let (ann, hash) = key().await;
     let queries = directory([("one.sql", "SELECT 1 AS one")]);

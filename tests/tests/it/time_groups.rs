@@ -16,7 +16,7 @@ fn by(cut: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_bucket_of_a_zone_is_told_in_it_and_taken_back() {
+async fn a_time_bucket_is_shown_in_its_zone_and_accepted_in_conditions() {
     let database = Database::of(FIXTURE).await;
     let engine = database.engine().await;
     for (zone, bucket) in [

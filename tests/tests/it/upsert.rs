@@ -215,7 +215,7 @@ async fn a_key_of_some_rows_is_met_by_those() {
 }
 
 #[tokio::test]
-async fn a_key_of_rows_that_a_hidden_column_tells_is_none() {
+async fn a_partial_key_whose_predicate_uses_a_hidden_column_is_not_offered() {
     let database = Database::of(PARTIAL).await;
     let mut grant = Grant {
         tables: vec!["public.person".to_owned()],

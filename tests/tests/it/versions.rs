@@ -243,7 +243,7 @@ async fn a_conflict_shows_no_more_than_a_reply_has_room_for() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_not_seen_is_not_told() {
+async fn a_hidden_or_masked_version_column_is_not_revealed() {
     let fixture = "CREATE TABLE thing (id integer PRIMARY KEY, name text, version integer NOT NULL DEFAULT 1);
          INSERT INTO thing VALUES (1, 'a', 424242);";
     let mut hidden = Role::everywhere("admin", Action::ALL);

@@ -66,7 +66,7 @@ fn token(signer: &Signer) -> String {
 }
 
 #[tokio::test]
-async fn nothing_in_the_place_of_a_file_stops_the_server_or_opens_it() {
+async fn a_missing_or_unreadable_file_neither_stops_the_server_nor_opens_it() {
     let database = Database::of("CREATE TABLE person (id serial PRIMARY KEY, ssn text)").await;
     let place = place();
     let signer = issuer::ec();

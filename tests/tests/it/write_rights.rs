@@ -239,7 +239,7 @@ async fn a_preset_is_a_claim_that_fits() {
 }
 
 #[tokio::test]
-async fn an_insert_that_must_lack_a_column_is_not_offered() {
+async fn inserts_that_cannot_give_a_required_column_are_not_offered() {
     let database = Database::of(
         "CREATE TABLE users (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL, name text);
          CREATE TABLE members (id serial PRIMARY KEY, email text NOT NULL DEFAULT '', version integer NOT NULL);

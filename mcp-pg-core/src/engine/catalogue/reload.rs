@@ -10,12 +10,12 @@ use crate::execute::Posture;
 use crate::policy::Settings;
 
 impl Engine {
-    /// Reads the schema and the canned queries again; true if anything has changed. A query that has become
-    /// faulty keeps its last good form. Running calls finish on the one they began with.
+    /// Reads the schema and the canned queries again; returns whether anything has changed. A query that has become faulty keeps
+    /// its last valid version. Running calls finish with the schema they began with.
     ///
     /// # Errors
     ///
-    /// `database_unavailable`; the old schema then stays.
+    /// `database_unavailable`. The old schema then stays in use.
     pub async fn reload(&self) -> Result<bool> {
         let before = self.catalogue.load_full();
         let begun = self.readings.load(Ordering::SeqCst);
@@ -51,22 +51,21 @@ impl Engine {
         Ok(fresh)
     }
 
-    /// Takes new settings and reads the schema by them; true if anything has changed. Running calls finish
-    /// on what they began with. The connections, with their number and timeouts, and the audit table stay
-    /// those of the start.
+    /// Replaces the settings, and reads the schema again; returns whether anything has changed. Running calls finish with the
+    /// settings they began with. The connections, with their number and timeouts, and the audit table cannot be replaced.
     ///
     /// # Errors
     ///
-    /// `database_unavailable`, or a database role that the login cannot become; the old settings then stay.
+    /// `database_unavailable`, or the login cannot become one of the database roles. The old settings then stay in use.
     pub async fn reconfigure(&self, settings: Settings) -> Result<bool> {
         self.reconfigure_if(settings, |_| Ok(())).await
     }
 
-    /// The same, if the login is acceptable with what the settings make of it.
+    /// Like [`Engine::reconfigure`], but only if `accept` accepts the login's posture under the new settings.
     ///
     /// # Errors
     ///
-    /// As [`Engine::reconfigure`], and what `accept` answers; the old settings then stay.
+    /// As [`Engine::reconfigure`], and those of `accept`. The old settings then stay in use.
     pub async fn reconfigure_if(
         &self,
         mut settings: Settings,

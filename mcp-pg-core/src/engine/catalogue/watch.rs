@@ -26,31 +26,30 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 const PAUSE_LEAST: Duration = Duration::from_millis(500);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 
-/// Something that callers may have read before has changed.
+/// A change of something that callers may have read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// The schema or the settings: what a role sees may be another, see [`View::digest`](crate::policy::View).
+    /// The schema or the settings. Whether what a role sees has changed shows [`View::digest`](crate::policy::View).
     Catalogue,
-    /// Rows of these tables. Whether a caller may know is for the receiver to ask.
+    /// Rows of these tables. The receiver has to check whether a caller may see them.
     Rows(Arc<BTreeSet<TableName>>),
-    /// For a while nobody was listening: any rows may have changed.
+    /// Notifications may have been lost: any rows may have changed.
     Missed,
 }
 
 impl Engine {
-    /// What changes from now on. The schema and the rows are watched as long as [`Engine::follow`] runs.
+    /// Receives changes from now on. They are noticed only while [`Engine::follow`] runs.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 
-    /// Follows the database for good: to be spawned, and dropped at the end.
+    /// Watches the database for changes; never returns. To be spawned, and dropped at the end.
     ///
-    /// Listens on a connection of its own, for the triggers that `mcp-pg-server setup-sql` makes. Where none
-    /// tells of the schema, it compares a digest of the catalogue every `poll`. A changed schema is read anew
-    /// while calls go on with the old one.
+    /// Listens on its own connection for notifications of the triggers that `mcp-pg-server setup-sql` prints. Without the trigger
+    /// for schema changes, it compares the catalogue's signature every `poll`. A changed schema is read again while calls go on
+    /// with the old one.
     ///
-    /// Where that connection cannot be made or is lost, it is tried again for good, and the catalogue is looked at over
-    /// the connections of the calls meanwhile.
+    /// If that connection fails, it is retried forever. Meanwhile, the catalogue is compared over the pool's connections.
     pub async fn follow(&self, poll: Duration) -> Infallible {
         let mut pause = PAUSE_LEAST;
         let (mut missed, mut warned) = (false, false);

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_seen_or_turns_its_neighbours_is_a_number() {
+    fn invisible_and_right_to_left_characters_are_escaped() {
         for hidden in [
             "\u{3164}", "\u{115f}", "\u{1160}", "\u{ffa0}", "\u{202e}", "\u{200b}", "…", "א", "ع",
             "𐤀",

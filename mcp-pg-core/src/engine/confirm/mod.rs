@@ -1,7 +1,7 @@
-//! Writes that the user must agree to: they are run, counted, and rolled back unless the user has agreed to exactly
-//! this before. What a rollback may not undo is not run at all.
+//! Writes that need the user's confirmation: they are run, counted, and rolled back unless the user has confirmed exactly this
+//! before. What a rollback may not undo is not run at all.
 //!
-//! Knows what must be agreed to and what the user is told; not how the user is asked.
+//! Knows what needs a confirmation and what the user is shown; not how the user is asked.
 
 mod affected;
 mod excerpt;
@@ -21,14 +21,14 @@ use crate::policy::Action;
 use crate::request::Request;
 use excerpt::excerpt;
 
-/// A request, and what the user has agreed to if anything.
+/// A request, and what the user has confirmed, if anything.
 pub(in crate::engine) struct Consent {
     request: Value,
     agreed: Option<Agreement>,
 }
 
 impl Consent {
-    /// For a role that must ask; none for the others.
+    /// `None` for a role that needs no confirmations.
     pub(in crate::engine) fn new(
         scope: &Scope<'_>,
         request: &Request,
@@ -54,7 +54,7 @@ impl Consent {
         })
     }
 
-    /// The number of what the user has agreed to.
+    /// The number of the confirmation.
     pub(in crate::engine) fn number(&self) -> Option<&str> {
         self.agreed.as_ref()?.number.as_deref()
     }
@@ -135,7 +135,7 @@ impl Consent {
         arguments.filter(|_| built_in).unwrap_or(&self.request)
     }
 
-    /// A digest of who does what with which effect.
+    /// A digest of the caller, the request and its effect.
     fn plan(&self, scope: &Scope<'_>, effect: &Value) -> String {
         let caller = scope.caller;
         let plan = json!([caller.subject, caller.role, caller.claims, self.request, effect]);

@@ -11,13 +11,13 @@ use crate::policy::{Role, Settings};
 use crate::schema::Schema;
 
 impl Engine {
-    /// What the settings say that fits nothing, or can have no effect: tables, columns, relations and roles that are not
-    /// there, row conditions and presets that do not fit, actions that no call can do. Each is a sentence that begins with the
-    /// key of the configuration file, such as `roles.support.grants[0].rows`.
+    /// Settings that do not fit the database or have no effect: tables, columns, relations and roles that do not exist, row
+    /// conditions and presets that do not fit, actions that no call can do. Each finding is a sentence that begins with the key in
+    /// the configuration file, such as `roles.support.grants[0].rows`.
     ///
-    /// What does not fit is not offered to callers; it is no error of [`Engine::connect`], since the schema may change
-    /// under a running server. Of schemas that are not there, [`Engine::posture`] tells; of canned queries,
-    /// [`Engine::faults`]; of session settings, [`Engine::refused_settings`].
+    /// What does not fit is not offered to callers. It is not an error of [`Engine::connect`], since the schema may change while the
+    /// server runs. For missing schemas see [`Engine::posture`], for canned queries [`Engine::faults`], for session settings
+    /// [`Engine::refused_settings`].
     ///
     /// ```no_run
     /// use mcp_pg_core::policy::{Action, Grant, Role};

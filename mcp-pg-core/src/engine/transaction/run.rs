@@ -15,21 +15,21 @@ use crate::statement::Statement;
 /// What an operation did.
 #[derive(Default)]
 pub(in crate::engine) struct Done {
-    /// The rows as they were.
+    /// The rows before the operation.
     pub(in crate::engine) before: Vec<Map<String, Value>>,
-    /// The rows as they are; for a delete, as they were last.
+    /// The rows after the operation; deleted ones, as they were last.
     pub(in crate::engine) after: Vec<Map<String, Value>>,
-    /// How many there were.
+    /// How many rows there were.
     pub(in crate::engine) count: u64,
-    /// How many it was about: a trigger may do something else with a row than what PostgreSQL counts.
+    /// The rows that it was meant for: a trigger may do something else with a row, which PostgreSQL does not count.
     pub(in crate::engine) affected: Affected,
     /// Whether there are more than `before` holds.
     pub(in crate::engine) before_cut: bool,
     /// Whether there are more than `after` holds.
     pub(in crate::engine) after_cut: bool,
-    /// What is related to the rows that the reply shows, where that is asked for.
+    /// The included related rows of those that the reply shows, if any are requested.
     pub(in crate::engine) related: Option<Vec<Map<String, Value>>>,
-    /// What the caller should know besides.
+    /// Notes for the caller.
     pub(in crate::engine) notes: Vec<String>,
 }
 

@@ -61,39 +61,16 @@ pub(in crate::engine) fn written(
     done: Done,
     room: usize,
 ) -> (RowSet, Vec<Map<String, Value>>) {
-    let (table, returning, dry_run) =
-        (operation.table(), operation.plan.returning(), operation.dry_run);
-    let limits = &scope.view.limits;
-    let most = usize::try_from(limits.max_rows).unwrap_or(usize::MAX);
-    let removed = operation.removes();
-    // What is related was read for some of the rows, if it is large.
-    let complete = done.related.as_ref().map_or(usize::MAX, Vec::len).min(done.after.len());
-    let related = done.related.unwrap_or_default();
-    let (mut rows, mut before) = (Vec::new(), Vec::new());
-    let mut left = room;
-    // The rows before and after count like the rows: a dry run shows as much of each.
-    for index in 0..complete.max(done.before.len()).min(most) {
-        let row = done.after.get(..complete).and_then(|after| after.get(index)).map(|row| {
-            let mut row = rows::pick(row, table, returning);
-            row.extend(related.get(index).cloned().unwrap_or_default());
-            Value::Object(row)
-        });
-        let old = done.before.get(index).filter(|_| dry_run);
-        let old = old.map(|row| Value::Object(rows::pick(row, table, returning)));
-        let size = |row: &Option<Value>| row.as_ref().map_or(0, |row| row.to_string().len());
-        let times = if dry_run && !removed { 2 } else { 1 };
-        let Some(rest) = left.checked_sub(size(&row) * times + size(&old)) else { break };
-        left = rest;
-        rows.extend(row);
-        before.extend(old);
-    }
+    let (table, dry_run) = (operation.table(), operation.dry_run);
+    let most = usize::try_from(scope.view.limits.max_rows).unwrap_or(usize::MAX);
+    let (rows, before) = fitting(operation, &done, most, room);
     let truncated = (rows.len() as u64) < done.count;
     let mut notes = done.notes;
     if truncated {
         let (count, shown) = (done.count, rows.len());
         notes.push(format!("the reply has room for {shown} of the {count} rows"));
     }
-    let after = match removed {
+    let after = match operation.removes() {
         true => Vec::new(),
         false => rows.clone(),
     };
@@ -115,4 +92,37 @@ pub(in crate::engine) fn written(
     let taken = |column: &str| operation.provenance.is_untrusted(column);
     set.label_untrusted(operation.plan.untrusted(&taken));
     (set, done.after)
+}
+
+/// The first `most` rows at most, as many as there is room for: as they are and, in a dry run, as they were.
+fn fitting(
+    operation: &Operation<'_>,
+    done: &Done,
+    most: usize,
+    room: usize,
+) -> (Vec<Value>, Vec<Value>) {
+    let (table, returning, dry_run) =
+        (operation.table(), operation.plan.returning(), operation.dry_run);
+    // If related rows are large, they were read for some of the rows only.
+    let complete = done.related.as_ref().map_or(usize::MAX, Vec::len).min(done.after.len());
+    let related = done.related.as_deref().unwrap_or_default();
+    let (mut rows, mut before) = (Vec::new(), Vec::new());
+    let mut left = room;
+    // The rows before and after count like the rows: a dry run shows as much of each.
+    for index in 0..complete.max(done.before.len()).min(most) {
+        let row = done.after.get(..complete).and_then(|after| after.get(index)).map(|row| {
+            let mut row = rows::pick(row, table, returning);
+            row.extend(related.get(index).cloned().unwrap_or_default());
+            Value::Object(row)
+        });
+        let old = done.before.get(index).filter(|_| dry_run);
+        let old = old.map(|row| Value::Object(rows::pick(row, table, returning)));
+        let size = |row: &Option<Value>| row.as_ref().map_or(0, |row| row.to_string().len());
+        let times = if dry_run && !operation.removes() { 2 } else { 1 };
+        let Some(rest) = left.checked_sub(size(&row) * times + size(&old)) else { break };
+        left = rest;
+        rows.extend(row);
+        before.extend(old);
+    }
+    (rows, before)
 }

@@ -1,4 +1,4 @@
-//! Totals: groups and measures, which together are a table that only this query has.
+//! Groups and measures: together they are a derived table.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,16 +18,16 @@ use crate::policy::{Action, Marks, TableView};
 use crate::request::{Aggregate, Select, check_members};
 use crate::schema::{Column, DataType};
 
-/// Rows gathered into groups, and what is measured of each.
+/// Groups of rows, and their measures.
 #[derive(Debug, Clone)]
 pub struct Grouping<'v> {
     /// The table.
     pub table: &'v TableView,
-    /// What its rows must meet.
+    /// The condition that its rows must meet.
     pub filter: Predicate<'v>,
-    /// What the rows of a group share.
+    /// The groups: values that the rows of a group share.
     pub groups: Vec<Group<'v>>,
-    /// What is measured of each group.
+    /// The measures of each group.
     pub measures: Vec<Measure<'v>>,
     /// What is computed from groups and measures, which are columns of the table that they are.
     pub computed: Vec<Computed<'v>>,

@@ -1,4 +1,4 @@
-//! Measures: what is counted, summed up or compared of the rows of a group.
+//! Measures: aggregate functions over the rows of a group.
 
 use std::sync::Arc;
 
@@ -10,43 +10,43 @@ use crate::plan::{Expression, Operand, Predicate, Reached, Scope, filter};
 use crate::policy::TableView;
 use crate::schema::{DataType, Family, Kind};
 
-/// What is measured of a group.
+/// A measure of a group.
 #[derive(Debug, Clone)]
 pub struct Measure<'v> {
     /// Its name in the reply.
     pub name: String,
     /// How.
     pub function: Function,
-    /// Below which part of all values it lies, for a percentile.
+    /// The fraction, for a percentile.
     pub fraction: Option<Operand>,
-    /// Of what; of whole rows if absent.
+    /// The measured value; whole rows if absent.
     pub of: Option<Expression<'v>>,
     /// The type of the measure.
     pub data_type: Arc<DataType>,
-    /// Of which rows of the group.
+    /// The condition on the rows that count.
     pub filter: Predicate<'v>,
 }
 
-/// How a measure is taken.
+/// An aggregate function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
-    /// How many.
+    /// The number of values.
     Count,
-    /// How many different ones.
+    /// The number of different values.
     CountDistinct,
-    /// Their total.
+    /// The sum.
     Sum,
-    /// Their mean.
+    /// The mean.
     Avg,
     /// The least.
     Min,
     /// The greatest.
     Max,
-    /// How far they lie from their mean, as a rule: the standard deviation of a sample.
+    /// The standard deviation of a sample.
     Stddev,
-    /// Its square.
+    /// The variance of a sample.
     Variance,
-    /// What a part of them lies below; between two values, on the line from one to the other.
+    /// A percentile, interpolated between values.
     Percentile,
 }
 

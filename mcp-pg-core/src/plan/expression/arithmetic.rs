@@ -1,7 +1,7 @@
-//! Numbers that are computed from the columns of a row.
+//! Numbers computed from the columns of a row.
 //!
-//! Whatever the values are, none of it can fail: numbers of any type are taken as `numeric`, those of more than 500 digits
-//! are none, and division by zero gives null. So no refusal tells of a row that the caller does not see.
+//! Computing cannot fail, whatever the values are: numbers of any type become `numeric`, those of more than 500 digits null, and
+//! division by zero gives null. So no error reveals a row that the caller does not see.
 
 use std::sync::Arc;
 
@@ -19,40 +19,40 @@ use crate::policy::{Marks, TableView};
 use crate::request::check_members;
 use crate::schema::DataType;
 
-/// How a value to compute with is written.
+/// How an operand is written.
 const FORM: &str = "a column \"price\", a number, or {\"multiply\": [\"price\", \"quantity\"]}; also add, subtract, divide";
 
 /// Most parts that a computed value is made of, whatever the limits are: with more, a product might be no number of
 /// PostgreSQL's any more, and tell so of rows that the caller does not see.
 pub const ARITHMETIC_MOST: usize = 256;
 
-/// A value of a row: that of a column, or what is computed from some.
+/// A value of a row: a column, or computed from columns.
 #[derive(Debug, Clone)]
 pub enum Expression<'v> {
-    /// What a column holds, or its JSON at a path.
+    /// The value of a column, or of its JSON at a path.
     Column(Reached<'v>),
-    /// A number that the caller gives.
+    /// A number of the request.
     Number(Operand),
-    /// Two numbers or more, from left to right.
+    /// An operation on two or more numbers, from left to right.
     Computed(Arithmetic, Vec<Expression<'v>>),
-    /// How much time the first of two points in time is after the second.
+    /// The time from the second of two points in time to the first.
     Elapsed(Box<[Point<'v>; 2]>, Unit),
-    /// A point in time, so much later.
+    /// A point in time, moved by an interval.
     Moved(Box<Moved<'v>>),
 }
 
-/// How numbers are computed with.
+/// An arithmetic operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
-    /// Their total.
+    /// The sum.
     Add,
-    /// The first without the second.
+    /// The difference.
     Subtract,
-    /// Their product.
+    /// The product.
     Multiply,
-    /// The first by the second; by zero, null.
+    /// The quotient; null for a divisor of zero.
     Divide,
-    /// The greatest multiple of the second, which is more than 0, that is no more than the first.
+    /// The greatest multiple of the second number, which is positive, that does not exceed the first.
     Bucket,
 }
 

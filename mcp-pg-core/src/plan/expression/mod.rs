@@ -1,4 +1,4 @@
-//! Values of a row: of its columns, of related ones, of members of JSON, and what is computed of such.
+//! Values of a row: columns, columns of related rows, members of JSON, and values computed from these.
 
 pub(super) mod arithmetic;
 pub(super) mod cut;

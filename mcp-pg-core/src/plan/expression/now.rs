@@ -7,12 +7,12 @@ use crate::plan::Operand;
 use crate::schema::DataType;
 use crate::value::Span;
 
-/// A time that is told by how far it is from the transaction's.
+/// A time relative to the transaction's.
 #[derive(Debug, Clone)]
 pub struct Now {
-    /// How it is told.
+    /// Its type.
     pub clock: Clock,
-    /// How far it is from the present, as an `interval`.
+    /// The offset from the present, as an `interval`.
     pub offset: Option<Operand>,
 }
 

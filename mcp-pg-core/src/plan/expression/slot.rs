@@ -1,4 +1,4 @@
-//! Where a value stands in a row: in a column, or within what that holds.
+//! Columns, and parts of what they hold.
 
 use std::ops::Deref;
 use std::sync::Arc;

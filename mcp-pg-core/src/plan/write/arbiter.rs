@@ -14,31 +14,31 @@ use crate::policy::{Action, TableView};
 use crate::request::{Archived, ConflictAction, OnConflict};
 use crate::schema::{Column, Index, Key};
 
-/// A key whose existing rows are met instead of violated.
+/// A unique key, and what happens to existing rows with the same key values.
 #[derive(Debug, Clone)]
 pub struct Arbiter<'v> {
-    /// The key's columns; none for any key, whose rows then get nothing.
+    /// The columns of the key. Empty for any key; existing rows then stay as they are.
     pub columns: Vec<&'v Column>,
-    /// Whether a null in it meets a null.
+    /// Whether the key treats nulls as equal.
     pub nulls_equal: bool,
-    /// The index that is the key of some rows only, those that its predicate names.
+    /// The index, if it is a partial one.
     pub partial: Option<&'v Index>,
-    /// What an existing row gets; nothing if empty.
+    /// What existing rows are set to. If empty, they stay as they are.
     pub set: Vec<(&'v Column, Overwrite<'v>)>,
     /// Which existing rows the caller may change.
     pub filter: Predicate<'v>,
-    /// What these must meet in the end for the caller to have been allowed the change.
+    /// The condition that changed rows must meet for the caller to be allowed the change.
     pub check: Predicate<'v>,
 }
 
-/// What an existing row's column gets.
+/// What a column of an existing row is set to.
 #[derive(Debug, Clone)]
 pub enum Overwrite<'v> {
-    /// The value that the new row would have had.
+    /// The value of the new row.
     Given,
-    /// That, added to what is there.
+    /// The old value plus that of the new row.
     Added,
-    /// Something else.
+    /// Another value.
     Assign(Assign<'v>),
 }
 

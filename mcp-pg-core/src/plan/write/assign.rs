@@ -12,7 +12,7 @@ use crate::policy::{Action, Mask, Sealed, TableView};
 use crate::schema::{Column, Family, Identity};
 use crate::value::Decimal;
 
-/// What becomes of a column in a written row.
+/// What a column of a written row is set to.
 #[derive(Debug, Clone)]
 pub enum Assign<'v> {
     /// This value.
@@ -21,17 +21,17 @@ pub enum Assign<'v> {
     Default,
     /// The transaction's time.
     Now,
-    /// A time so far from the transaction's.
+    /// The transaction's time plus an offset.
     FromNow(Operand),
     /// A range that begins or ends with it.
     Period(Box<Period>),
     /// The old value plus this.
     Increment(Operand),
-    /// The same, and this where there is no old value.
+    /// The old value plus this, or this if the old value is null.
     Count(Operand),
-    /// The old time, so much later; or the old span of time, so much longer.
+    /// The old point in time, moved by this; or the old interval plus this.
     Move(Operand),
-    /// A number that is computed from the row as it was.
+    /// A number computed from the old row.
     Compute(Expression<'v>),
     /// The old array, text or JSON array, with this after it.
     Append(Operand),
@@ -55,7 +55,7 @@ pub struct Put {
 }
 
 impl<'v> Assign<'v> {
-    /// The value that it takes, if it takes one.
+    /// Its operand, if it has one.
     pub fn operand(&self) -> Option<&Operand> {
         match self {
             Assign::Default | Assign::Now | Assign::Period(_) | Assign::Compute(_) => None,
@@ -88,7 +88,7 @@ impl<'v> Assign<'v> {
     }
 }
 
-/// Which kind of row is written.
+/// Whether a new or an existing row is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
     /// A new one.

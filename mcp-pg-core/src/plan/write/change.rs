@@ -20,19 +20,19 @@ use crate::schema::{Column, Operator};
 pub struct ChangePlan<'v> {
     /// The table.
     pub table: &'v TableView,
-    /// What is done, for the audit and for messages.
+    /// The action, for the audit log and for messages.
     pub action: Action,
-    /// Which rows.
+    /// The condition that rows to change must meet.
     pub filter: Predicate<'v>,
-    /// What becomes of them.
+    /// What is done to them.
     pub effect: Effect<'v>,
-    /// What the changed rows must still meet for the caller to have been allowed the change.
+    /// The condition that changed rows must still meet for the caller to be allowed the change.
     pub check: Predicate<'v>,
-    /// Most rows it may touch.
+    /// The maximum number of rows it may affect.
     pub max_rows: u64,
     /// The version that the rows must still have.
     pub if_version: Option<String>,
-    /// What to return of each row.
+    /// The columns to return of each row.
     pub returning: Vec<Returned>,
     /// Related rows to return with each.
     pub includes: Vec<Include<'v>>,
@@ -43,14 +43,14 @@ pub struct ChangePlan<'v> {
 /// One more is still a number to PostgreSQL.
 const MAX_ROWS_MOST: u64 = i64::MAX as u64 - 1;
 
-/// What becomes of the rows of a [`ChangePlan`].
+/// What is done to the rows of a [`ChangePlan`].
 #[derive(Debug, Clone)]
 pub enum Effect<'v> {
-    /// Columns get values, the same in every row.
+    /// Columns are set to the same values in every row.
     Set(Vec<(&'v Column, Assign<'v>)>),
-    /// Columns get values, in each row its own.
+    /// Columns are set to different values in each row.
     SetEach(Each<'v>),
-    /// They are removed.
+    /// The rows are deleted.
     Remove,
 }
 

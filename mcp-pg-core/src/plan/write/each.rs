@@ -12,12 +12,12 @@ use crate::plan::{Assign, Operand, Scope};
 use crate::policy::TableView;
 use crate::schema::{Column, Key};
 
-/// Rows named by a key, and what becomes of each.
+/// Rows identified by a key, and what each is set to.
 #[derive(Debug, Clone)]
 pub struct Each<'v> {
-    /// The columns of the key that names them.
+    /// The columns of the key.
     pub key: Vec<&'v Column>,
-    /// The rows; those together that set the same columns in the same way.
+    /// The rows, in batches that set the same columns in the same way.
     pub batches: Vec<Vec<NamedRow<'v>>>,
 }
 
@@ -28,7 +28,7 @@ pub struct NamedRow<'v> {
     pub index: usize,
     /// The values of the key.
     pub key: Vec<Operand>,
-    /// What becomes of its columns.
+    /// What its columns are set to.
     pub set: Vec<(&'v Column, Assign<'v>)>,
     /// The version that it must still have.
     pub version: Option<String>,

@@ -23,7 +23,7 @@ pub struct InsertPlan<'v> {
     pub rows: Vec<Vec<Assign<'v>>>,
     /// What to do about existing rows.
     pub arbiter: Option<Arbiter<'v>>,
-    /// What its rows must meet in the end for the caller to have been allowed to add them.
+    /// The condition that its rows must meet for the caller to be allowed to add them.
     pub check: Predicate<'v>,
     /// Positions of the columns to return.
     pub returning: Vec<Returned>,
@@ -31,7 +31,7 @@ pub struct InsertPlan<'v> {
     pub includes: Vec<Include<'v>>,
     /// Roll back in the end.
     pub dry_run: bool,
-    /// Whether the caller sent a list of rows: a place in it then has an index.
+    /// Whether the request has a list of rows: then places in it have an index.
     pub list: bool,
 }
 
@@ -113,7 +113,7 @@ impl InsertPlan<'_> {
         given.map(|(_, column)| *column).collect()
     }
 
-    /// Whether there is anything that its rows must meet in the end.
+    /// Whether there is a condition that its rows must meet.
     pub(crate) fn is_checked(&self) -> bool {
         let checks = self.arbiter.iter().map(|arbiter| &arbiter.check).chain([&self.check]);
         !checks.into_iter().all(Predicate::is_always)

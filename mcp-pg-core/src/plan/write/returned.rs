@@ -8,14 +8,14 @@ use crate::plan::read::shown::given_name;
 use crate::plan::{Scope, Shown};
 use crate::policy::TableView;
 
-/// A value of a written row that the reply shows.
+/// A returned value of a written row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Returned {
     /// Its name in the reply.
     pub name: String,
-    /// The position of the column that it is, or is a part of.
+    /// The position of its column.
     pub position: usize,
-    /// Where in the column's JSON it is; empty for the whole column.
+    /// The path to it in the column's JSON; empty for the whole column.
     pub path: Vec<String>,
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{FIXTURE, assert_silent, caller, start};
 
 #[tokio::test]
-async fn no_cursor_but_ones_own_is_taken() {
+async fn only_a_callers_own_cursors_are_accepted() {
     let database = Database::of(FIXTURE).await;
     let engine = start(&database).await;
     let caller = caller("agent");

@@ -6,7 +6,7 @@ use mcp_pg_tests::{Database, call, rows};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_function_in_public_stands_in_for_none_that_the_server_calls() {
+async fn functions_in_public_do_not_replace_those_that_the_server_calls() {
     let database = Database::of(
         "CREATE TABLE entry (id integer PRIMARY KEY, word varchar(20), at date);
          INSERT INTO entry VALUES (1, 'one', '2026-01-15'), (2, 'two', '2026-02-15');
@@ -50,7 +50,7 @@ async fn a_function_in_public_stands_in_for_none_that_the_server_calls() {
 }
 
 #[tokio::test]
-async fn an_operator_in_public_stands_in_for_none_of_the_same_types() {
+async fn operators_in_public_do_not_replace_those_of_the_same_types() {
     let database = Database::of(
         "CREATE TABLE entry (id integer PRIMARY KEY, word text, n bigint, data jsonb);
          INSERT INTO entry VALUES (1, 'one', 10, '{\"k\": 1}'), (2, 'two', 20, '{\"k\": 2}');

@@ -76,7 +76,7 @@ async fn a_token_of_each_algorithm_is_its_callers_role_and_claims() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_the_issuers_for_here_and_now_is_refused() {
+async fn a_token_with_a_wrong_issuer_audience_or_time_is_refused() {
     let database = Database::shop().await;
     let server = with_file(&database, "").await;
     let now = get_current_timestamp();

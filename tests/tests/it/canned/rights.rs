@@ -116,7 +116,7 @@ async fn without_roles_a_query_is_for_those_to_whom_it_tells_nothing_new() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_take_less_time_than_a_query_keeps_its_own() {
+async fn a_canned_querys_timeout_does_not_exceed_the_roles() {
     let database = Database::empty().await;
     let text =
         "-- @timeout 5s\n-- @roles analyst\nSELECT current_setting('statement_timeout') AS most";

@@ -227,7 +227,7 @@ async fn unread(arguments: &[&str], options: &[&str], input: &str) -> Output {
 }
 
 #[tokio::test]
-async fn whoever_reads_no_more_is_no_failure() {
+async fn a_closed_standard_output_is_no_failure() {
     let database = Database::shop().await;
     let log = file("");
     let config = file(&format!("[audit]\nfile = {log:?}"));

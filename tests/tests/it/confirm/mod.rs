@@ -258,7 +258,7 @@ async fn a_role_that_confirms_after_untrusted_text_alone_is_asked() {
 }
 
 #[tokio::test]
-async fn an_answer_holds_for_one_use_of_one_plan() {
+async fn a_confirmation_is_good_for_one_use_of_one_plan() {
     let database = Database::shop().await;
     database.sql("CREATE TABLE kept AS SELECT * FROM reviews WHERE review_id = 2").await;
     let (config, _) = config(&database);
@@ -302,7 +302,7 @@ async fn an_answer_holds_for_one_use_of_one_plan() {
 }
 
 #[tokio::test]
-async fn an_answer_about_restore_is_none_about_archive() {
+async fn a_confirmation_of_restore_is_not_one_of_archive() {
     let database = Database::shop().await;
     let mut roles = Role::built_in().into_iter();
     let mut role = roles.find(|role| role.name == "admin").expect("a role of that name");

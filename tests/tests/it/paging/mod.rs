@@ -224,7 +224,7 @@ async fn rows_without_a_key_are_each_on_one_page() {
 }
 
 #[tokio::test]
-async fn a_row_named_by_its_key_is_a_page_of_its_own() {
+async fn a_select_by_key_is_a_single_page() {
     let engine = Database::of(FIXTURE).await.engine().await;
     for (arguments, expected) in [
         (
@@ -292,7 +292,7 @@ async fn pages_by_values_that_json_does_not_tell_apart() {
 }
 
 #[tokio::test]
-async fn a_null_that_a_domain_would_refuse_is_on_a_page() {
+async fn pages_include_nulls_in_a_domain_that_is_not_null() {
     let database = Database::of(
         "CREATE DOMAIN label AS text NOT NULL;
          CREATE TABLE tin (id integer PRIMARY KEY, label label);

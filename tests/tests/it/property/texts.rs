@@ -17,7 +17,7 @@ use super::{CHOICES, SHOP, runner, shop_relations};
 
 /// Each value is tried before rows are read, also where it is like another.
 #[tokio::test]
-async fn a_text_for_alike_values_is_not_taken_for_others() {
+async fn kept_sql_texts_tell_equal_values_from_different_ones() {
     let engine = Database::shop().await.engine_with(Settings::default()).await;
     let view = engine.view(&Principal::new("x", "analyst")).unwrap();
     for other in ["a", "b", "(", "a"] {

@@ -150,7 +150,7 @@ async fn every_refusal_over_stdio_leaves_one_record() {
 
 /// Of what nobody has looked at, a record holds no more than 4 KiB.
 #[tokio::test]
-async fn the_record_of_a_look_that_was_refused_unheard_is_small() {
+async fn the_record_of_a_rate_limited_request_is_small() {
     let database = Database::shop().await;
     let log = file("");
     let config = file(&format!("{CONFIG}\n[audit]\nfile = {log:?}\n"));
