@@ -189,11 +189,12 @@ async fn the_operators_of_extensions_in_a_schema_of_their_own_are_found() {
 async fn the_text_of_a_search_path_is_not_run() {
     let database = Database::of(
         "DO $$ BEGIN CREATE ROLE path_evil; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-         CREATE EXTENSION citext; CREATE TABLE person (email citext);
-         SELECT set_config('search_path', 'public;alter/**/role/**/path_evil/**/superuser;--', false);
-         DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path FROM CURRENT', current_database()); END $$;",
+         CREATE EXTENSION citext; CREATE TABLE person (email citext);",
     )
     .await;
+    let set = "SELECT set_config('search_path', 'public;alter/**/role/**/path_evil/**/superuser;--', false);
+         DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path FROM CURRENT', current_database()); END $$;";
+    database.sql(set).await;
     let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_path");
     database.sql(&printed).await;
     let power = "SELECT rolsuper::text FROM pg_roles WHERE rolname = 'path_evil'";
