@@ -147,12 +147,17 @@ pub(super) async fn fetch(
             continue;
         }
         if row.raw_size_bytes() / WIRE_MOST > keep.bytes {
-            // Not even looked at: as JSON it takes several times that memory.
-            let size = |place| row.try_get(place).map_or(0, |Raw(raw)| raw.map_or(0, <[u8]>::len));
-            let sizes = places(&statement.outputs).map(|(place, _)| size(place));
-            fetched.too_large =
-                Some(TooLarge { bytes: row.raw_size_bytes(), largest: largest(sizes) });
-            continue;
+            let size = |(place, output): (usize, &Output<'_>)| {
+                let raw = row.try_get(place).map(|Raw(raw)| raw).unwrap_or_default();
+                raw.map_or(0, |raw| output.weight(raw))
+            };
+            let sizes = || places(&statement.outputs).map(size);
+            let bytes = sizes().sum();
+            // Not decoded: as JSON it takes several times that memory.
+            if bytes / WIRE_MOST > keep.bytes {
+                fetched.too_large = Some(TooLarge { bytes, largest: largest(sizes()) });
+                continue;
+            }
         }
         let mut values = Vec::with_capacity(statement.outputs.len());
         for (index, (place, output)) in places(&statement.outputs).enumerate() {

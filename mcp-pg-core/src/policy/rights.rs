@@ -59,7 +59,8 @@ impl<'r> Rights<'r> {
         unfit: &Unfit,
     ) -> Self {
         let archive = table.column(&settings.archive.column).map(|(_, column)| column);
-        let archive = archive.filter(|column| column.data_type.has_day() && column.nullable);
+        let archive = archive
+            .filter(|column| column.data_type.has_day() && column.nullable && column.can_select);
         let version = settings.concurrency.counts_in(table);
         let actions = Actions::NONE;
         let mut rights = Self { table, role, settings, archive, version, actions, lacking: None };

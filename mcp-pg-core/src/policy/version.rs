@@ -17,7 +17,11 @@ impl Concurrency {
         let column = named.or_else(|| table.columns.iter().find(shows))?;
         // Unless the configuration names the column, it is a counter only if every new row has a value in it.
         let begins = self.version_column.is_some() || begins(column);
-        let counted = column.can_update || !table.has_system_columns();
+        // The count is read to be raised.
+        let counted = match column.can_update {
+            true => column.can_select,
+            false => !table.has_system_columns(),
+        };
         (begins && counts(column) && counted && !is_in_key(table, column)).then_some(column)
     }
 }

@@ -93,6 +93,19 @@ impl<'v> Output<'v> {
         }
     }
 
+    /// The bytes of the member, without those that a mask hides: their number would tell something of them.
+    pub fn weight(&self, raw: &[u8]) -> usize {
+        match &self.reader {
+            Reader::Value { mask: Some(_), .. } => 0,
+            Reader::Value { .. } | Reader::Local => raw.len(),
+            Reader::Row(outputs) => weight(outputs, raw),
+            Reader::Rows { outputs, most, .. } => {
+                let elements = elements(raw).unwrap_or_default();
+                elements.into_iter().take(*most).flatten().map(|raw| weight(outputs, raw)).sum()
+            }
+        }
+    }
+
     /// The member that says that this one was cut, for related rows.
     pub fn mark(&self) -> Option<&str> {
         match &self.reader {
@@ -100,6 +113,16 @@ impl<'v> Output<'v> {
             _ => None,
         }
     }
+}
+
+/// The bytes of a related row, as [`Output::weight`] counts them; of one that cannot be read, none, since that is told later.
+fn weight(outputs: &[Output<'_>], raw: &[u8]) -> usize {
+    let Ok(fields) = fields(raw) else { return 0 };
+    let members = outputs.iter().zip(fields).filter_map(|(output, field)| {
+        let (_, raw) = field.ok()?;
+        Some(output.weight(raw?))
+    });
+    members.sum()
 }
 
 /// A related row as an object.

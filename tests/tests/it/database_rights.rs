@@ -210,3 +210,25 @@ async fn what_nobody_can_write_is_told() {
         assert!(told.to_string().contains(words), "{told}");
     }
 }
+
+/// Whoever may change a column need not be able to read it, and what archives rows or counts changes is read.
+#[tokio::test]
+async fn columns_that_are_changed_and_not_read_neither_archive_nor_count() {
+    let database = Database::of(&format!(
+        "{ROLE}
+         CREATE TABLE aside (id integer PRIMARY KEY, a text, archived_at timestamptz);
+         CREATE TABLE counted (id integer PRIMARY KEY, a text, version integer NOT NULL DEFAULT 1);
+         INSERT INTO aside VALUES (1, 'x'); INSERT INTO counted VALUES (1, 'x');
+         GRANT SELECT (id, a), UPDATE ON aside, counted TO rights_app;"
+    ))
+    .await;
+    let engine = engine(&database).await;
+    for table in ["aside", "counted"] {
+        let update = json!({"table": table, "where": {"id": 1}, "updates": {"a": "y"}});
+        call_as(&engine, &app(), "update", update).await.unwrap();
+        let reply = call_as(&engine, &app(), "select", json!({"table": table})).await.unwrap();
+        assert_eq!(reply["rows"], json!([{"id": 1, "a": "y"}]));
+    }
+    let archive = json!({"table": "aside", "where": {"id": 1}});
+    assert_eq!(refused(&engine, "archive", archive).await["code"], "not_archivable");
+}

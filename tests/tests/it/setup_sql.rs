@@ -184,6 +184,26 @@ async fn the_operators_of_extensions_in_a_schema_of_their_own_are_found() {
     assert_eq!(called.json()["row_count"], 1, "{called:?}");
 }
 
+/// Owners of a database choose its `search_path`, whose names PostgreSQL does not look at.
+#[tokio::test]
+async fn the_text_of_a_search_path_is_not_run() {
+    let database = Database::of(
+        "DO $$ BEGIN CREATE ROLE path_evil; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         CREATE EXTENSION citext; CREATE TABLE person (email citext);",
+    )
+    .await;
+    let set = "SELECT set_config('search_path', 'public;alter/**/role/**/path_evil/**/superuser;--', false);
+         DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path FROM CURRENT', current_database()); END $$;";
+    database.sql(set).await;
+    let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_path");
+    database.sql(&printed).await;
+    let power = "SELECT rolsuper::text FROM pg_roles WHERE rolname = 'path_evil'";
+    assert_eq!(database.value(power).await.as_deref(), Some("false"));
+    let set = "SELECT setconfig::text FROM pg_db_role_setting
+         WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = 'mcp_pg_path')";
+    assert!(database.value(set).await.unwrap().contains("superuser;--"), "as it was");
+}
+
 #[tokio::test]
 #[expect(clippy::disallowed_methods, reason = "as psql runs it")]
 async fn what_others_made_ahead_of_it_is_refused() {

@@ -48,7 +48,18 @@ impl Together {
     ) {
         let Some((index, rows)) = given.iter().enumerate().next_back() else { return };
         let operation = &operations[index];
+        // By its key, an upsert may meet an existing row.
+        let keys: Vec<&str> = match &operation.plan {
+            Plan::Insert(plan) => {
+                let columns = plan.arbiter.iter().flat_map(|arbiter| &arbiter.columns);
+                columns.map(|column| column.name.as_str()).collect()
+            }
+            _ => Vec::new(),
+        };
         operation.plan.each_assigned(|column, assign| {
+            if keys.contains(&column.name.as_str()) {
+                return;
+            }
             let Some(Source::Reference { reference, .. }) = assign.value().map(|set| &set.source)
             else {
                 return;

@@ -42,7 +42,9 @@ SELECT a.attrelid             AS "table",
            AND k.conkey[1] = a.attnum) AS never_null,
        a.attidentity::text    AS identity,
        a.attgenerated <> ''   AS generated,
-       pg_catalog.pg_get_expr(e.adbin, e.adrelid, true) AS expression,
+       -- A domain's default is that of the columns that have none.
+       coalesce(pg_catalog.pg_get_expr(e.adbin, e.adrelid, true),
+                CASE WHEN a.attidentity = '' AND a.attgenerated = '' THEN y.typdefault END) AS expression,
        -- The next number of a sequence is a right of its own; identity columns need none.
        CASE WHEN e.oid IS NULL OR a.attidentity <> '' THEN false ELSE EXISTS (
          SELECT FROM pg_catalog.pg_depend k
@@ -70,6 +72,7 @@ SELECT a.attrelid             AS "table",
 FROM relation r
 JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+LEFT JOIN pg_catalog.pg_type y ON y.oid = a.atttypid AND y.typtype = 'd'
 LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_description d
        ON d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass

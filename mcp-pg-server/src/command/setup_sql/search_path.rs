@@ -28,6 +28,7 @@ DECLARE
     JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase AND d.datname = current_database()
     CROSS JOIN LATERAL unnest(s.setconfig) setting
     WHERE s.setrole = 0 AND setting LIKE 'search\\_path=%'), '\"$user\", public');
+  command text;
   found boolean := false;
 BEGIN
   FOR home IN
@@ -55,7 +56,11 @@ BEGIN
     END IF;
   END LOOP;
   IF found THEN
-    EXECUTE format('ALTER ROLE {LOGIN} IN DATABASE %I SET search_path = %s', current_database(), searched);
+    -- It may be anybody's text, and becomes part of no statement.
+    command := format('ALTER ROLE {LOGIN} IN DATABASE %I SET search_path FROM CURRENT', current_database());
+    PERFORM pg_catalog.set_config('search_path', searched, true);
+    EXECUTE command;
+    PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   END IF;
 END $mcp_pg$;",
         schemas.join(", "),

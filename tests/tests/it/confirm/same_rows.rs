@@ -376,13 +376,22 @@ async fn an_existing_row_is_known_by_its_key_though_that_of_a_new_row_leads_to_i
          CREATE TRIGGER picked BEFORE INSERT ON ticket FOR EACH ROW EXECUTE FUNCTION picked();";
     database.sql(more).await;
     let engine = engine(&database).await;
-    let operations = json!({"operations": [
-        {"operation": "insert", "as": "t", "table": "ticket", "data": {"note": "x"}},
-        {"operation": "delete", "table": "tag", "where": {"id": {"$ref": "t.k"}}},
-    ]});
-    let (_, agreed) = asked(&engine, "transaction", &operations, None).await.expect("a question");
-    database.sql("UPDATE pick SET n = 2").await;
-    let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
-    let (_, agreed) = again.expect("another question: another row is deleted");
-    assert!(asked(&engine, "transaction", &operations, Some(&agreed)).await.is_none());
+    let ticket =
+        json!({"operation": "insert", "as": "t", "table": "ticket", "data": {"note": "x"}});
+    let key = json!({"$ref": "t.k"});
+    for met in [
+        json!({"operation": "delete", "table": "tag", "where": {"id": key}}),
+        json!({"operation": "insert", "table": "tag", "data": {"id": key, "name": "over"},
+            "on_conflict": {"columns": ["id"], "do": "update", "update": ["name"]}}),
+    ] {
+        database.sql("UPDATE pick SET n = 1; DELETE FROM ticket").await;
+        let operations = json!({"operations": [ticket, met]});
+        let (_, agreed) =
+            asked(&engine, "transaction", &operations, None).await.expect("a question");
+        database.sql("UPDATE pick SET n = 2").await;
+        let again = asked(&engine, "transaction", &operations, Some(&agreed)).await;
+        let (_, agreed) = again.unwrap_or_else(|| panic!("{operations}: done to another row"));
+        assert!(asked(&engine, "transaction", &operations, Some(&agreed)).await.is_none());
+        database.sql("INSERT INTO tag VALUES (2, 'two') ON CONFLICT DO NOTHING").await;
+    }
 }

@@ -1,6 +1,6 @@
 //! Values that a new row gives, computes or leaves out.
 
-use mcp_pg_tests::{Database, error, refused, rows};
+use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;
 
 use super::{ITEMS, insert};
@@ -153,4 +153,23 @@ async fn a_missing_column_is_named_before_anything_is_written() {
     assert_eq!(reply["code"], "missing_value");
     assert_eq!(reply["at"], "/data/1/name");
     assert_eq!(database.value("SELECT count(*)::text FROM users").await.unwrap(), "10");
+}
+
+#[tokio::test]
+async fn a_column_has_the_default_of_its_domain() {
+    let database = Database::of(
+        "CREATE DOMAIN percent AS numeric(5,2) DEFAULT 5 NOT NULL CHECK (VALUE BETWEEN 0 AND 100);
+         CREATE DOMAIN rate AS percent;
+         CREATE TABLE kinds (f text, p percent, r rate, own percent DEFAULT 7);",
+    )
+    .await;
+    let engine = database.engine().await;
+    let insert = json!({"table": "kinds", "data": {"f": "blue"}});
+    let reply = call(&engine, "operator", "insert", insert).await.unwrap();
+    assert_eq!(reply["rows"], json!([{"f": "blue", "p": 5, "r": 5, "own": 7}]));
+    let told =
+        call(&engine, "operator", "describe_table", json!({"table": "kinds"})).await.unwrap();
+    let defaults: Vec<_> =
+        told["columns"].as_array().unwrap().iter().map(|c| &c["default"]).collect();
+    assert_eq!(defaults[1..], [&json!("5"), &json!("5"), &json!("7")], "{told}");
 }

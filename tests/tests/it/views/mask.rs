@@ -246,3 +246,37 @@ async fn a_mask_shows_nothing_of_what_it_is_not_made_for() {
         ]
     );
 }
+
+/// Nor does a refusal, or the end of a page, tell how long the values are.
+#[tokio::test]
+async fn the_length_of_a_masked_value_is_not_told() {
+    let database = Database::of(
+        "CREATE TABLE big (id integer PRIMARY KEY, secret text, plain text);
+         CREATE TABLE part (id integer PRIMARY KEY, big_id integer REFERENCES big);
+         INSERT INTO big VALUES (1, 'x', 'x'), (2, repeat('x', 3000000), 'x'), (3, 'x', repeat('x', 3000000));
+         INSERT INTO part VALUES (1, 2);",
+    )
+    .await;
+    let mut role = Role::everywhere("reader", [Action::Select]);
+    role.grants[0].columns.mask.insert("secret".to_owned(), Mask::Full);
+    let settings =
+        Settings { roles: vec![role], default_role: "reader".to_owned(), ..Settings::default() };
+    let engine = database.engine_with(settings).await;
+    let select = json!({"table": "big", "columns": ["id", "secret"]});
+    let reply = call(&engine, "reader", "select", select).await.unwrap();
+    assert_eq!(reply["row_count"], 3);
+    assert_eq!(rows(&reply)[1], json!({"id": 2, "secret": "***"}));
+    for (table, include) in [("part", "big"), ("big", "part")] {
+        let mut inner = json!({"columns": ["id"]});
+        if include == "big" {
+            inner["columns"] = json!(["secret"]);
+        }
+        let columns = if table == "big" { json!(["secret"]) } else { json!(["id"]) };
+        let select = json!({"table": table, "columns": columns, "where": {"id": {"lte": 2}}, "include": {include: inner}});
+        let reply = call(&engine, "reader", "select", select).await.unwrap();
+        assert!(reply.to_string().contains("***"), "{reply}");
+    }
+    let plain = json!({"table": "big", "where": {"id": 3}});
+    let error = call(&engine, "reader", "select", plain).await.unwrap_err();
+    assert_eq!(error.code().as_str(), "limit_exceeded");
+}
