@@ -41,7 +41,9 @@ mod execute;
 
 pub use engine::{Change, Engine, Health, Origin, RefusedSetting, verify_table};
 pub use error::{Agreement, Code, Error, Question, Result};
-pub use execute::{Connections, Posture, ROWS_CHANNEL, SCHEMA_CHANNEL, UnreachedType};
+pub use execute::{
+    Connections, Posture, ROWS_CHANNEL, SCHEMA_CHANNEL, SETUP_COMMENT, UnreachedType,
+};
 pub use name::TableName;
 pub use policy::{Principal, Settings};
 pub use reply::Reply;

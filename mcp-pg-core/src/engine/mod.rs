@@ -192,7 +192,8 @@ impl Engine {
     }
 
     async fn posture_by(&self, catalogue: &Catalogue) -> Result<Posture> {
-        self.database.posture(&catalogue.schema(), &catalogue.of_database_roles()).await
+        let audit = catalogue.settings.audit.table.as_ref();
+        self.database.posture(&catalogue.schema(), &catalogue.of_database_roles(), audit).await
     }
 
     /// To be called before the process ends: waits until the statements of abandoned calls have ended, for some seconds at most,

@@ -20,6 +20,6 @@ pub(crate) use fetch::{Fetched, Keep, TooLarge, texts};
 pub(crate) use inspect::Refused;
 pub(crate) use listen::Listener;
 pub use listen::{ROWS_CHANNEL, SCHEMA_CHANNEL};
-pub use posture::{Posture, UnreachedType};
+pub use posture::{Posture, SETUP_COMMENT, UnreachedType};
 pub(crate) use refusal::{Failure, Place, ViolatedKey, is_stale, query_refusal, referred, refusal};
 pub(crate) use transaction::{Identity, Transaction};

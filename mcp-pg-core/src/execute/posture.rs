@@ -10,7 +10,12 @@ use tokio_postgres::types::{ToSql, Type};
 use super::connection::unavailable;
 use super::database::Database;
 use crate::error::{Code, Error, Result};
+use crate::name::TableName;
 use crate::schema::{DataType, Kind, Schema, Table, TableKind};
+
+/// The comment on roles that the SQL of `mcp-pg-server setup-sql` has made: it may give them rights, and those of them that
+/// can do nothing in a database are for another one that the login serves.
+pub const SETUP_COMMENT: &str = "Made by mcp-pg-server setup-sql.";
 
 /// What is known of the login's power beyond its grants.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -29,7 +34,8 @@ pub struct Posture {
     pub creates: bool,
     /// Roles that it may become with `SET ROLE`.
     pub member_of: Vec<String>,
-    /// Of those, the ones that neither a caller's database role is nor is a member of.
+    /// Of those, the ones that no caller's database role is or is a member of; without those that were set up for another database
+    /// ([`SETUP_COMMENT`]) and can do nothing in this one.
     pub needless_roles: Vec<String>,
     /// Callers' database roles to which row-level security does not apply: superusers, BYPASSRLS.
     pub powerful_roles: Vec<String>,
@@ -54,6 +60,8 @@ pub struct Posture {
     pub open_heirs: Vec<(String, String)>,
     /// Pairs of tables that a dot in a name gives one text in the configuration and the audit: neither is served.
     pub shared_names: Vec<String>,
+    /// It may change or remove records of the audit table, or become a role that may. Of a superuser, this is not told.
+    pub may_change_audit: bool,
     /// The first schema that is searched ahead of PostgreSQL's own, if there is one: what stands there is taken first.
     pub searched_first: Option<String>,
     /// `server_version`.
@@ -75,7 +83,7 @@ pub struct UnreachedType {
 
 impl Database {
     /// What the login may do beyond its grants; `schema` is what it sees, `roles` the callers' database roles
-    /// with what those see.
+    /// with what those see, `audit` the table of the audit log.
     ///
     /// # Errors
     ///
@@ -84,6 +92,7 @@ impl Database {
         &self,
         schema: &Schema,
         roles: &[(&str, &Schema)],
+        audit: Option<&TableName>,
     ) -> Result<Posture> {
         let names: Vec<&str> = roles.iter().map(|(name, _)| *name).collect();
         let seen = || roles.iter().map(|(_, schema)| *schema).chain([schema]);
@@ -95,6 +104,9 @@ impl Database {
             (&types, Type::OID_ARRAY),
             (&views, Type::OID_ARRAY),
             (&tables, Type::OID_ARRAY),
+            (&audit.map(|table| &table.schema), Type::TEXT),
+            (&audit.map(|table| &table.name), Type::TEXT),
+            (&SETUP_COMMENT, Type::TEXT),
         ];
         let mut lease = self.lease().await?;
         let client = lease.client()?;
@@ -146,6 +158,7 @@ fn read(row: &Row, known: &Known) -> Result<Posture, PgError> {
         unbound_views: views(names("unbound_views")?),
         open_heirs: heirs.collect(),
         shared_names: names("shared_names")?,
+        may_change_audit: row.try_get("may_change_audit")?,
         searched_first: row.try_get("searched_first")?,
         server_version: row.try_get("server_version")?,
         standby: row.try_get("standby")?,

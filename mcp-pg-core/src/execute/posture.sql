@@ -1,6 +1,7 @@
 -- What the login may do beyond its grants: one row.
 -- $1: the callers' database roles (text[]). $2: the configured schemas (text[]). $3: the types of visible columns (oid[]).
--- $4: views, also materialized (oid[]). $5: tables (oid[]).
+-- $4: views, also materialized (oid[]). $5: tables (oid[]). $6, $7: the audit table's schema and name (text), or null.
+-- $8: the comment on roles that setup-sql made (text).
 --
 -- A superuser is a member of every role: for it, memberships say nothing and are left out.
 WITH RECURSIVE above AS (
@@ -43,6 +44,14 @@ SELECT r.rolname::text                                    AS login,
                AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')
                AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles n
                                WHERE n.rolname = ANY ($1) AND pg_catalog.pg_has_role(n.oid, m.oid, 'MEMBER'))
+               -- A login that was set up for several databases has roles that can do nothing here.
+               AND (pg_catalog.shobj_description(m.oid, 'pg_authid') IS DISTINCT FROM $8 OR m.rolsuper OR m.rolbypassrls OR m.rolcreaterole OR m.rolcreatedb OR m.rolreplication
+                    OR EXISTS (SELECT FROM pg_catalog.pg_shdepend d
+                               JOIN pg_catalog.pg_database b ON b.datname = pg_catalog.current_database()
+                               WHERE d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND d.refobjid = m.oid
+                                 AND (d.dbid = b.oid
+                                      OR d.dbid = 0 AND (d.objid = b.oid
+                                           OR d.classid <> 'pg_catalog.pg_database'::pg_catalog.regclass))))
              ORDER BY 1)                                  AS needless_roles,
        ARRAY(SELECT n.rolname::text FROM pg_catalog.pg_roles n
              WHERE n.rolname = ANY ($1) AND (n.rolsuper OR n.rolbypassrls)
@@ -89,6 +98,13 @@ SELECT r.rolname::text                                    AS login,
              WHERE n.nspname = ANY ($2) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
              GROUP BY pg_catalog.concat(n.nspname, '.', c.relname)
              HAVING pg_catalog.count(*) > 1)              AS shared_names,
+       NOT r.rolsuper AND EXISTS (
+         SELECT FROM pg_catalog.pg_class c
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = $6 AND c.relname = $7
+         JOIN pg_catalog.pg_roles m ON pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')
+         WHERE pg_catalog.has_table_privilege(m.oid, c.oid, 'UPDATE, DELETE, TRUNCATE')
+            OR pg_catalog.has_any_column_privilege(m.oid, c.oid, 'UPDATE')
+            OR m.oid = c.relowner)                        AS may_change_audit,
        (SELECT s.name::text
         FROM pg_catalog.unnest(pg_catalog.current_schemas(true)) WITH ORDINALITY s(name, place)
         WHERE s.name <> 'pg_catalog' AND s.name NOT LIKE 'pg\_temp\_%'

@@ -46,6 +46,7 @@ pub(super) async fn check(
     }
     notes.extend(of_database(&settings, &schema, &known));
     notes.extend(counted(&settings, &schema));
+    notes.extend(columns::uncounted(&settings, &schema));
     notes.extend(views::unbound(&session.engine, &settings, &known));
     notes.extend(queries::untold(&session.engine, &settings, &schema));
     for note in notes {
@@ -114,6 +115,12 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
         "the login's password is short: the keys of cursors, and of the mask hash, are derived from it, so whoever has one of these can try passwords; a random one of 16 characters cannot be guessed"
             .to_owned()
     });
+    let audit = settings.audit.table.as_ref().filter(|_| known.may_change_audit);
+    let audit = audit.map(|table| {
+        format!(
+            "the login may change or remove records of {table}: give the table to another role, and run what setup-sql prints"
+        )
+    });
     let read_only = schema.read_only.map(|reason| format!("no writes are offered: {reason}"));
     let shown = columns::shown_encrypted(settings, schema)
         .into_iter()
@@ -124,6 +131,7 @@ fn of_database(settings: &Settings, schema: &Schema, known: &Posture) -> Vec<Str
         .chain(open)
         .chain(hashing)
         .chain(short)
+        .chain(audit)
         .chain(read_only)
         .chain(shown)
         .chain(views)

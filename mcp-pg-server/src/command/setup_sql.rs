@@ -31,5 +31,7 @@ pub(super) fn print(
     trigger::print_schema(out)?;
     trigger::print_rows(notify, &settings.schemas, out)?;
     audit::print(settings, out)?;
+    // Meanwhile others could make what was not there yet, while a lock of theirs held this up.
+    owner::print(settings, out)?;
     writeln!(out, "\nCOMMIT;\nRESET search_path;")
 }

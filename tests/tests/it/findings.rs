@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mcp_pg_core::policy::{Action, Grant, Mask, Role};
-use mcp_pg_core::{Principal, Settings};
+use mcp_pg_core::{Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call_as, object, rows};
 use serde_json::json;
 
@@ -81,5 +81,38 @@ async fn an_archive_column_of_another_type_is_told() {
         assert!(engine.reconfigure(settings).await.unwrap());
         let expected: Vec<String> = expected.map(str::to_owned).into_iter().collect();
         assert_eq!(engine.findings(), expected, "{column}");
+    }
+}
+
+/// The usual login may do nothing itself, and its roles may do all.
+#[tokio::test]
+async fn what_a_database_role_sees_is_looked_at_as_that_role() {
+    let database = Database::of(
+        "CREATE SCHEMA sales; CREATE TABLE sales.orders (id integer PRIMARY KEY, tenant integer);
+         CREATE TABLE own (id integer PRIMARY KEY);
+         CREATE ROLE findings_login LOGIN NOINHERIT; CREATE ROLE findings_role NOLOGIN;
+         GRANT findings_role TO findings_login; GRANT USAGE ON SCHEMA sales TO findings_role;
+         GRANT SELECT ON sales.orders TO findings_role",
+    )
+    .await;
+    let mut config = database.config.clone();
+    config.user("findings_login");
+    let mut orders = reads("sales.*");
+    orders.rows = Some(object(json!({"tenant": 1})));
+    let mut settings = clerk(vec![orders, reads("sales.ordres")]);
+    settings.schemas.push("sales".into());
+    settings.roles[0].database_role = Some("findings_role".into());
+    settings.columns.sensitive = vec!["sales.orders.tenant".into(), "sales.orders.nope".into()];
+    settings.concurrency.version_column = Some("version".into());
+    let expected = [
+        "roles.clerk.grants[1]: sales.ordres matches no table",
+        "columns.sensitive: \"sales.orders.nope\" matches no column",
+    ];
+    for grant in ["", "GRANT SELECT ON own TO findings_login"] {
+        if !grant.is_empty() {
+            database.sql(grant).await;
+        }
+        let engine = Engine::connect(config.clone(), settings.clone()).await.unwrap();
+        assert_eq!(engine.findings(), expected, "{grant}");
     }
 }

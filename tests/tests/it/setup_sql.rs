@@ -1,5 +1,7 @@
 //! The SQL that makes a login with no more rights than its callers need.
 
+use std::time::Duration;
+
 use mcp_pg_tests::Database;
 use serde_json::json;
 
@@ -271,4 +273,120 @@ async fn names_of_tables_that_notify_may_hold_dots() {
     ] {
         assert!(printed.contains(&format!(" OR TRUNCATE ON {name}\n")), "{name}: {printed}");
     }
+}
+
+/// Before the second look at owners, whoever holds a lock that it waits for.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "as psql runs it")]
+async fn what_others_make_while_it_waits_is_refused() {
+    let printed = run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_held");
+    let database = Database::of("CREATE TABLE held (id integer)").await;
+    let name = database.config.get_dbname().unwrap().to_owned();
+    let other = format!("other_{name}");
+    database
+        .sql(&format!(
+            "CREATE ROLE {other}; GRANT CREATE ON DATABASE {name} TO {other}; ALTER TABLE held OWNER TO {other}"
+        ))
+        .await;
+    let holder = database.client().await;
+    holder
+        .batch_execute(&format!("SET ROLE {other}; BEGIN; GRANT SELECT ON held TO PUBLIC"))
+        .await
+        .unwrap();
+    let runner = database.client().await;
+    let running = tokio::spawn(async move { runner.batch_execute(&printed).await });
+    let waits = "SELECT count(*)::text FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while database.value(waits).await.as_deref() == Some("0") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let made = format!(
+        "SET ROLE {other}; CREATE SCHEMA mcp_pg_held; CREATE FUNCTION mcp_pg_held.unused() RETURNS integer \
+         LANGUAGE sql AS 'SELECT 1'; RESET ROLE"
+    );
+    database.sql(&made).await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    let refused = running.await.unwrap().unwrap_err();
+    let refused = refused.as_db_error().unwrap().message().to_owned();
+    assert!(
+        refused.starts_with("refused: ") && refused.contains("schema mcp_pg_held"),
+        "{refused}"
+    );
+}
+
+const DOCTOR: &str = r#"default_role = "doctor"
+    [roles.doctor]
+    database_role = "setup_doctor"
+    [[roles.doctor.grants]]
+    tables = ["*"]
+    actions = ["select", "update"]"#;
+
+#[tokio::test]
+async fn a_role_that_somebody_gave_rights_to_keeps_them() {
+    let database = Database::of(
+        "CREATE ROLE setup_doctor NOLOGIN; CREATE TABLE patients (id integer PRIMARY KEY, name text, ssn text);
+         CREATE TABLE payments (id integer PRIMARY KEY);
+         GRANT SELECT (id, name) ON patients TO setup_doctor;",
+    )
+    .await;
+    let config = file(DOCTOR);
+    let config = ["--config", config.to_str().unwrap()];
+    let sql = Ended::of(program(&["setup-sql"]).args(config)).await.out;
+    database.sql(&sql.replace("mcp_pg", "mcp_pg_doctor")).await;
+    for (may, expected) in [
+        ("has_column_privilege('setup_doctor', 'patients', 'name', 'SELECT')", "true"),
+        ("has_column_privilege('setup_doctor', 'patients', 'ssn', 'SELECT')", "false"),
+        ("has_table_privilege('setup_doctor', 'payments', 'SELECT')", "false"),
+        ("pg_has_role('mcp_pg_doctor', 'setup_doctor', 'MEMBER')", "true"),
+    ] {
+        let found = database.value(&format!("SELECT ({may})::text")).await;
+        assert_eq!(found.as_deref(), Some(expected), "{may}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_may_serve_several_databases() {
+    let config = file(&DOCTOR.replace("setup_doctor", "setup_nurse"));
+    let config = ["--config", config.to_str().unwrap()];
+    let sql = Ended::of(program(&["setup-sql"]).args(config)).await.out;
+    let sql = sql.replace("mcp_pg", "mcp_pg_shared");
+    let table = "CREATE TABLE patients (id integer PRIMARY KEY)";
+    let (first, second, other) =
+        (Database::of(table).await, Database::of(table).await, Database::of(table).await);
+    for database in [&first, &second] {
+        database.sql(&sql).await;
+        // Once more, as after a change of the configuration.
+        database.sql(&sql).await;
+        let may = "SELECT has_table_privilege('setup_nurse', 'patients', 'UPDATE')::text";
+        assert_eq!(database.value(may).await.as_deref(), Some("true"));
+    }
+    other.sql(&run(&["setup-sql"]).await.out.replace("mcp_pg", "mcp_pg_shared")).await;
+    let url = |database: &Database| {
+        database.url.replace("postgres://postgres@", "postgres://mcp_pg_shared@")
+    };
+    let checked = run(&["check", "--database-url", &url(&other)]).await;
+    assert_eq!(checked.status, Some(0), "{checked:?}");
+    // With rights here, the role is one more that the login may become.
+    other.sql("GRANT SELECT ON patients TO setup_nurse").await;
+    let checked = run(&["check", "--database-url", &url(&other)]).await;
+    assert!(checked.out.contains("may SET ROLE to setup_nurse"), "{checked:?}");
+}
+
+#[tokio::test]
+async fn check_notes_a_login_that_may_change_the_audit_table() {
+    let config = file("[audit]\ntable = \"mcp_audit.log\"");
+    let config = ["--config", config.to_str().unwrap()];
+    let sql = Ended::of(program(&["setup-sql"]).args(config)).await.out;
+    let database = Database::empty().await;
+    database.sql(&sql.replace("mcp_pg", "mcp_pg_changes")).await;
+    let url = database.url.replace("postgres://postgres@", "postgres://mcp_pg_changes@");
+    let note = async || {
+        let checked = Ended::of(program(&["check", "--database-url", &url]).args(config)).await;
+        checked.out.contains("may change or remove records of mcp_audit.log")
+    };
+    assert!(!note().await);
+    database.sql("GRANT DELETE ON mcp_audit.log TO mcp_pg_changes").await;
+    assert!(note().await);
+    database.sql("REVOKE DELETE ON mcp_audit.log FROM mcp_pg_changes; ALTER TABLE mcp_audit.log OWNER TO mcp_pg_changes").await;
+    assert!(note().await);
 }

@@ -135,6 +135,18 @@ impl Catalogue {
         self.schemas.get(&None).map(|seen| Arc::clone(&seen.schema)).unwrap_or_default()
     }
 
+    /// The schema as the database role of these callers sees it, or the login where they have none.
+    pub(in crate::engine) fn schema_of(&self, role: &Role) -> Arc<Schema> {
+        let seen = self.schemas.get(&role.database_role);
+        seen.map(|seen| Arc::clone(&seen.schema)).unwrap_or_default()
+    }
+
+    /// The schema as each database role sees it, the login's first.
+    pub(in crate::engine) fn schemas(&self) -> Vec<&Schema> {
+        let roles = self.schemas.iter().filter(|(role, _)| role.is_some()).map(|(_, seen)| seen);
+        self.schemas.get(&None).into_iter().chain(roles).map(|seen| &*seen.schema).collect()
+    }
+
     /// The callers' database roles, and the schema as each sees it.
     pub(in crate::engine) fn of_database_roles(&self) -> Vec<(&str, &Schema)> {
         self.schemas

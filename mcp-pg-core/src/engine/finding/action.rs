@@ -1,4 +1,4 @@
-//! Granted actions that no call can do, and archive and version columns that no table has.
+//! Granted actions that no call can do, and an archive column that no table has.
 
 use crate::policy::{Action, Archive, Role, Settings};
 use crate::schema::{Schema, Table};
@@ -50,22 +50,18 @@ fn unread<'t>(
     Some(format!("it needs select on {}, which no grant gives", table.name))
 }
 
-/// The findings on `archive.column` and `concurrency.version_column`, where they are not the default.
-pub(super) fn of_columns(settings: &Settings, schema: &Schema) -> impl Iterator<Item = String> {
-    let archive = &settings.archive.column;
-    let archive = Some(archive).filter(|archive| **archive != Archive::default().column);
-    // The empty name means none.
-    let version = settings.concurrency.version_column.as_ref().filter(|name| !name.is_empty());
-    [("archive.column", archive), ("concurrency.version_column", version)]
-        .into_iter()
-        .filter_map(|(key, name)| Some((key, name?)))
-        .filter_map(|(key, name)| {
-            let mut tables = schema.tables.iter();
-            if tables.all(|table| table.column(name).is_none()) {
-                return Some(format!("{key}: no table has a column {name:?}"));
-            }
-            let unfit =
-                key == "archive.column" && !schema.tables.iter().any(|t| archives(t, settings));
-            unfit.then(|| format!("{key}: no column {name:?} is a nullable date or timestamp"))
-        })
+/// The finding on `archive.column`, where it is not the default. Tables without the version column have PostgreSQL's own
+/// version of rows, so that name is not looked for.
+pub(super) fn of_archive(settings: &Settings, schemas: &[&Schema]) -> Option<String> {
+    let name = &settings.archive.column;
+    if *name == Archive::default().column {
+        return None;
+    }
+    let tables = || schemas.iter().flat_map(|schema| &schema.tables);
+    if !tables().any(|table| table.column(name).is_some()) {
+        return Some(format!("archive.column: no table has a column {name:?}"));
+    }
+    let archived = tables().any(|table| archives(table, settings));
+    (!archived)
+        .then(|| format!("archive.column: no column {name:?} is a nullable date or timestamp"))
 }

@@ -36,26 +36,38 @@ impl Engine {
     /// ```
     pub fn findings(&self) -> Vec<String> {
         let catalogue = self.catalogue.load_full();
-        of_schema(&catalogue.settings, &catalogue.schema())
+        let settings = &catalogue.settings;
+        let mut findings = setting::of_settings(settings);
+        for role in &settings.roles {
+            findings.extend(of_role(role, settings, &catalogue.schema_of(role)));
+        }
+        findings.extend(of_columns(settings, &catalogue.schemas()));
+        findings
     }
 }
 
-fn of_schema(settings: &Settings, schema: &Schema) -> Vec<String> {
-    let mut findings = setting::of_settings(settings);
+/// The findings on a role, in the schema as its database role sees it.
+fn of_role(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
     if schema.tables.is_empty() {
-        return findings;
+        return vec![];
     }
-    for role in &settings.roles {
-        findings.extend(grant::of_names(role, schema));
-        findings.extend(grant::written_in_vain(role, settings, schema));
-        if !is_built_in(role) {
-            findings.extend(action::in_vain(role, settings, schema));
-        }
+    let mut findings = grant::of_names(role, schema);
+    findings.extend(grant::written_in_vain(role, settings, schema));
+    if !is_built_in(role) {
+        findings.extend(action::in_vain(role, settings, schema));
     }
-    findings.extend(action::of_columns(settings, schema));
-    findings.extend(row::of_rows(settings, schema));
-    findings.extend(row::of_versions(settings, schema));
-    findings.extend(column::of_columns(settings, schema));
+    findings.extend(row::of_rows(role, settings, schema));
+    findings.extend(row::of_versions(role, settings, schema));
+    findings
+}
+
+/// The findings on settings for all roles: what none of them sees is not there.
+fn of_columns(settings: &Settings, schemas: &[&Schema]) -> Vec<String> {
+    if schemas.iter().all(|schema| schema.tables.is_empty()) {
+        return vec![];
+    }
+    let mut findings = Vec::from_iter(action::of_archive(settings, schemas));
+    findings.extend(column::of_columns(settings, schemas));
     findings
 }
 

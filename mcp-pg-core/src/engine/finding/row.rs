@@ -1,34 +1,32 @@
 //! Row conditions and presets of grants that do not fit their tables.
 
 use crate::plan::Misfit;
-use crate::policy::{Grant, Settings, View};
+use crate::policy::{Grant, Role, Settings, View};
 use crate::schema::Schema;
 
-/// The findings on `rows` and `preset` of the roles' grants.
-pub(super) fn of_rows(settings: &Settings, schema: &Schema) -> Vec<String> {
+/// The findings on `rows` and `preset` of the role's grants.
+pub(super) fn of_rows(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
     let whole = View::everything(schema, settings);
-    let misfits = settings.roles.iter().flat_map(|role| Misfit::of_role(role, &whole, settings));
+    let misfits = Misfit::of_role(role, &whole, settings).into_iter();
     misfits.map(|misfit| misfit.to_string()).collect()
 }
 
 /// The findings on presets of what counts the changes of rows: with one value for all, no change would be noticed.
-pub(super) fn of_versions(settings: &Settings, schema: &Schema) -> Vec<String> {
+pub(super) fn of_versions(role: &Role, settings: &Settings, schema: &Schema) -> Vec<String> {
     let mut findings = Vec::new();
-    for role in &settings.roles {
-        for table in View::new(schema, role, settings).tables() {
-            let Some(version) = &table.version else { continue };
-            let mut grants = role.grants.iter().enumerate();
-            let sets = |(position, grant): &(usize, &Grant)| {
-                grant.preset.contains_key(&version.name) && role.decides(*position, table.name())
-            };
-            if let Some((position, _)) = grants.find(sets) {
-                findings.push(format!(
-                    "roles.{}.grants[{position}].preset: the server counts the changes of {} in {}: leave it out",
-                    role.name,
-                    table.name(),
-                    version.name
-                ));
-            }
+    for table in View::new(schema, role, settings).tables() {
+        let Some(version) = &table.version else { continue };
+        let mut grants = role.grants.iter().enumerate();
+        let sets = |(position, grant): &(usize, &Grant)| {
+            grant.preset.contains_key(&version.name) && role.decides(*position, table.name())
+        };
+        if let Some((position, _)) = grants.find(sets) {
+            findings.push(format!(
+                "roles.{}.grants[{position}].preset: the server counts the changes of {} in {}: leave it out",
+                role.name,
+                table.name(),
+                version.name
+            ));
         }
     }
     findings

@@ -41,6 +41,17 @@ pub(super) fn lacking(settings: &Settings, schema: &Schema) -> impl Iterator<Ite
     })
 }
 
+/// That the configured version column is nowhere: as it may be, unless its name is misspelt.
+pub(super) fn uncounted(settings: &Settings, schema: &Schema) -> Option<String> {
+    let name = settings.concurrency.version_column.as_ref().filter(|name| !name.is_empty())?;
+    let absent = schema.tables.iter().all(|table| table.column(name).is_none());
+    (absent && !schema.tables.is_empty()).then(|| {
+        format!(
+            "concurrency.version_column: no table that the login sees has a column {name:?}; versions are those of PostgreSQL's rows"
+        )
+    })
+}
+
 /// The columns that count changes since nothing is configured, if any: they may mean something else.
 pub(in crate::command) fn counted(settings: &Settings, schema: &Schema) -> Option<String> {
     let unsaid = settings.concurrency.version_column.is_none();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
+use mcp_pg_core::SETUP_COMMENT;
 use mcp_pg_core::name::quoted;
 use mcp_pg_core::policy::{Action, Settings};
 
@@ -37,17 +38,35 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
     }
     let mut grantees: Vec<&str> = vec![LOGIN];
     grantees.extend(database_roles(settings));
-    let functions = &settings.queries.functions;
-    let functions = functions.iter().filter(|schema| !settings.schemas.contains(schema));
-    for schema in settings.schemas.iter().chain(functions) {
-        let schema = quoted(schema);
-        writeln!(out, "CREATE SCHEMA IF NOT EXISTS {schema};")?;
-        for grantee in &grantees {
-            writeln!(out, "GRANT USAGE ON SCHEMA {schema} TO {};", name(grantee))?;
-        }
+    for schema in schemas(settings) {
+        writeln!(out, "CREATE SCHEMA IF NOT EXISTS {};", quoted(schema))?;
     }
     super::search_path::print(settings, &grantees, out)?;
-    let mut patterns: BTreeMap<(&str, &str), Privileges> = BTreeMap::new();
+    let patterns = patterns(settings);
+    for grantee in grantees {
+        let mut rights = Vec::new();
+        print_rights(settings, grantee, &patterns, &mut rights)?;
+        if grantee == LOGIN {
+            out.write_all(&rights)?;
+        } else {
+            print_unless_decided(settings, grantee, &rights, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// The schemas of tables, and those of functions.
+fn schemas(settings: &Settings) -> impl Iterator<Item = &String> {
+    let functions = &settings.queries.functions;
+    let functions = functions.iter().filter(|schema| !settings.schemas.contains(schema));
+    settings.schemas.iter().chain(functions)
+}
+
+/// What each grantee needs on the tables of each pattern.
+type Patterns<'s> = BTreeMap<(&'s str, &'s str), Privileges>;
+
+fn patterns(settings: &Settings) -> Patterns<'_> {
+    let mut patterns = Patterns::new();
     for role in &settings.roles {
         let grantee = role.database_role.as_deref().unwrap_or(LOGIN);
         for grant in &role.grants {
@@ -59,18 +78,57 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
             }
         }
     }
-    for ((grantee, pattern), privileges) in &patterns {
+    patterns
+}
+
+fn print_rights(
+    settings: &Settings,
+    grantee: &str,
+    patterns: &Patterns<'_>,
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    for schema in schemas(settings) {
+        writeln!(out, "GRANT USAGE ON SCHEMA {} TO {};", quoted(schema), name(grantee))?;
+    }
+    let own = || patterns.iter().filter(|((role, _), _)| *role == grantee);
+    for ((_, pattern), privileges) in own() {
         print_grants(settings, grantee, pattern, *privileges, out)?;
     }
-    for grantee in grantees {
-        let inserts =
-            patterns.iter().any(|((role, _), privileges)| *role == grantee && privileges.insert);
-        if !inserts {
-            continue;
-        }
+    if own().any(|(_, privileges)| privileges.insert) {
         print_sequences(settings, grantee, out)?;
     }
     Ok(())
+}
+
+/// Prints the statements so that they have no effect where somebody has decided already what the role may do with the tables:
+/// the configuration can only take from that.
+fn print_unless_decided(
+    settings: &Settings,
+    role: &str,
+    rights: &[u8],
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
+    writeln!(
+        out,
+        "DO $rights$ BEGIN
+  IF EXISTS (
+    SELECT FROM pg_roles r
+    JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype IN ('a', 'o')
+     AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+    JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+    JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname IN ({schemas})
+    WHERE r.rolname = {role} AND shobj_description(r.oid, 'pg_authid') IS DISTINCT FROM {made}
+  ) THEN
+    RAISE NOTICE 'role % keeps the rights that it has on tables here, and is granted no others', {role};
+    RETURN;
+  END IF;",
+        schemas = schemas.join(", "),
+        role = literal(role),
+        made = literal(SETUP_COMMENT),
+    )?;
+    out.write_all(rights)?;
+    writeln!(out, "END $rights$;")
 }
 
 /// Default values of key columns come from sequences, also from those of other schemas; identity columns need no grant.
@@ -118,9 +176,10 @@ fn print_role(role: &str, attributes: &str, out: &mut (dyn Write + Send)) -> io:
     writeln!(
         out,
         "DO $mcp_pg$ BEGIN\n  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN\n    \
-         CREATE ROLE {} {attributes};\n  END IF;\nEND $mcp_pg$;",
+         CREATE ROLE {name} {attributes};\n    COMMENT ON ROLE {name} IS {made};\n  END IF;\nEND $mcp_pg$;",
         literal(role),
-        name(role)
+        name = name(role),
+        made = literal(SETUP_COMMENT),
     )
 }
 
