@@ -23,9 +23,22 @@ use crate::subscriptions::Subscriptions;
 
 /// Serves `caller` until the client closes the input or `stop` is cancelled.
 ///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use mcp_pg_core::{Engine, Principal};
+/// use mcp_pg_server::{Limiter, stdio};
+/// use tokio_util::sync::CancellationToken;
+///
+/// # async fn run(engine: Arc<Engine>) -> Result<(), String> {
+/// let caller = Principal::new("local", "analyst");
+/// stdio::serve(engine, caller, Arc::new(Limiter::default()), CancellationToken::new()).await
+/// # }
+/// ```
+///
 /// # Errors
 ///
-/// Whatever keeps the session from beginning, in a sentence.
+/// Why the session could not begin, or broke off, as a sentence.
 pub async fn serve(
     engine: Arc<Engine>,
     caller: Principal,
@@ -61,13 +74,13 @@ pub async fn serve(
     }
 }
 
-/// Whether it is that nobody reads the output any more.
+/// Whether the error is that nobody reads the output any more.
 fn has_left(error: &(dyn std::error::Error + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The handler, whose requests for a stream bear when they came.
+/// The handler, which notes when requests for a stream arrive.
 struct Stamped(Handler);
 
 impl Service<RoleServer> for Stamped {

@@ -43,6 +43,20 @@ impl Engine {
 
     /// Answers a tool call with JSON arguments. It is recorded in any case.
     ///
+    /// ```
+    /// use mcp_pg_core::{Engine, Origin, Principal, Result};
+    /// use serde_json::json;
+    ///
+    /// # async fn example(engine: &Engine) -> Result<()> {
+    /// let caller = Principal::new("nightly-report", "analyst");
+    /// let arguments = json!({"table": "orders", "where": {"status": "open"}, "limit": 10});
+    /// let arguments = arguments.as_object().cloned().unwrap_or_default();
+    /// let reply = engine.call(&caller, &Origin::default(), "select", arguments).await?;
+    /// println!("{}", reply.into_value()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// Why the call cannot be answered, with the place in the arguments.

@@ -153,6 +153,24 @@ pub enum Setting {
 }
 
 /// Actions on the tables that match a pattern.
+///
+/// ```
+/// use mcp_pg_core::policy::{Action, ColumnRules, Grant, Mask, Role};
+/// use serde_json::json;
+///
+/// let customers = Grant {
+///     tables: vec!["public.customers".into()],
+///     actions: [Action::Select, Action::Update].into_iter().collect(),
+///     columns: ColumnRules {
+///         mask: [("email".into(), Mask::Email)].into(),
+///         ..ColumnRules::default()
+///     },
+///     rows: json!({"tenant_id": "claim:tenant_id"}).as_object().cloned(),
+///     ..Grant::default()
+/// };
+/// let support = Role { name: "support".into(), grants: vec![customers], ..Role::default() };
+/// assert!(!support.is_unrestricted(Action::Select));
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Grant {
     /// `schema.table`, where `*` matches any characters, and on its own every table. A table name without a schema belongs to

@@ -40,7 +40,22 @@ macro_rules! requests {
             /// The tools that have a request of their own, in the order in which they are listed.
             pub const TOOLS: &[&'static str] = &[$($tool,)*];
 
-            /// The request of a tool call.
+            /// Parses the arguments of a tool call.
+            ///
+            /// ```
+            /// use mcp_pg_core::Request;
+            /// use serde_json::{Map, Value, json};
+            ///
+            /// let arguments = |value: Value| -> Map<String, Value> {
+            ///     value.as_object().cloned().unwrap_or_default()
+            /// };
+            /// let request = Request::parse("select", arguments(json!({"table": "orders"})))?;
+            /// assert!(matches!(request, Request::Select(select) if select.table == "orders"));
+            ///
+            /// let error = Request::parse("select", arguments(json!({"tabel": "orders"}))).unwrap_err();
+            /// assert_eq!(error.get_did_you_mean(), Some("table"));
+            /// # Ok::<_, mcp_pg_core::Error>(())
+            /// ```
             ///
             /// # Errors
             ///

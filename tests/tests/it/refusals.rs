@@ -1,5 +1,6 @@
 //! However a request is refused, it leaves exactly one record.
 
+mod http;
 pub(crate) mod stdio;
 
 use mcp_pg_core::audit::{AuditSink, Event};
@@ -8,8 +9,6 @@ use mcp_pg_tests::{Database, object};
 use serde_json::{Value, json};
 
 use crate::auth_api_key::key;
-use crate::issuer::{SIGNERS, claims, jwt};
-use crate::mcp_stdio::{SLOW, until_slow};
 use crate::program::{Served, file};
 
 /// A record as a test looks at it: what was asked for, how it ended, with what code.
@@ -30,16 +29,6 @@ fn outcomes(log: &std::path::Path) -> Vec<Outcome> {
             (text("tool").unwrap(), text("outcome").unwrap(), text("code"))
         })
         .collect()
-}
-
-/// One request over HTTP, and what its record must say.
-struct Case {
-    /// Of the caller; none has no credentials.
-    token: Option<String>,
-    headers: Vec<(&'static str, String)>,
-    body: String,
-    status: u16,
-    outcome: Outcome,
 }
 
 fn message(method: &str, params: Value) -> String {
@@ -77,240 +66,6 @@ limits = { concurrency = 1 }
 tables = ["*"]
 actions = ["select"]
 "#;
-
-#[tokio::test]
-async fn every_refusal_over_http_leaves_one_record() {
-    let database = Database::shop().await;
-    database.sql(SLOW).await;
-    let log = file("");
-    let pem = file(&SIGNERS[1].pem);
-    let config = file(&format!(
-        "{CONFIG}\n[audit]\nfile = {log:?}\n{}",
-        jwt(&format!("public_key_file = {pem:?}"))
-    ));
-    let server =
-        Served::start(&["--database-url", &database.url, "--config", config.to_str().unwrap()])
-            .await;
-    let token = |subject: &str, role: &str| {
-        let claims = claims(json!({"sub": subject, "app": {"role": role}}));
-        Some(SIGNERS[1].sign(None, &claims))
-    };
-    let reader = token("ann", "reader");
-    let call = |tool: &str, arguments: Value| {
-        message("tools/call", json!({"name": tool, "arguments": arguments}))
-    };
-    let case = |body: String, status: u16, outcome: Outcome| Case {
-        token: reader.clone(),
-        headers: Vec::new(),
-        body,
-        status,
-        outcome,
-    };
-    let select = || call("select", json!({"table": "users", "limit": 1}));
-    let with = |headers: &[(&'static str, &str)], case: Case| Case {
-        headers: headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
-        ..case
-    };
-    let by = |token: Option<String>, case: Case| Case { token, ..case };
-    let unread = |code: &str| outcome("request", "error", Some(code));
-    let error = |tool: &str, code: &str| outcome(tool, "error", Some(code));
-    let denied = |tool: &str, code: &str| outcome(tool, "denied", Some(code));
-    let archive = json!({"table": "users", "where": {"user_id": 1}});
-    let modern = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientInfo": {"name": "it", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}});
-    let answered = |tool: &str, state: &str, action: &str| {
-        message(
-            "tools/call",
-            json!({"name": tool, "arguments": archive, "requestState": state, "_meta": modern,
-                "inputResponses": {"confirm": {"action": action, "content": {}}}}),
-        )
-    };
-    let era = |tool: &'static str| {
-        [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", tool)]
-    };
-    let complete = json!({"ref": {"type": "ref/resource", "uri": "postgresql://schema/{table}"},
-        "argument": {"name": "table", "value": "us"}});
-    let cleaner = || token("eve", "cleaner");
-    let cases = [
-        // What the tool or its arguments are.
-        case(call("no_such_tool", json!({})), 200, error("no_such_tool", "unknown_argument")),
-        case(call("select", json!({"tabel": "users"})), 200, error("select", "unknown_argument")),
-        case(call("select", json!({"table": "secret"})), 200, error("select", "unknown_table")),
-        case(call("archive", archive.clone()), 200, denied("archive", "forbidden")),
-        case(
-            message("tools/call", json!({"name": "select", "arguments": [1]})),
-            200,
-            error("tools/call", "invalid_value"),
-        ),
-        case(message("tools/call", json!({})), 200, error("tools/call", "invalid_value")),
-        case(nested(90), 200, error("select", "limit_exceeded")),
-        // What is no message of the protocol.
-        case(nested(2_000), 400, unread("invalid_value")),
-        case("{\"jsonrpc\": \"2.0\", ".into(), 400, unread("invalid_value")),
-        case(nested(1).replace("{\"not\":{}}", "{\"a\":1,\"a\":2}"), 400, unread("invalid_value")),
-        case(call("select", json!({"table": "x".repeat(100_000)})), 413, unread("limit_exceeded")),
-        with(&[("Content-Type", "text/plain")], case(select(), 415, unread("invalid_value"))),
-        with(&[("Accept", "text/html")], case(select(), 406, unread("invalid_value"))),
-        with(
-            &[("MCP-Protocol-Version", "1999-01-01")],
-            case(select(), 400, unread("invalid_value")),
-        ),
-        with(&era("update"), case(select(), 400, unread("invalid_value"))),
-        // From where it comes.
-        with(
-            &[("Host", "rebound.example.com")],
-            case(select(), 403, denied("request", "forbidden")),
-        ),
-        with(
-            &[("Origin", "https://evil.example.com")],
-            case(select(), 403, denied("request", "forbidden")),
-        ),
-        // From whom it comes.
-        by(None, case(select(), 401, denied("authenticate", "unauthenticated"))),
-        by(Some("x".into()), case(select(), 401, denied("authenticate", "unauthenticated"))),
-        by(token("bob", "nobody"), case(select(), 403, denied("authenticate", "forbidden"))),
-        // Beside the tools.
-        case(
-            message("resources/read", json!({"uri": "postgresql://schema/users"})),
-            200,
-            outcome("resources/read", "ok", None),
-        ),
-        case(
-            message("resources/read", json!({"uri": "postgresql://schema/secret"})),
-            200,
-            error("resources/read", "unknown_table"),
-        ),
-        case(message("resources/read", json!({})), 200, error("resources/read", "invalid_value")),
-        case(
-            message("prompts/get", json!({"name": "check_data_quality"})),
-            200,
-            error("prompts/get", "missing_value"),
-        ),
-        case(
-            message("prompts/get", json!({"name": "explode"})),
-            200,
-            error("prompts/get", "unknown_argument"),
-        ),
-        case(
-            message("completion/complete", complete.clone()),
-            200,
-            outcome("completion/complete", "ok", None),
-        ),
-        // Too often.
-        by(token("dan", "once"), case(select(), 200, outcome("select", "ok", None))),
-        by(token("dan", "once"), case(select(), 200, denied("select", "rate_limited"))),
-        by(
-            token("dan", "once"),
-            case(call("no_such_tool", json!({})), 200, denied("no_such_tool", "rate_limited")),
-        ),
-        by(
-            token("dan", "once"),
-            case(
-                message("resources/read", json!({"uri": "postgresql://schema"})),
-                200,
-                denied("resources/read", "rate_limited"),
-            ),
-        ),
-        by(
-            token("dan", "once"),
-            case(
-                message("prompts/get", json!({"name": "explore_database"})),
-                200,
-                denied("prompts/get", "rate_limited"),
-            ),
-        ),
-        by(
-            token("dan", "once"),
-            case(
-                message("completion/complete", complete.clone()),
-                200,
-                denied("completion/complete", "rate_limited"),
-            ),
-        ),
-        // Not agreed to: the client cannot ask; the answer is forged.
-        by(cleaner(), case(call("archive", archive.clone()), 200, denied("archive", "forbidden"))),
-        by(
-            cleaner(),
-            with(
-                &era("archive"),
-                case(answered("archive", "forged", "accept"), 200, denied("archive", "forbidden")),
-            ),
-        ),
-    ];
-    let mut expected = Vec::new();
-    for Case { token, headers, body, status, outcome } in cases {
-        let bearer = token.map(|token| format!("Bearer {token}"));
-        let mut sent = vec![
-            ("Content-Type", "application/json"),
-            ("Accept", "application/json, text/event-stream"),
-            ("MCP-Protocol-Version", "2025-11-25"),
-        ];
-        sent.retain(|(name, _)| !headers.iter().any(|(other, _)| other == name));
-        sent.extend(headers.iter().map(|(name, value)| (*name, value.as_str())));
-        sent.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
-        let (given, answer) = server.send("POST", "/mcp", &sent, &body).await;
-        assert_eq!(given, status, "{outcome:?}: {answer}");
-        expected.push(outcome);
-    }
-
-    // The user declines.
-    let headers = |bearer: &str, tool: &'static str| {
-        let mut headers = vec![
-            ("Content-Type", "application/json".to_owned()),
-            ("Accept", "application/json, text/event-stream".to_owned()),
-            ("Authorization", format!("Bearer {bearer}")),
-        ];
-        headers.extend(era(tool).map(|(name, value)| (name, value.to_owned())));
-        headers
-    };
-    let bearer = cleaner().unwrap();
-    let send = async |body: String| -> Value {
-        let headers = headers(&bearer, "archive");
-        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        serde_json::from_str(&server.send("POST", "/mcp", &headers, &body).await.1).unwrap()
-    };
-    let plain = json!({"name": "archive", "arguments": archive, "_meta": modern});
-    let asked = send(message("tools/call", plain)).await;
-    let state = asked["result"]["requestState"].as_str().unwrap();
-    let declined = send(answered("archive", state, "decline")).await;
-    let told = &declined["result"]["structuredContent"]["error"]["message"];
-    assert_eq!(told, "the user declined", "{declined}");
-    expected.extend([denied("archive", "forbidden"), denied("archive", "forbidden")]);
-
-    // Too many at one time; and a client that does not wait for the answer.
-    let bearer = token("joe", "single").unwrap();
-    let slow = call("select", json!({"table": "slow"}));
-    let headers = [
-        ("Content-Type", "application/json"),
-        ("Accept", "application/json, text/event-stream"),
-        ("MCP-Protocol-Version", "2025-11-25"),
-        ("Authorization", &format!("Bearer {bearer}")),
-    ];
-    {
-        let waiting = server.send("POST", "/mcp", &headers, &slow);
-        tokio::pin!(waiting);
-        tokio::select! {
-            answer = &mut waiting => panic!("{answer:?}"),
-            () = until_slow(&database, true) => {}
-        }
-        let schema = message("resources/read", json!({"uri": "postgresql://schema"}));
-        for (body, tool) in [(select(), "select"), (schema, "resources/read")] {
-            let (_, answer) = server.send("POST", "/mcp", &headers, &body).await;
-            assert!(answer.contains("rate_limited"), "{answer}");
-            expected.push(denied(tool, "rate_limited"));
-        }
-    }
-    until_slow(&database, false).await;
-    expected.push(outcome("select", "error", None));
-
-    server.stop().await;
-    let told = outcomes(&log);
-    for (told, expected) in told.iter().zip(&expected) {
-        assert_eq!(told, expected, "{expected:#?}");
-    }
-    assert_eq!(told.len(), expected.len(), "{told:#?}");
-}
 
 #[tokio::test]
 async fn an_address_with_too_many_failures_is_refused() {
