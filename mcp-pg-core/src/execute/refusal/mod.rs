@@ -326,8 +326,16 @@ fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
             };
             error.at(format!("{}{}", place.written(), step(&column.name)))
         }
-        None => Error::new(Code::NotNullViolation, "a value that must not be null is missing")
-            .at(place.written()),
+        None => {
+            let message = "a value that must not be null is missing";
+            let error = Error::new(Code::NotNullViolation, message).at(place.written());
+            match place.table.table.kind {
+                TableKind::View => error.hint(
+                    "the view leaves out a column that needs a value: insert into the table that it reads",
+                ),
+                _ => error,
+            }
+        }
     }
 }
 
