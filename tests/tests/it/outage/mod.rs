@@ -4,10 +4,10 @@ mod schema;
 
 use std::time::Duration;
 
+use crate::canned::directory;
 use mcp_pg_core::policy::Action;
 use mcp_pg_core::{Change, Engine, Principal, Settings};
 use mcp_pg_server::embedded::Cluster;
-use crate::canned::directory;
 use mcp_pg_tests::{Database, call, error, refused, rows};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
