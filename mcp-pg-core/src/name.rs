@@ -114,3 +114,12 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     near.or_else(|| only(&|lower| lower.starts_with(&first) || lower.ends_with(&last)))
         .or_else(|| only(&|lower| length > 2 && lower.starts_with(&given)))
 }
+
+/// A name as an error message shows it: quoted, and cut if it is very long.
+pub(crate) fn shown(name: &str) -> String {
+    const LONGEST: usize = 80;
+    match name.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}", format!("{}…", &name[..end])),
+        None => format!("{name:?}"),
+    }
+}

@@ -22,6 +22,7 @@ mod unwritable;
 mod version;
 mod view;
 
+pub(crate) use crate::name::shown;
 pub use derived::{computed, counted, part};
 pub use duration::duration;
 pub use mark::{ColumnMarks, Marks};
@@ -34,7 +35,6 @@ pub use settings::{
     ServerIdentity, Settings, Timeouts, Tls,
 };
 pub use table_view::TableView;
-pub(crate) use table_view::shown;
 pub(crate) use texts::Text;
 pub use texts::Texts;
 pub use unfit::Unfit;

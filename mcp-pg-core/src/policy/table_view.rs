@@ -12,7 +12,7 @@ use super::reduce::Extra;
 use super::rights::{Exposure, Rules};
 use super::{Action, Actions, Marks, Mask, MaskKey, Sealed, Settings};
 use crate::error::{Code, Error, Result};
-use crate::name::TableName;
+use crate::name::{TableName, shown};
 use crate::schema::{Column, Key, ReadOnly, Relation, Table, TableKind};
 use crate::value::Decoder;
 
@@ -379,15 +379,6 @@ impl TableView {
         self.relations
             .iter()
             .filter(move |relation| relation.name == name || relation.unambiguous == name)
-    }
-}
-
-/// A name as an error message shows it: quoted, and cut if someone sent a novel.
-pub(crate) fn shown(name: &str) -> String {
-    const LONGEST: usize = 80;
-    match name.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{:?}", format!("{}…", &name[..end])),
-        None => format!("{name:?}"),
     }
 }
 

@@ -9,10 +9,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use super::reduce::{Extra, reduce};
-use super::table_view::{TableView, shown};
+use super::table_view::TableView;
 use super::{Actions, Limits, Marks, Role, Settings, Texts, Unfit};
 use crate::error::{Code, Error, Result};
-use crate::name::{TableName, nearest};
+use crate::name::{TableName, nearest, shown};
 use crate::schema::{Language, ReadOnly, Relation, Schema};
 
 /// The tables, columns and relations that exist for a role.

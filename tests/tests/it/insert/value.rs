@@ -173,3 +173,17 @@ async fn a_column_has_the_default_of_its_domain() {
         told["columns"].as_array().unwrap().iter().map(|c| &c["default"]).collect();
     assert_eq!(defaults[1..], [&json!("5"), &json!("5"), &json!("7")], "{told}");
 }
+
+#[tokio::test]
+async fn a_view_that_leaves_out_a_required_column_is_blamed() {
+    let database = Database::of(
+        "CREATE TABLE person (id integer PRIMARY KEY, name text, hired date NOT NULL);
+         CREATE VIEW named AS SELECT id, name FROM person;",
+    )
+    .await;
+    let engine = database.engine().await;
+    let insert = json!({"table": "named", "data": {"id": 1, "name": "Ada"}});
+    let refused = error(&engine, "operator", "insert", insert).await;
+    assert_eq!(refused["code"], "not_null_violation", "{refused}");
+    assert!(refused["hint"].as_str().unwrap().starts_with("the view leaves out"), "{refused}");
+}

@@ -4,6 +4,7 @@ mod schema;
 
 use std::time::Duration;
 
+use crate::canned::directory;
 use mcp_pg_core::policy::Action;
 use mcp_pg_core::{Change, Engine, Principal, Settings};
 use mcp_pg_server::embedded::Cluster;
@@ -46,7 +47,14 @@ async fn a_database_that_is_set_to_be_read_only() {
         .sql(&format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = on"))
         .await;
     // Sessions keep what they began with.
-    let engine = database.engine().await;
+    let mut settings = Settings::default();
+    settings.queries.directory = Some(directory([
+        ("touch.sql", "-- @writes\n-- @roles operator\nUPDATE items SET n = n + 1"),
+        ("look.sql", "-- @roles operator\nSELECT n FROM items"),
+    ]));
+    let engine = database.engine_with(settings).await;
+    let queries = engine.queries(&Principal::new("", "operator")).unwrap();
+    assert_eq!(queries.iter().map(|query| &*query.name).collect::<Vec<_>>(), ["look"]);
     let refused = error(&engine, "operator", "update", update.clone()).await;
     assert_eq!(refused["code"], "forbidden");
     assert!(refused["hint"].as_str().unwrap().contains("default_transaction_read_only"));

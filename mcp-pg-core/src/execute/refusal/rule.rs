@@ -1,0 +1,110 @@
+//! What PostgreSQL's refusals of nulls, and of rows that no check or partition accepts, mean.
+
+use tokio_postgres::error::DbError;
+
+use super::parameter;
+use super::place::Place;
+use crate::error::{Code, Error, step};
+use crate::schema::TableKind;
+
+pub(super) fn not_null(answer: &DbError, place: &Place<'_>) -> Error {
+    let column = answer.column().filter(|_| !place.is_elsewhere(answer));
+    match column.and_then(|name| place.table.table.column(name)) {
+        Some((_, column)) => {
+            let given = place.given.is_none_or(|given| given.iter().any(|c| c.name == column.name));
+            let error = match given {
+                true => Error::new(
+                    Code::NotNullViolation,
+                    format!("{} does not accept null", column.name),
+                ),
+                false => Error::new(
+                    Code::MissingValue,
+                    format!("{} ({}) is required", column.name, column.type_name),
+                ),
+            };
+            error.at(format!("{}{}", place.written(), step(&column.name)))
+        }
+        None => {
+            let message = "a value that must not be null is missing";
+            let error = Error::new(Code::NotNullViolation, message).at(place.written());
+            match place.table.table.kind {
+                TableKind::View => error.hint(
+                    "the view leaves out a column that needs a value: insert into the table that it reads",
+                ),
+                _ => error,
+            }
+        }
+    }
+}
+
+pub(super) fn check(answer: &DbError, place: &Place<'_>) -> Error {
+    let table = &place.table.table;
+    let name = answer.constraint().unwrap_or_default();
+    let mut checks = table.checks.iter().filter(|_| !place.is_elsewhere(answer));
+    let error = match checks.find(|check| check.name == name) {
+        Some(check) => {
+            let error =
+                Error::new(Code::CheckViolation, format!("the row violates {}", check.definition))
+                    .constraint(name);
+            match check.columns.as_slice() {
+                [column] => {
+                    let column = &table.columns[*column].name;
+                    return error.at(format!("{}{}", place.written(), step(column)));
+                }
+                _ => error,
+            }
+        }
+        None => {
+            // A domain's rule names its type instead of a table.
+            let at = parameter(answer, place);
+            let column = table.columns.iter().find(|column| {
+                answer.datatype().is_some_and(|name| {
+                    column.data_type.name == name
+                        || column.data_type.name.ends_with(&format!(".{name}"))
+                })
+            });
+            match column {
+                Some(column) => {
+                    let named = || format!("{}{}", place.written(), step(&column.name));
+                    let rules = match column.data_type.rules().join(", ") {
+                        rules if rules.is_empty() => rules,
+                        rules => format!(": {rules}"),
+                    };
+                    let name_of_type = &column.data_type.name;
+                    return Error::new(
+                        Code::CheckViolation,
+                        format!("the value violates the rules of {name_of_type}{rules}"),
+                    )
+                    .constraint(name)
+                    .at(at.map_or_else(named, str::to_owned));
+                }
+                None if answer.routine() == Some("ExecFindPartition") => {
+                    return no_partition(answer, place);
+                }
+                None => Error::new(Code::CheckViolation, "the row violates a rule of the table"),
+            }
+        }
+    };
+    error.at(place.written())
+}
+
+/// "Partition key of the failing row contains (device, at) = (7, 2024-01-31)." It tells of columns that the caller may know.
+fn no_partition(answer: &DbError, place: &Place<'_>) -> Error {
+    let known = |name: &str| {
+        let column = place.table.table.column(name.trim_matches('"'));
+        column.filter(|(_, column)| column.can_select).map(|(_, column)| column.name.as_str())
+    };
+    let detail = answer.detail().filter(|_| place.is_own(answer)).unwrap_or_default();
+    let key = detail.split_once('(').and_then(|(_, rest)| rest.split_once(") = ("));
+    let key: Option<Vec<&str>> = key.and_then(|(names, _)| names.split(", ").map(known).collect());
+    let message = "no partition of the table takes such a row";
+    let at = place.written();
+    let Some(key) = key else { return Error::new(Code::CheckViolation, message).at(at) };
+    let message = format!("{message}, by its {}", key.join(", "));
+    Error::new(Code::CheckViolation, message)
+        .at(match key.as_slice() {
+            [column] => format!("{at}{}", step(column)),
+            _ => at,
+        })
+        .hint("change the value; or whoever maintains the database has to add a partition")
+}
