@@ -26,6 +26,8 @@ pub(crate) fn complete(
             let error = Error::new(Code::UnknownArgument, format!("there is no argument {name:?}"));
             return Err(error.at("/argument/name").nearest(name, names()).allowed(names()));
         }
+        // With a dot, it may begin with the first schema, which names are shown without.
+        "table" if typed.contains('.') => matching(whole_names(view), typed),
         "table" => matching(tables(view), typed),
         _ => last_word(view, typed),
     };
@@ -65,6 +67,10 @@ fn tables(view: &View) -> impl Iterator<Item = String> {
     view.tables().iter().map(|table| view.display(table))
 }
 
+fn whole_names(view: &View) -> impl Iterator<Item = String> {
+    view.tables().iter().map(|table| table.name().to_string())
+}
+
 fn matching(names: impl Iterator<Item = String>, typed: &str) -> Vec<String> {
     let typed = typed.to_lowercase();
     let place = |name: &String| name.to_lowercase().find(&typed);
@@ -92,11 +98,20 @@ fn last_word(view: &View, typed: &str) -> Vec<String> {
         .flat_map(|column| column.data_type.labels().unwrap_or_default())
         .map(String::as_str)
         .collect();
+    let dotted =
+        word.rsplit_once('.').and_then(|(table, _)| Some((table, view.table(table).ok()?)));
+    let of_table = dotted.into_iter().flat_map(|(written, table)| {
+        let columns = table.table.columns.iter().filter(|column| column.can_select);
+        columns.map(move |column| format!("{written}.{}", column.name))
+    });
+    let whole_names = whole_names(view).filter(|_| word.contains('.'));
     let word = word.to_lowercase();
     let mut known = BTreeSet::new();
     tables(view)
         .chain(names.into_iter().map(str::to_owned))
         .chain(labels.into_iter().map(str::to_owned))
+        .chain(of_table)
+        .chain(whole_names)
         .filter(|name| name.to_lowercase().starts_with(&word))
         .filter(|name| known.insert(name.clone()))
         .map(|name| format!("{before}{name}"))

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use mcp_pg_core::Error;
 use mcp_pg_core::policy::{TableView, View};
-use mcp_pg_core::schema::{Relation, RelationKind, Table};
+use mcp_pg_core::schema::{Relation, RelationKind, Table, TableKind};
 
 /// Tables with their columns and references.
 #[derive(Debug, Default)]
@@ -37,8 +37,10 @@ struct Attribute {
 struct Reference {
     label: String,
     table: String,
-    /// Rows without it are allowed.
+    /// Rows without it are allowed, or the other is a view, which may leave rows out.
     optional: bool,
+    /// At most one row has it.
+    unique: bool,
 }
 
 impl Diagram {
@@ -104,9 +106,12 @@ impl Entity {
             references: references()
                 .filter_map(|relation| {
                     let other = view.at(relation.table)?;
-                    let mut own = relation.columns.iter().map(|(own, _)| *own);
+                    let own = || relation.columns.iter().map(|(own, _)| *own);
                     let nullable =
                         |own: usize| definition.columns.get(own).is_some_and(|c| c.nullable);
+                    let mut keys = definition.primary_key.iter().chain(&definition.unique_keys);
+                    let is_view =
+                        matches!(other.table.kind, TableKind::View | TableKind::MaterializedView);
                     let same = |other: &&Relation| {
                         other.name == relation.name && other.table == relation.table
                     };
@@ -118,7 +123,9 @@ impl Entity {
                     Some(Reference {
                         label,
                         table: view.display(other),
-                        optional: own.any(nullable),
+                        optional: is_view || own().any(nullable),
+                        unique: keys
+                            .any(|key| key.columns.iter().all(|c| own().any(|own| own == *c))),
                     })
                 })
                 .collect(),

@@ -172,13 +172,12 @@ impl Engine {
                     left = if fresh { left - 1 } else { 0 };
                     record.forget();
                 }
-                // What is unknown may be new: nobody may have told of it yet. If that cannot be found out, the answer stands.
                 Err(error) if names_unknown(&error) && !looked => {
                     looked = true;
-                    match Box::pin(self.look_again(&catalogue)).await {
-                        Ok(true) => record.forget(),
-                        _ => return Err(error),
+                    if !Box::pin(self.is_outdated(&catalogue)).await {
+                        return Err(error);
                     }
+                    record.forget();
                 }
                 Err(error) if error.code() == Code::Timeout => {
                     record.late(&view, request);

@@ -77,6 +77,9 @@ pub struct Engine {
     turns: Turns,
     sinks: Sinks,
     reloading: tokio::sync::Mutex<()>,
+    /// Held while a call looks whether what it names is new: one at a time, so that who guesses names keeps no
+    /// connections from others.
+    looking: tokio::sync::Mutex<()>,
     /// How many reads of the catalogue have begun, and the number of the one in use.
     readings: AtomicU64,
     read: AtomicU64,
@@ -122,6 +125,7 @@ impl Engine {
             turns: Turns::default(),
             sinks,
             reloading: tokio::sync::Mutex::new(()),
+            looking: tokio::sync::Mutex::new(()),
             readings: AtomicU64::new(0),
             read: AtomicU64::new(0),
             unread: AtomicBool::new(false),

@@ -36,8 +36,9 @@ fn entity(table: &Entity) -> String {
     part.push_str("    }\n");
     for reference in &table.references {
         let one = if reference.optional { "o|" } else { "||" };
+        let many = if reference.unique { "|o" } else { "}o" };
         let (other, label) = (quoted(&reference.table), quoted(&reference.label));
-        let _ = writeln!(part, "    {name} }}o--{one} {other} : {label}");
+        let _ = writeln!(part, "    {name} {many}--{one} {other} : {label}");
     }
     part
 }
@@ -108,11 +109,14 @@ mod tests {
                 column("id", "integer", true, false),
                 column("film id", "character varying(10)", false, true),
             ],
-            references: vec![Reference {
-                label: "film".into(),
-                table: "film".into(),
-                optional: true,
-            }],
+            references: [(true, false), (false, true)]
+                .map(|(optional, unique)| Reference {
+                    label: "film".into(),
+                    table: "film".into(),
+                    optional,
+                    unique,
+                })
+                .into(),
         };
         assert_eq!(
             entity(&table),
@@ -120,7 +124,8 @@ mod tests {
              \x20       integer id PK\n\
              \x20       character_varying_10_ film_id FK\n\
              \x20   }\n\
-             \x20   \"sales.Order _Lines_\" }o--o| \"film\" : \"film\"\n"
+             \x20   \"sales.Order _Lines_\" }o--o| \"film\" : \"film\"\n\
+             \x20   \"sales.Order _Lines_\" |o--|| \"film\" : \"film\"\n"
         );
     }
 }

@@ -100,12 +100,20 @@ async fn words_are_completed_from_what_the_role_sees() {
     };
     assert_eq!(question("How many or").await, ["How many orders", "How many order_id"]);
     assert_eq!(question("What is pen").await, ["What is pending"]);
+    assert_eq!(question("Sum of orders.to").await, ["Sum of orders.total"]);
+    assert_eq!(question("Which users.em").await, Vec::<String>::new());
+    assert_eq!(question("Count public.us").await, ["Count public.users"]);
     for hidden in ["whose ema", "which prod", "", "nothing "] {
         assert!(question(hidden).await.is_empty(), "{hidden:?}");
     }
     let table =
         completed(&session, Reference::for_prompt("check_data_quality"), "table", "ER").await;
     assert_eq!(table, ["orders", "users"]);
+    for (typed, expected) in [("public.or", vec!["public.orders"]), ("public.pro", vec![])] {
+        let found =
+            completed(&session, Reference::for_prompt("check_data_quality"), "table", typed).await;
+        assert_eq!(found, expected, "{typed}");
+    }
 }
 
 #[tokio::test]

@@ -30,9 +30,24 @@ impl Engine {
         Ok(!self.catalogue.load().same(&before))
     }
 
-    /// Reloads if the database is not as it was read, for a call that did not find something in `used`; true if what
-    /// is there now is another.
-    pub(in crate::engine) async fn look_again(&self, used: &Arc<Catalogue>) -> Result<bool> {
+    /// Reloads if the database is not as it was read, for a statement that PostgreSQL found stale; true if what is there
+    /// now is not `used`. Without news, the statement was prepared too long ago.
+    pub(in crate::engine) async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
+        let fresh = self.look(used).await?;
+        if !fresh {
+            self.database.forget_statements();
+        }
+        Ok(fresh)
+    }
+
+    /// The same for a call that names what is not in `used`: it may be new, and nobody may have told of it yet. False also if
+    /// that cannot be found out, or another such call is about to.
+    pub(in crate::engine) async fn is_outdated(&self, used: &Arc<Catalogue>) -> bool {
+        let Ok(_alone) = self.looking.try_lock() else { return false };
+        self.look(used).await.unwrap_or(false)
+    }
+
+    async fn look(&self, used: &Arc<Catalogue>) -> Result<bool> {
         let catalogue = self.catalogue.load_full();
         let known = &catalogue.signature;
         let schemas = catalogue.settings.watched_schemas();
@@ -40,15 +55,6 @@ impl Engine {
             self.reload().await?;
         }
         Ok(!Arc::ptr_eq(used, &self.catalogue.load()))
-    }
-
-    /// The same for a statement that PostgreSQL found stale: without news, it was prepared too long ago.
-    pub(in crate::engine) async fn refresh(&self, used: &Arc<Catalogue>) -> Result<bool> {
-        let fresh = self.look_again(used).await?;
-        if !fresh {
-            self.database.forget_statements();
-        }
-        Ok(fresh)
     }
 
     /// Replaces the settings, and reads the schema again; returns whether anything has changed. Running calls finish with the
