@@ -42,7 +42,7 @@ pub(super) struct Source<'s> {
     /// That a file is gone is no reason to go on without its rules.
     watched: Watched,
     started_with: Config,
-    /// The roles that the file defined when it was last taken.
+    /// The roles that the file has defined since the start: none of them becomes a built-in one.
     configured_roles: BTreeSet<String>,
     /// Whether a configuration is not taken that makes the login a danger.
     bound_login: bool,
@@ -164,7 +164,7 @@ impl<'s> Source<'s> {
             return error.code() != Code::DatabaseUnavailable;
         }
         take_over();
-        self.configured_roles.clone_from(&config.configured_roles);
+        self.configured_roles.extend(config.configured_roles.iter().cloned());
         tracing::info!("the configuration was read again");
         let later = only_at_the_start(&self.started_with, &config);
         if !later.is_empty() {

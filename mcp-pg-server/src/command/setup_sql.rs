@@ -26,12 +26,11 @@ pub(super) fn print(
          -- All of it, or nothing.\n\
          BEGIN;"
     )?;
-    owner::print(settings, out)?;
+    owner::print_before(settings, out)?;
     login::print(settings, out)?;
     trigger::print_schema(out)?;
     trigger::print_rows(notify, &settings.schemas, out)?;
     audit::print(settings, out)?;
-    // Meanwhile others could make what was not there yet, while a lock of theirs held this up.
-    owner::print(settings, out)?;
+    owner::print_after(settings, !notify.is_empty(), out)?;
     writeln!(out, "\nCOMMIT;\nRESET search_path;")
 }

@@ -294,7 +294,8 @@ async fn what_others_make_while_it_waits_is_refused() {
         .await
         .unwrap();
     let runner = database.client().await;
-    let running = tokio::spawn(async move { runner.batch_execute(&printed).await });
+    let sql = printed.clone();
+    let running = tokio::spawn(async move { runner.batch_execute(&sql).await });
     let waits = "SELECT count(*)::text FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
     while database.value(waits).await.as_deref() == Some("0") {
@@ -312,6 +313,23 @@ async fn what_others_make_while_it_waits_is_refused() {
         refused.starts_with("refused: ") && refused.contains("schema mcp_pg_held"),
         "{refused}"
     );
+
+    // What is renamed for that moment is missed.
+    database
+        .sql(&format!("DROP SCHEMA mcp_pg_held CASCADE; GRANT SELECT ON held TO {other}"))
+        .await;
+    let last = printed.rfind("\n-- The same of what was made here").expect("the last check");
+    let (made, check) = printed.split_at(last);
+    let client = database.client().await;
+    client
+        .batch_execute(&format!("{made}\nALTER SCHEMA mcp_pg_held RENAME TO elsewhere;"))
+        .await
+        .unwrap();
+    let refused = client.batch_execute(check).await.unwrap_err();
+    let refused = refused.as_db_error().unwrap().message().to_owned();
+    for name in ["function schema_changed is not there", "schema mcp_pg_held is not there"] {
+        assert!(refused.contains(name), "{refused}");
+    }
 }
 
 const DOCTOR: &str = r#"default_role = "doctor"
@@ -324,19 +342,25 @@ const DOCTOR: &str = r#"default_role = "doctor"
 #[tokio::test]
 async fn a_role_that_somebody_gave_rights_to_keeps_them() {
     let database = Database::of(
-        "CREATE ROLE setup_doctor NOLOGIN; CREATE TABLE patients (id integer PRIMARY KEY, name text, ssn text);
+        "CREATE ROLE setup_base NOLOGIN; CREATE ROLE setup_doctor NOLOGIN IN ROLE setup_base;
+         CREATE ROLE setup_default NOLOGIN; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO setup_default;
+         CREATE TABLE patients (id integer PRIMARY KEY, name text, ssn text);
          CREATE TABLE payments (id integer PRIMARY KEY);
-         GRANT SELECT (id, name) ON patients TO setup_doctor;",
+         GRANT SELECT (id, name) ON patients TO setup_base;
+         REVOKE SELECT ON patients, payments FROM setup_default",
     )
     .await;
-    let config = file(DOCTOR);
-    let config = ["--config", config.to_str().unwrap()];
-    let sql = Ended::of(program(&["setup-sql"]).args(config)).await.out;
-    database.sql(&sql.replace("mcp_pg", "mcp_pg_doctor")).await;
+    for role in ["setup_doctor", "setup_default"] {
+        let config = file(&DOCTOR.replace("setup_doctor", role));
+        let config = ["--config", config.to_str().unwrap()];
+        let sql = Ended::of(program(&["setup-sql"]).args(config)).await.out;
+        database.sql(&sql.replace("mcp_pg", "mcp_pg_doctor")).await;
+    }
     for (may, expected) in [
         ("has_column_privilege('setup_doctor', 'patients', 'name', 'SELECT')", "true"),
         ("has_column_privilege('setup_doctor', 'patients', 'ssn', 'SELECT')", "false"),
         ("has_table_privilege('setup_doctor', 'payments', 'SELECT')", "false"),
+        ("has_table_privilege('setup_default', 'payments', 'SELECT')", "false"),
         ("pg_has_role('mcp_pg_doctor', 'setup_doctor', 'MEMBER')", "true"),
     ] {
         let found = database.value(&format!("SELECT ({may})::text")).await;

@@ -126,13 +126,14 @@ async fn a_configuration_that_was_cut_short_gives_no_role_more() {
     // Smaller than the role of this name that is built in.
     let narrow = "[limits]\nmax_rows = 50\n[roles.analyst]\n[[roles.analyst.grants]]\n\
                   tables = [\"public.products\"]\nactions = [\"select\"]\n";
-    let another = "[roles.auditor]\n";
+    let another =
+        "[[roles.auditor.grants]]\ntables = [\"public.orders\"]\nactions = [\"select\"]\n";
     let config = file(&format!("{narrow}{another}{keys}"));
     let arguments = ["--database-url", &database.url, "--config", config.to_str().unwrap()];
     let mut server = Served::start(&arguments).await;
     let bearer = format!("Bearer {api_key}");
-    let users = async |server: &Served| {
-        let call = json!({"name": "select", "arguments": {"table": "users"}});
+    let read = async |server: &Served, table: &str| {
+        let call = json!({"name": "select", "arguments": {"table": table}});
         let header = [("Authorization", bearer.as_str())];
         let (_, answer) = server.request(Era::Discover, "tools/call", call, &header).await;
         answer["result"]["structuredContent"]["error"]["code"].clone()
@@ -141,8 +142,18 @@ async fn a_configuration_that_was_cut_short_gives_no_role_more() {
         fs::write(&config, cut).unwrap();
         server.hang_up();
         server.logged("the previous one stays in use").await;
-        assert_eq!(users(&server).await, "unknown_table", "{cut:?}");
+        assert_eq!(read(&server, "users").await, "unknown_table", "{cut:?}");
     }
+    // Nor in two steps, the first of which names the role nowhere.
+    fs::write(&config, format!("{another}{}", keys.replace("analyst", "auditor"))).unwrap();
+    server.hang_up();
+    while read(&server, "orders").await == "unknown_table" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    fs::write(&config, format!("{another}{keys}")).unwrap();
+    server.hang_up();
+    server.logged("the previous one stays in use").await;
+    assert_eq!(read(&server, "users").await, "unknown_table");
 }
 
 #[tokio::test]

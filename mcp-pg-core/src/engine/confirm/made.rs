@@ -103,9 +103,9 @@ impl Made {
         };
         let own =
             table.table.columns.get(position).and_then(|column| of(table.name(), &column.name));
-        let keys = || table.table.foreign_keys.iter().chain(&table.table.logical_keys);
+        // No row that was there before refers by one of these to a new one; by a declared relation, or in a view, it might.
         own.or_else(|| {
-            keys().find_map(|key| {
+            table.table.foreign_keys.iter().find_map(|key| {
                 let at = key.columns.iter().position(|column| *column == position)?;
                 of(&key.table, key.references.get(at)?)
             })

@@ -114,11 +114,13 @@ fn print_unless_decided(
         "DO $rights$ BEGIN
   IF EXISTS (
     SELECT FROM pg_roles r
-    JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid AND d.deptype IN ('a', 'o')
+    JOIN pg_roles m ON pg_has_role(r.oid, m.oid, 'USAGE')
+    JOIN pg_shdepend d ON d.refclassid = 'pg_authid'::regclass AND d.refobjid = m.oid AND d.deptype IN ('a', 'o')
      AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
-    JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname IN ({schemas})
-    WHERE r.rolname = {role} AND shobj_description(r.oid, 'pg_authid') IS DISTINCT FROM {made}
+    LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+    LEFT JOIN pg_default_acl a ON d.classid = 'pg_default_acl'::regclass AND a.oid = d.objid
+    JOIN pg_namespace n ON n.oid IN (c.relnamespace, a.defaclnamespace) OR a.defaclnamespace = 0
+    WHERE n.nspname IN ({schemas}) AND r.rolname = {role} AND shobj_description(r.oid, 'pg_authid') IS DISTINCT FROM {made}
   ) THEN
     RAISE NOTICE 'role % keeps the rights that it has on tables here, and is granted no others', {role};
     RETURN;

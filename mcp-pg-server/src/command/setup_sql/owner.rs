@@ -1,4 +1,4 @@
-//! What is there already must not be somebody else's: who owns it could change it, and with it what superusers run.
+//! Objects with the names of those that are made: whoever owns one could change it, and with it what superusers run.
 
 use std::io::{self, Write};
 
@@ -6,13 +6,40 @@ use mcp_pg_core::Settings;
 
 use super::quote::literal;
 
-/// Prints a check that refuses all that follows.
-pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
+/// Prints a check that refuses all that follows if somebody else has made such objects already.
+pub(super) fn print_before(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
+    let what = "What is there already must belong to whoever runs this, or to a superuser.";
+    print(settings, what, &[], out)
+}
+
+/// Prints a check that refuses all that was done if somebody else has made such objects meanwhile, or taken them away: a lock of
+/// theirs can have held this up anywhere.
+pub(super) fn print_after(
+    settings: &Settings,
+    notifies: bool,
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
+    let what = "The same of what was made here, and all of it must be there.";
+    let mut functions = vec!["schema_changed"];
+    if notifies {
+        functions.push("rows_changed");
+    }
+    print(settings, what, &functions, out)
+}
+
+/// Prints a check of owners; of everything that is made, too, if that has `functions`. It is one query, so that it sees everything
+/// at one moment.
+fn print(
+    settings: &Settings,
+    what: &str,
+    functions: &[&str],
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
     let audit = settings.audit.table.as_ref();
     // A schema that the database's own tables are in may be anybody's.
     let own = audit.filter(|table| !settings.schemas.contains(&table.schema));
     let schemas: Vec<String> =
-        ["mcp_pg"].into_iter().chain(own.map(|table| table.schema.as_str())).map(literal).collect();
+        [MADE].into_iter().chain(own.map(|table| table.schema.as_str())).map(literal).collect();
     let table = audit.map_or_else(
         || "false".to_owned(),
         |table| {
@@ -20,30 +47,57 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
             format!("n.nspname = {schema} AND c.relname = {name}")
         },
     );
+    let mut expected: Vec<String> =
+        functions.iter().map(|name| format!("'function', {}", literal(name))).collect();
+    if !functions.is_empty() {
+        expected.extend(schemas.iter().map(|schema| format!("'schema', {schema}")));
+        expected.extend(audit.map(|table| format!("'table', {}", literal(&table.name))));
+    }
+    let absent: String = expected
+        .iter()
+        .map(|object| format!("\n    UNION ALL SELECT {object}, NULL, NULL"))
+        .collect();
     write!(
         out,
         "
--- What is there already must belong to whoever runs this, or to a superuser.
+-- {what}
 DO $mcp_pg$
-DECLARE theirs text;
+DECLARE faults text;
 BEGIN
-  SELECT string_agg(format('%s belongs to %I', what, rolname), '; ') INTO theirs
-  FROM (
-    SELECT format('schema %I', nspname), nspowner FROM pg_namespace WHERE nspname IN ({schemas})
+  WITH found (kind, name, shown, owner) AS (
+    SELECT 'schema', nspname::text, format('%I', nspname), nspowner FROM pg_namespace WHERE nspname IN ({schemas})
     UNION ALL
-    SELECT format('function %s', p.oid::regprocedure), proowner FROM pg_proc p
-      JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = {functions}
+    SELECT 'function', proname::text, p.oid::regprocedure::text, proowner FROM pg_proc p
+      JOIN pg_namespace n ON n.oid = pronamespace WHERE nspname = {made}
     UNION ALL
-    SELECT format('table %s', c.oid::regclass), relowner FROM pg_class c
+    SELECT 'trigger function', proname::text, p.oid::regprocedure::text, proowner FROM pg_proc p
+      WHERE p.oid IN (SELECT evtfoid FROM pg_event_trigger WHERE evtname = {event_trigger}
+                      UNION SELECT tgfoid FROM pg_trigger WHERE tgname = {trigger})
+    UNION ALL
+    SELECT 'table', relname::text, c.oid::regclass::text, relowner FROM pg_class c
       JOIN pg_namespace n ON n.oid = relnamespace WHERE {table}
-  ) AS found (what, owner) JOIN pg_roles r ON r.oid = owner
-  WHERE rolname <> current_user AND NOT rolsuper;
-  IF theirs IS NOT NULL THEN
-    RAISE EXCEPTION 'refused: %', theirs USING HINT = 'Drop it, or change its owner, after a look at what it does.';
+  ), expected (kind, name, shown, owner) AS (
+    SELECT NULL, NULL, NULL, NULL WHERE false{absent}
+  )
+  SELECT string_agg(fault, '; ') INTO faults
+  FROM (
+    SELECT format('%s %s belongs to %I', kind, shown, rolname) FROM found JOIN pg_roles r ON r.oid = owner
+    WHERE rolname <> current_user AND NOT rolsuper
+    UNION ALL
+    SELECT format('%s %I is not there', kind, name) FROM expected e
+    WHERE NOT EXISTS (SELECT FROM found f WHERE f.kind = e.kind AND f.name = e.name)
+  ) AS all_of_them (fault);
+  IF faults IS NOT NULL THEN
+    RAISE EXCEPTION 'refused: %', faults USING HINT = 'Drop it, or change its owner, after a look at what it does.';
   END IF;
 END $mcp_pg$;
 ",
         schemas = schemas.join(", "),
-        functions = literal("mcp_pg"),
+        made = literal(MADE),
+        event_trigger = literal("mcp_pg_schema"),
+        trigger = literal("mcp_pg_rows"),
     )
 }
+
+/// The schema of what is made.
+const MADE: &str = "mcp_pg";
