@@ -409,8 +409,17 @@ async fn check_notes_a_login_that_may_change_the_audit_table() {
         checked.out.contains("may change or remove records of mcp_audit.log")
     };
     assert!(!note().await);
-    database.sql("GRANT DELETE ON mcp_audit.log TO mcp_pg_changes").await;
-    assert!(note().await);
-    database.sql("REVOKE DELETE ON mcp_audit.log FROM mcp_pg_changes; ALTER TABLE mcp_audit.log OWNER TO mcp_pg_changes").await;
-    assert!(note().await);
+    for (given, taken) in [
+        ("GRANT DELETE ON mcp_audit.log TO LOGIN", "REVOKE DELETE ON mcp_audit.log FROM LOGIN"),
+        ("GRANT TRIGGER ON mcp_audit.log TO LOGIN", "REVOKE TRIGGER ON mcp_audit.log FROM LOGIN"),
+        (
+            "ALTER TABLE mcp_audit.log OWNER TO LOGIN",
+            "ALTER TABLE mcp_audit.log OWNER TO postgres; GRANT SELECT, INSERT ON mcp_audit.log TO LOGIN",
+        ),
+        ("ALTER SCHEMA mcp_audit OWNER TO LOGIN", ""),
+    ] {
+        database.sql(&given.replace("LOGIN", "mcp_pg_changes")).await;
+        assert!(note().await, "{given}");
+        database.sql(&taken.replace("LOGIN", "mcp_pg_changes")).await;
+    }
 }
