@@ -219,8 +219,11 @@ impl Canned {
 
     fn check_roles(&mut self, query: &Query, settings: &Settings) {
         let known: Vec<&str> = settings.roles.iter().map(|role| role.name.as_str()).collect();
+        let built_in = Role::built_in();
         for name in query.roles.iter().flatten() {
-            if !known.contains(&name.as_str()) {
+            // A query for the built-in roles may stand beside configured ones.
+            let named = |role: &Role| role.name == *name;
+            if !known.contains(&name.as_str()) && !built_in.iter().any(named) {
                 let message = match nearest(name, known.iter().copied()) {
                     Some(near) => format!("there is no role {name:?}; did you mean {near}?"),
                     None => format!("there is no role {name:?}; there are {}", known.join(", ")),
