@@ -4,7 +4,6 @@ mod rights;
 
 use std::path::PathBuf;
 
-use mcp_pg_core::policy::{Action, Role};
 use mcp_pg_core::{Engine, Principal, Settings};
 use mcp_pg_tests::{Database, call, error, rows};
 use serde_json::{Value, json};
@@ -302,20 +301,6 @@ async fn a_fault_names_file_line_and_column() {
         );
     }
     assert_eq!(names(&engine, "admin"), ["good"]);
-}
-
-#[tokio::test]
-async fn built_in_roles_may_be_named_beside_configured_ones() {
-    let files = [
-        ("both.sql", "-- @roles analyst, clerk\nSELECT 1 AS one"),
-        ("gone.sql", "-- @roles analyst, operator\nSELECT 1 AS one"),
-    ];
-    let mut settings = settings(directory(files));
-    settings.roles = vec![Role::everywhere("clerk", [Action::Select])];
-    settings.default_role = "clerk".into();
-    let engine = Database::empty().await.engine_with(settings).await;
-    assert_eq!(faults(&engine), ["gone.sql:1:4: no role has it"]);
-    assert_eq!(names(&engine, "clerk"), ["both"]);
 }
 
 #[tokio::test]

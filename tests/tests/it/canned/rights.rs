@@ -130,3 +130,17 @@ async fn a_canned_querys_timeout_does_not_exceed_the_roles() {
         assert_eq!(reply["rows"], json!([{"most": most}]), "{own:?}");
     }
 }
+
+#[tokio::test]
+async fn built_in_roles_may_be_named_beside_configured_ones() {
+    let files = [
+        ("both.sql", "-- @roles analyst, clerk\nSELECT 1 AS one"),
+        ("gone.sql", "-- @roles analyst, operator\nSELECT 1 AS one"),
+    ];
+    let mut settings = settings(directory(files));
+    settings.roles = vec![Role::everywhere("clerk", [Action::Select])];
+    settings.default_role = "clerk".into();
+    let engine = Database::empty().await.engine_with(settings).await;
+    assert_eq!(faults(&engine), ["gone.sql:1:4: no role has it"]);
+    assert_eq!(names(&engine, "clerk"), ["both"]);
+}
