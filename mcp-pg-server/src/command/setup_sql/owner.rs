@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use mcp_pg_core::Settings;
 
 use super::quote::literal;
+use super::trigger::{ROWS_CHANGED, ROWS_TRIGGER, SCHEMA, SCHEMA_CHANGED, SCHEMA_TRIGGER};
 
 /// Prints a check that refuses all that follows if somebody else has made such objects already.
 pub(super) fn print_before(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Result<()> {
@@ -20,9 +21,9 @@ pub(super) fn print_after(
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
     let what = "The same of what was made here, and all of it must be there.";
-    let mut functions = vec!["schema_changed"];
+    let mut functions = vec![SCHEMA_CHANGED];
     if notifies {
-        functions.push("rows_changed");
+        functions.push(ROWS_CHANGED);
     }
     print(settings, what, &functions, out)
 }
@@ -39,7 +40,7 @@ fn print(
     // A schema that the database's own tables are in may be anybody's.
     let own = audit.filter(|table| !settings.schemas.contains(&table.schema));
     let schemas: Vec<String> =
-        [MADE].into_iter().chain(own.map(|table| table.schema.as_str())).map(literal).collect();
+        [SCHEMA].into_iter().chain(own.map(|table| table.schema.as_str())).map(literal).collect();
     let table = audit.map_or_else(
         || "false".to_owned(),
         |table| {
@@ -93,11 +94,8 @@ BEGIN
 END $mcp_pg$;
 ",
         schemas = schemas.join(", "),
-        made = literal(MADE),
-        event_trigger = literal("mcp_pg_schema"),
-        trigger = literal("mcp_pg_rows"),
+        made = literal(SCHEMA),
+        event_trigger = literal(SCHEMA_TRIGGER),
+        trigger = literal(ROWS_TRIGGER),
     )
 }
-
-/// The schema of what is made.
-const MADE: &str = "mcp_pg";

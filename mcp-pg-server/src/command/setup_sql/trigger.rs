@@ -7,6 +7,17 @@ use mcp_pg_core::{ROWS_CHANNEL, SCHEMA_CHANNEL};
 
 use super::quote::literal;
 
+/// The schema of what is made for the triggers.
+pub(super) const SCHEMA: &str = "mcp_pg";
+
+/// The event trigger, and each trigger of `--notify`.
+pub(super) const SCHEMA_TRIGGER: &str = "mcp_pg_schema";
+pub(super) const ROWS_TRIGGER: &str = "mcp_pg_rows";
+
+/// Their functions.
+pub(super) const SCHEMA_CHANGED: &str = "schema_changed";
+pub(super) const ROWS_CHANGED: &str = "rows_changed";
+
 /// Prints the event trigger that tells of changes to the schema.
 pub(super) fn print_schema(out: &mut (dyn Write + Send)) -> io::Result<()> {
     write!(
@@ -14,8 +25,8 @@ pub(super) fn print_schema(out: &mut (dyn Write + Send)) -> io::Result<()> {
         "
 -- Tells running servers of changes to the schema. Event triggers are a superuser's to make; without this one the
 -- server looks for itself every few seconds.
-CREATE SCHEMA IF NOT EXISTS mcp_pg;
-CREATE OR REPLACE FUNCTION mcp_pg.schema_changed() RETURNS event_trigger LANGUAGE plpgsql
+CREATE SCHEMA IF NOT EXISTS {SCHEMA};
+CREATE OR REPLACE FUNCTION {SCHEMA}.{SCHEMA_CHANGED}() RETURNS event_trigger LANGUAGE plpgsql
 SET search_path = pg_catalog AS $mcp_pg$
 BEGIN
   -- Dropped objects are in no list; temporary ones are nobody else's.
@@ -27,8 +38,8 @@ BEGIN
 END $mcp_pg$;
 DO $mcp_pg$
 BEGIN
-  DROP EVENT TRIGGER IF EXISTS mcp_pg_schema;
-  CREATE EVENT TRIGGER mcp_pg_schema ON ddl_command_end EXECUTE FUNCTION mcp_pg.schema_changed();
+  DROP EVENT TRIGGER IF EXISTS {SCHEMA_TRIGGER};
+  CREATE EVENT TRIGGER {SCHEMA_TRIGGER} ON ddl_command_end EXECUTE FUNCTION {SCHEMA}.{SCHEMA_CHANGED}();
 EXCEPTION WHEN insufficient_privilege THEN
   RAISE NOTICE 'no event trigger: %', SQLERRM;
 END $mcp_pg$;
@@ -51,8 +62,8 @@ pub(super) fn print_rows(
         out,
         "
 -- Tells running servers that rows have changed, once for each statement: the table's name and no values.
-CREATE SCHEMA IF NOT EXISTS mcp_pg;
-CREATE OR REPLACE FUNCTION mcp_pg.rows_changed() RETURNS trigger LANGUAGE plpgsql
+CREATE SCHEMA IF NOT EXISTS {SCHEMA};
+CREATE OR REPLACE FUNCTION {SCHEMA}.{ROWS_CHANGED}() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog AS $mcp_pg$
 BEGIN
   PERFORM pg_notify({channel}, json_build_array(tg_table_schema, tg_table_name)::text);
@@ -71,9 +82,9 @@ END $mcp_pg$;
         let table = format!("{}.{}", quoted(schema), quoted(table));
         write!(
             out,
-            "DROP TRIGGER IF EXISTS mcp_pg_rows ON {table};
-CREATE TRIGGER mcp_pg_rows AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}
-FOR EACH STATEMENT EXECUTE FUNCTION mcp_pg.rows_changed();
+            "DROP TRIGGER IF EXISTS {ROWS_TRIGGER} ON {table};
+CREATE TRIGGER {ROWS_TRIGGER} AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.{ROWS_CHANGED}();
 "
         )?;
     }
