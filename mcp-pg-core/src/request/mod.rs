@@ -60,7 +60,6 @@ macro_rules! requests {
             ///
             /// # Errors
             ///
-            ///
             /// `unknown_argument` for an unknown tool, and errors about the arguments.
             pub fn parse(tool: &str, arguments: Map<String, Value>) -> Result<Self> {
                 match tool {
