@@ -1,4 +1,4 @@
-//! The columns of a canned query: what they show, and how its rows are made readable.
+//! The columns of a canned query: where they come from, and how its rows are decoded.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::value::Decoder;
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) data_type: Arc<DataType>,
-    /// The column of a table that it shows.
+    /// The column of a table that it shows unchanged.
     pub(super) origin: Option<ColumnOrigin>,
-    /// Whether that one is a part of its table's primary key.
+    /// Whether that column is part of its table's primary key.
     pub(super) in_key: bool,
     pub(super) decoder: Decoder,
 }
@@ -23,7 +23,7 @@ pub(super) struct Column {
 /// `void`, the type of functions that return nothing.
 const VOID: u32 = 2278;
 
-/// The columns that PostgreSQL describes, if each can be told from the others.
+/// The columns that PostgreSQL describes. Each must have a name of its own.
 pub(super) fn columns(source: &Source, described: &Described) -> Result<Vec<Column>, Fault> {
     let mut columns: Vec<Column> = Vec::with_capacity(described.columns.len());
     for DescribedColumn { name, data_type, origin, in_key } in &described.columns {
@@ -45,7 +45,7 @@ pub(super) fn columns(source: &Source, described: &Described) -> Result<Vec<Colu
     Ok(columns)
 }
 
-/// How the rows of a statement are made readable.
+/// How the rows of a statement are decoded.
 pub(super) struct Shown<'q> {
     pub(super) columns: &'q [Column],
     pub(super) verb: Verb,
@@ -54,7 +54,7 @@ pub(super) struct Shown<'q> {
 }
 
 impl Shown<'_> {
-    /// The statement with its columns in the forms that their decoders read, and bounded if it only reads.
+    /// The statement with its columns in the forms that their decoders read, and with a LIMIT if it only reads.
     pub(super) fn statement(&self, sql: &str) -> Result<String, String> {
         let reads = !self.writes && matches!(self.verb, Verb::Select | Verb::With);
         let as_text = self.columns.iter().find(|column| column.decoder.as_text());

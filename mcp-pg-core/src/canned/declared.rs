@@ -1,4 +1,4 @@
-//! A parameter as a header declares it: `@param NAME TYPE [= DEFAULT] [{RULES}] [: DESCRIPTION]`.
+//! A parameter's declaration in a header: `@param NAME TYPE [= DEFAULT] [{RULES}] [: DESCRIPTION]`.
 
 use serde_json::Value;
 
@@ -6,10 +6,10 @@ use super::rules::Rules;
 use super::token::{Kind, tokens};
 use crate::schema::clean;
 
-/// How a parameter is declared.
+/// The form of a declaration, for messages.
 const FORM: &str = "write @param NAME TYPE [= DEFAULT]: description";
 
-/// A parameter as it is declared.
+/// A parameter's declaration.
 #[derive(Debug)]
 pub(super) struct Declared {
     pub(super) name: String,
@@ -17,18 +17,18 @@ pub(super) struct Declared {
     pub(super) given: Given,
     pub(super) rules: Rules,
     pub(super) description: Option<String>,
-    /// Where in the text the declaration stands.
+    /// The declaration's byte offset in the text.
     pub(super) offset: usize,
 }
 
-/// Where a parameter's value comes from.
+/// The source of a parameter's value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Given {
-    /// From the caller, who must give it.
+    /// The caller, who must give it.
     Required,
-    /// From the caller, else this value.
+    /// The caller, otherwise this default.
     Default(Value),
-    /// From the claim of this name; unknown to the caller.
+    /// The claim with this name. Callers do not see the parameter.
     Claim(String),
 }
 
@@ -38,7 +38,7 @@ impl Declared {
         let (declaration, description) = split_description(text);
         let (declared, rest) = parted(declaration, |_, rest| rest.starts_with(['=', '{']));
         let (default, rules) = match rest.strip_prefix('=') {
-            // A default may be an object itself.
+            // A default may be an object, too.
             Some(rest) => {
                 let (default, rules) =
                     parted(rest.trim(), |before, rest| !before.is_empty() && rest.starts_with('{'));
@@ -49,7 +49,7 @@ impl Declared {
         let declared = declared.trim();
         let (name, type_name) = declared.split_once(char::is_whitespace).unwrap_or((declared, ""));
         let name = name.strip_prefix(':').unwrap_or(name);
-        // Either of them may say that the value may be left out.
+        // Either of them may end with `?`, which makes the parameter optional.
         let (name, optional_name) = match name.strip_suffix('?') {
             Some(name) => (name, true),
             None => (name, false),
@@ -88,7 +88,7 @@ impl Declared {
 }
 
 impl Declared {
-    /// What is wrong with its type, and where.
+    /// The message about a malformed type, and its offset.
     pub(super) fn wrong_type(&self) -> Option<(String, usize)> {
         let type_name = self.type_name.as_ref().filter(|name| !is_type_name(name))?;
         let message = format!("{type_name:?} is not a type name: {FORM}");
@@ -96,10 +96,9 @@ impl Declared {
     }
 }
 
-/// Whether a text can be nothing but the name of a type, such as `numeric(10, 2)[]`: it becomes part of the
-/// statement.
+/// Whether a text can only be the name of a type, such as `numeric(10, 2)[]`. It becomes part of the statement.
 fn is_type_name(text: &str) -> bool {
-    // What may follow a name in the types that SQL spells in words.
+    // The words that can follow the first one in SQL's names of types.
     const FURTHER: [&str; 16] = [
         "array",
         "char",
@@ -150,7 +149,7 @@ fn is_type_name(text: &str) -> bool {
     open.is_none() && before.is_some_and(|last| last != Kind::Symbol('.'))
 }
 
-/// What stands before and behind the first colon that ends a word, outside of quotes and brackets.
+/// Splits at the first colon that ends a word, outside of quotes and brackets.
 fn split_description(text: &str) -> (&str, Option<&str>) {
     let colon = outside_quotes(text, |_, rest| {
         rest.strip_prefix(':').is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
@@ -161,13 +160,13 @@ fn split_description(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// What stands before the first offset that [`outside_quotes`] finds, and what from there on.
+/// Splits at the first offset that [`outside_quotes`] finds.
 fn parted(text: &str, found: impl Fn(&str, &str) -> bool) -> (&str, &str) {
     text.split_at(outside_quotes(text, found).unwrap_or(text.len()))
 }
 
-/// The first offset outside of quotes, and of brackets opened before it, where `found` says so of what is
-/// before and from there on. The apostrophe of a word, as in "it's", is no quote.
+/// The first offset, outside of quotes and brackets, at which `found` is true of the texts before and after it. An
+/// apostrophe within a word, as in "it's", is not a quote.
 fn outside_quotes(text: &str, found: impl Fn(&str, &str) -> bool) -> Option<usize> {
     let mut quote = None;
     let mut depth = 0_usize;
@@ -191,7 +190,7 @@ fn outside_quotes(text: &str, found: impl Fn(&str, &str) -> bool) -> Option<usiz
     None
 }
 
-/// A default: JSON, SQL's NULL, a text in SQL's quotes, or a text as it stands.
+/// A default: JSON, SQL's NULL, a quoted SQL string, or plain text.
 fn value(text: &str) -> Value {
     if text.eq_ignore_ascii_case("null") {
         return Value::Null;

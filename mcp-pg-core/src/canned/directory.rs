@@ -9,7 +9,7 @@ use super::Fault;
 /// The maximum size of a file, in bytes.
 const FILE_MOST: u64 = 256 * 1024;
 
-/// A file and its text.
+/// A file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// The file's name without `.sql`: the tool's name.
@@ -56,7 +56,7 @@ pub fn files(directory: &Path) -> (Vec<File>, Vec<Fault>) {
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
-    // A pipe would be waited for.
+    // Reading a pipe would block.
     if !fs::metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a file"));
     }
@@ -71,11 +71,11 @@ fn read(path: &Path) -> std::io::Result<String> {
         let line = line(error.as_bytes(), error.utf8_error().valid_up_to());
         std::io::Error::other(format!("line {line} is not UTF-8"))
     })?;
-    // No text of PostgreSQL's has one, nor a message to it.
+    // Neither a text of PostgreSQL nor a message to it can contain NUL.
     if let Some(at) = text.find('\0') {
         let line = line(text.as_bytes(), at);
         return Err(std::io::Error::other(format!("line {line} has a NUL byte")));
     }
-    // Some editors begin each file with a byte order mark.
+    // Some editors begin files with a byte order mark.
     Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
 }

@@ -1,17 +1,17 @@
-//! What is wrong with a canned query, and where.
+//! Errors in a canned query, with their place.
 
 use std::fmt;
 
-/// Why a file or a function is not a tool, for its author.
+/// Why a file or a function is not a tool, told to its author.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The file's path, or the function's signature.
+    /// The path of the file, or the signature of the function.
     pub place: String,
-    /// Line and column in the file, or in the function's comment; both from 1.
+    /// Line and column in the file or in the function's comment, both from 1.
     pub position: Option<(usize, usize)>,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and how to correct it.
     pub message: String,
-    /// Whether the tool is still served, as it was before the file was changed.
+    /// Whether the tool is still served in the version before the file was changed.
     pub served: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A call of a function or procedure: arguments by name, those left out that have a default.
+//! Calls of functions and procedures: arguments are passed by name, and those with a default may be left out.
 
 use super::fault::Fault;
 use super::header::{self, Line};
@@ -12,23 +12,24 @@ pub struct Call {
     routine: Routine,
 }
 
-/// An argument that a caller, or the server, can give.
+/// An input argument.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Input<'r> {
-    /// The argument's name; `arg1` if it has none.
+    /// The argument's name; `arg1`, `arg2`, … if it has none.
     pub(super) name: &'r str,
     /// Whether the function has a default for it.
     pub(super) default: bool,
-    /// Whether null is a value of its own.
+    /// Whether null is a value of its own, rather than an argument that is not given.
     pub(super) nullable: bool,
 }
 
 impl Source {
-    /// Reads a routine, if its comment marks it as a tool. Besides those who are vouched for, `owners` may make tools.
+    /// Reads a routine, if its comment marks it as a tool. `owners` may make tools in addition to the trusted owners
+    /// of [`Routine`].
     ///
     /// # Errors
     ///
-    /// What is wrong with its comment, and what no caller could give or read.
+    /// Errors in its comment, and arguments or results that callers could not give or read.
     pub(crate) fn of_routine(routine: Routine, owners: &[String]) -> Result<Option<Self>, Fault> {
         let text = routine.comment.clone();
         let place = routine.signature();
@@ -74,10 +75,10 @@ impl Source {
         Ok(Some(Self { name, place, body: Body::Function(call), header, text }))
     }
 
-    /// The tools of routines that share a name, told apart by their arguments.
+    /// Distinguishes the tools of overloaded routines by adding their arguments to the name.
     pub(crate) fn tell_apart(sources: &mut [Self]) {
         let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
-        // A name that is given takes no routine's own.
+        // A tool with an explicit name does not take the routine's name.
         let own = sources.iter().filter(|source| source.has_own_name());
         let own: Vec<String> = own.map(|source| source.name.clone()).collect();
         for source in sources.iter_mut() {
@@ -99,14 +100,14 @@ impl Source {
         sources.sort_by_key(|source| !source.has_own_name());
     }
 
-    /// Whether the tool is called like its routine.
+    /// Whether the tool has the name of its routine.
     fn has_own_name(&self) -> bool {
         matches!(&self.body, Body::Function(call) if call.routine.name == self.name)
     }
 }
 
-/// What is wrong with a routine that says it is a tool, and that nobody vouches for. It is no fault of the routine's own,
-/// whose last good form would be served on.
+/// The fault of a routine that is marked as a tool, but whose owner is not trusted. It is not a fault of the comment:
+/// an earlier version of the tool is not served on.
 fn distrusted(routine: &Routine) -> Fault {
     let message = format!(
         "{} says @tool and has no effect: {}, who owns it, is not named, and owns neither schema nor database",
@@ -117,7 +118,7 @@ fn distrusted(routine: &Routine) -> Fault {
 }
 
 impl Call {
-    /// What a caller can give, in order.
+    /// The input arguments, in order.
     pub(super) fn inputs(&self) -> impl Iterator<Item = Input<'_>> {
         self.routine.arguments.iter().filter(|argument| argument.mode != ArgumentMode::Out).map(
             |argument| Input {
@@ -138,16 +139,17 @@ impl Call {
         &self.routine.executable_by
     }
 
-    /// The call with the inputs that are `given` (by position), and their positions in order.
+    /// The call with the inputs that are `given` (by position), and the positions of these in order.
     pub(super) fn statement(&self, given: impl Fn(usize) -> bool) -> (String, Vec<usize>) {
         let routine = &self.routine;
         let mut list = Vec::new();
         let mut positions = Vec::new();
         let mut input = 0;
-        // Without a name an argument is told by its position.
+        // An argument without a name is passed by position.
         let by_name = routine.arguments.iter().all(|argument| argument.named);
         let inputs = self.inputs().count();
-        // PostgreSQL finds no VARIADIC function by some of its arguments: the others are said, too.
+        // PostgreSQL does not find a VARIADIC function if some arguments are left out, so they are passed as their
+        // defaults.
         let whole =
             routine.arguments.iter().any(|argument| argument.mode == ArgumentMode::Variadic)
                 && (0..inputs).any(&given);
@@ -176,7 +178,7 @@ impl Call {
         (format!("{verb} {schema}.{name}({})", list.join(", ")), positions)
     }
 
-    /// Whether an input is told by its position, so that those before it must be given with it.
+    /// Whether any input is passed by position, so that those before it must be given, too.
     pub(super) fn by_position(&self) -> bool {
         !self.routine.arguments.iter().all(|argument| argument.named)
     }

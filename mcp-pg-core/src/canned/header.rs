@@ -1,4 +1,4 @@
-//! The comment that describes a canned query: a description, and a directive a line.
+//! The header comment of a canned query: a description, and one directive per line.
 //!
 //! ```text
 //! -- The characters of a film and who played them.
@@ -15,13 +15,13 @@ use crate::name::nearest;
 use crate::policy::duration;
 use crate::schema::clean;
 
-/// What the comment says.
+/// A parsed header.
 #[derive(Debug, Default)]
 pub(super) struct Header {
     pub(super) description: Option<String>,
     pub(super) title: Option<String>,
     pub(super) roles: Option<Vec<String>>,
-    /// Where in the text the roles are named first.
+    /// The byte offset of `@roles`.
     pub(super) roles_offset: Option<usize>,
     pub(super) writes: bool,
     pub(super) timeout: Option<Duration>,
@@ -30,19 +30,19 @@ pub(super) struct Header {
     pub(super) idempotent: bool,
     pub(super) additive: bool,
     pub(super) confirm: bool,
-    /// `@tool`, with the name that it gives.
+    /// `@tool`, with the name if it gives one.
     pub(super) tool: Option<Option<String>>,
     pub(super) parameters: Vec<Declared>,
 }
 
-/// A line of the comment, without the comment's marks, and where its text begins.
+/// A line of the comment without the comment's delimiters, and the byte offset of its text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'t> {
     pub(super) text: &'t str,
     pub(super) offset: usize,
 }
 
-/// What is wrong with a line.
+/// An error in a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     pub(super) message: String,
@@ -63,11 +63,11 @@ const DIRECTIVES: [&str; 11] = [
     "tool",
 ];
 
-/// Reads the comment's lines.
+/// Parses the lines of a comment.
 pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Header, Wrong> {
     let mut header = Header::default();
     let mut description = String::new();
-    // How far in the last directive stands, if it is a parameter's and may go on.
+    // The indentation of the last directive, if it is a `@param`, which following lines may continue.
     let mut open = None;
     for line in lines {
         let indent = line.text.len() - line.text.trim_start().len();
@@ -92,7 +92,7 @@ pub(super) fn read<'t>(lines: impl IntoIterator<Item = Line<'t>>) -> Result<Head
         };
         let (name, rest) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
         let mut rest = rest.trim();
-        // One word is a name; several say what it does.
+        // A single word is the tool's name; several are its description.
         if name == "tool" && rest.contains(char::is_whitespace) {
             description.push_str(rest);
             description.push('\n');
@@ -114,7 +114,7 @@ fn extend(description: &mut Option<String>, text: &str) {
 }
 
 impl Header {
-    /// What it says of writes although there are none.
+    /// The message about a directive for writes in a query that only reads.
     pub(super) fn contradiction(&self) -> Option<&'static str> {
         if self.writes {
             return None;
@@ -162,7 +162,7 @@ impl Header {
     }
 }
 
-/// The directive that a line of a comment is.
+/// The directive of a line, if it is one.
 pub(super) fn directive(line: &str) -> Option<&'static str> {
     let name = line.trim().strip_prefix('@')?.split_whitespace().next()?;
     DIRECTIVES.into_iter().find(|directive| *directive == name)
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn what_stands_further_in_than_a_parameter_goes_on_with_it() {
         for (text, parameter, description) in [
-            // As people indent a function's comment.
+            // The usual indentation in a function's comment.
             (
                 "\n  Moves money.\n  @tool\n  @param a: how\n    much\n  Returns it.",
                 Some("how much"),

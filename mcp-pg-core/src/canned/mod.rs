@@ -1,8 +1,8 @@
 //! Canned queries: hand-written SQL, and functions of the database, as tools.
 //!
-//! Owns the header's grammar, the rewriting of `:name` to `$n`, what a parameter accepts, and the JSON
-//! Schemas that follow from both. Knows neither connections nor who may call: PostgreSQL's description of a
-//! statement comes in, a statement with its parameters goes out.
+//! Parses headers, rewrites `:name` to `$n`, and checks arguments; the JSON Schemas of tools follow from these. Knows
+//! neither connections nor callers: the input is a statement as PostgreSQL describes it, the output a statement with
+//! parameters.
 
 mod column;
 mod declared;

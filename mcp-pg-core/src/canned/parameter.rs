@@ -1,4 +1,4 @@
-//! A parameter of a canned query: its type, where its value comes from, and what is accepted.
+//! A parameter of a canned query: its type, the source of its value, and the values that it accepts.
 
 use std::sync::Arc;
 
@@ -21,35 +21,35 @@ pub struct Parameter {
     pub data_type: Arc<DataType>,
     type_name: String,
     given: Given,
-    /// Whether null is a value of its own. If not, null counts as not given.
+    /// Whether null is a value of its own. If not, null means that the argument is not given.
     nullable: bool,
     rules: Rules,
     description: Option<String>,
-    /// Line and column where it is declared, or first used.
+    /// Line and column of its declaration, or of its first use.
     pub(super) position: Option<(usize, usize)>,
-    /// Columns whose comment describes it if the header does not.
+    /// Columns that it is compared with. Their comment describes the parameter if the header does not.
     compared: Vec<String>,
 }
 
-/// Where the value comes from.
+/// The source of the value.
 #[derive(Debug, Clone, PartialEq)]
 enum Given {
-    /// From the caller.
+    /// The caller, who must give it.
     Required,
-    /// From the caller, or else this value.
+    /// The caller, otherwise this default.
     Default(Value),
-    /// From the caller, or else the function's own default.
+    /// The caller, otherwise the function's own default.
     Omitted,
-    /// From the claim of this name.
+    /// The claim with this name.
     Claim(String),
 }
 
 impl Parameter {
-    /// A parameter of this type, with its declaration if there is one.
+    /// A parameter of this type, with its declaration if it has one.
     ///
     /// # Errors
     ///
-    /// Which default or rule does not fit, as a sentence.
+    /// A message about a default or rule that does not fit the type.
     pub(super) fn new(
         input: Input<'_>,
         data_type: Arc<DataType>,
@@ -84,12 +84,12 @@ impl Parameter {
         Ok(parameter)
     }
 
-    /// Whether it is an argument of callers.
+    /// Whether callers can give it.
     pub(crate) fn is_argument(&self) -> bool {
         !matches!(self.given, Given::Claim(_))
     }
 
-    /// The type and text of its default, if only PostgreSQL can check that.
+    /// The default with its type and text, if only PostgreSQL can check it.
     pub(super) fn untried_default(&self) -> Option<(&Value, u32, String)> {
         let Given::Default(value) = &self.given else { return None };
         if !value::is_left_to_postgresql(&self.data_type) {
@@ -99,7 +99,7 @@ impl Parameter {
         Some((value, self.data_type.oid, text))
     }
 
-    /// The columns that it is compared with or assigned to, as far as the text shows.
+    /// The columns that it is compared with or assigned to, as far as the text shows this.
     pub(super) fn compared(&self) -> &[String] {
         &self.compared
     }
@@ -109,8 +109,7 @@ impl Parameter {
         self.given == Given::Required
     }
 
-    /// The text of the value, of which there is none if the statement is to do without the parameter;
-    /// `Some(None)` is null.
+    /// The text of the value; `Some(None)` is null. `None` if the statement is to be built without the parameter.
     pub(super) fn value(
         &self,
         arguments: &Map<String, Value>,
@@ -123,7 +122,7 @@ impl Parameter {
             (Given::Claim(name), _) => {
                 let claim = claim(claims, name).unwrap_or_default();
                 let text = value::encode(&self.data_type, &self.type_name, &claim);
-                // The caller did not give it, and must not read it in an error.
+                // A claim: the caller did not give the value, and an error must not show it.
                 text.map(Some).map_err(|error| {
                     Error::new(Code::Forbidden, "a claim of the caller does not fit the query")
                         .caused_by(error)
@@ -152,7 +151,7 @@ impl Parameter {
                 let most = self.rules.max_items.unwrap_or(list_most);
                 require_few(self.check_items(items)?, most)?;
             }
-            // A list may be given as its literal: then its items are PostgreSQL's to check.
+            // A list may be given as a literal, whose items PostgreSQL checks.
             (Kind::Array { .. }, _) if self.rules.restrict() => {
                 return Err(Error::new(Code::InvalidValue, "expected a list").at(""));
             }
@@ -166,7 +165,7 @@ impl Parameter {
         value::encode(&self.data_type, &self.type_name, value)
     }
 
-    /// Checks the items of a list, those of lists in it too; how many there are.
+    /// Checks the items of a list and of the lists in it, and returns their number.
     fn check_items(&self, items: &[Value]) -> Result<usize> {
         let checked = items.iter().enumerate().map(|(position, item)| {
             let checked = match item {
@@ -178,13 +177,13 @@ impl Parameter {
         checked.sum()
     }
 
-    /// The JSON Schema of the argument; `comment` finds the comment of a column by its name.
+    /// The JSON Schema of the argument. `comment` looks up the comment of a column by its name.
     pub(super) fn schema(&self, comment: impl Fn(&str) -> Option<String>) -> Map<String, Value> {
         let mut schema = value::accepted(&self.data_type);
         match &self.data_type.base().kind {
             Kind::Array { element, .. } => {
                 if self.rules.restrict() {
-                    // No rule lets a null pass.
+                    // No rule accepts null.
                     let mut items = value::accepted(element);
                     self.rules.describe(&mut items);
                     schema.insert("items".into(), items.into());
@@ -195,7 +194,7 @@ impl Parameter {
             }
             _ => self.rules.describe(&mut schema),
         }
-        // A null for what may be left out is as if it were.
+        // For an optional argument, null means that it is not given.
         if self.nullable || !self.is_required() {
             schema = value::or_null(schema);
         }

@@ -33,19 +33,19 @@ pub struct Query {
     pub title: Option<String>,
     /// What it returns or does.
     pub description: Option<String>,
-    /// Its parameters, including those that are claims.
+    /// Its parameters, including claims.
     pub parameters: Vec<Parameter>,
-    /// The roles that have it as a tool. If absent, those that could do all of it anyway: see [`Query::is_for`].
+    /// The roles that have it as a tool. If absent, see [`Query::is_for`].
     pub roles: Option<Vec<String>>,
     /// Whether it may write.
     pub writes: bool,
-    /// Whether it may run code that changes its session.
+    /// Whether it may run code of the database that changes the session.
     pub coded: bool,
-    /// Whether repeating it has no further effect.
+    /// Whether repeating a call has no further effect.
     pub idempotent: bool,
-    /// Whether it only adds rows, and changes or deletes none.
+    /// Whether it only inserts rows.
     pub additive: bool,
-    /// Whether it needs the user's confirmation, for every role.
+    /// Whether it needs the user's confirmation, whatever the role.
     confirm: bool,
     /// PostgreSQL's `statement_timeout` for it.
     pub timeout: Option<Duration>,
@@ -68,13 +68,13 @@ pub(super) enum Text {
     Fixed {
         sql: Arc<str>,
         verb: Verb,
-        /// The table that an UPDATE or DELETE is about.
+        /// The table of an UPDATE or DELETE.
         target: Option<String>,
     },
     Call(Call),
 }
 
-/// Arguments of every query that writes.
+/// The arguments of every query that writes.
 pub(super) const WRITE_ARGUMENTS: [&str; 2] = ["dry_run", "max_rows"];
 
 impl Query {
@@ -330,7 +330,7 @@ impl Query {
         own.map(|parameter| parameter.name.as_str()).chain(self.write_arguments())
     }
 
-    /// Those that every write has.
+    /// The arguments that every write has.
     pub(super) fn write_arguments(&self) -> impl Iterator<Item = &str> {
         let (writes, bound) = (self.writes, self.max_rows.is_some() || !self.is_statement());
         WRITE_ARGUMENTS.into_iter().filter(move |name| writes && !(bound && *name == "max_rows"))
@@ -376,7 +376,7 @@ fn digest(source: &Source, described: &Described, parameters: &[Parameter]) -> u
     for parameter in parameters {
         (&parameter.name, &parameter.data_type).hash(&mut hasher);
     }
-    // Whether a function writes, what may be left out, and who may call it are not in the text.
+    // Some properties of a function are not in its comment: whether it writes, its defaults, and who may execute it.
     if let Body::Function(call) = &source.body {
         call.hash(&mut hasher);
     }

@@ -1,4 +1,4 @@
-//! Rules for a parameter's value besides its type: JSON Schema's keywords, with their meaning.
+//! Rules for a parameter's value in addition to its type: keywords of JSON Schema, with their meaning there.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -11,7 +11,7 @@ use crate::name::nearest;
 use crate::schema::{DataType, Kind};
 use crate::value::{self, Decimal};
 
-/// The rules of a parameter, or of each item of a list.
+/// The rules of a parameter, or of each item if it is a list.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rules {
     values: Option<Vec<Value>>,
@@ -20,7 +20,7 @@ pub(super) struct Rules {
     min_length: Option<usize>,
     max_length: Option<usize>,
     pattern: Option<Regex>,
-    /// Of a list: most items.
+    /// The most items of a list.
     pub(super) max_items: Option<usize>,
 }
 
@@ -28,7 +28,7 @@ const KEYWORDS: [&str; 7] =
     ["enum", "minimum", "maximum", "minLength", "maxLength", "pattern", "maxItems"];
 
 impl Rules {
-    /// Reads the rules from the text of a JSON object.
+    /// Parses the text of a JSON object.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let mut rules = Self::default();
         for (keyword, value) in object(text)? {
@@ -60,7 +60,7 @@ impl Rules {
                 "pattern" => {
                     let pattern = value.as_str().ok_or_else(|| wrong("a regular expression"))?;
                     let pattern = Regex::new(pattern).map_err(|error| {
-                        // The last line says what is wrong; those before draw where.
+                        // The last line contains the message; those before show the place.
                         let error = error.to_string();
                         let reason = error.lines().last().unwrap_or_default();
                         format!("pattern: {}", reason.trim_start_matches("error: "))
@@ -81,7 +81,7 @@ impl Rules {
         Ok(rules)
     }
 
-    /// What no value could meet is a mistake.
+    /// Refuses rules that no value can meet.
     fn agree(&self) -> Result<(), String> {
         if let (Some(least), Some(most)) = (&self.minimum, &self.maximum)
             && compare(least, most).is_some_and(Ordering::is_gt)
@@ -97,14 +97,14 @@ impl Rules {
         Ok(())
     }
 
-    /// What in them does not fit values of this type, in words.
+    /// Refuses rules that do not apply to values of this type.
     pub(super) fn check_type(&self, data_type: &DataType) -> Result<(), String> {
         let (item, list) = match &data_type.base().kind {
             Kind::Array { element, .. } => (&**element, true),
             _ => (data_type, false),
         };
         let accepted = value::accepted(item);
-        // Numbers may be texts of their digits.
+        // Numbers may be given as strings of digits.
         let kind = accepted.get("type").map(|kind| kind.get(0).unwrap_or(kind));
         let kind = kind.and_then(Value::as_str);
         let number = matches!(kind, None | Some("number" | "integer"));
@@ -128,14 +128,14 @@ impl Rules {
         Ok(())
     }
 
-    /// Whether they say anything of a single value.
+    /// Whether there are rules about a single value.
     pub(super) fn restrict(&self) -> bool {
         let mut schema = Map::new();
         self.describe(&mut schema);
         !schema.is_empty()
     }
 
-    /// Whether the value meets the rules; the error's place is relative to it.
+    /// Checks a value. The error's place is relative to it.
     pub(super) fn check(&self, value: &Value) -> Result<()> {
         let wrong = |message: String| Err(Error::new(Code::InvalidValue, message).at(""));
         if let Some(values) = &self.values
@@ -157,7 +157,7 @@ impl Rules {
         {
             return wrong(format!("{} is more than {}", shown(value), shown(most)));
         }
-        // As it is written for PostgreSQL: numbers and truths are taken for texts, too.
+        // The text sent to PostgreSQL: numbers and booleans are accepted as texts, too.
         let text = match value {
             Value::String(text) => Cow::Borrowed(text.as_str()),
             other => Cow::Owned(other.to_string()),
@@ -181,7 +181,7 @@ impl Rules {
         Ok(())
     }
 
-    /// Writes the rules into the JSON Schema of the value, or of a list's items.
+    /// Adds the rules to the JSON Schema of the value, or of a list's items.
     pub(super) fn describe(&self, schema: &mut Map<String, Value>) {
         let mut put = |keyword: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -189,7 +189,7 @@ impl Rules {
             }
         };
         put("enum", self.values.clone().map(Value::Array));
-        // A bound that no JSON number holds is checked, and not shown.
+        // A bound that JSON numbers cannot hold is checked, but not shown.
         put("minimum", self.minimum.clone().filter(Value::is_number));
         put("maximum", self.maximum.clone().filter(Value::is_number));
         put("minLength", self.min_length.map(Value::from));
@@ -198,13 +198,13 @@ impl Rules {
     }
 }
 
-/// Whether the number is the one that was written: a double holds no more than 15 digits for sure.
+/// Whether the number is certainly the one that was written: a double keeps 15 digits.
 fn is_exact(number: &Number) -> bool {
     const MOST: f64 = 1e15;
     number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|double| double.abs() < MOST)
 }
 
-/// Whether both are the same to PostgreSQL: numbers may come as their digits, and the other way round.
+/// Whether both are the same value for PostgreSQL: a number may also be given as a string of digits.
 fn same(known: &Value, given: &Value) -> bool {
     let written = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
@@ -216,7 +216,7 @@ fn same(known: &Value, given: &Value) -> bool {
         || !known.is_string() && compare(given, known) == Some(Ordering::Equal)
 }
 
-/// Compares two numbers, each a JSON number or a text of its digits; `None` if one is neither.
+/// Compares two numbers, each a JSON number or a string of digits; `None` if one is neither.
 fn compare(a: &Value, b: &Value) -> Option<Ordering> {
     let text = |value: &Value| match value {
         Value::Number(number) => Some(number.to_string()),
@@ -234,7 +234,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The members of a JSON object that are written behind a parameter.
+/// Parses the JSON object after a parameter.
 fn object(text: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_str(text.trim()).map_err(|error| {
         format!("{} is not JSON such as {{\"minimum\": 1, \"maximum\": 100}}: {error}", text.trim())

@@ -19,12 +19,12 @@ impl Query {
                 .filter(|(_, column)| column.can_select)
                 .filter_map(|(_, column)| column.comment.clone());
             let first = comments.next();
-            // Columns of this name in two tables: which is meant only PostgreSQL knows.
+            // If columns of two tables have this name, only PostgreSQL knows which is meant.
             first.filter(|first| comments.all(|other| other == *first))
         };
         let own = self.parameters.iter().filter(|parameter| parameter.is_argument());
         let mut own: Vec<&Parameter> = own.collect();
-        // As they are declared, whichever comes first in the text.
+        // In the order of their declarations.
         own.sort_by_key(|parameter| parameter.position);
         let properties = own.iter().map(|p| (p.name.clone(), Value::Object(p.schema(comment))));
         let mut properties: Map<String, Value> = properties.collect();
@@ -69,7 +69,7 @@ impl Query {
                 "rows": {"type": "array", "items": row},
                 "row_count": {"type": "integer"},
                 "truncated": {"type": "boolean"},
-                // Clients hold an error to the same schema, so nothing is required.
+                // Clients check errors against the same schema, so no member is required.
                 "error": {"type": "object"},
             }),
         );

@@ -1,4 +1,4 @@
-//! A canned query before PostgreSQL has seen it: what its header says, and its text with `$n` for `:name`.
+//! A canned query before PostgreSQL describes it: its header, and its text with `$n` for `:name`.
 
 use super::declared::Declared;
 use super::directory::File;
@@ -15,17 +15,17 @@ pub struct Source {
     pub name: String,
     /// The file's path, or the function's signature.
     pub place: String,
-    /// What it runs.
+    /// The statement or function.
     pub body: Body,
     pub(super) header: Header,
-    /// The text that positions refer to.
+    /// The text to which positions refer.
     pub(super) text: String,
 }
 
-/// What a [`Source`] runs.
+/// The statement or function of a [`Source`].
 #[derive(Debug)]
 pub enum Body {
-    /// A statement of a file.
+    /// A statement from a file.
     Statement(Sql),
     /// A function of the database.
     Function(Call),
@@ -36,7 +36,7 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// What is wrong with its header or its text, as far as that can be checked without PostgreSQL.
+    /// Errors in its header or text that can be found without PostgreSQL.
     pub fn read(file: File) -> Result<Self, Fault> {
         let File { name, path, text } = file;
         let fault = |message: String, offset| Err(Fault::new(&path, message).at(&text, offset));
@@ -76,7 +76,7 @@ impl Source {
         }
     }
 
-    /// The text that PostgreSQL prepares to describe the query.
+    /// The text that PostgreSQL prepares in order to describe the query.
     pub fn statement(&self) -> String {
         match &self.body {
             Body::Statement(sql) => sql.text.clone(),
@@ -102,7 +102,7 @@ impl Source {
         }
     }
 
-    /// PostgreSQL's message, in which `$n` is replaced by the parameter's name.
+    /// PostgreSQL's message, with the parameter's name for `$n`.
     pub fn with_names(&self, message: &str) -> String {
         let Body::Statement(sql) = &self.body else { return message.to_owned() };
         let mut parts = message.split('$');
@@ -122,7 +122,7 @@ impl Source {
         named
     }
 
-    /// Line and column of its `@roles`, or else of its statement.
+    /// Line and column of its `@roles`, otherwise of its statement.
     pub(super) fn roles_position(&self) -> Option<(usize, usize)> {
         let named = self.header.roles_offset;
         let named = named.map(|offset| Fault::new("", "").at(&self.text, offset));
@@ -133,7 +133,7 @@ impl Source {
         self.header.parameters.iter().find(|declared| declared.name == name)
     }
 
-    /// The fault of a parameter: where it is declared, else where it is used.
+    /// A fault of a parameter, at its declaration or otherwise at its first use.
     pub(super) fn parameter_fault(&self, name: &str, message: impl Into<String>) -> Fault {
         let fault = Fault::new(&self.place, message);
         let used = match &self.body {
@@ -148,7 +148,7 @@ impl Source {
     }
 }
 
-/// Whether clients accept it as a tool's name.
+/// Checks that clients accept the name as a tool's name.
 pub(super) fn check_name(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if (1..=64).contains(&name.len()) && name.chars().all(fits) {
@@ -157,7 +157,7 @@ pub(super) fn check_name(name: &str) -> Result<(), String> {
     Err(format!("{name:?} is not a tool name: up to 64 letters, digits, _ and -"))
 }
 
-/// The lines of a comment, without its marks.
+/// The lines of a comment, without its delimiters.
 fn lines(text: &str, token: Token) -> Vec<Line<'_>> {
     let comment = text.get(token.start..token.end).unwrap_or_default();
     if let Some(line) = comment.strip_prefix("--") {
@@ -167,7 +167,7 @@ fn lines(text: &str, token: Token) -> Vec<Line<'_>> {
     let mut offset = token.start + 2;
     let mut all = Vec::new();
     for line in inner.unwrap_or_default().split('\n') {
-        // ` * ` before each line is a habit, not text; how far in the text stands tells where it belongs.
+        // ` * ` at the beginning of a line is decoration. The indentation after it decides what the line belongs to.
         let starred = line.trim_start().strip_prefix('*');
         let star = starred.map_or(0, |rest| line.len() - rest.trim_start_matches('*').len());
         all.push(Line { text: line.get(star..).unwrap_or_default(), offset: offset + star });

@@ -1,4 +1,4 @@
-//! A file's statement, with `$n` for `:name`, and what its words tell without PostgreSQL.
+//! The statement of a file, with `$n` for `:name`, and what can be learned from its words without PostgreSQL.
 
 use std::collections::HashSet;
 
@@ -14,10 +14,10 @@ pub struct Sql {
     /// The text, with `$n` for the parameter at `n - 1`.
     pub(super) text: String,
     pub(super) verb: Verb,
-    /// The table whose rows it changes or removes, without its schema.
+    /// The table of an UPDATE or DELETE, without its schema.
     pub(super) target: Option<String>,
     pub(super) parameters: Vec<Used>,
-    /// Every name in the text, as the catalogue spells it.
+    /// Every name in the text, spelled as in the catalogue.
     pub(super) names: HashSet<String>,
     pieces: Vec<Piece>,
 }
@@ -26,36 +26,36 @@ pub struct Sql {
 #[derive(Debug)]
 pub(super) struct Used {
     pub(super) name: String,
-    /// Where it stands first, in the file.
+    /// The byte offset of its first use in the file.
     pub(super) offset: usize,
     /// The columns that it is compared with.
     pub(super) compared: Vec<String>,
 }
 
-/// What a statement begins with.
+/// The kind of a statement, by its first word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     /// SELECT, VALUES, TABLE, a parenthesis.
     Select,
-    /// WITH: what follows may write.
+    /// WITH: the statement may write.
     With,
-    /// INSERT, UPDATE, DELETE, MERGE: PostgreSQL counts the rows that it does this to.
+    /// INSERT, UPDATE, DELETE or MERGE. PostgreSQL reports the number of affected rows.
     Change(Actions),
     /// CALL.
     Call,
 }
 
-/// A piece of the numbered text, and where in the file it comes from.
+/// A piece of the rewritten text, and its byte offset in the file.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     start: usize,
     offset: usize,
-    /// All of it stands at `offset`: it was put there.
+    /// Whether it was inserted for the parameter at `offset`.
     put: bool,
 }
 
 impl Sql {
-    /// The statement in `body`, a part of the file; or what is wrong with it, and where.
+    /// Rewrites the statement in `body`, a part of the file. An error has a message and its offset.
     pub(super) fn number(
         text: &str,
         body: &[Token],
@@ -92,7 +92,7 @@ impl Sql {
             let Kind::Parameter { bracketed } = token.kind else { continue };
             let name = spelled(text, token).trim_start_matches(':');
             let declared = header.parameters.iter().find(|declared| declared.name == name);
-            // `[:n]` may be a slice up to a column.
+            // `[:n]` may be a slice up to the column `n`.
             if bracketed && declared.is_none() {
                 continue;
             }
@@ -109,9 +109,9 @@ impl Sql {
         Ok(sql)
     }
 
-    /// Puts `$number` for the parameter at `offset`, as the type that it is declared with.
+    /// Inserts `$number`, cast to the declared type, for the parameter at `offset`.
     fn put_number(&mut self, number: usize, offset: usize, declared: Option<&Declared>) {
-        // `a:b` are two words, `a$1` is one: to PostgreSQL, all that is not ASCII is a letter.
+        // `a:b` are two words, `a$1` would be one. PostgreSQL takes every character beyond ASCII for a letter.
         let letter = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || matches!(c, '_' | '$');
         if self.text.ends_with(letter) {
             self.put(" ", offset);
@@ -125,7 +125,7 @@ impl Sql {
         }
     }
 
-    /// Refuses a parameter that is declared, and that the statement does not have.
+    /// Refuses parameters that are declared but not used.
     fn uses_all(&self, declared: &[Declared]) -> Result<(), (String, usize)> {
         let used = || self.parameters.iter().map(|used| used.name.as_str());
         match declared.iter().find(|declared| used().all(|name| name != declared.name)) {
@@ -150,7 +150,7 @@ impl Sql {
         self.text.push_str(text);
     }
 
-    /// The number of the parameter, which is used at `offset`.
+    /// The number of the parameter that is used at `offset`.
     fn used(&mut self, name: &str, offset: usize, compared: Option<String>) -> usize {
         let position = self.parameters.iter().position(|used| used.name == name);
         let position = position.unwrap_or_else(|| {
@@ -163,12 +163,12 @@ impl Sql {
         position + 1
     }
 
-    /// Where in the file the statement begins.
+    /// The byte offset of the statement in the file.
     pub(super) fn begins(&self) -> Option<usize> {
         self.pieces.first().map(|piece| piece.offset)
     }
 
-    /// Where in the file a character of the numbered text comes from.
+    /// The byte offset in the file of a character of the rewritten text.
     pub(super) fn offset(&self, position: usize) -> usize {
         let byte = self.text.char_indices().nth(position.saturating_sub(1));
         let byte = byte.map_or(self.text.len(), |(byte, _)| byte);
@@ -184,7 +184,7 @@ fn spelled<'t>(text: &'t str, token: &Token) -> &'t str {
     text.get(token.start..token.end).unwrap_or_default()
 }
 
-/// The only statement of a file, without the semicolons behind it.
+/// The only statement of a file, without the semicolons after it.
 fn one_statement(code: &[Token]) -> Result<&[Token], (String, usize)> {
     let ending = code.iter().rev().take_while(|token| token.kind == Kind::Symbol(';')).count();
     let code = code.get(..code.len() - ending).unwrap_or_default();
@@ -200,8 +200,8 @@ fn one_statement(code: &[Token]) -> Result<&[Token], (String, usize)> {
     }
 }
 
-/// The verb of a statement that writes, in a WITH or behind it: such words may also be names of columns, but not
-/// where one of these begins and goes on like it.
+/// The verb of a data-modifying statement, in or after WITH. Such words may also be names of columns, but then are
+/// not followed by the words that follow these verbs.
 fn writing_part<'c>(text: &str, code: &'c [Token]) -> Option<&'c Token> {
     let word = |token: &Token| text.get(token.start..token.end).unwrap_or_default().to_lowercase();
     code.windows(3).find_map(|tokens| {
@@ -225,10 +225,10 @@ fn verb(word: &str, names: &HashSet<String>) -> Result<Verb, String> {
     Ok(match word.to_lowercase().as_str() {
         "select" | "values" | "table" | "(" => Verb::Select,
         "with" => Verb::With,
-        // Where it says what to do on a conflict, that may be to update.
+        // ON CONFLICT may update.
         "insert" if names.contains("conflict") => change(&[Insert, Update]),
         "insert" => change(&[Insert]),
-        // Archiving is an update, too.
+        // Archiving is an UPDATE, too.
         "update" => change(&[Update, Archive, Restore]),
         "delete" => change(&[Delete]),
         "merge" => change(&[Insert, Update, Archive, Restore, Delete]),
@@ -241,7 +241,7 @@ fn verb(word: &str, names: &HashSet<String>) -> Result<Verb, String> {
     })
 }
 
-/// The name that a token is, as the catalogue spells it.
+/// A token as a name, spelled as in the catalogue.
 fn name(text: &str, token: &Token) -> Option<String> {
     let text = text.get(token.start..token.end)?;
     match token.kind {
@@ -251,7 +251,7 @@ fn name(text: &str, token: &Token) -> Option<String> {
     }
 }
 
-/// The table that an UPDATE or DELETE is about.
+/// The table of an UPDATE or DELETE.
 fn target(text: &str, code: &[Token]) -> Option<String> {
     let word = |token: &Token| spelled(text, token).to_lowercase();
     let (verb, rest) = code.split_first()?;
@@ -270,8 +270,8 @@ fn names(text: &str, code: &[Token]) -> HashSet<String> {
     code.iter().filter_map(|token| name(text, token)).collect()
 }
 
-/// The column that the parameter at `index` is compared with, as far as its neighbours tell:
-/// `column = :a`, `column LIKE '%' || :a`, `column = ANY(:a)`, `:a < column`.
+/// The column that the parameter at `index` is compared with, judging by the neighbouring tokens: `column = :a`,
+/// `column LIKE '%' || :a`, `column = ANY(:a)`, `:a < column`.
 fn compared(text: &str, code: &[Token], index: usize) -> Option<String> {
     const COMPARISONS: [&str; 16] = [
         "=", "<>", "!=", "<", ">", "<=", ">=", "~", "~*", "@>", "<@", "&&", "@@", "like", "ilike",

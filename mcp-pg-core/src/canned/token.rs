@@ -1,7 +1,6 @@
-//! SQL text as PostgreSQL's scanner parts it, as far as it takes to tell a `:name` from everything that only
-//! looks like one.
+//! Splits SQL text into tokens, like PostgreSQL's scanner but only as precisely as is needed to find each `:name`.
 
-/// A piece of SQL text, from one byte offset to another.
+/// A token, from one byte offset to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
@@ -9,7 +8,7 @@ pub(super) struct Token {
     pub(super) end: usize,
 }
 
-/// What a [`Token`] is.
+/// The kind of a [`Token`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `-- …` or `/* … */`.
@@ -18,29 +17,29 @@ pub(super) enum Kind {
     Word,
     /// A name in double quotes.
     Name,
-    /// A text in single quotes or dollar quotes.
+    /// A string in single or dollar quotes.
     Text,
     Number,
-    /// `:name`. Directly between brackets it may be the upper bound of a slice instead.
+    /// `:name`. Directly within brackets it may be the upper bound of a slice instead.
     Parameter {
         bracketed: bool,
     },
     /// `$1`.
     Numbered,
-    /// An operator, `::` and `:=` among them.
+    /// An operator, including `::` and `:=`.
     Operator,
     /// Any other character.
     Symbol(char),
 }
 
-/// What was begun and not ended, and where.
+/// A construct that is not closed, and its offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unclosed {
     pub(super) what: &'static str,
     pub(super) start: usize,
 }
 
-/// The tokens of the text; spaces are left out.
+/// The tokens of the text, without white space.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Unclosed> {
     let mut scanner = Scanner { text, at: 0, open: Vec::new() };
     let mut tokens: Vec<Token> = Vec::new();
@@ -59,7 +58,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Unclosed> {
 struct Scanner<'t> {
     text: &'t str,
     at: usize,
-    /// The brackets and parentheses that were opened: which of them may hold a slice.
+    /// The open brackets and parentheses, and whether each may contain a slice.
     open: Vec<bool>,
 }
 
@@ -130,7 +129,7 @@ impl Scanner<'_> {
 
     /// Reads `:name`, or the colon of a slice.
     fn parameter(&mut self, before: Option<&Token>) -> Kind {
-        // `a[low:high]`: the colon stands directly behind the lower bound.
+        // `a[low:high]`: the colon directly follows the lower bound.
         let bound = before.is_some_and(|before| {
             before.end == self.at
                 && !matches!(before.kind, Kind::Operator | Kind::Symbol('[' | '(' | ','))
@@ -144,7 +143,7 @@ impl Scanner<'_> {
         Kind::Parameter { bracketed }
     }
 
-    /// Whether a bracket behind `before` makes an array, `ARRAY[…]` or one in it, rather than takes from one.
+    /// Whether a bracket after `before` constructs an array, in `ARRAY[…]` or nested in one, rather than a subscript.
     fn constructs(&self, before: Option<&Token>) -> bool {
         let Some(before) = before else { return false };
         let word = self.text.get(before.start..before.end).unwrap_or_default();
@@ -155,7 +154,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// A run of operator characters, up to a comment.
+    /// Reads operator characters, up to a comment.
     fn operator(&mut self) {
         let rest = self.rest();
         let run = rest.find(|c| !is_operator(c)).unwrap_or(rest.len());
@@ -187,8 +186,8 @@ impl Scanner<'_> {
         }
     }
 
-    /// A text or a name, at its first quote; doubled quotes belong to it, and with `escapes` what follows a
-    /// backslash does.
+    /// Reads a string or a name from its first quote. A doubled quote is part of it; with `escapes`, so is a
+    /// character after a backslash.
     fn quoted(&mut self, quote: char, escapes: bool, what: &'static str) -> Result<Kind, Unclosed> {
         let start = self.at;
         self.at += 1;
@@ -245,7 +244,7 @@ fn is_operator(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// The parameters of a text, those between brackets marked.
+    /// The parameters of a text. Those directly within brackets are marked.
     fn parameters(text: &str) -> Vec<String> {
         let tokens = tokens(text).unwrap_or_else(|unclosed| panic!("{text}: {unclosed:?}"));
         tokens

@@ -1,4 +1,4 @@
-//! Which rows a query changes or deletes, if its columns identify them.
+//! The rows that a query changes or deletes, if its columns identify them.
 
 use super::query::{Query, Text};
 use super::sql::Verb;
@@ -6,8 +6,8 @@ use crate::policy::Action;
 use crate::schema::{Schema, Table};
 
 impl Query {
-    /// Positions of its columns that tell the rows which it changes or removes from others: parts of primary keys. Those that
-    /// it adds have other keys each time.
+    /// Positions of the columns that identify the changed or deleted rows: parts of primary keys. None for inserted
+    /// rows, whose keys differ with each call.
     pub(crate) fn key_columns(&self) -> Vec<usize> {
         let adds = match &self.text {
             Text::Fixed { verb: Verb::Change(actions), .. } => actions.contains(Action::Insert),
@@ -17,7 +17,7 @@ impl Query {
         columns.filter(|(_, column)| !adds && column.in_key).map(|(place, _)| place).collect()
     }
 
-    /// The table that it changes or removes rows of without telling which: its columns have not all of the primary key.
+    /// The table in which the query changes or deletes rows without returning all columns of the primary key.
     pub fn untold<'s>(&self, schema: &'s Schema) -> Option<&'s Table> {
         let Text::Fixed { target: Some(target), .. } = &self.text else { return None };
         let tells = |table: &&Table| {
@@ -29,7 +29,7 @@ impl Query {
         first.filter(|_| !tables.any(|table| tells(&table)))
     }
 
-    /// Whether one of its columns is this one of the table.
+    /// Whether any of its columns is this column of the table.
     fn shows(&self, table: &Table, position: usize) -> bool {
         let name = &table.columns[position].name;
         let mut origins = self.columns.iter().filter_map(|column| column.origin.as_ref());

@@ -13,77 +13,82 @@ use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 use crate::schema::{DataType, Kind, Schema, Table, TableKind};
 
-/// The comment on roles that the SQL of `mcp-pg-server setup-sql` has made: it may give them rights, and those of them that
-/// can do nothing in a database are for another one that the login serves.
+/// The comment on roles made by the SQL of `mcp-pg-server setup-sql`. That SQL may grant them rights; and those
+/// without rights in this database belong to another database that the login serves.
 pub const SETUP_COMMENT: &str = "Made by mcp-pg-server setup-sql.";
 
-/// What is known of the login's power beyond its grants.
+/// The login's rights that go beyond its grants, and other findings about the security of the database.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Posture {
     /// The login.
     pub login: String,
-    /// It has a password, which secrets can be made from.
+    /// Whether it has a password, from which secrets can be derived.
     pub password: bool,
-    /// That password is so short that who has what is made from it may find it by trying.
+    /// Whether the password is so short that whoever has a value derived from it could find it by trying.
     pub short_password: bool,
-    /// It is a superuser: nothing is refused to it.
+    /// Whether it is a superuser, who may do everything.
     pub superuser: bool,
-    /// It has BYPASSRLS: row-level security does not apply to it.
+    /// Whether it has BYPASSRLS, so that row-level security does not apply to it.
     pub bypass_rls: bool,
-    /// It may create roles or databases.
+    /// Whether it may create roles or databases.
     pub creates: bool,
-    /// Roles that it may become with `SET ROLE`.
+    /// The roles that it may `SET ROLE` to.
     pub member_of: Vec<String>,
-    /// Of those, the ones that no caller's database role is or is a member of; without those that were set up for another database
-    /// ([`SETUP_COMMENT`]) and can do nothing in this one.
+    /// Those of `member_of` that no caller's database role is, or is a member of. Roles of another database
+    /// ([`SETUP_COMMENT`]) that have no rights in this one are left out.
     pub needless_roles: Vec<String>,
-    /// Callers' database roles to which row-level security does not apply: superusers, BYPASSRLS.
+    /// Callers' database roles to which row-level security does not apply: superusers, and roles with BYPASSRLS.
     pub powerful_roles: Vec<String>,
-    /// Tables of the configured schemas that it owns: it could change or drop them.
+    /// Tables of the configured schemas that it owns, and so could alter or drop.
     pub owned_tables: Vec<String>,
-    /// Tables whose row-level security it escapes, or a caller's database role does, as their owner.
+    /// Tables with row-level security that does not apply to their owner, if that is the login or a caller's database
+    /// role.
     pub unforced_tables: Vec<String>,
-    /// Configured schemas that do not exist, or in which neither it nor a caller's database role may use
+    /// Configured schemas that do not exist, or in which neither the login nor any caller's database role may use
     /// anything.
     pub unusable_schemas: Vec<String>,
-    /// Schemas of its `search_path` in which everyone may create: functions and operators put there can stand in for
-    /// PostgreSQL's own, and then run as the caller's database role.
+    /// Schemas of its `search_path` in which PUBLIC may create objects. Functions and operators created there can
+    /// replace PostgreSQL's own, and would run as the caller's database role.
     pub open_schemas: Vec<String>,
-    /// Types of visible columns whose own operators are out of reach: PostgreSQL takes others in their place, or none.
+    /// Types of visible columns whose operators cannot be used, so that PostgreSQL uses other operators or none.
     pub unreached_types: Vec<UnreachedType>,
-    /// Views of the configured schemas that leave rows out and are no fence around them: no `security_barrier`.
+    /// Views of the configured schemas that leave out rows but are not `security_barrier`, so that conditions may be
+    /// evaluated on these rows.
     pub leaky_views: Vec<String>,
-    /// Views that read a table as an owner, of themselves or of a view beneath, whom its row-level security does not bind, or
-    /// that read partitions or heirs of one which do not have it.
+    /// Views that read a table without its row-level security: it does not apply to the owner of the view (or of a
+    /// view beneath), or the view reads partitions or inheriting tables that do not have it.
     pub unbound_views: Vec<String>,
-    /// Tables that inherit from one under row-level security without having it themselves, each with that one's name.
+    /// Tables without row-level security that inherit from one with it, each with the latter's name.
     pub open_heirs: Vec<(String, String)>,
-    /// Pairs of tables that a dot in a name gives one text in the configuration and the audit: neither is served.
+    /// Pairs of tables whose names, joined by a dot, are the same in the configuration and the audit. Neither is
+    /// served.
     pub shared_names: Vec<String>,
-    /// It may change or remove records of the audit table, or become a role that may. Of a superuser, this is not told.
+    /// Whether it may change or delete records of the audit table, or become a role that may. False for superusers.
     pub may_change_audit: bool,
-    /// The first schema that is searched ahead of PostgreSQL's own, if there is one: what stands there is taken first.
+    /// The first schema that is searched before `pg_catalog`, if any. Objects in it take precedence over PostgreSQL's
+    /// own.
     pub searched_first: Option<String>,
     /// `server_version`.
     pub server_version: String,
-    /// The database is a standby, which takes no writes.
+    /// Whether the database is a standby, which takes no writes.
     pub standby: bool,
 }
 
-/// A type in a schema that is not searched, or that a caller's database role may not use.
+/// A type whose operators cannot be used: its schema is not in the `search_path`, or a caller's database role may not
+/// use it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UnreachedType {
     /// The type, with its schema.
     pub name: String,
-    /// Its schema, as SQL takes it.
+    /// The schema, quoted for SQL.
     pub schema: String,
     /// A column of the type.
     pub column: String,
 }
 
 impl Database {
-    /// What the login may do beyond its grants; `schema` is what it sees, `roles` the callers' database roles
-    /// with what those see, `audit` the table of the audit log.
+    /// Examines the database. `schema` is what the login sees, `roles` are the callers' database roles with what they
+    /// see, `audit` is the audit table.
     ///
     /// # Errors
     ///
@@ -127,7 +132,7 @@ impl Database {
     }
 }
 
-/// What the row says.
+/// Builds the posture from the query's row.
 fn read(row: &Row, known: &Known) -> Result<Posture, PgError> {
     let names = |column| row.try_get::<_, Vec<String>>(column);
     let views = |oids: Vec<String>| -> Vec<String> {
@@ -166,7 +171,7 @@ fn read(row: &Row, known: &Known) -> Result<Posture, PgError> {
     })
 }
 
-/// The names of what the login or a caller's database role sees, by OID.
+/// The names of objects that the login or a caller's database role sees, by OID.
 struct Known {
     /// Types, each with a column that has it.
     types: BTreeMap<u32, (String, String)>,
@@ -193,7 +198,8 @@ impl Known {
     }
 }
 
-/// The tables whose row-level security their owner escapes, where it is the login or a caller's database role.
+/// Tables with row-level security that does not apply to their owner, if that is the login or a caller's database
+/// role.
 fn unforced<'s>(seen: impl Iterator<Item = &'s Schema>) -> Vec<String> {
     let escaped = |table: &&Table| {
         table.privileges.owner && table.row_security.enabled && !table.row_security.forced
@@ -205,7 +211,8 @@ fn unforced<'s>(seen: impl Iterator<Item = &'s Schema>) -> Vec<String> {
     names
 }
 
-/// The types that have operators of their own, beneath domains and arrays: by OID, each with its name and a column.
+/// The types with operators of their own, looking through domains and arrays: by OID, each with its name and a
+/// column.
 fn base_types(schema: &Schema) -> BTreeMap<u32, (String, String)> {
     fn innermost(data_type: &DataType) -> &DataType {
         match &data_type.base().kind {

@@ -1,7 +1,7 @@
-//! The rows of a reply: their values, and once for all of them what those are called.
+//! The rows of a reply: their values, and once for all rows the names of these.
 //!
-//! An object for each row would hold every name as often as there are rows; it is made only when the reply
-//! becomes JSON.
+//!
+//! Objects, which repeat the names in every row, are only made when the reply becomes JSON.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,14 +25,14 @@ pub struct Rows(Form);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Form {
-    /// Values, each row's paired with the names.
+    /// The values of each row, in the order of the names.
     Named {
         names: Arc<[String]>,
         rows: Vec<Vec<Value>>,
-        /// Members that only some rows have: which row, and which member is true of it.
+        /// Members that only some rows have, with the value true: the row's index and the member's name.
         marks: Vec<(usize, String)>,
     },
-    /// What is JSON already.
+    /// Rows that are JSON already.
     Values(Vec<Value>),
 }
 
@@ -47,7 +47,7 @@ enum Fields<'r> {
 }
 
 impl Rows {
-    /// Rows whose first values have these names; `marks` are members that are true of some rows.
+    /// Rows whose first values have these names. `marks` are members of single rows with the value true.
     pub(crate) fn named(
         names: Arc<[String]>,
         rows: Vec<Vec<Value>>,
@@ -56,7 +56,7 @@ impl Rows {
         Self(Form::Named { names, rows, marks })
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         match &self.0 {
             Form::Named { rows, .. } => rows.len(),
@@ -64,17 +64,17 @@ impl Rows {
         }
     }
 
-    /// Whether there is none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Each row.
+    /// The rows, in order.
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).filter_map(|index| self.row(index))
     }
 
-    /// The row at a position.
+    /// The row at an index.
     pub fn row(&self, index: usize) -> Option<Row<'_>> {
         Some(Row(match &self.0 {
             Form::Named { names, rows, .. } => Fields::Named(names, rows.get(index)?),
@@ -100,7 +100,7 @@ impl Rows {
 }
 
 impl<'r> Row<'r> {
-    /// The value of a member of an object.
+    /// The value of a row's member.
     pub fn get(&self, name: &str) -> Option<&'r Value> {
         match self.0 {
             Fields::Named(names, values) => {

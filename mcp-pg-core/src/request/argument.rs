@@ -1,12 +1,12 @@
-//! Unknown arguments, and which ones were probably meant: other interfaces – SQL, object-relational mappers,
-//! document databases – have names of their own for the same.
+//! Unknown arguments, and the ones that were probably meant: SQL, object-relational mappers and document databases
+//! have other names for the same.
 
 use serde_json::{Map, Value};
 
 use crate::error::{Code, Error, Result, step};
 use crate::name::nearest;
 
-/// What is meant here, and what it is called elsewhere: in lower case, without `_`, `-` and `$`.
+/// Arguments, and their names elsewhere: in lower case, without `_`, `-` and `$`.
 const ELSEWHERE: [(&str, &[&str]); 23] = [
     ("table", &["tablename", "from", "into", "collection", "entity", "model", "name", "target"]),
     ("where", &["filter", "filters", "condition", "conditions", "criteria", "match", "predicate"]),
@@ -33,10 +33,10 @@ const ELSEWHERE: [(&str, &[&str]); 23] = [
     ("as", &["alias", "name", "label"]),
 ];
 
-/// How many names besides the first are told of, where several are unknown.
+/// The most further names that an error lists, if several are unknown.
 const MOST_TOLD: usize = 8;
 
-/// Refuses an object with a member that is none of the `known` ones; `lacking` begins the message.
+/// Refuses an object with a member that is not among `known`. `lacking` begins the message.
 pub(crate) fn check_members<'k>(
     object: &Map<String, Value>,
     known: impl Iterator<Item = &'k str> + Clone,
@@ -46,7 +46,7 @@ pub(crate) fn check_members<'k>(
     let absent = known.clone().filter(|name| !object.contains_key(*name));
     let error = Error::new(Code::UnknownArgument, format!("{lacking} {given:?}")).at(step(given));
     let error = meant(error, given, absent.clone()).allowed(known.clone());
-    // All in one answer: who speaks another language has several names wrong.
+    // All in one error: a caller who uses the names of another interface has several wrong.
     let others =
         object.keys().map(String::as_str).filter(|key| known.clone().all(|name| name != *key));
     let others = others.skip(1).take(MOST_TOLD).map(|other| {
@@ -59,7 +59,7 @@ pub(crate) fn check_members<'k>(
     Err(if others.is_empty() { error } else { error.hint(others.join(", ")) })
 }
 
-/// The first member that is none of the `known` ones.
+/// The first member that is not among `known`.
 pub(super) fn unknown<'o, 'k>(
     object: &'o Map<String, Value>,
     known: impl Iterator<Item = &'k str> + Clone,
@@ -67,7 +67,7 @@ pub(super) fn unknown<'o, 'k>(
     object.keys().map(String::as_str).find(|key| known.clone().all(|name| name != *key))
 }
 
-/// Where that is found which an argument of this name would be for.
+/// The place of the feature that an argument with this name would be for.
 pub(super) fn elsewhere(unknown: &str) -> Option<&'static str> {
     match unknown.to_ascii_lowercase().replace('_', "").as_str() {
         "groupby" | "having" | "measures" | "aggregates" | "aggregations" => {
@@ -85,8 +85,8 @@ pub(super) fn elsewhere(unknown: &str) -> Option<&'static str> {
     }
 }
 
-/// The error with that of the `known` arguments which was probably meant: what other interfaces call `given`, else
-/// the nearest.
+/// The error about an unknown argument, with the one of `known` that was probably meant: the equivalent of `given` in
+/// another interface, otherwise the nearest name.
 pub(super) fn meant<'k>(
     error: Error,
     given: &str,
@@ -98,7 +98,7 @@ pub(super) fn meant<'k>(
     }
 }
 
-/// Which of the `known` arguments other interfaces call `given`.
+/// The one of `known` that other interfaces call `given`.
 fn here<'k>(given: &str, known: impl Iterator<Item = &'k str> + Clone) -> Option<&'k str> {
     let given = given.to_ascii_lowercase().replace(['_', '-', '$'], "");
     ELSEWHERE

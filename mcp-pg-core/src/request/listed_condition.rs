@@ -1,11 +1,11 @@
-//! Conditions that were written as a list: told as the object that they stand for.
+//! Conditions written as a list. The error shows the equivalent object.
 
 use serde_json::{Map, Value, json};
 
-/// Lists longer than this are nobody's slip.
+/// Longer lists are not taken for such a mistake.
 const MOST: usize = 8;
 
-/// The object that a list of conditions stands for: of columns, where each names one, its operator and its value.
+/// The object equivalent to a list of conditions, if each item names a column, an operator and a value.
 pub(super) fn as_json(list: &[Value]) -> Option<Map<String, Value>> {
     if list.is_empty() || list.len() > MOST {
         return None;

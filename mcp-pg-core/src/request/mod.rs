@@ -1,7 +1,8 @@
-//! What a caller may ask, as data: no rules, no schema, no rights.
+//! The requests that callers can make, as data: no rules, no schema, no rights.
 //!
-//! Each type derives both its JSON Schema and its parser, so the two cannot differ. Conditions, rows and
-//! relations stay JSON here: what they mean depends on the table, which the plan knows.
+//!
+//! Each type derives both its JSON Schema and its parser, so they cannot differ. Conditions, rows and relations are
+//! JSON values here, because their meaning depends on the table. The plan interprets them.
 
 mod argument;
 mod listed_condition;
@@ -30,14 +31,14 @@ use crate::error::{Code, Error, Result};
 
 macro_rules! requests {
     ($($(#[$doc:meta])* $name:ident($arguments:ty) => $tool:literal,)*) => {
-        /// A request of any kind: what [`Engine::handle`](crate::Engine::handle) answers.
+        /// A request of any kind, for [`Engine::handle`](crate::Engine::handle).
         #[derive(Debug, Clone, PartialEq, Serialize)]
         #[serde(untagged)]
         #[non_exhaustive]
         pub enum Request { $($(#[$doc])* $name($arguments),)* }
 
         impl Request {
-            /// The tools that have a request of their own, in the order in which they are listed.
+            /// The tools that are requests, in the order in which they are listed.
             pub const TOOLS: &[&'static str] = &[$($tool,)*];
 
             /// Parses the arguments of a tool call.
@@ -59,7 +60,7 @@ macro_rules! requests {
             ///
             /// # Errors
             ///
-            /// `unknown_argument` for a tool that does not exist, and whatever is wrong with the arguments.
+            /// `unknown_argument` for an unknown tool, and errors about the arguments.
             pub fn parse(tool: &str, arguments: Map<String, Value>) -> Result<Self> {
                 match tool {
                     $($tool => parse(arguments).map(Request::$name),)*
@@ -67,13 +68,13 @@ macro_rules! requests {
                 }
             }
 
-            /// Whether some tool has an argument of this name, be it in an operation of a transaction.
+            /// Whether any tool, or any operation of a transaction, has an argument with this name.
             pub(crate) fn has_argument(name: &str) -> bool {
                 name == "as"
                     || $(<$arguments as Arguments>::shape().names().any(|known| known == name))||*
             }
 
-            /// The tool that this is a call of.
+            /// The tool of this request.
             pub fn tool(&self) -> &'static str {
                 match self { $(Request::$name(_) => $tool,)* }
             }
@@ -106,7 +107,7 @@ requests! {
     Explain(Explain) => "explain",
 }
 
-/// The error for a tool that is none of these and none of the `own` ones of a database.
+/// The error for a tool that is neither a request nor one of the database's `own` tools.
 pub(crate) fn unknown_tool(tool: &str, own: &[&str]) -> Error {
     let tools = || Request::TOOLS.iter().chain(own).copied();
     Error::new(Code::UnknownArgument, format!("there is no tool {tool:?}"))
@@ -115,7 +116,7 @@ pub(crate) fn unknown_tool(tool: &str, own: &[&str]) -> Error {
 }
 
 impl Request {
-    /// The table that it is about, as the caller named it.
+    /// The table that the request names.
     pub fn table(&self) -> Option<&str> {
         match self {
             Request::ListTables(_) | Request::Transaction(_) => None,

@@ -1,7 +1,7 @@
 //! JSON arguments → a request.
 //!
-//! Unknown and missing arguments are found by the type's own shape, so that an error can name the
-//! nearest right one; harmless slips (a lone value for a list, JSON sent as a string) are mended.
+//! The type's JSON Schema tells which arguments are unknown or missing, so that an error can name the nearest one.
+//! Values that are clearly meant are corrected: a single value for a list, JSON sent as a string.
 
 use serde::de::value::MapDeserializer;
 use serde_json::{Map, Value, json};
@@ -12,10 +12,10 @@ use super::shape::Arguments;
 use super::{listed_condition, sql_condition};
 use crate::error::{Code, Error, Result, step};
 
-/// How deeply arguments may nest: as deep as JSON parsers take them.
+/// The most levels of nesting in arguments, which is the limit of JSON parsers.
 const DEPTH_MOST: usize = 128;
 
-/// Refuses arguments that are nested so deeply that looking at them would take too much stack.
+/// Refuses arguments that are nested so deeply that processing them could overflow the stack.
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub fn check_depth(arguments: &Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
-/// A request from its JSON arguments.
+/// Parses JSON arguments.
 ///
 /// # Errors
 ///
@@ -64,7 +64,7 @@ pub fn parse<T: Arguments>(arguments: Map<String, Value>) -> Result<T> {
     T::deserialize(&arguments).or_else(|_| mended(arguments))
 }
 
-/// The same from arguments that are still needed.
+/// The same for arguments that the caller still needs.
 pub(crate) fn parse_ref<'r, T: Arguments>(
     arguments: impl Iterator<Item = (&'r String, &'r Value)> + Clone,
 ) -> Result<T> {
@@ -74,7 +74,7 @@ pub(crate) fn parse_ref<'r, T: Arguments>(
     parsed.or_else(|_| mended(copied()))
 }
 
-/// A request from arguments that are not in order: from what was meant, or the error that tells what is wrong.
+/// Parses arguments that do not fit the type: corrects them, or returns the error that says what is wrong.
 fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
     let shape = T::shape();
     if shape.closed {
@@ -113,7 +113,7 @@ fn mended<T: Arguments>(mut arguments: Map<String, Value>) -> Result<T> {
             }
             None => {}
         }
-        // An absent condition is `where_required`, which the plan answers.
+        // A missing condition is the error `where_required` of the plan.
         if member.required && member.name != "where" && !arguments.contains_key(&member.name) {
             return Err(shape.described(missing(&member.name).at(step(&member.name))));
         }
@@ -148,7 +148,7 @@ fn mend(value: &Value, wanted: Option<&str>) -> Option<Value> {
         ("array", other) => Some(Value::Array(vec![other.clone()])),
         ("object", Value::String(text)) => serde_json::from_str(text).ok().filter(Value::is_object),
         ("integer", Value::String(text)) => text.parse::<u64>().ok().map(Value::from),
-        // JSON Schema takes 2.0 for an integer.
+        // In JSON Schema, 2.0 is an integer.
         ("integer", Value::Number(number)) if number.is_f64() => {
             number.to_string().strip_suffix(".0")?.parse::<u64>().ok().map(Value::from)
         }
@@ -157,7 +157,7 @@ fn mend(value: &Value, wanted: Option<&str>) -> Option<Value> {
     }
 }
 
-/// Relations of which nothing but the names is said.
+/// Relations given by their names only.
 fn by_name(value: &Value) -> Option<Value> {
     let names = match value {
         Value::Array(names) => names.as_slice(),
@@ -168,7 +168,7 @@ fn by_name(value: &Value) -> Option<Value> {
     whole.collect::<Option<Map<_, _>>>().map(Value::Object)
 }
 
-/// A key of which nothing but its columns is said, or the only one of them.
+/// A key given by its columns only, or by its only column.
 fn by_columns(value: &Value) -> Option<Value> {
     let columns = match value {
         Value::Array(columns) if columns.iter().all(Value::is_string) => {
@@ -182,7 +182,7 @@ fn by_columns(value: &Value) -> Option<Value> {
     Some(mended)
 }
 
-/// What serde found, in this crate's terms.
+/// serde's error as an error of this crate.
 fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     let mut at: String = error
         .path()
@@ -190,12 +190,12 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
         .map(|segment| match segment {
             Segment::Seq { index } => step(index),
             Segment::Map { key } => step(key),
-            // An object where one of several words is wanted: all of it is wrong.
+            // An object instead of one of several words: all of it is wrong.
             Segment::Enum { .. } | Segment::Unknown => String::new(),
         })
         .collect();
     let message = error.inner().to_string();
-    // What the caller wrote may hold anything; what was expected comes last, and is known.
+    // The given value may contain any text, so the message is split at the last occurrence.
     let (found, expected) = message.rsplit_once(", expected ").unwrap_or((&message, ""));
     let subject = found.split_once('`').and_then(|(_, rest)| rest.rsplit_once('`'));
     let subject = subject.map_or("", |(subject, _)| subject);
@@ -221,7 +221,7 @@ fn told(error: &serde_path_to_error::Error<serde_json::Error>) -> Error {
     meant(error.at(at), subject, known.clone()).allowed(known)
 }
 
-/// What serde calls a Rust type or value, in the terms of JSON.
+/// The JSON term for a Rust type or value in serde's message.
 fn in_json(term: &str) -> String {
     const LONGEST: usize = 80;
     match term {

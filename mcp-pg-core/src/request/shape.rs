@@ -1,4 +1,4 @@
-//! The arguments that a tool has, read from the JSON Schema of its type.
+//! The arguments of a tool, read from the JSON Schema of its type.
 
 use std::sync::OnceLock;
 
@@ -13,17 +13,17 @@ use super::{
 };
 use crate::error::{Error, step};
 
-/// The arguments of a tool: a type whose JSON Schema and parser are one.
+/// A type that is both the JSON Schema and the parser of a tool's arguments.
 pub trait Arguments: DeserializeOwned + JsonSchema {
-    /// The arguments that exist, read once from the JSON Schema.
+    /// The arguments, read from the JSON Schema once.
     fn shape() -> &'static Shape;
 }
 
-/// The arguments of a type, as its JSON Schema lists them.
+/// The arguments of a type, according to its JSON Schema.
 #[derive(Debug)]
 pub struct Shape {
     pub(super) members: Vec<Member>,
-    /// Whether other arguments are refused here (else the type itself passes them on).
+    /// Whether other arguments are refused. If not, the type passes them on.
     pub(super) closed: bool,
 }
 
@@ -32,10 +32,10 @@ pub(super) struct Member {
     pub(super) name: String,
     pub(super) json_type: Option<String>,
     description: Option<String>,
-    /// The values that it may have, if those are few.
+    /// Its values, if it is an enum.
     values: Vec<String>,
     pub(super) required: bool,
-    /// Those of its own, if it is an object that has some.
+    /// Its members, if it is an object with a fixed set of them.
     members: Vec<Member>,
 }
 
@@ -52,7 +52,7 @@ impl Shape {
         self.members.iter().map(|member| member.name.as_str())
     }
 
-    /// The error with what is to be known of the argument, if all of it is wrong.
+    /// The error with a description of the argument, if the whole argument is wrong.
     pub(super) fn described(&self, error: Error) -> Error {
         let at = error.get_at().unwrap_or_default();
         let Some(wrong) = member_at(&self.members, at) else { return error };
@@ -92,7 +92,7 @@ arguments!(
     Update
 );
 
-/// The arguments that a schema lists.
+/// The arguments in a schema.
 fn members(schema: &Value) -> Vec<Member> {
     let names = schema.get("required").and_then(Value::as_array);
     let required: Vec<&str> = names.into_iter().flatten().filter_map(Value::as_str).collect();
@@ -101,7 +101,7 @@ fn members(schema: &Value) -> Vec<Member> {
         name: name.clone(),
         json_type: match member.get("type") {
             Some(Value::String(one)) => Some(one.clone()),
-            // An optional argument is its type or null.
+            // The schema of an optional argument is its type or null.
             Some(Value::Array(several)) => match several.as_slice() {
                 [Value::String(one), Value::String(null)] if null == "null" => Some(one.clone()),
                 _ => None,
@@ -116,7 +116,7 @@ fn members(schema: &Value) -> Vec<Member> {
     properties.into_iter().flatten().map(member).collect()
 }
 
-/// The argument at a place, which may be one of another.
+/// The argument at a place, which may be within another one.
 fn member_at<'m>(members: &'m [Member], at: &str) -> Option<&'m Member> {
     members.iter().find_map(|member| match at.strip_prefix(&step(&member.name))? {
         "" => Some(member),
@@ -124,13 +124,13 @@ fn member_at<'m>(members: &'m [Member], at: &str) -> Option<&'m Member> {
     })
 }
 
-/// The schemas of which one is to be met.
+/// The alternatives of a schema.
 fn either(schema: &Value) -> impl Iterator<Item = &Value> {
     let either = schema.get("anyOf").or(schema.get("oneOf")).and_then(Value::as_array);
     either.into_iter().flatten()
 }
 
-/// The constants that a schema lists, null aside.
+/// The constants in a schema, without null.
 fn values(schema: &Value) -> Vec<String> {
     let listed = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
     let constant = schema.get("const");
@@ -138,7 +138,7 @@ fn values(schema: &Value) -> Vec<String> {
     own.chain(either(schema).flat_map(values)).collect()
 }
 
-/// A description is wrapped as the source is.
+/// Joins the lines of a description, which is wrapped like the source.
 fn one_line(description: &str) -> String {
     description.replace('\n', " ")
 }

@@ -1,11 +1,11 @@
-//! Conditions that were written as SQL: told as the JSON that they stand for. Nothing of them is ever run.
+//! Conditions written as SQL. The error shows the equivalent JSON; the SQL is never executed.
 
 use serde_json::{Map, Value, json};
 
-/// Texts longer than this are nobody's slip.
+/// Longer texts are not taken for such a mistake.
 const LONGEST: usize = 500;
 
-/// What SQL writes between a column and a value, and what stands for it here; longer ones first.
+/// SQL operators and their equivalents, longer ones first.
 const COMPARED: [(&str, &str); 11] = [
     (" not like ", ""),
     (" ilike ", "ilike"),
@@ -20,7 +20,7 @@ const COMPARED: [(&str, &str); 11] = [
     (">", "gt"),
 ];
 
-/// The JSON of a condition such as `status = 'open' AND age >= 18`, if it is as plain as that.
+/// The equivalent JSON of a condition such as `status = 'open' AND age >= 18`, if it is as simple as that.
 pub(super) fn as_json(text: &str) -> Option<Map<String, Value>> {
     if text.len() > LONGEST || !text.is_ascii() {
         return None;
@@ -31,7 +31,7 @@ pub(super) fn as_json(text: &str) -> Option<Map<String, Value>> {
     for part in parts(text) {
         let (column, condition) = comparison(part)?;
         match conditions.get_mut(&column) {
-            // Two bounds of one column.
+            // Two bounds of the same column.
             Some(Value::Object(known)) => match condition {
                 Value::Object(more) => known.extend(more),
                 _ => return None,
@@ -45,7 +45,7 @@ pub(super) fn as_json(text: &str) -> Option<Map<String, Value>> {
     (!conditions.is_empty()).then_some(conditions)
 }
 
-/// What `AND` joins.
+/// The operands of `AND`.
 fn parts(text: &str) -> Vec<&str> {
     let (mut parts, mut rest) = (Vec::new(), text);
     while let Some(at) = rest.to_ascii_lowercase().find(" and ") {
@@ -67,7 +67,7 @@ fn comparison(part: &str) -> Option<(String, Value)> {
     }
     let found =
         COMPARED.iter().filter_map(|(sign, meant)| Some((lower.find(sign)?, *sign, *meant)));
-    // Of those that begin at one place, `min_by_key` gives the first, which is the longest.
+    // Of operators at the same place, `min_by_key` returns the first, which is the longest.
     let (at, sign, meant) = found.min_by_key(|(at, ..)| *at)?;
     let (column, value) = (name(&part[..at])?, value(part[at + sign.len()..].trim())?);
     match meant {
@@ -77,7 +77,7 @@ fn comparison(part: &str) -> Option<(String, Value)> {
     }
 }
 
-/// A plain name of a column.
+/// An unquoted or quoted column name.
 fn name(text: &str) -> Option<String> {
     let name = text.trim().trim_matches('"');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';

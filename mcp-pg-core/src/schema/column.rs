@@ -1,85 +1,86 @@
-//! Columns.
+//! Columns of tables and views.
 
 use std::sync::Arc;
 
 use super::{ColumnHints, DataType, Kind, Part};
 use crate::name::TableName;
 
-/// A column of a [`Table`](super::Table), as the catalogue describes it to the login.
+/// A column of a [`Table`](super::Table), with the rights that the login has on it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Column {
-    /// The name, spelled as the catalogue has it.
+    /// The name, spelled as in the catalogue.
     pub name: String,
-    /// The name in SQL text, where it is another: that of a column which only a query has.
+    /// The name in SQL text, if it differs from `name`: set for the columns of derived tables.
     pub alias: Option<String>,
     /// `attnum`: the column's number in its table, from 1; dropped columns leave gaps.
     pub number: i16,
     /// The resolved type.
     pub data_type: Arc<DataType>,
-    /// The type with its modifier, for display: `numeric(10,2)`. Types of the first configured schema go
-    /// without its name, as everything there does.
+    /// The type with its modifier, for display: `numeric(10,2)`. Types of the first configured schema are shown
+    /// without the schema's name.
     pub type_name: String,
-    /// Whether the column accepts null (false for NOT NULL, in the table or a domain).
+    /// Whether the column accepts null. False for a column or a domain that is NOT NULL.
     pub nullable: bool,
-    /// Whether rows may hold null there all the same: a domain's NOT NULL is asked when a value is written, that of a
-    /// foreign table never, and one that is NOT VALID of new rows only.
+    /// Whether existing rows may hold null, even if `nullable` is false. PostgreSQL checks a domain's NOT NULL only
+    /// when a value is written, a foreign table's never, and a NOT VALID one only for new rows.
     pub may_be_null: bool,
     /// The default expression, as `pg_get_expr` prints it.
     pub default: Option<String>,
-    /// Whether that takes the number of a sequence from which the login may take none.
+    /// Whether the default calls `nextval` on a sequence that the login may not use.
     pub default_refused: bool,
-    /// Whether the value is a generated identity, and whether callers may supply it.
+    /// Whether the column is an identity column, and of which kind.
     pub identity: Option<Identity>,
-    /// The expression of a generated column; such a column is never written.
+    /// The expression of a generated column, which cannot be written.
     pub generated: Option<String>,
-    /// Numbers of the columns that a generated column is computed from.
+    /// Numbers of the columns that a generated column's expression uses.
     pub generated_from: Vec<i16>,
-    /// Where a view's column comes from unchanged: a column of a table beneath the view.
+    /// For a view's column: the column of a table that it shows unchanged.
     pub origin: Option<ColumnOrigin>,
-    /// The COMMENT, bounded and without control characters: other people's text.
+    /// The COMMENT, shortened and without control characters. It is text that others wrote.
     pub comment: Option<String>,
-    /// What directives say of it.
+    /// What directives say about the column.
     pub hints: ColumnHints,
-    /// The way into the values of the column of its table whose part it is; empty for a whole column.
+    /// If this is a part of a column: the path from the column's value to the part. Empty for a whole column.
     pub parts: Vec<Part>,
-    /// The login may read the column.
+    /// Whether the login may read the column.
     pub can_select: bool,
-    /// The login may supply the column in an insert.
+    /// Whether the login may set the column in an insert.
     pub can_insert: bool,
-    /// The login may change the column.
+    /// Whether the login may change the column.
     pub can_update: bool,
 }
 
-/// The column of a table whose values a view's column shows.
+/// The column of a table that a view's column shows unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ColumnOrigin {
-    /// The table; it may lie outside the configured schemas.
+    /// The table. It may lie outside the configured schemas.
     pub table: TableName,
     /// The column's name.
     pub column: String,
-    /// Whether it has a default.
+    /// Whether the column has a default.
     pub defaulted: bool,
-    /// The tables that its table inherits from or is a partition of, however far up; the furthest first.
+    /// The tables that the table inherits from or is a partition of, at every level; the most distant first.
     pub ancestors: Vec<TableName>,
 }
 
-/// How an identity column treats supplied values.
+/// Whether an identity column accepts values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Identity {
-    /// `GENERATED ALWAYS AS IDENTITY`: a supplied value is refused.
+    /// `GENERATED ALWAYS AS IDENTITY`: a given value is refused.
     Always,
-    /// `GENERATED BY DEFAULT AS IDENTITY`: a supplied value wins.
+    /// `GENERATED BY DEFAULT AS IDENTITY`: a given value replaces the generated one.
     ByDefault,
 }
 
 impl Column {
-    /// Whether the database numbers rows in it: an identity, or the next number of a sequence by default.
+    /// Whether the database numbers the rows in this column: it is an identity column, or its default is the next
+    /// number of a sequence.
     pub(crate) fn is_numbered(&self) -> bool {
         let next = |default: &String| default.starts_with("nextval(");
         self.identity.is_some() || self.default.as_ref().is_some_and(next)
     }
 
-    /// Whether its default is a random key.
+    /// Whether the default is a random UUID.
     pub(crate) fn is_random(&self) -> bool {
         let random = |default: &String| {
             let call = default.trim_start_matches('(').split('(').next().unwrap_or_default();
@@ -92,7 +93,7 @@ impl Column {
         self.default.as_ref().is_some_and(random) || defaulted && self.data_type.base().oid == 2950
     }
 
-    /// Whether a new row that is given nothing there has a null, or the same constant each time.
+    /// Whether a new row that gives no value gets null, or always the same constant.
     pub(crate) fn has_fixed_default(&self) -> bool {
         let unknown = match &self.origin {
             Some(origin) => origin.defaulted,
@@ -101,7 +102,7 @@ impl Column {
         self.identity.is_none() && !unknown && self.default.as_deref().is_none_or(is_constant)
     }
 
-    /// How many digits a `numeric(10,2)` has before its point, and behind it, where the type says so.
+    /// The digits before and behind the decimal point, if the type limits them: (8, 2) for `numeric(10,2)`.
     pub fn precision(&self) -> Option<(i64, i64)> {
         let bounds = self.type_name.strip_prefix("numeric(")?.strip_suffix(')')?;
         let (precision, scale) = bounds.split_once(',').unwrap_or((bounds, "0"));
@@ -109,7 +110,7 @@ impl Column {
         Some((precision - scale, scale.max(0)))
     }
 
-    /// A column that no table has, and that can only be read; in SQL text it goes by the name `alias`.
+    /// A read-only column that is in no table. Its name in SQL text is `alias`.
     pub(crate) fn computed(name: String, alias: String, data_type: Arc<DataType>) -> Self {
         Self {
             name,
@@ -139,7 +140,7 @@ impl Column {
         self.alias.as_deref().unwrap_or(&self.name)
     }
 
-    /// Whether an insert that leaves the column out is sure to be refused.
+    /// Whether every insert that gives no value for the column is refused.
     pub fn required(&self) -> bool {
         !self.nullable
             && (self.default.is_none() || self.default_refused)
@@ -147,15 +148,15 @@ impl Column {
             && self.generated.is_none()
     }
 
-    /// Whether the table's definition (not a privilege) refuses any written value.
+    /// Whether the table's definition, not a privilege, forbids writing the column.
     pub fn read_only(&self) -> bool {
         self.generated.is_some() || self.identity == Some(Identity::Always)
     }
 }
 
-/// Whether a default is a literal, perhaps with a type, as PostgreSQL prints one.
+/// Whether a default is a literal, with or without a cast, as PostgreSQL prints it.
 fn is_constant(default: &str) -> bool {
-    // What stands in quotes is every second part.
+    // Every second part is inside quotes.
     let outside: String = default.split('\'').step_by(2).collect();
     let literal = outside.trim_start_matches(['(', '-']);
     let begins = literal.split("::").next().unwrap_or_default().trim_end_matches(')');

@@ -1,14 +1,15 @@
-//! Comments: text of others, made safe to show.
+//! Comments, made safe to show.
 
 use crate::name::is_hidden;
 
 /// The longest comment that is kept, in characters.
 pub const COMMENT_MOST: usize = 2_000;
 
-/// The text without control, bidirectional and zero-width characters, bounded; `None` if nothing is left.
+/// The text without control, bidirectional and zero-width characters, shortened to a fixed length; `None` if nothing
+/// is left.
 ///
-/// Anyone who owns a table can write a comment: it must not be able to hide text from people, or to flood
-/// a model. Line breaks and tabs stay.
+/// Whoever owns a table can write its comment, so a comment must not be able to hide text from people or to flood a
+/// model. Line breaks and tabs are kept.
 ///
 /// ```
 /// use mcp_pg_core::schema::clean;

@@ -1,35 +1,35 @@
-//! The types of columns, resolved: a domain knows its base, an array its element.
+//! The types of columns. They are resolved: a domain holds its base type, an array its element type.
 
 use std::sync::{Arc, LazyLock};
 
 /// A PostgreSQL type as the catalogue describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DataType {
-    /// The type's OID: its identity.
+    /// The type's OID.
     pub oid: u32,
-    /// The name that `format_type` gives, quoted where it must be: `integer`, `public.mood`, `text[]`.
-    /// Any but a built-in type's has its schema, so it means the same under every `search_path`, in a cast too.
+    /// The name from `format_type`, quoted where necessary: `integer`, `public.mood`, `text[]`. It includes the
+    /// schema unless the type is built in, so it means the same under every `search_path`.
     pub name: String,
-    /// What kind of type it is, and of what it is made.
+    /// The kind of type, with the types that it consists of.
     pub kind: Kind,
     /// Whether the type (a domain's base) has a default hash or btree operator class, and so `=`.
     pub equality: bool,
     /// Whether the type (a domain's base) has a default btree operator class, and so an order.
     pub ordering: bool,
-    /// Whether `<->` tells how far two values of the type (a domain's base) are apart.
+    /// Whether the type (a domain's base) has the distance operator `<->`.
     pub distance: bool,
-    /// How values that are text (a domain's base) are compared: as the column says that has the type.
+    /// The collation of values that are text (a domain's base): that of the column.
     pub collation: Collation,
-    /// The COMMENT on a type of one's own, bounded and without control characters: other people's text.
+    /// The COMMENT on a user-defined type, shortened and without control characters. It is text that others wrote.
     pub comment: Option<String>,
 }
 
-/// A collation of PostgreSQL's.
+/// A collation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Collation {
-    /// Its OID; 100, which is fixed for ever, is that of the database.
+    /// The OID. 100 is the database's default collation.
     pub oid: u32,
-    /// Whether no two texts count as equal: else PostgreSQL matches no patterns.
+    /// Whether texts are equal only if their bytes are. PostgreSQL matches no patterns under other collations.
     pub deterministic: bool,
 }
 
@@ -40,40 +40,41 @@ impl Default for Collation {
 }
 
 impl Collation {
-    /// Whether PostgreSQL compares a text under this with one under the other: it does not choose between two.
+    /// Whether PostgreSQL can compare a text under this collation with one under the other. If they differ, it does
+    /// not choose one.
     pub(crate) fn goes_with(self, other: Self) -> bool {
         self == other || [self, other].contains(&Self::default())
     }
 }
 
-/// What a [`DataType`] is made of.
+/// The kind of a [`DataType`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A type of its own, built in or from an extension.
+    /// A scalar type, built in or from an extension.
     Base,
-    /// One of some labels, in their order.
+    /// An enum, with its labels in order.
     Enum(Vec<String>),
-    /// An array of the element type, of any number of dimensions.
+    /// An array, of any number of dimensions.
     Array {
         /// The type of the elements.
         element: Arc<DataType>,
-        /// The character between elements in the text form: `,` for all but `box`.
+        /// The delimiter between elements in the text form: `;` for `box`, `,` for all others.
         delimiter: char,
     },
-    /// Another type under a name, with rules.
+    /// A domain.
     Domain {
-        /// The type that the domain restricts; may itself be a domain.
+        /// The type that the domain restricts, which may itself be a domain.
         base: Arc<DataType>,
         /// Whether the domain refuses null.
         not_null: bool,
-        /// The rules, as `pg_get_constraintdef` prints them.
+        /// The CHECK constraints, as `pg_get_constraintdef` prints them.
         checks: Vec<String>,
     },
-    /// A row of named fields.
+    /// A composite type.
     Composite(Vec<Field>),
-    /// A range over the subtype.
+    /// A range of the subtype.
     Range(Arc<DataType>),
-    /// Several ranges; the type is that of one range.
+    /// A multirange of the range type.
     Multirange(Arc<DataType>),
 }
 
@@ -87,7 +88,7 @@ pub struct Field {
 }
 
 impl DataType {
-    /// The type beneath all domains: the one that values have on the wire.
+    /// The type beneath all domains, which is the type of values on the wire.
     pub fn base(&self) -> &DataType {
         match &self.kind {
             Kind::Domain { base, .. } => base.base(),
@@ -95,7 +96,7 @@ impl DataType {
         }
     }
 
-    /// [`DataType::base`] of a type that is shared.
+    /// [`DataType::base`] of a shared type.
     pub(crate) fn shared_base(self: &Arc<Self>) -> Arc<Self> {
         match &self.kind {
             Kind::Domain { base, .. } => base.shared_base(),
@@ -103,7 +104,7 @@ impl DataType {
         }
     }
 
-    /// [`DataType::collated`] of a type that is shared, as it is for most.
+    /// [`DataType::collated`] of a shared type. Most types are returned unchanged.
     pub(super) fn with(self: Arc<Self>, collation: Collation) -> Arc<Self> {
         match collation == Collation::default() {
             true => self,
@@ -111,7 +112,7 @@ impl DataType {
         }
     }
 
-    /// The type of a column with this collation.
+    /// The type with the collation of a column.
     pub(super) fn collated(&self, collation: Collation) -> Self {
         let mut data_type = Self { collation, ..self.clone() };
         if let Kind::Domain { base, .. } = &mut data_type.kind {
@@ -120,7 +121,7 @@ impl DataType {
         data_type
     }
 
-    /// The labels, if this is an enum or a domain over one.
+    /// The labels of an enum, or of a domain over one.
     pub fn labels(&self) -> Option<&[String]> {
         match &self.base().kind {
             Kind::Enum(labels) => Some(labels),
@@ -128,7 +129,7 @@ impl DataType {
         }
     }
 
-    /// The type of the items of an array, else this one; domains over an array are looked through.
+    /// The element type of an array or of a domain over one; otherwise the type itself.
     pub fn item(&self) -> &DataType {
         match &self.base().kind {
             Kind::Array { element, .. } => element,
@@ -136,7 +137,7 @@ impl DataType {
         }
     }
 
-    /// The type of one range of several, if this is a multirange.
+    /// The range type of a multirange.
     pub fn range(&self) -> Option<&DataType> {
         match &self.base().kind {
             Kind::Multirange(range) => Some(range),
@@ -144,7 +145,7 @@ impl DataType {
         }
     }
 
-    /// The type of what a range or multirange holds.
+    /// The subtype of a range or multirange.
     pub fn bound(&self) -> Option<&DataType> {
         match &self.base().kind {
             Kind::Range(bound) => Some(bound),
@@ -153,7 +154,7 @@ impl DataType {
         }
     }
 
-    /// The type of the items of an array as a type of its own: they are compared as the array is.
+    /// The element type of an array, with the array's collation; `None` for other types.
     pub fn element(&self) -> Option<Arc<DataType>> {
         let base = self.base();
         match &base.kind {
@@ -162,7 +163,7 @@ impl DataType {
         }
     }
 
-    /// The checks of this domain and of those beneath it.
+    /// The CHECK constraints of this domain and of the domains beneath it.
     pub fn rules(&self) -> Vec<&str> {
         match &self.kind {
             Kind::Domain { base, checks, .. } => {
@@ -181,64 +182,64 @@ impl DataType {
     }
 }
 
-/// What values of PostgreSQL's own types are; their OIDs are fixed for ever.
+/// Tests for built-in types, whose OIDs never change.
 impl DataType {
-    /// Whether they are JSON in its binary form, `jsonb`.
+    /// Whether values are `jsonb`.
     pub(crate) fn is_jsonb(&self) -> bool {
         self.base().oid == 3802
     }
 
-    /// Whether they are integers or `numeric`.
+    /// Whether values are integers or `numeric`.
     pub(crate) fn is_exact(&self) -> bool {
         matches!(self.base().oid, 20 | 21 | 23 | 1700)
     }
 
-    /// Whether they are numbers; amounts of `money` are not.
+    /// Whether values are numbers. Those of `money` are not.
     pub fn is_number(&self) -> bool {
         self.is_exact() || self.is_float()
     }
 
-    /// Whether they are numbers of limited precision: `real` or `double precision`.
+    /// Whether values are `real` or `double precision`.
     pub(crate) fn is_float(&self) -> bool {
         matches!(self.base().oid, 700 | 701)
     }
 
-    /// Whether they lie in the plane: points, lines, areas.
+    /// Whether values are geometric: points, lines, areas.
     pub(crate) fn is_planar(&self) -> bool {
         matches!(self.base().oid, 600..=604 | 628 | 718)
     }
 
-    /// Whether they are numbers, or amounts of `money`.
+    /// Whether values are numbers or `money`.
     pub(crate) fn is_amount(&self) -> bool {
         self.is_number() || self.base().oid == 790
     }
 
-    /// Whether they are `timestamp` or `timestamptz`.
+    /// Whether values are `timestamp` or `timestamptz`.
     pub(crate) fn is_timestamp(&self) -> bool {
         self.is_zoned() || self.base().oid == 1114
     }
 
-    /// Whether they are points in time that are the same anywhere: `timestamptz`.
+    /// Whether values are `timestamptz`: points in time that do not depend on a time zone.
     pub(crate) fn is_zoned(&self) -> bool {
         self.base().oid == 1184
     }
 
-    /// Whether they are days: `date`.
+    /// Whether values are `date`.
     pub(crate) fn is_date(&self) -> bool {
         self.base().oid == 1082
     }
 
-    /// Whether they have a day: timestamps and `date`.
+    /// Whether values contain a date: timestamps and `date`.
     pub(crate) fn has_day(&self) -> bool {
         self.is_timestamp() || self.is_date()
     }
 
-    /// Whether they are spans of time: `interval`.
+    /// Whether values are `interval`.
     pub(crate) fn is_interval(&self) -> bool {
         self.base().oid == 1186
     }
 
-    /// Whether they have a day, a time of day, or both.
+    /// Whether values contain a date, a time of day, or both.
     pub fn is_moment(&self) -> bool {
         self.has_day() || matches!(self.base().oid, 1083 | 1266)
     }
@@ -325,7 +326,7 @@ impl DataType {
         &CIRCLE
     }
 
-    /// Arrays of `element`, for values that are lists of a column's type; it has no OID of its own.
+    /// Arrays of `element`, for parameters that are lists of a column's values. The OID is 0.
     pub(crate) fn list_of(element: &Arc<DataType>) -> Self {
         Self {
             oid: 0,
@@ -338,14 +339,14 @@ impl DataType {
             kind: Kind::Array { element: Arc::clone(element), delimiter: ',' },
         }
     }
-    /// PostgreSQL's `text[]`, without its OID.
+    /// PostgreSQL's `text[]`; the OID is 0.
     pub fn texts() -> &'static Self {
         static TEXTS: LazyLock<DataType> = LazyLock::new(|| DataType::list_of(DataType::text()));
         &TEXTS
     }
 }
 
-/// A type that is asked for again and again, to be made once.
+/// A built-in scalar type, which has `=` and an order.
 fn built_in(oid: u32, name: &str) -> Arc<DataType> {
     Arc::new(DataType {
         oid,

@@ -1,12 +1,12 @@
-//! Relations that are declared instead of given by a foreign key.
+//! Relations that the configuration declares, where no foreign key exists.
 
 use std::collections::BTreeSet;
 
 use super::{Column, Family, ForeignKey, Found, Relation, RelationNames, Schema};
 use crate::name::{TableName, nearest};
 
-/// A relation between tables or views that the configuration declares. PostgreSQL does not enforce it; where a foreign
-/// key of a table says the same, it only gets these names.
+/// A relation between tables or views that the configuration declares. PostgreSQL does not enforce it. If a foreign
+/// key relates the same columns, the declaration only names its relations.
 ///
 /// ```
 /// use mcp_pg_core::schema::DeclaredRelation;
@@ -30,17 +30,18 @@ pub struct DeclaredRelation {
     pub to: String,
     /// The columns there, paired with `columns`; those of its primary key if empty.
     pub references: Vec<String>,
-    /// What the relation to the one row is called; by the usual rules if absent.
+    /// The name of the relation to the one row; chosen by the usual rules if absent.
     pub name: Option<String>,
-    /// What the relation back to the many rows is called; by the usual rules if absent.
+    /// The name of the relation to the many rows; chosen by the usual rules if absent.
     pub inverse: Option<String>,
 }
 
 impl Schema {
-    /// The schema with these relations too, and what is wrong with those that do not fit and are left out, or whose name
-    /// something else has.
+    /// The schema with these relations added, and the faults found: declarations that do not fit the tables, which
+    /// are left out, and names that are already taken.
     ///
-    /// What a fault says is for the operator: its place in the list comes first.
+    ///
+    /// The faults are messages for the operator. Each begins with the declaration's place in the list.
     pub fn declaring(mut self, declared: &[DeclaredRelation]) -> (Self, Vec<String>) {
         let mut faults = Vec::new();
         let mut keys: Vec<(usize, ForeignKey)> = Vec::new();
@@ -55,7 +56,7 @@ impl Schema {
         }
         for (table, key) in keys {
             let Some(table) = self.tables.get_mut(table) else { continue };
-            // A foreign key that is declared again is named by that, whatever its comment says.
+            // A declaration's names take precedence over those in the foreign key's comment.
             match table.foreign_keys.iter_mut().find(|known| same(known, &key)) {
                 Some(known) => {
                     let (given, names) = (key.relation_names, &mut known.relation_names);
@@ -73,7 +74,7 @@ impl Schema {
         (renewed, faults)
     }
 
-    /// The names that a declaration gives in vain.
+    /// The names in a declaration that are already taken.
     fn unnamed(&self, declared: &DeclaredRelation) -> Vec<String> {
         let Ok((from, key)) = self.key(declared) else { return Vec::new() };
         let Some(to) = self.position(&key.table) else { return Vec::new() };
@@ -103,7 +104,7 @@ impl Schema {
         faults.collect()
     }
 
-    /// The key that a declaration is, and the position of its table.
+    /// The declaration as a logical key, and the position of its table.
     fn key(&self, declared: &DeclaredRelation) -> Result<(usize, ForeignKey), String> {
         let table = self.called(&declared.table).map_err(|reason| format!("table: {reason}"))?;
         let to = self.called(&declared.to).map_err(|reason| format!("to: {reason}"))?;
@@ -154,7 +155,7 @@ impl Schema {
         Ok((table, key))
     }
 
-    /// The position of the table that a name or `schema.name` means.
+    /// The position of the table called `name` or `schema.name`.
     fn called(&self, name: &str) -> Result<usize, String> {
         let bare = self.tables.iter().position(|table| table.name.name == name);
         let full = || {
@@ -168,7 +169,7 @@ impl Schema {
     }
 }
 
-/// Whether both relate the same columns to the same columns.
+/// Whether both keys pair the same columns.
 fn same(one: &ForeignKey, other: &ForeignKey) -> bool {
     let pairs = |key: &ForeignKey| -> BTreeSet<(usize, String)> {
         key.columns.iter().copied().zip(key.references.iter().cloned()).collect()
@@ -187,7 +188,7 @@ fn hint<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default()
 }
 
-/// Whether PostgreSQL has an `=` between the columns' types.
+/// Whether PostgreSQL has an `=` between the two columns' types.
 fn comparable(one: &Column, other: &Column) -> bool {
     let (one, other) = (one.data_type.base(), other.data_type.base());
     let exact = one.is_exact() && other.is_exact();

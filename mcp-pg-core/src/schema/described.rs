@@ -11,7 +11,7 @@ pub struct Described {
     pub parameters: Vec<Arc<DataType>>,
     /// Its columns, in order.
     pub columns: Vec<DescribedColumn>,
-    /// Whether it may run code that changes the session.
+    /// Whether it may run code of the database that changes the session.
     pub coded: bool,
 }
 
@@ -22,8 +22,8 @@ pub struct DescribedColumn {
     pub name: String,
     /// Its type.
     pub data_type: Arc<DataType>,
-    /// The column of a table or view that it shows unchanged, if it does.
+    /// The column of a table or view that it shows unchanged, if any.
     pub origin: Option<ColumnOrigin>,
-    /// Whether that one is a part of its table's primary key.
+    /// Whether that column is part of its table's primary key.
     pub in_key: bool,
 }

@@ -1,7 +1,8 @@
-//! Directives: a line `@mcp {…}` at the end of a COMMENT, which tells this server more about its object.
+//! Directives: a last line `@mcp {…}` in a COMMENT, with instructions for this server about the object.
 //!
-//! Whoever owns a table can write one, so they are read as text, and obeyed only where the owner is one
-//! that the configuration names: see [`Schema::obeying`].
+//!
+//! Whoever owns an object can write its comment. So directives are first read as text, and take effect only if the
+//! configuration trusts the object's owner: see [`Schema::obeying`].
 
 use std::collections::BTreeSet;
 
@@ -11,16 +12,16 @@ use serde_json::Value;
 
 use super::{Key, Schema, Table, TableKind, clean};
 
-/// A directive as it was written.
+/// A directive as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Directive {
-    /// What it is about.
+    /// The object that it describes.
     pub subject: Subject,
     /// The JSON text.
     pub text: String,
 }
 
-/// The object of a table that a [`Directive`] is about.
+/// The object that a [`Directive`] describes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// The table itself.
@@ -31,27 +32,27 @@ pub enum Subject {
     ForeignKey(String),
 }
 
-/// What directives say of a column.
+/// What directives say about a column.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct ColumnHints {
-    /// It does not exist for callers, unless a grant names it.
+    /// The column does not exist for callers, unless a grant names it.
     pub hidden: bool,
-    /// Its values are somebody's own affair.
+    /// Values are personal or confidential: the audit log records who read them.
     pub sensitive: bool,
-    /// Its values were written by outsiders.
+    /// Values were written by outsiders.
     pub untrusted: bool,
-    /// Values as they may look.
+    /// Example values.
     pub examples: Vec<Value>,
-    /// What its numbers count.
+    /// The unit of its numbers.
     pub unit: Option<String>,
 }
 
-/// What directives say of a foreign key: short names of its relations.
+/// The short names that a directive gives to a foreign key's relations.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct RelationNames {
-    /// Of the relation to the referenced row.
+    /// The relation to the referenced row.
     pub to_one: Option<String>,
-    /// Of the relation to the referencing rows.
+    /// The relation to the referencing rows.
     pub to_many: Option<String>,
 }
 
@@ -82,10 +83,10 @@ struct OfForeignKey {
 
 const MARK: &str = "@mcp";
 const EXAMPLES_MOST: usize = 10;
-/// Characters of a name, unit or example.
+/// The most characters of a name, unit or example.
 const TEXT_MOST: usize = 63;
 
-/// A comment without its last line, if that is a directive; and the directive's JSON text.
+/// Splits a comment into its text and the JSON text of the directive in its last line, if there is one.
 pub(super) fn split(comment: &str) -> (&str, Option<&str>) {
     let comment = comment.trim_end();
     let (rest, line) = comment.rsplit_once('\n').unwrap_or(("", comment));
@@ -100,7 +101,7 @@ pub(super) fn split(comment: &str) -> (&str, Option<&str>) {
 }
 
 impl Schema {
-    /// The schema as the directives of these owners' objects would have it. All others are forgotten.
+    /// The schema with the directives of these owners' objects applied. All other directives are dropped.
     pub fn obeying(mut self, owners: &[String]) -> Self {
         let (mut faults, mut distrusted) = (Vec::new(), BTreeSet::new());
         let mut obeyed = false;
@@ -131,17 +132,17 @@ impl Schema {
         if !obeyed {
             return Self { directives, ..self };
         }
-        // Keys and names are what relations are made of.
+        // Relations and their names depend on keys and directives.
         Self { directives, ..self }.renewed()
     }
 }
 
-/// What became of the directives of a [`Schema`].
+/// The result of applying the directives of a [`Schema`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Directives {
-    /// What is wrong with those that are not understood; they have no effect.
+    /// Messages about directives that could not be read. They have no effect.
     pub faults: Vec<String>,
-    /// Owners of objects whose directives were forgotten.
+    /// Owners who are not trusted, and whose directives were dropped.
     pub distrusted: Vec<String>,
 }
 
@@ -163,7 +164,8 @@ fn of_table(table: &mut Table, text: &str) -> Result<(), String> {
     if columns.is_empty() {
         return Err("a key has columns".to_owned());
     }
-    // What a view shows of its table's keys yields to what is said of the view.
+    // The directive's key becomes the primary key. The primary key that a view shows of its table stays as a unique
+    // key.
     table.unique_keys.extend(table.primary_key.take());
     let same = |key: &Key| {
         key.columns.len() == columns.len() && columns.iter().all(|c| key.columns.contains(c))
@@ -210,7 +212,7 @@ fn of_foreign_key(table: &mut Table, name: &str, text: &str) -> Result<(), Strin
     Ok(())
 }
 
-/// Refuses a text that is not fit to be shown.
+/// Refuses a text with characters that must not be shown, or that is too long.
 fn shown(text: &str) -> Result<(), String> {
     match clean(text) {
         Some(same) if same == text && text.chars().count() <= TEXT_MOST => Ok(()),

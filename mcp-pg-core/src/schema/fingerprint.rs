@@ -1,4 +1,4 @@
-//! The digest of a schema.
+//! The fingerprint of a schema.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::Table;
 
-/// The first 64 bits of SHA-256 over everything but the row estimates, which every ANALYZE moves.
+/// The first 64 bits of a SHA-256 over the schema without the row estimates, which change with every ANALYZE.
 ///
-/// The same catalogue gives the same digest in every process of one build.
+/// The same catalogue has the same fingerprint in every process of the same build.
 pub(super) fn fingerprint(
     names: &[String],
     comments: &HashMap<String, String>,
@@ -21,7 +21,7 @@ pub(super) fn fingerprint(
         comments.get(name).hash(&mut digest);
     }
     for table in tables {
-        // Taken apart without `..`, so that no new field is forgotten.
+        // Destructured without `..`, so that the compiler reports a new field.
         let Table {
             name,
             oid,
@@ -51,7 +51,8 @@ pub(super) fn fingerprint(
     digest.finish()
 }
 
-/// Passes what `Hash` writes on to SHA-256: the standard hasher's result may change with any release.
+/// A hasher that passes its input to SHA-256. The result of the standard library's hasher may change with any
+/// release.
 struct Feed(Sha256);
 
 impl Hasher for Feed {

@@ -1,4 +1,4 @@
-//! Functions and procedures: what they are called with and what people wrote of them.
+//! Functions and procedures, as lists show them.
 
 /// A function or procedure that the login may call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -7,10 +7,10 @@ pub struct Function {
     pub schema: String,
     /// The function's name; several may share it.
     pub name: String,
-    /// The arguments as `pg_get_function_identity_arguments` prints them: what tells overloads apart.
+    /// The arguments as `pg_get_function_identity_arguments` prints them. They distinguish overloads.
     pub arguments: String,
-    /// What it returns; `None` for a procedure.
+    /// The result type; `None` for a procedure.
     pub result: Option<String>,
-    /// The COMMENT, bounded and without control characters: other people's text.
+    /// The COMMENT, shortened and without control characters. It is text that others wrote.
     pub comment: Option<String>,
 }

@@ -1,10 +1,10 @@
-//! Expressions of indexes that are the text of a member of JSON.
+//! Indexes on members of JSON documents.
 
 use super::{Column, Part, Table};
 
 impl Table {
-    /// The text of what a column of `jsonb` has under these keys, as an index of the table begins with it; `None` if none
-    /// does.
+    /// The text of the `jsonb` member at this path, written as in the first part of an index of the table; `None` if
+    /// there is no such index.
     pub(crate) fn indexed_text(&self, column: &Column, keys: &[String]) -> Option<Column> {
         let parts = forms(keys).into_iter().find(|parts| self.begins_with(column, parts))?;
         parts.into_iter().try_fold(column.clone(), |whole, part| whole.part(part))
@@ -20,10 +20,10 @@ impl Table {
     }
 }
 
-/// The ways of writing it that mean the same.
+/// The equivalent expressions for the member at a path.
 fn forms(keys: &[String]) -> Vec<Vec<Part>> {
     let mut forms = Vec::with_capacity(2);
-    // To `->`, a text is never the place of an element, as it is to `#>>`.
+    // `->` takes a text as a key, never as an array index. `#>>` may take it as either.
     if let Some((last, before)) = keys.split_last()
         && !keys.iter().any(|key| is_place(key))
     {
@@ -36,18 +36,18 @@ fn forms(keys: &[String]) -> Vec<Vec<Part>> {
     forms
 }
 
-/// Whether `#>>` may take it for the place of an element.
+/// Whether `#>>` may take the key as an array index.
 fn is_place(key: &str) -> bool {
     key.trim_start().starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'))
 }
 
-/// Whether PostgreSQL prints it within an array as it is.
+/// Whether PostgreSQL prints the key without quotes in an array.
 fn is_plain(key: &str) -> bool {
     let marked = |c: char| c.is_whitespace() || matches!(c, '"' | '\\' | '{' | '}' | ',');
     !key.is_empty() && !key.contains(marked) && !key.eq_ignore_ascii_case("null")
 }
 
-/// A part of what is `whole`, as PostgreSQL prints it.
+/// The part of the expression `whole`, as PostgreSQL prints it.
 fn printed(whole: String, part: &Part) -> String {
     match part {
         Part::Member(key) => format!("({whole} -> {}::text)", literal(key)),

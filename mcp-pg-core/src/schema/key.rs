@@ -1,17 +1,17 @@
-//! Constraints and indexes. Columns are given as positions in [`Table::columns`](super::Table).
+//! Constraints and indexes. Columns are given by their positions in [`Table::columns`](super::Table).
 
 use super::RelationNames;
 use crate::name::TableName;
 
-/// A primary key or a unique constraint or index without expressions and without a predicate.
+/// A primary key, a unique constraint, or a unique index without expressions or predicate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// The constraint's name, or the index's where there is no constraint.
+    /// The name of the constraint, or of the index if there is no constraint.
     pub name: String,
     /// Positions of the columns, in the key's order.
     pub columns: Vec<usize>,
-    /// Whether it can be an `ON CONFLICT` target: not deferrable, and no row that it meets is kept from the table by a
-    /// view's condition.
+    /// Whether the key can be the target of ON CONFLICT: it is not deferrable, and if this is a view, its condition
+    /// excludes no row with which an insert can conflict.
     pub arbiter: bool,
     /// Whether it treats nulls as equal (`NULLS NOT DISTINCT`).
     pub nulls_equal: bool,
@@ -26,28 +26,28 @@ pub struct ForeignKey {
     pub name: String,
     /// Positions of the referencing columns in this table.
     pub columns: Vec<usize>,
-    /// The referenced table; it may lie outside the configured schemas.
+    /// The referenced table. It may lie outside the configured schemas.
     pub table: TableName,
     /// Names of the referenced columns, paired with `columns`.
     pub references: Vec<String>,
-    /// Whether its check may wait until commit.
+    /// Whether the check may be deferred until commit.
     pub deferrable: bool,
-    /// Whether rows go with the row that they refer to: `ON DELETE CASCADE`.
+    /// Whether deleting the referenced row deletes the referencing ones: `ON DELETE CASCADE`.
     pub cascades: bool,
-    /// What its relations are called, where a directive says so.
+    /// The names that a directive gives to the relations.
     pub relation_names: RelationNames,
     /// The COMMENT on the constraint.
     pub comment: Option<String>,
 }
 
-/// A check constraint of a table.
+/// A check constraint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Check {
     /// The constraint's name.
     pub name: String,
     /// The rule, as `pg_get_constraintdef` prints it.
     pub definition: String,
-    /// Positions of the columns that it speaks of.
+    /// Positions of the columns that the rule uses.
     pub columns: Vec<usize>,
     /// The COMMENT on the constraint.
     pub comment: Option<String>,
@@ -58,20 +58,20 @@ pub struct Check {
 pub struct Index {
     /// The index's name.
     pub name: String,
-    /// What it covers, in order: names of columns, and expressions as `pg_get_indexdef` prints them.
+    /// The parts of the index in order: names of columns, and expressions as `pg_get_indexdef` prints them.
     pub parts: Vec<String>,
-    /// Positions of the columns that are parts, in order; expressions are left out.
+    /// Positions of the columns among the parts, in order, without expressions.
     pub columns: Vec<usize>,
-    /// `btree`, `gin`, …
+    /// The access method: `btree`, `gin`, …
     pub method: String,
-    /// Whether it is unique.
+    /// Whether the index is unique.
     pub unique: bool,
-    /// The exclusion constraint that it serves, as `pg_get_constraintdef` prints it.
+    /// The exclusion constraint of this index, as `pg_get_constraintdef` prints it.
     pub exclusion: Option<String>,
     /// The condition of a partial index.
     pub predicate: Option<String>,
-    /// Whether texts are found in it by how they begin: a btree's first part is in the order of bytes.
+    /// Whether the index finds texts by a prefix: the first part of a btree is ordered by bytes.
     pub by_bytes: bool,
-    /// Positions of every column that it speaks of: in parts, expressions and predicate, and included.
+    /// Positions of all columns that the index uses: in parts, expressions and predicate, and as included columns.
     pub mentions: Vec<usize>,
 }

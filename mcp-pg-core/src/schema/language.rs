@@ -1,10 +1,10 @@
-//! How texts of a language are searched.
+//! Languages of full-text search.
 
-/// A text search configuration of PostgreSQL's.
+/// A text search configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Language {
-    /// Its name, as callers give it: `french`; with its schema, if it is not PostgreSQL's own.
+    /// The name that callers use: `french`; with the schema, unless that is `pg_catalog`.
     pub name: String,
-    /// Its name with its schema, quoted where it must be: `pg_catalog.french`.
+    /// The name with its schema, quoted where necessary: `pg_catalog.french`.
     pub identifier: String,
 }

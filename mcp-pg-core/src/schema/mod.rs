@@ -1,6 +1,7 @@
-//! The database as its catalogue describes it: typed models, read in one snapshot, never changed.
+//! The schema of a database: typed models of its catalogue, read in one snapshot and never changed.
 //!
-//! Knows nothing of roles, requests or statements beyond its own catalogue queries.
+//!
+//! Knows nothing of roles or requests, and no SQL but its own catalogue queries.
 
 mod column;
 mod comment;
@@ -44,7 +45,7 @@ pub use table::{Privileges, RowSecurity, Table, TableKind};
 
 use crate::name::TableName;
 
-/// Everything that the login can see in the configured schemas, at one moment.
+/// Everything that the login sees of the configured schemas, at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     /// The configured schemas, in the order in which a bare name is looked up.
@@ -57,26 +58,26 @@ pub struct Schema {
     pub relations: Vec<Vec<Relation>>,
     /// Functions and procedures, by schema and name.
     pub functions: Vec<Function>,
-    /// The languages in which texts can be searched.
+    /// The languages of full-text search.
     pub languages: Vec<Arc<Language>>,
-    /// What became of the directives in comments, once [`Schema::obeying`] has looked.
+    /// The result of reading directives, once [`Schema::obeying`] was called.
     pub directives: Directives,
-    /// Why nothing can be written, if so. The privileges are what they are all the same: a standby's are its primary's.
+    /// Why the database takes no writes, if so. Privileges do not reflect this: a standby has those of its primary.
     pub read_only: Option<ReadOnly>,
-    /// A digest of the tables, without the row estimates: equal digests mean equal tables.
+    /// A digest of the tables without the row estimates. Equal fingerprints mean equal tables.
     pub fingerprint: u64,
     by_name: HashMap<TableName, usize>,
 }
 
 impl Schema {
-    /// A schema of these tables, sorted, related and digested.
+    /// A schema of these tables: sorts them, and computes relations and fingerprint.
     pub fn new(
         names: Vec<String>,
         comments: HashMap<String, String>,
         mut tables: Vec<Table>,
     ) -> Self {
         let place = |schema: &str| names.iter().position(|name| name == schema);
-        // A table outside of the configured schemas comes last.
+        // Tables outside the configured schemas come last.
         tables.sort_by_cached_key(|table| {
             (place(&table.name.schema).unwrap_or(names.len()), table.name.clone())
         });
@@ -101,7 +102,7 @@ impl Schema {
         }
     }
 
-    /// The same without a table: as if it did not exist.
+    /// The schema without a table.
     pub fn without(mut self, name: &TableName) -> Self {
         if self.position(name).is_none() {
             return self;
@@ -110,7 +111,7 @@ impl Schema {
         self.renewed()
     }
 
-    /// The same with relations and digest made anew, after something was added to its tables.
+    /// The schema with relations and fingerprint computed anew.
     fn renewed(self) -> Self {
         let Self { names, comments, tables, functions, languages, directives, read_only, .. } =
             self;

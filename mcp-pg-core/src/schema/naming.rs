@@ -1,7 +1,9 @@
-//! Makes the relations of all tables from their foreign keys, and names them.
+//! Builds the relations of all tables from their keys, and names them.
 //!
-//! Short names are for people and may be shared; the unambiguous one is a table's relation's own. Names are
-//! given on what there is: the relations that a role sees are named separately, so that no name reveals a hidden one.
+//!
+//! A short name may be shared by several relations of a table; its unambiguous name belongs to one. Names are chosen
+//! among the given tables only: the relations that a role sees are named separately, so that no name reveals a hidden
+//! table.
 
 mod junction;
 
@@ -13,12 +15,14 @@ use crate::name::TableName;
 
 /// The relations of each table, by the table's position: to one, to many, then through junctions.
 ///
-/// Besides foreign keys, the logical ones count; and a key to a table leads to the views that show the
-/// columns it refers to, too: to several of their rows, where no key of theirs says otherwise. What comes of those never
-/// takes a name from what comes of foreign keys.
 ///
-/// A key is left out if it leads to a table that is not in `tables`, if the login cannot read a column at
-/// either end, or if an earlier key of the table pairs the same columns: it leads to the same rows.
+/// Follows foreign keys and logical keys. A key to a table also leads to each view that shows the referenced columns:
+/// to one row if the view has a key there, otherwise to many. Relations from logical keys and to views never take a
+/// name from those of foreign keys.
+///
+///
+/// A key is left out if it leads to a table that is not in `tables`, if the login cannot read a column at either end,
+/// or if an earlier key pairs the same columns.
 pub(super) fn relations(
     tables: &[Table],
     by_name: &HashMap<TableName, usize>,
@@ -61,52 +65,52 @@ fn views(tables: &[Table]) -> HashMap<&TableName, Vec<usize>> {
     views
 }
 
-/// A key whose both ends are known.
+/// A key with both of its tables.
 struct Link<'a> {
     from: usize,
     to: usize,
     /// Pairs of column positions: in the referencing table, and in the referenced one.
     columns: Vec<(usize, usize)>,
     constraint: &'a str,
-    /// Whether no foreign key says so itself.
+    /// Whether this is a logical key, not a foreign key.
     logical: bool,
-    /// Whether it leads to a view while the table beneath it is there too.
+    /// Whether it leads to a view although the table beneath is in the schema, too.
     beside: bool,
-    /// Whether several rows at its end may have what it refers to: those of a view without a key there.
+    /// Whether several rows of its target may match: a view without a key there.
     several: bool,
-    /// What a directive calls its relations.
+    /// The names that a directive gives to its relations.
     named: &'a RelationNames,
     from_name: &'a TableName,
     to_name: &'a TableName,
-    /// The key's columns, each as a short name.
+    /// The key's columns.
     stems: Vec<Stem<'a>>,
 }
 
-/// A key column's name, and the same without what says that it is a key.
+/// A key column's name, and that name without the suffix `_id` or `Id`.
 struct Stem<'a> {
     short: &'a str,
     whole: &'a str,
 }
 
-/// A relation whose unambiguous name is yet to be chosen: the first of `forms` that no other has.
+/// A relation whose unambiguous name is not chosen yet. It becomes the first of `forms` that no other relation has.
 struct Draft {
     relation: Relation,
     rank: Rank,
-    /// The key's own column as a short name, of a relation to one row.
+    /// For a relation to one row: the key's column, without the suffix.
     own: Option<String>,
     forms: Vec<String>,
 }
 
-/// What a relation comes of. One of a later rank takes no name from one of an earlier.
+/// The source of a relation. Relations of a later rank take no names from those of an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     /// Foreign keys.
     Key,
     /// Logical keys.
     Logical,
-    /// The keys of a junction that has more in its key: since when, in which language.
+    /// A junction whose primary key has further columns, such as a date or a language.
     Wide,
-    /// Those of a thing of its own, such as a review: what it relates is told by its name alone.
+    /// A table that relates others but is an entity of its own, such as a review. Only the unambiguous name is used.
     Entity,
 }
 
@@ -141,7 +145,7 @@ fn links<'a>(
     links
 }
 
-/// The way along a key to the table that it refers to, or to a view that shows the columns.
+/// The link from a key to its table, or to a view that shows the referenced columns.
 fn link<'a>(
     tables: &'a [Table],
     from: usize,
@@ -185,15 +189,15 @@ fn link<'a>(
     })
 }
 
-/// Whether PostgreSQL takes one of these columns as a float to compare them, which not every number of the other is: a row
-/// that the caller does not see would fail the call.
+/// Whether comparing the columns casts a `numeric` to a float, which fails for numbers out of range: a row that the
+/// caller does not see could fail the call.
 fn overflows(here: &Column, far: &Column) -> bool {
     let [here, far] = [here, far].map(|column| column.data_type.base());
     let numeric = DataType::numeric().oid;
     here.is_float() && far.oid == numeric || far.is_float() && here.oid == numeric
 }
 
-/// `customer_id`, `customerId` and `CustomerID` without their last word; a name that is nothing else stays.
+/// `customer_id`, `customerId` and `CustomerID` without the suffix. A name that consists of the suffix stays.
 fn stem(column: &str) -> Stem<'_> {
     let camel = |rest: &&str| rest.ends_with(|c: char| c.is_lowercase() || c.is_ascii_digit());
     let short = column
@@ -207,7 +211,7 @@ fn stem(column: &str) -> Stem<'_> {
 }
 
 impl Link<'_> {
-    /// The key's columns as one word: `tenant_order` for `(tenant_id, order_id)`.
+    /// The key's columns as one name: `tenant_order` for `(tenant_id, order_id)`.
     fn stem(&self) -> String {
         let shorts: Vec<&str> = self.stems.iter().map(|stem| stem.short).collect();
         shorts.join("_")
@@ -217,7 +221,7 @@ impl Link<'_> {
         if self.logical { Rank::Logical } else { Rank::Key }
     }
 
-    /// The same pairs as seen from the referenced table.
+    /// The same pairs from the side of the referenced table.
     fn reversed(&self) -> Vec<(usize, usize)> {
         self.columns.iter().map(|(here, there)| (*there, *here)).collect()
     }
@@ -245,7 +249,7 @@ fn to_one(link: &Link<'_>) -> Draft {
             [stem] if !link.beside => Some(stem.short.to_owned()),
             _ => None,
         },
-        // Constraint names are unique within their table; a view has none.
+        // Constraint names are unique within a table. Logical keys of views have none.
         forms: match link.logical {
             false => Vec::new(),
             true => {
@@ -277,7 +281,7 @@ fn to_many(link: &Link<'_>) -> Draft {
     }
 }
 
-/// The relation of `near`'s referenced table to `far`'s, through the table that has both keys.
+/// The relation from `near`'s referenced table to `far`'s, through the table that has both keys.
 fn many_to_many(near: &Link<'_>, far: &Link<'_>, rank: Rank, repeats: bool) -> Draft {
     let (table, junction, by) = (far.to_name, near.from_name, near.stem());
     Draft {
@@ -301,8 +305,8 @@ fn many_to_many(near: &Link<'_>, far: &Link<'_>, rank: Rank, repeats: bool) -> D
     }
 }
 
-/// Gives each of one table's relations the first of its forms that no other claims; constraint names go
-/// first, and then one rank after the other. What still collides is numbered.
+/// Gives each of a table's relations the first of its forms that no other claims: constraint names first, then rank
+/// after rank. Relations that still collide are numbered.
 fn name_apart(mut drafts: Vec<Draft>) -> Vec<Relation> {
     let mut taken: HashSet<String> = HashSet::new();
     drafts.sort_by_key(|draft| draft.rank);
@@ -329,7 +333,7 @@ fn name_apart(mut drafts: Vec<Draft>) -> Vec<Relation> {
     drafts.into_iter().map(|draft| draft.relation).collect()
 }
 
-/// A name that is a key's own column is that key's: others to the table of that name have it as their alias alone.
+/// A name that is the column of one key belongs to that key. Other relations with this name keep it only as an alias.
 fn yield_to_columns(drafts: &mut [Draft]) {
     let own: HashSet<String> = drafts.iter().filter_map(|draft| draft.own.clone()).collect();
     for Draft { relation, own: stem, .. } in drafts {

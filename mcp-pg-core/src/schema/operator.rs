@@ -1,4 +1,4 @@
-//! The operators of conditions, and which of them a type has.
+//! The operators of conditions, and the types that have them.
 
 use std::fmt;
 
@@ -23,17 +23,17 @@ macro_rules! operators {
 }
 
 operators! {
-    /// Equal; null means IS NULL.
+    /// Equal; with null: IS NULL.
     Eq => "eq",
-    /// Not equal; null means IS NOT NULL.
+    /// Not equal; with null: IS NOT NULL.
     Ne => "ne",
-    /// Greater.
+    /// Greater than.
     Gt => "gt",
-    /// Greater or equal.
+    /// Greater than or equal.
     Gte => "gte",
-    /// Less.
+    /// Less than.
     Lt => "lt",
-    /// Less or equal.
+    /// Less than or equal.
     Lte => "lte",
     /// Equal to one of a list.
     In => "in",
@@ -41,44 +41,44 @@ operators! {
     NotIn => "not_in",
     /// Null, or not null.
     IsNull => "is_null",
-    /// Not equal, where null is a value like any other.
+    /// Not equal, where null counts as a value: IS DISTINCT FROM.
     IsDistinctFrom => "is_distinct_from",
-    /// Matches a pattern of `%` and `_`.
+    /// Matches a pattern of `%` and `_`: LIKE.
     Like => "like",
-    /// The same without regard to case.
+    /// The same, ignoring case: ILIKE.
     Ilike => "ilike",
-    /// Text that begins so.
+    /// Text that begins with this.
     StartsWith => "starts_with",
-    /// Text that ends so.
+    /// Text that ends with this.
     EndsWith => "ends_with",
-    /// Text with this part; an array, range or JSON with these elements.
+    /// Text that contains this; an array, range or JSON document that contains these elements.
     Contains => "contains",
-    /// All of it is in the given array, range or JSON.
+    /// Is contained in the given array, range or JSON document.
     ContainedBy => "contained_by",
     /// Shares an element with the given array or range.
     Overlaps => "overlaps",
-    /// JSON with this key, or with all of these.
+    /// A JSON document with this key, or with all of these.
     HasKey => "has_key",
     /// Matches a POSIX regular expression.
     Matches => "matches",
-    /// The same without regard to case.
+    /// The same, ignoring case.
     Imatches => "imatches",
-    /// Full-text search in the form of web search engines.
+    /// Full-text search, in the syntax of web search engines.
     Search => "search",
 }
 
 impl Operator {
-    /// The operator that requests spell so.
+    /// The operator with this spelling.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|operator| operator.as_str() == name)
     }
 
-    /// Whether it asks which of two values comes first.
+    /// Whether the operator compares by order.
     pub fn orders(self) -> bool {
         matches!(self, Self::Gt | Self::Gte | Self::Lt | Self::Lte)
     }
 
-    /// Whether every value has what is empty: all of it is looked for, or it is above all in a tree.
+    /// Whether every value meets the operator if its operand is empty.
     pub(crate) fn finds_nothing_everywhere(self) -> bool {
         matches!(
             self,
@@ -92,7 +92,7 @@ impl Operator {
         )
     }
 
-    /// The operator that other languages spell so: SQL, or a document database.
+    /// The operator that has this name in SQL or in document databases.
     pub fn foreign(name: &str) -> Option<Self> {
         match name {
             "=" | "==" | "equals" => Some(Self::Eq),
@@ -122,7 +122,7 @@ impl fmt::Display for Operator {
     }
 }
 
-/// What a condition can do with values of a type, beyond equality and order.
+/// The families of types, by their operators beyond equality and order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
     /// Strings: patterns and parts.
@@ -141,22 +141,22 @@ pub enum Family {
     Tree,
     /// `hstore`: containment and keys.
     Pairs,
-    /// `box`, `polygon` and `circle`: points in them.
+    /// `box`, `polygon` and `circle`: they contain points.
     Area,
-    /// `point`: in such.
+    /// `point`: contained in such.
     Point,
     /// Everything else.
     Other,
 }
 
 impl DataType {
-    /// The family that decides which operators beyond equality and order there are.
+    /// The type's family.
     pub fn family(&self) -> Family {
         let base = self.base();
         match &base.kind {
             Kind::Array { .. } => Family::Array,
             Kind::Range(_) | Kind::Multirange(_) => Family::Range,
-            // OIDs below 10,000 are fixed for ever by PostgreSQL.
+            // OIDs below 10,000 are the same in every database.
             _ => match base.oid {
                 18 | 19 | 25 | 1042 | 1043 => Family::Text,
                 3802 => Family::Json,
@@ -164,7 +164,7 @@ impl DataType {
                 650 | 869 => Family::Network,
                 603 | 604 | 718 => Family::Area,
                 600 => Family::Point,
-                // Types of extensions have another OID in each database.
+                // Types of extensions have a different OID in each database.
                 _ => match base.name.rsplit('.').next().unwrap_or_default() {
                     "citext" => Family::Text,
                     "ltree" => Family::Tree,
@@ -175,22 +175,22 @@ impl DataType {
         }
     }
 
-    /// Whether values are JSON documents, kept as text or taken apart.
+    /// Whether values are JSON documents: `json` or `jsonb`.
     pub fn is_json(&self) -> bool {
         self.is_json_text() || self.base().oid == 3802
     }
 
-    /// Whether they are kept as text: `json`, which has no operators.
+    /// Whether values are `json`, which has no operators.
     pub(crate) fn is_json_text(&self) -> bool {
         self.base().oid == 114
     }
 
-    /// Whether values are text to PostgreSQL: `text`, `varchar`, `char(n)`, `name`, `citext`.
+    /// Whether values are text: `text`, `varchar`, `char(n)`, `name`, `citext`.
     pub(crate) fn is_text(&self) -> bool {
         self.family() == Family::Text
     }
 
-    /// The operators that a condition on a column of this type may use, in order.
+    /// The operators for conditions on a column of this type, in the order of [`Operator`].
     pub fn operators(&self) -> impl Iterator<Item = Operator> + use<> {
         use Operator::*;
         let (family, equality, ordering) = (self.family(), self.equality, self.ordering);
@@ -202,9 +202,9 @@ impl DataType {
             Like | Ilike | StartsWith | EndsWith | Matches | Imatches => {
                 family == Family::Text && patterns
             }
-            // PostgreSQL compares the elements.
+            // Arrays are compared element by element.
             Contains | ContainedBy | Overlaps if family == Family::Array => equality,
-            // Those of an extension are found where its equality is.
+            // An extension installs these operators in the same schema as `=`.
             Contains | ContainedBy if matches!(family, Family::Tree | Family::Pairs) => equality,
             HasKey if family == Family::Pairs => equality,
             Contains if family == Family::Text => patterns,

@@ -1,31 +1,31 @@
-//! Parts of what a column holds, as columns of their own.
+//! Parts of a column's values, as columns of their own.
 
 use std::sync::Arc;
 
 use super::{Column, DataType, Kind};
 
-/// A step into the values of a column.
+/// A step from a value to a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Part {
-    /// Where a range begins.
+    /// The lower bound of a range.
     Lower,
-    /// Where it ends.
+    /// The upper bound of a range.
     Upper,
-    /// The field of a composite that has this name.
+    /// The field of a composite value with this name.
     Field(String),
-    /// The element of an array at this place, from 0; the last at -1.
+    /// The element of an array at this index, from 0; -1 is the last.
     Element(i32),
-    /// The member of a JSON object under this key.
+    /// The member of a JSON object with this key.
     Member(String),
-    /// The text of the member under this key.
+    /// The text of the member with this key.
     Text(String),
-    /// The text of what JSON has at this path, which is written as a `text[]`.
+    /// The text of the JSON value at this path, which is a `text[]` in text form.
     TextAt(String),
 }
 
 impl Column {
-    /// A part of what it holds, which can only be read, and is null where a value has none; `None` if no value of the
-    /// type has one.
+    /// A part of this column, as a read-only column; null where a value has no such part. `None` if values of the
+    /// type have no such part.
     pub fn part(&self, part: Part) -> Option<Self> {
         let base = self.data_type.base();
         let (name, data_type) = match (&part, &base.kind) {
@@ -44,7 +44,7 @@ impl Column {
             }
             _ => return None,
         };
-        // In SQL text it goes by the name of the whole.
+        // SQL text refers to it by the name of the whole column.
         let whole = self.identifier().to_owned();
         let parts = self.parts.iter().cloned().chain([part]).collect();
         let name = format!("{}.{name}", self.name);

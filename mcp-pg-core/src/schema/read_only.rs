@@ -4,17 +4,17 @@ use std::fmt;
 
 use crate::error::{Code, Error};
 
-/// Why nothing can be written to the database at the moment.
+/// Why the database takes no writes at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReadOnly {
-    /// It is a standby; once it is promoted, it takes writes.
+    /// It is a standby. Once promoted, it takes writes.
     Standby,
     /// `default_transaction_read_only` is on for the login or the database.
     Setting,
 }
 
 impl ReadOnly {
-    /// The error of a write.
+    /// The error of an attempted write.
     pub fn refusal(self) -> Error {
         let hint = match self {
             Self::Standby => "write to the primary",

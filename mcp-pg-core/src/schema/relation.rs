@@ -1,16 +1,16 @@
-//! Relations: foreign keys seen from both ends, and through junction tables; finding one by its name.
+//! Relations between tables, along foreign keys and through junction tables, and how they are found by name.
 
 use serde::Serialize;
 
-/// How many rows a relation leads to.
+/// The kind of a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RelationKind {
-    /// This table's foreign key: one row or none.
+    /// Along this table's foreign key, to one row or none.
     ToOne,
-    /// Another table's foreign key to this one.
+    /// Along another table's foreign key to this one, to any number of rows.
     ToMany,
-    /// Through a junction table: two foreign keys are in its primary key, or are together a unique one.
+    /// Through a junction table, whose two foreign keys are in its primary key or together are unique.
     ManyToMany,
 }
 
@@ -19,61 +19,61 @@ pub enum RelationKind {
 pub struct Relation {
     /// The short name: `customer`, `items`; several relations of a table may share it.
     pub name: String,
-    /// Another name, taken where it is nobody's: the referenced table's for a relation to one row, that with the
-    /// whole names of the key's columns for one to many.
+    /// Another name, used where it is not ambiguous: the referenced table's name for a relation to one row; for one
+    /// to many, the name with the key's full column names.
     pub alias: Option<String>,
     /// The name that no other relation of the table has.
     pub unambiguous: String,
-    /// How many rows it leads to.
+    /// The kind.
     pub kind: RelationKind,
-    /// The table at the other end.
+    /// The position of the other table.
     pub table: usize,
     /// Pairs of column positions: in this table, and in the other one or the junction.
     pub columns: Vec<(usize, usize)>,
-    /// The junction and the pairs from it to the other table.
+    /// For a many-to-many relation: the junction.
     pub junction: Option<Junction>,
     /// The foreign key's name.
     pub constraint: String,
 }
 
-/// The table in the middle of a many-to-many relation.
+/// The junction table of a many-to-many relation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Junction {
     /// Its position in [`Schema::tables`](super::Schema).
     pub table: usize,
     /// Pairs of column positions: in the junction, and in the table at the other end.
     pub columns: Vec<(usize, usize)>,
-    /// Whether several of its rows may lead from one row to the same other one: its key has more than the two foreign keys.
+    /// Whether several of its rows may relate the same two rows, because its key has further columns.
     pub repeats: bool,
 }
 
-/// What [`Relation::find`] found under a name.
+/// The result of [`Relation::find`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<'a> {
-    /// The one relation that is meant.
+    /// One relation.
     One(&'a Relation),
-    /// Several share the name; their unambiguous names.
+    /// Several relations share the name; these are their unambiguous names.
     Ambiguous(Vec<&'a str>),
     /// No relation has the name.
     Unknown,
 }
 
 impl Relation {
-    /// Every name that it goes by.
+    /// All names of the relation.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let alias = self.alias.as_deref();
         [self.name.as_str(), self.unambiguous.as_str()].into_iter().chain(alias)
     }
 
-    /// Its name that is spelled so; the short one if none is.
+    /// The one of its names that is spelled like this; otherwise the short one.
     pub fn called(&self, name: &str) -> &str {
         let others = [Some(&self.unambiguous), self.alias.as_ref()];
         others.into_iter().flatten().find(|known| *known == name).unwrap_or(&self.name)
     }
 
-    /// The relation with this name among those of one table, or of what a role sees of it.
+    /// Finds a relation by name, among those of one table or those that a role sees of it.
     ///
-    /// An unambiguous name wins over a short one, and a short one over an alias.
+    /// Unambiguous names are tried first, then short ones, then aliases.
     ///
     /// ```
     /// use mcp_pg_core::schema::{Found, Relation, RelationKind};

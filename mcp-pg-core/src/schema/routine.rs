@@ -1,6 +1,6 @@
-//! Functions and procedures as something to call: their arguments, one by one.
+//! Functions and procedures that callers use as tools, with their arguments.
 
-/// A function or procedure with a comment, and who may call it.
+/// A function or procedure with a comment, and the roles that may call it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Routine {
     /// The schema's name.
@@ -9,53 +9,53 @@ pub struct Routine {
     pub name: String,
     /// The arguments as `pg_get_function_identity_arguments` prints them.
     pub identity: String,
-    /// A procedure, which CALL runs.
+    /// Whether it is a procedure, run by CALL.
     pub procedure: bool,
-    /// It may write: neither STABLE nor IMMUTABLE.
+    /// Whether it may write: it is neither STABLE nor IMMUTABLE.
     pub volatile: bool,
-    /// It is not called where an argument is null.
+    /// Whether it is STRICT: not called if an argument is null.
     pub strict: bool,
-    /// It returns rows whose columns only the caller could name.
+    /// Whether it returns `record` without OUT columns, so that only a column definition list in the call names them.
     pub untyped: bool,
-    /// The arguments, in order, without the columns of RETURNS TABLE.
+    /// The arguments in order, without the columns of RETURNS TABLE.
     pub arguments: Vec<Argument>,
-    /// The COMMENT, whole.
+    /// The whole COMMENT.
     pub comment: String,
-    /// The role that owns it.
+    /// The owner.
     pub owner: String,
-    /// That is the owner of its schema or of the database, a superuser, or the login.
+    /// Whether the owner is also the owner of the schema or of the database, a superuser, or the login.
     pub vouched_for: bool,
-    /// The database roles, of those asked about, that may call it; `None` is the login.
+    /// Those of the requested database roles that may call it; `None` is the login.
     pub executable_by: Vec<Option<String>>,
 }
 
 /// An argument of a [`Routine`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Argument {
-    /// The name; `arg1` for the first if it has none.
+    /// The name; `arg1`, `arg2`, … for arguments without one.
     pub name: String,
-    /// Whether the name is its own.
+    /// Whether the argument has a name.
     pub named: bool,
     /// The type, as `format_type` prints it.
     pub type_name: String,
-    /// Whether the type stands for others (anyelement), so that no value is of it.
+    /// Whether the type is a pseudo-type such as `anyelement`, which no value has.
     pub pseudo: bool,
-    /// Which way it goes.
+    /// The direction.
     pub mode: ArgumentMode,
-    /// Whether it may be left out.
+    /// Whether it has a default.
     pub default: bool,
-    /// What it is then, as `pg_get_function_arg_default` prints it.
+    /// The default, as `pg_get_function_arg_default` prints it.
     pub expression: Option<String>,
 }
 
-/// Which way an [`Argument`] goes.
+/// The direction of an [`Argument`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ArgumentMode {
     /// IN or INOUT.
     In,
     /// OUT.
     Out,
-    /// VARIADIC: an array.
+    /// VARIADIC: the last argument, an array.
     Variadic,
 }
 

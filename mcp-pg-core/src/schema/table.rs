@@ -1,4 +1,4 @@
-//! Tables, and everything else that has rows.
+//! Tables, views and everything else that has rows.
 
 use serde::Serialize;
 
@@ -8,48 +8,48 @@ use crate::name::TableName;
 /// A table, view, materialised view, foreign table or partitioned table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
-    /// Schema and name.
+    /// The schema and the name.
     pub name: TableName,
     /// `pg_class.oid`.
     pub oid: u32,
-    /// What it is.
+    /// The kind.
     pub kind: TableKind,
-    /// The COMMENT, bounded and without control characters: other people's text.
+    /// The COMMENT, shortened and without control characters. It is text that others wrote.
     pub comment: Option<String>,
-    /// The role that owns it.
+    /// The owner.
     pub owner: String,
-    /// Directives in its comments, until [`Schema::obeying`](super::Schema::obeying) has looked at them.
+    /// Directives from its comments that [`Schema::obeying`](super::Schema::obeying) has not yet handled.
     pub directives: Vec<Directive>,
-    /// The planner's estimate of the rows; `None` if never analysed.
+    /// The planner's estimate of the number of rows; `None` if the table was never analysed.
     pub estimated_rows: Option<u64>,
-    /// Whether a trigger may fill what an inserted row leaves out.
+    /// Whether a trigger may fill in columns that an insert leaves out.
     pub fills_rows: bool,
-    /// Whether rows of tables that inherit from it are read with its own: its keys are unique among its own alone.
+    /// Whether other tables inherit from it. Their rows are read with its own, but its keys do not cover them.
     pub has_heirs: bool,
-    /// The tables that it inherits from, however far up; the furthest first.
+    /// The tables that it inherits from, at every level; the most distant first.
     pub ancestors: Vec<TableName>,
-    /// The columns, in their order; only those that the login may use in some way.
+    /// The columns in order. Those that the login may not use at all are left out.
     pub columns: Vec<Column>,
-    /// The primary key, where there is one.
+    /// The primary key.
     pub primary_key: Option<Key>,
-    /// Unique constraints and plain unique indexes, without the primary key.
+    /// Unique constraints and unique indexes on plain columns, without the primary key.
     pub unique_keys: Vec<Key>,
     /// Foreign keys from this table.
     pub foreign_keys: Vec<ForeignKey>,
-    /// Keys that PostgreSQL does not enforce here: those of the tables beneath a view, as far as its columns
-    /// show them, those of partitions, and the declared ones.
+    /// Keys that PostgreSQL does not enforce here: those of the tables beneath a view, as far as the view shows their
+    /// columns, those of partitions, and declared relations.
     pub logical_keys: Vec<ForeignKey>,
     /// Check constraints.
     pub checks: Vec<Check>,
-    /// Indexes, those of constraints too.
+    /// Indexes, including those of constraints.
     pub indexes: Vec<Index>,
     /// Row-level security.
     pub row_security: RowSecurity,
-    /// What the login may do, and PostgreSQL can.
+    /// What the login may do.
     pub privileges: Privileges,
 }
 
-/// What a [`Table`] is.
+/// The kind of a [`Table`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TableKind {
@@ -61,49 +61,50 @@ pub enum TableKind {
     MaterializedView,
     /// A foreign table.
     ForeignTable,
-    /// A partitioned table; its partitions are not listed.
+    /// A partitioned table. Its partitions are not listed.
     PartitionedTable,
 }
 
 /// Whether row-level security applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct RowSecurity {
-    /// Enabled on the table.
+    /// It is enabled on the table.
     pub enabled: bool,
-    /// Applies to the table's owner too.
+    /// It applies to the owner, too: FORCE ROW LEVEL SECURITY.
     pub forced: bool,
-    /// The login escapes it: superuser, BYPASSRLS, or the owner while it is not forced.
+    /// The login bypasses it: it is a superuser, has BYPASSRLS, or is the owner and it is not forced.
     pub bypassed: bool,
 }
 
 impl RowSecurity {
-    /// Whether policies hide rows of the table.
+    /// Whether policies may hide rows from the login.
     pub fn applies(self) -> bool {
         self.enabled && !self.bypassed
     }
 }
 
-/// What the login may do with a table: its grants, and what the table's kind allows.
+/// What the login may do with a table: its privileges, as far as the table's kind allows.
 ///
-/// A privilege on some columns counts; the columns say which.
+///
+/// A privilege on some columns counts; which columns, is told by their `can_…` fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Privileges {
     /// Read rows.
     pub select: bool,
-    /// Read whole rows, and with them PostgreSQL's system columns: a grant on some columns covers none of those.
+    /// Read whole rows, including PostgreSQL's system columns, which a grant on some columns does not cover.
     pub select_whole: bool,
     /// Add rows.
     pub insert: bool,
-    /// Change rows.
+    /// Update rows.
     pub update: bool,
-    /// Remove rows.
+    /// Delete rows.
     pub delete: bool,
-    /// The login is, or is a member of, the owner.
+    /// Whether the login is the owner or a member of it.
     pub owner: bool,
 }
 
 impl Table {
-    /// The same where nothing can be written.
+    /// The same without the rights to write.
     pub fn without_writes(&self) -> Self {
         let (insert, update, delete) = (false, false, false);
         Self {
@@ -117,19 +118,20 @@ impl Table {
         self.columns.iter().enumerate().find(|(_, column)| column.name == name)
     }
 
-    /// The keys that tell the rows apart which are read from it, the primary one first: none if tables inherit from
-    /// it. New rows are its own, and meet all keys.
+    /// The keys that are unique among all rows read from the table, the primary key first. None if other tables
+    /// inherit from it.
     pub(crate) fn row_keys(&self) -> impl Iterator<Item = &Key> {
         self.keys().filter(|_| !self.has_heirs)
     }
 
-    /// The keys that tell its own rows apart, the primary one first.
+    /// The keys that are unique among the table's own rows, the primary key first. New rows are checked against all
+    /// of them.
     pub fn keys(&self) -> impl Iterator<Item = &Key> {
         self.primary_key.iter().chain(&self.unique_keys)
     }
 
-    /// Whether PostgreSQL itself makes the values of the column at a position for new rows, another one each time: numbers,
-    /// random ones, the primary key where it has a default or is a number or UUID (which a trigger may give), and what is
+    /// Whether the database makes a different value for each new row in the column at this position: numbers, random
+    /// UUIDs, the primary key if it has a default or if a trigger may set it (a number or UUID), and columns
     /// generated from those.
     pub fn makes(&self, position: usize) -> bool {
         let column = &self.columns[position];
@@ -146,7 +148,7 @@ impl Table {
             || parts.any(|part| part != position && self.makes(part))
     }
 
-    /// Whether a key, check or index of this name is among the table's.
+    /// Whether the table has a key, check or index with this name.
     pub(crate) fn has_rule(&self, name: &str) -> bool {
         let keys = self.keys().map(|key| &key.name);
         let foreign = self.foreign_keys.iter().map(|key| &key.name);
@@ -155,7 +157,7 @@ impl Table {
         keys.chain(foreign).chain(checks).chain(indexes).any(|known| known == name)
     }
 
-    /// Whether rows carry PostgreSQL's system columns (`xmin`, `xmax`), and the login may read them.
+    /// Whether rows have the system columns `xmin` and `xmax`, and the login may read them.
     pub(crate) fn has_system_columns(&self) -> bool {
         self.privileges.select_whole
             && matches!(

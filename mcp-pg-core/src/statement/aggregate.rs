@@ -1,4 +1,4 @@
-//! GROUP BY: the subquery that a grouping is.
+//! GROUP BY: the subquery of a grouping.
 
 use sea_query::{
     Asterisk, BinOper, CaseStatement, DynIden, Expr, ExprTrait, Func, FunctionCall, IntoIden,
@@ -12,7 +12,7 @@ use crate::plan::{Expression, Function, Group, Grouping, Hop, Measure, Unnested}
 use crate::schema::DataType;
 
 impl Conditions {
-    /// The groups and measures as a subquery, whose columns are called `c0`, `c1`, …
+    /// The groups and measures as a subquery, whose columns are named `c0`, `c1`, …
     pub(super) fn grouping(&mut self, grouping: &Grouping<'_>) -> SelectStatement {
         let alias = self.alias();
         let mut query = Query::select();
@@ -36,7 +36,7 @@ impl Conditions {
                 }
             };
             query.expr_as(expression, name(index));
-            // By position: the same parameter twice would be two expressions to PostgreSQL.
+            // By position, because PostgreSQL does not take two uses of a parameter for the same expression.
             let position = i32::try_from(index).unwrap_or(i32::MAX).saturating_add(1);
             query.add_group_by([Expr::Constant(Value::Int(Some(position)))]);
         }
@@ -74,7 +74,7 @@ impl Conditions {
         }
     }
 
-    /// The elements of a list of the row under `alias`, one a row, for the group at `index`.
+    /// The elements of a list in the row under `alias`, one per row, for the group at `index`.
     fn elements(&mut self, of: &Expression<'_>, index: usize, alias: &DynIden) -> Many {
         let list = self.computed(of, alias);
         let mut query = Query::select();
@@ -83,7 +83,7 @@ impl Conditions {
         Many { query, alias: outer.clone(), outer }
     }
 
-    /// The many rows that a hop leads to, after others that each lead to one from the row under `alias`.
+    /// The rows that a to-many hop leads to, after to-one hops from the row under `alias`.
     fn many(&mut self, before: &[Hop<'_>], many: &Hop<'_>, alias: &DynIden) -> Many {
         let near = before.iter().fold(alias.clone(), |near, hop| self.joined(hop, &near));
         let (query, alias) = self.related(many, &near);
@@ -110,7 +110,7 @@ impl Conditions {
         divided(self.measured(measure, value, alias), by)
     }
 
-    /// What the function of a measure gives of the values.
+    /// A measure's aggregate function of the values.
     fn measured(&mut self, measure: &Measure<'_>, value: Expr, alias: &DynIden) -> Expr {
         let filter = self.expression(&measure.filter, alias);
         let met = |call: FunctionCall| match filter {
@@ -137,16 +137,16 @@ impl Conditions {
     }
 }
 
-/// What each row is joined to in order to be in several groups: a subquery with a column for each of those.
+/// A subquery that is joined to each row, which is then in several groups: it has a column for each of them.
 struct Many {
     query: SelectStatement,
-    /// The alias of its rows within.
+    /// The alias of its rows, inside the subquery.
     alias: DynIden,
     /// The alias of the subquery.
     outer: DynIden,
 }
 
-/// Each element of a list. What JSON has in the place of one has none, and its null is no value.
+/// An element of a list. A JSON value that is no array has no elements, and JSON null is SQL NULL.
 fn element(list: Expr, data_type: &DataType) -> Expr {
     if !data_type.is_json() {
         return Func::cust("pg_catalog.unnest").arg(list).into();

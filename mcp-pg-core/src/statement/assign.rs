@@ -1,4 +1,4 @@
-//! The SET clause: what columns of existing rows are set to.
+//! The SET clause, which assigns values to columns of existing rows.
 
 use sea_query::extension::postgres::{PgBinOper, PgFunc};
 use sea_query::{BinOper, CaseStatement, DynIden, Expr, ExprTrait, Func, IntoIden, Query};
@@ -9,7 +9,7 @@ use super::predicate::{Conditions, constant};
 use crate::plan::{Assign, Operand, Put};
 use crate::schema::{Column, DataType, Family};
 
-/// Gives the expression of an operand: a parameter, or the column of a row's own.
+/// Returns the expression of an operand: a parameter, or a column of the named rows.
 type Value<'a> = &'a dyn Fn(&mut Conditions, &Operand) -> Expr;
 
 impl Conditions {
@@ -18,7 +18,7 @@ impl Conditions {
         self.parameters.add(operand)
     }
 
-    /// What a column of the row under `alias` is set to.
+    /// The value assigned to a column of the row under `alias`.
     pub(super) fn assigned(
         &mut self,
         target: &Column,
@@ -43,7 +43,7 @@ impl Conditions {
             Assign::Append(operand) | Assign::Merge(operand) => {
                 let old = if is_json(target) { document(old) } else { old };
                 let longer = old.binary(PgBinOper::Concatenate, value(self, operand));
-                // What is added to nothing is all there is.
+                // Appending to null gives the appended value.
                 Func::coalesce([longer, value(self, operand)]).into()
             }
             Assign::Remove(names) if is_json(target) => {
@@ -59,7 +59,7 @@ impl Conditions {
         }
     }
 
-    /// JSON with a value at a path: where the way there ends, objects go on.
+    /// JSON with a value set at a path. Missing objects on the path are created.
     fn put(&mut self, old: Expr, put: &Put, value: Value<'_>) -> Expr {
         let set = |whole: Expr, way: Expr, value: Expr| -> Expr {
             Func::cust("pg_catalog.jsonb_set").args([whole, way.cast_as("text[]"), value]).into()
@@ -77,12 +77,12 @@ impl Conditions {
     }
 }
 
-/// A time so far from the transaction's.
+/// The transaction's time plus an offset.
 pub(super) fn from_now(offset: Expr) -> Expr {
     Expr::current_timestamp().add(offset.cast_as("interval"))
 }
 
-/// The type of the value that an assignment takes.
+/// The type of an assignment's operand.
 pub(super) fn data_type(target: &Column, assign: &Assign<'_>) -> DataType {
     match assign {
         Assign::FromNow(_) | Assign::Move(_) => DataType::clone(DataType::interval()),
@@ -95,7 +95,7 @@ fn is_json(target: &Column) -> bool {
     target.data_type.family() == Family::Json
 }
 
-/// JSON's null is nothing, too, and not the first element of a list.
+/// JSON null counts as absent: it is not the first element of a list.
 fn document(json: Expr) -> Expr {
     Func::cust("NULLIF").arg(json).arg(Expr::Constant("null".into())).into()
 }
@@ -104,14 +104,15 @@ fn or_object(json: Expr) -> Expr {
     Func::coalesce([json, Expr::Constant("{}".into()).cast_as("jsonb")]).into()
 }
 
-/// An array without the elements of another. One of several dimensions has lists for elements, and stays as it is.
+/// An array without the elements of another. An array of several dimensions is unchanged, because its elements are
+/// lists.
 fn without(array: Expr, elements: Expr) -> Expr {
     let element = "element".into_iden();
     let unnested = Func::cust("pg_catalog.unnest").arg(array.clone());
     let kept = Expr::col(element.clone()).ne(PgFunc::all(elements));
     let mut rest = Query::select();
     rest.expr(Expr::col(element.clone())).from_function(unnested, element);
-    // A null is not known to be among them.
+    // Comparing with null gives null, not true.
     rest.and_where(kept.binary(BinOper::Custom("IS NOT"), constant(false)));
     let rest = Func::cust("ARRAY").arg(subquery(rest));
     let dimensions = Func::cust("pg_catalog.array_ndims").arg(array.clone());

@@ -1,4 +1,4 @@
-//! Writes to rows that exist: the locking SELECT that looks first, UPDATE and DELETE.
+//! Writes to existing rows: the locking SELECT before the write, UPDATE and DELETE.
 
 use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, LockType, Query, SelectStatement};
 
@@ -11,10 +11,12 @@ use crate::plan::{Assign, ChangePlan, Effect, NamedRow, Operand};
 use crate::schema::{Column, TableKind};
 use crate::value::Decoder;
 
-/// The statement that locks the rows a change is about, and reads them as they are.
+/// The statement that locks and reads the rows of a change before they are changed.
 ///
-/// Its rows hold these columns, then the version if the plan asks for one, then what tells rows without a key if the user is
-/// `asked` about them, then, where the request names its rows one by one, the position of the name. It reads one row more than
+///
+/// Its rows contain the columns at the positions `looked_at`; the version, if the plan asks for it; for a table
+/// without a key, the values that identify the row, if the user is `asked` to confirm; and the position in the
+/// request's list of rows, if it has one. It reads one row more than the plan allows.
 /// the plan allows.
 pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize], asked: bool) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
@@ -41,8 +43,8 @@ pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize], asked: bool) -> Stat
         query.expr(constant(true));
     }
     query.limit(plan.max_rows.saturating_add(1));
-    // A view may be one whose rows PostgreSQL cannot lock, and locks take the right to update. Without one,
-    // a concurrent change makes the statement after this one fail, and the transaction run again.
+    // The rows of a view may not be lockable, and a lock requires the privilege UPDATE. Without locks, a concurrent
+    // change makes the following statement fail, and the transaction is retried.
     let table = &plan.table.table;
     if table.kind != TableKind::View && table.privileges.update {
         match named {
@@ -53,7 +55,7 @@ pub fn lock<'v>(plan: &ChangePlan<'v>, looked_at: &[usize], asked: bool) -> Stat
     conditions.parameters.finish(build(&query), columns)
 }
 
-/// The statement that counts the rows a change is about.
+/// The statement that counts the rows of a change.
 pub fn affected<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
     let alias = SUBJECT.into_iden();
     let mut conditions = Conditions::default();
@@ -63,7 +65,7 @@ pub fn affected<'v>(plan: &ChangePlan<'v>) -> Statement<'v> {
     conditions.parameters.finish(build(&query), vec![output])
 }
 
-/// The rows that a change is about, yet without a select list.
+/// The rows of a change, without a select list.
 fn concerned(
     plan: &ChangePlan<'_>,
     alias: &DynIden,
@@ -83,22 +85,24 @@ fn concerned(
     query
 }
 
-/// What the rows of a change must meet.
+/// The conditions on the rows of a change.
 fn met(plan: &ChangePlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> Vec<Expr> {
     let filter = conditions.expression(&plan.filter, alias);
     filter.into_iter().chain(conditions.guarded()).collect()
 }
 
-/// The statements that change the rows: one, or one for each batch of rows that the request names.
+/// The statements that write: one, or one for each batch of the request's list of rows.
 ///
-/// Their rows hold the `returned` columns, then the position of the name if there is one, then of rows that are removed unseen
-/// the version if the plan asks for one, and what tells those without a key if the user is `asked` about them; last whether the
-/// row still meets the plan's check.
+///
+/// Their rows contain the `returned` columns and the position in the request's list, if it has one. For rows that
+/// were not read before they are deleted, these follow: the version, if the plan asks for it, and for a table without
+/// a key the values that identify the row, if the user is `asked` to confirm. Last comes whether the row meets the
+/// plan's check.
 pub fn changes<'v>(plan: &ChangePlan<'v>, returned: &[usize], asked: bool) -> Vec<Statement<'v>> {
     match &plan.effect {
         Effect::Set(set) => vec![update(plan, set, returned)],
         Effect::SetEach(each) => {
-            // Lists that need several will hardly be alike.
+            // Several batches rarely have the same sizes again.
             let recurring = each.batches.len() == 1;
             let change = |rows: &Vec<NamedRow<'v>>| Statement {
                 recurring,
@@ -153,7 +157,7 @@ fn remove<'v>(plan: &ChangePlan<'v>, returned: &[usize], asked: bool) -> Stateme
     conditions.parameters.finish(build(&query), columns)
 }
 
-/// What the statements return.
+/// The RETURNING clause, and how to read its columns.
 fn returning<'v>(
     plan: &ChangePlan<'v>,
     returned: &[usize],
@@ -171,7 +175,7 @@ fn returning<'v>(
     (returning, columns)
 }
 
-/// The statement of [`changes`] for some of the named rows, which set the same columns in the same way.
+/// The statement of [`changes`] for one batch of the named rows, which assign to the same columns in the same way.
 pub fn update_each<'v>(
     plan: &ChangePlan<'v>,
     key: &[&Column],

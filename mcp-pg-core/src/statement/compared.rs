@@ -1,4 +1,4 @@
-//! The two sides of comparisons whose values are not in the request.
+//! Comparisons whose right side is not a value of the request: columns and points in time.
 
 use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Keyword};
 
@@ -8,7 +8,7 @@ use crate::plan::{Clock, Compared, End, Now, Period, Point};
 use crate::schema::{DataType, Family, Operator};
 
 impl Conditions {
-    /// The two values of a comparison, as PostgreSQL finds an operator for them.
+    /// The two sides of a comparison, cast where PostgreSQL would find no operator.
     pub(super) fn beside(
         &mut self,
         left: &Compared<'_>,
@@ -20,7 +20,7 @@ impl Conditions {
         let floats = [left, right].map(is_float);
         let [left, right] = [left, right].map(|value| self.compared(value, alias));
         if floats[0] != floats[1] {
-            // PostgreSQL would make a double of the other one, and fail at a row whose number is beyond its range.
+            // PostgreSQL would cast the other side to double, and fail for a row whose number is out of range.
             let exact = |(value, is_float): (Expr, bool)| match is_float {
                 true => exact(value),
                 false => value.cast_as("numeric"),
@@ -39,7 +39,7 @@ impl Conditions {
         }
     }
 
-    /// The value, for the row under `alias`.
+    /// One side of a comparison, for the row under `alias`.
     pub(super) fn compared(&mut self, value: &Compared<'_>, alias: &DynIden) -> Expr {
         match value {
             Compared::Column(of) => {
@@ -66,14 +66,14 @@ impl Conditions {
         }
     }
 
-    /// A range with the present among its ends.
+    /// A range one of whose bounds is relative to the present.
     pub(super) fn period(&mut self, period: &Period) -> Expr {
         let [lower, upper] = period.ends.each_ref().map(|end| self.end(end, &period.element));
         range(period, lower, upper)
     }
 
-    /// The same in a condition: none where it would end before it begins, or where a day would be counted on from the last
-    /// one, which PostgreSQL refuses once it meets a row.
+    /// The same for a condition. Null where the range would end before it begins, or would need a day after the last
+    /// one: in both cases PostgreSQL fails, but only if there is a row.
     fn met_period(&mut self, period: &Period) -> Expr {
         let [lower, upper] = period.ends.each_ref().map(|end| self.end(end, &period.element));
         let made = range(period, lower.clone(), upper.clone());
@@ -101,7 +101,7 @@ impl Conditions {
         }
     }
 
-    /// A time so far from the transaction's: the same for all rows, so that an index can look for it.
+    /// A time relative to the transaction's. It is the same for all rows, so an index can be used.
     pub(super) fn now(&mut self, now: &Now) -> Expr {
         let local = || Expr::Keyword(Keyword::Custom("LOCALTIMESTAMP".into()));
         let offset = now.offset.as_ref();
@@ -117,10 +117,10 @@ impl Conditions {
     }
 }
 
-/// The last day that PostgreSQL has.
+/// The last day of PostgreSQL's `date`.
 const LAST_DAY: &str = "5874897-12-31";
 
-/// A range, made by the function that its type has.
+/// A range, built by the constructor function of its type.
 fn range(period: &Period, lower: Expr, upper: Expr) -> Expr {
     let name = &period.data_type.name;
     let made = match name.contains('.') {
@@ -130,12 +130,12 @@ fn range(period: &Period, lower: Expr, upper: Expr) -> Expr {
     made.args([lower, upper, Expr::Constant(period.bounds.into())]).into()
 }
 
-/// Whether it is a number of limited precision.
+/// Whether the side is a `real` or `double precision`.
 fn is_float(value: &Compared<'_>) -> bool {
     data_type(value).is_some_and(DataType::is_float)
 }
 
-/// The type of a column's value.
+/// The type of a side that is a column.
 fn data_type<'c>(value: &'c Compared<'_>) -> Option<&'c DataType> {
     match value {
         Compared::Column(of) => Some(&of.column.data_type),
@@ -143,7 +143,7 @@ fn data_type<'c>(value: &'c Compared<'_>) -> Option<&'c DataType> {
     }
 }
 
-/// How the value's operators are to be read.
+/// The family of the side's type.
 pub(super) fn family(value: &Compared<'_>) -> Family {
     match value {
         Compared::Column(of) => of.column.data_type.family(),

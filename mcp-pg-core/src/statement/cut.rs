@@ -1,4 +1,4 @@
-//! What of a point in time is left: the stretch of time that it lies in, or a number on its calendar or clock.
+//! Parts of a point in time: truncated to a unit of time, or a field of its date or time of day.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use super::predicate::Conditions;
 use crate::plan::{Cut, Operand};
 use crate::schema::DataType;
 
-/// The first and the last moment that PostgreSQL surely cuts, in any time zone.
+/// The first and the last point in time that PostgreSQL can truncate in every time zone.
 const CUT: [&str; 2] = ["4712-01-01 BC", "294276-12-29"];
 
-/// The same of those that it cuts to stretches of several units, which are counted from the first.
+/// The same for `date_bin`, which counts intervals of several units from the first of them.
 const BINNED: [&str; 2] = ["4712-01-01 BC", "250000-01-01"];
 
 impl Conditions {
-    /// What is left of a value of the type.
+    /// A value of the type, truncated or reduced to a field.
     pub(super) fn cut(&mut self, value: Expr, data_type: &Arc<DataType>, cut: &Cut) -> Expr {
         if cut.part {
             return self.part(value, cut);
@@ -43,13 +43,14 @@ impl Conditions {
             }
         };
         let cut = if date { cut.cast_as("date") } else { cut };
-        // Beyond, it would fail, also at rows that the caller does not see: conditions on groups become conditions on rows.
+        // Beyond these, PostgreSQL would fail, even for rows that the caller does not see: conditions on groups
+        // become conditions on rows.
         let [first, last] = if several { BINNED } else { CUT };
         let within = whole.clone().between(moment(first), moment(last));
         Expr::case(within, cut).finally(whole).into()
     }
 
-    /// A number on the calendar or clock of a point in time.
+    /// A field of a point in time.
     pub(super) fn part(&mut self, value: Expr, cut: &Cut) -> Expr {
         let value = match &cut.zone {
             Some(zone) => local(zoned(value, cut), self.zone(zone)),
@@ -58,7 +59,7 @@ impl Conditions {
         Func::cust("pg_catalog.extract").args([unit(cut), value]).into()
     }
 
-    /// A time zone, which is tried before any row is read.
+    /// A time zone, which is checked before any row is read.
     fn zone(&mut self, zone: &Operand) -> Expr {
         let zone = self.parameters.shared(zone);
         self.guard(Guard::Zone(zone));
@@ -66,7 +67,7 @@ impl Conditions {
     }
 }
 
-/// The point in time that a value is where it is to be cut in a time zone.
+/// The value in the time zone in which it is truncated.
 fn zoned(value: Expr, cut: &Cut) -> Expr {
     match cut.naive && cut.zone.is_some() {
         true => {

@@ -1,4 +1,4 @@
-//! Values that are computed from columns, as SQL expressions.
+//! Computed values as SQL expressions.
 
 use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func, Query, Value};
 
@@ -7,10 +7,10 @@ use super::predicate::Conditions;
 use crate::plan::{Arithmetic, Expression, Moved, Point, Reached};
 use crate::schema::DataType;
 
-/// Most digits of a number that is computed with.
+/// The most digits of a number in a computation.
 const DIGITS: i64 = 500;
 
-/// A value that is yet to be divided by a whole number: put off, that leaves nothing to be rounded before.
+/// A value and a divisor. The division comes last, so that no intermediate result is rounded.
 pub(super) struct Parted {
     pub(super) value: Expr,
     pub(super) by: i64,
@@ -21,37 +21,37 @@ impl Parted {
         Self { value, by: 1 }
     }
 
-    /// The value itself.
+    /// The quotient.
     pub(super) fn divided(self) -> Expr {
         divided(self.value, self.by)
     }
 }
 
-/// Whether a number is written with few enough digits to compute with: as many factors as there may be
-/// ([`ARITHMETIC_MOST`](crate::plan::ARITHMETIC_MOST)) are then a `numeric` still, of which there are none beyond 131,072
-/// digits before the point.
+/// Whether a number has few enough digits for a computation. A product of
+/// [`ARITHMETIC_MOST`](crate::plan::ARITHMETIC_MOST) such numbers still fits into `numeric`, which has at most
+/// 131,072 digits before the decimal point.
 fn is_short(number: Expr) -> Expr {
     let text = Func::cust("pg_catalog.octet_length").arg(number.cast_as("text"));
     Expr::expr(text).lte(integer(DIGITS))
 }
 
-/// A float as `numeric`: its text has all digits that tell it from others, of which the cast leaves some out.
+/// A float as `numeric`, exactly. The cast goes through text, because the direct cast drops digits.
 pub(super) fn exact(float: Expr) -> Expr {
     float.cast_as("text").cast_as("numeric")
 }
 
-/// A value divided by a whole number.
+/// A value divided by an integer.
 pub(super) fn divided(value: Expr, by: i64) -> Expr {
     if by == 1 { value } else { value.div(integer(by)) }
 }
 
 impl Conditions {
-    /// A value of the row under `alias`.
+    /// The value of an expression for the row under `alias`.
     pub(super) fn computed(&mut self, expression: &Expression<'_>, alias: &DynIden) -> Expr {
         self.parted(expression, alias).divided()
     }
 
-    /// The same, yet to be divided.
+    /// The same, before the division.
     pub(super) fn parted(&mut self, expression: &Expression<'_>, alias: &DynIden) -> Parted {
         match expression {
             Expression::Column(reached) => Parted::whole(self.value(reached, alias)),
@@ -81,7 +81,7 @@ impl Conditions {
     fn operand(&mut self, operand: &Expression<'_>, alias: &DynIden) -> Parted {
         match operand {
             Expression::Column(reached) => Parted::whole(self.factor(reached, alias)),
-            // Computed once, not for each row.
+            // An expression without columns is evaluated once, not for each row.
             Expression::Computed(..) if operand.columns().is_empty() => {
                 Parted::whole(subquery(Query::select().expr(self.computed(operand, alias)).take()))
             }
@@ -89,7 +89,7 @@ impl Conditions {
         }
     }
 
-    /// A number to compute with; null for what has more than [`DIGITS`].
+    /// A number in a computation; null if it has more than [`DIGITS`] digits.
     fn factor(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
         let number = self.number(of, alias);
         let column = &of.column;
@@ -101,7 +101,7 @@ impl Conditions {
         }
     }
 
-    /// A column's number as `numeric`, in which nothing overflows; null for a member of JSON that is no number.
+    /// A column as `numeric`, which does not overflow; null for a JSON member that is not a number.
     pub(super) fn number(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
         let value = self.value(of, alias);
         if of.member.is_some() {
@@ -116,7 +116,8 @@ impl Conditions {
         }
     }
 
-    /// A point in time so much later; null where it would be none of PostgreSQL's, which it refuses once it meets a row.
+    /// A point in time plus an interval; null if the result is out of PostgreSQL's range. PostgreSQL would fail, but
+    /// only if there is a row.
     pub(super) fn moved(&mut self, moved: &Moved<'_>, alias: &DynIden) -> Expr {
         let data_type = moved.of.data_type();
         let name = &data_type.base().name;
@@ -129,7 +130,7 @@ impl Conditions {
         CaseStatement::new().case(within, later.cast_as(name.clone())).into()
     }
 
-    /// The seconds of a point in time since 1970, of infinity infinitely many: differences of these cannot fail.
+    /// The seconds of a point in time since 1970; infinite for infinity. Differences of these cannot fail.
     fn seconds(&mut self, of: &Point<'_>, alias: &DynIden) -> Expr {
         let epoch = Expr::Constant("epoch".into());
         let of = match of {
@@ -141,10 +142,10 @@ impl Conditions {
     }
 }
 
-/// The total or difference of two values, which are first to be divided by the same number.
+/// The sum or difference of two values, brought to a common divisor.
 fn alike(left: Parted, right: Parted, put: fn(Expr, Expr) -> Expr) -> Parted {
     let by = Ord::max(left.by, right.by);
-    // Units of time divide each other; of their products, not all do.
+    // The divisors of units of time divide each other, but not all products of them do.
     match [left.by, right.by].into_iter().all(|own| by % own == 0) {
         true => {
             let [left, right] = [left, right].map(|part| times(part.value, by / part.by));
@@ -167,12 +168,12 @@ fn quotient(left: Parted, right: Parted) -> Parted {
     Parted { value, by: left.by }
 }
 
-/// What is left of a number without the rest beyond a multiple: quotients would be rounded.
+/// The greatest multiple of the width up to a value, computed from the remainder because a quotient would be rounded.
 fn bucket(value: Parted, width: Parted) -> Parted {
     let [value, width] = [value, width].map(Parted::divided);
     let rest =
         |value: Expr| -> Expr { Func::cust("pg_catalog.mod").args([value, width.clone()]).into() };
-    // That of a negative number is negative, that of an infinite one no number.
+    // The remainder of a negative number is negative, that of infinity is NaN.
     let beyond = rest(rest(value.clone()).add(width.clone()));
     let none = Expr::Constant("NaN".into()).cast_as("numeric");
     let begin = value.clone().sub(Func::cust("NULLIF").args([beyond, none]));

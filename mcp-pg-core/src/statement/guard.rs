@@ -1,39 +1,40 @@
-//! Tries values that PostgreSQL would otherwise refuse only when it comes to a row, before any row is read: so no error reveals
-//! whether there is a row that the caller does not see.
+//! Checks values before any row is read that PostgreSQL would otherwise refuse only when it reads a row. So no error
+//! reveals whether there is a row that the caller does not see.
 //!
-//! PostgreSQL tests a condition without columns once, before all rows, as a One-Time Filter, whatever plan it chooses. The
-//! condition has to be in the outermost query, since others may not be run at all.
+//!
+//! PostgreSQL evaluates a condition without columns once, before reading rows, as a One-Time Filter in every plan.
+//! The condition must be in the outermost query, because subqueries may not be executed at all.
 
 use sea_query::extension::postgres::PgBinOper;
 use sea_query::{Expr, ExprTrait, Func};
 
 use super::predicate::Conditions;
 
-/// A value to try: an operand of the plan, by its place among the parameters.
+/// A value to check: an operand of the plan, by its position among the parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Guard {
-    /// A regular expression, which is read when a text is there to be matched; as the operator reads it.
+    /// A regular expression for this operator. PostgreSQL compiles it when there is a text to match.
     Pattern(PgBinOper, usize),
-    /// A time zone, which is looked up when a time is there to be moved.
+    /// A time zone. PostgreSQL looks it up when there is a time to convert.
     Zone(usize),
 }
 
 impl Conditions {
-    /// Has the value tried before any row is read.
+    /// Adds a value to check.
     pub(super) fn guard(&mut self, guard: Guard) {
         if !self.guards.contains(&guard) {
             self.guards.push(guard);
         }
     }
 
-    /// The conditions of the outermost query that try the values: true, unless PostgreSQL refuses one.
+    /// The conditions for the outermost query that check the values. They are true unless PostgreSQL refuses a value.
     pub(super) fn guarded(&mut self) -> Vec<Expr> {
         let guards = std::mem::take(&mut self.guards);
         guards.into_iter().map(|guard| self.tried(guard)).collect()
     }
 
     fn tried(&mut self, guard: Guard) -> Expr {
-        // A parameter of its own, whose type need not be that of the value's other one.
+        // A separate parameter, whose type may differ from the operand's other one.
         let tried = match guard {
             Guard::Pattern(operator, position) => {
                 let value = self.parameters.twin(position);

@@ -1,4 +1,4 @@
-//! Related rows as members of a row: correlated subqueries that PostgreSQL sends as records.
+//! Included relations: correlated subqueries whose rows PostgreSQL returns as records.
 
 use sea_query::{
     BinOper, DynIden, Expr, ExprTrait, Func, NullOrdering, Order, Query, SelectStatement, Value,
@@ -14,12 +14,12 @@ use crate::schema::Column;
 use crate::value::Decoder;
 
 impl Conditions {
-    /// The expressions of included relations, seen from the row under `alias`; [`included`] reads them.
+    /// The expressions of included relations of the row under `alias`; [`included`] decodes them.
     pub(super) fn includes(&mut self, includes: &[Include<'_>], alias: &DynIden) -> Vec<Expr> {
         includes.iter().map(|include| self.include(include, alias)).collect()
     }
 
-    /// What is returned of the row under `alias`; [`shown`] reads it.
+    /// The expressions that are returned of the row under `alias`; [`shown`] decodes them.
     pub(super) fn shown(
         &mut self,
         table: &TableView,
@@ -59,7 +59,7 @@ impl Conditions {
         Func::cust("ARRAY").arg(subquery(rows)).into()
     }
 
-    /// How many rows at the end of a hop meet a condition.
+    /// The number of rows at the end of a hop that meet a condition.
     pub(super) fn counted(
         &mut self,
         hop: &Hop<'_>,
@@ -71,7 +71,7 @@ impl Conditions {
         subquery(rows)
     }
 
-    /// The rows at the end of a hop that meet a condition, and their alias.
+    /// The rows at the end of a hop that meet a condition, with their alias.
     pub(super) fn met(
         &mut self,
         hop: &Hop<'_>,
@@ -85,7 +85,7 @@ impl Conditions {
         (rows, other)
     }
 
-    /// The rows at the end of a hop from the row under `alias`, and their alias.
+    /// The rows at the end of a hop from the row under `alias`, with their alias.
     pub(super) fn related(&mut self, hop: &Hop<'_>, alias: &DynIden) -> (SelectStatement, DynIden) {
         let other = self.alias();
         let mut rows = Query::select();
@@ -116,7 +116,7 @@ impl Conditions {
         self.existing(rows, hop, other)
     }
 
-    /// Those of the rows that exist for the caller.
+    /// Restricts rows to those that the caller may see.
     fn existing(
         &mut self,
         mut rows: SelectStatement,
@@ -129,10 +129,10 @@ impl Conditions {
         (rows, other)
     }
 
-    /// A column of the row under `alias`, or of the one that hops lead to.
+    /// A column of the row under `alias`, or of the row that hops lead to.
     ///
-    /// Where a key says that there is one at most, its table is joined to the query: see
-    /// [`Conditions::join`].
+    ///
+    /// If a key guarantees that there is at most one such row, its table is joined: see [`Conditions::join`].
     pub(super) fn reached(&mut self, hops: &[Hop<'_>], reached: &Column, alias: &DynIden) -> Expr {
         match hops {
             [] => column(alias, reached),
@@ -144,7 +144,7 @@ impl Conditions {
         }
     }
 
-    /// The same where nothing can be joined: in a condition, whose rows may be locked or changed.
+    /// The same in a subquery, for conditions of statements without joins, such as those that lock or change rows.
     pub(super) fn looked_up(
         &mut self,
         hops: &[Hop<'_>],
@@ -159,12 +159,12 @@ impl Conditions {
         subquery(row)
     }
 
-    /// The column's value, or what its JSON has at the path, where JSON's null is no value.
+    /// The column's value, or the value at a path in its JSON, where JSON null is SQL NULL.
     pub(super) fn value(&mut self, of: &Reached<'_>, alias: &DynIden) -> Expr {
         self.value_along(&of.hops, of, alias)
     }
 
-    /// The same, for the rest of its way from the row under `alias`.
+    /// The same, after the remaining hops from the row under `alias`.
     pub(super) fn value_along(
         &mut self,
         hops: &[Hop<'_>],
@@ -183,7 +183,7 @@ impl Conditions {
         Func::cust("NULLIF").args([member, Expr::Constant("null".into())]).into()
     }
 
-    /// What rows are sorted by.
+    /// The expression that rows are sorted by.
     pub(super) fn sort_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
         match &sort.key {
             SortKey::Value(of) => self.value(of, alias),
@@ -200,14 +200,14 @@ impl Conditions {
             }
             SortKey::Count(counted) => self.counted(&counted.hop, &counted.filter, alias),
             SortKey::Computed(expression) => self.computed(expression, alias),
-            // Partitions, and tables that inherit, count their places each for itself.
+            // A `ctid` is unique within one partition or inheriting table only.
             SortKey::Place => {
                 Expr::tuple(["tableoid", "ctid"].map(|name| super::named(alias, name)))
             }
         }
     }
 
-    /// A sort key as a cursor has it: a measure may be of more than one type.
+    /// A sort key as a cursor holds it: a measure may have different types.
     pub(super) fn cursor_key(&mut self, sort: &Sort<'_>, alias: &DynIden) -> Expr {
         let key = self.sort_key(sort, alias);
         match &sort.key {
@@ -217,7 +217,7 @@ impl Conditions {
         }
     }
 
-    /// Adds sort keys.
+    /// Adds ORDER BY.
     pub(super) fn sort(
         &mut self,
         query: &mut SelectStatement,
@@ -231,7 +231,7 @@ impl Conditions {
     }
 }
 
-/// Pairs the rows under `near`, of the other table or of the junction, with the one that a hop leads from.
+/// Pairs the rows under `near`, of the other table or of the junction, with the row from which a hop leads.
 fn pair(
     rows: &mut SelectStatement,
     hop: &Hop<'_>,
@@ -248,10 +248,10 @@ fn of(table: &TableView, alias: &DynIden, position: usize) -> Expr {
     operand(alias, &table.table.columns[position])
 }
 
-/// Adds a sort key.
+/// Adds a sort key to ORDER BY.
 pub(super) fn order_by(query: &mut SelectStatement, sort: &Sort<'_>, key: Expr) {
     let order = if sort.descending { Order::Desc } else { Order::Asc };
-    // Nulls count as the largest unless told otherwise: naming the default would hide an index.
+    // Nulls sort as the largest values by default. To name the default would keep PostgreSQL from using an index.
     if sort.nulls_last == sort.descending {
         let nulls = if sort.nulls_last { NullOrdering::Last } else { NullOrdering::First };
         query.order_by_expr_with_nulls(key, order, nulls);
@@ -260,7 +260,7 @@ pub(super) fn order_by(query: &mut SelectStatement, sort: &Sort<'_>, key: Expr) 
     }
 }
 
-/// How included relations are read.
+/// How included relations are decoded.
 pub(super) fn included<'v>(includes: &'v [Include<'v>]) -> impl Iterator<Item = Output<'v>> {
     includes.iter().map(|include| {
         if include.counted {
@@ -280,7 +280,7 @@ pub(super) fn included<'v>(includes: &'v [Include<'v>]) -> impl Iterator<Item = 
     })
 }
 
-/// How what is returned of a row is read.
+/// How the returned expressions of a row are decoded.
 pub(super) fn shown<'v>(
     table: &'v TableView,
     shown: &'v [Shown<'v>],
@@ -292,7 +292,7 @@ pub(super) fn shown<'v>(
     })
 }
 
-/// How what is no whole column is read: a part of one, a member of JSON, a number, or a point in time that is moved.
+/// The decoder of an expression: part of a column, a JSON member, a number or a point in time.
 pub(super) fn decoder<'v>(table: &'v TableView, of: &'v Expression<'v>) -> &'v Decoder {
     match of.like() {
         Some(reached) if reached.member.is_none() => {

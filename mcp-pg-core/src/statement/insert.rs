@@ -1,4 +1,4 @@
-//! INSERT.
+//! INSERT, and the SELECT of existing rows before an upsert.
 
 use std::ops::Range;
 
@@ -16,18 +16,19 @@ use crate::plan::{Arbiter, Assign, InsertPlan, Operand, Overwrite};
 use crate::schema::{Column, Index, TableKind};
 use crate::value::Decoder;
 
-/// The maximum number of parameters of one INSERT. The protocol has 16 bits for it, which some drivers treat as signed.
+/// The most parameters of one INSERT. The protocol has 16 bits for the number, which some drivers treat as signed.
 pub const INSERT_PARAMETERS: usize = 32_000;
 
-/// The statement that adds the plan's rows in `range`.
+/// The statement that inserts the plan's rows in `range`.
 ///
-/// Its rows hold the columns at the `returned` positions; where existing rows may be changed, whether this is one of
-/// those if the table tells that ([`tells_new`]), and whether [`existing`] may have overlooked it if that can be
-/// ([`may_overlook`]); last whether the row meets the plan's check.
+///
+/// Its rows contain the columns at the `returned` positions. For an upsert, two flags may follow: whether the row
+/// existed, if the table can tell ([`tells_new`]), and whether [`existing`] may have missed it, if that is possible
+/// ([`may_overlook`]). Last comes whether the row meets the plan's check.
 ///
 /// # Errors
 ///
-/// `internal` if the plan's rows are of different lengths.
+/// `internal` if the plan's rows have different lengths.
 pub fn insert<'v>(
     plan: &InsertPlan<'v>,
     range: Range<usize>,
@@ -73,7 +74,7 @@ pub fn insert<'v>(
     query.returning(Query::returning().exprs(returning));
     let mut text = build(&query);
     if plan.columns.is_empty() {
-        // What sea-query writes is no row of a table without columns. An identifier would double the quotes.
+        // sea-query cannot write a row of a table without columns. Written as an identifier, it would be quoted.
         let rows = match single {
             true => "DEFAULT VALUES".to_owned(),
             false => format!("SELECT FROM pg_catalog.generate_series(1, {count})"),
@@ -82,12 +83,12 @@ pub fn insert<'v>(
         text.sql = text.sql.replacen(" AS \"t0\" VALUES (DEFAULT)", &rows, 1);
     }
     let mut statement = conditions.parameters.finish(text, columns);
-    // A statement for rows that differ has as many parameters as they have values.
+    // If not all rows give the same columns, the text depends on the number of rows.
     statement.recurring = recurring;
     Ok(statement)
 }
 
-/// What a column of a new row gets.
+/// The value of a column of a new row.
 fn value(assign: &Assign<'_>, conditions: &mut Conditions) -> Expr {
     match assign {
         Assign::Value(operand) => conditions.parameters.add(operand),
@@ -98,7 +99,7 @@ fn value(assign: &Assign<'_>, conditions: &mut Conditions) -> Expr {
     }
 }
 
-/// What becomes of existing rows with the same key.
+/// The ON CONFLICT clause.
 fn on_conflict(arbiter: &Arbiter<'_>, alias: &DynIden, conditions: &mut Conditions) -> OnConflict {
     let mut clause = match arbiter.columns.is_empty() {
         true => OnConflict::new(),
@@ -127,15 +128,15 @@ fn on_conflict(arbiter: &Arbiter<'_>, alias: &DynIden, conditions: &mut Conditio
     clause
 }
 
-/// Which rows a partial index is of, as the catalogue has it: its names are those of columns alone.
+/// The predicate of a partial index, as the catalogue prints it. Its names are those of the table's columns.
 fn predicate(index: &Index) -> Option<Expr> {
     index.predicate.as_ref().map(|text| Expr::Custom(format!("({text})").into()))
 }
 
-/// Whether the row under `alias` is one that a partial index is of.
+/// Whether a partial index covers the row under `alias`.
 fn is_indexed(plan: &InsertPlan<'_>, index: &Index, alias: &DynIden) -> Option<Expr> {
     let predicate = predicate(index)?;
-    // In there, the predicate's names can mean nothing else.
+    // A subquery with these columns only, so that the predicate's names are unambiguous.
     let mut row = Query::select();
     for position in &index.mentions {
         let mentioned = &plan.table.table.columns[*position];
@@ -147,41 +148,41 @@ fn is_indexed(plan: &InsertPlan<'_>, index: &Index, alias: &DynIden) -> Option<E
     Some(Expr::exists(indexed))
 }
 
-/// Whether a row meets what it must in the end.
+/// Whether a written row meets the checks of the plan.
 fn check(plan: &InsertPlan<'_>, alias: &DynIden, conditions: &mut Conditions) -> Expr {
     let added = conditions.expression(&plan.check, alias);
     let met = plan.arbiter.as_ref();
     let changed = met.and_then(|arbiter| conditions.expression(&arbiter.check, alias));
     let changed = changed.map(|changed| match tells_new(plan) {
         true => is_new(alias).or(changed),
-        // All are taken for existing ones.
+        // Every row is checked as an existing one.
         false => changed,
     });
     let all = added.into_iter().chain(changed).reduce(|all, one| all.and(one));
     all.unwrap_or_else(|| constant(true))
 }
 
-/// Whether the rows that an upsert returns tell which of them are new: those of a partitioned table or a view do not.
+/// Whether RETURNING can tell new rows from existing ones. It cannot for partitioned tables and views.
 pub fn tells_new(plan: &InsertPlan<'_>) -> bool {
     let table = &plan.table.table;
     table.kind == TableKind::Table && table.has_system_columns()
 }
 
-/// Whether an upsert may meet a row that [`existing`] does not find, and find others for it: rows of a partial index are
-/// found for new rows that are outside of it, those of heirs are not met, and triggers change what is. Else the number of rows
-/// tells.
+/// Whether an upsert may change a row that [`existing`] does not find while it finds another, so that their number
+/// shows nothing. That is possible if the key's index is partial, if other tables inherit from this one, and if
+/// triggers change the new values.
 pub fn may_overlook(plan: &InsertPlan<'_>) -> bool {
     let partial = plan.arbiter.as_ref().is_some_and(|arbiter| arbiter.partial.is_some());
     let table = &plan.table.table;
     partial || table.fills_rows || table.has_heirs || !tells_new(plan)
 }
 
-/// An existing row was locked before it was changed, which a new one was not.
+/// An existing row was locked before it was changed; a new row was not.
 fn is_new(alias: &DynIden) -> Expr {
     super::named(alias, "xmax").eq(Expr::Constant(Value::Int(Some(0))))
 }
 
-/// Whether a row's key is none that the rows give: a default or a trigger made it.
+/// Whether a row's key was set by a default or a trigger, not by the request.
 fn is_unnamed(
     plan: &InsertPlan<'_>,
     rows: &[Vec<Assign<'_>>],
@@ -201,8 +202,8 @@ fn is_unnamed(
     filled.fold(unnamed, |all, column| all.and(super::named(alias, &column.name).is_not_null()))
 }
 
-/// The rows as one parameter for each column: then the text is short, and the same for any number of rows.
-/// `None` if a column has a value in some rows only, or in none.
+/// The rows as one array parameter for each column, so that the text is short and the same for any number of rows.
+/// `None` if a column has a value in some rows only, or if no column has one.
 fn in_columns(
     plan: &InsertPlan<'_>,
     rows: &[Vec<Assign<'_>>],
@@ -223,10 +224,11 @@ fn in_columns(
     Some(query)
 }
 
-/// The statement that locks the existing rows which the plan's rows would change, and reads them as they are;
-/// none if they change nothing.
+/// The statement that locks and reads the existing rows that an upsert would change; `None` if it would change none.
 ///
-/// Its rows hold all readable columns, then what tells rows without a key if the user is `asked` about them.
+///
+/// Its rows contain all readable columns, and for a table without a key the values that identify the row, if the user
+/// is `asked` to confirm.
 pub fn existing<'v>(
     plan: &InsertPlan<'v>,
     range: Range<usize>,
@@ -260,8 +262,7 @@ pub fn existing<'v>(
     Some(conditions.parameters.finish(build(&query), columns))
 }
 
-/// The key's values of those rows that give all of them. A default is no value that could be met: what it will be is not
-/// known yet.
+/// The key's values of the rows that give all of them. A default's value is not known yet.
 fn keys(plan: &InsertPlan<'_>, key: &[&Column], rows: &[Vec<Assign<'_>>]) -> Vec<Vec<Operand>> {
     let place = |key: &Column| plan.columns.iter().position(|column| column.name == key.name);
     let Some(places) = key.iter().map(|key| place(key)).collect::<Option<Vec<usize>>>() else {

@@ -1,4 +1,4 @@
-//! Joins to related rows, each of them once per query.
+//! Joins to related rows, at most one for each relation of a query.
 
 use sea_query::{DynIden, Expr, ExprTrait, Func, SelectStatement, TableRef};
 
@@ -7,12 +7,13 @@ use super::{column, operand};
 use crate::plan::{Hop, Predicate, Quantifier};
 use crate::policy::TableView;
 
-/// A row that expressions reach from another.
+/// A related row that expressions use.
 #[derive(Debug)]
 pub(super) struct Join {
     from: DynIden,
     relation: String,
-    /// The table, as one view has it: another view's relations may have the same names, and lead elsewhere.
+    /// The table, identified by its view: relations of another role's view may have the same names and lead
+    /// elsewhere.
     of: *const TableView,
     table: TableRef,
     alias: DynIden,
@@ -20,7 +21,7 @@ pub(super) struct Join {
 }
 
 impl Conditions {
-    /// The alias of the row that a hop leads to, in the query that has the row under `alias`.
+    /// The alias of the row at the end of a hop, which is joined to the query with the row under `alias`.
     pub(super) fn joined(&mut self, hop: &Hop<'_>, alias: &DynIden) -> DynIden {
         let (relation, of) = (&hop.relation.unambiguous, std::ptr::from_ref(hop.table));
         let same =
@@ -41,7 +42,7 @@ impl Conditions {
         other
     }
 
-    /// What a hop from the row under `near` says of the row under `far` that it leads to.
+    /// The join condition of a hop from the row under `near` to the row under `far`.
     fn led_to(&mut self, hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
         let on = paired(hop, near, far);
         match self.expression(&hop.visible, far) {
@@ -50,8 +51,8 @@ impl Conditions {
         }
     }
 
-    /// The condition that rows under `alias` must meet, where related rows are already joined to them: those need not
-    /// be looked for again.
+    /// The condition on the rows under `alias`, which uses the joined related rows where the query has them instead
+    /// of another subquery.
     pub(super) fn joined_condition(
         &mut self,
         predicate: &Predicate<'_>,
@@ -78,7 +79,7 @@ impl Conditions {
         }
     }
 
-    /// The alias of the row that a hop leads to, if just that row is joined.
+    /// The alias of the row at the end of a hop, if that row is already joined.
     fn already_joined(&mut self, hop: &Hop<'_>, alias: &DynIden) -> Option<DynIden> {
         let same = |join: &&Join| join.from == *alias && join.table == end(hop, &join.alias);
         let joins = self.joins.iter().filter(same);
@@ -88,10 +89,10 @@ impl Conditions {
         Some(other)
     }
 
-    /// Joins to a query the rows that its expressions have reached from the row under `alias`.
+    /// Adds to a query the joins that its expressions need from the row under `alias`.
     pub(super) fn join(&mut self, query: &mut SelectStatement, alias: &DynIden) {
         let mut known = vec![alias.clone()];
-        // A join stands after the one that it starts from.
+        // A join must follow the one from which it starts.
         let reached = |join: &mut Join| {
             let reached = known.contains(&join.from);
             known.extend(reached.then(|| join.alias.clone()));
@@ -103,7 +104,8 @@ impl Conditions {
     }
 }
 
-/// Cuts the rows at the end of a hop to one: where no key says that there are no more, always the same.
+/// Reduces the rows at the end of a hop to one. If no key guarantees that there is only one, it is always the same
+/// one.
 pub(super) fn the_one(rows: &mut SelectStatement, hop: &Hop<'_>, alias: &DynIden) {
     if !hop.is_keyed() {
         for position in hop.table.steady_order() {
@@ -114,7 +116,7 @@ pub(super) fn the_one(rows: &mut SelectStatement, hop: &Hop<'_>, alias: &DynIden
     rows.limit(1);
 }
 
-/// The table at the end of a hop under an alias: `ONLY` it where the hop leads to rows of its own alone.
+/// The table at the end of a hop, under an alias. With `ONLY` if the hop leads to the table's own rows.
 pub(super) fn end(hop: &Hop<'_>, alias: &DynIden) -> TableRef {
     if !hop.leads_to_its_own() {
         return super::aliased(hop.table, alias);
@@ -124,7 +126,7 @@ pub(super) fn end(hop: &Hop<'_>, alias: &DynIden) -> TableRef {
     TableRef::FunctionCall(only, alias.clone())
 }
 
-/// The columns of the two ends of a hop are the same.
+/// The equality of the columns at both ends of a hop.
 pub(super) fn paired(hop: &Hop<'_>, near: &DynIden, far: &DynIden) -> Expr {
     let of = |table: &TableView, alias: &DynIden, position: usize| {
         operand(alias, &table.table.columns[position])

@@ -1,4 +1,4 @@
-//! Points in time as the clocks of a time zone show them.
+//! Points in time in the local time of a time zone.
 
 use sea_query::{CaseStatement, DynIden, Expr, ExprTrait, Func};
 
@@ -6,10 +6,10 @@ use super::named;
 use super::parameters::Parameters;
 use crate::plan::{Operand, SelectPlan, Shown};
 
-/// Between these, every zone has a time that PostgreSQL knows: beyond, moving a point in time could fail.
+/// Within these bounds, a point in time can be converted to every time zone without an error.
 const MOVABLE: [&str; 2] = ["4713-01-01 00:00:00+00 BC", "294276-12-01 00:00:00+00"];
 
-/// What the clocks of a zone show at a point in time; null near the ends of all time.
+/// The local time of a point in time; null outside the bounds.
 pub(super) fn local(moment: Expr, zone: Expr) -> Expr {
     let [least, most] = MOVABLE.map(|end| Expr::Constant(end.into()).cast_as("timestamptz"));
     let movable = moment.clone().between(least, most);
@@ -17,7 +17,7 @@ pub(super) fn local(moment: Expr, zone: Expr) -> Expr {
     CaseStatement::new().case(movable, moved).into()
 }
 
-/// The time zone in which what is shown of a group is told.
+/// The time zone in which a group is shown.
 pub(super) fn zone<'p>(plan: &'p SelectPlan<'_>, shown: &Shown<'_>) -> Option<&'p Operand> {
     let groups = &plan.grouping.as_ref()?.groups;
     let group = groups.iter().enumerate().find(|(position, _)| shown.is(*position));
@@ -25,8 +25,8 @@ pub(super) fn zone<'p>(plan: &'p SelectPlan<'_>, shown: &Shown<'_>) -> Option<&'
     cut.zone.as_ref()
 }
 
-/// A point in time that a group is, and what the clocks of its zone show then: two columns, which PostgreSQL sends much
-/// faster than a row of them.
+/// A group that is a point in time, and its local time: two columns, which PostgreSQL sends much faster than a
+/// record.
 pub(super) fn beside(
     parameters: &mut Parameters,
     alias: &DynIden,

@@ -1,7 +1,7 @@
-//! Plans → SQL text and parameters: the only room that knows sea-query.
+//! Plans → SQL text and parameters: the only module that uses sea-query.
 //!
-//! Identifiers come from the plan's catalogue entries and are quoted by sea-query; every value is a
-//! parameter.
+//!
+//! Identifiers come from the plan's catalogue entries and are quoted by sea-query. Every value is a parameter.
 
 mod aggregate;
 mod assign;
@@ -38,7 +38,7 @@ use crate::policy::TableView;
 use crate::schema::{Column, DataType, Part};
 use crate::value::Decoder;
 
-/// A statement to run, and how to read its rows.
+/// A statement to execute, and how to decode its rows.
 #[derive(Debug, Clone)]
 pub struct Statement<'v> {
     /// The text, with `$1`, `$2`, … for the parameters.
@@ -47,14 +47,14 @@ pub struct Statement<'v> {
     pub parameters: Vec<Operand>,
     /// The columns of its rows, in order.
     pub outputs: Vec<Output<'v>>,
-    /// Whether the text will come again, so that it is worth keeping it prepared.
+    /// Whether the same text is likely to be used again, so that it is worth keeping prepared.
     pub recurring: bool,
 }
 
-/// The alias of the table that a statement is about.
+/// The alias of a statement's main table.
 const SUBJECT: &str = "t0";
 
-/// The next aliases: most statements have no more, so that none need be made.
+/// The next aliases, made in advance. Most statements need no more.
 const ALIASES: [&str; 8] = ["t1", "t2", "t3", "t4", "t5", "t6", "t7", "t8"];
 
 /// The table under an alias.
@@ -65,7 +65,7 @@ fn aliased(table: &TableView, alias: &DynIden) -> TableRef {
     TableRef::Table(name, Some(alias.clone()))
 }
 
-/// A column of the table under an alias, or a part of what is in one.
+/// A column of the table under an alias, or a part of a column.
 fn column(alias: &DynIden, column: &Column) -> Expr {
     let whole = named(alias, column.identifier());
     column.parts.iter().fold(whole, part)
@@ -87,12 +87,12 @@ fn part(whole: Expr, part: &Part) -> Expr {
     }
 }
 
-/// A text of the catalogue's, written out: an index of the same expression serves it.
+/// A text from the catalogue as a literal, so that an index on the same expression can be used.
 fn text(text: &str) -> Expr {
     Expr::Constant(text.to_owned().into())
 }
 
-/// The element of an array at a place, counted as replies list them.
+/// The element of an array at an index, counted from 0 as in replies; negative from the end.
 #[expect(clippy::disallowed_methods, reason = "sea-query has no subscripts; the text is our own")]
 fn element(list: Expr, place: i32) -> Expr {
     let number = |number: i64| Expr::Constant(Value::BigInt(Some(number)));
@@ -102,12 +102,12 @@ fn element(list: Expr, place: i32) -> Expr {
         0.. => number(Ord::min(place + 1, i32::MAX.into())),
         _ => Expr::from(length).sub(number(-1 - place)),
     };
-    // A slice is numbered from 1, whatever the bounds of the array.
+    // A slice is numbered from 1, whatever the array's lower bound.
     let slice = Expr::cust_with_exprs("(($1)[:])", [list]);
     Expr::cust_with_exprs("$1 $2 $3 $4", [slice, Expr::cust("["), index, Expr::cust("]")])
 }
 
-/// The same where an operator or a function of its type takes it.
+/// The same as an argument of an operator or function.
 fn operand(alias: &DynIden, taken: &Column) -> Expr {
     predicate::taken(column(alias, taken), &taken.data_type)
 }
@@ -116,7 +116,7 @@ fn named(alias: &DynIden, name: &str) -> Expr {
     Expr::col((alias.clone(), name.to_owned()))
 }
 
-/// The columns at these positions, each in the form that its decoder reads, and how to read them.
+/// The expressions of the columns at these positions, and how to decode them.
 fn outputs<'v>(
     table: &'v TableView,
     alias: &DynIden,
@@ -126,7 +126,7 @@ fn outputs<'v>(
     (expressions(table, alias, positions).collect(), readers)
 }
 
-/// The values that tell rows without a key, for the server alone: as they are, whatever the role sees of them.
+/// The values that identify a row of a table without a key. They are for the server only, and not masked.
 fn apart<'v>(table: &'v TableView, alias: &DynIden) -> (Vec<Expr>, Vec<Output<'v>>) {
     let columns = table.apart();
     let output = |position: &usize| Output::value("_apart", table.decoder(*position));
@@ -146,7 +146,7 @@ fn expression(table: &TableView, alias: &DynIden, position: usize) -> Expr {
     as_read(column(alias, &table.table.columns[position]), table.decoder(position))
 }
 
-/// The value in the form that its decoder reads.
+/// The expression in the form that the decoder reads.
 fn as_read(value: Expr, decoder: &Decoder) -> Expr {
     match decoder.as_text() {
         true => value.cast_as("text"),
@@ -168,7 +168,7 @@ fn reader(table: &TableView, position: usize) -> Output<'_> {
 fn version(table: &TableView, alias: &DynIden) -> Expr {
     let version = named(alias, version_column(table)).cast_as("text");
     match table.told_version() {
-        // A row that was never counted has a version, too.
+        // A row whose version column is null has a version, too.
         Some(column) if column.may_be_null => {
             let none = Expr::Constant(Value::String(Some(String::new())));
             Func::coalesce([version, none]).into()

@@ -1,4 +1,4 @@
-//! Rows that a request identifies one by one: a derived table, and joins with it.
+//! Rows that a request identifies one by one: a derived table of their keys, and joins with it.
 
 use sea_query::{DynIden, Expr, ExprTrait, Func, IntoIden, Query, SelectStatement, TableRef};
 
@@ -11,15 +11,16 @@ use crate::policy::TableView;
 use crate::schema::{Column, DataType};
 use crate::value::Decoder;
 
-/// The alias of that table.
+/// The alias of the derived table.
 const NAMED: &str = "named";
-/// Its column with the position of the name.
+/// The column with the position in the request's list.
 const POSITION: &str = "n";
 
-/// A table of named rows in the making: a column each for the position, the values of a key, and others.
+/// Builds the derived table: a column for the position, the columns of a key, and others.
 ///
-/// A column is one parameter, however many rows there are, and goes as text: any type can be cast from it,
-/// an array too, which `unnest` would flatten.
+///
+/// Each column is one parameter, an array of texts, whatever the number of rows. A text can be cast to any type,
+/// including arrays, which `unnest` would flatten.
 pub(super) struct Named(SelectStatement);
 
 impl Named {
@@ -42,7 +43,7 @@ impl Named {
         named
     }
 
-    /// Adds a column of these values.
+    /// Adds a column with these values.
     pub(super) fn add(
         &mut self,
         data_type: &DataType,
@@ -63,7 +64,7 @@ impl Named {
 /// The OID of `regclass`.
 const REGCLASS: u32 = 2205;
 
-/// A value of the type for each row that there are values for.
+/// A set of values of the type, one for each row.
 pub(super) fn unnested(
     data_type: &DataType,
     values: Vec<Operand>,
@@ -72,7 +73,7 @@ pub(super) fn unnested(
 ) -> Expr {
     let list = conditions.parameters.add(&Operand::list(values, at));
     if data_type.base().oid == REGCLASS {
-        // What is read from its text form is more than what is cast from text: "-" is none.
+        // The input function of `regclass` accepts more than its cast from text: "-" for none.
         return Func::cust("pg_catalog.unnest").arg(list.cast_as("regclass[]")).into();
     }
     let element: Expr = Func::cust("pg_catalog.unnest").arg(list.cast_as("text[]")).into();
@@ -85,23 +86,24 @@ pub(super) fn is_named(key: &[&Column], alias: &DynIden) -> Expr {
         .iter()
         .enumerate()
         .map(|(part, part_of)| operand(alias, part_of).eq(member(&format!("k{part}"))));
-    // A key has a column.
+    // A key has at least one column.
     parts.reduce(|all, part| all.and(part)).unwrap_or_else(|| super::predicate::constant(false))
 }
 
-/// A column of the named rows.
+/// A column of the derived table.
 pub(super) fn member(name: &str) -> Expr {
     Expr::col((NAMED.into_iden(), name.to_owned()))
 }
 
-/// The position of the name, and how to read it.
+/// The position in the request's list, and how to decode it.
 pub(super) fn position<'v>() -> (Expr, Output<'v>) {
     (member(POSITION), Output::value(POSITION, Decoder::bigint()))
 }
 
-/// The statement that reads what is related to the rows with these values of the key's columns.
+/// The statement that reads the rows related to the rows with these values of the key.
 ///
-/// Its rows hold the included relations, and last the position of the values.
+///
+/// Its rows contain the included relations, and last the position among the values.
 pub fn related<'v>(
     table: &'v TableView,
     key: &[&Column],

@@ -1,4 +1,4 @@
-//! How the columns of a statement's rows become JSON.
+//! How the columns of a statement's rows are decoded to JSON.
 
 use serde_json::{Map, Value};
 
@@ -6,49 +6,49 @@ use crate::error::Result;
 use crate::policy::{Mask, MaskKey, Sealed};
 use crate::value::{Decoder, elements, fields, local};
 
-/// A member of a statement's rows.
+/// A member of a row in the reply.
 #[derive(Debug, Clone)]
 pub struct Output<'v> {
     /// Its name in the reply.
     pub name: &'v str,
-    /// How to read it.
+    /// How it is decoded.
     pub reader: Reader<'v>,
 }
 
-/// How an [`Output`] is read.
+/// How an [`Output`] is decoded.
 #[derive(Debug, Clone)]
 pub enum Reader<'v> {
     /// A value.
     Value {
-        /// From which bytes.
+        /// Decodes the bytes.
         decoder: &'v Decoder,
-        /// How to open it, if it is encrypted and the role may.
+        /// How to decrypt the value, if it is encrypted and the role may read it.
         sealed: Option<&'v Sealed>,
-        /// What of it is shown.
+        /// The mask to apply.
         mask: Option<(Mask, Option<&'v MaskKey>)>,
     },
-    /// A point in time, from itself and, in the column after it, what the clocks of a time zone show then.
+    /// A point in time with the offset of its time zone, from two columns: the point in time, and its local time.
     Local,
-    /// A related row, as an object; null if there is none.
+    /// A related row as an object; null if there is none.
     Row(Vec<Output<'v>>),
     /// Related rows, as an array of objects.
     Rows {
         /// Their members.
         outputs: Vec<Output<'v>>,
-        /// Most of them; the statement reads one more.
+        /// The most of them. The statement reads one more.
         most: usize,
-        /// The member that is added if there were more.
+        /// The name of the member that is added if there are more.
         mark: String,
     },
 }
 
 impl<'v> Output<'v> {
-    /// A member that is one value.
+    /// A member that is a single value.
     pub fn value(name: &'v str, decoder: &'v Decoder) -> Self {
         Self { name, reader: Reader::Value { decoder, sealed: None, mask: None } }
     }
 
-    /// How many columns of the statement's rows it is read from.
+    /// The number of columns of the statement's rows that it is decoded from.
     pub fn width(&self) -> usize {
         match self.reader {
             Reader::Local => 2,
@@ -56,7 +56,7 @@ impl<'v> Output<'v> {
         }
     }
 
-    /// The JSON of the member, whose bytes come as a type; and whether it lacks some related rows.
+    /// Decodes the member from bytes of the type `oid`. The flag tells whether related rows were left out.
     ///
     /// # Errors
     ///
@@ -79,12 +79,12 @@ impl<'v> Output<'v> {
                     false,
                 ))
             }
-            // Without those clocks, in UTC.
+            // Without the local time, in UTC.
             Reader::Local => Ok((local(Some(raw), None)?, false)),
             Reader::Row(outputs) => Ok((row(outputs, raw)?, false)),
             Reader::Rows { outputs, most, .. } => {
                 let elements = elements(raw)?;
-                // As of the whole reply: who asks for none knows that there may be some.
+                // As for the whole reply: a limit of 0 is not reported as a cut.
                 let cut = elements.len() > *most && *most > 0;
                 let rows = elements.into_iter().take(*most).flatten();
                 let rows: Result<Vec<Value>> = rows.map(|raw| row(outputs, raw)).collect();
@@ -93,7 +93,7 @@ impl<'v> Output<'v> {
         }
     }
 
-    /// The bytes of the member, without those that a mask hides: their number would tell something of them.
+    /// The size of the member in bytes. Masked values count nothing, because their size would reveal something.
     pub fn weight(&self, raw: &[u8]) -> usize {
         match &self.reader {
             Reader::Value { mask: Some(_), .. } => 0,
@@ -106,7 +106,7 @@ impl<'v> Output<'v> {
         }
     }
 
-    /// The member that says that this one was cut, for related rows.
+    /// The name of the member that reports that related rows were left out.
     pub fn mark(&self) -> Option<&str> {
         match &self.reader {
             Reader::Rows { mark, .. } => Some(mark),
@@ -115,7 +115,7 @@ impl<'v> Output<'v> {
     }
 }
 
-/// The bytes of a related row, as [`Output::weight`] counts them; of one that cannot be read, none, since that is told later.
+/// The size of a related row, as [`Output::weight`] counts it; 0 if it cannot be decoded, which is reported later.
 fn weight(outputs: &[Output<'_>], raw: &[u8]) -> usize {
     let Ok(fields) = fields(raw) else { return 0 };
     let members = outputs.iter().zip(fields).filter_map(|(output, field)| {

@@ -1,4 +1,4 @@
-//! Parameters, numbered as they come to stand in the text.
+//! Parameters, numbered in the order in which they appear in the text.
 
 use std::fmt::{self, Write};
 
@@ -10,29 +10,29 @@ use sea_query::{
 use super::{Output, Statement};
 use crate::plan::Operand;
 
-/// The parameters of a statement in the making.
+/// The parameters of a statement that is being built.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
     operands: Vec<Operand>,
-    /// Where each stands in the plan.
+    /// The operand of the plan that each was made from.
     origins: Vec<*const Operand>,
 }
 
 impl Parameters {
-    /// A place in the text for an operand.
+    /// Adds a parameter for an operand.
     pub(super) fn add(&mut self, operand: &Operand) -> Expr {
         self.operands.push(operand.clone());
         self.origins.push(operand);
         place(self.operands.len() - 1)
     }
 
-    /// The one place of an operand of the plan, however often it is used: PostgreSQL takes two expressions for one, and
-    /// computes them once, only if they hold the same parameters.
+    /// The parameter of an operand that is used several times. PostgreSQL takes two expressions for the same, and
+    /// evaluates them once, only if they use the same parameters.
     pub(super) fn share(&mut self, operand: &Operand) -> Expr {
         place(self.shared(operand))
     }
 
-    /// The position of [`Parameters::share`]'s place.
+    /// The position of the parameter of [`Parameters::share`].
     pub(super) fn shared(&mut self, operand: &Operand) -> usize {
         let known = self.origins.iter().position(|origin| std::ptr::eq(*origin, operand));
         known.unwrap_or_else(|| {
@@ -41,7 +41,7 @@ impl Parameters {
         })
     }
 
-    /// Another place for the operand that stands at a position.
+    /// Adds another parameter for the operand at a position.
     pub(super) fn twin(&mut self, position: usize) -> Expr {
         let operand = self.operands.get(position).cloned();
         self.operands.push(operand.unwrap_or_else(|| Operand::text(None, "")));
@@ -49,7 +49,7 @@ impl Parameters {
         place(self.operands.len() - 1)
     }
 
-    /// Which of the operands each parameter of a text is, if all of them are among these.
+    /// For each parameter of a text, its position among `operands`; `None` if any is not among them.
     pub(super) fn among(&self, text: &Text, operands: &[&Operand]) -> Option<Vec<usize>> {
         let origins = text.positions.iter().map(|position| self.origins.get(*position));
         origins
@@ -63,7 +63,7 @@ impl Parameters {
     /// The finished statement.
     pub(super) fn finish<'v>(self, text: Text, outputs: Vec<Output<'v>>) -> Statement<'v> {
         let Text { sql, positions } = text;
-        // Most often each stands once, in the order in which they were added.
+        // Usually each operand is used once, in the order in which they were added.
         let sql = sql.into();
         if positions.iter().copied().eq(0..self.operands.len()) {
             return Statement { sql, parameters: self.operands, outputs, recurring: true };
@@ -75,12 +75,12 @@ impl Parameters {
     }
 }
 
-/// sea-query carries the operand's position to where the value comes to stand.
+/// A placeholder: sea-query passes the operand's position on to where the text is written.
 pub(super) fn place(position: usize) -> Expr {
     Expr::Value(Value::BigInt(Some(i64::try_from(position).unwrap_or(i64::MAX))))
 }
 
-/// The text of a statement, and the positions of the operands that its parameters are.
+/// The text of a statement, and for each of its parameters the position of the operand.
 #[derive(Debug, Default)]
 pub(super) struct Text {
     pub(super) sql: String,
@@ -92,7 +92,7 @@ impl Write for Text {
         self.sql.write_str(text)
     }
 
-    // sea-query writes identifiers character by character.
+    // sea-query writes identifiers one character at a time.
     fn write_char(&mut self, c: char) -> fmt::Result {
         self.sql.write_char(c)
     }
@@ -106,13 +106,13 @@ impl fmt::Display for Text {
 
 impl SqlWriter for Text {
     fn push_param<T: QueryBuilder>(&mut self, value: Value, _: &T) {
-        // Writing into a string cannot fail.
+        // Writing to a string cannot fail.
         let _ = match value {
-            // The numbers of LIMIT and OFFSET are part of the text: of an unknown limit the planner thinks
-            // that it is a tenth of the rows, and would not keep the plan of a statement that it prepared.
+            // The numbers of LIMIT and OFFSET are literals. For a parameter the planner assumes a tenth of the rows,
+            // and would not keep the generic plan of a prepared statement.
             Value::BigUnsigned(Some(number)) => write!(self.sql, "{number}"),
             position => {
-                // No other value comes here than what `add` makes.
+                // `add` makes no other values.
                 let position = match position {
                     Value::BigInt(Some(position)) => usize::try_from(position).ok(),
                     _ => None,
@@ -133,14 +133,14 @@ impl SqlWriter for Text {
     }
 }
 
-/// The text of a query for PostgreSQL.
+/// The text of a query, in PostgreSQL's dialect.
 pub(super) fn build(query: &impl QueryStatementWriter) -> Text {
     let mut text = Text { sql: String::with_capacity(256), positions: Vec::new() };
     query.build_collect_into(PostgresQueryBuilder, &mut text);
     text
 }
 
-/// The same for one that asks for a plan.
+/// The same for EXPLAIN.
 pub(super) fn build_explain(explain: &ExplainStatement) -> Text {
     let mut text = Text::default();
     explain.build_collect_into(PostgresQueryBuilder, &mut text);

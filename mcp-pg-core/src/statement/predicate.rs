@@ -12,15 +12,15 @@ use crate::plan::{Comparison, Hop, Operand, Predicate, Quantifier, Words};
 use crate::policy::counted;
 use crate::schema::{Column, DataType, Family, Kind, Operator};
 
-/// Turns conditions into expressions; numbers the aliases of related tables.
+/// Builds the expressions of a statement, and numbers the aliases of related tables.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     pub(super) parameters: Parameters,
-    /// Rows that expressions have reached, and that no query has joined yet.
+    /// Related rows that expressions use, and that no query has joined yet.
     pub(super) joins: Vec<Join>,
-    /// What is to be tried before any row is read.
+    /// Values to check before any row is read.
     pub(super) guards: Vec<Guard>,
-    /// Whether the query has no place for joins, and what is reached is looked up in one of its own.
+    /// Whether the query cannot have joins, so that related rows are looked up in subqueries.
     pub(super) apart: bool,
     aliases: usize,
 }
@@ -31,7 +31,7 @@ pub(super) fn constant(value: bool) -> Expr {
 }
 
 impl Conditions {
-    /// Those of a query without a place for joins.
+    /// For a query that cannot have joins.
     pub(super) fn apart() -> Self {
         Self { apart: true, ..Self::default() }
     }
@@ -89,7 +89,7 @@ impl Conditions {
         let left = match path {
             None => whole,
             Some(path) => {
-                // JSON's null is no value either, and replies show both alike.
+                // JSON null is not a value either: replies show it like SQL NULL.
                 let text = matches!(
                     comparison,
                     Comparison::Null(_)
@@ -107,7 +107,7 @@ impl Conditions {
         self.passes(left, &tested.data_type, path.is_some(), comparison)
     }
 
-    /// Whether a value of the type, or (`member`) of JSON that is one, passes a test.
+    /// Whether a value of the type passes a test. With `member`, the value is a member of a JSON document.
     fn passes(
         &mut self,
         left: Expr,
@@ -159,7 +159,7 @@ impl Conditions {
                 let kinds = operator.orders().then(|| [kind(&left), kind(&right)]);
                 let compared = binary(left, *operator, right, Family::Json);
                 match kinds {
-                    // Between values of two kinds it is neither so nor not so.
+                    // The comparison of JSON values of different kinds is null.
                     Some([left, right]) => Expr::case(left.eq(right), compared).into(),
                     None => compared,
                 }
@@ -167,14 +167,14 @@ impl Conditions {
         }
     }
 
-    /// What people type into a search box, as a query.
+    /// A web search query as `tsquery`.
     pub(super) fn query(&mut self, words: &Words) -> Expr {
         let text = self.parameters.share(&words.text);
         let arguments = read_as(words).into_iter().chain([text]);
         Func::cust("pg_catalog.websearch_to_tsquery").args(arguments).into()
     }
 
-    /// What JSON, the value of a column, has at a path.
+    /// The JSON value at a path in a column.
     pub(super) fn at_path(
         &mut self,
         whole: Expr,
@@ -198,7 +198,7 @@ impl Conditions {
         let filter = self.expression(filter, &other);
         match quantifier {
             Quantifier::Every => {
-                // A row for which the condition is unknown does not meet it.
+                // A row for which the condition is null does not meet it.
                 let fails = filter.map_or_else(
                     || constant(false),
                     |filter| filter.binary(BinOper::Custom("IS NOT"), constant(true)),
@@ -245,7 +245,7 @@ impl Conditions {
     }
 }
 
-/// JSON that is kept as text as `jsonb`, which has operators.
+/// A `json` value as `jsonb`, which has operators.
 pub(super) fn in_jsonb(json: Expr, data_type: &DataType) -> Expr {
     match data_type.is_json_text() {
         true => json.cast_as("jsonb"),
@@ -257,9 +257,9 @@ pub(super) fn in_jsonb(json: Expr, data_type: &DataType) -> Expr {
 /// regrole, regcollation.
 const REGISTERED: [u32; 11] = [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191];
 
-/// A parameter that is compared with a value of the type. Beside a composite PostgreSQL would take it for
-/// a row of no type at all, which no text becomes; beside a name in the catalogue (`regclass`), whose operators
-/// are those of oid, for a number; beside an array of trees, for a tree.
+/// A parameter that is compared with a value of the type, with a cast where PostgreSQL would infer another type:
+/// beside a composite it would infer `record`, which has no input function; beside `regclass` and the like, whose
+/// operators are those of oid, a number; beside an array of `ltree`, an `ltree`.
 pub(super) fn typed(parameter: Expr, data_type: &DataType, suffix: &str) -> Expr {
     let base = data_type.base();
     match base.kind {
@@ -272,7 +272,8 @@ pub(super) fn typed(parameter: Expr, data_type: &DataType, suffix: &str) -> Expr
     }
 }
 
-/// A value where an operator or a function of its type takes it: PostgreSQL finds none for a domain over an enum.
+/// A value as an argument of an operator or function. It is cast, because PostgreSQL finds none for a domain over an
+/// enum.
 pub(super) fn taken(value: Expr, data_type: &DataType) -> Expr {
     match (&data_type.kind, data_type.base()) {
         (Kind::Domain { .. }, DataType { kind: Kind::Enum(_), name, .. }) => {
@@ -282,7 +283,8 @@ pub(super) fn taken(value: Expr, data_type: &DataType) -> Expr {
     }
 }
 
-/// Whether a value of the type is null, or (not `wanted`) is not. `IS NULL` asks a composite for its fields.
+/// Whether a value of the type is null or, unless `wanted`, is not null. `IS NULL` would test the fields of a
+/// composite.
 pub(super) fn null(value: Expr, data_type: &DataType, wanted: bool) -> Expr {
     match (&data_type.base().kind, wanted) {
         (Kind::Composite(_), _) => {
@@ -294,7 +296,7 @@ pub(super) fn null(value: Expr, data_type: &DataType, wanted: bool) -> Expr {
     }
 }
 
-/// What a text search looks through for the words.
+/// The `tsvector` in which a search looks for the words.
 pub(super) fn document(value: Expr, data_type: &DataType, words: &Words) -> Expr {
     match data_type.family() {
         Family::Search => value,
@@ -305,14 +307,14 @@ pub(super) fn document(value: Expr, data_type: &DataType, words: &Words) -> Expr
     }
 }
 
-/// The configuration by which words and texts are read, if it is not the database's. As a constant of the text it lets an
-/// index of the same expression serve the search.
+/// The text search configuration, if it is not the database's default. It is a literal, so that an index on the same
+/// expression can be used.
 fn read_as(words: &Words) -> Option<Expr> {
     let language = words.language.as_ref()?;
     Some(Expr::Constant(language.identifier.clone().into()).cast_as("regconfig"))
 }
 
-/// How PostgreSQL reads the regular expression that an operator takes: citext's without regard to case.
+/// The operator for a regular expression. That of `citext` ignores case.
 fn regular(operator: Operator, whole: bool, data_type: &DataType) -> Option<PgBinOper> {
     let folds = || whole && data_type.base().name.ends_with("citext");
     match operator {
@@ -322,7 +324,7 @@ fn regular(operator: Operator, whole: bool, data_type: &DataType) -> Option<PgBi
     }
 }
 
-/// Which kind of JSON it is. Kinds have an order among each other, too: any text is less than every number.
+/// The kind of a JSON value. Kinds are ordered, too: every string is less than every number.
 fn kind(json: &Expr) -> Expr {
     Func::cust("pg_catalog.jsonb_typeof").arg(json.clone()).into()
 }
@@ -349,7 +351,7 @@ fn binary(left: Expr, operator: Operator, right: Expr, family: Family) -> Expr {
         Operator::ContainedBy => left.binary(PgBinOper::Contained, right),
         Operator::Overlaps => left.binary(PgBinOper::Overlap, right),
         Operator::HasKey => custom(left, "?&", right),
-        // These are planned as other comparisons.
+        // These are planned as other predicates.
         Operator::In | Operator::NotIn | Operator::IsNull | Operator::Search => left.eq(right),
         Operator::StartsWith | Operator::EndsWith => left.binary(BinOper::Like, right),
     }

@@ -1,4 +1,4 @@
-//! Pages that begin after a row: which rows come after it, in a form that an index can seek by.
+//! Pages that begin after a row: conditions on the rows that follow it, in a form for which an index can be used.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use super::{named, version_column};
 use crate::plan::{After, Operand, SelectPlan, Shown, Sort, SortKey};
 use crate::schema::{Column, Index};
 
-/// Most sort keys of a page that is read in parts, of which each key makes up to two.
+/// The most sort keys of a page that is read in parts. Each key makes up to two parts.
 const KEYS_MOST: usize = 4;
 
-/// The rows of the plan that come after a row, yet without a select list and order.
+/// The rows of the plan that follow a row, without a select list and order.
 pub(super) fn after(
     plan: &SelectPlan<'_>,
     after: &After,
@@ -42,13 +42,13 @@ pub(super) fn after(
     query
 }
 
-/// A sort key, and the value that it had in the row.
+/// A sort key, and its value in the row.
 struct Key<'k> {
     sort: &'k Sort<'k>,
     value: &'k Operand,
 }
 
-/// Whether one comparison of rows tells which comes after: it needs one direction and no nulls.
+/// Whether one row comparison selects the rows that follow: all keys have the same direction, and there are no nulls.
 fn in_one_comparison(order: &[Sort<'_>]) -> bool {
     let descending = order.first().is_some_and(|sort| sort.descending);
     order.iter().all(|sort| !sort.nullable && sort.descending == descending)
@@ -68,7 +68,7 @@ fn row_beyond(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) ->
     }
 }
 
-/// Conditions that each row after meets one of: it is beyond in the first key, or equal there and beyond in
+/// Conditions of which each following row meets exactly one: beyond in the first key, or equal there and beyond in
 /// the second, and so on.
 fn parts(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -> Vec<Expr> {
     let mut parts = Vec::new();
@@ -81,7 +81,7 @@ fn parts(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -> Vec<
     parts
 }
 
-/// What all of [`parts`] say of the first key, which is what an index can seek by.
+/// A condition on the first key that follows from all of [`parts`], for which an index can be used.
 fn first_bound(keys: &[Key<'_>], alias: &DynIden, conditions: &mut Conditions) -> Option<Expr> {
     let key = keys.first()?;
     let sort = key.sort;
@@ -142,8 +142,8 @@ impl Key<'_> {
     }
 }
 
-/// Whether an index that begins with the first sort key can find where each part begins. Without one, a page
-/// in parts would read the table once for each.
+/// Whether an index begins with the first sort key, so that each part can begin with an index seek. Without one, each
+/// part would read the whole table.
 fn seeks(plan: &SelectPlan<'_>) -> bool {
     let own = |sort: &Sort<'_>| sort.key.own_column().is_some();
     let columns = &plan.table.table.columns;
@@ -163,7 +163,7 @@ fn seeks(plan: &SelectPlan<'_>) -> bool {
         && plan.table.table.indexes.iter().any(begins)
 }
 
-/// A page of each part, one after the other: PostgreSQL merges them, and takes from each no more than it
+/// The first page of each part, combined by UNION ALL. PostgreSQL merges them and reads no more of each than it
 /// needs.
 fn in_parts(
     plan: &SelectPlan<'_>,
@@ -184,7 +184,7 @@ fn in_parts(
         query
     });
     let mut all = Query::select();
-    // The order and limit of a first member would be those of all.
+    // Without this level, the order and limit of the first part would apply to all.
     all.column(Asterisk);
     all.from_subquery(parts.next().unwrap_or_default(), alias.clone());
     all.unions(parts.map(|part| (UnionType::All, part)));
@@ -193,7 +193,7 @@ fn in_parts(
     query
 }
 
-/// The columns of the plan's table that its page speaks of, conditions aside.
+/// The columns of the plan's table that the page uses outside of its conditions.
 fn needed<'p>(plan: &'p SelectPlan<'_>) -> BTreeSet<&'p str> {
     let columns = &plan.table.table.columns;
     let related = plan.includes.iter().flat_map(|include| &include.hop.relation.columns);

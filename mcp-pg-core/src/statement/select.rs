@@ -1,4 +1,4 @@
-//! SELECT: the page, the count, and the planner's estimate of it.
+//! SELECT: the page, the count of all rows, and the planner's estimate of it.
 
 use std::sync::Arc;
 
@@ -16,18 +16,20 @@ use crate::policy::{TableView, Text, Texts};
 use crate::request::Count;
 use crate::value::Decoder;
 
-/// The greatest offset whose statement is worth preparing: each has a text of its own.
+/// The greatest offset whose statement is worth preparing. Each offset has its own text.
 const OFFSET_RECURRING: u64 = 100;
 
-/// The statement that reads a page and one row more, which tells whether there is another page.
+/// The statement that reads a page and one row more, which shows whether there is another page.
 ///
-/// Its rows hold the plan's columns, the version if wanted, the included relations, and last the sort keys
-/// that a cursor needs and that are not among the columns.
 ///
-/// A text is made once for all plans of its shape, as far as they recur.
+/// Its rows contain the plan's columns, the version if requested, the included relations, and the sort keys that a
+/// cursor needs and that are not among the columns.
+///
+///
+/// The text is made once for all plans of the same shape, if they are likely to recur.
 pub fn select<'v>(plan: &'v SelectPlan<'v>, texts: &Texts) -> Statement<'v> {
     let outputs = outputs(plan);
-    // Every page has an offset of its own: the first ones are asked for again, those far down hardly.
+    // Every page has its own offset. The first pages are requested often, those far down rarely.
     let recurring = plan.start.skipped() <= OFFSET_RECURRING;
     let shape = Shape::of(plan);
     if let Some(text) = texts.get(&shape.key) {
@@ -45,11 +47,11 @@ pub fn select<'v>(plan: &'v SelectPlan<'v>, texts: &Texts) -> Statement<'v> {
     statement
 }
 
-/// The statement that asks how PostgreSQL would read the page; the rows are lines of EXPLAIN's JSON.
+/// The statement that explains how PostgreSQL would read the page. Its rows are lines of EXPLAIN's JSON.
 pub fn explain<'v>(plan: &'v SelectPlan<'v>, analyze: bool) -> Statement<'v> {
     let mut conditions = Conditions::default();
     let query = page(plan, &mut conditions);
-    // VERBOSE tells the schemas of tables.
+    // VERBOSE adds the tables' schemas.
     let explain = ExplainStatement::new().format(ExplainFormat::Json).verbose(true);
     let explain = explain.statement(query);
     let explain = if analyze { explain.analyze() } else { explain };
@@ -57,7 +59,7 @@ pub fn explain<'v>(plan: &'v SelectPlan<'v>, analyze: bool) -> Statement<'v> {
     conditions.parameters.finish(build_explain(&explain), lines)
 }
 
-/// How the rows of a page are read.
+/// How the rows of a page are decoded.
 fn outputs<'v>(plan: &'v SelectPlan<'v>) -> Vec<Output<'v>> {
     let mut outputs: Vec<Output<'v>> = shown(plan.table, &plan.columns).collect();
     for (output, shown) in outputs.iter_mut().zip(&plan.columns) {
@@ -79,7 +81,8 @@ fn cursor_keys<'p, 'v>(plan: &'p SelectPlan<'v>) -> impl Iterator<Item = &'p Sor
     plan.order.iter().filter(|sort| plan.keyset && plan.shows(sort).is_none())
 }
 
-/// The number, in the select list, of what is computed or counted and sorted by: named by it, it is found once.
+/// The position in the select list of a computed or counted sort key. ORDER BY refers to it, so that it is evaluated
+/// once.
 fn place(plan: &SelectPlan<'_>, sort: &Sort<'_>) -> Option<u64> {
     match sort.key {
         SortKey::Computed(_) => plan.shows(sort).map(|shown| shown as u64 + 1),
@@ -91,7 +94,7 @@ fn place(plan: &SelectPlan<'_>, sort: &Sort<'_>) -> Option<u64> {
     }
 }
 
-/// What a row that is too large is told by, if most of it is a sort key.
+/// The name of a sort key, for the error about a row that is too large.
 fn key_name<'v>(key: &'v SortKey<'v>) -> &'v str {
     let computed = match key {
         SortKey::Computed(of) => of.columns().first().copied(),
@@ -113,7 +116,7 @@ fn key_decoder<'v>(plan: &SelectPlan<'v>, sort: &'v Sort<'v>) -> &'v Decoder {
     }
 }
 
-/// The statement of a page; [`outputs`] tells how its rows are read.
+/// The statement of a page; [`outputs`] decodes its rows.
 fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     let alias = SUBJECT.into_iden();
     let mut query = match &plan.start {
@@ -122,7 +125,7 @@ fn page(plan: &SelectPlan<'_>, conditions: &mut Conditions) -> SelectStatement {
     };
 
     if plan.is_whole() {
-        // Rendering all columns is most of the work: done once for a table.
+        // Rendering all columns is most of the work, so it is done once for each table.
         let list = plan.table.column_list(|| column_list(plan.table, &alias));
         if !list.is_empty() {
             query.expr(Expr::Custom(list.to_owned().into()));
@@ -178,8 +181,8 @@ fn column_list(table: &TableView, alias: &DynIden) -> String {
     build(&all).sql.strip_prefix("SELECT ").unwrap_or_default().to_owned()
 }
 
-/// The statement that counts all rows of the query, not only the page's; or asks the planner how many it
-/// expects, which is answered in lines of EXPLAIN's JSON.
+/// The statement that counts all rows of the query, not only the page's; or the EXPLAIN that returns the planner's
+/// estimate as lines of JSON.
 pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
     if plan.count == Count::None {
         return None;
@@ -204,7 +207,7 @@ pub fn counting<'v>(plan: &SelectPlan<'v>) -> Option<Statement<'v>> {
     Some(conditions.parameters.finish(built, vec![output]))
 }
 
-/// The rows that meet the plan's filter, wherever the page is.
+/// The rows that meet the plan's filter, on every page.
 pub(super) fn rows(
     plan: &SelectPlan<'_>,
     alias: &DynIden,

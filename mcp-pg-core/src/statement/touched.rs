@@ -1,11 +1,11 @@
-//! How many rows a transaction has written, and whether it has written anything.
+//! How many rows a transaction has written, and whether it has written at all.
 
 use super::{Output, Statement};
 use crate::value::Decoder;
 
-/// The rows that the transaction has written so far, and those of earlier transactions of the session that
-/// the statistics do not have yet: the difference of two tells what was written between them. Null where
-/// PostgreSQL does not count.
+/// The number of rows that the transaction has written, plus those of earlier transactions of the session that are
+/// not yet in the statistics. The difference of two such numbers is what was written in between. Null if PostgreSQL
+/// does not track counts.
 pub fn touched() -> Statement<'static> {
     Statement {
         sql: "SELECT CASE WHEN pg_catalog.current_setting('track_counts')::pg_catalog.bool \
@@ -18,7 +18,7 @@ pub fn touched() -> Statement<'static> {
     }
 }
 
-/// Whether the transaction has written anything so far: PostgreSQL numbers only those that have.
+/// Whether the transaction has written anything: PostgreSQL assigns transaction IDs only to those that write.
 pub fn written() -> Statement<'static> {
     Statement {
         sql: "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL".into(),

@@ -1,17 +1,17 @@
-//! Dates and times as ISO 8601, from PostgreSQL's counts and from its text.
+//! Dates and times as ISO 8601 text, from PostgreSQL's binary and text forms.
 //!
-//! A year before 1 is written as PostgreSQL does and reads it back, `0044-03-15 BC`; one after 9999
-//! with as many digits as it needs.
+//! Years before 1 are written as PostgreSQL reads and writes them: `0044-03-15 BC`. Years after 9999 have as many
+//! digits as they need.
 
 use serde_json::Value;
 
 use crate::error::{Code, Error, Result};
 
-/// Days from 1970-01-01 to PostgreSQL's zero, 2000-01-01.
+/// Days from 1970-01-01 to 2000-01-01, PostgreSQL's epoch.
 const EPOCH_DAYS: i64 = 10_957;
 const DAY_MICROS: i64 = 86_400_000_000;
 
-/// A date, from its days since 2000-01-01.
+/// A date, from the days since 2000-01-01.
 pub(super) fn date(days: i32) -> Value {
     match days {
         i32::MAX => Value::from("infinity"),
@@ -25,14 +25,14 @@ pub(super) fn date(days: i32) -> Value {
     }
 }
 
-/// A time of day, from its microseconds since midnight.
+/// A time of day, from the microseconds since midnight.
 pub(super) fn time(micros: i64) -> Value {
     let mut text = String::with_capacity(15);
     push_time(&mut text, micros.clamp(0, DAY_MICROS));
     Value::String(text)
 }
 
-/// A timestamp, from its microseconds since 2000-01-01, with `zone` (`Z` or nothing) behind the time.
+/// A timestamp, from the microseconds since 2000-01-01. `zone` (`Z` or nothing) follows the time.
 pub(super) fn timestamp(micros: i64, zone: &str) -> Value {
     match micros {
         i64::MAX => Value::from("infinity"),
@@ -49,12 +49,12 @@ pub(super) fn timestamp(micros: i64, zone: &str) -> Value {
     }
 }
 
-/// A point in time as a zone writes it, from the bytes of the `timestamptz` and of the `timestamp` that the zone's clocks
-/// show then; in UTC without those.
+/// A point in time with the offset of a time zone, from the bytes of the `timestamptz` and of the `timestamp` in that
+/// zone. Without the latter, in UTC.
 ///
 /// # Errors
 ///
-/// `internal` if the bytes are of other types.
+/// `internal` if the bytes are not of these types.
 pub fn local(moment: Option<&[u8]>, clock: Option<&[u8]>) -> Result<Value> {
     let micros = |raw: &[u8]| {
         let raw = raw.try_into().map(i64::from_be_bytes);
@@ -72,7 +72,7 @@ pub fn local(moment: Option<&[u8]>, clock: Option<&[u8]>) -> Result<Value> {
     }
     let mut zone = String::from(if ahead < 0 { "-" } else { "+" });
     push_clock(&mut zone, seconds / 3_600, seconds / 60 % 60);
-    // Before there were zones, clocks differed by seconds, too.
+    // Offsets from before time zones were introduced may have seconds.
     if seconds % 60 > 0 {
         zone.push(':');
         push_pair(&mut zone, seconds % 60);
@@ -96,7 +96,7 @@ pub(super) fn timestamp_from_text(text: &str) -> Value {
     })
 }
 
-/// Writes the date and returns what must follow the whole: ` BC` or nothing.
+/// Writes the date, and returns the suffix of the whole text: ` BC` or nothing.
 fn push_date(text: &mut String, days: i64) -> &'static str {
     let (year, month, day) = civil(days + EPOCH_DAYS);
     let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
@@ -114,7 +114,7 @@ fn push_date(text: &mut String, days: i64) -> &'static str {
     era
 }
 
-/// Writes hours and minutes; of more than 99 hours, which no clock shows, the last digits.
+/// Writes hours and minutes with two digits each.
 fn push_clock(text: &mut String, hours: i64, minutes: i64) {
     push_pair(text, hours);
     text.push(':');
@@ -138,7 +138,7 @@ fn push_time(text: &mut String, micros: i64) {
     }
 }
 
-/// Writes a number that is not negative with at least `width` digits.
+/// Writes a non-negative number with at least `width` digits.
 fn push_digits(text: &mut String, number: i64, width: u32) {
     let mut unit = 10_i64.pow(width - 1);
     while number / unit > 9 {
@@ -150,21 +150,22 @@ fn push_digits(text: &mut String, number: i64, width: u32) {
     }
 }
 
-/// Writes the last two digits of a number: by constants, which is much faster than to divide by what is computed.
+/// Writes the last two digits of a number. Division by constants is much faster than by a computed divisor.
 fn push_pair(text: &mut String, number: i64) {
     text.push(digit(number / 10));
     text.push(digit(number));
 }
 
-/// The last digit of a number that is not negative.
+/// The last digit of a non-negative number.
 fn digit(number: i64) -> char {
-    // A remainder of ten is one digit.
+    // A remainder of ten is a single digit.
     char::from(b'0' + u8::try_from(number % 10).unwrap_or(0))
 }
 
-/// Year, month and day of a count of days since 1970-01-01, in the proleptic Gregorian calendar.
+/// Year, month and day of the days since 1970-01-01, in the proleptic Gregorian calendar.
 ///
-/// Counts from March, so that the leap day comes last: Howard Hinnant's `civil_from_days`.
+///
+/// Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day comes last.
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -179,7 +180,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// The day after one that is written `2024-01-31`; `None` if the text is none.
+/// The day after a date written as `2024-01-31`; `None` for any other text.
 pub fn day_after(text: &str) -> Option<String> {
     let digits = |byte: u8| byte.is_ascii_digit() || byte == b'-';
     let [year, month, day] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
@@ -196,7 +197,7 @@ pub fn day_after(text: &str) -> Option<String> {
     Some(format!("{year:04}-{month:02}-{day:02}"))
 }
 
-/// How many days the month has; `year` 0 is 1 BC.
+/// The number of days in the month. Year 0 is 1 BC.
 pub(super) fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
@@ -243,7 +244,7 @@ mod tests {
         ] {
             assert_eq!(date(days), expected);
         }
-        // Out of PostgreSQL's range, but not of the arithmetic's.
+        // Out of PostgreSQL's range, but must not overflow.
         date(i32::MAX - 1);
         date(i32::MIN + 1);
     }

@@ -1,9 +1,8 @@
-//! Decimal numbers of any size, read from their text and compared exactly.
+//! Decimal numbers of any size, parsed from text and compared exactly.
 
 use std::cmp::Ordering;
 
-/// A decimal number, whichever way it was written: ±0.`whole``fraction` × 10^`exponent`, without zeros at either
-/// end of the digits.
+/// A decimal number: ±0.`whole``fraction` × 10^`exponent`, with no zeros at either end of the digits.
 #[derive(Debug, Clone, Copy)]
 pub struct Decimal<'t> {
     negative: bool,
@@ -13,7 +12,7 @@ pub struct Decimal<'t> {
 }
 
 impl<'t> Decimal<'t> {
-    /// The number that digits with a sign, a point and an exponent mean; `None` for any other text.
+    /// Parses digits with an optional sign, point and exponent; `None` for any other text.
     pub fn of(text: &'t str) -> Option<Self> {
         let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
         let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
@@ -40,7 +39,7 @@ impl<'t> Decimal<'t> {
         Some(Self { negative: !zero && text.starts_with('-'), whole, fraction, exponent })
     }
 
-    /// How many digits it has before its point, fewer than none if zeros follow it; `None` for zero.
+    /// The number of digits before the decimal point: negative if zeros follow the point, `None` for zero.
     pub(crate) fn whole_digits(&self) -> Option<i64> {
         (self.exponent != i64::MIN).then_some(self.exponent)
     }

@@ -1,4 +1,4 @@
-//! PostgreSQL values to JSON: a decoder made once for a column, used for each of its values.
+//! PostgreSQL values to JSON. A decoder is built once for a column and used for each of its values.
 
 mod binary;
 mod literal;
@@ -13,7 +13,7 @@ use super::scalar::Scalar;
 use crate::error::{Code, Error, Result};
 use crate::schema::{DataType, Kind};
 
-/// Turns a column's wire bytes into JSON, as the [table of forms](super) says.
+/// Turns a column's bytes into JSON. See the [table of forms](super).
 ///
 /// ```
 /// use mcp_pg_core::schema::{Collation, DataType, Kind};
@@ -38,12 +38,12 @@ use crate::schema::{DataType, Kind};
 pub struct Decoder {
     form: Arc<Form>,
     as_text: bool,
-    /// The type's own OID and that of its base, one of which comes with the bytes; none are told of text
-    /// that a statement casts.
+    /// The OIDs of the type and of its base, one of which PostgreSQL reports for the column. `None` for values that
+    /// are selected as text.
     oids: Option<[u32; 2]>,
 }
 
-/// What a type is made of, as far as reading it goes: domains are gone.
+/// The structure of a type as far as decoding needs it, without domains.
 #[derive(Debug)]
 enum Form {
     Scalar(Scalar),
@@ -54,10 +54,10 @@ enum Form {
 }
 
 impl Decoder {
-    /// The decoder for columns of this type.
+    /// The decoder for a column of this type.
     pub fn for_type(data_type: &DataType) -> Self {
         let form = Form::of(data_type);
-        // Lists that only a query makes have no OID by which their bytes could be told.
+        // Types that only exist within a query have no OID to check.
         let as_text = !form.has_binary() || data_type.oid == 0;
         let oids = (!as_text).then(|| [data_type.oid, data_type.base().oid]);
         Self { form: Arc::new(form), as_text, oids }
@@ -109,7 +109,7 @@ impl Decoder {
         self.as_text
     }
 
-    /// Refuses bytes that come as another type than the one that the decoder is for.
+    /// Checks that the bytes have the type that the decoder was built for.
     ///
     /// # Errors
     ///
@@ -121,14 +121,14 @@ impl Decoder {
         }
     }
 
-    /// The JSON for a value's bytes, in the form that [`Decoder::as_text`] tells; `None` is null.
+    /// The JSON of a value's bytes, which must be in the form given by [`Decoder::as_text`]. `None` is null.
     ///
-    /// Bytes that are not UTF-8, as a database in `SQL_ASCII` may hold, become replacement characters.
+    /// Bytes that are not UTF-8, which a database in `SQL_ASCII` may contain, become replacement characters.
     ///
     /// # Errors
     ///
-    /// `internal` if the bytes are not of the type: it was changed since the schema was read, or the
-    /// column was selected in the other form.
+    /// `internal` if the bytes are not of the type: it was changed since the schema was read, or the column was
+    /// selected in the other form.
     pub fn decode(&self, raw: Option<&[u8]>) -> Result<Value> {
         match raw {
             None => Ok(Value::Null),
@@ -139,8 +139,8 @@ impl Decoder {
     }
 }
 
-/// The text, with replacement characters for what is not UTF-8. Hardly any is not, and to look for that alone is much
-/// faster.
+/// The text, with replacement characters for bytes that are not UTF-8. Nearly all texts are, and checking first is
+/// much faster.
 fn lossy(raw: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(raw) {
         Ok(text) => Cow::Borrowed(text),
@@ -151,7 +151,7 @@ fn lossy(raw: &[u8]) -> Cow<'_, str> {
 fn changed() -> Error {
     Error::new(Code::Internal, "a value came in a form that its column's type does not have")
         .hint("the type may have changed since the schema was read: try again")
-        // What PostgreSQL says of a prepared statement whose columns have changed.
+        // PostgreSQL's SQLSTATE for a prepared statement whose result columns have changed.
         .sqlstate("0A000")
 }
 
@@ -186,7 +186,7 @@ impl Form {
         }
     }
 
-    /// Whether the JSON of a value may be an array, so that it could be taken for a dimension.
+    /// Whether the JSON of a value may be an array, and so be mistaken for a dimension.
     fn may_be_array(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! JSON to PostgreSQL values: the text of a parameter, or what is wrong with the value.
+//! JSON to PostgreSQL values: the text of a parameter, or an error that says what is wrong with the value.
 
 mod compound;
 mod example;
@@ -21,23 +21,22 @@ use super::scalar::Scalar;
 use crate::error::{Code, Error, Result};
 use crate::schema::{DataType, Kind};
 
-/// The text that makes `value` a parameter of the type; `None` is SQL NULL.
+/// The text of `value` as a parameter of the type; `None` is SQL NULL.
 ///
-/// `type_name` is how messages call the type: `numeric(10,2)`. Everything that
-/// [`Decoder`](super::Decoder) produces is accepted, and besides:
+/// `type_name` is the type's name in messages: `numeric(10,2)`. Accepts everything that [`Decoder`](super::Decoder)
+/// produces, and also:
 ///
-/// - digits in a string for any number; numbers and booleans for text; `"true"`, `"f"`, `"yes"` … for
-///   boolean;
-/// - for arrays, composites, ranges and multiranges their PostgreSQL literal in a string;
-/// - for a range, `bounds` may be left out: `[)`;
-/// - for hstore, an object of texts and nulls; for a point, `[x, y]` or `{"x": …, "y": …}`.
+/// - a string of digits for any number; numbers and booleans for text; `"true"`, `"f"`, `"yes"` … for boolean;
+/// - a string with the PostgreSQL literal for an array, composite, range or multirange;
+/// - a range without `bounds`, which means `[)`;
+/// - an object of strings and nulls for hstore; `[x, y]` or `{"x": …, "y": …}` for a point.
 ///
-/// JSON null is SQL NULL for every type, json too. Rules of domains, the precision of numerics and the
-/// length of text are left to PostgreSQL, as is the detail of types that are known by their text alone.
+/// JSON null is SQL NULL for every type, including json. PostgreSQL itself checks the constraints of domains, the
+/// precision of numerics, the length of text, and the values of types whose text form is not parsed here.
 ///
 /// # Errors
 ///
-/// `invalid_value`, its pointer relative to `value`; `limit_exceeded` if the value is nested too deeply.
+/// `invalid_value`, with a pointer relative to `value`; `limit_exceeded` if the value is nested too deeply.
 ///
 /// ```
 /// use mcp_pg_core::schema::{Collation, DataType, Kind};
@@ -61,7 +60,7 @@ pub fn encode(data_type: &DataType, type_name: &str, value: &Value) -> Result<Op
     Target { data_type: data_type.base(), name: type_name, depth: DEPTH_MOST }.encode(value)
 }
 
-/// Whether PostgreSQL may refuse a text that [`encode`] makes of a value: it alone knows the type's texts and rules.
+/// Whether PostgreSQL may refuse a text that [`encode`] returns, because not every rule of the type is checked here.
 pub fn is_left_to_postgresql(data_type: &DataType) -> bool {
     match &data_type.kind {
         Kind::Base => matches!(Scalar::of(data_type), Scalar::Inet | Scalar::Other),
@@ -70,22 +69,22 @@ pub fn is_left_to_postgresql(data_type: &DataType) -> bool {
     }
 }
 
-/// The deepest nesting of types in types.
+/// The most levels of types within types.
 const DEPTH_MOST: usize = 64;
 
-/// The type that a value is for.
+/// The type that a value is encoded for.
 #[derive(Clone, Copy)]
 struct Target<'a> {
-    /// Never a domain.
+    /// The type; never a domain.
     data_type: &'a DataType,
-    /// What messages call it.
+    /// The type's name in messages.
     name: &'a str,
-    /// How much deeper the value may nest.
+    /// How many more levels the value may have.
     depth: usize,
 }
 
 impl<'a> Target<'a> {
-    /// The target for a part of the value.
+    /// The target for a component of the value.
     fn part(self, data_type: &'a DataType) -> Result<Self> {
         let Some(depth) = self.depth.checked_sub(1) else {
             return Err(Error::new(Code::LimitExceeded, "the value is nested too deeply").at(""));
@@ -135,7 +134,7 @@ impl<'a> Target<'a> {
             .nearest(given, labels.iter().map(String::as_str)))
     }
 
-    /// The error for a value that is not one of the type.
+    /// The error for a value that is not of the type.
     fn refuse(self, value: &Value) -> Error {
         let example = example::of(self.data_type);
         let absent = |text: &str| text.is_empty() || text.eq_ignore_ascii_case("null");
@@ -143,7 +142,7 @@ impl<'a> Target<'a> {
             Value::String(text) if absent(text) => {
                 format!("for example {example}; no value is null, without quotes")
             }
-            // A point in time, as many programs keep it.
+            // A point in time as a number, which many programs use.
             Value::String(text)
                 if self.data_type.base().oid == DataType::bigint().oid
                     && text.get(..10).and_then(day_after).is_some() =>
@@ -158,12 +157,12 @@ impl<'a> Target<'a> {
         Error::new(Code::InvalidValue, self.mismatch(value)).at("").hint(hint)
     }
 
-    /// Whether `$now` can stand for the value: no part of one is it.
+    /// Whether `$now` can stand for the value. It cannot for a component of one.
     fn takes_now(self) -> bool {
         self.depth == DEPTH_MOST && self.data_type.has_day()
     }
 
-    /// The error for a word that means another moment each time; `now` is how `$now` says it.
+    /// The error for a word whose meaning depends on the current time. `now` is the equivalent operand of `$now`.
     fn not_present(self, value: &Value, now: Option<String>) -> Error {
         let given = quoted(value.as_str().unwrap_or_default());
         let error =

@@ -1,4 +1,4 @@
-//! json within JSON: itself, as far as numbers allow.
+//! json and jsonb values, exact as far as JSON numbers allow.
 
 use std::borrow::Cow;
 
@@ -7,16 +7,16 @@ use serde_json::Value;
 use super::numeric;
 use crate::error::{Code, Error, Result, step};
 
-/// The deepest nesting that is written; what [`decode`] produces is never deeper.
+/// The most levels of nesting that are encoded. [`decode`] never returns more.
 const DEPTH_MOST: usize = 128;
 
-/// The value that the text means. Numbers that a JSON number would change are strings of their digits;
-/// text that is nested too deeply to be read comes back as a string.
+/// The parsed value. Numbers that a JSON number would change become strings of their digits. Text that is nested too
+/// deeply to be parsed becomes a string.
 pub(super) fn decode(text: &str) -> Value {
     serde_json::from_str(&quote_inexact(text)).unwrap_or_else(|_| Value::from(text))
 }
 
-/// The same text with quotes around each number that an integer or double cannot hold.
+/// The text with quotes around each number that an integer or double cannot hold exactly.
 fn quote_inexact(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut quoted = String::new();
@@ -75,11 +75,11 @@ fn is_exact(number: &str) -> bool {
         || numeric::exact_double(number).is_some()
 }
 
-/// The text of the value, for a json or jsonb parameter.
+/// The text of the value, as a parameter of type json or jsonb.
 ///
 /// # Errors
 ///
-/// `invalid_value` for a NUL, `limit_exceeded` for nesting beyond the bound.
+/// `invalid_value` for a NUL character, `limit_exceeded` for too many levels of nesting.
 pub(super) fn encode(value: &Value) -> Result<String> {
     check(value, DEPTH_MOST)?;
     serde_json::to_string(value).map_err(|error| {
@@ -107,7 +107,7 @@ fn check(value: &Value, depth: usize) -> Result<()> {
     }
 }
 
-/// Refuses the one character that PostgreSQL's text lacks.
+/// Refuses NUL, the only character that PostgreSQL's text cannot contain.
 ///
 /// # Errors
 ///
@@ -145,7 +145,7 @@ mod tests {
                 json!(["\"", "12345678901234567890123", "\\"]),
             ),
             ("0.30000000000000004", json!(0.30000000000000004)),
-            // As near to this double as 790954793151103.3.
+            // This double is equally near to 790954793151103.3.
             ("790954793151103.2", json!(790954793151103.2)),
             (r#""unfinished"#, json!(r#""unfinished"#)),
             ("null", json!(null)),

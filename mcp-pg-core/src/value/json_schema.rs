@@ -1,11 +1,12 @@
-//! PostgreSQL's types as JSON Schema: what a caller may give, and what a reply holds.
+//! JSON Schemas of PostgreSQL's types: of values that callers give, and of values in replies.
 
 use serde_json::{Map, Value, json};
 
 use super::scalar::Scalar;
 use crate::schema::{DataType, Kind};
 
-/// The schema of values that a parameter of the type takes: the forms that replies show; other spellings are taken too.
+/// The schema of values for a parameter of the type, in the forms of replies. [`encode`](super::encode) accepts other
+/// forms, too.
 ///
 /// ```
 /// use mcp_pg_core::schema::DataType;
@@ -81,7 +82,7 @@ pub fn or_null(mut schema: Map<String, Value>) -> Map<String, Value> {
 pub fn produced(data_type: &DataType) -> Value {
     let data_type = data_type.base();
     let types: &[&str] = match &data_type.kind {
-        // Where elements are arrays themselves, one of several dimensions is a text.
+        // If elements are arrays themselves, an array of several dimensions is a string.
         Kind::Array { .. } | Kind::Multirange(_) => &["array", "string", "null"],
         Kind::Composite(_) | Kind::Range(_) => &["object", "null"],
         Kind::Enum(_) => &["string", "null"],
@@ -91,7 +92,7 @@ pub fn produced(data_type: &DataType) -> Value {
             Scalar::Int8 => &["integer", "string", "null"],
             Scalar::Float4 | Scalar::Float8 | Scalar::Numeric => &["number", "string", "null"],
             Scalar::Json | Scalar::Jsonb => return json!({}),
-            // The text form of some types is read further: vectors of numbers, say.
+            // The text form of some types is parsed by the caller, such as vectors of numbers.
             Scalar::Other => return json!({}),
             _ => &["string", "null"],
         },

@@ -1,11 +1,11 @@
 //! PostgreSQL values as JSON, and JSON as PostgreSQL values.
 //!
-//! Owns the two directions and nothing else: [`Decoder`] turns what arrives on the wire into JSON,
-//! [`encode`] turns JSON into the text of a parameter. What either produces, the other accepts. Knows
-//! types, but no tables, roles, requests or statements.
 //!
-//! The text forms are those of a session with `DateStyle` ISO, `IntervalStyle` postgres, `TimeZone`
-//! UTC, `bytea_output` hex and `extra_float_digits` 1.
+//! [`Decoder`] turns the bytes of a result into JSON; [`encode`] turns JSON into the text of a parameter. Each
+//! accepts what the other produces. Knows types, but no tables, roles, requests or statements.
+//!
+//! The text forms are those of a session with `DateStyle` ISO, `IntervalStyle` postgres, `TimeZone` UTC,
+//! `bytea_output` hex and `extra_float_digits` 1.
 //!
 //! | PostgreSQL | JSON |
 //! |---|---|
@@ -24,11 +24,11 @@
 //! | multirange | array of ranges |
 //! | any other | its text form, as a string |
 //!
-//! What JSON cannot tell is lost: the lower bounds of an array that does not start at 1, the trailing
-//! zeros of an unconstrained numeric, the difference between a json `null` and no value. A number within
-//! json that JSON numbers cannot hold becomes a string of its digits, and json nested more than 127 deep
-//! a string of its text. Where an element is itself written as an array (json, a multirange), an array of
-//! several dimensions is its PostgreSQL literal, in a string.
+//! What JSON cannot express is lost: the lower bounds of an array that does not start at 1, the trailing zeros of an
+//! unconstrained numeric, the difference between a json `null` and SQL NULL. Within json, a number that JSON numbers
+//! cannot hold becomes a string of its digits. Json nested more than 127 levels deep becomes a string of its text. If
+//! an element is itself written as an array (json, a multirange), an array of several dimensions is a string with its
+//! PostgreSQL literal.
 
 mod datetime;
 mod decimal;

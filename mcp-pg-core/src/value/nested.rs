@@ -1,30 +1,30 @@
-//! Records and arrays on the wire, taken apart: what a row with its related rows travels as.
+//! The binary form of records and arrays, in which included rows arrive.
 
 use crate::error::{Code, Error, Result};
 
 /// A field of a record: the OID of its type, and its bytes; `None` is null.
 pub type FieldBytes<'a> = (u32, Option<&'a [u8]>);
 
-/// The fields of a record in binary form, each as it is come to.
+/// The fields of a record in binary form, read one after the other.
 ///
 /// # Errors
 ///
-/// `internal` if the bytes are no record, here or at a field.
+/// `internal` if the bytes are not a record, found here or at a field.
 pub fn fields(raw: &[u8]) -> Result<impl Iterator<Item = Result<FieldBytes<'_>>>> {
     let mut wire = Wire(raw);
     let count = wire.count()?;
     Ok((0..count).map(move |_| Ok((wire.int()?.cast_unsigned(), wire.bytes()?))))
 }
 
-/// The elements of an array of one dimension in binary form; `None` is null.
+/// The elements of a one-dimensional array in binary form; `None` is null.
 ///
 /// # Errors
 ///
-/// `internal` if the bytes are no such array.
+/// `internal` if the bytes are not such an array.
 pub fn elements(raw: &[u8]) -> Result<Vec<Option<&[u8]>>> {
     let mut wire = Wire(raw);
     let dimensions = wire.int()?;
-    // Whether there are nulls, and the element's type.
+    // The null flag and the element's OID.
     wire.int()?;
     wire.int()?;
     if dimensions == 0 {
@@ -45,7 +45,7 @@ impl<'a> Wire<'a> {
         Ok(i32::from_be_bytes(*int))
     }
 
-    /// A number of things of at least four bytes each.
+    /// A number of items of at least four bytes each.
     fn count(&mut self) -> Result<usize> {
         let count = usize::try_from(self.int()?).map_err(|_| malformed())?;
         if count > self.0.len() / 4 { Err(malformed()) } else { Ok(count) }

@@ -1,4 +1,4 @@
-//! Numbers as JSON numbers where those are exact, as strings of digits where not.
+//! Numbers as JSON numbers if those are exact, otherwise as strings of digits.
 
 use std::io::Write;
 
@@ -6,10 +6,10 @@ use serde_json::{Number, Value};
 
 use super::decimal::Decimal;
 
-/// 2^53 − 1: up to it, a double holds every integer, and no two integers are the same double.
+/// 2^53 − 1: up to this, doubles hold every integer, and no two integers have the same double.
 pub(super) const SAFE: i64 = (1 << 53) - 1;
 
-/// So many digits of a decimal always survive in a double.
+/// The number of decimal digits that a double always keeps.
 const SURE_DIGITS: usize = 15;
 
 /// Powers of ten that are exact doubles.
@@ -18,7 +18,7 @@ const TENS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// An integer: a number, or its digits beyond [`SAFE`].
+/// An integer: a number, or a string of digits beyond [`SAFE`].
 pub(super) fn from_integer(value: i64) -> Value {
     if value.unsigned_abs() <= SAFE.unsigned_abs() {
         Value::from(value)
@@ -27,7 +27,7 @@ pub(super) fn from_integer(value: i64) -> Value {
     }
 }
 
-/// A double precision value: a number, or the name of what JSON has no number for.
+/// A `double precision` value: a number, or the name of a value that JSON has no number for.
 pub(super) fn from_double(value: f64) -> Value {
     match Number::from_f64(value) {
         Some(number) => Value::Number(number),
@@ -37,7 +37,7 @@ pub(super) fn from_double(value: f64) -> Value {
     }
 }
 
-/// A real value, as the shortest decimal that means it: 0.1, not 0.10000000149011612.
+/// A `real` value, as the shortest decimal that identifies it: 0.1, not 0.10000000149011612.
 pub(super) fn from_real(value: f32) -> Value {
     let mut buffer = [0; 32];
     let mut rest = buffer.as_mut_slice();
@@ -59,7 +59,7 @@ pub(super) fn from_text(text: &str) -> Value {
     exact(text).unwrap_or_else(|| Value::from(text))
 }
 
-/// The number that the text form of a numeric means, if JSON has it.
+/// The JSON number equal to the text form of a numeric, if there is one.
 fn exact(text: &str) -> Option<Value> {
     let whole = match text.split_once('.') {
         Some((whole, fraction)) => fraction.bytes().all(|digit| digit == b'0').then_some(whole),
@@ -75,13 +75,13 @@ fn exact(text: &str) -> Option<Value> {
     }
 }
 
-/// The double that a decimal with a point is, if it is sure to be told from others by the decimal.
+/// The double for a decimal with a point, if the decimal identifies it.
 fn sure_double(text: &str) -> Option<f64> {
     let digits = text.trim_start_matches(['-', '0', '.']).trim_end_matches('0');
     let count = digits.bytes().filter(u8::is_ascii_digit).count();
     match text.len() {
         _ if count > SURE_DIGITS => None,
-        // So near to zero, a double has fewer digits.
+        // Very small doubles have fewer digits.
         300.. => exact_double(text).filter(|value| is_sure(*value)),
         _ => text.parse().ok(),
     }
@@ -109,7 +109,7 @@ pub(super) fn from_binary(raw: &[u8]) -> Option<Value> {
     }))
 }
 
-/// The value of a few base-10000 digits, if plain arithmetic is sure to be exact.
+/// The value of a few base-10000 digits, if floating-point arithmetic is certainly exact.
 fn short(negative: bool, weight: i16, digits: &[[u8; 2]]) -> Option<Value> {
     let mut magnitude = match digits.len() {
         0 => return Some(Value::from(0)),
@@ -118,7 +118,7 @@ fn short(negative: bool, weight: i16, digits: &[[u8; 2]]) -> Option<Value> {
     };
     let mut scale = 4 * (i32::try_from(digits.len()).ok()? - 1 - i32::from(weight));
     while scale > 0 && magnitude % 10 == 0 {
-        // A zero would be divided without end.
+        // Zero would be divided for ever.
         if magnitude == 0 {
             return Some(Value::from(0));
         }
@@ -130,14 +130,14 @@ fn short(negative: bool, weight: i16, digits: &[[u8; 2]]) -> Option<Value> {
         let whole = i64::try_from(whole).ok().filter(|&whole| whole <= SAFE)?;
         return Some(Value::from(if negative { -whole } else { whole }));
     }
-    // Both are exact doubles, so the division rounds once, to the double nearest to the decimal; and
-    // fifteen digits always survive.
+    // Both operands are exact doubles, so the division rounds once, to the double nearest to the decimal. A double
+    // always keeps 15 digits.
     let divisor = TENS.get(usize::try_from(scale).ok()?)?;
     let value = (magnitude < 1_000_000_000_000_000).then_some(magnitude as f64 / divisor)?;
     Some(from_double(if negative { -value } else { value }))
 }
 
-/// The digits as `numeric_out` prints them.
+/// The digits, as `numeric_out` prints them.
 fn plain(negative: bool, weight: i16, scale: u16, digits: &[[u8; 2]]) -> String {
     let digit = |position: i32| {
         usize::try_from(position)
@@ -168,7 +168,7 @@ fn plain(negative: bool, weight: i16, scale: u16, digits: &[[u8; 2]]) -> String 
     text
 }
 
-/// One base-10000 digit; a greater one would be malformed.
+/// A base-10000 digit. Greater values would be malformed.
 fn group(digit: [u8; 2]) -> u16 {
     u16::from_be_bytes(digit).min(9_999)
 }
@@ -179,15 +179,16 @@ fn decimal(group: u16) -> [char; 4] {
         .map(|digit| char::from(b'0' + digit as u8))
 }
 
-/// Whether no other decimal of as many digits means the same double: [`SURE_DIGITS`] always survive.
+/// Whether the double's shortest decimal has at most [`SURE_DIGITS`] digits, so that no other decimal of this length
+/// is the same double.
 pub(super) fn is_sure(double: f64) -> bool {
     let shortest = format!("{double:e}");
     let mantissa = shortest.split('e').next().unwrap_or_default();
     mantissa.bytes().filter(u8::is_ascii_digit).count() <= SURE_DIGITS
 }
 
-/// The double that JSON writes as this decimal, if there is one. Of two decimals that are equally short and equally near,
-/// not every printer of numbers takes the same: this one is JSON's.
+/// The double that JSON prints as this decimal, if there is one. Printers differ where two decimals are equally short
+/// and equally near; this follows the printer of `serde_json`.
 pub(super) fn exact_double(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
     let written = Number::from_f64(value)?.to_string();

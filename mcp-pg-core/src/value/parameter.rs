@@ -1,4 +1,4 @@
-//! A parameter in PostgreSQL's text format.
+//! Parameters in PostgreSQL's text format.
 
 use std::error::Error;
 
@@ -7,8 +7,8 @@ use postgres_types::{Format, IsNull, ToSql, Type, to_sql_checked};
 
 /// The text of a value, for a parameter of any type; `None` is SQL NULL.
 ///
-/// PostgreSQL infers the parameter's type from its place in the statement and reads the text as that
-/// type's input, so one binder serves every type.
+/// PostgreSQL infers the parameter's type from its place in the statement and parses the text as that type, so this
+/// serves every type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text(pub Option<String>);
 

@@ -1,12 +1,12 @@
-//! A column's bytes as they came.
+//! A column's bytes, not decoded.
 
 use std::error::Error;
 
 use postgres_types::{FromSql, Type};
 
-/// The bytes of a value of any type, undecoded; `None` is SQL NULL.
+/// The bytes of a value of any type; `None` is SQL NULL.
 ///
-/// What [`Decoder::decode`](super::Decoder::decode) takes.
+/// The argument of [`Decoder::decode`](super::Decoder::decode).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Raw<'a>(pub Option<&'a [u8]>);
 

@@ -1,4 +1,4 @@
-//! What is written is read back: for any type made of any types, and any of its values.
+//! Property tests: encoded values of any type are decoded to the same values.
 
 use std::sync::Arc;
 
@@ -88,7 +88,7 @@ fn scalar(oid: u32) -> BoxedStrategy<Value> {
     }
 }
 
-/// Any text, and often what matters to literals.
+/// Texts, often with the special characters of literals.
 fn texts() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>().prop_map(|text| text.replace('\0', "")),
@@ -111,7 +111,7 @@ fn json_values() -> impl Strategy<Value = Value> {
                 .prop_map(|members| Value::Object(members.into_iter().collect())),
         ]
     })
-    // At the top, null is no value.
+    // A top-level null would be SQL NULL.
     .prop_map(|value| if value.is_null() { json!([null]) } else { value })
 }
 
@@ -128,7 +128,7 @@ proptest! {
         })
     ) {
         let text = encode(&data_type, "t", &value).unwrap().unwrap();
-        // In a composite, every value is read from its text.
+        // In a composite, every value is decoded from its text.
         let outer = sample::composite(&[("v", &data_type)]);
         let literal = encode(&outer, "t", &json!({"v": value.clone()})).unwrap().unwrap();
         let read = Decoder::for_type(&outer).decode(Some(literal.as_bytes())).unwrap();

@@ -1,4 +1,4 @@
-//! Types for the tests of this room.
+//! Types for the tests of this module.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! The types without parts, by the way their values are written.
+//! Scalar types, by the format of their values.
 
 use crate::schema::{DataType, Kind};
 
-/// How a type without parts is written, on the wire and in JSON.
+/// The format of a scalar type's values, on the wire and in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scalar {
     Bool,
@@ -13,9 +13,9 @@ pub(super) enum Scalar {
     Float4,
     Float8,
     Numeric,
-    /// Text, and whatever is sent as text: enums among them.
+    /// Text, and every type that is sent as text, such as enums.
     Text,
-    /// `"char"`: one byte, which need not be a letter.
+    /// `"char"`: one byte, not necessarily a letter.
     Char,
     Uuid,
     Date,
@@ -26,17 +26,17 @@ pub(super) enum Scalar {
     Jsonb,
     Bytea,
     Inet,
-    /// Any other type: known by its text form alone.
+    /// Any other type, of which only the text form is used.
     Other,
 }
 
 impl Scalar {
-    /// The scalar that a type without parts is.
+    /// The format of a scalar type.
     pub(super) fn of(data_type: &DataType) -> Self {
         if matches!(data_type.kind, Kind::Enum(_)) {
             return Self::Text;
         }
-        // The OIDs of built-in types are fixed: PostgreSQL's src/include/catalog/pg_type.dat.
+        // Built-in types have fixed OIDs: see PostgreSQL's src/include/catalog/pg_type.dat.
         match data_type.oid {
             16 => Self::Bool,
             17 => Self::Bytea,
@@ -61,7 +61,7 @@ impl Scalar {
         }
     }
 
-    /// Whether the binary form is understood; the text form always is.
+    /// Whether the binary form is decoded. The text form always is.
     pub(super) fn has_binary(self) -> bool {
         !matches!(self, Self::Inet | Self::Other)
     }

@@ -1,24 +1,24 @@
-//! Spans of time in words that mean one thing only: `-7 days`, `1 month`, `-1 year -6 months`.
+//! Intervals in unambiguous words: `-7 days`, `1 month`, `-1 year -6 months`.
 
 use std::fmt;
 
 use crate::error::{Code, Error, Result};
 
-/// A span of time, made of whole numbers of units.
+/// An interval, as a list of whole numbers of units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span(Vec<(i64, &'static Unit)>);
 
-/// A unit of time, and the one that `interval` counts it in.
+/// A unit of time, and the field of `interval` that counts it.
 #[derive(Debug, PartialEq, Eq)]
 struct Unit {
     name: &'static str,
     short: &'static [&'static str],
     part: Part,
-    /// How many of that it is.
+    /// How many of that field's unit it is.
     times: i64,
 }
 
-/// What PostgreSQL's `interval` is made of.
+/// The fields of PostgreSQL's `interval`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Months,
@@ -37,15 +37,15 @@ const UNITS: [Unit; 8] = [
     Unit { name: "year", short: &["yr", "y"], part: Part::Months, times: 12 },
 ];
 
-/// Four thousand years: from the present, every type of time reaches so far in both directions.
+/// Four thousand years, which every type of time can represent from the present in both directions.
 const SECONDS_MOST: i64 = 4_000 * 366 * 86_400;
 
 impl Span {
-    /// The span that a text means.
+    /// Parses a text.
     ///
     /// # Errors
     ///
-    /// `invalid_value` for another text, or a span of more than 4,000 years.
+    /// `invalid_value` for any other text, or for more than 4,000 years.
     ///
     /// ```
     /// use mcp_pg_core::value::Span;
@@ -74,7 +74,7 @@ impl Span {
         let mut rest = text.trim();
         while !rest.is_empty() {
             let sign = rest.chars().next().filter(|first| matches!(first, '+' | '-'));
-            // Of "-1 year 6 months", some would add the months and some not.
+            // In "-1 year 6 months", it is not clear whether the months are added.
             if sign.is_none() && terms.iter().any(|(number, _)| *number < 0) {
                 return None;
             }
@@ -94,8 +94,8 @@ impl Span {
         (!terms.is_empty()).then_some(Self(terms))
     }
 
-    /// The present, or a time so far from it, that is meant by words of other languages: `now() - interval '7 days'`,
-    /// `today`, `-7 days`, `3 months ago`. As the value of `$now`.
+    /// The operand of `$now` for an expression of another language: `now() - interval '7 days'`, `today`, `-7 days`,
+    /// `3 months ago`.
     pub(super) fn from_now(text: &str) -> Option<String> {
         const PRESENT: [&str; 9] = [
             "current_timestamp",
@@ -130,27 +130,28 @@ impl Span {
             Some(amount) => (true, amount.trim()),
             None => (false, rest.strip_prefix('+')?.trim()),
         };
-        // A number without a unit is one of days, as SQL has it for dates.
+        // A number without a unit counts days, as in SQL's date arithmetic.
         let span = Self::of(amount).or_else(|| Self::of(&format!("{amount} days")))?;
         Some(format!("\"{}\"", if negative { span.negated() } else { span }))
     }
 
-    /// The same the other way.
+    /// The interval with the opposite sign.
     pub(crate) fn negated(self) -> Self {
         Self(self.0.into_iter().map(|(number, unit)| (-number, unit)).collect())
     }
 
-    /// Whether it leaves the time of day as it is.
+    /// Whether adding it leaves the time of day unchanged.
     pub(crate) fn is_of_days(&self) -> bool {
         self.0.iter().all(|(_, unit)| unit.part != Part::Seconds)
     }
 
-    /// Whether it leaves the day as it is, but for midnight.
+    /// Whether it consists of hours, minutes and seconds only.
     pub(crate) fn is_of_hours(&self) -> bool {
         self.0.iter().all(|(_, unit)| unit.part == Part::Seconds)
     }
 
-    /// The first and the last day from which every part of it leads to a day that PostgreSQL's timestamps have, or nearly.
+    /// The first and the last day to which it can be added, unit by unit, without leaving the range of PostgreSQL's
+    /// timestamps (approximately).
     pub fn within(&self) -> [String; 2] {
         let years = |sign: i64| {
             let terms = self.0.iter().filter(|(number, _)| number.signum() == sign);
@@ -159,11 +160,11 @@ impl Span {
                 seconds => seconds / (365 * 86_400) + 1,
             }
         };
-        // They begin in 4714 BC, and end with 294276.
+        // The range is 4714 BC to 294276 AD.
         [format!("{:04}-01-01 BC", 4713 - years(-1)), format!("{}-12-31", 294_276 - years(1))]
     }
 
-    /// The text that PostgreSQL reads as an `interval`.
+    /// The text form of the `interval`.
     pub fn interval(&self) -> String {
         let part = |part: Part| -> i64 {
             let terms = self.0.iter().filter(|(_, unit)| unit.part == part);
@@ -185,7 +186,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// How many seconds a term has at most.
+/// The most seconds that a term can have.
 fn seconds((number, unit): &(i64, &Unit)) -> i64 {
     let part = match unit.part {
         Part::Months => 366 * 86_400 / 12,

@@ -6,7 +6,7 @@ use tokio_postgres::error::Error as PgError;
 use super::{Tables, comment, directive, owner, types::Types};
 use crate::schema::{Collation, Column, ColumnHints, Identity, Subject, Table};
 
-/// Adds the columns to their tables. `first` goes before the names of the first configured schema's types.
+/// Adds the columns to their tables. `first` is the prefix removed from type names: the first configured schema.
 pub(super) fn add(
     tables: &mut Tables,
     rows: &[Row],
@@ -16,7 +16,8 @@ pub(super) fn add(
     for row in rows {
         if let Some(table) = owner(tables, row)? {
             let column = column(table, row, types, first)?;
-            // Possible only through what the table's kind forbids: rights to insert into a materialised view.
+            // Columns without any right are left out; so are those of which the only right cannot be used, such as
+            // INSERT on a materialised view.
             if column.can_select || column.can_insert || column.can_update {
                 let subject = Subject::Column(column.name.clone());
                 table.directives.extend(directive(row, subject)?);

@@ -1,6 +1,7 @@
 //! Rows of `indexes.sql`, `foreign_keys.sql` and `checks.sql`.
 //!
-//! What speaks of a column that the login may not use is left out whole: half a key is another key.
+//! A key or index with a column that the login may not use is left out as a whole: without that column it would be
+//! another key.
 
 use tokio_postgres::Row;
 use tokio_postgres::error::Error as PgError;
@@ -66,11 +67,11 @@ pub(super) fn add_checks(tables: &mut Tables, rows: &[Row]) -> Result<(), PgErro
     Ok(())
 }
 
-/// A unique index as a key, if it is one: on columns alone, and on every row.
+/// The key that a unique index is: without expressions, and over all rows.
 fn key(table: &Table, row: &Row) -> Result<Option<Key>, PgError> {
     let unique: bool = row.try_get("unique")?;
     let partial = row.try_get::<_, Option<&str>>("predicate")?.is_some();
-    // An expression has the number 0, which no column has.
+    // An expression has the number 0, which is no column's.
     let columns = positions(&table.columns, row.try_get("columns")?);
     let Some(columns) = columns.filter(|_| unique && !partial) else { return Ok(None) };
     Ok(Some(Key {
@@ -110,7 +111,7 @@ fn index(table: &Table, row: &Row) -> Result<Option<Index>, PgError> {
     }))
 }
 
-/// Where the columns with these numbers are; `None` if any of them is not there.
+/// The positions of the columns with these numbers; `None` if any is missing.
 fn positions(columns: &[Column], numbers: Vec<i16>) -> Option<Vec<usize>> {
     numbers.into_iter().map(|number| position(columns, number)).collect()
 }

@@ -1,7 +1,8 @@
-//! Reads the catalogue: which queries, in which order, and how their rows become one [`Schema`].
+//! Reads the catalogue: runs the queries and builds a [`Schema`] from their rows.
 //!
-//! Each noun's query is a file in `sql/`, which says why it leaves rows out; each noun's rows are read by a
-//! file here. Rows find their table by OID and their columns by number, never by name.
+//!
+//! The query of each kind of object is a file in `sql/`, whose comments say why it leaves rows out. The rows of each
+//! kind are read by a file here. Rows are matched to tables by OID and to columns by number, never by name.
 
 mod columns;
 mod keys;
@@ -31,16 +32,16 @@ use super::{
 use crate::error::{Code, Error, Result};
 use crate::name::TableName;
 
-/// How often [`Schema::load`] tries.
+/// How many times [`Schema::load`] tries.
 const ATTEMPTS: usize = 4;
 
-/// Tables while their parts arrive, by OID.
+/// The tables being read, by OID.
 type Tables = BTreeMap<u32, Table>;
 
 impl Schema {
-    /// Reads what the login sees of these schemas, in one read-only transaction of its own.
+    /// Reads what the login sees of these schemas, in a read-only transaction of its own.
     ///
-    /// A pooled client works too, through its `DerefMut`. A schema that does not exist, or that the login may
+    /// A client from a pool works too, through its `DerefMut`. A schema that does not exist, or that the login may
     /// not use, has no tables. Fails with `database_unavailable` or `database_error`.
     ///
     /// ```no_run
@@ -57,8 +58,8 @@ impl Schema {
     pub async fn load(client: &mut Client, schemas: &[String]) -> Result<Self> {
         for _ in 1..ATTEMPTS {
             match load_once(client, schemas).await {
-                // The server prints types and expressions from the catalogue as it is now, not as in the
-                // snapshot, and stumbles over what was dropped in between. The next snapshot is whole.
+                // PostgreSQL prints types and expressions from the current catalogue, not from the snapshot, and
+                // fails if an object was dropped in between. The next attempt has a newer snapshot.
                 Err(error) if error.get_sqlstate() == Some(SqlState::INTERNAL_ERROR.code()) => {}
                 outcome => return outcome,
             }
@@ -66,19 +67,20 @@ impl Schema {
         load_once(client, schemas).await
     }
 
-    /// Reads what the current role sees of these schemas, in a transaction that the caller has opened as
-    /// REPEATABLE READ READ ONLY, perhaps under `SET LOCAL ROLE`.
+    /// Reads what the current role sees of these schemas, in a transaction that the caller has opened as REPEATABLE
+    /// READ READ ONLY, optionally under `SET LOCAL ROLE`.
     ///
-    /// Leaves the transaction's `search_path` empty, so that types and expressions are printed with their
-    /// schema and mean the same to every session, and its `jit` off. Fails with `database_unavailable` or
-    /// `database_error`; with the SQLSTATE `XX000` if something was dropped meanwhile: try a new transaction.
+    ///
+    /// Leaves the transaction with an empty `search_path`, so that types and expressions are printed with their
+    /// schemas, and with `jit` off. Fails with `database_unavailable` or `database_error`. The SQLSTATE `XX000` means
+    /// that an object was dropped meanwhile: try again in a new transaction.
     pub async fn read(transaction: &Transaction<'_>, schemas: &[String]) -> Result<Self> {
         read(transaction, schemas).await.map_err(unreadable)
     }
 }
 
 impl Schema {
-    /// Resolves the types with these OIDs, in a transaction as for [`Schema::read`].
+    /// Resolves the types with these OIDs. For the transaction, see [`Schema::read`].
     ///
     /// # Errors
     ///
@@ -99,8 +101,8 @@ impl Schema {
         Ok(oids.iter().map(|oid| (*oid, types.get(*oid))).collect())
     }
 
-    /// The names of columns that are given by their tables' OIDs and their numbers, and whether each is a part of a primary
-    /// key, in a transaction as for [`Schema::read`].
+    /// The names of columns, given by their tables' OIDs and their numbers, and whether each is part of a primary
+    /// key. For the transaction, see [`Schema::read`].
     ///
     /// # Errors
     ///
@@ -127,8 +129,8 @@ impl Schema {
         read.await.map_err(unreadable)
     }
 
-    /// Whether each of these statements may run code that changes the session, in a transaction as for
-    /// [`Schema::read`].
+    /// Whether each of these statements may run code of the database that changes the session. For the transaction,
+    /// see [`Schema::read`].
     ///
     /// # Errors
     ///
@@ -140,8 +142,8 @@ impl Schema {
         rows.iter().map(|row| row.try_get("coded").map_err(unreadable)).collect()
     }
 
-    /// Reads the functions and procedures of some schemas whose comments mark them as tools, and which of
-    /// the database roles may call them, in a transaction as for [`Schema::read`].
+    /// Reads the functions and procedures of some schemas whose comments mark them as tools, and which of the
+    /// database roles may call them. For the transaction, see [`Schema::read`].
     ///
     /// # Errors
     ///
@@ -182,7 +184,8 @@ async fn read(
     names: &[String],
 ) -> std::result::Result<Schema, PgError> {
     let settings = transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
-    // Futures polled together travel together: two round trips for everything but what lies beneath views.
+    // Futures that are polled together are sent together: all queries but those about the tables beneath views take
+    // two round trips.
     let by_name: &[(&(dyn ToSql + Sync), Type)] = &[(&names, Type::TEXT_ARRAY)];
     let (schemas, functions, languages, tables) = try_join!(
         transaction.query_typed(include_str!("../sql/schemas.sql"), by_name),
@@ -253,7 +256,7 @@ fn language(row: &Row) -> Result<Arc<Language>, PgError> {
     Ok(Arc::new(Language { name, identifier }))
 }
 
-/// What goes before the name of everything in the first configured schema: `public.`.
+/// The prefix of names in the first configured schema: `public.`.
 fn first_prefix(names: &[String], schemas: &[Row]) -> std::result::Result<String, PgError> {
     for row in schemas {
         if names.first().map(String::as_str) == Some(row.try_get("name")?) {
@@ -290,7 +293,7 @@ fn name(row: &Row) -> std::result::Result<TableName, PgError> {
     Ok(TableName { schema: row.try_get("schema")?, name: row.try_get("name")? })
 }
 
-/// The table that a row speaks of.
+/// The table that a row belongs to.
 fn owner<'a>(
     tables: &'a mut Tables,
     row: &Row,

@@ -25,7 +25,7 @@ pub(super) fn read(row: &Row) -> Result<Routine, PgError> {
             named: name.is_some(),
             name: name.unwrap_or_else(|| format!("arg{}", position + 1)),
             type_name,
-            // What comes out has a type by then.
+            // The result of an OUT argument has a concrete type.
             pseudo: pseudo && mode != ArgumentMode::Out,
             mode,
             default: false,

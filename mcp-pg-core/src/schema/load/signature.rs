@@ -1,4 +1,4 @@
-//! Whether anything in the catalogue has changed, without reading it.
+//! Tells whether the catalogue has changed, without reading it.
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row, Statement};
@@ -6,22 +6,23 @@ use tokio_postgres::{Client, Row, Statement};
 use super::unreadable;
 use crate::error::Result;
 
-/// What the catalogue was like at one moment. That of a later one, counted from the same transaction on, is equal
-/// if nothing has changed in between.
+/// The state of the catalogue at one moment. Two signatures that count from the same transaction are equal if nothing
+/// has changed in between.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     since: String,
     written: String,
 }
 
-/// Which transactions had ended at one moment: between two equal ones none did, and nothing has changed.
+/// Which transactions had ended at one moment. Between two equal snapshots no transaction ended, so nothing has
+/// changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(String);
 
 impl Snapshot {
-    /// That of this moment; none from a standby, whose snapshots do not name the transactions under way.
+    /// The current snapshot; `None` from a standby, whose snapshots do not name the running transactions.
     ///
-    /// Costs next to nothing. Fails with `database_unavailable` or `database_error`.
+    /// Takes no measurable time. Fails with `database_unavailable` or `database_error`.
     pub async fn read(client: &Client) -> Result<Option<Self>> {
         const SNAPSHOT: &str = "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text \
              WHERE NOT pg_catalog.pg_is_in_recovery()";
@@ -30,32 +31,33 @@ impl Snapshot {
     }
 }
 
-/// What is told along with a [`Signature`].
+/// A [`Signature`], and what is read in the same query.
 #[derive(Debug)]
 pub struct Sighted {
     /// The signature.
     pub signature: Signature,
-    /// Whether an event trigger notifies of changes.
+    /// Whether an event trigger notifies the server of changes to the schema.
     pub told: bool,
 }
 
-/// Whether code of the database may change the session that it runs in.
+/// Whether the database has code that may change the session in which it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionCode {
-    /// In reads: functions in policies and views.
+    /// Code that runs in reads: functions in policies and views.
     pub reads: bool,
-    /// In writes: those, functions in defaults and checks, and triggers, besides this server's.
+    /// Code that runs in writes: the same, functions in defaults and checks, and triggers other than this server's.
     pub writes: bool,
 }
 
 impl SessionCode {
-    /// What there is now; while the signature stays the same, that does.
+    /// Reads it from the catalogue. It stays true as long as the signature does not change.
     ///
     /// Fails with `database_unavailable` or `database_error`.
     pub async fn read(client: &mut Client) -> Result<Self> {
         let read = async {
             let transaction = client.build_transaction().read_only(true).start().await?;
-            // Where extensions bring operators, the query looks long enough to be compiled, which takes ten times as long.
+            // `settings.sql` turns JIT off. The planner's estimate for this query can be high enough for JIT
+            // compilation, which takes ten times as long as the query.
             transaction.query_typed(include_str!("../sql/settings.sql"), &[]).await?;
             let query = include_str!("../sql/session_code.sql");
             let rows = transaction.query_typed(query, &[]).await?;
@@ -71,22 +73,24 @@ impl SessionCode {
     }
 }
 
-/// The query of a [`Signature`], prepared on a connection that looks often: planning it takes as long as running it.
+/// The prepared query of a [`Signature`]. Planning it takes as long as running it, so a connection that polls
+/// prepares it once.
 #[derive(Debug)]
 pub struct Watch(Statement);
 
 impl Watch {
-    /// Prepares it. Fails with `database_unavailable` or `database_error`.
+    /// Prepares the query. Fails with `database_unavailable` or `database_error`.
     pub async fn prepare(client: &Client) -> Result<Self> {
         let query = include_str!("../sql/signature.sql");
         let prepared = client.prepare_typed(query, &[Type::TEXT_ARRAY, Type::TEXT]).await;
         prepared.map(Self).map_err(unreadable)
     }
 
-    /// The signature of these schemas as they are now, for comparison with that of an `earlier` moment if there is
-    /// one, over the connection that it was prepared on.
+    /// The current signature of these schemas, comparable with the `earlier` one if given. `client` must be the
+    /// connection on which the query was prepared.
     ///
-    /// Some milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
+    ///
+    /// Takes some milliseconds for a thousand tables. Fails with `database_unavailable` or `database_error`.
     pub async fn look(
         &self,
         client: &Client,

@@ -10,7 +10,7 @@ pub(super) fn read(rows: &[Row]) -> Result<Tables, PgError> {
     rows.iter().map(|row| table(row).map(|table| (table.oid, table))).collect()
 }
 
-/// Adds the tables that each inherits from.
+/// Adds to each table the tables that it inherits from.
 pub(super) fn add_ancestors(tables: &mut Tables, rows: &[Row]) -> Result<(), PgError> {
     for row in rows {
         if let Some(table) = owner(tables, row)? {

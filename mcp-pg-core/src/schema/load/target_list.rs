@@ -1,98 +1,99 @@
-//! What a view selects, in the text of PostgreSQL's query tree: which columns it shows unchanged, whether it reads
-//! one relation alone, and by what it groups.
+//! Reads what a view selects from the text of PostgreSQL's query tree: the columns that it shows unchanged, the
+//! relations that it reads, and the columns that it groups by.
 //!
-//! The text is a nest of `{NODE :field value …}` and `(…)`; a backslash takes the meaning from what follows.
-//! Only fields of the outermost query, its target entries, its range table and its FROM are looked at, which every version
-//! has.
+//!
+//! The text consists of nested `{NODE :field value …}` and `(…)`, with backslashes as escapes. Only fields of the
+//! outermost query, its target list, range table and FROM are read; they are the same in every supported version.
 
-/// A view's query, as far as its tree is read.
+/// A view's query, as far as it is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Selected {
-    /// The columns of its select list that are columns of some relation, unchanged.
+    /// The columns in the select list that are unchanged columns of a relation.
     pub(super) shown: Vec<Shown>,
-    /// The only relation that it reads, if it has each row of that once at most.
+    /// The only relation that the query reads, if each of its rows appears at most once.
     pub(super) only: Option<Only>,
-    /// What it groups by, if that tells its rows apart.
+    /// The columns that the query groups by, if each group is one row.
     pub(super) groups: Vec<Grouped>,
-    /// The relations that it reads; none if it reads anything else, too.
+    /// The relations that the query reads; empty if it reads anything else, too.
     pub(super) read: Vec<u32>,
 }
 
 /// What a query groups by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Grouped {
-    /// What it is; its table is 0 if it is no column of one.
+    /// The column; its table is 0 if it is an expression.
     pub(super) of: Shown,
     /// Whether it is in the select list.
     pub(super) is_shown: bool,
 }
 
-/// A column of a select list that is a column of some relation, unchanged.
+/// A column of the select list that is an unchanged column of a relation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Shown {
     /// Its number in the select list.
     pub(super) number: i16,
-    /// The relation's OID.
+    /// The OID of the relation.
     pub(super) table: u32,
-    /// The column's number there.
+    /// The column's number in the relation.
     pub(super) column: i16,
 }
 
-/// The relation that a query reads alone.
+/// The only relation that a query reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Only {
-    /// Its OID.
+    /// The relation's OID.
     pub(super) relation: u32,
-    /// With the rows of tables that inherit from it.
+    /// Whether the rows of inheriting tables are included.
     pub(super) with_heirs: bool,
-    /// Every row of it: under no condition.
+    /// Whether the query has no condition.
     pub(super) whole: bool,
 }
 
-/// How deep the outermost query lies, its target entries and relations, and the members of its FROM.
+/// The nesting depths of the outermost query, of its target entries and relations, and of the members of its FROM.
 const QUERY: usize = 1;
 const ENTRY: usize = 2;
 const SOURCE: usize = 3;
 
-/// What the range table has for joins and, since PostgreSQL 18, for groups.
+/// The `rtekind` of joins and, since PostgreSQL 18, of groups.
 const JOIN: &str = "2";
 const GROUP: &str = "9";
 
-/// A tree while it is read.
+/// The state while reading a tree.
 #[derive(Default)]
 struct Reader<'t> {
     depth: usize,
-    /// The field of the query, and that of one of its nodes.
+    /// The current field of the query, and the current field of its node.
     section: &'t str,
     part: &'t str,
     entry: Shown,
     junk: bool,
-    /// The column that the entry is, of a member of the range table: what is not in the select list has no origin.
+    /// The variable that the entry is: its place in the range table and its column number. Only entries of the select
+    /// list have `resorigtbl`.
     column: (usize, i16),
-    /// The number by which the query's clauses speak of the entry.
+    /// The entry's `ressortgroupref`, by which clauses refer to it.
     named: &'t str,
     shown: Vec<Shown>,
-    /// The entries that clauses speak of, and which of them the group clause does.
+    /// The entries that clauses refer to, and the references in the group clause.
     spoken_of: Vec<(&'t str, Grouped)>,
     grouped_by: Vec<&'t str>,
-    /// The range table: relations, and what is none.
+    /// The range table. The flag tells whether the member is a relation.
     relations: Vec<(Only, bool)>,
-    /// The place of the groups in it, where they have one, and the columns that they are.
+    /// The place of the group entry in the range table, and its columns (PostgreSQL 18).
     group: usize,
     group_columns: Vec<(usize, i16)>,
-    /// Whether it reads what is neither a relation nor a join of some.
+    /// Whether the query reads anything but relations and joins.
     reads_others: bool,
-    /// The members of FROM by their places in the range table, 0 for joins.
+    /// The members of FROM by their places in the range table; 0 for joins.
     sources: Vec<usize>,
-    /// Whether it groups.
+    /// Whether the query groups or aggregates.
     groups: bool,
-    /// Whether it makes several rows of one, or of one group.
+    /// Whether the query may return several rows for one row or group.
     reshaped: bool,
-    /// Whether it is known to have no condition.
+    /// Whether the query is known to have no condition.
     whole: bool,
 }
 
-/// What the outermost query selects.
+/// Reads the outermost query of a tree.
 pub(super) fn selected(tree: &str) -> Selected {
     let mut reader = Reader::default();
     let mut field = "";
@@ -147,7 +148,7 @@ impl<'t> Reader<'t> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// A word within the braces, after the word `field`.
+    /// A word within braces that follows the word `field`.
     fn word(&mut self, field: &str, word: &'t str) {
         match self.depth {
             QUERY if word.starts_with(':') => (self.section, self.part) = (word, ""),

@@ -1,4 +1,4 @@
-//! Rows of `types.sql`, resolved into [`DataType`]s that share their parts.
+//! Rows of `types.sql`, resolved into [`DataType`]s that share their component types.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use tokio_postgres::error::Error as PgError;
 use super::comment;
 use crate::schema::{Collation, DataType, Field, Kind};
 
-/// How deep types may be made of types: deeper ones are taken as they are.
+/// The most levels of types within types. Deeper types are not resolved.
 const DEPTH_MOST: usize = 64;
 
-/// Every type that the columns use: as it was read, or as resolved.
+/// All types that the columns use, read or resolved.
 pub(super) struct Types {
     read: HashMap<u32, Definition>,
     resolved: HashMap<u32, Arc<DataType>>,
 }
 
-/// A type whose parts are still OIDs.
+/// A type that refers to other types by OID.
 struct Definition {
     name: String,
     comment: Option<String>,
@@ -47,7 +47,7 @@ impl Types {
         Ok(Self { read, resolved: HashMap::new() })
     }
 
-    /// The type with this OID; one dropped since the snapshot is an unnamed base type.
+    /// The type with this OID. A type dropped since the snapshot becomes a base type without a name.
     pub(super) fn get(&mut self, oid: u32) -> Arc<DataType> {
         self.resolve(oid, 0)
     }
@@ -56,7 +56,7 @@ impl Types {
         if let Some(data_type) = self.resolved.get(&oid) {
             return data_type.clone();
         }
-        // Taken out while its parts are resolved, so that a circle, which PostgreSQL forbids, would end.
+        // Removed while its components are resolved, so that even a cycle would end.
         let definition = self.read.remove(&oid).unwrap_or_else(|| Definition {
             name: "???".to_owned(),
             comment: None,
@@ -87,7 +87,7 @@ impl Types {
         data_type
     }
 
-    /// The kind, with the types that it is made of.
+    /// The kind, with its component types resolved.
     fn kind(&mut self, kind: Unresolved, depth: usize) -> Kind {
         match kind {
             Unresolved::Base => Kind::Base,
@@ -113,8 +113,8 @@ impl Types {
     }
 }
 
-/// Whether values can be compared for equality, and whether they have an order; `own` is what the type's own operator
-/// classes say. Those of whole families (anyarray, anyenum, …) apply if the parts have one.
+/// Whether values can be compared for equality, and whether they have an order. `own` is what the type's own operator
+/// classes say; classes for polymorphic types (anyarray, anyenum, …) apply if the component types have one.
 fn comparison(kind: &Kind, own: (bool, bool)) -> (bool, bool) {
     match kind {
         Kind::Base => own,

@@ -1,5 +1,5 @@
-//! Rows of `view_rules.sql`, `origins.sql` and `ancestors.sql`: where the columns of views come from, and which keys they
-//! show, those of other rows and their own.
+//! Rows of `view_rules.sql`, `origins.sql` and `ancestors.sql`: the tables' columns that views show, and the keys
+//! that follow from them.
 
 use std::collections::HashMap;
 
@@ -11,40 +11,40 @@ use super::{Tables, name};
 use crate::name::TableName;
 use crate::schema::{ColumnOrigin, ForeignKey, Key, RelationNames, Table, TableKind};
 
-/// How many views may lie on one another.
+/// The most levels of views that are followed.
 const DEPTH_MOST: usize = 32;
 
-/// What each view selects, by the view's OID.
+/// The query of each view, by the view's OID.
 pub(super) struct Rules(HashMap<u32, Rule>);
 
 struct Rule {
     selected: Selected,
-    /// Whether an insert into it is one into what it reads.
+    /// Whether an insert into the view inserts into the relation that it reads.
     inserts_beneath: bool,
 }
 
-/// The rows of the tables beneath views.
+/// Rows about the tables beneath views.
 pub(super) struct Beneath<'r> {
-    /// Of `origins.sql`.
+    /// Rows of `origins.sql`.
     pub(super) columns: &'r [Row],
-    /// Of `ancestors.sql`.
+    /// Rows of `ancestors.sql`.
     pub(super) ancestors: &'r [Row],
-    /// Of `foreign_keys.sql`.
+    /// Rows of `foreign_keys.sql`.
     pub(super) foreign_keys: &'r [Row],
-    /// Of `indexes.sql`.
+    /// Rows of `indexes.sql`.
     pub(super) indexes: &'r [Row],
 }
 
 /// The columns of the tables beneath views, by table and number, each with its row of `origins.sql`.
 type Origins<'r> = HashMap<(u32, i16), (ColumnOrigin, &'r Row)>;
 
-/// A table that a view shows row by row.
+/// The table of which each row of a view is one row.
 struct Subject {
     table: u32,
-    /// Rows of tables that inherit from it are among them.
+    /// Whether the rows of inheriting tables are included.
     with_heirs: bool,
-    /// An insert into the view is one into the table, and whatever row that meets is one of the view's: PostgreSQL does
-    /// not ask a view's condition in ON CONFLICT.
+    /// Whether ON CONFLICT can be used on the view: an insert goes to the table, and every row that it can conflict
+    /// with is in the view. (PostgreSQL does not check a view's condition in ON CONFLICT.)
     meets_its_own: bool,
 }
 
@@ -58,7 +58,7 @@ impl Rules {
         rows.iter().map(rule).collect::<Result<_, PgError>>().map(Self)
     }
 
-    /// The table whose rows a view has, each once at most.
+    /// The table whose rows a view shows, each at most once.
     fn subject(&self, view: u32, depth: usize) -> Option<Subject> {
         let rule = self.0.get(&view)?;
         let only = rule.selected.only.filter(|_| depth < DEPTH_MOST)?;
@@ -81,7 +81,7 @@ impl Rules {
         tables
     }
 
-    /// The table and column beneath all views.
+    /// The table and column that a view's column shows, through all views.
     fn origin(&self, shown: Shown, depth: usize) -> Option<(u32, i16)> {
         match self.0.get(&shown.table) {
             None => Some((shown.table, shown.column)),
@@ -94,7 +94,7 @@ impl Rules {
     }
 }
 
-/// Notes the origins of the views' columns, and the keys that they show.
+/// Sets the origins of the views' columns, and adds the keys that follow from them.
 pub(super) fn add(
     tables: &mut Tables,
     rules: &Rules,
@@ -166,7 +166,7 @@ fn origins<'r>(beneath: &Beneath<'r>) -> Result<Origins<'r>, PgError> {
     Ok(origins)
 }
 
-/// What a view groups by: its rows have a key in it.
+/// The columns that a view groups by, which contain a key of its rows.
 struct Groups<'r> {
     selected: &'r Selected,
     origins: &'r Origins<'r>,
@@ -174,7 +174,7 @@ struct Groups<'r> {
 }
 
 impl Groups<'_> {
-    /// The key, if the view shows all of it.
+    /// The key, if the view shows all of its columns.
     fn key(&self, view: &Table) -> Result<Option<Key>, PgError> {
         let mut columns = Vec::new();
         for group in &self.selected.groups {
@@ -192,7 +192,7 @@ impl Groups<'_> {
         Ok((!key.columns.is_empty()).then_some(key))
     }
 
-    /// Whether it has the same value in all rows of the same key, by which the view groups, too.
+    /// Whether the column depends on a primary key that the view groups by, too.
     fn follows(&self, of: Shown) -> Result<bool, PgError> {
         let read = self.selected.read.iter().filter(|table| **table == of.table);
         let Some((_, origin)) = self.origins.get(&(of.table, of.column)) else { return Ok(false) };
@@ -222,7 +222,7 @@ fn by_table(rows: &[Row]) -> Result<HashMap<u32, Vec<&Row>>, PgError> {
     Ok(by_table)
 }
 
-/// Adds the key that a row of `indexes.sql` is, if it is one and the view shows all of its columns.
+/// Adds the key from a row of `indexes.sql`, if it is one and the view shows all of its columns.
 fn add_key(
     view: &mut Table,
     row: &Row,
@@ -254,8 +254,8 @@ fn add_key(
     Ok(())
 }
 
-/// The key of a row of `foreign_keys.sql` as a view shows it: a key of one column once for each place where
-/// the view has it, as it has after a join of a table with itself.
+/// The foreign key from a row of `foreign_keys.sql`, as a view shows it. A view that joins a table with itself may
+/// show the key's column several times, each of which becomes a key.
 fn keys_of(row: &Row, shown: &[(usize, (u32, i16))]) -> Result<Vec<ForeignKey>, PgError> {
     let table: u32 = row.try_get("table")?;
     let places = |number: i16| {

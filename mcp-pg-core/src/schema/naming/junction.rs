@@ -1,21 +1,22 @@
-//! Tables whose rows relate rows of two others.
+//! Junction tables, whose rows relate rows of two other tables.
 
 use std::collections::HashSet;
 
 use super::{Link, Rank};
 use crate::schema::{Key, Table, TableKind};
 
-/// Two keys of a junction.
+/// Two keys that make their table a junction.
 pub(super) struct Pair<'l, 'a> {
-    /// They.
+    /// The keys.
     pub(super) ends: [&'l Link<'a>; 2],
-    /// What the relation between them comes of.
+    /// The rank of the relation between their tables.
     pub(super) rank: Rank,
-    /// Whether its rows may have both alike.
+    /// Whether several rows of the junction may relate the same two rows.
     pub(super) repeats: bool,
 }
 
-/// The pairs of foreign keys that are in the table's primary key, neither of them alone; or that are a unique key.
+/// The pairs of keys that are both in the table's primary key, or together are a unique key. Neither may contain the
+/// other.
 pub(super) fn junctions<'l, 'a>(table: &Table, links: &'l [Link<'a>]) -> Vec<Pair<'l, 'a>> {
     let set = |key: &Key| -> HashSet<usize> { key.columns.iter().copied().collect() };
     let own = |link: &Link<'_>| -> HashSet<usize> { link.columns.iter().map(|p| p.0).collect() };
@@ -27,7 +28,8 @@ pub(super) fn junctions<'l, 'a>(table: &Table, links: &'l [Link<'a>]) -> Vec<Pai
     for (place, (near, here)) in parts.iter().enumerate() {
         for (far, there) in parts.iter().skip(place + 1) {
             let both: HashSet<usize> = here | there;
-            // Keys that are declared make a junction of a table, those that views have of tables beneath none of a view.
+            // Declared keys can make a table a junction. Keys that a view has from the tables beneath it cannot make
+            // it one.
             let views = [TableKind::View, TableKind::MaterializedView];
             let declared = !views.contains(&table.kind) && !near.beside && !far.beside;
             let known = declared || !(near.logical && far.logical);

@@ -7,7 +7,7 @@ use crate::schema::{
     RelationNames, RowSecurity, Schema, Table, TableKind,
 };
 
-/// A table of readable integer columns; the first `key` of them are its primary key.
+/// A table of readable integer columns, of which the first `key` are the primary key.
 fn table(schema: &str, name: &str, columns: &[&str], key: usize) -> Table {
     let integer = Arc::new(DataType {
         oid: 23,
@@ -178,7 +178,7 @@ fn a_junction_may_have_a_unique_key_instead_of_a_primary_one() {
     let mut bare = joined(table("public", "_PostToTag", &["A", "B"], 0), 0);
     bare.primary_key = None;
     let numbered = joined(table("public", "tagging", &["id", "post_id", "tag_id"], 1), 1);
-    // What has more to tell is a thing of its own, too: it takes no name from the others.
+    // A table with further columns is an entity of its own: it takes no names from other relations.
     let vote = joined(table("public", "vote", &["id", "post_id", "tag_id", "stars"], 1), 1);
     let schema = schema(vec![
         bare,

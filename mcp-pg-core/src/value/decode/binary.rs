@@ -1,4 +1,4 @@
-//! The binary wire format: the `…send` functions of PostgreSQL, read backwards.
+//! Decodes the binary formats of PostgreSQL's `…send` functions.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -50,7 +50,7 @@ impl Scalar {
     }
 }
 
-/// A `"char"`: zero is the empty string, a byte beyond ASCII its octal digits, as PostgreSQL 16 prints.
+/// A `"char"`: zero is the empty string, a byte beyond ASCII is written in octal, as PostgreSQL 16 does.
 fn character(raw: &[u8]) -> Value {
     match raw {
         [] | [0] => Value::from(""),
@@ -63,13 +63,13 @@ fn fixed<const N: usize>(raw: &[u8]) -> Result<[u8; N], Malformed> {
     raw.try_into().map_err(|_| Malformed)
 }
 
-/// PostgreSQL's MAXDIM.
+/// PostgreSQL's MAXDIM, the most dimensions of an array.
 const DIMENSIONS_MOST: usize = 6;
 
 fn array(element: Scalar, raw: &[u8]) -> Result<Value, Malformed> {
     let mut rest = raw;
     let dimensions = usize::try_from(int(&mut rest)?).map_err(|_| Malformed)?;
-    // Whether there are nulls, and the element's OID: both known otherwise.
+    // The null flag and the element's OID, which are not needed.
     int(&mut rest)?;
     int(&mut rest)?;
     if dimensions == 0 {
@@ -79,7 +79,7 @@ fn array(element: Scalar, raw: &[u8]) -> Result<Value, Malformed> {
     let lengths = lengths.get_mut(..dimensions).ok_or(Malformed)?;
     for length in lengths.iter_mut() {
         *length = usize::try_from(int(&mut rest)?).map_err(|_| Malformed)?;
-        // The lower bound: JSON arrays have none.
+        // The lower bound, which JSON arrays do not have.
         int(&mut rest)?;
     }
     let array = dimension(element, lengths, &mut rest)?;
@@ -98,7 +98,7 @@ fn dimension(element: Scalar, lengths: &[usize], rest: &mut &[u8]) -> Result<Val
             }
         };
     };
-    // Every element has at least its four bytes of length.
+    // Every element takes at least the four bytes of its length.
     if length == 0 || length > rest.len() / 4 {
         return Err(Malformed);
     }

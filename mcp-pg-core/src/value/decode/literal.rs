@@ -1,19 +1,19 @@
-//! The notation that array, composite and range literals share: items between marks, in quotes where
-//! an item holds a mark.
+//! Parses the notation that literals of arrays, composites and ranges share: items between delimiters, quoted if they
+//! contain one.
 
 use std::borrow::Cow;
 
 use super::Malformed;
 
-/// A literal, read from the left.
+/// A literal, parsed from left to right.
 pub(super) struct Literal<'a> {
     rest: &'a str,
 }
 
-/// What stands between two marks.
+/// The text between two delimiters.
 pub(super) struct Item<'a> {
     pub(super) text: Cow<'a, str>,
-    /// An unquoted nothing, or NULL, is not a value.
+    /// Whether it was quoted. Unquoted, NULL and the empty text are not values.
     pub(super) quoted: bool,
 }
 
@@ -30,7 +30,7 @@ impl<'a> Literal<'a> {
         self.rest.starts_with(marks)
     }
 
-    /// Reads the mark, if it is next.
+    /// Skips the delimiter, if it is next.
     pub(super) fn eat(&mut self, mark: u8) -> bool {
         let found = self.rest.as_bytes().first() == Some(&mark);
         if found {
@@ -39,18 +39,18 @@ impl<'a> Literal<'a> {
         found
     }
 
-    /// Reads the mark, which must be next.
+    /// Skips the delimiter, which must be next.
     pub(super) fn expect(&mut self, mark: u8) -> Result<(), Malformed> {
         if self.eat(mark) { Ok(()) } else { Err(Malformed) }
     }
 
-    /// Reads whichever of the marks is next; one must be.
+    /// Skips one of the delimiters, which must be next.
     pub(super) fn expect_any(&mut self, marks: &[u8]) -> Result<u8, Malformed> {
         let mark = marks.iter().copied().find(|&mark| self.eat(mark));
         mark.ok_or(Malformed)
     }
 
-    /// Reads the word, if it is next.
+    /// Skips the word, if it is next.
     pub(super) fn eat_word(&mut self, word: &str) -> bool {
         let found = self.rest.starts_with(word);
         if found {
@@ -63,7 +63,7 @@ impl<'a> Literal<'a> {
         self.rest = self.rest.get(length..).unwrap_or_default();
     }
 
-    /// Reads up to the first of these marks that is not quoted, and leaves it.
+    /// Reads up to the first of these delimiters that is not quoted, which is left to read.
     pub(super) fn item(&mut self, ends: &[u8]) -> Item<'a> {
         let bytes = self.rest.as_bytes();
         let plain = bytes
@@ -87,7 +87,7 @@ impl<'a> Literal<'a> {
         while let Some((at, character)) = characters.next() {
             match character {
                 '\\' => text.extend(characters.next().map(|(_, escaped)| escaped)),
-                // Within quotes, two quotes are one.
+                // Within quotes, a doubled quote stands for one.
                 '"' if inside && characters.next_if(|&(_, next)| next == '"').is_some() => {
                     text.push('"');
                 }

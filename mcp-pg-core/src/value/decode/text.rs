@@ -1,4 +1,4 @@
-//! PostgreSQL's text output: the literals of arrays, composites and ranges, down to their leaves.
+//! Decodes PostgreSQL's text output: the literals of arrays, composites and ranges, and the values within.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use super::{Form, Malformed};
 use crate::value::scalar::Scalar;
 use crate::value::{datetime, json, numeric};
 
-/// PostgreSQL's MAXDIM.
+/// PostgreSQL's MAXDIM, the most dimensions of an array.
 const DIMENSIONS_MOST: u32 = 6;
 
 impl Form {
@@ -19,12 +19,12 @@ impl Form {
             Self::Scalar(scalar) => return Ok(scalar.text(text)),
             Self::Array { element, delimiter } => {
                 if literal.starts_with("[") {
-                    // Bounds that do not start at 1: `[0:2]={…}`.
+                    // Lower bounds other than 1: `[0:2]={…}`.
                     literal.item(b"=");
                     literal.expect(b'=')?;
                 }
                 if element.may_be_array() && literal.starts_with("{{") {
-                    // Where elements and dimensions look alike, the literal is the only exact form.
+                    // If the JSON of an element may be an array, only the literal shows the dimensions.
                     return Ok(Value::from(text));
                 }
                 dimension(element, *delimiter, &mut literal, DIMENSIONS_MOST)
@@ -38,7 +38,7 @@ impl Form {
 }
 
 impl Scalar {
-    /// Output that is not as expected is shown as it is: it is PostgreSQL's word.
+    /// Output in an unexpected form is passed on as text.
     fn text(self, text: &str) -> Value {
         match self {
             Self::Bool => match text {
@@ -54,7 +54,7 @@ impl Scalar {
             Self::Timestamp | Self::TimestampTz => Some(datetime::timestamp_from_text(text)),
             Self::Json | Self::Jsonb => Some(json::decode(text)),
             Self::Bytea => text.strip_prefix("\\x").and_then(from_hex).map(Value::from),
-            // The cast to text writes the mask of a single host, which the type's own output omits.
+            // The cast to text adds the mask of a single host, which the type's output omits.
             Self::Inet => {
                 let host = if text.contains(':') { "/128" } else { "/32" };
                 Some(Value::from(text.strip_suffix(host).unwrap_or(text)))
@@ -65,7 +65,7 @@ impl Scalar {
     }
 }
 
-/// Hexadecimal digits as base64.
+/// Hexadecimal digits to base64.
 fn from_hex(digits: &str) -> Option<String> {
     let value =
         |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
@@ -154,7 +154,7 @@ fn multirange(form: &Form, literal: &mut Literal<'_>) -> Result<Value, Malformed
     }
 }
 
-/// A field or bound: null if nothing is there.
+/// A field or bound; null if it is empty.
 fn value(form: &Form, literal: &mut Literal<'_>, ends: &[u8]) -> Result<Value, Malformed> {
     let item = literal.item(ends);
     if item.text.is_empty() && !item.quoted { Ok(Value::Null) } else { form.text(&item.text) }

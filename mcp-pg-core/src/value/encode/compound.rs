@@ -1,4 +1,4 @@
-//! The literals of arrays, composites, ranges and multiranges.
+//! Encodes literals of arrays, composites, ranges and multiranges.
 
 use serde_json::{Map, Value};
 
@@ -27,7 +27,7 @@ impl Target<'_> {
         };
         let target = self.part(element)?;
         let lengths = if may_be_array(target.data_type) {
-            // An array within is one element: of json, say.
+            // If an element may be a JSON array, arrays within are elements.
             vec![items.len()]
         } else {
             dimensions(value)
@@ -39,11 +39,11 @@ impl Target<'_> {
         }
         let mut literal = String::new();
         target.dimension(&lengths, delimiter, value, &mut literal)?;
-        // Without an element, there is but one array, whatever its dimensions.
+        // PostgreSQL has only one empty array, whatever its dimensions.
         Ok(if lengths.contains(&0) { "{}".to_owned() } else { literal })
     }
 
-    /// Writes an array of these lengths, or an element where none is left; `self` is the element's.
+    /// Writes an array of these lengths, or an element if no length is left. `self` is the target of the elements.
     fn dimension(
         self,
         lengths: &[usize],
@@ -151,7 +151,7 @@ impl Target<'_> {
         Ok(literal)
     }
 
-    /// Writes a field or bound; nothing, if it is null or absent.
+    /// Writes a field or bound; nothing if it is null or absent.
     fn member(
         self,
         data_type: &DataType,
@@ -184,7 +184,7 @@ impl Target<'_> {
     }
 }
 
-/// The literal of a `text[]` with these elements, of which `None` is null.
+/// The literal of a `text[]` with these elements; `None` is null.
 pub fn text_array<'a>(elements: impl IntoIterator<Item = Option<&'a str>>) -> String {
     let mut literal = String::from("{");
     for (index, element) in elements.into_iter().enumerate() {
@@ -200,12 +200,12 @@ pub fn text_array<'a>(elements: impl IntoIterator<Item = Option<&'a str>>) -> St
     literal
 }
 
-/// PostgreSQL's MAXDIM.
+/// PostgreSQL's MAXDIM, the most dimensions of an array.
 const DIMENSIONS_MOST: usize = 6;
 
-/// The length of each dimension, along the first items.
+/// The length of each dimension, measured along the first items.
 fn dimensions(value: &Value) -> Vec<usize> {
-    // One more than allowed is enough to know that it is too many.
+    // One more than allowed is enough to see that there are too many.
     std::iter::successors(value.as_array(), |items| items.first()?.as_array())
         .map(Vec::len)
         .take(DIMENSIONS_MOST + 1)
@@ -221,7 +221,7 @@ fn may_be_array(data_type: &DataType) -> bool {
     }
 }
 
-/// Writes an item of a literal, in quotes unless it is plainly safe without.
+/// Writes an item of a literal, quoted unless it clearly needs no quotes.
 fn quote(text: &str, literal: &mut String) {
     let plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'+' | b':');

@@ -1,11 +1,11 @@
-//! Words for errors: what a type's values look like, and what was given instead.
+//! Texts for error messages: an example of the type's values, and the given value.
 
 use serde_json::{Value, json};
 
 use crate::schema::{DataType, Family, Kind};
 use crate::value::scalar::Scalar;
 
-/// A value of the type, as JSON text.
+/// An example value of the type, as JSON text.
 pub(super) fn of(data_type: &DataType) -> String {
     const FIELDS_SHOWN: usize = 3;
     let data_type = data_type.base();
@@ -61,7 +61,7 @@ fn scalar(data_type: &DataType) -> &'static str {
     }
 }
 
-/// The value, short enough for a message.
+/// The value, shortened for a message.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -73,7 +73,7 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-/// The text in quotes, short enough for a message.
+/// The text in quotes, shortened for a message.
 pub(in crate::value) fn quoted(text: &str) -> String {
     const LETTERS_SHOWN: usize = 40;
     match text.char_indices().nth(LETTERS_SHOWN) {

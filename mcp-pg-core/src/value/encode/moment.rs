@@ -1,12 +1,12 @@
-//! Dates and times as given: refuses what is plainly none, words that mean another moment each time, and
-//! dates that do not begin with the year: which number is the month would be a guess.
+//! Dates and times from callers. Refuses texts that cannot be one, words whose meaning depends on the current time,
+//! and dates that do not begin with the year, because month and day would be a guess.
 
 use super::scalar::Reason;
 use crate::value::Span;
 use crate::value::datetime;
 use crate::value::scalar::Scalar;
 
-/// PostgreSQL's special inputs but the infinities.
+/// PostgreSQL's special inputs, without the infinities.
 const WORDS: [&str; 6] = ["now", "today", "tomorrow", "yesterday", "epoch", "allballs"];
 
 /// Checks the text of a date, time or timestamp.
@@ -37,7 +37,7 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
     }
     match iso_date(text) {
         Some((year, month, day, rest)) => {
-            // The year before 1 is 1 BC, so 5 BC is a leap year as year −4 would be.
+            // The year before 1 is 1 BC. So 5 BC is a leap year, like year −4.
             let before = text.get(text.len().saturating_sub(2)..);
             let bc = before.is_some_and(|era| era.eq_ignore_ascii_case("bc"));
             let year = if bc { 1 - year } else { year };
@@ -62,7 +62,7 @@ pub(super) fn check(scalar: Scalar, text: &str) -> Result<(), Reason> {
     }
 }
 
-/// The refusal of `what`, a part of which would be lost; `form` is how the column counts.
+/// The error for `what`, part of which the column would not keep. `form` is an example of what it keeps.
 fn lost(what: &str, form: &str) -> Reason {
     Reason::Because {
         message: format!("{what}, where the column has none"),
@@ -70,7 +70,7 @@ fn lost(what: &str, form: &str) -> Reason {
     }
 }
 
-/// Whether nothing is lost of a time where only its date is kept; an era is none.
+/// Whether a time is midnight, so that a `date` loses nothing. An era is no time.
 fn is_midnight(time: &str) -> bool {
     let clock = time.trim_start().bytes();
     clock
@@ -78,7 +78,7 @@ fn is_midnight(time: &str) -> bool {
         .all(|c| matches!(c, b'0' | b':' | b'.'))
 }
 
-/// Whether a time zone other than UTC follows a time, which PostgreSQL would pass over.
+/// Whether a time is followed by a zone other than UTC, which PostgreSQL would ignore.
 fn is_elsewhere(time: &str) -> bool {
     let zone = time.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ':' | '.'));
     zone.split_whitespace().any(|word| {
@@ -89,12 +89,12 @@ fn is_elsewhere(time: &str) -> bool {
     })
 }
 
-/// Whether a date is written in another way that leaves no doubt: `2024/1/31`, `20240131`.
+/// Whether the text is a date in another unambiguous form: `2024/1/31`, `20240131`.
 fn begins_with_year(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     match text.get(digits..).and_then(|rest| rest.chars().next()) {
         None | Some('T' | 't' | ' ') => digits == 8,
-        // A year and a month are no date.
+        // A year and a month are not a date.
         Some(mark @ ('-' | '/')) => digits >= 4 && text.matches(mark).count() > 1,
         Some('.') => digits >= 4,
         Some(_) => false,
@@ -107,13 +107,13 @@ fn check_time(text: &str) -> Result<(), Reason> {
     let clock = text.get(..digits).unwrap_or_default();
     let fits = !clock.is_empty()
         && clock.split(':').zip(limits).all(|(part, most)| {
-            // Without colons, `134500` is a time as well.
+            // A time may be written without colons, too: `134500`.
             part.len() != 2 || part.parse::<u8>().is_ok_and(|number| number <= most)
         });
     if fits { Ok(()) } else { Err(Reason::Unfit) }
 }
 
-/// Year, month, day and what follows, if the text starts with a date as ISO 8601 writes it.
+/// Year, month, day and the rest, if the text begins with an ISO 8601 date.
 fn iso_date(text: &str) -> Option<(i64, i64, i64, &str)> {
     let (year, rest) = text.split_once('-')?;
     let (month, rest) = rest.split_once('-')?;

@@ -1,8 +1,8 @@
-//! The text of an hstore: keys, each with a text or null.
+//! The text form of hstore: keys, each with a string or null.
 
 use serde_json::{Map, Value};
 
-/// The pairs as hstore reads them; `None` if a value is neither a text, nor null, nor written like one.
+/// The pairs in hstore's text form; `None` if a value is neither a string nor null, nor can be written as a string.
 pub(super) fn encode(pairs: &Map<String, Value>) -> Option<String> {
     let pair = |(key, value): (&String, &Value)| {
         let value = match value {
@@ -17,7 +17,7 @@ pub(super) fn encode(pairs: &Map<String, Value>) -> Option<String> {
     Some(pairs?.join(", "))
 }
 
-/// The text in double quotes, as items of literals have it.
+/// The text in double quotes, escaped as in literals.
 pub(crate) fn in_quotes(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

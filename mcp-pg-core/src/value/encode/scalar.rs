@@ -1,4 +1,4 @@
-//! The text of values without parts.
+//! The text form of scalar values.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,14 +18,15 @@ const POINT: u32 = 600;
 pub(super) enum Reason {
     /// It is not a value of the type.
     Unfit,
-    /// It is a word for the present, or for a time that far from it: the value that `$now` has for it, if it has one.
+    /// It is a word for the present or for a time relative to it. Holds the equivalent operand of `$now`, if there is
+    /// one.
     Present(Option<String>),
-    /// More is to be said than that.
+    /// For another reason, with a message of its own.
     Because { message: String, hint: String },
 }
 
 impl Scalar {
-    /// The text for a value; for json, which takes any, see [`json::encode`](crate::value::json::encode).
+    /// The text form of a value. For json, see [`json::encode`](crate::value::json::encode).
     pub(super) fn encode(self, data_type: &DataType, value: &Value) -> Result<String, Reason> {
         match (self, value) {
             (Self::Int2, _) => integer(value, i16::MIN, i16::MAX),
@@ -68,7 +69,7 @@ impl Scalar {
     }
 }
 
-/// Whether a value that an area may contain is a point, and no area, which has more numbers.
+/// Whether a value, which a geometric area may contain, is a point and not another area.
 pub(crate) fn is_point(value: &Value) -> bool {
     value.as_str().is_none_or(|text| text.matches(',').count() == 1)
 }
@@ -96,7 +97,7 @@ fn integer(value: &Value, least: impl Into<i128>, most: impl Into<i128>) -> Resu
     let integer = match value {
         Value::Number(number) => {
             let whole = whole(number);
-            // What is out of range is so whatever number was written.
+            // A number out of range is reported as such, even if it may be inexact.
             match refuse_inexact(number) {
                 Err(_) if whole.is_some_and(|integer| !(least..=most).contains(&integer)) => {
                     return Err(out_of_range(number, least, most));
@@ -121,7 +122,7 @@ fn out_of_range(number: impl std::fmt::Display, least: i128, most: i128) -> Reas
     }
 }
 
-/// The number, if it has no fraction.
+/// The number, if it is an integer.
 fn whole(number: &Number) -> Option<i128> {
     match (number.as_i64(), number.as_u64(), number.as_f64()) {
         (Some(integer), _, _) => Some(integer.into()),
@@ -131,7 +132,7 @@ fn whole(number: &Number) -> Option<i128> {
     }
 }
 
-/// Refuses a double that may have been another number when it was written.
+/// Refuses a double that may differ from the number that was written.
 fn refuse_inexact(number: &Number) -> Result<(), Reason> {
     let double = number.as_f64().filter(|_| number.as_i64().is_none() && number.as_u64().is_none());
     if double.is_some_and(|double| double.abs() > SAFE as f64) {
@@ -143,7 +144,7 @@ fn refuse_inexact(number: &Number) -> Result<(), Reason> {
     Ok(())
 }
 
-/// Refuses a double that has so many digits that it may have been rounded to them.
+/// Refuses a double with so many digits that it may have been rounded.
 fn refuse_rounded(number: &Number) -> Result<(), Reason> {
     let double = number.as_f64().filter(|_| number.as_i64().is_none() && number.as_u64().is_none());
     match double.is_some_and(|double| !is_sure(double)) {
@@ -155,14 +156,14 @@ fn refuse_rounded(number: &Number) -> Result<(), Reason> {
     }
 }
 
-/// Whether a type like `numeric(10,2)` rounds a JSON number to places that it is sure to have right, whatever it lost:
-/// `21.989000000000004` is what programs make of 19.99 and its tax.
+/// Whether a type like `numeric(10,2)` keeps only digits of a JSON number that are certainly right, even if the
+/// number is inexact: `21.989000000000004`, the result of a computation in doubles, is 21.99.
 pub(super) fn is_sure_to_scale(type_name: &str, value: &Value) -> bool {
     let scale = || -> Option<i32> {
         let (_, scale) = type_name.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
         scale.parse().ok()
     };
-    // Fifteen digits survive, and one less leaves room for the digit that the last one is rounded by.
+    // A double keeps 15 digits. One of them is reserved for rounding.
     let sure = |double: f64, scale: i32| double.abs() * 10_f64.powi(scale) < 1e14;
     matches!((value.as_f64(), scale()), (Some(double), Some(scale)) if sure(double, scale))
 }
@@ -176,7 +177,7 @@ fn float(value: &Value, fits: impl Fn(&str) -> bool) -> Result<String, Reason> {
     if fits(&text) || is_special(&text) { Ok(text) } else { Err(Reason::Unfit) }
 }
 
-/// Whether PostgreSQL reads the text as a numeric: digits with a point and exponent, or a name.
+/// Whether the text is a decimal number with optional point and exponent, or a name such as `NaN`.
 fn is_decimal(text: &str) -> bool {
     is_special(text) || Decimal::of(text).is_some()
 }
@@ -196,7 +197,7 @@ fn truth(text: &str) -> Result<bool, Reason> {
     }
 }
 
-/// Whether a type that is known by its text alone is still one of numbers, or of any text.
+/// Whether a type without a parser here may take a number: it is numeric, or it takes any text.
 fn takes_numbers(data_type: &DataType) -> bool {
     const REGPROC: u32 = 24;
     const XID: u32 = 28;
@@ -212,8 +213,7 @@ fn takes_numbers(data_type: &DataType) -> bool {
         || name.ends_with(".citext")
 }
 
-/// The bytes that a text of JSON stands for: base64; or hexadecimal digits as PostgreSQL writes them, whose backslash no
-/// base64 has.
+/// The bytes that a string stands for: base64, or hexadecimal digits after `\x`, which cannot be base64.
 pub(crate) fn bytes(text: &str) -> Option<Vec<u8>> {
     let Some(digits) = text.strip_prefix("\\x") else { return STANDARD.decode(text).ok() };
     let pairs = digits.as_bytes().chunks(2).map(|pair| {
