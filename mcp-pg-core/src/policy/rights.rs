@@ -58,9 +58,7 @@ impl<'r> Rights<'r> {
         settings: &'r Settings,
         unfit: &Unfit,
     ) -> Self {
-        let archive = table.column(&settings.archive.column).map(|(_, column)| column);
-        let archive = archive
-            .filter(|column| column.data_type.has_day() && column.nullable && column.can_select);
+        let archive = settings.archive.column_of(table).filter(|column| column.can_select);
         let version = settings.concurrency.counts_in(table);
         let actions = Actions::NONE;
         let mut rights = Self { table, role, settings, archive, version, actions, lacking: None };

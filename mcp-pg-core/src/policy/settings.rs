@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ColumnMarks, Encryption, MaskKey, Role};
 use crate::name::TableName;
-use crate::schema::DeclaredRelation;
+use crate::schema::{Column, DeclaredRelation, Table};
 
 /// How an [`Engine`](crate::Engine) behaves: the parsed form of a configuration.
 ///
@@ -190,6 +190,14 @@ pub struct Archive {
 impl Default for Archive {
     fn default() -> Self {
         Self { column: "archived_at".into(), allow_hard_delete: false }
+    }
+}
+
+impl Archive {
+    /// The column that archives a table's rows; `None` if it is missing, or not a nullable date or timestamp.
+    pub fn column_of<'t>(&self, table: &'t Table) -> Option<&'t Column> {
+        let (_, column) = table.column(&self.column)?;
+        (column.data_type.has_day() && column.nullable).then_some(column)
     }
 }
 

@@ -3,6 +3,7 @@
 mod columns;
 mod queries;
 mod views;
+mod withheld;
 
 pub(super) use columns::counted;
 
@@ -49,6 +50,7 @@ pub(super) async fn check(
     notes.extend(columns::uncounted(&settings, &schema));
     notes.extend(views::unbound(&session.engine, &settings, &known));
     notes.extend(queries::untold(&session.engine, &settings, &schema));
+    notes.extend(withheld::of_roles(&session.engine, &settings, &schema, &known.login));
     for note in notes {
         writeln!(out, "note: {}", in_a_line(&note))?;
     }

@@ -16,7 +16,9 @@ pub(super) fn in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<
                 Action::Delete if !settings.archive.allow_hard_delete => {
                     Some("archive.allow_hard_delete is false".to_owned())
                 }
-                Action::Archive | Action::Restore if !tables().any(|t| archives(t, settings)) => {
+                Action::Archive | Action::Restore
+                    if !tables().any(|t| settings.archive.column_of(t).is_some()) =>
+                {
                     Some(format!(
                         "no such table has a column {:?} that accepts a timestamp and null",
                         settings.archive.column
@@ -30,11 +32,6 @@ pub(super) fn in_vain(role: &Role, settings: &Settings, schema: &Schema) -> Vec<
         }
     }
     findings
-}
-
-fn archives(table: &Table, settings: &Settings) -> bool {
-    let column = table.column(&settings.archive.column);
-    column.is_some_and(|(_, column)| column.data_type.has_day() && column.nullable)
 }
 
 /// Rows to write to are found by reading.
@@ -61,7 +58,7 @@ pub(super) fn of_archive(settings: &Settings, schemas: &[&Schema]) -> Option<Str
     if !tables().any(|table| table.column(name).is_some()) {
         return Some(format!("archive.column: no table has a column {name:?}"));
     }
-    let archived = tables().any(|table| archives(table, settings));
+    let archived = tables().any(|table| settings.archive.column_of(table).is_some());
     (!archived)
         .then(|| format!("archive.column: no column {name:?} is a nullable date or timestamp"))
 }

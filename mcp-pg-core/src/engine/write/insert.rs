@@ -148,7 +148,7 @@ impl Run<'_, '_> {
         let mut error = self.operation.refused(failure, self.scope, &insert.parameters, part);
         if error.code() == Code::Forbidden && may_be_hidden(plan) && self.operation.at.is_empty() {
             error = error.hint(
-                "to add rows that row-level security does not show afterwards, give \"returning\": []",
+                "if row-level security only hides the new row from you, \"returning\": [] adds it without reading it",
             );
         }
         if alone || error.get_sqlstate().is_none() || error.is_retryable() {

@@ -7,7 +7,7 @@ use mcp_pg_core::SETUP_COMMENT;
 use mcp_pg_core::name::quoted;
 use mcp_pg_core::policy::{Action, Settings};
 
-use super::quote::literal;
+use super::quote::{block, literal};
 
 /// The login's name.
 pub(super) const LOGIN: &str = "mcp_pg";
@@ -44,12 +44,10 @@ pub(super) fn print(settings: &Settings, out: &mut (dyn Write + Send)) -> io::Re
     super::search_path::print(settings, &grantees, out)?;
     let patterns = patterns(settings);
     for grantee in grantees {
-        let mut rights = Vec::new();
-        print_rights(settings, grantee, &patterns, &mut rights)?;
-        if grantee == LOGIN {
-            out.write_all(&rights)?;
-        } else {
-            print_unless_decided(settings, grantee, &rights, out)?;
+        let rights = rights(settings, grantee, &patterns).join("\n");
+        match grantee {
+            LOGIN => writeln!(out, "{rights}")?,
+            role => print_unless_decided(settings, role, &rights, out)?,
         }
     }
     Ok(())
@@ -81,37 +79,32 @@ fn patterns(settings: &Settings) -> Patterns<'_> {
     patterns
 }
 
-fn print_rights(
-    settings: &Settings,
-    grantee: &str,
-    patterns: &Patterns<'_>,
-    out: &mut (dyn Write + Send),
-) -> io::Result<()> {
-    for schema in schemas(settings) {
-        writeln!(out, "GRANT USAGE ON SCHEMA {} TO {};", quoted(schema), name(grantee))?;
-    }
+/// The statements that give a grantee its rights on the tables.
+fn rights(settings: &Settings, grantee: &str, patterns: &Patterns<'_>) -> Vec<String> {
+    let usage = schemas(settings)
+        .map(|schema| format!("GRANT USAGE ON SCHEMA {} TO {};", quoted(schema), name(grantee)));
+    let mut rights = Vec::from_iter(usage);
     let own = || patterns.iter().filter(|((role, _), _)| *role == grantee);
     for ((_, pattern), privileges) in own() {
-        print_grants(settings, grantee, pattern, *privileges, out)?;
+        rights.extend(grants(settings, grantee, pattern, *privileges));
     }
     if own().any(|(_, privileges)| privileges.insert) {
-        print_sequences(settings, grantee, out)?;
+        rights.extend(on_sequences(settings, grantee));
     }
-    Ok(())
+    rights
 }
 
-/// Prints the statements so that they have no effect where somebody has decided already what the role may do with the tables:
-/// the configuration can only take from that.
+/// Prints the grants so that they have no effect if the role has rights on tables already that were not granted by this SQL: the
+/// configuration can only take from those.
 fn print_unless_decided(
     settings: &Settings,
     role: &str,
-    rights: &[u8],
+    rights: &str,
     out: &mut (dyn Write + Send),
 ) -> io::Result<()> {
     let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
-    writeln!(
-        out,
-        "DO $rights$ BEGIN
+    let body = format!(
+        " BEGIN
   IF EXISTS (
     SELECT FROM pg_roles r
     JOIN pg_roles m ON pg_has_role(r.oid, m.oid, 'USAGE')
@@ -122,44 +115,49 @@ fn print_unless_decided(
     JOIN pg_namespace n ON n.oid IN (c.relnamespace, a.defaclnamespace) OR a.defaclnamespace = 0
     WHERE n.nspname IN ({schemas}) AND r.rolname = {role} AND shobj_description(r.oid, 'pg_authid') IS DISTINCT FROM {made}
   ) THEN
-    RAISE NOTICE 'role % keeps the rights that it has on tables here, and is granted no others', {role};
+    RAISE NOTICE 'role % keeps the rights that it has on tables here, and is granted no others. Grant it yourself what it needs; check reports what is missing', {role};
     RETURN;
-  END IF;",
+  END IF;
+{rights}
+END ",
         schemas = schemas.join(", "),
         role = literal(role),
         made = literal(SETUP_COMMENT),
-    )?;
-    out.write_all(rights)?;
-    writeln!(out, "END $rights$;")
+    );
+    writeln!(
+        out,
+        "-- Only where the role was created by this SQL, or has no rights on tables here yet: what the configuration is given
+-- later is not granted to a role that was created by other means.
+{}",
+        block(&body)
+    )
 }
 
 /// Default values of key columns come from sequences, also from those of other schemas; identity columns need no grant.
-fn print_sequences(
-    settings: &Settings,
-    grantee: &str,
-    out: &mut (dyn Write + Send),
-) -> io::Result<()> {
+fn on_sequences(settings: &Settings, grantee: &str) -> Vec<String> {
     let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
-    writeln!(
-        out,
-        "DO $mcp_pg$\nDECLARE s regclass;\nBEGIN\n  FOR s IN SELECT DISTINCT d.refobjid FROM pg_attrdef a JOIN pg_class t \
-         ON t.oid = a.adrelid\n    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND \
-         d.refclassid = 'pg_class'::regclass\n    JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'\n    WHERE \
-         t.relnamespace::regnamespace::text IN (SELECT quote_ident(n) FROM unnest(ARRAY[{}]) n)\n      AND \
-         t.relnamespace <> s.relnamespace\n  LOOP EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', s, {}); END LOOP;\n\
-         END $mcp_pg$;",
+    let mut rights = vec![block(&format!(
+        "
+DECLARE s regclass;
+BEGIN
+  FOR s IN SELECT DISTINCT d.refobjid FROM pg_attrdef a JOIN pg_class t ON t.oid = a.adrelid
+    JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_class'::regclass
+    JOIN pg_class s ON s.oid = d.refobjid AND s.relkind = 'S'
+    WHERE t.relnamespace::regnamespace::text IN (SELECT quote_ident(n) FROM unnest(ARRAY[{}]) n)
+      AND t.relnamespace <> s.relnamespace
+  LOOP EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %I', s, {}); END LOOP;
+END ",
         schemas.join(", "),
         literal(grantee),
-    )?;
+    ))];
     for schema in &settings.schemas {
         let (schema, grantee) = (quoted(schema), name(grantee));
-        writeln!(out, "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {grantee};")?;
-        writeln!(
-            out,
+        rights.push(format!("GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {grantee};"));
+        rights.push(format!(
             "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {grantee};"
-        )?;
+        ));
     }
-    Ok(())
+    rights
 }
 
 /// The roles that the login can become, each once.
@@ -175,52 +173,56 @@ pub(super) fn name(role: &str) -> String {
 
 /// Makes a role, unless it is there.
 fn print_role(role: &str, attributes: &str, out: &mut (dyn Write + Send)) -> io::Result<()> {
-    writeln!(
-        out,
-        "DO $mcp_pg$ BEGIN\n  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN\n    \
-         CREATE ROLE {name} {attributes};\n    COMMENT ON ROLE {name} IS {made};\n  END IF;\nEND $mcp_pg$;",
+    let body = format!(
+        " BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN
+    CREATE ROLE {name} {attributes};
+    COMMENT ON ROLE {name} IS {made};
+  END IF;
+END ",
         literal(role),
         name = name(role),
         made = literal(SETUP_COMMENT),
-    )
+    );
+    writeln!(out, "{}", block(&body))
 }
 
-fn print_grants(
+/// The statements that grant privileges on the tables of a pattern.
+fn grants(
     settings: &Settings,
     grantee: &str,
     pattern: &str,
     privileges: Privileges,
-    out: &mut (dyn Write + Send),
-) -> io::Result<()> {
+) -> Vec<String> {
     let list = privileges.list();
     let to = name(grantee);
-    let whole_schemas: Vec<&String> = settings
-        .schemas
-        .iter()
-        .filter(|schema| pattern == "*" || pattern.strip_suffix(".*") == Some(schema))
-        .collect();
-    for schema in &whole_schemas {
-        let schema = quoted(schema);
-        writeln!(out, "GRANT {list} ON ALL TABLES IN SCHEMA {schema} TO {to};")?;
-        writeln!(
-            out,
-            "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {list} ON TABLES TO {to};"
-        )?;
+    let mut grants = Vec::new();
+    for schema in &settings.schemas {
+        if pattern == "*" || pattern.strip_suffix(".*") == Some(schema) {
+            let schema = quoted(schema);
+            grants.push(format!("GRANT {list} ON ALL TABLES IN SCHEMA {schema} TO {to};"));
+            grants.push(format!(
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {list} ON TABLES TO {to};"
+            ));
+        }
     }
-    if whole_schemas.is_empty() {
+    if grants.is_empty() {
         let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
-        writeln!(
-            out,
-            "DO $mcp_pg$\nDECLARE t regclass;\nBEGIN\n  FOR t IN SELECT c.oid FROM pg_class c JOIN \
-             pg_namespace n ON n.oid = c.relnamespace\n    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND \
-             n.nspname IN ({})\n      AND n.nspname || '.' || c.relname LIKE {}\n  LOOP EXECUTE format('GRANT \
-             {list} ON %s TO %I', t, {}); END LOOP;\nEND $mcp_pg$;",
+        grants.push(block(&format!(
+            "
+DECLARE t regclass;
+BEGIN
+  FOR t IN SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname IN ({})
+      AND n.nspname || '.' || c.relname LIKE {}
+  LOOP EXECUTE format('GRANT {list} ON %s TO %I', t, {}); END LOOP;
+END ",
             schemas.join(", "),
             literal(&like(pattern)),
             literal(grantee),
-        )?;
+        )));
     }
-    Ok(())
+    grants
 }
 
 /// What PostgreSQL must allow; reading always, since conditions and returned rows read.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use mcp_pg_core::Settings;
 
-use super::quote::literal;
+use super::quote::{block, literal};
 use super::trigger::{ROWS_CHANGED, ROWS_TRIGGER, SCHEMA, SCHEMA_CHANGED, SCHEMA_TRIGGER};
 
 /// Prints a check that refuses all that follows if somebody else has made such objects already.
@@ -58,11 +58,8 @@ fn print(
         .iter()
         .map(|object| format!("\n    UNION ALL SELECT {object}, NULL, NULL"))
         .collect();
-    write!(
-        out,
+    let body = format!(
         "
--- {what}
-DO $mcp_pg$
 DECLARE faults text;
 BEGIN
   WITH found (kind, name, shown, owner) AS (
@@ -91,11 +88,11 @@ BEGIN
   IF faults IS NOT NULL THEN
     RAISE EXCEPTION 'refused: %', faults USING HINT = 'Drop it, or change its owner, after a look at what it does.';
   END IF;
-END $mcp_pg$;
-",
+END ",
         schemas = schemas.join(", "),
         made = literal(SCHEMA),
         event_trigger = literal(SCHEMA_TRIGGER),
         trigger = literal(ROWS_TRIGGER),
-    )
+    );
+    writeln!(out, "\n-- {what}\n{}", block(&body))
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use mcp_pg_core::policy::Settings;
 
 use super::login::{LOGIN, name};
-use super::quote::literal;
+use super::quote::{block, literal};
 
 /// Prints what lets the `grantees` use the schemas of the types that the configured schemas' columns have, and the login
 /// search them after those that the database says.
@@ -17,10 +17,8 @@ pub(super) fn print(
 ) -> io::Result<()> {
     let schemas: Vec<String> = settings.schemas.iter().map(|schema| literal(schema)).collect();
     let grantees: Vec<String> = grantees.iter().map(|grantee| name(grantee)).collect();
-    writeln!(
-        out,
-        "-- Extensions whose types columns have: their operators are found.
-DO $mcp_pg$
+    let body = format!(
+        "
 DECLARE
   home text;
   searched text := coalesce((
@@ -62,8 +60,13 @@ BEGIN
     EXECUTE command;
     PERFORM pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
   END IF;
-END $mcp_pg$;",
+END ",
         schemas.join(", "),
         literal(&grantees.join(", ")),
+    );
+    writeln!(
+        out,
+        "-- Extensions whose types columns have: their operators are found.\n{}",
+        block(&body)
     )
 }

@@ -2,10 +2,9 @@
 
 use std::io::{self, Write};
 
-use mcp_pg_core::name::quoted;
 use mcp_pg_core::{ROWS_CHANNEL, SCHEMA_CHANNEL};
 
-use super::quote::literal;
+use super::quote::{block, literal};
 
 /// The schema of what is made for the triggers.
 pub(super) const SCHEMA: &str = "mcp_pg";
@@ -48,8 +47,8 @@ END $mcp_pg$;
     )
 }
 
-/// Prints triggers that tell when rows of these tables change: which table, and nothing else. A name that does not
-/// begin with one of the served schemas, and may hold dots itself, is one of the first of these.
+/// Prints triggers that tell when rows of these tables change: which table, and nothing else. Their names are looked up in the
+/// schemas in order when the SQL is run; one that is not found refuses all of it.
 pub(super) fn print_rows(
     tables: &[String],
     schemas: &[String],
@@ -58,6 +57,35 @@ pub(super) fn print_rows(
     if tables.is_empty() {
         return Ok(());
     }
+    let literals = |texts: &[String]| -> String {
+        texts.iter().map(|text| literal(text)).collect::<Vec<_>>().join(", ")
+    };
+    let body = format!(
+        "
+DECLARE
+  wanted text;
+  target regclass;
+BEGIN
+  FOREACH wanted IN ARRAY ARRAY[{wanted}] LOOP
+    SELECT c.oid INTO target
+    FROM unnest(ARRAY[{searched}]) WITH ORDINALITY s (name, place)
+    JOIN pg_namespace n ON n.nspname = s.name
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'f')
+    WHERE wanted IN (c.relname::text, s.name || '.' || c.relname)
+    ORDER BY wanted = c.relname, s.place
+    LIMIT 1;
+    IF target IS NULL THEN
+      RAISE EXCEPTION '--notify %: there is no such table in the configured schemas', wanted
+      USING ERRCODE = 'undefined_table';
+    END IF;
+    EXECUTE format('DROP TRIGGER IF EXISTS {ROWS_TRIGGER} ON %s', target);
+    EXECUTE format('CREATE TRIGGER {ROWS_TRIGGER} AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s '
+      'FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.{ROWS_CHANGED}()', target);
+  END LOOP;
+END ",
+        wanted = literals(tables),
+        searched = literals(schemas),
+    );
     write!(
         out,
         "
@@ -69,24 +97,9 @@ BEGIN
   PERFORM pg_notify({channel}, json_build_array(tg_table_schema, tg_table_name)::text);
   RETURN NULL;
 END $mcp_pg$;
+{triggers}
 ",
         channel = literal(ROWS_CHANNEL),
-    )?;
-    for table in tables {
-        let served = schemas.iter().map(String::as_str);
-        let named = served
-            .clone()
-            .find_map(|schema| Some((schema, table.strip_prefix(schema)?.strip_prefix('.')?)));
-        let first = served.clone().next().unwrap_or("public");
-        let (schema, table) = named.unwrap_or((first, table));
-        let table = format!("{}.{}", quoted(schema), quoted(table));
-        write!(
-            out,
-            "DROP TRIGGER IF EXISTS {ROWS_TRIGGER} ON {table};
-CREATE TRIGGER {ROWS_TRIGGER} AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON {table}
-FOR EACH STATEMENT EXECUTE FUNCTION {SCHEMA}.{ROWS_CHANGED}();
-"
-        )?;
-    }
-    Ok(())
+        triggers = block(&body),
+    )
 }

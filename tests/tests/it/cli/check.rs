@@ -341,3 +341,38 @@ async fn a_grant_that_matches_no_table_is_logged_at_the_start() {
     let ended = run(&["stdio", "--database-url", &database.url, "--config", config]).await;
     assert!(ended.err.contains("roles.a.grants[0]: public.userz matches no table"), "{ended:?}");
 }
+
+#[tokio::test]
+async fn check_notes_archive_and_version_columns_that_a_database_role_may_not_use() {
+    let database = Database::of(
+        "CREATE ROLE withheld_part; CREATE ROLE withheld_whole;
+         CREATE TABLE aside (id integer PRIMARY KEY, a text, archived_at timestamptz);
+         CREATE TABLE counted (id integer PRIMARY KEY, a text, version integer NOT NULL DEFAULT 1);
+         CREATE TABLE seen (id integer PRIMARY KEY, archived_at timestamptz, version integer NOT NULL DEFAULT 1);
+         GRANT SELECT (id, a), UPDATE ON aside TO withheld_part;
+         GRANT SELECT (id, a), UPDATE (a) ON counted TO withheld_part;
+         GRANT SELECT ON seen TO withheld_part;
+         GRANT SELECT, UPDATE ON aside, counted, seen TO withheld_whole;",
+    )
+    .await;
+    let role = |name: &str| {
+        format!(
+            "[roles.{name}]\ndatabase_role = \"withheld_{name}\"\n[[roles.{name}.grants]]\ntables = [\"*\"]\n\
+             actions = [\"select\", \"update\", \"archive\", \"restore\"]\n"
+        )
+    };
+    let config = file(&format!("default_role = \"part\"\n{}{}", role("part"), role("whole")));
+    let config = config.to_str().unwrap();
+    let notes = async || {
+        let ended = run(&["check", "--database-url", &database.url, "--config", config]).await;
+        let notes = ended.out.lines().filter_map(|line| line.strip_prefix("note: roles."));
+        notes.map(|note| note.rsplit(": ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let remedies = [
+        "GRANT SELECT (archived_at) ON public.aside TO withheld_part",
+        "GRANT SELECT (version), UPDATE (version) ON public.counted TO withheld_part",
+    ];
+    assert_eq!(notes().await, remedies);
+    database.sql(&remedies.join(";")).await;
+    assert_eq!(notes().await, [""; 0]);
+}

@@ -187,20 +187,54 @@ async fn the_operators_of_extensions_in_a_schema_of_their_own_are_found() {
 }
 
 #[tokio::test]
-async fn names_of_tables_that_notify_may_hold_dots() {
+#[expect(clippy::disallowed_methods, reason = "as psql runs it")]
+async fn tables_that_notify_are_looked_up_in_the_schemas() {
+    let database = Database::of(
+        r#"CREATE SCHEMA sales; CREATE TABLE orders (); CREATE TABLE sales.orders (); CREATE TABLE sales.lines ();
+           CREATE TABLE "table with.dot" (); CREATE TABLE "sales.lines" (); CREATE TABLE "a.b" ()"#,
+    )
+    .await;
     let config = file("[database]\nschemas = [\"public\", \"sales\"]\n");
-    let arguments = ["setup-sql", "--config", config.to_str().unwrap()];
-    let notify =
-        ["orders", "sales.orders", "table with.dot", "public.a.b"].map(|t| ["--notify", t]);
-    let printed = run(&[&arguments[..], &notify.concat()].concat()).await.out;
-    for name in [
-        r#""public"."orders""#,
-        r#""sales"."orders""#,
-        r#""public"."table with.dot""#,
-        r#""public"."a.b""#,
-    ] {
-        assert!(printed.contains(&format!(" OR TRUNCATE ON {name}\n")), "{name}: {printed}");
-    }
+    let printed = async |tables: &[&str]| {
+        let tables = tables.iter().flat_map(|table| ["--notify", table]);
+        let arguments = ["setup-sql", "--config", config.to_str().unwrap()].into_iter();
+        run(&Vec::from_iter(arguments.chain(tables))).await.out.replace("mcp_pg", "mcp_pg_notify")
+    };
+    let triggers = "SELECT string_agg(format('%s %s', n.nspname, c.relname), ', ' ORDER BY n.nspname, c.relname)
+         FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid JOIN pg_namespace n ON n.oid = relnamespace
+         WHERE tgname = 'mcp_pg_notify_rows'";
+    let sql = printed(&["orders", "lines", "table with.dot", "sales.lines", "public.a.b"]).await;
+    database.sql(&sql).await;
+    database.sql(&sql).await;
+    assert_eq!(
+        database.value(triggers).await.unwrap(),
+        "public a.b, public orders, public table with.dot, sales lines"
+    );
+    let client = database.client().await;
+    let refused = client.batch_execute(&printed(&["orders", "ordres"]).await).await.unwrap_err();
+    let refused = refused.as_db_error().unwrap().message().to_owned();
+    assert!(refused.starts_with("--notify ordres: there is no such table"), "{refused}");
+}
+
+/// Names of the operator's own may look like the end of a text between dollar quotes.
+#[tokio::test]
+async fn names_with_dollar_quotes_end_no_statement() {
+    let config = file(
+        r#"default_role = "odd"
+        [database]
+        schemas = ["public", "a$mcp_pg$b"]
+        [roles.odd]
+        database_role = "c$mcp_pg$d"
+        [[roles.odd.grants]]
+        tables = ["public.x*", "public.x$rights$y"]
+        actions = ["select", "insert"]"#,
+    );
+    let config = ["--config", config.to_str().unwrap()];
+    let database = Database::of("CREATE TABLE x_one (id serial PRIMARY KEY)").await;
+    let printed = Ended::of(program(&["setup-sql"]).args(config)).await.out;
+    database.sql(&printed.replace("mcp_pg", "mcp_pg_dollars")).await;
+    let may = "SELECT has_table_privilege('c$mcp_pg_dollars$d', 'x_one', 'INSERT')::text";
+    assert_eq!(database.value(may).await.as_deref(), Some("true"));
 }
 
 const DOCTOR: &str = r#"default_role = "doctor"
